@@ -1,0 +1,28 @@
+"""``python -m localcloud.aws``: the emulator process. Started by ``localcloud.cloud.up``."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+
+from localcloud.aws import settings as settings_module
+
+
+def main() -> int:
+    """Run until SIGTERM. Exit code 2: refused settings."""
+    try:
+        settings = settings_module.read()
+    except settings_module.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    shutil.rmtree(settings.paths.emulator_tmp, ignore_errors=True)  # Lambda folders of earlier runs
+    settings_module.apply(settings)
+    from localcloud.aws.launcher import launch  # imports MiniStack, which reads the environment at import
+
+    asyncio.run(launch(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Every name of MiniStack that we touch, in one place.
+
+They are private names of a package that changes often, so its version is pinned exactly and ``tests/local/test_emulator_hooks.py``
+holds one contract test per name: a new version cannot silently change what the plugins rely on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import ministack.app as app  # type: ignore[import-not-found]
+import ministack.core.iam_actions as iam_actions  # type: ignore[import-not-found]
+import ministack.core.iam_evaluator as iam_evaluator  # type: ignore[import-not-found]
+import ministack.core.persistence as persistence  # type: ignore[import-not-found]
+import ministack.core.responses as responses  # type: ignore[import-not-found]
+import ministack.core.router as router  # type: ignore[import-not-found]
+import ministack.services.ec2 as ec2  # type: ignore[import-not-found]
+import ministack.services.eventbridge as eventbridge  # type: ignore[import-not-found]
+import ministack.services.iam as iam  # type: ignore[import-not-found]
+import ministack.services.s3 as s3  # type: ignore[import-not-found]
+import ministack.services.ssm as ssm  # type: ignore[import-not-found]
+import ministack.services.tagging as tagging  # type: ignore[import-not-found]
+
+VERSION = "1.5.33"
+"""The only MiniStack that these hooks were written for."""
+
+Reply = tuple[int, dict[str, str], bytes]
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Reply]]
+
+__all__ = [
+    "VERSION", "Handler", "Reply", "account", "app", "asgi", "ec2", "emit_event", "handlers", "iam", "iam_actions", "iam_evaluator",
+    "region", "responses", "router", "s3", "save_state", "scope", "ssm", "state_readers", "tagging",
+]  # fmt: skip
+
+
+async def asgi(scope_: Any, receive: Any, send: Any) -> None:
+    """MiniStack's own ASGI application."""
+    await app.app(scope_, receive, send)
+
+
+def handlers() -> dict[str, Handler]:
+    """The live table service name -> handler; replacing an entry takes effect at once."""
+    table: dict[str, Handler] = app.SERVICE_HANDLERS
+    return table
+
+
+def account() -> str:
+    """The account of the request being served."""
+    return str(responses.get_account_id())
+
+
+def region() -> str:
+    """The region of the request being served."""
+    return str(responses.get_region())
+
+
+@contextlib.contextmanager
+def scope(account_id: str, region_name: str) -> Iterator[None]:
+    """Act in an account and region, as a request of it would (stores and events depend on it)."""
+    account_token = responses._request_account_id.set(account_id)
+    region_token = responses._request_region.set(region_name)
+    try:
+        yield
+    finally:
+        responses._request_account_id.reset(account_token)
+        responses._request_region.reset(region_token)
+
+
+def emit_event(source: str, detail_type: str, detail: str, resources: list[str], event_id: str, when: str) -> None:
+    """Put an event on the default bus of the current account and region, as only an AWS service may (``source`` = ``aws.…``)."""
+    eventbridge._dispatch_event(
+        {
+            "EventId": event_id,
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": detail,
+            "EventBusName": "default",
+            "Time": when,
+            "Resources": resources,
+            "Account": account(),
+            "Region": region(),
+        }
+    )
+
+
+def state_readers() -> dict[str, Callable[[], Any]]:
+    """State key -> function that returns a copy of the state of a service that is in use."""
+    readers: dict[str, Callable[[], Any]] = app._build_persistence_save_dict()
+    return readers
+
+
+def save_state(key: str, state: Any) -> None:
+    """Write one service's state as MiniStack itself would at a clean stop (temporary file, then rename)."""
+    persistence.save_state(key, state)

@@ -1,0 +1,339 @@
+"""The local cloud as a whole: start it, stop it, look at it, wipe it.
+
+It is two processes, the *emulator* (control plane) and the *fleet* (machines). What runs is written in ``cloud.json``; what it
+holds is in the folders beside it and survives both a clean stop and ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from localcloud import emulator_env, processes
+from localcloud.paths import HOME_VARIABLE, Paths
+from localcloud.processes import Process
+
+SCHEMA_VERSION = 1
+DEFAULT_PORT = 24566
+DEFAULT_REGION = "us-east-1"
+ACCOUNT = "000000000000"
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 30.0
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+
+
+class CloudError(Exception):
+    """The local cloud cannot do what was asked; the text says what was found, what is allowed and what to do next."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running local cloud (the content of ``cloud.json``)."""
+
+    schema_version: int
+    endpoint: str
+    port: int
+    region: str
+    account: str
+    access_key_id: str
+    secret_access_key: str
+    admin_token: str
+    emulator_pid: int
+    emulator_start: int
+    fleet_pid: int | None
+    fleet_start: int | None
+    sandbox: str | None
+    started: str
+
+    @classmethod
+    def read(cls, paths: Paths) -> Cloud | None:
+        """What ``cloud.json`` says, whether or not it still runs; None when there is none or it is not ours."""
+        try:
+            document = json.loads(paths.cloud_file.read_text())
+            return cls(**document) if document.get("schema_version") == SCHEMA_VERSION else None
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    @classmethod
+    def load(cls, paths: Paths) -> Cloud | None:
+        """The running cloud, or None when its emulator does not run."""
+        cloud = cls.read(paths)
+        return cloud if cloud is not None and cloud.emulator.alive() else None
+
+    @property
+    def emulator(self) -> Process:
+        """The control plane's process."""
+        return Process(self.emulator_pid, self.emulator_start)
+
+    @property
+    def fleet(self) -> Process | None:
+        """The fleet's process, or None when it was started without one."""
+        return None if self.fleet_pid is None or self.fleet_start is None else Process(self.fleet_pid, self.fleet_start)
+
+    def environment(self) -> dict[str, str]:
+        """Variables for any AWS tool. The value ``""`` means: this variable must not be set."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PROFILE": "",
+            "AWS_SESSION_TOKEN": "",
+        }
+
+    def admin(self, method: str, name: str, body: dict[str, Any] | None = None, timeout: float = 5.0) -> dict[str, Any]:
+        """Call the administrative interface. Raises OSError when it does not answer or refuses."""
+        request = urllib.request.Request(
+            f"{self.endpoint}/_localcloud/{name}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+        with opener.open(request, timeout=timeout) as reply:
+            answer: dict[str, Any] = json.load(reply)
+            return answer
+
+    def write(self, paths: Paths) -> None:
+        """Write ``cloud.json`` atomically, readable by its owner only."""
+        temporary = paths.cloud_file.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(dataclasses.asdict(self), file, indent=2)
+        temporary.replace(paths.cloud_file)
+
+
+def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
+    """Start what does not run yet and return the running cloud; does nothing when all runs.
+
+    Args:
+        port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else 24566. Ignored when the cloud runs already.
+        fleet: start the machines too; the control plane alone is enough for tests of it.
+
+    Raises:
+        CloudError: the port is taken, or a process did not start; nothing is left running that was not before.
+    """
+    paths.home.mkdir(parents=True, exist_ok=True)
+    with _locked(paths):
+        cloud = Cloud.load(paths)
+        if cloud is None:
+            _end(Cloud.read(paths))  # a fleet whose emulator was killed
+            cloud = _start_emulator(paths, port or _port())
+        if fleet and not (cloud.fleet and cloud.fleet.alive()):
+            cloud = _start_fleet(paths, cloud)
+        return cloud
+
+
+def down(paths: Paths) -> bool:
+    """Stop both processes and everything that they started. Returns whether something ran. All state is kept."""
+    if not paths.home.is_dir():
+        return False
+    with _locked(paths):
+        cloud = Cloud.read(paths)
+        ran = _end(cloud)
+        paths.cloud_file.unlink(missing_ok=True)
+        return ran
+
+
+def reset(paths: Paths) -> list[Path]:
+    """Stop the cloud and delete everything it holds: buckets, users, functions, machines, images, logs. Returns what was deleted.
+
+    The Pulumi state of local stacks goes too: it would describe resources that no longer exist.
+    """
+    down(paths)
+    gone = []
+    for folder in (paths.emulator, paths.fleet, paths.consoles, paths.images, paths.builds, paths.pulumi_state, paths.logs):
+        if folder.exists():
+            _delete(folder)
+            gone.append(folder)
+    return gone
+
+
+def status(paths: Paths) -> dict[str, Any]:
+    """What runs, as plain data (``running``, ``endpoint``, ``emulator``, ``fleet``, ``sandbox``, ``memory_mib``, ``instances``, ``builds``)."""
+    cloud = Cloud.load(paths)
+    if cloud is None:
+        return {"running": False, "home": str(paths.home)}
+    answer: dict[str, Any] = {
+        "running": True,
+        "home": str(paths.home),
+        "endpoint": cloud.endpoint,
+        "region": cloud.region,
+        "account": cloud.account,
+        "started": cloud.started,
+        "sandbox": cloud.sandbox,
+        "emulator": {"pid": cloud.emulator_pid, "healthy": False},
+        "fleet": {"pid": cloud.fleet_pid, "healthy": False},
+        "memory_mib": round(processes.memory(m for p in (cloud.emulator, cloud.fleet) if p for m in processes.family(p)) / 2**20),
+    }
+    with contextlib.suppress(OSError, ValueError):
+        health = cloud.admin("GET", "health")
+        answer["emulator"]["healthy"] = True
+        answer["fleet"]["healthy"] = health["fleet_seen"] is not None and health["fleet_seen"] < 10
+        answer["instances"] = health.get("instances", {})
+        answer["builds"] = health.get("builds", {})
+    return answer
+
+
+@contextlib.contextmanager
+def _locked(paths: Paths) -> Iterator[None]:
+    with paths.lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _port() -> int:
+    given = os.environ.get("LOCALCLOUD_PORT", "")
+    if not given:
+        return DEFAULT_PORT
+    if not given.isdigit() or not 1024 <= int(given) <= 65535:
+        raise CloudError(f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT}).")
+    return int(given)
+
+
+def _start_emulator(paths: Paths, port: int) -> Cloud:
+    python = emulator_env.emulator_python()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise CloudError(
+                f"Port {port} on {LOOPBACK} is taken by another program ({error.strerror}). The local cloud needs one free port. "
+                f"Stop that program, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
+            ) from error
+    region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
+    access_key_id = "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
+    keys = {"access_key_id": access_key_id, "secret_access_key": secrets.token_urlsafe(30), "admin_token": secrets.token_urlsafe(30)}
+    paths.emulator.mkdir(parents=True, exist_ok=True)
+    _rotate(paths.emulator_log)
+    process = processes.spawn(
+        [str(python), "-B", "-m", "localcloud.aws"],
+        env={
+            **_environment(paths, python),
+            "TMPDIR": str(paths.emulator_tmp),
+            "PYTHONPATH": str(PACKAGE_ROOT),
+            "LOCALCLOUD_PORT": str(port),
+            "LOCALCLOUD_REGION": region,
+            "LOCALCLOUD_ACCOUNT": ACCOUNT,
+        },
+        cwd=paths.emulator,
+        log=paths.emulator_log,
+        stdin=json.dumps(keys),
+    )
+    cloud = Cloud(
+        schema_version=SCHEMA_VERSION, endpoint=f"http://{LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
+        emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None, sandbox=None,
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"), **keys,
+    )  # fmt: skip
+    try:
+        _await(cloud, process, "emulator", paths.emulator_log, lambda health: True)
+        cloud.write(paths)
+    except BaseException:
+        processes.stop([process])
+        raise
+    return cloud
+
+
+def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
+    _rotate(paths.fleet_log)
+    process = processes.spawn(
+        [sys.executable, "-m", "localcloud.fleet"],
+        env={**_environment(paths, Path(sys.executable)), "PYTHONPATH": str(PACKAGE_ROOT)},
+        cwd=paths.home,
+        log=paths.fleet_log,
+    )
+    running = dataclasses.replace(cloud, fleet_pid=process.pid, fleet_start=process.start)
+    running.write(paths)
+    try:
+        before = time.monotonic()
+        health = _await(
+            running, process, "fleet", paths.fleet_log,
+            lambda h: h["fleet_seen"] is not None and h["fleet_seen"] < time.monotonic() - before,
+        )  # fmt: skip
+    except BaseException:
+        processes.stop([process])
+        cloud.write(paths)
+        raise
+    running = dataclasses.replace(running, sandbox=health["fleet"].get("sandbox"))
+    running.write(paths)
+    return running
+
+
+def _environment(paths: Paths, python: Path) -> dict[str, str]:
+    """What both processes see: nothing of the caller's own settings and secrets."""
+    return {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(paths.home),
+        "LANG": "C.UTF-8",
+        HOME_VARIABLE: str(paths.home),
+        **{name: os.environ[name] for name in ("LOG_LEVEL", "BIND_HOST") if name in os.environ},
+    }
+
+
+def _await(cloud: Cloud, process: Process, name: str, log: Path, ready: Any) -> dict[str, Any]:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if not process.alive():
+            break
+        with contextlib.suppress(OSError, ValueError):
+            health = cloud.admin("GET", "health", timeout=2.0)
+            if ready(health):
+                return health
+        time.sleep(0.02)
+    else:
+        raise CloudError(f"The {name} did not answer within {START_SECONDS:.0f} s. Its last lines are:\n{_tail(log)}\nSee {log}.")
+    raise CloudError(f"The {name} ended while it was starting. Its last lines are:\n{_tail(log)}\nSee {log}.")
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    try:
+        return "\n".join("    " + line for line in log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "    (no log)"
+
+
+def _rotate(log: Path, limit: int = 10 * 2**20) -> None:
+    if log.exists() and log.stat().st_size > limit:
+        log.replace(log.with_name(log.name + ".1"))
+
+
+def _end(cloud: Cloud | None) -> bool:
+    if cloud is None:
+        return False
+    roots = [p for p in (cloud.fleet, cloud.emulator) if p is not None]
+    ran = any(p.alive() for p in roots)
+    for process in roots:  # machines first: their ends are still recorded
+        processes.stop([process])
+    return ran
+
+
+def _delete(folder: Path) -> None:
+    """Delete a tree in which scripts may have left folders without write permission."""
+
+    def loosen(function: Any, path: str, error: Any) -> None:
+        os.chmod(os.path.dirname(path), 0o700)
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.chmod(path, 0o700)
+            shutil.rmtree(path, onerror=None)
+        else:
+            os.unlink(path)
+
+    shutil.rmtree(folder, onerror=loosen)
