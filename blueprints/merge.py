@@ -1,0 +1,58 @@
+"""Layers of settings: default < blueprint < stage section < stack config. Each value remembers where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blueprints.document import Document, Path, dotted, place
+
+REPLACED = frozenset({"parameters"})
+"""Objects that a stronger layer replaces as a whole: merging two JSON Schemas key by key means nothing."""
+
+
+@dataclass
+class Layers:
+    """Merged settings with the origin of each value."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path, tuple[str, int | None]] = field(default_factory=dict)
+
+    def add(self, document: Document, prefix: Path = (), *, skip: frozenset[str] = frozenset()) -> None:
+        """Puts a layer on top: the mapping at `prefix` of the document, but for the keys to skip."""
+        layer: Any = document.data
+        for part in prefix:
+            layer = layer[part]
+        kept = {key: value for key, value in layer.items() if key not in skip}
+        self._merge(self.data, kept, (), document, prefix)
+
+    def place(self, path: Path) -> str:
+        """`file:line: path` of the value as it was written; the path alone for a default."""
+        known = tuple(path)
+        while known and known not in self.origins:
+            known = known[:-1]
+        source, line = self.origins.get(known, ("", None))
+        return place(source, line, path) if source else dotted(path)
+
+    def _merge(self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: Document, prefix: Path) -> None:
+        for key, value in layer.items():
+            here = (*path, key)
+            if isinstance(value, Mapping) and key not in REPLACED:
+                below = into.get(key)
+                into[key] = dict(below) if isinstance(below, Mapping) else {}
+                self._merge(into[key], value, here, document, prefix)
+            else:
+                into[key] = value
+                self.origins = {known: origin for known, origin in self.origins.items() if known[: len(here)] != here}
+                if isinstance(value, list):
+                    for index in range(len(value)):
+                        self._note((*here, index), document, prefix)
+            self._note(here, document, prefix)
+
+    def _note(self, path: Path, document: Document, prefix: Path) -> None:
+        line = document.line((*prefix, *path))
+        if line is not None:
+            self.origins[path] = (document.source, line)
+        elif document.source:
+            self.origins[path] = (document.source, None)

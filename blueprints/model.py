@@ -1,0 +1,116 @@
+"""The settings of an analysis, resolved for one stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from blueprints.parents import ParentImage, parent_image
+from runtime.protocol.names import ANALYSIS_NAME
+
+UTILS = "utils"
+"""Name of the stack that all analyses share."""
+
+
+class Stage(StrEnum):
+    """The closed list of stages of an analysis."""
+
+    WEBDEV = "webdev"
+    DEVELOP = "develop"
+    STAGING = "staging"
+    PROD = "prod"
+
+    @property
+    def disposable(self) -> bool:
+        """Whether `pulumi destroy` may take users' data along."""
+        return self in (Stage.WEBDEV, Stage.DEVELOP)
+
+
+@dataclass(frozen=True)
+class StackName:
+    """A stack `<analysis>-<stage>`."""
+
+    analysis: str
+    stage: Stage
+
+    def __str__(self) -> str:
+        return f"{self.analysis}-{self.stage}"
+
+
+def parse_stack_name(text: str) -> StackName:
+    """Splits `<analysis>-<stage>` from the right, since analysis names contain hyphens. Raises ValueError."""
+    analysis, _, stage = text.rpartition("-")
+    if stage not in set(Stage) or not ANALYSIS_NAME.fullmatch(analysis):
+        raise ValueError(f"stack {text!r} is neither '{UTILS}' nor '<analysis>-<stage>' with a stage of: {', '.join(Stage)}")
+    return StackName(analysis, Stage(stage))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceSettings:
+    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`."""
+
+    type: str
+    types: tuple[str, ...]
+    volume_gib: int
+    duration_minutes: int
+    max_duration_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """The machine image. `amis` maps '<account>/<region>' to the image baked there."""
+
+    parent: str
+    required: bool
+    amis: Mapping[str, str]
+
+    @property
+    def parent_image(self) -> ParentImage:
+        return parent_image(self.parent)
+
+    def baked(self, account: str, region: str) -> str | None:
+        """Id of the image baked in this account and region, or None."""
+        return self.amis.get(f"{account}/{region}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Upper bounds of one submission."""
+
+    datasets: int
+    dataset_size_gib: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """An analysis, resolved for one stage; every field is documented in `schema.json`.
+
+    `root` is the project's folder, `folder` the blueprint's; `digest` is the SHA-256 of the resolved settings and does not
+    depend on where the files lie.
+    """
+
+    name: str
+    stage: Stage
+    title: str
+    description: str
+    bucket: str
+    script: str
+    instance: InstanceSettings
+    image: ImageSettings
+    limits: Limits
+    groups: tuple[str, ...]
+    budget_usd: float
+    parameters: Mapping[str, Any] | None
+    root: Path
+    digest: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "blueprints" / self.name
+
+    @property
+    def stack(self) -> str:
+        return f"{self.name}-{self.stage}"

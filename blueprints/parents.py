@@ -1,0 +1,57 @@
+"""Parent images: the short codes of the developer guide, and what they stand for today."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_AMI = re.compile(r"ami-[0-9a-f]{8,17}")
+_PARAMETER = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+
+# Parameters published by Canonical and by AWS (documentation: "Find AMIs with the SSM Parameter Store",
+# "AWS Deep Learning AMIs: release notes"). The value is the newest image id of the region.
+_UBUNTU = "/aws/service/canonical/ubuntu/server/{version}/stable/current/amd64/hvm/ebs-gp{gp}/ami-id"
+_DLAMI = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-{version}/latest/ami-id"
+
+PARENTS: dict[str, str] = {
+    "ubuntu22": _UBUNTU.format(version="22.04", gp=2),
+    "ubuntu24": _UBUNTU.format(version="24.04", gp=3),
+    "dlami22": _DLAMI.format(version="22.04"),
+    "dlami24": _DLAMI.format(version="24.04"),
+}
+"""Code -> public SSM parameter that holds the image id."""
+
+RETIRED: dict[str, str] = {"ubuntu16": "ubuntu24", "ubuntu18": "ubuntu24", "dlami16": "dlami24", "dlami18": "dlami24"}
+"""Codes of the developer guide whose systems get no security updates any more -> their replacement."""
+
+
+@dataclass(frozen=True)
+class ParentImage:
+    """A parent image, spelled for each service that wants it. Exactly one of the two fields is set."""
+
+    ami: str | None = None
+    parameter: str | None = None
+
+    @property
+    def for_image_builder(self) -> str:
+        """As `parentImage` of an image recipe: an image id, or `ssm:<parameter>`."""
+        return self.ami or f"ssm:{self.parameter}"
+
+    @property
+    def for_launch_template(self) -> str:
+        """As `ImageId` of a launch template: an image id, or `resolve:ssm:<parameter>`."""
+        return self.ami or f"resolve:ssm:{self.parameter}"
+
+
+def parent_image(code: str) -> ParentImage:
+    """What `image.parent` of a blueprint stands for. Raises ValueError for a code that is not known or no longer usable."""
+    if code in PARENTS:
+        return ParentImage(parameter=PARENTS[code])
+    if _AMI.fullmatch(code):
+        return ParentImage(ami=code)
+    scheme, _, parameter = code.partition(":")
+    if scheme == "ssm" and _PARAMETER.fullmatch(parameter):
+        return ParentImage(parameter=parameter)
+    if code in RETIRED:
+        raise ValueError(f"{code} no longer gets security updates; its replacement is {RETIRED[code]}")
+    raise ValueError(f"{code} is not known")

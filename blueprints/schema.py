@@ -1,0 +1,110 @@
+"""Checks against `schema.json`, with messages in three parts, and the defaults that it declares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from blueprints.document import Document, Path, dotted
+from runtime.protocol.problems import Problem, shown
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+SCHEMA_FILE = FilePath(__file__).with_name("schema.json")
+OVERRIDES = "overrides"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    return loaded
+
+
+def check(document: Document, *, part: str | None = None) -> list[Problem]:
+    """All the places where the document breaks the schema (`part`: a definition of it), in the order of the file."""
+    from jsonschema import Draft202012Validator  # imported late: 0.1 s
+
+    whole = schema()
+    rules = whole if part is None else {"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]}
+    errors = Draft202012Validator(rules).iter_errors(document.data)
+    found: list[tuple[int, Problem]] = []
+    for error in errors:
+        for path, problem in _explain(document, error):
+            found.append((document.line(path) or 0, problem))
+    return [problem for _, problem in sorted(found, key=lambda item: item[0])]
+
+
+def defaults() -> dict[str, Any]:
+    """The values of everything that a blueprint may leave out."""
+    return _defaults(schema())
+
+
+def _defaults(rules: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, rule in rules.get("properties", {}).items():
+        target = _resolve(rule)
+        if target.get("properties") and key != "stages":
+            result[key] = _defaults(target)
+        elif "default" in target:
+            result[key] = target["default"]
+    return result
+
+
+def _resolve(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in rule:
+        return rule
+    target: Mapping[str, Any] = schema()["$defs"][rule["$ref"].rpartition("/")[2]]
+    return {**target, **{key: value for key, value in rule.items() if key != "$ref"}}
+
+
+def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path, Problem]]:
+    path: Path = tuple(error.absolute_path)
+    rule, value = error.schema, error.instance
+    described = rule.get("description", "") if isinstance(rule, dict) else ""
+    if error.validator == "additionalProperties" and isinstance(value, dict):
+        known = sorted(rule.get("properties", {}))
+        for key in [key for key in value if key not in known]:
+            inner = (*path, key)
+            yield inner, Problem(document.place(inner), f"the unknown key {key!r}", ", ".join(known), "Correct or remove the key")
+        return
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in value]
+        # jsonschema reports one missing key at a time, and names it only in its message.
+        for key in [key for key in missing if f"'{key}'" in error.message]:
+            about = rule["properties"].get(key, {})
+            text = _resolve(about).get("description", "")
+            where = f"{document.place(path)}{'.' if path else ': '}{key}"
+            yield path, Problem(where, "nothing", text.rstrip(".") or "a value", f"Add the key {dotted((key,))!r}")
+        return
+    do = described.rstrip(".") or "Correct the value"
+    if "propertyNames" in error.absolute_schema_path and isinstance(value, str):
+        path = (*path, value)
+    yield path, Problem(document.place(path), shown(value), _allowed(error, rule), do)
+
+
+def _allowed(error: ValidationError, rule: Any) -> str:
+    limit = error.validator_value
+    match error.validator:
+        case "type":
+            return f"{'an' if str(limit)[0] in 'aeiou' else 'a'} {limit}"
+        case "enum":
+            return ", ".join(map(str, limit))
+        case "const":
+            return str(limit)
+        case "pattern":
+            return f"text that matches {limit}"
+        case "minimum" | "maximum":
+            low, high = rule.get("minimum"), rule.get("maximum")
+            return f"{low} to {high}" if low is not None and high is not None else f"at {'least' if high is None else 'most'} {limit}"
+        case "minLength" | "maxLength":
+            return f"{rule.get('minLength', 0)} to {rule.get('maxLength', 'any number of')} characters"
+        case "minItems" | "maxItems":
+            return f"{rule.get('minItems', 0)} to {rule.get('maxItems', 'any number of')} items"
+        case "uniqueItems":
+            return "items that differ from each other"
+        case _:
+            return f"{error.validator}: {limit}"
