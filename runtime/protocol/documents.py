@@ -1,0 +1,61 @@
+"""Reading and writing the JSON documents of the protocol: strict about types, tolerant of keys from newer versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class DocumentError(ValueError):
+    """A document that one side wrote for another is not what the protocol says."""
+
+
+def dumps(value: Any) -> str:
+    """Stable JSON text: the same value gives the same bytes."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str | bytes, what: str) -> dict[str, Any]:
+    """The mapping that `text` holds. Raises DocumentError naming `what`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"{what} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise DocumentError(f"{what} is not a JSON object")
+    return value
+
+
+def take(data: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
+    """`data[key]`, checked to be of `kind` (an int passes for a float, a bool never for a number)."""
+    if key not in data:
+        raise DocumentError(f"{what} has no {key!r}")
+    value = data[key]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # type: ignore[return-value]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise DocumentError(f"{what}: {key!r} is {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def take_optional(data: Mapping[str, Any], key: str, kind: type[T], what: str) -> T | None:
+    """Like `take`, but None when the key is missing or null."""
+    return None if data.get(key) is None else take(data, key, kind, what)
+
+
+def iso(moment: datetime) -> str:
+    """UTC, to the millisecond: `2026-01-31T12:00:00.000Z`."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(text: str) -> datetime:
+    """The time that `iso` (or EventBridge, or EC2) wrote. Raises DocumentError."""
+    try:
+        value = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise DocumentError(f"{text!r} is not a time") from error
+    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)

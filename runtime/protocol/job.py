@@ -1,0 +1,126 @@
+"""The job document `logs/job.json`: what the manager decided, for the machines, the monitor, the client and reruns.
+
+It is written once, before anything is launched, and never changed. Everything a launch call contains is derived from it,
+so that a repeated launch is the same launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.settings import Code, Group, Image, code_from, image_from
+
+SCHEMA_VERSION = 1
+_WHAT = "job.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder);
+    `size` is in bytes, None where it was not looked up (folders)."""
+
+    index: int
+    name: str
+    inputpath: str
+    status_key: str
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
+    has no capacity, best first, beginning with `instance_type`. `config` is the configuration with defaults filled in."""
+
+    analysis: str
+    stage: str
+    bucket: str
+    region: str
+    group: str
+    timestamp: str
+    submission_key: str
+    submission_sha256: str
+    resultdir: str
+    configpath: str
+    configname: str
+    config: Mapping[str, Any]
+    script: str
+    code: Code
+    instance_type: str
+    instance_types: tuple[str, ...]
+    prices: Mapping[str, float]
+    duration_minutes: int
+    volume_gib: int
+    dataset_size_gib: int
+    image: Image
+    launch_template: Group
+    price_per_hour: float
+    created: str
+    datasets: tuple[Dataset, ...]
+    blueprint_digest: str | None = None
+    blueprint_commit: str | None = None
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def keys(self) -> JobKeys:
+        return JobKeys.of(self.group, self.timestamp)
+
+    def to_json(self) -> str:
+        data = asdict(self)
+        data["instance_types"] = list(self.instance_types)
+        data["datasets"] = [asdict(dataset) for dataset in self.datasets]
+        return dumps(data)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """Raises DocumentError for a document of another version or shape."""
+        data = loads(text, _WHAT)
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        template = take(data, "launch_template", dict, _WHAT)
+        prices = take(data, "prices", dict, _WHAT)
+        return cls(
+            analysis=take(data, "analysis", str, _WHAT),
+            stage=take(data, "stage", str, _WHAT),
+            bucket=take(data, "bucket", str, _WHAT),
+            region=take(data, "region", str, _WHAT),
+            group=take(data, "group", str, _WHAT),
+            timestamp=take(data, "timestamp", str, _WHAT),
+            submission_key=take(data, "submission_key", str, _WHAT),
+            submission_sha256=take(data, "submission_sha256", str, _WHAT),
+            resultdir=take(data, "resultdir", str, _WHAT),
+            configpath=take(data, "configpath", str, _WHAT),
+            configname=take(data, "configname", str, _WHAT),
+            config=take(data, "config", dict, _WHAT),
+            script=take(data, "script", str, _WHAT),
+            code=code_from(take(data, "code", dict, _WHAT)),
+            instance_type=take(data, "instance_type", str, _WHAT),
+            instance_types=tuple(str(name) for name in take(data, "instance_types", list, _WHAT)),
+            prices={name: take(prices, name, float, "job.json prices") for name in prices},
+            duration_minutes=take(data, "duration_minutes", int, _WHAT),
+            volume_gib=take(data, "volume_gib", int, _WHAT),
+            dataset_size_gib=take(data, "dataset_size_gib", int, _WHAT),
+            image=image_from(take(data, "image", dict, _WHAT)),
+            launch_template=Group(take(template, "launch_template_id", str, _WHAT), take(template, "launch_template_version", str, _WHAT)),
+            price_per_hour=take(data, "price_per_hour", float, _WHAT),
+            created=take(data, "created", str, _WHAT),
+            datasets=tuple(_dataset(item) for item in take(data, "datasets", list, _WHAT)),
+            blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
+            blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
+        )
+
+
+def _dataset(data: Any) -> Dataset:
+    if not isinstance(data, dict):
+        raise DocumentError("job.json: a dataset is not an object")
+    what = "job.json dataset"
+    return Dataset(
+        index=take(data, "index", int, what),
+        name=take(data, "name", str, what),
+        inputpath=take(data, "inputpath", str, what),
+        status_key=take(data, "status_key", str, what),
+        size=take_optional(data, "size", int, what),
+    )

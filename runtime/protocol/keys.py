@@ -1,0 +1,146 @@
+"""Where things lie in an analysis bucket (guide, "end goals"; the layout is used by other tools and by people).
+
+```
+{group}/inputs|configs|submissions/…
+{group}/results/job_{timestamp}/logs/…  process_results/…
+{group}/results/rejected_{id}/logs/certificate.txt      a submission that could not become a job
+logs/active/{instance}.json   logs/{group}/{instance}.json
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+
+INPUTS = "inputs"
+CONFIGS = "configs"
+SUBMISSIONS = "submissions"
+RESULTS = "results"
+SUBMISSION_SUFFIX = "submit.json"
+CANCEL_SUFFIX = "cancel.json"
+ACTIVE_PREFIX = "logs/active/"
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
+_ID_MAX_BYTES = 128
+
+
+@dataclass(frozen=True)
+class ResultKeys:
+    """Keys of one result folder. `group` is the first segment of every key, `folder` the folder below results/."""
+
+    group: str
+    folder: str
+
+    @property
+    def resultdir(self) -> str:
+        """Relative to the group, as `run_main.sh` gets it: `results/job_{timestamp}`."""
+        return f"{RESULTS}/{self.folder}"
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.group}/{self.resultdir}/"
+
+    @property
+    def logs_prefix(self) -> str:
+        return f"{self.prefix}logs/"
+
+    @property
+    def certificate(self) -> str:
+        return f"{self.logs_prefix}certificate.txt"
+
+    @property
+    def certificate_json(self) -> str:
+        return f"{self.logs_prefix}certificate.json"
+
+    @property
+    def process_prefix(self) -> str:
+        return f"{self.prefix}process_results/"
+
+    @property
+    def end(self) -> str:
+        """Written exactly once, when every dataset is final, whatever the outcome."""
+        return f"{self.process_prefix}end.txt"
+
+
+@dataclass(frozen=True)
+class JobKeys(ResultKeys):
+    """Keys of the job `timestamp` of `group`. Made by `JobKeys.of(group, timestamp)`."""
+
+    timestamp: str = ""
+
+    @classmethod
+    def of(cls, group: str, timestamp: str) -> JobKeys:
+        return cls(group, f"job_{timestamp}", timestamp)
+
+    @property
+    def job(self) -> str:
+        return f"{self.logs_prefix}job.json"
+
+    @property
+    def update(self) -> str:
+        """Written by a machine after its dataset is done."""
+        return f"{self.process_prefix}update.txt"
+
+    def status(self, name: str) -> str:
+        """The status file of the dataset with display name `name` (unique in its job, see `names.dataset_names`)."""
+        return f"{self.logs_prefix}DATASET_NAME:{name}_STATUS.txt"
+
+
+@dataclass(frozen=True)
+class SubmissionKey:
+    """A key `{group}/submissions/{name}` whose name ends in `submit.json`."""
+
+    group: str
+    name: str
+
+    @classmethod
+    def parse(cls, key: str) -> SubmissionKey:
+        """Take a decoded object key apart. Raises ValueError when it is not the key of a submission."""
+        group, _, rest = key.partition("/")
+        folder, _, name = rest.partition("/")
+        if folder != SUBMISSIONS or not name.endswith(SUBMISSION_SUFFIX) or not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
+            raise ValueError(f"{key!r} is not '<group>/{SUBMISSIONS}/<name>{SUBMISSION_SUFFIX}'")
+        return cls(group, name)
+
+    @property
+    def key(self) -> str:
+        return f"{self.group}/{SUBMISSIONS}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """What stands before `submit.json`, without the joining '_' or '-'. Empty for a bare `submit.json`."""
+        return re.sub(r"[_-]$", "", self.name[: -len(SUBMISSION_SUFFIX)])
+
+
+def rejected_keys(group: str, submission_id: str) -> ResultKeys:
+    """Where a submission without a usable timestamp (or with a used one) gets its answer.
+
+    The folder is `rejected_{id}`; an id with characters that a file name cannot have, or longer than 128 bytes, is
+    changed to safe ones and gets a hash so that different ids stay different.
+    """
+    safe = _UNSAFE.sub("_", submission_id).lstrip(".")
+    if len(safe.encode()) > _ID_MAX_BYTES:
+        safe = safe.encode()[:_ID_MAX_BYTES].decode("utf-8", "ignore")
+    if not safe or safe != submission_id:
+        digest = hashlib.sha256(submission_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        safe = f"{safe or 'submission'}-{digest}"
+    return ResultKeys(group, f"rejected_{safe}")
+
+
+def rejected_certificate_key(group: str, submission_id: str) -> str:
+    """The certificate of a submission that could not become a job; `submission_id` is `SubmissionKey.id`."""
+    return rejected_keys(group, submission_id).certificate
+
+
+def active_report_key(instance: str) -> str:
+    """The compute report of a machine that lives."""
+    return f"{ACTIVE_PREFIX}{instance}.json"
+
+
+def report_key(group: str, instance: str) -> str:
+    """The compute report of a machine that has ended; filed under the group that submitted, never the data's."""
+    return f"logs/{group}/{instance}.json"

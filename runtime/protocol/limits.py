@@ -1,0 +1,44 @@
+"""Limits and times that several sides share. Sizes in bytes, times in seconds unless the name says otherwise."""
+
+SUBMISSION_MAX_BYTES = 256 * 1024
+"""A submission of 1,000 long dataset names has about 120 kB; anything larger than this is a mistake."""
+
+CONFIG_MAX_BYTES = 1024 * 1024
+CONFIG_YAML_MAX_BYTES = 128 * 1024
+"""YAML is read by the pure-Python parser (about 60 kB/s in a small Lambda)."""
+
+CONFIG_MAX_NODES = 100_000
+"""Values in a configuration after YAML aliases are expanded; stops documents that unfold to gigabytes."""
+
+KEY_MAX_BYTES = 1024
+"""Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
+
+MANAGER_TIMEOUT = 120
+"""Timeout of the manager Lambda, and thereby the longest time for which one manager holds a job."""
+
+QUEUE_VISIBILITY = 150
+"""Visibility timeout of the submission queue; must exceed MANAGER_TIMEOUT. Also the pause between capacity attempts."""
+
+QUEUE_MAX_RECEIVES = 8
+"""`maxReceiveCount` of the submission queue. One more than CAPACITY_ATTEMPTS, so that the manager gives the answer itself."""
+
+CAPACITY_ATTEMPTS = 6
+"""How often a launch is tried while AWS has no capacity (times QUEUE_VISIBILITY = about 15 minutes)."""
+
+LAUNCH_CHUNK = 100
+"""Machines asked for by one RunInstances call."""
+
+MONITOR_TIMEOUT = 120
+"""Timeout of the monitor Lambda."""
+
+DEADLINE_GRACE = 300
+"""How long after its duration a machine may still live (boot, upload) before the sweep ends it."""
+
+ORPHAN_GRACE = 600
+"""How long a machine without an open job is left alone before the sweep ends it."""
+
+SETTLE_GRACE = 180
+"""How long after a launch a machine may be missing in DescribeInstances before it counts as gone."""
+
+STALLED_LAUNCH = 3600
+"""A job that was claimed but not launched for this long is closed by the sweep."""

@@ -1,0 +1,98 @@
+"""The compute report of one machine: what ran where, from when to when, at which price.
+
+`logs/active/{instance}.json` while the machine lives, `logs/{group}/{instance}.json` afterwards. Keys with '-' and the
+names `databucket datapath configpath jobpath` are kept from the first implementation: usage reports read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtime.protocol.documents import dumps, loads, moment, take, take_optional
+
+_WHAT = "compute report"
+
+
+@dataclass(frozen=True)
+class ComputeReport:
+    """`price` in USD an hour, `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix.
+    `status` (SUCCESS or FAILED), `reason` and `exit_code` are filled when the machine has ended; `dataset` is the index."""
+
+    instance_id: str
+    instance_type: str
+    spot: bool
+    price: float
+    databucket: str
+    datapath: str
+    configpath: str
+    jobpath: str
+    group: str
+    timestamp: str
+    dataset: int
+    start: str
+    end: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the machine lived; 0 while it lives. A difference of times, so days count too."""
+        if self.end is None:
+            return 0.0
+        return max(0.0, (moment(self.end) - moment(self.start)).total_seconds())
+
+    @property
+    def cost(self) -> float:
+        """USD for the machine's life at its price."""
+        return self.price * self.seconds / 3600
+
+    def closed(self, end: str, status: str, reason: str | None, exit_code: int | None) -> ComputeReport:
+        return replace(self, end=end, status=status, reason=reason, exit_code=exit_code)
+
+    def to_json(self) -> str:
+        return dumps(
+            {
+                "instance-id": self.instance_id,
+                "instance-type": self.instance_type,
+                "spot": self.spot,
+                "price": self.price,
+                "databucket": self.databucket,
+                "datapath": self.datapath,
+                "configpath": self.configpath,
+                "jobpath": self.jobpath,
+                "group": self.group,
+                "timestamp": self.timestamp,
+                "dataset": self.dataset,
+                "start": self.start,
+                "end": self.end,
+                "status": self.status,
+                "reason": self.reason,
+                "exit_code": self.exit_code,
+                "cost": round(self.cost, 6),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ComputeReport:
+        """Raises DocumentError."""
+        data: dict[str, Any] = loads(text, _WHAT)
+        return cls(
+            instance_id=take(data, "instance-id", str, _WHAT),
+            instance_type=take(data, "instance-type", str, _WHAT),
+            spot=take(data, "spot", bool, _WHAT),
+            price=take(data, "price", float, _WHAT),
+            databucket=take(data, "databucket", str, _WHAT),
+            datapath=take(data, "datapath", str, _WHAT),
+            configpath=take(data, "configpath", str, _WHAT),
+            jobpath=take(data, "jobpath", str, _WHAT),
+            group=take(data, "group", str, _WHAT),
+            timestamp=take(data, "timestamp", str, _WHAT),
+            dataset=take(data, "dataset", int, _WHAT),
+            start=take(data, "start", str, _WHAT),
+            end=take_optional(data, "end", str, _WHAT),
+            status=take_optional(data, "status", str, _WHAT),
+            reason=take_optional(data, "reason", str, _WHAT),
+            exit_code=take_optional(data, "exit_code", int, _WHAT),
+        )

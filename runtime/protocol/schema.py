@@ -1,0 +1,215 @@
+"""A checker for the part of JSON Schema that blueprints use for `parameters` (draft 2020-12 meanings).
+
+The Lambda runtime has no jsonschema package, and importing one would cost more than the manager's whole warm path.
+Blueprints that use a keyword outside `SUPPORTED_KEYWORDS` are refused when they are loaded (`schema_faults`), so nothing
+is ever silently unchecked.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from runtime.protocol.problems import Problem, shown
+
+TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+ANNOTATIONS = frozenset({"title", "description", "examples", "default", "$schema", "$id", "$comment"})
+ASSERTIONS = frozenset(
+    {
+        "type",
+        "enum",
+        "const",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "required",
+        "properties",
+        "additionalProperties",
+        "items",
+        "minItems",
+        "maxItems",
+    }
+)
+SUPPORTED_KEYWORDS = ANNOTATIONS | ASSERTIONS
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
+
+
+def schema_faults(schema: object, path: str = "parameters") -> list[str]:
+    """Every reason why `schema` itself cannot be used, each starting with its path. Empty when it is fine."""
+    if isinstance(schema, bool):
+        return []
+    if not isinstance(schema, Mapping):
+        return [f"{path}: a schema is a mapping, got {shown(schema)}"]
+    faults = [
+        f"{path}: keyword {shown(key)} is not supported; supported are {', '.join(sorted(SUPPORTED_KEYWORDS))}"
+        for key in schema
+        if key not in SUPPORTED_KEYWORDS
+    ]
+    kinds = schema.get("type", [])
+    faults += [
+        f"{path}.type: got {shown(kind)}, allowed are {', '.join(TYPES)}"
+        for kind in (kinds if isinstance(kinds, list) else [kinds])
+        if kind not in TYPES
+    ]
+    faults += [
+        f"{path}.{key}: must be a number, got {shown(schema[key])}" for key in _NUMBERS if key in schema and not _is_number(schema[key])
+    ]
+    faults += [
+        f"{path}.{key}: must be a whole number from 0, got {shown(schema[key])}"
+        for key in _COUNTS
+        if key in schema and not (_is_integer(schema[key]) and schema[key] >= 0)
+    ]
+    if "enum" in schema and not (isinstance(schema["enum"], list) and schema["enum"]):
+        faults.append(f"{path}.enum: must be a list with at least one value, got {shown(schema['enum'])}")
+    if "pattern" in schema:
+        try:
+            re.compile(schema["pattern"])
+        except (re.error, TypeError) as error:
+            faults.append(f"{path}.pattern: is no regular expression: {error}")
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        faults.append(f"{path}.required: must be a list of names, got {shown(required)}")
+    properties = schema.get("properties", {})
+    if isinstance(properties, Mapping):
+        for name, child in properties.items():
+            faults += schema_faults(child, f"{path}.properties.{name}")
+    else:
+        faults.append(f"{path}.properties: must be a mapping, got {shown(properties)}")
+    for key in ("additionalProperties", "items"):
+        if key in schema:
+            faults += schema_faults(schema[key], f"{path}.{key}")
+    if not faults and "default" in schema:
+        plain = {key: value for key, value in schema.items() if key != "default"}
+        faults += [f"{path}.default: {problem.text()}" for problem in check(schema["default"], plain, "value")]
+    return faults
+
+
+def with_defaults(value: Any, schema: Any) -> Any:
+    """A copy of `value` in which missing properties have their schema's default, at every depth that exists."""
+    if not isinstance(schema, Mapping):
+        return copy.deepcopy(value)
+    if isinstance(value, Mapping):
+        properties = schema.get("properties", {})
+        extra = schema.get("additionalProperties")
+        result = {key: with_defaults(child, properties.get(key, extra)) for key, child in value.items()}
+        for name, child in properties.items():
+            if name not in result and isinstance(child, Mapping) and "default" in child:
+                result[name] = with_defaults(child["default"], child)
+        return result
+    if isinstance(value, list):
+        return [with_defaults(child, schema.get("items")) for child in value]
+    return value
+
+
+def check(value: Any, schema: Any, path: str) -> list[Problem]:
+    """All ways in which `value` breaks `schema`; `path` names the value in the problems."""
+    if schema is True:
+        return []
+    if schema is False:
+        return [Problem(path, shown(value), "nothing here", f"Remove {path}")]
+    kinds = schema.get("type")
+    if kinds is not None:
+        allowed = kinds if isinstance(kinds, list) else [kinds]
+        if not any(_is_type(value, kind) for kind in allowed):
+            return [Problem(path, shown(value), _articles(allowed), f"Change {path}")]
+    problems: list[Problem] = []
+
+    def refuse(allowed: str) -> None:
+        problems.append(Problem(path, shown(value), allowed, f"Change {path}"))
+
+    if "enum" in schema and not any(_same(value, choice) for choice in schema["enum"]):
+        refuse("one of " + ", ".join(shown(choice) for choice in schema["enum"]))
+    if "const" in schema and not _same(value, schema["const"]):
+        refuse(shown(schema["const"]))
+    if _is_number(value):
+        _check_number(value, schema, refuse)
+    elif isinstance(value, str):
+        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf):
+            refuse(_range("characters", schema.get("minLength", 0), schema.get("maxLength")))
+        if "pattern" in schema and not re.search(schema["pattern"], value):
+            refuse(f"text matching {schema['pattern']}")
+    elif isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
+            refuse(_range("items", schema.get("minItems", 0), schema.get("maxItems")))
+        for number, child in enumerate(value):
+            problems += check(child, schema.get("items", True), f"{path}[{number}]")
+    elif isinstance(value, Mapping):
+        problems += _check_object(value, schema, path)
+    return problems
+
+
+def _check_number(value: float, schema: Mapping[str, Any], refuse: Any) -> None:
+    if "minimum" in schema and value < schema["minimum"]:
+        refuse(f"at least {schema['minimum']}")
+    if "maximum" in schema and value > schema["maximum"]:
+        refuse(f"at most {schema['maximum']}")
+    if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
+        refuse(f"more than {schema['exclusiveMinimum']}")
+    if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
+        refuse(f"less than {schema['exclusiveMaximum']}")
+
+
+def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> list[Problem]:
+    properties = schema.get("properties", {})
+    extra = schema.get("additionalProperties", True)
+    problems = [
+        Problem(f"{path} {name}", "nothing", f"a value{_hint(properties.get(name))}", f"Add {shown(name)}")
+        for name in schema.get("required", [])
+        if name not in value
+    ]
+    for key, child in value.items():
+        where = f"{path} {key}" if path else str(key)
+        if key in properties:
+            problems += check(child, properties[key], where)
+        elif extra is False:
+            known = ", ".join(shown(name) for name in properties) or "no parameters"
+            problems.append(Problem(f"{path} {shown(key)}", shown(child), known, f"Remove or rename {shown(key)}"))
+        else:
+            problems += check(child, extra, where)
+    return problems
+
+
+def _hint(schema: Any) -> str:
+    description = schema.get("description") if isinstance(schema, Mapping) else None
+    return f" ({description})" if isinstance(description, str) else ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_type(value: object, kind: str) -> bool:
+    if kind == "integer":
+        return _is_integer(value) or (isinstance(value, float) and value.is_integer())
+    if kind == "number":
+        return _is_number(value)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "null":
+        return value is None
+    return isinstance(value, {"string": str, "array": list, "object": Mapping}[kind])
+
+
+def _same(left: object, right: object) -> bool:
+    """JSON equality: 1 equals 1.0, but True does not equal 1."""
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def _articles(kinds: list[str]) -> str:
+    return " or ".join(f"{'an' if kind[0] in 'aio' else 'a'} {kind}" if kind != "null" else "null" for kind in kinds)
+
+
+def _range(unit: str, low: int, high: int | None) -> str:
+    return f"{low} or more {unit}" if high is None else f"{low} to {high} {unit}"

@@ -1,0 +1,130 @@
+"""What a deployed stack tells its manager: one JSON document in the artifact bucket, named and hashed in the manager's
+environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+
+SCHEMA_VERSION = 1
+_WHAT = "settings"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The launch template of one group; it carries the group's own instance profile."""
+
+    launch_template_id: str
+    launch_template_version: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """`id` is an AMI id or `resolve:ssm:<parameter>`; `ready` is false while the blueprint requires an image that is
+    not baked yet."""
+
+    id: str
+    ready: bool
+    recipe_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code tree of the machines: a tar.gz in the artifact bucket."""
+
+    bucket: str
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD."""
+
+    analysis: str
+    stage: str
+    stack: str
+    bucket: str
+    region: str
+    account: str
+    groups: Mapping[str, Group]
+    instance_type: str
+    instance_types: tuple[str, ...]
+    duration_minutes: int
+    max_duration_minutes: int
+    volume_gib: int
+    max_dataset_size_gib: int
+    max_datasets: int
+    prices: Mapping[str, float]
+    prices_date: str
+    budget_usd: float
+    image: Image
+    script: str
+    code: Code
+    ledger_table: str
+    topic_arn: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    blueprint_digest: str | None = None
+    blueprint_commit: str | None = None
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def to_json(self) -> str:
+        data = asdict(self)
+        data["instance_types"] = list(self.instance_types)
+        return dumps(data)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> AnalysisSettings:
+        """Raises DocumentError for a document of another version or shape."""
+        data = loads(text, _WHAT)
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        groups = take(data, "groups", dict, _WHAT)
+        prices = take(data, "prices", dict, _WHAT)
+        image = take(data, "image", dict, _WHAT)
+        types = tuple(str(name) for name in take(data, "instance_types", list, _WHAT))
+        return cls(
+            analysis=take(data, "analysis", str, _WHAT),
+            stage=take(data, "stage", str, _WHAT),
+            stack=take(data, "stack", str, _WHAT),
+            bucket=take(data, "bucket", str, _WHAT),
+            region=take(data, "region", str, _WHAT),
+            account=take(data, "account", str, _WHAT),
+            groups={name: _group(name, value) for name, value in groups.items()},
+            instance_type=take(data, "instance_type", str, _WHAT),
+            instance_types=types,
+            duration_minutes=take(data, "duration_minutes", int, _WHAT),
+            max_duration_minutes=take(data, "max_duration_minutes", int, _WHAT),
+            volume_gib=take(data, "volume_gib", int, _WHAT),
+            max_dataset_size_gib=take(data, "max_dataset_size_gib", int, _WHAT),
+            max_datasets=take(data, "max_datasets", int, _WHAT),
+            prices={name: take(prices, name, float, "settings prices") for name in prices},
+            prices_date=take(data, "prices_date", str, _WHAT),
+            budget_usd=take(data, "budget_usd", float, _WHAT),
+            image=image_from(image),
+            script=take(data, "script", str, _WHAT),
+            code=code_from(take(data, "code", dict, _WHAT)),
+            ledger_table=take(data, "ledger_table", str, _WHAT),
+            topic_arn=take_optional(data, "topic_arn", str, _WHAT),
+            parameters=take_optional(data, "parameters", dict, _WHAT),
+            blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
+            blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
+        )
+
+
+def _group(name: str, value: Any) -> Group:
+    if not isinstance(value, dict):
+        raise DocumentError(f"settings group {name!r} is not an object")
+    what = f"settings group {name!r}"
+    return Group(take(value, "launch_template_id", str, what), take(value, "launch_template_version", str, what))
+
+
+def image_from(data: Mapping[str, Any]) -> Image:
+    return Image(take(data, "id", str, "image"), take(data, "ready", bool, "image"), take_optional(data, "recipe_sha256", str, "image"))
+
+
+def code_from(data: Mapping[str, Any]) -> Code:
+    return Code(take(data, "bucket", str, "code"), take(data, "key", str, "code"), take(data, "sha256", str, "code"))

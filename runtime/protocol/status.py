@@ -1,0 +1,72 @@
+"""The status file of one dataset, `logs/DATASET_NAME:{name}_STATUS.txt` (JSON, in spite of its name)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runtime.protocol.documents import dumps, loads
+
+INITIALIZING = "INITIALIZING"
+IN_PROGRESS = "IN PROGRESS"
+SUCCESS = "SUCCESS"
+FAILED = "FAILED"
+STATES = (INITIALIZING, IN_PROGRESS, SUCCESS, FAILED)
+FINAL = frozenset({SUCCESS, FAILED})
+NONE = "NONE"
+"""What an unknown field says."""
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """`reason` says why a dataset failed; `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO
+    8601 in UTC. A missing status file means INITIALIZING: the machine is not up yet."""
+
+    status: str = INITIALIZING
+    input: str = NONE
+    instance: str = NONE
+    reason: str = NONE
+    command: str = NONE
+    exit_code: int | None = None
+    job_start: str = NONE
+    job_finish: str = NONE
+    last_command: str = NONE
+    cpu_usage: str = NONE
+    memory_usage: str = NONE
+    stdout: Mapping[str, str] = field(default_factory=dict)
+    stderr: Mapping[str, str] = field(default_factory=dict)
+    updated: str = NONE
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+    def to_json(self) -> str:
+        return dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> DatasetStatus:
+        """Analysis scripts and people can reach this file, so a field of the wrong type counts as unknown; only text
+        that is no JSON object raises DocumentError."""
+        data = loads(text, "status file")
+        state = data.get("status")
+        code = data.get("exit_code")
+        return cls(
+            status=state if state in STATES else IN_PROGRESS,
+            exit_code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+            stdout=_lines(data.get("stdout")),
+            stderr=_lines(data.get("stderr")),
+            **{name: _text(data.get(name)) for name in _TEXTS},
+        )
+
+
+_TEXTS = ("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and value else NONE
+
+
+def _lines(value: Any) -> dict[str, str]:
+    return {str(number): str(line) for number, line in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,31 @@
+"""Tags of a job's machines and volumes. `PriceTracking` to `job` are the names that other tools and policies rely on."""
+
+from __future__ import annotations
+
+from runtime.protocol.job import Job
+
+PRICE_TRACKING = "PriceTracking"
+TIMEOUT = "Timeout"
+OWNER = "OwnerArn"
+GROUP = "group"
+ANALYSIS = "analysis"
+JOB = "job"
+BUCKET = "bucket"
+OFFSET = "offset"
+"""Index of the first dataset of the launch call; a machine's dataset is this plus its launch index."""
+NAME = "Name"
+
+
+def job_tags(job: Job, owner_arn: str, offset: int) -> dict[str, str]:
+    """All machines of one launch call have the same tags. The `Timeout` is in minutes."""
+    return {
+        PRICE_TRACKING: "On",
+        TIMEOUT: str(job.duration_minutes),
+        OWNER: owner_arn,
+        GROUP: job.group,
+        ANALYSIS: job.analysis,
+        JOB: job.timestamp,
+        BUCKET: job.bucket,
+        OFFSET: str(offset),
+        NAME: f"{job.analysis}/{job.group}/{job.timestamp}"[:255],
+    }
