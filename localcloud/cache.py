@@ -1,0 +1,44 @@
+"""The user's cache: what is made once per machine and shared by all checkouts (standard library only: set-up imports this)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Say = Callable[[str], None]
+"""A function that shows one line to a person."""
+
+
+def cache_home() -> Path:
+    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative value is ignored)."""
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(configured) if configured.startswith("/") else Path.home() / ".cache"
+    return base / "neurocaas"
+
+
+def content_hash(*files: Path) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of the files' contents, in order: the key of everything made from them."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def locked(file: Path, *, waiting_for: str, say: Say) -> Iterator[None]:
+    """Hold an exclusive lock on `file` so that two runs do not make the same thing; says so when it has to wait.
+
+    The lock belongs to the process (flock): it is released when the process ends, however that happens.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that is at work on {waiting_for} (lock: {file})")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
