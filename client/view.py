@@ -1,0 +1,93 @@
+"""Jobs on a terminal: a table that is redrawn in place, or one line per change when the output is a pipe or a file."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from client.job import DatasetState, JobState
+
+_COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as people read them: "" when unknown, "7 s", "1:05", "2:03:04"."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def what_is_said(dataset: DatasetState) -> str:
+    """The one line that says most about a dataset: why it failed, else its script's last line."""
+    return dataset.reason if dataset.state == "FAILED" and dataset.reason else dataset.last_line
+
+
+class Changes:
+    """Turns job states into lines, one for each thing that changed; for output that cannot be redrawn."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def lines(self, title: str, state: JobState) -> list[str]:
+        said = []
+        for dataset in state.datasets:
+            now = (dataset.state, what_is_said(dataset))
+            if self._told.get((title, dataset.name)) != now:
+                self._told[title, dataset.name] = now
+                said.append(f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {now[1]}".rstrip())
+        now = (state.phase, state.end)
+        if self._told.get((title, "")) != now:
+            self._told[title, ""] = now
+            if not state.datasets or state.finished:
+                said.append(f"{title}  {state.phase}  {state.end}".rstrip())
+        return said
+
+
+class Board:
+    """The jobs being watched, in the order they were added; `show` takes a new state of one of them."""
+
+    def __init__(self, out: TextIO, live: Any = None) -> None:
+        self._out, self._live, self._changes = out, live, Changes()
+        self._states: dict[str, JobState] = {}
+
+    def show(self, title: str, state: JobState) -> None:
+        self._states[title] = state
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+            return
+        for line in self._changes.lines(title, state):
+            self._out.write(line + "\n")
+        self._out.flush()
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, expand=True)
+        for name in ("job", "dataset", "state", "elapsed", "last line"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None)
+        for title, state in self._states.items():
+            if not state.datasets:
+                table.add_row(title, "", state.phase, "", state.end)
+            for dataset in state.datasets:
+                coloured = Text(dataset.state, style=_COLOURS.get(dataset.state, ""))
+                table.add_row(title, dataset.name, coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
+        return table
+
+
+@contextmanager
+def board(out: TextIO | None = None) -> Iterator[Board]:
+    """A board for the time of a `with`. On a terminal the table stays on the screen afterwards, in its last state."""
+    stream = out or sys.stdout
+    if not stream.isatty():
+        yield Board(stream)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(file=stream), auto_refresh=False) as live:
+        yield Board(stream, live)

@@ -1,0 +1,142 @@
+"""The Pulumi CLI as a child process: updates that are summed up from the engine's own events, and stack outputs."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from console.errors import UserError
+
+# What the engine calls an operation -> what a person reads.
+_WORDS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one `pulumi up` or `pulumi destroy` did: `changes` counts resources by operation."""
+
+    stack: str
+    seconds: float
+    changes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        return sum(count for operation, count in self.changes.items() if operation != "same")
+
+    def text(self) -> str:
+        counts = [f"{self.changes[operation]} {word}" for operation, word in _WORDS.items() if self.changes.get(operation)]
+        return f"{', '.join(counts) or 'no resources'} in {self.seconds:.1f} s"
+
+
+class Engine:
+    """The CLI in the project at `root`. `environ` is the whole environment of the child; by default that of this process."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.root, self.environ = root, dict(os.environ if environ is None else environ)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [self._pulumi(), *arguments]
+
+    def up(self, stack: str, log: Path) -> Update:
+        """Deploy without a preview. The CLI's whole output goes to the file `log`; a failure raises UserError with what failed."""
+        return self._update("up", stack, log, ["--skip-preview", "--suppress-outputs"])
+
+    def destroy(self, stack: str, log: Path) -> Update:
+        """Destroy the stack's resources (the stack itself stays, empty)."""
+        return self._update("destroy", stack, log, ["--skip-preview"])
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        """The stack's outputs; secrets stay "[secret]". Raises UserError when there is no such stack or it was never deployed."""
+        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive")
+        if done.returncode != 0:
+            raise UserError(
+                f"no outputs of stack '{stack}': {_last(done.stderr)}",
+                "a stack that has been deployed",
+                f"deploy it: `invoke deploy {stack}`",
+            )
+        outputs = json.loads(done.stdout)
+        if not outputs:
+            raise UserError(f"stack '{stack}' has no outputs", "a stack that has been deployed", f"deploy it: `invoke deploy {stack}`")
+        return dict(outputs)
+
+    def stack_names(self) -> list[str]:
+        """The project's stacks in the backend of this environment."""
+        done = self.capture("stack", "ls", "--json", "--non-interactive")
+        if done.returncode != 0:
+            raise UserError(
+                f"the Pulumi backend does not answer: {_last(done.stderr)}",
+                "a backend that this shell is logged in to",
+                "`pulumi login`, or `invoke local.up` for the local one",
+            )
+        return [str(one["name"]) for one in json.loads(done.stdout)]
+
+    def capture(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the CLI quietly, with its output as text."""
+        return subprocess.run(self.command(*arguments), cwd=self.root, env=self.environ, capture_output=True, text=True, check=False)
+
+    def show(self, *arguments: str) -> int:
+        """Run the CLI on this terminal and return its exit code."""
+        return subprocess.run(self.command(*arguments), cwd=self.root, env=self.environ, check=False).returncode
+
+    def _update(self, verb: str, stack: str, log: Path, flags: Sequence[str]) -> Update:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="neurocaas-") as scratch, log.open("w") as out:
+            events = Path(scratch) / "events.jsonl"
+            arguments = [verb, "--yes", "--non-interactive", "--color", "never", "--stack", stack, "--event-log", str(events), *flags]
+            code = subprocess.run(
+                self.command(*arguments), cwd=self.root, env=self.environ, stdout=out, stderr=subprocess.STDOUT, check=False
+            ).returncode
+            seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
+        if code != 0:
+            raise UserError(
+                f"pulumi {verb} of stack '{stack}' failed:\n{_failure(seen, log)}", "see above", f"the whole output is in {log}"
+            )
+        return Update(stack, time.monotonic() - begun, resource_changes(seen))
+
+    def _pulumi(self) -> str:
+        found = shutil.which("pulumi", path=self.environ.get("PATH"))
+        if found is None:
+            raise UserError("there is no pulumi on PATH", "the Pulumi CLI", "`invoke setup` finds or makes one; `invoke local.up` as well")
+        return found
+
+
+def resource_changes(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The engine's count of resources by operation, from its event log."""
+    counts: dict[str, int] = {}
+    for event in events:
+        counts = (event.get("summaryEvent") or {}).get("resourceChanges") or counts
+    return {str(operation): int(count) for operation, count in counts.items()}
+
+
+def _failure(events: Iterable[Mapping[str, Any]], log: Path) -> str:
+    """The engine's error messages, each once and with the resource it is about; without any, the end of its output."""
+    said: list[str] = []
+    for event in events:
+        diagnostic = event.get("diagnosticEvent") or {}
+        if diagnostic.get("severity") == "error":
+            name = str(diagnostic.get("urn", "")).rpartition("::")[2]
+            text = _plain(str(diagnostic.get("message", ""))).strip()
+            line = f"  {name}: {text}" if name else f"  {text}"
+            if text and line not in said:
+                said.append(line)
+    return "\n".join(said) if said else "\n".join(f"  {line}" for line in log.read_text().splitlines()[-15:])
+
+
+def _plain(text: str) -> str:
+    """The message without the engine's colour marks (`<{%reset%}>`)."""
+    while "<{%" in text and "%}>" in text:
+        before, _, rest = text.partition("<{%")
+        text = before + rest.partition("%}>")[2]
+    return text
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "the CLI said nothing"

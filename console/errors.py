@@ -1,0 +1,70 @@
+"""One place where an exception becomes a message for a person and an exit code.
+
+A task's body may raise whatever its room raises. Exceptions that a person can act on are printed without a traceback, with exit
+code 1; anything else is a defect of ours and keeps its traceback.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from invoke.exceptions import Exit
+
+
+class UserError(Exception):
+    """A mistake that a person can put right: what was got, what is allowed, what to do next."""
+
+    def __init__(self, got: str, allowed: str, do: str) -> None:
+        super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
+
+
+# Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list` their start-up time.
+MESSAGES = {
+    "console.errors.UserError",
+    "client.errors.AnalysisError",
+    "image_builder.bake.BakeError",
+    "runtime.protocol.problems.InvalidInput",
+}
+_NETWORK = {
+    "botocore.exceptions.NoCredentialsError": "set AWS_PROFILE or a key pair, or start the local cloud: `invoke local.up`",
+    "botocore.exceptions.PartialCredentialsError": "set both halves of the key pair in this shell",
+    "botocore.exceptions.ProfileNotFound": "set AWS_PROFILE to a profile of ~/.aws/config, or unset it",
+    "botocore.exceptions.NoRegionError": "set AWS_REGION",
+    "botocore.exceptions.EndpointConnectionError": "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real one",
+    "botocore.exceptions.ClientError": "check the credentials of this shell and the stack's names (`invoke outputs --stack STACK`)",
+}
+
+
+def _names(error: BaseException) -> list[str]:
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+
+
+def message(error: BaseException) -> str | None:
+    """The text for a person, or None when the exception is not one that a person can put right."""
+    names = _names(error)
+    for name in names:
+        if name in MESSAGES or getattr(type(error), "user_error", False):
+            return str(error)
+        if name in _NETWORK:
+            return f"{error}\n  allowed: credentials and an endpoint that answer\n  do: {_NETWORK[name]}"
+    return None
+
+
+def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a task's body so that mistakes end in one message and exit code 1, without a traceback."""
+
+    @functools.wraps(body)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return body(*args, **kwargs)
+        except Exit:
+            raise
+        except Exception as error:
+            text = message(error)
+            if text is None:
+                raise
+            raise Exit(f"error: {text}", code=1) from error
+
+    guarded.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]
+    return guarded

@@ -1,0 +1,61 @@
+"""Stack outputs as an API: checked against their JSON Schema, and written for a program, a shell or a CI job."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from console.errors import UserError
+
+FORMATS = ("json", "env", "github")
+
+
+def checked(outputs: Mapping[str, Any], stack: str, schemas: Path) -> Mapping[str, Any]:
+    """The outputs, when they agree with the schema of their kind in the folder `schemas`; else UserError with every difference."""
+    import jsonschema
+
+    kind = str(outputs.get("kind", ""))
+    path = schemas / f"{kind}.schema.json"
+    if not re.fullmatch(r"[a-z-]+", kind) or not path.is_file():
+        raise UserError(
+            f"stack '{stack}' has outputs of kind {kind!r}",
+            f"a kind with a schema in {schemas}",
+            f"deploy it with this version of the program: `invoke deploy {stack}`",
+        )
+    problems = sorted(jsonschema.Draft202012Validator(json.loads(path.read_text())).iter_errors(dict(outputs)), key=str)
+    if problems:
+        said = "\n".join(f"  {'.'.join(map(str, one.absolute_path)) or '(outputs)'}: {one.message}" for one in problems)
+        raise UserError(
+            f"the outputs of stack '{stack}' do not agree with their schema:\n{said}",
+            str(path),
+            f"deploy it with this version of the program: `invoke deploy {stack}`",
+        )
+    return outputs
+
+
+def rendered(outputs: Mapping[str, Any], form: str) -> str:
+    """The outputs as text. `env`: upper-case names, values quoted for a POSIX shell. `github`: the names as they are; a value
+    with several lines between delimiters, as $GITHUB_OUTPUT wants. Values that are not text are JSON in both."""
+    if form == "json":
+        return json.dumps(outputs, indent=2, sort_keys=True) + "\n"
+    if form == "env":
+        import shlex
+
+        return "".join(f"{name.upper()}={shlex.quote(_text(value))}\n" for name, value in sorted(outputs.items()))
+    if form == "github":
+        return "".join(_github(name, _text(value)) for name, value in sorted(outputs.items()))
+    raise UserError(f"format {form!r}", ", ".join(FORMATS), "choose one with --format")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _github(name: str, value: str) -> str:
+    if "\n" not in value:
+        return f"{name}={value}\n"
+    delimiter = "EOF"
+    while delimiter in value:
+        delimiter += "_"
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"

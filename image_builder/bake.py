@@ -1,0 +1,206 @@
+"""Baking: start an analysis's Image Builder pipeline, follow it, and pick the image that came out.
+
+`plan` says what is to be done, `start` and `follow` do it. Nothing here writes to the blueprint or to a terminal.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from image_builder.progress import Event, Watch
+
+RECIPE_TAG = "neurocaas:recipe-sha256"
+"""Tag on an Image Builder image: the digest of the recipe that it was built from."""
+
+_BUILT, _LOST = "AVAILABLE", ("FAILED", "CANCELLED")
+_DEAD = (*_LOST, "DELETED", "DISABLED", "DEPRECATED")
+SHORTEST_WAIT, LONGEST_WAIT = 0.5, 5.0
+
+
+class BakeError(Exception):
+    """A bake that cannot start or did not end well; the text says where it failed and what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the outputs of an analysis stack say about its image."""
+
+    stack: str
+    analysis: str
+    account: str
+    region: str
+    pipeline_arn: str
+    recipe_sha256: str
+
+    @classmethod
+    def from_outputs(cls, stack: str, outputs: Mapping[str, Any]) -> "Target":
+        """Raises BakeError for the outputs of a stack without an image pipeline."""
+        pipeline = outputs.get("image_pipeline_arn")
+        if not pipeline:
+            raise BakeError(
+                f"stack '{stack}' has no image pipeline\n"
+                "  allowed: the stack of an analysis with a provision/ folder\n"
+                f"  do: choose an analysis's stack; was it deployed? `invoke deploy {stack}`"
+            )
+        return cls(
+            stack,
+            str(outputs["analysis"]),
+            str(outputs["account"]),
+            str(outputs["region"]),
+            str(pipeline),
+            str(outputs["image_recipe_sha256"]),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a bake would do. `action` is "nothing" (the recorded image is of this recipe), "record" (an image of this recipe
+    exists, the blueprint does not name it), "resume" (one is being built) or "build"."""
+
+    action: str
+    why: str
+    image_id: str | None = None
+    build_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A finished build: the image for the target's account and region."""
+
+    image_id: str
+    build_arn: str
+    seconds: float
+
+
+def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool = False) -> Plan:
+    """Compare the stack's recipe with the images that the pipeline has built. `recorded` is the blueprint's image, if it names
+    one for this account and region. `force` builds in any case, unless a build is under way."""
+    usable, building = None, None
+    for image in _images(target, imagebuilder):
+        if (image.get("tags") or {}).get(RECIPE_TAG) != target.recipe_sha256:
+            continue
+        status = image["state"]["status"]
+        if status == _BUILT:
+            found = pick(image, target)
+            usable = recorded if found == recorded else usable or found
+        elif status not in _DEAD:
+            building = image["arn"]
+    if building:
+        return Plan("resume", "a build of this recipe is under way", build_arn=building)
+    if force:
+        return Plan("build", "asked for by --force")
+    if usable and usable == recorded:
+        return Plan("nothing", f"{recorded} was built from this recipe", recorded)
+    if usable:
+        return Plan("record", f"{usable} was built from this recipe, and the blueprint does not name it", usable)
+    return Plan("build", f"no image of this recipe yet (the blueprint names {recorded or 'none'})")
+
+
+def preflight(target: Target, imagebuilder: Any) -> list[str]:
+    """What would make a build fail that can be seen in a moment; empty when nothing does."""
+    try:
+        pipeline = imagebuilder.get_image_pipeline(imagePipelineArn=target.pipeline_arn)["imagePipeline"]
+    except imagebuilder.exceptions.ClientError as error:
+        return [f"the pipeline {target.pipeline_arn} cannot be read: {error}. Deploy the stack: `invoke deploy {target.stack}`"]
+    problems = []
+    if not pipeline.get("imageRecipeArn"):
+        problems.append(f"the pipeline {target.pipeline_arn} has no recipe. Deploy the stack: `invoke deploy {target.stack}`")
+    configuration = imagebuilder.get_infrastructure_configuration(
+        infrastructureConfigurationArn=pipeline["infrastructureConfigurationArn"]
+    )["infrastructureConfiguration"]
+    if not configuration.get("instanceProfileName"):
+        problems.append("the infrastructure configuration names no instance profile. Deploy the stack `utils`: `invoke deploy utils`")
+    return problems
+
+
+def start(target: Target, imagebuilder: Any) -> str:
+    """Start the pipeline and return the ARN of the build."""
+    tags = {RECIPE_TAG: target.recipe_sha256, "neurocaas:analysis": target.analysis, "neurocaas:stack": target.stack}
+    started = imagebuilder.start_image_pipeline_execution(imagePipelineArn=target.pipeline_arn, tags=tags)
+    return str(started["imageBuildVersionArn"])
+
+
+def follow(target: Target, build_arn: str, imagebuilder: Any, logs: Any, on_event: Callable[[Event], None], *, clock: Any = time) -> Baked:
+    """Watch a build until it ends, and report its steps and log lines. Raises BakeError when it failed or was cancelled.
+
+    Asks every 0.5 s while things happen and up to every 5 s while nothing does: Image Builder has no event that a client can wait for.
+    """
+    begun, wait = clock.monotonic(), SHORTEST_WAIT
+    watch = Watch(build_arn, imagebuilder, logs)
+    while True:
+        image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
+        events = watch.news(image)
+        for event in events:
+            on_event(event)
+        status = image["state"]["status"]
+        if status == _BUILT:
+            return Baked(pick(image, target), build_arn, clock.monotonic() - begun)
+        if status in _LOST:
+            raise BakeError(failure(target, image, watch.tail))
+        wait = SHORTEST_WAIT if events else min(wait * 1.5, LONGEST_WAIT)
+        clock.sleep(wait)
+
+
+def pick(image: Mapping[str, Any], target: Target) -> str:
+    """The AMI of the target's account and region among those that a build has distributed. Raises BakeError when there is none."""
+    amis = image.get("outputResources", {}).get("amis", [])
+    for ami in amis:
+        if ami.get("region") == target.region and ami.get("accountId") in (target.account, None):
+            return str(ami["image"])
+    there = ", ".join(f"{ami.get('accountId')}/{ami.get('region')}" for ami in amis) or "nothing"
+    raise BakeError(
+        f"the build {image.get('arn')} made no image for {target.account}/{target.region}\n"
+        f"  allowed: a distribution to that account and region (it went to {there})\n"
+        f"  do: add the region to the stack's distribution, then `invoke deploy {target.stack}`"
+    )
+
+
+_AT = re.compile(r"(?P<script>[\w./-]+\.sh):(?P<line>\d+)")
+
+
+def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
+    """Where and why a build failed: step, component, phase, script line and the end of the log, with what to do next."""
+    state = image["state"]
+    if state["status"] == "CANCELLED":
+        return (
+            f"the build {image.get('arn')} was cancelled\n  allowed: a build that runs to its end\n"
+            f"  do: start it again: `invoke bake-ami --stack {target.stack}`"
+        )
+    context = state.get("failureContext") or {}
+    component = context.get("componentFailure") or {}
+    message = str(component.get("errorMessage") or state.get("reason") or "the service gave no reason").strip()
+    said = [f"the image of '{target.analysis}' was not built; the blueprint is unchanged"]
+    if component:
+        names = [str(component.get("componentArn", "")).rpartition("component/")[2], component.get("phaseName"), component.get("stepName")]
+        said.append(f"  at: component {names[0]}, phase {names[1]}, step {names[2]} ({component.get('action')})")
+    elif context.get("failedStep") or context.get("stepExecutionId"):
+        said.append(f"  at: step {context.get('failedStep') or context.get('stepExecutionId')}")
+    places = list(_AT.finditer(message)) or [found for line in tail for found in _AT.finditer(line)]
+    if places:
+        said.append(f"  line: {places[-1]['script']}:{places[-1]['line']}")
+    said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
+    if tail:
+        said += ["  last log lines:", *(f"    {line}" for line in tail[-15:])]
+    said.append(
+        f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}`"
+        f" and `invoke bake-ami --stack {target.stack}`"
+    )
+    return "\n".join(said)
+
+
+def cancel(build_arn: str, imagebuilder: Any) -> None:
+    """Ask Image Builder to stop a build; its machine is terminated by the service."""
+    imagebuilder.cancel_image_creation(imageBuildVersionArn=build_arn)
+
+
+def _images(target: Target, imagebuilder: Any) -> list[Mapping[str, Any]]:
+    images: list[Mapping[str, Any]] = []
+    request: dict[str, str] = {"imagePipelineArn": target.pipeline_arn}
+    while True:
+        page = imagebuilder.list_image_pipeline_images(**request)
+        images += page.get("imageSummaryList", [])
+        if not page.get("nextToken"):
+            return images
+        request["nextToken"] = page["nextToken"]

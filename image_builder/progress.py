@@ -1,0 +1,99 @@
+"""What a running build has to tell: its state, the steps of its workflows, and the lines of its log, each told once."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_TAIL = 40
+
+
+@dataclass(frozen=True)
+class Event:
+    """`kind` is "state" (text: the new state of the build), "step" (name, status and message of a workflow step) or "log"."""
+
+    kind: str
+    text: str
+    name: str = ""
+    status: str = ""
+
+
+class Watch:
+    """Reads one build repeatedly. `tail` holds the last 40 log lines."""
+
+    def __init__(self, build_arn: str, imagebuilder: Any, logs: Any) -> None:
+        self._arn, self._imagebuilder, self._logs = build_arn, imagebuilder, logs
+        self._group, self._stream = log_place(build_arn)
+        self._state = ""
+        self._steps: dict[str, tuple[str, str]] = {}
+        self._token: str | None = None
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+
+    @property
+    def tail(self) -> list[str]:
+        return list(self._tail)
+
+    def news(self, image: Mapping[str, Any]) -> list[Event]:
+        """What is new since the last call: state first, then steps, then log lines. `image` is GetImage's answer."""
+        return [*self._new_state(image), *self._new_steps(), *self._new_lines()]
+
+    def _new_state(self, image: Mapping[str, Any]) -> list[Event]:
+        state = str(image["state"]["status"])
+        if state == self._state:
+            return []
+        self._state = state
+        return [Event("state", str(image["state"].get("reason") or ""), status=state)]
+
+    def _new_steps(self) -> list[Event]:
+        events: list[Event] = []
+        request: dict[str, Any] = {"imageBuildVersionArn": self._arn}
+        for execution in _pages(self._imagebuilder.list_workflow_executions, request, "workflowExecutions"):
+            if execution.get("retried"):
+                continue
+            for step in _pages(
+                self._imagebuilder.list_workflow_step_executions,
+                {"workflowExecutionId": execution["workflowExecutionId"]},
+                "steps",
+            ):
+                now = (str(step.get("status", "")), str(step.get("message") or ""))
+                if self._steps.get(step["stepExecutionId"]) != now:
+                    self._steps[step["stepExecutionId"]] = now
+                    events.append(Event("step", now[1], name=str(step.get("name", "")), status=now[0]))
+        return events
+
+    def _new_lines(self) -> list[Event]:
+        """Log lines that have arrived; none while the group or the stream does not exist yet."""
+        request: dict[str, Any] = {"logGroupName": self._group, "logStreamName": self._stream, "startFromHead": True}
+        events: list[Event] = []
+        while True:
+            if self._token:
+                request["nextToken"] = self._token
+            try:
+                page = self._logs.get_log_events(**request)
+            except self._logs.exceptions.ResourceNotFoundException:
+                return events
+            for entry in page["events"]:
+                for line in str(entry["message"]).splitlines():
+                    self._tail.append(line)
+                    events.append(Event("log", line))
+            token = page.get("nextForwardToken")
+            if not page["events"] or token == self._token:
+                self._token = token
+                return events
+            self._token = token
+
+
+def log_place(build_arn: str) -> tuple[str, str]:
+    """The CloudWatch group and stream of a build: `arn:…:image/NAME/1.0.3/1` logs to /aws/imagebuilder/NAME, stream 1.0.3/1."""
+    name, version, build = build_arn.rpartition("image/")[2].split("/")
+    return f"/aws/imagebuilder/{name}", f"{version}/{build}"
+
+
+def _pages(call: Any, request: dict[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    while True:
+        page = call(**request)
+        found += page.get(key, [])
+        if not page.get("nextToken"):
+            return found
+        request = {**request, "nextToken": page["nextToken"]}
