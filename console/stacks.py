@@ -5,36 +5,29 @@ from pathlib import Path
 
 from console.errors import UserError
 
-STAGES = ("webdev", "develop", "staging", "prod")
-UTILS = "utils"
 
 
 def all_stacks(root: Path, stage: str = "webdev") -> list[str]:
     """`utils` and the stack of every blueprint at `stage`, in the order in which they are deployed."""
     import blueprints
 
-    return [UTILS, *(f"{name}-{stage}" for name in blueprints.names(root))]
+    return ["utils", *(f"{name}-{stage}" for name in blueprints.names(root))]
 
 
 def check(stack: str, root: Path) -> str:
-    """The stack's name, when it is `utils` or a blueprint at a known stage; else UserError."""
+    """The stack's name, when it is `utils` or a blueprint at a known stage; else UserError with the nearest name there is."""
     import blueprints
 
     if not stack:
-        raise UserError("no stack", f"'{UTILS}' or <analysis>-<stage>", f"name one, for instance `--stack {all_stacks(root)[-1]}`")
+        raise UserError("no stack", "'utils' or <analysis>-<stage>", f"name one, for instance `--stack {all_stacks(root)[-1]}`")
     names = blueprints.names(root)
-    analysis, _, stage = stack.rpartition("-")
-    if stack == UTILS or (analysis in names and stage in STAGES):
+    known = ["utils", *(f"{name}-{stage}" for name in names for stage in blueprints.Stage)]
+    if stack in known:
         return stack
-    known = [f"{name}-{one}" for name in names for one in STAGES]
-    near = difflib.get_close_matches(stack, [UTILS, *known], 1)
+    analysis = stack.rpartition("-")[0] or stack
+    near = [f"{stack}-webdev"] if stack in names else difflib.get_close_matches(stack, known, 1)
     raise UserError(
-        f"stack '{stack}'" + ("" if analysis in names else f" (there is no blueprint '{analysis or stack}')"),
-        f"'{UTILS}', or one of the blueprints {', '.join(names)} followed by -{' -'.join(STAGES)}",
+        f"stack '{stack}'" + ("" if analysis in names else f" (there is no blueprint '{analysis}')"),
+        f"'utils', or one of the blueprints {', '.join(names)} followed by -{', -'.join(blueprints.Stage)}",
         f"did you mean '{near[0]}'?" if near else "check the name; a blueprint is a folder in blueprints/",
     )
-
-
-def analysis_of(stack: str) -> str:
-    """The analysis that a stack deploys."""
-    return stack.rpartition("-")[0]

@@ -157,7 +157,8 @@ def pick(image: Mapping[str, Any], target: Target) -> str:
     )
 
 
-_AT = re.compile(r"(?P<script>[\w./-]+\.sh):(?P<line>\d+)")
+_AT = re.compile(r"::error file=(?P<script>[^,:]+),line=(?P<line>\d+)::(?P<command>.*)")
+"""What the documents' preamble prints for the command that failed, see `image_builder.documents`."""
 
 
 def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
@@ -177,9 +178,9 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
         said.append(f"  at: component {names[0]}, phase {names[1]}, step {names[2]} ({component.get('action')})")
     elif context.get("failedStep") or context.get("stepExecutionId"):
         said.append(f"  at: step {context.get('failedStep') or context.get('stepExecutionId')}")
-    places = list(_AT.finditer(message)) or [found for line in tail for found in _AT.finditer(line)]
-    if places:
-        said.append(f"  line: {places[-1]['script']}:{places[-1]['line']}")
+    place = next((found for line in [*message.splitlines(), *tail] if (found := _AT.search(line))), None)
+    if place:
+        said.append(f"  line: blueprints/{target.analysis}/provision/{place['script']}:{place['line']}: {place['command']}")
     said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
     if tail:
         said += ["  last log lines:", *(f"    {line}" for line in tail[-15:])]

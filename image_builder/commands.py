@@ -165,7 +165,7 @@ def recorded_image(root: Path, target: Any) -> str | None:
     import blueprints
 
     blueprint = blueprints.load(target.analysis, target.stack.rpartition("-")[2], root)
-    return dict(blueprint.image.amis).get(f"{target.account}/{target.region}")
+    return blueprint.image.baked(target.account, target.region)
 
 
 def dumps(value: Any) -> str:

@@ -1,0 +1,223 @@
+"""Baking against a scripted Image Builder: what is planned, how a build is watched, and what a failure says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from image_builder import bake
+from image_builder.progress import Event, log_place
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+PIPELINE = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image-pipeline/dti"
+BUILD = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image/dti/1.2.3/1"
+TARGET = bake.Target("dti-webdev", "dti", ACCOUNT, REGION, PIPELINE, "a" * 64)
+
+
+class NotThere(Exception):
+    """What botocore raises for a log group or stream that does not exist."""
+
+
+@dataclass
+class Service:
+    """Image Builder and CloudWatch Logs in one, answering from a script: one moment for each GetImage."""
+
+    images: list[dict[str, Any]] = field(default_factory=list)
+    moments: list[dict[str, Any]] = field(default_factory=list)
+    started: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    now: float = 0.0
+    moment: int = -1
+
+    class exceptions:  # noqa: N801  the name of botocore's attribute
+        ResourceNotFoundException = NotThere
+
+    def list_image_pipeline_images(self, *, imagePipelineArn: str, nextToken: str = "") -> dict[str, Any]:  # noqa: N803
+        assert imagePipelineArn == PIPELINE
+        page = int(nextToken or 0)
+        answer: dict[str, Any] = {"imageSummaryList": self.images[page : page + 1]}
+        if page + 1 < len(self.images):
+            answer["nextToken"] = str(page + 1)
+        return answer
+
+    def start_image_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+        self.started.append(request)
+        return {"imageBuildVersionArn": BUILD}
+
+    def cancel_image_creation(self, *, imageBuildVersionArn: str) -> None:  # noqa: N803
+        self.cancelled.append(imageBuildVersionArn)
+
+    def get_image(self, *, imageBuildVersionArn: str) -> dict[str, Any]:  # noqa: N803
+        self.moment = min(self.moment + 1, len(self.moments) - 1)
+        return {"image": {"arn": imageBuildVersionArn, **self.moments[self.moment]["image"]}}
+
+    def list_workflow_executions(self, **_: Any) -> dict[str, Any]:
+        return {
+            "workflowExecutions": [
+                {"workflowExecutionId": "w1", "type": "BUILD"},
+                {"workflowExecutionId": "w0", "type": "BUILD", "retried": True},
+            ]
+        }
+
+    def list_workflow_step_executions(self, *, workflowExecutionId: str) -> dict[str, Any]:  # noqa: N803
+        assert workflowExecutionId == "w1", "a retried execution is not asked about"
+        return {"steps": self.moments[self.moment].get("steps", [])}
+
+    def get_log_events(self, *, nextToken: str = "f/0", **_: Any) -> dict[str, Any]:  # noqa: N803
+        lines = self.moments[self.moment].get("log")
+        if lines is None:
+            raise NotThere
+        begin = int(nextToken.removeprefix("f/"))
+        return {"events": [{"message": line} for line in lines[begin:]], "nextForwardToken": f"f/{max(begin, len(lines))}"}
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def image(status: str, ami: str | None = None, recipe: str = "a" * 64, **state: Any) -> dict[str, Any]:
+    amis = [{"region": "us-east-1", "image": "ami-other", "accountId": ACCOUNT}]
+    if ami:
+        amis.append({"region": REGION, "image": ami, "accountId": ACCOUNT})
+    return {
+        "arn": BUILD,
+        "state": {"status": status, **state},
+        "outputResources": {"amis": amis},
+        "tags": {bake.RECIPE_TAG: recipe},
+    }
+
+
+def follow(service: Service, on_event: Callable[[Event], None] = lambda event: None) -> bake.Baked:
+    return bake.follow(TARGET, BUILD, service, service, on_event, clock=service)
+
+
+@pytest.mark.parametrize(
+    ("images", "recorded", "force", "action"),
+    [
+        ([], None, False, "build"),
+        ([image("AVAILABLE", "ami-1")], "ami-1", False, "nothing"),
+        ([image("AVAILABLE", "ami-1")], "ami-1", True, "build"),
+        ([image("AVAILABLE", "ami-1", "b" * 64)], "ami-1", False, "build"),
+        ([image("AVAILABLE", "ami-1")], None, False, "record"),
+        ([image("AVAILABLE", "ami-2"), image("AVAILABLE", "ami-1")], "ami-1", False, "nothing"),
+        ([image("AVAILABLE", "ami-1"), image("AVAILABLE", "ami-2")], "ami-1", False, "nothing"),
+        ([image("FAILED"), image("CANCELLED"), image("DELETED", "ami-1")], "ami-1", False, "build"),
+        ([image("BUILDING")], None, False, "resume"),
+        ([image("BUILDING", recipe="b" * 64)], None, False, "build"),
+        ([image("BUILDING")], None, True, "resume"),
+    ],
+)
+def test_what_is_to_be_done(images: list[dict[str, Any]], recorded: str | None, force: bool, action: str) -> None:
+    assert bake.plan(TARGET, recorded, Service(images=images), force=force).action == action
+
+
+def test_a_plan_names_the_image_or_the_build_that_it_found() -> None:
+    assert bake.plan(TARGET, None, Service(images=[image("AVAILABLE", "ami-9")])).image_id == "ami-9"
+    assert bake.plan(TARGET, None, Service(images=[image("TESTING")])).build_arn == BUILD
+
+
+def test_a_build_carries_its_recipe_as_a_tag() -> None:
+    service = Service()
+    assert bake.start(TARGET, service) == BUILD
+    assert service.started[0]["tags"][bake.RECIPE_TAG] == TARGET.recipe_sha256
+
+
+def step(status: str, message: str = "") -> dict[str, Any]:
+    return {"stepExecutionId": "s1", "name": "ApplyBuildComponents", "status": status, "message": message}
+
+
+def test_a_build_tells_each_thing_once_and_ends_with_the_image_of_its_region() -> None:
+    service = Service(
+        moments=[
+            {"image": image("PENDING")},
+            {"image": image("BUILDING"), "steps": [step("RUNNING")], "log": ["one", "two"]},
+            {"image": image("BUILDING"), "steps": [step("RUNNING")], "log": ["one", "two", "three\nfour"]},
+            {"image": image("AVAILABLE", "ami-1"), "steps": [step("COMPLETED")], "log": ["one", "two", "three\nfour"]},
+        ]
+    )
+    events: list[Event] = []
+    assert follow(service, events.append).image_id == "ami-1"
+    assert [event.status for event in events if event.kind == "state"] == ["PENDING", "BUILDING", "AVAILABLE"]
+    assert [event.status for event in events if event.kind == "step"] == ["RUNNING", "COMPLETED"]
+    assert [event.text for event in events if event.kind == "log"] == ["one", "two", "three", "four"]
+
+
+def test_a_quiet_build_is_asked_less_and_less_often_but_never_rarely() -> None:
+    service = Service(moments=[{"image": image("BUILDING")}] * 20 + [{"image": image("AVAILABLE", "ami-1")}])
+    follow(service)
+    assert service.slept[0] == bake.SHORTEST_WAIT
+    assert max(service.slept) == bake.LONGEST_WAIT
+    assert service.slept == sorted(service.slept)
+
+
+FAILURE: Mapping[str, Any] = {
+    "reason": "Workflow failed",
+    "failureContext": {
+        "failedStep": "ApplyBuildComponents",
+        "componentFailure": {
+            "componentArn": f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:component/dti-build/1.2.3/1",
+            "phaseName": "build",
+            "stepName": "10-packages",
+            "action": "ExecuteBash",
+            "errorMessage": "no such package\n::error file=10-packages.sh,line=7::pip install nonesuch",
+        },
+    },
+}
+
+
+def test_a_failed_build_says_where_why_and_what_to_do() -> None:
+    service = Service(moments=[{"image": image("FAILED", **FAILURE), "log": [f"line {n}" for n in range(30)]}])
+    with pytest.raises(bake.BakeError) as caught:
+        follow(service)
+    text = str(caught.value)
+    assert "component dti-build/1.2.3/1, phase build, step 10-packages (ExecuteBash)" in text
+    assert "blueprints/dti/provision/10-packages.sh:7: pip install nonesuch" in text
+    assert "no such package" in text
+    assert "line 29" in text
+    assert "line 14\n" not in text, "only the end of the log"
+    assert "invoke deploy dti-webdev" in text
+    assert "blueprint is unchanged" in text
+
+
+def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message() -> None:
+    cut = {"failureContext": {"componentFailure": {"componentArn": "x:component/c/1.0.0/1", "errorMessage": "Document failed!"}}}
+    service = Service(moments=[{"image": image("FAILED", **cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}])
+    with pytest.raises(bake.BakeError, match=r"provision/20-x\.sh:3: false"):
+        follow(service)
+
+
+def test_a_failure_without_a_context_still_gives_the_reason() -> None:
+    service = Service(moments=[{"image": image("FAILED", reason="no capacity")}])
+    with pytest.raises(bake.BakeError, match="no capacity"):
+        follow(service)
+
+
+def test_a_cancelled_build_is_not_a_failure_of_the_script() -> None:
+    service = Service(moments=[{"image": image("CANCELLED")}])
+    with pytest.raises(bake.BakeError, match="was cancelled"):
+        follow(service)
+
+
+def test_an_image_in_other_places_only_is_no_image() -> None:
+    service = Service(moments=[{"image": image("AVAILABLE")}])
+    with pytest.raises(bake.BakeError, match=f"made no image for {ACCOUNT}/{REGION}"):
+        follow(service)
+
+
+def test_cancelling_names_the_build() -> None:
+    service = Service()
+    bake.cancel(BUILD, service)
+    assert service.cancelled == [BUILD]
+
+
+def test_outputs_without_a_pipeline_are_refused() -> None:
+    with pytest.raises(bake.BakeError, match="no image pipeline"):
+        bake.Target.from_outputs("utils", {"kind": "utils"})
+
+
+def test_the_log_of_a_build_is_named_after_its_recipe() -> None:
+    assert log_place(BUILD) == ("/aws/imagebuilder/dti", "1.2.3/1")
