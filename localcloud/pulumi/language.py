@@ -35,7 +35,7 @@ STOP_SECONDS = 1.0
 RUN_ONE = "--run-one"
 
 
-class Host(LanguageServer):  # type: ignore[misc]  # the generated base class is untyped
+class Host(LanguageServer):
     """The services of a language runtime that the engine calls for a program."""
 
     def __init__(self, engine_address: str, kit_root: Path) -> None:
@@ -76,7 +76,7 @@ class Host(LanguageServer):  # type: ignore[misc]  # the generated base class is
     def run_here(self, request: Any, context: Any) -> Any:
         """Run the program in this process. A program's mistake has been reported when this returns; the engine adds nothing."""
         self.program = _program(request, self._kit_root)
-        response = super().Run(request, context)
+        response = super().Run(request, context)  # type: ignore[no-untyped-call]  # the SDK's host carries no types
         return language_pb2.RunResponse(bail=True) if response.error else response
 
 

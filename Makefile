@@ -1,0 +1,39 @@
+# The front door for set-up. `make demo` and `make test` do all of it themselves; everything else is an invoke task (`.venv/bin/invoke --list`).
+
+# The Python to set up with: your `python3` if it is 3.11 or later, else the first other one that is. Override: make demo PYTHON=/path/to/python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+BIN := .venv/bin
+CHECKED := $(wildcard blueprints components image_builder runtime localcloud client tasks.py bootstrap.py __main__.py)
+
+.PHONY: demo test setup lint types clean lock
+
+demo: setup  ## The whole service on this machine: deploy, bake, submit, results.
+	@$(BIN)/invoke demo
+
+test: setup lint types  ## Lint, types, and all tests; the runner's summary comes last.
+	@$(BIN)/python -m pytest
+
+setup:  ## Everything that the other targets need; takes no time when it was done before.
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "got no Python 3.11 or later on PATH (python3 is: $$(python3 --version 2>&1 || echo missing))" >&2; \
+		echo "allowed is Python 3.11 or later" >&2; \
+		echo "install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3" >&2; \
+		exit 2; \
+	fi
+	@$(PYTHON) bootstrap.py setup
+
+lint: setup
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy $(CHECKED)
+
+clean:  ## Remove what set-up made in this checkout (the user's cache stays).
+	@$(PYTHON) bootstrap.py clean
+
+lock: setup  ## Compile requirements/*.in to locks with hashes.
+	@cd requirements && for name in base dev emulator go; do \
+		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--strip-extras --allow-unsafe --no-annotate $$name.in -o $$name.txt || exit 1; done

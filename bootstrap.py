@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Set up this checkout: `python3 bootstrap.py` (or `make setup`). Standard library only.
+
+Makes what is missing, in this order: the virtual environment `.venv` with the pinned packages; the emulator's own environment, bubblewrap
+and the Pulumi CLI in the user's cache. When nothing is missing it takes a tenth of a second. A step that was interrupted is done again.
+"""
+
+import sys
+
+MINIMUM = (3, 11)
+if sys.version_info < MINIMUM:
+    sys.stderr.write(
+        "got Python %d.%d (%s)\nallowed is Python 3.11 or later\ninstall one, then run: make setup PYTHON=python3.12\n"
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+    sys.exit(2)
+
+import argparse
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from localcloud.bubblewrap import ensure_bubblewrap, forget_refusal
+from localcloud.cache import cache_home, content_hash, locked
+from localcloud.emulator_env import COMPLETE, LOCK_FILE, emulator_directory
+from localcloud.progress import Progress, last_line
+from localcloud.pulumi.cli import CliUnavailable, find_cli
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LOCKS = (ROOT / "requirements" / "base.txt", ROOT / "requirements" / "dev.txt")
+COMPILED = ("localcloud", "blueprints", "components", "image_builder", "runtime", "client")
+"""Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
+
+
+class SetupFailed(Exception):
+    """A step that cannot go on; the text is for a person."""
+
+
+def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progress: Progress) -> None:
+    """Make `venv` hold exactly the versions in `locks`, unless it does. Its stamp is written last: no stamp, not finished.
+
+    An environment whose Python still runs and is new enough is kept and brought up to date; any other is made anew.
+    """
+    key = content_hash(*locks)
+    stamp = venv / COMPLETE
+    if _stamp(venv) == key:
+        return
+    with locked(venv.with_name(f"{venv.name}.lock"), waiting_for=title, say=progress.say):
+        if _stamp(venv) == key:
+            return
+        stamp.unlink(missing_ok=True)
+        with progress.step(f"{title}: installing pinned packages into {_shown(venv)}", usually):
+            if not _usable(venv):
+                _create(venv)
+            requirements = [argument for lock in locks for argument in ("-r", str(lock))]
+            # --compile although PYTHONDONTWRITEBYTECODE may be set: importing the engine's packages without it takes three times as long.
+            command = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--compile", "--require-hashes", *requirements]
+            answer = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+            if answer.returncode != 0:
+                raise SetupFailed(
+                    f"{title}: pip could not install the pinned packages:\n{answer.stderr.strip()}\n"
+                    "Needed is a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured) and about 1 GB of disk.\n"
+                    "Put that right, then run the same command again: it goes on from here."
+                )
+        stamp.write_text(key)
+
+
+def _stamp(venv: Path) -> str:
+    """The key of the locks that the environment was finished with; empty if it is unfinished or its Python is gone."""
+    stamp = venv / COMPLETE
+    return stamp.read_text() if stamp.is_file() and (venv / "bin" / "python").exists() else ""
+
+
+def _usable(venv: Path) -> bool:
+    python = venv / "bin" / "python"
+    if not python.exists():
+        return False
+    check = f"import sys, pip; sys.exit(sys.version_info < {MINIMUM!r})"
+    return subprocess.run([str(python), "-c", check], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def _create(venv: Path) -> None:
+    """An empty environment with pip in it, of the Python that runs this."""
+    answer = _venv(venv)
+    if answer is None:
+        return
+    missing = "ensurepip" in answer
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        # Debian and Ubuntu keep the part of Python that puts pip into environments in a package of its own.
+        subprocess.run(["apt-get", "install", "-y", "-q", package], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        answer = _venv(venv)
+        if answer is None:
+            return
+    advice = f"sudo apt-get install {package}" if missing else "see the message above"
+    raise SetupFailed(
+        f"got no virtual environment from {sys.executable}: {last_line(answer) if not missing else 'its ensurepip module is missing'}\n"
+        "allowed is a Python 3.11 or later that can make one (python3 -m venv)\n"
+        f"install what is missing ({advice}), or name another Python (make setup PYTHON=/path/to/python3)"
+    )
+
+
+def _venv(venv: Path) -> "str | None":
+    """Run `python -m venv`; its output if it failed."""
+    answer = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True, check=False)
+    return None if answer.returncode == 0 else answer.stdout + answer.stderr
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would write it."""
+    for start, name in ((ROOT, "."), (Path.home(), "~")):
+        if start in path.parents:
+            return f"{name}/{path.relative_to(start)}"
+    return str(path)
+
+
+def ensure_cli_with_venv() -> None:
+    """Get the CLI with the environment's Python: it has a pip, with which a Go toolchain can be had."""
+    if find_cli() is not None:
+        return
+    command = [str(VENV / "bin" / "python"), "-m", "localcloud.pulumi.cli"]
+    if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        raise SetupFailed("set-up stopped: there is no Pulumi CLI (see above)")
+
+
+def setup(progress: Progress) -> None:
+    """Everything, in order of need; each step does nothing when it was done before."""
+    first = _stamp(VENV) != content_hash(*LOCKS)
+    install(VENV, LOCKS, "Python packages", "1-3 minutes", progress)
+    if first:
+        folders = [str(ROOT / name) for name in COMPILED if (ROOT / name).is_dir()]
+        subprocess.run([str(VENV / "bin" / "python"), "-m", "compileall", "-q", *folders], check=False)
+    cache_home().mkdir(parents=True, exist_ok=True)
+    install(emulator_directory(), (LOCK_FILE,), "Emulator", "20-60 seconds, once per machine", progress)
+    ensure_bubblewrap(progress)
+    ensure_cli_with_venv()
+
+
+def clean(progress: Progress) -> None:
+    """Remove what set-up made in this checkout. What is shared by all checkouts stays in the cache; its place is said."""
+    forget_refusal()
+    for path in (VENV, ROOT / "build", ROOT / ".mypy_cache", ROOT / ".ruff_cache"):
+        shutil.rmtree(path, ignore_errors=True)
+    VENV.with_name(f"{VENV.name}.lock").unlink(missing_ok=True)
+    progress.say(f"removed .venv and caches of this checkout; shared by all checkouts, and kept: {_shown(cache_home())}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit codes: 0 done, 1 a step failed, 2 wrong use, 130 interrupted."""
+    parser = argparse.ArgumentParser(description="Set up this checkout.")
+    parser.add_argument("command", nargs="?", default="setup", choices=("setup", "clean"))
+    command = parser.parse_args(arguments).command
+    try:
+        (setup if command == "setup" else clean)(Progress())
+    except (SetupFailed, CliUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; run the same command again, it goes on from here\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,184 @@
+"""The folder and the variables with which the plain `pulumi` command works against a local cloud.
+
+Everything is reached through the environment: in a shell without these variables the same command works against a real account.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from localcloud.cache import locked
+from localcloud.paths import Paths
+from localcloud.progress import Progress
+from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
+from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
+from localcloud.pulumi.stacks import StackFileConflict, init_stacks
+
+__all__ = ["Cloud", "StackFileConflict", "applied", "environment", "prepare", "run"]
+
+PROVIDER_VARIABLE = "NEUROCAAS_LOCAL_PROVIDER"
+"""`real`: the provider that the engine downloads, instead of our stand-in, against the same local cloud."""
+KIT_ROOT = Path(__file__).resolve().parent.parent.parent
+HARMLESS = ("using pulumi-language-python from $PATH", "using pulumi-resource-aws from $PATH")
+"""Warnings of the engine about exactly what we intend."""
+
+
+class Cloud(Protocol):
+    """What is needed of a running local cloud."""
+
+    def environment(self) -> dict[str, str]:
+        """Variables for AWS tools; an empty value means that the variable must not be set."""
+        ...
+
+
+def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str]:
+    """The variables, as a whole; an empty value means that the variable must not be set (see `applied`). Runs nothing."""
+    real = os.environ.get(PROVIDER_VARIABLE) == "real"
+    ours = [str(paths.pulumi_bin), str(_provider_bin(paths))]
+    inherited = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in ours]
+    return {
+        **cloud.environment(),
+        "PATH": os.pathsep.join([*(ours[:1] if real else ours), *inherited]),
+        PYTHON_VARIABLE: sys.executable,
+        KIT_VARIABLE: str(KIT_ROOT),
+        "PULUMI_HOME": str(paths.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{paths.pulumi_state}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase_file(project_root)),
+        "PULUMI_CONFIG_PASSPHRASE": "",  # it would win over the file
+        "PULUMI_CREDENTIAL_STORE": "plaintext",
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "" if real else "1",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "",
+        "PULUMI_DISABLE_REGISTRY_RESOLVE": "1",
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
+        "PULUMI_ERROR_OUTPUT_STRING": "1",
+        "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "",
+        "PYTHONDONTWRITEBYTECODE": "",  # else a program of many modules compiles them anew at every run
+    }
+
+
+def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """`base` (default: this process's environment) with `variables` set, or removed where their value is empty."""
+    result = dict(os.environ if base is None else base)
+    for name, value in variables.items():
+        if value:
+            result[name] = value
+        else:
+            result.pop(name, None)
+    return result
+
+
+def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterable[str], progress: Progress | None = None) -> None:
+    """Make the engine's side ready: the wrappers, the passphrase, and every stack that does not exist yet.
+
+    A second call finds everything there and starts no process. Raises `CliUnavailable` and `StackFileConflict`.
+    """
+    progress = progress or Progress()
+    cli = find_cli()
+    if cli is None:
+        raise CliUnavailable("got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make setup`, which gets it")
+    with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):
+        for folder in (paths.pulumi_home, paths.pulumi_state):
+            folder.mkdir(parents=True, exist_ok=True)
+        _write_wrappers(paths, cli)
+        init_stacks(
+            stack_names,
+            project_root=project_root,
+            state=paths.pulumi_state,
+            passphrase_file=_passphrase_file(project_root),
+            cli=cli.path,
+            variables=applied(environment(paths, project_root, cloud)),
+            say=progress.say,
+        )
+
+
+def run(
+    paths: Paths,
+    project_root: Path,
+    cloud: Cloud,
+    arguments: Sequence[str],
+    *,
+    extra: Mapping[str, str] | None = None,
+    capture: bool = False,
+    errors: IO[str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the CLI in `project_root` with the environment of the local cloud (and `extra` variables on top).
+
+    Its standard output is captured as it is on request; else a terminal is left to it, and for anything but a terminal it is passed on
+    without the warnings about our plugins. Its standard error goes to `errors` (default: ours) without them, and is kept in the result.
+    Raises `CliUnavailable`.
+    """
+    variables = applied({**environment(paths, project_root, cloud), **(extra or {})})
+    program = shutil.which("pulumi", path=variables["PATH"])
+    if program is None:
+        raise CliUnavailable("got no `pulumi` on the local cloud's PATH; run `make setup`, then `invoke local.up`")
+    command = [program, *arguments]
+    output = None if not capture and sys.stdout.isatty() else subprocess.PIPE
+    printed: list[str] = []
+    complained: list[str] = []
+    with subprocess.Popen(command, cwd=project_root, env=variables, stdout=output, stderr=subprocess.PIPE, text=True) as process:
+        relays = [threading.Thread(target=_relay, args=(process.stderr, errors or sys.stderr, complained))]
+        if process.stdout is not None and not capture:
+            relays.append(threading.Thread(target=_relay, args=(process.stdout, sys.stdout, [])))
+        for relay in relays:
+            relay.start()
+        if process.stdout is not None and capture:
+            printed.append(process.stdout.read())
+        for relay in relays:
+            relay.join()
+    return subprocess.CompletedProcess(command, process.returncode, "".join(printed), "".join(complained))
+
+
+def _relay(source: IO[str], target: IO[str], kept: list[str]) -> None:
+    for line in source:
+        if not any(warning in line for warning in HARMLESS):
+            kept.append(line)
+            target.write(line)
+            target.flush()
+
+
+def _passphrase_file(project_root: Path) -> Path:
+    """One a checkout, in its own `.local` wherever the cloud's home is: the stack files of the checkout are sealed with it."""
+    return Paths(project_root / ".local").pulumi_passphrase
+
+
+def _provider_bin(paths: Paths) -> Path:
+    """The stand-in has a folder of its own, so that a shell with the real provider simply does not have that folder on PATH."""
+    return paths.pulumi / "standin"
+
+
+def _write_wrappers(paths: Paths, cli: PulumiCli) -> None:
+    """Write what belongs on PATH for this CLI, and remove what an earlier CLI needed."""
+    _write_script(paths.pulumi_bin / LANGUAGE_HOST, None if cli.has_python_host else HOST_SCRIPT)
+    start = f"PYTHONPATH={shlex.quote(str(KIT_ROOT))} exec {shlex.quote(sys.executable)} -m localcloud.pulumi.provider"
+    _write_script(_provider_bin(paths) / "pulumi-resource-aws", f'#!/bin/sh\n{start} "$@"\n')
+    link = paths.pulumi_bin / "pulumi"
+    wanted = str(cli.path) if cli.from_cache else None
+    current = str(link.readlink()) if link.is_symlink() else None
+    if current != wanted:
+        link.unlink(missing_ok=True)
+        if wanted is not None:
+            link.symlink_to(wanted)
+
+
+def _write_script(file: Path, text: str | None) -> None:
+    """An executable script, replaced as a whole: an engine may be starting it at this moment. None: there is to be none."""
+    if text is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_file() and file.read_text() == text and file.stat().st_mode & stat.S_IXUSR:
+        return
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.replace(file)
