@@ -1,0 +1,53 @@
+"""The agent's commands. Exit codes: 0 done, 1 a transfer failed (said on stderr), 2 wrong arguments, 3 reports not sent."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .context import Context
+from .storage import Location, StorageError, open_storage
+from .transfer import Transfer
+
+
+def main(arguments: Sequence[str]) -> int:
+    chosen = _parser().parse_args(arguments)
+    if chosen.command in ("watch", "finish"):
+        from .watch import Watch  # the transfers start faster without it
+
+        watch = Watch(Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ))
+        return watch.run(sys.stdin.fileno()) if chosen.command == "watch" else watch.finish()
+    state = os.environ.get("NEUROCAAS_STATE")
+    transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None)
+    try:
+        if chosen.command == "upload":
+            place = Location(chosen.bucket, f"{chosen.group.strip('/')}/{chosen.resultdir.strip('/')}")
+            transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out)
+        else:
+            get = transfer.download if chosen.command == "download" else transfer.download_folder
+            get(Location.parse(chosen.source, chosen.bucket), Path(chosen.folder or "."))
+    except (StorageError, OSError) as error:
+        sys.stderr.write(f"{chosen.command}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="agent", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("watch", "finish"):
+        command = commands.add_parser(name)
+        command.add_argument("--logs", type=Path, required=True, help="folder of joboutput.txt and joberror.txt")
+        command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
+    for name in ("download", "download-folder"):
+        command = commands.add_parser(name)
+        for argument in ("source", "bucket", "folder"):
+            command.add_argument(argument)
+    command = commands.add_parser("upload")
+    for argument in ("source", "bucket", "group", "resultdir"):
+        command.add_argument(argument)
+    command.add_argument("leave_out", nargs="?", default="")
+    return parser

@@ -1,0 +1,72 @@
+"""Which dataset this is: from the environment that run_main.sh declares, and job.json where there is a job."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.protocol.status import NONE
+
+
+@dataclass(frozen=True)
+class Context:
+    """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
+    None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
+    ended before it could upload."""
+
+    bucket: str
+    group: str
+    resultdir: str
+    inputpath: str
+    configpath: str
+    configname: str
+    name: str
+    status_key: str
+    command: str
+    instance: str = NONE
+    attempt: int = 1
+    duration: float | None = None
+    outputs: Path | None = None
+
+    @property
+    def logs_prefix(self) -> str:
+        return f"{self.group}/{self.resultdir}/logs/"
+
+    @property
+    def process_prefix(self) -> str:
+        return f"{self.group}/{self.resultdir}/process_results/"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Context:
+        """Raises KeyError when run_main.sh's variables are missing. An unreadable job file counts as none: the
+        analysis matters more than its frame."""
+        group, resultdir, name = environment["groupdir"], environment["resultdir"], environment["dataname"]
+        status_key, duration = f"{group}/{resultdir}/logs/DATASET_NAME:{name}_STATUS.txt", None
+        try:
+            job = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())
+            dataset = job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])]
+            name, status_key, duration = str(dataset["name"]), str(dataset["status_key"]), float(job["duration_minutes"]) * 60
+        except (OSError, ValueError, LookupError, TypeError):
+            if environment.get("NEUROCAAS_DURATION_MINUTES"):
+                duration = float(environment["NEUROCAAS_DURATION_MINUTES"]) * 60
+        arguments = [environment["bucketname"], environment["inputpath"], resultdir, environment["configpath"]]
+        script = environment.get("NEUROCAAS_SCRIPT", "")
+        outputs = environment.get("NEUROCAAS_OUTPUT")
+        return cls(
+            bucket=environment["bucketname"],
+            group=group,
+            resultdir=resultdir,
+            inputpath=environment["inputpath"],
+            configpath=environment["configpath"],
+            configname=environment["configname"],
+            name=name,
+            status_key=status_key,
+            command=shlex.join(["bash", "run_main.sh", *arguments, script]),
+            instance=environment.get("NEUROCAAS_INSTANCE_ID") or NONE,
+            attempt=int(environment.get("NEUROCAAS_ATTEMPT") or 1),
+            duration=duration,
+            outputs=Path(outputs) if outputs else None,
+        )

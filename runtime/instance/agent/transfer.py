@@ -1,0 +1,169 @@
+"""The scripts' `download`, `download_folder` and `upload`: whole files, verified, hashed while they go by, tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from .storage import Location, Storage, StorageError
+
+INPUT, RESULT = "input", "result"
+TRIES = 5
+WORKERS = 8
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One file that went from or to the bucket. `kind` is "input" or "result"."""
+
+    kind: str
+    bucket: str
+    key: str
+    bytes: int
+    sha256: str
+
+
+class Transfer:
+    """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's certificate."""
+
+    def __init__(self, storage: Storage, record: Path | None = None) -> None:
+        self.storage = storage
+        self.record = record
+        self._lock = threading.Lock()
+
+    def download(self, source: Location, folder: Path) -> list[Moved]:
+        """A file into `folder`, or all of a folder into `folder`/its name. Raises StorageError."""
+        name = source.key.rstrip("/").rpartition("/")[2]
+        if not source.key.endswith("/"):
+            try:
+                return self._many([lambda: self._get(source, folder / name)])
+            except StorageError as error:
+                if not error.missing:
+                    raise
+        return self.download_folder(source, folder / name)
+
+    def download_folder(self, source: Location, folder: Path) -> list[Moved]:
+        """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is nothing."""
+        prefix = Location(source.bucket, source.key.rstrip("/") + "/")
+        found = [(place, folder / place.key[len(prefix.key) :]) for place in self.storage.keys(prefix)]
+        if not found:
+            message = (
+                f"There is neither a file {source} nor anything below {prefix}. Allowed: an object of the bucket, or a folder of "
+                "objects. Check the path, and that the file was uploaded."
+            )
+            raise StorageError(message, missing=True)
+        root = folder.resolve()
+        for place, target in found:
+            if not Path(os.path.normpath(root / target.relative_to(folder))).is_relative_to(root):
+                raise StorageError(f"{place} would be written outside {folder}", permanent=True)
+        return self._many(_getter(self, place, target) for place, target in found)
+
+    def upload(self, source: Path, target: Location, *, leave_out: str = "") -> list[Moved]:
+        """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here.
+        Raises StorageError when `source` does not exist; an empty folder is nothing to do."""
+        if source.is_dir():
+            files = [(path, path.relative_to(source).as_posix()) for path in sorted(source.rglob("*")) if path.is_file()]
+        elif source.is_file():
+            files = [(source, source.name)]
+        else:
+            raise StorageError(f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.", permanent=True)
+        ending = f".{leave_out.lstrip('.')}" if leave_out else None
+        prefix = target.key.rstrip("/")
+        chosen = [(path, Location(target.bucket, f"{prefix}/{name}")) for path, name in files if not (ending and name.endswith(ending))]
+        return self._many(_putter(self, path, place) for path, place in chosen)
+
+    def _get(self, source: Location, target: Path) -> Moved:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{threading.get_ident()}.part")
+
+        def once() -> str:
+            digest = hashlib.sha256()
+            self.storage.download(source, part, digest.update)
+            return digest.hexdigest()
+
+        try:
+            digest, seconds = _timed(once)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, digest), f"{source} -> {target}", seconds)
+
+    def _put(self, source: Path, target: Location) -> Moved:
+        def once() -> str:
+            with ThreadPoolExecutor(1) as pool:  # hashing reads what the upload reads: the second reader finds it in memory
+                digest = pool.submit(_sha256, source)
+                self.storage.upload(source, target)
+                return digest.result()
+
+        digest, seconds = _timed(once)
+        return self._moved(Moved(RESULT, target.bucket, target.key, source.stat().st_size, digest), f"{source} -> {target}", seconds)
+
+    def _moved(self, moved: Moved, what: str, seconds: float) -> Moved:
+        speed = moved.bytes * 8 / 1e9 / max(seconds, 1e-6)
+        line = f"{what}: {moved.bytes / 1e9:.6f} GB in {seconds:.2f} s ({speed:.2f} Gb/s), sha256 {moved.sha256}\n"
+        with self._lock:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            if self.record:
+                with self.record.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(moved)) + "\n")
+        return moved
+
+    def _many(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            futures = [pool.submit(task) for task in tasks]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def read_record(record: Path) -> Iterator[Moved]:
+    """What was moved so far, the last of each object only. A missing file is an empty record."""
+    last: dict[tuple[str, str, str], Moved] = {}
+    if record.is_file():
+        for line in record.read_text(encoding="utf-8").splitlines():
+            moved = Moved(**json.loads(line))
+            last[moved.kind, moved.bucket, moved.key] = moved
+    yield from last.values()
+
+
+def _getter(transfer: Transfer, source: Location, target: Path) -> Callable[[], Moved]:
+    return lambda: transfer._get(source, target)
+
+
+def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], Moved]:
+    return lambda: transfer._put(source, target)
+
+
+def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
+    """The result of `once`, tried again after 1, 3, 9, 27 s where waiting can help, and the seconds of the good try."""
+    for attempt in range(TRIES):
+        begin = time.monotonic()
+        try:
+            return once(), time.monotonic() - begin
+        except StorageError as error:
+            if error.permanent or attempt == TRIES - 1:
+                raise
+            sys.stderr.write(f"{error}; trying again\n")
+        time.sleep(3**attempt)
+    raise AssertionError("unreachable")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,293 @@
+"""The agent: follows one run of an analysis script, reports on it, ends it at its limit, and writes the final status."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runtime.protocol.documents import dumps, iso
+from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetStatus
+
+from . import measure
+from .context import Context
+from .logs import Log
+from .reporter import Piece, Reporter
+from .storage import Location, Storage, StorageError
+from .transfer import RESULT, Transfer, read_record
+
+TICK = 0.5
+"""Seconds between two looks at the logs and the watch."""
+
+STATUS_EVERY, HEARTBEAT = 2.0, 30.0
+"""Seconds between two uploads of the status: at least, when it changed; at most, when only the measurements did."""
+
+CHUNK_EVERY, CHUNK_MIN, CHUNK_MAX = 60.0, 1 << 20, 8 << 20
+"""A piece of a full log is sent each minute or mebibyte, whichever is first; none is larger than 8 MiB."""
+
+WARNING_AT = 0.8
+GRACE = 30.0
+"""Seconds between TERM and KILL for a script that is over its time."""
+
+_COMMANDS_MAX = 1 << 20
+_MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
+
+
+class Watch:
+    """`logs` holds joboutput.txt and joberror.txt; `state` what the parts of a job leave for each other: `commands` (the
+    shell's record), `files` (the transfers' record), `exit` (the script's exit code), `sent` (how far logs were sent)."""
+
+    def __init__(self, context: Context, logs: Path, state: Path, storage: Storage, *, grace: float = GRACE) -> None:
+        self.context = context
+        self.state = state
+        self.storage = storage
+        self.grace = grace
+        self.reporter = Reporter(storage)
+        self.logs = {"stdout": Log(logs / "joboutput.txt"), "stderr": Log(logs / "joberror.txt")}
+        self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
+        self._status = DatasetStatus(input=context.inputpath, instance=context.instance, command=context.command, job_start=_now())
+        self._processor, self._gpu, self._gpu_text, self._gpu_asked = measure.Processor(), measure.Gpu(), NONE, 0.0
+        self._begin = time.monotonic()
+        self._script: int | None = None
+        self._exit: int | None = None
+        self._ended_because: str | None = None
+        self._warned = False
+        self._kill_at: float | None = None
+        self._shown: dict[str, Any] = {}
+        self._shown_at = -HEARTBEAT
+        self._sent: dict[str, tuple[int, int]] = self._read_sent()
+        self._queued = dict(self._sent)
+        self._queued_at = self._begin
+
+    def run(self, control: int) -> int:
+        """Watch until `control` (a pipe from run_main.sh) says `exit CODE`, or ends because run_main.sh was killed."""
+        heard = b""
+        while self._exit is None:
+            if select.select([control], [], [], TICK)[0]:
+                data = os.read(control, 4096)
+                if not data:
+                    self._abandoned()
+                    break
+                heard += data
+                *lines, heard = heard.split(b"\n")
+                for line in lines:
+                    self._hear(line.decode())
+            if self._exit is None:
+                self._tick()
+        return self.finish()
+
+    def finish(self) -> int:
+        """Send everything that is left, the final status last. 0, or 3 when it could not be sent (then it is on stderr)."""
+        if self._exit is None:
+            with suppress(OSError, ValueError):
+                self._exit = int((self.state / "exit").read_text())
+        for log in self.logs.values():
+            log.poll()
+        self._send_logs(everything=True)
+        if self._exit != 0 or self._ended_because:
+            self._send_outputs()
+        self._send_record()
+        self._send_config()
+        good = self._exit == 0 and not self._ended_because
+        self._status = replace(
+            self._status,
+            status=SUCCESS if good else FAILED,
+            reason=NONE if good else self._reason(),
+            exit_code=self._exit,
+            job_finish=_now(),
+        )
+        text = self._report()
+        if self.reporter.close():
+            return 0
+        sys.stderr.write(f"NeuroCAAS: the final status could not be sent to s3://{self.context.bucket}/{self.context.status_key}:\n{text}")
+        return 3
+
+    def _hear(self, line: str) -> None:
+        word, _, number = line.partition(" ")
+        if word == "pid":
+            self._script, self._begin = int(number), time.monotonic()
+            self._status = replace(self._status, status=IN_PROGRESS, job_start=_now())
+        elif word == "exit":
+            self._exit = int(number)
+
+    def _abandoned(self) -> None:
+        self._ended_because = "run_main.sh was killed while the script ran"
+        if self._kill(signal.SIGTERM):
+            time.sleep(min(self.grace, 5.0))
+            self._kill(signal.SIGKILL)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._watchdog(now)
+        for log in self.logs.values():
+            log.poll()
+        self._send_logs(everything=False)
+        if now - self._shown_at >= STATUS_EVERY:
+            document = self._document()
+            same = {name: value for name, value in document.items() if name not in _MEASURED}
+            if same != self._shown or now - self._shown_at >= HEARTBEAT:
+                self._shown, self._shown_at = same, now
+                self._report(document)
+
+    def _watchdog(self, now: float) -> None:
+        limit, used = self.context.duration, now - self._begin
+        if limit is None or self._script is None:
+            return
+        if not self._warned and used >= WARNING_AT * limit:
+            self._warned = True
+            self._say(f"NeuroCAAS: {used / 60:.1f} of the {limit / 60:g} minutes of this job are over; it will be ended at its limit.")
+        if self._kill_at is None and used >= limit:
+            self._ended_because = f"timed out after {limit / 60:g} minutes"
+            self._say(f"NeuroCAAS: {self._ended_because}. Set a longer __duration__ (minutes) in the configuration to give it more.")
+            self._kill(signal.SIGTERM)
+            self._kill_at = now + self.grace
+        elif self._kill_at is not None and now >= self._kill_at:
+            self._kill(signal.SIGKILL)
+            self._kill_at = now + self.grace
+
+    def _kill(self, number: signal.Signals) -> bool:
+        """Signal the script's process group. False when there is none."""
+        if self._script is None:
+            return False
+        try:
+            os.killpg(self._script, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        with suppress(OSError), self.logs["stderr"].path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _reason(self) -> str:
+        if self._ended_because:
+            return self._ended_because
+        code = self._exit
+        if code is None:
+            return "the script's end was not recorded"
+        last = next(reversed(self.logs["stderr"].tail().values()), "")
+        if code == 127 and last.startswith("The analysis script is missing"):
+            return last
+        where = "" if self._status.last_command == NONE else f", its last command: {self._status.last_command}"
+        if code > 128:
+            with suppress(ValueError):
+                name = signal.Signals(code - 128).name
+                hint = " (often: not enough memory)" if name == "SIGKILL" else ""
+                return f"exit code {code}: the script was killed by {name}{hint}{where}"
+        return f"exit code {code}{where}"
+
+    def _last_command(self) -> str:
+        path = self.state / "commands"
+        with suppress(OSError), path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 8192))
+            commands = file.read().rstrip(b"\0").rpartition(b"\0")[2]
+            if size > _COMMANDS_MAX:  # the shell appends, so it goes on at the new end
+                file.truncate(0)
+            if commands:
+                return commands.decode("utf-8", "replace")[:1000]
+        return self._status.last_command
+
+    def _document(self) -> dict[str, Any]:
+        progress = self.logs["stdout"].progress or self.logs["stderr"].progress
+        self._status = replace(
+            self._status,
+            last_command=self._last_command(),
+            cpu_usage=self._processor.usage(),
+            memory_usage=measure.memory(),
+            stdout=self.logs["stdout"].tail(),
+            stderr=self.logs["stderr"].tail(),
+            updated=_now(),
+        )
+        now = time.monotonic()
+        if now - self._gpu_asked >= HEARTBEAT or not self._gpu_asked:
+            self._gpu_text, self._gpu_asked = self._gpu.usage(), now
+        document: dict[str, Any] = asdict(self._status)
+        document.update(attempt=self.context.attempt, disk_usage=measure.disk(self.logs["stdout"].path.parent), gpu_usage=self._gpu_text)
+        if progress:
+            value, text = progress
+            document.update(progress=value, progress_text=text)
+            if value > 0 and not self._status.final:
+                document["eta_seconds"] = round((now - self._begin) * (1 - value) / value)
+        return document
+
+    def _report(self, document: dict[str, Any] | None = None) -> str:
+        text = dumps(document or self._document())
+        self.reporter.put(Location(self.context.bucket, self.context.status_key), text.encode())
+        with suppress(OSError):
+            self._local.write_text(text, encoding="utf-8")
+        return text
+
+    def _send_logs(self, *, everything: bool) -> None:
+        now = time.monotonic()
+        due = everything or now - self._queued_at >= CHUNK_EVERY
+        if due:
+            self._queued_at = now
+        for name, log in self.logs.items():
+            number, start = self._queued.get(name, (0, 0))
+            if not (due or log.size - start >= CHUNK_MIN):
+                continue
+            while start < log.size:
+                end = min(log.size, start + CHUNK_MAX)
+                place = Location(self.context.bucket, f"{self.context.logs_prefix}{self.context.name}/{name}.{number:05d}")
+                number += 1
+                self.reporter.put(place, Piece(log.path, start, end), partial(self._mark, name, (number, end)))
+                start = end
+            self._queued[name] = (number, start)
+
+    def _mark(self, name: str, mark: tuple[int, int]) -> None:
+        self._sent[name] = mark
+        with suppress(OSError):
+            (self.state / "sent").write_text(json.dumps(self._sent))
+
+    def _read_sent(self) -> dict[str, tuple[int, int]]:
+        try:
+            return {name: (int(number), int(end)) for name, (number, end) in json.loads((self.state / "sent").read_text()).items()}
+        except (OSError, ValueError):
+            return {}
+
+    def _send_outputs(self) -> None:
+        """What a script that failed or was ended had ready in its output folder."""
+        folder = self.context.outputs
+        if folder and folder.is_dir():
+            try:
+                Transfer(self.storage, self.state / "files").upload(folder, Location(self.context.bucket, self.context.process_prefix))
+            except (StorageError, OSError) as error:
+                self._say(f"NeuroCAAS: not all partial results could be saved: {error}")
+
+    def _send_record(self) -> None:
+        """Size and SHA-256 of all that was moved, for the job's certificate."""
+        moved = [asdict(item) for item in read_record(self.state / "files")]
+        if moved:
+            record = {
+                "schema_version": 1,
+                "dataset": self.context.name,
+                "inputs": [item for item in moved if item["kind"] != RESULT],
+                "results": [item for item in moved if item["kind"] == RESULT],
+            }
+            place = Location(self.context.bucket, f"{self.context.logs_prefix}{self.context.name}_files.json")
+            self.reporter.put(place, dumps(record).encode())
+
+    def _send_config(self) -> None:
+        """The config as it was used, and the mark that results are there (the guide's lines 56 and 57)."""
+        context = self.context
+        try:
+            body = self.storage.read(Location.parse(context.configpath, context.bucket))
+            self.reporter.put(Location(context.bucket, context.process_prefix + context.configname), body)
+        except StorageError as error:
+            sys.stderr.write(f"The configuration could not be copied to the results: {error}\n")
+        self.reporter.put(Location(context.bucket, context.process_prefix + "update.txt"), b"update results.\n")
+
+
+def _now() -> str:
+    return iso(datetime.now(timezone.utc))

@@ -1,0 +1,74 @@
+"""The user data of a machine: fetch the code, run one dataset, switch off.
+
+The script has to work before anything of ours is on the machine, so it needs only bash and Python 3.10+ and carries
+`boot.py` (standard library, its own request signing). One user data serves every machine of a RunInstances call: a
+machine takes the dataset `offset + ami-launch-index` of the job.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+USER_DATA_MAX_BYTES = 16384
+"""Limit of EC2 before base64 (EC2 user guide, "Run commands when you launch an EC2 instance")."""
+
+_MARKER = "NEUROCAAS_BOOT"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SCRIPT = """\
+#!/bin/bash
+# NeuroCAAS: this machine runs one dataset of {job} and then ends, whatever happens.
+trap 'shutdown -h now' EXIT
+export HOME="${{HOME:-/root}}"
+python3 -E -s - {payload} <<'{marker}'
+{boot}
+{marker}
+"""
+
+
+class CodeLocation(Protocol):
+    """Where the code archive lies: a .tar.gz whose SHA-256 (64 hex digits) is `sha256`."""
+
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class UserDataPayload:
+    """What a machine is told. `job_key` is the key of job.json in `bucket`; `offset` the index of the first dataset of
+    this launch (>= 0); `attempt` counts launches of the same dataset, from 1."""
+
+    bucket: str
+    job_key: str
+    code: CodeLocation
+    offset: int = 0
+    attempt: int = 1
+
+    def to_json(self) -> str:
+        """One line of ASCII."""
+        code = {"bucket": self.code.bucket, "key": self.code.key, "sha256": self.code.sha256}
+        document = {"bucket": self.bucket, "job_key": self.job_key, "code": code, "offset": self.offset, "attempt": self.attempt}
+        return json.dumps(document, separators=(",", ":"))
+
+
+def user_data(payload: UserDataPayload) -> str:
+    """The script for `payload` (text; RunInstances wants it base64-encoded, boto3 does that itself for RunInstances but
+    not for launch templates). The same payload gives the same text. Raises ValueError when the digest is not one, or
+    when the text would exceed EC2's 16 KiB (the job key is the only part of variable length)."""
+    if not _SHA256.fullmatch(payload.code.sha256):
+        raise ValueError(f"code.sha256 is {payload.code.sha256!r}, not 64 hex digits")
+    if payload.offset < 0 or payload.attempt < 1:
+        raise ValueError(f"offset {payload.offset} must be >= 0 and attempt {payload.attempt} >= 1")
+    boot = Path(__file__).with_name("boot.py").read_text(encoding="utf-8").rstrip("\n")
+    text = _SCRIPT.format(job=json.dumps(payload.job_key), payload=shlex.quote(payload.to_json()), marker=_MARKER, boot=boot)
+    if len(text.encode()) > USER_DATA_MAX_BYTES:
+        raise ValueError(f"user data has {len(text.encode())} bytes, EC2 takes {USER_DATA_MAX_BYTES}: the job key is too long")
+    return text
