@@ -44,7 +44,7 @@ def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progres
 
     An environment whose Python still runs and is new enough is kept and brought up to date; any other is made anew.
     """
-    key = content_hash(*locks)
+    key = _key(venv, locks)
     stamp = venv / COMPLETE
     if _stamp(venv) == key:
         return
@@ -62,21 +62,28 @@ def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progres
             if answer.returncode != 0:
                 raise SetupFailed(
                     f"{title}: pip could not install the pinned packages:\n{answer.stderr.strip()}\n"
-                    "Needed is a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured) and about 1 GB of disk.\n"
+                    "Needed is a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured), and 1 GB of disk.\n"
                     "Put that right, then run the same command again: it goes on from here."
                 )
         stamp.write_text(key)
 
 
+def _key(venv: Path, locks: Sequence[Path]) -> str:
+    """What the stamp of a finished environment says: from which locks, and where (a moved one does not work)."""
+    return f"{content_hash(*locks)} {venv}"
+
+
 def _stamp(venv: Path) -> str:
-    """The key of the locks that the environment was finished with; empty if it is unfinished or its Python is gone."""
+    """The key that the environment was finished with; empty if it is unfinished or its Python is gone."""
     stamp = venv / COMPLETE
     return stamp.read_text() if stamp.is_file() and (venv / "bin" / "python").exists() else ""
 
 
 def _usable(venv: Path) -> bool:
+    """Whether its Python runs, is new enough and has pip, and its commands are at home here (they stop working when a checkout moves)."""
     python = venv / "bin" / "python"
-    if not python.exists():
+    command = venv / "bin" / "pip"
+    if not python.exists() or not command.is_file() or str(venv) not in command.read_text()[:1000]:
         return False
     check = f"import sys, pip; sys.exit(sys.version_info < {MINIMUM!r})"
     return subprocess.run([str(python), "-c", check], stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -128,7 +135,7 @@ def ensure_cli_with_venv() -> None:
 
 def setup(progress: Progress) -> None:
     """Everything, in order of need; each step does nothing when it was done before."""
-    first = _stamp(VENV) != content_hash(*LOCKS)
+    first = _stamp(VENV) != _key(VENV, LOCKS)
     install(VENV, LOCKS, "Python packages", "1-3 minutes", progress)
     if first:
         folders = [str(ROOT / name) for name in COMPILED if (ROOT / name).is_dir()]

@@ -48,8 +48,9 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
     found = find_bubblewrap()
     if found is None:
         text = (
-            f"bubblewrap: there is no `bwrap` and it could not be installed ({'; '.join(reasons)}); instances will be plain processes without "
-            f"a root and a network of their own. To have sandboxes, install the package {PACKAGE} and run `make setup` again."
+            f"bubblewrap: there is no `bwrap` and it could not be installed ({'; '.join(reasons)}); "
+            "instances will be plain processes without a root and a network of their own. "
+            f"To have sandboxes, install the package {PACKAGE} and run `make setup` again."
         )
         refused.parent.mkdir(parents=True, exist_ok=True)
         refused.write_text(text)
