@@ -2,13 +2,18 @@
 
 String partition key `pk`, string sort key `sk`, on-demand billing, encryption, point-in-time recovery.
 
-The manager and the monitor need dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and Query on it. The manager
-gets its name from its settings (`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
+The manager needs dynamodb:GetItem, UpdateItem and DeleteItem on it, the monitor those and Query. The manager gets the
+table's name from its settings (`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
 
 Items:
 
 - open jobs: `pk = "open-job"`, `sk = "{bucket}/{group}/{timestamp}"`. Made when a job is claimed, deleted when it has
-  ended, so the sweep reads only what is open. Attributes: see `OpenJob`.
+  ended, so the sweep reads only what is open. Attributes:
+    - `state` S: `starting` or `launched`;
+    - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is launched;
+    - `created` N (epoch seconds), `submission` S (key), `total` N (number of datasets, set with `launched`);
+    - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
+    - `closed` N (epoch seconds): when the last of them became final.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Problem:
         return {"field": self.field, "got": self.got, "allowed": self.allowed, "do": self.do}
 
 
-class InvalidInput(Exception):  # noqa: N818 (named in the public interface)
+class InvalidInput(Exception):
     """A document of a user was refused; `problems` has every reason found (at least one)."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -86,6 +86,9 @@ class AnalysisSettings:
         prices = take(data, "prices", dict, _WHAT)
         image = take(data, "image", dict, _WHAT)
         types = tuple(str(name) for name in take(data, "instance_types", list, _WHAT))
+        unpriced = [name for name in (*types, str(data.get("instance_type"))) if name not in prices]
+        if unpriced:
+            raise DocumentError(f"{_WHAT}: no price for {', '.join(unpriced)}")
         return cls(
             analysis=take(data, "analysis", str, _WHAT),
             stage=take(data, "stage", str, _WHAT),

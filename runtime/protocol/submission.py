@@ -45,11 +45,14 @@ class Submission:
 
 class InvalidSubmission(InvalidInput):
     """A refused submission. `timestamp` is set when that field alone is usable: the answer then goes to its job folder,
-    otherwise to `keys.rejected_certificate_key`."""
+    otherwise to `keys.rejected_certificate_key`. `datanames` and `configname` are the parts that are right so far, so
+    that whoever can may look them up and tell all problems at once."""
 
-    def __init__(self, problems: Sequence[Problem], timestamp: str | None) -> None:
+    def __init__(self, problems: Sequence[Problem], timestamp: str | None, datanames: Sequence[str] = (), configname: str = "") -> None:
         super().__init__(problems)
         self.timestamp = timestamp
+        self.datanames = tuple(datanames)
+        self.configname = configname
 
 
 def too_large(size: int) -> Problem:
@@ -82,7 +85,7 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
     if timestamp is not None:
         problems += _long_names(JobKeys.of(group, timestamp), names)
     if problems or timestamp is None:
-        raise InvalidSubmission(problems, timestamp)
+        raise InvalidSubmission(problems, timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
     return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, ignored)
 
@@ -138,6 +141,7 @@ def _configname(value: Any, group: str, settings: AnalysisSettings, problems: li
     key = _own_key(value, "configname", group, settings, (CONFIGS, RESULTS), problems)
     if key is not None and not key.lower().endswith(SUFFIXES):
         problems.append(Problem("configname", shown(key), f"a file ending in {', '.join(SUFFIXES)}", "Rename the configuration file"))
+        return ""
     return key or ""
 
 

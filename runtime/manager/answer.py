@@ -1,0 +1,61 @@
+"""Answers in S3 for submissions that do not become jobs, and the last words of jobs that could not be launched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from runtime.manager.aws import Cloud
+from runtime.protocol.certificate import CertificateFacts, SetupLog, end_line
+from runtime.protocol.job import Job
+from runtime.protocol.keys import ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.problems import Problem
+from runtime.protocol.settings import AnalysisSettings
+
+
+def version_of(settings: AnalysisSettings) -> str:
+    """What the certificate calls ANALYSIS VERSION ID: the blueprint's commit, else its digest."""
+    return settings.blueprint_commit or settings.blueprint_digest or "unknown"
+
+
+def reject(cloud: Cloud, settings: AnalysisSettings, key: SubmissionKey, problems: Sequence[Problem], now: datetime) -> None:
+    """Answer a submission that has no usable timestamp of its own."""
+    log = SetupLog(now, version_of(settings), key.id or key.name)
+    log.manager("Detected new job: starting up.", now)
+    log.problems("init", problems, now)
+    log.step_failed(1, "INPUT", now)
+    close(cloud, settings, rejected_keys(key.group, key.id), log, problems, "user", key.key, now)
+
+
+def close(
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    keys: ResultKeys,
+    log: SetupLog,
+    problems: Sequence[Problem],
+    exit_class: str,
+    submission_key: str,
+    now: datetime,
+    *,
+    job: Job | None = None,
+    monitoring: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write certificate, certificate.json and `end.txt` of something that ends without a machine."""
+    total = len(job.datasets) if job else 0
+    facts = CertificateFacts(
+        exit_class=exit_class,
+        finished=now,
+        group=keys.group,
+        job_id=log.job_id,
+        submission_key=submission_key,
+        analysis=settings.analysis,
+        bucket=settings.bucket,
+        job=job,
+        problems=tuple(problems),
+    )
+    cloud.put(settings.bucket, keys.certificate, log.render(monitoring), metadata=metadata)
+    cloud.put(settings.bucket, keys.certificate_json, facts.to_json())
+    note = problems[0].text() if problems else ""
+    more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
+    cloud.put(settings.bucket, keys.end, end_line(0, total, note + more), if_absent=True)

@@ -1,0 +1,98 @@
+"""Entry point of the manager Lambda: SQS batches of S3 notifications.
+
+Environment: NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256 (the analysis's settings).
+Answers with partial batch failures (`ReportBatchItemFailures` must be set on the event source): a message that is named
+there is delivered again after the queue's visibility timeout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any
+
+from runtime.manager.aws import AwsCloud
+from runtime.manager.events import objects_created
+from runtime.manager.manage import Delivery, Outcome, process
+from runtime.protocol.limits import MANAGER_TIMEOUT
+from runtime.protocol.settings import AnalysisSettings
+
+_SETTINGS_MAX_BYTES = 4 * 1024 * 1024
+_log = logging.getLogger("neurocaas.manager")
+_log.setLevel(logging.INFO)
+
+
+class SettingsError(Exception):
+    """The settings object is missing or is not the deployed one: the deployment is broken, no submission can help."""
+
+
+@lru_cache(maxsize=1)
+def _cloud() -> AwsCloud:
+    return AwsCloud()
+
+
+@lru_cache(maxsize=1)
+def _settings(bucket: str, key: str, sha256: str) -> AnalysisSettings:
+    raw = _cloud().get(bucket, key, _SETTINGS_MAX_BYTES)
+    if raw is None or hashlib.sha256(raw).hexdigest() != sha256:
+        raise SettingsError(f"s3://{bucket}/{key} is {'missing' if raw is None else 'not the deployed document'}: deploy the stack again")
+    return AnalysisSettings.from_json(raw)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Process a batch of queue messages. A message fails alone; the others of its batch are done."""
+    settings = _settings(*(os.environ[f"NEUROCAAS_SETTINGS_{name}"] for name in ("BUCKET", "KEY", "SHA256")))
+    failures = [
+        {"itemIdentifier": str(record.get("messageId", ""))}
+        for record in event.get("Records", [])
+        if not _message_done(record, settings, context)
+    ]
+    return {"batchItemFailures": failures}
+
+
+def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context: Any) -> bool:
+    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    done = True
+    for created in objects_created(str(record.get("body", ""))):
+        delivery = Delivery(created, receives, uuid.uuid4().hex, _function_arn(settings, context), _until(context))
+        try:
+            outcome = process(_cloud(), settings, _now, delivery)
+        except Exception:
+            _write("ERROR", created.key, receives, Outcome(99, "internal error", again=True), exc_info=True)
+            done = False
+            continue
+        _write("INFO", created.key, receives, outcome)
+        done = done and not outcome.again
+    return done
+
+
+def _write(level: str, key: str, receives: int, outcome: Outcome, *, exc_info: bool = False) -> None:
+    line = {
+        "level": level,
+        "message": f"processing returned exit code {outcome.exit_code}",
+        "exit_code": outcome.exit_code,
+        "detail": outcome.message,
+        "submission": key,
+        "receives": receives,
+        "again": outcome.again,
+    }
+    _log.log(logging.getLevelName(level), json.dumps(line, ensure_ascii=False), exc_info=exc_info)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _until(context: Any) -> datetime:
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return _now() + timedelta(seconds=MANAGER_TIMEOUT if remaining is None else remaining() / 1000 + 1)
+
+
+def _function_arn(settings: AnalysisSettings, context: Any) -> str:
+    return str(getattr(context, "invoked_function_arn", "") or f"{settings.stack} manager")

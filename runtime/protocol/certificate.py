@@ -1,0 +1,222 @@
+"""The certificate of a job: `logs/certificate.txt` for people, `logs/certificate.json` for machines.
+
+The text has the wording of the guide, because people and tools look for it: header, the block PER ENVIRONMENT MONITORING
+between two divider lines with a line for each dataset, and the set-up log. It is written a constant number of times per
+job: at the claim, after the launch (and once per wait for capacity), and at the end. What happens in between is in the
+status files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from runtime.protocol.documents import dumps, iso
+from runtime.protocol.job import Job
+from runtime.protocol.problems import Problem
+from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
+
+DIVIDER = "================"
+STEPS = ("Initialization", "Validation", "Environment Setup", "Initialize Processing")
+INDENT = " " * 8
+CLAIM_METADATA = "neurocaas-claim"
+"""Name of the S3 metadata of certificate.txt that says which submission has claimed the timestamp."""
+
+EXIT_CLASSES = (
+    "success",
+    "analysis",
+    "user",
+    "data",
+    "image",
+    "capacity",
+    "reclaim",
+    "quota",
+    "timeout",
+    "cancelled",
+    "platform",
+)
+"""Why a job ended as it did: `analysis` is a script that failed, `platform` a fault of the service."""
+
+_SETUP = "JOB MANAGER SETUP LOG:"
+_NOTES = (
+    "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs finish for results to appear.",
+    "For more information, see DATASET_NAME: files for stdout and stderr output.",
+    " ",
+    "++++++++++++++++++",
+    " ",
+)
+_COMPLETE = "JOB MONITOR LOG COMPLETE. SEE TOP FOR LIVE PER-DATASET MONITORING"
+
+
+def claim_id(submission_key: str, submission_sha256: str) -> str:
+    """Identifies one submission: the same file with the same content has the same claim, however often it is delivered."""
+    return hashlib.sha256(f"{submission_key}\0{submission_sha256}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:
+    """The monitoring line of one dataset."""
+    line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: {one_line(last_command)}"
+    return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage)}"
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Text from a machine as it may stand in one line of the certificate."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+@dataclass
+class SetupLog:
+    """The set-up log while it grows. Lines end with the time since `started`."""
+
+    started: datetime
+    version: str
+    job_id: str
+    lines: list[str] = field(default_factory=list)
+
+    def manager(self, text: str, now: datetime) -> None:
+        self._add(f"[Job Manager] {text}", now)
+
+    def detail(self, part: str, text: str, now: datetime) -> None:
+        """A line of a part of the manager: `init`, `parse_config`, `check_existence`, …"""
+        self._add(f"{INDENT}[Internal ({part})] {text}", now)
+
+    def utils(self, text: str, now: datetime) -> None:
+        self._add(f"{INDENT}[Utils] {text}", now)
+
+    def step_done(self, number: int, now: datetime) -> None:
+        self.manager(f"STEP {number}/4 ({STEPS[number - 1]}): DONE", now)
+
+    def step_failed(self, number: int, kind: str, now: datetime) -> None:
+        """`kind` is INPUT, RESOURCE, AWS or INTERNAL."""
+        self.manager(f"STEP {number}/4 ({STEPS[number - 1]}): {kind} ERROR.", now)
+        self.manager("Shutting down job.", now)
+
+    def problems(self, part: str, problems: Iterable[Problem], now: datetime, kind: str = "INPUT") -> None:
+        for problem in problems:
+            self.detail(part, f"{kind} ERROR: {problem.text()}", now)
+
+    def _add(self, text: str, now: datetime) -> None:
+        self.lines.append(f"{text}\t [+{_elapsed(now - self.started)}]")
+
+    def render(self, datasets: Sequence[str] = (), *, complete: bool = False) -> str:
+        """The whole certificate. `datasets` are monitoring lines; without any, the block is left out."""
+        text = [
+            f"REQUEST START TIME: {self.started.astimezone(timezone.utc).replace(tzinfo=None)} (GMT)",
+            f"ANALYSIS VERSION ID: {self.version}",
+            f"JOB ID: {self.job_id}",
+            "",
+        ]
+        if datasets:
+            text += ["PER ENVIRONMENT MONITORING:", DIVIDER, *datasets, DIVIDER, *_NOTES, _SETUP]
+        text += self.lines
+        if complete:
+            text += ["All jobs submitted. Processing...", _COMPLETE]
+        return "\n".join(text) + "\n"
+
+
+def initial_lines(job: Job, time: str) -> list[str]:
+    return [dataset_line(dataset.inputpath, INITIALIZING, time) for dataset in job.datasets]
+
+
+def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> str | None:
+    """An earlier certificate with its monitoring lines replaced and `closing` lines at its end; None when `text` has
+    no monitoring block (somebody has changed it)."""
+    lines = text.splitlines()
+    dividers = [number for number, line in enumerate(lines) if line == DIVIDER]
+    if len(dividers) != 2:
+        return None
+    top, bottom = dividers
+    return "\n".join([*lines[: top + 1], *datasets, *lines[bottom:], *closing]) + "\n"
+
+
+def end_line(succeeded: int, total: int, note: str = "") -> str:
+    """The one line of `end.txt`: `SUCCESS 3/3`, or `FAILED 1/3`; `total` is 0 for a submission that never became a job."""
+    outcome = SUCCESS if total and succeeded == total else FAILED
+    return f"{outcome} {succeeded}/{total}{' ' + one_line(note) if note else ''}\n"
+
+
+@dataclass(frozen=True)
+class DatasetOutcome:
+    """How one dataset ended. Times ISO 8601, None when no machine was started; `cost` in USD."""
+
+    name: str
+    inputpath: str
+    status: str
+    reason: str | None
+    exit_code: int | None
+    instance: str | None
+    instance_type: str | None
+    start: str | None
+    end: str | None
+    seconds: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """`certificate.json`. `job` is None for a submission that was refused; `exit_class` is one of EXIT_CLASSES."""
+
+    exit_class: str
+    finished: datetime
+    group: str
+    job_id: str
+    submission_key: str
+    analysis: str
+    bucket: str
+    job: Job | None = None
+    datasets: tuple[DatasetOutcome, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def succeeded(self) -> int:
+        return sum(dataset.status == SUCCESS for dataset in self.datasets)
+
+    @property
+    def cost(self) -> float:
+        return sum(dataset.cost for dataset in self.datasets)
+
+    def to_json(self) -> str:
+        data: dict[str, Any] = {
+            "schema_version": 1,
+            "outcome": SUCCESS if self.datasets and self.succeeded == len(self.datasets) else FAILED,
+            "exit_class": self.exit_class,
+            "analysis": self.analysis,
+            "bucket": self.bucket,
+            "group": self.group,
+            "job_id": self.job_id,
+            "submission_key": self.submission_key,
+            "finished": iso(self.finished),
+            "succeeded": self.succeeded,
+            "total": len(self.datasets),
+            "cost_usd": round(self.cost, 6),
+            "datasets": [asdict(dataset) for dataset in self.datasets],
+            "problems": [problem.to_dict() for problem in self.problems],
+        }
+        if self.job is not None:
+            data |= _job_facts(self.job)
+        return dumps(data)
+
+
+def _job_facts(job: Job) -> Mapping[str, Any]:
+    return {
+        "stage": job.stage,
+        "created": job.created,
+        "image": asdict(job.image),
+        "code_sha256": job.code.sha256,
+        "blueprint_digest": job.blueprint_digest,
+        "blueprint_commit": job.blueprint_commit,
+        "script": job.script,
+        "configpath": job.configpath,
+        "config": job.config,
+        "duration_minutes": job.duration_minutes,
+    }
+
+
+def _elapsed(span: timedelta) -> str:
+    hundredths = max(0, round(span.total_seconds() * 100))
+    seconds, rest = divmod(hundredths, 100)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:02}"
