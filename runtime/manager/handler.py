@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import traceback
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -63,8 +64,8 @@ def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context
         delivery = Delivery(created, receives, uuid.uuid4().hex, _function_arn(settings, context), _until(context))
         try:
             outcome = process(_cloud(), settings, _now, delivery)
-        except Exception:
-            _write("ERROR", created.key, receives, Outcome(99, "internal error", again=True), exc_info=True)
+        except Exception:  # noqa: BLE001 (whatever it is, the other messages of the batch must be processed)
+            _write("ERROR", created.key, receives, Outcome(99, "internal error", again=True), traceback.format_exc())
             done = False
             continue
         _write("INFO", created.key, receives, outcome)
@@ -72,7 +73,7 @@ def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context
     return done
 
 
-def _write(level: str, key: str, receives: int, outcome: Outcome, *, exc_info: bool = False) -> None:
+def _write(level: str, key: str, receives: int, outcome: Outcome, trace: str | None = None) -> None:
     line = {
         "level": level,
         "message": f"processing returned exit code {outcome.exit_code}",
@@ -81,8 +82,9 @@ def _write(level: str, key: str, receives: int, outcome: Outcome, *, exc_info: b
         "submission": key,
         "receives": receives,
         "again": outcome.again,
+        **({"traceback": trace} if trace else {}),
     }
-    _log.log(logging.getLevelName(level), json.dumps(line, ensure_ascii=False), exc_info=exc_info)
+    _log.log(logging.getLevelName(level), json.dumps(line, ensure_ascii=False))
 
 
 def _now() -> datetime:

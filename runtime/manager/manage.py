@@ -172,7 +172,7 @@ class _Run:
         if job is None:
             problems, sizes, config = self._look_up(submission.datanames, submission.configname)
             if not self.settings.image.ready:
-                return self._end(3, [self._no_image()], "image", "RESOURCE", "setup")
+                return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:
                 return self._end(2, problems, "user", "INPUT", "check_existence")
             job = self._job(submission, sizes, config)
