@@ -7,7 +7,10 @@ holds one contract test per name: a new version cannot silently change what the 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ministack.app as app  # type: ignore[import-not-found]
@@ -31,7 +34,7 @@ Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awai
 
 __all__ = [
     "VERSION", "Handler", "Reply", "account", "app", "asgi", "ec2", "emit_event", "handlers", "iam", "iam_actions", "iam_evaluator",
-    "region", "responses", "router", "s3", "save_state", "scope", "ssm", "state_readers", "tagging",
+    "encode_state", "region", "responses", "router", "s3", "scope", "ssm", "state_keys", "state_readers", "tagging", "write_state",
 ]  # fmt: skip
 
 
@@ -91,6 +94,24 @@ def state_readers() -> dict[str, Callable[[], Any]]:
     return readers
 
 
-def save_state(key: str, state: Any) -> None:
-    """Write one service's state as MiniStack itself would at a clean stop (temporary file, then rename)."""
-    persistence.save_state(key, state)
+def state_keys() -> dict[str, tuple[str, ...]]:
+    """Service name -> keys of :func:`state_readers` that its requests may change (its own module's and those it dispatches to)."""
+    return {
+        name: (entry.get("state_key", entry["module"]), *entry.get("sub_modules", ())) for name, entry in app.SERVICE_REGISTRY.items()
+    }
+
+
+def encode_state(state: Any) -> str:
+    """One service's state in the form that MiniStack's persistence reads back."""
+    return json.dumps(state, default=persistence._json_default)
+
+
+def write_state(key: str, text: str) -> None:
+    """Replace the file of one service's state (:func:`encode_state`) atomically, with the format mark that MiniStack checks."""
+    file = Path(persistence.STATE_DIR) / f"{key}.json"
+    temporary = file.with_suffix(".json.tmp")
+    with temporary.open("w") as out:
+        out.write(f'{{"__ministack_format__": {persistence._state_format_version(key)}, "payload": {text}}}')
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(file)

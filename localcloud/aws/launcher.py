@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections
+import functools
+import time
 from typing import Any
 
-from localcloud.aws.admin import Admin
+from localcloud.aws import tracking
+from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
+from localcloud.aws.checkpoint import Checkpoint
+from localcloud.aws.context import Context
+from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
+from localcloud.aws.store import Store
 
 
 async def launch(settings: Settings) -> None:
     """Install everything, serve until told to stop."""
     admin = Admin(settings.admin_token)
+    store = Store(settings.paths.plugin_state)
+    checkpoint = Checkpoint(store)
+    context = Context(settings, store, admin, checkpoint)
+    stop = asyncio.Event()
+    tracking.install(checkpoint)
+    ec2_service.install(context)
+    admin.operations[("GET", "health")] = functools.partial(_health, context)
+    admin.operations[("GET", "changes")] = functools.partial(_changes, context, stop)
+    await Server(settings, admin).run(stop, checkpoint.run, functools.partial(ec2_service.finish_without_fleet, context))
 
-    async def health(request: dict[str, Any]) -> dict[str, Any]:
-        return {"ok": True, "fleet_seen": admin.fleet_age(), "fleet": admin.fleet}
 
-    admin.operations[("GET", "health")] = health
-    await Server(settings, admin).run()
+async def _health(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    states = collections.Counter(instance["state"] for instance in ec2_service.fleet_view(seconds=0))
+    checkpoint = context.checkpoint
+    return {
+        "ok": True,
+        "version": context.store.version,
+        "fleet_seen": context.admin.fleet_age(),
+        "fleet": context.admin.fleet,
+        "instances": dict(states),
+        "checkpoint": {"count": checkpoint.count, "seconds": round(checkpoint.seconds, 4)},
+    }
+
+
+async def _changes(context: Context, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
+    admin = context.admin
+    if "sandbox" in request:
+        admin.fleet = {**admin.fleet, "sandbox": request["sandbox"]}
+    admin.fleet_seen = time.monotonic()
+    timeout = min(float(request.get("timeout", 0)), LONGEST_POLL_SECONDS)
+    deadline = time.monotonic() + timeout
+    while True:
+        # A waiting fleet is a living fleet: its heartbeat goes on while its poll is held.
+        step = min(2.0, deadline - time.monotonic())
+        if step <= 0 or context.store.version > int(request.get("since", -1)) or stop.is_set():
+            break
+        await context.store.wait(int(request.get("since", -1)), step, stop)
+        admin.fleet_seen = time.monotonic()
+    return {"version": context.store.version, "instances": ec2_service.fleet_view(), "builds": []}

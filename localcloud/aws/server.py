@@ -37,9 +37,8 @@ class Server:
                 return
         await hooks.asgi(scope, receive, send)
 
-    async def run(self, *background: Any) -> None:
-        """Serve until SIGTERM or SIGINT. ``background`` are coroutine functions that take the stop event."""
-        stop = asyncio.Event()
+    async def run(self, stop: asyncio.Event, *background: Any) -> None:
+        """Serve until SIGTERM or SIGINT (which set ``stop``). ``background`` are coroutine functions that take the stop event."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

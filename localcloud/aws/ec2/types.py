@@ -1,0 +1,65 @@
+"""DescribeInstanceTypes and DescribeInstanceTypeOfferings from the project's table of instance types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.aws import hooks
+from localcloud.aws.context import Context
+from localcloud.aws.ec2.filters import Values, matches, page
+from localcloud.aws.protocol.ec2query import Ec2Error
+from localcloud.instance_types import InstanceType, table
+
+FILTERS: dict[str, Values] = {
+    "instance-type": lambda t: [t["InstanceType"]],
+    "vcpu-info.default-vcpus": lambda t: [t["VCpuInfo"]["DefaultVCpus"]],
+    "memory-info.size-in-mib": lambda t: [t["MemoryInfo"]["SizeInMiB"]],
+    "current-generation": lambda t: [t["CurrentGeneration"]],
+    "processor-info.supported-architecture": lambda t: t["ProcessorInfo"]["SupportedArchitectures"],
+    "bare-metal": lambda t: [t["BareMetal"]],
+    "burstable-performance-supported": lambda t: [t["BurstablePerformanceSupported"]],
+}
+
+
+def _shown(kind: InstanceType) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "InstanceType": kind.name,
+        "CurrentGeneration": True,
+        "FreeTierEligible": kind.name == "t3.micro",
+        "SupportedUsageClasses": ["on-demand", "spot"],
+        "SupportedRootDeviceTypes": ["ebs"],
+        "SupportedVirtualizationTypes": ["hvm"],
+        "BareMetal": False,
+        "Hypervisor": "nitro",
+        "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
+        "VCpuInfo": {"DefaultVCpus": kind.vcpu, "DefaultCores": max(1, kind.vcpu // 2), "DefaultThreadsPerCore": min(2, kind.vcpu)},
+        "MemoryInfo": {"SizeInMiB": kind.memory_mib},
+        "InstanceStorageSupported": False,
+        "EbsInfo": {"EbsOptimizedSupport": "default", "EncryptionSupport": "supported", "NvmeSupport": "required"},
+        "BurstablePerformanceSupported": kind.family in ("t2", "t3", "t3a"),
+    }
+    if kind.gpus:
+        shown["GpuInfo"] = {"Gpus": [{"Manufacturer": "NVIDIA", "Count": kind.gpus}]}
+    return shown
+
+
+def describe_instance_types(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """DescribeInstanceTypes."""
+    known = table().types
+    wanted = request.get("InstanceTypes") or sorted(known)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise Ec2Error("InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(unknown)}]")
+    shown = [_shown(known[name]) for name in wanted]
+    items, token = page([kind for kind in shown if matches(kind, [], request.get("Filters", []), FILTERS)], request)
+    return {"InstanceTypes": items, "NextToken": token}
+
+
+def describe_instance_type_offerings(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """DescribeInstanceTypeOfferings: every known type is offered everywhere."""
+    kind = request.get("LocationType", "region")
+    places = [hooks.region()] if kind == "region" else [f"{hooks.region()}{letter}" for letter in "abc"]
+    offers = [{"InstanceType": name, "LocationType": kind, "Location": place} for name in sorted(table().types) for place in places]
+    names: dict[str, Values] = {"instance-type": lambda o: [o["InstanceType"]], "location": lambda o: [o["Location"]]}
+    items, token = page([offer for offer in offers if matches(offer, [], request.get("Filters", []), names)], request)
+    return {"InstanceTypeOfferings": items, "NextToken": token}

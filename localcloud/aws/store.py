@@ -1,0 +1,58 @@
+"""State of our own services, and the version number that the fleet waits on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Store:
+    """Named sections of plain JSON data, kept in one file. Used from the server's event loop only."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._sections: dict[str, dict[str, Any]] = {}
+        self.version = 1
+        self.dirty = False
+        self._changed = asyncio.Event()
+        if file.exists():
+            self._sections = json.loads(file.read_text())
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A dictionary that survives restarts; call :meth:`touch` after changing it."""
+        return self._sections.setdefault(name, {})
+
+    def touch(self) -> None:
+        """The state changed: save it soon, and tell the fleet if it waits."""
+        self.version += 1
+        self.dirty = True
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, since: int, seconds: float, stop: asyncio.Event) -> None:
+        """Return once the version exceeds ``since``, after ``seconds``, or when ``stop`` is set."""
+        if self.version > since or stop.is_set():
+            return
+        waiters = [asyncio.ensure_future(self._changed.wait()), asyncio.ensure_future(stop.wait())]
+        try:
+            await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+
+    def snapshot(self) -> str:
+        """The whole state as text, taken at once."""
+        self.dirty = False
+        return json.dumps(self._sections)
+
+    def write(self, text: str) -> None:
+        """Replace the file atomically."""
+        temporary = self._file.with_suffix(".tmp")
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._file)
