@@ -76,7 +76,7 @@ def ensure_cli(progress: Progress | None = None) -> PulumiCli:
     if cli is not None:
         return cli
     target = cache_directory()
-    with locked(target.with_suffix(".lock"), waiting_for="the Pulumi CLI", say=progress.say):
+    with locked(target.with_name(f"{target.name}.lock"), waiting_for="the Pulumi CLI", say=progress.say):
         cli = _cached()
         if cli is None:
             _get(target, wanted_version(), progress, [refused] if refused else [])
