@@ -62,10 +62,9 @@ def running_local(project_root: Path) -> Choice | None:
     cloud = Cloud.load(paths)
     if cloud is None:
         return None
-    from localcloud.pulumi.environment import pulumi_environment
+    from localcloud.pulumi.environment import environment
 
-    variables = {**cloud.environment(), **pulumi_environment(paths, project_root, cloud)}
-    return Choice(f"the local cloud at {cloud.endpoint}", variables)
+    return Choice(f"the local cloud at {cloud.endpoint}", environment(paths, project_root, cloud))
 
 
 def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,8 +82,14 @@ class Engine:
         return subprocess.run(self.command(*arguments), cwd=self.root, env=self.environ, capture_output=True, text=True, check=False)
 
     def show(self, *arguments: str) -> int:
-        """Run the CLI on this terminal and return its exit code."""
-        return subprocess.run(self.command(*arguments), cwd=self.root, env=self.environ, check=False).returncode
+        """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local cloud put there stay out."""
+        from localcloud.pulumi.environment import HARMLESS
+
+        with subprocess.Popen(self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE, text=True) as child:
+            for line in child.stderr or ():
+                if not any(warning in line for warning in HARMLESS):
+                    sys.stderr.write(line)
+        return child.returncode
 
     def _update(self, verb: str, stack: str, log: Path, flags: Sequence[str]) -> Update:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,10 @@ MESSAGES = {
     "console.errors.UserError",
     "client.errors.AnalysisError",
     "image_builder.bake.BakeError",
+    "localcloud.cloud.CloudError",
+    "localcloud.emulator_env.EmulatorMissing",
+    "localcloud.pulumi.cli.CliUnavailable",
+    "localcloud.pulumi.stacks.StackFileConflict",
     "runtime.protocol.problems.InvalidInput",
 }
 _NETWORK = {
@@ -44,7 +48,7 @@ def message(error: BaseException) -> str | None:
     """The text for a person, or None when the exception is not one that a person can put right."""
     names = _names(error)
     for name in names:
-        if name in MESSAGES or getattr(type(error), "user_error", False):
+        if name in MESSAGES:
             return str(error)
         if name in _NETWORK:
             return f"{error}\n  allowed: credentials and an endpoint that answer\n  do: {_NETWORK[name]}"

@@ -6,7 +6,6 @@ from pathlib import Path
 from console.errors import UserError
 
 
-
 def all_stacks(root: Path, stage: str = "webdev") -> list[str]:
     """`utils` and the stack of every blueprint at `stage`, in the order in which they are deployed."""
     import blueprints

@@ -53,7 +53,7 @@ class AnalysisResult:
         return sum(dataset.cost_usd or 0.0 for dataset in self.datasets)
 
 
-def dataset_results(state: JobState, job: Job, image: str, reports: Mapping[str, ComputeReport]) -> list[DatasetResult]:
+def dataset_results(state: JobState, job: Job, reports: Mapping[str, ComputeReport]) -> list[DatasetResult]:
     """The datasets of a finished job with the compute reports of their machines (by instance id) laid beside them."""
     results = []
     for dataset in state.datasets:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from image_builder import bake
 from image_builder.progress import Event, log_place
 
@@ -79,13 +80,13 @@ class Service:
         self.now += seconds
 
 
-def image(status: str, ami: str | None = None, recipe: str = "a" * 64, **state: Any) -> dict[str, Any]:
+def image(status: str, ami: str | None = None, recipe: str = "a" * 64, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
     amis = [{"region": "us-east-1", "image": "ami-other", "accountId": ACCOUNT}]
     if ami:
         amis.append({"region": REGION, "image": ami, "accountId": ACCOUNT})
     return {
         "arn": BUILD,
-        "state": {"status": status, **state},
+        "state": {"status": status, **(state or {})},
         "outputResources": {"amis": amis},
         "tags": {bake.RECIPE_TAG: recipe},
     }
@@ -170,7 +171,7 @@ FAILURE: Mapping[str, Any] = {
 
 
 def test_a_failed_build_says_where_why_and_what_to_do() -> None:
-    service = Service(moments=[{"image": image("FAILED", **FAILURE), "log": [f"line {n}" for n in range(30)]}])
+    service = Service(moments=[{"image": image("FAILED", state=FAILURE), "log": [f"line {n}" for n in range(30)]}])
     with pytest.raises(bake.BakeError) as caught:
         follow(service)
     text = str(caught.value)
@@ -185,13 +186,13 @@ def test_a_failed_build_says_where_why_and_what_to_do() -> None:
 
 def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message() -> None:
     cut = {"failureContext": {"componentFailure": {"componentArn": "x:component/c/1.0.0/1", "errorMessage": "Document failed!"}}}
-    service = Service(moments=[{"image": image("FAILED", **cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}])
+    service = Service(moments=[{"image": image("FAILED", state=cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}])
     with pytest.raises(bake.BakeError, match=r"provision/20-x\.sh:3: false"):
         follow(service)
 
 
 def test_a_failure_without_a_context_still_gives_the_reason() -> None:
-    service = Service(moments=[{"image": image("FAILED", reason="no capacity")}])
+    service = Service(moments=[{"image": image("FAILED", state={"reason": "no capacity"})}])
     with pytest.raises(bake.BakeError, match="no capacity"):
         follow(service)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from client import Analysis, AnalysisError, JobState
 from client.job import DatasetState
 from client.view import Changes, clock
-from moto import mock_aws
 from runtime.protocol.keys import JobKeys, rejected_certificate_key
 from runtime.protocol.status import DatasetStatus
 
@@ -36,14 +37,15 @@ class Counting:
     """An S3 client that counts calls."""
 
     def __init__(self, s3: Any) -> None:
-        self._s3, self.calls = s3, []
+        self._s3 = s3
+        self.calls: list[str] = []
         s3.meta.events.register("before-call.s3", lambda model, **_: self.calls.append(model.name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._s3, name)
 
 
-@pytest.fixture()
+@pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,46 @@
+"""Memory of a local cloud that does nothing: as started, and after the stacks were deployed."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.engine import family, memory  # noqa: E402
+from benchmarks.report import ROOT, Figure, say, show, wants_json  # noqa: E402
+from console.stacks import all_stacks  # noqa: E402
+from demo.playground import Playground, playground  # noqa: E402
+from localcloud.cloud import Cloud  # noqa: E402
+from localcloud.paths import Paths  # noqa: E402
+
+SETTLE, AIM = 15.0, 300.0
+
+
+def idle(ground: Playground) -> tuple[float, float]:
+    """MiB of the control plane and of the fleet, each with its children, once they have settled."""
+    time.sleep(SETTLE)
+    cloud = Cloud.load(Paths(ground.root / ".local"))
+    if cloud is None or cloud.fleet_pid is None:
+        raise RuntimeError("the local cloud does not run")
+    emulator, fleet = (sum(memory(pid) for pid in family(root)) for root in (cloud.emulator_pid, cloud.fleet_pid))
+    return emulator, fleet
+
+
+def main() -> None:
+    figures = []
+    with playground(ROOT) as ground:
+        ground.invoke("local.up")
+        for when in ("as started", "with all stacks"):
+            if when != "as started":
+                for stack in all_stacks(ground.root):
+                    say(f"up of {stack}")
+                    ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+            emulator, fleet = idle(ground)
+            figures.append(Figure(f"{when}: control plane", emulator, "MiB"))
+            figures.append(Figure(f"{when}: fleet", fleet, "MiB"))
+            figures.append(Figure(f"{when}: together", emulator + fleet, "MiB", AIM, f"{SETTLE:.0f} s after the last command"))
+    show("idle_memory", figures, as_json=wants_json())
+
+
+if __name__ == "__main__":
+    main()
