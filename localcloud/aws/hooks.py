@@ -16,14 +16,19 @@ from typing import Any
 import ministack.app as app  # type: ignore[import-not-found]
 import ministack.core.iam_actions as iam_actions  # type: ignore[import-not-found]
 import ministack.core.iam_evaluator as iam_evaluator  # type: ignore[import-not-found]
+import ministack.core.lambda_runtime as lambda_runtime  # type: ignore[import-not-found]
 import ministack.core.persistence as persistence  # type: ignore[import-not-found]
 import ministack.core.responses as responses  # type: ignore[import-not-found]
 import ministack.core.router as router  # type: ignore[import-not-found]
+import ministack.services.cloudwatch_logs as cloudwatch_logs  # type: ignore[import-not-found]
+import ministack.services.dynamodb as dynamodb  # type: ignore[import-not-found]
 import ministack.services.ec2 as ec2  # type: ignore[import-not-found]
 import ministack.services.eventbridge as eventbridge  # type: ignore[import-not-found]
 import ministack.services.iam as iam  # type: ignore[import-not-found]
+import ministack.services.lambda_svc as lambda_svc  # type: ignore[import-not-found]
 import ministack.services.s3 as s3  # type: ignore[import-not-found]
 import ministack.services.ssm as ssm  # type: ignore[import-not-found]
+import ministack.services.sts as sts  # type: ignore[import-not-found]
 import ministack.services.tagging as tagging  # type: ignore[import-not-found]
 
 VERSION = "1.5.33"
@@ -33,8 +38,9 @@ Reply = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Reply]]
 
 __all__ = [
-    "VERSION", "Handler", "Reply", "account", "app", "asgi", "ec2", "emit_event", "handlers", "iam", "iam_actions", "iam_evaluator",
-    "encode_state", "region", "responses", "router", "s3", "scope", "ssm", "state_keys", "state_readers", "tagging", "write_state",
+    "Handler", "Reply", "VERSION", "account", "app", "asgi", "cloudwatch_logs", "dynamodb", "ec2", "emit_event", "encode_state",
+    "handlers", "iam", "iam_actions", "iam_evaluator", "lambda_runtime", "lambda_svc", "region", "responses", "router", "s3",
+    "scope", "ssm", "state_keys", "state_readers", "sts", "tagging", "write_state",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import service as ec2_service
+from localcloud.aws.iam import conditions, enforcement, resources, root
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
 from localcloud.aws.store import Store
@@ -26,6 +27,16 @@ async def launch(settings: Settings) -> None:
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
     tracking.install(checkpoint)
+    root.install(settings.access_key_id)
+    conditions.install()
+    enforcement.install(
+        {
+            "ec2": resources.Ec2(context),
+            "lambda": resources.on_lambda,
+            "events": resources.on_events,
+            "dynamodb": resources.on_dynamodb,
+        }
+    )
     ec2_service.install(context)
     admin.operations[("GET", "health")] = functools.partial(_health, context)
     admin.operations[("GET", "changes")] = functools.partial(_changes, context, stop)

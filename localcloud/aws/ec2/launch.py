@@ -84,7 +84,7 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
     if behaviour not in ("stop", "terminate"):
         raise Ec2Error("InvalidParameterValue", f"Value ({behaviour}) for parameter instanceInitiatedShutdownBehavior is invalid.")
     _check_volumes(arguments, image)
-    subnet, groups = _network(arguments)
+    subnet, groups = network(arguments)
     return Plan(arguments, image, min(high, MAX_COUNT), profile(arguments), subnet, groups, arguments["Tags"])
 
 
@@ -114,7 +114,8 @@ def _check_volumes(arguments: dict[str, Any], image: dict[str, Any]) -> None:
             )
 
 
-def _network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The subnet and the security groups of a launch: those asked for, else the defaults. Raises Ec2Error."""
     interfaces = arguments.get("NetworkInterfaces", [])
     if interfaces and (arguments.get("SecurityGroupIds") or arguments.get("SubnetId")):
         raise Ec2Error(

@@ -1,0 +1,79 @@
+"""Condition keys and policy variables that MiniStack does not resolve."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+from localcloud.aws import hooks
+
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
+LITERALS = {"*": "*", "?": "?", "$": "$"}
+
+
+def install() -> None:
+    """Resolve resource tags of EC2 and Image Builder, and ``${…}`` in resources and condition values."""
+    evaluator = hooks.iam_evaluator
+    resolve_original, first_match_original = evaluator._resolve_condition_key, evaluator._first_match
+    hooks.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _ec2_tags
+
+    def resolve(key: str, context: Any) -> Any:
+        value = resolve_original(key, context)
+        lowered = key.lower()
+        if value is None and lowered.startswith(("ec2:resourcetag/", "aws:resourcetag/", "iam:resourcetag/")):
+            wanted = lowered.split("/", 1)[1]
+            found = hooks.tagging.resource_tags(context.resource_arn) or {}
+            return next((text for name, text in found.items() if name.lower() == wanted), None)
+        return value
+
+    def first_match(context: Any, statements: list[Any], effect: str) -> Any:
+        return first_match_original(context, [_expanded(statement, context, resolve) for statement in statements], effect)
+
+    evaluator._resolve_condition_key = resolve
+    evaluator._first_match = first_match
+
+
+def _ec2_tags() -> Any:
+    prefix = f"arn:aws:ec2:{hooks.region()}:{hooks.account()}"
+    for identifier, tags in hooks.ec2._tags.items():
+        kind = hooks.ec2._guess_resource_type(identifier)
+        owner = f"arn:aws:ec2:{hooks.region()}:" if kind == "image" else prefix
+        yield f"{owner}:{kind}/{identifier}", tags
+
+
+def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
+    """The statement with its variables replaced; one that has none is returned as it is.
+
+    A variable without a value matches nothing (IAM user guide, "Policy variables", default values: ``${key, 'default'}``).
+    """
+    texts = json.dumps([statement.resources, statement.not_resources, statement.conditions])
+    if "${" not in texts:
+        return statement
+
+    def replace(match: re.Match[str]) -> str:
+        name, _, default = match[1].partition(",")
+        name = name.strip()
+        if name in LITERALS:
+            return LITERALS[name]
+        value = resolve(name, context)
+        if value is None and default:
+            return default.strip().strip("'")
+        return match[0] if value is None or isinstance(value, list) else str(value)
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return VARIABLE.sub(replace, value)
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        if isinstance(value, dict):
+            return {name: walk(item) for name, item in value.items()}
+        return value
+
+    return dataclasses.replace(
+        statement,
+        resources=walk(statement.resources),
+        not_resources=walk(statement.not_resources),
+        conditions=walk(statement.conditions),
+    )

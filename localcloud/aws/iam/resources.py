@@ -1,0 +1,141 @@
+"""Which resources a request touches: EC2, Lambda, EventBridge, DynamoDB."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from localcloud.aws import hooks, tracking
+from localcloud.aws.context import Context
+from localcloud.aws.ec2 import launch, records, templates
+from localcloud.aws.iam.enforcement import Check, pass_role
+from localcloud.aws.protocol import ec2query
+
+ON_INSTANCES = {"TerminateInstances", "StopInstances", "StartInstances", "RebootInstances"}
+ON_TEMPLATE = {"CreateLaunchTemplateVersion", "ModifyLaunchTemplate", "DeleteLaunchTemplate", "DeleteLaunchTemplateVersions"}
+KEYED = {"GetItem": "Key", "PutItem": "Item", "UpdateItem": "Key", "DeleteItem": "Key"}
+
+
+def ec2_arn(kind: str, name: str) -> str:
+    """The ARN of an EC2 resource of the account; images carry no account."""
+    owner = "" if kind == "image" else hooks.account()
+    return f"arn:aws:ec2:{hooks.region()}:{owner}:{kind}/{name}"
+
+
+def _tag_context(tags: dict[str, str]) -> dict[str, Any]:
+    if not tags:
+        return {}
+    return {**{f"aws:RequestTag/{key}": value for key, value in tags.items()}, "aws:TagKeys": list(tags)}
+
+
+class Ec2:
+    """Checks of EC2 requests."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __call__(self, request: tracking.Request, first: Check) -> list[Check]:
+        name = first.action.partition(":")[2]
+        try:
+            if name == "RunInstances":
+                return self._launch(request, first)
+            if name.startswith("Describe"):
+                return [Check(first.action, "*", first.context)]
+            if name in ON_INSTANCES:
+                wanted = ec2query.parse(name, request.params).get("InstanceIds", [])
+                return [Check(first.action, ec2_arn("instance", i), first.context) for i in wanted] or [first]
+            if name in ON_TEMPLATE:
+                template = templates.find(ec2query.parse(name, request.params))
+                return [Check(first.action, ec2_arn("launch-template", template["LaunchTemplateId"]), first.context)]
+            if name in ("CreateTags", "DeleteTags"):
+                wanted = ec2query.parse(name, request.params).get("Resources", [])
+                kinds = ((hooks.ec2._guess_resource_type(i), i) for i in wanted)
+                return [Check(first.action, ec2_arn(kind, i), first.context) for kind, i in kinds] or [first]
+        except ec2query.Ec2Error:
+            return [first]  # the request itself is wrong: its handler says how
+        return [first]
+
+    def _launch(self, request: tracking.Request, first: Check) -> list[Check]:
+        asked = ec2query.parse("RunInstances", request.params)
+        arguments = launch.expand(self._context, asked)
+        common: dict[str, Any] = {"ec2:Region": hooks.region()}
+        if asked.get("LaunchTemplate"):
+            template = templates.find(asked["LaunchTemplate"])
+            common["ec2:LaunchTemplate"] = ec2_arn("launch-template", template["LaunchTemplateId"])
+        checks: list[Check] = []
+
+        def touch(kind: str, name: str, context: dict[str, Any], overridden: bool = False) -> None:
+            """``overridden``: this resource is named by the request and not by the template."""
+            own = {**common, **context}
+            if "ec2:LaunchTemplate" in common:
+                own["ec2:IsLaunchTemplateResource"] = "false" if overridden else "true"
+            checks.append(Check(first.action, ec2_arn(kind, name), own))
+
+        created = {kind: {k: v for k, v in tags.items() if not k.startswith("aws:")} for kind, tags in arguments["Tags"].items()}
+        profile = launch.profile(arguments)
+        metadata = arguments.get("MetadataOptions") or {}
+        on_instance = {
+            "ec2:InstanceType": arguments.get("InstanceType", launch.DEFAULT_TYPE),
+            "ec2:Tenancy": "default",
+            "ec2:MetadataHttpTokens": metadata.get("HttpTokens", "required"),
+            "ec2:MetadataHttpPutResponseHopLimit": str(metadata.get("HttpPutResponseHopLimit", 2)),
+            **({"ec2:InstanceProfile": profile["Arn"]} if profile else {}),
+            **_tag_context(created.get("instance", {})),
+        }
+        touch("image", arguments.get("ImageId", "*"), {"ec2:ImageID": arguments.get("ImageId", "")}, "ImageId" in asked)
+        touch("instance", "*", on_instance)
+        touch("volume", "*", {"ec2:VolumeType": "gp3", **_tag_context(created.get("volume", {}))})
+        touch("network-interface", "*", _tag_context(created.get("network-interface", {})))
+        subnet, groups = launch.network(arguments)
+        touch("subnet", subnet["SubnetId"], {"ec2:AvailabilityZone": subnet["AvailabilityZone"]}, "SubnetId" in asked)
+        for group in groups:
+            touch("security-group", group, {}, "SecurityGroupIds" in asked or "SecurityGroups" in asked)
+        if arguments.get("KeyName"):
+            touch("key-pair", arguments["KeyName"], {}, "KeyName" in asked)
+        if "ec2:LaunchTemplate" in common:
+            touch("launch-template", common["ec2:LaunchTemplate"].rsplit("/", 1)[-1], {})
+        for kind, tags in created.items():
+            if tags:
+                checks.append(Check("ec2:CreateTags", ec2_arn(kind, "*"), {"ec2:CreateAction": "RunInstances", **_tag_context(tags)}))
+        role = records.role_arn(profile, hooks.account())
+        if role:
+            checks.append(pass_role(role, "ec2.amazonaws.com"))
+        return checks
+
+
+def on_lambda(request: tracking.Request, first: Check) -> list[Check]:
+    """CreateFunction and UpdateFunctionConfiguration hand a role to Lambda."""
+    if first.action in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
+        role = _document(request).get("Role")
+        if role:
+            return [first, pass_role(role, "lambda.amazonaws.com")]
+    return [first]
+
+
+def on_events(request: tracking.Request, first: Check) -> list[Check]:
+    """PutTargets and PutRule hand roles to EventBridge."""
+    document = _document(request)
+    roles = [document.get("RoleArn"), *(target.get("RoleArn") for target in document.get("Targets", []) if isinstance(target, dict))]
+    return [first, *(pass_role(role, "events.amazonaws.com") for role in roles if role)]
+
+
+def on_dynamodb(request: tracking.Request, first: Check) -> list[Check]:
+    """``dynamodb:LeadingKeys``: the partition key's value in single-item operations."""
+    member = KEYED.get(first.action.partition(":")[2])
+    document = _document(request)
+    table = hooks.dynamodb._tables.get(str(document.get("TableName", "")).rsplit("/", 1)[-1]) if member else None
+    if not member or not table:
+        return [first]
+    partition = next((k["AttributeName"] for k in table.get("KeySchema", []) if k["KeyType"] == "HASH"), "")
+    value = (document.get(member) or {}).get(partition)
+    if not isinstance(value, dict) or not value:
+        return [first]
+    return [Check(first.action, first.arn, {**first.context, "dynamodb:LeadingKeys": [str(next(iter(value.values())))]})]
+
+
+def _document(request: tracking.Request) -> dict[str, Any]:
+    try:
+        document = json.loads(request.body or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
