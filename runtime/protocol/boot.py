@@ -109,6 +109,8 @@ def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset:
         "AWS_DEFAULT_REGION": machine.region,
         "NEUROCAAS_JOB_FILE": str(OPT / "job.json"),
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
+        "NEUROCAAS_DATASET": dataset["name"],
+        "NEUROCAAS_GROUP": job["group"],
         "NEUROCAAS_INSTANCE_ID": machine.id,
         "NEUROCAAS_ATTEMPT": str(payload["attempt"]),
     }

@@ -25,6 +25,8 @@ parseargsstd() {
     processdir="$resultdir/process_results"
     dataname="$(basename "$inputpath")"
     configname="$(basename "$configpath")"
+    ## The dataset's name in reports and result folders: unlike $dataname, no other dataset of the job has it.
+    NEUROCAAS_DATASET="${NEUROCAAS_DATASET:-$dataname}"
 }
 
 ## Leaves the environment in check_vars.txt, for debugging. That it cannot be written stops nothing.
