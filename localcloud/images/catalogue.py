@@ -40,7 +40,9 @@ def _ubuntu(release: str, codename: str, volume: str) -> BaseImage:
 def _deep_learning(release: str) -> BaseImage:
     name = f"Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu {release}) 20251024"
     parameter = f"/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-{release}/latest/ami-id"
-    return BaseImage(image_id(name), name, f"Deep Learning base, Ubuntu {release} (local stand-in)", (parameter,), "x86_64", "/dev/sda1", 75)
+    return BaseImage(
+        image_id(name), name, f"Deep Learning base, Ubuntu {release} (local stand-in)", (parameter,), "x86_64", "/dev/sda1", 75
+    )
 
 
 BASE_IMAGES: tuple[BaseImage, ...] = (

@@ -1,0 +1,151 @@
+"""What the fleet knows of the running cloud (``cloud.json``), and its two ways to talk to the emulator: the admin API and AssumeRole."""
+
+import datetime as dt
+import http.client
+import json
+import threading
+import urllib.parse
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.fleet.sigv4 import Credentials, sign
+
+
+class CloudError(Exception):
+    """The emulator did not answer, or answered with an error. The text says which."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the emulator is and who we are."""
+
+    host: str
+    port: int
+    region: str
+    account: str
+    root: Credentials
+    admin_token: str
+
+    @classmethod
+    def load(cls, cloud_file: Path) -> "Connection":
+        """Read ``cloud.json``. Raises ValueError in words when it is missing, damaged, or names a host other than this machine."""
+        try:
+            raw = json.loads(cloud_file.read_text(encoding="utf-8"))
+            parts = urllib.parse.urlsplit(raw["endpoint"])
+            loaded = cls(
+                host=parts.hostname or "",
+                port=parts.port or 80,
+                region=raw["region"],
+                account=raw["account"],
+                root=Credentials(raw["access_key_id"], raw["secret_access_key"]),
+                admin_token=raw["admin_token"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{cloud_file} cannot be used ({error!r}). Start the local cloud with `invoke local.up`, which writes it."
+            ) from error
+        if loaded.host not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(
+                f"The endpoint in {cloud_file} is {loaded.host!r}; allowed: 127.0.0.1. The fleet only serves a cloud on this machine."
+            )
+        return loaded
+
+    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body=body or None, headers=headers)
+            response = connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise CloudError(f"{method} {path}: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise CloudError(f"{method} {path}: status {response.status}: {data[:300].decode(errors='replace')}")
+        return data
+
+    def _admin(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
+        data = self._request(method, "/_localcloud/" + path, json.dumps(body).encode() if body is not None else b"", headers, timeout)
+        try:
+            answer = json.loads(data) if data.strip() else {}
+        except ValueError as error:
+            raise CloudError(f"{method} {path}: not JSON: {data[:200]!r}") from error
+        return answer if isinstance(answer, dict) else {}
+
+    def changes(self, since: int, timeout: float) -> dict[str, Any]:
+        """Wait at most ``timeout`` seconds for a state newer than version ``since``. This call is also the fleet's sign of life."""
+        return self._admin("GET", f"changes?since={since}&timeout={timeout:g}", timeout=timeout + 10)
+
+    def instance_state(self, instance_id: str, state: str, code: str | None = None, message: str = "") -> None:
+        """Report the state of an instance."""
+        self._admin(
+            "POST", "instances", {"id": instance_id, "state": state, "reason": {"code": code, "message": message} if code else None}
+        )
+
+    def build_progress(self, body: dict[str, Any]) -> None:
+        """Report the progress of an image build."""
+        self._admin("POST", "builds", body)
+
+    def assume_role(self, role_arn: str, session: str, seconds: int = 3600) -> dict[str, str]:
+        """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role."""
+        form = {
+            "Action": "AssumeRole",
+            "Version": "2011-06-15",
+            "RoleArn": role_arn,
+            "RoleSessionName": session,
+            "DurationSeconds": str(seconds),
+        }
+        body = urllib.parse.urlencode(form).encode()
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        url = f"http://{self.host}:{self.port}/"
+        data = self._request("POST", "/", body, sign("POST", url, body, "sts", self.region, self.root, headers), 30.0)
+        found = {element.tag.rpartition("}")[2]: element.text or "" for element in ElementTree.fromstring(data).iter()}
+        try:
+            return {key: found[key] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")}
+        except KeyError as error:
+            raise CloudError(f"AssumeRole {role_arn}: no {error} in the answer") from error
+
+
+def _moment(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+class RoleCredentials:
+    """The credentials of an instance's role, renewed ten minutes before they expire. Safe to use from several threads."""
+
+    _RENEW = dt.timedelta(minutes=10)
+
+    def __init__(self, connection: Connection, role_arn: str, session: str) -> None:
+        self._connection, self._role_arn, self._session = connection, role_arn, session
+        self._lock = threading.Lock()
+        self._current: dict[str, str] | None = None
+        self._updated = ""
+        self.issued: set[str] = set()
+
+    @property
+    def role_name(self) -> str:
+        """The last part of the role's ARN."""
+        return self._role_arn.rpartition("/")[2]
+
+    def get(self) -> dict[str, str]:
+        """The document that IMDS serves. Raises CloudError when the role cannot be assumed."""
+        now = dt.datetime.now(dt.UTC)
+        with self._lock:
+            if self._current is None or _moment(self._current["Expiration"]) - now < self._RENEW:
+                self._current = self._connection.assume_role(self._role_arn, self._session)
+                self._updated = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+                self.issued.add(self._current["AccessKeyId"])
+            current = self._current
+        return {
+            "Code": "Success",
+            "LastUpdated": self._updated,
+            "Type": "AWS-HMAC",
+            "AccessKeyId": current["AccessKeyId"],
+            "SecretAccessKey": current["SecretAccessKey"],
+            "Token": current["SessionToken"],
+            "Expiration": _moment(current["Expiration"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }

@@ -1,0 +1,207 @@
+"""The fleet: follows the emulator's changes and makes the machines of this host agree with them."""
+
+import json
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+from localcloud.fleet.acceptor import Acceptor
+from localcloud.fleet.cloud import CloudError, Connection
+from localcloud.fleet.limits import Limiter, maximum_machines
+from localcloud.fleet.machine import Machine, Services
+from localcloud.fleet.sandbox import Host, detect
+from localcloud.fleet.spawn import Spawner
+from localcloud.images import base
+from localcloud.images.builder import Builder
+from localcloud.images.store import Images
+from localcloud.paths import Paths
+
+_log = logging.getLogger("localcloud.fleet")
+_POLL_SECONDS = 5.0
+_RETRY_SECONDS = 0.5
+STATUS_FILE = "status.json"
+
+
+class Fleet:
+    """All machines and image builds of one local cloud. :meth:`run` returns when :meth:`stop` was called."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._maximum = maximum_machines()
+        self._host = detect(paths.home)
+        limiter = Limiter(paths.home)
+        images = Images(paths.images, self._host.mode)
+        self._services = Services(paths, self._host, Connection.load(paths.cloud_file), images, limiter, Acceptor(), Spawner())
+        self._machines: dict[str, Machine] = {}
+        self._lock = threading.Lock()
+        self._turn = 0
+        self._seen: set[str] = set()
+        self._stopping = threading.Event()
+        self._again = threading.Event()
+        self._latest: list[dict[str, Any]] = []
+        self._builder = Builder(self._services)
+
+    def run(self) -> None:
+        """Follow the emulator until told to stop; then end every sandbox and remove what is left of them."""
+        self._clean_up_after_predecessor()
+        self._write_status()
+        _log.info("fleet ready: sandbox %s, limits by %s, at most %d machines", self._host.mode, self._services.limiter.kind, self._maximum)
+        for note in self._host.notes:
+            _log.info("note: %s", note)
+        version, first = 0, True
+        try:
+            while not self._stopping.is_set():
+                try:
+                    answer = self._services.connection.changes(version, 0 if first else _POLL_SECONDS)
+                except CloudError as error:
+                    _log.warning("%s", error)
+                    self._stopping.wait(_RETRY_SECONDS)
+                    continue
+                if first:
+                    self._report_lost(answer.get("instances", []))
+                    self._builder.report_lost(answer.get("builds", []))
+                first = False
+                version = int(answer.get("version", version))
+                self._latest = answer.get("instances", [])
+                self._reconcile()
+                self._builder.reconcile(answer.get("builds", []))
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to end, from any thread; callable in a signal handler."""
+        self._stopping.set()
+        threading.Thread(target=self._hurry, daemon=True).start()
+
+    def _hurry(self) -> None:
+        """End the sandboxes at once; the long poll may take seconds to return, so the process does not wait for it."""
+        self._end()
+        os._exit(0)
+
+    def _clean_up_after_predecessor(self) -> None:
+        """Its sandboxes died with it; folders, control groups and half-made layers are what can be left."""
+        self._services.limiter.clean()
+        self._services.images.clean()
+        for folder in {self._host.scratch / "fleet", self._paths.fleet}:
+            folder.mkdir(parents=True, exist_ok=True)
+            for entry in folder.iterdir():
+                if entry.is_dir() and not (entry / "disk").is_dir():
+                    base.remove_tree(entry)
+
+    def _write_status(self) -> None:
+        status = {
+            "pid": os.getpid(),
+            "sandbox": str(self._host.mode),
+            "limits": self._services.limiter.kind,
+            "max_instances": self._maximum,
+            "scratch": str(self._host.scratch),
+            "notes": list(self._host.notes),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        self._paths.fleet.mkdir(parents=True, exist_ok=True)
+        (self._paths.fleet / STATUS_FILE).write_text(json.dumps(status, indent=1) + "\n", encoding="utf-8")
+
+    def _report_lost(self, instances: list[dict[str, Any]]) -> None:
+        """Machines that ran under an earlier fleet are gone: say so, in the place of AWS's status checks."""
+        kept = set()
+        for instance in instances:
+            if instance["state"] in ("running", "stopping", "shutting-down"):
+                lost = instance["state"] == "running"
+                code, message = (
+                    ("Server.InternalError", "Server.InternalError: the fleet was restarted and the machine with it")
+                    if lost
+                    else (None, "")
+                )
+                try:
+                    self._services.connection.instance_state(instance["id"], "terminated", code, message)
+                except CloudError as error:
+                    _log.warning("%s", error)
+                self._seen.add(instance["id"])
+            elif instance["state"] in ("stopped", "pending"):
+                kept.add(instance["id"])
+        for entry in (self._host.scratch / "fleet").iterdir():
+            if entry.is_dir() and entry.name not in kept:
+                base.remove_tree(entry)
+
+    def _reconcile(self) -> None:
+        with self._lock:
+            wanted = sorted(
+                self._latest, key=lambda i: (i.get("launched_at") or "", i.get("reservation_id") or "", i.get("launch_index") or 0)
+            )
+            for instance in wanted:
+                identifier, state = instance["id"], instance["state"]
+                machine = self._machines.get(identifier)
+                if machine is not None:
+                    if state in ("shutting-down", "terminated"):
+                        machine.order("terminate")
+                    elif state in ("stopping", "stopped"):
+                        machine.order("stop")
+                    else:
+                        machine.update(instance)
+                elif state == "pending":
+                    if len(self._machines) < self._maximum and identifier not in self._seen and not self._stopping.is_set():
+                        self._boot(instance)
+                elif state in ("shutting-down", "stopping") and identifier not in self._seen:
+                    self._finish(instance)
+                elif state == "stopped":
+                    self._seen.discard(identifier)
+
+    def _boot(self, instance: dict[str, Any]) -> None:
+        self._turn += 1
+        first_boot = not (self._host.scratch / "fleet" / instance["id"] / "disk").is_dir()
+        machine = Machine(self._services, instance, self._turn, self._ended, first_boot=first_boot)
+        self._machines[machine.id] = machine
+        self._seen.add(machine.id)
+        machine.start()
+
+    def _finish(self, instance: dict[str, Any]) -> None:
+        """End an instance that has no machine: it waited for room, or was stopped."""
+        self._seen.add(instance["id"])
+        done = "stopped" if instance["state"] == "stopping" else "terminated"
+        if done == "terminated":
+            base.remove_tree(self._host.scratch / "fleet" / instance["id"])
+        try:
+            self._services.connection.instance_state(instance["id"], done)
+        except CloudError as error:
+            self._seen.discard(instance["id"])
+            _log.warning("%s", error)
+
+    def _ended(self, machine: Machine) -> None:
+        with self._lock:
+            self._machines.pop(machine.id, None)
+            if machine.stopped:
+                self._seen.discard(machine.id)  # it may be started again
+        if not self._stopping.is_set():
+            self._reconcile_waiting(machine.id)
+
+    def _reconcile_waiting(self, ended: str) -> None:
+        """Room for the next one: the list that we have is enough to start it."""
+        self._latest = [instance for instance in self._latest if instance["id"] != ended]
+        self._reconcile()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._stopping.set()
+            machines = list(self._machines.values())
+        for machine in machines:
+            machine.order("fleet-stop")
+        self._builder.stop()
+        for machine in machines:
+            machine.join(timeout=5)
+        self._services.limiter.close()
+
+
+def describe(paths: Paths) -> dict[str, Any]:
+    """What this host allows, without starting anything (``python -m localcloud.fleet --probe``)."""
+    host: Host = detect(paths.home)
+    limiter = Limiter(paths.home)
+    kind = limiter.kind
+    return {
+        "sandbox": str(host.mode),
+        "limits": kind,
+        "max_instances": maximum_machines(),
+        "scratch": str(host.scratch),
+        "notes": list(host.notes),
+    }

@@ -1,0 +1,119 @@
+"""The last program that runs outside a sandbox: makes the namespaces, mounts and limits, then becomes bubblewrap.
+
+Started as ``python -I -S launcher.py SPEC`` (a JSON text, see :func:`main`); pure standard library and self-contained, because its start is on the
+road from RunInstances to the first line of user data. It exists because three things must happen before bubblewrap does its part:
+
+- overlay mounts in a private mount namespace (bubblewrap 0.8 has no overlays of its own); they vanish with the last process;
+- the network namespace with the address of the metadata service; its listening sockets are made *inside* and handed to the fleet through a
+  socket, so that nothing has to run in the sandbox to forward connections;
+- joining the control groups and setting the limits of the instance type.
+
+Exit status 71 with one line on standard error: the named step was refused by the operating system.
+"""
+
+import array
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_NEWNS, _NEWUSER, _NEWNET = 0x00020000, 0x10000000, 0x40000000
+_MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 0x4000, 1 << 18
+_PR_SET_PDEATHSIG = 1
+_SIOCSIFFLAGS, _SIOCGIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8914, 0x8913, 0x8916, 0x891C
+_IFF_UP = 1
+
+
+def _call(name, *arguments):  # type: ignore[no-untyped-def]
+    if getattr(_libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _namespaces(spec: dict) -> None:  # type: ignore[type-arg]
+    flags = _NEWNS | (_NEWUSER if spec["userns"] else 0) | (_NEWNET if spec["net"] else 0)
+    uid, gid = os.getuid(), os.getgid()
+    _call("unshare", flags)
+    if spec["userns"]:
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {uid} 1")
+        _write("/proc/self/gid_map", f"0 {gid} 1")
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+
+
+def _address(probe: socket.socket, alias: str, address: str) -> None:
+    def request(value: str) -> bytes:
+        return struct.pack("16sHH4s8x", alias.encode(), socket.AF_INET, 0, socket.inet_aton(value))
+
+    fcntl.ioctl(probe, _SIOCSIFADDR, request(address))
+    fcntl.ioctl(probe, _SIOCSIFNETMASK, request("255.255.255.255"))
+
+
+def _network(net: dict) -> None:  # type: ignore[type-arg]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        flags = struct.unpack("16sh", fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("16sh", b"lo", 0)))[1]
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", flags | _IFF_UP))
+        for number, address in enumerate(net["addresses"]):
+            _address(probe, f"lo:{number}", address)
+    listeners = [socket.create_server((host, port), backlog=512) for host, port in net["listen"]]
+    descriptors = array.array("i", [listener.fileno() for listener in listeners])
+    with socket.socket(fileno=net["hand_over"]) as channel:
+        channel.sendmsg([b"listening"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+    for listener in listeners:
+        listener.close()
+
+
+def _limits(spec: dict) -> None:  # type: ignore[type-arg]
+    for path in spec["cgroups"]:
+        _write(path, str(os.getpid()))
+    for name, value in spec["rlimits"].items():
+        number = getattr(resource, name)
+        hard = resource.getrlimit(number)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (value, value))
+    if spec["cpus"]:
+        os.sched_setaffinity(0, spec["cpus"])
+
+
+def main(text: str) -> None:
+    """Do what the specification says, in this order, then execute ``exec``.
+
+    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for the host's network,
+    else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work, target}]``.
+    ``cgroups``: files to write our pid into. ``rlimits``: ``{RLIMIT_NAME: value}``. ``cpus``: numbers of the processors to run on, or [].
+    """
+    spec = json.loads(text)
+    step = "limits"
+    try:
+        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _limits(spec)
+        step = "namespaces"
+        _namespaces(spec)
+        step = "overlay"
+        os.chdir(spec["directory"])
+        for mount in spec["mounts"]:
+            options = f"lowerdir={':'.join(mount['lower'])},upperdir={mount['upper']},workdir={mount['work']},userxattr"
+            _call("mount", b"overlay", mount["target"].encode(), b"overlay", _MS_NOSUID | _MS_NODEV, options.encode())
+        if spec["net"]:
+            step = "network"
+            _network(spec["net"])
+        step = "bubblewrap"
+        os.execv(spec["exec"][0], spec["exec"])
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"sandbox: {step} refused: {error}\n")
+        sys.exit(71)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

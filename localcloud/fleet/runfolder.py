@@ -1,0 +1,46 @@
+"""The run folder of a machine: what its sandbox sees at ``/run/localcloud``."""
+
+import os
+import shutil
+from pathlib import Path
+
+from localcloud.fleet.userdata import UserData
+from localcloud.images.base import STAND_INS
+
+GUEST = Path(__file__).with_name("guest")
+
+
+def control_pipe(run: Path) -> int:
+    """Make the named pipe that power commands write to, and open it for reading (never blocks, never ends)."""
+    pipe = run / "control"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    return os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def fill(run: Path, user_data: UserData, hostname: str, address: str, environment: dict[str, str]) -> list[str]:
+    """Write the boot program, the stand-ins for power commands, the parts of the user data, and files of ``/etc``.
+
+    Returns the names of the parts, in order. Parts end up in ``scripts/``, mode 0700.
+    """
+    (run / "scripts").mkdir(parents=True, exist_ok=True)
+    (run / "bin").mkdir(exist_ok=True)
+    shutil.copyfile(GUEST / "boot.sh", run / "boot")
+    for place, source in STAND_INS.items():
+        target = run / "bin" / place.rpartition("/")[2]
+        shutil.copyfile(GUEST / source, target)
+        target.chmod(0o755)
+    for part in user_data.parts:
+        script = run / "scripts" / part.name
+        script.write_bytes(part.script)
+        script.chmod(0o700)
+    (run / "hosts").write_text(
+        f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}.ec2.internal {hostname}\n"
+    )
+    (run / "hostname").write_text(hostname + "\n")
+    (run / "environment").write_text("".join(f'{key}="{value}"\n' for key, value in environment.items() if key not in ("HOME", "LANG")))
+    return [part.name for part in user_data.parts]
+
+
+ETC_FILES = ("hosts", "hostname", "environment")
+"""Files of the run folder that are bound over ``/etc`` of a machine."""
