@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.report import ROOT, Figure, say, show, wants_json  # noqa: E402
-from demo.playground import Playground, playground  # noqa: E402
+from benchmarks.report import ROOT, Figure, say, show, wants_json
+from demo.playground import Playground, playground
 
 
 def phases(ground: Playground, name: str) -> dict[str, float]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.engine import family, memory  # noqa: E402
-from benchmarks.report import ROOT, Figure, say, show, wants_json  # noqa: E402
-from console.stacks import all_stacks  # noqa: E402
-from demo.playground import Playground, playground  # noqa: E402
-from localcloud.cloud import Cloud  # noqa: E402
-from localcloud.paths import Paths  # noqa: E402
+from benchmarks.engine import family, memory
+from benchmarks.report import ROOT, Figure, say, show, wants_json
+from console.stacks import all_stacks
+from demo.playground import Playground, playground
+from localcloud.cloud import Cloud
+from localcloud.paths import Paths
 
 SETTLE, AIM = 15.0, 300.0
 

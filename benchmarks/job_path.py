@@ -1,16 +1,19 @@
 """From a submission file to the first line of the user's script, on the local cloud."""
 
+import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import boto3  # noqa: E402
+import boto3
 
-from benchmarks.report import ROOT, Figure, p50, say, show, wants_json  # noqa: E402
-from client import Analysis  # noqa: E402
-from demo.playground import Playground, playground  # noqa: E402
+from benchmarks.report import ROOT, Figure, p50, say, show, wants_json
+from client import Analysis
+from console.cloud import lay_over
+from demo.playground import Playground, playground
 
 JOBS, AIM = 20, 1.5
 STAMP = "first line at "
@@ -34,10 +37,9 @@ def main() -> None:
         for stack in ("utils", "analysis-webdev"):
             say(f"up of {stack}")
             ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-        environ = ground.local_environment()
-        session = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=environ["AWS_REGION"])
-        s3 = session.client("s3", endpoint_url=environ["AWS_ENDPOINT_URL"])
-        analysis = Analysis("analysis", "debuggers", session=_At(s3))
+        lay_over(os.environ, ground.local_environment())
+        s3 = boto3.client("s3")
+        analysis = Analysis("analysis", "debuggers")
         data = ground.root / "hello.txt"
         data.write_text("hello\n")
         keys = analysis.upload([data])
@@ -62,22 +64,12 @@ def main() -> None:
     show("job_path", figures, as_json=wants_json())
 
 
-def first_line(s3: object, key: str) -> float:
+def first_line(s3: Any, key: str) -> float:
     """When the script began, by its own clock (the machine's, which is this one)."""
     from runtime.protocol.status import DatasetStatus
 
-    status = DatasetStatus.from_json(s3.get_object(Bucket="analysis", Key=key)["Body"].read())  # type: ignore[attr-defined]
+    status = DatasetStatus.from_json(s3.get_object(Bucket="analysis", Key=key)["Body"].read())
     return float(status.stdout["0"].removeprefix(STAMP))
-
-
-class _At:
-    """A session that gives one client."""
-
-    def __init__(self, client: object) -> None:
-        self._client = client
-
-    def client(self, _: str) -> object:
-        return self._client
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.engine import EMPTY, empty_project, timed  # noqa: E402
-from benchmarks.report import ROOT, Figure, p50, say, show, wants_json  # noqa: E402
-from console.stacks import all_stacks  # noqa: E402
-from demo.playground import playground  # noqa: E402
+from benchmarks.engine import EMPTY, empty_project, timed
+from benchmarks.report import ROOT, Figure, p50, say, show, wants_json
+from console.stacks import all_stacks
+from demo.playground import playground
 
 RUNS = 3
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".local", "results", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", "build"
+    ".git", "Pulumi.*.yaml", ".venv", ".local", "results", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", "build"
 )
 
 

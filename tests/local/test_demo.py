@@ -1,0 +1,104 @@
+"""`invoke demo` from nothing, and again: the whole road, in a copy of the project with a local cloud of its own."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.playground import Playground, playground
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Playground]:
+    with playground(ROOT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def first(ground: Playground) -> dict[str, Any]:
+    ground.invoke("demo")
+    return summary(ground)
+
+
+@pytest.fixture(scope="module")
+def second(ground: Playground, first: dict[str, Any]) -> dict[str, Any]:
+    ground.invoke("demo")
+    return summary(ground)
+
+
+def summary(ground: Playground) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ground.root / "results" / "demo" / "summary.json").read_text())
+    return document
+
+
+def results(document: dict[str, Any], analysis: str) -> dict[str, str]:
+    """Digests of what the analysis wrote, by path (logs have times in them)."""
+    return {one["path"]: one["sha256"] for one in document["analyses"][analysis]["files"] if "/process_results/" in one["path"]}
+
+
+def test_every_dataset_succeeds_on_a_machine_of_its_own(first: dict[str, Any]) -> None:
+    datasets = [one for analysis in first["analyses"].values() for one in analysis["datasets"]]
+    assert [one["outcome"] for one in datasets] == ["SUCCESS"] * 3
+    assert len({one["instance"] for one in datasets}) == 3
+    assert all(one["instance"].startswith("i-") and one["machine_seconds"] > 0 and one["cost_usd"] > 0 for one in datasets)
+
+
+def test_the_real_analysis_ran_on_the_baked_image(first: dict[str, Any], ground: Playground) -> None:
+    image = first["analyses"]["dti"]["image"]
+    assert image in (ground.root / "blueprints" / "dti" / "blueprint.yaml").read_text()
+    assert image != first["analyses"]["analysis"]["image"]
+
+
+def test_the_files_are_there_with_their_digests(first: dict[str, Any], ground: Playground) -> None:
+    for analysis in first["analyses"].values():
+        assert analysis["files"]
+        for one in analysis["files"]:
+            path = ground.root / "results" / "demo" / one["path"]
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == one["sha256"]
+            assert path.stat().st_size == one["bytes"]
+
+
+def test_there_are_numbers_and_a_figure_for_each_recording(first: dict[str, Any], ground: Playground) -> None:
+    figures = [path for path in results(first, "dti") if path.endswith(".png")]
+    assert len(figures) == 2
+    for figure in figures:
+        assert (ground.root / "results" / "demo" / figure).read_bytes().startswith(b"\x89PNG")
+    assert any(path.endswith(".json") for path in results(first, "dti"))
+
+
+def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert second["analyses"]["dti"]["image"] == first["analyses"]["dti"]["image"]
+    assert second["analyses"]["dti"]["job"] != first["analyses"]["dti"]["job"]
+
+    def numbers(document: dict[str, Any]) -> dict[str, str]:
+        return {
+            path: digest
+            for path, digest in results(document, "dti").items()
+            if not path.endswith(("_config.json", "end.txt", "update.txt"))
+        }
+
+    assert numbers(second) == numbers(first)
+
+
+def test_no_machine_is_left(second: dict[str, Any], ground: Playground) -> None:
+    status = json.loads(ground.invoke("local.status", "--json").stdout)
+    assert {state: count for state, count in status["instances"].items() if state != "terminated" and count} == {}
+
+
+def test_down_ends_everything_that_it_started(second: dict[str, Any], ground: Playground) -> None:
+    ground.invoke("local.down")
+    home = str(ground.root).encode()
+    alive = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if home in (process / "environ").read_bytes() or home in (process / "cmdline").read_bytes():
+                alive.append((process / "cmdline").read_text())
+        except OSError:
+            continue  # ended meanwhile, or another user's
+    assert alive == []
