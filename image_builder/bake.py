@@ -11,7 +11,7 @@ from typing import Any
 
 from image_builder.progress import Event, Watch
 
-RECIPE_TAG = "neurocaas:recipe-sha256"
+RECIPE_TAG = "recipe_sha256"
 """Tag on an Image Builder image: the digest of the recipe that it was built from."""
 
 _BUILT, _LOST = "AVAILABLE", ("FAILED", "CANCELLED")

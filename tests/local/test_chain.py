@@ -41,7 +41,8 @@ def client(ground: Playground) -> Callable[[str], Any]:
     environ = ground.local_environment()
 
     def make(service: str) -> Any:
-        return boto3.client(
+        boto: Any = boto3  # the name of the service is not known to the type checker
+        return boto.client(
             service,
             endpoint_url=environ["AWS_ENDPOINT_URL"],
             region_name=environ["AWS_REGION"],
@@ -71,7 +72,8 @@ def as_role(ground: Playground, client: Callable[[str], Any], role: str, service
     finally:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     environ = ground.local_environment()
-    return boto3.client(
+    boto: Any = boto3
+    return boto.client(
         service,
         endpoint_url=environ["AWS_ENDPOINT_URL"],
         region_name=environ["AWS_REGION"],
