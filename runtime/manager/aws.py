@@ -175,10 +175,10 @@ class AwsCloud:
             self._table.update_item(
                 TableName=table,
                 Key=_key(job),
-                ConditionExpression="attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(lease) OR lease < :now))",
-                UpdateExpression="SET #state = :starting, #owner = :owner, lease = :until, submission = :submission, "
-                "created = if_not_exists(created, :now)",
-                ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
+                ConditionExpression="attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
+                UpdateExpression="SET #state = :starting, #owner = :owner, #lease = :until, #submission = :submission, "
+                "#created = if_not_exists(#created, :now)",
+                ExpressionAttributeNames=_names("state", "owner", "lease", "submission", "created"),
                 ExpressionAttributeValues={
                     ":starting": {"S": STARTING},
                     ":owner": {"S": owner},
@@ -201,8 +201,8 @@ class AwsCloud:
                 TableName=table,
                 Key=_key(job),
                 ConditionExpression="#owner = :owner",
-                UpdateExpression="REMOVE lease, #owner",
-                ExpressionAttributeNames={"#owner": "owner"},
+                UpdateExpression="REMOVE #lease, #owner",
+                ExpressionAttributeNames=_names("owner", "lease"),
                 ExpressionAttributeValues={":owner": {"S": owner}},
             )
         except ClientError as error:
@@ -210,10 +210,12 @@ class AwsCloud:
                 raise
 
     def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
-        update = "SET #state = :launched, total = :total REMOVE lease, #owner"
+        update = "SET #state = :launched, #total = :total REMOVE #lease, #owner"
+        names = ["state", "total", "lease", "owner"]
         values: dict[str, Any] = {":launched": {"S": LAUNCHED}, ":total": {"N": str(total)}}
         if failed:
-            update += " ADD failed :failed"
+            update += " ADD #failed :failed"
+            names.append("failed")
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
         try:
             self._table.update_item(
@@ -221,7 +223,7 @@ class AwsCloud:
                 Key=_key(job),
                 ConditionExpression="attribute_exists(pk)",
                 UpdateExpression=update,
-                ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
+                ExpressionAttributeNames=_names(*names),
                 ExpressionAttributeValues=values,
             )
         except ClientError as error:
@@ -267,6 +269,11 @@ class AwsCloud:
             for item in reservation["Instances"]
             if OFFSET in (tags := {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])})
         ]
+
+
+def _names(*names: str) -> dict[str, str]:
+    """Placeholders for all attribute names: DynamoDB reserves hundreds of words."""
+    return {f"#{name}": name for name in names}
 
 
 def _key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:

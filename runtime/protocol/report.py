@@ -6,7 +6,7 @@ names `databucket datapath configpath jobpath` are kept from the first implement
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.protocol.documents import dumps, loads, moment, take, take_optional
@@ -17,7 +17,8 @@ _WHAT = "compute report"
 @dataclass(frozen=True)
 class ComputeReport:
     """`price` in USD an hour, `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix.
-    `status` (SUCCESS or FAILED), `reason` and `exit_code` are filled when the machine has ended; `dataset` is the index."""
+    `status` (SUCCESS or FAILED), `reason`, `exit_code` and `exit_class` (see `certificate.EXIT_CLASSES`) are filled when
+    the machine has ended; `dataset` is the index."""
 
     instance_id: str
     instance_type: str
@@ -35,6 +36,7 @@ class ComputeReport:
     status: str | None = None
     reason: str | None = None
     exit_code: int | None = None
+    exit_class: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -47,9 +49,6 @@ class ComputeReport:
     def cost(self) -> float:
         """USD for the machine's life at its price."""
         return self.price * self.seconds / 3600
-
-    def closed(self, end: str, status: str, reason: str | None, exit_code: int | None) -> ComputeReport:
-        return replace(self, end=end, status=status, reason=reason, exit_code=exit_code)
 
     def to_json(self) -> str:
         return dumps(
@@ -70,6 +69,7 @@ class ComputeReport:
                 "status": self.status,
                 "reason": self.reason,
                 "exit_code": self.exit_code,
+                "exit_class": self.exit_class,
                 "cost": round(self.cost, 6),
             }
         )
@@ -95,4 +95,5 @@ class ComputeReport:
             status=take_optional(data, "status", str, _WHAT),
             reason=take_optional(data, "reason", str, _WHAT),
             exit_code=take_optional(data, "exit_code", int, _WHAT),
+            exit_class=take_optional(data, "exit_class", str, _WHAT),
         )

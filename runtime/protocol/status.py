@@ -16,6 +16,8 @@ STATES = (INITIALIZING, IN_PROGRESS, SUCCESS, FAILED)
 FINAL = frozenset({SUCCESS, FAILED})
 NONE = "NONE"
 """What an unknown field says."""
+TIMED_OUT = "timed out"
+"""How the reason of a dataset begins that was ended at its duration."""
 
 
 @dataclass(frozen=True)

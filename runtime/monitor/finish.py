@@ -1,0 +1,133 @@
+"""The end of a job: certificate, `end.txt`, notice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtime.monitor.aws import Cloud, OpenJob
+from runtime.monitor.machine import read_status
+from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, SetupLog, dataset_line, end_line, one_line, with_outcome
+from runtime.protocol.documents import DocumentError, iso, moment
+from runtime.protocol.job import Dataset, Job
+from runtime.protocol.keys import report_key
+from runtime.protocol.report import ComputeReport
+from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
+
+
+def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool = False) -> bool:
+    """Write the end of a job whose datasets are all final, exactly once; True if this call did it.
+
+    Two monitors may come here at once: both write the same certificate, the conditional write of `end.txt` decides who
+    notifies. With `repair` a job whose `end.txt` is there but which is still open is notified and closed as well.
+    """
+    reports = _reports(cloud, job, item)
+    outcomes = [_outcome(cloud, job, dataset, item, reports.get(dataset.index)) for dataset in job.datasets]
+    exit_class, reason = _exit(outcomes, reports)
+    facts = CertificateFacts(
+        exit_class=exit_class,
+        finished=now,
+        group=job.group,
+        job_id=job.timestamp,
+        submission_key=job.submission_key,
+        analysis=job.analysis,
+        bucket=job.bucket,
+        job=job,
+        datasets=tuple(outcomes),
+    )
+    _write_certificate(cloud, job, facts, now)
+    cloud.put(job.bucket, job.keys.certificate_json, facts.to_json())
+    line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
+    won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
+    if won or repair:
+        cloud.publish(*notice(facts, job, reason))
+        cloud.forget(item.job)
+    return won
+
+
+def notice(facts: CertificateFacts, job: Job, reason: str) -> tuple[str, str]:
+    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job."""
+    outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
+    subject = f"NeuroCAAS {job.analysis}: job {job.timestamp} of {job.group}: {outcome}"[:100]
+    elapsed = facts.finished - moment(job.created)
+    text = [
+        f"{outcome} datasets of job {job.timestamp} (group {job.group}, analysis {job.analysis}).",
+        f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
+        *([f"First failure: {reason}"] if reason else []),
+        f"Results: s3://{job.bucket}/{job.keys.prefix}",
+    ]
+    return subject, "\n".join(text)
+
+
+def _reports(cloud: Cloud, job: Job, item: OpenJob) -> dict[int, ComputeReport]:
+    """The last report of each dataset, from the machines that the item names."""
+    found: dict[int, ComputeReport] = {}
+    for instance in sorted(item.instances):
+        content = cloud.get(job.bucket, report_key(job.group, instance))
+        if content is None:
+            continue
+        try:
+            report = ComputeReport.from_json(content.body)
+        except DocumentError:
+            continue
+        other = found.get(report.dataset)
+        if other is None or moment(other.start) < moment(report.start):
+            found[report.dataset] = report
+    return found
+
+
+def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, report: ComputeReport | None) -> DatasetOutcome:
+    state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
+    if report is None:
+        content = cloud.get(job.bucket, dataset.status_key)
+        status: DatasetStatus = read_status(content.body if content else None)
+        reason = None if status.reason == NONE else status.reason
+        return DatasetOutcome(dataset.name, dataset.inputpath, state, reason, status.exit_code, None, None, None, None, 0.0, 0.0)
+    return DatasetOutcome(
+        dataset.name,
+        dataset.inputpath,
+        state,
+        report.reason,
+        report.exit_code,
+        report.instance_id,
+        report.instance_type,
+        report.start,
+        report.end,
+        report.seconds,
+        report.cost,
+    )
+
+
+def _exit(outcomes: Sequence[DatasetOutcome], reports: dict[int, ComputeReport]) -> tuple[str, str]:
+    """The job's exit class and the reason of the first dataset that failed."""
+    for index, outcome in enumerate(outcomes):
+        if outcome.status != SUCCESS:
+            report = reports.get(index)
+            exit_class = (report.exit_class if report else None) or ("capacity" if report is None else "platform")
+            return exit_class, one_line(f"{outcome.name}: {outcome.reason or _failed_with(outcome.exit_code)}")
+    return "success", ""
+
+
+def _failed_with(exit_code: int | None) -> str:
+    return "the analysis failed" if exit_code is None else f"the analysis script ended with exit code {exit_code}"
+
+
+def _write_certificate(cloud: Cloud, job: Job, facts: CertificateFacts, now: datetime) -> None:
+    time = iso(now)
+    lines = [
+        dataset_line(outcome.inputpath, outcome.status, f"{outcome.end or time} (finished)", outcome.reason or NONE)
+        for outcome in facts.datasets
+    ]
+    seconds = sum(outcome.seconds for outcome in facts.datasets)
+    closing = [
+        f"JOB RESULT: {end_line(facts.succeeded, len(facts.datasets)).strip()}",
+        f"JOB FINISHED: {time} (exit class: {facts.exit_class})",
+        f"JOB COST: ${facts.cost:.4f} for {seconds / 3600:.4f} machine hours",
+    ]
+    old = cloud.get(job.bucket, job.keys.certificate)
+    text = with_outcome(old.body.decode("utf-8", "replace"), lines, closing) if old else None
+    if text is None:  # the certificate was deleted or edited: say at least what is known
+        log = SetupLog(moment(job.created), job.blueprint_commit or job.blueprint_digest or "unknown", job.timestamp)
+        text = with_outcome(log.render(lines), lines, closing)
+        assert text is not None
+    cloud.put(job.bucket, job.keys.certificate, text, metadata=old.metadata if old else None)

@@ -1,0 +1,93 @@
+"""Entry points of the monitor Lambda.
+
+`handler` takes SQS batches of EventBridge "EC2 Instance State-change Notification" events (answering with partial batch
+failures) and, sent directly, EventBridge's schedule; `sweep` takes the schedule alone.
+Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from runtime.monitor.aws import AwsCloud, Cloud, JobId
+from runtime.monitor.sweep import sweep as reconcile
+from runtime.monitor.watch import StateChange, Watch
+from runtime.protocol.documents import DocumentError, moment
+
+_STATES = frozenset({"running", "stopped", "shutting-down", "terminated"})
+_log = logging.getLogger("neurocaas.monitor")
+_log.setLevel(logging.INFO)
+
+
+@lru_cache(maxsize=1)
+def _cloud() -> Cloud:
+    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], os.environ.get("NEUROCAAS_TOPIC_ARN") or None)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """State changes from the queue, or the schedule."""
+    records = event.get("Records")
+    if not isinstance(records, list):
+        return sweep(event, context)
+    changes = {str(record.get("messageId", "")): state_change(str(record.get("body", ""))) for record in records}
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in watch(_cloud(), changes)]}
+
+
+def sweep(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Reconcile everything once; errors are raised, so that the schedule's retry and alarm see them."""
+    del event, context
+    reconcile(_cloud(), _now, _repaired)
+    return {}
+
+
+def state_change(body: str) -> StateChange | None:
+    """The state change that a message tells of; None for anything else."""
+    try:
+        event = json.loads(body)
+        detail = event["detail"]
+        if event["source"] != "aws.ec2" or detail["state"] not in _STATES:
+            return None
+        return StateChange(str(detail["instance-id"]), str(detail["state"]), moment(str(event["time"])))
+    except (ValueError, KeyError, TypeError, DocumentError):
+        return None
+
+
+def watch(cloud: Cloud, changes: Mapping[str, StateChange | None]) -> list[str]:
+    """Handle a batch of messages; the ids of those that must come again."""
+    wanted = sorted({change.instance_id for change in changes.values() if change is not None})
+    instances = {instance.instance_id: instance for instance in cloud.instances(wanted)}
+    watcher = Watch(cloud, _now)
+    again = []
+    for message, change in sorted(changes.items(), key=lambda entry: entry[1].time.timestamp() if entry[1] else 0.0):
+        if change is None:
+            continue
+        instance = instances.get(change.instance_id)
+        line = {"instance": change.instance_id, "state": change.state}
+        if instance is None:
+            _write(logging.INFO, "ignored: EC2 does not know the machine any more; the sweep closes its dataset", **line)
+            continue
+        try:
+            _write(logging.INFO, watcher.changed(change, instance), **line)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other messages of the batch must be handled)
+            _write(logging.ERROR, f"{type(error).__name__}: {error}", traceback=traceback.format_exc(), **line)
+            again.append(message)
+    return again
+
+
+def _repaired(message: str, job: JobId | None) -> None:
+    _write(logging.INFO, f"sweep: {message}", job="/".join(job) if job else "")
+
+
+def _write(level: int, message: str, **fields: str) -> None:
+    _log.log(level, json.dumps({"level": logging.getLevelName(level), "message": message, **fields}, ensure_ascii=False))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,119 @@
+"""Which dataset a machine has, and how its end is judged. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from runtime.monitor.aws import Instance, JobId
+from runtime.protocol.documents import DocumentError, iso
+from runtime.protocol.job import Dataset, Job
+from runtime.protocol.report import ComputeReport
+from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
+from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
+
+_GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
+_RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """The job and the dataset of a machine, read from its tags and its launch index."""
+
+    job: JobId
+    index: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`."""
+
+    status: str
+    reason: str | None
+    exit_code: int | None
+    exit_class: str
+
+
+def place(instance: Instance) -> Place | None:
+    """None for a machine that is not a job's (a development instance, or not of the service)."""
+    tags = instance.tags
+    try:
+        return Place((tags[BUCKET], tags[GROUP], tags[JOB]), int(tags[OFFSET]) + instance.launch_index)
+    except (KeyError, ValueError):
+        return None
+
+
+def ended_at(instance: Instance, otherwise: datetime) -> datetime:
+    """When the machine stopped costing money: EC2 writes it as `User initiated (2026-01-31 12:00:00 GMT)`."""
+    found = _GMT.search(instance.transition)
+    return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc) if found else otherwise
+
+
+def read_status(raw: bytes | None) -> DatasetStatus:
+    """The status a machine has written so far; a missing or unreadable file counts as INITIALIZING."""
+    if raw is None:
+        return DatasetStatus()
+    try:
+        return DatasetStatus.from_json(raw)
+    except DocumentError:
+        return DatasetStatus()
+
+
+def judge(status: DatasetStatus, instance: Instance) -> Verdict:
+    """The verdict of a machine that has ended: its own final status, else why it died."""
+    if status.status == SUCCESS:
+        return Verdict(SUCCESS, None, status.exit_code, "success")
+    if status.status == FAILED:
+        reason = None if status.reason == NONE else status.reason
+        return Verdict(FAILED, reason, status.exit_code, "timeout" if (reason or "").startswith(TIMED_OUT) else "analysis")
+    if instance.state in ("stopping", "stopped"):
+        return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
+    if instance.reason_code in _RECLAIMED:
+        return Verdict(FAILED, "AWS has taken the spot machine back before its analysis was done.", None, "reclaim")
+    if instance.reason_code.startswith("Client.UserInitiated"):
+        return Verdict(FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled")
+    why = instance.reason or instance.reason_code or "no reason given"
+    return Verdict(FAILED, f"The machine ended before its analysis was done ({why}).", None, "platform")
+
+
+def with_verdict(status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: Verdict, now: datetime) -> DatasetStatus:
+    """The status file of a machine that could not write its own end; what it had written is kept."""
+    return replace(
+        status,
+        status=verdict.status,
+        reason=verdict.reason or NONE,
+        input=dataset.inputpath,
+        instance=instance or NONE,
+        job_finish=iso(now),
+        updated=iso(now),
+    )
+
+
+def new_report(job: Job, index: int, instance: Instance, start: datetime) -> ComputeReport:
+    """The report of a machine that has begun. A type that was not planned for has price 0."""
+    return ComputeReport(
+        instance_id=instance.instance_id,
+        instance_type=instance.instance_type,
+        spot=instance.spot,
+        price=job.prices.get(instance.instance_type, 0.0),
+        databucket=job.bucket,
+        datapath=job.datasets[index].inputpath,
+        configpath=job.configpath,
+        jobpath=job.keys.prefix,
+        group=job.group,
+        timestamp=job.timestamp,
+        dataset=index,
+        start=iso(start),
+    )
+
+
+def final_report(report: ComputeReport, end: datetime, verdict: Verdict) -> ComputeReport:
+    return replace(
+        report,
+        end=report.end or iso(end),
+        status=verdict.status,
+        reason=verdict.reason,
+        exit_code=verdict.exit_code,
+        exit_class=verdict.exit_class,
+    )

@@ -1,0 +1,167 @@
+"""The periodic reconciliation: events make the monitor fast, the sweep makes it true.
+
+It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events, ends machines
+that outlive their duration, machines without a job, and jobs whose machines are gone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+
+from runtime.monitor.aws import ALIVE, Cloud, Instance, JobId, OpenJob
+from runtime.monitor.finish import finish
+from runtime.monitor.machine import Verdict, ended_at, final_report, judge, place, read_status, with_verdict
+from runtime.monitor.watch import StillLaunchingError, Watch, complete
+from runtime.protocol.certificate import end_line
+from runtime.protocol.documents import DocumentError, moment
+from runtime.protocol.job import Job
+from runtime.protocol.keys import ACTIVE_PREFIX, JobKeys, report_key
+from runtime.protocol.ledger import LAUNCHED
+from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
+from runtime.protocol.report import ComputeReport
+from runtime.protocol.status import FAILED, TIMED_OUT
+
+_GONE = Instance("unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone")
+
+
+class SweepError(Exception):
+    """Some jobs could not be reconciled; all others were."""
+
+
+def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]) -> None:
+    """Reconcile everything once. `log` is told each repair."""
+    open_jobs = list(cloud.open_jobs())  # before the machines: a job that begins in between is only young
+    machines: dict[JobId, dict[int, Instance]] = defaultdict(dict)
+    every = list(cloud.all_instances())
+    for instance in sorted(every, key=lambda item: item.launched):
+        where = place(instance)
+        if where is not None:
+            machines[where.job][where.index] = instance
+    faults: list[str] = []
+    for item in open_jobs:
+        try:
+            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
+        except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
+            faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
+    orphans = _orphans(every, open_jobs, clock())
+    if orphans:
+        cloud.terminate(orphans)
+        log(f"terminated machines without an open dataset: {', '.join(orphans)}", None)
+    if faults:
+        raise SweepError("; ".join(faults))
+
+
+def _orphans(instances: Iterable[Instance], open_jobs: Iterable[OpenJob], now: datetime) -> list[str]:
+    """Machines of jobs whose job has ended, or whose dataset is closed, and which are old enough not to be a race."""
+    closed = {item.job: item.closed for item in open_jobs}
+    oldest = now - timedelta(seconds=ORPHAN_GRACE)
+    found = []
+    for instance in instances:
+        where = place(instance)
+        if where is None or instance.state not in {*ALIVE, "stopped"} or instance.launched > oldest:
+            continue
+        if where.job not in closed or where.index in closed[where.job]:
+            found.append(instance.instance_id)
+    return found
+
+
+class _Reconciliation:
+    """One open job against its machines."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        clock: Callable[[], datetime],
+        item: OpenJob,
+        machines: dict[int, Instance],
+        log: Callable[[str, JobId | None], None],
+    ) -> None:
+        self._cloud, self._clock, self._item, self._machines = cloud, clock, item, machines
+        self._log = log
+        self._watch = Watch(cloud, clock)
+
+    def run(self) -> None:
+        item, now = self._item, self._clock().timestamp()
+        job = self._watch.job(item.job)
+        stalled = item.state != LAUNCHED and now - item.created > STALLED_LAUNCH and (item.lease is None or item.lease < now)
+        if job is None:
+            if stalled or (item.state == LAUNCHED and not any(machine.state in ALIVE for machine in self._machines.values())):
+                self._end_without_document()
+            return
+        if complete(job, item):
+            if now - (item.closed_at or 0.0) > MONITOR_TIMEOUT and (item.state == LAUNCHED or stalled):
+                finish(self._cloud, job, item, self._clock(), repair=True)
+                self._log("ended a job that was left open", item.job)
+            return
+        if item.state != LAUNCHED and not stalled:
+            return
+        for dataset in job.datasets:
+            if dataset.index not in item.closed:
+                try:
+                    self._dataset(job, dataset.index, stalled=stalled)
+                except StillLaunchingError:
+                    latest = self._cloud.open_job(item.job)
+                    if latest is not None:
+                        finish(self._cloud, job, latest, self._clock(), repair=True)
+
+    def _dataset(self, job: Job, index: int, *, stalled: bool) -> None:
+        machine, now = self._machines.get(index), self._clock()
+        if machine is None:
+            if stalled or now.timestamp() - self._item.created > SETTLE_GRACE:
+                self._lost(job, index, stalled=stalled)
+        elif machine.state in ALIVE:
+            limit = job.duration_minutes
+            if now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
+                self._cloud.terminate([machine.instance_id])
+                verdict = Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout")
+                self._log(f"dataset {index} {verdict.reason}", self._item.job)
+                self._watch.ended(job, index, machine, now, verdict)
+        elif machine.state in ("stopped", "terminated"):
+            if machine.state == "stopped":
+                self._cloud.terminate([machine.instance_id])
+            self._log(f"dataset {index}: repaired a lost event ({machine.instance_id} {machine.state})", self._item.job)
+            self._watch.ended(job, index, machine, ended_at(machine, now))
+
+    def _lost(self, job: Job, index: int, *, stalled: bool) -> None:
+        """A dataset whose machine EC2 no longer shows (or which never had one)."""
+        dataset, now = job.datasets[index], self._clock()
+        content = self._cloud.get(job.bucket, dataset.status_key)
+        status = read_status(content.body if content else None)
+        if stalled and not status.final:
+            verdict = Verdict(FAILED, "No machine was started: the launch did not come to its end.", None, "platform")
+        else:
+            verdict = judge(status, _GONE)
+        active = self._active_report(job, index)
+        if active is not None:
+            filed = final_report(active, now, verdict)
+            self._cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
+            self._cloud.delete(job.bucket, f"{ACTIVE_PREFIX}{active.instance_id}.json")
+        instance = active.instance_id if active else None
+        if not status.final:
+            told = with_verdict(status, dataset, instance, verdict, now)
+            self._cloud.put(job.bucket, dataset.status_key, told.to_json())
+        self._log(f"dataset {index}: its machine is gone", self._item.job)
+        self._watch.close(job, index, verdict, instance)
+
+    def _active_report(self, job: Job, index: int) -> ComputeReport | None:
+        for key in self._cloud.keys(job.bucket, ACTIVE_PREFIX):
+            content = self._cloud.get(job.bucket, key)
+            try:
+                report = ComputeReport.from_json(content.body) if content else None
+            except DocumentError:
+                continue
+            if report is None or (report.jobpath, report.dataset) != (job.keys.prefix, index):
+                continue
+            if moment(report.start) >= moment(job.created) - timedelta(seconds=2):
+                return report
+        return None
+
+    def _end_without_document(self) -> None:
+        """A job whose document was deleted, or was never written: all that can be said is that it is over."""
+        bucket, group, timestamp = self._item.job
+        note = "the job's document is missing; submit again with another timestamp"
+        self._cloud.put(bucket, JobKeys.of(group, timestamp).end, end_line(0, 0, note), if_absent=True)
+        self._cloud.forget(self._item.job)
+        self._log("ended a job without a document", self._item.job)
