@@ -18,21 +18,14 @@ def _run(*command: str) -> int:
 
 @task
 def setup(c: Context) -> None:
-    """Make everything that this project needs on this machine: environments, the emulator, the Pulumi CLI."""
-    raise Exit(code=_run(sys.executable, "bootstrap.py"))
+    """Make everything that this project needs on this machine: environments, the emulator, the Pulumi CLI (make setup)."""
+    raise Exit(code=_run("make", "--no-print-directory", "setup"))
 
 
 @task
 def lint(c: Context) -> None:
-    """ruff (rules and format) and mypy (strict). Runs them all, then fails if one did."""
-    python = sys.executable
-    codes = [
-        _run(python, "-m", "ruff", "check", "."),
-        _run(python, "-m", "ruff", "format", "--check", "."),
-        _run(python, "-m", "mypy"),
-    ]
-    if any(codes):
-        raise Exit(code=1)
+    """ruff and mypy (make lint types). Runs both, then fails if one did."""
+    raise Exit(code=_run("make", "--no-print-directory", "--keep-going", "lint", "types"))
 
 
 @task(name="test", help={"only": "unit, program or local; all when left out.", "k": "Only tests whose name matches (pytest -k)."})

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, JobState
@@ -15,9 +16,6 @@ from client.job import DatasetState
 from client.view import Changes, clock
 from runtime.protocol.keys import JobKeys, rejected_certificate_key
 from runtime.protocol.status import DatasetStatus
-
-BUCKET, GROUP, STAMP = "dti", "debuggers", "2026-01-31"
-KEYS = JobKeys.of(GROUP, STAMP)
 
 
 class Clock:
@@ -59,42 +57,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def put(s3: Any, key: str, body: str) -> None:
     s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
-
-
-def job_json(submission: str, *names: str) -> str:
-    return json.dumps(
-        {
-            "schema_version": 1,
-            "analysis": "dti",
-            "stage": "webdev",
-            "bucket": BUCKET,
-            "region": "us-east-1",
-            "group": GROUP,
-            "timestamp": STAMP,
-            "submission_key": submission,
-            "submission_sha256": "0" * 64,
-            "resultdir": KEYS.resultdir,
-            "configpath": "debuggers/configs/c.json",
-            "configname": "c.json",
-            "config": {},
-            "script": "dti/run_dti.sh",
-            "code": {"bucket": "a", "key": "code/x.tar.gz", "sha256": "1" * 64},
-            "instance_type": "m5.large",
-            "instance_types": ["m5.large"],
-            "prices": {"m5.large": 0.096},
-            "duration_minutes": 60,
-            "volume_gib": 16,
-            "dataset_size_gib": 0,
-            "image": {"id": "ami-1", "ready": True, "recipe_sha256": None},
-            "launch_template": {"launch_template_id": "lt-1", "launch_template_version": "1"},
-            "price_per_hour": 0.096,
-            "created": "2026-01-31T12:00:00.000Z",
-            "datasets": [
-                {"index": i, "name": name, "inputpath": f"{GROUP}/inputs/{name}", "status_key": KEYS.status(name), "size": 3}
-                for i, name in enumerate(names)
-            ],
-        }
-    )
 
 
 def status(state: str, **more: Any) -> str:
