@@ -1,5 +1,6 @@
 """Jobs on a terminal: a table that is redrawn in place, or one line per change when the output is a pipe or a file."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any, TextIO
 
 from client.job import DatasetState, JobState
 
+_PROGRESS = re.compile(r"::progress[ \t]+([0-9]*\.?[0-9]+)(?:[ \t]+(.*))?")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
 
 
@@ -22,8 +24,14 @@ def clock(seconds: float | None) -> str:
 
 
 def what_is_said(dataset: DatasetState) -> str:
-    """The one line that says most about a dataset: why it failed, else its script's last line."""
-    return dataset.reason if dataset.state == "FAILED" and dataset.reason else dataset.last_line
+    """The one line that says most about a dataset: why it failed, else its script's last line.
+
+    A progress mark (`::progress 0.25 fitting`) is shown as people read it: `25 % fitting`.
+    """
+    if dataset.state == "FAILED" and dataset.reason:
+        return dataset.reason
+    marked = _PROGRESS.fullmatch(dataset.last_line)
+    return f"{float(marked[1]):.0%} {marked[2] or ''}".replace("%", " %").rstrip() if marked else dataset.last_line
 
 
 class Changes:

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from client import Analysis, AnalysisError, JobState
 from client.job import DatasetState
-from client.view import Changes, clock
+from client.view import Changes, clock, what_is_said
 from runtime.protocol.keys import JobKeys, rejected_certificate_key
 from runtime.protocol.status import DatasetStatus
 
@@ -226,6 +226,15 @@ def test_plain_output_says_each_change_once() -> None:
     assert changes.lines("job", running) == ["job  a  IN PROGRESS  1:05  hello"]
     assert changes.lines("job", running) == []
     assert changes.lines("job", done) == ["job  a  FAILED  1:06  exit status 3", "job  DONE  FAILED 0/1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [("::progress 0.25 fitting 3 of 9", "25 % fitting 3 of 9"), ("::progress 1", "100 %"), ("::progress soon x", "::progress soon x")],
+)
+def test_progress_marks_are_read_out(line: str, text: str) -> None:
+    assert what_is_said(DatasetState("a", "k", "IN PROGRESS", last_line=line)) == text
+    assert what_is_said(DatasetState("a", "k", "FAILED", last_line=line, reason="exit status 3")) == "exit status 3"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1:00"), (3723, "1:02:03")])
