@@ -2,7 +2,7 @@
 
 from blueprints.edit import record_image
 from blueprints.loader import load, load_problems, names
-from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage, StackName, parse_stack_name
+from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, StackName, Stage, parse_stack_name
 from blueprints.parents import PARENTS, ParentImage, parent_image
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from runtime.protocol.names import RESERVED_GROUPS
 from runtime.protocol.problems import Problem, shown
 
 
-def check(layers: Layers, folder: Path) -> list[Problem]:
-    """All problems of merged settings that are already right by the schema. Reads the blueprint's folder."""
+def check(layers: Layers, folder: Path, known_types: Collection[str] | None = None) -> list[Problem]:
+    """All problems of merged settings that are already right by the schema. Reads the blueprint's folder.
+
+    `known_types`: instance types on offer, None for any.
+    """
     data = layers.data
     return [
         *_name(layers, data, folder),
         *_script(layers, data, folder),
-        *_instance(layers, data["instance"]),
+        *_instance(layers, data["instance"], known_types),
         *_image(layers, data["image"], folder),
         *_groups(layers, data["groups"]),
         *_parameters(layers, data.get("parameters")),
@@ -40,8 +44,12 @@ def _script(layers: Layers, data: dict[str, Any], folder: Path) -> list[Problem]
     return [Problem(layers.place(("script",)), got, f"a script in {folder.name}/", "Write the script, or correct its name")]
 
 
-def _instance(layers: Layers, instance: dict[str, Any]) -> list[Problem]:
+def _instance(layers: Layers, instance: dict[str, Any], known_types: Collection[str] | None) -> list[Problem]:
     problems = []
+    for index, name in enumerate(instance["types"]):
+        if known_types is not None and name not in known_types:
+            where = layers.place(("instance", "types", index))
+            problems.append(Problem(where, shown(name), ", ".join(sorted(known_types)), "Choose one of these, or add its price"))
     if instance["type"] not in instance["types"]:
         do = "Add the type to instance.types, or choose another"
         allowed = f"one of instance.types ({', '.join(instance['types'])})"

@@ -57,6 +57,7 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
 
 def _with_image(text: str, key: str, ami: str) -> str:
     top = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)  # the caller has parsed the text and seen a mapping
     entry = f"{json.dumps(key)}: {ami}"
     image = _value(top, "image")
     if not isinstance(image, yaml.MappingNode):
@@ -70,19 +71,19 @@ def _with_image(text: str, key: str, ami: str) -> str:
     return _insert(text, amis, entry, None, key)
 
 
-def _value(mapping: yaml.Node, key: str) -> yaml.Node | None:
+def _value(mapping: yaml.Node | None, key: str) -> yaml.Node | None:
     pairs = mapping.value if isinstance(mapping, yaml.MappingNode) else []
     return next((value for name, value in pairs if name.value == key), None)
 
 
-def _insert(text: str, mapping: yaml.Node, entry: str, instead_of: yaml.Node | None, key: str) -> str:
+def _insert(text: str, mapping: yaml.MappingNode, entry: str, instead_of: yaml.Node | None, key: str) -> str:
     """Puts `entry` into a mapping, in the mapping's own style; a former empty value (`amis:`) makes way."""
     if instead_of is not None:
         start = next(name.start_mark.index for name, _ in mapping.value if name.value == key)
         return text[:start] + entry + text[instead_of.end_mark.index :]
     if not mapping.flow_style:
         # Before the first key: the one place of a block mapping whose indentation is certain.
-        first = mapping.value[0][0].start_mark
+        first: yaml.Mark = mapping.value[0][0].start_mark
         newline = "\r\n" if "\r\n" in text else "\n"
         return text[: first.index] + entry + newline + " " * first.column + text[first.index :]
     if not mapping.value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +23,41 @@ def names(root: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in (root / "blueprints").glob(f"*/{FILE}")))
 
 
-def load(name: str, stage: Stage | str, root: Path, overrides: Mapping[str, Any] | None = None) -> Blueprint:
+def load(
+    name: str,
+    stage: Stage | str,
+    root: Path,
+    overrides: Mapping[str, Any] | None = None,
+    known_types: Collection[str] | None = None,
+) -> Blueprint:
     """The blueprint `name`, resolved for `stage`.
 
-    `overrides` is the stack's `neurocaas:overrides`, shaped as a stage section. Raises InvalidInput with every problem
-    found, each with file and line.
+    `overrides` is the stack's `neurocaas:overrides`, shaped as a stage section; `known_types` are the instance types on offer,
+    None for any. Raises InvalidInput with every problem found, each with file and line.
     """
-    layers, problems = _resolve(name, Stage(stage), root, overrides)
+    layers, problems = _resolve(name, Stage(stage), root, overrides, known_types)
     if problems:
         raise InvalidInput(problems)
     return _blueprint(layers.data, Stage(stage), root)
 
 
-def load_problems(name: str, root: Path) -> tuple[Problem, ...]:
+def load_problems(name: str, root: Path, known_types: Collection[str] | None = None) -> tuple[Problem, ...]:
     """Every problem that the blueprint has in any of the stages, without repetitions."""
     found: dict[Problem, None] = {}
     for stage in Stage:
-        found.update(dict.fromkeys(_resolve(name, stage, root, None)[1]))
+        found.update(dict.fromkeys(_resolve(name, stage, root, None, known_types)[1]))
     return tuple(found)
 
 
-def _resolve(name: str, stage: Stage, root: Path, overrides: Mapping[str, Any] | None) -> tuple[Layers, list[Problem]]:
+def _resolve(
+    name: str, stage: Stage, root: Path, overrides: Mapping[str, Any] | None, known_types: Collection[str] | None
+) -> tuple[Layers, list[Problem]]:
     layers = Layers()
     folder = root / "blueprints" / name
     source = f"blueprints/{name}/{FILE}"
     if not (folder / FILE).is_file():
-        known = ", ".join(names(root)) or "none yet"
-        return layers, [Problem(f"blueprint {name!r}", f"no file {source}", f"the blueprints there are: {known}", "Correct the name, or write it")]
+        known = f"the blueprints there are: {', '.join(names(root)) or 'none yet'}"
+        return layers, [Problem(f"blueprint {name!r}", f"no file {source}", known, "Correct the name, or write it")]
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -67,7 +75,7 @@ def _resolve(name: str, stage: Stage, root: Path, overrides: Mapping[str, Any] |
     layers.add(stack)
     layers.data.setdefault("bucket", name)
     layers.data["instance"].setdefault("types", [layers.data["instance"]["type"]])
-    return layers, checks.check(layers, folder)
+    return layers, checks.check(layers, folder, known_types)
 
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:

@@ -63,7 +63,9 @@ def _resolve(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path, Problem]]:
     path: Path = tuple(error.absolute_path)
-    rule, value = error.schema, error.instance
+    rule: Any = error.schema
+    value: Any = error.instance
+    limit: Any = error.validator_value
     described = rule.get("description", "") if isinstance(rule, dict) else ""
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = sorted(rule.get("properties", {}))
@@ -72,7 +74,7 @@ def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path,
             yield inner, Problem(document.place(inner), f"the unknown key {key!r}", ", ".join(known), "Correct or remove the key")
         return
     if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in value]
+        missing = [key for key in limit if key not in value]
         # jsonschema reports one missing key at a time, and names it only in its message.
         for key in [key for key in missing if f"'{key}'" in error.message]:
             about = rule["properties"].get(key, {})
@@ -87,7 +89,7 @@ def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path,
 
 
 def _allowed(error: ValidationError, rule: Any) -> str:
-    limit = error.validator_value
+    limit: Any = error.validator_value
     match error.validator:
         case "type":
             return f"{'an' if str(limit)[0] in 'aeiou' else 'a'} {limit}"

@@ -1,1 +1,1 @@
-"""From a provisioning script to a machine image: component documents, the pipeline's builds, and `invoke bake-ami`."""
+"""From provisioning scripts to machine images: component documents (pure functions) and baking (boto3)."""

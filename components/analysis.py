@@ -1,0 +1,240 @@
+"""The stack of one analysis in one stage: from the bucket that people write to, to the machines that compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from blueprints.model import Blueprint
+from components.alarms import Watch, WatchArgs
+from components.image import ImagePipeline, ImagePipelineArgs
+from components.machines import GroupMachines, GroupMachinesArgs
+from components.manager import TIMEOUT_SECONDS, Manager, ManagerArgs
+from components.names import logical
+from components.options import child
+from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsInputs
+from components.packaging import CodeArchive, lambda_archive
+from components.people import AnalystGroup, AnalystGroupArgs
+from components.place import Place
+from components.prices import Prices
+from components.queue import WorkQueue, WorkQueueArgs
+from components.settings import SettingsObject, SettingsObjectArgs
+from components.storage import AnalysisBucket, AnalysisBucketArgs
+from image_builder.provision import Provision
+from runtime.protocol.settings import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisStackArgs:
+    """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording, None without scripts.
+    `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept."""
+
+    place: Place
+    blueprint: Blueprint
+    utils: UtilsInputs
+    provision: Provision | None
+    code: CodeArchive
+    prices: Prices
+    commit: str | None
+    log_days: int = 30
+
+
+class AnalysisStack(pulumi.ComponentResource):
+    """Bucket, queue, manager, machines of each group, image pipeline, analysts' groups, alarms."""
+
+    outputs: dict[str, Any]
+    """The values of AnalysisOutputs, by name."""
+
+    def __init__(self, name: str, args: AnalysisStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:analysis:AnalysisStack", name, {}, opts)
+        self._name, self._args, self._below = name, args, child(self)
+        blueprint, place, utils = args.blueprint, args.place, args.utils
+        artifact_bucket, topic = utils.get("artifact_bucket"), utils.get("topic_arn")
+        queue = WorkQueue(
+            f"{name}-submissions", WorkQueueArgs(consumer_timeout_seconds=TIMEOUT_SECONDS, topic_arn=topic), opts=self._below
+        )
+        bucket = AnalysisBucket(
+            f"{name}-data",
+            AnalysisBucketArgs(
+                place=place,
+                bucket=blueprint.bucket,
+                stage=blueprint.stage,
+                groups=blueprint.groups,
+                queue=queue,
+                monitor_role_arn=utils.get("monitor_role_arn"),
+            ),
+            opts=self._below,
+        )
+        code = aws.s3.BucketObjectv2(
+            f"{name}-code",
+            bucket=artifact_bucket,
+            key=args.code.key,
+            source=pulumi.FileAsset(str(args.code.path)),
+            content_type="application/gzip",
+            # Named by its content: machines that are starting, other stages and later reruns may still ask for the old one.
+            opts=child(self, retain_on_delete=True),
+        )
+        machines = self._machines(bucket)
+        pipeline = self._pipeline()
+        image = self._image(pipeline)
+        settings = SettingsObject(
+            f"{name}-settings",
+            SettingsObjectArgs(
+                place=place,
+                blueprint=blueprint,
+                commit=args.commit,
+                bucket=bucket.name,
+                artifact_bucket=artifact_bucket,
+                machines=machines,
+                image=image,
+                code=args.code,
+                prices=args.prices,
+                ledger_table=utils.get("ledger_table"),
+                topic_arn=topic,
+            ),
+            opts=child(self, depends_on=[code]),
+        )
+        manager = Manager(
+            f"{name}-manager",
+            ManagerArgs(
+                place=place,
+                analysis=blueprint.name,
+                code=lambda_archive(blueprint.root, "manager"),
+                queue=queue,
+                machines=machines,
+                bucket=bucket.name,
+                artifact_bucket=artifact_bucket,
+                settings_key=settings.key,
+                settings_sha256=settings.sha256,
+                settings=settings.object,
+                boundary_arn=utils.get("permissions_boundary_arn"),
+                ledger_arn=utils.get("ledger_table_arn"),
+                topic_arn=topic,
+                topic_key_arn=utils.get("kms_key_arn"),
+                image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
+                log_days=args.log_days,
+            ),
+            opts=self._below,
+        )
+        Watch(
+            name,
+            WatchArgs(
+                place=place,
+                function_name=manager.function_name,
+                queue_name=queue.name,
+                dead_letter_name=queue.dead_letter_name,
+                log_group_name=manager.log_group_name,
+                topic_arn=topic,
+            ),
+            opts=self._below,
+        )
+        people = {
+            group: AnalystGroup(
+                logical(name, group, "analysts"), AnalystGroupArgs(place=place, group=group, bucket=bucket.name), opts=self._below
+            )
+            for group in blueprint.groups
+        }
+        self.outputs = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "analysis",
+            "analysis": blueprint.name,
+            "stage": blueprint.stage.value,
+            "account": place.account,
+            "region": place.region,
+            "bucket": bucket.name,
+            "groups": {group: _group_outputs(machines[group], people[group]) for group in blueprint.groups},
+            "manager_function": manager.function_name,
+            "manager_role_arn": manager.role_arn,
+            "manager_log_group": manager.log_group_name,
+            "submission_queue_url": queue.url,
+            "dead_letter_queue_url": queue.dead_letter_url,
+            "image_id": image.id,
+            "image_ready": image.ready,
+            "image_pipeline_arn": pipeline.pipeline_arn if pipeline else None,
+            "image_recipe_arn": pipeline.recipe_arn if pipeline else None,
+            "image_recipe_sha256": image.recipe_sha256,
+            "settings_bucket": artifact_bucket,
+            "settings_key": settings.key,
+            "code_sha256": args.code.sha256,
+            "script": f"{blueprint.name}/{blueprint.script}",
+            "blueprint_digest": blueprint.digest,
+            "prices": args.prices.usd_per_hour,
+        }
+        assert set(self.outputs) == {field.name for field in fields(AnalysisOutputs)}
+        self.register_outputs(self.outputs)
+
+    @property
+    def _baked(self) -> str | None:
+        return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
+
+    def _image(self, pipeline: ImagePipeline | None) -> Image:
+        """The baked image of this account and region, else the parent, which will do only where no image is required."""
+        image = self._args.blueprint.image
+        return Image(
+            id=self._baked or image.parent_image.for_launch_template,
+            ready=self._baked is not None or not image.required,
+            recipe_sha256=pipeline.recipe_sha256 if pipeline else None,
+        )
+
+    def _machines(self, bucket: AnalysisBucket) -> Mapping[str, GroupMachines]:
+        args, utils = self._args, self._args.utils
+        instance = args.blueprint.instance
+        return {
+            group: GroupMachines(
+                logical(self._name, group, "machine"),
+                GroupMachinesArgs(
+                    place=args.place,
+                    analysis=args.blueprint.name,
+                    group=group,
+                    bucket=bucket.name,
+                    artifact_bucket=utils.get("artifact_bucket"),
+                    boundary_arn=utils.get("permissions_boundary_arn"),
+                    security_group_id=utils.get("security_group_id"),
+                    key_name=utils.get("key_pair_name"),
+                    image_id=self._baked or args.blueprint.image.parent_image.for_launch_template,
+                    instance_type=instance.type,
+                    volume_gib=instance.volume_gib,
+                ),
+                opts=self._below,
+            )
+            for group in args.blueprint.groups
+        }
+
+    def _pipeline(self) -> ImagePipeline | None:
+        args, utils = self._args, self._args.utils
+        if args.provision is None:
+            return None
+        blueprint = args.blueprint
+        return ImagePipeline(
+            f"{self._name}-image",
+            ImagePipelineArgs(
+                analysis=blueprint.name,
+                region=args.place.region,
+                provision=args.provision,
+                parent=blueprint.image.parent_image.for_image_builder,
+                volume_gib=blueprint.instance.volume_gib,
+                instance_type=blueprint.instance.type,
+                instance_profile=utils.get("image_builder_instance_profile"),
+                security_group_id=utils.get("security_group_id"),
+                artifact_bucket=utils.get("artifact_bucket"),
+                log_bucket=utils.get("log_bucket"),
+                lifecycle_role_arn=utils.get("lifecycle_role_arn"),
+                tags={"neurocaas:analysis": blueprint.name, "neurocaas:stack": blueprint.stack},
+                build_dir=blueprint.root / "build",
+                log_days=args.log_days,
+            ),
+            opts=self._below,
+        )
+
+
+def _group_outputs(machines: GroupMachines, people: AnalystGroup) -> dict[str, pulumi.Output[str]]:
+    return {
+        "launch_template_id": machines.template_id,
+        "launch_template_version": machines.template_version,
+        "instance_role": machines.role_name,
+        "analyst_group": people.name,
+    }

@@ -1,0 +1,67 @@
+"""The roles of baking, shared by all analyses: the machines that build images, and the service that retires images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.options import child
+from components.place import Place
+from components.policies import image
+from components.policies.document import rendered
+from components.role import BoundedRole, BoundedRoleArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRolesArgs:
+    """`artifact_bucket`: where long provisioning scripts lie. `log_bucket`: where build logs go."""
+
+    place: Place
+    boundary_arn: pulumi.Input[str]
+    artifact_bucket: pulumi.Input[str]
+    log_bucket: pulumi.Input[str]
+
+
+class ImageRoles(pulumi.ComponentResource):
+    """Role and instance profile of build machines, role of lifecycle policies."""
+
+    profile_name: pulumi.Output[str]
+    build_role_name: pulumi.Output[str]
+    lifecycle_role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ImageRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:access:ImageRoles", name, {}, opts)
+        build = BoundedRole(
+            f"{name}-imagebuilder",
+            BoundedRoleArgs(
+                place=args.place,
+                service="ec2.amazonaws.com",
+                boundary_arn=args.boundary_arn,
+                description="Machines that build and test images",
+            ),
+            opts=child(self),
+        )
+        granted = build.attach(
+            rendered(
+                lambda **buckets: image.build_machine(args.place, **buckets),
+                artifact_bucket=args.artifact_bucket,
+                log_bucket=args.log_bucket,
+            )
+        )
+        profile = aws.iam.InstanceProfile(f"{name}-imagebuilder", role=build.name, opts=child(self, depends_on=[granted]))
+        retire = BoundedRole(
+            f"{name}-lifecycle",
+            BoundedRoleArgs(
+                place=args.place,
+                service="imagebuilder.amazonaws.com",
+                boundary_arn=args.boundary_arn,
+                description="Retires old images",
+            ),
+            opts=child(self),
+        )
+        retire.attach(json.dumps(image.lifecycle(args.place), sort_keys=True))
+        self.profile_name, self.build_role_name, self.lifecycle_role_arn = profile.name, build.name, retire.arn
+        self.register_outputs({"profile_name": self.profile_name, "lifecycle_role_arn": self.lifecycle_role_arn})

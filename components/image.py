@@ -1,0 +1,208 @@
+"""The image pipeline of an analysis. It is declared here; a build is not (`invoke bake-ami` starts one)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from components.options import child
+from components.packaging import write_atomically
+from image_builder.archive import Entry, sha256, tar_gz
+from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
+from image_builder.provision import Provision
+
+RECIPE_TAG = "recipe_sha256"
+ROOT_DEVICE = "/dev/sda1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePipelineArgs:
+    """What an image is made of and where.
+
+    `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that machines start with
+    at least. `instance_type`: of the machine that builds. `tags`: of the images that come out. `build_dir`: where a large
+    recording is packed. `log_days`: days that build logs are kept.
+    """
+
+    analysis: str
+    region: str
+    provision: Provision
+    parent: str
+    volume_gib: int
+    instance_type: str
+    instance_profile: pulumi.Input[str]
+    security_group_id: pulumi.Input[str]
+    artifact_bucket: pulumi.Input[str]
+    log_bucket: pulumi.Input[str]
+    lifecycle_role_arn: pulumi.Input[str]
+    tags: dict[str, str]
+    build_dir: Path
+    log_days: int = 30
+
+
+class ImagePipeline(pulumi.ComponentResource):
+    """Component documents, recipe, infrastructure, distribution, pipeline, log group, lifecycle policy.
+
+    Components and recipes never change, so an edit of a script replaces them. They have Pulumi's names and its order (new ones,
+    then the pipeline, then the old ones go); with fixed names AWS refuses to delete what the pipeline still points at.
+    """
+
+    pipeline_arn: pulumi.Output[str]
+    recipe_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ImagePipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:image:ImagePipeline", name, {}, opts)
+        recording = Recording.of(args.provision, args.build_dir)
+        scripts: list[pulumi.Resource] = []
+        if recording.archive:
+            scripts.append(
+                aws.s3.BucketObjectv2(
+                    f"{name}-provision",
+                    bucket=args.artifact_bucket,
+                    key=recording.key,
+                    source=pulumi.FileAsset(str(recording.archive)),
+                    content_type="application/gzip",
+                    # Named by its content, hence the same object for every stage of the analysis.
+                    opts=child(self, retain_on_delete=True),
+                )
+            )
+        self.recipe_sha256 = recording.recipe(args.analysis, args.parent, args.volume_gib).sha256
+        tags = {**args.tags, RECIPE_TAG: self.recipe_sha256}
+        recipe = self._recipe(name, args, recording, tags, scripts)
+        infrastructure = aws.imagebuilder.InfrastructureConfiguration(
+            name,
+            description=f"Where images of {args.analysis} are built",
+            instance_profile_name=args.instance_profile,
+            instance_types=[args.instance_type],
+            security_group_ids=[args.security_group_id],
+            terminate_instance_on_failure=True,
+            instance_metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 1},
+            logging={"s3_logs": {"s3_bucket_name": args.log_bucket, "s3_key_prefix": f"image-builder/{name}"}},
+            resource_tags=args.tags,
+            opts=child(self),
+        )
+        distribution = aws.imagebuilder.DistributionConfiguration(
+            name,
+            description=f"Where images of {args.analysis} go",
+            distributions=[
+                {
+                    "region": args.region,
+                    "ami_distribution_configuration": {"name": f"{name}-{{{{ imagebuilder:buildDate }}}}", "ami_tags": tags},
+                }
+            ],
+            opts=child(self),
+        )
+        # Before the first build: Image Builder would make it without retention.
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-build",
+            name=pulumi.Output.concat("/aws/imagebuilder/", recipe.name),
+            retention_in_days=args.log_days,
+            opts=child(self),
+        )
+        pipeline = aws.imagebuilder.ImagePipeline(
+            name,
+            description=f"Bakes the image of {args.analysis} from blueprints/{args.analysis}/provision",
+            image_recipe_arn=recipe.arn,
+            infrastructure_configuration_arn=infrastructure.arn,
+            distribution_configuration_arn=distribution.arn,
+            # The inventory of the SSM agent is slow, and clashes with inventories that an account may have of its own.
+            enhanced_image_metadata_enabled=False,
+            image_tests_configuration={"image_tests_enabled": True, "timeout_minutes": 60},
+            opts=child(self, depends_on=[logs]),
+        )
+        aws.imagebuilder.LifecyclePolicy(
+            name,
+            description=f"Deletes images of {args.analysis} after a year, but for the newest three",
+            execution_role=args.lifecycle_role_arn,
+            resource_type="AMI_IMAGE",
+            policy_details=[
+                {
+                    "action": {"type": "DELETE", "include_resources": {"amis": True, "snapshots": True}},
+                    "filter": {"type": "AGE", "value": 365, "unit": "DAYS", "retain_at_least": 3},
+                }
+            ],
+            resource_selection={"tag_map": {"neurocaas:stack": args.tags["neurocaas:stack"]}},
+            opts=child(self),
+        )
+        self.pipeline_arn, self.recipe_arn = pipeline.arn, recipe.arn
+        self.register_outputs({"pipeline_arn": self.pipeline_arn, "recipe_arn": self.recipe_arn})
+
+    def _recipe(
+        self, name: str, args: ImagePipelineArgs, recording: Recording, tags: dict[str, str], after: Sequence[pulumi.Resource]
+    ) -> aws.imagebuilder.ImageRecipe:
+        plain = recording.documents(args.analysis, "artifacts")
+        components = []
+        for number, document in enumerate(plain):
+
+            def data(bucket: str, number: int = number) -> str:
+                return recording.documents(args.analysis, bucket)[number].data
+
+            component = aws.imagebuilder.Component(
+                f"{name}-{document.kind}",
+                platform="Linux",
+                version=document.version,
+                description=document.description,
+                data=pulumi.Output.from_input(args.artifact_bucket).apply(data) if recording.archive else document.data,
+                tags={"neurocaas:document": document.sha256},
+                opts=child(self, depends_on=after),
+            )
+            components.append(component)
+        return aws.imagebuilder.ImageRecipe(
+            name,
+            version=recording.recipe(args.analysis, args.parent, args.volume_gib).version,
+            description=f"Image of {args.analysis}",
+            parent_image=args.parent,
+            components=[{"component_arn": component.arn} for component in components],
+            block_device_mappings=[
+                {
+                    "device_name": ROOT_DEVICE,
+                    "ebs": {
+                        "volume_size": args.volume_gib,
+                        "volume_type": "gp3",
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            working_directory="/tmp",  # noqa: S108  (the service's default; it empties the folder before the snapshot)
+            tags=tags,
+            opts=child(self),
+        )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording, packed where it is too large for the documents themselves."""
+
+    provision: Provision
+    archive: Path | None
+    archive_sha256: str
+
+    @classmethod
+    def of(cls, provision: Provision, build_dir: Path) -> Recording:
+        if not needs_archive(provision):
+            return cls(provision, None, "")
+        packed = tar_gz(
+            Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh")) for path, file in provision.files
+        )
+        digest = sha256(packed)
+        target = build_dir / "provision" / f"{digest}.tar.gz"
+        if not target.is_file():
+            write_atomically(target, packed)
+        return cls(provision, target, digest)
+
+    @property
+    def key(self) -> str:
+        return f"provision/{self.archive_sha256}.tar.gz"
+
+    def documents(self, analysis: str, bucket: str) -> tuple[Document, ...]:
+        archive = Archive(bucket, self.key, self.archive_sha256) if self.archive else None
+        return compile_documents(analysis, self.provision, archive)
+
+    def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
+        """With a placeholder for the bucket's name, which is not content: stages and accounts share the digest."""
+        return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))

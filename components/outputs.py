@@ -1,0 +1,167 @@
+"""The outputs of the stacks: an interface for CI, for people and for the other stacks. Versioned, described, tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+import pulumi
+
+from blueprints.model import UTILS
+from components.names import PREFIX
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupOutputs:
+    """What a group has in an analysis."""
+
+    launch_template_id: str
+    launch_template_version: str
+    instance_role: str
+    analyst_group: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilsOutputs:
+    """Outputs of the stack `utils`. The last five are names that older tools read."""
+
+    schema_version: int
+    kind: Literal["utils"]
+    account: str
+    region: str
+    artifact_bucket: str
+    log_bucket: str
+    kms_key_arn: str
+    key_pair_name: str
+    private_key_parameter: str
+    security_group_id: str
+    security_group_name: str
+    permissions_boundary_arn: str
+    monitor_function: str
+    sweep_function: str
+    monitor_role_arn: str
+    monitor_log_group: str
+    events_queue_url: str
+    events_dead_letter_queue_url: str
+    topic_arn: str
+    ledger_table: str
+    ledger_table_arn: str
+    image_builder_instance_profile: str
+    image_builder_role: str
+    lifecycle_role_arn: str
+    input_directory: str
+    output_directory: str
+    log_directory: str
+    config_directory: str
+    submission_directory: str
+
+    @classmethod
+    def from_reference(cls, reference: pulumi.StackReference) -> UtilsInputs:
+        """What an analysis stack reads from `utils`. A missing output is one clear error, never None further down."""
+        return UtilsInputs(reference)
+
+
+class UtilsInputs:
+    """The outputs of `utils` as inputs of another stack. Attributes are the fields of UtilsOutputs."""
+
+    def __init__(self, reference: pulumi.StackReference) -> None:
+        self._reference = reference
+
+    def get(self, name: str) -> pulumi.Output[str]:
+        """An output by its name in UtilsOutputs."""
+        if name not in {field.name for field in fields(UtilsOutputs)}:
+            raise AttributeError(f"utils has no output {name!r}")
+
+        def present(value: Any) -> str:
+            if value is None:
+                raise pulumi.RunError(f"stack {UTILS} has no output '{name}'; run `pulumi up --stack {UTILS}` first")
+            return str(value)
+
+        return self._reference.get_output(name).apply(present)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOutputs:
+    """Outputs of a stack `<analysis>-<stage>`. The image's ARNs are null for an analysis without provisioning scripts."""
+
+    schema_version: int
+    kind: Literal["analysis"]
+    analysis: str
+    stage: str
+    account: str
+    region: str
+    bucket: str
+    groups: Mapping[str, GroupOutputs]
+    manager_function: str
+    manager_role_arn: str
+    manager_log_group: str
+    submission_queue_url: str
+    dead_letter_queue_url: str
+    image_id: str
+    image_ready: bool
+    image_pipeline_arn: str | None
+    image_recipe_arn: str | None
+    image_recipe_sha256: str | None
+    settings_bucket: str
+    settings_key: str
+    code_sha256: str
+    script: str
+    blueprint_digest: str
+    prices: Mapping[str, float]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Reads `pulumi stack output --json`. Raises ValueError for another kind or version, or missing outputs."""
+        names = {field.name for field in fields(cls)}
+        missing = sorted(names - set(data) - _optional(cls))
+        if data.get("kind") != "analysis" or data.get("schema_version") != SCHEMA_VERSION or missing:
+            raise ValueError(f"not the outputs of an analysis stack, version {SCHEMA_VERSION}; missing: {', '.join(missing) or 'none'}")
+        groups = {name: GroupOutputs(**value) for name, value in data["groups"].items()}
+        return cls(**{**dict.fromkeys(_optional(cls)), **{name: data[name] for name in names if name in data}, "groups": groups})
+
+
+def utils_reference_name(organization: str = "organization") -> str:
+    """Full name of `utils`. Backends without organisations (file, S3) say literally "organization"."""
+    return f"{organization}/{PREFIX}/{UTILS}"
+
+
+def json_schema(cls: type) -> dict[str, Any]:
+    """JSON Schema (2020-12) of one of the dataclasses above."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": cls.__name__,
+        "description": " ".join((cls.__doc__ or "").split()),
+        **_object(cls),
+    }
+
+
+def _object(cls: type) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    properties = {field.name: _type(hints[field.name]) for field in fields(cls)}
+    if "schema_version" in properties:
+        properties["schema_version"] = {"const": SCHEMA_VERSION}
+    required = [name for name in properties if name not in _optional(cls)]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _optional(cls: type) -> set[str]:
+    # Pulumi drops outputs whose value is null.
+    hints = get_type_hints(cls)
+    return {field.name for field in fields(cls) if type(None) in get_args(hints[field.name])}
+
+
+def _type(hint: Any) -> dict[str, Any]:
+    simple = {str: "string", int: "integer", bool: "boolean", float: "number"}
+    if hint in simple:
+        return {"type": simple[hint]}
+    if get_origin(hint) is Literal:
+        return {"const": get_args(hint)[0]}
+    if type(None) in get_args(hint):
+        inner = _type(next(arg for arg in get_args(hint) if arg is not type(None)))
+        return {"type": [inner["type"], "null"]}
+    if get_origin(hint) is Mapping or getattr(get_origin(hint), "__name__", "") == "Mapping":
+        return {"type": "object", "additionalProperties": _type(get_args(hint)[1])}
+    return _object(hint)

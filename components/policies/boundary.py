@@ -1,0 +1,72 @@
+"""The permissions boundary: the most that any role of the program can ever have.
+
+What a role really has is the intersection with its own policy. Nothing in here touches IAM but PassRole, so no role can widen
+itself or another, and nothing reaches services that the program does not use.
+"""
+
+from __future__ import annotations
+
+from components.names import PREFIX
+from components.place import Place
+from components.policies.document import UNSCOPED, Policy, allow, allow_unscoped, document
+
+
+def boundary(place: Place) -> Policy:
+    """At most 6,144 characters (IAM's limit for a managed policy), whatever analyses there are."""
+    return document(
+        allow(
+            "Objects",
+            ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            [place.objects("*", "*")],
+        ),
+        allow("Lists", ["s3:ListBucket"], [place.bucket("*")]),
+        allow(
+            "Queues",
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],
+            [place.arn("sqs", f"{PREFIX}-*")],
+        ),
+        allow("Notices", ["sns:Publish"], [place.arn("sns", f"{PREFIX}-*")]),
+        allow(
+            "Ledger",
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            [place.arn("dynamodb", f"table/{PREFIX}-*")],
+        ),
+        allow(
+            "Logs",
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [place.arn("logs", f"log-group:/aws/lambda/{PREFIX}-*"), place.arn("logs", "log-group:/aws/imagebuilder/*")],
+        ),
+        allow(
+            "Machines",
+            ["ec2:RunInstances", "ec2:CreateTags", "ec2:TerminateInstances"],
+            [place.arn("ec2", "*"), place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
+        ),
+        allow(
+            "PassMachineRoles",
+            ["iam:PassRole"],
+            [place.global_arn("iam", f"role/{PREFIX}-*")],
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+        allow(
+            "Images",
+            [
+                "ec2:DeregisterImage",
+                "ec2:DisableImage",
+                "ec2:EnableImage",
+                "ec2:EnableImageDeprecation",
+                "ec2:DisableImageDeprecation",
+                "ec2:DescribeImageAttribute",
+                "ec2:DeleteSnapshot",
+            ],
+            [place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
+        ),
+        allow("Components", ["imagebuilder:GetComponent"], [place.arn("imagebuilder", "component/*")]),
+        allow("Keys", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")]),
+        allow(
+            "Parameters",
+            ["ssm:GetParameter", "ssm:GetParameters"],
+            [place.arn("ssm", f"parameter/{PREFIX}/*"), place.public_arn("ssm", "parameter/aws/service/*")],
+        ),
+        allow("Agent", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow_unscoped("Unscoped", list(UNSCOPED)),
+    )

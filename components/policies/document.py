@@ -1,0 +1,74 @@
+"""Statements and documents, and the few actions that cannot be tied to a resource."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+Statement = dict[str, Any]
+Policy = dict[str, Any]
+
+_AGENT = "the SSM agent talks to endpoints that have no resource (Service Authorization Reference, Systems Manager)"
+_DESCRIBE = "EC2 Describe* actions have no resource level (Service Authorization Reference, EC2)"
+UNSCOPED: dict[str, str] = {
+    "ec2:DescribeInstances": _DESCRIBE,
+    "ec2:DescribeImages": _DESCRIBE,
+    "ec2messages:AcknowledgeMessage": _AGENT,
+    "ec2messages:DeleteMessage": _AGENT,
+    "ec2messages:FailMessage": _AGENT,
+    "ec2messages:GetEndpoint": _AGENT,
+    "ec2messages:GetMessages": _AGENT,
+    "ec2messages:SendReply": _AGENT,
+    "imagebuilder:GetMarketplaceResource": "it names no resource of the account (EC2InstanceProfileForImageBuilder)",
+    "ssm:ListAssociations": _AGENT,
+    "ssm:PutInventory": _AGENT,
+    "ssm:PutConfigurePackageResult": _AGENT,
+    "ssmmessages:CreateControlChannel": _AGENT,
+    "ssmmessages:CreateDataChannel": _AGENT,
+    "ssmmessages:OpenControlChannel": _AGENT,
+    "ssmmessages:OpenDataChannel": _AGENT,
+    "tag:GetResources": "the tagging API searches all resources (Service Authorization Reference, Tagging)",
+}
+"""Every action that a policy of ours allows on resource "*", with the reason. A test refuses any other."""
+
+
+def document(*statements: Statement) -> Policy:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def allow(sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None) -> Statement:
+    """Allows the actions on the resources. Raises ValueError for a wildcard in an action or a resource "*"."""
+    if any("*" in action for action in actions) or "*" in resources:
+        raise ValueError(f"statement {sid} is too wide: {list(actions)} on {list(resources)}")
+    return _statement("Allow", sid, actions, resources, condition)
+
+
+def allow_unscoped(sid: str, actions: Sequence[str]) -> Statement:
+    """Allows actions that have no resource level. Raises ValueError for one that is not in UNSCOPED."""
+    unknown = [action for action in actions if action not in UNSCOPED]
+    if unknown:
+        raise ValueError(f"statement {sid}: {unknown} can be tied to resources, or have no reason in UNSCOPED")
+    return _statement("Allow", sid, actions, ["*"], None)
+
+
+def _statement(effect: str, sid: str, actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, Any] | None) -> Statement:
+    statement: Statement = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": sorted(resources)}
+    if condition:
+        statement["Condition"] = dict(condition)
+    return statement
+
+
+def trust(partition: str, service: str, account: str) -> str:
+    """Who may take a role: one AWS service. For services that act on behalf of an account, only for this account."""
+    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if service == "imagebuilder.amazonaws.com":
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    return json.dumps(document(statement), sort_keys=True)
+
+
+def rendered(build: Callable[..., Policy], **inputs: Any) -> pulumi.Output[str]:
+    """The policy as JSON text, once all inputs are known."""
+    return pulumi.Output.all(**inputs).apply(lambda known: json.dumps(build(**known), sort_keys=True))

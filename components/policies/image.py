@@ -1,0 +1,78 @@
+"""Machines that build images, and the service that retires images.
+
+Our own wording of the managed policies EC2InstanceProfileForImageBuilder, AmazonSSMManagedInstanceCore and
+EC2ImageBuilderLifecycleExecutionPolicy (AWS Managed Policy Reference), without what baking here does not use.
+"""
+
+from __future__ import annotations
+
+from components.place import Place
+from components.policies.document import Policy, allow, allow_unscoped, document
+
+_MADE_BY_IMAGE_BUILDER = {"StringEquals": {"aws:ResourceTag/CreatedBy": "EC2 Image Builder"}}
+
+
+def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Policy:
+    return document(
+        allow("ReadComponents", ["imagebuilder:GetComponent"], [place.arn("imagebuilder", "component/*")]),
+        allow(
+            "OpenComponents",
+            ["kms:Decrypt"],
+            [place.arn("kms", "key/*")],
+            {
+                "ForAnyValue:StringEquals": {
+                    "kms:EncryptionContextKeys": "aws:imagebuilder:arn",
+                    "aws:CalledVia": ["imagebuilder.amazonaws.com"],
+                }
+            },
+        ),
+        # The service's own buckets: its runner and managed components (user guide, "Prerequisites").
+        allow("ReadRunner", ["s3:GetObject"], [place.objects("ec2imagebuilder*", "*")]),
+        allow("ReadScripts", ["s3:GetObject"], [place.objects(artifact_bucket, "provision/*")]),
+        allow("KeepLogs", ["s3:PutObject"], [place.objects(log_bucket, "image-builder/*")]),
+        allow(
+            "WriteLogs",
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [place.arn("logs", "log-group:/aws/imagebuilder/*")],
+        ),
+        allow("BeManaged", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow_unscoped(
+            "TalkToService",
+            [
+                "ec2messages:AcknowledgeMessage",
+                "ec2messages:DeleteMessage",
+                "ec2messages:FailMessage",
+                "ec2messages:GetEndpoint",
+                "ec2messages:GetMessages",
+                "ec2messages:SendReply",
+                "imagebuilder:GetMarketplaceResource",
+                "ssm:ListAssociations",
+                "ssm:PutConfigurePackageResult",
+                "ssm:PutInventory",
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+        ),
+    )
+
+
+def lifecycle(place: Place) -> Policy:
+    return document(
+        allow(
+            "RetireImages",
+            [
+                "ec2:DeregisterImage",
+                "ec2:DisableImage",
+                "ec2:EnableImage",
+                "ec2:EnableImageDeprecation",
+                "ec2:DisableImageDeprecation",
+                "ec2:DescribeImageAttribute",
+            ],
+            [place.public_arn("ec2", "image/*")],
+            _MADE_BY_IMAGE_BUILDER,
+        ),
+        allow("DeleteSnapshots", ["ec2:DeleteSnapshot"], [place.public_arn("ec2", "snapshot/*")], _MADE_BY_IMAGE_BUILDER),
+        allow_unscoped("FindImages", ["ec2:DescribeImages", "tag:GetResources"]),
+    )

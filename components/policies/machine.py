@@ -1,0 +1,17 @@
+"""The machines of one group in one analysis: their own group's data and the code, nothing of another group."""
+
+from __future__ import annotations
+
+from components.place import Place
+from components.policies.document import Policy, allow, document
+
+
+def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str) -> Policy:
+    """Prefixes end in '/', so `lab1` never reaches `lab10`."""
+    readable = [f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")]
+    return document(
+        allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
+        allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{group}/results/*")]),
+        allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
+        allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
+    )

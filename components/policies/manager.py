@@ -1,0 +1,101 @@
+"""The manager of an analysis: reads submissions, answers them, launches machines from the stack's templates, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.place import Place
+from components.policies.document import Policy, allow, document
+
+
+def manager(
+    place: Place,
+    *,
+    analysis: str,
+    bucket: str,
+    artifact_bucket: str,
+    settings_key: str,
+    queue_arn: str,
+    log_group_arn: str,
+    ledger_arn: str,
+    topic_arn: str,
+    topic_key_arn: str,
+    launch_template_arns: Sequence[str],
+    machine_role_arns: Sequence[str],
+    image_parameter: str | None,
+) -> Policy:
+    """`image_parameter` is the public parameter that the launch templates resolve, None when they name an image.
+
+    RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to control launching
+    instances"): the machine and its volume must come from one of the templates and carry the tag by which the monitor may end
+    them; image, security groups and key must be the template's own, so that a call cannot put others in their place.
+    """
+    statements = [
+        allow(
+            "ReadSubmissions",
+            ["s3:GetObject"],
+            [place.objects(bucket, f"*/{folder}/*") for folder in ("submissions", "configs", "inputs", "results")],
+        ),
+        allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
+        allow("ReportMachines", ["s3:PutObject"], [place.objects(bucket, "logs/*")]),
+        allow(
+            "ListData",
+            ["s3:ListBucket"],
+            [place.bucket(bucket)],
+            {"StringLike": {"s3:prefix": [f"*/{folder}/*" for folder in ("submissions", "configs", "inputs", "results")]}},
+        ),
+        allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
+        allow(
+            "TakeSubmissions",
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
+            [queue_arn],
+        ),
+        allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
+        allow(
+            "KeepLedger",
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            [ledger_arn],
+        ),
+        allow("SendNotices", ["sns:Publish"], [topic_arn]),
+        allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
+        allow("ReadBudgets", ["ssm:GetParameter"], [place.arn("ssm", f"parameter/neurocaas/budgets/*/{analysis}")]),
+        allow(
+            "LaunchFromOwnTemplates",
+            ["ec2:RunInstances"],
+            [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
+            {
+                "ArnEquals": {"ec2:LaunchTemplate": sorted(launch_template_arns)},
+                "StringEquals": {"aws:RequestTag/PriceTracking": "On"},
+            },
+        ),
+        allow(
+            "LaunchWithTemplatesParts",
+            ["ec2:RunInstances"],
+            [place.public_arn("ec2", "image/*"), place.arn("ec2", "security-group/*"), place.arn("ec2", "key-pair/*")],
+            {"Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+        ),
+        # A launch always touches a machine and a volume too, so the condition above holds for these as well.
+        allow(
+            "LaunchOnNetwork",
+            ["ec2:RunInstances"],
+            [place.arn("ec2", "subnet/*"), place.arn("ec2", "network-interface/*"), *launch_template_arns],
+        ),
+        allow(
+            "TagAtLaunch",
+            ["ec2:CreateTags"],
+            [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
+            {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
+        ),
+        allow(
+            "GiveMachinesTheirRole",
+            ["iam:PassRole"],
+            machine_role_arns,
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+    ]
+    if image_parameter:
+        arns = [place.public_arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
+        if not image_parameter.startswith("/aws/"):
+            arns = [place.arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
+        statements.append(allow("ResolveImage", ["ssm:GetParameter", "ssm:GetParameters"], arns))
+    return document(*statements)

@@ -1,0 +1,84 @@
+"""Policies that hang on resources: buckets, queues, the topic, the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from components.place import Place
+from components.policies.document import Policy, Statement, document
+
+
+def bucket(place: Place, *, name: str, statements: Sequence[Statement] = ()) -> Policy:
+    """Nothing without TLS, from anybody; then what the caller adds."""
+    return document(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [place.bucket(name), place.objects(name, "*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        *statements,
+    )
+
+
+def queue_from_bucket(place: Place, *, queue_arn: str, bucket_name: str) -> Policy:
+    """The notifications of one bucket of this account may enter (S3 user guide, "Granting permissions to publish")."""
+    condition = {"ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)}, "StringEquals": {"aws:SourceAccount": place.account}}
+    return document(_send("s3.amazonaws.com", queue_arn, condition))
+
+
+def queue_from_rule(place: Place, *, queue_arn: str, rule_arns: Sequence[str]) -> Policy:
+    """The events of these EventBridge rules may enter."""
+    return document(_send("events.amazonaws.com", queue_arn, {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}}))
+
+
+def _send(service: str, queue_arn: str, condition: Mapping[str, object]) -> Statement:
+    return {
+        "Sid": "Enter",
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": ["sqs:SendMessage"],
+        "Resource": [queue_arn],
+        "Condition": condition,
+    }
+
+
+def topic(place: Place, *, topic_arn: str) -> Policy:
+    """Alarms of this account may publish; roles publish by their own policies."""
+    return document(
+        {
+            "Sid": "Alarms",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": ["sns:Publish"],
+            "Resource": [topic_arn],
+            "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
+        }
+    )
+
+
+def key(place: Place) -> Policy:
+    """The account administers the key through IAM, alarms may seal notices with it.
+
+    A key policy's resource is always the key itself, written "*"; without the first statement nobody could ever change the key
+    (KMS developer guide, "Default key policy").
+    """
+    return document(
+        {
+            "Sid": "AccountAdministersByIam",
+            "Effect": "Allow",
+            "Principal": {"AWS": place.global_arn("iam", "root")},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "AlarmsSealNotices",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
+        },
+    )

@@ -1,0 +1,75 @@
+"""The two programs of the project: each reads its settings, builds its stack, and returns the stack's outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from blueprints.model import UTILS
+from components import project
+from runtime.protocol.problems import InvalidInput
+
+
+def outputs(root: Path) -> dict[str, Any]:
+    """Builds the stack that the engine asks for. `root`: the project's folder.
+
+    Raises pulumi.RunError, one message with every problem, before anything is registered.
+    """
+    return _utils(root) if project.is_utils() else _analysis(root)
+
+
+def _utils(root: Path) -> dict[str, Any]:
+    from components.utility import UtilityStack, UtilityStackArgs  # only one of the two programs is loaded
+
+    config = pulumi.Config()
+    provider = project.provider(UTILS, {})
+    try:
+        stack = UtilityStack(
+            project.top_name(UTILS),
+            UtilityStackArgs(
+                place=project.place(provider),
+                root=root,
+                protect=config.get_bool("protectUtilities") or False,
+                log_days=config.get_int("logRetentionDays") or 30,
+                developer_cidrs=config.get_object("developerCidrs") or (),
+            ),
+            pulumi.ResourceOptions(providers=[provider]),
+        )
+    except ValueError as error:
+        raise pulumi.RunError(f"the settings of stack {UTILS}: {error}") from None
+    return stack.outputs
+
+
+def _analysis(root: Path) -> dict[str, Any]:
+    from components import packaging, prices, provenance  # only one of the two programs is loaded
+
+    blueprint = project.blueprint(root, prices.table().usd_per_hour)
+    from components.analysis import AnalysisStack, AnalysisStackArgs
+    from components.outputs import UtilsOutputs, utils_reference_name
+    from image_builder import provision
+
+    folder = blueprint.folder / "provision"
+    try:
+        recording = provision.read(folder) if folder.is_dir() else None
+    except InvalidInput as error:
+        raise project.refused(f"the blueprint of stack {blueprint.stack}", error) from None
+    provider = project.provider(blueprint.stack, {"analysis": blueprint.name, "stage": blueprint.stage.value})
+    stack = AnalysisStack(
+        project.top_name(blueprint.stack),
+        AnalysisStackArgs(
+            place=project.place(provider),
+            blueprint=blueprint,
+            utils=UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name())),
+            provision=recording if recording and recording.scripts else None,
+            code=packaging.code_archive(root, blueprint.name),
+            prices=prices.table().of(blueprint.instance.types),
+            commit=provenance.blueprint_commit(root, blueprint.name),
+            log_days=pulumi.Config().get_int("logRetentionDays") or 30,
+        ),
+        pulumi.ResourceOptions(providers=[provider]),
+    )
+    return stack.outputs
+
+

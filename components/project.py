@@ -1,0 +1,67 @@
+"""From the engine's words (stack, config) to the arguments of a stack. All mistakes are told at once, without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+import blueprints
+from blueprints.model import UTILS, Blueprint
+from components.names import PREFIX, logical
+from components.place import Place
+from runtime.protocol.problems import InvalidInput
+
+TOP_LIMIT = 40
+"""Characters of the first part of all logical names of a stack; the rest is for what follows."""
+
+
+def is_utils() -> bool:
+    return pulumi.get_stack() == UTILS
+
+
+def blueprint(root: Path, known_types: Collection[str]) -> Blueprint:
+    """The blueprint of this stack, with its overrides. `known_types`: types that have a price. Raises pulumi.RunError, once."""
+    stack = pulumi.get_stack()
+    try:
+        name = blueprints.parse_stack_name(stack)
+    except ValueError as error:
+        known = ", ".join([UTILS, *(f"{analysis}-{blueprints.Stage.WEBDEV}" for analysis in blueprints.names(root))])
+        raise pulumi.RunError(f"{error}. Stacks you can deploy here: {known}") from None
+    overrides: Any = pulumi.Config().get_object("overrides")
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise pulumi.RunError(f"neurocaas:overrides: got {overrides!r}. Allowed: an object shaped as a stage section. Set it with --path.")
+    try:
+        return blueprints.load(name.analysis, name.stage, root, overrides, known_types)
+    except InvalidInput as error:
+        raise refused(f"the blueprint of stack {stack}", error) from None
+
+
+def refused(what: str, error: InvalidInput) -> pulumi.RunError:
+    """One message for any number of problems."""
+    count = len(error.problems)
+    lines = "\n".join(f"  {problem.text()}" for problem in error.problems)
+    return pulumi.RunError(f"{what} has {count} problem{'s' if count > 1 else ''}:\n{lines}")
+
+
+def provider(stack: str, tags: Mapping[str, str]) -> aws.Provider:
+    """The stack's only provider: default ones are turned off in Pulumi.yaml."""
+    region = pulumi.Config("aws").require("region")
+    # Fixed tags only: a commit or a date would touch every resource at every deployment.
+    default = {"neurocaas:project": PREFIX, "neurocaas:stack": stack, **tags}
+    return aws.Provider("aws", region=region, default_tags={"tags": default})
+
+
+def place(of: aws.Provider) -> Place:
+    """Account and partition of the provider's credentials; the one call to AWS that the program makes itself."""
+    identity = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=of))
+    partition = identity.arn.split(":")[1]
+    return Place(partition=partition, region=pulumi.Config("aws").require("region"), account=identity.account_id)
+
+
+def top_name(stack: str) -> str:
+    """First part of all logical names of a stack."""
+    return logical(PREFIX, stack, limit=TOP_LIMIT)

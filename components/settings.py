@@ -1,0 +1,106 @@
+"""The document that tells a manager what was deployed (runtime.protocol.settings)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from blueprints.model import Blueprint
+from components.machines import GroupMachines
+from components.options import child
+from components.packaging import CodeArchive
+from components.place import Place
+from components.prices import Prices
+from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsObjectArgs:
+    """Everything that the document names. `recipe_sha256`: of the recipe that the image should be of, None without scripts."""
+
+    place: Place
+    blueprint: Blueprint
+    commit: str | None
+    bucket: pulumi.Input[str]
+    artifact_bucket: pulumi.Input[str]
+    machines: Mapping[str, GroupMachines]
+    image: Image
+    code: CodeArchive
+    prices: Prices
+    ledger_table: pulumi.Input[str]
+    topic_arn: pulumi.Input[str]
+
+
+class SettingsObject(pulumi.ComponentResource):
+    """`analyses/<stack>/settings.json` in the artifact bucket, and its SHA-256."""
+
+    key: str
+    sha256: pulumi.Output[str]
+    object: aws.s3.BucketObjectv2
+
+    def __init__(self, name: str, args: SettingsObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:compute:SettingsObject", name, {}, opts)
+        self.key = f"analyses/{args.blueprint.stack}/settings.json"
+        text = pulumi.Output.all(
+            bucket=args.bucket,
+            artifact_bucket=args.artifact_bucket,
+            ledger_table=args.ledger_table,
+            topic_arn=args.topic_arn,
+            ids=pulumi.Output.all(**{group: machines.template_id for group, machines in args.machines.items()}),
+            versions=pulumi.Output.all(**{group: machines.template_version for group, machines in args.machines.items()}),
+        ).apply(lambda known: render(args, **known))
+        self.object = aws.s3.BucketObjectv2(
+            name,
+            bucket=args.artifact_bucket,
+            key=self.key,
+            content=text,
+            content_type="application/json",
+            opts=child(self),
+        )
+        self.sha256 = text.apply(lambda known: hashlib.sha256(known.encode()).hexdigest())
+        self.register_outputs({"key": self.key, "sha256": self.sha256})
+
+
+def render(
+    args: SettingsObjectArgs,
+    *,
+    bucket: str,
+    artifact_bucket: str,
+    ledger_table: str,
+    topic_arn: str,
+    ids: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> str:
+    """The document's text: the same settings give the same bytes."""
+    blueprint, instance = args.blueprint, args.blueprint.instance
+    return AnalysisSettings(
+        analysis=blueprint.name,
+        stage=blueprint.stage.value,
+        stack=blueprint.stack,
+        bucket=bucket,
+        region=args.place.region,
+        account=args.place.account,
+        groups={group: Group(ids[group], versions[group]) for group in sorted(ids)},
+        instance_type=instance.type,
+        instance_types=instance.types,
+        duration_minutes=instance.duration_minutes,
+        max_duration_minutes=instance.max_duration_minutes,
+        volume_gib=instance.volume_gib,
+        max_dataset_size_gib=blueprint.limits.dataset_size_gib,
+        max_datasets=blueprint.limits.datasets,
+        prices=args.prices.usd_per_hour,
+        prices_date=args.prices.date,
+        budget_usd=blueprint.budget_usd,
+        image=args.image,
+        script=f"{blueprint.name}/{blueprint.script}",
+        code=Code(artifact_bucket, args.code.key, args.code.sha256),
+        ledger_table=ledger_table,
+        topic_arn=topic_arn,
+        parameters=blueprint.parameters,
+        blueprint_digest=blueprint.digest,
+        blueprint_commit=args.commit,
+    ).to_json()

@@ -1,0 +1,85 @@
+"""The bucket of an analysis and the road from a submission to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from blueprints.model import Stage
+from components.bucket import PrivateBucket, PrivateBucketArgs
+from components.options import child
+from components.place import Place
+from components.policies import monitor, resources
+from components.policies.document import Statement, rendered
+from components.queue import WorkQueue
+from runtime.protocol import keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisBucketArgs:
+    """`bucket`: its name, which the contract fixes. `stage` decides what a destroy does: `webdev` and `develop` take the objects
+    along, `staging` refuses while there are any, `prod` is protected. `groups`: whose submissions start jobs.
+    `queue`: where submissions go. `monitor_role_arn`: who may write reports."""
+
+    place: Place
+    bucket: str
+    stage: Stage
+    groups: Sequence[str]
+    queue: WorkQueue
+    monitor_role_arn: pulumi.Input[str]
+
+
+class AnalysisBucket(pulumi.ComponentResource):
+    """The bucket; its notifications: one per group, since a rule for the whole bucket would fire on results as well."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AnalysisBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:storage:AnalysisBucket", name, {}, opts)
+        place = args.place
+
+        def statements(bucket: str, monitor_role_arn: str) -> Sequence[Statement]:
+            return monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn)
+
+        data = PrivateBucket(
+            name,
+            PrivateBucketArgs(
+                place=place,
+                bucket=args.bucket,
+                force_destroy=args.stage.disposable,
+                protect=args.stage is Stage.PROD,
+                old_version_days=30,
+                statements=statements,
+                grants={"monitor_role_arn": args.monitor_role_arn},
+            ),
+            opts=child(self),
+        )
+        admitted = args.queue.admit(
+            rendered(
+                lambda queue_arn, bucket_name: resources.queue_from_bucket(place, queue_arn=queue_arn, bucket_name=bucket_name),
+                queue_arn=args.queue.arn,
+                bucket_name=data.name,
+            )
+        )
+        aws.s3.BucketNotification(
+            name,
+            bucket=data.name,
+            queues=[
+                {
+                    "id": f"submissions-{number}",
+                    "queue_arn": args.queue.arn,
+                    "events": ["s3:ObjectCreated:*"],
+                    "filter_prefix": f"{group}/{keys.SUBMISSIONS}/",
+                    "filter_suffix": keys.SUBMISSION_SUFFIX,
+                }
+                for number, group in enumerate(args.groups)
+            ],
+            # S3 sends a test message on creation, which the queue must already accept.
+            opts=child(self, depends_on=[admitted, data.ready]),
+        )
+        self.name, self.arn = data.name, data.arn
+        self.register_outputs({"name": self.name, "arn": self.arn})

@@ -1,0 +1,112 @@
+"""The stack `utils`: what all analyses share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.artifacts import SharedBuckets, SharedBucketsArgs
+from components.boundary import RoleBoundary, RoleBoundaryArgs
+from components.builders import ImageRoles, ImageRolesArgs
+from components.encryption import EncryptionKey, EncryptionKeyArgs
+from components.keys import DeveloperKey, DeveloperKeyArgs
+from components.ledger import Ledger, LedgerArgs
+from components.monitor import Monitor, MonitorArgs
+from components.network import MachineNetwork, MachineNetworkArgs
+from components.notifications import Notices, NoticesArgs
+from components.options import child
+from components.outputs import SCHEMA_VERSION, UtilsOutputs
+from components.packaging import lambda_archive
+from components.place import Place
+from runtime.protocol import keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilityStackArgs:
+    """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
+    `developer_cidrs`: address ranges that may reach port 22."""
+
+    place: Place
+    root: Path
+    protect: bool = False
+    log_days: int = 30
+    developer_cidrs: Sequence[str] = ()
+
+
+class UtilityStack(pulumi.ComponentResource):
+    """Key pair, encryption key, boundary, buckets, ledger, notices, network, monitor, roles of baking."""
+
+    outputs: dict[str, Any]
+    """The values of UtilsOutputs, by name."""
+
+    def __init__(self, name: str, args: UtilityStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:utils:UtilityStack", name, {}, opts)
+        place, below = args.place, child(self)
+        key = EncryptionKey(f"{name}-key", EncryptionKeyArgs(place=place), opts=below)
+        boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
+        developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
+        network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(developer_cidrs=args.developer_cidrs), opts=below)
+        buckets = SharedBuckets(name, SharedBucketsArgs(place=place, protect=args.protect), opts=below)
+        ledger = Ledger(f"{name}-ledger", LedgerArgs(protect=args.protect), opts=below)
+        notices = Notices(f"{name}-notices", NoticesArgs(place=place, kms_key_arn=key.arn), opts=below)
+        image_roles = ImageRoles(
+            name,
+            ImageRolesArgs(
+                place=place,
+                boundary_arn=boundary.arn,
+                artifact_bucket=buckets.artifacts.name,
+                log_bucket=buckets.logs.name,
+            ),
+            opts=below,
+        )
+        monitor = Monitor(
+            f"{name}-monitor",
+            MonitorArgs(
+                place=place,
+                code=lambda_archive(args.root, "monitor"),
+                boundary_arn=boundary.arn,
+                artifact_bucket=buckets.artifacts.name,
+                ledger=ledger,
+                topic_arn=notices.topic_arn,
+                topic_key_arn=key.arn,
+                log_days=args.log_days,
+            ),
+            opts=below,
+        )
+        self.outputs = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "utils",
+            "account": place.account,
+            "region": place.region,
+            "artifact_bucket": buckets.artifacts.name,
+            "log_bucket": buckets.logs.name,
+            "kms_key_arn": key.arn,
+            "key_pair_name": developers.key_name,
+            "private_key_parameter": developers.parameter_name,
+            "security_group_id": network.security_group_id,
+            "security_group_name": network.security_group_name,
+            "permissions_boundary_arn": boundary.arn,
+            "monitor_function": monitor.function_name,
+            "sweep_function": monitor.sweep_function_name,
+            "monitor_role_arn": monitor.role_arn,
+            "monitor_log_group": monitor.log_group_name,
+            "events_queue_url": monitor.queue.url,
+            "events_dead_letter_queue_url": monitor.queue.dead_letter_url,
+            "topic_arn": notices.topic_arn,
+            "ledger_table": ledger.name,
+            "ledger_table_arn": ledger.arn,
+            "image_builder_instance_profile": image_roles.profile_name,
+            "image_builder_role": image_roles.build_role_name,
+            "lifecycle_role_arn": image_roles.lifecycle_role_arn,
+            "input_directory": keys.INPUTS,
+            "output_directory": keys.RESULTS,
+            "log_directory": keys.ACTIVE_PREFIX.split("/")[0],
+            "config_directory": keys.CONFIGS,
+            "submission_directory": keys.SUBMISSIONS,
+        }
+        assert set(self.outputs) == {field.name for field in fields(UtilsOutputs)}
+        self.register_outputs(self.outputs)

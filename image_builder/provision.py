@@ -1,0 +1,93 @@
+"""The recording: the scripts and files in `blueprints/<name>/provision/`.
+
+- `provision/NN-name.sh` build the image, in the order of their names;
+- `provision/validate/*.sh` check it on the machine that built it;
+- `provision/test/*.sh` check it on a fresh machine that started from it;
+- every other file there is material of the scripts, which run with `provision/` as their working directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.protocol.problems import InvalidInput, Problem
+
+PHASES = ("build", "validate", "test")
+_IGNORED = frozenset({"__pycache__", ".DS_Store"})
+
+
+@dataclass(frozen=True)
+class Script:
+    """One script. `path` is relative to provision/; `text` is what runs, as written."""
+
+    phase: str
+    path: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def interpreter(self) -> str | None:
+        """The program of the `#!` line, None for bash (also when there is no such line)."""
+        first = self.text.split("\n", 1)[0]
+        if not first.startswith("#!"):
+            return None
+        words = first[2:].split()
+        program = words[0].rpartition("/")[2] if words else ""
+        if program == "env" and len(words) > 1:
+            program = next((word for word in words[1:] if not word.startswith("-")), "")
+        return None if program == "bash" else first[2:].strip()
+
+
+@dataclass(frozen=True)
+class Provision:
+    """All of `provision/`: the scripts in the order in which they run, and every file (scripts too) by relative path."""
+
+    scripts: tuple[Script, ...]
+    files: tuple[tuple[str, Path], ...]
+
+    @property
+    def extra_files(self) -> tuple[str, ...]:
+        scripts = {script.path for script in self.scripts}
+        return tuple(path for path, _ in self.files if path not in scripts)
+
+    def digest(self) -> str:
+        """SHA-256 over names, modes and contents."""
+        total = hashlib.sha256()
+        for path, file in self.files:
+            mode = "x" if file.stat().st_mode & 0o111 else "-"
+            total.update(f"{path}\0{mode}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        return total.hexdigest()
+
+
+def read(folder: Path) -> Provision:
+    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends."""
+    files = tuple(
+        (path.relative_to(folder).as_posix(), path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _IGNORED.intersection(path.relative_to(folder).parts)
+    )
+    scripts, problems = [], []
+    for phase in PHASES:
+        for path, file in files:
+            parent, _, name = path.rpartition("/")
+            if not name.endswith(".sh") or parent != ("" if phase == "build" else phase):
+                continue
+            where = f"blueprints/{folder.parent.name}/{folder.name}/{path}"
+            try:
+                text = file.read_bytes().decode("utf-8")
+            except UnicodeDecodeError:
+                problems.append(Problem(where, "bytes that are not UTF-8", "a text file in UTF-8", "Save it as UTF-8"))
+                continue
+            if "\r\n" in text:
+                problems.append(Problem(where, "Windows line ends", "lines that end in \\n", "Convert it, for instance with dos2unix"))
+            elif "\0" in text or not text.strip():
+                problems.append(Problem(where, "an empty or binary file", "a script with commands", "Write it, or remove the file"))
+            scripts.append(Script(phase, path, text if text.endswith("\n") else text + "\n"))
+    if problems:
+        raise InvalidInput(problems)
+    return Provision(tuple(scripts), files)
