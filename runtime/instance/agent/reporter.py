@@ -76,12 +76,15 @@ class Reporter:
                 place = next(iter(self._pending))
                 body, sent = self._pending[place]
             try:
-                self._storage.write(place, body.read() if isinstance(body, Piece) else body)
+                content = body.read() if isinstance(body, Piece) else body
+            except OSError as error:  # the log is gone: nothing left to send
+                self._tell(StorageError(f"{place}: {error}"))
+                self._done(place, body)
+                continue
+            try:
+                self._storage.write(place, content)
             except StorageError as error:
                 self._failed(place, body, error)
-            except OSError as error:  # the piece's file is gone: nothing left to send
-                self._failed(place, body, StorageError(f"{place}: {error}"))
-                self._done(place, body)
             else:
                 self._error, wait = None, self._wait
                 self._done(place, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -81,8 +82,9 @@ class FolderStorage:
             part.write_bytes(body)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StorageError(f"{place}: {error}") from error
+            with suppress(OSError):
+                part.unlink()
+            raise StorageError(f"{place}: {error}", permanent=True) from error
 
     def copy(self, source: Location, target: Location) -> None:
         self.write(target, self.read(source))

@@ -54,7 +54,7 @@ class Watch:
         self.reporter = Reporter(storage)
         self.logs = {"stdout": Log(logs / "joboutput.txt"), "stderr": Log(logs / "joberror.txt")}
         self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
-        self._status = DatasetStatus(input=context.inputpath, instance=context.instance, command=context.command, job_start=_now())
+        self._status = DatasetStatus(IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now())
         self._processor, self._gpu, self._gpu_text, self._gpu_asked = measure.Processor(), measure.Gpu(), NONE, 0.0
         self._begin = time.monotonic()
         self._script: int | None = None
@@ -97,6 +97,7 @@ class Watch:
             self._send_outputs()
         self._send_record()
         self._send_config()
+        self._status = replace(self._status, last_command=self._last_command())
         good = self._exit == 0 and not self._ended_because
         self._status = replace(
             self._status,
@@ -115,7 +116,7 @@ class Watch:
         word, _, number = line.partition(" ")
         if word == "pid":
             self._script, self._begin = int(number), time.monotonic()
-            self._status = replace(self._status, status=IN_PROGRESS, job_start=_now())
+            self._status = replace(self._status, job_start=_now())
         elif word == "exit":
             self._exit = int(number)
 

@@ -1,0 +1,191 @@
+"""The functions of ncap_utils, with the guide's arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.shell.conftest import Machine
+
+
+def test_get_abs_filename(machine: Machine) -> None:
+    (machine.home / "a b").mkdir()
+    done = machine.bash('get_abs_filename "a b/c.txt"; get_abs_filename .; get_abs_filename /x; get_abs_filename nothing/c; echo "end $?"')
+    assert done.stdout.splitlines() == [f"{machine.home}/a b/c.txt", f"{machine.home}/.", "/x", "end 0"]
+
+
+PARSED = [
+    ("lab/inputs/data.zip", "lab", "lab/inputs", "data.zip"),
+    ("lab/inputs/a/b/c", "lab", "lab/inputs", "c"),
+    ("lab/inputs/folder/", "lab", "lab/inputs", "folder"),
+    ("lab/inputs/a/inputs/two words.zip", "lab", "lab/inputs", "two words.zip"),
+    ("lab/results/job_0/process_results/m.h5", "lab", "lab/results/job_0/process_results", "m.h5"),
+    ("s3://public/data/d.zip", "lab", "s3://public/data", "d.zip"),
+]
+
+
+@pytest.mark.parametrize(("path", "group", "inputdir", "name"), PARSED)
+def test_parseargsstd(machine: Machine, path: str, group: str, inputdir: str, name: str) -> None:
+    done = machine.bash(
+        f'parseargsstd bucket "{path}" results/job_1/ lab/configs/c.yaml\n'
+        "for name in bucketname inputpath groupdir inputdir dataname resultdir processdir configname configpath; do\n"
+        'echo "${!name}"\ndone'
+    )
+    expected = ["bucket", path, group, inputdir, name, "results/job_1", "results/job_1/process_results", "c.yaml", "lab/configs/c.yaml"]
+    assert done.stdout.splitlines() == expected
+
+
+def test_accessdir(machine: Machine) -> None:
+    assert machine.bash('accessdir "a b/c" d').returncode == 0
+    assert [(machine.home / name).stat().st_mode & 0o777 for name in ("a b/c", "d")] == [0o777, 0o777]
+    assert machine.bash("touch file; accessdir file/x").returncode != 0
+
+
+def test_errorlog_stops_at_the_first_error_outside_of_a_job_too(machine: Machine) -> None:
+    done = machine.bash("errorlog\necho one\nfalse\necho two")
+    assert (done.returncode, done.stdout) == (1, "one\n")
+
+
+def test_errorlog_records_each_command_before_it_runs(machine: Machine) -> None:
+    state = machine.root / "state"
+    state.mkdir()
+    done = machine.bash('errorlog\nx="a b"\necho "$x"\nfor i in 1 2; do true; done\nfalse', NEUROCAAS_STATE=str(state))
+    assert done.returncode == 1
+    commands = (state / "commands").read_bytes().decode().rstrip("\0").split("\0")
+    assert commands[0] == 'x="a b"'
+    assert commands[1] == 'echo "$x"'
+    assert commands.count("true") == 2
+    assert commands[-1] == "false"
+
+
+def test_errorlog_needs_no_program(machine: Machine) -> None:
+    state = machine.root / "state"
+    state.mkdir()
+    done = machine.bash("PATH=/nonexistent\nerrorlog\nfor i in 1 2 3; do :; done\necho fine", NEUROCAAS_STATE=str(state))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    assert (state / "commands").read_bytes().count(b":\0") == 3
+
+
+def test_errorlog_where_its_file_cannot_be_opened(machine: Machine) -> None:
+    done = machine.bash("errorlog\necho works\nfalse\necho no", NEUROCAAS_STATE=str(machine.root / "nowhere"))
+    assert (done.returncode, done.stdout) == (1, "works\n")
+
+
+def test_download_a_file(machine: Machine) -> None:
+    done = machine.bash('download "lab/inputs/data.zip" mock "in/deep"')
+    assert done.returncode == 0
+    assert (machine.home / "in/deep/data.zip").read_text() == "the data"
+    assert "s3://mock/lab/inputs/data.zip -> in/deep/data.zip" in done.stdout
+
+
+@pytest.mark.parametrize("path", ["lab/inputs/set", "lab/inputs/set/", "s3://mock/lab/inputs/set/"])
+def test_download_takes_folders_with_their_name(machine: Machine, path: str) -> None:
+    machine.put("lab/inputs/set/a.txt", "A")
+    machine.put("lab/inputs/set/sub/b c.txt", "B")
+    machine.put("lab/inputs/set2/no.txt", "no")
+    assert machine.bash(f'download "{path}" mock in/').returncode == 0
+    found = {str(file.relative_to(machine.home / "in")): file.read_text() for file in (machine.home / "in").rglob("*") if file.is_file()}
+    assert found == {"set/a.txt": "A", "set/sub/b c.txt": "B"}
+
+
+def test_download_folder_puts_the_content_right_there(machine: Machine) -> None:
+    machine.put("lab/inputs/set/a.txt", "A")
+    machine.put("lab/inputs/set/sub/b.txt", "B")
+    assert machine.bash("download_folder lab/inputs/set mock in").returncode == 0
+    assert sorted(str(file.relative_to(machine.home)) for file in (machine.home / "in").rglob("*.txt")) == ["in/a.txt", "in/sub/b.txt"]
+
+
+def test_download_of_nothing_fails_with_advice(machine: Machine) -> None:
+    done = machine.bash("errorlog; download lab/inputs/no.zip mock in; echo not reached")
+    assert done.returncode == 1
+    assert "neither a file s3://mock/lab/inputs/no.zip nor anything below" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "not reached" not in done.stdout
+
+
+def test_upload_a_folder_without_an_ending(machine: Machine) -> None:
+    for name in ("out/a.txt", "out/sub dir/b.txt", "out/c.tmp"):
+        path = machine.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert machine.bash("upload out/ mock lab results/job_1/process_results tmp").returncode == 0
+    results = machine.job / "process_results"
+    found = sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file())
+    assert found == ["a.txt", "sub dir/b.txt"]
+
+
+def test_upload_a_file_and_nothing(machine: Machine) -> None:
+    (machine.home / "x y.txt").write_text("x")
+    assert machine.bash('upload "x y.txt" mock lab results/r').returncode == 0
+    assert (machine.buckets / "mock/lab/results/r/x y.txt").read_text() == "x"
+    missing = machine.bash("upload nothing mock lab results/r")
+    assert missing.returncode == 1
+    assert "There is no file or folder nothing" in missing.stderr
+
+
+def test_transfers_are_not_disturbed_by_the_scripts_python(machine: Machine) -> None:
+    bad = machine.root / "bad"
+    bad.mkdir()
+    (bad / "json.py").write_text("raise SystemExit('wrong module')")
+    fake = bad / "python3"
+    fake.write_text("#!/bin/sh\nexit 9\n")
+    fake.chmod(0o755)
+    done = machine.bash(f"export PYTHONPATH={bad} PATH={bad}:$PATH; download lab/inputs/data.zip mock in")
+    assert done.returncode == 0, done.stderr
+
+
+def test_cleanup_removes_and_switches_off(machine: Machine) -> None:
+    fake = machine.root / "bin" / "shutdown"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/bash\necho "$*" > {machine.root}/off\n')
+    fake.chmod(0o755)
+    (machine.home / "a b").mkdir()
+    assert machine.bash('cleanup "a b" nothing', PATH=f"{fake.parent}:/usr/bin:/bin").returncode == 0
+    assert (machine.root / "off").read_text() == "-h now\n"
+    assert not (machine.home / "a b").exists()
+
+
+GUIDE = Path(__file__).with_name("guide_analysis.sh")
+
+
+def test_the_guides_analysis_script_runs_as_it_is_printed(machine: Machine) -> None:
+    """guide_analysis.sh is the listing of the guide's section "Analysis script". Its conda and its `aws` are stood in for."""
+    programs = machine.root / "bin"
+    programs.mkdir()
+    (programs / "activate").write_text('echo "environment $1"\n')
+    (programs / "aws").write_text(f'#!/bin/bash\nprintf "%s\\n" "$PWD" "$@" > {machine.root}/aws\n')
+    (programs / "jq").write_text('#!/bin/bash\n[ "$1" = .wait ] && [ -f "$2" ] && echo 0\n')
+    for name in ("aws", "jq"):
+        (programs / name).chmod(0o755)
+    text = GUIDE.read_text().replace("/home/ubuntu", str(machine.home))
+    script = machine.script(text, "mock/run_mock.sh", head=False)
+    done = machine.run(script, PATH=f"{programs}:/usr/bin:/bin")
+    assert done.returncode == 0, (machine.tree / "joberror.txt").read_text()
+    assert (machine.root / "aws").read_text().splitlines() == [
+        str(machine.home / "mock_results"),
+        "s3",
+        "sync",
+        "./",
+        "s3://mock/lab/results/job_1/process_results",
+    ]
+    assert machine.status()["last_command"].startswith("aws s3 sync")
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_guides_main_script_runs_as_it_is_printed(machine: Machine, code: int) -> None:
+    """guide_run_main.sh is the listing of the guide's section "Content of run_main.sh"."""
+    programs = machine.root / "bin"
+    programs.mkdir()
+    (programs / "aws").write_text(f'#!/bin/bash\necho "$*" >> {machine.root}/aws\n')
+    (programs / "aws").chmod(0o755)
+    main = Path(__file__).with_name("guide_run_main.sh").read_text().replace("/home/ubuntu", str(machine.home))
+    (machine.tree / "run_main.sh").write_text(main)
+    script = machine.script(f"errorlog\necho works\nexit {code}\n")
+    machine.run(str(machine.tree / script), PATH=f"{programs}:/usr/bin:/bin")
+    status = machine.status()
+    assert (status["status"], status["exit_code"]) == ("FAILED" if code else "SUCCESS", code)
+    assert machine.log("stdout") == b"works\n"
+    assert (machine.home / "check_vars.txt").read_text().splitlines()[0] == "mock"
+    copied = "s3 cp s3://mock/lab/configs/config.json s3://mock/lab/results/job_1/process_results/config.json"
+    assert (machine.root / "aws").read_text().splitlines()[0] == copied
