@@ -6,6 +6,7 @@ Only the environment differs between the two; no command asks which it is.
 import functools
 import inspect
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -76,6 +77,17 @@ def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) ->
             environ.pop(name, None)
 
 
+def add_pulumi(environ: MutableMapping[str, str]) -> None:
+    """Put the CLI of the user's cache on PATH when there is none on it; one without a Python language host serves the local cloud only."""
+    if shutil.which("pulumi", path=environ.get("PATH")):
+        return
+    from localcloud.pulumi.cli import find_cli
+
+    cli = find_cli()
+    if cli is not None and cli.has_python_host:
+        environ["PATH"] = os.pathsep.join([environ.get("PATH", os.defpath), str(cli.path.parent)])
+
+
 def project_root() -> Path:
     """The folder of Pulumi.yaml: this file's project."""
     return Path(__file__).resolve().parent.parent
@@ -90,6 +102,7 @@ def in_cloud(body: Callable[..., Any]) -> Callable[..., Any]:
         choice = choose(os.environ, running_local(root), want_local=local, home=Path.home())
         sys.stderr.write(f"cloud: {choice.name}\n")
         lay_over(os.environ, choice.variables)
+        add_pulumi(os.environ)
         return body(*args, **kwargs)
 
     signature = inspect.signature(body)

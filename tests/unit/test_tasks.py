@@ -55,6 +55,19 @@ def test_an_empty_value_unsets() -> None:
     assert environ == {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "HOME": "/h"}
 
 
+@pytest.mark.parametrize(("has_host", "added"), [(True, True), (False, False)])
+def test_a_cached_engine_is_found_when_it_can_run_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_host: bool, added: bool
+) -> None:
+    from localcloud.pulumi import cli
+
+    found = cli.PulumiCli(path=tmp_path / "pulumi", version="3.274.1", has_python_host=has_host, from_cache=True)
+    monkeypatch.setattr(cli, "find_cli", lambda: found)
+    environ = {"PATH": "/nonexistent"}
+    cloud.add_pulumi(environ)
+    assert (environ["PATH"] == f"/nonexistent:{tmp_path}") is added
+
+
 def test_a_task_in_a_cloud_has_the_flag_and_keeps_its_own() -> None:
     def body(c: Context, stack: str, yes: bool = False) -> None:
         """Help."""
@@ -158,7 +171,11 @@ def test_outputs_are_checked_against_the_schema_of_their_kind(tmp_path: Path) ->
 
 
 def test_the_engine_counts_resources_and_leaves_out_what_did_not_happen() -> None:
-    events: list[dict[str, Any]] = [{"preludeEvent": {}}, {"summaryEvent": {"resourceChanges": {"create": 3, "same": 2}}}, {"cancelEvent": {}}]
+    events: list[dict[str, Any]] = [
+        {"preludeEvent": {}},
+        {"summaryEvent": {"resourceChanges": {"create": 3, "same": 2}}},
+        {"cancelEvent": {}},
+    ]
     update = engine.Update("utils", 1.25, engine.resource_changes(events))
     assert update.text() == "3 created, 2 unchanged in 1.2 s"
     assert update.changed == 3
