@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,40 @@ def test_there_are_numbers_and_a_figure_for_each_recording(first: dict[str, Any]
     for figure in figures:
         assert (ground.root / "results" / "demo" / figure).read_bytes().startswith(b"\x89PNG")
     assert any(path.endswith(".json") for path in results(first, "dti"))
+
+
+DIRECTLY = """
+import json, sys
+import numpy, nibabel
+from dipy.core.gradients import gradient_table
+from dipy.io.gradients import read_bvals_bvecs
+from dipy.reconst.dti import TensorModel
+image, bval, bvec = sys.argv[1:]
+signal = nibabel.load(image).get_fdata()
+b, directions = read_bvals_bvecs(bval, bvec)
+mask = signal[..., b <= 50].mean(axis=3) > 0
+fit = TensorModel(gradient_table(b, bvecs=directions)).fit(signal, mask=mask)
+print(json.dumps({name: float(numpy.nan_to_num(getattr(fit, name))[mask].mean()) for name in ("fa", "md", "ad", "rd")}))
+"""
+
+
+@pytest.mark.parametrize("recording", ["small_64D", "small_25"])
+def test_the_numbers_are_those_of_the_package_called_directly(
+    first: dict[str, Any], ground: Playground, tmp_path: Path, recording: str
+) -> None:
+    """dipy out of the baked image, but on this machine and without any of our code."""
+    with zipfile.ZipFile(ground.root / ".local" / "samples" / "dti" / f"{recording}.zip") as archive:
+        archive.extractall(tmp_path)
+    files = [str(next(tmp_path.glob(f"*{ending}"))) for ending in (".nii*", ".bval", ".bvec")]
+    environment = ground.root / ".local" / "images" / first["analyses"]["dti"]["image"] / "layer" / "opt" / "neurocaas" / "env"
+    settings = dict(line.split(" = ", 1) for line in (environment / "pyvenv.cfg").read_text().splitlines() if " = " in line)
+    packages = next((environment / "lib").glob("python3*/site-packages"))
+    environ = {"PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": str(tmp_path)}
+    done = ground.run([f"{settings['home']}/python3", "-c", DIRECTLY, *files], environ)
+    (path,) = [path for path in results(first, "dti") if path.endswith(f"{recording}/summary.json")]
+    ours = json.loads((ground.root / "results" / "demo" / path).read_text())
+    for name, value in json.loads(done.stdout).items():
+        assert ours[name]["mean"] == pytest.approx(value, rel=1e-5), name  # six digits are written
 
 
 def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(first: dict[str, Any], second: dict[str, Any]) -> None:
