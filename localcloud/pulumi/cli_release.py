@@ -44,15 +44,15 @@ def checksum_of(name: str, checksums: str) -> str:
     raise Unavailable(f"official release: its list of checksums does not name {name}")
 
 
-def download(version: str, directory: Path, progress: Progress, *, site: str = SITE) -> None:
+def download(version: str, directory: Path, progress: Progress) -> None:
     """Put the release's CLI and Python language host into `directory`. Raises `Unavailable`."""
     name = archive_name(version, sys.platform, platform.machine())
     try:
-        with _open(f"{site}/pulumi-{version}-checksums.txt") as answer:
+        with _open(f"{SITE}/pulumi-{version}-checksums.txt") as answer:
             expected = checksum_of(name, answer.read().decode())
         with tempfile.TemporaryFile() as archive:
             with progress.step(f"Pulumi CLI: downloading the release {version}", "a minute, once per machine"):
-                with _open(f"{site}/{name}") as answer:
+                with _open(f"{SITE}/{name}") as answer:
                     shutil.copyfileobj(answer, archive, 1 << 20)
             archive.seek(0)
             got = hashlib.file_digest(archive, "sha256").hexdigest()
@@ -62,7 +62,7 @@ def download(version: str, directory: Path, progress: Progress, *, site: str = S
             _unpack(archive, directory)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
-        raise Unavailable(f"official release: {site} cannot be reached ({reason})") from error
+        raise Unavailable(f"official release: {SITE} cannot be reached ({reason})") from error
     except (OSError, tarfile.TarError) as error:
         raise Unavailable(f"official release: it could not be unpacked ({error})") from error
 

@@ -87,7 +87,7 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
     if cli is None:
         raise CliUnavailable("got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make setup`, which gets it")
     with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):
-        for folder in (paths.pulumi_home, paths.pulumi_state):
+        for folder in (paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
             folder.mkdir(parents=True, exist_ok=True)
         _write_wrappers(paths, cli)
         init_stacks(

@@ -4,8 +4,8 @@ The engine starts it as `pulumi-language-python`, reads a port from the first li
 the program. The official release carries such a host (a Go program that starts a Python process); the CLI built from its Go module does
 not. This one is the SDK's own host for inline programs, `pulumi.automation`'s LanguageServer, taught to run a folder's program.
 
-It must be started with the Python of the program's virtual environment. A process runs one program in itself, so that a program always
-finds fresh modules; should the engine ask for another run, a new process does it.
+It must be started with the Python of the program's virtual environment. The engine starts one host for a preview and another for the
+update, so a program runs in the host's own process and still finds fresh modules; a second run in the same process is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import importlib.metadata
 import os
 import runpy
 import signal
-import subprocess
 import sys
 import threading
 import traceback
@@ -32,7 +31,6 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 MAX_MESSAGE_BYTES = 400 << 20
 """The engine's own limit (sdk/go/common/util/rpcutil)."""
 STOP_SECONDS = 1.0
-RUN_ONE = "--run-one"
 
 
 class Host(LanguageServer):
@@ -67,14 +65,11 @@ class Host(LanguageServer):
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
     def Run(self, request: Any, context: Any) -> Any:
+        """Run the program. Its mistakes have been reported to the engine when this returns, so the engine is told to add nothing."""
         if not request.args:
             request.args.append(self._engine_address)  # the SDK's host takes the engine's address from there
         if not self._used.acquire(blocking=False):
-            return _run_elsewhere(request)
-        return self.run_here(request, context)
-
-    def run_here(self, request: Any, context: Any) -> Any:
-        """Run the program in this process. A program's mistake has been reported when this returns; the engine adds nothing."""
+            return language_pb2.RunResponse(error="this language host runs one program, once; the engine must start another one")
         self.program = _program(request, self._kit_root)
         response = super().Run(request, context)  # type: ignore[no-untyped-call]  # the SDK's host carries no types
         return language_pb2.RunResponse(bail=True) if response.error else response
@@ -117,31 +112,6 @@ def _trace(error: Exception, main: Path) -> str:
     return "Program failed with an unhandled exception:\n" + "".join(traceback.format_exception(error.with_traceback(frames)))
 
 
-def _run_elsewhere(request: Any) -> Any:
-    """Run a request in a new process of this module, which answers on its standard output once the program has ended."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "localcloud.pulumi.language", RUN_ONE],
-        input=request.SerializeToString(),
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(_kit_root())},
-        check=False,
-    )
-    if answer.returncode != 0:
-        return language_pb2.RunResponse(error=f"the program's process ended with code {answer.returncode}")
-    return language_pb2.RunResponse.FromString(answer.stdout)
-
-
-def _run_one() -> int:
-    """The other side of `_run_elsewhere`: what the program prints goes to standard error, the answer alone to standard output."""
-    answer = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
-    response = Host(request.args[0], _kit_root()).run_here(request, None)
-    with os.fdopen(answer, "wb") as stream:
-        stream.write(response.SerializeToString())
-    return 0
-
-
 def _kit_root() -> Path:
     """The folder that holds the `localcloud` package."""
     return Path(__file__).resolve().parent.parent.parent
@@ -170,8 +140,6 @@ def serve(engine_address: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Entry point. The engine's address is the last argument that is not an option (`-root=…` and the like come before it)."""
-    if arguments == [RUN_ONE]:
-        return _run_one()
     positional = [argument for argument in arguments if not argument.startswith("-")]
     if not positional:
         sys.stderr.write("got no engine address; this program is started by the Pulumi CLI as pulumi-language-python ENGINE_ADDRESS\n")

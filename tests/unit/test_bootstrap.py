@@ -1,0 +1,179 @@
+"""Set-up of a checkout, with stand-ins for Python environments and pip."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bootstrap
+from localcloud.progress import Progress
+
+ROOT = Path(bootstrap.__file__).resolve().parent
+
+
+def test_an_old_python_can_read_the_file_and_is_told_what_to_do() -> None:
+    text = (ROOT / "bootstrap.py").read_text()
+    ast.parse(text, feature_version=(3, 6))
+    pretend = "import sys; sys.version_info = (3, 9, 1, 'final', 0); exec(compile(open('bootstrap.py').read(), 'bootstrap.py', 'exec'))"
+    answer = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    got, allowed, do = answer.stderr.splitlines()
+    assert got.startswith("got Python 3.9 (")
+    assert allowed == "allowed is Python 3.11 or later"
+    assert "make setup PYTHON=" in do
+
+
+class Environment:
+    """An environment whose `python` is a script that notes what it is asked and ends with a code of our choice."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.venv = folder / "venv"
+        self.log = folder / "log"
+        self.code = folder / "code"
+        self.made = 0
+        self.lock = folder / "lock.txt"
+        self.lock.write_text("thing==1")
+        self.code.write_text("0")
+        monkeypatch.setattr(bootstrap, "_create", self._create)
+
+    def _create(self, venv: Path) -> None:
+        self.made += 1
+        (venv / "bin").mkdir(parents=True, exist_ok=True)
+        python = venv / "bin" / "python"
+        python.write_text(
+            f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@" >> {self.log}\necho "no matching distribution" >&2\nexit $(cat {self.code})\n'
+        )
+        python.chmod(0o755)
+        (venv / "bin" / "pip").write_text(f"#!{python}\n")
+
+    def install(self) -> None:
+        bootstrap.install(self.venv, (self.lock,), "Packages", "a minute", Progress(io.StringIO()))
+
+    def installs(self) -> int:
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    return Environment(tmp_path, monkeypatch)
+
+
+def test_packages_are_installed_once_with_hashes_and_compiled(environment: Environment) -> None:
+    environment.install()
+    environment.install()
+    assert (environment.made, environment.installs()) == (1, 1)
+    for option in ("--require-hashes", "--compile", f"-r {environment.lock}"):
+        assert option in environment.log.read_text()
+
+
+def test_a_new_lock_updates_the_environment_in_place(environment: Environment) -> None:
+    environment.install()
+    environment.lock.write_text("thing==2")
+    environment.install()
+    assert (environment.made, environment.installs()) == (1, 2)
+
+
+def test_a_failed_install_is_not_taken_for_finished(environment: Environment) -> None:
+    environment.code.write_text("1")
+    for _ in range(2):
+        with pytest.raises(bootstrap.SetupFailed, match=r"(?s)no matching distribution.*index that can be reached.*same command again"):
+            environment.install()
+    environment.code.write_text("0")
+    environment.install()
+    environment.install()
+    assert (environment.made, environment.installs()) == (1, 3)
+
+
+def test_an_interrupted_update_is_not_taken_for_finished(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment.install()
+    environment.lock.write_text("thing==2")
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bootstrap, "_usable", lambda venv: True)
+        patch.setattr(subprocess, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            environment.install()
+    environment.lock.write_text("thing==1")
+    environment.install()
+    assert environment.installs() == 2
+
+
+def test_a_moved_environment_is_made_anew(environment: Environment) -> None:
+    environment.install()
+    environment.venv = environment.venv.rename(environment.venv.with_name("moved"))
+    environment.install()
+    assert environment.made == 2
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(environment: Environment) -> None:
+    environment.install()
+    python = environment.venv / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    assert bootstrap._stamp(environment.venv) == ""
+    python.unlink()
+    environment.install()
+    assert environment.made == 2
+
+
+def test_a_python_without_ensurepip_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_venv", lambda venv: "It was not created successfully because ensurepip is not available.")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(bootstrap.SetupFailed) as error:
+        bootstrap._create(tmp_path / "venv")
+    got, allowed, do = str(error.value).splitlines()
+    assert got.startswith("got no virtual environment")
+    assert allowed.startswith("allowed is")
+    assert f"apt-get install python{sys.version_info.major}.{sys.version_info.minor}-venv" in do
+
+
+def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap, "install", lambda *arguments: None)
+    monkeypatch.setattr(bootstrap, "ensure_bubblewrap", lambda progress: None)
+    monkeypatch.setattr(bootstrap, "find_cli", lambda: None)
+    monkeypatch.setattr(bootstrap, "COMPILED", ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert bootstrap.main([]) == 1
+    assert capsys.readouterr().err == "set-up stopped: there is no Pulumi CLI (see above)\n"
+
+
+def test_interrupting_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bootstrap, "setup", interrupted)
+    assert bootstrap.main([]) == 130
+    assert "goes on from here" in capsys.readouterr().err
+
+
+def test_clean_keeps_the_cache_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for folder in (tmp_path / ".venv", tmp_path / "build", tmp_path / "cache" / "neurocaas" / "pulumi-1"):
+        folder.mkdir(parents=True)
+    assert bootstrap.main(["clean"]) == 0
+    assert not (tmp_path / ".venv").exists()
+    assert (tmp_path / "cache" / "neurocaas" / "pulumi-1").exists()
+
+
+def test_make_without_a_python_says_what_to_install() -> None:
+    answer = subprocess.run(["make", "setup", "PYTHON="], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    got, allowed, do = answer.stderr.splitlines()[:3]
+    assert got.startswith("got no Python 3.11 or later")
+    assert allowed == "allowed is Python 3.11 or later"
+    assert "apt-get install" in do
