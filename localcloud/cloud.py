@@ -264,7 +264,7 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
     running.write(paths)
     try:
         before = time.monotonic()
-        health = _await(
+        _await(
             running, process, "fleet", paths.fleet_log,
             lambda h: h["fleet_seen"] is not None and h["fleet_seen"] < time.monotonic() - before,
         )  # fmt: skip
@@ -272,9 +272,17 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
         processes.stop([process])
         cloud.write(paths)
         raise
-    running = dataclasses.replace(running, sandbox=health["fleet"].get("sandbox"))
+    running = dataclasses.replace(running, sandbox=_sandbox(paths))
     running.write(paths)
     return running
+
+
+def _sandbox(paths: Paths) -> str | None:
+    """The kind of sandbox that the fleet found out it can make (it writes what it is to ``fleet/status.json`` before its first poll)."""
+    try:
+        return str(json.loads((paths.fleet / "status.json").read_text())["sandbox"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _environment(paths: Paths, python: Path) -> dict[str, str]:

@@ -7,7 +7,6 @@ GET       ``health``               ``{"ok", "version", "fleet_seen"}``; ``fleet_
 GET       ``changes?since&timeout``  long poll: instances and builds, as soon as the version exceeds ``since``
 POST      ``instances``            a new state of an instance
 POST      ``builds``               progress or end of an image build
-POST      ``fleet``                what the fleet says about itself (``{"sandbox": …}``)
 ========  =======================  ==============================================================================
 """
 
@@ -42,12 +41,6 @@ class Admin:
         self._token = token
         self.operations: dict[tuple[str, str], Operation] = {}
         self.fleet_seen: float | None = None
-        self.fleet: dict[str, Any] = {}
-        self.operations[("POST", "fleet")] = self._fleet
-
-    async def _fleet(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.fleet = request
-        return {}
 
     def fleet_age(self) -> float | None:
         """Seconds since the fleet's last poll, or None before the first."""

@@ -14,9 +14,13 @@ from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, resources, root
+from localcloud.aws.imagebuilder import service as imagebuilder_service
+from localcloud.aws.imagebuilder.builds import Builds
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
 from localcloud.aws.store import Store
+
+FLEET_SILENCE_SECONDS = 10.0
 
 
 async def launch(settings: Settings) -> None:
@@ -26,6 +30,7 @@ async def launch(settings: Settings) -> None:
     checkpoint = Checkpoint(store)
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
+    imagebuilder = imagebuilder_service.install(context)
     tracking.install(checkpoint)
     root.install(settings.access_key_id)
     conditions.install()
@@ -35,31 +40,41 @@ async def launch(settings: Settings) -> None:
             "lambda": resources.on_lambda,
             "events": resources.on_events,
             "dynamodb": resources.on_dynamodb,
+            "imagebuilder": imagebuilder.checks,
         }
     )
     ec2_service.install(context)
-    admin.operations[("GET", "health")] = functools.partial(_health, context)
-    admin.operations[("GET", "changes")] = functools.partial(_changes, context, stop)
-    await Server(settings, admin).run(stop, checkpoint.run, functools.partial(ec2_service.finish_without_fleet, context))
+    admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
+    admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, stop)
+    orphans = functools.partial(_finish_without_fleet, context, imagebuilder.builds)
+    await Server(settings, admin).run(stop, checkpoint.run, orphans)
 
 
-async def _health(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+async def _finish_without_fleet(context: Context, builds: Builds, stop: asyncio.Event) -> None:
+    """End what was told to end when no fleet has asked for ten seconds (or none was started)."""
+    while not stop.is_set():
+        age = context.admin.fleet_age()
+        if age is None or age > FLEET_SILENCE_SECONDS:
+            ec2_service.finish_without_fleet(context)
+            builds.cancel_without_fleet()
+        await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=0.5)
+
+
+async def _health(context: Context, builds: Builds, request: dict[str, Any]) -> dict[str, Any]:
     states = collections.Counter(instance["state"] for instance in ec2_service.fleet_view(seconds=0))
     checkpoint = context.checkpoint
     return {
         "ok": True,
         "version": context.store.version,
         "fleet_seen": context.admin.fleet_age(),
-        "fleet": context.admin.fleet,
         "instances": dict(states),
+        "builds": dict(collections.Counter(build["state"] for build in builds.for_fleet())),
         "checkpoint": {"count": checkpoint.count, "seconds": round(checkpoint.seconds, 4)},
     }
 
 
-async def _changes(context: Context, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
+async def _changes(context: Context, builds: Builds, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
     admin = context.admin
-    if "sandbox" in request:
-        admin.fleet = {**admin.fleet, "sandbox": request["sandbox"]}
     admin.fleet_seen = time.monotonic()
     timeout = min(float(request.get("timeout", 0)), LONGEST_POLL_SECONDS)
     deadline = time.monotonic() + timeout
@@ -70,4 +85,4 @@ async def _changes(context: Context, stop: asyncio.Event, request: dict[str, Any
             break
         await context.store.wait(int(request.get("since", -1)), step, stop)
         admin.fleet_seen = time.monotonic()
-    return {"version": context.store.version, "instances": ec2_service.fleet_view(), "builds": []}
+    return {"version": context.store.version, "instances": ec2_service.fleet_view(), "builds": builds.for_fleet()}

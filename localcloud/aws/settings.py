@@ -62,7 +62,8 @@ def apply(settings: Settings) -> None:
     """Set the environment variables that MiniStack reads when it is imported. Call before the first import of ``hooks``."""
     for folder in (settings.paths.emulator_state, settings.paths.emulator_s3, settings.paths.emulator_tmp, settings.paths.consoles):
         folder.mkdir(parents=True, exist_ok=True)
-    os.environ.pop("PYTHONPATH", None)  # Lambda functions inherit the environment; they must see their own archive only
+    for name in ("PYTHONPATH", "LOCALCLOUD_HOME", "LOCALCLOUD_PORT", "LOCALCLOUD_REGION", "LOCALCLOUD_ACCOUNT"):
+        os.environ.pop(name, None)  # Lambda functions inherit the environment; they shall see their own archive only
     os.environ.update(
         GATEWAY_PORT=str(settings.port),
         BIND_HOST=LOOPBACK,

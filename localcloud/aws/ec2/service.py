@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 
@@ -18,7 +17,6 @@ from localcloud.images.catalogue import BASE_IMAGES
 
 Operation = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
-FLEET_SILENCE_SECONDS = 10.0
 SHOW_TERMINATED_SECONDS = 60.0
 
 OPERATIONS: dict[str, Operation] = {
@@ -109,24 +107,10 @@ def fleet_view(seconds: float = SHOW_TERMINATED_SECONDS) -> list[dict[str, Any]]
     ]
 
 
-async def finish_without_fleet(context: Context, stop: asyncio.Event) -> None:
-    """End what was told to end when no fleet has asked for ten seconds (or none was started)."""
-    while not stop.is_set():
-        age = context.admin.fleet_age()
-        if age is None or age > FLEET_SILENCE_SECONDS:
-            for account, region, record in list(records.everywhere()):
-                final = {"shutting-down": "terminated", "stopping": "stopped"}.get(record["State"]["Name"])
-                if final:
-                    with hooks.scope(account, region):
-                        records.set_state(context, record, final)
-        try:
-            await asyncio.wait_for(stop.wait(), 0.5)
-        except asyncio.TimeoutError:
-            continue
-
-
-def kind_of(resource_id: str) -> str:
-    """The resource type in an ARN of a resource id (``i-…`` -> ``instance``)."""
-    return str(hooks.ec2._guess_resource_type(resource_id))
-
-
+def finish_without_fleet(context: Context) -> None:
+    """Complete what is stopping or shutting down."""
+    for account, region, record in list(records.everywhere()):
+        final = {"shutting-down": "terminated", "stopping": "stopped"}.get(record["State"]["Name"])
+        if final:
+            with hooks.scope(account, region):
+                records.set_state(context, record, final)

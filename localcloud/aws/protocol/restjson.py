@@ -26,7 +26,8 @@ class ServiceError(Exception):
 
 
 def _route(uri: str) -> re.Pattern[str]:
-    pattern = re.sub(r"\{(\w+)(\+?)\}", lambda m: f"(?P<{m[1]}>{'.+' if m[2] else '[^/]+'})", uri.split("?")[0])
+    """Parameters take slashes too: ARNs in paths arrive decoded."""
+    pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+)", uri.split("?")[0])
     return re.compile(f"^{pattern}/?$")
 
 
