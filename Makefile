@@ -12,8 +12,12 @@ CHECKED := $(wildcard blueprints components image_builder runtime localcloud cli
 demo: setup  ## The whole service on this machine: deploy, bake, submit, results.
 	@$(BIN)/invoke demo
 
-test: setup lint types  ## Lint, types, and all tests; the runner's summary comes last.
-	@$(BIN)/python -m pytest
+test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
+	@failed=0; \
+	$(BIN)/ruff check . || failed=1; \
+	$(BIN)/mypy $(CHECKED) || failed=1; \
+	$(BIN)/python -m pytest || failed=1; \
+	exit $$failed
 
 setup:  ## Everything that the other targets need; takes no time when it was done before.
 	@if [ -z "$(PYTHON)" ]; then \

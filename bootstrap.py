@@ -16,16 +16,19 @@ if sys.version_info < MINIMUM:
     sys.exit(2)
 
 import argparse
-import os
+import importlib.util
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
+from localcloud import apt
 from localcloud.bubblewrap import ensure_bubblewrap, forget_refusal
 from localcloud.cache import cache_home, content_hash, locked
 from localcloud.emulator_env import COMPLETE, LOCK_FILE, emulator_directory
-from localcloud.progress import Progress, last_line
+from localcloud.progress import Progress
 from localcloud.pulumi.cli import CliUnavailable, find_cli
 
 ROOT = Path(__file__).resolve().parent
@@ -90,30 +93,35 @@ def _usable(venv: Path) -> bool:
 
 
 def _create(venv: Path) -> None:
-    """An empty environment with pip in it, of the Python that runs this."""
-    answer = _venv(venv)
-    if answer is None:
-        return
-    missing = "ensurepip" in answer
+    """An empty environment with pip in it, of the Python that runs this.
+
+    Debian and Ubuntu keep the module that puts pip into environments in a package of its own. Where it is missing, the package is installed
+    if that is allowed; else pip is taken out of the distribution's package of pip.
+    """
+    missing = importlib.util.find_spec("ensurepip") is None
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        # Debian and Ubuntu keep the part of Python that puts pip into environments in a package of its own.
-        subprocess.run(["apt-get", "install", "-y", "-q", package], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        answer = _venv(venv)
-        if answer is None:
-            return
-    advice = f"sudo apt-get install {package}" if missing else "see the message above"
-    raise SetupFailed(
-        f"got no virtual environment from {sys.executable}: {last_line(answer) if not missing else 'its ensurepip module is missing'}\n"
-        "allowed is a Python 3.11 or later that can make one (python3 -m venv)\n"
-        f"install what is missing ({advice}), or name another Python (make setup PYTHON=/path/to/python3)"
-    )
+    if not missing or apt.install(package) is None:
+        reason = apt.run([sys.executable, "-m", "venv", "--clear", str(venv)])
+    else:
+        reason = apt.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]) or _pip_from_package(venv)
+    if reason is not None:
+        got = "its module ensurepip is missing" if missing else reason
+        advice = f"apt-get install {package}" if missing else "see the message above"
+        raise SetupFailed(
+            f"got no virtual environment from {sys.executable}: {got}\n"
+            "allowed is a Python 3.11 or later that can make one (python3 -m venv)\n"
+            f"install what is missing ({advice}), or name another Python (make setup PYTHON=/path/to/python3)"
+        )
 
 
-def _venv(venv: Path) -> "str | None":
-    """Run `python -m venv`; its output if it failed."""
-    answer = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True, check=False)
-    return None if answer.returncode == 0 else answer.stdout + answer.stderr
+def _pip_from_package(venv: Path) -> Optional[str]:
+    """Put pip into an environment from the wheel that the distribution's own pip is made of; the reason if that failed."""
+    with tempfile.TemporaryDirectory(prefix="pip-") as folder:
+        reason = apt.unpack("python3-pip-whl", Path(folder))
+        wheel = next(Path(folder).glob("usr/share/python-wheels/pip-*.whl"), None)
+        if reason is not None or wheel is None:
+            return reason or "the package python3-pip-whl holds no pip"
+        return apt.run([str(venv / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
 
 
 def _shown(path: Path) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import ensurepip
+import importlib.util
 import io
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import bootstrap
+from localcloud import apt
 from localcloud.progress import Progress
 
 ROOT = Path(bootstrap.__file__).resolve().parent
@@ -125,15 +127,32 @@ def test_an_environment_whose_python_is_gone_is_made_anew(environment: Environme
     assert environment.made == 2
 
 
-def test_a_python_without_ensurepip_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "_venv", lambda venv: "It was not created successfully because ensurepip is not available.")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+@pytest.fixture
+def no_ensurepip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(apt, "install", lambda package: "not root")
+
+
+def test_a_python_without_ensurepip_is_a_clear_message(no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "unpack", lambda package, target: "no network")
     with pytest.raises(bootstrap.SetupFailed) as error:
         bootstrap._create(tmp_path / "venv")
     got, allowed, do = str(error.value).splitlines()
     assert got.startswith("got no virtual environment")
     assert allowed.startswith("allowed is")
     assert f"apt-get install python{sys.version_info.major}.{sys.version_info.minor}-venv" in do
+
+
+def test_without_ensurepip_pip_comes_out_of_the_package(no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundled = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+
+    def unpack(package: str, target: Path) -> None:
+        (target / "usr/share/python-wheels").mkdir(parents=True)
+        (target / "usr/share/python-wheels" / bundled.name).write_bytes(bundled.read_bytes())
+
+    monkeypatch.setattr(apt, "unpack", unpack)
+    bootstrap._create(tmp_path / "venv")
+    assert bootstrap._usable(tmp_path / "venv")
 
 
 def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
