@@ -1,0 +1,166 @@
+"""run_main.sh and the transfers against an S3 that speaks HTTP, large objects and a service that is away included."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from localcloud.emulator_env import emulator_python
+from runtime.instance.agent import s3
+from runtime.instance.agent.storage import Location, StorageError
+from runtime.instance.agent.transfer import Transfer
+from tests.shell.conftest import Machine, build_tree
+
+pytestmark = pytest.mark.local
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass
+class Service:
+    url: str
+    process: subprocess.Popen[bytes]
+    client: Any
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    home = tmp_path_factory.mktemp("emulator")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    python = emulator_python()
+    environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home), "GATEWAY_PORT": str(port)}
+    environment |= {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "localhost", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    url = f"http://127.0.0.1:{port}"
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen([str(python), "-m", "ministack"], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None, (home / "log").read_text()
+                time.sleep(0.1)
+        client = boto3.client("s3", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        client.create_bucket(Bucket="mock")
+        yield Service(url, process, client)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def storage(service: Service, monkeypatch: pytest.MonkeyPatch) -> s3.S3Storage:
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": service.url}.items():
+        monkeypatch.setenv(name, value)
+    return s3.S3Storage()
+
+
+@pytest.fixture
+def machine(service: Service, tmp_path: Path) -> Machine:
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    service.client.put_object(Bucket="mock", Key="lab/inputs/two words é.zip", Body=b"the data")
+    service.client.put_object(Bucket="mock", Key="lab/configs/config.json", Body=b"{}")
+    return Machine(tmp_path, build_tree(tmp_path / "neurocaas_contrib"), tmp_path / "home", tmp_path / "buckets")
+
+
+def environment(machine: Machine, url: str) -> dict[str, str]:
+    kept = {name: value for name, value in machine.environment.items() if name != "NEUROCAAS_LOCAL_BUCKET_ROOT"}
+    return {**kept, **KEYS, "AWS_ENDPOINT_URL": url}
+
+
+SCRIPT = """errorlog
+accessdir "$userhome/in"
+download "$inputpath" "$bucketname" "$userhome/in"
+cp "$userhome/in/$dataname" "$NEUROCAAS_OUTPUT/copy + é.txt"
+upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
+"""
+
+
+def test_a_whole_run(service: Service, machine: Machine) -> None:
+    arguments = machine.arguments(machine.script(SCRIPT), "lab/inputs/two words é.zip")
+    done = subprocess.run(arguments, env=environment(machine, service.url), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr + (machine.tree / "joberror.txt").read_text()
+    keys = {item["Key"] for item in service.client.list_objects_v2(Bucket="mock", Prefix="lab/results/")["Contents"]}
+    base = "lab/results/job_1"
+    assert keys == {
+        f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt",
+        f"{base}/logs/two words é.zip/stdout.00000",
+        f"{base}/logs/two words é.zip_files.json",
+        f"{base}/process_results/copy + é.txt",
+        f"{base}/process_results/config.json",
+        f"{base}/process_results/update.txt",
+    }
+    status = service.client.get_object(Bucket="mock", Key=f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt")["Body"].read()
+    assert b'"status": "SUCCESS"' in status
+    assert service.client.get_object(Bucket="mock", Key=f"{base}/process_results/copy + é.txt")["Body"].read() == b"the data"
+
+
+def test_the_end_waits_for_a_service_that_hangs(service: Service, machine: Machine) -> None:
+    arguments = machine.arguments(machine.script(f"echo x\necho > {machine.root}/ran\nexit 3\n"), "lab/inputs/two words é.zip")
+    os.kill(service.process.pid, signal.SIGSTOP)
+    try:
+        running = subprocess.Popen(arguments, env=environment(machine, service.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (machine.root / "ran").exists():  # the script does not wait for anybody
+            time.sleep(0.02)
+        time.sleep(1)
+        assert running.poll() is None
+    finally:
+        os.kill(service.process.pid, signal.SIGCONT)
+    assert running.wait(60) == 3
+    status = service.client.get_object(Bucket="mock", Key="lab/results/job_1/logs/DATASET_NAME:two words é.zip_STATUS.txt")["Body"].read()
+    assert b'"status": "FAILED"' in status
+
+
+@pytest.mark.parametrize("size", [0, 5, 3_000_000, 10_000_001])
+def test_objects_of_all_sizes_there_and_back(
+    service: Service, storage: s3.S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(s3, "PART", 5 << 20)  # so that ten megabytes go in parts
+    source = tmp_path / "big.bin"
+    source.write_bytes(os.urandom(size))
+    (sent,) = Transfer(storage).upload(source, Location("mock", "lab/results/x"))
+    (got,) = Transfer(storage).download(Location("mock", "lab/results/x/big.bin"), tmp_path / "back")
+    assert (tmp_path / "back" / "big.bin").read_bytes() == source.read_bytes()
+    assert (sent.sha256, sent.bytes) == (got.sha256, got.bytes)
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["big.bin"]
+
+
+def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+    for name in ("", "a.txt", "sub/b.txt"):
+        service.client.put_object(Bucket="mock", Key=f"lab/inputs/set/{name}", Body=name.encode())
+    Transfer(storage).download(Location("mock", "lab/inputs/set"), tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")} == {"set/a.txt", "set/sub/b.txt"}
+    with pytest.raises(StorageError, match="neither a file") as caught:
+        Transfer(storage).download(Location("mock", "lab/inputs/no"), tmp_path)
+    assert caught.value.missing
+    with pytest.raises(StorageError) as caught:
+        storage.write(Location("no-such-bucket", "x"), b"")
+    assert caught.value.permanent
+
+
+def test_the_transfers_import_little() -> None:
+    """A script may call download often: what is not needed must not be loaded."""
+    code = "import sys; sys.argv = ['agent']; import runtime.instance.agent.cli; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"boto3", "botocore", "runtime.instance.agent.watch"} & set(loaded)
