@@ -17,7 +17,7 @@ from components.manager import TIMEOUT_SECONDS, Manager, ManagerArgs
 from components.names import logical
 from components.options import child
 from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsInputs
-from components.packaging import CodeArchive, lambda_archive
+from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
 from components.prices import Prices
@@ -73,7 +73,7 @@ class AnalysisStack(pulumi.ComponentResource):
             f"{name}-code",
             bucket=artifact_bucket,
             key=args.code.key,
-            source=pulumi.FileAsset(str(args.code.path)),
+            source=file_asset(args.code.path),
             content_type="application/gzip",
             # Named by its content: machines that are starting, other stages and later reruns may still ask for the old one.
             opts=child(self, retain_on_delete=True),
@@ -103,7 +103,7 @@ class AnalysisStack(pulumi.ComponentResource):
             ManagerArgs(
                 place=place,
                 analysis=blueprint.name,
-                code=lambda_archive(blueprint.root, "manager"),
+                code=lambda_archive(blueprint.root, "manager", with_yaml=True),
                 queue=queue,
                 machines=machines,
                 bucket=bucket.name,

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.options import child
-from components.packaging import write_atomically
+from components.packaging import file_asset, write_atomically
 from image_builder.archive import Entry, sha256, tar_gz
 from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
 from image_builder.provision import Provision
@@ -64,7 +64,7 @@ class ImagePipeline(pulumi.ComponentResource):
                     f"{name}-provision",
                     bucket=args.artifact_bucket,
                     key=recording.key,
-                    source=pulumi.FileAsset(str(recording.archive)),
+                    source=file_asset(recording.archive),
                     content_type="application/gzip",
                     # Named by its content, hence the same object for every stage of the analysis.
                     opts=child(self, retain_on_delete=True),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import pulumi
@@ -165,3 +167,13 @@ def _type(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Mapping or getattr(get_origin(hint), "__name__", "") == "Mapping":
         return {"type": "object", "additionalProperties": _type(get_args(hint)[1])}
     return _object(hint)
+
+
+def write_schemas(folder: Path) -> None:
+    """Writes docs/schema/*.json from the dataclasses."""
+    for name, cls in (("utils-outputs", UtilsOutputs), ("analysis-outputs", AnalysisOutputs)):
+        (folder / f"{name}.json").write_text(json.dumps(json_schema(cls), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    write_schemas(Path(__file__).resolve().parents[1] / "docs" / "schema")

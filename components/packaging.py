@@ -21,7 +21,6 @@ from image_builder.archive import Entry, entry, tar_gz
 FORMAT = "1"
 """Part of the cache key: raise it when the layout of the archive changes."""
 
-_SKIPPED_NAMES = frozenset({"__pycache__", ".DS_Store"})
 _NOT_CODE = frozenset({"provision", "tests", "blueprint.yaml", "README.md"})
 """What a blueprint's folder holds that no machine needs."""
 
@@ -72,16 +71,21 @@ def write_atomically(target: Path, content: bytes) -> None:
     Path(file.name).replace(target)
 
 
-def lambda_archive(root: Path, package: str) -> pulumi.AssetArchive:
-    """Code of the function in runtime/<package>: that package and the protocol. boto3 is part of Lambda's runtime.
+def lambda_archive(root: Path, package: str, *, with_yaml: bool = False) -> pulumi.AssetArchive:
+    """Code of the functions in runtime/<package>: that package and the protocol. boto3 is part of Lambda's runtime, PyYAML is not.
 
     Listed file by file, so that caches and editors' files never change the function.
     """
     paths = [root / "runtime" / "__init__.py", *_python(root / "runtime" / "protocol"), *_python(root / "runtime" / package)]
-    # Pulumi records asset paths in the state: relative ones mean the same in every checkout.
-    return pulumi.AssetArchive(
-        {path.relative_to(root).as_posix(): pulumi.FileAsset(os.path.relpath(path)) for path in sorted(paths) if path.is_file()}
-    )
+    found = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
+    if with_yaml:
+        found |= dict(vendor.yaml_files())
+    return pulumi.AssetArchive({name: file_asset(path) for name, path in sorted(found.items())})
+
+
+def file_asset(path: Path) -> pulumi.FileAsset:
+    """A file by its path from the project's folder: Pulumi's state keeps paths, and relative ones mean the same in every checkout."""
+    return pulumi.FileAsset(os.path.relpath(path))
 
 
 def _python(folder: Path) -> list[Path]:
@@ -105,5 +109,10 @@ def _tree(folder: Path, prefix: str) -> dict[str, Path]:
     return {
         prefix + path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
-        if path.is_file() and not _SKIPPED_NAMES.intersection(path.parts) and path.suffix != ".pyc"
+        if path.is_file() and _wanted(path.relative_to(folder))
     }
+
+
+def _wanted(path: Path) -> bool:
+    """No caches, and no files of tools and editors (their names start with a dot)."""
+    return path.suffix != ".pyc" and not any(part == "__pycache__" or part.startswith(".") for part in path.parts)

@@ -1,0 +1,159 @@
+"""Runs the program as the engine would, against mocks, and keeps what it registered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, settings, stack
+
+os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in a text is an error, not "<Output object at …>"
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
+
+ALLOWED = frozenset(
+    f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"
+    for module, kinds in {
+        "s3": "Bucket BucketVersioning BucketServerSideEncryptionConfiguration BucketPublicAccessBlock BucketOwnershipControls "
+        "BucketLifecycleConfiguration BucketPolicy BucketNotification BucketObjectv2",
+        "iam": "Role RolePolicy RolePolicyAttachment Policy InstanceProfile Group GroupPolicy User UserGroupMembership",
+        "kms": "Key Alias",
+        "ssm": "Parameter",
+        "ec2": "KeyPair SecurityGroup LaunchTemplate",
+        "vpc": "SecurityGroupEgressRule SecurityGroupIngressRule",
+        "dynamodb": "Table",
+        "sqs": "Queue QueuePolicy",
+        "sns": "Topic TopicPolicy",
+        "lambda": "Function Permission EventSourceMapping",
+        "cloudwatch": "LogGroup EventRule EventTarget MetricAlarm Dashboard",
+        "imagebuilder": "Component ImageRecipe InfrastructureConfiguration DistributionConfiguration ImagePipeline LifecyclePolicy",
+    }.items()
+    for kind in kinds.split()
+) | {"pulumi:providers:aws", "pulumi:pulumi:StackReference"}
+"""Resource types that the local cloud's provider knows; the program uses no other."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A registered resource: inputs as they go over the wire (camelCase)."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    provider: str
+    id: str
+
+    def policy(self, key: str = "policy") -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.inputs[key])
+        return parsed
+
+
+@dataclass
+class Recorded:
+    """Everything that one run of the program registered, and what it exported."""
+
+    resources: list[Resource] = field(default_factory=list)
+    components: list[tuple[str, str]] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of_type(self, kind: str) -> list[Resource]:
+        """Resources by the last part of their type ("Bucket")."""
+        return [resource for resource in self.resources if resource.type.rpartition(":")[2] == kind]
+
+    def one(self, kind: str, name: str = "") -> Resource:
+        found = [resource for resource in self.of_type(kind) if name in resource.name]
+        assert len(found) == 1, f"{len(found)} resources {kind} with {name!r} in their name: {[r.name for r in found]}"
+        return found[0]
+
+
+class Recorder(mocks.Mocks):
+    """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by name."""
+
+    def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
+        self.recorded, self._references = Recorded(), references
+        self._seen: set[tuple[str, str]] = set()
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        assert args.typ in ALLOWED or args.typ.startswith("neurocaas:"), f"the program uses the unknown type {args.typ}"
+        assert (args.typ, args.name) not in self._seen, f"two resources {args.typ} are called {args.name}"
+        self._seen.add((args.typ, args.name))
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, {"outputs": dict(self._references.get(args.name, {})), "name": args.name}
+        if not args.custom:
+            self.recorded.components.append((args.typ, args.name))
+            return None, dict(args.inputs)
+        resource = Resource(args.typ, args.name, args.inputs, args.provider or "", f"{args.name}-id")
+        self.recorded.resources.append(resource)
+        return resource.id, self._answer(args)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
+        return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/dev", "id": ACCOUNT, "userId": "AIDA"}, []
+
+    def _answer(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
+        kind, name = args.typ.rpartition(":")[2], args.inputs.get("name") or f"{args.name}-1a2b3c4"
+        service = args.typ.split("/")[0].split(":")[1]
+        regional = f"arn:aws:{service}:{REGION}:{ACCOUNT}"
+        extra: dict[str, Any] = {"name": name}
+        if kind == "Bucket":
+            bucket = args.inputs.get("bucket") or f"{args.name}-1a2b3c4"
+            extra |= {"bucket": bucket, "arn": f"arn:aws:s3:::{bucket}"}
+        elif service == "iam":
+            extra |= {"arn": f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{name}"}
+        elif kind == "Queue":
+            extra |= {"arn": f"{regional}:{name}", "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"}
+        elif kind == "LogGroup":
+            extra |= {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"}
+        elif kind == "EventRule":
+            extra |= {"arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"}
+        elif kind == "LaunchTemplate":
+            extra |= {"arn": f"{regional}:launch-template/lt-{args.name}", "latestVersion": 1}
+        elif kind == "KeyPair":
+            extra |= {"keyName": name}
+        elif kind == "Key":
+            extra |= {"arn": f"{regional}:key/{name}", "keyId": name}
+        else:
+            extra |= {"arn": f"{regional}:{kind.lower()}/{name}"}
+        return {**args.inputs, **{key: value for key, value in extra.items() if key not in args.inputs}}
+
+
+def deploy(
+    program: Callable[[], Mapping[str, Any]],
+    stack_name: str,
+    config: Mapping[str, str] | None = None,
+    references: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Recorded:
+    """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was registered.
+
+    Every `apply` has run when it returns, so that no assertion is skipped; a failure anywhere is raised. A run that registers
+    nothing is an error.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    recorder = Recorder(references or {})
+    try:
+        settings.reset_options()
+        pulumi.runtime.set_mocks(recorder, project="neurocaas", stack=stack_name, preview=False)
+        values = {"aws:region": REGION, "neurocaas:logRetentionDays": "30", **(config or {})}
+        pulumi.runtime.set_all_config(values)
+        exported: dict[str, Any] = {}
+
+        def run() -> None:
+            for name, value in program().items():
+                pulumi.Output.from_input(value).apply(lambda known, name=name: exported.__setitem__(name, known))
+
+        loop.run_until_complete(stack.run_pulumi_func(run))
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+        pulumi.runtime.set_all_config({})
+    assert recorder.recorded.resources, "the program registered nothing"
+    recorder.recorded.outputs = exported
+    return recorder.recorded
+

@@ -1,0 +1,288 @@
+"""What must hold for every stack, as predicates over what the program registers."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from recording import Recorded, Resource
+
+from components.place import Place
+from components.policies import boundary, manager, people
+from components.policies.document import UNSCOPED, allow, allow_unscoped
+
+PLACE = Place(partition="aws", region="us-east-1", account="111122223333")
+
+
+@pytest.fixture(params=["utils", "analysis", "prod"])
+def stack(request: pytest.FixtureRequest) -> Recorded:
+    recorded: Recorded = request.getfixturevalue(request.param)
+    return recorded
+
+
+def documents(stack: Recorded) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    for resource in stack.resources:
+        for key in ("policy", "assumeRolePolicy"):
+            if key in resource.inputs:
+                yield resource, resource.policy(key)
+
+
+def statements(stack: Recorded) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    for resource, document in documents(stack):
+        for statement in document["Statement"]:
+            yield resource, statement
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_no_identity_policy_has_a_wildcard_action_or_an_unexplained_resource(stack: Recorded) -> None:
+    seen = 0
+    for resource, statement in statements(stack):
+        if statement["Effect"] != "Allow" or resource.type.startswith("aws:kms/"):
+            continue
+        seen += 1
+        actions = as_list(statement["Action"])
+        assert not any("*" in action for action in actions), (resource.name, actions)
+        if "Resource" in statement and "*" in as_list(statement["Resource"]):
+            assert set(actions) <= set(UNSCOPED), (resource.name, actions)
+    assert seen > 5
+
+
+def test_managed_policies_of_others_are_not_attached(stack: Recorded) -> None:
+    assert not stack.of_type("RolePolicyAttachment")
+    assert "FullAccess" not in json.dumps([dict(resource.inputs) for resource in stack.of_type("Role")])
+
+
+def test_every_role_is_under_the_boundary_and_taken_by_one_service(stack: Recorded) -> None:
+    roles = stack.of_type("Role")
+    assert roles
+    for role in roles:
+        assert "boundary" in role.inputs["permissionsBoundary"], role.name
+        (statement,) = role.policy("assumeRolePolicy")["Statement"]
+        assert set(statement["Principal"]) == {"Service"}, role.name
+
+
+def test_buckets_are_private_encrypted_versioned_and_reached_by_tls_only(stack: Recorded) -> None:
+    for bucket in stack.of_type("Bucket"):
+        block = stack.one("BucketPublicAccessBlock", bucket.name).inputs
+        assert all(block[key] is True for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"))
+        assert stack.one("BucketVersioning", bucket.name).inputs["versioningConfiguration"]["status"] == "Enabled"
+        assert stack.one("BucketServerSideEncryptionConfiguration", bucket.name).inputs["rules"]
+        assert stack.one("BucketOwnershipControls", bucket.name).inputs["rule"]["objectOwnership"] == "BucketOwnerEnforced"
+        assert stack.one("BucketLifecycleConfiguration", bucket.name).inputs["rules"]
+        first = stack.one("BucketPolicy", bucket.name).policy()["Statement"][0]
+        assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", "s3:*")
+        assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert stack.of_type("Bucket")
+
+
+def test_queues_are_encrypted_and_have_a_dead_letter_queue_with_an_alarm(stack: Recorded) -> None:
+    for queue in stack.of_type("Queue"):
+        assert queue.inputs["sqsManagedSseEnabled"] is True
+        if not queue.name.endswith("-dead"):
+            target = json.loads(queue.inputs["redrivePolicy"])["deadLetterTargetArn"]
+            assert f"{queue.name}-dead" in target
+            assert stack.one("MetricAlarm", f"{queue.name}-dead").inputs["alarmActions"]
+    assert len(stack.of_type("Queue")) == 2
+
+
+def test_a_queue_hides_a_message_six_times_as_long_as_its_function_may_run(stack: Recorded) -> None:
+    for mapping in stack.of_type("EventSourceMapping"):
+        function = next(f for f in stack.of_type("Function") if f.name == mapping.name)
+        queue = next(q for q in stack.of_type("Queue") if q.name in mapping.inputs["eventSourceArn"] and not q.name.endswith("-dead"))
+        assert queue.inputs["visibilityTimeoutSeconds"] >= 6 * function.inputs["timeout"]
+        assert mapping.inputs["functionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping.inputs["maximumBatchingWindowInSeconds"] == 0
+
+
+def test_logs_are_kept_for_a_limited_time(stack: Recorded) -> None:
+    groups = stack.of_type("LogGroup")
+    assert groups
+    assert all(group.inputs["retentionInDays"] == 30 for group in groups)
+
+
+def test_functions_write_to_a_log_group_of_the_stack_and_run_the_supported_runtime(stack: Recorded) -> None:
+    names = {group.inputs["name"] for group in stack.of_type("LogGroup")}
+    for function in stack.of_type("Function"):
+        assert function.inputs["runtime"] == "python3.12"
+        assert function.inputs["loggingConfig"]["logGroup"] in names
+
+
+def test_machines_take_metadata_by_token_only_and_leave_nothing(analysis: Recorded) -> None:
+    templates = analysis.of_type("LaunchTemplate")
+    assert len(templates) == 2
+    for template in templates:
+        options = template.inputs["metadataOptions"]
+        assert (options["httpTokens"], options["httpPutResponseHopLimit"]) == ("required", 1)
+        assert options["instanceMetadataTags"] == "enabled"
+        assert template.inputs["instanceInitiatedShutdownBehavior"] == "terminate"
+        (volume,) = template.inputs["blockDeviceMappings"]
+        assert volume["ebs"]["encrypted"] == volume["ebs"]["deleteOnTermination"] == "true"
+        assert {spec["resourceType"] for spec in template.inputs["tagSpecifications"]} == {"instance", "volume"}
+    assert analysis.one("InfrastructureConfiguration").inputs["instanceMetadataOptions"]["httpTokens"] == "required"
+
+
+def test_nothing_comes_in_and_only_web_ports_go_out(utils: Recorded) -> None:
+    assert not utils.of_type("SecurityGroupIngressRule")
+    group = utils.one("SecurityGroup")
+    assert not {"ingress", "egress"} & set(group.inputs)
+    assert {rule.inputs["fromPort"] for rule in utils.of_type("SecurityGroupEgressRule")} == {443, 80}
+
+
+def test_the_private_key_is_encrypted_with_the_stacks_key_and_secret(utils: Recorded) -> None:
+    parameter = utils.one("Parameter")
+    assert parameter.inputs["type"] == "SecureString"
+    assert parameter.inputs["keyId"] == f"arn:aws:kms:us-east-1:{PLACE.account}:key/neurocaas-utils-key-1a2b3c4"
+    assert utils.one("KeyPair").inputs["publicKey"].startswith("ssh-ed25519 ")
+    assert "PRIVATE KEY" not in json.dumps(utils.outputs)
+
+
+def test_destroy_takes_data_only_where_the_stage_says_so(analysis: Recorded, prod: Recorded) -> None:
+    assert analysis.one("Bucket").inputs["forceDestroy"] is True
+    assert prod.one("Bucket").inputs["forceDestroy"] is False
+
+
+def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) -> None:
+    policy = analysis.one("RolePolicy", "manager").policy()
+    launches = [statement for statement in policy["Statement"] if "ec2:RunInstances" in statement["Action"]]
+    templates = {f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/lt-{t.name}" for t in analysis.of_type("LaunchTemplate")}
+    by_resource = {resource.split(":")[5].split("/")[0]: s.get("Condition", {}) for s in launches for resource in s["Resource"]}
+    for kind in ("instance", "volume"):
+        assert set(by_resource[kind]["ArnEquals"]["ec2:LaunchTemplate"]) == templates
+        assert by_resource[kind]["StringEquals"] == {"aws:RequestTag/PriceTracking": "On"}
+    for kind in ("image", "security-group", "key-pair"):
+        assert by_resource[kind] == {"Bool": {"ec2:IsLaunchTemplateResource": "true"}}
+    passes = next(statement for statement in policy["Statement"] if statement["Action"] == ["iam:PassRole"])
+    assert all("machine" in role for role in passes["Resource"])
+    assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+
+
+def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Recorded, analysis: Recorded) -> None:
+    policy = utils.one("RolePolicy", "monitor").policy()
+    ends = next(statement for statement in policy["Statement"] if "ec2:TerminateInstances" in statement["Action"])
+    assert ends["Condition"] == {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}}
+    granted = [s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Monitor")]
+    assert granted
+    assert all(s["Principal"] == {"AWS": utils.outputs["monitor_role_arn"]} for s in granted)
+    assert not any("inputs" in resource or "submissions" in resource for s in granted for resource in s["Resource"])
+
+
+def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = None) -> bool:
+    """A small policy simulator: allow statements with at most a condition on s3:prefix."""
+    for statement in policy["Statement"]:
+        if statement["Effect"] != "Allow" or action not in as_list(statement["Action"]):
+            continue
+        if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in as_list(statement["Resource"])):
+            continue
+        wanted = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
+        if wanted is None or (prefix is not None and any(fnmatch.fnmatchcase(prefix, pattern) for pattern in wanted)):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "allowed"),
+    [
+        ("s3:PutObject", "lab1/inputs/a.zip", True),
+        ("s3:PutObject", "lab1/configs/c.json", True),
+        ("s3:PutObject", "lab1/submissions/x_submit.json", True),
+        ("s3:PutObject", "lab1/results/job_1/process_results/x", False),
+        ("s3:DeleteObject", "lab1/results/job_1/logs/certificate.txt", False),
+        ("s3:GetObject", "lab1/inputs/a.zip", False),
+        ("s3:GetObject", "lab1/results/job_1/x", True),
+        ("s3:GetObject", "lab1/configs/c.json", True),
+        ("s3:GetObject", "lab10/results/job_1/x", False),
+        ("s3:PutObject", "lab10/inputs/a.zip", False),
+        ("s3:GetObject", "logs/active/i-1.json", False),
+    ],
+)
+def test_analysts_have_what_the_contract_gives_them(analysis: Recorded, action: str, key: str, allowed: bool) -> None:
+    policy = analysis.one("GroupPolicy", "lab1-").policy()
+    assert reaches(policy, action, f"arn:aws:s3:::spikes/{key}") is allowed
+
+
+@pytest.mark.parametrize(
+    ("prefix", "allowed"),
+    [("lab1/", True), ("lab1/results/job_1/", True), ("lab10/", False), ("lab1", False), ("", False), (None, False)],
+)
+def test_analysts_list_their_own_prefix_only(analysis: Recorded, prefix: str | None, allowed: bool) -> None:
+    policy = analysis.one("GroupPolicy", "lab1-").policy()
+    assert reaches(policy, "s3:ListBucket", "arn:aws:s3:::spikes", prefix) is allowed
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "allowed"),
+    [
+        ("s3:GetObject", "spikes/lab1/inputs/a.zip", True),
+        ("s3:GetObject", "spikes/lab10/inputs/a.zip", False),
+        ("s3:PutObject", "spikes/lab1/results/job_1/x", True),
+        ("s3:PutObject", "spikes/lab10/results/job_1/x", False),
+        ("s3:PutObject", "spikes/lab1/inputs/a.zip", False),
+        ("s3:PutObject", "spikes/lab1/submissions/x_submit.json", False),
+        ("s3:DeleteObject", "spikes/lab1/results/job_1/x", False),
+        ("s3:GetObject", "neurocaas-utils-artifacts-1a2b3c4/code/x.tar.gz", True),
+        ("s3:GetObject", "neurocaas-utils-artifacts-1a2b3c4/analyses/spikes-webdev/settings.json", False),
+    ],
+)
+def test_machines_reach_their_own_group_only(analysis: Recorded, action: str, key: str, allowed: bool) -> None:
+    policy = analysis.one("RolePolicy", "lab1-machine").policy()
+    assert reaches(policy, action, f"arn:aws:s3:::{key}") is allowed
+
+
+def test_submissions_enter_by_the_groups_prefix_and_from_this_bucket_only(analysis: Recorded) -> None:
+    notices = analysis.one("BucketNotification").inputs["queues"]
+    assert {(n["filterPrefix"], n["filterSuffix"]) for n in notices} == {
+        ("lab1/submissions/", "submit.json"),
+        ("lab10/submissions/", "submit.json"),
+    }
+    (statement,) = analysis.one("QueuePolicy").policy()["Statement"]
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": "arn:aws:s3:::spikes"},
+        "StringEquals": {"aws:SourceAccount": PLACE.account},
+    }
+
+
+def test_every_action_of_a_role_is_within_the_boundary(utils: Recorded, analysis: Recorded) -> None:
+    limit = utils.one("Policy", "boundary").policy()["Statement"]
+    assert all(statement["Effect"] == "Allow" for statement in limit)
+    within = {action for statement in limit for action in statement["Action"]}
+    for stack in (utils, analysis):
+        for policy in stack.of_type("RolePolicy"):
+            used = {action for statement in policy.policy()["Statement"] for action in as_list(statement["Action"])}
+            assert used <= within, (policy.name, used - within)
+
+
+def test_policies_fit_into_iams_limits() -> None:
+    assert len(json.dumps(boundary.boundary(PLACE), separators=(",", ":"))) <= 6144
+    name, arn = "n" * 63, "arn:aws:iam::111122223333:role/" + "r" * 64
+    ten = manager.manager(
+        PLACE,
+        analysis=name,
+        bucket=name,
+        artifact_bucket=name,
+        settings_key=name * 2,
+        queue_arn=arn,
+        log_group_arn=arn,
+        ledger_arn=arn,
+        topic_arn=arn,
+        topic_key_arn=arn,
+        launch_template_arns=[f"arn:aws:ec2:us-east-1:111122223333:launch-template/lt-{i:017x}" for i in range(10)],
+        machine_role_arns=[f"{arn}{i}" for i in range(10)],
+        image_parameter="/aws/service/x",
+    )
+    assert len(json.dumps(ten, separators=(",", ":"))) <= 10_240
+    assert len(json.dumps(people.analysts(PLACE, bucket=name, group="g" * 63), separators=(",", ":"))) <= 5_120
+
+
+def test_a_statement_that_is_too_wide_is_refused() -> None:
+    with pytest.raises(ValueError, match="too wide"):
+        allow("X", ["s3:*"], ["arn:aws:s3:::b"])
+    with pytest.raises(ValueError, match="too wide"):
+        allow("X", ["s3:GetObject"], ["*"])
+    with pytest.raises(ValueError, match="tied to resources"):
+        allow_unscoped("X", ["s3:GetObject"])
