@@ -20,13 +20,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from localcloud import emulator_env, processes
+from localcloud import processes
+from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
+
+__all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "reset", "status", "up"]
 
 SCHEMA_VERSION = 1
 DEFAULT_PORT = 24566
@@ -167,7 +170,7 @@ def reset(paths: Paths) -> list[Path]:
 
 
 def status(paths: Paths) -> dict[str, Any]:
-    """What runs, as plain data (``running``, ``endpoint``, ``emulator``, ``fleet``, ``sandbox``, ``memory_mib``, ``instances``, ``builds``)."""
+    """What runs, as plain data: at least ``running`` and ``home``; processes, sandbox, memory, machines and builds when it runs."""
     cloud = Cloud.load(paths)
     if cloud is None:
         return {"running": False, "home": str(paths.home)}
@@ -204,12 +207,14 @@ def _port() -> int:
     if not given:
         return DEFAULT_PORT
     if not given.isdigit() or not 1024 <= int(given) <= 65535:
-        raise CloudError(f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT}).")
+        raise CloudError(
+            f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT})."
+        )
     return int(given)
 
 
 def _start_emulator(paths: Paths, port: int) -> Cloud:
-    python = emulator_env.emulator_python()
+    python = emulator_python()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -241,7 +246,7 @@ def _start_emulator(paths: Paths, port: int) -> Cloud:
     cloud = Cloud(
         schema_version=SCHEMA_VERSION, endpoint=f"http://{LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
         emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None, sandbox=None,
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"), **keys,
+        started=datetime.now(UTC).isoformat(timespec="seconds"), **keys,
     )  # fmt: skip
     try:
         _await(cloud, process, "emulator", paths.emulator_log, lambda health: True)

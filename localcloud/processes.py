@@ -76,7 +76,7 @@ def spawn(command: list[str], *, env: dict[str, str], cwd: Path, log: Path, stdi
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        child = subprocess.Popen(  # noqa: S603 - a command of our own
+        child = subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True, close_fds=True
         )
     process = identify(child.pid)

@@ -14,7 +14,7 @@ def main() -> int:
     try:
         settings = settings_module.read()
     except settings_module.SettingsError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     shutil.rmtree(settings.paths.emulator_tmp, ignore_errors=True)  # Lambda folders of earlier runs
     settings_module.apply(settings)

@@ -13,23 +13,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import ministack.app as app  # type: ignore[import-not-found]
-import ministack.core.iam_actions as iam_actions  # type: ignore[import-not-found]
-import ministack.core.iam_evaluator as iam_evaluator  # type: ignore[import-not-found]
-import ministack.core.lambda_runtime as lambda_runtime  # type: ignore[import-not-found]
-import ministack.core.persistence as persistence  # type: ignore[import-not-found]
-import ministack.core.responses as responses  # type: ignore[import-not-found]
-import ministack.core.router as router  # type: ignore[import-not-found]
-import ministack.services.cloudwatch_logs as cloudwatch_logs  # type: ignore[import-not-found]
-import ministack.services.dynamodb as dynamodb  # type: ignore[import-not-found]
-import ministack.services.ec2 as ec2  # type: ignore[import-not-found]
-import ministack.services.eventbridge as eventbridge  # type: ignore[import-not-found]
-import ministack.services.iam as iam  # type: ignore[import-not-found]
-import ministack.services.lambda_svc as lambda_svc  # type: ignore[import-not-found]
-import ministack.services.s3 as s3  # type: ignore[import-not-found]
-import ministack.services.ssm as ssm  # type: ignore[import-not-found]
-import ministack.services.sts as sts  # type: ignore[import-not-found]
-import ministack.services.tagging as tagging  # type: ignore[import-not-found]
+import ministack.app as app
+import ministack.core.iam_actions as iam_actions
+import ministack.core.iam_evaluator as iam_evaluator
+import ministack.core.lambda_runtime as lambda_runtime
+import ministack.core.persistence as persistence
+import ministack.core.responses as responses
+import ministack.core.router as router
+import ministack.services.cloudwatch_logs as cloudwatch_logs
+import ministack.services.dynamodb as dynamodb
+import ministack.services.ec2 as ec2
+import ministack.services.eventbridge as eventbridge
+import ministack.services.iam as iam
+import ministack.services.lambda_svc as lambda_svc
+import ministack.services.s3 as s3
+import ministack.services.ssm as ssm
+import ministack.services.sts as sts
+import ministack.services.tagging as tagging
 
 VERSION = "1.5.33"
 """The only MiniStack that these hooks were written for."""
@@ -38,9 +38,34 @@ Reply = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Reply]]
 
 __all__ = [
-    "Handler", "Reply", "VERSION", "account", "app", "asgi", "cloudwatch_logs", "dynamodb", "ec2", "emit_event", "encode_state",
-    "handlers", "iam", "iam_actions", "iam_evaluator", "lambda_runtime", "lambda_svc", "region", "responses", "router", "s3",
-    "scope", "ssm", "state_keys", "state_readers", "sts", "tagging", "write_state",
+    "VERSION",
+    "Handler",
+    "Reply",
+    "account",
+    "app",
+    "asgi",
+    "cloudwatch_logs",
+    "dynamodb",
+    "ec2",
+    "emit_event",
+    "encode_state",
+    "handlers",
+    "iam",
+    "iam_actions",
+    "iam_evaluator",
+    "lambda_runtime",
+    "lambda_svc",
+    "region",
+    "responses",
+    "router",
+    "s3",
+    "scope",
+    "ssm",
+    "state_keys",
+    "state_readers",
+    "sts",
+    "tagging",
+    "write_state",
 ]  # fmt: skip
 
 
@@ -102,9 +127,7 @@ def state_readers() -> dict[str, Callable[[], Any]]:
 
 def state_keys() -> dict[str, tuple[str, ...]]:
     """Service name -> keys of :func:`state_readers` that its requests may change (its own module's and those it dispatches to)."""
-    return {
-        name: (entry.get("state_key", entry["module"]), *entry.get("sub_modules", ())) for name, entry in app.SERVICE_REGISTRY.items()
-    }
+    return {name: (entry.get("state_key", entry["module"]), *entry.get("sub_modules", ())) for name, entry in app.SERVICE_REGISTRY.items()}
 
 
 def encode_state(state: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,5 +61,3 @@ def _marking(service: str, handler: hooks.Handler, keys: tuple[str, ...], checkp
                 checkpoint.mark(*keys)
 
     return serve
-
-

@@ -150,9 +150,8 @@ def describe_images(context: Context, request: dict[str, Any]) -> dict[str, Any]
     if owners:
         owners = {hooks.account() if owner == "self" else owner for owner in owners}
         chosen = [i for i in chosen if i["OwnerId"] in owners or i.get("ImageOwnerAlias") in owners]
-    shown = [
-        {**i, "Tags": records.tags(i["ImageId"])} for i in chosen if matches(i, records.tags(i["ImageId"]), request.get("Filters", []), FILTERS)
-    ]
+    chosen = [i for i in chosen if matches(i, records.tags(i["ImageId"]), request.get("Filters", []), FILTERS)]
+    shown = [{**i, "Tags": records.tags(i["ImageId"])} for i in chosen]
     items, token = page(shown, request)
     return {"Images": items, "NextToken": token}
 
@@ -188,4 +187,3 @@ def deregister_image(context: Context, request: dict[str, Any]) -> dict[str, Any
     if request.get("DeleteAssociatedSnapshots"):
         hooks.ec2._snapshots.pop(image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"], None)
     return {"Return": True}
-

@@ -130,11 +130,12 @@ def _move(context: Context, request: dict[str, Any], state: str, legal: tuple[st
     for record in chosen:
         name = record["State"]["Name"]
         if name not in (*legal, state, final):
-            raise Ec2Error("IncorrectInstanceState", f"The instance '{record['InstanceId']}' is not in a state from which it can be moved: {name}.")
+            raise Ec2Error("IncorrectInstanceState", f"The instance '{record['InstanceId']}' is {name}, which does not allow this.")
         if state == "shutting-down" and record["_local"]["disable_api_termination"]:
             raise Ec2Error(
                 "OperationNotPermitted",
-                f"The instance '{record['InstanceId']}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+                f"The instance '{record['InstanceId']}' may not be terminated. "
+                "Modify its 'disableApiTermination' instance attribute and try again.",
             )
     if request.get("DryRun"):
         raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)

@@ -63,11 +63,12 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
             raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
         if count < 1:
             raise Ec2Error("InvalidParameterValue", f"Value ({count}) for parameter {name} is invalid. It must be at least 1.")
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     if low > high:
         raise Ec2Error("InvalidParameterCombination", f"MinCount ({low}) must not exceed MaxCount ({high}).")
     if low > MAX_COUNT:
-        raise Ec2Error("InstanceLimitExceeded", f"You have requested more instances ({low}) than your current instance limit of {MAX_COUNT}.")
+        raise Ec2Error("InstanceLimitExceeded", f"You have requested more instances ({low}) than your limit of {MAX_COUNT}.")
     arguments = expand(context, request)
     if not arguments.get("ImageId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
@@ -98,7 +99,8 @@ def profile(arguments: dict[str, Any]) -> dict[str, Any] | None:
         field, value = ("name", wanted["Name"]) if wanted.get("Name") else ("arn", wanted.get("Arn"))
         label = "Name" if field == "name" else "ARN"
         raise Ec2Error(
-            "InvalidParameterValue", f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {label}"
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {label}",
         )
     return dict(found)
 
@@ -110,7 +112,8 @@ def _check_volumes(arguments: dict[str, Any], image: dict[str, Any]) -> None:
         if mapping.get("DeviceName") == root["DeviceName"] and size is not None and size < root["Ebs"]["VolumeSize"]:
             raise Ec2Error(
                 "InvalidBlockDeviceMapping",
-                f"Volume of size {size}GB is smaller than snapshot '{root['Ebs']['SnapshotId']}', expect size >= {root['Ebs']['VolumeSize']}GB",
+                f"Volume of size {size}GB is smaller than snapshot '{root['Ebs']['SnapshotId']}', "
+                f"expect size >= {root['Ebs']['VolumeSize']}GB",
             )
 
 
@@ -242,9 +245,7 @@ def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict
         },
         "Virtualization": "hvm",  # MiniStack's own name for it
     }
-    for field, value in (("KeyName", arguments.get("KeyName")), ("ClientToken", token)):
-        if value:
-            record[field] = value
+    record.update({field: value for field, value in (("KeyName", arguments.get("KeyName")), ("ClientToken", token)) if value})
     if launch.profile:
         record["IamInstanceProfile"] = {"Arn": launch.profile["Arn"], "Id": launch.profile["InstanceProfileId"]}
     records.instances()[instance_id] = record

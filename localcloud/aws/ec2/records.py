@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws import hooks
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 def now() -> str:
     """The present in the form that EC2 uses."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def new_id(prefix: str) -> str:
@@ -99,7 +99,7 @@ def set_state(context: Context, record: Record, state: str, code: str = "", mess
         if code and not (before in ("shutting-down", "stopping") and record.get("StateReason")):
             record["StateReason"] = {"Code": code, "Message": message or code}
         if by_user:
-            moment = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S GMT")
+            moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S GMT")
             record["StateTransitionReason"] = f"User initiated ({moment})"
     else:
         record.pop("StateReason", None)
@@ -113,7 +113,7 @@ def set_state(context: Context, record: Record, state: str, code: str = "", mess
         json.dumps({"instance-id": record["InstanceId"], "state": state}),
         [f"arn:aws:ec2:{hooks.region()}:{hooks.account()}:instance/{record['InstanceId']}"],
         str(uuid.uuid4()),
-        datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     context.changed("ec2")
     context.checkpoint.mark("sqs")  # where events usually go

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-
 from collections.abc import Callable
 from typing import Any
 
@@ -88,7 +87,8 @@ async def _report(context: Context, request: dict[str, Any]) -> dict[str, Any]:
         if record["InstanceId"] == wanted:
             reason = request.get("reason") or {}
             if not reason and state in ("shutting-down", "stopping"):
-                reason = {"code": "Client.InstanceInitiatedShutdown", "message": "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
+                code = "Client.InstanceInitiatedShutdown"
+                reason = {"code": code, "message": f"{code}: Instance initiated shutdown"}
             with hooks.scope(account, region):
                 moved = records.set_state(context, record, state, reason.get("code", ""), reason.get("message", ""))
             return {"state": record["State"]["Name"], "moved": moved}
@@ -97,7 +97,6 @@ async def _report(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 def fleet_view(seconds: float = SHOW_TERMINATED_SECONDS) -> list[dict[str, Any]]:
     """All instances that the fleet should know, those that ended within ``seconds`` included."""
-
 
     limit = time.time() - seconds
     return [

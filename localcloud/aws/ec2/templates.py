@@ -11,7 +11,7 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import records
-from localcloud.aws.ec2.filters import matches, page
+from localcloud.aws.ec2.filters import Values, matches, page
 from localcloud.aws.protocol.ec2query import Ec2Error
 
 NESTED = ("MetadataOptions", "Placement", "Monitoring", "CreditSpecification", "CpuOptions", "EnclaveOptions", "HibernationOptions")
@@ -46,11 +46,8 @@ def find(request: dict[str, Any]) -> Template:
 
 def version(template: Template, wanted: str | None) -> dict[str, Any]:
     """A version by number, ``$Default`` (also when not given) or ``$Latest``."""
-    number = str(
-        {None: template["DefaultVersionNumber"], "$Default": template["DefaultVersionNumber"], "$Latest": template["LatestVersionNumber"]}.get(
-            wanted or None, wanted
-        )
-    )
+    number = str(wanted or "$Default")
+    number = str({"$Default": template["DefaultVersionNumber"], "$Latest": template["LatestVersionNumber"]}.get(number, number))
     for candidate in template["Versions"]:
         if str(candidate["VersionNumber"]) == number:
             found: dict[str, Any] = candidate
@@ -77,8 +74,9 @@ def merge(data: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         elif name == "BlockDeviceMappings":
             devices = {mapping.get("DeviceName"): mapping for mapping in merged.get(name, [])}
             for mapping in value:
-                before = devices.get(mapping.get("DeviceName"), {})
-                devices[mapping.get("DeviceName")] = {**mapping, "Ebs": {**before.get("Ebs", {}), **mapping["Ebs"]}} if "Ebs" in mapping else mapping
+                device = mapping.get("DeviceName")
+                ebs = {**devices.get(device, {}).get("Ebs", {}), **mapping.get("Ebs", {})}
+                devices[device] = {**mapping, "Ebs": ebs} if "Ebs" in mapping else mapping
             merged[name] = list(devices.values())
         else:
             merged[name] = value
@@ -171,7 +169,7 @@ def describe_launch_templates(context: Context, request: dict[str, Any]) -> dict
     chosen += [find({"LaunchTemplateName": name}) for name in request.get("LaunchTemplateNames", [])]
     if not request.get("LaunchTemplateIds") and not request.get("LaunchTemplateNames"):
         chosen = list(templates().values())
-    names = {"launch-template-name": lambda t: [t["LaunchTemplateName"]], "create-time": lambda t: [t["CreateTime"]]}
+    names: dict[str, Values] = {"launch-template-name": lambda t: [t["LaunchTemplateName"]], "create-time": lambda t: [t["CreateTime"]]}
     shown = [_shown(t) for t in chosen if matches(t, records.tags(t["LaunchTemplateId"]), request.get("Filters", []), names)]
     items, token = page(shown, request)
     return {"LaunchTemplates": items, "NextToken": token}

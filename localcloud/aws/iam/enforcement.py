@@ -40,7 +40,12 @@ def install(expansions: dict[str, Expansion]) -> None:
     enforce_original, response_original = evaluator.enforce, actions.access_denied_response
 
     def enforce(
-        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", service_context: dict[str, Any] | None = None
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
     ) -> Any:
         context = dict(service_context or {})
         _denied.set(None)

@@ -39,17 +39,12 @@ class Builds:
 
     def get(self, arn: str) -> Record:
         """An image by its build version ARN, or the newest build of a version. Raises ResourceNotFoundException."""
-        reference = names.parse("imageBuildVersionArn", arn, "image")
         if arn in self.images:
             return self.images[arn]
-        fitting = []
-        for image in self.of_scope():
-            own = names.parse("arn", image["arn"])
-            if own.name == reference.name and reference.build is None and reference.version and own.version and names.fits(own.version, reference.version):
-                fitting.append((names.ordered(own.version), own.build or 0, image))
+        fitting = self._fitting("imageBuildVersionArn", arn)
         if not fitting:
             raise ServiceError("ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404)
-        return max(fitting, key=lambda entry: entry[:2])[2]
+        return fitting[-1]
 
     def start(self, request: Record, pipeline: Record | None) -> Record:
         """A new build of a recipe; it stays PENDING until the fleet takes it."""
@@ -105,26 +100,23 @@ class Builds:
         if reference.startswith("ssm:"):
             reference = ec2_images.resolve(self._context, f"resolve:ssm:{reference.removeprefix('ssm:')}")
         elif reference.startswith("arn:"):
-            built = [i for i in self._fitting(reference) if i["state"]["status"] == "AVAILABLE"]
+            built = [i for i in self._fitting("parentImage", reference) if i["state"]["status"] == "AVAILABLE"]
             if not built:
                 raise ServiceError("ResourceNotFoundException", "no build of it is available.")
-            reference = max(built, key=lambda i: (names.ordered(i["version"].split("/")[0]), int(i["version"].split("/")[1])))["_ami"]
+            reference = built[-1]["_ami"]
         return str(ec2_images.find(reference)["ImageId"])
 
-    def _fitting(self, reference: str) -> list[Record]:
-        wanted = names.parse("parentImage", reference, "image")
-        found = []
-        for image in self.of_scope():
-            own = names.parse("arn", image["arn"])
-            if own.name == wanted.name and wanted.build in (None, own.build) and wanted.version and own.version and names.fits(own.version, wanted.version):
-                found.append(image)
-        return found
+    def _fitting(self, parameter: str, reference: str) -> list[Record]:
+        """The images that a reference stands for, the newest last."""
+        wanted = names.parse(parameter, reference, "image")
+        found = [(own, image) for image in self.of_scope() if wanted.covers(own := names.parse("arn", image["arn"]))]
+        return [image for _, image in sorted(found, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0))]
 
     def cancel(self, arn: str) -> None:
         """Ask the fleet to stop a build. Raises ServiceError when it is final."""
         image = self.get(arn)
         if image["state"]["status"] in FINAL:
-            raise ServiceError("InvalidRequestException", f"The image is {image['state']['status']}; only a running build can be cancelled.")
+            raise ServiceError("InvalidRequestException", f"The image is {image['state']['status']}; there is nothing to cancel.")
         image["_cancel"] = True
         self._context.changed()
 
@@ -245,14 +237,16 @@ class Builds:
             for distribution in self._distributions(image):
                 settings = distribution.get("amiDistributionConfiguration", {})
                 name = self._expanded(image, settings["name"]) if settings.get("name") else self._ami_name(image)
+                own_tags = {**recipe.get("amiTags", {}), **settings.get("amiTags", {})}
                 tags = {
-                    **{key: self._expanded(image, value) for key, value in {**recipe.get("amiTags", {}), **settings.get("amiTags", {})}.items()},
+                    **{key: self._expanded(image, value) for key, value in own_tags.items()},
                     "CreatedBy": "EC2 Image Builder",
                     "Ec2ImageBuilderArn": image["arn"],
                 }
                 description = settings.get("description", "")
                 with hooks.scope(hooks.account(), distribution["region"]):
-                    ec2_images.register(name, parent, tags, image["_ami"], Description=description, size_gib=size, SourceImageId=parent["ImageId"])
+                    fields = {"Description": description, "SourceImageId": parent["ImageId"], "size_gib": size}
+                    ec2_images.register(name, parent, tags, image["_ami"], **fields)
                     self._announce(image, distribution)
                 made.append(
                     {

@@ -10,7 +10,10 @@ from localcloud.aws.protocol.restjson import ServiceError
 
 NAME = re.compile(r"[-_A-Za-z0-9][-_A-Za-z0-9 ]{1,126}[-_A-Za-z0-9]")
 VERSION = re.compile(r"\d{1,10}\.(?:\d{1,10}\.(?:\d{1,10}|x)|x\.x)|x\.x\.x")
-ARN = re.compile(r"arn:aws:imagebuilder:(?P<region>[^:]*):(?P<account>[^:]*):(?P<kind>[a-z-]+)/(?P<name>[^/]+)(?:/(?P<version>[^/]+)(?:/(?P<build>\d+))?)?")
+ARN = re.compile(
+    r"arn:aws:imagebuilder:(?P<region>[^:]*):(?P<account>[^:]*):(?P<kind>[a-z-]+)"
+    r"/(?P<name>[^/]+)(?:/(?P<version>[^/]+)(?:/(?P<build>\d+))?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Reference:
     name: str
     version: str | None
     build: int | None
+
+    def covers(self, other: Reference) -> bool:
+        """Whether a resource's own (complete) reference is one of those that this one stands for."""
+        same = self.name == other.name and self.build in (None, other.build)
+        return same and self.version is not None and other.version is not None and fits(other.version, self.version)
 
 
 def invalid(parameter: str, why: str) -> ServiceError:

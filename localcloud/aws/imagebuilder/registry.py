@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.aws import hooks
@@ -29,12 +29,14 @@ USERS = {
     "distribution-configuration": ("image-pipeline",),
 }
 """Kinds whose resources refer to a resource of this kind; such a reference keeps it from being deleted."""
+KEPT = ("arn", "name", "tags", "dateCreated", "dateLastRun", "lastRunStatus", "platform")
+"""What an update cannot change."""
 PLUMBING = {"clientToken", "dryRun", "requestId"}
 
 
 def now() -> str:
     """The present as the service writes it."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Registry:
@@ -60,14 +62,9 @@ class Registry:
         if arn in self.resources:
             return self.resources[arn]
         if reference.version is not None:
-            fitting = []
-            for record in self.of(kind):
-                own = names.parse("arn", record["arn"])
-                assert own.version is not None
-                if own.name == reference.name and names.fits(own.version, reference.version) and reference.build in (None, own.build):
-                    fitting.append((names.ordered(own.version), own.build or 0, record))
+            fitting = [(own, record) for record in self.of(kind) if reference.covers(own := names.parse("arn", record["arn"]))]
             if fitting:
-                return max(fitting, key=lambda entry: entry[:2])[2]
+                return max(fitting, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0))[1]
         raise ServiceError("ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404)
 
     def add(self, kind: str, arn: str, fields: Record) -> Record:
@@ -82,10 +79,10 @@ class Registry:
     def replace(self, kind: str, arn: str, fields: Record) -> Record:
         """Replace everything but name, tags and dates: what an update leaves out is reset."""
         record = self.get(kind, arn)
-        kept = {name: record[name] for name in ("arn", "name", "tags", "dateCreated", "dateLastRun", "lastRunStatus", "platform") if name in record}
+        kept: Record = {name: record[name] for name in KEPT if name in record}
         clean = {name: value for name, value in fields.items() if name not in PLUMBING and name != KINDS[kind]}
         record.clear()
-        record.update({**clean, **kept, "dateUpdated": now()})
+        record.update(clean, **kept, dateUpdated=now())
         self._context.changed()
         return record
 
@@ -97,7 +94,8 @@ class Registry:
         for user in (record for other in USERS.get(kind, ()) for record in self.of(other)):
             if arn in self._references(kind, user):
                 raise ServiceError(
-                    "ResourceDependencyException", f"Resource dependency error: The resource ARN '{arn}' has other resources depended on it."
+                    "ResourceDependencyException",
+                    f"Resource dependency error: The resource ARN '{arn}' has other resources depended on it.",
                 )
         del self.resources[arn]
         self._context.changed()
@@ -123,7 +121,7 @@ class Registry:
             raise ServiceError("InvalidParameterCombinationException", "Exactly one of 'data' and 'uri' must be given.")
         text = request["data"] if "data" in request else _from_s3(request["uri"])
         if "data" in request and len(text) > documents.INLINE_CHARACTERS:
-            raise names.invalid("data", f"It has {len(text)} characters; at most {documents.INLINE_CHARACTERS} are allowed inline. Use 'uri'.")
+            raise names.invalid("data", f"It has {len(text)} characters; inline are {documents.INLINE_CHARACTERS} allowed. Use 'uri'.")
         kind, parameters = documents.examine(text)
         folded = names.parse("name", names.arn("component", request["name"])).name
         same = [r for r in self.of("component") if names.parse("arn", r["arn"]).name == folded]
@@ -149,7 +147,7 @@ class Registry:
         seen = set()
         for entry in request.get("components", []):
             if ":aws:component/" in entry["componentArn"]:
-                raise names.invalid("components", f"'{entry['componentArn']}' is managed by Amazon; the local cloud has your own components only.")
+                raise names.invalid("components", f"'{entry['componentArn']}' is managed by Amazon; here are your own components only.")
             component = self.get("component", entry["componentArn"])
             if component["arn"] in seen:
                 raise names.invalid("components", f"'{component['arn']}' is there twice.")
@@ -158,13 +156,13 @@ class Registry:
             known = {parameter["name"]: parameter for parameter in component["parameters"]}
             missing = [name for name, parameter in known.items() if name not in given and "defaultValue" not in parameter]
             if missing or given - known.keys():
-                raise names.invalid("components", f"Parameters of '{component['arn']}': missing {missing}, unknown {sorted(given - known.keys())}.")
+                unknown = sorted(given - known.keys())
+                raise names.invalid("components", f"Parameters of '{component['arn']}': missing {missing}, unknown {unknown}.")
         existing = [r["version"] for r in self.of("image-recipe") if r["name"] == request["name"]]
         version = names.next_version(request["semanticVersion"], existing)
         fields = {name: value for name, value in request.items() if name != "semanticVersion"}
-        return self.add(
-            "image-recipe", names.arn("image-recipe", request["name"], version), {**fields, "version": version, "platform": "Linux", "type": "AMI"}
-        )
+        fields |= {"version": version, "platform": "Linux", "type": "AMI"}
+        return self.add("image-recipe", names.arn("image-recipe", request["name"], version), fields)
 
 
 def _from_s3(uri: str) -> str:

@@ -20,12 +20,18 @@ from localcloud.aws.protocol.restjson import RestJson, ServiceError, refusal
 
 SERVICE = "imagebuilder"
 TOKENS_KEPT = 1000
-PIPELINE_DEFAULTS = {
-    "enhancedImageMetadataEnabled": True,
-    "status": "ENABLED",
-    "imageTestsConfiguration": {"imageTestsEnabled": True, "timeoutMinutes": 720},
-    "platform": "Linux",
+DEFAULTS: dict[str, Record] = {
+    "image-pipeline": {
+        "enhancedImageMetadataEnabled": True,
+        "status": "ENABLED",
+        "imageTestsConfiguration": {"imageTestsEnabled": True, "timeoutMinutes": 720},
+        "platform": "Linux",
+    },
+    "infrastructure-configuration": {"terminateInstanceOnFailure": True},
+    "distribution-configuration": {"timeoutMinutes": 720},
+    "lifecycle-policy": {"status": "ENABLED"},
 }
+"""What the service fills in; an update that leaves it out resets it to this."""
 PLURALS = {
     "ListComponentBuildVersions": ("component", "componentSummaryList"),
     "ListImageRecipes": ("image-recipe", "imageRecipeSummaryList"),
@@ -127,22 +133,13 @@ class ImageBuilder:
     def _create(self, kind: str, request: Record) -> Record:
         names.check_name(request["name"])
         self._check(kind, request)
-        defaults: Record = {"image-pipeline": PIPELINE_DEFAULTS, "lifecycle-policy": {"status": "ENABLED"}}.get(kind, {})
-        if kind == "infrastructure-configuration":
-            defaults = {"terminateInstanceOnFailure": True}
-        if kind == "distribution-configuration":
-            defaults = {"timeoutMinutes": 720}
-        record = self.registry.add(kind, names.arn(kind, request["name"]), {**defaults, **request})
+        record = self.registry.add(kind, names.arn(kind, request["name"]), {**DEFAULTS.get(kind, {}), **request})
         return self._created(kind, record, request)
 
     def _update(self, kind: str, request: Record) -> Record:
         record = self.registry.get(kind, request[KINDS[kind]])
         self._check(kind, request)
-        defaults: Record = dict(PIPELINE_DEFAULTS) if kind == "image-pipeline" else {}
-        for name in ("timeoutMinutes", "terminateInstanceOnFailure", "status"):
-            if name in record:
-                defaults.setdefault(name, record[name])
-        self.registry.replace(kind, record["arn"], {**defaults, **request})
+        self.registry.replace(kind, record["arn"], {**DEFAULTS[kind], **request})
         return {**_token(request), KINDS[kind]: record["arn"]}
 
     def _check(self, kind: str, request: Record) -> None:

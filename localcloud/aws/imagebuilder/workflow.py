@@ -33,10 +33,8 @@ Execution = dict[str, Any]
 
 
 def _start(kind: str) -> Execution:
-    steps = [
-        {"stepExecutionId": f"step-{uuid.uuid4()}", "name": name, "action": action, "status": "PENDING", "attemptNumber": 1, "maxAttempts": 1}
-        for name, action in STEPS[kind]
-    ]
+    once = {"status": "PENDING", "attemptNumber": 1, "maxAttempts": 1}
+    steps = [{"stepExecutionId": f"step-{uuid.uuid4()}", "name": name, "action": action, **once} for name, action in STEPS[kind]]
     return {
         "workflowBuildVersionArn": f"arn:aws:imagebuilder:{hooks.region()}:aws:workflow/{kind.lower()}/{NAMES[kind]}/1.0.0/1",
         "workflowExecutionId": f"wf-{uuid.uuid4()}",

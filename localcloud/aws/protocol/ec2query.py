@@ -127,10 +127,7 @@ def _write(shape: Any, value: Any) -> str:
 def render(operation: str, answer: dict[str, Any]) -> Reply:
     """What boto3 shall return, as XML."""
     shape = service_model("ec2").operation_model(operation).output_shape
-    if shape is None:
-        inner = "<return>true</return>"
-    else:
-        inner = _write(shape, answer)
+    inner = "<return>true</return>" if shape is None else _write(shape, answer)
     body = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{operation}Response xmlns="{NAMESPACE}">'
         f"<requestId>{uuid.uuid4()}</requestId>{inner}</{operation}Response>"

@@ -15,6 +15,8 @@ from botocore.validate import ParamValidator
 from localcloud.aws.hooks import Reply
 from localcloud.aws.protocol.model import service_model
 
+Query = dict[str, list[str]]
+
 
 class ServiceError(Exception):
     """A refusal with the service's own exception name."""
@@ -40,7 +42,7 @@ class RestJson:
         routes = [(op.http["method"], _route(op.http["requestUri"]), op) for op in operations]
         self._routes = sorted(routes, key=lambda route: route[2].http["requestUri"].count("{"))  # literal paths first
 
-    def parse(self, method: str, path: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+    def parse(self, method: str, path: str, query: Query, headers: dict[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
         """The operation's name and the arguments that boto3 was called with.
 
         Raises:
@@ -53,7 +55,7 @@ class RestJson:
                 return operation.name, self._arguments(operation, uri, query, headers, body)
         raise ServiceError("UnknownOperationException", f"There is no operation {method} {path}.", 404)
 
-    def _arguments(self, operation: Any, uri: dict[str, str], query: dict[str, list[str]], headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    def _arguments(self, operation: Any, uri: dict[str, str], query: Query, headers: dict[str, str], body: bytes) -> dict[str, Any]:
         shape = operation.input_shape
         if shape is None:
             return {}
