@@ -34,7 +34,7 @@ from localcloud.pulumi.cli import CliUnavailable, find_cli
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements" / "base.txt", ROOT / "requirements" / "dev.txt")
-COMPILED = ("localcloud", "blueprints", "components", "image_builder", "runtime", "client")
+COMPILED = ("localcloud", "blueprints", "components", "image_builder", "runtime", "client", "console", "demo")
 """Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import ensurepip
 import importlib.util
 import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -144,15 +144,18 @@ def test_a_python_without_ensurepip_is_a_clear_message(no_ensurepip: None, tmp_p
 
 
 def test_without_ensurepip_pip_comes_out_of_the_package(no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundled = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
-
     def unpack(package: str, target: Path) -> None:
-        (target / "usr/share/python-wheels").mkdir(parents=True)
-        (target / "usr/share/python-wheels" / bundled.name).write_bytes(bundled.read_bytes())
+        folder = target / "usr" / "share" / "python-wheels"
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / "pip-99-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("pip/__main__.py", f"import sys; open({str(tmp_path / 'asked')!r}, 'w').write(repr((sys.prefix, sys.argv[1:])))")
 
     monkeypatch.setattr(apt, "unpack", unpack)
     bootstrap._create(tmp_path / "venv")
-    assert bootstrap._usable(tmp_path / "venv")
+    prefix, arguments = ast.literal_eval((tmp_path / "asked").read_text())
+    assert prefix == str(tmp_path / "venv")
+    assert arguments[:3] == ["install", "--quiet", "--no-index"]
+    assert Path(arguments[3]).name == "pip-99-py3-none-any.whl"
 
 
 def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
