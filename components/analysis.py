@@ -13,7 +13,7 @@ from blueprints.model import Blueprint
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
 from components.machines import GroupMachines, GroupMachinesArgs
-from components.manager import TIMEOUT_SECONDS, Manager, ManagerArgs
+from components.manager import Manager, ManagerArgs
 from components.names import logical
 from components.options import child
 from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsInputs
@@ -25,6 +25,7 @@ from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from image_builder.provision import Provision
+from runtime.protocol import limits
 from runtime.protocol.settings import Image
 
 
@@ -55,7 +56,15 @@ class AnalysisStack(pulumi.ComponentResource):
         blueprint, place, utils = args.blueprint, args.place, args.utils
         artifact_bucket, topic = utils.get("artifact_bucket"), utils.get("topic_arn")
         queue = WorkQueue(
-            f"{name}-submissions", WorkQueueArgs(consumer_timeout_seconds=TIMEOUT_SECONDS, topic_arn=topic), opts=self._below
+            f"{name}-submissions",
+            WorkQueueArgs(
+                consumer_timeout_seconds=limits.MANAGER_TIMEOUT,
+                # The pause between two attempts to launch while AWS has no capacity, hence short.
+                visibility_seconds=limits.QUEUE_VISIBILITY,
+                attempts=limits.QUEUE_MAX_RECEIVES,
+                topic_arn=topic,
+            ),
+            opts=self._below,
         )
         bucket = AnalysisBucket(
             f"{name}-data",
@@ -113,8 +122,6 @@ class AnalysisStack(pulumi.ComponentResource):
                 settings=settings.object,
                 boundary_arn=utils.get("permissions_boundary_arn"),
                 ledger_arn=utils.get("ledger_table_arn"),
-                topic_arn=topic,
-                topic_key_arn=utils.get("kms_key_arn"),
                 image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
                 log_days=args.log_days,
             ),

@@ -14,9 +14,7 @@ from components.place import Place
 from components.policies import manager
 from components.policies.document import rendered
 from components.queue import WorkQueue
-
-TIMEOUT_SECONDS = 60
-"""Far more than a submission needs: the manager waits for no machine."""
+from runtime.protocol import limits
 
 BATCH = 1
 """One submission a call: a slow one delays no other."""
@@ -39,8 +37,6 @@ class ManagerArgs:
     settings: pulumi.Resource
     boundary_arn: pulumi.Input[str]
     ledger_arn: pulumi.Input[str]
-    topic_arn: pulumi.Input[str]
-    topic_key_arn: pulumi.Input[str]
     image_parameter: str | None
     log_days: int = 30
 
@@ -63,7 +59,7 @@ class Manager(pulumi.ComponentResource):
                 boundary_arn=args.boundary_arn,
                 description=f"Turns submissions to {args.analysis} into machines",
                 log_name=name,
-                timeout_seconds=TIMEOUT_SECONDS,
+                timeout_seconds=limits.MANAGER_TIMEOUT,
                 log_days=args.log_days,
                 environment={
                     "NEUROCAAS_SETTINGS_BUCKET": args.artifact_bucket,
@@ -76,7 +72,6 @@ class Manager(pulumi.ComponentResource):
         policy = rendered(
             lambda **inputs: manager.manager(
                 args.place,
-                analysis=args.analysis,
                 settings_key=args.settings_key,
                 image_parameter=args.image_parameter,
                 **inputs,
@@ -86,8 +81,6 @@ class Manager(pulumi.ComponentResource):
             queue_arn=args.queue.arn,
             log_group_arn=worker.log_group_arn,
             ledger_arn=args.ledger_arn,
-            topic_arn=args.topic_arn,
-            topic_key_arn=args.topic_key_arn,
             launch_template_arns=pulumi.Output.all(*(group.template_arn for group in args.machines.values())),
             machine_role_arns=pulumi.Output.all(*(group.role_arn for group in args.machines.values())),
         )

@@ -15,10 +15,7 @@ from components.place import Place
 from components.policies import monitor, resources
 from components.policies.document import rendered
 from components.queue import WorkQueue, WorkQueueArgs
-
-TIMEOUT_SECONDS = 60
-SWEEP_TIMEOUT_SECONDS = 240
-"""Below the five minutes between two sweeps, so that they never overlap for long."""
+from runtime.protocol import limits
 
 MACHINE_STATES = ("running", "stopped", "shutting-down", "terminated")
 BATCH = 10
@@ -31,7 +28,6 @@ class MonitorArgs:
     place: Place
     code: pulumi.Archive
     boundary_arn: pulumi.Input[str]
-    artifact_bucket: pulumi.Input[str]
     ledger: Ledger
     topic_arn: pulumi.Input[str]
     topic_key_arn: pulumi.Input[str]
@@ -44,7 +40,7 @@ class Monitor(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:compute:Monitor", name, {}, opts)
-        queue = WorkQueue(name, WorkQueueArgs(consumer_timeout_seconds=TIMEOUT_SECONDS, topic_arn=args.topic_arn), opts=child(self))
+        queue = WorkQueue(name, WorkQueueArgs(consumer_timeout_seconds=limits.MONITOR_TIMEOUT, topic_arn=args.topic_arn), opts=child(self))
         states = aws.cloudwatch.EventRule(
             name,
             description="State changes of machines",
@@ -74,11 +70,10 @@ class Monitor(pulumi.ComponentResource):
                 boundary_arn=args.boundary_arn,
                 description="Closes datasets and jobs as machines end",
                 log_name=name,
-                timeout_seconds=TIMEOUT_SECONDS,
+                timeout_seconds=limits.MONITOR_TIMEOUT,
                 log_days=args.log_days,
                 environment={
                     "NEUROCAAS_LEDGER_TABLE": args.ledger.name,
-                    "NEUROCAAS_ARTIFACT_BUCKET": args.artifact_bucket,
                     "NEUROCAAS_TOPIC_ARN": args.topic_arn,
                 },
             ),
@@ -89,7 +84,6 @@ class Monitor(pulumi.ComponentResource):
                 lambda **inputs: monitor.monitor(args.place, **inputs),
                 queue_arn=queue.arn,
                 log_group_arn=worker.log_group_arn,
-                artifact_bucket=args.artifact_bucket,
                 ledger_arn=args.ledger.arn,
                 topic_arn=args.topic_arn,
                 topic_key_arn=args.topic_key_arn,
@@ -98,7 +92,7 @@ class Monitor(pulumi.ComponentResource):
         mapping = worker.read(queue, batch_size=BATCH)
         aws.cloudwatch.EventTarget(name, rule=states.name, arn=queue.arn, opts=child(self, depends_on=[admitted, mapping]))
         sweep = worker.sibling(
-            f"{name}-sweep", "runtime.monitor.handler.sweep", "Repairs what events missed", timeout_seconds=SWEEP_TIMEOUT_SECONDS
+            f"{name}-sweep", "runtime.monitor.handler.sweep", "Repairs what events missed", timeout_seconds=limits.MONITOR_TIMEOUT
         )
         schedule = aws.cloudwatch.EventRule(
             f"{name}-sweep", description="The monitor's sweep", schedule_expression=args.sweep, opts=child(self)

@@ -15,7 +15,7 @@ from components.names import PREFIX, logical
 from components.place import Place
 from runtime.protocol.problems import InvalidInput
 
-TOP_LIMIT = 40
+TOP_LIMIT = 38
 """Characters of the first part of all logical names of a stack; the rest is for what follows."""
 
 

@@ -15,17 +15,25 @@ _FOURTEEN_DAYS = 14 * 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueueArgs:
-    """`consumer_timeout_seconds`: timeout of the function that reads it (the visibility timeout is six times that, as the Lambda
-    developer guide asks, "Using Lambda with Amazon SQS"). `attempts`: deliveries before a message is put aside, default 5.
+    """`consumer_timeout_seconds`: timeout of the function that reads it. `visibility_seconds`: how long a message that was taken is
+    hidden, and so the pause before a failed one comes again; more than the function's timeout, default six times that (Lambda
+    developer guide, "Using Lambda with Amazon SQS"). `attempts`: deliveries before a message is put aside, default 5.
     `topic_arn`: where the alarm goes when a message was put aside."""
 
     consumer_timeout_seconds: int
     topic_arn: pulumi.Input[str]
     attempts: int = 5
+    visibility_seconds: int | None = None
+
+    @property
+    def visibility(self) -> int:
+        return self.visibility_seconds or 6 * self.consumer_timeout_seconds
 
     def __post_init__(self) -> None:
         if not 1 <= self.consumer_timeout_seconds <= 900:
             raise ValueError(f"consumer_timeout_seconds must be 1 to 900 (Lambda's limit), got {self.consumer_timeout_seconds}")
+        if not self.consumer_timeout_seconds < self.visibility <= 43_200:
+            raise ValueError(f"visibility_seconds must be more than the function's timeout and at most 43200, got {self.visibility}")
         if not 1 <= self.attempts <= 1000:
             raise ValueError(f"attempts must be 1 to 1000, got {self.attempts}")
 
@@ -46,7 +54,7 @@ class WorkQueue(pulumi.ComponentResource):
         )
         queue = aws.sqs.Queue(
             name,
-            visibility_timeout_seconds=6 * args.consumer_timeout_seconds,
+            visibility_timeout_seconds=args.visibility,
             message_retention_seconds=4 * 24 * 3600,
             receive_wait_time_seconds=20,
             sqs_managed_sse_enabled=True,

@@ -69,7 +69,6 @@ class UtilityStack(pulumi.ComponentResource):
                 place=place,
                 code=lambda_archive(args.root, "monitor"),
                 boundary_arn=boundary.arn,
-                artifact_bucket=buckets.artifacts.name,
                 ledger=ledger,
                 topic_arn=notices.topic_arn,
                 topic_key_arn=key.arn,

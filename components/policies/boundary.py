@@ -28,7 +28,7 @@ def boundary(place: Place) -> Policy:
         allow("Notices", ["sns:Publish"], [place.arn("sns", f"{PREFIX}-*")]),
         allow(
             "Ledger",
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
             [place.arn("dynamodb", f"table/{PREFIX}-*")],
         ),
         allow(

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
-from components.policies.document import Policy, allow, document
+from components.policies.document import Policy, allow, allow_unscoped, document
 
 
 def manager(
     place: Place,
     *,
-    analysis: str,
     bucket: str,
     artifact_bucket: str,
     settings_key: str,
     queue_arn: str,
     log_group_arn: str,
     ledger_arn: str,
-    topic_arn: str,
-    topic_key_arn: str,
     launch_template_arns: Sequence[str],
     machine_role_arns: Sequence[str],
     image_parameter: str | None,
@@ -37,13 +34,8 @@ def manager(
             [place.objects(bucket, f"*/{folder}/*") for folder in ("submissions", "configs", "inputs", "results")],
         ),
         allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
-        allow("ReportMachines", ["s3:PutObject"], [place.objects(bucket, "logs/*")]),
-        allow(
-            "ListData",
-            ["s3:ListBucket"],
-            [place.bucket(bucket)],
-            {"StringLike": {"s3:prefix": [f"*/{folder}/*" for folder in ("submissions", "configs", "inputs", "results")]}},
-        ),
+        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
+        allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)]),
         allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
         allow(
             "TakeSubmissions",
@@ -53,12 +45,10 @@ def manager(
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             [ledger_arn],
         ),
-        allow("SendNotices", ["sns:Publish"], [topic_arn]),
-        allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
-        allow("ReadBudgets", ["ssm:GetParameter"], [place.arn("ssm", f"parameter/neurocaas/budgets/*/{analysis}")]),
+        allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
             "LaunchFromOwnTemplates",
             ["ec2:RunInstances"],

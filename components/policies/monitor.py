@@ -13,7 +13,6 @@ def monitor(
     *,
     queue_arn: str,
     log_group_arn: str,
-    artifact_bucket: str,
     ledger_arn: str,
     topic_arn: str,
     topic_key_arn: str,
@@ -25,11 +24,9 @@ def monitor(
             [queue_arn],
         ),
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
-        allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, "analyses/*")]),
-        allow("ListSettings", ["s3:ListBucket"], [place.bucket(artifact_bucket)], {"StringLike": {"s3:prefix": ["analyses/*"]}}),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
             [ledger_arn],
         ),
         allow("SendNotices", ["sns:Publish"], [topic_arn]),
@@ -50,6 +47,7 @@ def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str) -> Sequen
         allow("MonitorReads", ["s3:GetObject"], [place.objects(bucket, "logs/*"), place.objects(bucket, "*/results/*")]),
         allow("MonitorWrites", ["s3:PutObject"], [place.objects(bucket, "logs/*"), place.objects(bucket, "*/results/*")]),
         allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, "logs/active/*")]),
-        allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": ["logs/*", "*/results/*"]}}),
+        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
+        allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
     ]
     return [{**statement, "Principal": {"AWS": monitor_role_arn}} for statement in statements]
