@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import stat
-import subprocess
 import sys
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from localcloud.cache import locked
 from localcloud.paths import Paths
@@ -23,13 +20,13 @@ from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
 from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
 from localcloud.pulumi.stacks import StackFileConflict, init_stacks
 
-__all__ = ["Cloud", "StackFileConflict", "applied", "environment", "prepare", "run"]
+__all__ = ["HARMLESS", "Cloud", "StackFileConflict", "applied", "environment", "prepare"]
 
 PROVIDER_VARIABLE = "NEUROCAAS_LOCAL_PROVIDER"
 """`real`: the provider that the engine downloads, instead of our stand-in, against the same local cloud."""
 KIT_ROOT = Path(__file__).resolve().parent.parent.parent
 HARMLESS = ("using pulumi-language-python from $PATH", "using pulumi-resource-aws from $PATH")
-"""Warnings of the engine about exactly what we intend."""
+"""Warnings of the engine about exactly what we intend: a front end may leave them out."""
 
 
 class Cloud(Protocol):
@@ -99,51 +96,6 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
             variables=applied(environment(paths, project_root, cloud)),
             say=progress.say,
         )
-
-
-def run(
-    paths: Paths,
-    project_root: Path,
-    cloud: Cloud,
-    arguments: Sequence[str],
-    *,
-    extra: Mapping[str, str] | None = None,
-    capture: bool = False,
-    errors: IO[str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run the CLI in `project_root` with the environment of the local cloud (and `extra` variables on top).
-
-    Its standard output is captured as it is on request; else a terminal is left to it, and for anything but a terminal it is passed on
-    without the warnings about our plugins. Its standard error goes to `errors` (default: ours) without them, and is kept in the result.
-    Raises `CliUnavailable`.
-    """
-    variables = applied({**environment(paths, project_root, cloud), **(extra or {})})
-    program = shutil.which("pulumi", path=variables["PATH"])
-    if program is None:
-        raise CliUnavailable("got no `pulumi` on the local cloud's PATH; run `make setup`, then `invoke local.up`")
-    command = [program, *arguments]
-    output = None if not capture and sys.stdout.isatty() else subprocess.PIPE
-    printed: list[str] = []
-    complained: list[str] = []
-    with subprocess.Popen(command, cwd=project_root, env=variables, stdout=output, stderr=subprocess.PIPE, text=True) as process:
-        relays = [threading.Thread(target=_relay, args=(process.stderr, errors or sys.stderr, complained))]
-        if process.stdout is not None and not capture:
-            relays.append(threading.Thread(target=_relay, args=(process.stdout, sys.stdout, [])))
-        for relay in relays:
-            relay.start()
-        if process.stdout is not None and capture:
-            printed.append(process.stdout.read())
-        for relay in relays:
-            relay.join()
-    return subprocess.CompletedProcess(command, process.returncode, "".join(printed), "".join(complained))
-
-
-def _relay(source: IO[str], target: IO[str], kept: list[str]) -> None:
-    for line in source:
-        if not any(warning in line for warning in HARMLESS):
-            kept.append(line)
-            target.write(line)
-            target.flush()
 
 
 def _passphrase_file(project_root: Path) -> Path:
