@@ -131,5 +131,180 @@ _LAMBDA: Mapping[str, Rules] = {
     },
 }
 
-CONSTRAINTS: Mapping[str, Rules] = {**_S3, **_IAM, **_MESSAGES, **_LAMBDA}
+_EVENTS: Mapping[str, Rules] = {
+    "sns.Topic": {
+        "name": (length(1, 256), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo after that for FIFO topics", "rename it")),
+        "policy": (policy("resource"),),
+        "deliveryPolicy": (json_object,),
+    },
+    "sns.TopicPolicy": {"arn": (arn("sns"),), "policy": (policy("resource"),)},
+    "cloudwatch.LogGroup": {
+        "name": (length(1, 512), pattern(r"[A-Za-z0-9._/#-]+", "letters, digits and . - _ / #", "rename it")),
+        "retentionInDays": (one_of(*RETENTION_DAYS),),
+        "kmsKeyId": (arn("kms"),),
+        "logGroupClass": (one_of("STANDARD", "INFREQUENT_ACCESS", "DELIVERY"),),
+    },
+    "cloudwatch.EventRule": {
+        "name": (length(1, 64), pattern(r"[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
+        "eventPattern": (length(1, 4096), json_object),
+        "scheduleExpression": (pattern(r"(rate|cron)\(.+\)", "rate(VALUE UNIT) or cron(FIELDS)", "write it so"),),
+        "state": (one_of("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"),),
+        "description": (length(0, 512),),
+        "roleArn": ROLE_OR_ARN,
+    },
+    "cloudwatch.EventTarget": {
+        "arn": (arn(),),
+        "targetId": (length(1, 64), pattern(r"[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
+        "roleArn": ROLE_OR_ARN,
+        "deadLetterConfig.arn": (arn("sqs"),),
+        "retryPolicy.maximumEventAgeInSeconds": (between(0, 86400, "seconds"),),
+        "retryPolicy.maximumRetryAttempts": (between(0, 185),),
+        "inputTransformer.inputTemplate": (length(1, 8192),),
+    },
+    "cloudwatch.MetricAlarm": {
+        "name": (length(1, 255),),
+        "comparisonOperator": (
+            one_of("GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
+                   "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"),
+        ),
+        "evaluationPeriods": (between(1, 86400),),
+        "statistic": (one_of("SampleCount", "Average", "Sum", "Minimum", "Maximum"),),
+        "treatMissingData": (one_of("breaching", "notBreaching", "ignore", "missing"),),
+        "alarmDescription": (length(0, 1024),),
+        "alarmActions[]": (arn(),),
+        "okActions[]": (arn(),),
+        "alarmActions": (items(0, 5),),
+    },
+    "cloudwatch.Dashboard": {
+        "dashboardName": (length(1, 255), pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
+        "dashboardBody": (json_object,),
+    },
+}  # fmt: skip
+
+_DATA: Mapping[str, Rules] = {
+    "kms.Key": {
+        "deletionWindowInDays": (between(7, 30, "days"),),
+        "rotationPeriodInDays": (between(90, 2560, "days"),),
+        "keyUsage": (one_of("ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"),),
+        "description": (length(0, 8192),),
+        "policy": (length(1, 32768), policy("resource")),
+    },
+    "kms.Alias": {
+        "name": (pattern(r"alias/[A-Za-z0-9/_-]{1,250}", "alias/ and then letters, digits, / _ -", "rename it"),
+                 not_matching(r"^alias/aws/", "alias/aws/, which is AWS's own", "rename it")),
+    },
+    "ssm.Parameter": {
+        "name": (length(1, 2048), pattern(r"/?[A-Za-z0-9._/-]+", "letters, digits and . - _ /; a path begins with /", "rename it")),
+        "type": (one_of("String", "StringList", "SecureString"),),
+        "tier": (one_of("Standard", "Advanced", "Intelligent-Tiering"),),
+        "dataType": (one_of("text", "aws:ec2:image", "aws:ssm:integration"),),
+        "description": (length(0, 1024),),
+    },
+    "dynamodb.Table": {
+        "name": (length(3, 255), pattern(r"[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
+        "billingMode": (one_of("PROVISIONED", "PAY_PER_REQUEST"),),
+        "attributes[].type": (one_of("S", "N", "B"),),
+        "streamViewType": (one_of("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"),),
+        "tableClass": (one_of("STANDARD", "STANDARD_INFREQUENT_ACCESS"),),
+        "globalSecondaryIndexes[].projectionType": (one_of("ALL", "INCLUDE", "KEYS_ONLY"),),
+    },
+}  # fmt: skip
+
+_RULE: Rules = {
+    "ipProtocol": (pattern(r"-1|tcp|udp|icmp|icmpv6|\d{1,3}", "tcp, udp, icmp, icmpv6, a protocol's number, or -1 for all", "correct it"),),
+    "cidrIpv4": (pattern(r"\d+\.\d+\.\d+\.\d+/\d+", "an IPv4 range such as 10.0.0.0/8", "correct it"),),
+    "cidrIpv6": (pattern(r"[0-9A-Fa-f:.]+/\d+", "an IPv6 range such as ::/0", "correct it"),),
+    "fromPort": (between(-1, 65535),),
+    "toPort": (between(-1, 65535),),
+    "description": (length(0, 255),),
+}
+
+_EC2: Mapping[str, Rules] = {
+    "ec2.KeyPair": {
+        "keyName": (length(1, 255),),
+        "publicKey": (pattern(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/=]+( .*)?\s*|[A-Za-z0-9+/=\s]+",
+                              "an OpenSSH public key of type rsa or ed25519", "pass the text of the .pub file"),),
+    },
+    "ec2.SecurityGroup": {
+        "name": (length(1, 255), not_matching(r"^sg-", "sg- at the beginning", "rename it")),
+        "description": (length(1, 255), pattern(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]*", "letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "reword it")),
+    },
+    "ec2.LaunchTemplate": {
+        "name": (length(3, 125), pattern(r"[A-Za-z0-9()./_-]+", "letters, digits and ( ) . / _ -", "rename it")),
+        "imageId": (pattern(r"ami-[0-9a-f]+|resolve:ssm:.+", "ami-… or resolve:ssm:PARAMETER", "correct it"),),
+        "instanceInitiatedShutdownBehavior": (one_of("stop", "terminate"),),
+        "metadataOptions.httpTokens": (one_of("optional", "required"),),
+        "metadataOptions.httpEndpoint": (one_of("enabled", "disabled"),),
+        "metadataOptions.instanceMetadataTags": (one_of("enabled", "disabled"),),
+        "metadataOptions.httpPutResponseHopLimit": (between(1, 64),),
+        "blockDeviceMappings[].ebs.volumeType": (one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),),
+        "iamInstanceProfile.arn": ROLE_OR_ARN,
+        "userData": (pattern(r"[A-Za-z0-9+/=\s]*", "base64", "encode it with base64.b64encode"),),
+        "tagSpecifications[].resourceType": (pattern(r"[a-z-]+", "a resource type such as instance or volume", "correct it"),),
+    },
+    "vpc.SecurityGroupEgressRule": _RULE,
+    "vpc.SecurityGroupIngressRule": _RULE,
+}  # fmt: skip
+
+_IMAGEBUILDER: Mapping[str, Rules] = {
+    "imagebuilder.Component": {
+        "name": BUILDER_NAME,
+        "version": BUILDER_VERSION,
+        "platform": (one_of("Linux", "Windows", "macOS"),),
+        "data": (length(1, 16000),),
+        "uri": (pattern(r"s3://.+/.+|https://.+", "s3://BUCKET/KEY", "correct it"),),
+        "description": DESCRIPTION,
+        "changeDescription": (length(1, 1024),),
+    },
+    "imagebuilder.ImageRecipe": {
+        "name": BUILDER_NAME,
+        "version": BUILDER_VERSION,
+        "components": (items(1, 20),),
+        "components[].componentArn": (arn("imagebuilder"),),
+        "blockDeviceMappings[].ebs.volumeType": (one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),),
+        "description": DESCRIPTION,
+        "userDataBase64": (length(1, 21847),),
+        "workingDirectory": (length(1, 1024),),
+    },
+    "imagebuilder.InfrastructureConfiguration": {
+        "name": BUILDER_NAME,
+        "instanceProfileName": (length(1, 1024), not_matching(r"^arn:", "an ARN", "pass the profile's name")),
+        "snsTopicArn": (arn("sns"),),
+        "instanceMetadataOptions.httpTokens": (one_of("required", "optional"),),
+        "instanceMetadataOptions.httpPutResponseHopLimit": (between(1, 64),),
+        "description": DESCRIPTION,
+    },
+    "imagebuilder.DistributionConfiguration": {
+        "name": BUILDER_NAME,
+        "distributions": (items(1, 50),),
+        "distributions[].ssmParameterConfigurations[].dataType": (one_of("text", "aws:ec2:image"),),
+        "description": DESCRIPTION,
+    },
+    "imagebuilder.ImagePipeline": {
+        "name": BUILDER_NAME,
+        "imageRecipeArn": (arn("imagebuilder"),),
+        "infrastructureConfigurationArn": (arn("imagebuilder"),),
+        "distributionConfigurationArn": (arn("imagebuilder"),),
+        "status": (one_of("ENABLED", "DISABLED"),),
+        "imageTestsConfiguration.timeoutMinutes": (between(60, 1440, "minutes"),),
+        "executionRole": ROLE_OR_ARN,
+        "schedule.pipelineExecutionStartCondition": (one_of("EXPRESSION_MATCH_ONLY", "EXPRESSION_MATCH_AND_DEPENDENCY_UPDATES_AVAILABLE"),),
+        "description": DESCRIPTION,
+    },
+    "imagebuilder.LifecyclePolicy": {
+        "name": BUILDER_NAME,
+        "executionRole": ROLE_OR_ARN,
+        "resourceType": (one_of("AMI_IMAGE", "CONTAINER_IMAGE"),),
+        "status": (one_of("ENABLED", "DISABLED"),),
+        "policyDetails": (items(1, 3),),
+        "policyDetails[].action.type": (one_of("DELETE", "DEPRECATE", "DISABLE"),),
+        "policyDetails[].filter.type": (one_of("AGE", "COUNT"),),
+        "policyDetails[].filter.value": (between(1, 1000),),
+        "policyDetails[].filter.retainAtLeast": (between(1, 10),),
+        "policyDetails[].filter.unit": (one_of("DAYS", "WEEKS", "MONTHS", "YEARS"),),
+        "description": DESCRIPTION,
+    },
+}
+
+CONSTRAINTS: Mapping[str, Rules] = {**_S3, **_IAM, **_MESSAGES, **_LAMBDA, **_EVENTS, **_DATA, **_EC2, **_IMAGEBUILDER}
 """``module.Class`` to its rules."""

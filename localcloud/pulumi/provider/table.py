@@ -13,14 +13,23 @@ from typing import Any
 from localcloud.pulumi.provider.constraints import CONSTRAINTS
 from localcloud.pulumi.provider.model import AutoName, Handler, ResourceType
 from localcloud.pulumi.provider.resources import (
+    cloudwatch,
+    dynamodb,
+    ec2,
+    events,
     iam,
     iam_people,
+    imagebuilder,
+    kms,
     lambda_function,
     lambda_links,
+    launch_template,
     s3_bucket,
     s3_object,
     s3_settings,
+    sns,
     sqs,
+    ssm,
 )
 
 NAME = AutoName()
@@ -155,5 +164,113 @@ _LAMBDA = [
     ),
 ]  # fmt: skip
 
-TABLE: Mapping[str, ResourceType] = {row.token: row for row in (*_S3, *_IAM, *_SQS, *_LAMBDA)}
+_SNS = [
+    _type("sns.Topic", sns.Topic(), "{arn}", replace=f"{PREFIXED} fifoTopic",
+          autoname=AutoName("name", 80, suffix_if=("fifoTopic", ".fifo")), conflicts=(("name", "namePrefix"),),
+          defaults={"contentBasedDeduplication": False, "fifoTopic": False}, computed="policy signatureVersion tracingConfig fifoThroughputScope",
+          not_imported="signatureVersion tracingConfig fifoThroughputScope policy",
+          unsupported="applicationFailureFeedbackRoleArn applicationSuccessFeedbackRoleArn applicationSuccessFeedbackSampleRate archivePolicy "
+          "firehoseFailureFeedbackRoleArn firehoseSuccessFeedbackRoleArn firehoseSuccessFeedbackSampleRate httpFailureFeedbackRoleArn "
+          "httpSuccessFeedbackRoleArn httpSuccessFeedbackSampleRate lambdaFailureFeedbackRoleArn lambdaSuccessFeedbackRoleArn "
+          "lambdaSuccessFeedbackSampleRate maximumMessageSize sqsFailureFeedbackRoleArn sqsSuccessFeedbackRoleArn "
+          "sqsSuccessFeedbackSampleRate"),
+    _type("sns.TopicPolicy", sns.TopicPolicy(), "{arn}", replace="arn"),
+]  # fmt: skip
+
+_KMS = [
+    _type(
+        "kms.Key", kms.Key(), "{keyId}", replace="keyUsage customKeyStoreId customerMasterKeySpec multiRegion xksKeyId",
+        defaults={"bypassPolicyLockoutSafetyCheck": False, "customerMasterKeySpec": "SYMMETRIC_DEFAULT", "enableKeyRotation": False,
+                  "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"},
+        computed="description multiRegion policy rotationPeriodInDays", not_imported="multiRegion rotationPeriodInDays",
+        unsupported="customKeyStoreId xksKeyId",
+    ),
+    _type("kms.Alias", kms.Alias(), "{name}", replace=PREFIXED, autoname=AutoName("name", 238, prefix="alias/"),
+          conflicts=(("name", "namePrefix"),), recomputed={"targetKeyArn": "targetKeyId"}),
+]  # fmt: skip
+
+_SSM = [
+    _type("ssm.Parameter", ssm.Parameter(), "{name}", replace="name dataType", autoname=NAME,
+          computed="arn dataType insecureValue keyId tier value", conflicts=(("value", "insecureValue", "valueWo"),),
+          one_of=(("value", "insecureValue", "valueWo"),), recomputed={"version": "value insecureValue type valueWoVersion description"},
+          not_imported="arn dataType keyId overwrite tier valueWo valueWoVersion", unsupported="arn"),
+]  # fmt: skip
+
+_RULE = {
+    "replace": "securityGroupId", "recomputed": {}, "one_of": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
+    "conflicts": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
+}  # fmt: skip
+
+_EC2 = [
+    _type("ec2.KeyPair", ec2.KeyPair(), "{keyName}", replace="keyName keyNamePrefix publicKey", autoname=AutoName("keyName"),
+          conflicts=(("keyName", "keyNamePrefix"),)),
+    _type("ec2.SecurityGroup", ec2.SecurityGroup(), "sg-*", replace=f"{PREFIXED} description vpcId", autoname=NAME,
+          conflicts=(("name", "namePrefix"),), defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
+          computed="egress ingress vpcId", unsupported="egress ingress"),
+    _type(
+        "ec2.LaunchTemplate", launch_template.LaunchTemplate(), "lt-*", replace=PREFIXED, autoname=NAME,
+        computed="defaultVersion", conflicts=(("name", "namePrefix"), ("defaultVersion", "updateDefaultVersion"),
+                                              ("instanceType", "instanceRequirements"), ("securityGroupNames", "vpcSecurityGroupIds")),
+        recomputed={"latestVersion": " ".join(launch_template.DATA), "defaultVersion": "updateDefaultVersion " + " ".join(launch_template.DATA)},
+        not_imported="defaultVersion updateDefaultVersion", unsupported="instanceRequirements licenseSpecifications networkPerformanceOptions secondaryInterfaces",
+    ),
+    _type("vpc.SecurityGroupEgressRule", ec2.SecurityGroupEgressRule(), "sgr-*", **_RULE),
+    _type("vpc.SecurityGroupIngressRule", ec2.SecurityGroupIngressRule(), "sgr-*", **_RULE),
+]  # fmt: skip
+
+_DYNAMODB = [
+    _type(
+        "dynamodb.Table", dynamodb.Table(), "{name}", replace="hashKey localSecondaryIndexes name rangeKey", autoname=NAME,
+        defaults={"billingMode": "PROVISIONED"}, one_of=(("hashKey",), ("attributes",)),
+        computed="attributes deletionProtectionEnabled pointInTimeRecovery readCapacity serverSideEncryption streamEnabled streamViewType tableClass "
+        "ttl warmThroughput writeCapacity",
+        recomputed={"streamArn": "streamEnabled streamViewType", "streamLabel": "streamEnabled streamViewType"},
+        not_imported="pointInTimeRecovery readCapacity streamEnabled tableClass ttl writeCapacity deletionProtectionEnabled",
+        unsupported="globalTableWitness importTable onDemandThroughput replicas restoreBackupArn restoreDateTime restoreSourceName "
+        "restoreSourceTableArn restoreToLatestTime warmThroughput",
+    ),
+]  # fmt: skip
+
+_CLOUDWATCH = [
+    _type("cloudwatch.LogGroup", cloudwatch.LogGroup(), "{name}", replace=f"{PREFIXED} logGroupClass", autoname=NAME,
+          conflicts=(("name", "namePrefix"),), defaults={"retentionInDays": 0, "skipDestroy": False},
+          computed="deletionProtectionEnabled logGroupClass", not_imported="logGroupClass", unsupported="deletionProtectionEnabled"),
+    _type("cloudwatch.EventRule", events.EventRule(), "{name}", replace=f"{PREFIXED} eventBusName", autoname=AutoName("name", 64),
+          conflicts=(("name", "namePrefix"), ("isEnabled", "state")), one_of=(("eventPattern", "scheduleExpression"),),
+          defaults={"eventBusName": "default", "forceDestroy": False}, computed="isEnabled state", not_imported="isEnabled state"),
+    _type("cloudwatch.EventTarget", events.EventTarget(), "{rule}-{targetId}", replace="eventBusName rule targetId",
+          autoname=AutoName("targetId"), conflicts=(("input", "inputPath", "inputTransformer"),),
+          defaults={"eventBusName": "default", "forceDestroy": False},
+          unsupported="appsyncTarget batchTarget ecsTarget httpTarget kinesisTarget redshiftTarget runCommandTargets sagemakerPipelineTarget"),
+    _type("cloudwatch.MetricAlarm", cloudwatch.MetricAlarm(), "{name}", replace="name", autoname=AutoName("name"),
+          conflicts=(("statistic", "extendedStatistic", "metricQueries"), ("metricName", "metricQueries"), ("threshold", "thresholdMetricId")),
+          defaults={"actionsEnabled": True, "treatMissingData": "missing"}, computed="evaluateLowSampleCountPercentiles",
+          one_of=(("metricName", "metricQueries"), ("comparisonOperator",), ("evaluationPeriods",)),
+          not_imported="evaluateLowSampleCountPercentiles",
+          unsupported="evaluationCriteria evaluationInterval evaluationWindow warmUpConfiguration"),
+    _type("cloudwatch.Dashboard", cloudwatch.Dashboard(), "{dashboardName}", replace="dashboardName"),
+]  # fmt: skip
+
+_IMAGEBUILDER = [
+    _type("imagebuilder.Component", imagebuilder.Component(), "{arn}",
+          replace="changeDescription data description kmsKeyId name platform supportedOsVersions uri version", autoname=NAME,
+          defaults={"skipDestroy": False}, conflicts=(("data", "uri"),), one_of=(("data", "uri"),), computed="data", not_imported="kmsKeyId"),
+    _type("imagebuilder.ImageRecipe", imagebuilder.ImageRecipe(), "{arn}",
+          replace="amiTags blockDeviceMappings components description name parentImage systemsManagerAgent userDataBase64 version workingDirectory",
+          autoname=NAME, computed="systemsManagerAgent userDataBase64", not_imported="systemsManagerAgent"),
+    _type("imagebuilder.InfrastructureConfiguration", imagebuilder.InfrastructureConfiguration(), "{arn}", replace="name", autoname=NAME,
+          defaults={"terminateInstanceOnFailure": False}, recomputed={"dateUpdated": "*"}),
+    _type("imagebuilder.DistributionConfiguration", imagebuilder.DistributionConfiguration(), "{arn}", replace="name", autoname=NAME,
+          recomputed={"dateUpdated": "*"}),
+    _type("imagebuilder.ImagePipeline", imagebuilder.ImagePipeline(), "{arn}", replace="name", autoname=NAME,
+          defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"}, computed="imageScanningConfiguration imageTestsConfiguration workflows",
+          conflicts=(("containerRecipeArn", "imageRecipeArn"),), one_of=(("containerRecipeArn", "imageRecipeArn"),),
+          recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"}, not_imported="imageScanningConfiguration imageTestsConfiguration workflows"),
+    _type("imagebuilder.LifecyclePolicy", imagebuilder.LifecyclePolicy(), "{arn}", replace="name", autoname=NAME),
+]  # fmt: skip
+
+TABLE: Mapping[str, ResourceType] = {
+    row.token: row
+    for row in (*_S3, *_IAM, *_KMS, *_SSM, *_EC2, *_DYNAMODB, *_SQS, *_SNS, *_LAMBDA, *_CLOUDWATCH, *_IMAGEBUILDER)
+}
 """Every resource type by its token."""
