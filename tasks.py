@@ -8,24 +8,26 @@ import console.development
 import demo.commands
 import image_builder.commands
 import localcloud.commands
-from console.cloud import in_cloud
+from console.cloud import in_cloud, project_root
 from console.errors import user_errors
+from console.help import answers_help
+from console.stacks import all_stacks
+
+OF_THIS_MACHINE = (console.development.collection, demo.commands.collection)
+IN_A_CLOUD = (console.commands.collection, image_builder.commands.collection, client.commands.collection)
 
 namespace = Collection()
-for room, own_environment in (
-    (console.development, True),
-    (localcloud.commands, True),
-    (demo.commands, True),
-    (console.commands, False),
-    (image_builder.commands, False),
-    (client.commands, False),
-):
-    tasks = room.collection
-    for task in [*tasks.tasks.values(), *(one for inner in tasks.collections.values() for one in inner.tasks.values())]:
-        task.body = user_errors(task.body if own_environment else in_cloud(task.body))
-        if not own_environment:
-            task.help.setdefault("local", "The local cloud, whatever the shell says.")
-    for task in tasks.tasks.values():
+for room in OF_THIS_MACHINE:
+    for task in room.tasks.values():
+        task.body = answers_help(task.name, user_errors(task.body))
         namespace.add_task(task)
-    for name, inner in tasks.collections.items():
-        namespace.add_collection(inner, name)
+for room in IN_A_CLOUD:
+    for task in room.tasks.values():
+        task.body = answers_help(task.name, user_errors(in_cloud(task.body)))
+        task.help.setdefault("local", "The local cloud, whatever the shell says.")
+        namespace.add_task(task)
+
+local = localcloud.commands.collection(lambda: all_stacks(project_root()))
+for task in local.tasks.values():
+    task.body = answers_help(f"local.{task.name}", user_errors(task.body))
+namespace.add_collection(local)

@@ -11,8 +11,29 @@ It needs boto3 and nothing else of this project but the protocol, so it works fr
     job.fetch("results")
 """
 
-from client.analysis import Analysis, Forecast
-from client.errors import AnalysisError
-from client.job import DatasetState, FetchedFile, JobHandle, JobState
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from client.analysis import Analysis, Forecast
+    from client.errors import AnalysisError
+    from client.job import DatasetState, FetchedFile, JobHandle, JobState
 
 __all__ = ["Analysis", "AnalysisError", "DatasetState", "FetchedFile", "Forecast", "JobHandle", "JobState"]
+
+_WHERE = {
+    "Analysis": "client.analysis",
+    "Forecast": "client.analysis",
+    "AnalysisError": "client.errors",
+    "DatasetState": "client.job",
+    "FetchedFile": "client.job",
+    "JobHandle": "client.job",
+    "JobState": "client.job",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: the commands beside it must not cost every `invoke --list` the time to import boto3."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'client' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)

@@ -31,10 +31,10 @@ def _say(text: str) -> None:
 )
 def submit(
     c: Context,
-    bucket: str,
-    group: str,
     data: list[str],
     key: list[str],
+    bucket: str = "",
+    group: str = "",
     config: str = "",
     timestamp: str = "",
     instance_type: str = "",
@@ -43,9 +43,7 @@ def submit(
     """Upload data, submit it, and print the job's timestamp."""
     from pathlib import Path
 
-    from client import Analysis
-
-    analysis = Analysis(bucket, group)
+    analysis = _analysis(bucket, group)
     if not config:
         configname: Any = {}
     elif config.startswith(f"{group}/configs/") and not Path(config).exists():
@@ -60,13 +58,13 @@ def submit(
 
 
 @task(help={**_JOB, "timeout": "Stop following after so many seconds (the job goes on)."})
-def follow(c: Context, bucket: str, group: str, job: str = "", timeout: int = 0) -> None:
+def follow(c: Context, bucket: str = "", group: str = "", job: str = "", timeout: int = 0) -> None:
     """Show a job until it ends. Exit code 1 when a dataset failed or the submission was refused."""
     _follow(_handle(bucket, group, job), timeout or None)
 
 
 @task(help={**_JOB, "json": "One JSON object."})
-def job_status(c: Context, bucket: str, group: str, job: str = "", json: bool = False) -> None:
+def job_status(c: Context, bucket: str = "", group: str = "", job: str = "", json: bool = False) -> None:
     """Show a job as it is now, with its certificate."""
     handle = _handle(bucket, group, job)
     state = handle.status()
@@ -81,7 +79,7 @@ def job_status(c: Context, bucket: str, group: str, job: str = "", json: bool = 
 
 
 @task(help={**_JOB, "to": "The folder for the results; made when missing.", "json": "Print the files with their SHA-256 as JSON."})
-def fetch(c: Context, bucket: str, group: str, job: str = "", to: str = "results", json: bool = False) -> None:
+def fetch(c: Context, bucket: str = "", group: str = "", job: str = "", to: str = "results", json: bool = False) -> None:
     """Copy a job's results and logs to a folder here."""
     from dataclasses import asdict
     from json import dumps
@@ -95,10 +93,21 @@ def fetch(c: Context, bucket: str, group: str, job: str = "", to: str = "results
     _say(f"{len(files)} files in {to}/")
 
 
-def _handle(bucket: str, group: str, job: str) -> Any:
+def _analysis(bucket: str, group: str) -> Any:
     from client import Analysis, AnalysisError
 
-    analysis = Analysis(bucket, group)
+    missing = [f"--{name}" for name, value in (("bucket", bucket), ("group", group)) if not value]
+    if missing:
+        raise AnalysisError(
+            f"no {' and no '.join(missing)}", "an analysis's bucket and your group in it", "say which: --bucket NAME --group NAME"
+        )
+    return Analysis(bucket, group)
+
+
+def _handle(bucket: str, group: str, job: str) -> Any:
+    from client import AnalysisError
+
+    analysis = _analysis(bucket, group)
     if not job:
         jobs = analysis.jobs()
         if not jobs:

@@ -255,6 +255,21 @@ def test_the_tasks_are_listed_and_every_one_says_what_it_does() -> None:
     assert [name for name, text in tasks.items() if not text] == []
 
 
+@pytest.mark.parametrize(("task", "flag"), [("deploy", "--stack"), ("outputs", "--format"), ("submit", "--group"), ("bake-ami", "--plan")])
+def test_every_task_explains_itself(task: str, flag: str) -> None:
+    for arguments in ([task, "--help"], ["--help", task]):
+        done = invoke(*arguments)
+        assert done.returncode == 0
+        assert flag in done.stdout
+        assert "--local" in done.stdout
+
+
+def test_a_command_without_its_names_says_all_that_are_missing() -> None:
+    done = invoke("fetch")
+    assert done.returncode == 1
+    assert "no --bucket and no --group" in done.stderr
+
+
 def test_listing_the_tasks_imports_nothing_heavy() -> None:
     code = (
         "import sys, tasks\n"
