@@ -202,9 +202,13 @@ def _is_type(value: object, kind: str) -> bool:
     return isinstance(value, {"string": str, "array": list, "object": Mapping}[kind])
 
 
-def _same(left: object, right: object) -> bool:
-    """JSON equality: 1 equals 1.0, but True does not equal 1."""
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
+def _same(left: Any, right: Any) -> bool:
+    """JSON equality: 1 equals 1.0, but True does not equal 1, at any depth."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(child, right[key]) for key, child in left.items())
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def _articles(kinds: list[str]) -> str:

@@ -1,0 +1,269 @@
+"""An in-memory AWS for the manager and the monitor: conditional writes, client tokens and capacity as AWS has them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runtime.manager.aws import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.monitor.aws import Content, Instance, OpenJob
+
+JobId = tuple[str, str, str]
+
+
+class KilledError(BaseException):
+    """The Lambda container is gone: nothing after this point happens, not even clean-up."""
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeAws:
+    """Both ports (`runtime.manager.aws.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
+
+    `capacity` is how many more machines of a type EC2 has (missing: any number); `kill_at` is the number of the call after
+    which the caller is dead (counted from 1, see `revive`).
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    capacity: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    kill_at: int | None = None
+    objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
+    items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
+    ec2: dict[str, Instance] = field(default_factory=dict)
+    reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def _call(self, name: str, detail: str = "") -> None:
+        if self.kill_at is not None and len(self.calls) >= self.kill_at:
+            raise KilledError
+        self.calls.append((name, detail))
+
+    def revive(self) -> None:
+        self.kill_at = None
+        self.calls.clear()
+
+    def count(self, name: str) -> int:
+        return sum(call == name for call, _ in self.calls)
+
+    # S3 -------------------------------------------------------------------------------------------------------------
+    def upload(self, bucket: str, key: str, body: bytes | str = b"x") -> None:
+        self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, {})
+
+    def text(self, bucket: str, key: str) -> str:
+        return self.objects_[bucket, key][0].decode()
+
+    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+        with self.lock:
+            self._call("put", key)
+            if if_absent and (bucket, key) in self.objects_:
+                return False
+            self.objects_[bucket, key] = (body.encode(), dict(metadata or {}))
+            return True
+
+    def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
+        with self.lock:
+            self._call("head", key)
+            found = self.objects_.get((bucket, key))
+            return None if found is None else {**found[1], "size": str(len(found[0])), "etag": hashlib.md5(found[0]).hexdigest()}
+
+    def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
+        with self.lock:
+            self._call("list", prefix)
+            names = sorted((k for b, k in self.objects_ if b == bucket and k.startswith(prefix)), key=str.encode)
+            found = [StoredObject(k, len(self.objects_[bucket, k][0])) for k in names if k.encode() > after.encode()]
+        yield from found[:limit]
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        yield from [item.key for item in self.objects(bucket, prefix, "", 10**9)]
+
+    def delete(self, bucket: str, key: str) -> None:
+        with self.lock:
+            self._call("delete", key)
+            self.objects_.pop((bucket, key), None)
+
+    # EC2 ------------------------------------------------------------------------------------------------------------
+    def run(self, request: LaunchRequest) -> list[Machine]:
+        with self.lock:
+            self._call("run", request.instance_type)
+            if request.client_token in self.reservations:
+                earlier, ids = self.reservations[request.client_token]
+                if earlier != request:
+                    raise LaunchError("IdempotentParameterMismatch", "other parameters")
+                return [self._machine(self.ec2[name]) for name in ids]
+            if request.instance_type in self.refusals:
+                raise LaunchError(self.refusals[request.instance_type], "refused")
+            free = self.capacity.get(request.instance_type, request.count)
+            if free < 1:
+                raise LaunchError("InsufficientInstanceCapacity", "none left")
+            number = min(free, request.count)
+            if request.instance_type in self.capacity:
+                self.capacity[request.instance_type] = free - number
+            ids = [f"i-{len(self.ec2) + n:017x}" for n in range(number)]
+            for index, name in enumerate(ids):
+                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), tags=dict(request.tags))
+            self.reservations[request.client_token] = (request, ids)
+            return [self._machine(self.ec2[name]) for name in ids]
+
+    def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
+        with self.lock:
+            self._call("describe")
+            wanted = {"bucket": bucket, "group": group, "job": timestamp}
+            return [self._machine(i) for i in self.ec2.values() if wanted.items() <= i.tags.items()]
+
+    @staticmethod
+    def _machine(instance: Instance) -> Machine:
+        return Machine(instance.instance_id, instance.instance_type, instance.launch_index, int(instance.tags["offset"]), instance.launched)
+
+    def set_state(self, name: str, state: str, **changes: str) -> Instance:
+        self.ec2[name] = replace(self.ec2[name], state=state, **changes)
+        return self.ec2[name]
+
+    def instances(self, ids: Sequence[str]) -> list[Instance]:
+        with self.lock:
+            self._call("describe")
+            return [self.ec2[name] for name in ids if name in self.ec2]
+
+    def all_instances(self) -> Iterator[Instance]:
+        with self.lock:
+            self._call("describe")
+            yield from list(self.ec2.values())
+
+    def terminate(self, ids: Sequence[str]) -> None:
+        with self.lock:
+            self._call("terminate", ",".join(ids))
+            for name in ids:
+                if name in self.ec2 and self.ec2[name].state != "terminated":
+                    self.set_state(name, "shutting-down", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
+
+    # DynamoDB -------------------------------------------------------------------------------------------------------
+    def lease(self, table: str, job: JobId, owner: str, now: float, until: float, submission: str) -> str:
+        with self.lock:
+            self._call("lease")
+            item = self.items.get(job)
+            if item is not None and item["state"] == "launched":
+                return "launched"
+            if item is not None and item.get("lease", 0.0) >= now:
+                return "busy"
+            self.items[job] = {"created": now, **(item or {}), "state": "starting", "owner": owner, "lease": until}
+            return "taken"
+
+    def release(self, table: str, job: JobId, owner: str) -> None:
+        with self.lock:
+            self._call("release")
+            item = self.items.get(job)
+            if item is not None and item.get("owner") == owner:
+                item.pop("lease", None)
+
+    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int]) -> None:
+        with self.lock:
+            self._call("launched")
+            item = self.items.get(job)
+            if item is not None:
+                item.update(state="launched", total=total)
+                item.setdefault("failed", set()).update(failed)
+                item.pop("lease", None)
+
+    def open_job(self, job: JobId) -> OpenJob | None:
+        with self.lock:
+            self._call("get-item")
+            item = self.items.get(job)
+            return None if item is None else self._open(job, item)
+
+    def open_jobs(self) -> Iterator[OpenJob]:
+        with self.lock:
+            self._call("query")
+            yield from [self._open(job, item) for job, item in self.items.items()]
+
+    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
+        with self.lock:
+            self._call("close")
+            item = self.items.get(job)
+            if item is None:
+                return None
+            item.setdefault("succeeded" if succeeded else "failed", set()).add(index)
+            if instance is not None:
+                item.setdefault("instances", set()).add(instance)
+            item["closed"] = now
+            return self._open(job, item)
+
+    @staticmethod
+    def _open(job: JobId, item: Mapping[str, Any]) -> OpenJob:
+        return OpenJob(
+            job,
+            item["state"],
+            item["created"],
+            item.get("lease"),
+            item.get("total"),
+            frozenset(item.get("succeeded", ())),
+            frozenset(item.get("failed", ())),
+            frozenset(item.get("instances", ())),
+            item.get("closed"),
+        )
+
+    def publish(self, subject: str, text: str) -> None:
+        with self.lock:
+            self._call("publish")
+            self.notices.append((subject, text))
+
+
+class ManagerView:
+    """The manager's port of a FakeAws (its `get` and `forget` differ from the monitor's)."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.aws = aws
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.aws, name)
+
+    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
+        with self.aws.lock:
+            self.aws._call("get", key)
+            found = self.aws.objects_.get((bucket, key))
+        if found is not None and len(found[0]) > limit:
+            raise ObjectTooLargeError(len(found[0]))
+        return None if found is None else found[0]
+
+    def forget(self, table: str, job: JobId) -> None:
+        with self.aws.lock:
+            self.aws._call("forget")
+            self.aws.items.pop(job, None)
+
+
+class MonitorView:
+    """The monitor's port of a FakeAws."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.aws = aws
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.aws, name)
+
+    def get(self, bucket: str, key: str) -> Content | None:
+        with self.aws.lock:
+            self.aws._call("get", key)
+            found = self.aws.objects_.get((bucket, key))
+        return None if found is None else Content(found[0], found[1])
+
+    def forget(self, job: JobId) -> None:
+        with self.aws.lock:
+            self.aws._call("forget")
+            self.aws.items.pop(job, None)

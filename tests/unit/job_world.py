@@ -1,0 +1,130 @@
+"""A world for the job path: settings, a bucket with data, a manager, a monitor, and machines that behave as told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from fake_aws import Clock, FakeAws, ManagerView, MonitorView
+
+from runtime.manager.events import ObjectCreated
+from runtime.manager.manage import Delivery, Outcome, process
+from runtime.monitor.machine import place
+from runtime.monitor.sweep import sweep
+from runtime.monitor.watch import StateChange, Watch
+from runtime.protocol.job import Job
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+from runtime.protocol.status import DatasetStatus
+
+BUCKET = "dti"
+SUBMISSION = "lab/submissions/a_submit.json"
+
+SETTINGS = AnalysisSettings(
+    analysis="dti",
+    stage="webdev",
+    stack="dti-webdev",
+    bucket=BUCKET,
+    region="us-east-1",
+    account="000000000000",
+    groups={"lab": Group("lt-1", "1"), "other": Group("lt-2", "1")},
+    instance_type="m5.large",
+    instance_types=("m5.large", "m5.xlarge"),
+    duration_minutes=60,
+    max_duration_minutes=600,
+    volume_gib=16,
+    max_dataset_size_gib=100,
+    max_datasets=500,
+    prices={"m5.large": 0.096, "m5.xlarge": 0.192},
+    prices_date="2026-01-01",
+    budget_usd=300.0,
+    image=Image("ami-1", True, "f" * 64),
+    script="dti/run_dti.sh",
+    code=Code("artifacts", "code/x.tar.gz", "a" * 64),
+    ledger_table="ledger",
+    parameters={"type": "object", "properties": {"wait": {"type": "integer", "minimum": 0, "default": 5}}},
+    blueprint_commit="abc123",
+)
+
+
+class World:
+    def __init__(self, settings: AnalysisSettings = SETTINGS) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.aws = FakeAws(clock=self.clock)
+        self.log: list[str] = []
+        self._runs = 0
+        for name in ("a.zip", "b.zip", "c.zip"):
+            self.aws.upload(BUCKET, f"lab/inputs/{name}")
+        self.aws.upload(BUCKET, "lab/configs/c.json", "{}")
+
+    def submission(self, **fields: Any) -> dict[str, Any]:
+        standard = {"dataname": "lab/inputs/a.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}
+        return {name: value for name, value in {**standard, **fields}.items() if value is not None}
+
+    def submit(self, body: bytes | dict[str, Any], key: str = SUBMISSION, receives: int = 1) -> Outcome:
+        self.aws.upload(BUCKET, key, body if isinstance(body, bytes) else json.dumps(body))
+        return self.deliver(key, receives)
+
+    def deliver(self, key: str = SUBMISSION, receives: int = 1) -> Outcome:
+        self._runs += 1
+        until = self.clock() + timedelta(seconds=121)
+        delivery = Delivery(ObjectCreated(BUCKET, key, 1), receives, f"run-{self._runs}", "arn:manager", until)
+        return process(ManagerView(self.aws), self.settings, self.clock, delivery)
+
+    def job(self, timestamp: str = "t1") -> Job:
+        return Job.from_json(self.aws.text(BUCKET, JobKeys.of("lab", timestamp).job))
+
+    def certificate(self, timestamp: str = "t1") -> str:
+        return self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate)
+
+    def facts(self, timestamp: str = "t1") -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate_json))
+        return facts
+
+    def end(self, timestamp: str = "t1") -> str | None:
+        found = self.aws.objects_.get((BUCKET, JobKeys.of("lab", timestamp).end))
+        return found[0].decode() if found else None
+
+    def status(self, index: int, timestamp: str = "t1") -> DatasetStatus:
+        return DatasetStatus.from_json(self.aws.text(BUCKET, self.job(timestamp).datasets[index].status_key))
+
+    def report(self, instance: str) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self.aws.text(BUCKET, f"logs/lab/{instance}.json"))
+        return report
+
+    # Machines -------------------------------------------------------------------------------------------------------
+    def event(self, instance: str, state: str) -> str:
+        """Deliver one state-change event to the monitor."""
+        change = StateChange(instance, state, self.clock())
+        return Watch(MonitorView(self.aws), self.clock).changed(change, self.aws.ec2[instance])
+
+    def boot(self, instance: str) -> None:
+        self.aws.set_state(instance, "running")
+        self.event(instance, "running")
+
+    def write_status(self, instance: str, status: str, **fields: Any) -> None:
+        where = place(self.aws.ec2[instance])
+        assert where is not None
+        dataset = self.job(where.job[2]).datasets[where.index]
+        written = replace(DatasetStatus(status, dataset.inputpath, instance), **fields)
+        self.aws.upload(BUCKET, dataset.status_key, written.to_json())
+
+    def complete(self, instance: str, status: str = "SUCCESS", **fields: Any) -> None:
+        """The machine's whole life: boot, final status, shutdown."""
+        self.boot(instance)
+        self.clock.forward(1800)
+        self.write_status(instance, status, **fields)
+        for state in ("shutting-down", "terminated"):
+            self.aws.set_state(instance, state, reason_code="Client.InstanceInitiatedShutdown")
+            self.event(instance, state)
+
+    def die(self, instance: str, code: str = "Server.InternalError", reason: str = "internal error") -> None:
+        for state in ("shutting-down", "terminated"):
+            self.aws.set_state(instance, state, reason_code=code, reason=reason)
+            self.event(instance, state)
+
+    def sweep(self) -> None:
+        sweep(MonitorView(self.aws), self.clock, lambda text, _job: self.log.append(text))

@@ -1,0 +1,255 @@
+"""The manager's entry point and its AWS calls, over botocore against an in-process AWS."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from job_world import BUCKET, SETTINGS, SUBMISSION
+from moto import mock_aws
+
+from runtime.manager import handler as module
+from runtime.manager.aws import AwsCloud, LaunchError, LaunchRequest, ObjectTooLargeError
+from runtime.manager.events import objects_created
+from runtime.protocol.job import Job
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.settings import AnalysisSettings, Group
+
+JOB = (BUCKET, "lab", "t1")
+
+
+class Account:
+    """Clients of the in-process AWS with the resources that a deployment makes."""
+
+    def __init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self.ec2 = boto3.client("ec2")
+        self.table = boto3.client("dynamodb")
+        for bucket in (BUCKET, "artifacts"):
+            self.s3.create_bucket(Bucket=bucket)
+        self.table.create_table(
+            TableName="ledger",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.settings = SETTINGS
+
+    def add_template(self) -> None:
+        """Only where machines are launched: the in-process EC2 takes a second to load its images."""
+        image = self.ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
+        template = self.ec2.create_launch_template(LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image})
+        identifier = template["LaunchTemplate"]["LaunchTemplateId"]
+        self.settings = replace(SETTINGS, groups={"lab": Group(identifier, "1")})
+
+    def put(self, key: str, body: str, bucket: str = BUCKET) -> None:
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
+
+    def instances(self) -> list[dict[str, Any]]:
+        return [item for page in self.ec2.describe_instances()["Reservations"] for item in page["Instances"]]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    module._cloud.cache_clear()
+    module._settings.cache_clear()
+    with mock_aws():
+        yield Account()
+    module._cloud.cache_clear()
+    module._settings.cache_clear()
+
+
+def deploy(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = account.settings.to_json()
+    account.put("settings.json", text, "artifacts")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    for name, value in {"BUCKET": "artifacts", "KEY": "settings.json", "SHA256": digest}.items():
+        monkeypatch.setenv(f"NEUROCAAS_SETTINGS_{name}", value)
+
+
+def notification(key: str = SUBMISSION, bucket: str = BUCKET) -> str:
+    s3 = {"bucket": {"name": bucket}, "object": {"key": key.replace(" ", "+"), "size": 10}}
+    return json.dumps({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}]})
+
+
+def message(body: str, name: str = "m1", receives: int = 1) -> dict[str, Any]:
+    return {"messageId": name, "body": body, "attributes": {"ApproximateReceiveCount": str(receives)}}
+
+
+def test_a_submission_through_the_whole_handler(
+    account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account.add_template()
+    deploy(account, monkeypatch)
+    account.put("lab/inputs/a b.zip", "data")
+    account.put("lab/configs/c.json", '{"__dataset_size__": 4}')
+    key = "lab/submissions/my run_submit.json"
+    account.put(key, json.dumps({"dataname": "lab/inputs/a b.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}))
+    with caplog.at_level(logging.INFO, "neurocaas.manager"):
+        assert module.handler({"Records": [message(notification(key))]}, None) == {"batchItemFailures": []}
+    line = json.loads(caplog.records[-1].getMessage())
+    assert (line["message"], line["exit_code"], line["submission"]) == ("processing returned exit code 0", 0, key)
+    (instance,) = account.instances()
+    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    assert tags["job"] == "t1"
+    job = Job.from_json(account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").job)["Body"].read())
+    assert job.datasets[0].size == 4
+    encoded = account.ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")["UserData"]["Value"]
+    assert base64.b64decode(encoded).startswith(b"#!")
+    certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").certificate)
+    assert certificate["Metadata"]["neurocaas-claim"]
+    assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {"batchItemFailures": []}
+    assert len(account.instances()) == 1
+
+
+def test_one_bad_message_fails_alone(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(account, monkeypatch)
+    account.put("lab/submissions/b_submit.json", "no json")
+    real = module.process
+
+    def process(*arguments: Any) -> Any:
+        if arguments[3].event.key == SUBMISSION:
+            raise ConnectionError("no network")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "process", process)
+    records = [message(notification(), "m1"), message(notification("lab/submissions/b_submit.json"), "m2")]
+    assert module.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    account.s3.head_object(Bucket=BUCKET, Key="lab/results/rejected_b/logs/certificate.txt")
+
+
+def test_settings_that_are_not_the_deployed_ones_are_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(account, monkeypatch)
+    monkeypatch.setenv("NEUROCAAS_SETTINGS_SHA256", "0" * 64)
+    with pytest.raises(module.SettingsError, match="deploy the stack again"):
+        module.handler({"Records": [message(notification())]}, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "dti"}',
+        "",
+        "[]",
+        "3",
+        '{"Records": [3]}',
+        '{"Records": {}}',
+        '{"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]}',
+        '{"Records": [{"eventSource": "aws:s3", "eventName": "ObjectRemoved:Delete"}]}',
+    ],
+)
+def test_messages_that_are_not_about_a_new_object(body: str) -> None:
+    assert objects_created(body) == []
+
+
+def test_keys_are_decoded() -> None:
+    body = notification().replace("a_submit", "my+%C3%A4%2B1_submit")
+    assert objects_created(body)[0].key == "lab/submissions/my ä+1_submit.json"
+
+
+def test_settings_survive_the_trip() -> None:
+    assert AnalysisSettings.from_json(SETTINGS.to_json()) == SETTINGS
+
+
+def test_objects(account: Account) -> None:
+    cloud = AwsCloud()
+    assert cloud.get(BUCKET, "none", 10) is None
+    assert cloud.head(BUCKET, "none") is None
+    assert cloud.put(BUCKET, "a", "text", if_absent=True, metadata={"claim": "x"})
+    assert not cloud.put(BUCKET, "a", "other", if_absent=True)
+    assert cloud.get(BUCKET, "a", 10) == b"text"
+    head = cloud.head(BUCKET, "a")
+    assert head is not None
+    assert (head["claim"], head["size"]) == ("x", "4")
+    with pytest.raises(ObjectTooLargeError):
+        cloud.get(BUCKET, "a", 3)
+
+
+def test_listing_pages_and_starts_behind_a_key(account: Account) -> None:
+    for number in range(5):
+        account.put(f"p/{number}", "x" * number)
+    cloud = AwsCloud()
+    assert [item.key for item in cloud.objects(BUCKET, "p/", "p/1", 2)] == ["p/2", "p/3"]
+    assert [item.size for item in cloud.objects(BUCKET, "p/", "", 2000)] == [0, 1, 2, 3, 4]
+
+
+def test_the_lease(account: Account) -> None:
+    cloud = AwsCloud()
+    assert cloud.lease("ledger", JOB, "one", 100.0, 200.0, "k") == "taken"
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "busy"
+    cloud.release("ledger", JOB, "two")
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "busy", "only the owner gives it back"
+    cloud.release("ledger", JOB, "one")
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "taken"
+    assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, "k") == "taken", "a lease ends"
+    cloud.launched("ledger", JOB, 3, frozenset({2}))
+    assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, "k") == "launched"
+    cloud.forget("ledger", JOB)
+    cloud.launched("ledger", JOB, 3, frozenset())
+    assert account.table.scan(TableName="ledger")["Count"] == 0, "a job that has ended stays away"
+
+
+REQUEST = LaunchRequest(
+    "lt-1", "3", "m5.large", 2, "#!/bin/bash\n", "token", {"bucket": BUCKET, "group": "lab", "job": "t1", "offset": "7"}, 40
+)
+
+
+def answer_of_ec2(number: int) -> dict[str, Any]:
+    tags = [{"Key": key, "Value": value} for key, value in REQUEST.tags.items()]
+    launched = datetime(2026, 1, 31, tzinfo=UTC)
+    one = {"InstanceType": "m5.large", "LaunchTime": launched, "Tags": tags}
+    return {"Instances": [{**one, "InstanceId": f"i-{index}", "AmiLaunchIndex": index} for index in range(number)]}
+
+
+def test_a_launch_is_one_call_with_everything(account: Account) -> None:
+    cloud = AwsCloud()
+    tags = [{"Key": key, "Value": value} for key, value in REQUEST.tags.items()]
+    expected = {
+        "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "3"},
+        "InstanceType": "m5.large",
+        "MinCount": 1,
+        "MaxCount": 2,
+        "UserData": "#!/bin/bash\n",
+        "ClientToken": "token",
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/sda1",
+                "Ebs": {"VolumeSize": 40, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True},
+            }
+        ],
+    }
+    with Stubber(cloud._ec2) as ec2:
+        ec2.add_response("run_instances", answer_of_ec2(2), expected)
+        started = cloud.run(REQUEST)
+    assert [(machine.instance_id, machine.offset, machine.launch_index) for machine in started] == [("i-0", 7, 0), ("i-1", 7, 1)]
+
+
+def test_machines_are_found_by_their_job(account: Account) -> None:
+    cloud = AwsCloud()
+    filters = [{"Name": f"tag:{key}", "Values": [REQUEST.tags[key]]} for key in ("bucket", "group", "job")]
+    with Stubber(cloud._ec2) as ec2:
+        ec2.add_response("describe_instances", {"Reservations": [answer_of_ec2(1)]}, {"Filters": filters})
+        assert [machine.offset for machine in cloud.machines(*JOB)] == [7]
+
+
+def test_a_refused_launch_has_its_code(account: Account) -> None:
+    cloud = AwsCloud()
+    with Stubber(cloud._ec2) as ec2:
+        ec2.add_client_error("run_instances", "InsufficientInstanceCapacity", "none left")
+        with pytest.raises(LaunchError) as caught:
+            cloud.run(REQUEST)
+    assert (caught.value.code, caught.value.text) == ("InsufficientInstanceCapacity", "none left")

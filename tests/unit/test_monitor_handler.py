@@ -1,0 +1,155 @@
+"""The monitor's entry point and its AWS calls, over botocore against an in-process AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from job_world import BUCKET, World
+from moto import mock_aws
+
+from runtime.manager.aws import AwsCloud as ManagerCloud
+from runtime.monitor import handler as module
+from runtime.monitor.aws import AwsCloud, Instance
+from runtime.protocol.documents import iso
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.status import DatasetStatus
+from runtime.protocol.tags import job_tags
+
+JOB = (BUCKET, "lab", "t1")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**environment, "NEUROCAAS_LEDGER_TABLE": "ledger"}.items():
+        monkeypatch.setenv(name, value)
+    module._cloud.cache_clear()
+    with mock_aws():
+        clients: dict[str, Any] = {name: boto3.client(name) for name in ("s3", "ec2", "dynamodb", "sns", "sqs")}
+        clients["s3"].create_bucket(Bucket=BUCKET)
+        clients["dynamodb"].create_table(
+            TableName="ledger",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        topic = clients["sns"].create_topic(Name="jobs")["TopicArn"]
+        queue = clients["sqs"].create_queue(QueueName="inbox")["QueueUrl"]
+        clients["inbox"] = queue
+        arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        clients["sns"].subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        monkeypatch.setenv("NEUROCAAS_TOPIC_ARN", topic)
+        yield clients
+    module._cloud.cache_clear()
+
+
+def start(account: dict[str, Any]) -> str:
+    """A launched job of one dataset with a real (mocked) machine."""
+    world = World()
+    world.clock.now = datetime.now(UTC)
+    world.submit(world.submission())
+    job = world.job()
+    for (bucket, key), (body, metadata) in world.aws.objects_.items():
+        account["s3"].put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
+    image = account["ec2"].describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
+    tags = [{"Key": key, "Value": value} for key, value in job_tags(job, "arn:manager", 0).items()]
+    specification = [{"ResourceType": "instance", "Tags": tags}]
+    answer = account["ec2"].run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large", TagSpecifications=specification)
+    open_item()
+    return str(answer["Instances"][0]["InstanceId"])
+
+
+def open_item() -> None:
+    manager = ManagerCloud()
+    manager.lease("ledger", JOB, "one", 100.0, 200.0, "k")
+    manager.launched("ledger", JOB, 1, frozenset())
+
+
+def event(instance: str, state: str, name: str = "m1") -> dict[str, Any]:
+    detail = {"instance-id": instance, "state": state}
+    body = {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "time": iso(datetime.now(UTC)), "detail": detail}
+    return {"messageId": name, "body": json.dumps(body)}
+
+
+def test_a_job_through_the_whole_handler(account: dict[str, Any]) -> None:
+    instance = start(account)
+    assert module.handler({"Records": [event(instance, "running")]}, None) == {"batchItemFailures": []}
+    active = json.loads(account["s3"].get_object(Bucket=BUCKET, Key=f"logs/active/{instance}.json")["Body"].read())
+    assert active["instance-id"] == instance
+    status = DatasetStatus("SUCCESS", "lab/inputs/a.zip", instance, exit_code=0)
+    key = JobKeys.of("lab", "t1").status("a.zip")
+    account["s3"].put_object(Bucket=BUCKET, Key=key, Body=status.to_json())
+    account["ec2"].terminate_instances(InstanceIds=[instance])
+    records = [
+        event(instance, "shutting-down", "m1"),
+        event(instance, "terminated", "m2"),
+        event("i-00000000000000000", "terminated", "m3"),
+    ]
+    assert module.handler({"Records": records}, None) == {"batchItemFailures": []}
+    end = account["s3"].get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)["Body"].read()
+    assert end == b"SUCCESS 1/1\n"
+    assert account["dynamodb"].scan(TableName="ledger")["Count"] == 0
+    (notice,) = account["sqs"].receive_message(QueueUrl=account["inbox"], MaxNumberOfMessages=10)["Messages"]
+    assert "SUCCESS 1/1" in json.loads(notice["Body"])["Subject"]
+
+
+def test_the_schedule_sweeps(account: dict[str, Any]) -> None:
+    instance = start(account)
+    account["ec2"].terminate_instances(InstanceIds=[instance])
+    assert module.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, None) == {}
+    end = account["s3"].get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)["Body"].read()
+    assert end.startswith(b"FAILED 0/1")
+
+
+def test_one_event_fails_alone(account: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = start(account)
+    monkeypatch.setattr(AwsCloud, "put", lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network")))
+    records = [event(instance, "running", "m1"), {"messageId": "m2", "body": "{}"}]
+    assert module.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> None:
+    open_item()
+    cloud = AwsCloud("ledger", None)
+    for _ in range(2):
+        item = cloud.close_dataset(JOB, 0, succeeded=True, instance="i-1", now=5.0)
+        assert item is not None
+        assert (item.closed, item.instances, item.total, item.state) == ({0}, {"i-1"}, 1, "launched")
+    assert cloud.open_job(JOB) == item
+    assert list(cloud.open_jobs()) == [item]
+    cloud.forget(JOB)
+    assert cloud.close_dataset(JOB, 0, succeeded=True, instance=None, now=6.0) is None
+    assert cloud.open_job(JOB) is None
+
+
+def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:
+    instance = start(account)
+    cloud = AwsCloud("ledger", None)
+    cloud.terminate(["i-00000000000000000"])
+    cloud.terminate([instance])
+    (found,) = cloud.instances([instance, "i-00000000000000000"])
+    assert isinstance(found, Instance)
+    assert found.state == "terminated"
+    assert found.tags["job"] == "t1"
+    assert cloud.instances([]) == []
+
+
+def test_objects(account: dict[str, Any]) -> None:
+    cloud = AwsCloud("ledger", None)
+    assert cloud.get(BUCKET, "none") is None
+    assert cloud.get("no-such-bucket", "none") is None
+    assert cloud.put(BUCKET, "p/a", "text", if_absent=True, metadata={"claim": "x"})
+    assert not cloud.put(BUCKET, "p/a", "other", if_absent=True)
+    content = cloud.get(BUCKET, "p/a")
+    assert content is not None
+    assert (content.body, content.metadata) == (b"text", {"claim": "x"})
+    assert list(cloud.keys(BUCKET, "p/")) == ["p/a"]
+    cloud.delete(BUCKET, "p/a")
+    assert list(cloud.keys(BUCKET, "p/")) == []

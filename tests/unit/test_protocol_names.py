@@ -1,0 +1,106 @@
+"""Names and keys: every name is a safe file name, unique where it must be, and its own round trip."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_certificate_key, rejected_keys, report_key
+from runtime.protocol.names import check_analysis_name, check_group_name, check_timestamp, dataset_names, key_fault
+
+paths = st.lists(
+    st.lists(st.text(st.sampled_from("ab_1."), min_size=1, max_size=3), min_size=1, max_size=4).map("/".join), unique=True, max_size=30
+)
+
+
+@given(paths)
+def test_dataset_names_are_unique_file_names(inputs: list[str]) -> None:
+    names = dataset_names(inputs)
+    assert len(names) == len(set(names)) == len(inputs)
+    assert all(name and "/" not in name for name in names)
+
+
+@given(paths)
+def test_a_base_name_that_is_alone_is_kept(inputs: list[str]) -> None:
+    bases = [path.rpartition("/")[2] for path in inputs]
+    for base, name in zip(bases, dataset_names(inputs), strict=True):
+        if bases.count(base) == 1 and not any(other != base and other.endswith(f"_{base}") for other in bases):
+            assert name.startswith(base)
+
+
+def test_equal_base_names_show_where_they_come_from() -> None:
+    assert dataset_names(["g/inputs/x/d.zip", "g/inputs/y/d.zip", "g/inputs/e.zip"]) == ["x_d.zip", "y_d.zip", "e.zip"]
+    assert dataset_names(["g/inputs/run/"]) == ["run"]
+
+
+@pytest.mark.parametrize("stamp", ["a", "2026-01-31T12:00:00", "x" * 64, "1.2_3:4-5"])
+def test_good_timestamps(stamp: str) -> None:
+    assert check_timestamp(stamp) == []
+
+
+@pytest.mark.parametrize("stamp", ["", "../x", "a/b", "$(touch /tmp/p)", "x" * 65, "-a", ".a", "a b", "ä", "a\n", None, 3, True, ["a"]])
+def test_bad_timestamps(stamp: object) -> None:
+    (problem,) = check_timestamp(stamp)
+    assert problem.field == "timestamp"
+
+
+@pytest.mark.parametrize(
+    ("name", "good"), [("dti", True), ("My_Analysis", False), ("-bad", False), ("ab", False), ("a" * 63, True), ("a" * 64, False)]
+)
+def test_analysis_names(name: str, good: bool) -> None:
+    assert (check_analysis_name(name) == []) is good
+
+
+@pytest.mark.parametrize(
+    ("name", "good"), [("lab1", True), ("logs", False), ("a/b", False), ("", False), ("Lab.x_y-z", True), ("-a", False)]
+)
+def test_group_names(name: str, good: bool) -> None:
+    assert (check_group_name(name) == []) is good
+
+
+@pytest.mark.parametrize("key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b"])
+def test_good_object_keys(key: str) -> None:
+    assert key_fault(key) is None
+
+
+@pytest.mark.parametrize("key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512])
+def test_bad_object_keys(key: str) -> None:
+    assert key_fault(key) is not None
+
+
+def test_the_layout_of_a_job() -> None:
+    keys = JobKeys.of("lab", "t1")
+    assert keys.resultdir == "results/job_t1"
+    assert keys.certificate == "lab/results/job_t1/logs/certificate.txt"
+    assert keys.status("a.zip") == "lab/results/job_t1/logs/DATASET_NAME:a.zip_STATUS.txt"
+    assert keys.end == "lab/results/job_t1/process_results/end.txt"
+    assert report_key("lab", "i-1") == "logs/lab/i-1.json"
+
+
+def test_a_submission_key_is_taken_apart() -> None:
+    key = SubmissionKey.parse("lab/submissions/my run+1_submit.json")
+    assert (key.group, key.id, key.key) == ("lab", "my run+1", "lab/submissions/my run+1_submit.json")
+
+
+@pytest.mark.parametrize(
+    "key", ["lab/submissions_old/a_submit.json", "lab/results/a_submit.json", "submissions/a_submit.json", "lab/submissions/a.json", ""]
+)
+def test_other_keys_are_no_submissions(key: str) -> None:
+    with pytest.raises(ValueError, match="is not"):
+        SubmissionKey.parse(key)
+
+
+@given(st.text(), st.text())
+def test_refused_submissions_have_their_own_places(one: str, other: str) -> None:
+    keys = [rejected_certificate_key("lab", name) for name in (one, other)]
+    assert (keys[0] == keys[1]) is (one == other)
+    for key in keys:
+        assert key.startswith("lab/results/rejected_")
+        assert key.endswith("/logs/certificate.txt")
+        assert key.count("/") == 4
+        assert key_fault(key) is None
+
+
+def test_a_plain_id_is_kept() -> None:
+    assert rejected_keys("lab", "my run").resultdir == "results/rejected_my run"

@@ -1,0 +1,217 @@
+"""Submissions and configurations: what is allowed passes, everything else is refused with all its problems."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from job_world import BUCKET, SETTINGS, SUBMISSION, World
+
+from runtime.protocol.config import parse_config
+from runtime.protocol.problems import InvalidInput, Problem
+from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
+
+GOOD: dict[str, Any] = {"dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"], "configname": "lab/configs/c.json", "timestamp": "t1"}
+
+
+def parse(**changes: Any) -> Submission:
+    data = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+    return parse_submission(json.dumps(data).encode(), SUBMISSION, SETTINGS)
+
+
+def problems(**changes: Any) -> tuple[Problem, ...]:
+    with pytest.raises(InvalidSubmission) as caught:
+        parse(**changes)
+    return caught.value.problems
+
+
+def test_a_good_submission() -> None:
+    submission = parse(exitcode=0)
+    assert submission.datanames == ("lab/inputs/a.zip", "lab/inputs/sub/")
+    assert submission.names == ("a.zip", "sub")
+    assert submission.ignored == ("exitcode",)
+    assert submission.instance_type is None
+
+
+def test_other_spellings_that_mean_the_same() -> None:
+    assert parse(dataname="lab/inputs/a.zip").datanames == ("lab/inputs/a.zip",)
+    assert parse(dataname="s3://dti/lab/inputs/a.zip").datanames == ("lab/inputs/a.zip",)
+    assert parse(timestamp=20260131).timestamp == "20260131"
+    assert parse_submission(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), SUBMISSION, SETTINGS).timestamp == "t1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "got"),
+    [
+        ({"dataname": None}, "dataname", "nothing"),
+        ({"dataname": 3}, "dataname", "3"),
+        ({"dataname": []}, "dataname", "a list of 0"),
+        ({"dataname": ["lab/inputs/a.zip", 4]}, "dataname[1]", "4"),
+        ({"dataname": [f"lab/inputs/{n}" for n in range(501)]}, "dataname", "a list of 501"),
+        ({"dataname": "other/inputs/secret.zip"}, "dataname", "'other/inputs/secret.zip'"),
+        (
+            {"dataname": "lab/inputs/../../other/inputs/x"},
+            "dataname",
+            "'lab/inputs/../../other/inputs/x': it has empty, '.' or '..' segments",
+        ),
+        ({"dataname": "lab10/inputs/x"}, "dataname", "'lab10/inputs/x'"),
+        ({"dataname": "lab/submissions/a_submit.json"}, "dataname", "'lab/submissions/a_submit.json'"),
+        ({"dataname": "logs/lab/i-1.json"}, "dataname", "'logs/lab/i-1.json'"),
+        ({"dataname": "s3://other-bucket/x"}, "dataname", "'s3://other-bucket/x'"),
+        ({"dataname": ["lab/inputs/a", "lab/inputs/a"]}, "dataname[1]", "'lab/inputs/a' again (also number 0)"),
+        ({"configname": None}, "configname", "nothing"),
+        ({"configname": "lab/configs/c.txt"}, "configname", "'lab/configs/c.txt'"),
+        ({"configname": "other/configs/c.json"}, "configname", "'other/configs/c.json'"),
+        ({"instance_type": "p4d.24xlarge"}, "instance_type", "'p4d.24xlarge'"),
+        ({"instance_type": ["m5.large"]}, "instance_type", "['m5.large']"),
+        ({"timestamp": True}, "timestamp", "True"),
+        ({"resultpath": "s3://out/x"}, "resultpath", "'s3://out/x'"),
+        ({"dataname": "lab/inputs/" + "x" * 1000}, "dataname", None),
+    ],
+)
+def test_what_is_refused(changes: dict[str, Any], field: str, got: str | None) -> None:
+    (problem,) = problems(**changes)
+    assert problem.field == field
+    assert got is None or problem.got == got
+    assert problem.allowed
+    assert problem.do
+
+
+def test_all_problems_come_at_once() -> None:
+    found = problems(dataname=["other/x", 3], configname=None, timestamp="a/b", instance_type="x", resultpath="y")
+    assert [problem.field for problem in found] == ["timestamp", "dataname[0]", "dataname[1]", "configname", "instance_type", "resultpath"]
+
+
+def test_many_equal_problems_are_counted() -> None:
+    found = problems(dataname=[f"other/{number}" for number in range(100)])
+    assert len(found) == 21
+    assert found[-1].got == "80 more wrong entries"
+
+
+hostile = st.sampled_from(["lab/inputs/a.zip", "../x", "s3://", "s3://dti/", "lab/", "$(id)", "a\nb"])
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["lab/inputs/a.zip", "../x", "s3://", "s3://dti/", "lab/"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+fields = st.sampled_from(["dataname", "configname", "timestamp", "instance_type", "resultpath", "x"])
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.binary() | st.dictionaries(fields, json_values).map(lambda value: json.dumps(value).encode()))
+def test_no_submission_crashes_the_manager_or_touches_another_group(raw: bytes) -> None:
+    world = World()
+    before = set(world.aws.objects_)
+    world.submit(raw)
+    for bucket, key in set(world.aws.objects_) - before:
+        assert bucket == BUCKET
+        assert key == SUBMISSION or key.startswith("lab/results/")
+    for _, detail in world.aws.calls:
+        assert detail.startswith("lab/") or "/" not in detail
+    if not world.aws.ec2:
+        assert any(key.endswith("certificate.txt") for _, key in world.aws.objects_)
+
+
+def config(raw: bytes | str, key: str = "lab/configs/c.json", **changes: Any) -> Any:
+    return parse_config(raw.encode() if isinstance(raw, str) else raw, key, replace(SETTINGS, **changes))
+
+
+def config_problems(raw: bytes | str, key: str = "lab/configs/c.json") -> tuple[Problem, ...]:
+    with pytest.raises(InvalidInput) as caught:
+        config(raw, key)
+    return caught.value.problems
+
+
+def test_a_configuration_with_everything() -> None:
+    parsed = config('{"__duration__": 30, "__dataset_size__": 5, "wait": 1, "extra": [1, null]}')
+    assert (parsed.duration_minutes, parsed.dataset_size_gib) == (30, 5)
+    assert parsed.values["extra"] == [1, None]
+    assert parsed.given == {"__duration__", "__dataset_size__"}
+
+
+def test_an_empty_configuration_has_the_defaults() -> None:
+    parsed = config("{}")
+    assert (parsed.duration_minutes, parsed.dataset_size_gib, parsed.values, parsed.given) == (60, 0, {"wait": 5}, frozenset())
+
+
+@pytest.mark.parametrize("key", ["lab/configs/c.yaml", "lab/configs/c.YML"])
+def test_yaml_is_read_as_json_would_be(key: str) -> None:
+    parsed = config("wait: 3\nday: 2026-01-31\nlist: [1, 2.5, yes]\n1: one\n", key)
+    assert parsed.values == {"wait": 3, "day": "2026-01-31", "list": [1, 2.5, True], "1": "one"}
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join('*' + chr(97 + n) for _ in range(10))}]\n" for n in range(8)
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "wanted"),
+    [
+        ('{"a": ', "c.json", "not JSON"),
+        ("a: [", "c.yaml", "not YAML"),
+        ("a: !!python/object/apply:os.system [ls]", "c.yaml", "not YAML"),
+        ("[1]", "c.json", "mapping"),
+        ("- 1", "c.yml", "mapping"),
+        ("", "c.yaml", "mapping"),
+        ("3", "c.json", "mapping"),
+        ('{"wait": NaN}', "c.json", "number nan"),
+        ('{"a": 1' + "0" * 400 + "}", "c.json", "digits"),
+        ("a: &x [*x]", "c.yaml", "nested"),
+        (BOMB, "c.yaml", "more than 100000 values"),
+        ("[" * 100_000, "c.json", "JSON"),
+        ("a: " + "[" * 2000, "c.yaml", "YAML"),
+        (b"\xff\xfe\x00", "c.json", "UTF-8"),
+        ("a: " + "x" * 200_000, "c.yaml", "up to 131072 bytes"),
+        ('{"a": "\\ud800"}', "c.json", "surrogate"),
+    ],
+)
+def test_configurations_that_cannot_be_read(raw: bytes | str, key: str, wanted: str) -> None:
+    (problem,) = config_problems(raw, key)
+    assert wanted in problem.text()
+
+
+@pytest.mark.parametrize("value", ["-5", "0", "601", '"60"', "1.5", "true", "null", "[]", "1e3"])
+def test_durations_that_are_refused(value: str) -> None:
+    (problem,) = config_problems(f'{{"__duration__": {value}}}')
+    assert problem.field == "config __duration__"
+    assert "from 1 to 600" in problem.allowed
+
+
+@pytest.mark.parametrize("value", ["-1", "101", '"5"', "true"])
+def test_dataset_sizes_that_are_refused(value: str) -> None:
+    (problem,) = config_problems(f'{{"__dataset_size__": {value}}}')
+    assert problem.field == "config __dataset_size__"
+
+
+def test_parameters_are_checked_with_the_service_keys_left_out() -> None:
+    closed = {"type": "object", "properties": {"wait": {"type": "integer"}}, "additionalProperties": False}
+    assert config('{"__duration__": 30, "wait": 3}', parameters=closed).duration_minutes == 30
+    with pytest.raises(InvalidInput, match="Remove or rename 'wiat'"):
+        config('{"wiat": 3}', parameters=closed)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary() | st.text().map(str.encode) | json_values.map(lambda value: json.dumps(value).encode()),
+    st.sampled_from(["c.json", "c.yml"]),
+)
+def test_no_configuration_crashes_the_parser(raw: bytes, key: str) -> None:
+    try:
+        parsed = config(raw, key)
+    except InvalidInput as error:
+        found = error.problems
+    else:
+        found = ()
+        assert json.dumps(parsed.values, allow_nan=False).encode()
+        assert isinstance(parsed.values, dict)
+    assert all(problem.allowed and problem.do for problem in found)
