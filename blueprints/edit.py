@@ -44,11 +44,14 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
     if document.problems or not isinstance(document.data, dict):
         raise InvalidInput(document.problems or [Problem(source, "not a mapping", "a blueprint", "Correct the file")])
     key = f"{account}/{region}"
-    amis = (document.data.get("image") or {}).get("amis") or {}
+    image = document.data.get("image") or {}
+    amis = (image.get("amis") or {}) if isinstance(image, dict) else None
+    if not isinstance(amis, dict):
+        raise InvalidInput([Problem(document.place(("image",)), shown(image), "a mapping with the mapping 'amis'", "Correct the file")])
     if amis.get(key) == ami:
         return False
     changed = _with_image(text, key, ami)
-    wanted = {**document.data, "image": {**(document.data.get("image") or {}), "amis": {**amis, key: ami}}}
+    wanted = {**document.data, "image": {**image, "amis": {**amis, key: ami}}}
     if parse(changed, source).data != wanted:
         raise InvalidInput([Problem(source, "a layout that cannot be edited", "plain keys image.amis", f"Add {key!r}: {ami} by hand")])
     _replace(path, changed)

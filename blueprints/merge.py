@@ -45,10 +45,18 @@ class Layers:
             else:
                 into[key] = value
                 self.origins = {known: origin for known, origin in self.origins.items() if known[: len(here)] != here}
-                if isinstance(value, list):
-                    for index in range(len(value)):
-                        self._note((*here, index), document, prefix)
+                self._note_below(here, value, document, prefix)
             self._note(here, document, prefix)
+
+    def _note_below(self, path: Path, value: Any, document: Document, prefix: Path) -> None:
+        inner: list[tuple[str | int, Any]] = []
+        if isinstance(value, Mapping):
+            inner = list(value.items())
+        elif isinstance(value, list):
+            inner = list(enumerate(value))
+        for key, item in inner:
+            self._note((*path, key), document, prefix)
+            self._note_below((*path, key), item, document, prefix)
 
     def _note(self, path: Path, document: Document, prefix: Path) -> None:
         line = document.line((*prefix, *path))

@@ -53,5 +53,5 @@ def parent_image(code: str) -> ParentImage:
     if scheme == "ssm" and _PARAMETER.fullmatch(parameter):
         return ParentImage(parameter=parameter)
     if code in RETIRED:
-        raise ValueError(f"{code} no longer gets security updates; its replacement is {RETIRED[code]}")
-    raise ValueError(f"{code} is not known")
+        raise ValueError(f"{code!r}, which gets no security updates any more (its replacement is {RETIRED[code]})")
+    raise ValueError(f"{code!r}, which is not known")

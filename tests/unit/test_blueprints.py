@@ -1,0 +1,261 @@
+"""Blueprints: what is accepted, what is refused and how it is told, how layers merge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import blueprints
+from blueprints import merge, schema
+from blueprints.document import Document, parse
+from blueprints.model import StackName, Stage, parse_stack_name
+from runtime.protocol.problems import InvalidInput
+
+GOOD = """\
+schema_version: 1
+name: spikes
+title: Spike sorting
+script: run_spikes.sh
+instance: {type: m5.large, types: [m5.large, m5.xlarge], duration_minutes: 30}
+image:
+  parent: ubuntu24
+groups: [lab1, lab2]
+parameters:
+  type: object
+  properties: {threshold: {type: number}}
+stages:
+  prod:
+    bucket: spikes-prod
+    instance: {type: m5.xlarge}
+    groups: [lab3]
+"""
+
+
+def project(folder: Path, text: str = GOOD, name: str = "spikes") -> Path:
+    own = folder / "blueprints" / name
+    (own / "provision").mkdir(parents=True)
+    (own / "blueprint.yaml").write_text(text)
+    (own / "run_spikes.sh").write_text("echo\n")
+    (own / "provision" / "10-packages.sh").write_text("echo\n")
+    return folder
+
+
+def problems(folder: Path, text: str, **files: str) -> list[str]:
+    root = project(folder, text)
+    for name, content in files.items():
+        (root / "blueprints/spikes" / name).write_text(content)
+    with pytest.raises(InvalidInput) as error:
+        blueprints.load("spikes", Stage.WEBDEV, root)
+    return [problem.text() for problem in error.value.problems]
+
+
+def test_a_blueprint_is_resolved_with_defaults(tmp_path: Path) -> None:
+    loaded = blueprints.load("spikes", "webdev", project(tmp_path))
+    assert (loaded.name, loaded.stage, loaded.bucket, loaded.stack) == ("spikes", Stage.WEBDEV, "spikes", "spikes-webdev")
+    assert loaded.instance.types == ("m5.large", "m5.xlarge")
+    assert (loaded.instance.duration_minutes, loaded.instance.max_duration_minutes) == (30, 2880)
+    assert (loaded.limits.datasets, loaded.budget_usd, loaded.image.required) == (500, 300.0, True)
+    assert loaded.folder == tmp_path / "blueprints" / "spikes"
+    assert loaded.image.baked("111122223333", "us-east-1") is None
+
+
+def test_a_stage_section_wins_over_the_blueprint_and_the_stack_over_both(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    prod = blueprints.load("spikes", Stage.PROD, root)
+    assert (prod.bucket, prod.instance.type, prod.instance.duration_minutes) == ("spikes-prod", "m5.xlarge", 30)
+    assert prod.groups == ("lab3",)
+    stack = blueprints.load("spikes", Stage.PROD, root, {"bucket": "mine", "instance": {"duration_minutes": 5}})
+    assert (stack.bucket, stack.instance.type, stack.instance.duration_minutes) == ("mine", "m5.xlarge", 5)
+
+
+def test_the_digest_says_whether_the_settings_differ(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = project(tmp_path / "a"), project(tmp_path / "b", GOOD.replace("lab2", "lab4"))
+    digest = blueprints.load("spikes", "webdev", one).digest
+    assert digest == blueprints.load("spikes", "webdev", one).digest
+    commented = project(tmp_path / "c", "# a comment\n" + GOOD)
+    assert digest == blueprints.load("spikes", "webdev", commented).digest
+    assert len({digest, blueprints.load("spikes", "webdev", other).digest, blueprints.load("spikes", "prod", one).digest}) == 3
+
+
+def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge], ", "type: r5.large, "))
+    assert blueprints.load("spikes", "webdev", root).instance.types == ("r5.large",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("schema_version: 1", "schema_version: 2", "blueprint.yaml:1: schema_version: got 2. Allowed: 1."),
+        ("title: Spike sorting", "titel: Spikes", "blueprint.yaml:3: titel: got the unknown key 'titel'"),
+        ("title: Spike sorting\n", "", "title: got nothing. Allowed: One line for people. Add the key 'title'"),
+        ("name: spikes", "name: Spikes", "blueprint.yaml:2: name: got 'Spikes'. Allowed: text that matches"),
+        ("duration_minutes: 30", "duration_minutes: -1", "instance.duration_minutes: got -1. Allowed: 1 to 43200."),
+        ("duration_minutes: 30", "duration_minutes: '30'", "instance.duration_minutes: got '30'. Allowed: an integer."),
+        ("duration_minutes: 30", "duration_minutes: 9999", "got 9999. Allowed: at most instance.max_duration_minutes (2880)."),
+        ("type: m5.large,", "type: c5.large,", "blueprint.yaml:5: instance.type: got 'c5.large'. Allowed: one of instance.types"),
+        ("script: run_spikes.sh", "script: ../x.sh", "blueprint.yaml:4: script: got '../x.sh'"),
+        ("script: run_spikes.sh", "script: nonesuch.sh", "got 'nonesuch.sh', which does not exist. Allowed: a script in spikes/"),
+        ("name: spikes", "name: other", "blueprint.yaml:2: name: got 'other'. Allowed: the name of its folder, 'spikes'"),
+        ("ubuntu24", "ubuntu18", "blueprint.yaml:7: image.parent: got 'ubuntu18', which gets no security updates any more"),
+        ("ubuntu24", "dlami16", "Write dlami24."),
+        ("ubuntu24", "windows", "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, an AMI id (ami-…), or ssm:<parameter>."),
+        ("[lab1, lab2]", "[lab1, lab1]", "blueprint.yaml:8: groups: got ['lab1', 'lab1']. Allowed: items that differ"),
+        ("[lab1, lab2]", "[lab1, logs]", "blueprint.yaml:8: groups[1]: got 'logs'"),
+        ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got []. Allowed: 1 to 100 items."),
+        ("[lab1, lab2]", "['a/b']", "blueprint.yaml:8: groups[0]: got 'a/b'"),
+        ("{type: number}", "{type: nummer}", "blueprint.yaml:11: parameters"),
+        ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),
+        ("{type: number}", "{default: 2026-01-01}", "Allowed: values that JSON has."),
+        ("  prod:", "  production:", "stages.production: got the unknown key 'production'. Allowed: develop, prod, staging, webdev."),
+        ("groups: [lab1, lab2]", "groups: [lab1]\ngroups: [lab2]", "blueprint.yaml:9: groups: got given twice, first in line 8."),
+        ("name: spikes", "name: [spikes", "blueprint.yaml:3"),
+        ("name: spikes", "name: !!python/object:os.system spikes", "Allowed: plain YAML values."),
+    ],
+)
+def test_each_mistake_is_told_with_its_place_and_what_is_allowed(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in GOOD
+    found = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert any(expected in text for text in found), found
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = GOOD.replace("name: spikes", "name: S").replace("duration_minutes: 30", "duration_minutes: 0").replace("[lab1, lab2]", "[]")
+    found = problems(tmp_path, text)
+    assert [text.split(": got")[0].rpartition(": ")[2] for text in found] == ["name", "instance.duration_minutes", "groups"]
+
+
+def test_several_missing_keys_are_each_named(tmp_path: Path) -> None:
+    found = problems(tmp_path, "schema_version: 1\nname: spikes\n")
+    assert len(found) == 4
+    assert all(any(f"Add the key '{key}'" in text for text in found) for key in ("title", "script", "instance", "image"))
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "- a\n- b\n", "3\n", "name: &a {b: *a}\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text)
+
+
+def test_a_mistake_in_a_stage_is_found_in_that_stage_and_by_checking_all(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD.replace("{type: m5.xlarge}", "{type: c5.large}"))
+    blueprints.load("spikes", "webdev", root)
+    with pytest.raises(InvalidInput, match=r"blueprint.yaml:15: instance.type"):
+        blueprints.load("spikes", "prod", root)
+    assert len(blueprints.load_problems("spikes", root)) == 1
+    assert blueprints.load_problems("spikes", project(tmp_path / "good")) == ()
+
+
+def test_an_empty_provisioning_script_is_refused(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    script = root / "blueprints/spikes/provision/10-packages.sh"
+    script.write_text("\n \n")
+    with pytest.raises(InvalidInput, match=r"provision/10-packages\.sh: got an empty script"):
+        blueprints.load("spikes", "webdev", root)
+    script.unlink()
+    with pytest.raises(InvalidInput, match="no provisioning script"):
+        blueprints.load("spikes", "webdev", root)
+
+
+def test_types_on_offer_are_checked_where_they_are_given(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    with pytest.raises(InvalidInput, match=r"blueprint.yaml:5: instance.types\[1\]: got 'm5.xlarge'. Allowed: m5.large"):
+        blueprints.load("spikes", "webdev", root, known_types={"m5.large"})
+
+
+def test_names_are_the_folders_with_a_blueprint(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "blueprints" / "empty").mkdir()
+    assert blueprints.names(root) == ("spikes",)
+    with pytest.raises(InvalidInput, match="the blueprints there are: spikes"):
+        blueprints.load("nonesuch", "webdev", root)
+
+
+@pytest.mark.parametrize("name", blueprints.names(Path(__file__).resolve().parents[2]))
+def test_the_blueprints_of_the_project_are_right_in_every_stage(name: str) -> None:
+    assert blueprints.load_problems(name, Path(__file__).resolve().parents[2]) == ()
+
+
+@pytest.mark.parametrize("text", ["analysis-webdev", "my-long-name-prod"])
+def test_stack_names_are_split_from_the_right(text: str) -> None:
+    assert str(parse_stack_name(text)) == text
+
+
+@pytest.mark.parametrize("text", ["utils", "analysis", "analysis-deploy", "-webdev", "ab_c-webdev", "webdev", "a-webdev"])
+def test_other_stack_names_are_refused_with_the_stages(text: str) -> None:
+    with pytest.raises(ValueError, match="webdev, develop, staging, prod"):
+        parse_stack_name(text)
+
+
+@given(name=st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True), stage=st.sampled_from(list(Stage)))
+def test_every_analysis_and_stage_make_a_stack_name_that_can_be_split(name: str, stage: Stage) -> None:
+    assert parse_stack_name(f"{name}-{stage}") == StackName(name, stage)
+
+
+@pytest.mark.parametrize("code", ["ubuntu22", "ubuntu24", "dlami22", "dlami24"])
+def test_codes_stand_for_public_parameters(code: str) -> None:
+    parent = blueprints.parent_image(code)
+    assert parent.for_image_builder.startswith("ssm:/aws/service/")
+    assert parent.for_launch_template == f"resolve:{parent.for_image_builder}"
+
+
+def test_images_and_parameters_of_ones_own_can_be_parents() -> None:
+    assert blueprints.parent_image("ami-0123456789abcdef0").for_image_builder == "ami-0123456789abcdef0"
+    assert blueprints.parent_image("ssm:/lab/base").for_launch_template == "resolve:ssm:/lab/base"
+    for code in ("ami-xyz", "ssm:", "ssm:a b", "", "ubuntu16"):
+        with pytest.raises(ValueError, match=r"known|security updates"):
+            blueprints.parent_image(code)
+
+
+def test_the_schema_is_one_and_describes_every_property() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema.schema())
+
+    def described(rules: dict[str, object]) -> None:
+        for name, rule in rules.get("properties", {}).items():  # type: ignore[attr-defined]
+            resolved = dict(schema._resolve(rule))
+            assert resolved.get("description"), name
+            described(resolved)
+
+    described(schema.schema())
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=8,
+)
+layers = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+
+
+def merged(*documents: dict[str, object]) -> dict[str, object]:
+    result = merge.Layers()
+    for number, data in enumerate(documents):
+        result.add(Document(f"layer{number}", data))
+    return result.data
+
+
+@given(layers, layers, layers)
+def test_merging_keeps_what_is_stronger_and_loses_nothing_else(
+    one: dict[str, object], two: dict[str, object], three: dict[str, object]
+) -> None:
+    before = json.dumps([one, two, three], sort_keys=True)
+    assert merged(one) == one
+    assert merged(one, one) == one
+    assert merged(one, two, three) == merged(merged(one, two), three)
+    both = merged(one, two)
+    assert set(both) == set(one) | set(two)
+    for key, value in two.items():
+        if not isinstance(value, dict):
+            assert both[key] == value
+    assert json.dumps([one, two, three], sort_keys=True) == before
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_the_parser_fail(text: str) -> None:
+    document = parse(text, "file")
+    assert document.problems or document.data is not None or text.strip()
