@@ -27,6 +27,7 @@ import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.s3 as s3
+import ministack.services.sqs as sqs
 import ministack.services.ssm as ssm
 import ministack.services.sts as sts
 import ministack.services.tagging as tagging
@@ -49,6 +50,7 @@ __all__ = [
     "ec2",
     "emit_event",
     "encode_state",
+    "eventbridge",
     "handlers",
     "iam",
     "iam_actions",
@@ -60,6 +62,7 @@ __all__ = [
     "router",
     "s3",
     "scope",
+    "sqs",
     "ssm",
     "state_keys",
     "state_readers",

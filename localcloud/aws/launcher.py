@@ -8,7 +8,7 @@ import functools
 import time
 from typing import Any
 
-from localcloud.aws import tracking
+from localcloud.aws import delivery, storage, tracking
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
@@ -44,6 +44,8 @@ async def launch(settings: Settings) -> None:
         }
     )
     ec2_service.install(context)
+    storage.install()
+    delivery.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
     admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, stop)
     orphans = functools.partial(_finish_without_fleet, context, imagebuilder.builds)

@@ -195,7 +195,7 @@ def _reservation(reservation: str, instances: list[dict[str, Any]]) -> dict[str,
 
 def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict[str, Any]:
     arguments, image, subnet = launch.arguments, launch.image, launch.subnet
-    instance_id, moment, address = records.new_id("i"), records.now(), records.free_address()
+    instance_id, moment, address = records.new_id("i"), records.now(), records.free_address(subnet["CidrBlock"])
     device = image["RootDeviceName"]
     dashed = address.replace(".", "-")
     groups = [{"GroupId": g, "GroupName": hooks.ec2._security_groups[g].get("GroupName", g)} for g in launch.groups]

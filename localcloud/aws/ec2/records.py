@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import random
 import re
@@ -77,13 +78,16 @@ def set_tags(resource_id: str, wanted: dict[str, str]) -> None:
         hooks.ec2._tags.pop(resource_id, None)
 
 
-def free_address() -> str:
-    """A private address of the default subnets that no living instance has."""
+def free_address(block: str) -> str:
+    """A private address of a subnet (its CIDR block) that no living instance has. Raises InsufficientFreeAddressesInSubnet."""
+    network = ipaddress.ip_network(block)
     taken = {record.get("PrivateIpAddress") for record in instances().values()}
-    while True:
-        address = f"10.0.{random.randint(0, 255)}.{random.randint(4, 250)}"  # noqa: S311 - an address, not a secret
+    for _ in range(1000):
+        # AWS keeps the first four addresses of a subnet and the last one.
+        address = str(network[random.randint(4, network.num_addresses - 2)])  # noqa: S311 - an address, not a secret
         if address not in taken:
             return address
+    raise Ec2Error("InsufficientFreeAddressesInSubnet", f"The subnet {block} has no free address.")
 
 
 def set_state(context: Context, record: Record, state: str, code: str = "", message: str = "", by_user: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.admin import AdminError
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import images, instances, launch, records, templates, types
+from localcloud.aws.ec2 import images, instances, launch, records, security_groups, templates, types
 from localcloud.aws.protocol import ec2query
 from localcloud.images.catalogue import BASE_IMAGES
 
@@ -51,6 +51,7 @@ def install(context: Context) -> None:
     """Replace MiniStack's handlers of :data:`OPERATIONS`; offer the base images and their public parameters."""
     for name, operation in OPERATIONS.items():
         hooks.ec2._ACTION_MAP[name] = functools.partial(_serve, context, name, operation)
+    security_groups.install()
     for name in TAGGING:
         hooks.ec2._ACTION_MAP[name] = functools.partial(_tag, context, hooks.ec2._ACTION_MAP[name])
     hooks.ec2._docker_touched = lambda: False  # our images are not containers
