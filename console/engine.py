@@ -97,13 +97,16 @@ class Engine:
         with tempfile.TemporaryDirectory(prefix="neurocaas-") as scratch, log.open("w") as out:
             events = Path(scratch) / "events.jsonl"
             arguments = [verb, "--yes", "--non-interactive", "--color", "never", "--stack", stack, "--event-log", str(events), *flags]
+            environ = {**self.environ, "PULUMI_DEBUG_COMMANDS": "1"}  # the CLI hides --event-log; its automation API sets the same
             code = subprocess.run(
-                self.command(*arguments), cwd=self.root, env=self.environ, stdout=out, stderr=subprocess.STDOUT, check=False
+                self.command(*arguments), cwd=self.root, env=environ, stdout=out, stderr=subprocess.STDOUT, check=False
             ).returncode
             seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
         if code != 0:
             raise UserError(
-                f"pulumi {verb} of stack '{stack}' failed:\n{_failure(seen, log)}", "see above", f"the whole output is in {log}"
+                f"pulumi {verb} of stack '{stack}' failed:\n{_failure(seen, log)}",
+                "a program and a cloud that agree",
+                f"put right what is said above, then try again; the whole output is in {log}",
             )
         return Update(stack, time.monotonic() - begun, resource_changes(seen))
 

@@ -20,8 +20,10 @@ def install() -> None:
     hooks.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _ec2_tags
 
     def resolve(key: str, context: Any) -> Any:
-        value = resolve_original(key, context)
         lowered = key.lower()
+        if lowered == "aws:securetransport":
+            return "true"  # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
+        value = resolve_original(key, context)
         if value is None and lowered.startswith(("ec2:resourcetag/", "aws:resourcetag/", "iam:resourcetag/")):
             wanted = lowered.split("/", 1)[1]
             found = hooks.tagging.resource_tags(context.resource_arn) or {}
