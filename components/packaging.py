@@ -18,7 +18,7 @@ import pulumi
 from components import vendor
 from image_builder.archive import Entry, entry, tar_gz
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of the cache key: raise it when the layout of the archive changes."""
 
 _NOT_CODE = frozenset({"provision", "tests", "blueprint.yaml", "README.md"})
