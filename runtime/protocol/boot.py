@@ -92,6 +92,7 @@ def unpack(machine: Machine, code: dict[str, str]) -> None:
         fresh = pathlib.Path(tempfile.mkdtemp(dir=root.parent))
         fresh.chmod(0o755)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
             tar.extractall(fresh)
         fresh.rename(root)
     HOME.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +14,6 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from s3transfer.exceptions import S3UploadFailedError
-from s3transfer.manager import TransferConfig, TransferManager
 
 from .storage import Location, Seen, StorageError
 
@@ -33,8 +32,9 @@ def _error(place: Location, error: Exception) -> StorageError:
         if code in _MISSING:
             return StorageError(f"{place} does not exist", missing=True)
         return StorageError(f"{place}: {error}", permanent=code in _PERMANENT)
-    permanent = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "NoRegionError")
-    return StorageError(f"{place}: {error}", permanent=permanent)
+    lasting = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "NoRegionError")
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT)
+    return StorageError(f"{place}: {error}", permanent=lasting or full)
 
 
 class S3Storage:
@@ -104,7 +104,7 @@ class S3Storage:
                     self._parts(source, answer["ETag"], size, file.fileno(), seen)
             if target.stat().st_size != size:
                 raise StorageError(f"{source}: got {target.stat().st_size} of {size} bytes")
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, OSError) as error:
             raise _error(source, error) from error
 
     def _parts(self, source: Location, etag: str, size: int, file: int, seen: Seen) -> None:
@@ -136,9 +136,13 @@ class S3Storage:
                 raise
 
     def upload(self, source: Path, target: Location) -> None:
+        # Loads multiprocessing: not for those who only download or report.
+        from s3transfer.exceptions import S3UploadFailedError
+        from s3transfer.manager import TransferConfig, TransferManager
+
         config = TransferConfig(multipart_threshold=2 * PART, multipart_chunksize=PART, max_request_concurrency=WORKERS)
         try:
             with TransferManager(self.client, config) as manager:
                 manager.upload(str(source), target.bucket, target.key).result()
-        except (ClientError, BotoCoreError, S3UploadFailedError) as error:
+        except (ClientError, BotoCoreError, S3UploadFailedError, OSError) as error:
             raise _error(target, error) from error
