@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,21 +42,27 @@ class Sample:
             raise UserError(str(error), "the recordings that the blueprint names", "see above, then try again") from error
 
     def numbers(self, results: Path) -> list[str]:
-        """The results as lines: every number in the JSON files that the analysis wrote, and where its figures lie."""
+        """The results as lines: the numbers in the JSON files that the analysis wrote, a line for each group of them, and its figures."""
         lines = []
         made = results / "process_results"
         for path in sorted(made.rglob("*.json")):
             if path.name.endswith("_config.json"):
                 continue  # the job's own config, copied beside the results
-            what = path.parent.name if path.parent != made else path.stem
-            lines += [f"{what}: {name} = {value}" for name, value in _numbers(json.loads(path.read_text()))]
+            dataset = path.parent.name if path.parent != made else path.stem
+            lines += [f"{dataset}  {name}: {text}" for name, text in _groups(json.loads(path.read_text()))]
         return lines + [f"figure: {path}" for path in sorted(made.rglob("*.png"))]
 
 
-def _numbers(value: Any, name: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [one for key, inner in value.items() for one in _numbers(inner, f"{name}.{key}" if name else str(key))]
-    return [(name, value)] if isinstance(value, (int, float)) and not isinstance(value, bool) else []
+def _groups(value: Any, name: str = "numbers") -> Iterator[tuple[str, str]]:
+    """Every mapping with numbers in it, by its name and as text."""
+    if not isinstance(value, dict):
+        return
+    numbers = {key: one for key, one in value.items() if isinstance(one, (int, float)) and not isinstance(one, bool)}
+    numbers.pop("schema_version", None)
+    if numbers:
+        yield name, ", ".join(f"{key} {one:g}" for key, one in numbers.items())
+    for key, inner in value.items():
+        yield from _groups(inner, str(key))
 
 
 SAMPLES = (

@@ -62,11 +62,13 @@ def test_the_summary_has_what_ran_where_and_what_it_costs(tmp_path: Path) -> Non
 def test_numbers_are_shown_with_the_dataset_that_they_belong_to(tmp_path: Path) -> None:
     folder = tmp_path / "process_results" / "small_64D"
     folder.mkdir(parents=True)
-    (folder / "summary.json").write_text(json.dumps({"fa": {"mean": 0.5}, "voxels": 3, "slices": [1, 2], "ok": True, "name": "x"}))
+    (folder / "summary.json").write_text(
+        json.dumps({"fa": {"mean": 0.5, "std": 2e-7}, "voxels": 3, "slices": [1, 2], "ok": True, "name": "x"})
+    )
     (folder / "figure.png").write_bytes(b"\x89PNG")
     (tmp_path / "process_results" / "2026_config.json").write_text('{"wait": 1}')
     lines = Sample("dti", {}, baked=True).numbers(tmp_path)
-    assert lines == ["small_64D: fa.mean = 0.5", "small_64D: voxels = 3", f"figure: {folder / 'figure.png'}"]
+    assert lines == ["small_64D  numbers: voxels 3", "small_64D  fa: mean 0.5, std 2e-07", f"figure: {folder / 'figure.png'}"]
 
 
 @pytest.fixture
