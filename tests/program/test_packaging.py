@@ -1,0 +1,107 @@
+"""The archives of code: complete, the same for the same content, rebuilt only when something changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from conftest import make_project
+
+from components import packaging, vendor
+from components.keys import _private_key, public_half
+
+
+def members(archive: packaging.CodeArchive) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(archive.path) as tar:
+        return {member.name: member for member in tar.getmembers()}
+
+
+def test_the_code_tree_has_what_a_machine_needs(project: Path) -> None:
+    found = members(packaging.code_archive(project, "spikes"))
+    for name in ("run_main.sh", "ncap_utils/workflow.sh", "agent/cli.py", "runtime/protocol/keys.py", "vendor/boto3/session.py"):
+        assert name in found
+    assert found["spikes/run_spikes.sh"].isfile()
+    assert found["spikes/ncap_utils"].linkname == "../ncap_utils"
+    assert not [name for name in found if name.startswith(("spikes/provision", "spikes/blueprint")) or "__pycache__" in name]
+    assert not [name for name in found if Path(name).name.startswith(".")]
+    services = {name.split("/")[3] for name in found if name.startswith("vendor/botocore/data/") and name.count("/") > 3}
+    assert services == {"s3", "ssm", "sts"}
+    assert {(member.uid, member.gid, member.mtime) for member in found.values()} == {(0, 0, 0)}
+
+
+def test_the_vendored_library_works_without_any_other_package(project: Path, tmp_path: Path) -> None:
+    with tarfile.open(packaging.code_archive(project, "spikes").path) as tar:
+        tar.extractall(tmp_path, filter="data")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'vendor')!r}); import boto3; [boto3.client(s) for s in ('s3', 'sts', 'ssm')]"
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_same_content_is_the_same_archive_and_is_built_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = make_project(tmp_path / "a"), make_project(tmp_path / "b")
+    first = packaging.code_archive(one, "spikes")
+    assert packaging.code_archive(other, "spikes").sha256 == first.sha256
+    stamp = first.path.stat().st_mtime_ns
+    assert packaging.code_archive(one, "spikes") == first
+    assert first.path.stat().st_mtime_ns == stamp
+    script = one / "blueprints/spikes/run_spikes.sh"
+    script.chmod(0o755)
+    second = packaging.code_archive(one, "spikes")
+    script.write_text("echo other\n")
+    assert len({first.sha256, second.sha256, packaging.code_archive(one, "spikes").sha256}) == 3
+
+
+def test_recordings_and_words_are_no_code(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    before = packaging.code_archive(root, "spikes").sha256
+    (root / "blueprints/spikes/README.md").write_text("words\n")
+    (root / "blueprints/spikes/provision/10-packages.sh").write_text("echo\n")
+    (root / "blueprints/spikes/.swp").write_text("editor\n")
+    assert packaging.code_archive(root, "spikes").sha256 == before
+
+
+@pytest.mark.parametrize("package", ["manager", "monitor"])
+def test_a_function_has_its_package_the_protocol_and_nothing_else(project: Path, package: str) -> None:
+    names = set(packaging.lambda_archive(project, package).assets)
+    assert {"runtime/__init__.py", "runtime/protocol/keys.py", f"runtime/{package}/handler.py"} <= names
+    assert all(name.startswith(("runtime/__init__", "runtime/protocol/", f"runtime/{package}/")) for name in names)
+    assert all(name.endswith(".py") for name in names)
+    with_yaml = set(packaging.lambda_archive(project, package, with_yaml=True).assets)
+    assert {name.split("/")[0] for name in with_yaml - names} == {"yaml"}
+
+
+def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: Path) -> None:
+    """Every import of the function is in the archive, in Lambda's runtime (botocore), or in the standard library."""
+    for name, asset in packaging.lambda_archive(project, "manager", with_yaml=True).assets.items():
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(asset.path).read_bytes())
+    library = tmp_path / "lambda-runtime"
+    for name, path in vendor.files():
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).symlink_to(path)
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; import runtime.manager.handler, runtime.protocol.config, yaml"
+    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={})
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_public_half_is_that_of_the_private_key() -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    private = _private_key()
+    key = serialization.load_ssh_private_key(private.encode(), None)
+    expected = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    assert public_half(private) == f"{expected} neurocaas"
+    assert public_half(private) != public_half(_private_key())
+
+
+@pytest.mark.parametrize("text", ["", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"])
+def test_other_text_is_no_key(text: str) -> None:
+    with pytest.raises(ValueError, match="not an OpenSSH private key"):
+        public_half(text)
