@@ -6,6 +6,7 @@ endpoint on the loopback interface and refuses every other (:mod:`.aws`); it is 
 Run as ``python -m localcloud.pulumi.provider ENGINE_ADDRESS``: it prints the port it listens on and serves until it is told to stop.
 
 * :mod:`.codec` -- values on the wire; :mod:`.server` -- the protocol, knows no AWS; :mod:`.table` -- the table of types;
-* :mod:`.resources` -- one class a type, knows no gRPC; :mod:`.validate`, :mod:`.autoname`, :mod:`.diff`, :mod:`.tags` -- what all types share;
+* :mod:`.lifecycle` -- what all types share (with :mod:`.validate`, :mod:`.autoname`, :mod:`.compare`, :mod:`.tags`);
+* :mod:`.resources` -- one class a type, knows no gRPC;
 * :mod:`.sdk` -- argument names and types, derived from the installed ``pulumi_aws`` package into ``schema.json``.
 """

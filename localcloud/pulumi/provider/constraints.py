@@ -10,8 +10,14 @@ Rules = Mapping[str, tuple[Rule, ...]]
 
 BUCKET_NAME = (
     length(3, 63),
-    pattern(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", "lower-case letters, digits, dots and hyphens, with a letter or digit at both ends", "rename the bucket"),
-    not_matching(r"\.\.|^\d+\.\d+\.\d+\.\d+$|^xn--|-s3alias$", "two dots in a row, an IP address, xn-- before or -s3alias after", "rename the bucket"),
+    pattern(
+        r"[a-z0-9][a-z0-9.-]*[a-z0-9]",
+        "lower-case letters, digits, dots and hyphens, with a letter or digit at both ends",
+        "rename the bucket",
+    ),
+    not_matching(
+        r"\.\.|^\d+\.\d+\.\d+\.\d+$|^xn--|-s3alias$", "two dots in a row, an IP address, xn-- before or -s3alias after", "rename the bucket"
+    ),
 )
 ROLE_OR_ARN = (arn("iam"),)
 IAM_WORDS = "letters, digits and + = , . @ - _"
@@ -84,7 +90,10 @@ _IAM: Mapping[str, Rules] = {
 
 _MESSAGES: Mapping[str, Rules] = {
     "sqs.Queue": {
-        "name": (length(1, 80), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo after that for FIFO queues", "rename it")),
+        "name": (
+            length(1, 80),
+            pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo after that for FIFO queues", "rename it"),
+        ),
         "delaySeconds": (between(0, 900, "seconds"),),
         "maxMessageSize": (between(1024, 1048576, "bytes"),),
         "messageRetentionSeconds": (between(60, 1209600, "seconds"),),
@@ -103,7 +112,9 @@ _LAMBDA: Mapping[str, Rules] = {
         "name": (length(1, 140), pattern(r"[A-Za-z0-9_:-]+", "letters, digits, - and _", "rename it")),
         "role": (arn("iam"),),
         "handler": (length(1, 128),),
-        "runtime": (pattern(r"(python|nodejs|java|dotnet|ruby|provided)[a-z0-9.]*", "a runtime of Lambda such as python3.12", "correct it"),),
+        "runtime": (
+            pattern(r"(python|nodejs|java|dotnet|ruby|provided)[a-z0-9.]*", "a runtime of Lambda such as python3.12", "correct it"),
+        ),
         "memorySize": (between(128, 10240, "MB"),),
         "timeout": (between(1, 900, "seconds"),),
         "ephemeralStorage.size": (between(512, 10240, "MB"),),

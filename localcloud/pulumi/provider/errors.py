@@ -103,5 +103,5 @@ _IN_USE = frozenset({"DeleteConflict", "DeleteConflictException", "DependencyVio
 
 
 def is_in_use(error: BaseException) -> bool:
-    """Whether a delete was refused because something else still refers to the thing, which may pass in a moment."""
+    """Whether a delete was refused since something else still refers to the thing, which may pass in a moment."""
     return code(error) in _IN_USE

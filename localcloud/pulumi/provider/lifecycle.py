@@ -73,7 +73,9 @@ class Lifecycle:
                 if reason:
                     problems.append(validate.Problem(rule.property, reason))
         for key, value in kind.defaults.items():
-            blocked = any(key in group and any(inputs.get(other) is not None for other in group if other != key) for group in kind.conflicts)
+            blocked = any(
+                key in group and any(inputs.get(other) is not None for other in group if other != key) for group in kind.conflicts
+            )
             if inputs.get(key) is None and not blocked:
                 inputs[key] = value
                 filled.append(key)
@@ -125,8 +127,10 @@ class Lifecycle:
         after = {key: value for key, value in outputs.items() if key not in olds or key in news or key in kind.computed}
         after.update(_without_notes(news))
         for key, causes in kind.recomputed.items():
-            if "*" in causes or causes & changed:
+            if key not in news and ("*" in causes or causes & changed):
                 after[key] = UNKNOWN
+        for key in changed & kind.computed - news.keys():  # no longer asked for: the service chooses again
+            after[key] = UNKNOWN
         self._preview_tags(kind, after, news)
         return self._mark(kind, after)
 
@@ -160,7 +164,7 @@ class Lifecycle:
         assert call.created_id is not None
         try:
             live = kind.handler.read(call, call.created_id, wanted) or {}
-        except Exception:  # the first error is the one to tell; what is known stays in the state
+        except Exception:  # noqa: BLE001  the first error is the one to tell; what is known stays in the state
             live = {}
         outputs = self._outputs(kind, call.created_id, wanted, live)
         reason = f"creating {kind.token} '{call.name}' ({call.created_id}) was begun but not finished: {describe(error)}"
@@ -173,7 +177,9 @@ class Lifecycle:
             raise NotYetThere(f"{resource_id} does not exist although its creation was answered with success")
         return live
 
-    def read(self, token: str, name: str, resource_id: str, inputs: Properties, state: Properties) -> tuple[str, Properties, Properties] | None:
+    def read(
+        self, token: str, name: str, resource_id: str, inputs: Properties, state: Properties
+    ) -> tuple[str, Properties, Properties] | None:
         """(id, outputs, inputs) of what exists, ``None`` when it is gone. Without ``inputs`` it is an import.
 
         Raises:
@@ -211,7 +217,10 @@ class Lifecycle:
         inputs = {
             key: _opened(value)
             for key, value in outputs.items()
-            if key in kind.schema.inputs and key not in kind.not_imported and key not in kind.schema.deprecated and value not in (None, "", [], {})
+            if key in kind.schema.inputs
+            and key not in kind.not_imported
+            and key not in kind.schema.deprecated
+            and value not in (None, "", [], {})
         }
         if kind.regional and inputs.get("region") == self.region:
             del inputs["region"]

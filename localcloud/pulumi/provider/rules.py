@@ -127,7 +127,7 @@ def _policy_problems(document: dict[str, Any], kind: str) -> Iterable[str]:
     if not isinstance(statements, list) or not statements:
         yield "the policy has no Statement; a list of at least one is needed; add one"
         return
-    sids = [s.get("Sid") for s in statements if isinstance(s, dict) and s.get("Sid")]
+    sids = [str(s["Sid"]) for s in statements if isinstance(s, dict) and s.get("Sid")]
     for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
         yield f"the Sid {sid!r} occurs {sids.count(sid)} times; a Sid must be unique in its policy; rename one"
     for index, statement in enumerate(statements):

@@ -145,7 +145,9 @@ def _type(annotation: Any, package: str, objects: dict[str, Any]) -> str:
     if name in ("Asset", "Archive"):
         return name.lower()
     if origin is not None and arguments:
-        return "{" + _type(arguments[1], package, objects) + "}" if len(arguments) == 2 else "[" + _type(arguments[0], package, objects) + "]"
+        return (
+            "{" + _type(arguments[1], package, objects) + "}" if len(arguments) == 2 else "[" + _type(arguments[0], package, objects) + "]"
+        )
     raise TypeError(f"no rule for the annotation {annotation!r} in pulumi_aws.{package}")
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.pulumi.provider import functions, tags
 from localcloud.pulumi.provider.autoname import Mode, Naming
@@ -73,7 +73,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """One of the few functions (:mod:`.functions`)."""
         with _Guard(context):
             answer = functions.invoke(self._life.session, self._life.region, request.tok, properties(request.args))
-        return provider_pb2.InvokeResponse(**{"return": encode_struct(answer)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(encode_struct(answer))  # a keyword of Python
+        return response
 
     def Cancel(self, request: Any, context: Any) -> Any:
         """End waits; running AWS calls end by themselves."""
@@ -163,7 +165,7 @@ class _Guard:
         self._context.abort(grpc.StatusCode.UNKNOWN, f"the local AWS provider failed: {type(error).__name__}: {error}")
 
     def _init_failed(self, error: InitFailed) -> NoReturn:
-        detail = errors_pb2.ErrorResourceInitFailed(
+        detail = provider_pb2.ErrorResourceInitFailed(
             id=error.id, properties=encode_struct(error.outputs), inputs=encode_struct(error.inputs), reasons=error.reasons
         )
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))

@@ -34,7 +34,11 @@ class Shape:
             return [self.to_aws(item, kind[1:-1]) for item in value]
         if kind.startswith("#") and isinstance(value, dict):
             members = load().objects[kind[1:]].properties
-            return {self.name(key): self._member_to_aws(key, item, members[key]) for key, item in value.items() if item is not None and item != ""}
+            return {
+                self.name(key): self._member_to_aws(key, item, members[key])
+                for key, item in value.items()
+                if item is not None and item != ""
+            }
         return value
 
     def _member_to_aws(self, key: str, value: Any, kind: str) -> Any:
@@ -50,7 +54,9 @@ class Shape:
             return [self.from_aws(item, kind[1:-1]) for item in value]
         if kind.startswith("#") and isinstance(value, Mapping):
             members = load().objects[kind[1:]].properties
-            return {key: self.from_aws(value[self.name(key)], item) for key, item in members.items() if value.get(self.name(key)) is not None}
+            return {
+                key: self.from_aws(value[self.name(key)], item) for key, item in members.items() if value.get(self.name(key)) is not None
+            }
         if kind == "string" and isinstance(value, bool):
             return str(value).lower()
         if kind == "string" and hasattr(value, "isoformat"):

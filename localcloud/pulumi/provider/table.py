@@ -43,7 +43,7 @@ def _words(text: str) -> frozenset[str]:
 def _type(
     place: str,
     handler: Handler,
-    id: str,
+    resource_id: str,
     *,
     replace: str = "",
     computed: str = "",
@@ -60,7 +60,7 @@ def _type(
     return ResourceType(
         token=token,
         handler=handler,
-        id=id,
+        id=resource_id,
         source=f"https://www.pulumi.com/registry/packages/aws/api-docs/{module}/{name.lower()}/",
         replace=_words(replace),
         computed=_words(computed) | named,
@@ -183,6 +183,7 @@ _KMS = [
         defaults={"bypassPolicyLockoutSafetyCheck": False, "customerMasterKeySpec": "SYMMETRIC_DEFAULT", "enableKeyRotation": False,
                   "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"},
         computed="description multiRegion policy rotationPeriodInDays", not_imported="multiRegion rotationPeriodInDays",
+        recomputed={"rotationPeriodInDays": "enableKeyRotation"},
         unsupported="customKeyStoreId xksKeyId",
     ),
     _type("kms.Alias", kms.Alias(), "{name}", replace=PREFIXED, autoname=AutoName("name", 238, prefix="alias/"),
@@ -196,7 +197,7 @@ _SSM = [
           not_imported="arn dataType keyId overwrite tier valueWo valueWoVersion", unsupported="arn"),
 ]  # fmt: skip
 
-_RULE = {
+_RULE: dict[str, Any] = {
     "replace": "securityGroupId", "recomputed": {}, "one_of": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
     "conflicts": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
 }  # fmt: skip
@@ -266,11 +267,11 @@ _IMAGEBUILDER = [
           defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"}, computed="imageScanningConfiguration imageTestsConfiguration workflows",
           conflicts=(("containerRecipeArn", "imageRecipeArn"),), one_of=(("containerRecipeArn", "imageRecipeArn"),),
           recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"}, not_imported="imageScanningConfiguration imageTestsConfiguration workflows"),
-    _type("imagebuilder.LifecyclePolicy", imagebuilder.LifecyclePolicy(), "{arn}", replace="name", autoname=NAME),
+    _type("imagebuilder.LifecyclePolicy", imagebuilder.LifecyclePolicy(), "{arn}", replace="name", autoname=NAME, computed="status",
+          not_imported="status"),
 ]  # fmt: skip
 
 TABLE: Mapping[str, ResourceType] = {
-    row.token: row
-    for row in (*_S3, *_IAM, *_KMS, *_SSM, *_EC2, *_DYNAMODB, *_SQS, *_SNS, *_LAMBDA, *_CLOUDWATCH, *_IMAGEBUILDER)
+    row.token: row for row in (*_S3, *_IAM, *_KMS, *_SSM, *_EC2, *_DYNAMODB, *_SQS, *_SNS, *_LAMBDA, *_CLOUDWATCH, *_IMAGEBUILDER)
 }
 """Every resource type by its token."""

@@ -28,20 +28,24 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
     schema = kind.schema
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     problems = list(_object(given, schema.inputs, schema.required, "", kind.token))
-    for name in sorted(kind.unsupported & given.keys()):
-        problems.append(
-            Problem(name, f"got {_show(given[name])}; the local AWS provider does not implement {name} of {kind.token}; leave it out locally")
-        )
+    problems += [Problem(name, _unsupported(name, given[name], kind)) for name in sorted(kind.unsupported & given.keys())]
     for group in kind.conflicts:
         present = [name for name in group if _is_given(given.get(name))]
         if len(present) > 1:
-            problems.append(Problem(present[1], f"got {' and '.join(present)} together; at most one of {', '.join(group)} is allowed; remove the others"))
-    for group in kind.one_of:
-        if not any(_is_given(given.get(name)) for name in group):
-            problems.append(Problem(group[0], f"got none of {', '.join(group)}; one of them is needed; add it"))
+            allowed = f"at most one of {', '.join(group)} is allowed"
+            problems.append(Problem(present[1], f"got {' and '.join(present)} together; {allowed}; remove the others"))
+    problems += [
+        Problem(group[0], f"got none of {', '.join(group)}; one of them is needed; add it")
+        for group in kind.one_of
+        if not any(_is_given(given.get(name)) for name in group)
+    ]
     if not problems:  # rules may rely on the types being right
         problems.extend(_rules(kind, given))
     return problems
+
+
+def _unsupported(name: str, value: Any, kind: ResourceType) -> str:
+    return f"got {_show(value)}; the local AWS provider does not implement {name} of {kind.token}; leave it out locally"
 
 
 def _is_given(value: Any) -> bool:

@@ -62,9 +62,13 @@ class Table(Handler):
         old_ttl, ttl = olds.get("ttl") or {}, news.get("ttl") or {}
         if bool(ttl.get("enabled")) != bool(old_ttl.get("enabled")) or (ttl.get("enabled") and not same(old_ttl, ttl)):
             attribute = ttl.get("attributeName") or old_ttl.get("attributeName")
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": bool(ttl.get("enabled")), "AttributeName": attribute})
+            client.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": bool(ttl.get("enabled")), "AttributeName": attribute}
+            )
         old_recovery, recovery = olds.get("pointInTimeRecovery") or {}, news.get("pointInTimeRecovery") or {}
-        if bool(recovery.get("enabled")) != bool(old_recovery.get("enabled")) or (recovery.get("enabled") and not same(old_recovery, recovery)):
+        if bool(recovery.get("enabled")) != bool(old_recovery.get("enabled")) or (
+            recovery.get("enabled") and not same(old_recovery, recovery)
+        ):
             wanted: dict[str, Any] = {"PointInTimeRecoveryEnabled": bool(recovery.get("enabled"))}
             if recovery.get("recoveryPeriodInDays"):
                 wanted["RecoveryPeriodInDays"] = recovery["recoveryPeriodInDays"]

@@ -27,25 +27,27 @@ class KeyPair(Handler):
     """An imported public key. Its id is its name."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        call.client("ec2").import_key_pair(
-            KeyName=inputs["keyName"],
-            PublicKeyMaterial=inputs["publicKey"].encode(),
-            **tag_specification("key-pair", call.all_tags(inputs)),
-        )
+        client, tags = call.client("ec2"), call.all_tags(inputs)
+        made = client.import_key_pair(KeyName=inputs["keyName"], PublicKeyMaterial=inputs["publicKey"].encode())
+        call.created(inputs["keyName"])
+        if tags:  # not with the import: emulators drop tags there
+            client.create_tags(Resources=[made["KeyPairId"]], Tags=pairs(tags))
         return str(inputs["keyName"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        found = call.client("ec2").describe_key_pairs(KeyNames=[resource_id], IncludePublicKey=True)["KeyPairs"]
+        client = call.client("ec2")
+        found = client.describe_key_pairs(KeyNames=[resource_id], IncludePublicKey=True)["KeyPairs"]
         if not found:
             return None
         pair = found[0]
+        tags = client.describe_tags(Filters=[{"Name": "resource-id", "Values": [pair["KeyPairId"]]}])["Tags"]
         result: Properties = {
             "keyName": pair["KeyName"],
-            "keyPairId": pair.get("KeyPairId"),
+            "keyPairId": pair["KeyPairId"],
             "keyType": pair.get("KeyType") or "rsa",
             "fingerprint": pair.get("KeyFingerprint"),
             "arn": call.arn("ec2", f"key-pair/{pair['KeyName']}"),
-            "tagsAll": from_pairs(pair.get("Tags")),
+            "tagsAll": from_pairs(tags),
         }
         if pair.get("PublicKey"):
             result["publicKey"] = _same_key(state.get("publicKey"), pair["PublicKey"])
@@ -71,7 +73,9 @@ class SecurityGroup(Handler):
         arguments: dict[str, Any] = {"GroupName": inputs["name"], "Description": inputs["description"]}
         if inputs.get("vpcId"):
             arguments["VpcId"] = inputs["vpcId"]
-        group_id = call.created(client.create_security_group(**arguments, **tag_specification("security-group", call.all_tags(inputs)))["GroupId"])
+        group_id = call.created(
+            client.create_security_group(**arguments, **tag_specification("security-group", call.all_tags(inputs)))["GroupId"]
+        )
         found = client.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
         if found.get("IpPermissionsEgress"):
             client.revoke_security_group_egress(GroupId=group_id, IpPermissions=found["IpPermissionsEgress"])

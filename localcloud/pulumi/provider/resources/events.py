@@ -27,7 +27,12 @@ class EventRule(Handler):
     @staticmethod
     def _arguments(inputs: Properties) -> dict[str, Any]:
         state = inputs.get("state") or ("DISABLED" if inputs.get("isEnabled") is False else "ENABLED")
-        optional = {"description": "Description", "eventPattern": "EventPattern", "scheduleExpression": "ScheduleExpression", "roleArn": "RoleArn"}
+        optional = {
+            "description": "Description",
+            "eventPattern": "EventPattern",
+            "scheduleExpression": "ScheduleExpression",
+            "roleArn": "RoleArn",
+        }
         given = {name: inputs[key] for key, name in optional.items() if inputs.get(key)}
         return {"Name": inputs["name"], "EventBusName": _bus(inputs.get("eventBusName")), "State": state, **given}
 
@@ -97,7 +102,9 @@ class EventTarget(Handler):
             target["DeadLetterConfig"] = {"Arn": inputs["deadLetterConfig"]["arn"]}
         if inputs.get("retryPolicy"):
             names = {"maximumEventAgeInSeconds": "MaximumEventAgeInSeconds", "maximumRetryAttempts": "MaximumRetryAttempts"}
-            target["RetryPolicy"] = {name: inputs["retryPolicy"][key] for key, name in names.items() if inputs["retryPolicy"].get(key) is not None}
+            target["RetryPolicy"] = {
+                name: inputs["retryPolicy"][key] for key, name in names.items() if inputs["retryPolicy"].get(key) is not None
+            }
         if (inputs.get("sqsTarget") or {}).get("messageGroupId"):
             target["SqsParameters"] = {"MessageGroupId": inputs["sqsTarget"]["messageGroupId"]}
         answer = call.client("events").put_targets(Rule=inputs["rule"], EventBusName=_bus(inputs.get("eventBusName")), Targets=[target])

@@ -60,7 +60,11 @@ class Role(Handler):
         if tags:
             arguments["Tags"] = pairs(tags)
         # a principal in the trust policy may be too new for IAM to know it
-        call.retry(lambda: call.client("iam").create_role(**arguments), lambda e: code(e) == "MalformedPolicyDocument" and "Invalid principal" in str(e), seconds=120)
+        call.retry(
+            lambda: call.client("iam").create_role(**arguments),
+            lambda e: code(e) == "MalformedPolicyDocument" and "Invalid principal" in str(e),
+            seconds=120,
+        )
         return str(inputs["name"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -238,7 +242,9 @@ class InstanceProfile(Handler):
     @staticmethod
     def _add(call: Call, name: str, role: str) -> None:
         # the role may be seconds old: IAM then says that it is not there
-        call.retry(lambda: call.client("iam").add_role_to_instance_profile(InstanceProfileName=name, RoleName=role), is_not_found, seconds=10)
+        call.retry(
+            lambda: call.client("iam").add_role_to_instance_profile(InstanceProfileName=name, RoleName=role), is_not_found, seconds=10
+        )
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("iam")

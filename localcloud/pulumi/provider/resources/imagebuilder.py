@@ -22,7 +22,10 @@ PROPAGATION_SECONDS = 120.0
 
 
 def _too_new(error: BaseException) -> bool:
-    return any(text in message(error) for text in ("instance profile does not exist", "role does not exist", "does not have sufficient permissions"))
+    return any(
+        text in message(error)
+        for text in ("instance profile does not exist", "role does not exist", "does not have sufficient permissions")
+    )
 
 
 class _Thing(Handler):

@@ -37,14 +37,19 @@ _NESTED = {
 _CODE = ("code", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash", "architectures")
 
 
+_ROLE_TROUBLE = (
+    "cannot be assumed",
+    "role defined for the function",
+    "execution role does not have permissions",
+    "permissions on the Lambda role",
+)
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether Lambda refuses only because IAM has not told it of the role or its policies yet, or an update is still under way."""
     if code(error) == "ResourceConflictException":
         return "in progress" in message(error)
-    return code(error) == "InvalidParameterValueException" and any(
-        text in message(error)
-        for text in ("cannot be assumed", "role defined for the function", "execution role does not have permissions", "permissions on the Lambda role")
-    )
+    return code(error) == "InvalidParameterValueException" and any(text in message(error) for text in _ROLE_TROUBLE)
 
 
 class Function(Handler):
@@ -70,7 +75,7 @@ class Function(Handler):
         call.retry(lambda: client.create_function(**arguments), may_pass, seconds=ROLE_SECONDS)
         call.created(name)
         self._settle(call, name)
-        if (inputs.get("reservedConcurrentExecutions") if inputs.get("reservedConcurrentExecutions") is not None else -1) >= 0:
+        if _reserved(inputs) >= 0:
             client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"])
         return name
 
@@ -97,7 +102,8 @@ class Function(Handler):
         def look() -> None:
             found = call.client("lambda").get_function_configuration(FunctionName=name)
             if "Failed" in (found.get("State"), found.get("LastUpdateStatus")):
-                raise ProviderError(f"{found.get('StateReasonCode') or 'Failed'}: {found.get('StateReason') or found.get('LastUpdateStatusReason')}")
+                reason = found.get("StateReason") or found.get("LastUpdateStatusReason")
+                raise ProviderError(f"{found.get('StateReasonCode') or 'Failed'}: {reason}")
             if found.get("State", "Active") == "Pending" or found.get("LastUpdateStatus", "Successful") == "InProgress":
                 raise Unsettled(f"the function {name} is not ready after {SETTLE_SECONDS:.0f} s")
 
@@ -181,8 +187,8 @@ class Function(Handler):
 
     @staticmethod
     def _concurrency(call: Call, name: str, olds: Properties, news: Properties) -> None:
-        old, new = (p.get("reservedConcurrentExecutions") if p.get("reservedConcurrentExecutions") is not None else -1 for p in (olds, news))
-        if new == old:
+        new = _reserved(news)
+        if new == _reserved(olds):
             return
         if new >= 0:
             call.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=new)
@@ -192,6 +198,12 @@ class Function(Handler):
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         if not state.get("skipDestroy"):
             call.client("lambda").delete_function(FunctionName=resource_id)
+
+
+def _reserved(properties: Properties) -> int:
+    """The reserved concurrency; -1 for none."""
+    value = properties.get("reservedConcurrentExecutions")
+    return -1 if value is None else int(value)
 
 
 class Unsettled(ProviderError):

@@ -17,7 +17,12 @@ class Permission(Handler):
     """A statement in a function's policy. Its id is the statement's; everything replaces."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        arguments = {"FunctionName": inputs["function"], "StatementId": inputs["statementId"], "Action": inputs["action"], "Principal": inputs["principal"]}
+        arguments = {
+            "FunctionName": inputs["function"],
+            "StatementId": inputs["statementId"],
+            "Action": inputs["action"],
+            "Principal": inputs["principal"],
+        }
         optional = {
             "sourceArn": "SourceArn",
             "sourceAccount": "SourceAccount",
@@ -35,7 +40,9 @@ class Permission(Handler):
         if not function:
             function, found, statement_id = resource_id.partition("/")
             if not found:
-                raise ProviderError(f"got the id {resource_id!r}; FUNCTION/STATEMENT or FUNCTION:QUALIFIER/STATEMENT is needed; write it so")
+                raise ProviderError(
+                    f"got the id {resource_id!r}; FUNCTION/STATEMENT or FUNCTION:QUALIFIER/STATEMENT is needed; write it so"
+                )
             function, _, qualifier = function.partition(":")
         arguments = {"FunctionName": function, **({"Qualifier": qualifier} if qualifier else {})}
         try:
@@ -48,7 +55,9 @@ class Permission(Handler):
         if statement is None:
             return None
         principal = statement["Principal"]
-        conditions: dict[str, Any] = {key.lower(): value for test in (statement.get("Condition") or {}).values() for key, value in test.items()}
+        conditions: dict[str, Any] = {
+            key.lower(): value for test in (statement.get("Condition") or {}).values() for key, value in test.items()
+        }
         return {
             "id": statement_id,
             "statementId": statement_id,
@@ -156,7 +165,7 @@ class EventSourceMapping(Handler):
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("lambda")
         wanted = {"UUID": resource_id, **self._arguments(news)}
-        resets = {"functionResponseTypes": [], "scalingConfig": {}, "filterCriteria": {}, "destinationConfig": {}}
+        resets: Properties = {"functionResponseTypes": [], "scalingConfig": {}, "filterCriteria": {}, "destinationConfig": {}}
         names = {**self.PLAIN, **self.NESTED}
         wanted.update({names[key]: value for key, value in resets.items() if olds.get(key) and not news.get(key)})
         call.retry(lambda: client.update_event_source_mapping(**wanted), may_pass, seconds=ROLE_SECONDS)

@@ -105,7 +105,9 @@ def empty(client: Any, bucket: str, key: str | None = None) -> None:
         refused = answer.get("Errors") or []
         if refused:
             first = refused[0]
-            raise ProviderError(f"{first.get('Code')}: {len(refused)} objects of {bucket} could not be deleted, the first {first.get('Key')!r}")
+            raise ProviderError(
+                f"{first.get('Code')}: {len(refused)} objects of {bucket} could not be deleted, the first {first.get('Key')!r}"
+            )
     if key is None:
         for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads") or ():
             client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])

@@ -31,7 +31,8 @@ class Topic(Handler):
         attributes = {
             name: _text(inputs[key])
             for key, name in ATTRIBUTES.items()
-            if inputs.get(key) not in (None, "") and (inputs.get("fifoTopic") or key not in ("contentBasedDeduplication", "fifoThroughputScope"))
+            if inputs.get(key) not in (None, "")
+            and (inputs.get("fifoTopic") or key not in ("contentBasedDeduplication", "fifoThroughputScope"))
         }
         if inputs.get("fifoTopic"):
             attributes["FifoTopic"] = "true"

@@ -37,7 +37,7 @@ class Parameter(Handler):
         client = call.client("ssm")
         found = client.get_parameter(Name=resource_id, WithDecryption=True)["Parameter"]
         filters = [{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
-        details = next(iter(client.describe_parameters(ParameterFilters=filters)["Parameters"]), {})
+        details: dict[str, Any] = next(iter(client.describe_parameters(ParameterFilters=filters)["Parameters"]), {})
         tags = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=resource_id)["TagList"]
         write_only = state.get("valueWoVersion") is not None
         insecure = state.get("insecureValue") is not None
