@@ -113,12 +113,13 @@ class Watch:
         return 3
 
     def _hear(self, line: str) -> None:
-        word, _, number = line.partition(" ")
-        if word == "pid":
-            self._script, self._begin = int(number), time.monotonic()
-            self._status = replace(self._status, job_start=_now())
+        word, *numbers = line.split()
+        if word == "pid":  # and when it was started: the agent itself needed some time
+            self._script, started = int(numbers[0]), float(numbers[1])
+            self._begin = time.monotonic() - max(0.0, time.time() - started)
+            self._status = replace(self._status, job_start=iso(datetime.fromtimestamp(started, timezone.utc)))
         elif word == "exit":
-            self._exit = int(number)
+            self._exit = int(numbers[0])
 
     def _abandoned(self) -> None:
         self._ended_because = "run_main.sh was killed while the script ran"

@@ -91,7 +91,7 @@ run_script() {
     bash "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
     set +m
-    printf 'pid %s\n' "$neurocaas_script" >&"$neurocaas_control"
+    printf 'pid %s %s\n' "$neurocaas_script" "${EPOCHREALTIME/,/.}" >&"$neurocaas_control"
     wait "$neurocaas_script"
     code=$?
     return "$code"
