@@ -72,6 +72,7 @@ class Manager(pulumi.ComponentResource):
         policy = rendered(
             lambda **inputs: manager.manager(
                 args.place,
+                analysis=args.analysis,
                 settings_key=args.settings_key,
                 image_parameter=args.image_parameter,
                 **inputs,

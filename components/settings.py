@@ -14,6 +14,7 @@ from components.machines import GroupMachines
 from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
+from components.policies.manager import BUDGET_PARAMETERS
 from components.prices import Prices
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
 
@@ -95,6 +96,7 @@ def render(
         prices=args.prices.usd_per_hour,
         prices_date=args.prices.date,
         budget_usd=blueprint.budget_usd,
+        budget_parameters=BUDGET_PARAMETERS,
         image=args.image,
         script=f"{blueprint.name}/{blueprint.script}",
         code=Code(artifact_bucket, args.code.key, args.code.sha256),

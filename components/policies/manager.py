@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from components.place import Place
 from components.policies.document import Policy, allow, allow_unscoped, document
 
+BUDGET_PARAMETERS = "/neurocaas/budgets"
+"""Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the contract fixes)."""
+
 
 def manager(
     place: Place,
     *,
+    analysis: str,
     bucket: str,
     artifact_bucket: str,
     settings_key: str,
@@ -48,6 +52,7 @@ def manager(
             ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             [ledger_arn],
         ),
+        allow("ReadBudgets", ["ssm:GetParameter"], [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}")]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
             "LaunchFromOwnTemplates",

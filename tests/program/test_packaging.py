@@ -36,7 +36,7 @@ def test_the_vendored_library_works_without_any_other_package(project: Path, tmp
     with tarfile.open(packaging.code_archive(project, "spikes").path) as tar:
         tar.extractall(tmp_path, filter="data")
     code = f"import sys; sys.path.insert(0, {str(tmp_path / 'vendor')!r}); import boto3; [boto3.client(s) for s in ('s3', 'sts', 'ssm')]"
-    environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stderr
 
@@ -86,7 +86,8 @@ def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: P
     for name, path in vendor.files():
         (library / name).parent.mkdir(parents=True, exist_ok=True)
         (library / name).symlink_to(path)
-    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; import runtime.manager.handler, runtime.protocol.config, yaml"
+    imports = "import runtime.manager.handler, runtime.protocol.config, yaml"
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; {imports}"
     result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={})
     assert result.returncode == 0, result.stderr
 

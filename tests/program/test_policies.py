@@ -264,6 +264,7 @@ def test_policies_fit_into_iams_limits() -> None:
     name, arn = "n" * 63, "arn:aws:iam::111122223333:role/" + "r" * 64
     ten = manager.manager(
         PLACE,
+        analysis=name,
         bucket=name,
         artifact_bucket=name,
         settings_key=name * 2,
