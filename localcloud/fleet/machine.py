@@ -271,8 +271,8 @@ class Machine(threading.Thread):
         pidfd = os.pidfd_open(process.pid)
         try:
             while True:
-                ready, _, _ = select.select([control, self._wake_read, pidfd], [], [])
-                if self._wake_read in ready and self._order:
+                ready, _, _ = select.select([control, self._wake_read.fileno(), pidfd], [], [])
+                if self._order:
                     return self._order
                 if control in ready:
                     with contextlib.suppress(BlockingIOError):

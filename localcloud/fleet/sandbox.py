@@ -7,6 +7,7 @@ Three kinds, the best possible is taken (``LOCALCLOUD_SANDBOX`` forces one):
 - ``process``: no namespaces here; a private process with its own folders. It sees the host, has no image layers, and says so.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -188,8 +189,8 @@ def detect(home: Path) -> Host:
     if bwrap is None:
         notes.append("bubblewrap (bwrap) is not installed")
     candidates = [Mode(forced)] if forced else ([Mode.BUBBLEWRAP] if os.getuid() == 0 else []) + [Mode.BUBBLEWRAP_USERNS]
-    for mode in candidates if bwrap else []:
-        if mode is Mode.PROCESS:
+    for mode in candidates:
+        if mode is Mode.PROCESS or bwrap is None:
             break
         for scratch in (home, _memory_scratch(home)):
             host = _try(mode, home, scratch, bwrap, notes)
@@ -200,8 +201,6 @@ def detect(home: Path) -> Host:
 
 def _memory_scratch(home: Path) -> Path:
     """A folder in memory for hosts whose own file system cannot hold overlay uppers (for instance inside a container)."""
-    import hashlib
-
     return Path("/dev/shm") / f"localcloud-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
 
 

@@ -107,7 +107,7 @@ class FakeEmulator:
             else:
                 self.builds[body["arn"]]["state"] = body["status"]
                 if body["status"] in ("AVAILABLE", "FAILED", "CANCELLED"):
-                    self.builds[body["arn"]]["final"] = self.builds.pop(body["arn"])
+                    self.builds.pop(body["arn"])
             self.changed()
 
     def launch(self, number: int, script: str | bytes, **more: Any) -> str:

@@ -1,0 +1,67 @@
+"""``{{ … }}`` references: finding and resolving them."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_CHAIN = re.compile(r"^([^.\s]+)\.([^.\s]+)\.(inputs|outputs)(?:\[(\d+)\])?\.([A-Za-z0-9_-]+)$")
+_LOOP = re.compile(r"^([A-Za-z0-9_-]+)\.(index|value)$")
+_VALUE = re.compile(r"^[A-Za-z0-9_-]+$")
+_SSM = re.compile(r"^aws:ssm:(?:resolve\(\s*['\"]?([^'\"()]+?)['\"]?\s*\)|(\S+))$")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One reference. ``kind``: value, chain, loop, ssm or unknown. ``step`` is the loop's name for a loop, ``variable`` the parameter's name for ssm."""
+
+    text: str
+    kind: str
+    phase: str = ""
+    step: str = ""
+    direction: str = ""
+    index: int | None = None
+    variable: str = ""
+
+
+def parse(text: str) -> Reference:
+    """Classify the text between the braces."""
+    if match := _CHAIN.match(text):
+        return Reference(text, "chain", match[1], match[2], match[3], int(match[4]) if match[4] else None, match[5])
+    if match := _SSM.match(text):
+        return Reference(text, "ssm", variable=match[1] or match[2])
+    if match := _LOOP.match(text):
+        return Reference(text, "loop", step=match[1], variable=match[2])
+    if _VALUE.match(text):
+        return Reference(text, "value")
+    return Reference(text, "unknown")
+
+
+def find(text: str) -> Iterator[Reference]:
+    """All references in a text."""
+    for match in _BRACES.finditer(text):
+        yield parse(match[1])
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts inside nested lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+
+
+def resolve(value: Any, look_up: Callable[[Reference], str]) -> Any:
+    """A copy of ``value`` with all references replaced by what ``look_up`` gives for them."""
+    if isinstance(value, str):
+        return _BRACES.sub(lambda match: look_up(parse(match[1])), value)
+    if isinstance(value, list):
+        return [resolve(item, look_up) for item in value]
+    if isinstance(value, dict):
+        return {key: resolve(item, look_up) for key, item in value.items()}
+    return value

@@ -1,0 +1,369 @@
+"""Executes phases of component documents: conditions, loops, attempts, timeouts, chaining, failure policies."""
+
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.images.awstoe import files, transfer
+from localcloud.images.awstoe.catalogue import ACTIONS
+from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
+from localcloud.images.awstoe.document import Document, InvalidDocument, Step, load
+from localcloud.images.awstoe.files import ActionError
+from localcloud.images.awstoe.process import Finished, run
+from localcloud.images.awstoe.references import Reference, resolve
+
+REBOOT_STATUS = 194
+_MAXIMUM_REBOOTS = 10
+_MAXIMUM_NESTING = 3
+_MARKERS = (
+    re.compile(r"::error file=(?P<file>[^,]*),line=(?P<line>\d+)::(?P<text>.*)"),
+    re.compile(r"neurocaas-error: (?P<file>[^:]*):(?P<line>\d+): (?P<text>.*)"),
+    re.compile(r"^(?P<file>/\S*?script-\d+\.sh): line (?P<line>\d+): (?P<text>.*)"),
+)
+_DELIMITERS = {"\\n": "\n", "\\t": "\t", "space": " "}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step failed, and where: ``script`` and ``line`` when the script said so, ``text`` the command or the last words on standard error."""
+
+    phase: str
+    step: str
+    action: str
+    message: str
+    script: str | None = None
+    line: int | None = None
+    text: str | None = None
+
+
+@dataclass
+class Result:
+    """The result of a run, with AWSTOE's own field names."""
+
+    executionId: str = field(default_factory=lambda: str(uuid.uuid4()))  # noqa: N815 (the service's name)
+    status: str = "success"
+    failedStepCount: int = 0  # noqa: N815
+    executedStepCount: int = 0  # noqa: N815
+    ignoredFailedStepCount: int = 0  # noqa: N815
+    failureMessage: str = ""  # noqa: N815
+    logUrl: str = ""  # noqa: N815
+    failure: Failure | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``detailedoutput.json`` and the builder."""
+        return asdict(self)
+
+
+class StepFailed(Exception):
+    """A step did not succeed."""
+
+    def __init__(self, message: str, script: str | None = None, line: int | None = None, text: str | None = None) -> None:
+        super().__init__(message)
+        self.script, self.line, self.text = script, line, text
+
+
+Event = Callable[[dict[str, Any]], None]
+
+
+class Runner:
+    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events as they happen.
+
+    ``environment`` is what scripts get: PATH and LANG, and what the host needs to reach package registries. HOME is not set, as on AWS.
+    """
+
+    def __init__(self, environment: dict[str, str], working_directory: str, event: Event, aws: transfer.Aws, nesting: int = 0) -> None:
+        self._environment = {key: value for key, value in environment.items() if key != "HOME"}
+        self._directory = working_directory
+        self._event = event
+        self._aws = aws
+        self._nesting = nesting
+        self._chained: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self._scripts = 0
+
+    def run(self, documents: list[Document], phases: list[str]) -> Result:
+        """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a failure, not a success."""
+        result = Result()
+        for name in phases:
+            for number, document in enumerate(documents):
+                phase = document.phase(name)
+                if phase is None:
+                    continue
+                for step in phase.steps:
+                    if not self._step(result, document, number, name, step):
+                        result.status = "failed"
+                        return result
+        if result.executedStepCount == 0:
+            found = sorted({phase.name for document in documents for phase in document.phases})
+            result.status, result.failedStepCount = "failed", 1
+            result.failureMessage = (
+                f"no step was run: the documents have the phases {', '.join(found) or 'none'}, asked for {', '.join(phases)}"
+            )
+            result.failure = Failure(",".join(phases), "", "", result.failureMessage)
+        elif result.failedStepCount:
+            result.status = "failed"
+        elif result.ignoredFailedStepCount:
+            result.status = "successWithIgnoredFailure"
+        return result
+
+    def _step(self, result: Result, document: Document, number: int, phase: str, step: Step) -> bool:
+        """Run a step and report it. False: stop here."""
+        started = time.time()
+        label = {"type": "step", "name": step.name, "phase": phase, "action": step.action, "component": number, "started": started}
+        self._event({**label, "status": "RUNNING", "message": ""})
+        result.executedStepCount += 1
+        try:
+            skipped = self._attempts(document, number, phase, step)
+        except StepFailed as error:
+            ignored = step.on_failure == "Ignore"
+            self._event({**label, "status": "IGNORED" if ignored else "FAILED", "message": str(error), "ended": time.time()})
+            if ignored:
+                result.ignoredFailedStepCount += 1
+                return True
+            result.failedStepCount += 1
+            if result.failure is None:
+                result.failure = Failure(phase, step.name, step.action, str(error), error.script, error.line, error.text)
+                result.failureMessage = f"Document {document.name} failed: phase {phase}, step {step.name} ({step.action}): {error}"
+            return step.on_failure == "Continue"
+        self._event({**label, "status": "SKIPPED" if skipped else "COMPLETED", "message": "", "ended": time.time()})
+        return True
+
+    def _attempts(self, document: Document, number: int, phase: str, step: Step) -> bool:
+        """Run a step up to ``maxAttempts`` times. True: its condition said to skip it."""
+        try:
+            if step.condition is not None:
+                decision = decide(self._resolved(step.condition, document, number, None))
+                if decision == "Skip":
+                    return True
+                if decision == "Abort":
+                    raise StepFailed("its condition says Abort")
+        except (BadCondition, ActionError) as error:
+            raise StepFailed(f"condition: {error}") from error
+        for attempt in range(1, step.attempts + 1):
+            try:
+                self._chained[(number, phase, step.name)] = self._iterations(document, number, step)
+                return False
+            except StepFailed as error:
+                if attempt == step.attempts:
+                    raise
+                self._event({"type": "log", "line": f"attempt {attempt} of {step.attempts} failed: {error}"})
+        return False
+
+    def _iterations(self, document: Document, number: int, step: Step) -> dict[str, Any]:
+        deadline = None if step.timeout is None else time.monotonic() + step.timeout
+        if step.loop is None:
+            return self._once(document, number, step, None, deadline)
+        try:
+            values = _loop_values(self._resolved(step.loop, document, number, None))
+        except (ValueError, ActionError) as error:
+            raise StepFailed(f"loop: {error}") from error
+        name = step.loop.get("name", "loop")
+        records: list[dict[str, Any]] = []
+        failures: list[tuple[int, StepFailed]] = []
+        for index, value in enumerate(values):
+            try:
+                records.append(self._once(document, number, step, (name, str(index), value), deadline))
+            except StepFailed as error:
+                failures.append((index, error))
+        if failures:
+            first = failures[0][1]
+            indices = ", ".join(str(index) for index, _ in failures)
+            raise StepFailed(f"iterations {indices} failed: {first}", first.script, first.line, first.text)
+        stdout = "\n".join(str(record["outputs"][0].get("stdout", "")) for record in records if record["outputs"])
+        return {"inputs": records[-1]["inputs"] if records else [], "outputs": [{"stdout": stdout}]}
+
+    def _once(
+        self, document: Document, number: int, step: Step, loop: tuple[str, str, str] | None, deadline: float | None
+    ) -> dict[str, Any]:
+        try:
+            inputs = self._resolved(step.inputs, document, number, loop)
+            items: list[dict[str, Any]] = inputs if isinstance(inputs, list) else [inputs or {}]
+            outputs = [self._act(step, item, deadline) for item in items]
+        except (ActionError, BadCondition, OSError, shutil.Error, UnicodeError) as error:
+            raise StepFailed(str(error)) from error
+        return {"inputs": items, "outputs": outputs}
+
+    def _resolved(self, value: Any, document: Document, number: int, loop: tuple[str, str, str] | None) -> Any:
+        def look_up(reference: Reference) -> str:
+            if reference.kind == "value":
+                return document.values[reference.text]
+            if reference.kind == "ssm":
+                return self._aws.parameter(reference.variable)
+            if reference.kind == "loop" and loop is not None and reference.step in ("loop", loop[0]):
+                return loop[1] if reference.variable == "index" else loop[2]
+            if reference.kind == "chain":
+                record = self._chained.get((number, reference.phase, reference.step))
+                sides = record[reference.direction] if record else []
+                position = reference.index or 0
+                if position >= len(sides) or reference.variable not in sides[position]:
+                    raise ActionError(
+                        f"{{{{ {reference.text} }}}} has no value: that step was skipped, failed, or gives no {reference.variable}"
+                    )
+                return str(sides[position][reference.variable])
+            return "{{ " + reference.text + " }}"
+
+        return resolve(value, look_up)
+
+    def _act(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
+        known = ACTIONS[step.action]
+        unknown = sorted(set(inputs) - {*known.required, *known.optional}) if step.action != "Assert" else []
+        if unknown:
+            self._event({"type": "log", "line": f"warning: {step.action} does not know {', '.join(unknown)}"})
+        if step.action in files.FILE_ACTIONS:
+            return files.FILE_ACTIONS[step.action](inputs)
+        match step.action:
+            case "ExecuteBash":
+                return self._bash(step, inputs, deadline)
+            case "ExecuteBinary":
+                return self._binary(step, inputs, deadline)
+            case "ExecuteDocument":
+                return self._document(inputs)
+            case "Assert":
+                if not evaluate(inputs):
+                    raise StepFailed(f"the assertion does not hold: {inputs}")
+                return {}
+            case "Reboot":
+                self._event(
+                    {"type": "log", "line": "Reboot: a local build has no machine to restart; the steps after it go on in the same root"}
+                )
+                return {}
+            case "UpdateOS":
+                return self._update(step, inputs, deadline)
+            case "S3Download":
+                return transfer.s3_download(inputs, self._aws)
+            case "S3Upload":
+                return transfer.s3_upload(inputs, self._aws)
+            case _:
+                return transfer.web_download(inputs)
+
+    def _bash(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
+        commands = inputs["commands"] if isinstance(inputs["commands"], list) else [inputs["commands"]]
+        self._scripts += 1
+        folder = Path(tempfile.gettempdir()) / f"AWSTOE{self._scripts}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        script = folder / f"script-{self._scripts}.sh"
+        script.write_text("\n".join(str(command).rstrip("\n") for command in commands) + "\n", encoding="utf-8")
+        try:
+            return self._execute(step, ["bash", str(script)], deadline, script)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _binary(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
+        arguments = inputs.get("arguments") or []
+        path = shutil.which(inputs["path"], path=self._environment.get("PATH"))
+        if path is None:
+            raise ActionError(f"the program {inputs['path']} does not exist or cannot be executed")
+        return self._execute(step, [path, *(arguments if isinstance(arguments, list) else [arguments])], deadline, None)
+
+    def _execute(self, step: Step, command: list[str], deadline: float | None, script: Path | None) -> dict[str, str]:
+        Path(self._directory).mkdir(parents=True, exist_ok=True)
+
+        def say(stream: str, line: str) -> None:
+            if not step.disable_logging:
+                self._event({"type": "log", "line": f"{'Stdout' if stream == 'stdout' else 'Stderr'}: {line}"})
+
+        for _ in range(_MAXIMUM_REBOOTS):
+            left = None if deadline is None else max(1, int(deadline - time.monotonic()))
+            done = run(command, cwd=self._directory, environment=self._environment, timeout=left, say=say)
+            if done.status != REBOOT_STATUS:
+                break
+            self._event({"type": "log", "line": f"exit status {REBOOT_STATUS}: the machine would restart now; the same step is run again"})
+        if done.status == 0:
+            return {"stdout": done.stdout.rstrip("\n")}
+        raise _failed(step, done, script)
+
+    def _update(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
+        if shutil.which("apt-get", path=self._environment.get("PATH")) is None:
+            raise ActionError("UpdateOS needs apt-get here")
+        include, exclude = (value if isinstance(value, list) else [] for value in (inputs.get("include"), inputs.get("exclude")))
+        environment = {**self._environment, "DEBIAN_FRONTEND": "noninteractive"}
+        nested = Runner(environment, self._directory, self._event, self._aws, self._nesting)
+        install = ["apt-get", "install", "-y", "--only-upgrade", *include] if include else ["apt-get", "upgrade", "-y"]
+        commands = [
+            ["apt-get", "update"],
+            *([["apt-mark", "hold", *exclude]] if exclude else []),
+            install,
+            *([["apt-mark", "unhold", *exclude]] if exclude else []),
+        ]
+        for command in commands:
+            nested._execute(step, command, deadline, None)
+        return {}
+
+    def _document(self, inputs: dict[str, Any]) -> dict[str, str]:
+        if self._nesting >= _MAXIMUM_NESTING:
+            raise ActionError(f"documents nested more than {_MAXIMUM_NESTING} deep")
+        source = inputs["document"]
+        if source.startswith("arn:"):
+            raise ActionError(f"{source}: a component by its ARN cannot be run locally; name a file or an s3:// location")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(source)
+            if source.startswith("s3://"):
+                path = Path(folder) / "document.yaml"
+                transfer.s3_download({"source": source, "destination": str(path)}, self._aws)
+            given = {entry["name"]: str(entry["value"]) for entry in inputs.get("parameters") or []}
+            try:
+                document = load(path.read_text(encoding="utf-8"), given, name=source)
+            except InvalidDocument as error:
+                raise ActionError(str(error)) from error
+        wanted = [name.strip() for name in str(inputs.get("phases") or "").split(",") if name.strip()] or [
+            phase.name for phase in document.phases
+        ]
+        result = Runner(self._environment, self._directory, self._event, self._aws, self._nesting + 1).run([document], wanted)
+        if result.failedStepCount:
+            raise ActionError(result.failureMessage)
+        return {}
+
+
+def _loop_values(loop: dict[str, Any]) -> list[str]:
+    if "for" in loop:
+        start, end, step = (int(loop["for"][key]) for key in ("start", "end", "updateBy"))
+        if step == 0:
+            raise ValueError("updateBy is 0; allowed: any other whole number")
+        return [str(number) for number in range(start, end + (1 if step > 0 else -1), step)]
+    each = loop.get("forEach")
+    if isinstance(each, list):
+        return [str(value) for value in each]
+    if isinstance(each, dict) and "list" in each:
+        delimiter = str(each.get("delimiter", ","))
+        return [value.strip() for value in str(each["list"]).split(_DELIMITERS.get(delimiter, delimiter)) if value.strip()]
+    raise ValueError("it has neither `for` nor `forEach`")
+
+
+def _failed(step: Step, done: Finished, script: Path | None) -> StepFailed:
+    if done.status is None:
+        return StepFailed(f"it took longer than {step.timeout} s and was ended with all its processes")
+    message = f"exit status {done.status}" if done.status > 0 else f"ended by signal {-done.status}"
+    match = _marker(done.stderr)
+    if match is not None:
+        name, number = match["file"], int(match["line"])
+        own = script is not None and name == str(script)
+        text = _line(script, number) if own and script else match["text"]
+        name = step.name if own else name
+        return StepFailed(f"{message} at line {number} of {name}: {match['text']}", name, number, text)
+    last = [line for line in done.stderr if line.strip()][-3:]
+    return StepFailed(f"{message}{': ' + ' | '.join(last) if last else ''}", text="\n".join(last) or None)
+
+
+def _marker(stderr: tuple[str, ...]) -> re.Match[str] | None:
+    """Where a script says that it failed. A failure inside a function is reported for each caller too: the first of the last reports is the place."""
+    for pattern in _MARKERS:
+        found: re.Match[str] | None = None
+        for line in reversed(stderr):
+            match = pattern.search(line)
+            if match is not None:
+                found = match
+            elif found is not None:
+                break
+        if found is not None:
+            return found
+    return None
+
+
+def _line(script: Path, number: int) -> str | None:
+    lines = script.read_text(encoding="utf-8").splitlines()
+    return lines[number - 1].strip() if 0 < number <= len(lines) else None
