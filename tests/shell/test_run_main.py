@@ -237,3 +237,13 @@ def test_nothing_is_left_behind(machine: Machine) -> None:
     assert machine.run(machine.script("exit 0\n")).returncode == 0
     assert list((machine.root / "tmp").iterdir()) == []
     assert not ({path for path in shared.glob("neurocaas.*") if path.stat().st_uid == os.getuid()} - before)
+
+
+def test_without_home_and_almost_without_an_environment(machine: Machine) -> None:
+    environment = {name: value for name, value in machine.environment.items() if name not in ("HOME", "TMPDIR", "LANG", "LC_ALL")}
+    script = machine.script('errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in"\necho "$dataname"\n')
+    arguments = machine.arguments(script, "lab/inputs/dätä.zip")
+    machine.put("lab/inputs/dätä.zip", "x")
+    done = subprocess.run(arguments, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert machine.status("dätä.zip")["stdout"]["1"] == "dätä.zip"

@@ -15,7 +15,7 @@ from runtime.protocol.status import NONE
 class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload."""
+    ended before it could upload; `checkpoint` the one that outlives a spot machine."""
 
     bucket: str
     group: str
@@ -30,6 +30,7 @@ class Context:
     attempt: int = 1
     duration: float | None = None
     outputs: Path | None = None
+    checkpoint: Path | None = None
 
     @property
     def logs_prefix(self) -> str:
@@ -54,7 +55,7 @@ class Context:
                 duration = float(environment["NEUROCAAS_DURATION_MINUTES"]) * 60
         arguments = [environment["bucketname"], environment["inputpath"], resultdir, environment["configpath"]]
         script = environment.get("NEUROCAAS_SCRIPT", "")
-        outputs = environment.get("NEUROCAAS_OUTPUT")
+        outputs, checkpoint = environment.get("NEUROCAAS_OUTPUT"), environment.get("CHECKPOINT_DIR")
         return cls(
             bucket=environment["bucketname"],
             group=group,
@@ -69,4 +70,5 @@ class Context:
             attempt=int(environment.get("NEUROCAAS_ATTEMPT") or 1),
             duration=duration,
             outputs=Path(outputs) if outputs else None,
+            checkpoint=Path(checkpoint) if checkpoint else None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -11,7 +10,6 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,12 @@ from runtime.protocol.documents import dumps, iso
 from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetStatus
 
 from . import measure
+from .checkpoint import Checkpoint
 from .context import Context
 from .logs import Log
-from .reporter import Piece, Reporter
+from .pieces import Pieces
+from .reporter import Reporter
+from .spot import SpotNotice
 from .storage import Location, Storage, StorageError
 from .transfer import RESULT, Transfer, read_record
 
@@ -31,12 +32,12 @@ TICK = 0.5
 STATUS_EVERY, HEARTBEAT = 2.0, 30.0
 """Seconds between two uploads of the status: at least, when it changed; at most, when only the measurements did."""
 
-CHUNK_EVERY, CHUNK_MIN, CHUNK_MAX = 60.0, 1 << 20, 8 << 20
-"""A piece of a full log is sent each minute or mebibyte, whichever is first; none is larger than 8 MiB."""
-
 WARNING_AT = 0.8
 GRACE = 30.0
 """Seconds between TERM and KILL for a script that is over its time."""
+
+CHECKPOINT_EVERY = 15.0
+"""Seconds between two savings of the checkpoint folder, once AWS has said that it takes the machine back."""
 
 _COMMANDS_MAX = 1 << 20
 _MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
@@ -62,11 +63,13 @@ class Watch:
         self._ended_because: str | None = None
         self._warned = False
         self._kill_at: float | None = None
+        place = Location(context.bucket, f"{context.logs_prefix}{context.name}/checkpoint")
+        self._checkpoint, self._checkpoint_at = Checkpoint(storage, context.checkpoint, place), 0.0
+        self._spot = SpotNotice() if context.instance != NONE else None
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
-        self._sent: dict[str, tuple[int, int]] = self._read_sent()
-        self._queued = dict(self._sent)
-        self._queued_at = self._begin
+        place = Location(context.bucket, context.logs_prefix + context.name)
+        self._pieces = Pieces(self.reporter, self.logs, place, state / "sent", context.attempt)
 
     def run(self, control: int) -> int:
         """Watch until `control` (a pipe from run_main.sh) says `exit CODE`, or ends because run_main.sh was killed."""
@@ -92,20 +95,18 @@ class Watch:
                 self._exit = int((self.state / "exit").read_text())
         for log in self.logs.values():
             log.poll()
-        self._send_logs(everything=True)
+        self._pieces.send(everything=True)
         if self._exit != 0 or self._ended_because:
             self._send_outputs()
         self._send_record()
         self._send_config()
         self._status = replace(self._status, last_command=self._last_command())
         good = self._exit == 0 and not self._ended_because
-        self._status = replace(
-            self._status,
-            status=SUCCESS if good else FAILED,
-            reason=NONE if good else self._reason(),
-            exit_code=self._exit,
-            job_finish=_now(),
-        )
+        if not good and self._spot and self._spot.time:
+            self._interruption(time.monotonic() + CHECKPOINT_EVERY)  # not final: there will be another attempt
+        else:
+            state, reason = (SUCCESS, NONE) if good else (FAILED, self._reason())
+            self._status = replace(self._status, status=state, reason=reason, exit_code=self._exit, job_finish=_now())
         text = self._report()
         if self.reporter.close():
             return 0
@@ -130,15 +131,27 @@ class Watch:
     def _tick(self) -> None:
         now = time.monotonic()
         self._watchdog(now)
+        self._interruption(now)
         for log in self.logs.values():
             log.poll()
-        self._send_logs(everything=False)
+        self._pieces.send()
         if now - self._shown_at >= STATUS_EVERY:
             document = self._document()
             same = {name: value for name, value in document.items() if name not in _MEASURED}
             if same != self._shown or now - self._shown_at >= HEARTBEAT:
                 self._shown, self._shown_at = same, now
                 self._report(document)
+
+    def _interruption(self, now: float) -> None:
+        if not (self._spot and self._spot.time) or now - self._checkpoint_at < CHECKPOINT_EVERY:
+            return
+        first, self._checkpoint_at = not self._checkpoint_at, now
+        fault = self._checkpoint.save()
+        saved = f"the checkpoint could not be saved: {fault}" if fault else "the checkpoint is saved"
+        reason = f"interrupted: AWS takes this spot machine back at {self._spot.time}; {saved}"
+        self._status = replace(self._status, reason=reason)
+        if first:
+            self._say(f"NeuroCAAS: {reason}.")
 
     def _watchdog(self, now: float) -> None:
         limit, used = self.context.duration, now - self._begin
@@ -229,34 +242,6 @@ class Watch:
         with suppress(OSError):
             self._local.write_text(text, encoding="utf-8")
         return text
-
-    def _send_logs(self, *, everything: bool) -> None:
-        now = time.monotonic()
-        due = everything or now - self._queued_at >= CHUNK_EVERY
-        if due:
-            self._queued_at = now
-        for name, log in self.logs.items():
-            number, start = self._queued.get(name, (0, 0))
-            if not (due or log.size - start >= CHUNK_MIN):
-                continue
-            while start < log.size:
-                end = min(log.size, start + CHUNK_MAX)
-                place = Location(self.context.bucket, f"{self.context.logs_prefix}{self.context.name}/{name}.{number:05d}")
-                number += 1
-                self.reporter.put(place, Piece(log.path, start, end), partial(self._mark, name, (number, end)))
-                start = end
-            self._queued[name] = (number, start)
-
-    def _mark(self, name: str, mark: tuple[int, int]) -> None:
-        self._sent[name] = mark
-        with suppress(OSError):
-            (self.state / "sent").write_text(json.dumps(self._sent))
-
-    def _read_sent(self) -> dict[str, tuple[int, int]]:
-        try:
-            return {name: (int(number), int(end)) for name, (number, end) in json.loads((self.state / "sent").read_text()).items()}
-        except (OSError, ValueError):
-            return {}
 
     def _send_outputs(self) -> None:
         """What a script that failed or was ended had ready in its output folder."""

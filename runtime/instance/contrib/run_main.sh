@@ -36,6 +36,8 @@ errorlog_background &
 background_pid=$!
 echo "$background_pid, is the pid of the background process"
 
+restore_checkpoint
+
 ## MAIN SCRIPT GOES HERE #####################
 run_script "$5"
 ##############################################

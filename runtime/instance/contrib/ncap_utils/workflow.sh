@@ -9,7 +9,7 @@ parseargsstd() {
     resultdir="${3%/}"
     configpath="$4"
     userhome="${NEUROCAAS_USERHOME:-/home/ubuntu}"
-    [ -d "$userhome" ] || userhome="$HOME"
+    [ -d "$userhome" ] || userhome="${HOME:-/root}"
     ## The group is the first folder. Data in another bucket (s3://...) has none: there the config says whose job it is.
     if [[ "$inputpath" != s3://* ]]; then
         groupdir="${inputpath%%/*}"
@@ -46,13 +46,15 @@ errorlog() {
 
 ## Prepares reporting: a private folder for what the parts of a job tell each other, in memory where there is one, the
 ## pipe that the agent listens to, and $NEUROCAAS_OUTPUT, an empty folder for results: what lies there when a script fails
-## or is out of time is uploaded to process_results for it.
+## or is out of time is uploaded to process_results for it. Also $CHECKPOINT_DIR: what a script keeps there is saved when AWS
+## takes a spot machine back, and is there again in the next attempt.
 errorlog_init() {
     local memory=/dev/shm
     [ -w "$memory" ] || memory="${TMPDIR:-/tmp}"
     NEUROCAAS_STATE="$(mktemp -d "$memory/neurocaas.XXXXXXXX")" || return
     NEUROCAAS_OUTPUT="$(mktemp -d "${TMPDIR:-/tmp}/neurocaas-output.XXXXXXXX")" || return
-    export NEUROCAAS_STATE NEUROCAAS_OUTPUT
+    CHECKPOINT_DIR="$(mktemp -d "${TMPDIR:-/tmp}/neurocaas-checkpoint.XXXXXXXX")" || return
+    export NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
     : >"$NEUROCAAS_STATE/commands"
     neurocaas_logs="$neurocaasrootdir"
     { : >"$neurocaas_logs/joboutput.txt"; } 2>/dev/null || neurocaas_logs="$NEUROCAAS_STATE"
@@ -68,6 +70,13 @@ errorlog_background() {
     exec {neurocaas_control}>&-
     neurocaas_agent_path
     exec "$NEUROCAAS_PYTHON" -E -s "$REPLY" watch --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" <"$NEUROCAAS_STATE/control"
+}
+
+## Gets what an earlier attempt left in $CHECKPOINT_DIR.
+restore_checkpoint() {
+    [ "${NEUROCAAS_ATTEMPT:-1}" -gt 1 ] || return 0
+    download_folder "$groupdir/$resultdir/logs/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
+        echo "This attempt begins without a checkpoint." >&2
 }
 
 ## Runs the analysis script in a process group of its own and returns its exit code.
@@ -111,8 +120,8 @@ errorlog_final() {
         *) neurocaas_agent finish --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" </dev/null ;; ## it was killed
     esac
     exec {neurocaas_control}>&-
-    rm -rf "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT"
-    unset NEUROCAAS_STATE NEUROCAAS_OUTPUT
+    rm -rf "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR"
+    unset NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
     return "$code"
 }
 

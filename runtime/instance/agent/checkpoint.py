@@ -1,0 +1,39 @@
+"""Saves a script's checkpoint folder, so that the next attempt can go on from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .storage import Location, Storage, StorageError
+from .transfer import Transfer
+
+
+class Checkpoint:
+    """The files of `folder`, kept below `place`. Only what changed since the last `save` is sent."""
+
+    def __init__(self, storage: Storage, folder: Path | None, place: Location) -> None:
+        self._transfer = Transfer(storage)
+        self._folder = folder
+        self._place = place
+        self._saved: dict[Path, tuple[int, int]] = {}
+
+    def save(self) -> str | None:
+        """Send new and changed files. The reason when not all could be sent, else None."""
+        if self._folder is None or not self._folder.is_dir():
+            return None
+        for path in sorted(self._folder.rglob("*")):
+            try:
+                if not path.is_file():
+                    continue
+                stat = path.stat()
+                mark = (stat.st_size, stat.st_mtime_ns)
+                if self._saved.get(path) != mark:
+                    below = path.parent.relative_to(self._folder).as_posix()
+                    place = self._place if below == "." else Location(self._place.bucket, f"{self._place.key}/{below}")
+                    self._transfer.upload(path, place)
+                    self._saved[path] = mark
+            except FileNotFoundError:  # the script is still at work
+                continue
+            except (StorageError, OSError) as error:
+                return str(error)
+        return None
