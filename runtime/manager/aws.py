@@ -2,7 +2,8 @@
 
 Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject on the settings object,
 dynamodb:GetItem, UpdateItem and DeleteItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
-iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances.
+iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
+ssm:GetParameter on the budgets of the analysis when the settings name where they are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.protocol.ledger import LAUNCHED, STARTING, open_job_key
+from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, open_job_key, reserve_writes, settle_writes, transact
 from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -99,7 +100,16 @@ class Cloud(Protocol):
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
-        """The job has ended."""
+        """The job has ended without a machine: its item goes, its reservation is released."""
+
+    def parameter(self, name: str) -> str | None:
+        """The value of an SSM parameter, None when there is none."""
+
+    def committed(self, table: str, budget: str) -> int:
+        """Micro-dollars that a budget has spent or reserved so far."""
+
+    def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
+        """Reserve micro-dollars for a job, once; False when the budget has not enough left."""
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         """Launch at least one machine. Raises LaunchError."""
@@ -126,6 +136,10 @@ class AwsCloud:
     @cached_property
     def _table(self) -> Any:
         return self._session.create_client("dynamodb", config=self._config)
+
+    @cached_property
+    def _ssm(self) -> Any:
+        return self._session.create_client("ssm", config=self._config)
 
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
         try:
@@ -231,7 +245,27 @@ class AwsCloud:
                 raise
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
-        self._table.delete_item(TableName=table, Key=_key(job))
+        item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item", {})
+        if "reserved" in item:  # a refused transaction means that another run has released it already
+            transact(self._table, settle_writes(table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0))
+        else:
+            self._table.delete_item(TableName=table, Key=_key(job))
+
+    def parameter(self, name: str) -> str | None:
+        try:
+            return str(self._ssm.get_parameter(Name=name)["Parameter"]["Value"])
+        except ClientError as error:
+            if _code(error) == "ParameterNotFound":
+                return None
+            raise
+
+    def committed(self, table: str, budget: str) -> int:
+        item = self._table.get_item(**budget_read(table, budget)).get("Item", {})
+        return int(item["committed"]["N"]) if "committed" in item else 0
+
+    def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
+        refused = transact(self._table, reserve_writes(table, job, budget, amount, limit))
+        return not refused or refused[1] == "ConditionalCheckFailed"
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from runtime.manager.answer import close, reject, version_of
 from runtime.manager.aws import Cloud, ObjectTooLargeError
+from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
 from runtime.manager.events import ObjectCreated
 from runtime.manager.inputs import find_datasets, read_config
 from runtime.manager.launch import LaunchResult, explain, launch
@@ -17,6 +18,7 @@ from runtime.protocol.config import DATASET_SIZE, DURATION, JobConfig
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
+from runtime.protocol.ledger import budget_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, SUBMISSION_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
@@ -176,6 +178,9 @@ class _Run:
             if problems or config is None:
                 return self._end(2, problems, "user", "INPUT", "check_existence")
             job = self._job(submission, sizes, config)
+            unpaid = self._reserve(job)
+            if unpaid:
+                return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
             self.cloud.put(job.bucket, job.keys.job, job.to_json())
         self._log_config(job)
         known = self.cloud.machines(*self.item) if self.redelivered else []
@@ -185,6 +190,26 @@ class _Run:
         for machine in result.machines:
             self.log.utils(f"New instance {machine.instance_id} ({machine.instance_type}) created!", self.clock())
         return self._launched(job, result)
+
+    def _reserve(self, job: Job) -> list[Problem]:
+        """Reserve what the job may cost at most; the problem when the group cannot pay it."""
+        table, now = self.settings.ledger_table, self.clock()
+        try:
+            limit, own = limit_of(self.cloud, self.settings, job.group)
+        except InvalidInput as error:
+            return list(error.problems)
+        if not own:
+            text = f"Customized budget not found. Using default budget value of {dollars(limit)}"
+            self.log.detail("get_costmonitoring", text, now)
+        budget, cost = budget_name(self.settings.analysis, job.group, self.log.started), worst_case(job)
+        committed = self.cloud.committed(table, budget)
+        if cost <= limit and self.cloud.reserve(table, self.item, budget, cost, limit):
+            text = f"Projected total costs: ${dollars(cost)}. Remaining budget: ${dollars(max(0, limit - committed - cost))}"
+            self.log.detail("get_costmonitoring", text, now)
+            return []
+        text = f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact administrator."
+        self.log.detail("get_costmonitoring", text, now)
+        return [over_budget(cost, limit - committed, limit)]
 
     def _launched(self, job: Job, result: LaunchResult) -> Outcome:
         total, done, now = len(job.datasets), result.next, self.clock()

@@ -17,7 +17,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.protocol.ledger import OPEN_JOBS, open_job_key, parse_open_job_key
+from runtime.protocol.ledger import OPEN_JOBS, open_job_key, parse_open_job_key, settle_writes, transact
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
@@ -54,7 +54,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class OpenJob:
-    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds."""
+    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars."""
 
     job: JobId
     state: str
@@ -65,6 +65,8 @@ class OpenJob:
     failed: frozenset[int] = frozenset()
     instances: frozenset[str] = frozenset()
     closed_at: float | None = None
+    reserved: int | None = None
+    budget: str | None = None
 
     @property
     def closed(self) -> frozenset[int]:
@@ -104,8 +106,8 @@ class Cloud(Protocol):
     def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
         """Note that a dataset is final; the item afterwards, None when the job has ended. Doing it twice changes nothing."""
 
-    def forget(self, job: JobId) -> None:
-        """The job has ended."""
+    def settle(self, item: OpenJob, spent: int) -> None:
+        """The job has ended: its item goes, and in its budget what it spent (micro-dollars) replaces what it had reserved."""
 
     def publish(self, subject: str, text: str) -> None:
         """Notify the subscribers."""
@@ -223,8 +225,11 @@ class AwsCloud:
             raise
         return _open_job(answer["Attributes"])
 
-    def forget(self, job: JobId) -> None:
-        self._table.delete_item(TableName=self._name, Key=_key(job))
+    def settle(self, item: OpenJob, spent: int) -> None:
+        if item.reserved is not None and item.budget is not None:  # refused when another monitor has settled it already
+            transact(self._table, settle_writes(self._name, item.job, item.budget, item.reserved, spent))
+        else:
+            self._table.delete_item(TableName=self._name, Key=_key(item.job))
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
@@ -265,6 +270,8 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         failed=indexes("failed"),
         instances=frozenset(item.get("instances", {}).get("SS", [])),
         closed_at=number("closed"),
+        reserved=int(item["reserved"]["N"]) if "reserved" in item else None,
+        budget=item.get("budget", {}).get("S"),
     )
 
 

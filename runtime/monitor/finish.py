@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from runtime.monitor.aws import Cloud, OpenJob
@@ -11,6 +12,7 @@ from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, Setup
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import report_key
+from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 
@@ -21,7 +23,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     Two monitors may come here at once: both write the same certificate, the conditional write of `end.txt` decides who
     notifies. With `repair` a job whose `end.txt` is there but which is still open is notified and closed as well.
     """
-    reports = _reports(cloud, job, item)
+    reports = last_reports(cloud, item)
     outcomes = [_outcome(cloud, job, dataset, item, reports.get(dataset.index)) for dataset in job.datasets]
     exit_class, reason = _exit(outcomes, reports)
     facts = CertificateFacts(
@@ -41,7 +43,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
     if won or repair:
         cloud.publish(*notice(facts, job, reason))
-        cloud.forget(item.job)
+        cloud.settle(item, micro_dollars(facts.cost))
     return won
 
 
@@ -59,21 +61,21 @@ def notice(facts: CertificateFacts, job: Job, reason: str) -> tuple[str, str]:
     return subject, "\n".join(text)
 
 
-def _reports(cloud: Cloud, job: Job, item: OpenJob) -> dict[int, ComputeReport]:
-    """The last report of each dataset, from the machines that the item names."""
-    found: dict[int, ComputeReport] = {}
+def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
+    """The reports of the machines that the item names."""
+    bucket, group, _ = item.job
+    found = []
     for instance in sorted(item.instances):
-        content = cloud.get(job.bucket, report_key(job.group, instance))
-        if content is None:
-            continue
-        try:
-            report = ComputeReport.from_json(content.body)
-        except DocumentError:
-            continue
-        other = found.get(report.dataset)
-        if other is None or moment(other.start) < moment(report.start):
-            found[report.dataset] = report
+        content = cloud.get(bucket, report_key(group, instance))
+        if content is not None:
+            with suppress(DocumentError):
+                found.append(ComputeReport.from_json(content.body))
     return found
+
+
+def last_reports(cloud: Cloud, item: OpenJob) -> dict[int, ComputeReport]:
+    """The last report of each dataset."""
+    return {report.dataset: report for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start))}
 
 
 def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, report: ComputeReport | None) -> DatasetOutcome:

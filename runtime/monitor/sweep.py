@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 
 from runtime.monitor.aws import ALIVE, Cloud, Instance, JobId, OpenJob
-from runtime.monitor.finish import finish
+from runtime.monitor.finish import filed_reports, finish
 from runtime.monitor.machine import Verdict, ended_at, final_report, judge, place, read_status, with_verdict
 from runtime.monitor.watch import StillLaunchingError, Watch, complete
 from runtime.protocol.certificate import end_line
 from runtime.protocol.documents import DocumentError, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, JobKeys, report_key
-from runtime.protocol.ledger import LAUNCHED
+from runtime.protocol.ledger import LAUNCHED, micro_dollars
 from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, TIMED_OUT
@@ -163,5 +163,5 @@ class _Reconciliation:
         bucket, group, timestamp = self._item.job
         note = "the job's document is missing; submit again with another timestamp"
         self._cloud.put(bucket, JobKeys.of(group, timestamp).end, end_line(0, 0, note), if_absent=True)
-        self._cloud.forget(self._item.job)
+        self._cloud.settle(self._item, micro_dollars(sum(report.cost for report in filed_reports(self._cloud, self._item))))
         self._log("ended a job without a document", self._item.job)

@@ -13,12 +13,26 @@ Items:
     - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is launched;
     - `created` N (epoch seconds), `submission` S (key), `total` N (number of datasets, set with `launched`);
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
-    - `closed` N (epoch seconds): when the last of them became final.
+    - `closed` N (epoch seconds): when the last of them became final;
+    - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
+- budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC, of the
+  submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N, in micro-dollars.
+
+A job's item and its budget change together, in transactions: a reservation is made exactly once, and settled exactly
+once, however often a message is delivered.
 """
 
 from __future__ import annotations
 
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
 OPEN_JOBS = "open-job"
+BUDGETS = "budget"
 STARTING = "starting"
 LAUNCHED = "launched"
 
@@ -32,3 +46,85 @@ def parse_open_job_key(sk: str) -> tuple[str, str, str]:
     """`(bucket, group, timestamp)` of an item's sort key."""
     bucket, group, timestamp = sk.split("/")
     return bucket, group, timestamp
+
+
+def budget_name(analysis: str, group: str, when: datetime) -> str:
+    """The sort key of a budget item."""
+    return f"{analysis}/{group}/{when.astimezone(timezone.utc):%Y-%m}"
+
+
+def micro_dollars(usd: float) -> int:
+    """Whole micro-dollars, rounded up: sums of them are exact, and nothing costs nothing."""
+    return math.ceil(round(usd * 1_000_000, 3))
+
+
+def budget_read(table: str, budget: str) -> dict[str, Any]:
+    """The GetItem request for a budget."""
+    return {"TableName": table, "Key": _strings({"pk": BUDGETS, "sk": budget}), "ConsistentRead": True}
+
+
+def reserve_writes(table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> list[dict[str, Any]]:
+    """The transaction that reserves `amount` for a job unless more than `limit` would be committed. First its budget (a
+    failed condition means: not enough left), then the job's item (a failed condition: reserved already)."""
+    take = {
+        "TableName": table,
+        "Key": _strings({"pk": BUDGETS, "sk": budget}),
+        "ConditionExpression": "attribute_not_exists(#committed) OR #committed <= :room",
+        "UpdateExpression": "ADD #committed :amount, #spent :nothing",
+        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+        "ExpressionAttributeValues": {":amount": _number(amount), ":room": _number(limit - amount), ":nothing": _number(0)},
+    }
+    note = {
+        "TableName": table,
+        "Key": _strings(open_job_key(*job)),
+        "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#reserved)",
+        "UpdateExpression": "SET #reserved = :amount, #budget = :budget",
+        "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget"},
+        "ExpressionAttributeValues": {":amount": _number(amount), ":budget": {"S": budget}},
+    }
+    return [{"Update": take}, {"Update": note}]
+
+
+def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: int, spent: int) -> list[dict[str, Any]]:
+    """The transaction that ends a job: what it spent takes the place of what it had reserved, and its item goes."""
+    settle = {
+        "TableName": table,
+        "Key": _strings({"pk": BUDGETS, "sk": budget}),
+        "UpdateExpression": "ADD #committed :difference, #spent :spent",
+        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+        "ExpressionAttributeValues": {":difference": _number(spent - reserved), ":spent": _number(spent)},
+    }
+    close = {
+        "TableName": table,
+        "Key": _strings(open_job_key(*job)),
+        "ConditionExpression": "#reserved = :reserved",
+        "ExpressionAttributeNames": {"#reserved": "reserved"},
+        "ExpressionAttributeValues": {":reserved": _number(reserved)},
+    }
+    return [{"Update": settle}, {"Delete": close}]
+
+
+def transact(client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] = time.sleep) -> list[str]:
+    """Run a transaction with a DynamoDB client; the codes of the writes that were refused ("None" for the others), or []
+    when it went through. Conflicts with other transactions on the same items are tried again, for about two seconds."""
+    for attempt in range(6):
+        try:
+            client.transact_write_items(TransactItems=list(writes))
+        except client.exceptions.TransactionCanceledException as error:
+            codes = [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
+            if "ConditionalCheckFailed" in codes:
+                return codes
+            if "TransactionConflict" not in codes or attempt == 5:
+                raise
+            pause(random.uniform(0.02, 0.06) * 2**attempt)  # noqa: S311 (spreads retries, protects nothing)
+        else:
+            return []
+    raise AssertionError("unreachable")
+
+
+def _strings(values: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"S": value} for name, value in values.items()}
+
+
+def _number(value: int) -> dict[str, str]:
+    return {"N": str(value)}

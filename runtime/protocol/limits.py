@@ -42,3 +42,6 @@ SETTLE_GRACE = 180
 
 STALLED_LAUNCH = 3600
 """A job that was claimed but not launched for this long is closed by the sweep."""
+
+BUDGET_MARGIN_MINUTES = 15
+"""What a reservation adds to each machine's duration: the grace of the deadline, one interval of the sweep, the shutdown."""

@@ -42,7 +42,10 @@ class Code:
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD."""
+    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for each group.
+
+    `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
+    None where the manager has no right to look there."""
 
     analysis: str
     stage: str
@@ -66,6 +69,7 @@ class AnalysisSettings:
     code: Code
     ledger_table: str
     topic_arn: str | None = None
+    budget_parameters: str | None = None
     parameters: Mapping[str, Any] | None = None
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
@@ -112,6 +116,7 @@ class AnalysisSettings:
             code=code_from(take(data, "code", dict, _WHAT)),
             ledger_table=take(data, "ledger_table", str, _WHAT),
             topic_arn=take_optional(data, "topic_arn", str, _WHAT),
+            budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
             parameters=take_optional(data, "parameters", dict, _WHAT),
             blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
             blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),

@@ -46,6 +46,8 @@ class FakeAws:
     kill_at: int | None = None
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
     items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
+    budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
     reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -217,6 +219,8 @@ class FakeAws:
             frozenset(item.get("failed", ())),
             frozenset(item.get("instances", ())),
             item.get("closed"),
+            item.get("reserved"),
+            item.get("budget"),
         )
 
     def publish(self, subject: str, text: str) -> None:
@@ -224,9 +228,37 @@ class FakeAws:
             self._call("publish")
             self.notices.append((subject, text))
 
+    def parameter(self, name: str) -> str | None:
+        self._call("parameter", name)
+        return self.parameters.get(name)
+
+    def committed(self, table: str, budget: str) -> int:
+        self._call("committed")
+        return self.budgets.get(budget, (0, 0))[0]
+
+    def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
+        with self.lock:
+            self._call("reserve")
+            item, (committed, spent) = self.items[job], self.budgets.get(budget, (0, 0))
+            if "reserved" in item:
+                return True
+            if committed + amount > limit:
+                return False
+            self.budgets[budget] = (committed + amount, spent)
+            item.update(reserved=amount, budget=budget)
+            return True
+
+    def _settle(self, job: JobId, spent: int) -> None:
+        with self.lock:
+            self._call("settle")
+            item = self.items.pop(job, None)
+            if item is not None and "reserved" in item:
+                committed, earlier = self.budgets[item["budget"]]
+                self.budgets[item["budget"]] = (committed + spent - item["reserved"], earlier + spent)
+
 
 class ManagerView:
-    """The manager's port of a FakeAws (its `get` and `forget` differ from the monitor's)."""
+    """The manager's port of a FakeAws (its `get` differs from the monitor's)."""
 
     def __init__(self, aws: FakeAws) -> None:
         self.aws = aws
@@ -243,9 +275,7 @@ class ManagerView:
         return None if found is None else found[0]
 
     def forget(self, table: str, job: JobId) -> None:
-        with self.aws.lock:
-            self.aws._call("forget")
-            self.aws.items.pop(job, None)
+        self.aws._settle(job, 0)
 
 
 class MonitorView:
@@ -263,7 +293,5 @@ class MonitorView:
             found = self.aws.objects_.get((bucket, key))
         return None if found is None else Content(found[0], found[1])
 
-    def forget(self, job: JobId) -> None:
-        with self.aws.lock:
-            self.aws._call("forget")
-            self.aws.items.pop(job, None)
+    def settle(self, item: OpenJob, spent: int) -> None:
+        self.aws._settle(item.job, spent)

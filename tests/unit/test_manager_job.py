@@ -63,7 +63,7 @@ def test_calls_do_not_grow_with_the_number_of_datasets(number: int) -> None:
     world.submit(world.submission(dataname=names))
     assert len(world.aws.ec2) == number
     chunks = -(-number // 100)
-    assert len(world.aws.calls) <= 8 + chunks
+    assert len(world.aws.calls) <= 10 + chunks
     offsets = sorted(int(machine.tags["offset"]) + machine.launch_index for machine in world.aws.ec2.values())
     assert offsets == list(range(number))
 

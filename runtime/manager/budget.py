@@ -1,0 +1,52 @@
+"""What a job may cost at most, and what its group may spend. Amounts in micro-dollars."""
+
+from __future__ import annotations
+
+import math
+
+from runtime.manager.aws import Cloud
+from runtime.protocol.job import Job
+from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.problems import InvalidInput, Problem, shown
+from runtime.protocol.settings import AnalysisSettings
+
+
+def worst_case(job: Job) -> int:
+    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in."""
+    hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
+    return len(job.datasets) * micro_dollars(hours * max(job.prices[name] for name in job.instance_types))
+
+
+def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
+    """The group's budget of a month, and whether it is its own: the SSM parameter
+    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's. Raises InvalidInput for a parameter that is
+    not an amount: nothing is spent on a budget that nobody can read."""
+    if settings.budget_parameters is not None:
+        name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
+        text = cloud.parameter(name)
+        if text is not None:
+            return micro_dollars(_dollars(name, text)), True
+    return micro_dollars(settings.budget_usd), False
+
+
+def _dollars(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1e12:
+        do = f"Ask the administrator to correct the parameter {name}"
+        raise InvalidInput([Problem("budget", f"{shown(text)} in the parameter {name}", "an amount in dollars, from 0", do)])
+    return value
+
+
+def dollars(amount: int) -> str:
+    return f"{amount / 1_000_000:.2f}"
+
+
+def over_budget(cost: int, left: int, limit: int) -> Problem:
+    """`left` is what the budget has left before this job."""
+    got = f"projected total costs of ${dollars(cost)} with ${dollars(max(0, left))} left of the month's ${dollars(limit)}"
+    do = "Use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator for a larger budget"
+    return Problem("budget", got, "costs that the rest of the budget covers", do)

@@ -1,0 +1,160 @@
+"""Money: nothing starts that its group's budget does not cover, and what a job did not need is given back, exactly once."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+from fake_aws import KilledError
+from job_world import BUCKET, SETTINGS, World
+
+from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.limits import CAPACITY_ATTEMPTS
+
+MONTH = "dti/lab/2026-01"
+WORST = micro_dollars(75 / 60 * 0.192)
+"""One dataset for 60 + 15 minutes on the dearest type that may stand in."""
+
+
+def with_budget(usd: float) -> World:
+    return World(replace(SETTINGS, budget_usd=usd, budget_parameters="/neurocaas/budgets"))
+
+
+def test_the_worst_case_is_reserved_and_the_real_cost_settled() -> None:
+    world = with_budget(10)
+    world.submit(world.submission())
+    assert world.aws.budgets == {MONTH: (WORST, 0)}
+    assert "Customized budget not found. Using default budget value of 10.00" in world.certificate()
+    assert "Projected total costs: $0.24. Remaining budget: $9.76" in world.certificate()
+    world.complete(next(iter(world.aws.ec2)))
+    assert world.aws.budgets == {MONTH: (48_000, 48_000)}
+
+
+def test_a_job_that_the_budget_does_not_cover_is_refused_with_the_numbers() -> None:
+    world = with_budget(0.2)
+    assert world.submit(world.submission()).exit_code == 99
+    text = world.certificate()
+    assert "Projected total costs: $0.24. Over budget ($0.20), cancelling job. Contact administrator." in text
+    assert world.facts()["exit_class"] == "quota"
+    assert (world.end() or "").startswith("FAILED 0/0")
+    assert not world.aws.ec2
+    assert world.aws.items == {}
+    assert world.aws.budgets.get(MONTH, (0, 0)) == (0, 0)
+
+
+@pytest.mark.parametrize(("value", "started"), [("1", True), ("0.2", False), ("1000000", True), ("0", False)])
+def test_the_groups_own_budget_comes_first(value: str, started: bool) -> None:
+    world = with_budget(0.2 if started else 10)
+    world.aws.parameters["/neurocaas/budgets/lab/dti"] = value
+    world.submit(world.submission())
+    assert bool(world.aws.ec2) is started
+
+
+@pytest.mark.parametrize("value", ["prose", "", "nan", "-1", "inf"])
+def test_a_budget_that_nobody_can_read_pays_for_nothing(value: str) -> None:
+    world = with_budget(10)
+    world.aws.parameters["/neurocaas/budgets/lab/dti"] = value
+    assert world.submit(world.submission()).exit_code == 99
+    assert "in the parameter /neurocaas/budgets/lab/dti" in world.certificate()
+    assert not world.aws.ec2
+
+
+def test_two_submissions_at_once_cannot_both_pass() -> None:
+    for _ in range(10):
+        world = with_budget(0.3)
+        barrier = threading.Barrier(3)
+
+        def submit(number: int, world: World = world, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            world.submit(world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json")
+
+        threads = [threading.Thread(target=submit, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(world.aws.ec2) == 1
+        assert world.aws.budgets[MONTH] == (WORST, 0)
+
+
+def test_another_group_has_its_own_budget() -> None:
+    world = with_budget(0.3)
+    world.aws.upload(BUCKET, "other/inputs/a.zip")
+    world.aws.upload(BUCKET, "other/configs/c.json", "{}")
+    world.submit(world.submission())
+    body = world.submission(dataname="other/inputs/a.zip", configname="other/configs/c.json")
+    assert world.submit(body, key="other/submissions/a_submit.json").exit_code == 0
+    assert set(world.aws.budgets) == {MONTH, "dti/other/2026-01"}
+
+
+def test_what_was_reserved_for_nothing_is_released() -> None:
+    world = with_budget(10)
+    world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
+    world.submit(world.submission(), receives=CAPACITY_ATTEMPTS)
+    assert world.aws.budgets == {MONTH: (0, 0)}
+
+
+def test_a_wait_for_capacity_keeps_one_reservation() -> None:
+    world = with_budget(10)
+    world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
+    world.submit(world.submission())
+    world.clock.forward(150)
+    world.deliver(receives=2)
+    assert world.aws.budgets == {MONTH: (WORST, 0)}
+
+
+def test_a_job_is_settled_in_the_month_of_its_submission() -> None:
+    world = with_budget(10)
+    world.clock.forward(11.9 * 3600)
+    world.submit(world.submission())
+    world.complete(next(iter(world.aws.ec2)))
+    assert world.clock().month == 2
+    assert world.aws.budgets == {MONTH: (48_000, 48_000)}
+
+
+def test_every_kill_point_of_the_manager_reserves_once() -> None:
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        world = with_budget(10)
+        world.aws.kill_at = number
+        try:
+            finished = world.submit(world.submission()).exit_code == 0
+        except KilledError:
+            finished = False
+        world.aws.revive()
+        world.clock.forward(150)
+        world.deliver(receives=2)
+        assert world.aws.budgets == {MONTH: (WORST, 0)}, f"killed after call {number}"
+        world.complete(next(iter(world.aws.ec2)))
+        assert world.aws.budgets == {MONTH: (48_000, 48_000)}, f"killed after call {number}"
+    assert number > 10
+
+
+def test_every_kill_point_of_the_monitor_settles_once() -> None:
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        world = with_budget(10)
+        world.submit(world.submission())
+        (machine,) = world.aws.ec2
+        world.boot(machine)
+        world.clock.forward(1800)
+        world.write_status(machine, "SUCCESS")
+        world.aws.set_state(machine, "terminated", transition="User initiated (2026-01-31 12:30:00 GMT)")
+        world.aws.calls.clear()
+        world.aws.kill_at = number
+        try:
+            world.event(machine, "terminated")
+            finished = True
+        except KilledError:
+            pass
+        world.aws.revive()
+        for _ in range(2):
+            world.clock.forward(600)
+            world.event(machine, "terminated")
+            world.clock.forward(600)
+            world.sweep()
+        assert world.aws.budgets == {MONTH: (48_000, 48_000)}, f"killed after call {number}"
+    assert number > 10
