@@ -11,7 +11,7 @@ fi
 
 mkdir -p "$(dirname "$environment")"
 python3 -m venv --clear "$environment"
-"$environment/bin/python" -m pip install --disable-pip-version-check --no-input --only-binary :all: --require-hashes \
+"$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --only-binary :all: --require-hashes \
     --requirement requirements.txt
 
 # matplotlib looks through all fonts at its first use: done here once, not on every machine.

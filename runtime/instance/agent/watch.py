@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ CHECKPOINT_EVERY = 15.0
 """Seconds between two savings of the checkpoint folder, once AWS has said that it takes the machine back."""
 
 _COMMANDS_MAX = 1 << 20
+_DISK_LEFT = 1 << 20
 _MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
 
 
@@ -193,13 +195,17 @@ class Watch:
         last = next(reversed(self.logs["stderr"].tail().values()), "")
         if code == 127 and last.startswith("The analysis script is missing"):
             return last
+        full = ""
+        with suppress(OSError):
+            if shutil.disk_usage(self.logs["stdout"].path.parent).free < _DISK_LEFT:
+                full = ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
         where = "" if self._status.last_command == NONE else f", its last command: {self._status.last_command}"
         if code > 128:
             with suppress(ValueError):
                 name = signal.Signals(code - 128).name
                 hint = " (often: not enough memory)" if name == "SIGKILL" else ""
-                return f"exit code {code}: the script was killed by {name}{hint}{where}"
-        return f"exit code {code}{where}"
+                return f"exit code {code}: the script was killed by {name}{hint}{where}{full}"
+        return f"exit code {code}{where}{full}"
 
     def _last_command(self) -> str:
         path = self.state / "commands"
