@@ -16,7 +16,7 @@ def checked(outputs: Mapping[str, Any], stack: str, schemas: Path) -> Mapping[st
     import jsonschema
 
     kind = str(outputs.get("kind", ""))
-    path = schemas / f"{kind}.schema.json"
+    path = schemas / f"{kind}-outputs.json"
     if not re.fullmatch(r"[a-z-]+", kind) or not path.is_file():
         raise UserError(
             f"stack '{stack}' has outputs of kind {kind!r}",

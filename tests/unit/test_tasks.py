@@ -161,7 +161,7 @@ def test_outputs_as_json_are_the_outputs() -> None:
 
 def test_outputs_are_checked_against_the_schema_of_their_kind(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"bucket": {"type": "integer"}}, "required": ["account"]}
-    (tmp_path / "test.schema.json").write_text(json.dumps(schema))
+    (tmp_path / "test-outputs.json").write_text(json.dumps(schema))
     with pytest.raises(UserError) as caught:
         outputs.checked(OUTPUTS, "dti-webdev", tmp_path)
     assert "bucket" in str(caught.value)
