@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from job_world import BUCKET, SETTINGS, SUBMISSION
 from moto import mock_aws
@@ -20,8 +21,10 @@ from moto import mock_aws
 from runtime.manager import handler as module
 from runtime.manager.aws import AwsCloud, LaunchError, LaunchRequest, ObjectTooLargeError
 from runtime.manager.events import objects_created
+from runtime.monitor.aws import AwsCloud as MonitorCloud
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.ledger import transact
 from runtime.protocol.settings import AnalysisSettings, Group
 
 JOB = (BUCKET, "lab", "t1")
@@ -253,3 +256,64 @@ def test_a_refused_launch_has_its_code(account: Account) -> None:
         with pytest.raises(LaunchError) as caught:
             cloud.run(REQUEST)
     assert (caught.value.code, caught.value.text) == ("InsufficientInstanceCapacity", "none left")
+
+
+def test_money_is_reserved_once_and_released_once(account: Account) -> None:
+    cloud = AwsCloud()
+    assert cloud.committed("ledger", "dti/lab/2026-01") == 0
+    other = (BUCKET, "lab", "t2")
+    for job in (JOB, other):
+        cloud.lease("ledger", job, "one", 100.0, 200.0, "k")
+    for _ in range(2):
+        assert cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
+        assert cloud.committed("ledger", "dti/lab/2026-01") == 600
+    assert not cloud.reserve("ledger", other, "dti/lab/2026-01", 401, 1000)
+    assert cloud.reserve("ledger", other, "dti/lab/2026-01", 400, 1000)
+    for _ in range(2):
+        cloud.forget("ledger", JOB)
+        assert cloud.committed("ledger", "dti/lab/2026-01") == 400
+
+
+def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Account) -> None:
+    cloud, monitor = AwsCloud(), MonitorCloud("ledger", None)
+    cloud.lease("ledger", JOB, "one", 100.0, 200.0, "k")
+    cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
+    item = monitor.open_job(JOB)
+    assert item is not None
+    for _ in range(2):
+        monitor.settle(item, 50)
+        assert cloud.committed("ledger", "dti/lab/2026-01") == 50
+    assert monitor.open_job(JOB) is None
+
+
+def test_a_parameter_that_is_not_there(account: Account) -> None:
+    boto3.client("ssm").put_parameter(Name="/neurocaas/budgets/lab/dti", Value="12", Type="String")
+    cloud = AwsCloud()
+    assert cloud.parameter("/neurocaas/budgets/lab/dti") == "12"
+    assert cloud.parameter("/neurocaas/budgets/other/dti") is None
+
+
+class Conflicting:
+    """A DynamoDB client whose transactions meet others a few times."""
+
+    class exceptions:  # noqa: N801 (as botocore has it)
+        class TransactionCanceledException(ClientError):
+            pass
+
+    def __init__(self, conflicts: int) -> None:
+        self.left = conflicts
+
+    def transact_write_items(self, TransactItems: list[Any]) -> None:  # noqa: N803
+        if self.left:
+            self.left -= 1
+            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [{"Code": "TransactionConflict"}]}
+            raise self.exceptions.TransactionCanceledException(answer, "TransactWriteItems")
+
+
+def test_conflicting_transactions_are_tried_again_but_not_for_ever() -> None:
+    pauses: list[float] = []
+    assert transact(Conflicting(3), [{}], pauses.append) == []
+    assert len(pauses) == 3
+    with pytest.raises(Conflicting.exceptions.TransactionCanceledException):
+        transact(Conflicting(100), [{}], pauses.append)
+    assert max(pauses) < 2

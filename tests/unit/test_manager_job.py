@@ -9,6 +9,7 @@ import pytest
 from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
+from runtime.manager.launch import request
 from runtime.protocol.keys import rejected_certificate_key
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
 from runtime.protocol.settings import Image
@@ -343,3 +344,51 @@ def test_other_keys_are_ignored(world: World, key: str) -> None:
     before = len(world.aws.objects_) + 1
     assert world.submit(world.submission(), key=key).message.startswith("ignored")
     assert len(world.aws.objects_) == before
+
+
+def _delete(world: World, *suffixes: str) -> None:
+    for bucket, key in list(world.aws.objects_):
+        if key.startswith("lab/results/") and key.endswith(suffixes or ""):
+            del world.aws.objects_[bucket, key]
+
+
+def test_machines_of_a_deleted_run_do_not_count_for_its_successor(world: World) -> None:
+    world.submit(world.submission())
+    world.complete(next(iter(world.aws.ec2)))
+    _delete(world)
+    world.clock.forward(60)
+    world.aws.calls.clear()
+    world.aws.kill_at = 8  # the job document is written, nothing is launched
+    with pytest.raises(KilledError):
+        world.deliver()
+    world.aws.revive()
+    world.clock.forward(150)
+    assert world.deliver(receives=2).exit_code == 0
+    assert len(world.aws.ec2) == 2
+
+
+def test_a_job_document_of_a_deleted_run_is_not_used(world: World) -> None:
+    world.submit(world.submission())
+    world.complete(next(iter(world.aws.ec2)))
+    before = world.job().created
+    _delete(world, "certificate.txt", "end.txt")
+    world.clock.forward(60)
+    world.aws.calls.clear()
+    world.aws.kill_at = 3
+    with pytest.raises(KilledError):
+        world.deliver()
+    world.aws.revive()
+    world.clock.forward(150)
+    assert world.deliver(receives=2).exit_code == 0
+    assert world.job().created > before
+
+
+def test_launch_calls_have_tokens_of_their_own_and_are_repeatable(world: World) -> None:
+    world.submit(world.submission())
+    job = world.job()
+    calls = [request(job, "arn", offset, 1, name) for offset in (0, 1) for name in ("m5.large", "m5.xlarge")]
+    assert len({call.client_token for call in calls}) == 4
+    assert all(len(call.client_token) <= 64 for call in calls)
+    assert request(job, "arn", 0, 1, "m5.large") == calls[0]
+    later = replace(job, created="2026-02-01T00:00:00.000Z")
+    assert request(later, "arn", 0, 1, "m5.large").client_token != calls[0].client_token

@@ -124,7 +124,7 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
         assert (item.closed, item.instances, item.total, item.state) == ({0}, {"i-1"}, 1, "launched")
     assert cloud.open_job(JOB) == item
     assert list(cloud.open_jobs()) == [item]
-    cloud.forget(JOB)
+    cloud.settle(item, 0)
     assert cloud.close_dataset(JOB, 0, succeeded=True, instance=None, now=6.0) is None
     assert cloud.open_job(JOB) is None
 

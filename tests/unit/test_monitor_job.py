@@ -177,6 +177,15 @@ def test_two_monitors_at_once_write_one_end_and_one_notice() -> None:
         assert world.aws.items == {}
 
 
+def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) -> None:
+    (machine,) = started(world)
+    world.aws.upload(BUCKET, world.job().keys.end, "SUCCESS 1/1\n")
+    world.write_status(machine, "SUCCESS")
+    world.die(machine)
+    assert world.aws.notices == []
+    assert len(world.aws.items) == 1
+
+
 def test_every_kill_point_of_the_monitor_is_repaired_by_redelivery_or_sweep() -> None:
     number, finished = 0, False
     while not finished:
