@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from localcloud.cloud import Cloud
 from localcloud.pulumi.provider.codec import Secret, decode_struct, encode_struct, plain
@@ -59,8 +60,6 @@ class Engine:
 
     def configure(self, region: str, default_tags: Mapping[str, str]) -> None:
         """What the engine sends for an explicit provider: nested configuration is a JSON text."""
-        import json
-
         arguments = encode_struct({"region": region, "defaultTags": json.dumps({"tags": dict(default_tags)})})
         answer = self.stub.Configure(provider_pb2.ConfigureRequest(args=arguments))
         assert answer.supportsPreview
@@ -148,6 +147,15 @@ class Engine:
 
     def cancel(self) -> None:
         self.stub.Cancel(empty_pb2.Empty())
+
+
+def init_failed(error: Any) -> Any:
+    """The ErrorResourceInitFailed that came with a gRPC error, from where the engine looks for it."""
+    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(raw)
+    detail = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    return detail
 
 
 def _open(struct: Any) -> Properties:

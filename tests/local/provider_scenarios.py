@@ -59,6 +59,9 @@ class World:
     def role(self, service: str = "lambda.amazonaws.com") -> Resource:
         return self.make("iam.Role", "of-scenario", {"assumeRolePolicy": trust(service)})
 
+    def policy(self) -> str:
+        return self.make("iam.Policy", "of-scenario", {"policy": policy("s3:GetObject")}).id
+
     def queue(self) -> Resource:
         return self.make("sqs.Queue", "of-scenario", {"visibilityTimeoutSeconds": 60})
 
@@ -332,7 +335,7 @@ SCENARIOS: dict[str, Scenario] = {
         _with(role="another"), "role",
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Scenario(
-        lambda world: {"role": world.role().id, "policyArn": world.make("iam.Policy", "of-scenario", {"policy": policy("s3:GetObject")}).id},
+        lambda world: {"role": world.role().id, "policyArn": world.policy()},
         None, _with(role="another"), "role", delete_first=True,
     ),
     "aws:iam/policy:Policy": Scenario(
@@ -442,7 +445,8 @@ SCENARIOS: dict[str, Scenario] = {
     "aws:imagebuilder/component:Component": Scenario(component, _tags(), _with(data=DOCUMENT.format(text="two")), "data"),
     "aws:imagebuilder/imageRecipe:ImageRecipe": Scenario(recipe, _tags(), _with(version="1.0.1"), "version"),
     "aws:imagebuilder/infrastructureConfiguration:InfrastructureConfiguration": Scenario(
-        lambda world: {"instanceProfileName": world.make("iam.InstanceProfile", "of-scenario", {}).id, "instanceTypes": ["m5.large"], "terminateInstanceOnFailure": True,
+        lambda world: {"instanceProfileName": world.make("iam.InstanceProfile", "of-scenario", {}).id, "instanceTypes": ["m5.large"],
+                       "terminateInstanceOnFailure": True,
                        "instanceMetadataOptions": {"httpTokens": "required"}, "tags": {"own": "1"}},
         _tags(instanceTypes=["m5.xlarge"]), _with(name="another"), "name",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +12,10 @@ import grpc
 import pytest
 
 from localcloud.cloud import Cloud
-from localcloud.pulumi.provider.codec import Unknown, contains_unknown
+from localcloud.pulumi.provider.codec import Unknown, contains_unknown, decode_struct, plain
 from localcloud.pulumi.provider.compare import reconcile
 from localcloud.pulumi.provider.table import TABLE
-from tests.local.provider_engine import Engine, Failed, Properties, Resource, provider
+from tests.local.provider_engine import Engine, Failed, Properties, Resource, init_failed, provider
 from tests.local.provider_scenarios import SCENARIOS, World, policy, trust
 
 pytestmark = pytest.mark.local
@@ -137,3 +138,92 @@ def _imports(engine: Engine, subject: Resource, args: Properties) -> None:
             program.setdefault(key, args[key])
             found.inputs.setdefault(key, args[key])
     assert engine.diff(found, engine.check(subject.token, subject.name, program, found.inputs)).unchanged
+
+
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def test_a_bucket_with_contents_goes_only_when_forced(engine: Engine, client: Any) -> None:
+    kept = engine.create(BUCKET, "kept", {})
+    forced = engine.create(BUCKET, "forced", {"forceDestroy": True})
+    s3 = client("s3")
+    for bucket in (kept.id, forced.id):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket=bucket, Key="one", Body=b"first")
+        s3.put_object(Bucket=bucket, Key="one", Body=b"second")
+        s3.delete_object(Bucket=bucket, Key="one")
+    engine.delete(forced)
+    assert engine.read(forced) is None
+    with pytest.raises(grpc.RpcError) as refused:
+        engine.delete(kept)
+    assert "deleting aws:s3/bucket:Bucket 'kept': BucketNotEmpty: " in refused.value.details()
+    engine.delete(Resource(kept.token, kept.name, kept.id, kept.inputs, {**kept.outputs, "forceDestroy": True}))
+
+
+def test_an_unknown_type_fails_at_check_with_the_known_ones(engine: Engine) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        engine.check("aws:rds/instance:Instance", "database", {})
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "aws:rds/instance:Instance" in refused.value.details()
+    assert all(token in refused.value.details() for token in TABLE)
+
+
+def test_all_problems_come_at_once_with_their_paths(engine: Engine) -> None:
+    with pytest.raises(Failed) as found:
+        engine.check("aws:lambda/function:Function", "f", {"timeut": 3, "memorySize": "much", "environment": {"variable": {"A": "b"}}})
+    assert {path for path, _ in found.value.failures} >= {"role", "timeut", "memorySize", "environment.variable"}
+
+
+def test_an_unfinished_create_keeps_the_resource_in_the_state(engine: Engine, client: Any) -> None:
+    inputs = engine.check("aws:iam/instanceProfile:InstanceProfile", "half", {"role": "no-such-role"})
+    with pytest.raises(grpc.RpcError) as failed:
+        engine.create("aws:iam/instanceProfile:InstanceProfile", "half", {"role": "no-such-role"})
+    detail = init_failed(failed.value)
+    assert detail.id == inputs["name"]
+    assert plain(decode_struct(detail.inputs)) == inputs
+    assert "NoSuchEntity" in detail.reasons[0]
+    assert "'half'" in detail.reasons[0]
+    outputs = plain(decode_struct(detail.properties))
+    assert outputs["arn"].endswith(f":instance-profile/{inputs['name']}")
+    engine.delete(Resource("aws:iam/instanceProfile:InstanceProfile", "half", detail.id, inputs, outputs))
+
+
+def test_a_failed_create_names_type_logical_name_code_and_message(engine: Engine) -> None:
+    args = {"role": "no-such-role", "policy": policy("s3:GetObject")}
+    with pytest.raises(grpc.RpcError) as failed:
+        engine.create("aws:iam/rolePolicy:RolePolicy", "rights", args)
+    assert failed.value.details().startswith("creating aws:iam/rolePolicy:RolePolicy 'rights': NoSuchEntity: ")
+
+
+def test_a_name_given_in_words_is_deleted_before_it_is_made_again(engine: Engine) -> None:
+    token = "aws:iam/role:Role"
+    named = {"name": "in-words", "assumeRolePolicy": trust("ec2.amazonaws.com")}
+    for args, first in ((named, True), ({**named, "name": None}, False)):
+        olds = engine.check(token, "role", args)
+        news = engine.check(token, "role", {**args, "path": "/other/"}, olds)
+        assert engine.diff(Resource(token, "role", "in-words", olds, olds), news).delete_first is first
+
+
+def test_the_functions(engine: Engine, emulator: Cloud) -> None:
+    assert engine.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == emulator.account
+    assert engine.invoke("aws:index/getRegion:getRegion")["region"] == emulator.region
+    assert engine.invoke("aws:index/getPartition:getPartition")["partition"] == "aws"
+    with pytest.raises(grpc.RpcError) as refused:
+        engine.invoke("aws:ec2/getAmi:getAmi")
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_drift_shows_in_the_inputs(engine: Engine, client: Any) -> None:
+    queue = engine.create("aws:sqs/queue:Queue", "drifting", {"visibilityTimeoutSeconds": 60, "tags": {"own": "1"}})
+    client("sqs").set_queue_attributes(QueueUrl=queue.id, Attributes={"VisibilityTimeout": "61"})
+    client("sqs").tag_queue(QueueUrl=queue.id, Tags={"foreign": "1"})
+    found = engine.read(queue)
+    assert found is not None
+    assert found.inputs == {**queue.inputs, "visibilityTimeoutSeconds": 61, "tags": {"own": "1", "foreign": "1"}}
+    engine.delete(queue)
+
+
+def test_a_function_from_an_archive_runs(engine: Engine, world: World, client: Any) -> None:
+    made = world.function()
+    answer = client("lambda").invoke(FunctionName=made.id, Payload=b"{}")
+    assert json.loads(answer["Payload"].read()) == 1

@@ -43,7 +43,8 @@ def _sdk_version() -> str:
         return version("pulumi_aws")
     except PackageNotFoundError as error:
         raise ProviderError(
-            "the package pulumi-aws is not installed in this Python.\nThe local AWS provider answers with its version and knows its arguments.\n"
+            "the package pulumi-aws is not installed in this Python.\n"
+            "The local AWS provider answers with its version and knows its arguments.\n"
             "Start it from the project's virtual environment (make setup)."
         ) from error
 

@@ -66,7 +66,8 @@ class Session:
         self._token = environment.get("AWS_SESSION_TOKEN") or None
         if not self._key or not self._secret:
             raise ProviderError(
-                "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set.\nThe local AWS provider takes credentials from the environment only, "
+                "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set.\n"
+                "The local AWS provider takes credentials from the environment only, "
                 "never from ~/.aws.\nPut the output of `invoke local.env` into the shell."
             )
         self.region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or DEFAULT_REGION

@@ -144,7 +144,7 @@ _LAMBDA: Mapping[str, Rules] = {
 
 _EVENTS: Mapping[str, Rules] = {
     "sns.Topic": {
-        "name": (length(1, 256), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo after that for FIFO topics", "rename it")),
+        "name": (length(1, 256), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo for FIFO topics", "rename it")),
         "policy": (policy("resource"),),
         "deliveryPolicy": (json_object,),
     },
@@ -238,7 +238,8 @@ _EC2: Mapping[str, Rules] = {
     },
     "ec2.SecurityGroup": {
         "name": (length(1, 255), not_matching(r"^sg-", "sg- at the beginning", "rename it")),
-        "description": (length(1, 255), pattern(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]*", "letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "reword it")),
+        "description": (length(1, 255), pattern(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]*",
+                                                "letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "reword it")),
     },
     "ec2.LaunchTemplate": {
         "name": (length(3, 125), pattern(r"[A-Za-z0-9()./_-]+", "letters, digits and ( ) . / _ -", "rename it")),

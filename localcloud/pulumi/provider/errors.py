@@ -60,6 +60,10 @@ class Cancelled(ProviderError):
     """The engine asked to stop while the provider was waiting."""
 
 
+class Unsettled(ProviderError):
+    """The service is still at work on what it was asked for."""
+
+
 def code(error: BaseException) -> str:
     """The error code of a service's answer (``NoSuchBucket``), or ``""`` for any other exception."""
     response = getattr(error, "response", None)
@@ -84,12 +88,13 @@ def describe(error: BaseException) -> str:
 
 
 _NOT_FOUND = frozenset({
-    "404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "NoSuchEntityException", "NotFound", "NotFoundException", "ResourceNotFoundException",
-    "ResourceNotFound", "ParameterNotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateName.NotFoundException", "InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound",
-    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchTagSet", "NoSuchBucketPolicy", "NoSuchLifecycleConfiguration",
-    "NoSuchPublicAccessBlockConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
-    "DashboardNotFoundError", "InvalidLaunchTemplateId.VersionNotFound",
+    "404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "NoSuchEntityException", "NotFound", "NotFoundException",
+    "ResourceNotFoundException", "ResourceNotFound", "ParameterNotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound",
+    "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchTagSet",
+    "NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError", "DashboardNotFoundError",
+    "InvalidLaunchTemplateId.VersionNotFound",
 })  # fmt: skip
 
 

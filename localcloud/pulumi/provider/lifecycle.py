@@ -204,10 +204,10 @@ class Lifecycle:
         types = kind.schema.inputs
         refreshed: Properties = {}
         for key, value in inputs.items():
-            if key.startswith("__") or key not in live:
-                refreshed[key] = value
-            elif key == "tags":
+            if key == "tags" and kind.taggable:
                 refreshed[key] = reconcile(value, own_tags(live.get("tagsAll") or {}, self.default_tags, value), "{string}", extra=False)
+            elif key.startswith("__") or key not in live:
+                refreshed[key] = value
             else:
                 refreshed[key] = reconcile(value, live[key], types[key], extra=False)
         return resource_id, outputs, {key: value for key, value in refreshed.items() if value is not None}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from localcloud.pulumi.provider.aws import Session
-from localcloud.pulumi.provider.errors import Cancelled, is_in_use
+from localcloud.pulumi.provider.errors import Cancelled, Unsettled, is_in_use
 from localcloud.pulumi.provider.sdk import ResourceSchema, load
 
 T = TypeVar("T")
@@ -61,8 +61,8 @@ class Call:
             raise Cancelled("cancelled by the engine")
 
     def retry(self, action: Callable[[], T], while_: Callable[[BaseException], bool], *, seconds: float) -> T:
-        """``action()``, again while ``while_(error)`` holds and ``seconds`` (or the resource's custom timeout) are not over."""
-        deadline = time.monotonic() + (self.timeout or seconds)
+        """``action()``, again while ``while_(error)`` holds and ``seconds`` are not over."""
+        deadline = time.monotonic() + seconds
         delay = 0.2
         while True:
             try:
@@ -72,6 +72,10 @@ class Call:
                     raise
             self.pause(delay)
             delay = min(delay * 2, 3.0)
+
+    def settle(self, look: Callable[[], T], *, seconds: float) -> T:
+        """``look()``, again while it raises :class:`Unsettled` and ``seconds`` (or the resource's custom timeout) are not over."""
+        return self.retry(look, lambda error: isinstance(error, Unsettled), seconds=self.timeout or seconds)
 
     def retry_in_use(self, action: Callable[[], T]) -> T:
         """A delete, retried while something else still refers to the thing (as the real provider does)."""

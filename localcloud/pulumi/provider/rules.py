@@ -72,8 +72,9 @@ def not_matching(expression: str, words: str, do: str) -> Rule:
 
 def arn(service: str = "") -> Rule:
     """An Amazon Resource Name, of ``service`` when given."""
-    return pattern(rf"arn:[\w-]+:{service or '[a-z0-9-]+'}:[\w-]*:(\d{{12}}|aws(-managed)?|)?:.+", f"an ARN{' of ' + service if service else ''} "
-                   "(arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE)", "pass the arn of the resource, not its name")  # fmt: skip
+    expression = rf"arn:[\w-]+:{service or '[a-z0-9-]+'}:[\w-]*:(\d{{12}}|aws(-managed)?|)?:.+"
+    words = f"an ARN{' of ' + service if service else ''} (arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE)"
+    return pattern(expression, words, "pass the arn of the resource, not its name")
 
 
 def json_object(value: Any) -> str | None:
@@ -98,7 +99,7 @@ _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Principal", "NotPrincipal", "Acti
 
 
 def policy(kind: str) -> Rule:
-    """A policy document: ``identity`` (no Principal, needs Resource), ``resource`` (needs Principal and Resource), ``trust`` (Principal, no Resource).
+    """A policy document: ``identity`` (Resource, no Principal), ``resource`` (both) or ``trust`` (Principal, no Resource).
 
     Grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
@@ -173,7 +174,8 @@ def _statement_problems(statement: dict[str, Any], kind: str) -> Iterable[str]:
 def _exactly_one(statement: dict[str, Any], first: str, second: str) -> Iterable[str]:
     given = [key for key in (first, second) if key in statement]
     if len(given) != 1:
-        yield f"has {'both ' + ' and '.join(given) if given else 'neither ' + first + ' nor ' + second}; exactly one of them is needed; correct it"
+        found = f"both {first} and {second}" if given else f"neither {first} nor {second}"
+        yield f"has {found}; exactly one of them is needed; correct it"
     elif statement[given[0]] in ([], "", {}):
         yield f"has an empty {given[0]}; at least one value is needed; add it or drop the statement"
 

@@ -97,7 +97,7 @@ def _derive_resource(token: str, objects: dict[str, Any]) -> dict[str, Any]:
         "required": _required(arguments),
         "outputs": sorted(_names(state).values()),
         "secrets": sorted(re.findall(r'"(\w+)"', secrets.group(1))) if secrets else [],
-        "deprecated": sorted(wire for python, wire in _names(arguments).items() if _is_deprecated(arguments, python)),
+        "deprecated": sorted(wire for python, wire in _names(arguments).items() if f'"""{python} is deprecated' in source),
     }
 
 
@@ -115,10 +115,6 @@ def _required(cls: type) -> list[str]:
     names = _names(cls)
     parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
     return sorted(wire for python, wire in names.items() if parameters[python].default is inspect.Parameter.empty)
-
-
-def _is_deprecated(cls: type, python_name: str) -> bool:
-    return f'warnings.warn("""{python_name} is deprecated' in inspect.getsource(cls)
 
 
 def _property_types(cls: type, package: str, objects: dict[str, Any]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Sources: the provider's documentation page of each type (``source``), the schemas of terraform-provider-aws that it is made from
 (``ForceNew``, ``Default``, ``Computed``), and provider/resource_overrides.go of pulumi/pulumi-aws (autonames, delete before replace).
-Argument names, types and required ones are not written here: they come from ``pulumi_aws`` (:mod:`.sdk`). Rules for values: :mod:`.constraints`.
+Argument names, types and required ones are not written here: they come from ``pulumi_aws`` (:mod:`.sdk`).
+Rules for values are in :mod:`.constraints`.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ _S3 = [
           defaults={"blockPublicAcls": False, "blockPublicPolicy": False, "ignorePublicAcls": False, "restrictPublicBuckets": False}),
     _type("s3.BucketOwnershipControls", s3_settings.BucketOwnershipControls(), "{bucket}", replace="bucket"),
     _type("s3.BucketLifecycleConfiguration", s3_settings.BucketLifecycleConfiguration(), "{bucket}", replace="bucket expectedBucketOwner",
-          unsupported="expectedBucketOwner", computed="transitionDefaultMinimumObjectSize", not_imported="transitionDefaultMinimumObjectSize"),
+          unsupported="expectedBucketOwner", computed="transitionDefaultMinimumObjectSize",
+          not_imported="transitionDefaultMinimumObjectSize"),
     _type("s3.BucketPolicy", s3_settings.BucketPolicy(), "{bucket}", replace="bucket"),
     _type("s3.BucketNotification", s3_settings.BucketNotification(), "{bucket}", replace="bucket", defaults={"eventbridge": False}),
     _type(
@@ -98,7 +100,8 @@ _S3 = [
         computed="acl bucketKeyEnabled contentType etag kmsKeyId serverSideEncryption storageClass",
         conflicts=(("source", "content", "contentBase64"), ("etag", "kmsKeyId")),
         recomputed={"versionId": "source content contentBase64 etag", "etag": "source content contentBase64 sourceHash"},
-        not_imported="acl bucketKeyEnabled content contentBase64 contentType etag kmsKeyId serverSideEncryption source sourceHash storageClass",
+        not_imported="acl bucketKeyEnabled content contentBase64 contentType etag kmsKeyId serverSideEncryption source sourceHash "
+        "storageClass",
         unsupported="objectLockLegalHoldStatus objectLockMode objectLockRetainUntilDate overrideProvider",
     ),
 ]  # fmt: skip
@@ -108,7 +111,8 @@ _IAM = [
           defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
           unsupported="inlinePolicies managedPolicyArns", computed="inlinePolicies managedPolicyArns"),
     _type("iam.RolePolicy", iam.RolePolicy(), "{role}:{name}", replace=f"{PREFIXED} role", autoname=NAME),
-    _type("iam.RolePolicyAttachment", iam.RolePolicyAttachment(), "{role}/{policyArn}", replace="role policyArn", delete_before_replace=True),
+    _type("iam.RolePolicyAttachment", iam.RolePolicyAttachment(), "{role}/{policyArn}", replace="role policyArn",
+          delete_before_replace=True),
     _type("iam.Policy", iam.Policy(), "{arn}", replace=f"{PREFIXED} path description", autoname=NAME, defaults={"path": "/"},
           conflicts=(("name", "namePrefix"),), not_imported="delayAfterPolicyCreationInMs", unsupported="delayAfterPolicyCreationInMs"),
     _type("iam.InstanceProfile", iam.InstanceProfile(), "{name}", replace=f"{PREFIXED} path", autoname=NAME, defaults={"path": "/"},
@@ -124,10 +128,12 @@ _IAM = [
 _SQS = [
     _type(
         "sqs.Queue", sqs.Queue(), "{url}", replace=f"{PREFIXED} fifoQueue",
-        autoname=AutoName("name", 80, suffix_if=("fifoQueue", ".fifo")), conflicts=(("name", "namePrefix"), ("kmsMasterKeyId", "sqsManagedSseEnabled")),
+        autoname=AutoName("name", 80, suffix_if=("fifoQueue", ".fifo")), conflicts=(("name", "namePrefix"), ("kmsMasterKeyId",
+        "sqsManagedSseEnabled")),
         defaults={"contentBasedDeduplication": False, "delaySeconds": 0, "fifoQueue": False, "maxMessageSize": 262144,
                   "messageRetentionSeconds": 345600, "receiveWaitTimeSeconds": 0, "visibilityTimeoutSeconds": 30},
-        computed="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy redriveAllowPolicy redrivePolicy sqsManagedSseEnabled",
+        computed="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy redriveAllowPolicy redrivePolicy "
+        "sqsManagedSseEnabled",
         not_imported="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds sqsManagedSseEnabled",
     ),
     _type("sqs.QueuePolicy", sqs.QueuePolicy(), "{queueUrl}", replace="queueUrl"),
@@ -142,12 +148,14 @@ _LAMBDA = [
         conflicts=(("code", "s3Bucket"),), one_of=(("code", "s3Bucket"), ("handler",), ("runtime",)),
         recomputed={"lastModified": "*", "codeSha256": "code s3Bucket s3Key s3ObjectVersion sourceCodeHash",
                     "sourceCodeHash": "code s3Bucket s3Key s3ObjectVersion", "sourceCodeSize": "code s3Bucket s3Key s3ObjectVersion"},
-        not_imported="architectures code codeSha256 ephemeralStorage loggingConfig s3Bucket s3Key s3ObjectVersion sourceCodeHash tracingConfig",
+        not_imported="architectures code codeSha256 ephemeralStorage loggingConfig s3Bucket s3Key s3ObjectVersion sourceCodeHash "
+        "tracingConfig",
         unsupported="capacityProviderConfig codeSigningConfigArn durableConfig fileSystemConfig imageConfig imageUri publishTo "
         "replaceSecurityGroupsOnDestroy replacementSecurityGroupIds snapStart sourceKmsKeyArn tenancyConfig vpcConfig",
     ),
     _type("lambda.Permission", lambda_links.Permission(), "{statementId}",
-          replace="action eventSourceToken function functionUrlAuthType invokedViaFunctionUrl principal principalOrgId qualifier sourceAccount "
+          replace="action eventSourceToken function functionUrlAuthType invokedViaFunctionUrl principal principalOrgId qualifier "
+          "sourceAccount "
           "sourceArn statementId statementIdPrefix",
           autoname=AutoName("statementId", 100), unsupported="invokedViaFunctionUrl"),
     _type(
@@ -167,9 +175,11 @@ _LAMBDA = [
 _SNS = [
     _type("sns.Topic", sns.Topic(), "{arn}", replace=f"{PREFIXED} fifoTopic",
           autoname=AutoName("name", 80, suffix_if=("fifoTopic", ".fifo")), conflicts=(("name", "namePrefix"),),
-          defaults={"contentBasedDeduplication": False, "fifoTopic": False}, computed="policy signatureVersion tracingConfig fifoThroughputScope",
+          defaults={"contentBasedDeduplication": False, "fifoTopic": False},
+          computed="policy signatureVersion tracingConfig fifoThroughputScope",
           not_imported="signatureVersion tracingConfig fifoThroughputScope policy",
-          unsupported="applicationFailureFeedbackRoleArn applicationSuccessFeedbackRoleArn applicationSuccessFeedbackSampleRate archivePolicy "
+          unsupported="applicationFailureFeedbackRoleArn applicationSuccessFeedbackRoleArn applicationSuccessFeedbackSampleRate "
+          "archivePolicy "
           "firehoseFailureFeedbackRoleArn firehoseSuccessFeedbackRoleArn firehoseSuccessFeedbackSampleRate httpFailureFeedbackRoleArn "
           "httpSuccessFeedbackRoleArn httpSuccessFeedbackSampleRate lambdaFailureFeedbackRoleArn lambdaSuccessFeedbackRoleArn "
           "lambdaSuccessFeedbackSampleRate maximumMessageSize sqsFailureFeedbackRoleArn sqsSuccessFeedbackRoleArn "
@@ -212,8 +222,10 @@ _EC2 = [
         "ec2.LaunchTemplate", launch_template.LaunchTemplate(), "lt-*", replace=PREFIXED, autoname=NAME,
         computed="defaultVersion", conflicts=(("name", "namePrefix"), ("defaultVersion", "updateDefaultVersion"),
                                               ("instanceType", "instanceRequirements"), ("securityGroupNames", "vpcSecurityGroupIds")),
-        recomputed={"latestVersion": " ".join(launch_template.DATA), "defaultVersion": "updateDefaultVersion " + " ".join(launch_template.DATA)},
-        not_imported="defaultVersion updateDefaultVersion", unsupported="instanceRequirements licenseSpecifications networkPerformanceOptions secondaryInterfaces",
+        recomputed={"latestVersion": " ".join(launch_template.DATA),
+        "defaultVersion": "updateDefaultVersion " + " ".join(launch_template.DATA)},
+        not_imported="defaultVersion updateDefaultVersion", unsupported="instanceRequirements licenseSpecifications "
+        "networkPerformanceOptions secondaryInterfaces",
     ),
     _type("vpc.SecurityGroupEgressRule", ec2.SecurityGroupEgressRule(), "sgr-*", **_RULE),
     _type("vpc.SecurityGroupIngressRule", ec2.SecurityGroupIngressRule(), "sgr-*", **_RULE),
@@ -223,7 +235,8 @@ _DYNAMODB = [
     _type(
         "dynamodb.Table", dynamodb.Table(), "{name}", replace="hashKey localSecondaryIndexes name rangeKey", autoname=NAME,
         defaults={"billingMode": "PROVISIONED"}, one_of=(("hashKey",), ("attributes",)),
-        computed="attributes deletionProtectionEnabled pointInTimeRecovery readCapacity serverSideEncryption streamEnabled streamViewType tableClass "
+        computed="attributes deletionProtectionEnabled pointInTimeRecovery readCapacity serverSideEncryption streamEnabled streamViewType "
+        "tableClass "
         "ttl warmThroughput writeCapacity",
         recomputed={"streamArn": "streamEnabled streamViewType", "streamLabel": "streamEnabled streamViewType"},
         not_imported="pointInTimeRecovery readCapacity streamEnabled tableClass ttl writeCapacity deletionProtectionEnabled",
@@ -242,9 +255,11 @@ _CLOUDWATCH = [
     _type("cloudwatch.EventTarget", events.EventTarget(), "{rule}-{targetId}", replace="eventBusName rule targetId",
           autoname=AutoName("targetId"), conflicts=(("input", "inputPath", "inputTransformer"),),
           defaults={"eventBusName": "default", "forceDestroy": False},
-          unsupported="appsyncTarget batchTarget ecsTarget httpTarget kinesisTarget redshiftTarget runCommandTargets sagemakerPipelineTarget"),
+          unsupported="appsyncTarget batchTarget ecsTarget httpTarget kinesisTarget redshiftTarget runCommandTargets "
+          "sagemakerPipelineTarget"),
     _type("cloudwatch.MetricAlarm", cloudwatch.MetricAlarm(), "{name}", replace="name", autoname=AutoName("name"),
-          conflicts=(("statistic", "extendedStatistic", "metricQueries"), ("metricName", "metricQueries"), ("threshold", "thresholdMetricId")),
+          conflicts=(("statistic", "extendedStatistic", "metricQueries"), ("metricName", "metricQueries"), ("threshold",
+          "thresholdMetricId")),
           defaults={"actionsEnabled": True, "treatMissingData": "missing"}, computed="evaluateLowSampleCountPercentiles",
           one_of=(("metricName", "metricQueries"), ("comparisonOperator",), ("evaluationPeriods",)),
           not_imported="evaluateLowSampleCountPercentiles",
@@ -255,18 +270,22 @@ _CLOUDWATCH = [
 _IMAGEBUILDER = [
     _type("imagebuilder.Component", imagebuilder.Component(), "{arn}",
           replace="changeDescription data description kmsKeyId name platform supportedOsVersions uri version", autoname=NAME,
-          defaults={"skipDestroy": False}, conflicts=(("data", "uri"),), one_of=(("data", "uri"),), computed="data", not_imported="kmsKeyId"),
+          defaults={"skipDestroy": False}, conflicts=(("data", "uri"),), one_of=(("data", "uri"),), computed="data",
+          not_imported="kmsKeyId"),
     _type("imagebuilder.ImageRecipe", imagebuilder.ImageRecipe(), "{arn}",
-          replace="amiTags blockDeviceMappings components description name parentImage systemsManagerAgent userDataBase64 version workingDirectory",
+          replace="amiTags blockDeviceMappings components description name parentImage systemsManagerAgent userDataBase64 version "
+          "workingDirectory",
           autoname=NAME, computed="systemsManagerAgent userDataBase64", not_imported="systemsManagerAgent"),
     _type("imagebuilder.InfrastructureConfiguration", imagebuilder.InfrastructureConfiguration(), "{arn}", replace="name", autoname=NAME,
           defaults={"terminateInstanceOnFailure": False}, recomputed={"dateUpdated": "*"}),
     _type("imagebuilder.DistributionConfiguration", imagebuilder.DistributionConfiguration(), "{arn}", replace="name", autoname=NAME,
           recomputed={"dateUpdated": "*"}),
     _type("imagebuilder.ImagePipeline", imagebuilder.ImagePipeline(), "{arn}", replace="name", autoname=NAME,
-          defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"}, computed="imageScanningConfiguration imageTestsConfiguration workflows",
+          defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"},
+          computed="imageScanningConfiguration imageTestsConfiguration workflows",
           conflicts=(("containerRecipeArn", "imageRecipeArn"),), one_of=(("containerRecipeArn", "imageRecipeArn"),),
-          recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"}, not_imported="imageScanningConfiguration imageTestsConfiguration workflows"),
+          recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"},
+          not_imported="imageScanningConfiguration imageTestsConfiguration workflows"),
     _type("imagebuilder.LifecyclePolicy", imagebuilder.LifecyclePolicy(), "{arn}", replace="name", autoname=NAME, computed="status",
           not_imported="status"),
 ]  # fmt: skip

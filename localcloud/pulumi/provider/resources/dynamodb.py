@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.pulumi.provider.compare import same
-from localcloud.pulumi.provider.errors import ProviderError, code, is_not_found
+from localcloud.pulumi.provider.errors import Unsettled, code, is_not_found
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
 
@@ -51,9 +51,9 @@ class Table(Handler):
             table = call.client("dynamodb").describe_table(TableName=name)["Table"]
             states = [table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes") or ())]
             if any(state != "ACTIVE" for state in states):
-                raise _Unsettled(f"the table {name} is not active after {SETTLE_SECONDS:.0f} s: {', '.join(states)}")
+                raise Unsettled(f"the table {name} is not active after {SETTLE_SECONDS:.0f} s: {', '.join(states)}")
 
-        call.retry(look, lambda error: isinstance(error, _Unsettled), seconds=SETTLE_SECONDS)
+        call.settle(look, seconds=SETTLE_SECONDS)
 
     @staticmethod
     def _extras(call: Call, name: str, olds: Properties, news: Properties) -> None:
@@ -161,13 +161,9 @@ class Table(Handler):
 
         def look() -> None:
             client.describe_table(TableName=resource_id)
-            raise _Unsettled(f"the table {resource_id} is still being deleted")
+            raise Unsettled(f"the table {resource_id} is still being deleted")
 
-        call.retry(look, lambda error: isinstance(error, _Unsettled), seconds=SETTLE_SECONDS)
-
-
-class _Unsettled(ProviderError):
-    """DynamoDB is still at work."""
+        call.settle(look, seconds=SETTLE_SECONDS)
 
 
 def _attributes(inputs: Properties) -> list[dict[str, str]]:

@@ -241,10 +241,7 @@ class InstanceProfile(Handler):
 
     @staticmethod
     def _add(call: Call, name: str, role: str) -> None:
-        # the role may be seconds old: IAM then says that it is not there
-        call.retry(
-            lambda: call.client("iam").add_role_to_instance_profile(InstanceProfileName=name, RoleName=role), is_not_found, seconds=10
-        )
+        call.client("iam").add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("iam")

@@ -204,9 +204,22 @@ class ImagePipeline(_Changeable):
 
     kind = "aws:imagebuilder/imagePipeline:ImagePipeline"
     noun, arn_argument, answer = "image_pipeline", "imagePipelineArn", "imagePipeline"
-    members = ("name", "description", "imageRecipeArn", "containerRecipeArn", "infrastructureConfigurationArn", "distributionConfigurationArn",
-               "enhancedImageMetadataEnabled", "executionRole", "imageScanningConfiguration", "imageTestsConfiguration",
-               "loggingConfiguration", "schedule", "status", "workflows")  # fmt: skip
+    members = (
+        "name",
+        "description",
+        "imageRecipeArn",
+        "containerRecipeArn",
+        "infrastructureConfigurationArn",
+        "distributionConfigurationArn",
+        "enhancedImageMetadataEnabled",
+        "executionRole",
+        "imageScanningConfiguration",
+        "imageTestsConfiguration",
+        "loggingConfiguration",
+        "schedule",
+        "status",
+        "workflows",
+    )
     outputs = ("dateCreated", "dateUpdated", "dateLastRun", "dateNextRun", "platform")
 
     def arguments(self, inputs: Properties) -> dict[str, Any]:

@@ -13,8 +13,8 @@ DELETION_DAYS = 30
 
 
 def _too_new(error: BaseException) -> bool:
-    """A principal of the key's policy, or the key itself, is not known yet."""
-    return code(error) in ("MalformedPolicyDocumentException", "NotFoundException")
+    """A principal of the key's policy is not known yet."""
+    return code(error) == "MalformedPolicyDocumentException"
 
 
 class Key(Handler):
@@ -32,7 +32,7 @@ class Key(Handler):
         tags = call.all_tags(inputs)
         if tags:
             arguments["Tags"] = pairs(tags, "TagKey", "TagValue")
-        made = call.retry(lambda: client.create_key(**arguments), lambda e: code(e) == "MalformedPolicyDocumentException", seconds=120)
+        made = call.retry(lambda: client.create_key(**arguments), _too_new, seconds=120)
         key_id = call.created(made["KeyMetadata"]["KeyId"])
         self._rotate(call, key_id, inputs)
         if inputs.get("isEnabled") is False:
@@ -108,8 +108,7 @@ class Alias(Handler):
     """Another name of a key. Its id is the name, with ``alias/`` before it."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        client = call.client("kms")
-        call.retry(lambda: client.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"]), _too_new, seconds=10)
+        call.client("kms").create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         return str(inputs["name"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.archives import zip_bytes
 from localcloud.pulumi.provider.compare import same
-from localcloud.pulumi.provider.errors import ProviderError, code, is_not_found, message
+from localcloud.pulumi.provider.errors import ProviderError, Unsettled, code, is_not_found, message
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.sdk import load
 from localcloud.pulumi.provider.shape import Shape
@@ -107,7 +107,7 @@ class Function(Handler):
             if found.get("State", "Active") == "Pending" or found.get("LastUpdateStatus", "Successful") == "InProgress":
                 raise Unsettled(f"the function {name} is not ready after {SETTLE_SECONDS:.0f} s")
 
-        call.retry(look, lambda error: isinstance(error, Unsettled), seconds=SETTLE_SECONDS)
+        call.settle(look, seconds=SETTLE_SECONDS)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("lambda")
@@ -204,10 +204,6 @@ def _reserved(properties: Properties) -> int:
     """The reserved concurrency; -1 for none."""
     value = properties.get("reservedConcurrentExecutions")
     return -1 if value is None else int(value)
-
-
-class Unsettled(ProviderError):
-    """Lambda is still at work."""
 
 
 def _invoke_arn(region: str, arn: str, api: str, verb: str) -> str:

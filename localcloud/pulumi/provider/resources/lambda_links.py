@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from localcloud.pulumi.provider.errors import ProviderError, code, is_not_found
+from localcloud.pulumi.provider.errors import ProviderError, Unsettled, code, is_not_found
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.resources.lambda_function import LAMBDA, ROLE_SECONDS, SETTLE_SECONDS, Unsettled, may_pass
+from localcloud.pulumi.provider.resources.lambda_function import LAMBDA, ROLE_SECONDS, SETTLE_SECONDS, may_pass
 from localcloud.pulumi.provider.sdk import load
 from localcloud.pulumi.provider.shape import iso
 from localcloud.pulumi.provider.tags import changes, without_aws
@@ -32,7 +32,7 @@ class Permission(Handler):
             "functionUrlAuthType": "FunctionUrlAuthType",
         }
         arguments.update({name: inputs[key] for key, name in optional.items() if inputs.get(key)})
-        call.retry(lambda: call.client("lambda").add_permission(**arguments), lambda e: is_not_found(e) or may_pass(e), seconds=10)
+        call.retry(lambda: call.client("lambda").add_permission(**arguments), may_pass, seconds=10)
         return str(inputs["statementId"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -127,7 +127,7 @@ class EventSourceMapping(Handler):
             if state in ("Creating", "Enabling", "Disabling", "Updating"):
                 raise Unsettled(f"the event source mapping {uuid} is still {state}")
 
-        call.retry(look, lambda error: isinstance(error, Unsettled), seconds=SETTLE_SECONDS)
+        call.settle(look, seconds=SETTLE_SECONDS)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("lambda")
@@ -184,4 +184,4 @@ class EventSourceMapping(Handler):
             client.get_event_source_mapping(UUID=resource_id)
             raise Unsettled(f"the event source mapping {resource_id} is still being deleted")
 
-        call.retry(look, lambda error: isinstance(error, Unsettled), seconds=60)
+        call.settle(look, seconds=60)

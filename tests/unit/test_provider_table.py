@@ -1,0 +1,99 @@
+"""The table of resource types against the installed pulumi_aws, and against itself."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+
+import pytest
+
+from localcloud.pulumi.provider import sdk
+from localcloud.pulumi.provider.constraints import CONSTRAINTS
+from localcloud.pulumi.provider.model import Handler, ResourceType
+from localcloud.pulumi.provider.table import TABLE
+
+USED = """
+s3: Bucket, BucketVersioning, BucketServerSideEncryptionConfiguration, BucketPublicAccessBlock, BucketOwnershipControls,
+s3: BucketLifecycleConfiguration, BucketPolicy, BucketNotification, BucketObjectv2
+iam: Role, RolePolicy, RolePolicyAttachment, Policy, InstanceProfile, Group, GroupPolicy, User, UserGroupMembership
+kms: Key, Alias
+ssm: Parameter
+ec2: KeyPair, SecurityGroup, LaunchTemplate
+vpc: SecurityGroupEgressRule, SecurityGroupIngressRule
+dynamodb: Table
+sqs: Queue, QueuePolicy
+sns: Topic, TopicPolicy
+lambda: Function, Permission, EventSourceMapping
+cloudwatch: LogGroup, EventRule, EventTarget, MetricAlarm, Dashboard
+imagebuilder: Component, ImageRecipe, InfrastructureConfiguration, DistributionConfiguration, ImagePipeline, LifecyclePolicy
+"""
+
+
+def test_the_table_has_exactly_the_types_that_programs_use() -> None:
+    wanted = set()
+    for line in USED.split("\n"):
+        module, _, names = line.partition(":")
+        for name in filter(None, (part.strip() for part in names.split(","))):
+            wanted.add(f"aws:{module}/{name[0].lower()}{name[1:]}:{name}")
+    assert TABLE.keys() == wanted
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pulumi_aws's own, at import
+def test_the_committed_schema_is_that_of_the_installed_package() -> None:
+    """After an upgrade of pulumi_aws: python -m localcloud.pulumi.provider.sdk"""
+    assert json.loads(sdk.SCHEMA_FILE.read_text(encoding="utf-8")) == sdk.derive(TABLE)
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=list(TABLE))
+class TestRow:
+    def test_has_its_five_verbs(self, row: ResourceType) -> None:
+        for verb in ("create", "read", "update", "delete"):
+            assert getattr(type(row.handler), verb) is not getattr(Handler, verb)
+
+    def test_names_only_what_pulumi_aws_knows(self, row: ResourceType) -> None:
+        inputs, outputs = set(row.schema.inputs), row.schema.outputs
+        assert row.replace <= inputs
+        assert row.computed <= inputs
+        assert row.unsupported <= inputs
+        assert set(row.defaults) <= inputs
+        assert {name for name in row.not_imported if not name.endswith("Prefix")} <= inputs
+        assert {name for group in (*row.conflicts, *row.one_of) for name in group} <= inputs
+        assert set(row.recomputed) <= outputs
+        assert {cause for causes in row.recomputed.values() for cause in causes} <= inputs | {"*"}
+        assert {path.split(".")[0].removesuffix("[]") for path in row.rules} <= inputs
+        assert row.autoname is None or row.autoname.property in inputs
+
+    def test_its_id_is_made_of_outputs(self, row: ResourceType) -> None:
+        assert row.id
+        assert set(re.findall(r"\{(\w+)\}", row.id)) <= row.schema.outputs
+
+    def test_says_where_its_facts_are_from(self, row: ResourceType) -> None:
+        assert (
+            row.source
+            == f"https://www.pulumi.com/registry/packages/aws/api-docs/{row.token[4:].split('/')[0]}/{row.token.split(':')[2].lower()}/"
+        )
+        assert inspect.getdoc(type(row.handler))
+
+    def test_a_name_that_is_made_replaces_when_it_changes(self, row: ResourceType) -> None:
+        renamed_in_place = {"aws:iam/group:Group", "aws:iam/user:User"}
+        if row.autoname is not None and row.token not in renamed_in_place:
+            assert row.autoname.property in row.replace
+
+    def test_rules_are_where_values_are(self, row: ResourceType) -> None:
+        for path in row.rules:
+            kind = "#"
+            members = row.schema.inputs
+            for part in path.split("."):
+                kind = members[part.removesuffix("[]")]
+                assert kind.startswith("[") or not part.endswith("[]")
+                inner = kind[1:-1] if part.endswith("[]") else kind
+                members = sdk.load().objects[inner[1:]].properties if inner.startswith("#") else {}
+
+    def test_no_default_is_refused_by_a_rule(self, row: ResourceType) -> None:
+        for name, value in row.defaults.items():
+            assert all(rule(value) is None for rule in row.rules.get(name, ()))
+
+
+def test_no_constraint_is_for_a_type_that_does_not_exist() -> None:
+    assert CONSTRAINTS.keys() <= {f"{token[4:].split('/')[0]}.{token.split(':')[2]}" for token in TABLE}
