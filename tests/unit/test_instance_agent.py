@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runtime.instance.agent import logs, measure, reporter
 from runtime.instance.agent.context import Context
 from runtime.instance.agent.reporter import Piece, Reporter
-from runtime.instance.agent.storage import FolderStorage, Location, Storage, StorageError, open_storage
+from runtime.instance.agent.storage import FolderStorage, Location, Seen, Storage, StorageError, open_storage
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
 
@@ -200,6 +200,21 @@ def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="outside"):
         Transfer(Hostile()).download_folder(at("lab/inputs/x"), tmp_path / "in")
+
+
+def test_a_folder_is_found_where_s3_denies_instead_of_missing(tmp_path: Path) -> None:
+    class Denying(FolderStorage):
+        def download(self, source: Location, target: Path, seen: Seen) -> None:
+            if not self.path(source).is_file():
+                raise StorageError("AccessDenied", permanent=True)
+            super().download(source, target, seen)
+
+    storage = Denying(tmp_path / "buckets")
+    storage.write(at("lab/inputs/set/a.txt"), b"A")
+    Transfer(storage).download(at("lab/inputs/set"), tmp_path / "in")
+    assert (tmp_path / "in" / "set" / "a.txt").read_text() == "A"
+    with pytest.raises(StorageError, match="AccessDenied"):
+        Transfer(storage).download(at("lab/inputs/nothing"), tmp_path / "in")
 
 
 def test_the_folder_may_be_an_address(tmp_path: Path) -> None:

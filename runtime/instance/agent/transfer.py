@@ -48,7 +48,10 @@ class Transfer:
             try:
                 return self._many([lambda: self._get(source, folder / name)])
             except StorageError as error:
-                if not error.missing:
+                if not error.permanent:
+                    raise
+                # S3 says "denied" for a missing object when the role may list only a part of the bucket: it can still be a folder.
+                if not error.missing and not any(True for _ in self.storage.keys(Location(source.bucket, source.key + "/"))):
                     raise
         return self.download_folder(source, folder / name)
 
