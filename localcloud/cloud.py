@@ -37,6 +37,7 @@ DEFAULT_REGION = "us-east-1"
 ACCOUNT = "000000000000"
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0
+RELEASE_SECONDS = 3.0
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -137,8 +138,12 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
     with _locked(paths):
         cloud = Cloud.load(paths)
         if cloud is None:
-            _end(Cloud.read(paths))  # a fleet whose emulator was killed
-            cloud = _start_emulator(paths, port or _port())
+            before = Cloud.read(paths)
+            _end(before)  # a fleet whose emulator was killed
+            wanted = port or _port()
+            # The last thread of an emulator that was just killed may hold the port for a moment more.
+            _await_port(wanted, RELEASE_SECONDS if before is not None and before.port == wanted else 0.0)
+            cloud = _start_emulator(paths, wanted)
         if fleet and not (cloud.fleet and cloud.fleet.alive()):
             cloud = _start_fleet(paths, cloud)
         return cloud
@@ -213,17 +218,26 @@ def _port() -> int:
     return int(given)
 
 
+def _await_port(port: int, seconds: float) -> None:
+    """Return when the port is free. Raises CloudError when it is not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+                return
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise CloudError(
+                        f"Port {port} on {LOOPBACK} is taken by another program ({error.strerror}). The local cloud needs one free port. "
+                        f"Stop that program, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
+                    ) from error
+        time.sleep(0.02)
+
+
 def _start_emulator(paths: Paths, port: int) -> Cloud:
     python = emulator_python()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise CloudError(
-                f"Port {port} on {LOOPBACK} is taken by another program ({error.strerror}). The local cloud needs one free port. "
-                f"Stop that program, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
-            ) from error
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
     access_key_id = "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
     keys = {"access_key_id": access_key_id, "secret_access_key": secrets.token_urlsafe(30), "admin_token": secrets.token_urlsafe(30)}

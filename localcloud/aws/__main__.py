@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import shutil
 import sys
 
@@ -18,6 +19,10 @@ def main() -> int:
         return 2
     shutil.rmtree(settings.paths.emulator_tmp, ignore_errors=True)  # Lambda folders of earlier runs
     settings_module.apply(settings)
+    installed = importlib.metadata.version("ministack")
+    if installed != settings_module.MINISTACK:
+        sys.stderr.write(f"MiniStack {installed} is installed. The plugins work with {settings_module.MINISTACK} only. Run `make setup`.\n")
+        return 2
     from localcloud.aws.launcher import launch  # imports MiniStack, which reads the environment at import
 
     asyncio.run(launch(settings))

@@ -32,14 +32,10 @@ import ministack.services.ssm as ssm
 import ministack.services.sts as sts
 import ministack.services.tagging as tagging
 
-VERSION = "1.5.33"
-"""The only MiniStack that these hooks were written for."""
-
 Reply = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Reply]]
 
 __all__ = [
-    "VERSION",
     "Handler",
     "Reply",
     "account",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from localcloud.paths import Paths
 
+MINISTACK = "1.5.33"
+"""The only MiniStack that the plugins were written for."""
 LOOPBACK = "127.0.0.1"
 LAMBDA_CONCURRENCY = 16
 """Lambda executions at once in the whole account: each is a process of some 45 MB."""

@@ -1,0 +1,325 @@
+"""One contract a hook into MiniStack, run by the emulator's own Python: ``python emulator_contracts.py`` prints ``{name: null | error}``.
+
+``localcloud/aws/hooks.py`` says which names we touch; each contract says what we rely on. Not a test module: it has another interpreter.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.metadata
+import inspect
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+
+def parameters(function) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def contract_version(h):
+    from localcloud.aws.settings import MINISTACK
+
+    assert importlib.metadata.version("ministack") == MINISTACK
+
+
+def contract_asgi_application(h):
+    assert parameters(h.app.app) == ["scope", "receive", "send"]
+    assert asyncio.iscoroutinefunction(h.app.app)
+
+
+def contract_service_handlers(h):
+    table = h.app.SERVICE_HANDLERS
+    assert {"s3", "ec2", "iam", "lambda", "sqs", "events", "ssm", "dynamodb", "kms", "logs"} <= table.keys()
+    assert parameters(table["s3"]) == ["method", "path", "headers", "body", "query_params"]
+
+
+def contract_dispatch_looks_handlers_up_late(h):
+    source = inspect.getsource(h.app._dispatch_service_request)
+    assert "SERVICE_HANDLERS.get(service)" in source
+
+
+def contract_service_registry(h):
+    registry = h.app.SERVICE_REGISTRY
+    assert registry["lambda"]["state_key"] == "lambda"
+    assert registry["s3"]["module"] == "s3"
+    assert set(h.state_keys()["s3"]) <= set(h.app._state_map)
+
+
+def contract_state_readers(h):
+    readers = h.app._build_persistence_save_dict()
+    assert callable(readers["ec2"])
+    assert "instances" in readers["ec2"]()
+
+
+def contract_state_is_read_back(h):
+    from ministack.core import persistence
+
+    with h.scope("000000000000", "us-east-1"):
+        h.ec2._tags["i-1"] = [{"Key": "a", "Value": "ü"}]
+    pathlib.Path(persistence.STATE_DIR).mkdir(parents=True, exist_ok=True)
+    h.write_state("ec2", h.encode_state(h.state_readers()["ec2"]()))
+    h.ec2._tags.clear()
+    h.ec2.load_persisted_state(persistence.load_state("ec2"))
+    with h.scope("000000000000", "us-east-1"):
+        assert h.ec2._tags["i-1"] == [{"Key": "a", "Value": "ü"}]
+
+
+def contract_request_scope(h):
+    with h.scope("111122223333", "eu-west-1"):
+        assert (h.account(), h.region()) == ("111122223333", "eu-west-1")
+        h.ec2._snapshots["x"] = {"a": 1}
+    with h.scope("111122223333", "eu-west-2"):
+        assert "x" not in h.ec2._snapshots
+    assert h.ec2._snapshots.pop_scoped("111122223333", "eu-west-1", "x") == {"a": 1}
+
+
+def contract_scoped_stores(h):
+    for name in ("_images", "_instances", "_key_pairs", "_launch_templates", "_security_groups", "_snapshots", "_subnets", "_tags",
+                 "_volumes", "_iam_instance_profile_associations"):  # fmt: skip
+        assert isinstance(getattr(h.ec2, name), h.responses.AccountRegionScopedDict), name
+
+
+def contract_default_network(h):
+    with h.scope("000000000000", "us-east-1"):
+        h.ec2._ensure_defaults_initialized()
+        for subnet in h.ec2._subnets.values():
+            assert {"SubnetId", "VpcId", "AvailabilityZone", "CidrBlock"} <= subnet.keys()
+        assert any(group["GroupName"] == "default" for group in h.ec2._security_groups.values())
+
+
+def contract_ec2_actions(h):
+    from localcloud.aws.ec2.service import OPERATIONS, TAGGING
+
+    known_to_both = set(OPERATIONS) - {
+        "GetConsoleOutput",
+        "CreateImage",
+        "DescribeInstanceTypeOfferings",
+        "DeleteLaunchTemplateVersions",
+        "ModifyInstanceAttribute",
+    }
+    assert known_to_both | set(TAGGING) <= h.ec2._ACTION_MAP.keys()
+    assert parameters(h.ec2._ACTION_MAP["CreateTags"]) == ["p"]
+    assert "_ACTION_MAP.get(action)" in inspect.getsource(h.ec2.handle_request)
+
+
+def contract_ec2_without_containers(h):
+    assert parameters(h.ec2._docker_touched) == []
+    assert "_docker_touched() and action in" in inspect.getsource(h.ec2.handle_request)
+
+
+def contract_ec2_cleanup(h):
+    assert parameters(h.ec2._cleanup_terminated) == []
+
+
+def contract_ec2_stub_images(h):
+    assert isinstance(h.ec2._STUB_AMIS, list)
+
+
+def contract_ec2_profile_associations(h):
+    assert parameters(h.ec2._upsert_iam_instance_profile_association)[:2] == ["instance_id", "iam_profile"]
+    assert parameters(h.ec2._find_active_iam_instance_profile_association) == ["instance_id"]
+
+
+def contract_ec2_resource_types(h):
+    expected = {"i-1": "instance", "vol-1": "volume", "lt-1": "launch-template", "ami-1": "image", "sg-1": "security-group"}
+    assert {name: h.ec2._guess_resource_type(name) for name in expected} == expected
+
+
+def contract_public_parameters(h):
+    h.ssm._PUBLIC_AMI_PARAMETERS["/aws/service/x"] = "ami-1"
+    with h.scope("000000000000", "us-east-1"):
+        parameter, error = h.ssm._select_parameter("/aws/service/x")
+    assert (parameter["Value"], error) == ("ami-1", None)
+
+
+def contract_put_parameter(h):
+    with h.scope("000000000000", "us-east-1"):
+        status, _, _ = h.ssm._put_parameter(
+            {"Name": "/c/x", "Value": "ami-1", "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
+        )
+        parameter, _ = h.ssm._select_parameter("/c/x")
+    assert (status, parameter["OriginalValue"]) == (200, "ami-1")
+
+
+def contract_event_dispatch(h):
+    assert parameters(h.eventbridge._dispatch_event)[0] == "event"
+    seen = []
+    original = h.eventbridge._invoke_target
+    h.eventbridge._invoke_target = lambda target, event, rule, view=None: seen.append((target["Arn"], event["Detail"], rule["Name"]))
+    try:
+        with h.scope("000000000000", "us-east-1"):
+            key = "us-east-1|default|r"
+            h.eventbridge._rules[key] = {
+                "Name": "r", "Arn": "arn:r", "EventBusName": "default", "State": "ENABLED", "EventPattern": '{"source": ["aws.ec2"]}',
+            }  # fmt: skip
+            h.eventbridge._targets[key] = [{"Id": "1", "Arn": "arn:t"}]
+            h.emit_event(
+                "aws.ec2", "EC2 Instance State-change Notification", '{"state": "running"}', ["arn:i"], "1", "2026-01-01T00:00:00Z"
+            )
+    finally:
+        h.eventbridge._invoke_target = original
+    assert seen == [("arn:t", '{"state": "running"}', "r")]
+
+
+def contract_event_targets(h):
+    assert parameters(h.eventbridge._invoke_target)[:3] == ["target", "event", "rule"]
+
+
+def contract_queue_policy(h):
+    assert parameters(h.sqs.queue_policy_allows)[:4] == ["queue_arn", "service", "source_arn", "source_account"]
+
+
+def contract_instance_profile_lookup(h):
+    with h.scope("000000000000", "us-east-1"):
+        h.iam._instance_profiles["p"] = {"Arn": "arn:p", "InstanceProfileId": "AIPA", "Roles": ["r"]}
+        assert h.iam._lookup_instance_profile(name="p")["Arn"] == "arn:p"
+        assert h.iam._lookup_instance_profile(arn="arn:p")["Roles"] == ["r"]
+        assert h.iam._lookup_instance_profile(name="q") is None
+        h.iam._roles["r"] = {"Arn": "arn:aws:iam::000000000000:role/r"}
+        assert h.iam._roles.get("r")["Arn"].endswith("role/r")
+
+
+def contract_root_key(h):
+    assert h.iam_evaluator.is_root_access_key("test")  # the back door that we close
+    assert h.sts.is_root_access_key is h.iam_evaluator.is_root_access_key
+    assert parameters(h.iam_evaluator._is_root_key) == ["access_key_id"]
+    assert "_is_root_key(" in inspect.getsource(h.iam_evaluator.pin_signed_request)
+
+
+def contract_session_registration(h):
+    assert parameters(h.sts.register_session) == ["access_key", "session"]
+
+
+def contract_function_credentials(h):
+    assert parameters(h.lambda_runtime.execution_credentials) == ["config"]
+    assert h.lambda_svc.execution_credentials is h.lambda_runtime.execution_credentials
+    config = {"FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}
+    assert h.lambda_runtime._account_region_from_function_config(config) == ("000000000000", "us-east-1")
+
+
+def contract_action_extraction(h):
+    assert parameters(h.iam_actions.extract_iam_action)[:5] == ["service", "method", "path", "headers", "body"]
+    assert not hasattr(h.app, "extract_iam_action"), "imported at module level: replacing it would have no effect"
+    assert "extract_iam_action(service, method, path, headers, body, routing_params)" in inspect.getsource(h.app._dispatch_service_request)
+
+
+def contract_enforce(h):
+    assert parameters(h.iam_evaluator.enforce) == ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
+    assert not hasattr(h.app, "enforce")
+
+
+def contract_denials(h):
+    wanted = ["service", "action", "principal_arn", "request_id"]
+    assert parameters(h.iam_actions.access_denied_response)[:4] == wanted
+    assert "message" in parameters(h.iam_actions.access_denied_response)
+    assert parameters(h.iam_actions.identity_denial_message) == ["action", "principal_arn", "resource", "explicit_deny"]
+    assert not hasattr(h.app, "access_denied_response")
+
+
+def contract_condition_keys(h):
+    assert parameters(h.iam_evaluator._resolve_condition_key) == ["key", "ctx"]
+    assert parameters(h.iam_evaluator._first_match) == ["ctx", "stmts", "effect"]
+    fields = {"resources", "not_resources", "conditions", "actions", "effect"}
+    assert fields <= set(h.iam_evaluator.ParsedStatement.__dataclass_fields__)
+    assert "resource_arn" in h.iam_evaluator.EvalContext.__dataclass_fields__
+
+
+def contract_resource_tags(h):
+    h.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = lambda: [("arn:aws:ec2:r:a:instance/i-1", [{"Key": "k", "Value": "v"}])]
+    assert h.tagging.resource_tags("arn:aws:ec2:r:a:instance/i-1") == {"k": "v"}
+
+
+def contract_new_service(h):
+    h.router.SERVICE_PATTERNS["imagebuilder"] = {"host_patterns": [r"imagebuilder\."]}
+    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/imagebuilder/aws4_request"}
+    assert h.router.detect_service("PUT", "/CreateComponent", headers, {}) == "imagebuilder"
+    h.iam_actions.SERVICE_TO_IAM_NAMESPACE["imagebuilder"] = "imagebuilder"
+    h.iam_actions._BOTOCORE_SERVICE_MAP["imagebuilder"] = ["imagebuilder"]
+    action = h.iam_actions.extract_iam_action("imagebuilder", "PUT", "/CreateComponent", headers, b"{}", {})
+    assert action == "imagebuilder:CreateComponent"
+
+
+def contract_table_store(h):
+    assert hasattr(h.dynamodb._tables, "get")
+
+
+def contract_object_reads(h):
+    assert parameters(h.s3._get_object) == ["bucket_name", "key", "headers", "query_params"]
+    assert parameters(h.s3._read_body) == ["bucket_name", "key", "obj"]
+    assert parameters(h.s3._object_disk_path)[:2] == ["bucket", "key"]
+    assert parameters(h.s3._get_object_data)[:2] == ["bucket_name", "key"]
+    assert "body[start : end + 1]" in inspect.getsource(h.s3._get_object)
+
+
+def contract_encryption_headers(h):
+    assert parameters(h.s3._resolve_sse_write_headers) == ["headers", "bucket_name"]
+    _, error = h.s3._resolve_sse_write_headers({"x-amz-server-side-encryption": "aws:kms"}, "b")
+    assert error[0] == 400  # what we correct
+
+
+def contract_log_writing(h):
+    logs = h.cloudwatch_logs
+    with h.scope("000000000000", "us-east-1"):
+        logs._create_log_group({"logGroupName": "g"})
+        logs._create_log_stream({"logGroupName": "g", "logStreamName": "s"})
+        event = {"timestamp": 1, "message": "m"}
+        status, _, _ = logs._put_log_events({"logGroupName": "g", "logStreamName": "s", "logEvents": [event]})
+        status_again, _, _ = logs._create_log_group({"logGroupName": "g"})
+    assert (status, status_again) == (200, 400)
+
+
+def every_hook_has_a_contract(h):
+    """Names of MiniStack that the plugins use but no contract mentions."""
+    own = pathlib.Path(__file__).read_text()
+    used = set()
+    for file in (ROOT / "localcloud" / "aws").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and getattr(node.value.value, "id", "") == "hooks":
+                used.add(f"{node.value.attr}.{node.attr}")
+    modules = {
+        "ec2",
+        "iam",
+        "ssm",
+        "s3",
+        "sqs",
+        "sts",
+        "dynamodb",
+        "eventbridge",
+        "tagging",
+        "iam_actions",
+        "iam_evaluator",
+        "lambda_runtime",
+        "lambda_svc",
+        "router",
+    }
+    missing = sorted(name for name in used if name.split(".")[0] in modules and name.split(".")[1] not in own)
+    assert not missing, missing
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(PERSIST_STATE="1", STATE_DIR=folder, S3_PERSIST="1", S3_DATA_DIR=folder + "/s3", AUTH="true")
+        from localcloud.aws import hooks
+
+        results = {}
+        for name, contract in list(globals().items()):
+            if name.startswith(("contract_", "every_")):
+                try:
+                    contract(hooks)
+                    results[name] = None
+                except Exception:  # noqa: BLE001 - whatever a contract raises is its result
+                    results[name] = traceback.format_exc()
+        sys.stdout.write(json.dumps(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

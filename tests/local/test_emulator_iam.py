@@ -1,0 +1,225 @@
+"""IAM of the local cloud: one verified root key, roles that are passed, launches checked on every resource, tags and variables."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from conftest import Client
+
+from localcloud.cloud import Cloud
+from localcloud.images.catalogue import BASE_IMAGES
+
+pytestmark = pytest.mark.local
+
+
+def code(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def message(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Message"])
+
+
+class World:
+    """A role with an instance profile, two launch templates, and a user whose policy a test sets."""
+
+    def __init__(self, client: Client) -> None:
+        self.id = uuid.uuid4().hex[:10]
+        self._client, self.iam, ec2 = client, client("iam"), client("ec2")
+        self.role = self.make_role("instance", "ec2.amazonaws.com")
+        self.iam.create_instance_profile(InstanceProfileName=self.id)
+        self.iam.add_role_to_instance_profile(InstanceProfileName=self.id, RoleName=f"instance-{self.id}")
+        data = {"ImageId": BASE_IMAGES[0].image_id, "InstanceType": "m5.large", "IamInstanceProfile": {"Name": self.id}}
+        self.template, self.other = (
+            ec2.create_launch_template(LaunchTemplateName=f"{kind}-{self.id}", LaunchTemplateData=data)["LaunchTemplate"][
+                "LaunchTemplateId"
+            ]
+            for kind in ("ours", "other")
+        )
+        self.user = f"user-{self.id}"
+        self.iam.create_user(UserName=self.user)
+        self.key = self.iam.create_access_key(UserName=self.user)["AccessKey"]
+        arn = f"arn:aws:ec2:us-east-1:000000000000:launch-template/{self.template}"
+        self.only_ours = {
+            "Effect": "Allow",
+            "Action": "ec2:RunInstances",
+            "Resource": "*",
+            "Condition": {"ArnLike": {"ec2:LaunchTemplate": arn}, "Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+        }
+        self.pass_role = {
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": self.role,
+            "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        }
+
+    def make_role(self, kind: str, service: str) -> str:
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        return str(self.iam.create_role(RoleName=f"{kind}-{self.id}", AssumeRolePolicyDocument=document)["Role"]["Arn"])
+
+    def allow(self, *statements: dict[str, Any]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self.iam.put_user_policy(UserName=self.user, PolicyName="p", PolicyDocument=document)
+
+    def as_user(self, service: str) -> Any:
+        return self._client(service, key=self.key["AccessKeyId"], secret=self.key["SecretAccessKey"])
+
+    def run(self, template: str = "", **arguments: Any) -> Any:
+        wanted = {"LaunchTemplate": {"LaunchTemplateId": template or self.template}, **arguments}
+        return self.as_user("ec2").run_instances(MinCount=1, MaxCount=1, **wanted)
+
+
+@pytest.fixture
+def world(client: Client) -> World:
+    return World(client)
+
+
+@pytest.mark.parametrize(("key", "secret"), [("test", "test"), ("000000000000", "test"), ("AKIAIOSFODNN7EXAMPLE", "x")])
+def test_no_other_key_is_root(client: Client, key: str, secret: str) -> None:
+    assert code(client("s3", key=key, secret=secret).list_buckets) == "InvalidAccessKeyId"
+
+
+def test_the_root_key_s_signature_is_verified(client: Client, emulator: Cloud) -> None:
+    for service, call in (("s3", "list_buckets"), ("ec2", "describe_instances"), ("iam", "list_users")):
+        wrong = client(service, key=emulator.access_key_id, secret="wrong")
+        assert code(getattr(wrong, call)) in ("SignatureDoesNotMatch", "AuthFailure")
+        getattr(client(service), call)()
+
+
+def test_nothing_without_a_signature(emulator: Cloud) -> None:
+    anonymous = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+    for service, call in (("s3", "list_buckets"), ("sqs", "list_queues"), ("dynamodb", "list_tables")):
+        make: Any = boto3.client
+        nobody = make(service, endpoint_url=emulator.endpoint, region_name="us-east-1", config=anonymous)
+        with pytest.raises(ClientError):
+            getattr(nobody, call)()
+
+
+def test_only_from_this_launch_template(world: World) -> None:
+    world.allow(world.only_ours, world.pass_role)
+    assert len(world.run()["Instances"]) == 1
+    assert len(world.run(InstanceType="m5.xlarge", UserData="x")["Instances"]) == 1  # not resources
+    assert code(world.run, template=world.other) == "UnauthorizedOperation"
+    assert code(world.run, ImageId=BASE_IMAGES[1].image_id) == "UnauthorizedOperation"  # overrides the template's image
+    bare = world.as_user("ec2").run_instances
+    assert code(bare, ImageId=BASE_IMAGES[0].image_id, InstanceType="m5.large", MinCount=1, MaxCount=1) == "UnauthorizedOperation"
+
+
+def test_a_role_must_be_passed(world: World) -> None:
+    world.allow(world.only_ours)
+    assert f"iam:PassRole on resource: {world.role}" in message(world.run)
+    elsewhere = {"Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}}
+    world.allow(world.only_ours, {**world.pass_role, **elsewhere})
+    assert "iam:PassRole" in message(world.run)
+
+
+def test_tags_of_a_launch_need_their_own_permission(world: World) -> None:
+    wanted = [{"ResourceType": "instance", "Tags": [{"Key": "analysis", "Value": "a"}]}]
+    world.allow(world.only_ours, world.pass_role)
+    assert "ec2:CreateTags" in message(world.run, TagSpecifications=wanted)
+    tagging = {
+        "Effect": "Allow",
+        "Action": "ec2:CreateTags",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"ec2:CreateAction": "RunInstances", "aws:RequestTag/analysis": "a"}},
+    }
+    world.allow(world.only_ours, world.pass_role, tagging)
+    assert len(world.run(TagSpecifications=wanted)["Instances"]) == 1
+    wanted[0]["Tags"][0]["Value"] = "b"  # type: ignore[index]
+    assert code(world.run, TagSpecifications=wanted) == "UnauthorizedOperation"
+
+
+def test_instance_type_is_a_condition_of_the_instance_only(world: World) -> None:
+    anything = {"Effect": "Allow", "Action": "ec2:RunInstances", "NotResource": "arn:aws:ec2:*:*:instance/*"}
+    small = {
+        "Effect": "Allow",
+        "Action": "ec2:RunInstances",
+        "Resource": "arn:aws:ec2:*:*:instance/*",
+        "Condition": {"StringEquals": {"ec2:InstanceType": ["t3.micro", "t3.small"]}},
+    }
+    world.allow(anything, small, world.pass_role)
+    assert code(world.run) == "UnauthorizedOperation"
+    assert len(world.run(InstanceType="t3.micro")["Instances"]) == 1
+
+
+def test_terminate_checks_every_instance_by_its_tags(world: World, client: Client) -> None:
+    ec2 = client("ec2")
+
+    def made(value: str) -> str:
+        specification = [{"ResourceType": "instance", "Tags": [{"Key": "analysis", "Value": value}]}]
+        template = {"LaunchTemplateId": world.template}
+        return str(
+            ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=template, TagSpecifications=specification)["Instances"][0][
+                "InstanceId"
+            ]
+        )
+
+    ours, theirs = made("a"), made("b")
+    for key in ("aws:ResourceTag/analysis", "ec2:ResourceTag/analysis"):
+        condition = {"StringEquals": {key: "a"}}
+        world.allow({"Effect": "Allow", "Action": "ec2:TerminateInstances", "Resource": "*", "Condition": condition})
+        user = world.as_user("ec2")
+        assert code(user.terminate_instances, InstanceIds=[ours, theirs]) == "UnauthorizedOperation"
+        [state] = ec2.describe_instances(InstanceIds=[ours])["Reservations"][0]["Instances"]
+        assert state["State"]["Name"] == "pending"  # all or nothing
+        assert code(user.terminate_instances, InstanceIds=[theirs]) == "UnauthorizedOperation"
+        assert len(user.terminate_instances(InstanceIds=[ours])["TerminatingInstances"]) == 1
+        ours = made("a")
+
+
+def test_policy_variables(world: World, client: Client) -> None:
+    s3, bucket = client("s3"), f"variables-{world.id}"
+    s3.create_bucket(Bucket=bucket)
+    for owner in (world.user, "somebody"):
+        s3.put_object(Bucket=bucket, Key=f"home/{owner}/x", Body=b"1")
+    world.allow({"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/home/${{aws:username}}/*"})
+    user = world.as_user("s3")
+    assert user.get_object(Bucket=bucket, Key=f"home/{world.user}/x")["Body"].read() == b"1"
+    assert code(user.get_object, Bucket=bucket, Key="home/somebody/x") == "AccessDenied"
+
+
+def test_leading_keys(world: World, client: Client) -> None:
+    table = f"ledger-{world.id}"
+    client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["a"]}}
+    world.allow({"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*", "Condition": condition})
+    user = world.as_user("dynamodb")
+    user.put_item(TableName=table, Item={"pk": {"S": "a"}})
+    assert code(user.put_item, TableName=table, Item={"pk": {"S": "b"}}) == "AccessDeniedException"
+
+
+def test_infrastructure_passes_the_profile_s_role(world: World) -> None:
+    world.allow({"Effect": "Allow", "Action": "imagebuilder:*", "Resource": "*"})
+    user = world.as_user("imagebuilder")
+    arguments = {"name": f"infra-{world.id}", "instanceProfileName": world.id}
+    assert "iam:PassRole" in message(user.create_infrastructure_configuration, **arguments)
+    world.allow({"Effect": "Allow", "Action": "imagebuilder:*", "Resource": "*"}, world.pass_role)
+    assert user.create_infrastructure_configuration(**arguments)["infrastructureConfigurationArn"]
+
+
+def test_image_builder_is_checked_by_resource(world: World) -> None:
+    own = "arn:aws:imagebuilder:*:*:component/ours-*"
+    world.allow({"Effect": "Allow", "Action": "imagebuilder:CreateComponent", "Resource": own})
+    user = world.as_user("imagebuilder")
+    document = "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: s, action: ExecuteBash, inputs: {commands: ['true']}}]}]\n"
+    rest = {"semanticVersion": "1.0.0", "platform": "Linux", "data": document}
+    assert user.create_component(name=f"ours-{world.id}", **rest)["componentBuildVersionArn"]
+    assert code(user.create_component, name=f"theirs-{world.id}", **rest) == "AccessDeniedException"
+    assert code(user.list_components) == "AccessDeniedException"
