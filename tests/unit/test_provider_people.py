@@ -13,7 +13,6 @@ from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.lifecycle import Lifecycle
 from localcloud.pulumi.provider.table import TABLE
 
-
 POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 
 
