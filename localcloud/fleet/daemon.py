@@ -21,6 +21,8 @@ from localcloud.paths import Paths
 _log = logging.getLogger("localcloud.fleet")
 _POLL_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
+_ALONE_SECONDS = 120.0
+"""A fleet that hears nothing of its emulator for so long ends: nobody would stop it."""
 STATUS_FILE = "status.json"
 
 
@@ -50,15 +52,19 @@ class Fleet:
         _log.info("fleet ready: sandbox %s, limits by %s, at most %d machines", self._host.mode, self._services.limiter.kind, self._maximum)
         for note in self._host.notes:
             _log.info("note: %s", note)
-        version, first = 0, True
+        version, first, heard = 0, True, time.monotonic()
         try:
             while not self._stopping.is_set():
                 try:
                     answer = self._services.connection.changes(version, 0 if first else _POLL_SECONDS)
                 except CloudError as error:
                     _log.warning("%s", error)
+                    if time.monotonic() - heard > _ALONE_SECONDS:
+                        _log.error("no emulator for %d s: the fleet ends", _ALONE_SECONDS)
+                        return
                     self._stopping.wait(_RETRY_SECONDS)
                     continue
+                heard = time.monotonic()
                 if first:
                     self._report_lost(answer.get("instances", []))
                     self._builder.report_lost(answer.get("builds", []))

@@ -1,7 +1,7 @@
 """The last program that runs outside a sandbox: makes the namespaces, mounts and limits, then becomes bubblewrap.
 
-Started as ``python -I -S launcher.py SPEC`` (a JSON text, see :func:`main`); pure standard library and self-contained, because its start is on the
-road from RunInstances to the first line of user data. It exists because three things must happen before bubblewrap does its part:
+Started as ``python -I -S launcher.py SPEC`` (a JSON text, see :func:`main`); pure standard library and self-contained, because its start
+is on the road from RunInstances to the first line of user data. It exists because three things must happen before bubblewrap does its part:
 
 - overlay mounts in a private mount namespace (bubblewrap 0.8 has no overlays of its own); they vanish with the last process;
 - the network namespace with the address of the metadata service; its listening sockets are made *inside* and handed to the fleet through a
@@ -89,9 +89,10 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
 def main(text: str) -> None:
     """Do what the specification says, in this order, then execute ``exec``.
 
-    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for the host's network,
-    else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work, target}]``.
+    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for the host's
+    network, else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work, target}]``.
     ``cgroups``: files to write our pid into. ``rlimits``: ``{RLIMIT_NAME: value}``. ``cpus``: numbers of the processors to run on, or [].
+    ``filter``: a system-call filter in hexadecimal, or None; it is open as ``filter_descriptor`` afterwards.
     """
     spec = json.loads(text)
     step = "limits"
@@ -108,8 +109,14 @@ def main(text: str) -> None:
         if spec["net"]:
             step = "network"
             _network(spec["net"])
+        if spec["filter"]:
+            step = "filter"
+            program = os.memfd_create("filter", 0)
+            os.write(program, bytes.fromhex(spec["filter"]))
+            os.lseek(program, 0, os.SEEK_SET)
+            os.dup2(program, spec["filter_descriptor"], inheritable=True)
         step = "bubblewrap"
-        os.execv(spec["exec"][0], spec["exec"])
+        os.execv(spec["exec"][0], spec["exec"])  # noqa: S606 (no shell is wanted)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"sandbox: {step} refused: {error}\n")
         sys.exit(71)

@@ -1,11 +1,11 @@
 """Memory and process limits of a machine.
 
-Where control groups can be written (version 1 or 2), a machine may use the memory of its instance type, never more than the host can spare, and 4,096
-processes. All machines together are held below the host's memory too, so that they can be killed but never the host.
+Where control groups can be written (version 1 or 2), a machine may use the memory of its instance type, never more than the host can
+spare, and 4,096 processes. All machines together are held below the host's memory too, so that they can be killed but never the host.
 
-Where they cannot, each *process* is held to the same amount of writable private memory (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also counts
-address space that numerical libraries reserve and never use), and an ordinary user's machine to 4,096 processes (``RLIMIT_NPROC``, counted per
-user namespace). Several processes together may then exceed the instance type.
+Where they cannot, each *process* is held to the same amount of writable private memory (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also
+counts address space that numerical libraries reserve and never use), and an ordinary user's machine to 4,096 processes (``RLIMIT_NPROC``,
+counted per user namespace). Several processes together may then exceed the instance type.
 """
 
 import contextlib
@@ -53,7 +53,9 @@ def processors(type_name: str, turn: int) -> tuple[int, ...]:
 
 
 def maximum_machines() -> int:
-    """How many machines run at once: ``LOCALCLOUD_MAX_INSTANCES``, else four a processor and one a spare GiB, whichever is less; at least one."""
+    """How many machines run at once: ``LOCALCLOUD_MAX_INSTANCES``, else four a processor and one a spare GiB, whichever is less; at
+    least one.
+    """
     given = os.environ.get("LOCALCLOUD_MAX_INSTANCES", "")
     if given:
         if not given.isdigit() or int(given) < 1:

@@ -11,4 +11,4 @@ if __name__ == "__main__":
     for path in sys.argv[1:split]:
         with open(path, "w", encoding="ascii") as file:
             file.write(str(os.getpid()))
-    os.execv(sys.argv[split + 1], sys.argv[split + 1 :])
+    os.execv(sys.argv[split + 1], sys.argv[split + 1 :])  # noqa: S606 (no shell is wanted)

@@ -19,14 +19,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from localcloud.fleet import oneid
 from localcloud.images import base
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 RUN = "/run/localcloud"
 """Where a sandbox sees its own run folder: user data, control pipe, boot program (read-only)."""
 GUEST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FILTER_DESCRIPTOR = 250
 _CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "AUDIT_WRITE", "SETFCAP",
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT",
+    "AUDIT_WRITE", "SETFCAP",
 )  # fmt: skip
 
 
@@ -114,6 +117,7 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
     """The command that becomes the sandbox; it must run with ``start`` readable and ``plan.hand_over`` inherited."""
     if host.base is None or host.bwrap is None:
         raise ValueError("no sandboxes on this host")
+    filtered = oneid.program() if host.mode is Mode.BUBBLEWRAP_USERNS else None
     spec = {
         "directory": str(start),
         "userns": host.mode is Mode.BUBBLEWRAP_USERNS,
@@ -124,7 +128,15 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
         "cgroups": list(plan.cgroups),
         "rlimits": plan.rlimits,
         "cpus": list(plan.cpus),
-        "exec": [host.bwrap, *_bubblewrap(host, plan, start), "--", *plan.command],
+        "filter": filtered.hex() if filtered else None,
+        "filter_descriptor": _FILTER_DESCRIPTOR,
+        "exec": [
+            host.bwrap,
+            *(["--seccomp", str(_FILTER_DESCRIPTOR)] if filtered else []),
+            *_bubblewrap(host, plan, start),
+            "--",
+            *plan.command,
+        ],
     }
     return [sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(spec)]
 
@@ -201,7 +213,7 @@ def detect(home: Path) -> Host:
 
 def _memory_scratch(home: Path) -> Path:
     """A folder in memory for hosts whose own file system cannot hold overlay uppers (for instance inside a container)."""
-    return Path("/dev/shm") / f"localcloud-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+    return Path("/dev/shm") / f"localcloud-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108 (the owner is checked)
 
 
 def _try(mode: Mode, home: Path, scratch: Path, bwrap: str, notes: list[str]) -> Host | None:
@@ -213,13 +225,8 @@ def _try(mode: Mode, home: Path, scratch: Path, bwrap: str, notes: list[str]) ->
     except OSError as error:
         notes.append(f"{mode}: the base root could not be made in {scratch}: {error}")
         return None
-    host = Host(
-        mode,
-        scratch,
-        root_base,
-        bwrap,
-        tuple([*notes, f"image layers and machine disks live in memory ({scratch})"]) if scratch != home else tuple(notes),
-    )
+    in_memory = [] if scratch == home else [f"image layers and machine disks live in memory ({scratch})"]
+    host = Host(mode, scratch, root_base, bwrap, (*notes, *in_memory))
     (scratch / "fleet").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch / "fleet", ignore_cleanup_errors=True) as folder:
         work = Path(folder)

@@ -1,4 +1,6 @@
-"""AWS Signature Version 4 for the few calls that the local cloud makes itself (source: AWS General Reference, "Signing AWS API requests")."""
+"""AWS Signature Version 4 for the few calls that the local cloud makes itself (source: AWS General Reference, "Signing AWS API
+requests").
+"""
 
 import datetime as dt
 import hashlib

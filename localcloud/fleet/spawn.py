@@ -1,7 +1,7 @@
 """Starting processes that must not outlive the fleet.
 
-The kernel sends a child its parent-death signal when the *thread* that started it ends, so all sandboxes are started by one thread that lives
-as long as the fleet.
+The kernel sends a child its parent-death signal when the *thread* that started it ends, so all sandboxes are started by one thread that
+lives as long as the fleet.
 """
 
 import queue
@@ -37,5 +37,5 @@ class Spawner:
             order = self._orders.get()
             try:
                 order.result.set_result(subprocess.Popen(order.command, **order.options))
-            except Exception as error:  # handed to the thread that asked
+            except Exception as error:  # noqa: BLE001  # handed to the thread that asked
                 order.result.set_exception(error)

@@ -56,7 +56,8 @@ def _plain(raw: bytes, name: str) -> UserData:
     return UserData(
         (),
         (
-            f"Unhandled non-multipart (text/x-not-multipart) userdata: {kind!r}. The local cloud runs scripts that start with #! and MIME parts of type text/x-shellscript.",
+            f"Unhandled non-multipart (text/x-not-multipart) userdata: {kind!r}. The local cloud runs scripts that start with "
+            "#! and MIME parts of type text/x-shellscript.",
         ),
     )
 

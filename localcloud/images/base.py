@@ -1,13 +1,16 @@
 """The base root: what every sandbox starts from.
 
-Programs come from the host's ``/usr`` (never copied, mounted underneath). Everything else is a small copy, made once a host state and kept in
-``.local/images/base-<fingerprint>/``:
+Programs come from the host's ``/usr`` (never copied, mounted underneath). Everything else is a small copy, made once a host state and
+kept in ``.local/images/base-<fingerprint>/``:
 
-- ``root/``: ``/etc`` without the host's secrets, people and package-index settings of its own, the package database (``/var/lib/dpkg`` and friends), empty ``/home/ubuntu``,
-  ``/root``, ``/opt``, ``/srv``, ``/tmp`` …: what happens to be installed in the host's ``/opt``, ``/home`` or ``/usr/local`` is not in an image;
-- ``usr/``: an empty ``/usr/local`` that hides the host's, the stand-ins for what needs a real machine (``shutdown``, ``systemctl`` …), and, for an ordinary user, a
-  skeleton of all directories of ``/usr`` that the user owns: in a user namespace host files belong to nobody, and only files in own directories
-  can be added, replaced or removed.
+- ``root/``: ``/etc`` without the host's secrets, people and package-index settings of its own, the package database (``/var/lib/dpkg``
+  and friends), empty ``/home/ubuntu``,
+  ``/root``, ``/opt``, ``/srv``, ``/tmp`` …: what happens to be installed in the host's ``/opt``, ``/home`` or ``/usr/local`` is not in an
+  image;
+- ``usr/``: an empty ``/usr/local`` that hides the host's, the stand-ins for what needs a real machine (``shutdown``, ``systemctl`` …),
+  and, for an ordinary user, a
+  skeleton of all directories of ``/usr`` that the user owns: in a user namespace host files belong to nobody, and only files in own
+  directories can be added, replaced or removed.
 """
 
 import hashlib
@@ -24,18 +27,25 @@ PYTHON_MOUNT = "/run/localcloud-python"
 """Where a sandbox sees the interpreter of the project (read-only, not on PATH)."""
 
 _ETC_LEFT_OUT = {
-    "shadow", "shadow-", "gshadow", "gshadow-", "passwd", "passwd-", "group", "group-", "subuid", "subuid-", "subgid", "subgid-", "sudoers", "sudoers.d",
-    "machine-id", "hostname", "hosts", "resolv.conf", "environment", "pip.conf", "krb5.keytab", "fstab", "mtab", "crypttab", "cron.d", "cron.daily",
-    "cron.hourly", "crontab", "systemd", "docker", "kubernetes", "NetworkManager", "wireguard", "ppp", "netplan", "exports", "motd", "update-motd.d",
+    "shadow", "shadow-", "gshadow", "gshadow-", "passwd", "passwd-", "group", "group-", "subuid", "subuid-", "subgid", "subgid-",
+    "sudoers", "sudoers.d",
+    "machine-id", "hostname", "hosts", "resolv.conf", "environment", "pip.conf", "krb5.keytab", "fstab", "mtab", "crypttab",
+    "cron.d", "cron.daily",
+    "cron.hourly", "crontab", "systemd", "docker", "kubernetes", "NetworkManager", "wireguard", "ppp", "netplan", "exports", "motd",
+    "update-motd.d",
 }  # fmt: skip
 _ETC_SECRET_PATHS = {"ssl/private", "apt/auth.conf", "apt/auth.conf.d", "ssh"}
 _VAR_KEPT = (
-    "lib/dpkg", "lib/apt/extended_states", "lib/pam", "lib/ucf", "lib/python", "lib/systemd/deb-systemd-helper-enabled", "lib/rpm", "lib/alternatives",
+    "lib/dpkg", "lib/apt/extended_states", "lib/pam", "lib/ucf", "lib/python", "lib/systemd/deb-systemd-helper-enabled", "lib/rpm",
+    "lib/alternatives",
 )  # fmt: skip
 _ROOT_DIRECTORIES = {
-    "dev": 0o755, "proc": 0o755, "run": 0o755, "sys": 0o555, "tmp": 0o1777, "root": 0o700, "home": 0o755, "home/ubuntu": 0o755, "opt": 0o755, "srv": 0o755,
-    "mnt": 0o755, "media": 0o755, "usr": 0o755, "etc": 0o755, "var": 0o755, "var/cache": 0o755, "var/cache/apt": 0o755, "var/cache/apt/archives": 0o755,
-    "var/cache/apt/archives/partial": 0o700, "var/cache/debconf": 0o755, "var/cache/ldconfig": 0o700, "var/lib": 0o755, "var/lib/apt": 0o755,
+    "dev": 0o755, "proc": 0o755, "run": 0o755, "sys": 0o555, "tmp": 0o1777, "root": 0o700, "home": 0o755, "home/ubuntu": 0o755,
+    "opt": 0o755, "srv": 0o755,
+    "mnt": 0o755, "media": 0o755, "usr": 0o755, "etc": 0o755, "var": 0o755, "var/cache": 0o755, "var/cache/apt": 0o755,
+    "var/cache/apt/archives": 0o755,
+    "var/cache/apt/archives/partial": 0o700, "var/cache/debconf": 0o755, "var/cache/ldconfig": 0o700, "var/lib": 0o755,
+    "var/lib/apt": 0o755,
     "var/lib/apt/lists": 0o755, "var/lib/apt/lists/partial": 0o700, "var/lib/misc": 0o755, "var/lib/localcloud": 0o755, "var/local": 0o755,
     "var/log": 0o755, "var/log/apt": 0o755, "var/mail": 0o755, "var/opt": 0o755, "var/spool": 0o755, "var/tmp": 0o1777, "etc/apt": 0o755,
     "etc/apt/apt.conf.d": 0o755, "etc/ssh": 0o755, "etc/ssl/private": 0o700,

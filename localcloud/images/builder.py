@@ -171,7 +171,8 @@ class Build(threading.Thread):
     def _full_disk(self) -> str:
         free = shutil.disk_usage(self._services.host.scratch).free // 2**20
         return (
-            f"The disk that holds {self._services.host.scratch} is full ({free} MiB free): the bake stopped and nothing of it was kept. A bake needs room for "
+            f"The disk that holds {self._services.host.scratch} is full ({free} MiB free): the bake stopped and nothing of it "
+            "was kept. A bake needs room for "
             "everything that it installs. Free some space, or put the local cloud on a larger disk with LOCALCLOUD_HOME, and bake again."
         )
 
@@ -181,8 +182,10 @@ class Build(threading.Thread):
         if on_host and os.environ.get("LOCALCLOUD_BAKE_ON_HOST") != "1":
             notes = "; ".join(self._services.host.notes) or "no namespaces"
             raise BuildFailed(
-                f"This host cannot give the bake a root of its own ({notes}). Images are baked in a sandbox, so that a provisioning script changes the image and not this machine. "
-                "Install bubblewrap and allow user namespaces; or, on a machine that may be changed for good, set LOCALCLOUD_BAKE_ON_HOST=1 and start the local cloud again."
+                f"This host cannot give the bake a root of its own ({notes}). Images are baked in a sandbox, so that a "
+                "provisioning script changes the image and not this machine. "
+                "Install bubblewrap and allow user namespaces; or, on a machine that may be changed for good, set "
+                "LOCALCLOUD_BAKE_ON_HOST=1 and start the local cloud again."
             )
         self._post()
         base.remove_tree(self._work)
@@ -359,7 +362,9 @@ class Build(threading.Thread):
         return outcome
 
     def _metadata(self) -> tuple[socket.socket | None, str | None]:
-        """A metadata service for the build, when it has a role; scripts find it through the environment, as the build uses the host's network."""
+        """A metadata service for the build, when it has a role; scripts find it through the environment, as the build uses the host's
+        network.
+        """
         role = self._build.get("role_arn")
         if not role:
             return None, None

@@ -8,10 +8,12 @@ from pathlib import Path
 from localcloud.images.base import remove_tree
 
 _CONTENTS = (
-    "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log", "var/lib/cloud", "home/ubuntu/.cache/pip", "dev", "proc", "sys",
+    "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log", "var/lib/cloud",
+    "home/ubuntu/.cache/pip", "dev", "proc", "sys",
 )  # fmt: skip
 _FILES = (
-    "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "etc/machine-id", "var/lib/dbus/machine-id", "root/.bash_history", "home/ubuntu/.bash_history",
+    "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "etc/machine-id", "var/lib/dbus/machine-id",
+    "root/.bash_history", "home/ubuntu/.bash_history",
     "var/cache/ldconfig/aux-cache", "root/.python_history", "root/.wget-hsts", "root/.netrc",
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What a bake borrows from the host: the way to package registries. Nothing of it stays in the image.
 
-Passed on are the proxy, certificate and pip settings of the environment the local cloud was started in, pip's and apt's configuration files,
-and the files that they name (bound read-only at the same place). Credentials of AWS and everything else of the environment are not.
+Passed on are the proxy, certificate and pip settings of the environment the local cloud was started in, pip's and apt's configuration
+files, and the files that they name (bound read-only at the same place). Credentials of AWS and everything else of the environment are not.
 """
 
 import configparser
@@ -50,8 +50,7 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
     passed = {name: value for name, value in environment.items() if _NAMES.match(name)}
     binds: dict[str, str] = {}
     for value in passed.values():
-        for path in _paths(value):
-            binds[path] = path
+        binds.update({path: path for path in _paths(value)})
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # not $HOME, which the local cloud sets to its own folder
     configs = [Path("/etc/pip.conf"), Path("/etc/xdg/pip/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf"]
     if passed.get("PIP_CONFIG_FILE"):
@@ -68,14 +67,13 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
             parser.read(config)
         for section in parser.sections():
             for key in _CONFIG_KEYS:
-                for path in _paths(parser.get(section, key, fallback="")):
-                    binds[path] = path
+                binds.update({path: path for path in _paths(parser.get(section, key, fallback=""))})
     for name in ("/etc/resolv.conf", "/etc/hosts"):
         if os.path.exists(name):
             binds[os.path.realpath(name)] = name
     for name in ("/etc/apt/auth.conf", "/etc/apt/auth.conf.d"):
         if os.access(name, os.R_OK) and (os.path.isfile(name) or os.listdir(name)):
-            binds[name] = name
+            binds.setdefault(name, name)
     return HostAccess(passed, tuple((source, target) for source, target in binds.items()))
 
 

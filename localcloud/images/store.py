@@ -1,7 +1,7 @@
 """Local machine images: directory layers over their parent.
 
-``.local/images/<ami id>/meta.json`` says what an image is; its ``layer`` is the folder with ``root`` (what changed below ``/``) and ``usr``. Public
-images (``catalogue``) have no layer. Deleting an image that others stand on is refused.
+``.local/images/<ami id>/meta.json`` says what an image is; its ``layer`` is the folder with ``root`` (what changed below ``/``) and
+``usr``. Public images (``catalogue``) have no layer. Deleting an image that others stand on is refused.
 """
 
 import contextlib
@@ -80,11 +80,13 @@ class Images:
             layer = self.folder(image.image_id) / image.layer
             if not layer.is_dir():
                 raise ImageError(
-                    f"The layer of {image.image_id} is gone ({layer}). Layers in memory do not survive a restart of the host. Bake it again with `invoke bake-ami`."
+                    f"The layer of {image.image_id} is gone ({layer}). Layers in memory do not survive a restart of the host. "
+                    "Bake it again with `invoke bake-ami`."
                 )
             if image.mode != self._mode:
                 raise ImageError(
-                    f"The image {image.image_id} was baked in mode {image.mode!r}, and machines here run in mode {self._mode!r}, where its files would have "
+                    f"The image {image.image_id} was baked in mode {image.mode!r}, and machines here run in mode "
+                    f"{self._mode!r}, where its files would have "
                     "other owners. Bake it again with `invoke bake-ami`, or run as the user that baked it."
                 )
             layers.append(layer)
@@ -95,7 +97,8 @@ class Images:
         layered = [image.image_id for image in self.lineage(image_id) if image.layer is not None]
         if layered:
             raise ImageError(
-                f"The image {layered[0]} is a layer, and this host allows no namespaces to mount it. Machines without a sandbox start from public images, or from "
+                f"The image {layered[0]} is a layer, and this host allows no namespaces to mount it. Machines without a "
+                "sandbox start from public images, or from "
                 "images that were baked on the host. Install bubblewrap and allow user namespaces, or bake with LOCALCLOUD_BAKE_ON_HOST=1."
             )
 
@@ -122,7 +125,8 @@ class Images:
         children = [image.image_id for image in self.all() if image.parent == image_id]
         if children:
             raise ImageError(
-                f"The image {image_id} is the parent of {', '.join(children)}. Only images without children can be deleted. Delete those first."
+                f"The image {image_id} is the parent of {', '.join(children)}. Only images without children can be deleted. "
+                "Delete those first."
             )
         image = self.get(image_id)
         if image is not None and image.layer is not None and Path(image.layer).is_absolute():

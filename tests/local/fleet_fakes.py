@@ -1,4 +1,6 @@
-"""A stand-in for the emulator's side of the fleet: the admin API, AssumeRole, and a store of bytes. Keeps fleet tests fast and independent."""
+"""A stand-in for the emulator's side of the fleet: the admin API, AssumeRole, and a store of bytes. Keeps fleet tests fast and
+independent.
+"""
 
 import base64
 import contextlib
@@ -37,7 +39,7 @@ class FakeEmulator:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
             def _reply(self, body: bytes, status: int = 200) -> None:
@@ -76,7 +78,8 @@ class FakeEmulator:
                 session = form.get("RoleSessionName", ["?"])[0]
                 end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
                 return self._reply(
-                    f"<AssumeRoleResponse xmlns='urn:x'><AssumeRoleResult><Credentials><AccessKeyId>ASIA{session[-8:].upper()}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
+                    "<AssumeRoleResponse "
+                    f"xmlns='urn:x'><AssumeRoleResult><Credentials><AccessKeyId>ASIA{session[-8:].upper()}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
                     f"<SessionToken>token</SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>".encode()
                 )
 

@@ -1,7 +1,9 @@
 """``python -m localcloud.images.awstoe SPEC.json``: run documents here and now. Meant for the inside of a sandbox.
 
-The specification: ``{documents: [{name, data, parameters}], phases: [str], environment, working_directory, endpoint, region, metadata, events}``.
-``events`` is the descriptor that receives one JSON object a line: ``step``, ``log``, and last ``result``. Exit status: 0 success, 1 failed, 2 invalid.
+The specification: ``{documents: [{name, data, parameters}], phases: [str], environment, working_directory, endpoint, region, metadata,
+events}``.
+``events`` is the descriptor that receives one JSON object a line: ``step``, ``log``, and last ``result``. Exit status: 0 success, 1
+failed, 2 invalid.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""Conditions: the ``if`` of a step and the ``Assert`` action (source: Image Builder User Guide, "Comparison operators", "Logical operators")."""
+"""Conditions: the ``if`` of a step and the ``Assert`` action (source: Image Builder User Guide, "Comparison operators", "Logical
+operators").
+"""
 
 import hashlib
 import re

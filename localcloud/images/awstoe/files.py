@@ -14,7 +14,8 @@ Inputs = dict[str, Any]
 Outputs = dict[str, str]
 _ENCODINGS = {
     "utf8": "utf-8", "utf-8": "utf-8", "utf16": "utf-16-le", "utf-16": "utf-16-le", "utf16-le": "utf-16-le", "utf-16-le": "utf-16-le",
-    "utf16-be": "utf-16-be", "utf-16-be": "utf-16-be", "utf32": "utf-32-le", "utf-32": "utf-32-le", "utf32-le": "utf-32-le", "utf-32-le": "utf-32-le",
+    "utf16-be": "utf-16-be", "utf-16-be": "utf-16-be", "utf32": "utf-32-le", "utf-32": "utf-32-le", "utf32-le": "utf-32-le",
+    "utf-32-le": "utf-32-le",
     "utf32-be": "utf-32-be", "utf-32-be": "utf-32-be",
 }  # fmt: skip
 

@@ -23,7 +23,9 @@ class Finished:
 
 
 def run(command: list[str], *, cwd: str, environment: dict[str, str], timeout: int | None, say: Callable[[str, str], None]) -> Finished:
-    """Run to the end, or until ``timeout`` seconds are over: then the whole process group is killed. ``say(stream, line)`` hears every line."""
+    """Run to the end, or until ``timeout`` seconds are over: then the whole process group is killed. ``say(stream, line)`` hears every
+    line.
+    """
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )

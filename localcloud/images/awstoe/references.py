@@ -14,7 +14,9 @@ _SSM = re.compile(r"^aws:ssm:(?:resolve\(\s*['\"]?([^'\"()]+?)['\"]?\s*\)|(\S+))
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference. ``kind``: value, chain, loop, ssm or unknown. ``step`` is the loop's name for a loop, ``variable`` the parameter's name for ssm."""
+    """One reference. ``kind``: value, chain, loop, ssm or unknown. ``step`` is the loop's name for a loop, ``variable`` the parameter's
+    name for ssm.
+    """
 
     text: str
     kind: str

@@ -31,7 +31,9 @@ _DELIMITERS = {"\\n": "\n", "\\t": "\t", "space": " "}
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step failed, and where: ``script`` and ``line`` when the script said so, ``text`` the command or the last words on standard error."""
+    """Why a step failed, and where: ``script`` and ``line`` when the script said so, ``text`` the command or the last words on standard
+    error.
+    """
 
     phase: str
     step: str
@@ -350,7 +352,10 @@ def _failed(step: Step, done: Finished, script: Path | None) -> StepFailed:
 
 
 def _marker(stderr: tuple[str, ...]) -> re.Match[str] | None:
-    """Where a script says that it failed. A failure inside a function is reported for each caller too: the first of the last reports is the place."""
+    """Where a script says that it failed.
+
+    A failure inside a function is reported for each caller too: the first of the last reports is the place.
+    """
     for pattern in _MARKERS:
         found: re.Match[str] | None = None
         for line in reversed(stderr):

@@ -82,7 +82,7 @@ class Aws:
             fields = {"list-type": "2", "prefix": prefix, **({"continuation-token": token} if token else {})}
             query = "&".join(f"{key}={urllib.parse.quote(value, safe='-_.~')}" for key, value in sorted(fields.items()))
             with self.request("s3", "GET", f"/{bucket}", query) as answer:
-                tree = ElementTree.fromstring(answer.read())
+                tree = ElementTree.fromstring(answer.read())  # noqa: S314 (from the endpoint that we signed for)
             space = tree.tag.rpartition("}")[0] + "}" if "}" in tree.tag else ""
             for item in tree.iter(f"{space}Contents"):
                 yield item.findtext(f"{space}Key") or ""
