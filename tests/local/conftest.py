@@ -56,7 +56,8 @@ def client_of(cloud: Cloud) -> Client:
     """A maker of boto3 clients; ``key``, ``secret`` and ``token`` replace the root key's. They never retry."""
 
     def client(service: str, key: str = "", secret: str = "", token: str | None = None, region: str = "") -> Any:
-        return boto3.client(
+        make: Any = boto3.client
+        return make(
             service,
             endpoint_url=cloud.endpoint,
             region_name=region or cloud.region,
