@@ -15,7 +15,7 @@ import pytest
 
 from blueprints.dti.sample_data import sample_datasets
 from localcloud.cache import cache_home
-from tests.shell.conftest import ROOT, Machine, build_tree
+from tests.shell.machines import ROOT, Machine, new_machine
 
 REQUIREMENTS = ROOT / "blueprints" / "dti" / "provision" / "requirements.txt"
 MAPS = ("fa", "md", "ad", "rd")
@@ -42,9 +42,9 @@ def copy_analysis(machine: Machine, name: str) -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    for name in ("home", "buckets/mock/lab/inputs", "tmp"):
-        (tmp_path / name).mkdir(parents=True)
-    return Machine(tmp_path, build_tree(tmp_path / "neurocaas_contrib"), tmp_path / "home", tmp_path / "buckets")
+    made = new_machine(tmp_path)
+    (made.buckets / "mock" / "lab" / "inputs").mkdir(parents=True)
+    return made
 
 
 def test_the_starter_waits_and_says_so(machine: Machine) -> None:

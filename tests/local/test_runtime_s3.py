@@ -21,7 +21,7 @@ from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import s3
 from runtime.instance.agent.storage import Location, StorageError
 from runtime.instance.agent.transfer import Transfer
-from tests.shell.conftest import Machine, build_tree
+from tests.shell.machines import Machine, new_machine
 
 pytestmark = pytest.mark.local
 KEYS = {
@@ -77,11 +77,9 @@ def storage(service: Service, monkeypatch: pytest.MonkeyPatch) -> s3.S3Storage:
 
 @pytest.fixture
 def machine(service: Service, tmp_path: Path) -> Machine:
-    for name in ("home", "tmp"):
-        (tmp_path / name).mkdir()
     service.client.put_object(Bucket="mock", Key="lab/inputs/two words é.zip", Body=b"the data")
     service.client.put_object(Bucket="mock", Key="lab/configs/config.json", Body=b"{}")
-    return Machine(tmp_path, build_tree(tmp_path / "neurocaas_contrib"), tmp_path / "home", tmp_path / "buckets")
+    return new_machine(tmp_path)
 
 
 def environment(machine: Machine, url: str) -> dict[str, str]:

@@ -1,104 +1,18 @@
-"""A machine that is a folder: buckets, a home and the code tree of the repository, and run_main.sh on it."""
+"""A fresh machine for each test of the shell side."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def build_tree(target: Path) -> Path:
-    """The code tree of a machine, as the deployment packs it, without vendor/ (the tests' Python has botocore)."""
-    instance = ROOT / "runtime" / "instance"
-    shutil.copytree(instance / "contrib", target, ignore=shutil.ignore_patterns("job*.txt", "statusdict.json"))
-    shutil.copytree(instance / "agent", target / "agent", ignore=shutil.ignore_patterns("__pycache__"))
-    (target / "runtime").mkdir()
-    shutil.copy(ROOT / "runtime" / "__init__.py", target / "runtime")
-    shutil.copytree(ROOT / "runtime" / "protocol", target / "runtime" / "protocol", ignore=shutil.ignore_patterns("__pycache__"))
-    return target
-
-
-@dataclass
-class Machine:
-    """`buckets` stands for S3; the bucket is `mock`, the group `lab`, the job `results/job_1`."""
-
-    root: Path
-    tree: Path
-    home: Path
-    buckets: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-        return {
-            **kept,
-            "HOME": str(self.home),
-            "TMPDIR": str(self.root / "tmp"),
-            "NEUROCAAS_PYTHON": sys.executable,
-            "NEUROCAAS_USERHOME": str(self.home),
-            "NEUROCAAS_LOCAL_BUCKET_ROOT": str(self.buckets),
-        }
-
-    @property
-    def job(self) -> Path:
-        return self.buckets / "mock" / "lab" / "results" / "job_1"
-
-    def put(self, key: str, text: str) -> Path:
-        path = self.buckets / "mock" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def script(self, text: str, name: str = "mock/run.sh", *, head: bool = True) -> str:
-        """Write an analysis script; `head` gives it the guide's first lines."""
-        path = self.tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        start = '#!/bin/bash\nscriptpath="$(dirname "$0")/ncap_utils"\nsource "$scriptpath/workflow.sh"\nsource "$scriptpath/transfer.sh"\n'
-        path.write_text((start if head else "") + text, encoding="utf-8")
-        return name
-
-    def arguments(self, script: str, inputpath: str = "lab/inputs/data.zip") -> list[str]:
-        return ["bash", str(self.tree / "run_main.sh"), "mock", inputpath, "results/job_1", "lab/configs/config.json", script]
-
-    def run(self, script: str, inputpath: str = "lab/inputs/data.zip", **extra: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.arguments(script, inputpath), env={**self.environment, **extra}, cwd=self.home, capture_output=True, text=True, timeout=60
-        )
-
-    def bash(self, text: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run `text` with the functions sourced."""
-        utils = self.tree / "ncap_utils"
-        head = f"source {utils}/paths.sh; source {utils}/workflow.sh; source {utils}/transfer.sh\n"
-        return subprocess.run(
-            ["bash", "-c", head + text],
-            env={**self.environment, "neurocaasrootdir": str(self.tree), **extra},
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def status(self, name: str = "data.zip") -> dict[str, Any]:
-        return dict(json.loads((self.job / "logs" / f"DATASET_NAME:{name}_STATUS.txt").read_text(encoding="utf-8")))
-
-    def log(self, stream: str, name: str = "data.zip") -> bytes:
-        return b"".join(path.read_bytes() for path in sorted((self.job / "logs" / name).glob(f"{stream}.*")))
+from tests.shell.machines import Machine, new_machine
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    for name in ("home", "buckets/mock", "tmp"):
-        (tmp_path / name).mkdir(parents=True)
-    made = Machine(tmp_path, build_tree(tmp_path / "neurocaas_contrib"), tmp_path / "home", tmp_path / "buckets")
+    """With a dataset `lab/inputs/data.zip` and a configuration in its bucket."""
+    made = new_machine(tmp_path)
     made.put("lab/inputs/data.zip", "the data")
     made.put("lab/configs/config.json", '{"wait": 0}')
     return made

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.conftest import Machine
+from tests.shell.machines import Machine
 
 
 def test_get_abs_filename(machine: Machine) -> None:

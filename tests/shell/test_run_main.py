@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.conftest import Machine
+from tests.shell.machines import Machine
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -190,6 +190,7 @@ def test_run_main_is_killed(machine: Machine) -> None:
     until(lambda: path.is_file() and machine.status()["status"] == "FAILED")
     assert machine.status()["reason"] == "run_main.sh was killed while the script ran"
     assert not Path(f"/proc/{pid.read_text().strip()}/fd").exists()
+    until(lambda: not list((machine.root / "tmp").iterdir()))  # the agent cleans up in its place
 
 
 def test_the_agent_is_killed(machine: Machine) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.shell.conftest import Machine
+from tests.shell.machines import Machine
 
 
 class Metadata:

@@ -55,7 +55,7 @@ def test_a_damaged_dataset_is_made_again(recordings: Path, tmp_path: Path) -> No
 def test_no_index_is_one_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: no index")
-    monkeypatch.setattr(sample_data.subprocess, "run", lambda *arguments, **options: failed)
+    monkeypatch.setattr("blueprints.dti.sample_data.subprocess.run", lambda *arguments, **options: failed)
     with pytest.raises(sample_data.SampleError, match="ERROR: no index\nAllowed: a package index"):
         sample_data.sample_datasets(tmp_path / "out")
     assert list((tmp_path / "cache" / "neurocaas").iterdir()) == []

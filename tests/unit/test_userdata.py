@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -142,7 +143,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setattr(boot, "IMDS", made.url)
     monkeypatch.setattr(boot, "OPT", tmp_path / "opt")
     monkeypatch.setattr(boot, "HOME", tmp_path / "home")
-    monkeypatch.setattr(boot.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("runtime.protocol.boot.time.sleep", lambda seconds: None)
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -253,7 +254,12 @@ def test_bucket_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
     asked: list[str] = []
-    monkeypatch.setattr(boot, "fetch", lambda request, tries=6: asked.append(request.full_url) or b"")
+
+    def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
+        asked.append(request.full_url)
+        return b""
+
+    monkeypatch.setattr(boot, "fetch", fetch)
     machine = object.__new__(boot.Machine)
     keys = json.dumps({"AccessKeyId": "A", "SecretAccessKey": "B", "Token": "C"})
     monkeypatch.setattr(machine, "meta", lambda name: "role" if name.endswith("/") else keys, raising=False)

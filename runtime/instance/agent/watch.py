@@ -80,8 +80,7 @@ class Watch:
             if select.select([control], [], [], TICK)[0]:
                 data = os.read(control, 4096)
                 if not data:
-                    self._abandoned()
-                    break
+                    return self._abandoned()
                 heard += data
                 *lines, heard = heard.split(b"\n")
                 for line in lines:
@@ -124,11 +123,17 @@ class Watch:
         elif word == "exit":
             self._exit = int(numbers[0])
 
-    def _abandoned(self) -> None:
+    def _abandoned(self) -> int:
+        """Do what run_main.sh would have done after the script."""
         self._ended_because = "run_main.sh was killed while the script ran"
         if self._kill(signal.SIGTERM):
             time.sleep(min(self.grace, 5.0))
             self._kill(signal.SIGKILL)
+        code = self.finish()
+        for folder in (self.state, self.context.outputs, self.context.checkpoint):
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
+        return code
 
     def _tick(self) -> None:
         now = time.monotonic()
