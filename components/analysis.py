@@ -16,7 +16,7 @@ from components.machines import GroupMachines, GroupMachinesArgs
 from components.manager import Manager, ManagerArgs
 from components.names import logical
 from components.options import child
-from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsInputs
+from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsOutputs
 from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
@@ -36,7 +36,7 @@ class AnalysisStackArgs:
 
     place: Place
     blueprint: Blueprint
-    utils: UtilsInputs
+    utils: UtilsOutputs
     provision: Provision | None
     code: CodeArchive
     prices: Prices
@@ -54,7 +54,7 @@ class AnalysisStack(pulumi.ComponentResource):
         super().__init__("neurocaas:analysis:AnalysisStack", name, {}, opts)
         self._name, self._args, self._below = name, args, child(self)
         blueprint, place, utils = args.blueprint, args.place, args.utils
-        artifact_bucket, topic = utils.get("artifact_bucket"), utils.get("topic_arn")
+        artifact_bucket, topic = utils.artifact_bucket, utils.topic_arn
         queue = WorkQueue(
             f"{name}-submissions",
             WorkQueueArgs(
@@ -74,7 +74,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 stage=blueprint.stage,
                 groups=blueprint.groups,
                 queue=queue,
-                monitor_role_arn=utils.get("monitor_role_arn"),
+                monitor_role_arn=utils.monitor_role_arn,
             ),
             opts=self._below,
         )
@@ -102,7 +102,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 image=image,
                 code=args.code,
                 prices=args.prices,
-                ledger_table=utils.get("ledger_table"),
+                ledger_table=utils.ledger_table,
                 topic_arn=topic,
             ),
             opts=child(self, depends_on=[code]),
@@ -120,8 +120,8 @@ class AnalysisStack(pulumi.ComponentResource):
                 settings_key=settings.key,
                 settings_sha256=settings.sha256,
                 settings=settings.object,
-                boundary_arn=utils.get("permissions_boundary_arn"),
-                ledger_arn=utils.get("ledger_table_arn"),
+                boundary_arn=utils.permissions_boundary_arn,
+                ledger_arn=utils.ledger_table_arn,
                 image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
                 log_days=args.log_days,
             ),
@@ -198,10 +198,10 @@ class AnalysisStack(pulumi.ComponentResource):
                     analysis=args.blueprint.name,
                     group=group,
                     bucket=bucket.name,
-                    artifact_bucket=utils.get("artifact_bucket"),
-                    boundary_arn=utils.get("permissions_boundary_arn"),
-                    security_group_id=utils.get("security_group_id"),
-                    key_name=utils.get("key_pair_name"),
+                    artifact_bucket=utils.artifact_bucket,
+                    boundary_arn=utils.permissions_boundary_arn,
+                    security_group_id=utils.security_group_id,
+                    key_name=utils.key_pair_name,
                     image_id=self._baked or args.blueprint.image.parent_image.for_launch_template,
                     instance_type=instance.type,
                     volume_gib=instance.volume_gib,
@@ -225,11 +225,11 @@ class AnalysisStack(pulumi.ComponentResource):
                 parent=blueprint.image.parent_image.for_image_builder,
                 volume_gib=blueprint.instance.volume_gib,
                 instance_type=blueprint.instance.type,
-                instance_profile=utils.get("image_builder_instance_profile"),
-                security_group_id=utils.get("security_group_id"),
-                artifact_bucket=utils.get("artifact_bucket"),
-                log_bucket=utils.get("log_bucket"),
-                lifecycle_role_arn=utils.get("lifecycle_role_arn"),
+                instance_profile=utils.image_builder_instance_profile,
+                security_group_id=utils.security_group_id,
+                artifact_bucket=utils.artifact_bucket,
+                log_bucket=utils.log_bucket,
+                lifecycle_role_arn=utils.lifecycle_role_arn,
                 tags={"neurocaas:analysis": blueprint.name, "neurocaas:stack": blueprint.stack},
                 build_dir=blueprint.root / "build",
                 log_days=args.log_days,

@@ -61,28 +61,23 @@ class UtilsOutputs:
     submission_directory: str
 
     @classmethod
-    def from_reference(cls, reference: pulumi.StackReference) -> UtilsInputs:
-        """What an analysis stack reads from `utils`. A missing output is one clear error, never None further down."""
-        return UtilsInputs(reference)
+    async def from_reference(cls, reference: pulumi.StackReference) -> Self:
+        """The outputs of `utils` for another stack: plain values, so that previews of that stack know them.
 
-
-class UtilsInputs:
-    """The outputs of `utils` as inputs of another stack. Attributes are the fields of UtilsOutputs."""
-
-    def __init__(self, reference: pulumi.StackReference) -> None:
-        self._reference = reference
-
-    def get(self, name: str) -> pulumi.Output[str]:
-        """An output by its name in UtilsOutputs."""
-        if name not in {field.name for field in fields(UtilsOutputs)}:
-            raise AttributeError(f"utils has no output {name!r}")
-
-        def present(value: Any) -> str:
-            if value is None:
-                raise pulumi.RunError(f"stack {UTILS} has no output '{name}'; run `pulumi up --stack {UTILS}` first")
-            return str(value)
-
-        return self._reference.get_output(name).apply(present)
+        Raises pulumi.RunError, before anything of that stack is made, when outputs are missing or of another version.
+        """
+        found: dict[str, Any] = {field.name: (await reference.get_output_details(field.name)).value for field in fields(cls)}
+        missing = [name for name, value in found.items() if value is None]
+        if missing:
+            names = "output " + ", ".join(f"'{name}'" for name in missing) if len(missing) < 4 else f"outputs ({len(missing)} are missing)"
+            raise pulumi.RunError(f"stack {UTILS} has no {names}; run `pulumi up --stack {UTILS}` first")
+        version = int(found.pop("schema_version"))
+        if version != SCHEMA_VERSION:
+            raise pulumi.RunError(
+                f"stack {UTILS} has outputs of version {version}. Allowed: {SCHEMA_VERSION}. "
+                f"Run `pulumi up --stack {UTILS}` with this checkout."
+            )
+        return cls(schema_version=version, **found)
 
 
 @dataclass(frozen=True, kw_only=True)

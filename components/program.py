@@ -12,12 +12,12 @@ from components import project
 from runtime.protocol.problems import InvalidInput
 
 
-def outputs(root: Path) -> dict[str, Any]:
+async def outputs(root: Path) -> dict[str, Any]:
     """Builds the stack that the engine asks for. `root`: the project's folder.
 
     Raises pulumi.RunError, one message with every problem, before anything is registered.
     """
-    return _utils(root) if project.is_utils() else _analysis(root)
+    return _utils(root) if project.is_utils() else await _analysis(root)
 
 
 def _utils(root: Path) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _utils(root: Path) -> dict[str, Any]:
     return stack.outputs
 
 
-def _analysis(root: Path) -> dict[str, Any]:
+async def _analysis(root: Path) -> dict[str, Any]:
     from components import packaging, prices, provenance  # only one of the two programs is loaded
 
     blueprint = project.blueprint(root, prices.table().usd_per_hour)
@@ -55,13 +55,20 @@ def _analysis(root: Path) -> dict[str, Any]:
         recording = provision.read(folder) if folder.is_dir() else None
     except InvalidInput as error:
         raise project.refused(f"the blueprint of stack {blueprint.stack}", error) from None
+    utils = await UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name()))
     provider = project.provider(blueprint.stack, {"analysis": blueprint.name, "stage": blueprint.stage.value})
+    place = project.place(provider)
+    if (place.account, place.region) != (utils.account, utils.region):
+        raise pulumi.RunError(
+            f"stack {blueprint.stack} would be in account {place.account}, region {place.region}. "
+            f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the credentials or aws:region."
+        )
     stack = AnalysisStack(
         project.top_name(blueprint.stack),
         AnalysisStackArgs(
-            place=project.place(provider),
+            place=place,
             blueprint=blueprint,
-            utils=UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name())),
+            utils=utils,
             provision=recording if recording and recording.scripts else None,
             code=packaging.code_archive(root, blueprint.name),
             prices=prices.table().of(blueprint.instance.types),

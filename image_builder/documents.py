@@ -120,7 +120,7 @@ def _emit(name: str, description: str, phases: dict[str, list[Script]], archive:
             lines += _fetch(archive)
         used: set[str] = set()
         for script in scripts:
-            step = safe_name(script.path.removesuffix(".sh"))
+            step = safe_name(script.name.removesuffix(".sh"))
             while step in used:
                 step += "-again"
             used.add(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,19 +124,20 @@ class Recorder(mocks.Mocks):
 
 
 def deploy(
-    program: Callable[[], Mapping[str, Any]],
+    program: Callable[[], Awaitable[Mapping[str, Any]]],
     stack_name: str,
     config: Mapping[str, str] | None = None,
     references: Mapping[str, Mapping[str, Any]] | None = None,
+    recorder: Recorder | None = None,
 ) -> Recorded:
     """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was registered.
 
     Every `apply` has run when it returns, so that no assertion is skipped; a failure anywhere is raised. A run that registers
-    nothing is an error.
+    nothing is an error. `recorder` can be given to see what was registered before a failure.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    recorder = Recorder(references or {})
+    recorder = recorder or Recorder(references or {})
     try:
         settings.reset_options()
         pulumi.runtime.set_mocks(recorder, project="neurocaas", stack=stack_name, preview=False)
@@ -144,8 +145,8 @@ def deploy(
         pulumi.runtime.set_all_config(values)
         exported: dict[str, Any] = {}
 
-        def run() -> None:
-            for name, value in program().items():
+        async def run() -> None:
+            for name, value in (await program()).items():
                 pulumi.Output.from_input(value).apply(lambda known, name=name: exported.__setitem__(name, known))
 
         loop.run_until_complete(stack.run_pulumi_func(run))

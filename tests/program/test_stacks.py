@@ -11,7 +11,7 @@ import jsonschema
 import pulumi
 import pytest
 from conftest import BLUEPRINT, REFERENCE, make_project
-from recording import ACCOUNT, Recorded, deploy
+from recording import ACCOUNT, Recorded, Recorder, deploy
 
 from components import program
 from components.outputs import AnalysisOutputs, UtilsOutputs, json_schema, utils_reference_name
@@ -125,9 +125,10 @@ def test_an_unknown_stack_is_one_clear_message(project: Path, stack: str, messag
 
 def test_three_mistakes_are_one_message_and_nothing_is_registered(tmp_path: Path) -> None:
     wrong = BLUEPRINT.replace("type: m5.large", "type: zz.huge").replace("ubuntu24", "ubuntu18").replace("run_spikes.sh", "run_spike.sh")
-    project = make_project(tmp_path, wrong)
+    project, recorder = make_project(tmp_path, wrong), Recorder({})
     with pytest.raises(pulumi.RunError) as error:
-        deploy(lambda: program.outputs(project), "spikes-webdev")
+        deploy(lambda: program.outputs(project), "spikes-webdev", recorder=recorder)
+    assert not recorder.recorded.resources
     text = str(error.value)
     assert "has 3 problems" in text
     for part in ("blueprint.yaml:4: script", "blueprint.yaml:6: instance.type", "blueprint.yaml:9: image.parent", "Write ubuntu24"):
@@ -150,10 +151,23 @@ def test_a_stack_can_override_its_blueprint(project: Path, utils: Recorded) -> N
         deploy(lambda: program.outputs(project), "spikes-webdev", wrong, {REFERENCE: utils.outputs})
 
 
-def test_a_missing_output_of_utils_says_what_to_run(project: Path, utils: Recorded) -> None:
-    without = {name: value for name, value in utils.outputs.items() if name != "ledger_table"}
-    with pytest.raises(pulumi.RunError, match="stack utils has no output 'ledger_table'; run `pulumi up --stack utils`"):
-        deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: without})
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ledger_table": None}, "stack utils has no output 'ledger_table'; run `pulumi up --stack utils`"),
+        (dict.fromkeys(("ledger_table", "topic_arn", "region", "account")), "stack utils has no outputs (4 are missing)"),
+        ({"schema_version": 2}, "stack utils has outputs of version 2. Allowed: 1."),
+        ({"account": "999999999999"}, "Allowed: where stack utils is, account 999999999999, region us-east-1"),
+    ],
+)
+def test_unfit_outputs_of_utils_say_what_to_run_and_nothing_is_made(
+    project: Path, utils: Recorded, change: dict[str, object], message: str
+) -> None:
+    recorder = Recorder({REFERENCE: {**utils.outputs, **change}})
+    with pytest.raises(pulumi.RunError) as error:
+        deploy(lambda: program.outputs(project), "spikes-webdev", recorder=recorder)
+    assert message in str(error.value)
+    assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
 
 
 @pytest.mark.parametrize("cidrs", ['["0.0.0.0/0"]', '["laboratory"]'])

@@ -208,8 +208,9 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def test_the_folder_says_what_runs_when(tmp_path: Path) -> None:
-    names = ["20-b.sh", "10-a.sh", "test/10-t.sh", "validate/10-v.sh", "files/x.sh", "requirements.txt", "__pycache__/x.pyc", "test/data.txt"]
-    read = provision.read(write(tmp_path, dict.fromkeys(names, b"x\n")))
+    scripts = ["20-b.sh", "10-a.sh", "test/10-t.sh", "validate/10-v.sh"]
+    others = ["files/x.sh", "requirements.txt", "__pycache__/x.pyc", "test/data.txt"]
+    read = provision.read(write(tmp_path, dict.fromkeys([*scripts, *others], b"x\n")))
     assert [(script.phase, script.path) for script in read.scripts] == [
         ("build", "10-a.sh"),
         ("build", "20-b.sh"),
