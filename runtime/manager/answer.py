@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from runtime.manager.aws import Cloud
+from runtime.manager.port import Cloud
 from runtime.protocol.certificate import CertificateFacts, SetupLog, end_line
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ResultKeys, SubmissionKey, rejected_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from runtime.manager.aws import Cloud
+from runtime.manager.port import Cloud
 from runtime.protocol.job import Job
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import BUDGET_MARGIN_MINUTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from runtime.manager.aws import Cloud, ObjectTooLargeError
+from runtime.manager.port import Cloud, ObjectTooLargeError
 from runtime.protocol.config import JobConfig, max_bytes, parse_config
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings

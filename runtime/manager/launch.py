@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from runtime.manager.aws import Cloud, LaunchError, LaunchRequest, Machine
+from runtime.manager.port import Cloud, LaunchError, LaunchRequest, Machine
 from runtime.protocol.documents import moment
 from runtime.protocol.job import Job
 from runtime.protocol.limits import LAUNCH_CHUNK

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runtime.manager.answer import close, reject, version_of
-from runtime.manager.aws import Cloud, ObjectTooLargeError
 from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
 from runtime.manager.events import ObjectCreated
 from runtime.manager.inputs import find_datasets, read_config
 from runtime.manager.launch import LaunchResult, explain, launch
+from runtime.manager.plan import plan
+from runtime.manager.port import Cloud, ObjectTooLargeError
 from runtime.protocol.certificate import CLAIM_METADATA, SetupLog, claim_id, initial_lines
 from runtime.protocol.config import DATASET_SIZE, DURATION, JobConfig
 from runtime.protocol.documents import iso, moment
-from runtime.protocol.job import Dataset, Job
+from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
 from runtime.protocol.ledger import budget_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, SUBMISSION_MAX_BYTES
@@ -177,7 +178,7 @@ class _Run:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:
                 return self._end(2, problems, "user", "INPUT", "check_existence")
-            job = self._job(submission, sizes, config)
+            job = plan(self.settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
             unpaid = self._reserve(job)
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
@@ -254,45 +255,6 @@ class _Run:
         raw = self.cloud.get(self.settings.bucket, self.keys.job, _JOB_MAX_BYTES)
         job = Job.from_json(raw) if raw is not None else None
         return job if job is not None and job.created == iso(self.log.started) and job.submission_sha256 == self.sha256 else None
-
-    def _job(self, submission: Submission, sizes: dict[str, int | None], config: JobConfig) -> Job:
-        settings = self.settings
-        chosen = submission.instance_type or settings.instance_type
-        # A type that the analyst chose is kept; the analysis's own may be replaced by its alternatives.
-        others = [] if submission.instance_type else [name for name in settings.instance_types if name != chosen]
-        types = (chosen, *others)
-        return Job(
-            analysis=settings.analysis,
-            stage=settings.stage,
-            bucket=settings.bucket,
-            region=settings.region,
-            group=submission.group,
-            timestamp=submission.timestamp,
-            submission_key=self.key.key,
-            submission_sha256=self.sha256,
-            resultdir=submission.keys.resultdir,
-            configpath=submission.configname,
-            configname=submission.configname.rpartition("/")[2],
-            config=config.values,
-            script=settings.script,
-            code=settings.code,
-            instance_type=chosen,
-            instance_types=types,
-            prices={name: settings.prices[name] for name in types},
-            duration_minutes=config.duration_minutes,
-            volume_gib=settings.volume_gib + config.dataset_size_gib,
-            dataset_size_gib=config.dataset_size_gib,
-            image=settings.image,
-            launch_template=settings.groups[submission.group],
-            price_per_hour=settings.prices[chosen],
-            created=iso(self.log.started),
-            datasets=tuple(
-                Dataset(index, name, path, submission.keys.status(name), sizes[path])
-                for index, (name, path) in enumerate(zip(submission.names, submission.datanames, strict=True))
-            ),
-            blueprint_digest=settings.blueprint_digest,
-            blueprint_commit=settings.blueprint_commit,
-        )
 
     def _no_image(self) -> Problem:
         stack = self.settings.stack

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from runtime.monitor.aws import Cloud, OpenJob
 from runtime.monitor.machine import read_status
-from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, SetupLog, dataset_line, end_line, one_line, with_outcome
+from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, SetupLog, end_line, final_line, one_line, with_outcome
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import report_key
@@ -106,20 +106,21 @@ def _exit(outcomes: Sequence[DatasetOutcome], reports: dict[int, ComputeReport])
         if outcome.status != SUCCESS:
             report = reports.get(index)
             exit_class = (report.exit_class if report else None) or ("capacity" if report is None else "platform")
-            return exit_class, one_line(f"{outcome.name}: {outcome.reason or _failed_with(outcome.exit_code)}")
+            return exit_class, one_line(f"{outcome.name}: {_why(outcome)}")
     return "success", ""
 
 
-def _failed_with(exit_code: int | None) -> str:
-    return "the analysis failed" if exit_code is None else f"the analysis script ended with exit code {exit_code}"
+def _why(outcome: DatasetOutcome) -> str | None:
+    """Why a dataset failed, in words; None for one that did not."""
+    if outcome.status == SUCCESS:
+        return None
+    failed = "the analysis failed" if outcome.exit_code is None else f"the analysis script ended with exit code {outcome.exit_code}"
+    return outcome.reason or failed
 
 
 def _write_certificate(cloud: Cloud, job: Job, facts: CertificateFacts, now: datetime) -> None:
     time = iso(now)
-    lines = [
-        dataset_line(outcome.inputpath, outcome.status, f"{outcome.end or time} (finished)", outcome.reason or NONE)
-        for outcome in facts.datasets
-    ]
+    lines = [final_line(outcome.inputpath, outcome.status, outcome.end or time, _why(outcome)) for outcome in facts.datasets]
     seconds = sum(outcome.seconds for outcome in facts.datasets)
     closing = [
         f"JOB RESULT: {end_line(facts.succeeded, len(facts.datasets)).strip()}",

@@ -62,6 +62,12 @@ def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE
     return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage)}"
 
 
+def final_line(dataname: str, status: str, time: str, reason: str | None = None) -> str:
+    """The monitoring line of a dataset that has ended."""
+    line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} (finished)"
+    return f"{line} | REASON: {one_line(reason)}" if reason else line
+
+
 def one_line(text: str, limit: int = 300) -> str:
     """Text from a machine as it may stand in one line of the certificate."""
     flat = " ".join(text.split())

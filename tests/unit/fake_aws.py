@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.manager.aws import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.monitor.aws import Content, Instance, OpenJob
 
 JobId = tuple[str, str, str]
@@ -34,7 +34,7 @@ class Clock:
 
 @dataclass
 class FakeAws:
-    """Both ports (`runtime.manager.aws.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
+    """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
     `capacity` is how many more machines of a type EC2 has (missing: any number); `kill_at` is the number of the call after
     which the caller is dead (counted from 1, see `revive`).

@@ -19,8 +19,9 @@ from job_world import BUCKET, SETTINGS, SUBMISSION
 from moto import mock_aws
 
 from runtime.manager import handler as module
-from runtime.manager.aws import AwsCloud, LaunchError, LaunchRequest, ObjectTooLargeError
+from runtime.manager.aws import AwsCloud
 from runtime.manager.events import objects_created
+from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError
 from runtime.monitor.aws import AwsCloud as MonitorCloud
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys

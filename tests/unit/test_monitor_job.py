@@ -84,7 +84,8 @@ def test_a_failing_script_is_told_with_its_exit_code(world: World) -> None:
     assert (world.end() or "").startswith("FAILED 2/3")
     assert "exit code 3" in (world.end() or "")
     assert world.facts()["exit_class"] == "analysis"
-    assert "DATANAME: lab/inputs/b.zip | STATUS: FAILED" in world.certificate()
+    wanted = "DATANAME: lab/inputs/b.zip | STATUS: FAILED | TIME: 2026-01-31T13:00:00.000Z (finished) | REASON: the analysis script ended"
+    assert wanted in world.certificate()
     assert "First failure: b.zip" in world.aws.notices[0][1]
 
 

@@ -1,0 +1,101 @@
+"""What the manager needs of AWS, as types: tests put their own in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class ObjectTooLargeError(Exception):
+    """An object has more bytes than the caller allows; `size` says how many."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes")
+        self.size = size
+
+
+class LaunchError(Exception):
+    """RunInstances was refused; `code` is the EC2 error code, `text` what EC2 said."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """Key and size in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An instance of a job: the dataset's index is `offset + launch_index`."""
+
+    instance_id: str
+    instance_type: str
+    launch_index: int
+    offset: int
+    launched: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's."""
+
+    template_id: str
+    template_version: str
+    instance_type: str
+    count: int
+    user_data: str
+    client_token: str
+    tags: Mapping[str, str]
+    volume_gib: int | None
+
+
+class Cloud(Protocol):
+    """What the manager needs of AWS."""
+
+    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
+        """The object's content, None when there is none. Raises ObjectTooLargeError."""
+
+    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+        """Write text. With `if_absent`, False (and nothing written) when the key exists."""
+
+    def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
+        """The object's metadata with "size" and "etag", None when there is none."""
+
+    def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
+        """Up to `limit` objects below `prefix` in key order, behind key `after`."""
+
+    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, submission: str) -> str:
+        """Take the job for this manager: "taken", "busy" (another has it) or "launched" (nothing left to do)."""
+
+    def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
+        """Give the job back, to be taken by the next delivery."""
+
+    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
+        """All machines that will ever be there are there; `failed` are the datasets that got none."""
+
+    def forget(self, table: str, job: tuple[str, str, str]) -> None:
+        """The job has ended without a machine: its item goes, its reservation is released."""
+
+    def parameter(self, name: str) -> str | None:
+        """The value of an SSM parameter, None when there is none."""
+
+    def committed(self, table: str, budget: str) -> int:
+        """Micro-dollars that a budget has spent or reserved so far."""
+
+    def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
+        """Reserve micro-dollars for a job, once; False when the budget has not enough left."""
+
+    def run(self, request: LaunchRequest) -> list[Machine]:
+        """Launch at least one machine. Raises LaunchError."""
+
+    def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
+        """The job's machines, ended ones included as long as EC2 shows them."""
