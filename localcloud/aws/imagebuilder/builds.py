@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import images as ec2_images
-from localcloud.aws.ec2 import records, templates
+from localcloud.aws.ec2 import records
+from localcloud.aws.imagebuilder import distribution as distribution_of
 from localcloud.aws.imagebuilder import names, workflow
 from localcloud.aws.imagebuilder.registry import Record, Registry, now
 from localcloud.aws.protocol.ec2query import Ec2Error
@@ -133,7 +133,7 @@ class Builds:
                 "arn": image["arn"],
                 "state": image["state"]["status"],
                 "image_id": image["_ami"],
-                "name": self._ami_name(image),
+                "name": distribution_of.ami_name(image),
                 "parent_image": image["_parent"],
                 "working_directory": recipe.get("workingDirectory", "/tmp"),  # noqa: S108 - the service's default
                 "components": image["_components"],
@@ -143,23 +143,6 @@ class Builds:
                 "account": reference.account,
                 "cancel": image["_cancel"],
             }
-
-    def _ami_name(self, image: Record) -> str:
-        for distribution in self._distributions(image):
-            name = distribution.get("amiDistributionConfiguration", {}).get("name")
-            if name:
-                return self._expanded(image, name)
-        return f"{image['name']} {image['_built']}"
-
-    @staticmethod
-    def _expanded(image: Record, text: str) -> str:
-        values = {"imagebuilder:buildDate": image["_built"], "imagebuilder:buildVersion": image["version"].split("/")[1]}
-        return re.sub(r"\{\{\s*([\w:]+)\s*\}\}", lambda match: values.get(match[1], match[0]), text)
-
-    def _distributions(self, image: Record) -> list[dict[str, Any]]:
-        """Where the image goes; without a configuration only here."""
-        here: list[dict[str, Any]] = [{"region": names.parse("arn", image["arn"]).region}]
-        return list(image.get("distributionConfiguration", {}).get("distributions") or here)
 
     def report(self, arn: str, status: str, report: dict[str, Any]) -> str:
         """What the fleet says about a build; returns the resulting status. A final one does not change any more."""
@@ -234,12 +217,12 @@ class Builds:
             parent = ec2_images.find(image["_parent"])
             asked = [m["ebs"]["volumeSize"] for m in recipe.get("blockDeviceMappings", []) if m.get("ebs", {}).get("volumeSize")]
             size = max([*asked[:1], parent["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"], size_gib or 0])
-            for distribution in self._distributions(image):
+            for distribution in distribution_of.targets(image):
                 settings = distribution.get("amiDistributionConfiguration", {})
-                name = self._expanded(image, settings["name"]) if settings.get("name") else self._ami_name(image)
+                name = distribution_of.expanded(image, settings["name"]) if settings.get("name") else distribution_of.ami_name(image)
                 own_tags = {**recipe.get("amiTags", {}), **settings.get("amiTags", {})}
                 tags = {
-                    **{key: self._expanded(image, value) for key, value in own_tags.items()},
+                    **{key: distribution_of.expanded(image, value) for key, value in own_tags.items()},
                     "CreatedBy": "EC2 Image Builder",
                     "Ec2ImageBuilderArn": image["arn"],
                 }
@@ -247,7 +230,7 @@ class Builds:
                 with hooks.scope(hooks.account(), distribution["region"]):
                     fields = {"Description": description, "SourceImageId": parent["ImageId"], "size_gib": size}
                     ec2_images.register(name, parent, tags, image["_ami"], **fields)
-                    self._announce(image, distribution)
+                    distribution_of.announce(self._context, image, distribution)
                 made.append(
                     {
                         "region": distribution["region"], "image": image["_ami"], "name": name, "description": description,
@@ -262,26 +245,6 @@ class Builds:
         image["outputResources"] = {"amis": made}
         self._context.checkpoint.mark("ec2", "ssm")
         return ""
-
-    def _announce(self, image: Record, distribution: dict[str, Any]) -> None:
-        """Parameters and launch templates that follow the newest image."""
-        for parameter in distribution.get("ssmParameterConfigurations", []):
-            hooks.ssm._put_parameter(
-                {
-                    "Name": parameter["parameterName"],
-                    "Value": image["_ami"],
-                    "Type": "String",
-                    "DataType": parameter.get("dataType", "aws:ec2:image"),
-                    "Overwrite": True,
-                }
-            )
-        for target in distribution.get("launchTemplateConfigurations", []):
-            wanted = {"LaunchTemplateId": target["launchTemplateId"]}
-            version = templates.create_launch_template_version(
-                self._context, {**wanted, "SourceVersion": "$Latest", "LaunchTemplateData": {"ImageId": image["_ami"]}}
-            )["LaunchTemplateVersion"]["VersionNumber"]
-            if target.get("setDefaultVersion"):
-                templates.modify_launch_template(self._context, {**wanted, "DefaultVersion": str(version)})
 
     def _log(self, image: Record, report: dict[str, Any]) -> None:
         lines = list(report.get("log") or [])

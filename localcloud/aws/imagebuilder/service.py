@@ -14,42 +14,14 @@ from localcloud.aws.context import Context
 from localcloud.aws.ec2 import records
 from localcloud.aws.iam.enforcement import Check, pass_role
 from localcloud.aws.imagebuilder import names, workflow
+from localcloud.aws.imagebuilder.answers import filtered, page, public, token
 from localcloud.aws.imagebuilder.builds import FINAL, STATUSES, Builds
 from localcloud.aws.imagebuilder.registry import KINDS, PLUMBING, Record, Registry
+from localcloud.aws.imagebuilder.tables import DEFAULTS, PLURALS, SINGULARS, TITLES
 from localcloud.aws.protocol.restjson import RestJson, ServiceError, refusal
 
 SERVICE = "imagebuilder"
 TOKENS_KEPT = 1000
-DEFAULTS: dict[str, Record] = {
-    "image-pipeline": {
-        "enhancedImageMetadataEnabled": True,
-        "status": "ENABLED",
-        "imageTestsConfiguration": {"imageTestsEnabled": True, "timeoutMinutes": 720},
-        "platform": "Linux",
-    },
-    "infrastructure-configuration": {"terminateInstanceOnFailure": True},
-    "distribution-configuration": {"timeoutMinutes": 720},
-    "lifecycle-policy": {"status": "ENABLED"},
-}
-"""What the service fills in; an update that leaves it out resets it to this."""
-PLURALS = {
-    "ListComponentBuildVersions": ("component", "componentSummaryList"),
-    "ListImageRecipes": ("image-recipe", "imageRecipeSummaryList"),
-    "ListInfrastructureConfigurations": ("infrastructure-configuration", "infrastructureConfigurationSummaryList"),
-    "ListDistributionConfigurations": ("distribution-configuration", "distributionConfigurationSummaryList"),
-    "ListImagePipelines": ("image-pipeline", "imagePipelineList"),
-    "ListLifecyclePolicies": ("lifecycle-policy", "lifecyclePolicySummaryList"),
-}
-SINGULARS = {kind: (argument, argument.removesuffix("Arn").removesuffix("BuildVersion")) for kind, argument in KINDS.items()}
-"""Kind -> the argument that names it, the member that Get returns it in."""
-TITLES = {
-    "component": "Component",
-    "image-recipe": "ImageRecipe",
-    "infrastructure-configuration": "InfrastructureConfiguration",
-    "distribution-configuration": "DistributionConfiguration",
-    "image-pipeline": "ImagePipeline",
-    "lifecycle-policy": "LifecyclePolicy",
-}
 
 
 class ImageBuilder:
@@ -70,8 +42,8 @@ class ImageBuilder:
             "CreateLifecyclePolicy": functools.partial(self._create, "lifecycle-policy"),
             "ListComponents": self._list_components,
             "StartImagePipelineExecution": self._start_pipeline,
-            "CreateImage": lambda r: {**_token(r), "imageBuildVersionArn": self.builds.start(r, None)["arn"]},
-            "GetImage": lambda r: {"image": _public(self.builds.get(r["imageBuildVersionArn"]))},
+            "CreateImage": lambda r: {**token(r), "imageBuildVersionArn": self.builds.start(r, None)["arn"]},
+            "GetImage": lambda r: {"image": public(self.builds.get(r["imageBuildVersionArn"]))},
             "DeleteImage": self._delete_image,
             "CancelImageCreation": self._cancel,
             "ListImages": self._list_images,
@@ -106,10 +78,9 @@ class ImageBuilder:
 
     def _once(self, operation: str, request: Record, serve: Callable[[Record], Record]) -> Record:
         """The same request with the same client token is served once."""
-        token = request.get("clientToken")
-        if not token:
+        if not request.get("clientToken"):
             return serve(request)
-        key = f"{hooks.account()}/{hooks.region()}/{token}"
+        key = f"{hooks.account()}/{hooks.region()}/{request['clientToken']}"
         plain = {name: value for name, value in request.items() if name not in PLUMBING}
         signature = hashlib.sha256(json.dumps([operation, plain], sort_keys=True, default=str).encode()).hexdigest()
         if key in self._tokens:
@@ -128,7 +99,7 @@ class ImageBuilder:
         if request.get("dryRun"):
             del self.registry.resources[record["arn"]]
             raise ServiceError("DryRunOperationException", "The request would have succeeded, but the dryRun flag is set.", 412)
-        return {**_token(request), KINDS[kind]: record["arn"]}
+        return {**token(request), KINDS[kind]: record["arn"]}
 
     def _create(self, kind: str, request: Record) -> Record:
         names.check_name(request["name"])
@@ -140,7 +111,7 @@ class ImageBuilder:
         record = self.registry.get(kind, request[KINDS[kind]])
         self._check(kind, request)
         self.registry.replace(kind, record["arn"], {**DEFAULTS[kind], **request})
-        return {**_token(request), KINDS[kind]: record["arn"]}
+        return {**token(request), KINDS[kind]: record["arn"]}
 
     def _check(self, kind: str, request: Record) -> None:
         if kind == "image-pipeline":
@@ -164,32 +135,32 @@ class ImageBuilder:
 
     def _get(self, kind: str, request: Record) -> Record:
         argument, member = SINGULARS[kind]
-        return {member: _public(self.registry.get(kind, request[argument]))}
+        return {member: public(self.registry.get(kind, request[argument]))}
 
     def _delete(self, kind: str, request: Record) -> Record:
         self.registry.delete(kind, request[KINDS[kind]])
         return {KINDS[kind]: request[KINDS[kind]]}
 
     def _list(self, kind: str, member: str, request: Record) -> Record:
-        chosen = [_public(record) for record in self.registry.of(kind)]
+        chosen = [public(record) for record in self.registry.of(kind)]
         if request.get("componentVersionArn"):
             wanted = names.parse("componentVersionArn", request["componentVersionArn"], "component")
             chosen = [r for r in chosen if (p := names.parse("arn", r["arn"])).name == wanted.name and p.version == wanted.version]
         if kind == "distribution-configuration":
             chosen = [{**r, "regions": [d["region"] for d in r["distributions"]]} for r in chosen]
-        return _page(member, _filtered(chosen, request), request)
+        return page(member, filtered(chosen, request), request)
 
     def _list_components(self, request: Record) -> Record:
         versions = {}
         for record in self.registry.of("component"):
             arn = record["arn"].rpartition("/")[0]
-            versions[arn] = {**_public(record), "arn": arn}
-        return _page("componentVersionList", _filtered(versions.values(), request), request)
+            versions[arn] = {**public(record), "arn": arn}
+        return page("componentVersionList", filtered(versions.values(), request), request)
 
     def _start_pipeline(self, request: Record) -> Record:
         pipeline = self.registry.get("image-pipeline", request["imagePipelineArn"])
         image = self.builds.start({**pipeline, "tags": request.get("tags", {})}, pipeline)
-        return {**_token(request), "imageBuildVersionArn": image["arn"]}
+        return {**token(request), "imageBuildVersionArn": image["arn"]}
 
     def _delete_image(self, request: Record) -> Record:
         image = self.builds.get(request["imageBuildVersionArn"])
@@ -201,29 +172,29 @@ class ImageBuilder:
 
     def _cancel(self, request: Record) -> Record:
         self.builds.cancel(request["imageBuildVersionArn"])
-        return {**_token(request), "imageBuildVersionArn": request["imageBuildVersionArn"]}
+        return {**token(request), "imageBuildVersionArn": request["imageBuildVersionArn"]}
 
     def _list_images(self, request: Record) -> Record:
         versions = {}
         for image in self.builds.of_scope():
             arn = image["arn"].rpartition("/")[0]
-            versions[arn] = {**_public(image), "arn": arn, "version": image["version"].split("/")[0]}
-        return _page("imageVersionList", _filtered(versions.values(), request), request)
+            versions[arn] = {**public(image), "arn": arn, "version": image["version"].split("/")[0]}
+        return page("imageVersionList", filtered(versions.values(), request), request)
 
     def _list_builds(self, request: Record) -> Record:
         wanted = request.get("imageVersionArn")
-        chosen = [_public(i) for i in self.builds.of_scope() if wanted is None or i["arn"].rpartition("/")[0] == wanted]
-        return _page("imageSummaryList", _filtered(chosen, request), request)
+        chosen = [public(i) for i in self.builds.of_scope() if wanted is None or i["arn"].rpartition("/")[0] == wanted]
+        return page("imageSummaryList", filtered(chosen, request), request)
 
     def _list_pipeline_images(self, request: Record) -> Record:
         pipeline = self.registry.get("image-pipeline", request["imagePipelineArn"])
-        chosen = [_public(i) for i in self.builds.of_scope() if i.get("sourcePipelineArn") == pipeline["arn"]]
-        return _page("imageSummaryList", _filtered(chosen, request), request)
+        chosen = [public(i) for i in self.builds.of_scope() if i.get("sourcePipelineArn") == pipeline["arn"]]
+        return page("imageSummaryList", filtered(chosen, request), request)
 
     def _list_executions(self, request: Record) -> Record:
         image = self.builds.get(request["imageBuildVersionArn"])
         shown = [workflow.shown(execution) for execution in image["_executions"]]
-        return {"imageBuildVersionArn": image["arn"], **_page("workflowExecutions", shown, request)}
+        return {"imageBuildVersionArn": image["arn"], **page("workflowExecutions", shown, request)}
 
     def _execution(self, identifier: str) -> tuple[Record, Record]:
         for image in self.builds.of_scope():
@@ -234,7 +205,7 @@ class ImageBuilder:
 
     def _list_steps(self, request: Record) -> Record:
         _, execution = self._execution(request["workflowExecutionId"])
-        return {**execution, **_page("steps", execution["steps"], request)}
+        return {**execution, **page("steps", execution["steps"], request)}
 
     def _step(self, request: Record) -> Record:
         for image in self.builds.of_scope():
@@ -289,31 +260,6 @@ class ImageBuilder:
         if arguments.get("executionRole"):
             checks.append(pass_role(arguments["executionRole"], "imagebuilder.amazonaws.com"))
         return checks
-
-
-def _token(request: Record) -> Record:
-    return {"clientToken": request["clientToken"]} if request.get("clientToken") else {}
-
-
-def _public(record: Record) -> Record:
-    return {name: value for name, value in record.items() if not name.startswith("_")} | {"owner": hooks.account()}
-
-
-def _filtered(items: Iterable[Record], request: Record) -> list[Record]:
-    """Filters by plain members (``name``, ``version``, ``platform``, ``type``, ``arn`` …)."""
-    chosen = list(items)
-    for wanted in request.get("filters", []):
-        chosen = [item for item in chosen if str(item.get(wanted.get("name", ""), "")) in wanted.get("values", [])]
-    return chosen
-
-
-def _page(member: str, items: list[Record], request: Record) -> Record:
-    token = request.get("nextToken") or "0"
-    if not token.isdigit():
-        raise ServiceError("InvalidPaginationTokenException", "The pagination token is not valid.")
-    start, size = int(token), request.get("maxResults") or 25
-    more = {"nextToken": str(start + size)} if start + size < len(items) else {}
-    return {member: items[start : start + size], **more}
 
 
 def install(context: Context) -> ImageBuilder:
