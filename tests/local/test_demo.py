@@ -96,9 +96,10 @@ def test_the_numbers_are_those_of_the_package_called_directly(
     with zipfile.ZipFile(ground.root / ".local" / "samples" / "dti" / f"{recording}.zip") as archive:
         archive.extractall(tmp_path)
     files = [str(next(tmp_path.glob(f"*{ending}"))) for ending in (".nii*", ".bval", ".bvec")]
-    environment = ground.root / ".local" / "images" / first["analyses"]["dti"]["image"] / "layer" / "opt" / "neurocaas" / "env"
-    settings = dict(line.split(" = ", 1) for line in (environment / "pyvenv.cfg").read_text().splitlines() if " = " in line)
-    packages = next((environment / "lib").glob("python3*/site-packages"))
+    layer = ground.root / ".local" / "images" / first["analyses"]["dti"]["image"] / "layer"
+    settings_file = next(layer.glob("**/opt/neurocaas/env/pyvenv.cfg"))
+    settings = dict(line.split(" = ", 1) for line in settings_file.read_text().splitlines() if " = " in line)
+    packages = next(settings_file.parent.glob("lib/python3*/site-packages"))
     environ = {"PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": str(tmp_path)}
     done = ground.run([f"{settings['home']}/python3", "-c", DIRECTLY, *files], environ)
     (path,) = [path for path in results(first, "dti") if path.endswith(f"{recording}/summary.json")]
