@@ -110,3 +110,12 @@ _IN_USE = frozenset({"DeleteConflict", "DeleteConflictException", "DependencyVio
 def is_in_use(error: BaseException) -> bool:
     """Whether a delete was refused since something else still refers to the thing, which may pass in a moment."""
     return code(error) in _IN_USE
+
+
+class NotYetThere(ProviderError):
+    """A read straight after a create found nothing."""
+
+
+def is_not_yet_there(error: BaseException) -> bool:
+    """Whether a read after a create may succeed a moment later."""
+    return isinstance(error, NotYetThere) or is_not_found(error)

@@ -17,10 +17,19 @@ from localcloud.pulumi.provider import autoname, validate
 from localcloud.pulumi.provider.autoname import DEFAULTS_KEY, Naming
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.codec import UNKNOWN, Archive, Asset, Secret, Unknown, contains_unknown
+from localcloud.pulumi.provider.coerce import coerce_all
 from localcloud.pulumi.provider.compare import changed_keys, reconcile, same
-from localcloud.pulumi.provider.errors import InitFailed, OperationFailed, ProviderError, UnknownType, describe, is_not_found
+from localcloud.pulumi.provider.errors import (
+    InitFailed,
+    NotYetThere,
+    OperationFailed,
+    ProviderError,
+    UnknownType,
+    describe,
+    is_not_found,
+    is_not_yet_there,
+)
 from localcloud.pulumi.provider.model import Call, Properties, ResourceType
-from localcloud.pulumi.provider.sdk import load
 from localcloud.pulumi.provider.tags import own_tags
 
 
@@ -237,7 +246,7 @@ class Lifecycle:
         kind = self.kind(token)
         call = self._call(kind, name, news, timeout)
         wanted = self._handler_inputs(kind, news)
-        before = _coerce_all(kind, _without_notes(olds))
+        before = coerce_all(kind, _without_notes(olds))
         try:
             kind.handler.update(call, resource_id, before, wanted)
             live = self._must_read(kind, call, resource_id, {**before, **wanted})
@@ -269,7 +278,7 @@ class Lifecycle:
         if contains_unknown(inputs):
             unknown = sorted(key for key, value in inputs.items() if contains_unknown(value))
             raise ProviderError(f"{kind.token} was given unknown values outside a preview: {', '.join(unknown)}")
-        wanted = _coerce_all(kind, _without_notes(inputs))
+        wanted = coerce_all(kind, _without_notes(inputs))
         if kind.autoname is not None and wanted.get(kind.autoname.property) is None:
             prefix = wanted.get(f"{kind.autoname.property}Prefix") or wanted.get("namePrefix")
             if prefix:
@@ -296,15 +305,6 @@ class Lifecycle:
         return {k: Secret(v) if k in secret and not isinstance(v, (Secret, Unknown)) and v is not None else v for k, v in outputs.items()}
 
 
-class NotYetThere(ProviderError):
-    """A read straight after a create found nothing."""
-
-
-def is_not_yet_there(error: BaseException) -> bool:
-    """Whether a read after a create may succeed a moment later."""
-    return isinstance(error, NotYetThere) or is_not_found(error)
-
-
 def _without_notes(properties: Properties) -> Properties:
     return {key: value for key, value in properties.items() if not key.startswith("__")}
 
@@ -315,28 +315,3 @@ def _is_file(value: Any) -> bool:
 
 def _opened(value: Any) -> Any:
     return value.value if isinstance(value, Secret) else value
-
-
-def _coerce_all(kind: ResourceType, properties: Properties) -> Properties:
-    types = kind.schema.inputs
-    return {key: _coerce(value, types.get(key, "any")) for key, value in properties.items()}
-
-
-def _coerce(value: Any, kind: str) -> Any:
-    """Numbers and booleans given as texts, and the reverse, as the real provider reads them."""
-    if kind.startswith("[") and isinstance(value, list):
-        return [_coerce(item, kind[1:-1]) for item in value]
-    if kind.startswith("{") and isinstance(value, dict):
-        return {key: _coerce(item, kind[1:-1]) for key, item in value.items()}
-    if kind.startswith("#") and isinstance(value, dict):
-        members = load().objects[kind[1:]].properties
-        return {key: _coerce(item, members.get(key, "any")) for key, item in value.items() if item is not None}
-    if kind == "string" and isinstance(value, bool):
-        return str(value).lower()
-    if kind == "string" and isinstance(value, (int, float)):
-        return str(value)
-    if kind == "boolean" and isinstance(value, str):
-        return value == "true"
-    if kind in ("integer", "number") and isinstance(value, str):
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-    return value
