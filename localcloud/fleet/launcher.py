@@ -89,8 +89,10 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
 def main(text: str) -> None:
     """Do what the specification says, in this order, then execute ``exec``.
 
-    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for the host's
-    network, else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work, target}]``.
+    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for
+    the host's
+    network, else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work,
+    target}]``.
     ``cgroups``: files to write our pid into. ``rlimits``: ``{RLIMIT_NAME: value}``. ``cpus``: numbers of the processors to run on, or [].
     ``filter``: a system-call filter in hexadecimal, or None; it is open as ``filter_descriptor`` afterwards.
     """

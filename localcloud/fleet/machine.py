@@ -5,7 +5,6 @@ import logging
 import os
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from localcloud.fleet.imds import Imds, user_data
 from localcloud.fleet.limits import Limiter, memory_mib, processors
 from localcloud.fleet.relay import Relay
 from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, launcher_command
-from localcloud.fleet.spawn import Spawner
+from localcloud.fleet.spawn import Spawner, end_tree
 from localcloud.fleet.userdata import UserData, parse
 from localcloud.images import base
 from localcloud.images.store import ImageError, Images
@@ -301,23 +300,3 @@ class Machine(threading.Thread):
             shutil.rmtree(self._folder / "run", ignore_errors=True)
         else:
             base.remove_tree(self._folder)
-
-
-def end_tree(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a sandbox (or a plain process group) and wait for it.
-
-    The first process *inside* a sandbox is killed first: the kernel then ends all others of its namespace before bubblewrap, which waits
-    for it, exits. Killing bubblewrap itself would return before the processes inside are gone.
-    """
-    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        own_session = os.getsid(process.pid)
-        inner = [int(child) for child in children if os.getsid(int(child)) != own_session]
-        for child in inner:
-            os.kill(child, signal.SIGKILL)
-        if inner:
-            process.wait(timeout=5)
-            return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

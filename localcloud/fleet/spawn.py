@@ -4,11 +4,15 @@ The kernel sends a child its parent-death signal when the *thread* that started 
 lives as long as the fleet.
 """
 
+import contextlib
+import os
 import queue
+import signal
 import subprocess
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -39,3 +43,23 @@ class Spawner:
                 order.result.set_result(subprocess.Popen(order.command, **order.options))
             except Exception as error:  # noqa: BLE001  # handed to the thread that asked
                 order.result.set_exception(error)
+
+
+def end_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a sandbox (or a plain process group) and wait for it.
+
+    The first process *inside* a sandbox is killed first: the kernel then ends all others of its namespace before bubblewrap, which waits
+    for it, exits. Killing bubblewrap itself would return before the processes inside are gone.
+    """
+    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        own_session = os.getsid(process.pid)
+        inner = [int(child) for child in children if os.getsid(int(child)) != own_session]
+        for child in inner:
+            os.kill(child, signal.SIGKILL)
+        if inner:
+            process.wait(timeout=5)
+            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

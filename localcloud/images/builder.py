@@ -2,29 +2,21 @@
 
 import contextlib
 import errno
-import json
 import logging
 import math
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from localcloud.fleet.cloud import CloudError, RoleCredentials
-from localcloud.fleet.imds import Imds
-from localcloud.fleet.machine import end_tree
-from localcloud.fleet.sandbox import GUEST_PATH, RUN, Plan, Root, launcher_command
+from localcloud.fleet.cloud import CloudError
+from localcloud.fleet.sandbox import Root
 from localcloud.images import base, cleanup
 from localcloud.images.awstoe.document import Document, InvalidDocument, load
+from localcloud.images.componentrun import ComponentRun
 from localcloud.images.hostaccess import HostAccess, collect, remove_mount_points
 from localcloud.images.store import Image, ImageError
 
@@ -32,7 +24,6 @@ if TYPE_CHECKING:
     from localcloud.fleet.machine import Services
 
 _log = logging.getLogger("localcloud.builds")
-_LIBRARY = "/run/localcloud-library"
 _FINAL = ("AVAILABLE", "FAILED", "CANCELLED")
 _MAXIMUM_BUILDS = 2
 _POST_INTERVAL = 0.4
@@ -116,14 +107,6 @@ def _body(arn: str, status: str, **more: Any) -> dict[str, Any]:
     return {"arn": arn, "status": status, "step": None, "log": [], "failure": None, "size_gib": None, **more}
 
 
-@dataclass
-class _Sandboxed:
-    """The outcome of one run of the runner."""
-
-    result: dict[str, Any] | None = None
-    console: list[str] = field(default_factory=list)
-
-
 class Build(threading.Thread):
     """One image build, in a thread of its own."""
 
@@ -139,18 +122,16 @@ class Build(threading.Thread):
         self._status = "BUILDING"
         self._cancelled = threading.Event()
         self._quietly = False
-        self._process: subprocess.Popen[bytes] | None = None
         self._pending: list[str] = []
         self._posted = 0.0
         self._full = False
+        self._runner = ComponentRun(services, build, self._work, self._hear, self._flush)
 
     def cancel(self, *, quietly: bool = False) -> None:
         """End the build; ``quietly``: without telling the emulator (the fleet ends)."""
         self._quietly = self._quietly or quietly
         self._cancelled.set()
-        process = self._process
-        if process is not None:
-            end_tree(process)
+        self._runner.kill()
 
     def run(self) -> None:
         """The whole build. Never raises; leaves an image that is whole, or nothing but its log."""
@@ -276,7 +257,8 @@ class Build(threading.Thread):
         self._post(step={**label, "status": "COMPLETED", "message": "", "ended": time.time()})
 
     def _apply(self, documents: list[Document], phases: list[str], root: Root, access: HostAccess) -> None:
-        outcome = self._run(phases, root, access)
+        outcome = self._runner.run(phases, root, access)
+        self._post()
         if self._cancelled.is_set():
             raise Cancelled
         result = outcome.result
@@ -299,141 +281,17 @@ class Build(threading.Thread):
                 found["component_arn"] = component["arn"]
         return found
 
-    def _run(self, phases: list[str], root: Root, access: HostAccess) -> _Sandboxed:
-        services = self._services
-        run = self._work / "run"
-        run.mkdir(exist_ok=True)
-        region = self._build["region"]
-        environment = {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **access.environment}
-        environment |= {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{services.connection.port}",
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }
-        listener, metadata = self._metadata()
-        if metadata:
-            environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = metadata
-        events_read, events_write = os.pipe2(os.O_CLOEXEC)
-        spec = {
-            "documents": [
-                {"name": c["name"], "data": c["data"], "parameters": c.get("parameters") or {}} for c in self._build["components"]
-            ],
-            "phases": phases,
-            "environment": environment,
-            "working_directory": self._build.get("working_directory") or "/tmp",  # noqa: S108 (the service's default)
-            "endpoint": environment["AWS_ENDPOINT_URL"],
-            "region": region,
-            "metadata": metadata,
-            "events": events_write,
-        }
-        (run / "build.json").write_text(json.dumps(spec), encoding="utf-8")
-        limit = services.limiter.limit("build-" + self._work.name[-40:], self._build.get("instance_type") or "m5.large")
-        outcome = _Sandboxed()
-        try:
-            command, start = self._command(run, root, access, limit.join, limit.rlimits)
-            console_read, console_write = os.pipe2(os.O_CLOEXEC)
-            try:
-                self._process = services.spawner.start(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=console_write,
-                    stderr=console_write,
-                    env={"PATH": GUEST_PATH, "PYTHONPATH": str(Path(__file__).parents[2])},
-                    cwd=str(start),
-                    pass_fds=(events_write,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(console_write)
-                os.close(events_write)
-            reader = threading.Thread(target=_collect, args=(console_read, outcome.console), daemon=True)
-            reader.start()
-            if self._cancelled.is_set():
-                end_tree(self._process)
-            self._follow(events_read, outcome)
-            end_tree(self._process)
-            reader.join(timeout=2)
-        finally:
-            self._process = None
-            limit.remove()
-            if listener is not None:
-                services.acceptor.remove(listener)
-        self._post()
-        return outcome
-
-    def _metadata(self) -> tuple[socket.socket | None, str | None]:
-        """A metadata service for the build, when it has a role; scripts find it through the environment, as the build uses the host's
-        network.
-        """
-        role = self._build.get("role_arn")
-        if not role:
-            return None, None
-        session = "build-" + re.sub(r"[^A-Za-z0-9]+", "-", self._work.name)[-40:]
-        record = {
-            "id": session,
-            "image_id": self._build["parent_image"],
-            "instance_type": self._build.get("instance_type") or "",
-            "region": self._build["region"],
-        }
-        record |= {"availability_zone": self._build["region"] + "a", "account": self._build["account"], "http_tokens": "required"}
-        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._services.acceptor.add(listener, Imds(record, RoleCredentials(self._services.connection, role, session)).serve)
-        return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    def _command(
-        self, run: Path, root: Root, access: HostAccess, cgroups: tuple[str, ...], rlimits: dict[str, int]
-    ) -> tuple[list[str], Path]:
-        host = self._services.host
-        if not host.isolated:
-            plain = Path(__file__).parent.parent / "fleet" / "plain.py"
-            return [
-                sys.executable,
-                "-I",
-                "-S",
-                str(plain),
-                *cgroups,
-                "--",
-                sys.executable,
-                "-m",
-                "localcloud.images.awstoe",
-                str(run / "build.json"),
-            ], self._work
-        package = Path(__file__).parents[1]
-        yaml_package = Path(yaml.__file__).parent
-        plan = Plan(
-            root=root,
-            command=[base.python_in_sandbox(), "-B", "-m", "localcloud.images.awstoe", f"{RUN}/build.json"],
-            environment={
-                "PATH": GUEST_PATH,
-                "LANG": "C.UTF-8",
-                "PYTHONPATH": _LIBRARY,
-                "LD_LIBRARY_PATH": f"{base.PYTHON_MOUNT}/lib",
-            },
-            hostname="bake",
-            run=run,
-            binds=[(str(package), f"{_LIBRARY}/localcloud"), (str(yaml_package), f"{_LIBRARY}/yaml"), *access.binds],
-            cgroups=cgroups,
-            rlimits=rlimits,
-        )
-        return launcher_command(host, plan, host.scratch), host.scratch
-
-    def _follow(self, descriptor: int, outcome: _Sandboxed) -> None:
-        """Hear the runner until its result, or until the sandbox is gone."""
+    def _hear(self, event: dict[str, Any]) -> None:
+        """An event of the runner: a line, or a step of a component."""
+        if event["type"] == "log":
+            self._say(event["line"])
+            return
         components = self._build["components"]
-        with os.fdopen(descriptor, "rb") as events:
-            for raw in events:
-                event = json.loads(raw)
-                if event["type"] == "log":
-                    self._say(event["line"])
-                elif event["type"] == "step":
-                    component = components[event["component"]]["arn"] if event["component"] < len(components) else None
-                    step = {key: event.get(key) for key in ("name", "status", "message", "started", "ended", "phase", "action")}
-                    if event["status"] != "RUNNING":
-                        self._say(f"{event['phase']}.{event['name']}: {event['status']} {event['message']}".rstrip())
-                    self._post(step={**step, "component": component})
-                else:
-                    outcome.result = event
-                    return
+        component = components[event["component"]]["arn"] if event["component"] < len(components) else None
+        step = {key: event.get(key) for key in ("name", "status", "message", "started", "ended", "phase", "action")}
+        if event["status"] != "RUNNING":
+            self._say(f"{event['phase']}.{event['name']}: {event['status']} {event['message']}".rstrip())
+        self._post(step={**step, "component": component})
 
     def _say(self, line: str) -> None:
         """A line of the build's log: into its file at once, to the emulator soon."""
@@ -441,7 +299,11 @@ class Build(threading.Thread):
         self._pending.append(line)
         with contextlib.suppress(OSError), self._log_path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        if time.monotonic() - self._posted > _POST_INTERVAL:
+        self._flush()
+
+    def _flush(self) -> None:
+        """Post lines that have waited long enough; called after lines and when nothing happens for a while."""
+        if self._pending and time.monotonic() - self._posted > _POST_INTERVAL:
             self._post()
 
     def _post(self, step: dict[str, Any] | None = None) -> None:
@@ -455,6 +317,7 @@ class Build(threading.Thread):
             _log.warning("%s", error)
 
     def _finish(self, status: str, failure: dict[str, Any] | None = None, size_gib: int | None = None) -> None:
+        base.remove_tree(self._work)  # before anybody hears of the end: nothing is left when they look
         if failure:
             self._say(failure["message"])
         if self._quietly:
@@ -467,10 +330,3 @@ class Build(threading.Thread):
             except CloudError as error:
                 _log.warning("%s: could not report %s: %s", self.arn, status, error)
                 time.sleep(2**attempt / 4)  # the emulator may be restarting; a lost final state would leave the build open for ever
-
-
-def _collect(descriptor: int, lines: list[str]) -> None:
-    with os.fdopen(descriptor, "r", errors="replace") as pipe:
-        for line in pipe:
-            lines.append(line.rstrip("\n"))
-            del lines[:-200]

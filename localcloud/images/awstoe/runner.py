@@ -1,6 +1,5 @@
 """Executes phases of component documents: conditions, loops, attempts, timeouts, chaining, failure policies."""
 
-import re
 import shutil
 import tempfile
 import time
@@ -14,18 +13,14 @@ from localcloud.images.awstoe import files, transfer
 from localcloud.images.awstoe.catalogue import ACTIONS
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
 from localcloud.images.awstoe.document import Document, InvalidDocument, Step, load
+from localcloud.images.awstoe.failure import StepFailed, explain
 from localcloud.images.awstoe.files import ActionError
-from localcloud.images.awstoe.process import Finished, run
+from localcloud.images.awstoe.process import run
 from localcloud.images.awstoe.references import Reference, resolve
 
 REBOOT_STATUS = 194
 _MAXIMUM_REBOOTS = 10
 _MAXIMUM_NESTING = 3
-_MARKERS = (
-    re.compile(r"::error file=(?P<file>[^,]*),line=(?P<line>\d+)::(?P<text>.*)"),
-    re.compile(r"neurocaas-error: (?P<file>[^:]*):(?P<line>\d+): (?P<text>.*)"),
-    re.compile(r"^(?P<file>/\S*?script-\d+\.sh): line (?P<line>\d+): (?P<text>.*)"),
-)
 _DELIMITERS = {"\\n": "\n", "\\t": "\t", "space": " "}
 
 
@@ -60,14 +55,6 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """For ``detailedoutput.json`` and the builder."""
         return asdict(self)
-
-
-class StepFailed(Exception):
-    """A step did not succeed."""
-
-    def __init__(self, message: str, script: str | None = None, line: int | None = None, text: str | None = None) -> None:
-        super().__init__(message)
-        self.script, self.line, self.text = script, line, text
 
 
 Event = Callable[[dict[str, Any]], None]
@@ -277,7 +264,7 @@ class Runner:
             self._event({"type": "log", "line": f"exit status {REBOOT_STATUS}: the machine would restart now; the same step is run again"})
         if done.status == 0:
             return {"stdout": done.stdout.rstrip("\n")}
-        raise _failed(step, done, script)
+        raise explain(step, done, script)
 
     def _update(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
         if shutil.which("apt-get", path=self._environment.get("PATH")) is None:
@@ -334,41 +321,3 @@ def _loop_values(loop: dict[str, Any]) -> list[str]:
         delimiter = str(each.get("delimiter", ","))
         return [value.strip() for value in str(each["list"]).split(_DELIMITERS.get(delimiter, delimiter)) if value.strip()]
     raise ValueError("it has neither `for` nor `forEach`")
-
-
-def _failed(step: Step, done: Finished, script: Path | None) -> StepFailed:
-    if done.status is None:
-        return StepFailed(f"it took longer than {step.timeout} s and was ended with all its processes")
-    message = f"exit status {done.status}" if done.status > 0 else f"ended by signal {-done.status}"
-    match = _marker(done.stderr)
-    if match is not None:
-        name, number = match["file"], int(match["line"])
-        own = script is not None and name == str(script)
-        text = _line(script, number) if own and script else match["text"]
-        name = step.name if own else name
-        return StepFailed(f"{message} at line {number} of {name}: {match['text']}", name, number, text)
-    last = [line for line in done.stderr if line.strip()][-3:]
-    return StepFailed(f"{message}{': ' + ' | '.join(last) if last else ''}", text="\n".join(last) or None)
-
-
-def _marker(stderr: tuple[str, ...]) -> re.Match[str] | None:
-    """Where a script says that it failed.
-
-    A failure inside a function is reported for each caller too: the first of the last reports is the place.
-    """
-    for pattern in _MARKERS:
-        found: re.Match[str] | None = None
-        for line in reversed(stderr):
-            match = pattern.search(line)
-            if match is not None:
-                found = match
-            elif found is not None:
-                break
-        if found is not None:
-            return found
-    return None
-
-
-def _line(script: Path, number: int) -> str | None:
-    lines = script.read_text(encoding="utf-8").splitlines()
-    return lines[number - 1].strip() if 0 < number <= len(lines) else None

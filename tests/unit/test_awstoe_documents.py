@@ -1,0 +1,98 @@
+"""Component documents: what is refused before anything runs, and what every scalar stays."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.images.awstoe.catalogue import ACTIONS
+from localcloud.images.awstoe.document import InvalidDocument, load
+from localcloud.images.awstoe.references import find, resolve
+
+
+def one(step: str, head: str = "") -> str:
+    return f"schemaVersion: 1.0\n{head}phases:\n  - name: build\n    steps:\n      - name: first\n{step}"
+
+
+BASH = "        action: ExecuteBash\n        inputs: {commands: [%s]}\n"
+
+
+def problems(text: str, parameters: dict[str, str] | None = None) -> str:
+    with pytest.raises(InvalidDocument) as caught:
+        load(text, parameters)
+    return "\n".join(caught.value.problems)
+
+
+def test_all_linux_actions_are_known() -> None:
+    assert len(ACTIONS) == 26
+
+
+def test_scalars_stay_texts() -> None:
+    document = load(one("        action: CreateFile\n        inputs:\n          - {path: /a, permissions: 0644, content: 1.10}\n"))
+    assert document.phases[0].steps[0].inputs == [{"path": "/a", "permissions": "0644", "content": "1.10"}]
+
+
+def test_all_problems_at_once() -> None:
+    text = one(
+        "        action: ExecuteBsh\n      - name: second\n        action: CreateFile\n        inputs: [{content: x}]\n      - name: second\n"
+        + BASH % "'{{ Nowhere }}'"
+    )
+    found = problems(text.replace("schemaVersion: 1.0", "schemaVersion: 2"))
+    for word in ("ExecuteBsh", "without path", "'second' twice", "Nowhere", "schemaVersion"):
+        assert word in found
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (one("        action: InstallMSI\n        inputs: {path: x}\n"), "Windows"),
+        ("schemaVersion: 1.0\nphases:\n  - name: build\n    steps: []\n", "no steps"),
+        ("schemaVersion: 1.0\nphases:\n  - name: other\n    steps: [{name: a, action: Reboot}]\n", "at least one of build"),
+        (one(BASH % "'{{ build.later.outputs.stdout }}'"), "no earlier step"),
+        (one(BASH % "'{{ loop.value }}'"), "loop"),
+        (one(BASH % "x" + "        timeoutSeconds: 0\n"), "timeoutSeconds"),
+        (one(BASH % "x" + "        onFailure: Stop\n"), "onFailure"),
+        ("[1, 2]", "a mapping"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_refused(text: str, word: str) -> None:
+    assert word in problems(text)
+
+
+def test_parameters() -> None:
+    head = (
+        "parameters:\n  - Given: {type: string}\n  - Default: {type: string, default: d}\nconstants:\n  - Fixed: {type: string, value: f}\n"
+    )
+    text = one(BASH % "'{{ Given }} {{Default}} {{ Fixed }}'", head)
+    assert load(text, {"Given": "g"}).values == {"Given": "g", "Default": "d", "Fixed": "f"}
+    assert "parameter Given: got no value" in problems(text)
+    assert "not declared" in problems(text, {"Given": "g", "Other": "o"})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "variable"),
+    [
+        ("{{ Name }}", "value", ""),
+        ("{{build.a.outputs.stdout}}", "chain", "stdout"),
+        ("{{ build.a.inputs[2].path }}", "chain", "path"),
+        ("{{ loop.index }}", "loop", "index"),
+        ("{{ aws:ssm:/a/b }}", "ssm", "/a/b"),
+        ("{{ aws:ssm:resolve('/a/b') }}", "ssm", "/a/b"),
+        ("{{ a b }}", "unknown", ""),
+    ],
+)
+def test_references(text: str, kind: str, variable: str) -> None:
+    (reference,) = find(text)
+    assert (reference.kind, reference.variable) == (kind, variable)
+
+
+json_values = st.recursive(
+    st.text(alphabet=st.characters(exclude_characters="{}")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_resolving_without_references_changes_nothing(value: object) -> None:
+    assert resolve(value, lambda reference: pytest.fail(reference.text)) == value

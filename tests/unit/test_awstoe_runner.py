@@ -1,0 +1,265 @@
+"""The runner of component documents: policies, chaining, loops, conditions, and every action that needs no network."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
+from localcloud.images.awstoe.document import load
+from localcloud.images.awstoe.runner import Result, Runner
+from localcloud.images.awstoe.transfer import Aws
+
+Step = dict[str, Any]
+
+
+class Bench:
+    """Runs steps in a folder and keeps the events."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+
+    def run(self, *steps: Step, phases: tuple[str, ...] = ("build",), parameters: dict[str, str] | None = None, head: str = "") -> Result:
+        named = [{"name": f"s{number}", **step} for number, step in enumerate(steps)]
+        text = head + yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False)
+        runner = Runner(
+            {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/root"},
+            str(self.folder),
+            self.events.append,
+            Aws(None, "us-east-1", None),
+        )
+        return runner.run([load(text, parameters)], list(phases))
+
+    def statuses(self) -> list[str]:
+        return [event["status"] for event in self.events if event["type"] == "step" and event["status"] != "RUNNING"]
+
+    def log(self) -> str:
+        return "\n".join(event["line"] for event in self.events if event["type"] == "log")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def bash(*commands: str, **more: Any) -> Step:
+    return {"action": "ExecuteBash", "inputs": {"commands": list(commands)}, **more}
+
+
+def act(action: str, *inputs: dict[str, str], **more: Any) -> Step:
+    return {"action": action, "inputs": list(inputs), **more}
+
+
+def test_one_plain_bash_file_per_step(bench: Bench) -> None:
+    result = bench.run(bash("false", "x=1", "echo x=$x ${HOME-nohome} $PWD", "cat"))
+    assert result.status == "success"
+    assert f"x=1 nohome {bench.folder}" in bench.log()
+
+
+def test_failure_policies(bench: Bench) -> None:
+    result = bench.run(bash("exit 1", onFailure="Ignore"), bash("exit 2", onFailure="Continue"), bash("exit 3"), bash("echo never"))
+    assert bench.statuses() == ["IGNORED", "FAILED", "FAILED"]
+    assert (result.status, result.failedStepCount, result.ignoredFailedStepCount, result.executedStepCount) == ("failed", 2, 1, 3)
+    assert result.failure is not None
+    assert result.failure.step == "s1"
+
+
+def test_ignored_failures_alone_are_success(bench: Bench) -> None:
+    assert bench.run(bash("exit 1", onFailure="Ignore")).status == "successWithIgnoredFailure"
+
+
+def test_a_phase_that_nothing_has_is_a_failure(bench: Bench) -> None:
+    result = bench.run(bash("true"), phases=("validate",))
+    assert (result.status, result.executedStepCount) == ("failed", 0)
+    assert "no step was run" in result.failureMessage
+
+
+def test_attempts(bench: Bench) -> None:
+    result = bench.run(bash("echo x >> tries; test $(wc -l < tries) -ge 3", maxAttempts="3"))
+    assert result.status == "success"
+    assert (bench.folder / "tries").read_text().count("x") == 3
+
+
+def test_timeout_kills_the_whole_group(bench: Bench) -> None:
+    result = bench.run(bash("sleep 60 & echo $! > child; sleep 60", timeoutSeconds="1"))
+    assert "longer than 1 s" in result.failureMessage
+    child = int((bench.folder / "child").read_text())
+    stat = Path(f"/proc/{child}/stat")
+    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+
+
+def test_exit_194_runs_the_step_again(bench: Bench) -> None:
+    result = bench.run(bash("test -e flag && exit 0; touch flag; exit 194"), {"action": "Reboot", "inputs": {"delaySeconds": "0"}})
+    assert result.status == "success"
+
+
+def test_chaining_and_parameters(bench: Bench) -> None:
+    result = bench.run(
+        bash("echo noise >&2; echo value"),
+        bash("echo '[{{ build.s0.outputs.stdout }}] {{ Name }}' > out"),
+        act("ReadFile", {"path": str(bench.folder / "out")}),
+        bash("echo '{{ build.s2.outputs.content }}{{ build.s2.inputs.path }}' > again"),
+        parameters={"Name": "n"},
+        head="parameters: [{Name: {type: string}}]\n",
+    )
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "again").read_text() == f"[value] n\n{bench.folder}/out\n"
+
+
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [
+        ({"for": {"start": "1", "end": "5", "updateBy": "2"}}, "0:1 1:3 2:5"),
+        ({"for": {"start": "2", "end": "0", "updateBy": "-1"}}, "0:2 1:1 2:0"),
+        ({"forEach": ["a", "b"]}, "0:a 1:b"),
+        ({"name": "mine", "forEach": {"list": "a;b", "delimiter": ";"}}, "0:a 1:b"),
+    ],
+)
+def test_loops(bench: Bench, loop: dict[str, Any], expected: str) -> None:
+    name = loop.get("name", "loop")
+    result = bench.run(
+        bash(f"echo {{{{ {name}.index }}}}:{{{{ {name}.value }}}}", loop=loop), bash("echo '{{ build.s0.outputs.stdout }}' > out")
+    )
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "out").read_text().split() == expected.split()
+
+
+def test_conditions_skip_and_abort(bench: Bench) -> None:
+    result = bench.run(
+        bash("touch skipped", **{"if": {"binaryExists": "surely-not-there"}}),
+        bash("touch run", **{"if": {"not": {"binaryExists": "surely-not-there"}}}),
+        bash("touch aborted", **{"if": {"stringEquals": "a", "value": "a", "then": "Abort"}}),
+    )
+    assert bench.statuses() == ["SKIPPED", "COMPLETED", "FAILED"]
+    assert sorted(path.name for path in bench.folder.iterdir()) == ["run"]
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ({"stringEquals": "Testing", "value": "TESTING"}, True),
+        ({"stringIsEmpty": ""}, True),
+        ({"numberLessThan": "3", "value": "2"}, True),
+        ({"numberEquals": "x", "value": "x"}, False),
+        ({"patternMatches": "^a+$", "value": "aaa"}, True),
+        ({"and": [{"stringIsEmpty": ""}, {"not": {"stringIsEmpty": "x"}}]}, True),
+        ({"or": [{"stringIsEmpty": "y"}, {"fileExists": "/nonexistent"}]}, False),
+        ({"folderExists": "/"}, True),
+    ],
+)
+def test_operators(condition: dict[str, Any], holds: bool) -> None:
+    assert evaluate(condition) is holds
+    assert decide(condition) == ("Execute" if holds else "Skip")
+
+
+@pytest.mark.parametrize(
+    "condition", [{}, {"stringEquals": "a"}, {"stringIsEmpty": "", "not": {}}, {"patternMatches": "(", "value": ""}, {"and": []}, "x"]
+)
+def test_what_is_no_condition(condition: Any) -> None:
+    with pytest.raises(BadCondition):
+        evaluate(condition)
+
+
+def test_deep_nesting_is_refused() -> None:
+    condition: dict[str, Any] = {"stringIsEmpty": ""}
+    for _ in range(4):
+        condition = {"not": condition}
+    with pytest.raises(BadCondition, match="nested"):
+        evaluate(condition)
+
+
+def test_file_actions(bench: Bench) -> None:
+    f = bench.folder
+    result = bench.run(
+        act("CreateFolder", {"path": f"{f}/a/b", "permissions": "0750"}),
+        act(
+            "CreateFile",
+            {"path": f"{f}/a/one.txt", "content": "1", "permissions": "0600"},
+            {"path": f"{f}/a/two.txt", "content": "é", "encoding": "utf16"},
+        ),
+        act("AppendFile", {"path": f"{f}/a/one.txt", "content": "+"}),
+        act("SetFilePermissions", {"path": f"{f}/a/one.txt", "permissions": "0640"}),
+        act("CreateSymlink", {"path": f"{f}/link", "target": f"{f}/a/one.txt"}),
+        act("CopyFile", {"source": f"{f}/a/*.txt", "destination": f"{f}/copies"}),
+        act("MoveFile", {"source": f"{f}/copies/one.txt", "destination": f"{f}/moved.txt"}),
+        act("CopyFolder", {"source": f"{f}/a", "destination": f"{f}/c"}),
+        act("MoveFolder", {"source": f"{f}/c", "destination": f"{f}/d"}),
+        act("SetFolderPermissions", {"path": f"{f}/d", "permissions": "0700", "recursive": "false"}),
+        act("SetFileOwner", {"path": f"{f}/moved.txt", "owner": str(os.getuid())}),
+        act("SetFolderOwner", {"path": f"{f}/d", "owner": str(os.getuid())}),
+        act("SetFileEncoding", {"path": f"{f}/moved.txt", "encoding": "utf16-be"}),
+        act("ListFiles", {"path": f"{f}/a", "fileNamePattern": "*.txt"}),
+        bash("echo '{{ build.s13.outputs.files }}' > listed"),
+        act("DeleteFile", {"path": f"{f}/copies/*"}),
+        act("DeleteFolder", {"path": f"{f}/copies"}, {"path": f"{f}/a", "force": "true"}),
+        {"action": "Assert", "inputs": {"fileExists": f"{f}/d/one.txt"}},
+        {"action": "ExecuteBinary", "inputs": {"path": "touch", "arguments": [f"{f}/touched"]}},
+    )
+    assert result.status == "success", result.failureMessage
+    assert (f / "moved.txt").read_bytes() == "1+".encode("utf-16-be")
+    assert (f / "d" / "two.txt").read_bytes() == "é".encode("utf-16-le")
+    assert (f / "d").stat().st_mode & 0o777 == 0o700
+    assert (f / "listed").read_text().split() == [f"{f}/a/one.txt", f"{f}/a/two.txt"]
+    assert sorted(path.name for path in f.iterdir()) == ["d", "link", "listed", "moved.txt", "touched"]
+
+
+@pytest.mark.parametrize(
+    ("step", "word"),
+    [
+        (act("AppendFile", {"path": "/nonexistent/x"}), "does not exist"),
+        (act("CreateFile", {"path": "/etc/hostname", "overwrite": "false"}), "overwrite is false"),
+        (act("DeleteFile", {"path": "/nonexistent/*"}), "no file matches"),
+        (act("CreateFile", {"path": "/nonexistent", "encoding": "klingon"}), "encoding"),
+        (act("SetFilePermissions", {"path": "/etc/hostname", "permissions": "rwx"}), "octal"),
+        (act("WebDownload", {"source": "ftp://x/y", "destination": "/tmp/"}), "not http"),
+        (act("WebDownload", {"source": "http://x/y", "destination": "/tmp/", "checksum": "0"}), "go together"),
+        (act("S3Download", {"source": "s3://b/k", "destination": "/tmp/"}), "no role"),
+        ({"action": "ExecuteBinary", "inputs": {"path": "surely-not-there"}}, "does not exist"),
+        ({"action": "Assert", "inputs": {"stringIsEmpty": "x"}}, "does not hold"),
+        ({"action": "ExecuteDocument", "inputs": {"document": "arn:aws:x"}}, "by its ARN"),
+    ],
+)
+def test_failures_in_words(bench: Bench, step: Step, word: str) -> None:
+    result = bench.run(step)
+    assert result.status == "failed"
+    assert word in result.failureMessage
+
+
+def test_documents_in_documents(bench: Bench) -> None:
+    inner = bench.folder / "inner.yaml"
+    inner.write_text(
+        yaml.safe_dump(
+            {
+                "schemaVersion": "1.0",
+                "parameters": [{"Word": {"type": "string"}}],
+                "phases": [{"name": "build", "steps": [{"name": "x", **bash("echo {{ Word }} > inner")}]}],
+            }
+        )
+    )
+    result = bench.run({"action": "ExecuteDocument", "inputs": {"document": str(inner), "parameters": [{"name": "Word", "value": "w"}]}})
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "inner").read_text() == "w\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "line", "text"),
+    [
+        ("echo a >&2\nprintf '::error file=%s,line=%s::%s\\n' x.sh 4 'cmd --flag' >&2; exit 1", 4, "cmd --flag"),
+        ("f() { printf '::error file=x.sh,line=2::inner\\n' >&2; printf '::error file=x.sh,line=9::f\\n' >&2; }; f; exit 1", 2, "inner"),
+        ("true\nsurely-not-there\nexit $?", 2, "surely-not-there"),
+        ("echo only words >&2; exit 1", None, "only words"),
+    ],
+)
+def test_the_failing_line(bench: Bench, script: str, line: int | None, text: str) -> None:
+    failure = bench.run(bash(script)).failure
+    assert failure is not None
+    assert (failure.line, failure.text) == (line, text)
+
+
+def test_hidden_output_stays_hidden(bench: Bench) -> None:
+    bench.run(bash("echo secret", disableLogging="true"))
+    assert "secret" not in bench.log()
