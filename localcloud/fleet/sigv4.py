@@ -28,7 +28,10 @@ def sign(
     headers: dict[str, str] | None = None,
     now: dt.datetime | None = None,
 ) -> dict[str, str]:
-    """All headers to send, the signature included. ``url`` must have its path already percent-encoded."""
+    """All headers to send, the signature included.
+
+    ``url`` must have its path already percent-encoded. It is signed as it is, as S3 wants it; other services are called at ``/``.
+    """
     stamp = (now or dt.datetime.now(dt.UTC)).strftime("%Y%m%dT%H%M%SZ")
     parts = urllib.parse.urlsplit(url)
     digest = hashlib.sha256(body).hexdigest()

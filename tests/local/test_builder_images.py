@@ -32,7 +32,8 @@ def document(build: str, validate: str = "true", test: str | None = None) -> str
     text = "schemaVersion: 1.0\nphases:\n"
     for name, script in phases.items():
         body = "".join(f"              {line}\n" for line in script.splitlines())
-        text += f"  - name: {name}\n    steps:\n      - name: {name}-script\n        action: ExecuteBash\n        inputs:\n          commands:\n            - |\n{body}"
+        text += f"  - name: {name}\n    steps:\n      - name: {name}-script\n        action: "
+        text += f"ExecuteBash\n        inputs:\n          commands:\n            - |\n{body}"
     return text
 
 
@@ -45,10 +46,19 @@ def start(fleet: RunningFleet, number: int, data: str, parent: str = ROOT) -> st
         "parameters": {},
     }
     build = {
-        "arn": arn, "state": "PENDING", "image_id": f"ami-{number:017x}", "name": f"image-{number}", "parent_image": parent, "working_directory": "/opt/build",
-        "components": [component], "role_arn": "arn:aws:iam::000000000000:role/builder", "instance_type": "t3.medium", "region": "us-east-1",
-        "account": "000000000000", "cancel": False,
-    }  # fmt: skip
+        "arn": arn,
+        "state": "PENDING",
+        "image_id": f"ami-{number:017x}",
+        "name": f"image-{number}",
+        "parent_image": parent,
+        "working_directory": "/opt/build",
+        "components": [component],
+        "role_arn": "arn:aws:iam::000000000000:role/builder",
+        "instance_type": "t3.medium",
+        "region": "us-east-1",
+        "account": "000000000000",
+        "cancel": False,
+    }
     with fleet.emulator.condition:
         fleet.emulator.builds[arn] = build
         fleet.emulator.changed()
@@ -84,7 +94,8 @@ def test_layers_stand_on_each_other(fleet: RunningFleet) -> None:
         fleet,
         1,
         document(
-            "echo one > /opt/one; mkdir /home/ubuntu/deep; echo tool > /usr/bin/new-tool; chmod +x /usr/bin/new-tool; rm /usr/bin/env; touch /tmp/junk /etc/machine-id"
+            "echo one > /opt/one; mkdir /home/ubuntu/deep; echo tool > /usr/bin/new-tool; "
+            "chmod +x /usr/bin/new-tool; rm /usr/bin/env; touch /tmp/junk /etc/machine-id"
         ),
     )
     assert finish(fleet, first)["status"] == "AVAILABLE"
@@ -117,7 +128,8 @@ def test_a_bake_sees_registry_settings_and_nothing_else(fleet: RunningFleet) -> 
         fleet,
         3,
         document(
-            "env; echo home=${HOME-unset}; pwd; tty; command -v systemctl; systemctl enable nginx; systemctl is-enabled nginx; /usr/sbin/policy-rc.d; echo rc $?"
+            "env; echo home=${HOME-unset}; pwd; tty; command -v systemctl; systemctl "
+            "enable nginx; systemctl is-enabled nginx; /usr/sbin/policy-rc.d; echo rc $?"
         ),
     )
     assert finish(fleet, arn)["status"] == "AVAILABLE"

@@ -54,7 +54,8 @@ def test_the_host_is_out_of_sight(fleet: RunningFleet, tmp_path: Path) -> None:
         fleet,
         2,
         f"#!/bin/bash\ncat {secret}\nls {fleet.home} ; ls /proc | grep -c '^[0-9]' ; echo users: $(grep -c tester /etc/passwd)\n"
-        "env | sort | cut -d= -f1 | tr '\\n' ' '\necho\necho 61 > /proc/sys/vm/swappiness\nls -A /usr/local/bin\nhostname\npwd\necho $HOME\nshutdown now\n",
+        "env | sort | cut -d= -f1 | tr '\\n' ' '\necho\necho 61 > /proc/sys/vm/swappiness\n"
+        "ls -A /usr/local/bin\nhostname\npwd\necho $HOME\nshutdown now\n",
     )
     assert "visible" not in console
     assert str(fleet.home) in console  # the error message of ls
@@ -68,7 +69,8 @@ def test_writes_stay_in_the_machine(fleet: RunningFleet) -> None:
     console = run(
         fleet,
         3,
-        f"#!/bin/bash\nfor d in /usr/bin /etc /var/lib /opt /home/ubuntu; do touch $d/{name} && echo wrote; done\nrm /usr/bin/env && echo gone\nshutdown now\n",
+        "#!/bin/bash\nfor d in /usr/bin /etc /var/lib /opt /home/ubuntu; do touch "
+        f"$d/{name} && echo wrote; done\nrm /usr/bin/env && echo gone\nshutdown now\n",
     )
     assert console.count("wrote") == 5
     assert "gone" in console
@@ -78,7 +80,8 @@ def test_writes_stay_in_the_machine(fleet: RunningFleet) -> None:
 
 def test_metadata_needs_a_token_and_tells_the_instance(fleet: RunningFleet) -> None:
     paths = (
-        "meta-data/instance-id meta-data/ami-launch-index meta-data/tags/instance/Name meta-data/placement/region meta-data/local-ipv4 meta-data/nonsense "
+        "meta-data/instance-id meta-data/ami-launch-index meta-data/tags/instance/Name "
+        "meta-data/placement/region meta-data/local-ipv4 meta-data/nonsense "
         "meta-data/iam/security-credentials/ meta-data/iam/security-credentials/worker dynamic/instance-identity/document user-data"
     )
     script = "#!/bin/bash\ncurl -s -o /dev/null -w 'v1 %{http_code}\\n' http://169.254.169.254/latest/meta-data/instance-id\n" + IMDS
@@ -111,7 +114,8 @@ def test_only_own_signatures_reach_the_emulator(fleet: RunningFleet) -> None:
         ("own", header.replace("KEY", "ASIA00000006") + " $E/bucket/key"),
         ("root", header.replace("KEY", "AKIAROOT") + " $E/bucket/key"),
         ("bearer", "-H 'Authorization: Bearer fleet-test-token' $E/bucket/key"),
-        ("admin", "-H 'Authorization: Bearer fleet-test-token' '$E/_localcloud/changes?since=0&timeout=0'".replace("'$E", '"$E').replace("0'", '0"')),
+        ("admin", "-H 'Authorization: Bearer fleet-test-token' "
+"'$E/_localcloud/changes?since=0&timeout=0'".replace("'$E", '"$E').replace("0'", '0"')),
         ("encoded", "$E/%5flocalcloud/changes"),
         ("dots", "$E/bucket/../_localcloud/changes"),
         ("slashes", "$E//_localcloud/changes"),
@@ -130,7 +134,8 @@ def test_nothing_else_is_on_the_network(fleet: RunningFleet) -> None:
     console = run(
         fleet,
         7,
-        "#!/bin/bash\ncurl -sS -m 3 http://10.255.255.1/ ; cat < /dev/tcp/127.0.0.1/22\nls /sys/class/net; cat /proc/net/dev | grep -c :\nshutdown now\n",
+        "#!/bin/bash\ncurl -sS -m 3 http://10.255.255.1/ ; cat < /dev/tcp/127.0.0.1/22\n"
+        "ls /sys/class/net; cat /proc/net/dev | grep -c :\nshutdown now\n",
     )
     assert "Connection refused" in console
     assert "\n1\n" in console  # one interface: lo
@@ -188,7 +193,8 @@ def test_too_many_wait_in_order(fleet: RunningFleet) -> None:
 
 
 def test_memory_of_the_type_is_the_limit(fleet: RunningFleet) -> None:
-    script = "#!/bin/bash\npython3 -c 'x = bytearray(700 << 20); print(len(x))'\necho status $?\npython3 -c 'x = bytearray(100 << 20); print(len(x))'\nshutdown now\n"
+    script = "#!/bin/bash\npython3 -c 'x = bytearray(700 << 20); print(len(x))'\necho "
+    script += "status $?\npython3 -c 'x = bytearray(100 << 20); print(len(x))'\nshutdown now\n"
     console = run(fleet, 10, script, instance_type="t3.nano")
     assert str(700 << 20) not in console
     assert str(100 << 20) in console
@@ -239,7 +245,8 @@ def test_the_end_of_the_fleet_is_the_end_of_its_machines(tmp_path: Path, number:
 def test_a_plain_process_says_so_and_keeps_the_relay(tmp_path: Path) -> None:
     with running_fleet(tmp_path, LOCALCLOUD_SANDBOX="process") as fleet:
         script = "#!/bin/bash\n" + IMDS.replace("http://169.254.169.254", "$AWS_EC2_METADATA_SERVICE_ENDPOINT").replace("'$AWS", '"$AWS')
-        script += 'm meta-data/instance-id\ncurl -s -o /dev/null -w "admin %{http_code}\\n" $AWS_ENDPOINT_URL/_localcloud/x\necho $HOME\nshutdown now\n'
+        script += 'm meta-data/instance-id\ncurl -s -o /dev/null -w "admin %{http_code}\\n" $AWS_ENDPOINT_URL/_localcloud/x\n'
+        script += "echo $HOME\nshutdown now\n"
         identifier = fleet.emulator.launch(1, script)
         fleet.emulator.until_state(identifier, "terminated")
         console = fleet.console(identifier)

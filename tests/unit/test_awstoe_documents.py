@@ -33,8 +33,8 @@ def test_scalars_stay_texts() -> None:
 
 def test_all_problems_at_once() -> None:
     text = one(
-        "        action: ExecuteBsh\n      - name: second\n        action: CreateFile\n        inputs: [{content: x}]\n      - name: second\n"
-        + BASH % "'{{ Nowhere }}'"
+        "        action: ExecuteBsh\n      - name: second\n        action: "
+        "CreateFile\n        inputs: [{content: x}]\n      - name: second\n" + BASH % "'{{ Nowhere }}'"
     )
     found = problems(text.replace("schemaVersion: 1.0", "schemaVersion: 2"))
     for word in ("ExecuteBsh", "without path", "'second' twice", "Nowhere", "schemaVersion"):
