@@ -237,3 +237,20 @@ def test_an_interrupted_build_is_closed_by_the_next_fleet(tmp_path: Path) -> Non
         assert last["status"] == "FAILED"
         assert "interrupted" in last["failure"]["message"]
         assert left_behind(fleet) == []
+
+
+def test_s3_downloads_use_the_role_of_the_build(fleet: RunningFleet) -> None:
+    fleet.emulator.objects["/artifacts/code/tool.sh"] = b"echo from s3\n"
+    data = (
+        "schemaVersion: 1.0\nphases:\n  - name: build\n    steps:\n"
+        "      - name: get\n        action: S3Download\n        inputs:\n"
+        "          - {source: 's3://artifacts/code/tool.sh', destination: /opt/tool.sh}\n"
+        "      - name: use\n        action: ExecuteBash\n        inputs: {commands: ['bash /opt/tool.sh']}\n"
+    )
+    arn = start(fleet, 13, data)
+    assert finish(fleet, arn)["status"] == "AVAILABLE", posts(fleet, arn)[-1]
+    assert "Stdout: from s3" in [line for body in posts(fleet, arn) for line in body["log"]]
+    (headers,) = [headers for method, path, headers in fleet.emulator.requests if (method, path) == ("GET", "/artifacts/code/tool.sh")]
+    signed = {name.lower(): value for name, value in headers.items()}
+    assert "Credential=ASIA" in signed["authorization"]
+    assert signed["x-amz-security-token"] == "token"
