@@ -24,7 +24,7 @@ def check(stack: str, root: Path) -> str:
     if stack in known:
         return stack
     analysis = stack.rpartition("-")[0] or stack
-    near = [f"{stack}-webdev"] if stack in names else difflib.get_close_matches(stack, known, 1)
+    near = [f"{stack}-webdev"] if stack in names else difflib.get_close_matches(stack, known, 1, 0.8)
     raise UserError(
         f"stack '{stack}'" + ("" if analysis in names else f" (there is no blueprint '{analysis}')"),
         f"'utils', or one of the blueprints {', '.join(names)} followed by -{', -'.join(blueprints.Stage)}",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 from localcloud.pulumi import passphrase
 
 INIT_SECONDS = 60
@@ -26,8 +28,6 @@ class _Project:
 
     @classmethod
     def read(cls, root: Path) -> _Project:
-        import yaml  # listing the commands must not cost this import
-
         settings = yaml.safe_load((root / "Pulumi.yaml").read_text())
         return cls(settings["name"], root / settings.get("stackConfigDir", "."))
 
