@@ -169,7 +169,11 @@ def test_the_stacks_still_match_after_a_kill(ground: Playground) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "said"),
-    [("nonesuch-webdev", "there is no blueprint 'nonesuch'"), ("analysis-live", "followed by -webdev, -develop, -staging, -prod"), ("", "no stack")],
+    [
+        ("nonesuch-webdev", "there is no blueprint 'nonesuch'"),
+        ("analysis-live", "followed by -webdev, -develop, -staging, -prod"),
+        ("", "no stack"),
+    ],
 )
 def test_a_stack_that_is_not_there_is_one_message(ground: Playground, stack: str, said: str) -> None:
     done = ground.invoke("deploy", "--local", "--yes", "--stack", stack, check=False)
