@@ -8,12 +8,13 @@ import console.development
 import demo.commands
 import image_builder.commands
 import localcloud.commands
+import runtime.instance.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
 from console.help import answers_help
 from console.stacks import all_stacks
 
-OF_THIS_MACHINE = (console.development.collection, demo.commands.collection)
+OF_THIS_MACHINE = (console.development.collection, demo.commands.collection, runtime.instance.commands.collection)
 IN_A_CLOUD = (console.commands.collection, image_builder.commands.collection, client.commands.collection)
 
 namespace = Collection()

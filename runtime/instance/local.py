@@ -8,17 +8,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from runtime.protocol.certificate import SetupLog, end_line, final_line
+from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.status import DatasetStatus
+from runtime.protocol.status import NONE, SUCCESS, DatasetStatus
 
 GROUP = "local"
 _HERE = Path(__file__).resolve().parent
+_LOGS = ("joboutput.txt", "joberror.txt")
+_EVERY = 0.2
+"""Seconds between two looks at the script's output."""
+
+Hear = Callable[[bytes], object]
+"""Is given the script's output while it runs."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +48,27 @@ class LocalRun:
 
 @dataclass(frozen=True)
 class LocalResult:
-    """`folder` is the job's folder: logs/ and process_results/ are in it."""
+    """`folder` is the job's folder: logs/ and process_results/ are in it. `exit_code` is the script's."""
 
     exit_code: int
     status: DatasetStatus
     folder: Path
 
+    def files(self) -> list[tuple[str, int]]:
+        """What appeared: path below `folder` and bytes, sorted."""
+        found = [path for path in self.folder.rglob("*") if path.is_file()]
+        return sorted((path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found)
 
-def run_local(run: LocalRun, environment: Mapping[str, str] = os.environ) -> LocalResult:
-    """Run it and wait. Output of the script goes to the job's logs. Raises FileNotFoundError for a missing blueprint, data or config."""
+
+def run_local(run: LocalRun, environment: Mapping[str, str] = os.environ, hear: Hear | None = None) -> LocalResult:
+    """Run it and wait. Output of the script goes to the job's logs, and to `hear`. Raises FileNotFoundError for a missing
+    blueprint, data or config."""
     for path in (run.blueprint / run.script, run.data, run.config):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. Allowed: what is there. Check the path.")
     bucket = run.target.resolve() / run.analysis
-    keys = JobKeys.of(GROUP, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S.%f"))
+    started = datetime.now(timezone.utc)
+    keys = JobKeys.of(GROUP, started.strftime("%Y-%m-%dT%H-%M-%S.%f"))
     inputpath = f"{GROUP}/inputs/{run.data.resolve().name}"
     configpath = f"{GROUP}/configs/{run.config.name}"
     _link(bucket / inputpath, run.data)
@@ -75,9 +92,50 @@ def run_local(run: LocalRun, environment: Mapping[str, str] = os.environ) -> Loc
         }
         script = f"{run.analysis}/{run.script}"
         command = ["bash", str(tree / "run_main.sh"), run.analysis, inputpath, keys.resultdir, configpath, script]
-        code = subprocess.call(command, env={**environment, **extra}, cwd=folder / "home", stdout=subprocess.DEVNULL)
+        with _heard([tree / log for log in _LOGS], hear):
+            code = subprocess.call(command, env={**environment, **extra}, cwd=folder / "home", stdout=subprocess.DEVNULL)
     status = DatasetStatus.from_json((bucket / keys.status(name)).read_bytes())
+    _close(bucket, keys, run, inputpath, status, started)
     return LocalResult(code, status, bucket / keys.prefix)
+
+
+def _close(bucket: Path, keys: JobKeys, run: LocalRun, inputpath: str, status: DatasetStatus, started: datetime) -> None:
+    """The certificate and end.txt, which the manager and the monitor write in AWS."""
+    now = datetime.now(timezone.utc)
+    log = SetupLog(started, run.analysis, keys.timestamp)
+    log.manager("Run on this computer (invoke run-local): no machine was started.", started)
+    reason = None if status.reason == NONE else status.reason
+    (bucket / keys.certificate).write_text(log.render([final_line(inputpath, status.status, iso(now), reason)]), encoding="utf-8")
+    (bucket / keys.end).write_text(end_line(int(status.status == SUCCESS), 1), encoding="utf-8")
+
+
+@contextmanager
+def _heard(logs: list[Path], hear: Hear | None) -> Iterator[None]:
+    """Passes on what is added to `logs` while the body runs, and what is left at its end."""
+    if hear is None:
+        yield
+        return
+    positions, over = dict.fromkeys(logs, 0), threading.Event()
+
+    def follow() -> None:
+        last = False
+        while not last:
+            last = over.wait(_EVERY)
+            for log in logs:
+                if log.is_file():
+                    with log.open("rb") as file:
+                        file.seek(positions[log])
+                        if text := file.read():
+                            positions[log] += len(text)
+                            hear(text)
+
+    follower = threading.Thread(target=follow, name="output")
+    follower.start()
+    try:
+        yield
+    finally:
+        over.set()
+        follower.join()
 
 
 def _tree(target: Path, analysis: str, blueprint: Path) -> Path:

@@ -89,7 +89,7 @@ def run_dti(machine: Machine, python: Path, dataset: Path, config: dict[str, Any
     copy_analysis(machine, "dti")
     shutil.copy(dataset, machine.buckets / "mock" / "lab" / "inputs")
     machine.put("lab/configs/config.json", json.dumps(config))
-    extra = {"DTI_PYTHON": str(python), "MPLCONFIGDIR": str(machine.root / "tmp" / "mpl")}
+    extra = {"ANALYSIS_PYTHON": str(python), "MPLCONFIGDIR": str(machine.root / "tmp" / "mpl")}
     done = machine.run("dti/run_dti.sh", f"lab/inputs/{dataset.name}", **extra)
     return done.returncode, machine.job / "process_results" / dataset.stem
 

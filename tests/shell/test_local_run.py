@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from runtime.instance.local import LocalRun, run_local
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """#!/bin/bash
 source "$(dirname "$0")/ncap_utils/workflow.sh"
@@ -54,3 +59,70 @@ def test_the_exit_code_is_the_scripts_and_nothing_is_left_in_the_blueprint(run: 
 def test_what_is_missing_is_told(run: LocalRun, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.zip does not exist"):
         run_local(LocalRun("count", run.blueprint, "run.sh", tmp_path / "nothing.zip", run.config, {}, run.target))
+
+
+def test_the_output_is_heard_while_it_runs(run: LocalRun) -> None:
+    heard: list[bytes] = []
+    run_local(run, hear=heard.append)
+    text = b"".join(heard)
+    assert text == (b"".join(path.read_bytes() for path in (run.target / "count").rglob("stdout.*")))
+    assert b"s3://count/local/inputs/my data" in text
+
+
+def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", "run-local", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a25_runtime_offline(tmp_path: Path) -> None:
+    """Scenario A25: outputs, status and certificate without AWS; the exit code is the script's."""
+    config = tmp_path / "short.yaml"
+    config.write_text("wait: 0.1\n")
+    done = invoke("--analysis", "analysis", "--data", "README.md", "--config", str(config), "--to", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["status"], answer["exit_code"]) == ("SUCCESS", 0)
+    names = [item["path"] for item in answer["files"]]
+    assert names == [
+        "logs/DATASET_NAME:README.md_STATUS.txt",
+        "logs/README.md/stdout.00000",
+        "logs/README.md_files.json",
+        "logs/certificate.txt",
+        "process_results/README.md/summary.json",
+        "process_results/end.txt",
+        "process_results/short.yaml",
+        "process_results/update.txt",
+    ]
+    folder = Path(answer["folder"])
+    assert json.loads((folder / "process_results/README.md/summary.json").read_text())["waited_seconds"] == 0.1
+    assert (folder / "process_results/end.txt").read_text() == "SUCCESS 1/1\n"
+    assert "DATANAME: local/inputs/README.md | STATUS: SUCCESS" in (folder / "logs/certificate.txt").read_text()
+    assert "::progress 1 done" in done.stderr
+
+
+def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
+    data = tmp_path / "bad.zip"
+    data.write_text("no zip file")
+    done = invoke("--analysis", "dti", "--data", str(data), "--to", str(tmp_path / "out"), "--python", "/bin/false")
+    assert done.returncode == 1
+    assert "FAILED, exit code 1: exit code 1, its last command: " in done.stdout
+    assert list((tmp_path / "out/dti/local/results").glob("*/process_results/end.txt"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--data", "README.md"), "--analysis: got nothing. Allowed: analysis"),
+        (("--analysis", "no-such", "--data", "README.md"), "no file blueprints/no-such/blueprint.yaml"),
+        (("--analysis", "analysis"), "--data: got nothing"),
+        (("--analysis", "analysis", "--data", "nowhere.zip"), "--data: got 'nowhere.zip', which does not exist"),
+        (("--analysis", "analysis", "--data", "README.md", "--config", "Makefile"), "config file"),
+    ],
+)
+def test_a_wrong_call_is_one_message(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = invoke(*arguments, "--to", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ RULES = {
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
     "runtime.instance": PROTOCOL,
+    "runtime.instance.commands": {"blueprints", "runtime.instance", *PROTOCOL},  # a task of this machine: reads a blueprint, runs it here
     "client": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},

@@ -1,0 +1,142 @@
+"""`invoke run-local`: an analysis on this computer, without AWS and without an image."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from blueprints.model import Blueprint
+    from runtime.protocol.config import JobConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@task(
+    name="run-local",
+    help={
+        "analysis": "The analysis: a folder of blueprints/.",
+        "data": "The dataset: a file or a folder, anywhere.",
+        "config": "The configuration: a JSON or YAML file, anywhere. The analysis's defaults when left out.",
+        "to": "Gets the folder ANALYSIS/, laid out like the analysis's bucket.",
+        "python": "The Python that has the analysis's packages ($ANALYSIS_PYTHON for its script); where the image has it when left out.",
+        "json": "One JSON object on standard output; the script's output goes to standard error in any case.",
+    },
+)
+def run_local(
+    c: Context,
+    analysis: str = "",
+    data: str = "",
+    config: str = "",
+    to: str = "results/local",
+    python: str = "",
+    json: bool = False,
+) -> None:
+    """Run an analysis on this computer: the same run_main.sh, with a folder in the place of the bucket.
+
+    What the analysis needs has to be installed here; no image is used. The exit code is the script's; 1 also when something is
+    missing.
+    """
+    from runtime.instance import local
+
+    blueprint = _blueprint(analysis)
+    source = _existing("--data", data, "a file or a folder", "Name the dataset")
+    target = Path(to)
+    file = _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out") if config else _empty(target, analysis)
+    checked = _checked(blueprint, file)
+    environment = {**os.environ, **({"ANALYSIS_PYTHON": str(Path(python).absolute())} if python else {})}
+    run = local.LocalRun(analysis, blueprint.folder, blueprint.script, source, file, checked.values, target, checked.duration_minutes)
+    result = local.run_local(run, environment, _hear)
+    _show(result, as_json=json)
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+def _blueprint(analysis: str) -> "Blueprint":
+    import blueprints
+    from runtime.protocol.problems import InvalidInput, Problem
+
+    if not analysis:
+        known = ", ".join(blueprints.names(ROOT))
+        raise InvalidInput([Problem("--analysis", "nothing", known, "Name the analysis")])
+    return blueprints.load(analysis, blueprints.Stage.WEBDEV, ROOT)
+
+
+def _existing(flag: str, path: str, allowed: str, do: str) -> Path:
+    from runtime.protocol.problems import InvalidInput, Problem, shown
+
+    if not path or not Path(path).exists():
+        raise InvalidInput([Problem(flag, f"{shown(path)}, which does not exist" if path else "nothing", allowed, do)])
+    return Path(path)
+
+
+def _empty(target: Path, analysis: str) -> Path:
+    """A configuration that leaves everything to the defaults."""
+    path = target / analysis / "config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}\n", encoding="utf-8")
+    return path
+
+
+def _checked(blueprint: "Blueprint", file: Path) -> "JobConfig":
+    """The configuration as the manager would check it. Raises InvalidInput with every problem."""
+    from runtime.protocol.config import parse_config
+    from runtime.protocol.settings import AnalysisSettings, Code, Image
+
+    instance = blueprint.instance
+    settings = AnalysisSettings(
+        analysis=blueprint.name,
+        stage=blueprint.stage,
+        stack=blueprint.stack,
+        bucket=blueprint.bucket,
+        region="",
+        account="",
+        groups={},
+        instance_type=instance.type,
+        instance_types=instance.types,
+        duration_minutes=instance.duration_minutes,
+        max_duration_minutes=instance.max_duration_minutes,
+        volume_gib=instance.volume_gib,
+        max_dataset_size_gib=blueprint.limits.dataset_size_gib,
+        max_datasets=1,
+        prices={},
+        prices_date="",
+        budget_usd=0.0,
+        image=Image("", ready=False),
+        script=blueprint.script,
+        code=Code("", "", ""),
+        ledger_table="",
+        parameters=blueprint.parameters,
+    )
+    return parse_config(file.read_bytes(), file.name, settings)
+
+
+def _hear(text: bytes) -> None:
+    sys.stderr.buffer.write(text)
+    sys.stderr.flush()
+
+
+def _show(result: Any, *, as_json: bool) -> None:
+    files = result.files()
+    if as_json:
+        document = {
+            "exit_code": result.exit_code,
+            "status": result.status.status,
+            "reason": result.status.reason,
+            "folder": str(result.folder),
+            "files": [{"path": path, "bytes": size} for path, size in files],
+        }
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return
+    sys.stdout.write(f"{result.folder}\n" + "".join(f"  {path}  {size} bytes\n" for path, size in files))
+    reason = "" if result.exit_code == 0 else f": {result.status.reason}"
+    sys.stdout.write(f"{result.status.status}, exit code {result.exit_code}{reason}\n")
+
+
+collection = Collection(run_local)
