@@ -3,7 +3,8 @@
 - `provision/NN-name.sh` build the image, in the order of their names;
 - `provision/validate/*.sh` check it on the machine that built it;
 - `provision/test/*.sh` check it on a fresh machine that started from it;
-- every other file there is material of the scripts, which run with `provision/` as their working directory.
+- every other file there is material of the scripts, which run with `provision/` as their working directory;
+- `provision/recording/` is about the recording (its log, its verification) and no part of it: nothing there changes an image.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 from runtime.protocol.problems import InvalidInput, Problem
 
 PHASES = ("build", "validate", "test")
+ABOUT = "recording"
+"""Folder below provision/ that tells where the scripts come from; it is not read as part of them."""
+
 _IGNORED = frozenset({"__pycache__", ".DS_Store"})
 
 
@@ -69,7 +73,7 @@ def read(folder: Path) -> Provision:
     files = tuple(
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not _IGNORED.intersection(path.relative_to(folder).parts)
+        if path.is_file() and path.relative_to(folder).parts[0] != ABOUT and not _IGNORED.intersection(path.relative_to(folder).parts)
     )
     scripts, problems = [], []
     for phase in PHASES:

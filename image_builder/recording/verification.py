@@ -1,0 +1,86 @@
+"""What is known about a recording: whether it was replayed on a clean root, as it is now, and how that ended.
+
+`invoke verify-recording` writes `provision/recording/verified.json`; baking reads it through `verification`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blueprints import Blueprint
+from image_builder.provision import ABOUT, Provision, read
+from image_builder.versions import GENERATOR
+
+FILE = f"{ABOUT}/verified.json"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The scripts were replayed as they are now. `verdict` is in words ("reproduces"); `when` is an ISO date in UTC."""
+
+    verdict: str
+    when: str
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """The scripts were never replayed, or the replay did not reproduce. `why` is a phrase for a person."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The scripts, their files or the parent changed since they were replayed. `why` is a phrase for a person."""
+
+    why: str
+
+
+def recipe_digest(parent: str, provision: Provision) -> str:
+    """SHA-256 of what a replay depends on: the parent's name, the scripts with their files, and the compiler's generation."""
+    return hashlib.sha256(f"{GENERATOR}\0{parent}\0{provision.digest()}".encode()).hexdigest()
+
+
+def verification(blueprint: Blueprint) -> Verified | Unverified | Stale:
+    """What is known about the recording of a blueprint. An analysis without scripts is Verified: there is nothing to replay.
+
+    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
+    """
+    folder = blueprint.folder / "provision"
+    provision = read(folder) if folder.is_dir() else Provision((), ())
+    if not provision.scripts:
+        return Verified("no scripts", "")
+    stored = load(folder)
+    if stored is None:
+        return Unverified("it was never replayed")
+    if stored.get("recipe_sha256") != recipe_digest(blueprint.image.parent, provision):
+        return Stale(f"the scripts or the parent changed since it was replayed on {stored.get('when', 'an unknown day')}")
+    if stored.get("reproduces") is not True:
+        return Unverified(f"its replay: {stored.get('verdict', 'unknown')}")
+    return Verified(str(stored.get("verdict", "")), str(stored.get("when", "")))
+
+
+def load(folder: Path) -> Mapping[str, Any] | None:
+    """The stored result below a `provision/` folder; None when there is none that this version understands."""
+    try:
+        stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) and stored.get("schema_version") == _SCHEMA else None
+
+
+def store(folder: Path, recipe_sha256: str, result: Mapping[str, Any]) -> Path:
+    """Write the result of a replay; returns the file."""
+    target = folder / FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"schema_version": _SCHEMA, "recipe_sha256": recipe_sha256, **result}, indent=2, sort_keys=True) + "\n"
+    temporary = target.with_name(target.name + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(target)
+    return target
