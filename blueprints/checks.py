@@ -2,112 +2,162 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blueprints import finding
+from blueprints.finding import Finding
 from blueprints.merge import Layers
 from blueprints.parents import PARENTS, RETIRED, parent_image
 from runtime.protocol.names import RESERVED_GROUPS
-from runtime.protocol.problems import Problem, shown
+from runtime.protocol.problems import shown
 
 
-def check(layers: Layers, folder: Path, known_types: Collection[str] | None = None) -> list[Problem]:
-    """All problems of merged settings that are already right by the schema. Reads the blueprint's folder.
+@dataclass(frozen=True)
+class World:
+    """What the rules look at beside the settings. `types`: instance types on offer, None for any."""
 
-    `known_types`: instance types on offer, None for any.
+    folder: Path
+    types: Collection[str] | None
+
+
+Rule = Callable[[Layers, World], Iterator[Finding]]
+
+
+def check(layers: Layers, folder: Path, types: Collection[str] | None = None, wrong: Collection[finding.Path] = ()) -> list[Finding]:
+    """All mistakes of merged settings. Reads the blueprint's `folder`.
+
+    `wrong` are the paths that break the schema: rules that would read them are left out, all others are still checked.
     """
-    data = layers.data
-    return [
-        *_name(layers, data, folder),
-        *_script(layers, data, folder),
-        *_instance(layers, data["instance"], known_types),
-        *_image(layers, data["image"], folder),
-        *_groups(layers, data["groups"]),
-        *_parameters(layers, data.get("parameters")),
-    ]
+    world = World(folder, types)
+    return [found for reads, rule in RULES if not any(_touch(one, bad) for one in reads for bad in wrong) for found in rule(layers, world)]
 
 
-def _name(layers: Layers, data: dict[str, Any], folder: Path) -> list[Problem]:
-    if data["name"] == folder.name:
-        return []
-    do = "Rename the folder, or change the name"
-    return [Problem(layers.place(("name",)), shown(data["name"]), f"the name of its folder, {folder.name!r}", do)]
+def _touch(one: finding.Path, other: finding.Path) -> bool:
+    """Whether one of the two paths contains the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
-def _script(layers: Layers, data: dict[str, Any], folder: Path) -> list[Problem]:
-    script = folder / data["script"]
+def near_types(name: str, types: Collection[str]) -> str:
+    """Instance types as a proposal for `name`: the nearest names first, then its family, and how many there are in all."""
+    family = [known for known in sorted(types) if known.partition(".")[0] == name.partition(".")[0]]
+    near = list(dict.fromkeys([*difflib.get_close_matches(name, sorted(types), 3, 0.5), *family]))[:6] or sorted(types)[:6]
+    more = len(types) - len(near)
+    return ", ".join(near) + (f", and {more} others (docs/reference/blueprint.md)" if more > 0 else "")
+
+
+def _name(layers: Layers, world: World) -> Iterator[Finding]:
+    got = layers.data["name"]
+    if got != world.folder.name:
+        allowed = f"the name of its folder, {world.folder.name!r}"
+        yield layers.finding(("name",), "name.folder", shown(got), allowed, "Rename the folder, or change the name")
+
+
+def _script(layers: Layers, world: World) -> Iterator[Finding]:
+    script = world.folder / layers.data["script"]
     if script.is_file() and script.stat().st_size:
-        return []
-    got = f"{data['script']!r}, which {'is empty' if script.is_file() else 'does not exist'}"
-    return [Problem(layers.place(("script",)), got, f"a script in {folder.name}/", "Write the script, or correct its name")]
+        return
+    got = f"{layers.data['script']!r}, which {'is empty' if script.is_file() else 'does not exist'}"
+    yield layers.finding(("script",), "script.missing", got, f"a script in {world.folder.name}/", "Write the script, or correct its name")
 
 
-def _instance(layers: Layers, instance: dict[str, Any], known_types: Collection[str] | None) -> list[Problem]:
-    problems = []
-    for index, name in enumerate(instance["types"]):
-        if known_types is not None and name not in known_types:
-            where = layers.place(("instance", "types", index))
-            problems.append(Problem(where, shown(name), ", ".join(sorted(known_types)), "Choose one of these, or add its price"))
+def _types(layers: Layers, world: World) -> Iterator[Finding]:
+    for index, name in enumerate(layers.data["instance"]["types"]):
+        if world.types is not None and name not in world.types:
+            path = ("instance", "types", index)
+            do = "Choose one of these, or add its price to components/prices.json"
+            yield layers.finding(path, "instance.unknown-type", shown(name), near_types(name, world.types), do)
+
+
+def _type(layers: Layers, world: World) -> Iterator[Finding]:
+    instance = layers.data["instance"]
     if instance["type"] not in instance["types"]:
-        do = "Add the type to instance.types, or choose another"
         allowed = f"one of instance.types ({', '.join(instance['types'])})"
-        problems.append(Problem(layers.place(("instance", "type")), shown(instance["type"]), allowed, do))
+        do = "Add the type to instance.types, or choose another"
+        yield layers.finding(("instance", "type"), "instance.type-not-listed", shown(instance["type"]), allowed, do)
+
+
+def _duration(layers: Layers, world: World) -> Iterator[Finding]:
+    instance = layers.data["instance"]
     if instance["duration_minutes"] > instance["max_duration_minutes"]:
         allowed = f"at most instance.max_duration_minutes ({instance['max_duration_minutes']})"
-        where = layers.place(("instance", "duration_minutes"))
-        problems.append(Problem(where, str(instance["duration_minutes"]), allowed, "Lower the default, or raise the maximum"))
-    return problems
+        got, do = str(instance["duration_minutes"]), "Lower the default, or raise the maximum"
+        yield layers.finding(("instance", "duration_minutes"), "instance.duration", got, allowed, do)
 
 
-def _image(layers: Layers, image: dict[str, Any], folder: Path) -> list[Problem]:
-    problems = []
+def _parent(layers: Layers, world: World) -> Iterator[Finding]:
+    code = layers.data["image"]["parent"]
     try:
-        parent_image(image["parent"])
+        parent_image(code)
     except ValueError as error:
-        code = image["parent"]
         do = f"Write {RETIRED[code]}" if code in RETIRED else "Choose one of these"
         allowed = f"{', '.join(PARENTS)}, an AMI id (ami-…), or ssm:<parameter>"
-        problems.append(Problem(layers.place(("image", "parent")), str(error), allowed, do))
-    scripts = sorted((folder / "provision").glob("*.sh"))
-    where = layers.place(("image", "required"))
-    if image["required"] and not scripts:
+        yield layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)
+
+
+def _recording(layers: Layers, world: World) -> Iterator[Finding]:
+    scripts = sorted((world.folder / "provision").glob("*.sh"))
+    if layers.data["image"]["required"] and not scripts:
         allowed = "at least one script provision/*.sh when image.required is true"
-        problems.append(Problem(where, "no provisioning script", allowed, "Add provision/10-packages.sh, or set image.required: false"))
-    for script in scripts:
+        do = "Add provision/10-packages.sh, or set image.required: false"
+        yield layers.finding(("image", "required"), "image.no-recording", "no provisioning script", allowed, do)
+
+
+def _scripts(layers: Layers, world: World) -> Iterator[Finding]:
+    for script in sorted((world.folder / "provision").glob("*.sh")):
         if not script.read_bytes().strip():
-            name = f"blueprints/{folder.name}/provision/{script.name}"
-            problems.append(Problem(name, "an empty script", "a script with commands", "Write it, or remove the file"))
-    return problems
+            name = f"blueprints/{world.folder.name}/provision/{script.name}"
+            do = "Write it, or remove the file"
+            yield finding.finding(name, None, (), "image.empty-script", "an empty script", "a script with commands", do)
 
 
-def _groups(layers: Layers, groups: list[str]) -> list[Problem]:
-    problems = []
-    for index, group in enumerate(groups):
+def _groups(layers: Layers, world: World) -> Iterator[Finding]:
+    for index, group in enumerate(layers.data["groups"]):
         if group in RESERVED_GROUPS:
             allowed = "any other name: this prefix of the bucket belongs to the service"
-            problems.append(Problem(layers.place(("groups", index)), shown(group), allowed, "Rename the group"))
-    return problems
+            yield layers.finding(("groups", index), "groups.reserved", shown(group), allowed, "Rename the group")
 
 
-def _parameters(layers: Layers, parameters: dict[str, Any] | None) -> list[Problem]:
+def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
+    parameters: dict[str, Any] | None = layers.data.get("parameters")
     if parameters is None:
-        return []
-    where = layers.place(("parameters",))
+        return
     try:
         json.dumps(parameters, allow_nan=False)
     except (TypeError, ValueError) as error:
-        return [Problem(where, str(error), "values that JSON has", "Put dates and the like in quotes")]
+        do = "Put dates and the like in quotes"
+        yield layers.finding(("parameters",), "parameters.not-json", str(error), "values that JSON has", do)
+        return
     from jsonschema import Draft202012Validator, SchemaError  # imported late: 0.1 s
 
     try:
         Draft202012Validator.check_schema(parameters)
     except SchemaError as error:
-        inner = ("parameters", *error.absolute_path)
         got = error.message if len(error.message) < 200 else error.message[:199] + "…"
-        return [Problem(layers.place(inner), got, "a JSON Schema (draft 2020-12)", "Correct the schema of the config file")]
+        path = ("parameters", *error.absolute_path)
+        yield layers.finding(path, "parameters.schema", got, "a JSON Schema (draft 2020-12)", "Correct the schema of the config file")
+        return
     if parameters.get("type", "object") != "object":
-        where = layers.place(("parameters", "type"))
-        return [Problem(where, shown(parameters["type"]), "object: a config file is a mapping", "Write type: object")]
-    return []
+        allowed = "object: a config file is a mapping"
+        yield layers.finding(("parameters", "type"), "parameters.not-object", shown(parameters["type"]), allowed, "Write type: object")
+
+
+_DURATIONS: tuple[finding.Path, ...] = (("instance", "duration_minutes"), ("instance", "max_duration_minutes"))
+RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
+    ((("name",),), _name),
+    ((("script",),), _script),
+    ((("instance", "types"), ("instance", "type")), _types),
+    ((("instance", "types"), ("instance", "type")), _type),
+    (_DURATIONS, _duration),
+    ((("image", "parent"),), _parent),
+    ((("image", "required"),), _recording),
+    ((), _scripts),
+    ((("groups",),), _groups),
+    ((("parameters",),), _parameters),
+)
+"""Each rule, after the paths that it reads."""

@@ -7,10 +7,8 @@ from typing import Any
 
 import yaml
 
-from runtime.protocol.problems import Problem, shown
-
-Path = tuple[str | int, ...]
-"""Where a value stands in a document: keys and list indices from the top."""
+from blueprints.finding import Finding, Path, finding
+from runtime.protocol.problems import shown
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -22,30 +20,17 @@ class Document:
     source: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Finding, ...] = ()
 
-    def place(self, path: Path) -> str:
-        """`file:line: dotted.path`, with the line of the nearest enclosing value that has one."""
-        return place(self.source, self.line(path), path)
+    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+        """A mistake at `path`, with the line of the nearest enclosing value that has one."""
+        return finding(self.source, self.line(path), path, rule, got, allowed, do)
 
     def line(self, path: Path) -> int | None:
         known = tuple(path)
         while known and known not in self.lines:
             known = known[:-1]
         return self.lines.get(known)
-
-
-def place(source: str, line: int | None, path: Path) -> str:
-    start = f"{source}:{line}" if line else source
-    return f"{start}: {dotted(path)}" if path else start
-
-
-def dotted(path: Path) -> str:
-    """`groups[1]`, `image.amis`: a path as people write it."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def parse(text: str, source: str) -> Document:
@@ -55,12 +40,13 @@ def parse(text: str, source: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error)
-        where = place(source, mark.line + 1 if mark else None, ())
-        return Document(source, problems=(Problem(where, what, "a YAML document", "Correct the syntax at this line"),))
+        line = mark.line + 1 if mark else None
+        return Document(source, problems=(finding(source, line, (), "yaml.syntax", what, "a YAML document", "Correct the syntax here"),))
     if node is None:
-        return Document(source, problems=(Problem(source, "an empty file", "a YAML mapping", "Copy one of the other blueprints"),))
+        do = "Copy one of the other blueprints"
+        return Document(source, problems=(finding(source, None, (), "yaml.empty", "an empty file", "a YAML mapping", do),))
     lines: dict[Path, int] = {}
-    problems: list[Problem] = []
+    problems: list[Finding] = []
     _walk(node, (), source, lines, problems, frozenset())
     if problems:
         return Document(source, lines=lines, problems=tuple(problems))
@@ -68,17 +54,18 @@ def parse(text: str, source: str) -> Document:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = place(source, mark.line + 1 if mark else None, ())
-        problem = Problem(where, getattr(error, "problem", None) or str(error), "plain YAML values", "Remove the tag")
+        what = getattr(error, "problem", None) or str(error)
+        line = mark.line + 1 if mark else None
+        problem = finding(source, line, (), "yaml.value", what, "plain YAML values", "Remove the tag")
         return Document(source, lines=lines, problems=(problem,))
     return Document(source, data, lines)
 
 
-def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], problems: list[Problem], above: frozenset[int]) -> None:
+def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], problems: list[Finding], above: frozenset[int]) -> None:
     """Notes the line of every path, and keys that are given twice or are not text."""
     lines.setdefault(path, node.start_mark.line + 1)
     if id(node) in above:
-        problems.append(Problem(place(source, lines[path], path), "an alias to itself", "plain values", "Remove the alias"))
+        problems.append(finding(source, lines[path], path, "yaml.alias", "an alias to itself", "plain values", "Remove the alias"))
         return
     above = above | {id(node)}
     if isinstance(node, yaml.MappingNode):
@@ -86,12 +73,13 @@ def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], prob
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 got = key.value if isinstance(key, yaml.ScalarNode) else "a composite key"
-                problems.append(Problem(place(source, line, path), f"the key {shown(got)}", "keys that are text", "Put it in quotes"))
+                got = f"the key {shown(got)}"
+                problems.append(finding(source, line, path, "yaml.key", got, "keys that are text", "Put it in quotes"))
                 continue
             inner = (*path, key.value)
             if inner in lines:
                 got = f"given twice, first in line {lines[inner]}"
-                problems.append(Problem(place(source, line, inner), got, "each key once", "Remove one of the two"))
+                problems.append(finding(source, line, inner, "yaml.duplicate-key", got, "each key once", "Remove one of the two"))
                 continue
             lines[inner] = line
             _walk(value, inner, source, lines, problems, above)

@@ -47,7 +47,8 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
     image = document.data.get("image") or {}
     amis = (image.get("amis") or {}) if isinstance(image, dict) else None
     if not isinstance(amis, dict):
-        raise InvalidInput([Problem(document.place(("image",)), shown(image), "a mapping with the mapping 'amis'", "Correct the file")])
+        allowed = "a mapping with the mapping 'amis'"
+        raise InvalidInput([document.finding(("image",), "schema.type", shown(image), allowed, "Correct the file")])
     if amis.get(key) == ami:
         return False
     changed = _with_image(text, key, ami)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blueprints import checks, schema
 from blueprints.document import Document, parse
+from blueprints.finding import Finding, finding
+from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage
-from runtime.protocol.problems import InvalidInput, Problem
+from runtime.protocol.problems import InvalidInput
 
 FILE = "blueprint.yaml"
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
@@ -41,9 +46,9 @@ def load(
     return _blueprint(layers.data, Stage(stage), root)
 
 
-def load_problems(name: str, root: Path, known_types: Collection[str] | None = None) -> tuple[Problem, ...]:
+def load_problems(name: str, root: Path, known_types: Collection[str] | None = None) -> tuple[Finding, ...]:
     """Every problem that the blueprint has in any of the stages, without repetitions."""
-    found: dict[Problem, None] = {}
+    found: dict[Finding, None] = {}
     for stage in Stage:
         found.update(dict.fromkeys(_resolve(name, stage, root, None, known_types)[1]))
     return tuple(found)
@@ -51,31 +56,51 @@ def load_problems(name: str, root: Path, known_types: Collection[str] | None = N
 
 def _resolve(
     name: str, stage: Stage, root: Path, overrides: Mapping[str, Any] | None, known_types: Collection[str] | None
-) -> tuple[Layers, list[Problem]]:
+) -> tuple[Layers, list[Finding]]:
     layers = Layers()
     folder = root / "blueprints" / name
     source = f"blueprints/{name}/{FILE}"
     if not (folder / FILE).is_file():
         known = f"the blueprints there are: {', '.join(names(root)) or 'none yet'}"
-        return layers, [Problem(f"blueprint {name!r}", f"no file {source}", known, "Correct the name, or write it")]
+        do = f"Correct the name, or make it: invoke configure {name}"
+        missing = finding(source, None, (), "file.missing", f"no file {source}", known, do)
+        return layers, [replace(missing, field=f"blueprint {name!r}")]
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        return layers, [Problem(source, f"bytes that are not UTF-8 ({error.reason})", "a text file in UTF-8", "Save it as UTF-8")]
+        got = f"bytes that are not UTF-8 ({error.reason})"
+        return layers, [finding(source, None, (), "file.encoding", got, "a text file in UTF-8", "Save it as UTF-8")]
     document = parse(text, source)
-    problems = list(document.problems) or schema.check(document)
     stack = Document(f"stacks/Pulumi.{name}-{stage}.yaml: neurocaas:overrides", dict(overrides or {}))
-    problems += schema.check(stack, part=schema.OVERRIDES)
-    if problems:
+    problems = [*(document.problems or schema.check(document)), *schema.check(stack, part=schema.OVERRIDES)]
+    if not isinstance(document.data, dict):
         return layers, problems
+    wrong = [problem.path for problem in problems]
     layers.add(Document("", schema.defaults()))
-    layers.add(document, skip=_NOT_SETTINGS)
-    if stage in document.data.get("stages", {}):
-        layers.add(document, ("stages", stage.value))
-    layers.add(stack)
+    usable = _without(document, wrong)
+    layers.add(usable, skip=_NOT_SETTINGS)
+    if stage in usable.data.get("stages", {}):
+        layers.add(usable, ("stages", stage.value))
+    layers.add(_without(stack, wrong))
     layers.data.setdefault("bucket", name)
     layers.data["instance"].setdefault("types", [layers.data["instance"]["type"]])
-    return layers, checks.check(layers, folder, known_types)
+    settings = [path[2:] if path[:1] == ("stages",) else path for path in wrong]
+    problems += checks.check(layers, folder, known_types, settings)
+    return layers, sorted(problems, key=lambda problem: (problem.source != source, problem.line or 0))
+
+
+def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
+    """The document without the values at the paths `wrong`, so that what else it says can still be checked."""
+    data = copy.deepcopy(document.data)
+    for path in wrong:
+        # What stands in a list takes its list along: the places of the others would move.
+        keys = list(itertools.takewhile(lambda part: isinstance(part, str), path))
+        parent = data
+        for key in keys[:-1]:
+            parent = parent.get(key) if isinstance(parent, dict) else None
+        if keys and isinstance(parent, dict):
+            parent.pop(keys[-1], None)
+    return Document(document.source, data, document.lines)
 
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:

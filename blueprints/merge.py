@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blueprints.document import Document, Path, dotted, place
+from blueprints.document import Document
+from blueprints.finding import Finding, Path, finding
 
 REPLACED = frozenset({"parameters"})
 """Objects that a stronger layer replaces as a whole: merging two JSON Schemas key by key means nothing."""
@@ -27,13 +28,13 @@ class Layers:
         kept = {key: value for key, value in layer.items() if key not in skip}
         self._merge(self.data, kept, (), document, prefix)
 
-    def place(self, path: Path) -> str:
-        """`file:line: path` of the value as it was written; the path alone for a default."""
+    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+        """A mistake in a value, at the file and line where it was written; of a default, at its path alone."""
         known = tuple(path)
         while known and known not in self.origins:
             known = known[:-1]
         source, line = self.origins.get(known, ("", None))
-        return place(source, line, path) if source else dotted(path)
+        return finding(source, line, path, rule, got, allowed, do)
 
     def _merge(self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: Document, prefix: Path) -> None:
         for key, value in layer.items():

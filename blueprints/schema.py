@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from blueprints.document import Document, Path, dotted
-from runtime.protocol.problems import Problem, shown
+from blueprints.document import Document
+from blueprints.finding import Finding, Path, dotted
+from runtime.protocol.problems import shown
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -24,18 +26,15 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def check(document: Document, *, part: str | None = None) -> list[Problem]:
-    """All the places where the document breaks the schema (`part`: a definition of it), in the order of the file."""
+def check(document: Document, *, part: str | None = None, whole: Mapping[str, Any] | None = None) -> list[Finding]:
+    """All the places where the document breaks the schema (`part`: a definition of it; `whole`: another schema), in the file's order."""
     from jsonschema import Draft202012Validator  # imported late: 0.1 s
 
-    whole = schema()
+    whole = schema() if whole is None else whole
     rules = whole if part is None else {"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]}
     errors = Draft202012Validator(rules).iter_errors(document.data)
-    found: list[tuple[int, Problem]] = []
-    for error in errors:
-        for path, problem in _explain(document, error):
-            found.append((document.line(path) or 0, problem))
-    return [problem for _, problem in sorted(found, key=lambda item: item[0])]
+    found = [problem for error in errors for problem in _explain(document, error)]
+    return sorted(found, key=lambda problem: problem.line or 0)
 
 
 def defaults() -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _resolve(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**target, **{key: value for key, value in rule.items() if key != "$ref"}}
 
 
-def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path, Problem]]:
+def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
     path: Path = tuple(error.absolute_path)
     rule: Any = error.schema
     value: Any = error.instance
@@ -70,22 +69,20 @@ def _explain(document: Document, error: ValidationError) -> Iterable[tuple[Path,
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = sorted(rule.get("properties", {}))
         for key in [key for key in value if key not in known]:
-            inner = (*path, key)
-            yield inner, Problem(document.place(inner), f"the unknown key {key!r}", ", ".join(known), "Correct or remove the key")
+            near = difflib.get_close_matches(key, known, 1)
+            do = f"Did you mean {near[0]!r}?" if near else "Correct or remove the key"
+            yield document.finding((*path, key), "schema.unknown-key", f"the unknown key {key!r}", ", ".join(known), do)
         return
     if error.validator == "required":
-        missing = [key for key in limit if key not in value]
         # jsonschema reports one missing key at a time, and names it only in its message.
-        for key in [key for key in missing if f"'{key}'" in error.message]:
-            about = rule["properties"].get(key, {})
-            text = _resolve(about).get("description", "")
-            where = f"{document.place(path)}{'.' if path else ': '}{key}"
-            yield path, Problem(where, "nothing", text.rstrip(".") or "a value", f"Add the key {dotted((key,))!r}")
+        for key in [key for key in limit if key not in value and f"'{key}'" in error.message]:
+            allowed = _resolve(rule["properties"].get(key, {})).get("description", "").rstrip(".") or "a value"
+            yield document.finding((*path, key), "schema.missing-key", "nothing", allowed, f"Add the key {dotted((key,))!r}")
         return
     do = described.rstrip(".") or "Correct the value"
     if "propertyNames" in error.absolute_schema_path and isinstance(value, str):
         path = (*path, value)
-    yield path, Problem(document.place(path), shown(value), _allowed(error, rule), do)
+    yield document.finding(path, f"schema.{error.validator}", shown(value), _allowed(error, rule), do)
 
 
 def _allowed(error: ValidationError, rule: Any) -> str:
@@ -98,7 +95,8 @@ def _allowed(error: ValidationError, rule: Any) -> str:
         case "const":
             return str(limit)
         case "pattern":
-            return f"text that matches {limit}"
+            named = rule.get("title") if isinstance(rule, dict) else None
+            return named or f"text that matches {limit}"
         case "minimum" | "maximum":
             low, high = rule.get("minimum"), rule.get("maximum")
             return f"{low} to {high}" if low is not None and high is not None else f"at {'least' if high is None else 'most'} {limit}"

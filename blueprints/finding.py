@@ -1,0 +1,43 @@
+"""A mistake in a file: a `Problem` that also knows which rule it breaks, and its file, line and path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.protocol.problems import Problem
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a document: keys and list indices from the top."""
+
+
+@dataclass(frozen=True)
+class Finding(Problem):
+    """One mistake. `rule` is a name that does not change ("schema.type", "script.missing"), for programs and for looking it up.
+
+    `line` is 1-based, None where the file has no such line (a missing file, a value of the stack's config).
+    """
+
+    rule: str = ""
+    source: str = ""
+    line: int | None = None
+    path: Path = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        place = {"rule": self.rule, "file": self.source, "line": self.line, "path": dotted(self.path)}
+        return {**place, "got": self.got, "allowed": self.allowed, "do": self.do}
+
+
+def finding(source: str, line: int | None, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+    """The mistake at a place; its `field` is written `file:line: dotted.path`."""
+    start = f"{source}:{line}" if source and line else source
+    field = f"{start}: {dotted(path)}" if start and path else start or dotted(path)
+    return Finding(field, got, allowed, do, rule, source, line, path)
+
+
+def dotted(path: Path) -> str:
+    """`groups[1]`, `image.amis`: a path as people write it."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

@@ -1,0 +1,118 @@
+"""`invoke validate`: every mistake at once, each with rule, file, line and what is allowed. Scenario A6 is in test_import_blueprint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import blueprints
+from blueprints import checks, schema
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = """\
+schema_version: 1
+name: spikes
+title: Spike sorting
+script: run_spikes.sh
+instance: {type: m5.large, types: [m5.large, m5.xlarge]}
+image: {parent: ubuntu24, required: false}
+groups: [lab1]
+"""
+TYPES = {"m5.large", "m5.xlarge", "m5.2xlarge", "c5.large", "g4dn.xlarge", "p3.2xlarge", "r5.large", "t3.large"}
+
+
+def project(folder: Path, text: str = GOOD, script: str = "echo\n") -> Path:
+    own = folder / "blueprints" / "spikes"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "blueprint.yaml").write_text(text)
+    (own / "run_spikes.sh").write_text(script)
+    return folder
+
+
+def found(root: Path) -> dict[str, str]:
+    """Rule -> path."""
+    problems = blueprints.load_problems("spikes", root, TYPES)
+    return {problem.rule: problem.to_dict()["path"] for problem in problems}
+
+
+def test_mistakes_of_meaning_are_told_beside_those_of_form(tmp_path: Path) -> None:
+    text = GOOD.replace("title: Spike sorting", "budget_usd: much").replace("type: m5.large,", "type: zz.huge,")
+    text = text.replace("run_spikes.sh", "nonesuch.sh").replace("[lab1]", "[lab1, logs]")
+    assert found(project(tmp_path, text)) == {
+        "schema.missing-key": "title",
+        "schema.type": "budget_usd",
+        "instance.type-not-listed": "instance.type",
+        "script.missing": "script",
+        "groups.reserved": "groups[1]",
+    }
+
+
+def test_a_value_of_the_wrong_form_gives_no_second_mistake(tmp_path: Path) -> None:
+    """The default in its place must not be compared with what the file says."""
+    text = GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge]", "type: 3, types: [m5.xlarge], duration_minutes: x")
+    problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
+    assert [problem.rule for problem in problems] == ["schema.type", "schema.type"]
+
+
+def test_a_mistake_in_a_stage_is_told_once_with_its_line(tmp_path: Path) -> None:
+    text = GOOD + "stages:\n  prod:\n    budget_usd: -1\n    groups: [logs]\n"
+    problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
+    assert [(problem.rule, problem.line) for problem in problems] == [("schema.minimum", 10), ("groups.reserved", 11)]
+
+
+@pytest.mark.parametrize(("got", "first"), [("m5.larg", "m5.large"), ("p3.xlarge", "p3.2xlarge"), ("M5.XLARGE", ""), ("zz.huge", "")])
+def test_unknown_types_are_answered_with_near_ones(got: str, first: str) -> None:
+    offered = checks.near_types(got, TYPES)
+    assert offered.startswith(first)
+    assert set(offered.split(", and ")[0].split(", ")) <= TYPES
+
+
+def test_a_missing_blueprint_says_how_to_make_it(tmp_path: Path) -> None:
+    (problem,) = blueprints.load_problems("nonesuch", project(tmp_path))
+    assert problem.rule == "file.missing"
+    assert "invoke configure nonesuch" in problem.do
+
+
+def test_every_mistake_names_a_rule_and_a_file(tmp_path: Path) -> None:
+    for text in ("", "[", "a: &a [*a]", "1: 2", "name: 3", GOOD.replace("name: spikes", "name: other"), GOOD.replace("ubuntu24", "x")):
+        problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
+        assert problems, text
+        for problem in problems:
+            assert "." in problem.rule
+            assert problem.source == "blueprints/spikes/blueprint.yaml"
+            assert json.dumps(problem.to_dict())
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5000) | st.text(max_size=6) | st.sampled_from(["m5.large", "ubuntu24", "lab1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keys=st.lists(st.sampled_from(sorted(schema.schema()["properties"])), max_size=4, unique=True),
+    stage=st.sampled_from(["webdev", "prod", "other"]),
+    value=values,
+)
+def test_no_value_anywhere_makes_the_checks_fail(tmp_path: Path, keys: list[str], stage: str, value: object) -> None:
+    data = yaml.safe_load(GOOD)
+    for key in keys:
+        data[key] = value
+        data["stages"] = {stage: {key: value}} if key != "stages" else value
+    root = project(tmp_path, yaml.safe_dump(data, allow_unicode=True))
+    for problem in blueprints.load_problems("spikes", root, TYPES):
+        assert problem.text()
+
+
+def test_the_starter_is_right_with_the_types_that_have_a_price(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "blueprints" / "analysis", tmp_path / "blueprints" / "analysis")
+    prices = json.loads((ROOT / "components" / "prices.json").read_text())["usd_per_hour"]
+    assert blueprints.load_problems("analysis", tmp_path, set(prices)) == ()
