@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 
 from runtime.instance.agent import logs, measure, reporter
 from runtime.instance.agent.context import Context
+from runtime.instance.agent.ending import Ending
 from runtime.instance.agent.reporter import Piece, Reporter
+from runtime.instance.agent.stop import StopWatch
 from runtime.instance.agent.storage import FolderStorage, Location, Seen, Storage, StorageError, open_storage
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
@@ -307,3 +311,37 @@ def test_the_record_of_commands_is_emptied_when_it_grows(watch: Watch, tmp_path:
     assert final(tmp_path)["last_command"] == "the last"
     assert final(tmp_path)["reason"] == "exit code 1, its last command: the last"
     assert commands.stat().st_size == 0
+
+
+def test_an_order_to_stop_is_seen_when_it_comes(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path)
+    watch = StopWatch(storage, at("logs/stop.json"), every=0.01)
+    for text in ("no order", '{"schema_version": 1, "outcome": "quota", "reason": "no money", "time": "now"}'):
+        assert watch.order is None
+        storage.write(at("logs/stop.json"), text.encode())
+        time.sleep(0.1)
+    end = time.monotonic() + 10
+    while watch.order is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert watch.order is not None
+    assert watch.order.text == "quota: no money"
+
+
+def test_a_script_that_ignores_term_is_killed_after_the_grace() -> None:
+    ready = "trap '' TERM; echo; while :; do sleep 0.05; done"
+    with subprocess.Popen(["bash", "-c", ready], start_new_session=True, stdout=subprocess.PIPE) as script:
+        assert script.stdout
+        script.stdout.readline()
+        ending = Ending(30)
+        ending.group = script.pid
+        assert not ending.begun
+        ending.begin("first", 100.0)
+        ending.begin("second", 101.0)
+        assert ending.because == "first"
+        ending.tick(129.9)
+        time.sleep(0.1)
+        assert script.poll() is None
+        ending.tick(130.0)
+        assert script.wait(10) == -signal.SIGKILL
+    ending.tick(161.0)
+    assert not ending.kill(signal.SIGKILL)

@@ -29,7 +29,7 @@ class Checkpoint:
                 mark = (stat.st_size, stat.st_mtime_ns)
                 if self._saved.get(path) != mark:
                     below = path.parent.relative_to(self._folder).as_posix()
-                    place = self._place if below == "." else Location(self._place.bucket, f"{self._place.key}/{below}")
+                    place = self._place if below == "." else self._place.below(below)
                     self._transfer.upload(path, place)
                     self._saved[path] = mark
             except FileNotFoundError:  # the script is still at work

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .context import Context
+from .context import Context, result_place
 from .storage import Location, StorageError, open_storage
 from .transfer import Transfer
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None)
     try:
         if chosen.command == "upload":
-            place = Location(chosen.bucket, f"{chosen.group.strip('/')}/{chosen.resultdir.strip('/')}")
+            place = result_place(chosen.bucket, chosen.group, chosen.resultdir)
             transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out)
         else:
             get = transfer.download if chosen.command == "download" else transfer.download_folder

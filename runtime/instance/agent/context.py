@@ -10,12 +10,15 @@ from pathlib import Path
 
 from runtime.protocol.status import NONE
 
+from .storage import Location
+
 
 @dataclass(frozen=True)
 class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload; `checkpoint` the one that outlives a spot machine."""
+    ended before it could upload; `checkpoint` the one that outlives a spot machine. `resultdir` is below the group, or a whole
+    s3://bucket/path: then reports and results go there, and `status_key` is a key of that bucket."""
 
     bucket: str
     group: str
@@ -33,19 +36,26 @@ class Context:
     checkpoint: Path | None = None
 
     @property
-    def logs_prefix(self) -> str:
-        return f"{self.group}/{self.resultdir}/logs/"
+    def _home(self) -> Location:
+        return result_place(self.bucket, self.group, self.resultdir)
 
     @property
-    def process_prefix(self) -> str:
-        return f"{self.group}/{self.resultdir}/process_results/"
+    def status_place(self) -> Location:
+        return Location(self._home.bucket, self.status_key)
+
+    def log_place(self, name: str) -> Location:
+        return self._home.below(f"logs/{name}")
+
+    def result_place(self, name: str = "") -> Location:
+        return self._home.below(f"process_results/{name}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Context:
         """Raises KeyError when run_main.sh's variables are missing. An unreadable job file counts as none: the
         analysis matters more than its frame."""
         group, resultdir, name = environment["groupdir"], environment["resultdir"], environment["dataname"]
-        status_key, duration = f"{group}/{resultdir}/logs/DATASET_NAME:{name}_STATUS.txt", None
+        bucket, duration = environment["bucketname"], None
+        status_key = result_place(bucket, group, resultdir).below(f"logs/DATASET_NAME:{name}_STATUS.txt").key
         try:
             job = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())
             dataset = job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])]
@@ -53,11 +63,11 @@ class Context:
         except (OSError, ValueError, LookupError, TypeError):
             if environment.get("NEUROCAAS_DURATION_MINUTES"):
                 duration = float(environment["NEUROCAAS_DURATION_MINUTES"]) * 60
-        arguments = [environment["bucketname"], environment["inputpath"], resultdir, environment["configpath"]]
+        arguments = [bucket, environment["inputpath"], resultdir, environment["configpath"]]
         script = environment.get("NEUROCAAS_SCRIPT", "")
         outputs, checkpoint = environment.get("NEUROCAAS_OUTPUT"), environment.get("CHECKPOINT_DIR")
         return cls(
-            bucket=environment["bucketname"],
+            bucket=bucket,
             group=group,
             resultdir=resultdir,
             inputpath=environment["inputpath"],
@@ -72,3 +82,9 @@ class Context:
             outputs=Path(outputs) if outputs else None,
             checkpoint=Path(checkpoint) if checkpoint else None,
         )
+
+
+def result_place(bucket: str, group: str, resultdir: str) -> Location:
+    """Where the folder `resultdir` is: below the group, unless it is a whole s3://bucket/path."""
+    whole = resultdir.startswith("s3://")
+    return Location.parse(resultdir.rstrip("/") if whole else f"{group.strip('/')}/{resultdir.strip('/')}", bucket)

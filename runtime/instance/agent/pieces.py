@@ -46,7 +46,7 @@ class Pieces:
                 continue
             while start < log.size:
                 end = min(log.size, start + LARGEST)
-                place = Location(self._place.bucket, f"{self._place.key}/{name}.{number:05d}")
+                place = self._place.below(f"{name}.{number:05d}")
                 number += 1
                 self._reporter.put(place, Piece(log.path, start, end), partial(self._mark, name, (number, end)))
                 start = end

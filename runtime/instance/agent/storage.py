@@ -31,6 +31,9 @@ class Location:
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
+    def below(self, path: str) -> Location:
+        return Location(self.bucket, f"{self.key}/{path}")
+
     @classmethod
     def parse(cls, path: str, bucket: str) -> Location:
         """`path` as a key of `bucket`, or a whole s3://bucket/key."""

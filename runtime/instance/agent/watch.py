@@ -20,10 +20,12 @@ from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetS
 from . import measure
 from .checkpoint import Checkpoint
 from .context import Context
+from .ending import Ending, reason
 from .logs import Log
 from .pieces import Pieces
 from .reporter import Reporter
 from .spot import SpotNotice
+from .stop import StopWatch
 from .storage import Location, Storage, StorageError
 from .transfer import RESULT, Transfer, read_record
 
@@ -41,7 +43,6 @@ CHECKPOINT_EVERY = 15.0
 """Seconds between two savings of the checkpoint folder, once AWS has said that it takes the machine back."""
 
 _COMMANDS_MAX = 1 << 20
-_DISK_LEFT = 1 << 20
 _MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
 
 
@@ -53,25 +54,22 @@ class Watch:
         self.context = context
         self.state = state
         self.storage = storage
-        self.grace = grace
         self.reporter = Reporter(storage)
         self.logs = {"stdout": Log(logs / "joboutput.txt"), "stderr": Log(logs / "joberror.txt")}
         self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
         self._status = DatasetStatus(IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now())
         self._processor, self._gpu, self._gpu_text, self._gpu_asked = measure.Processor(), measure.Gpu(), NONE, 0.0
         self._begin = time.monotonic()
-        self._script: int | None = None
         self._exit: int | None = None
-        self._ended_because: str | None = None
+        self._ending = Ending(grace)
         self._warned = False
-        self._kill_at: float | None = None
-        place = Location(context.bucket, f"{context.logs_prefix}{context.name}/checkpoint")
+        self._stop = StopWatch(storage, context.log_place("stop.json"))
+        place = context.log_place(f"{context.name}/checkpoint")
         self._checkpoint, self._checkpoint_at = Checkpoint(storage, context.checkpoint, place), 0.0
         self._spot = SpotNotice() if context.instance != NONE else None
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
-        place = Location(context.bucket, context.logs_prefix + context.name)
-        self._pieces = Pieces(self.reporter, self.logs, place, state / "sent", context.attempt)
+        self._pieces = Pieces(self.reporter, self.logs, context.log_place(context.name), state / "sent", context.attempt)
 
     def run(self, control: int) -> int:
         """Watch until `control` (a pipe from run_main.sh) says `exit CODE`, or ends because run_main.sh was killed."""
@@ -97,27 +95,27 @@ class Watch:
         for log in self.logs.values():
             log.poll()
         self._pieces.send(everything=True)
-        if self._exit != 0 or self._ended_because:
+        if self._exit != 0 or self._ending.because:
             self._send_outputs()
         self._send_record()
         self._send_config()
         self._status = replace(self._status, last_command=self._last_command())
-        good = self._exit == 0 and not self._ended_because
-        if not good and self._spot and self._spot.time:
+        good = self._exit == 0 and not self._ending.because
+        if not good and not self._ending.begun and self._spot and self._spot.time:
             self._interruption(time.monotonic() + CHECKPOINT_EVERY)  # not final: there will be another attempt
         else:
-            state, reason = (SUCCESS, NONE) if good else (FAILED, self._reason())
-            self._status = replace(self._status, status=state, reason=reason, exit_code=self._exit, job_finish=_now())
+            state, why = (SUCCESS, NONE) if good else (FAILED, self._reason())
+            self._status = replace(self._status, status=state, reason=why, exit_code=self._exit, job_finish=_now())
         text = self._report()
         if self.reporter.close():
             return 0
-        sys.stderr.write(f"NeuroCAAS: the final status could not be sent to s3://{self.context.bucket}/{self.context.status_key}:\n{text}")
+        sys.stderr.write(f"NeuroCAAS: the final status could not be sent to {self.context.status_place}:\n{text}")
         return 3
 
     def _hear(self, line: str) -> None:
         word, *numbers = line.split()
         if word == "pid":  # and when it was started: the agent itself needed some time
-            self._script, started = int(numbers[0]), float(numbers[1])
+            self._ending.group, started = int(numbers[0]), float(numbers[1])
             self._begin = time.monotonic() - max(0.0, time.time() - started)
             self._status = replace(self._status, job_start=iso(datetime.fromtimestamp(started, timezone.utc)))
         elif word == "exit":
@@ -125,10 +123,10 @@ class Watch:
 
     def _abandoned(self) -> int:
         """Do what run_main.sh would have done after the script."""
-        self._ended_because = "run_main.sh was killed while the script ran"
-        if self._kill(signal.SIGTERM):
-            time.sleep(min(self.grace, 5.0))
-            self._kill(signal.SIGKILL)
+        self._ending.because = "run_main.sh was killed while the script ran"
+        if self._ending.kill(signal.SIGTERM):
+            time.sleep(min(self._ending.grace, 5.0))
+            self._ending.kill(signal.SIGKILL)
         code = self.finish()
         for folder in (self.state, self.context.outputs, self.context.checkpoint):
             if folder:
@@ -155,36 +153,27 @@ class Watch:
         first, self._checkpoint_at = not self._checkpoint_at, now
         fault = self._checkpoint.save()
         saved = f"the checkpoint could not be saved: {fault}" if fault else "the checkpoint is saved"
-        reason = f"interrupted: AWS takes this spot machine back at {self._spot.time}; {saved}"
-        self._status = replace(self._status, reason=reason)
+        why = f"interrupted: AWS takes this spot machine back at {self._spot.time}; {saved}"
+        self._status = replace(self._status, reason=why)
         if first:
-            self._say(f"NeuroCAAS: {reason}.")
+            self._say(f"NeuroCAAS: {why}.")
 
     def _watchdog(self, now: float) -> None:
         limit, used = self.context.duration, now - self._begin
-        if limit is None or self._script is None:
+        if self._ending.group is None:
+            return
+        self._ending.tick(now)
+        if self._stop.order and not self._ending.begun:
+            self._say(f"NeuroCAAS: this job is stopped ({self._stop.order.text}).")
+            self._ending.begin(self._stop.order.text, now)
+        if limit is None:
             return
         if not self._warned and used >= WARNING_AT * limit:
             self._warned = True
             self._say(f"NeuroCAAS: {used / 60:.1f} of the {limit / 60:g} minutes of this job are over; it will be ended at its limit.")
-        if self._kill_at is None and used >= limit:
-            self._ended_because = f"timed out after {limit / 60:g} minutes"
-            self._say(f"NeuroCAAS: {self._ended_because}. Set a longer __duration__ (minutes) in the configuration to give it more.")
-            self._kill(signal.SIGTERM)
-            self._kill_at = now + self.grace
-        elif self._kill_at is not None and now >= self._kill_at:
-            self._kill(signal.SIGKILL)
-            self._kill_at = now + self.grace
-
-    def _kill(self, number: signal.Signals) -> bool:
-        """Signal the script's process group. False when there is none."""
-        if self._script is None:
-            return False
-        try:
-            os.killpg(self._script, number)
-        except ProcessLookupError:
-            return False
-        return True
+        if used >= limit and not self._ending.begun:
+            self._ending.begin(f"timed out after {limit / 60:g} minutes", now)
+            self._say(f"NeuroCAAS: {self._ending.because}. Set a longer __duration__ (minutes) in the configuration to give it more.")
 
     def _say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -192,25 +181,8 @@ class Watch:
             file.write(line + "\n")
 
     def _reason(self) -> str:
-        if self._ended_because:
-            return self._ended_because
-        code = self._exit
-        if code is None:
-            return "the script's end was not recorded"
         last = next(reversed(self.logs["stderr"].tail().values()), "")
-        if code == 127 and last.startswith("The analysis script is missing"):
-            return last
-        full = ""
-        with suppress(OSError):
-            if shutil.disk_usage(self.logs["stdout"].path.parent).free < _DISK_LEFT:
-                full = ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
-        where = "" if self._status.last_command == NONE else f", its last command: {self._status.last_command}"
-        if code > 128:
-            with suppress(ValueError):
-                name = signal.Signals(code - 128).name
-                hint = " (often: not enough memory)" if name == "SIGKILL" else ""
-                return f"exit code {code}: the script was killed by {name}{hint}{where}{full}"
-        return f"exit code {code}{where}{full}"
+        return self._ending.because or reason(self._exit, self._status.last_command, last, self.logs["stdout"].path.parent)
 
     def _last_command(self) -> str:
         path = self.state / "commands"
@@ -249,7 +221,7 @@ class Watch:
 
     def _report(self, document: dict[str, Any] | None = None) -> str:
         text = dumps(document or self._document())
-        self.reporter.put(Location(self.context.bucket, self.context.status_key), text.encode())
+        self.reporter.put(self.context.status_place, text.encode())
         with suppress(OSError):
             self._local.write_text(text, encoding="utf-8")
         return text
@@ -259,7 +231,7 @@ class Watch:
         folder = self.context.outputs
         if folder and folder.is_dir():
             try:
-                Transfer(self.storage, self.state / "files").upload(folder, Location(self.context.bucket, self.context.process_prefix))
+                Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place())
             except (StorageError, OSError) as error:
                 self._say(f"NeuroCAAS: not all partial results could be saved: {error}")
 
@@ -273,18 +245,17 @@ class Watch:
                 "inputs": [item for item in moved if item["kind"] != RESULT],
                 "results": [item for item in moved if item["kind"] == RESULT],
             }
-            place = Location(self.context.bucket, f"{self.context.logs_prefix}{self.context.name}_files.json")
-            self.reporter.put(place, dumps(record).encode())
+            self.reporter.put(self.context.log_place(f"{self.context.name}_files.json"), dumps(record).encode())
 
     def _send_config(self) -> None:
         """The config as it was used, and the mark that results are there (the guide's lines 56 and 57)."""
         context = self.context
         try:
             body = self.storage.read(Location.parse(context.configpath, context.bucket))
-            self.reporter.put(Location(context.bucket, context.process_prefix + context.configname), body)
+            self.reporter.put(context.result_place(context.configname), body)
         except StorageError as error:
             sys.stderr.write(f"The configuration could not be copied to the results: {error}\n")
-        self.reporter.put(Location(context.bucket, context.process_prefix + "update.txt"), b"update results.\n")
+        self.reporter.put(context.result_place("update.txt"), b"update results.\n")
 
 
 def _now() -> str:

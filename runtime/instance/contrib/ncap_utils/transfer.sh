@@ -33,7 +33,7 @@ download_folder() {
 }
 
 ## Send a file, or what is in a folder (with its folders).
-## $1: local file or folder   $2: bucket   $3: group ("$groupdir")   $4: folder in the group ("$processdir")
+## $1: local file or folder   $2: bucket   $3: group ("$groupdir")   $4: folder in the group ("$processdir"), or s3://bucket/folder
 ## $5: an ending that is left out, without its dot (optional)
 upload() {
     neurocaas_agent upload -- "$1" "$2" "$3" "$4" "${5:-}"

@@ -3,6 +3,7 @@
 
 ## Declares the environment of an analysis script. Call it between "set -a" and "set +a".
 ## $1: bucket   $2: path to the input   $3: result folder, below the group   $4: path to the config file
+## The paths may also be whole s3://bucket/... paths: of data, configuration or results in another bucket.
 parseargsstd() {
     bucketname="$1"
     inputpath="$2"
@@ -75,7 +76,9 @@ errorlog_background() {
 ## Gets what an earlier attempt left in $CHECKPOINT_DIR.
 restore_checkpoint() {
     [ "${NEUROCAAS_ATTEMPT:-1}" -gt 1 ] || return 0
-    download_folder "$groupdir/$resultdir/logs/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
+    local folder="$resultdir"
+    [[ "$folder" == s3://* ]] || folder="$groupdir/$folder"
+    download_folder "$folder/logs/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
         echo "This attempt begins without a checkpoint." >&2
 }
 

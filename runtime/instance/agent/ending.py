@@ -1,0 +1,70 @@
+"""How a script is ended before it is done, and what is said about how it ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.protocol.status import NONE
+
+_DISK_LEFT = 1 << 20
+
+
+class Ending:
+    """TERM to the script's process group, and KILL each `grace` seconds while it is still there. `because` is the reason for the
+    final status once the end has begun."""
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self.group: int | None = None
+        self.because: str | None = None
+        self._kill_at: float | None = None
+
+    def begin(self, because: str, now: float) -> None:
+        """Only the first reason counts. `group` must be known."""
+        if self._kill_at is None:
+            self.because = because
+            self.kill(signal.SIGTERM)
+            self._kill_at = now + self.grace
+
+    @property
+    def begun(self) -> bool:
+        return self._kill_at is not None
+
+    def tick(self, now: float) -> None:
+        if self._kill_at is not None and now >= self._kill_at:
+            self.kill(signal.SIGKILL)
+            self._kill_at = now + self.grace
+
+    def kill(self, number: signal.Signals) -> bool:
+        """Signal the process group. False when there is none."""
+        if self.group is None:
+            return False
+        try:
+            os.killpg(self.group, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def reason(code: int | None, last_command: str, last_line: str, disk: Path) -> str:
+    """Why a script failed that was not ended from outside: from its exit code (None: unknown), the last line of its errors, and
+    whether the disk of `disk` is full."""
+    if code is None:
+        return "the script's end was not recorded"
+    if code == 127 and last_line.startswith("The analysis script is missing"):
+        return last_line
+    full = ""
+    with suppress(OSError):
+        if shutil.disk_usage(disk).free < _DISK_LEFT:
+            full = ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
+    where = "" if last_command == NONE else f", its last command: {last_command}"
+    if code > 128:
+        with suppress(ValueError):
+            name = signal.Signals(code - 128).name
+            hint = " (often: not enough memory)" if name == "SIGKILL" else ""
+            return f"exit code {code}: the script was killed by {name}{hint}{where}{full}"
+    return f"exit code {code}{where}{full}"
