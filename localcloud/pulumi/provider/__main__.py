@@ -23,6 +23,9 @@ def main() -> int:
         sdk_version = _sdk_version()
     except ProviderError as error:
         sys.stderr.write(f"pulumi-resource-aws (local): {error}\n")
+        if not channel.isatty():  # the engine shows what came instead of a port, if no line end follows, and drops stderr
+            channel.write(" ".join(str(error).split()))
+            channel.flush()
         return 1
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
