@@ -33,7 +33,7 @@ class AnalysisBucketArgs:
 
 
 class AnalysisBucket(pulumi.ComponentResource):
-    """The bucket; its notifications: one per group, since a rule for the whole bucket would fire on results as well."""
+    """The bucket; its notifications: for each group, since a rule for the whole bucket would fire on results as well."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -70,13 +70,14 @@ class AnalysisBucket(pulumi.ComponentResource):
             bucket=data.name,
             queues=[
                 {
-                    "id": f"submissions-{number}",
+                    "id": f"{what}-{number}",
                     "queue_arn": args.queue.arn,
                     "events": ["s3:ObjectCreated:*"],
                     "filter_prefix": f"{group}/{keys.SUBMISSIONS}/",
-                    "filter_suffix": keys.SUBMISSION_SUFFIX,
+                    "filter_suffix": suffix,
                 }
                 for number, group in enumerate(args.groups)
+                for what, suffix in (("submissions", keys.SUBMISSION_SUFFIX), ("cancellations", keys.CANCEL_SUFFIX))
             ],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready]),

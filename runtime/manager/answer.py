@@ -20,11 +20,18 @@ def version_of(settings: AnalysisSettings) -> str:
 
 def reject(cloud: Cloud, settings: AnalysisSettings, key: SubmissionKey, problems: Sequence[Problem], now: datetime) -> None:
     """Answer a submission that has no usable timestamp of its own."""
-    log = SetupLog(now, version_of(settings), key.id or key.name)
+    refuse(cloud, settings, key.group, key.id, key.key, problems, now)
+
+
+def refuse(
+    cloud: Cloud, settings: AnalysisSettings, group: str, name: str, source: str, problems: Sequence[Problem], now: datetime
+) -> None:
+    """Answer a file `source` that cannot be about a job, below `results/rejected_{name}/`."""
+    log = SetupLog(now, version_of(settings), name or source.rpartition("/")[2])
     log.manager("Detected new job: starting up.", now)
     log.problems("init", problems, now)
     log.step_failed(1, "INPUT", now)
-    close(cloud, settings, rejected_keys(key.group, key.id), log, problems, "user", key.key, now)
+    close(cloud, settings, rejected_keys(group, name), log, "user", source, now, problems=problems)
 
 
 def close(
@@ -32,16 +39,17 @@ def close(
     settings: AnalysisSettings,
     keys: ResultKeys,
     log: SetupLog,
-    problems: Sequence[Problem],
     exit_class: str,
     submission_key: str,
     now: datetime,
     *,
+    problems: Sequence[Problem] = (),
+    note: str = "",
     job: Job | None = None,
-    monitoring: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write certificate, certificate.json and `end.txt` of something that ends without a machine."""
+    """Write certificate, certificate.json and `end.txt` of something that ends without a machine. `end.txt` tells the
+    first problem, else `note`."""
     total = len(job.datasets) if job else 0
     facts = CertificateFacts(
         exit_class=exit_class,
@@ -54,8 +62,9 @@ def close(
         job=job,
         problems=tuple(problems),
     )
-    cloud.put(settings.bucket, keys.certificate, log.render(monitoring), metadata=metadata)
+    cloud.put(settings.bucket, keys.certificate, log.render(), metadata=metadata)
     cloud.put(settings.bucket, keys.certificate_json, facts.to_json())
-    note = problems[0].text() if problems else ""
+    if problems:
+        note = problems[0].text()
     more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
     cloud.put(settings.bucket, keys.end, end_line(0, total, note + more), if_absent=True)

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
-from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, open_job_key, reserve_writes, settle_writes, transact
+from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, note_stop, open_job_key, reserve_writes, settle_writes, transact
 from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -149,6 +149,9 @@ class AwsCloud:
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":  # the sweep has given the job up meanwhile
                 raise
+
+    def stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+        return note_stop(self._table, table, job, reason, now)
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
         item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item", {})

@@ -19,8 +19,9 @@ from functools import lru_cache
 from typing import Any
 
 from runtime.manager.aws import AwsCloud
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.dispatch import process
 from runtime.manager.events import objects_created
-from runtime.manager.manage import Delivery, Outcome, process
 from runtime.protocol.limits import MANAGER_TIMEOUT
 from runtime.protocol.settings import AnalysisSettings
 

@@ -9,13 +9,15 @@ from datetime import datetime
 
 from runtime.manager.answer import close, reject, version_of
 from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
-from runtime.manager.events import ObjectCreated
+from runtime.manager.cancel import read_order
+from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.inputs import find_datasets, read_config
-from runtime.manager.launch import LaunchResult, explain, launch
+from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines
 from runtime.manager.plan import plan
-from runtime.manager.port import Cloud, ObjectTooLargeError
-from runtime.protocol.certificate import CLAIM_METADATA, SetupLog, claim_id, initial_lines
-from runtime.protocol.config import DATASET_SIZE, DURATION, JobConfig
+from runtime.manager.port import Cloud, Machine, ObjectTooLargeError
+from runtime.manager.wording import log_config, log_request
+from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, initial_lines
+from runtime.protocol.config import JobConfig
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
@@ -24,45 +26,16 @@ from runtime.protocol.limits import CAPACITY_ATTEMPTS, SUBMISSION_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, DatasetStatus
+from runtime.protocol.stop import StopOrder
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission, too_large
 
-STARTED_METADATA = "neurocaas-started"
 _JOB_MAX_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`exit_code` 0 (done) or 99 (refused or failed); `again` asks the queue to deliver the submission once more."""
-
-    exit_code: int
-    message: str
-    again: bool = False
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One delivery of a submission. `receives` counts deliveries of the message from 1, `owner` names this run of the
-    manager, `owner_arn` the function, `until` is when this run is over at the latest."""
-
-    event: ObjectCreated
-    receives: int
-    owner: str
-    owner_arn: str
-    until: datetime
-
-
-def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
-    """Answer one submission. What it leaves in S3 is the answer; the outcome is for the log and the queue.
-
-    Errors of AWS that are not about the submission are raised; the next delivery goes on where this one stopped.
-    """
+def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+    """Answer one submission of a group of the analysis."""
     event = delivery.event
-    try:
-        key = SubmissionKey.parse(event.key)
-    except ValueError as error:
-        return Outcome(0, f"ignored: {error}")
-    if event.bucket != settings.bucket or key.group not in settings.groups:
-        return Outcome(0, f"ignored: {event.bucket}/{key.group} is no group of {settings.stack}")
+    key = SubmissionKey.parse(event.key)
     timestamp, faulty, submission, raw = None, None, None, None
     problems: Sequence[Problem] = ()
     try:
@@ -151,7 +124,7 @@ class _Run:
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
         self.log.step_failed(1, "INPUT", now)
-        self._close(every, "user")
+        self._close("user", every)
         return Outcome(99, f"refused: {every[0].text()}")
 
     def start(self, submission: Submission) -> Outcome:
@@ -170,8 +143,13 @@ class _Run:
             raise
 
     def _work(self, submission: Submission) -> Outcome:
-        self._log_request(submission)
-        job = self._earlier_job() if self.redelivered else None
+        log_request(self.log, self.settings, submission, self.clock())
+        job, known = None, list[Machine]()
+        if self.redelivered:
+            job, known = self._earlier_job(), self.cloud.machines(*self.item)
+            order = read_order(self.cloud, self.settings.bucket, self.keys)
+            if order is not None:
+                return self._stopped(order, job, known)
         if job is None:
             problems, sizes, config = self._look_up(submission.datanames, submission.configname)
             if not self.settings.image.ready:
@@ -183,8 +161,7 @@ class _Run:
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
             self.cloud.put(job.bucket, job.keys.job, job.to_json())
-        self._log_config(job)
-        known = self.cloud.machines(*self.item) if self.redelivered else []
+        log_config(self.log, job, self.clock())
         now = self.clock()
         self.log.utils(f"Acquiring new {job.instance_type} instances from {job.image.id} ...", now)
         result = launch(self.cloud, job, self.delivery.owner_arn, known, lambda text: self.log.utils(text, self.clock()))
@@ -230,15 +207,30 @@ class _Run:
             return Outcome(0, f"waiting: {problem.text()}", again=True)
         self.log.step_failed(4, "RESOURCE", now)
         if done == 0:
-            self._close([problem], exit_class, job)
-            self.cloud.forget(self.settings.ledger_table, self.item)
+            self._close(exit_class, [problem], job=job)
             return Outcome(99, f"failed: {problem.text()}")
+        self._leave_out(job, done, f"No machine was started: {problem.text()}")
+        return Outcome(99, f"launched {done} of {total} machines: {problem.text()}")
+
+    def _stopped(self, order: StopOrder, job: Job | None, known: Sequence[Machine]) -> Outcome:
+        """The job was cancelled before it was launched, or before all of it was."""
+        done = next_dataset(own_machines(job, known)) if job else 0
+        self.log.manager(f"Job {order.text}.", self.clock())
+        if job is None or done == 0:
+            self.log.manager("Shutting down job.", self.clock())
+            self._close(order.outcome, note=order.text, job=job)
+        else:
+            self._leave_out(job, done, order.text)
+        return Outcome(0, order.text)
+
+    def _leave_out(self, job: Job, done: int, reason: str) -> None:
+        """Go on with the machines of the first `done` datasets; the others have failed for `reason`."""
+        total, now = len(job.datasets), self.clock()
         for dataset in job.datasets[done:]:
-            status = DatasetStatus(FAILED, dataset.inputpath, reason=f"No machine was started: {problem.text()}", updated=iso(now))
+            status = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now))
             self.cloud.put(job.bucket, dataset.status_key, status.to_json())
         self._write(job, complete=True)
         self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)))
-        return Outcome(99, f"launched {done} of {total} machines: {problem.text()}")
 
     def _look_up(self, datanames: Sequence[str], configname: str) -> tuple[list[Problem], dict[str, int | None], JobConfig | None]:
         sizes, problems = find_datasets(self.cloud, self.settings.bucket, datanames)
@@ -264,36 +256,26 @@ class _Run:
         now = self.clock()
         self.log.problems(part, problems, now, kind=kind)
         self.log.step_failed(step, kind, now)
-        self._close(problems, exit_class)
-        self.cloud.forget(self.settings.ledger_table, self.item)
+        self._close(exit_class, problems)
         return Outcome(99, f"refused: {problems[0].text()}")
 
-    def _close(self, problems: Sequence[Problem], exit_class: str, job: Job | None = None) -> None:
-        now = self.clock()
-        close(self.cloud, self.settings, self.keys, self.log, problems, exit_class, self.key.key, now, job=job, metadata=self.metadata)
+    def _close(self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None) -> None:
+        """End the job without a machine, and release what was reserved for it."""
+        close(
+            self.cloud,
+            self.settings,
+            self.keys,
+            self.log,
+            exit_class,
+            self.key.key,
+            self.clock(),
+            problems=problems,
+            note=note,
+            job=job,
+            metadata=self.metadata,
+        )
+        self.cloud.forget(self.settings.ledger_table, self.item)
 
     def _write(self, job: Job, *, complete: bool) -> None:
         text = self.log.render(initial_lines(job, iso(self.clock())), complete=complete)
         self.cloud.put(job.bucket, self.keys.certificate, text, metadata=self.metadata)
-
-    def _log_request(self, submission: Submission) -> None:
-        now, data = self.clock(), submission.datanames
-        if submission.instance_type is None:
-            self.log.detail("init", f"Using default instance type {self.settings.instance_type} from config file.", now)
-        shown = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
-        self.log.detail("init", f"Analysis request with dataset(s): {shown}, config file {submission.configname}", now)
-        if submission.ignored:
-            self.log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
-        self.log.step_done(1, now)
-
-    def _log_config(self, job: Job) -> None:
-        now = self.clock()
-        standard = {
-            DURATION: "not given, proceeding with standard compute launch",
-            DATASET_SIZE: "is not given, proceeding with standard storage",
-        }
-        for name, otherwise in standard.items():
-            text = f"given: {job.config[name]}" if name in job.config else f"{otherwise}."
-            self.log.detail("parse_config", f"parameter {name} {text}", now)
-        self.log.step_done(2, now)
-        self.log.step_done(3, now)

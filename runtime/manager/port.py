@@ -82,6 +82,9 @@ class Cloud(Protocol):
     def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
+    def stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+        """Note in an open job's item why and since when it is to end; False when there is no such item. The first note stays."""
+
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
         """The job has ended without a machine: its item goes, its reservation is released."""
 

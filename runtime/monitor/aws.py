@@ -54,7 +54,8 @@ class Instance:
 
 @dataclass(frozen=True)
 class OpenJob:
-    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars."""
+    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars;
+    `stop` says why the job is being ended early, since `stopped`."""
 
     job: JobId
     state: str
@@ -67,6 +68,8 @@ class OpenJob:
     closed_at: float | None = None
     reserved: int | None = None
     budget: str | None = None
+    stop: str | None = None
+    stopped: float | None = None
 
     @property
     def closed(self) -> frozenset[int]:
@@ -272,6 +275,8 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         closed_at=number("closed"),
         reserved=int(item["reserved"]["N"]) if "reserved" in item else None,
         budget=item.get("budget", {}).get("S"),
+        stop=item.get("stop", {}).get("S"),
+        stopped=number("stopped"),
     )
 
 

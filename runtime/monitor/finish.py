@@ -15,6 +15,7 @@ from runtime.protocol.keys import report_key
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
+from runtime.protocol.stop import outcome_of
 
 
 def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool = False) -> bool:
@@ -105,7 +106,7 @@ def _exit(outcomes: Sequence[DatasetOutcome], reports: dict[int, ComputeReport])
     for index, outcome in enumerate(outcomes):
         if outcome.status != SUCCESS:
             report = reports.get(index)
-            exit_class = (report.exit_class if report else None) or ("capacity" if report is None else "platform")
+            exit_class = report.exit_class or "platform" if report else outcome_of(outcome.reason) or "capacity"
             return exit_class, one_line(f"{outcome.name}: {_why(outcome)}")
     return "success", ""
 

@@ -11,6 +11,7 @@ from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
+from runtime.protocol.stop import outcome_of
 from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
 
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
@@ -66,7 +67,9 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
         return Verdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
         reason = None if status.reason == NONE else status.reason
-        return Verdict(FAILED, reason, status.exit_code, "timeout" if (reason or "").startswith(TIMED_OUT) else "analysis")
+        stopped = outcome_of(reason)
+        timed_out = (reason or "").startswith(TIMED_OUT)
+        return Verdict(FAILED, reason, status.exit_code, stopped or ("timeout" if timed_out else "analysis"))
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
     if instance.reason_code in _RECLAIMED:

@@ -19,9 +19,10 @@ from runtime.protocol.documents import DocumentError, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, JobKeys, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars
-from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
+from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, TIMED_OUT
+from runtime.protocol.stop import CANCELLED, outcome_of
 
 _GONE = Instance("unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone")
 
@@ -112,17 +113,23 @@ class _Reconciliation:
             if stalled or now.timestamp() - self._item.created > SETTLE_GRACE:
                 self._lost(job, index, stalled=stalled)
         elif machine.state in ALIVE:
-            limit = job.duration_minutes
-            if now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
-                self._cloud.terminate([machine.instance_id])
-                verdict = Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout")
-                self._log(f"dataset {index} {verdict.reason}", self._item.job)
-                self._watch.ended(job, index, machine, now, verdict)
+            limit, stopped = job.duration_minutes, self._item.stopped
+            if stopped is not None and now.timestamp() - stopped > STOP_GRACE:
+                reason = self._item.stop or CANCELLED
+                self._end(job, index, machine, Verdict(FAILED, reason, None, outcome_of(reason) or CANCELLED))
+            elif now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
+                self._end(job, index, machine, Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"))
         elif machine.state in ("stopped", "terminated"):
             if machine.state == "stopped":
                 self._cloud.terminate([machine.instance_id])
             self._log(f"dataset {index}: repaired a lost event ({machine.instance_id} {machine.state})", self._item.job)
             self._watch.ended(job, index, machine, ended_at(machine, now))
+
+    def _end(self, job: Job, index: int, machine: Instance, verdict: Verdict) -> None:
+        """End a machine from here."""
+        self._cloud.terminate([machine.instance_id])
+        self._log(f"dataset {index} {verdict.reason}", self._item.job)
+        self._watch.ended(job, index, machine, self._clock(), verdict)
 
     def _lost(self, job: Job, index: int, *, stalled: bool) -> None:
         """A dataset whose machine EC2 no longer shows (or which never had one)."""

@@ -24,6 +24,8 @@ STEPS = ("Initialization", "Validation", "Environment Setup", "Initialize Proces
 INDENT = " " * 8
 CLAIM_METADATA = "neurocaas-claim"
 """Name of the S3 metadata of certificate.txt that says which submission has claimed the timestamp."""
+STARTED_METADATA = "neurocaas-started"
+"""When it was claimed, so that a manager that goes on with the job tells times from there."""
 
 EXIT_CLASSES = (
     "success",

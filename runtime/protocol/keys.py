@@ -4,6 +4,7 @@
 {group}/inputs|configs|submissions/…
 {group}/results/job_{timestamp}/logs/…  process_results/…
 {group}/results/rejected_{id}/logs/certificate.txt      a submission that could not become a job
+{group}/submissions/{id}_cancel.json                    ends the job of {id}_submit.json
 logs/active/{instance}.json   logs/{group}/{instance}.json
 ```
 """
@@ -81,6 +82,11 @@ class JobKeys(ResultKeys):
         return f"{self.logs_prefix}job.json"
 
     @property
+    def stop(self) -> str:
+        """The order to end the job early (`runtime.protocol.stop`)."""
+        return f"{self.logs_prefix}stop.json"
+
+    @property
     def update(self) -> str:
         """Written by a machine after its dataset is done."""
         return f"{self.process_prefix}update.txt"
@@ -100,11 +106,7 @@ class SubmissionKey:
     @classmethod
     def parse(cls, key: str) -> SubmissionKey:
         """Take a decoded object key apart. Raises ValueError when it is not the key of a submission."""
-        group, _, rest = key.partition("/")
-        folder, _, name = rest.partition("/")
-        if folder != SUBMISSIONS or not name.endswith(SUBMISSION_SUFFIX) or not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
-            raise ValueError(f"{key!r} is not '<group>/{SUBMISSIONS}/<name>{SUBMISSION_SUFFIX}'")
-        return cls(group, name)
+        return cls(*_in_submissions(key, SUBMISSION_SUFFIX))
 
     @property
     def key(self) -> str:
@@ -114,6 +116,41 @@ class SubmissionKey:
     def id(self) -> str:
         """What stands before `submit.json`, without the joining '_' or '-'. Empty for a bare `submit.json`."""
         return re.sub(r"[_-]$", "", self.name[: -len(SUBMISSION_SUFFIX)])
+
+
+@dataclass(frozen=True)
+class CancelKey:
+    """A key `{group}/submissions/{name}` whose name ends in `cancel.json`: it stands beside the submission it cancels."""
+
+    group: str
+    name: str
+
+    @classmethod
+    def parse(cls, key: str) -> CancelKey:
+        """Raises ValueError when `key` (decoded) is not the key of a cancellation."""
+        return cls(*_in_submissions(key, CANCEL_SUFFIX))
+
+    @property
+    def key(self) -> str:
+        return f"{self.group}/{SUBMISSIONS}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """Its own name without `.json`: where the answer to a refused cancellation goes is derived from it."""
+        return self.name.removesuffix(".json")
+
+    @property
+    def submission(self) -> SubmissionKey:
+        return SubmissionKey(self.group, self.name[: -len(CANCEL_SUFFIX)] + SUBMISSION_SUFFIX)
+
+
+def _in_submissions(key: str, suffix: str) -> tuple[str, str]:
+    """Group and name of a key `{group}/submissions/{name}` that ends in `suffix`. Raises ValueError for any other key."""
+    group, _, rest = key.partition("/")
+    folder, _, name = rest.partition("/")
+    if folder != SUBMISSIONS or not name.endswith(suffix) or not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
+        raise ValueError(f"{key!r} is not '<group>/{SUBMISSIONS}/<name>{suffix}'")
+    return group, name
 
 
 def rejected_keys(group: str, submission_id: str) -> ResultKeys:

@@ -14,6 +14,7 @@ Items:
     - `created` N (epoch seconds), `submission` S (key), `total` N (number of datasets, set with `launched`);
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
     - `closed` N (epoch seconds): when the last of them became final;
+    - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early (`runtime.protocol.stop`);
     - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC, of the
   submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N, in micro-dollars.
@@ -102,6 +103,23 @@ def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: 
         "ExpressionAttributeValues": {":reserved": _number(reserved)},
     }
     return [{"Update": settle}, {"Delete": close}]
+
+
+def note_stop(client: Any, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    """Note in a job's item why and since when it is to end, with a DynamoDB client. The first note stays; False when there
+    is no item."""
+    try:
+        client.update_item(
+            TableName=table,
+            Key=_strings(open_job_key(*job)),
+            ConditionExpression="attribute_exists(pk)",
+            UpdateExpression="SET #stop = if_not_exists(#stop, :reason), #stopped = if_not_exists(#stopped, :now)",
+            ExpressionAttributeNames={"#stop": "stop", "#stopped": "stopped"},
+            ExpressionAttributeValues={":reason": {"S": reason}, ":now": {"N": f"{now:.3f}"}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def transact(client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] = time.sleep) -> list[str]:

@@ -34,6 +34,9 @@ MONITOR_TIMEOUT = 120
 DEADLINE_GRACE = 300
 """How long after its duration a machine may still live (boot, upload) before the sweep ends it."""
 
+STOP_GRACE = 120
+"""How long after an order to stop a machine may still save partial results before the sweep ends it."""
+
 ORPHAN_GRACE = 600
 """How long a machine without an open job is left alone before the sweep ends it."""
 

@@ -240,7 +240,9 @@ def test_submissions_enter_by_the_groups_prefix_and_from_this_bucket_only(analys
     notices = analysis.one("BucketNotification").inputs["queues"]
     assert {(n["filterPrefix"], n["filterSuffix"]) for n in notices} == {
         ("lab1/submissions/", "submit.json"),
+        ("lab1/submissions/", "cancel.json"),
         ("lab10/submissions/", "submit.json"),
+        ("lab10/submissions/", "cancel.json"),
     }
     (statement,) = analysis.one("QueuePolicy").policy()["Statement"]
     assert statement["Condition"] == {

@@ -184,6 +184,15 @@ class FakeAws:
                 item.setdefault("failed", set()).update(failed)
                 item.pop("lease", None)
 
+    def stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
+        with self.lock:
+            self._call("stop")
+            item = self.items.get(job)
+            if item is not None:
+                item.setdefault("stop", reason)
+                item.setdefault("stopped", now)
+            return item is not None
+
     def open_job(self, job: JobId) -> OpenJob | None:
         with self.lock:
             self._call("get-item")
@@ -221,6 +230,8 @@ class FakeAws:
             item.get("closed"),
             item.get("reserved"),
             item.get("budget"),
+            item.get("stop"),
+            item.get("stopped"),
         )
 
     def publish(self, subject: str, text: str) -> None:

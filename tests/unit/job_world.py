@@ -9,8 +9,9 @@ from typing import Any
 
 from fake_aws import Clock, FakeAws, ManagerView, MonitorView
 
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
-from runtime.manager.manage import Delivery, Outcome, process
 from runtime.monitor.machine import place
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import StateChange, Watch

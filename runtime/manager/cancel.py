@@ -1,0 +1,135 @@
+"""A cancellation: `{group}/submissions/{id}_cancel.json` ends the job of `{id}_submit.json`, or the job it names.
+
+The file may be empty, or `{"timestamp": "…"}`. What it does is one conditional write, `logs/stop.json` of the job, so it
+may come before the submission is processed, while machines start, or twice. A cancellation that can have no effect is
+answered like a refused submission, below `results/rejected_{id}_cancel/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from urllib.parse import quote
+
+from runtime.manager.answer import close, refuse, version_of
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.port import Cloud, ObjectTooLargeError
+from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id
+from runtime.protocol.documents import DocumentError, iso, loads
+from runtime.protocol.keys import CancelKey, JobKeys
+from runtime.protocol.limits import SUBMISSION_MAX_BYTES
+from runtime.protocol.names import check_timestamp
+from runtime.protocol.problems import InvalidInput, Problem, shown
+from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.stop import CANCELLED, StopOrder
+
+_BY = "neurocaas-cancelled-by"
+"""S3 metadata of the certificate of a job that was cancelled before it began (URL-encoded: S3 wants ASCII)."""
+
+_ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "…"}'
+_DO = "Correct the file and upload it again"
+
+
+def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+    """Carry a cancellation out, or answer why there is nothing to cancel."""
+    key = CancelKey.parse(delivery.event.key)
+    bucket, now = settings.bucket, clock()
+    try:
+        timestamp, claim = _wanted(cloud, bucket, key)
+        keys = JobKeys.of(key.group, timestamp)
+        there = cloud.head(bucket, keys.certificate)
+        _check_claim(key, timestamp, claim, there)
+        order = StopOrder(CANCELLED, f"by {key.key}", iso(now))
+        if cloud.head(bucket, keys.end) is not None:
+            earlier = read_order(cloud, bucket, keys)
+            if earlier is not None and earlier.reason == order.reason:
+                return Outcome(0, "delivered again: the job is cancelled")
+            got = f"the job {timestamp!r}, which has ended already"
+            do = f"Nothing is left to do: its outcome is in {keys.end}"
+            raise InvalidInput([Problem("cancellation", got, "a job that has not ended", do)])
+    except InvalidInput as error:
+        refuse(cloud, settings, key.group, key.id, key.key, error.problems, now)
+        return Outcome(99, f"refused: {error.problems[0].text()}")
+    if not cloud.put(bucket, keys.stop, order.to_json(), if_absent=True):
+        order = read_order(cloud, bucket, keys) or order
+    if claim is not None and _never_begins(cloud, settings, key, keys, claim, order, now):
+        return Outcome(0, f"job {timestamp} will not be started")
+    if cloud.stop(settings.ledger_table, (bucket, key.group, timestamp), order.text, now.timestamp()):
+        return Outcome(0, f"job {timestamp} is being stopped")
+    # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
+    return Outcome(0, f"job {timestamp} is only just beginning", again=True)
+
+
+def _never_begins(
+    cloud: Cloud, settings: AnalysisSettings, key: CancelKey, keys: JobKeys, claim: str, order: StopOrder, now: datetime
+) -> bool:
+    """End a job that no manager has begun yet, by claiming it for its submission before one does. False when one has."""
+    log = SetupLog(now, version_of(settings), keys.timestamp)
+    log.manager(f"Job {order.text}.", now)
+    log.manager("Shutting down job.", now)
+    metadata = {CLAIM_METADATA: claim, STARTED_METADATA: iso(now), _BY: quote(key.key)}
+    if not cloud.put(settings.bucket, keys.certificate, log.render(), if_absent=True, metadata=metadata):
+        there = cloud.head(settings.bucket, keys.certificate) or {}
+        if there.get(_BY) != metadata[_BY]:
+            return False
+    close(cloud, settings, keys, log, order.outcome, key.submission.key, now, note=order.text, metadata=metadata)
+    return True
+
+
+def read_order(cloud: Cloud, bucket: str, keys: JobKeys) -> StopOrder | None:
+    """The order to stop a job, None when there is none. An unreadable one is an order all the same."""
+    raw = cloud.get(bucket, keys.stop, SUBMISSION_MAX_BYTES)
+    if raw is None:
+        return None
+    try:
+        return StopOrder.from_json(raw)
+    except DocumentError:
+        return StopOrder(CANCELLED, f"by an unreadable {keys.stop}", "")
+
+
+def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]:
+    """The timestamp of the job that is meant, and the claim of the submission beside the file (None: named by itself)."""
+    try:
+        raw = cloud.get(bucket, key.key, SUBMISSION_MAX_BYTES)
+    except ObjectTooLargeError as error:
+        raise InvalidInput([Problem("cancellation", f"{error.size} bytes", _ALLOWED, _DO)]) from error
+    if raw is not None and raw.strip():
+        try:
+            stamp = loads(raw, "it").get("timestamp")
+        except DocumentError as error:
+            raise InvalidInput([Problem("cancellation", f"text of another kind: {error}", _ALLOWED, _DO)]) from error
+        if stamp is not None:
+            return _timestamp(stamp), None
+    submission = None
+    with suppress(ObjectTooLargeError):
+        submission = cloud.get(bucket, key.submission.key, SUBMISSION_MAX_BYTES)
+    if submission is None:
+        got = f"no submission {shown(key.submission.key)} beside it, and no timestamp in it"
+        raise InvalidInput([Problem("cancellation", got, _ALLOWED, "Correct its name, or name the job's timestamp in it")])
+    try:
+        stamp = loads(submission, "the submission").get("timestamp")
+    except DocumentError as error:
+        raise InvalidInput([Problem("cancellation", f"a submission that is no job: {error}", _ALLOWED, "Nothing is left to do")]) from error
+    return _timestamp(stamp), claim_id(key.submission.key, hashlib.sha256(submission).hexdigest())
+
+
+def _timestamp(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    problems = check_timestamp(value)
+    if problems:
+        raise InvalidInput(problems)
+    return str(value)
+
+
+def _check_claim(key: CancelKey, timestamp: str, claim: str | None, there: Mapping[str, str] | None) -> None:
+    """A file beside a submission cancels that submission's job, not one of the same timestamp."""
+    if there is None and claim is None:
+        got = f"the timestamp {timestamp!r}, which no job of group {key.group!r} has"
+        raise InvalidInput([Problem("cancellation", got, "the timestamp of a job", "Correct it and upload the file again")])
+    if there is not None and claim is not None and there.get(CLAIM_METADATA) != claim:
+        got = f"the timestamp {timestamp!r}, which another submission than {key.submission.name!r} has used"
+        do = f'Name the job to cancel in the file: {{"timestamp": "{timestamp}"}}'
+        raise InvalidInput([Problem("cancellation", got, "the submission of the job", do)])

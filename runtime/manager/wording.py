@@ -1,0 +1,34 @@
+"""Lines of the set-up log about what a job is: its request and its configuration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from runtime.protocol.certificate import SetupLog
+from runtime.protocol.config import DATASET_SIZE, DURATION
+from runtime.protocol.job import Job
+from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.submission import Submission
+
+
+def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submission, now: datetime) -> None:
+    data = submission.datanames
+    if submission.instance_type is None:
+        log.detail("init", f"Using default instance type {settings.instance_type} from config file.", now)
+    shown = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
+    log.detail("init", f"Analysis request with dataset(s): {shown}, config file {submission.configname}", now)
+    if submission.ignored:
+        log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
+    log.step_done(1, now)
+
+
+def log_config(log: SetupLog, job: Job, now: datetime) -> None:
+    standard = {
+        DURATION: "not given, proceeding with standard compute launch",
+        DATASET_SIZE: "is not given, proceeding with standard storage",
+    }
+    for name, otherwise in standard.items():
+        text = f"given: {job.config[name]}" if name in job.config else f"{otherwise}."
+        log.detail("parse_config", f"parameter {name} {text}", now)
+    log.step_done(2, now)
+    log.step_done(3, now)
