@@ -89,6 +89,10 @@ class Connection:
         """Report the progress of an image build."""
         self._admin("POST", "builds", body)
 
+    def command_ended(self, body: dict[str, Any]) -> None:
+        """Report the end of a command that was run in a machine."""
+        self._admin("POST", "commands", body)
+
     def assume_role(self, role_arn: str, session: str, seconds: int = 3600) -> dict[str, str]:
         """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role."""
         form = {

@@ -11,8 +11,9 @@ from localcloud.fleet.acceptor import Acceptor
 from localcloud.fleet.cloud import CloudError, Connection
 from localcloud.fleet.limits import Limiter, maximum_machines
 from localcloud.fleet.machine import Machine, Services
+from localcloud.fleet.orders import Orders
 from localcloud.fleet.sandbox import Host, detect
-from localcloud.fleet.spawn import Spawner
+from localcloud.fleet.spawn import Spawner, end_strays
 from localcloud.images import base
 from localcloud.images.builder import Builder
 from localcloud.images.store import Images
@@ -44,6 +45,7 @@ class Fleet:
         self._again = threading.Event()
         self._latest: list[dict[str, Any]] = []
         self._builder = Builder(self._services)
+        self._orders = Orders(self._services.connection, self._services.spawner, os.getpid())
 
     def run(self) -> None:
         """Follow the emulator until told to stop; then end every sandbox and remove what is left of them."""
@@ -73,6 +75,7 @@ class Fleet:
                 self._latest = answer.get("instances", [])
                 self._reconcile()
                 self._builder.reconcile(answer.get("builds", []))
+                self._orders.reconcile(answer.get("commands", []))
         finally:
             self._end()
 
@@ -87,7 +90,11 @@ class Fleet:
         os._exit(0)
 
     def _clean_up_after_predecessor(self) -> None:
-        """Its sandboxes died with it; folders, control groups and half-made layers are what can be left."""
+        """Its sandboxes died with it; folders, control groups and half-made layers are what can be left.
+
+        Also a bubblewrap that was killed in the middle of its own set-up: its child waits for ever, before anything of a guest has run.
+        """
+        end_strays(self._host.scratch)
         self._services.limiter.clean()
         self._services.images.clean()
         for folder in {self._host.scratch / "fleet", self._paths.fleet}:

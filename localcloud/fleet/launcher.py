@@ -89,6 +89,7 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
 def main(text: str) -> None:
     """Do what the specification says, in this order, then execute ``exec``.
 
+    ``parent``: the process id of the fleet.
     ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace (ordinary users). ``net``: None for
     the host's
     network, else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work,
@@ -100,6 +101,8 @@ def main(text: str) -> None:
     step = "limits"
     try:
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != spec["parent"]:
+            sys.exit(71)  # it died before we could say that we want to die with it
         _limits(spec)
         step = "namespaces"
         _namespaces(spec)

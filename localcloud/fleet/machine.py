@@ -64,6 +64,7 @@ class Machine(threading.Thread):
         self._wake_read, self._wake_write = socket.socketpair()
         self._order: str | None = None
         self._follower: threading.Thread | None = None
+        self._alive = -1
         self.stopped = False
         self._listeners: list[socket.socket] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,6 +141,7 @@ class Machine(threading.Thread):
         run = self._folder / "run"
         run.mkdir(parents=True, exist_ok=True)
         control = runfolder.control_pipe(run)
+        self._alive, ours = os.pipe2(os.O_CLOEXEC)  # nothing is ever written: the boot program sees whether our end is still open
         limit = self._services.limiter.limit(self.id, self.instance["instance_type"])
         try:
             start = self._start_isolated if self._services.host.isolated else self._start_process
@@ -155,7 +157,8 @@ class Machine(threading.Thread):
             if self._process is not None:
                 self._kill(self._process)
             limit.remove()
-            os.close(control)
+            for descriptor in (control, self._alive, ours):
+                os.close(descriptor)
             for listener in self._listeners:
                 self._services.acceptor.remove(listener)
             self._listeners = []
@@ -191,7 +194,7 @@ class Machine(threading.Thread):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         plan = Plan(
             root=root,
-            command=["/bin/bash", f"{RUN}/boot", self.id, *(f"{RUN}/scripts/{name}" for name in parts)],
+            command=["/bin/bash", f"{RUN}/boot", self.id, str(self._alive), *(f"{RUN}/scripts/{name}" for name in parts)],
             environment=environment,
             hostname=self._hostname(),
             run=run,
@@ -205,7 +208,9 @@ class Machine(threading.Thread):
             hand_over=theirs.fileno(),
         )
         with ours, theirs:
-            process = self._popen(launcher_command(host, plan, host.scratch), {"PATH": GUEST_PATH}, str(host.scratch), (theirs.fileno(),))
+            process = self._popen(
+                launcher_command(host, plan, host.scratch), {"PATH": GUEST_PATH}, str(host.scratch), (theirs.fileno(), self._alive)
+            )
             theirs.close()
             ours.settimeout(30)
             message, descriptors, _, _ = socket.recv_fds(ours, 64, 2)
@@ -236,9 +241,9 @@ class Machine(threading.Thread):
         }
         parts = runfolder.fill(run, parsed, self._hostname(), "127.0.0.1", environment)
         self._serve()
-        command = ["/bin/bash", str(run / "boot"), self.id, *(str(run / "scripts" / name) for name in parts)]
-        wrapper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("plain.py")), *cgroups, "--", *command]
-        return self._popen(wrapper, environment, str(home), ())
+        command = ["/bin/bash", str(run / "boot"), self.id, str(self._alive), *(str(run / "scripts" / name) for name in parts)]
+        wrapper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("plain.py")), str(os.getpid()), *cgroups, "--", *command]
+        return self._popen(wrapper, environment, str(home), (self._alive,))
 
     def _serve(self) -> None:
         connection = self._services.connection

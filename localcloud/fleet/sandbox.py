@@ -119,6 +119,7 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
         raise ValueError("no sandboxes on this host")
     filtered = oneid.program() if host.mode is Mode.BUBBLEWRAP_USERNS else None
     spec = {
+        "parent": os.getpid(),
         "directory": str(start),
         "userns": host.mode is Mode.BUBBLEWRAP_USERNS,
         "net": None

@@ -63,3 +63,15 @@ def end_tree(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def end_strays(scratch: Path) -> None:
+    """Kill bubblewrap processes whose root lies below ``scratch``. For a fleet that starts: none of them can be its own."""
+    prefixes = tuple(f"{scratch}/{name}/".encode() for name in ("fleet", "builds-running"))
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"bwrap") and any(word.startswith(prefixes) for word in words):
+                os.kill(int(entry.name), signal.SIGKILL)

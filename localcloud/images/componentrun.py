@@ -144,7 +144,7 @@ class ComponentRun:
         host, package = self._services.host, Path(__file__).parents[1]
         module = ["-m", "localcloud.images.awstoe"]
         if not host.isolated:
-            plain = [sys.executable, "-I", "-S", str(package / "fleet" / "plain.py"), *cgroups, "--"]
+            plain = [sys.executable, "-I", "-S", str(package / "fleet" / "plain.py"), str(os.getpid()), *cgroups, "--"]
             return [*plain, sys.executable, *module, str(run / "build.json")], self._work
         plan = Plan(
             root=root,

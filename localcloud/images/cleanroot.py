@@ -1,0 +1,272 @@
+"""Clean roots without a cloud: a public image or a baked one, a fresh layer over it, and programs in a sandbox on it.
+
+They serve whoever prepares an image by hand before it is baked. The sandbox is the one that bakes use, so what works here works there;
+it has the host's kernel and network, no systemd, no GPU, and no boot.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, detect, launcher_command
+from localcloud.fleet.spawn import end_tree
+from localcloud.images import base, hostaccess
+from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.images.store import ImageError, Images
+from localcloud.paths import Paths
+
+_LIBRARY = "/run/localcloud-library"
+_REGION = "us-east-1"
+
+
+class ChannelLike(Protocol):
+    """A folder that the root sees at ``inside``."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def inside(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class View:
+    """What changed below ``prefix`` is in ``upper``; ``lowers`` are the folders it lies on, nearest first."""
+
+    prefix: str
+    upper: Path
+    lowers: tuple[Path, ...]
+
+
+class LocalRoot:
+    """One root. Its disk is a folder; it stays until ``close``."""
+
+    def __init__(self, host: Host, work: Path, chain: tuple[Path, ...], parent: str) -> None:
+        self._host, self._work = host, work
+        self._root = Root(work / "disk", chain)
+        self._access = hostaccess.collect(os.environ)
+        self._running: subprocess.Popen[bytes] | None = None
+        self._root.create()
+        (work / "run").mkdir(exist_ok=True)
+        self.description = f"a sandbox ({host.mode}) with this computer's system in the place of {parent}: no systemd, GPU or boot"
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], channel: ChannelLike, *, stdin: int, stdout: int, stderr: int
+    ) -> "subprocess.Popen[bytes]":
+        """Start a program as root, with the host's network and its way to package registries."""
+        plan = Plan(
+            root=self._root,
+            command=list(command),
+            environment={"PATH": GUEST_PATH, "LANG": "C.UTF-8", **self._access.environment, **environment},
+            hostname="record",
+            run=self._work / "run",
+            binds=list(self._access.binds),
+            writable_binds=[(str(channel.folder), channel.inside)],
+        )
+        return self._launch(plan, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def run_documents(
+        self, documents: Sequence[tuple[str, str]], phases: Sequence[str], archive: bytes | None, log: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        """Run component documents as a bake does, and return the runner's result. ``log`` hears every line."""
+        with _object_store(archive) as endpoint:
+            read, write = os.pipe2(os.O_CLOEXEC)
+            spec = {
+                "documents": [{"name": name, "data": data, "parameters": {}} for name, data in documents],
+                "phases": list(phases),
+                "environment": {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **self._access.environment},
+                "working_directory": "/tmp",  # noqa: S108 (the service's default)
+                "endpoint": endpoint,
+                "region": _REGION,
+                "metadata": endpoint,
+                "events": write,
+            }
+            (self._work / "run" / "build.json").write_text(json.dumps(spec), encoding="utf-8")
+            package = Path(__file__).parents[1]
+            plan = Plan(
+                root=self._root,
+                command=[base.python_in_sandbox(), "-B", "-m", "localcloud.images.awstoe", f"{RUN}/build.json"],
+                environment={
+                    "PATH": GUEST_PATH,
+                    "LANG": "C.UTF-8",
+                    "PYTHONPATH": _LIBRARY,
+                    "LD_LIBRARY_PATH": f"{base.PYTHON_MOUNT}/lib",
+                },
+                hostname="replay",
+                run=self._work / "run",
+                binds=[
+                    (str(package), f"{_LIBRARY}/localcloud"),
+                    (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"),
+                    *self._access.binds,
+                ],
+            )
+            try:
+                process = self._launch(plan, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(write,))
+            finally:
+                os.close(write)
+            try:
+                return _follow(read, process, log)
+            finally:
+                os.close(read)
+                end_tree(process)
+                if process.stdout:
+                    process.stdout.close()
+
+    def live_views(self) -> list[View]:
+        """The layers while programs run."""
+        assert self._host.base is not None
+        views = []
+        for tree, prefix in (("root", "/"), ("usr", "/usr")):
+            lowers = tuple(layer / tree for layer in (*self._root.chain, self._host.base) if (layer / tree).is_dir())
+            views.append(View(prefix, self._root.upper(tree), (*lowers, Path("/usr")) if tree == "usr" else lowers))
+        return views
+
+    def views(self) -> list[View]:
+        """The layers, without the mount points of what the host lent."""
+        self._end()
+        hostaccess.remove_mount_points(self._root.upper("root"), self._access.binds)
+        return self.live_views()
+
+    def close(self) -> None:
+        """End what runs and remove the disk."""
+        self._end()
+        base.remove_tree(self._work)
+
+    def _end(self) -> None:
+        if self._running is not None:
+            if self._running.poll() is None:
+                end_tree(self._running)
+            self._running = None
+
+    def _launch(self, plan: Plan, **options: Any) -> "subprocess.Popen[bytes]":
+        self._end()
+        self._running = subprocess.Popen(
+            launcher_command(self._host, plan, self._host.scratch),
+            env={"PATH": GUEST_PATH},
+            cwd=str(self._host.scratch),
+            start_new_session=True,
+            **options,
+        )
+        return self._running
+
+
+class LocalRoots:
+    """The roots of one local cloud's home. The cloud itself need not run."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._host: Host | None = None
+
+    def folder(self, analysis: str) -> Path:
+        """Where the log of a recording is kept."""
+        return self._paths.home / "recordings" / analysis
+
+    def open(self, name: str, parent: str, *, again: bool = False) -> LocalRoot:
+        """A fresh root ``name`` over ``parent`` (an image id, or ``ssm:<parameter>``); with ``again`` the one that is there, disk and all.
+
+        Raises ImageError when this host has no sandboxes, or does not know the parent.
+        """
+        if self._host is None:
+            self._paths.home.mkdir(parents=True, exist_ok=True)
+            self._host = detect(self._paths.home)
+        host = self._host
+        if not host.isolated:
+            raise ImageError(
+                f"this computer cannot give a recording a root of its own ({'; '.join(host.notes) or 'no namespaces'})\n"
+                "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, and allow user namespaces"
+            )
+        chain = Images(self._paths.images, str(host.mode)).chain(_image(parent))
+        work = host.scratch / "recordings-running" / name
+        if again and not (work / "disk").is_dir():
+            raise ImageError(
+                f"there is no root called {name} to go on with\n  allowed: a recording that was interrupted on this computer\n"
+                "  do: begin a new one: leave --resume out"
+            )
+        if not again:
+            base.remove_tree(work)
+        work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return LocalRoot(host, work, chain, parent)
+
+
+def _image(parent: str) -> str:
+    if not parent.startswith("ssm:"):
+        return parent
+    parameter = parent.removeprefix("ssm:")
+    for image in BASE_IMAGES:
+        if parameter in image.ssm_parameters:
+            return image.image_id
+    known = ", ".join(image.ssm_parameters[0] for image in BASE_IMAGES)
+    raise ImageError(
+        f"the parent image {parent} is not known on this computer\n  allowed: an image that was baked here, or a parameter of: {known}\n"
+        "  do: change image.parent of the blueprint, or record on a machine in AWS by hand"
+    )
+
+
+def _follow(events: int, process: "subprocess.Popen[bytes]", log: Callable[[str], None]) -> Mapping[str, Any]:
+    """Hear the runner until its result, or until the sandbox is gone."""
+    assert process.stdout is not None
+    console, buffer = process.stdout.fileno(), b""
+    words, open_pipes = b"", {events, console}
+    while events in open_pipes:
+        for descriptor in select.select(list(open_pipes), [], [])[0]:
+            data = os.read(descriptor, 1 << 16)
+            if not data:
+                open_pipes.discard(descriptor)
+            elif descriptor == console:
+                words = (words + data)[-4000:]
+            else:
+                *lines, buffer = (buffer + data).split(b"\n")
+                for line in lines:
+                    event = json.loads(line)
+                    if event["type"] == "result":
+                        return dict(event)
+                    if event["type"] == "log":
+                        log(str(event["line"]))
+    said = words.decode(errors="replace").strip() or "it said nothing"
+    return {"status": "failed", "failureMessage": f"the sandbox ended: {said}", "failure": None}
+
+
+@contextlib.contextmanager
+def _object_store(archive: bytes | None) -> Iterator[str]:
+    """A metadata service with a role, and a store whose every object is the archive: what S3Download steps of a replay talk to."""
+    keys = {"AccessKeyId": "replay", "SecretAccessKey": "replay", "Token": "replay"}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def _answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_PUT(self) -> None:
+            self._answer(b"token")
+
+        def do_GET(self) -> None:
+            prefix, _, role = self.path.partition("/security-credentials/")
+            if prefix == "/latest/meta-data/iam":
+                self._answer(json.dumps(keys).encode() if role else b"replay")
+            elif archive is not None:
+                self._answer(archive)
+            else:
+                self.send_error(404)
+
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
