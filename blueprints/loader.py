@@ -120,6 +120,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         groups=tuple(data["groups"]),
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),
+        compare=data["compare"],
         root=root,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
     )

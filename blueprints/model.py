@@ -104,6 +104,7 @@ class Blueprint:
     groups: tuple[str, ...]
     budget_usd: float
     parameters: Mapping[str, Any] | None
+    compare: Mapping[str, Mapping[str, Any]]
     root: Path
     digest: str
 

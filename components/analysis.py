@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from blueprints.model import Blueprint
+from components.about import AboutObject, AboutObjectArgs
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
 from components.machines import GroupMachines, GroupMachinesArgs
@@ -106,6 +107,20 @@ class AnalysisStack(pulumi.ComponentResource):
                 topic_arn=topic,
             ),
             opts=child(self, depends_on=[code]),
+        )
+        AboutObject(
+            f"{name}-about",
+            AboutObjectArgs(
+                blueprint=blueprint,
+                commit=args.commit,
+                bucket=bucket.name,
+                image=image,
+                code=args.code,
+                prices=args.prices,
+                ledger_table=utils.ledger_table,
+                dead_letter_queue_url=queue.dead_letter_url,
+            ),
+            opts=child(self, depends_on=[bucket]),
         )
         manager = Manager(
             f"{name}-manager",

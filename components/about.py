@@ -1,0 +1,73 @@
+"""The document that tells the users of an analysis what it is (runtime.protocol.about)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from blueprints.model import Blueprint
+from components.names import logical
+from components.options import child
+from components.packaging import CodeArchive
+from components.policies.manager import BUDGET_PARAMETERS
+from components.prices import Prices
+from runtime.protocol.about import About, about_key
+from runtime.protocol.settings import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutObjectArgs:
+    """What the document names. `bucket`: of the analysis, where it is put."""
+
+    blueprint: Blueprint
+    commit: str | None
+    bucket: pulumi.Input[str]
+    image: Image
+    code: CodeArchive
+    prices: Prices
+    ledger_table: str
+    dead_letter_queue_url: pulumi.Input[str]
+
+
+class AboutObject(pulumi.ComponentResource):
+    """`{group}/results/analysis.json` in the analysis's bucket, for each group of the blueprint."""
+
+    def __init__(self, name: str, args: AboutObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:storage:AboutObject", name, {}, opts)
+        text = pulumi.Output.from_input(args.dead_letter_queue_url).apply(lambda url: render(args, url))
+        for group in args.blueprint.groups:
+            aws.s3.BucketObjectv2(
+                logical(name, group),
+                bucket=args.bucket,
+                key=about_key(group),
+                content=text,
+                content_type="application/json",
+                opts=child(self),
+            )
+        self.register_outputs({})
+
+
+def render(args: AboutObjectArgs, dead_letter_queue_url: str) -> str:
+    """The document's text: the same analysis gives the same bytes."""
+    blueprint, instance = args.blueprint, args.blueprint.instance
+    return About(
+        analysis=blueprint.name,
+        stage=blueprint.stage.value,
+        title=blueprint.title,
+        instance_type=instance.type,
+        instance_types=instance.types,
+        prices=args.prices.usd_per_hour,
+        prices_date=args.prices.date,
+        duration_minutes=instance.duration_minutes,
+        max_datasets=blueprint.limits.datasets,
+        budget_usd=blueprint.budget_usd,
+        budget_parameters=BUDGET_PARAMETERS,
+        image_id=args.image.id,
+        code_sha256=args.code.sha256,
+        blueprint_commit=args.commit,
+        compare=blueprint.compare,
+        ledger_table=args.ledger_table,
+        dead_letter_queue_url=dead_letter_queue_url,
+    ).to_json()

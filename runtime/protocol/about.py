@@ -1,0 +1,77 @@
+"""What an analysis tells its users: `{group}/results/analysis.json`, written by the stack, read by the client.
+
+It is the part of the settings that a forecast and a rerun need. It lies where a group may read and not write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.keys import RESULTS
+
+SCHEMA_VERSION = 1
+_WHAT = "analysis.json"
+
+
+def about_key(group: str) -> str:
+    """Where a group finds the document."""
+    return f"{group}/{RESULTS}/analysis.json"
+
+
+@dataclass(frozen=True)
+class About:
+    """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
+    `budget_parameters` says otherwise). `compare`: how the outputs of reruns are compared, by pattern of their path.
+    `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
+
+    analysis: str
+    stage: str
+    title: str
+    instance_type: str
+    instance_types: tuple[str, ...]
+    prices: Mapping[str, float]
+    prices_date: str
+    duration_minutes: int
+    max_datasets: int
+    budget_usd: float
+    image_id: str
+    code_sha256: str
+    ledger_table: str
+    dead_letter_queue_url: str
+    budget_parameters: str | None = None
+    blueprint_commit: str | None = None
+    compare: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def to_json(self) -> str:
+        return dumps({**asdict(self), "instance_types": list(self.instance_types)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> About:
+        """Raises DocumentError for a document of another version or shape."""
+        data = loads(text, _WHAT)
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        prices = take(data, "prices", dict, _WHAT)
+        return cls(
+            analysis=take(data, "analysis", str, _WHAT),
+            stage=take(data, "stage", str, _WHAT),
+            title=take(data, "title", str, _WHAT),
+            instance_type=take(data, "instance_type", str, _WHAT),
+            instance_types=tuple(str(name) for name in take(data, "instance_types", list, _WHAT)),
+            prices={name: take(prices, name, float, "analysis.json prices") for name in prices},
+            prices_date=take(data, "prices_date", str, _WHAT),
+            duration_minutes=take(data, "duration_minutes", int, _WHAT),
+            max_datasets=take(data, "max_datasets", int, _WHAT),
+            budget_usd=take(data, "budget_usd", float, _WHAT),
+            image_id=take(data, "image_id", str, _WHAT),
+            code_sha256=take(data, "code_sha256", str, _WHAT),
+            ledger_table=take(data, "ledger_table", str, _WHAT),
+            dead_letter_queue_url=take(data, "dead_letter_queue_url", str, _WHAT),
+            budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
+            blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
+            compare=take_optional(data, "compare", dict, _WHAT) or {},
+        )

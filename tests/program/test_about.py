@@ -1,0 +1,45 @@
+"""What an analysis tells its users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import BLUEPRINT, REFERENCE, make_project
+from recording import Recorded, deploy
+
+from components import program
+from runtime.protocol.about import About
+from runtime.protocol.documents import DocumentError
+
+
+def text(stack: Recorded) -> Iterator[str]:
+    yield from (one.inputs["content"] for one in stack.of_type("BucketObjectv2") if "/results/analysis.json" in one.inputs["key"])
+
+
+def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
+    objects = [one for one in analysis.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("analysis.json")]
+    assert {one.inputs["key"] for one in objects} == {"lab1/results/analysis.json", "lab10/results/analysis.json"}
+    assert {one.inputs["bucket"] for one in objects} == {analysis.outputs["bucket"]}
+    about = About.from_json(objects[0].inputs["content"])
+    assert (about.analysis, about.stage, about.title) == ("spikes", "webdev", "Spike sorting")
+    assert about.prices == {"m5.large": 0.096, "m5.xlarge": 0.192}
+    assert about.code_sha256 == analysis.outputs["code_sha256"]
+    assert about.image_id == analysis.outputs["image_id"]
+    assert about.budget_parameters == "/neurocaas/budgets"
+    assert about.compare == {}
+
+
+def test_how_reruns_are_compared_is_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:
+    project = make_project(tmp_path, BLUEPRINT + 'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\n')
+    stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
+    about = About.from_json(next(text(stack)))
+    assert about.compare == {"*.csv": {"as": "csv", "relative": 0.01, "except": ["time"]}}
+
+
+def test_a_document_of_another_version_is_not_read(analysis: Recorded) -> None:
+    with pytest.raises(DocumentError, match="schema_version is 9"):
+        About.from_json(next(text(analysis)).replace('"schema_version": 1', '"schema_version": 9'))
+    with pytest.raises(DocumentError, match=r"analysis\.json is not"):
+        About.from_json("[]")
