@@ -42,7 +42,8 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
     """Start what does not run yet and return the running cloud; does nothing when all runs.
 
     Args:
-        port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else 24566. Ignored when the cloud runs already.
+        port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else the port of a cloud that was killed, else 24566.
+            Ignored when the cloud runs already.
         fleet: start the machines too; the control plane alone is enough for tests of it.
 
     Raises:
@@ -54,7 +55,7 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
         if cloud is None:
             before = Cloud.read(paths)
             _end(before)  # a fleet whose emulator was killed
-            wanted = port or _port()
+            wanted = port or _port(before.port if before is not None else DEFAULT_PORT)
             # The last thread of an emulator that was just killed may hold the port for a moment more.
             _await_port(wanted, RELEASE_SECONDS if before is not None and before.port == wanted else 0.0)
             cloud = _start_emulator(paths, wanted)
@@ -121,10 +122,10 @@ def _locked(paths: Paths) -> Iterator[None]:
         yield
 
 
-def _port() -> int:
+def _port(otherwise: int) -> int:
     given = os.environ.get("LOCALCLOUD_PORT", "")
     if not given:
-        return DEFAULT_PORT
+        return otherwise
     if not given.isdigit() or not 1024 <= int(given) <= 65535:
         raise CloudError(
             f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT})."

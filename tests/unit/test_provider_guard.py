@@ -70,7 +70,8 @@ def test_it_does_not_start_with_such_an_endpoint(url: str) -> None:
         env=environment, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "AWS_ENDPOINT_URL" in done.stdout and "\n" not in done.stdout  # no port: the engine cannot go on, and shows this instead
+    assert "AWS_ENDPOINT_URL" in done.stdout  # no port: the engine cannot go on, and shows this instead
+    assert "\n" not in done.stdout
     assert "AWS_ENDPOINT_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
