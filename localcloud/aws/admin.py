@@ -4,9 +4,10 @@
 method    path                     meaning
 ========  =======================  ==============================================================================
 GET       ``health``               ``{"ok", "version", "fleet_seen"}``; ``fleet_seen`` = seconds since its last poll or null
-GET       ``changes?since&timeout``  long poll: instances and builds, as soon as the version exceeds ``since``
+GET       ``changes?since&timeout``  long poll: instances, builds and commands, as soon as the version exceeds ``since``
 POST      ``instances``            a new state of an instance
 POST      ``builds``               progress or end of an image build
+POST      ``commands``             the end of a command that was run in a machine
 ========  =======================  ==============================================================================
 """
 

@@ -16,6 +16,7 @@ from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
+from localcloud.aws.runcommand import RunCommand
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
 from localcloud.aws.store import Store
@@ -44,10 +45,12 @@ async def launch(settings: Settings) -> None:
         }
     )
     ec2_service.install(context)
+    commands = RunCommand(context)
+    commands.install()
     storage.install()
     delivery.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
-    admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, stop)
+    admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, commands, stop)
     orphans = functools.partial(_finish_without_fleet, context, imagebuilder.builds)
     await Server(settings, admin).run(stop, checkpoint.run, orphans)
 
@@ -75,7 +78,9 @@ async def _health(context: Context, builds: Builds, request: dict[str, Any]) -> 
     }
 
 
-async def _changes(context: Context, builds: Builds, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
+async def _changes(
+    context: Context, builds: Builds, commands: RunCommand, stop: asyncio.Event, request: dict[str, Any]
+) -> dict[str, Any]:
     admin = context.admin
     admin.fleet_seen = time.monotonic()
     timeout = min(float(request.get("timeout", 0)), LONGEST_POLL_SECONDS)
@@ -87,4 +92,9 @@ async def _changes(context: Context, builds: Builds, stop: asyncio.Event, reques
             break
         await context.store.wait(int(request.get("since", -1)), step, stop)
         admin.fleet_seen = time.monotonic()
-    return {"version": context.store.version, "instances": ec2_service.fleet_view(), "builds": builds.for_fleet()}
+    return {
+        "version": context.store.version,
+        "instances": ec2_service.fleet_view(),
+        "builds": builds.for_fleet(),
+        "commands": commands.for_fleet(),
+    }
