@@ -82,6 +82,14 @@ def _type(layers: Layers, world: World) -> Iterator[Finding]:
         yield layers.finding(("instance", "type"), "instance.type-not-listed", shown(instance["type"]), allowed, do)
 
 
+def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
+    instance = layers.data["instance"]
+    for index, name in enumerate(instance["fallback"]):
+        if name not in instance["types"]:
+            allowed, do = f"types of instance.types ({', '.join(instance['types'])})", "Add the type to instance.types, or choose another"
+            yield layers.finding(("instance", "fallback", index), "instance.fallback-not-listed", shown(name), allowed, do)
+
+
 def _duration(layers: Layers, world: World) -> Iterator[Finding]:
     instance = layers.data["instance"]
     if instance["duration_minutes"] > instance["max_duration_minutes"]:
@@ -153,6 +161,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("script",),), _script),
     ((("instance", "types"), ("instance", "type")), _types),
     ((("instance", "types"), ("instance", "type")), _type),
+    ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
     (_DURATIONS, _duration),
     ((("image", "parent"),), _parent),
     ((("image", "required"),), _recording),

@@ -83,7 +83,9 @@ def _resolve(
         layers.add(usable, ("stages", stage.value))
     layers.add(_without(stack, wrong))
     layers.data.setdefault("bucket", name)
-    layers.data["instance"].setdefault("types", [layers.data["instance"]["type"]])
+    instance = layers.data["instance"]
+    instance.setdefault("types", [instance["type"]])
+    instance.setdefault("fallback", [name for name in instance["types"] if name != instance["type"]])
     settings = [path[2:] if path[:1] == ("stages",) else path for path in wrong]
     problems += checks.check(layers, folder, known_types, settings)
     return layers, sorted(problems, key=lambda problem: (problem.source != source, problem.line or 0))
@@ -105,6 +107,7 @@ def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
     instance = dict(data["instance"])
+    lists = {key: tuple(instance[key]) for key in ("types", "fallback", "zones")}
     settings = {key: value for key, value in data.items() if key != "stages"}
     canonical = json.dumps({"stage": stage, **settings}, sort_keys=True, separators=(",", ":"))
     return Blueprint(
@@ -114,9 +117,10 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         description=data["description"],
         bucket=data["bucket"],
         script=data["script"],
-        instance=InstanceSettings(**{**instance, "types": tuple(instance["types"])}),
+        instance=InstanceSettings(**{**instance, **lists}),
         image=ImageSettings(**data["image"]),
         limits=Limits(**data["limits"]),
+        data_folders=data["datasets"]["folder"],
         groups=tuple(data["groups"]),
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),

@@ -50,10 +50,14 @@ def parse_stack_name(text: str) -> StackName:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
-    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`."""
+    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`; `fallback` are those of
+    them that stand in for `type` while there is no capacity."""
 
     type: str
     types: tuple[str, ...]
+    fallback: tuple[str, ...]
+    market: str
+    zones: tuple[str, ...]
     volume_gib: int
     duration_minutes: int
     max_duration_minutes: int
@@ -78,10 +82,14 @@ class ImageSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Upper bounds of one submission."""
+    """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any number)."""
 
     datasets: int
     dataset_size_gib: int
+    ensemble_size: int
+    attempts: int
+    machines: int | None = None
+    account_machines: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +109,7 @@ class Blueprint:
     instance: InstanceSettings
     image: ImageSettings
     limits: Limits
+    data_folders: str
     groups: tuple[str, ...]
     budget_usd: float
     parameters: Mapping[str, Any] | None

@@ -5,39 +5,84 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from runtime.manager.plan import display_names
 from runtime.manager.port import Cloud, ObjectTooLargeError
-from runtime.protocol.config import JobConfig, max_bytes, parse_config
+from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_bytes, parse_config
+from runtime.protocol.keys import JobKeys
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.submission import long_names
 
 _HEADS = 3
 """Up to so many datasets of one folder are looked up one by one; more are found by listing."""
 _SHOWN = 20
 
 
-def find_datasets(cloud: Cloud, bucket: str, keys: Sequence[str]) -> tuple[dict[str, int | None], list[Problem]]:
-    """The size of each dataset that exists (None for a folder), and a problem for each that does not.
+def look_up(
+    cloud: Cloud, settings: AnalysisSettings, keys: JobKeys, datanames: Sequence[str], configname: str
+) -> tuple[list[Problem], dict[str, int | None], JobConfig | None]:
+    """Everything that a submission names: all problems, the datasets with their sizes, the configuration (None when faulty)."""
+    sizes, problems = find_datasets(cloud, settings, datanames)
+    config = None
+    if configname:
+        try:
+            config = read_config(cloud, settings, configname)
+        except InvalidInput as error:
+            problems += error.problems
+    if config is not None and sizes:
+        if config.members is not None and len(sizes) > 1:
+            got = f"{len(sizes)} datasets: for ensembles, we must have only one dataset."
+            do = f"Name one dataset, or leave {ENSEMBLE_SIZE} out of the configuration"
+            problems.append(Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do))
+        else:
+            problems += long_names(keys, display_names(sizes, config))
+    return problems, sizes, config
 
-    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it. Datasets of one
-    folder are found by listing the folder, so the number of calls follows the number of folders.
+
+def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str]) -> tuple[dict[str, int | None], list[Problem]]:
+    """The size of each dataset that exists (None for a folder), in order, and a problem for each that does not.
+
+    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it: it is one dataset,
+    or each of its objects is (`settings.folder`). Datasets of one folder are found by listing the folder, so the number of
+    calls follows the number of folders.
     """
-    sizes: dict[str, int | None] = {}
+    sizes: dict[str, dict[str, int | None]] = {}
     folders: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         if key.endswith("/"):
-            if any(item.key != key for item in cloud.objects(bucket, key, "", 2)):
-                sizes[key] = None
+            content = _find_folder(cloud, settings, key)
+            if content:
+                sizes[key] = content
         else:
             folders[key.rpartition("/")[0] + "/"].append(key)
     for folder, wanted in folders.items():
-        sizes.update(_find_files(cloud, bucket, folder, wanted))
+        sizes.update((key, {key: size}) for key, size in _find_files(cloud, settings.bucket, folder, wanted).items())
     missing = [key for key in keys if key not in sizes]
-    problems = [_missing("dataname", bucket, key) for key in missing[:_SHOWN]]
+    problems = [_missing("dataname", settings.bucket, key) for key in missing[:_SHOWN]]
     if len(missing) > _SHOWN:
         problems.append(
             Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
         )
-    return sizes, problems
+    found = {path: size for key in keys for path, size in sizes.get(key, {}).items()}
+    if len(found) > settings.max_datasets:
+        got = f"folders with more than {settings.max_datasets} objects"
+        do = "Split the work into several submissions"
+        problems.append(Problem("dataname", got, f"up to {settings.max_datasets} datasets in a submission", do))
+    return found, problems
+
+
+def _find_folder(cloud: Cloud, settings: AnalysisSettings, prefix: str) -> dict[str, int | None]:
+    """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in '/' are what
+    consoles make to show a folder."""
+    each = settings.folder == "each"
+    wanted = settings.max_datasets + 1 if each else 1
+    found: dict[str, int | None] = {}
+    for item in cloud.objects(settings.bucket, prefix, "", 2 * wanted + 1000 if each else 2):
+        if not item.key.endswith("/") or (not each and item.key != prefix):
+            found[item.key] = item.size
+        if len(found) == wanted:
+            break
+    return found if each else {prefix: None} if found else {}
 
 
 def _find_files(cloud: Cloud, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, int]:

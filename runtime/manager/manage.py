@@ -11,13 +11,12 @@ from runtime.manager.answer import close, reject, version_of
 from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.inputs import find_datasets, read_config
+from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines
-from runtime.manager.plan import plan
+from runtime.manager.plan import member_configs, plan
 from runtime.manager.port import Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request
 from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, initial_lines
-from runtime.protocol.config import JobConfig
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
@@ -119,7 +118,7 @@ class _Run:
 
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""
-        problems, _, _ = self._look_up(faulty.datanames, faulty.configname)
+        problems, _, _ = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname)
         now = self.clock()
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
@@ -151,7 +150,7 @@ class _Run:
             if order is not None:
                 return self._stopped(order, job, known)
         if job is None:
-            problems, sizes, config = self._look_up(submission.datanames, submission.configname)
+            problems, sizes, config = look_up(self.cloud, self.settings, self.keys, submission.datanames, submission.configname)
             if not self.settings.image.ready:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:
@@ -160,6 +159,8 @@ class _Run:
             unpaid = self._reserve(job)
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
+            for key, text in member_configs(job).items():
+                self.cloud.put(job.bucket, key, text)
             self.cloud.put(job.bucket, job.keys.job, job.to_json())
         log_config(self.log, job, self.clock())
         now = self.clock()
@@ -231,16 +232,6 @@ class _Run:
             self.cloud.put(job.bucket, dataset.status_key, status.to_json())
         self._write(job, complete=True)
         self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)))
-
-    def _look_up(self, datanames: Sequence[str], configname: str) -> tuple[list[Problem], dict[str, int | None], JobConfig | None]:
-        sizes, problems = find_datasets(self.cloud, self.settings.bucket, datanames)
-        config = None
-        if configname:
-            try:
-                config = read_config(self.cloud, self.settings, configname)
-            except InvalidInput as error:
-                problems += error.problems
-        return problems, sizes, config
 
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""

@@ -30,5 +30,7 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
     for name, otherwise in standard.items():
         text = f"given: {job.config[name]}" if name in job.config else f"{otherwise}."
         log.detail("parse_config", f"parameter {name} {text}", now)
+    if job.datasets[0].jobnb is not None:
+        log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)
     log.step_done(3, now)

@@ -102,7 +102,7 @@ def new_report(job: Job, index: int, instance: Instance, start: datetime) -> Com
         price=job.prices.get(instance.instance_type, 0.0),
         databucket=job.bucket,
         datapath=job.datasets[index].inputpath,
-        configpath=job.configpath,
+        configpath=job.configpath_of(index),
         jobpath=job.keys.prefix,
         group=job.group,
         timestamp=job.timestamp,

@@ -115,7 +115,8 @@ def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset:
         "NEUROCAAS_INSTANCE_ID": machine.id,
         "NEUROCAAS_ATTEMPT": str(payload["attempt"]),
     }
-    arguments = [job["bucket"], dataset["inputpath"], job["resultdir"], job["configpath"], job["script"]]
+    configpath = dataset.get("configpath") or job["configpath"]
+    arguments = [job["bucket"], dataset["inputpath"], job["resultdir"], configpath, job["script"]]
     command = ["bash", str(HOME / "neurocaas_contrib" / "run_main.sh"), *arguments]
     print("NeuroCAAS:", machine.id, "runs", command[2:], flush=True)
     return subprocess.call(command, cwd=HOME, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)

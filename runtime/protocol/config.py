@@ -17,17 +17,21 @@ from runtime.protocol.settings import AnalysisSettings
 SUFFIXES = (".json", ".yaml", ".yml")
 DURATION = "__duration__"
 DATASET_SIZE = "__dataset_size__"
+MODE, TRAIN, ENSEMBLE_SIZE, MEMBER = "mode", "train", "ensemble_size", "jobnb"
+"""`mode: train` with `ensemble_size: N` analyses one dataset N times, with `jobnb` 1 to N. Other modes are the analysis's own."""
 
 
 @dataclass(frozen=True)
 class JobConfig:
     """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's life,
-    `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has."""
+    `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has; `members` is the size of
+    an ensemble, None for a plain job."""
 
     values: Mapping[str, Any]
     duration_minutes: int
     dataset_size_gib: int
     given: frozenset[str]
+    members: int | None = None
 
 
 def max_bytes(key: str) -> int:
@@ -41,13 +45,16 @@ def parse_config(raw: bytes, key: str, settings: AnalysisSettings) -> JobConfig:
     problems: list[Problem] = []
     duration = _whole(values, DURATION, settings.duration_minutes, 1, settings.max_duration_minutes, "minutes", problems)
     size = _whole(values, DATASET_SIZE, 0, 0, settings.max_dataset_size_gib, "GiB", problems)
+    members = None
+    if values.get(MODE) == TRAIN and ENSEMBLE_SIZE in values:
+        members = _whole(values, ENSEMBLE_SIZE, 1, 1, settings.max_ensemble_size, "members", problems)
     if settings.parameters is not None:
         own = {name: value for name, value in values.items() if not _is_service_key(name)}
         problems += check(own, settings.parameters, "config")
         values = {**values, **with_defaults(own, settings.parameters)}
     if problems:
         raise InvalidInput(problems)
-    return JobConfig(values, duration, size, frozenset(values) & {DURATION, DATASET_SIZE})
+    return JobConfig(values, duration, size, frozenset(values) & {DURATION, DATASET_SIZE}, members)
 
 
 def _is_service_key(name: str) -> bool:

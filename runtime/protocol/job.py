@@ -12,7 +12,7 @@ from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.settings import Code, Group, Image, code_from, image_from
+from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, image_from, texts
 
 SCHEMA_VERSION = 1
 _WHAT = "job.json"
@@ -21,19 +21,23 @@ _WHAT = "job.json"
 @dataclass(frozen=True)
 class Dataset:
     """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder);
-    `size` is in bytes, None where it was not looked up (folders)."""
+    `size` is in bytes, None where it was not looked up (folders). A member of an ensemble has its number `jobnb` (from 1) and a
+    configuration of its own at `configpath`."""
 
     index: int
     name: str
     inputpath: str
     status_key: str
     size: int | None = None
+    configpath: str | None = None
+    jobnb: int | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
-    has no capacity, best first, beginning with `instance_type`. `config` is the configuration with defaults filled in."""
+    has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
+    configuration with defaults filled in."""
 
     analysis: str
     stage: str
@@ -60,6 +64,9 @@ class Job:
     price_per_hour: float
     created: str
     datasets: tuple[Dataset, ...]
+    market: str = ON_DEMAND
+    zones: tuple[str, ...] = ()
+    max_attempts: int = 3
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
@@ -68,11 +75,12 @@ class Job:
     def keys(self) -> JobKeys:
         return JobKeys.of(self.group, self.timestamp)
 
+    def configpath_of(self, index: int) -> str:
+        """The configuration that the machine of dataset `index` gets."""
+        return self.datasets[index].configpath or self.configpath
+
     def to_json(self) -> str:
-        data = asdict(self)
-        data["instance_types"] = list(self.instance_types)
-        data["datasets"] = [asdict(dataset) for dataset in self.datasets]
-        return dumps(data)
+        return dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Job:
@@ -98,7 +106,7 @@ class Job:
             script=take(data, "script", str, _WHAT),
             code=code_from(take(data, "code", dict, _WHAT)),
             instance_type=take(data, "instance_type", str, _WHAT),
-            instance_types=tuple(str(name) for name in take(data, "instance_types", list, _WHAT)),
+            instance_types=texts(data, "instance_types", _WHAT),
             prices={name: take(prices, name, float, "job.json prices") for name in prices},
             duration_minutes=take(data, "duration_minutes", int, _WHAT),
             volume_gib=take(data, "volume_gib", int, _WHAT),
@@ -108,6 +116,9 @@ class Job:
             price_per_hour=take(data, "price_per_hour", float, _WHAT),
             created=take(data, "created", str, _WHAT),
             datasets=tuple(_dataset(item) for item in take(data, "datasets", list, _WHAT)),
+            market=take(data, "market", str, _WHAT),
+            zones=texts(data, "zones", _WHAT),
+            max_attempts=take(data, "max_attempts", int, _WHAT),
             blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
             blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
         )
@@ -123,4 +134,6 @@ def _dataset(data: Any) -> Dataset:
         inputpath=take(data, "inputpath", str, what),
         status_key=take(data, "status_key", str, what),
         size=take_optional(data, "size", int, what),
+        configpath=take_optional(data, "configpath", str, what),
+        jobnb=take_optional(data, "jobnb", int, what),
     )

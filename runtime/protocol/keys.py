@@ -91,6 +91,10 @@ class JobKeys(ResultKeys):
         """Written by a machine after its dataset is done."""
         return f"{self.process_prefix}update.txt"
 
+    def member_config(self, number: int, configname: str) -> str:
+        """The configuration of member `number` (from 1) of an ensemble: the job's, with `jobnb`."""
+        return f"{self.prefix}configs/inst{number}_{configname}"
+
     def status(self, name: str) -> str:
         """The status file of the dataset with display name `name` (unique in its job, see `names.dataset_names`)."""
         return f"{self.logs_prefix}DATASET_NAME:{name}_STATUS.txt"

@@ -10,6 +10,10 @@ from typing import Any
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
 
 SCHEMA_VERSION = 1
+ON_DEMAND, SPOT, SPOT_FIRST = "on-demand", "spot", "spot-then-on-demand"
+MARKETS: Mapping[str, tuple[str, ...]] = {ON_DEMAND: (ON_DEMAND,), SPOT: (SPOT,), SPOT_FIRST: (SPOT, ON_DEMAND)}
+"""How a setting `market` buys machines, best first."""
+
 _WHAT = "settings"
 
 
@@ -44,6 +48,10 @@ class Code:
 class AnalysisSettings:
     """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for each group.
 
+    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one. `fallback_types`
+    stand in for `instance_type` while there is no capacity; `market` is one of MARKETS; `zones` are tried in turn (none: AWS
+    chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
+
     `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
     None where the manager has no right to look there."""
 
@@ -68,6 +76,14 @@ class AnalysisSettings:
     script: str
     code: Code
     ledger_table: str
+    folder: str = "one"
+    fallback_types: tuple[str, ...] = ()
+    market: str = ON_DEMAND
+    zones: tuple[str, ...] = ()
+    max_ensemble_size: int = 20
+    max_attempts: int = 3
+    max_machines: int | None = None
+    max_account_machines: int | None = None
     topic_arn: str | None = None
     budget_parameters: str | None = None
     parameters: Mapping[str, Any] | None = None
@@ -77,7 +93,6 @@ class AnalysisSettings:
 
     def to_json(self) -> str:
         data = asdict(self)
-        data["instance_types"] = list(self.instance_types)
         return dumps(data)
 
     @classmethod
@@ -89,7 +104,10 @@ class AnalysisSettings:
         groups = take(data, "groups", dict, _WHAT)
         prices = take(data, "prices", dict, _WHAT)
         image = take(data, "image", dict, _WHAT)
-        types = tuple(str(name) for name in take(data, "instance_types", list, _WHAT))
+        types = texts(data, "instance_types", _WHAT)
+        market = take(data, "market", str, _WHAT)
+        if market not in MARKETS:
+            raise DocumentError(f"{_WHAT}: market is {market!r}, not one of {', '.join(MARKETS)}")
         unpriced = [name for name in (*types, str(data.get("instance_type"))) if name not in prices]
         if unpriced:
             raise DocumentError(f"{_WHAT}: no price for {', '.join(unpriced)}")
@@ -115,6 +133,14 @@ class AnalysisSettings:
             script=take(data, "script", str, _WHAT),
             code=code_from(take(data, "code", dict, _WHAT)),
             ledger_table=take(data, "ledger_table", str, _WHAT),
+            folder=take(data, "folder", str, _WHAT),
+            fallback_types=texts(data, "fallback_types", _WHAT),
+            market=market,
+            zones=texts(data, "zones", _WHAT),
+            max_ensemble_size=take(data, "max_ensemble_size", int, _WHAT),
+            max_attempts=take(data, "max_attempts", int, _WHAT),
+            max_machines=take_optional(data, "max_machines", int, _WHAT),
+            max_account_machines=take_optional(data, "max_account_machines", int, _WHAT),
             topic_arn=take_optional(data, "topic_arn", str, _WHAT),
             budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
             parameters=take_optional(data, "parameters", dict, _WHAT),
@@ -128,6 +154,11 @@ def _group(name: str, value: Any) -> Group:
         raise DocumentError(f"settings group {name!r} is not an object")
     what = f"settings group {name!r}"
     return Group(take(value, "launch_template_id", str, what), take(value, "launch_template_version", str, what))
+
+
+def texts(data: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
+    """A list of texts as a tuple."""
+    return tuple(str(item) for item in take(data, key, list, what))
 
 
 def image_from(data: Mapping[str, Any]) -> Image:

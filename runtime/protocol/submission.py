@@ -3,7 +3,8 @@
 ```json
 {"dataname": "lab/inputs/data.zip", "configname": "lab/configs/config.json", "timestamp": "2026-01-31T12:00:00"}
 ```
-`dataname` may be a list (one machine for each); a name that ends in `/` is a folder, analysed as one dataset.
+`dataname` may be a list (one machine for each); a name that ends in `/` is a folder: one dataset, or each object below it
+is one, as the blueprint says.
 Optional: `instance_type`. Paths may be written with `s3://{bucket}/` in front.
 """
 
@@ -83,7 +84,7 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
         )
     names = dataset_names(datanames)
     if timestamp is not None:
-        problems += _long_names(JobKeys.of(group, timestamp), names)
+        problems += long_names(JobKeys.of(group, timestamp), names)
     if problems or timestamp is None:
         raise InvalidSubmission(problems, timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
@@ -181,7 +182,8 @@ def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Proble
     return str(value)
 
 
-def _long_names(keys: JobKeys, names: Sequence[str]) -> list[Problem]:
+def long_names(keys: JobKeys, names: Sequence[str]) -> list[Problem]:
+    """Problems of display names that make keys which are longer than S3 allows."""
     return [
         Problem("dataname", f"{shown(name)}: too long for its status file", f"keys of up to {KEY_MAX_BYTES} bytes", "Shorten the name")
         for name in names

@@ -33,6 +33,7 @@ SETTINGS = AnalysisSettings(
     groups={"lab": Group("lt-1", "1"), "other": Group("lt-2", "1")},
     instance_type="m5.large",
     instance_types=("m5.large", "m5.xlarge"),
+    fallback_types=("m5.xlarge",),
     duration_minutes=60,
     max_duration_minutes=600,
     volume_gib=16,
