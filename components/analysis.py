@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pulumi
@@ -17,7 +17,7 @@ from components.machines import GroupMachines, GroupMachinesArgs
 from components.manager import Manager, ManagerArgs
 from components.names import logical
 from components.options import child
-from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsOutputs
+from components.outputs import SCHEMA_VERSION, AnalysisOutputs, DirectoryGroup, UtilsOutputs
 from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
@@ -33,7 +33,8 @@ from runtime.protocol.settings import Image
 @dataclass(frozen=True, kw_only=True)
 class AnalysisStackArgs:
     """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording, None without scripts.
-    `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept."""
+    `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept.
+    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml."""
 
     place: Place
     blueprint: Blueprint
@@ -43,6 +44,7 @@ class AnalysisStackArgs:
     prices: Prices
     commit: str | None
     log_days: int = 30
+    known_groups: Mapping[str, DirectoryGroup] = field(default_factory=dict)
 
 
 class AnalysisStack(pulumi.ComponentResource):
@@ -159,6 +161,11 @@ class AnalysisStack(pulumi.ComponentResource):
                 logical(name, group, "analysts"), AnalystGroupArgs(place=place, group=group, bucket=bucket.name), opts=self._below
             )
             for group in blueprint.groups
+            if group not in args.known_groups
+        }
+        analysts: dict[str, pulumi.Input[str]] = {
+            **{group: known.analyst_group for group, known in args.known_groups.items()},
+            **{group: made.name for group, made in people.items()},
         }
         self.outputs = {
             "schema_version": SCHEMA_VERSION,
@@ -168,7 +175,7 @@ class AnalysisStack(pulumi.ComponentResource):
             "account": place.account,
             "region": place.region,
             "bucket": bucket.name,
-            "groups": {group: _group_outputs(machines[group], people[group]) for group in blueprint.groups},
+            "groups": {group: _group_outputs(machines[group], analysts[group]) for group in blueprint.groups},
             "manager_function": manager.function_name,
             "manager_role_arn": manager.role_arn,
             "manager_log_group": manager.log_group_name,
@@ -253,10 +260,10 @@ class AnalysisStack(pulumi.ComponentResource):
         )
 
 
-def _group_outputs(machines: GroupMachines, people: AnalystGroup) -> dict[str, pulumi.Output[str]]:
+def _group_outputs(machines: GroupMachines, analyst_group: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
     return {
         "launch_template_id": machines.template_id,
         "launch_template_version": machines.template_version,
         "instance_role": machines.role_name,
-        "analyst_group": people.name,
+        "analyst_group": analyst_group,
     }

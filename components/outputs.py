@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -24,6 +24,16 @@ class GroupOutputs:
     launch_template_version: str
     instance_role: str
     analyst_group: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryGroup:
+    """A group of groups.yaml: its IAM groups, the role that members take for a session, and the buckets that they reach."""
+
+    analyst_group: str
+    lead_group: str | None
+    session_role: str
+    buckets: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,7 @@ class UtilsOutputs:
     image_builder_instance_profile: str
     image_builder_role: str
     lifecycle_role_arn: str
+    groups: Mapping[str, DirectoryGroup]
     input_directory: str
     output_directory: str
     log_directory: str
@@ -77,7 +88,8 @@ class UtilsOutputs:
                 f"stack {UTILS} has outputs of version {version}. Allowed: {SCHEMA_VERSION}. "
                 f"Run `pulumi up --stack {UTILS}` with this checkout."
             )
-        return cls(schema_version=version, **found)
+        groups = {name: DirectoryGroup(**{"lead_group": None, **group}) for name, group in found.pop("groups").items()}
+        return cls(schema_version=version, groups=groups, **found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +171,9 @@ def _type(hint: Any) -> dict[str, Any]:
     if type(None) in get_args(hint):
         inner = _type(next(arg for arg in get_args(hint) if arg is not type(None)))
         return {"type": [inner["type"], "null"]}
-    if get_origin(hint) is Mapping or getattr(get_origin(hint), "__name__", "") == "Mapping":
+    if get_origin(hint) is Sequence:
+        return {"type": "array", "items": _type(get_args(hint)[0])}
+    if get_origin(hint) is Mapping:
         return {"type": "object", "additionalProperties": _type(get_args(hint)[1])}
     return _object(hint)
 

@@ -23,7 +23,7 @@ class AnalystGroupArgs:
 
 
 class AnalystGroup(pulumi.ComponentResource):
-    """An IAM group with one policy. Who is in it is not said here."""
+    """An IAM group with one policy, for a group that a blueprint names. Who is in it is not said here."""
 
     name: pulumi.Output[str]
 
@@ -33,7 +33,7 @@ class AnalystGroup(pulumi.ComponentResource):
         aws.iam.GroupPolicy(
             name,
             group=group.name,
-            policy=rendered(lambda bucket: people.analysts(args.place, bucket=bucket, group=args.group), bucket=args.bucket),
+            policy=rendered(lambda bucket: people.analysts(args.place, buckets=[bucket], group=args.group), bucket=args.bucket),
             opts=child(self),
         )
         self.name = group.name

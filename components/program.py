@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from blueprints.model import UTILS
+from blueprints import groups
+from blueprints.model import UTILS, Blueprint
 from components import project
 from runtime.protocol.problems import InvalidInput
+
+if TYPE_CHECKING:
+    from components.outputs import DirectoryGroup, UtilsOutputs
 
 
 async def outputs(root: Path) -> dict[str, Any]:
@@ -21,16 +26,28 @@ async def outputs(root: Path) -> dict[str, Any]:
 
 
 def _utils(root: Path) -> dict[str, Any]:
-    from components.utility import UtilityStack, UtilityStackArgs  # only one of the two programs is loaded
+    from components import directory as people  # only one of the two programs is loaded
+    from components.utility import UtilityStack, UtilityStackArgs
 
     config = pulumi.Config()
+    directory = project.directory(root)
     provider = project.provider(UTILS, {})
+    place = project.place(provider)
+    try:
+        buckets = groups.buckets(directory, root)
+        if problems := people.problems(place, buckets):
+            raise InvalidInput(problems)
+    except InvalidInput as error:
+        raise project.refused(f"what {groups.FILE} asks for", error) from None
+    project.require_users(directory, provider)
     try:
         stack = UtilityStack(
             project.top_name(UTILS),
             UtilityStackArgs(
-                place=project.place(provider),
+                place=place,
                 root=root,
+                directory=directory,
+                buckets=buckets,
                 protect=config.get_bool("protectUtilities") or False,
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
@@ -55,6 +72,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
         recording = provision.read(folder) if folder.is_dir() else None
     except InvalidInput as error:
         raise project.refused(f"the blueprint of stack {blueprint.stack}", error) from None
+    directory = project.directory(root)
     utils = await UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name()))
     provider = project.provider(blueprint.stack, {"analysis": blueprint.name, "stage": blueprint.stage.value})
     place = project.place(provider)
@@ -63,11 +81,13 @@ async def _analysis(root: Path) -> dict[str, Any]:
             f"stack {blueprint.stack} would be in account {place.account}, region {place.region}. "
             f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the credentials or aws:region."
         )
+    known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
     stack = AnalysisStack(
         project.top_name(blueprint.stack),
         AnalysisStackArgs(
             place=place,
-            blueprint=blueprint,
+            blueprint=replace(blueprint, groups=(*blueprint.groups, *known)),
+            known_groups=known,
             utils=utils,
             provision=recording if recording and recording.scripts else None,
             code=packaging.code_archive(root, blueprint.name),
@@ -80,3 +100,13 @@ async def _analysis(root: Path) -> dict[str, Any]:
     return stack.outputs
 
 
+def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> DirectoryGroup:
+    """What `utils` has made for a group of groups.yaml. Raises pulumi.RunError when it has not, or not for this bucket."""
+    found = utils.groups.get(group)
+    if found is None or blueprint.bucket not in found.buckets:
+        has = "does not know the group" if found is None else f"has made the group for the buckets {', '.join(found.buckets)}"
+        raise pulumi.RunError(
+            f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but stack {UTILS} {has}. "
+            f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `pulumi up --stack {UTILS}` first."
+        )
+    return found

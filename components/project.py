@@ -10,10 +10,12 @@ import pulumi
 import pulumi_aws as aws
 
 import blueprints
+from blueprints import groups
+from blueprints.groups import Directory
 from blueprints.model import UTILS, Blueprint
 from components.names import PREFIX, logical
 from components.place import Place
-from runtime.protocol.problems import InvalidInput
+from runtime.protocol.problems import InvalidInput, Problem
 
 TOP_LIMIT = 38
 """Characters of the first part of all logical names of a stack; the rest is for what follows."""
@@ -38,6 +40,33 @@ def blueprint(root: Path, known_types: Collection[str]) -> Blueprint:
         return blueprints.load(name.analysis, name.stage, root, overrides, known_types)
     except InvalidInput as error:
         raise refused(f"the blueprint of stack {stack}", error) from None
+
+
+def directory(root: Path) -> Directory:
+    """What groups.yaml says, nothing when there is none. Raises pulumi.RunError, once."""
+    try:
+        return groups.load(root)
+    except InvalidInput as error:
+        raise refused(groups.FILE, error) from None
+
+
+def require_users(users: Directory, of: aws.Provider) -> None:
+    """Raises pulumi.RunError naming every user of groups.yaml that is said to exist and does not."""
+    problems = []
+    for user in users.users.values():
+        if user.existing and (answer := _missing(user.name, of)) is not None:
+            do = "Correct the name, or remove 'existing' to have the user made"
+            problems.append(Problem(f"{groups.FILE}: users.{user.name}", answer, "an IAM user that is there already", do))
+    if problems:
+        raise refused(groups.FILE, InvalidInput(problems))
+
+
+def _missing(user: str, of: aws.Provider) -> str | None:
+    try:
+        aws.iam.get_user(user_name=user, opts=pulumi.InvokeOptions(provider=of))
+    except Exception as error:  # noqa: BLE001  (pulumi raises a plain Exception with what the provider said)
+        return f"no such user in IAM ({str(error).strip().splitlines()[0]})"
+    return None
 
 
 def refused(what: str, error: InvalidInput) -> pulumi.RunError:

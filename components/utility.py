@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
+from blueprints.groups import Directory
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
 from components.builders import ImageRoles, ImageRolesArgs
+from components.directory import People, PeopleArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
 from components.keys import DeveloperKey, DeveloperKeyArgs
 from components.ledger import Ledger, LedgerArgs
@@ -28,10 +30,12 @@ from runtime.protocol import keys
 @dataclass(frozen=True, kw_only=True)
 class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
-    `developer_cidrs`: address ranges that may reach port 22."""
+    `developer_cidrs`: address ranges that may reach port 22. `directory`: of groups.yaml. `buckets`: that its groups may use."""
 
     place: Place
     root: Path
+    directory: Directory = field(default_factory=Directory)
+    buckets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     protect: bool = False
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
@@ -61,6 +65,11 @@ class UtilityStack(pulumi.ComponentResource):
                 artifact_bucket=buckets.artifacts.name,
                 log_bucket=buckets.logs.name,
             ),
+            opts=below,
+        )
+        people = People(
+            f"{name}-people",
+            PeopleArgs(place=place, directory=args.directory, buckets=args.buckets, boundary_arn=boundary.arn),
             opts=below,
         )
         monitor = Monitor(
@@ -101,6 +110,7 @@ class UtilityStack(pulumi.ComponentResource):
             "image_builder_instance_profile": image_roles.profile_name,
             "image_builder_role": image_roles.build_role_name,
             "lifecycle_role_arn": image_roles.lifecycle_role_arn,
+            "groups": people.outputs,
             "input_directory": keys.INPUTS,
             "output_directory": keys.RESULTS,
             "log_directory": keys.ACTIVE_PREFIX.split("/")[0],

@@ -1,32 +1,81 @@
-"""The analysts of one group: what the contract gives them in the bucket of an analysis, and nothing else.
+"""People: the analysts of a group, who leads it, and who takes its role for a session.
 
-They write inputs, configs and submissions and read configs and results. They cannot read inputs back (the service is no
+Analysts write inputs, configs and submissions and read configs and results. They cannot read inputs back (the service is no
 storage), cannot touch results, and see no name of another group.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from components.place import Place
-from components.policies.document import Policy, allow, document
+from components.policies.document import Policy, Statement, allow, document
+from components.policies.manager import BUDGET_PARAMETERS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
 _WRITABLE = FOLDERS[:3]
 _READABLE = ("configs", "results")
 
+LIMIT = "limit"
+"""Last segment of the parameter by which a lead sets less than the budget: `<BUDGET_PARAMETERS>/<group>/<analysis>/limit`."""
 
-def analysts(place: Place, *, bucket: str, group: str) -> Policy:
-    """Prefixes end in '/', so `lab1` never reaches `lab10`."""
-    return document(
+INLINE_LIMIT = 5_120
+"""Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS quotas")."""
+
+
+def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: str | None = None) -> Policy:
+    """Prefixes end in '/', so `lab1` never reaches `lab10`. `session_role`: ARN of the role that members may take for a session."""
+    statements = [
         allow(
             "Upload",
             ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
-            [place.objects(bucket, f"{group}/{folder}/*") for folder in _WRITABLE],
+            [place.objects(bucket, f"{group}/{folder}/*") for bucket in buckets for folder in _WRITABLE],
         ),
-        allow("Fetch", ["s3:GetObject"], [place.objects(bucket, f"{group}/{folder}/*") for folder in _READABLE]),
+        allow(
+            "Fetch",
+            ["s3:GetObject"],
+            [place.objects(bucket, f"{group}/{folder}/*") for bucket in buckets for folder in _READABLE],
+        ),
         allow(
             "List",
             ["s3:ListBucket"],
-            [place.bucket(bucket)],
+            [place.bucket(bucket) for bucket in buckets],
             {"StringLike": {"s3:prefix": [f"{group}/", *(f"{group}/{folder}/*" for folder in FOLDERS)]}},
         ),
+    ]
+    if session_role is not None:
+        statements.append(allow("TakeSession", ["sts:AssumeRole"], [session_role]))
+    return document(*statements)
+
+
+def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
+    """What a lead has beside the rights of an analyst: the group's compute reports, its budgets, and lower limits than these."""
+    own = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
+    return document(
+        allow("ReadReports", ["s3:GetObject"], [place.objects(bucket, f"logs/{group}/*") for bucket in buckets]),
+        allow(
+            "ListReports",
+            ["s3:ListBucket"],
+            [place.bucket(bucket) for bucket in buckets],
+            {"StringLike": {"s3:prefix": [f"logs/{group}/*"]}},
+        ),
+        allow("ReadBudgets", ["ssm:GetParameter"], [own]),
+        allow("SetLimits", ["ssm:PutParameter", "ssm:DeleteParameter"], [f"{own}/{LIMIT}"]),
     )
+
+
+def session_trust(place: Place) -> Policy:
+    """Who may take the role of a group: users of this account whose own policy says so, which is the group's."""
+    statement: Statement = {
+        "Sid": "MembersByTheirPolicy",
+        "Effect": "Allow",
+        "Principal": {"AWS": place.global_arn("iam", "root")},
+        "Action": "sts:AssumeRole",
+    }
+    return document(statement)
+
+
+def size(policy: Policy) -> int:
+    """Characters as IAM counts them: white space is free."""
+    return len(json.dumps(policy, separators=(",", ":")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in a text 
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
+USER = "aws:iam/getUser:getUser"
 
 ALLOWED = frozenset(
     f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"
@@ -73,10 +74,11 @@ class Recorded:
 
 
 class Recorder(mocks.Mocks):
-    """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by name."""
+    """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by name.
+    `users`: IAM users that are there."""
 
-    def __init__(self, references: Mapping[str, Mapping[str, Any]]) -> None:
-        self.recorded, self._references = Recorded(), references
+    def __init__(self, references: Mapping[str, Mapping[str, Any]], users: Collection[str] = ()) -> None:
+        self.recorded, self._references, self._users = Recorded(), references, users
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -93,6 +95,9 @@ class Recorder(mocks.Mocks):
         return resource.id, self._answer(args)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == USER:
+            name = args.args["userName"]
+            return ({"id": "AIDA", "userName": name}, []) if name in self._users else ({}, [("userName", f"no user {name}")])
         assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
         return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/dev", "id": ACCOUNT, "userId": "AIDA"}, []
 

@@ -278,7 +278,7 @@ def test_policies_fit_into_iams_limits() -> None:
         image_parameter="/aws/service/x",
     )
     assert len(json.dumps(ten, separators=(",", ":"))) <= 10_240
-    assert len(json.dumps(people.analysts(PLACE, bucket=name, group="g" * 63), separators=(",", ":"))) <= 5_120
+    assert len(json.dumps(people.analysts(PLACE, buckets=[name], group="g" * 63), separators=(",", ":"))) <= 5_120
 
 
 def test_a_statement_that_is_too_wide_is_refused() -> None:

@@ -1,0 +1,186 @@
+"""Who works here: `groups.yaml` beside Pulumi.yaml. Users, groups, which analyses a group may use, and what it may spend.
+
+Which groups use an analysis is said in one place: here, or, for the developers' own group of an analysis, in the `groups` of its
+blueprint (default `debuggers`). The same group in both for the same analysis is a mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from blueprints import loader, schema
+from blueprints.document import Document, parse
+from blueprints.finding import Finding
+from blueprints.model import Stage
+from runtime.protocol.names import RESERVED_GROUPS
+from runtime.protocol.problems import InvalidInput, Problem, shown
+
+FILE = "groups.yaml"
+GROUPS_OF_A_USER = 10
+"""IAM groups that a user can be in (IAM user guide, "IAM and AWS STS quotas"); a lead is in two for a group."""
+
+_SCHEMA = Path(__file__).with_name("groups.schema.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A person, by the name of the IAM user. `existing`: made elsewhere. `access_key`: a long-lived key may be made."""
+
+    name: str
+    existing: bool = False
+    access_key: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the blueprint's.
+    `leads` are analysts as `members` are, and none of them is in both."""
+
+    name: str
+    title: str = ""
+    members: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+    analyses: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """The whole file; empty when there is none."""
+
+    users: Mapping[str, User] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    def using(self, analysis: str) -> tuple[str, ...]:
+        """The groups that may use an analysis, sorted."""
+        return tuple(sorted(group.name for group in self.groups.values() if analysis in group.analyses))
+
+    def memberships(self, user: str) -> list[tuple[str, bool]]:
+        """The user's groups, sorted, and whether it leads them."""
+        return sorted((g.name, user in g.leads) for g in self.groups.values() if user in g.members or user in g.leads)
+
+
+def session_role(region: str, group: str) -> str:
+    """Name of the role that members of a group take for a session: fixed, because who takes it sees no stack's outputs.
+
+    IAM allows 64 characters; a longer name ends in a digest.
+    """
+    name = f"neurocaas-{region}-{group}"
+    if len(name) <= 64:
+        return name
+    return f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def load(root: Path) -> Directory:
+    """The directory of the project in `root`. Raises InvalidInput with every problem, each with its line."""
+    path = root / FILE
+    if not path.is_file():
+        return Directory()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        got = f"bytes that are not UTF-8 ({error.reason})"
+        raise InvalidInput([Problem(FILE, got, "a text file in UTF-8", "Save it as UTF-8")]) from None
+    document = parse(text, FILE)
+    problems = list(document.problems) or schema.check(document, whole=_schema())
+    if problems:
+        raise InvalidInput(problems)
+    directory = _directory(document.data)
+    problems = [*_people(document, directory), *_groups(document, directory), *_analyses(document, directory, root)]
+    if problems:
+        raise InvalidInput(problems)
+    return directory
+
+
+def buckets(directory: Directory, root: Path) -> dict[str, tuple[str, ...]]:
+    """The buckets that each group may use: those of its analyses in every stage. Raises InvalidInput for a blueprint with mistakes."""
+    used = sorted({analysis for group in directory.groups.values() for analysis in group.analyses})
+    of = {analysis: {loader.load(analysis, stage, root).bucket for stage in Stage} for analysis in used}
+    return {name: tuple(sorted(set().union(*(of[analysis] for analysis in group.analyses)))) for name, group in directory.groups.items()}
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(_SCHEMA.read_text())
+    return loaded
+
+
+def _directory(data: Mapping[str, Any]) -> Directory:
+    users = {name: User(name=name, **(rest or {})) for name, rest in data.get("users", {}).items()}
+    groups = {
+        name: Group(
+            name=name,
+            title=given.get("title", ""),
+            members=tuple(given.get("members", ())),
+            leads=tuple(given.get("leads", ())),
+            analyses={analysis: _budget(use) for analysis, use in given["analyses"].items()},
+        )
+        for name, given in data.get("groups", {}).items()
+    }
+    return Directory(users=users, groups=groups)
+
+
+def _budget(use: Mapping[str, Any] | None) -> float | None:
+    value = (use or {}).get("budget_usd")
+    return None if value is None else float(value)
+
+
+def _people(document: Document, directory: Directory) -> Iterator[Finding]:
+    known = ", ".join(sorted(directory.users)) or "none yet"
+    for group in directory.groups.values():
+        for kind, people in (("members", group.members), ("leads", group.leads)):
+            for index, user in enumerate(people):
+                if user not in directory.users:
+                    allowed, do = f"the users of this file: {known}", f"Add {user} to users, or correct the name"
+                    yield document.finding(("groups", group.name, kind, index), "groups.user-missing", shown(user), allowed, do)
+        for user in sorted(set(group.members) & set(group.leads)):
+            where = ("groups", group.name, "leads", group.leads.index(user))
+            allowed, do = "one of the two: a lead is a member", "Remove the name from members"
+            yield document.finding(where, "groups.user-twice", f"{user} as lead and as member", allowed, do)
+    for user in sorted(directory.users):
+        count = sum(2 if leads else 1 for _, leads in directory.memberships(user))
+        if count > GROUPS_OF_A_USER:
+            allowed, do = f"at most {GROUPS_OF_A_USER}, IAM's limit", "Take the user out of some groups; leading a group counts twice"
+            yield document.finding(("users", user), "groups.too-many", f"{count} IAM groups", allowed, do)
+
+
+def _groups(document: Document, directory: Directory) -> Iterator[Finding]:
+    same = Counter(name.lower() for name in directory.groups)
+    for name in directory.groups:
+        where = ("groups", name)
+        if name in RESERVED_GROUPS:
+            allowed = "any other name: this prefix of the bucket belongs to the service"
+            yield document.finding(where, "groups.reserved", shown(name), allowed, "Rename the group")
+        if same[name.lower()] > 1:
+            got = f"{name}, and another that differs in case only"
+            yield document.finding(where, "groups.case", got, "names that differ (IAM ignores case)", "Rename one of them")
+
+
+def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[Finding]:
+    known = loader.names(root)
+    used = {analysis for group in directory.groups.values() for analysis in group.analyses}
+    listed = {analysis: _listed(analysis, root) for analysis in used.intersection(known)}
+    for group in directory.groups.values():
+        for analysis in group.analyses:
+            where = ("groups", group.name, "analyses", analysis)
+            if analysis not in known:
+                allowed = f"the blueprints there are: {', '.join(known) or 'none yet'}"
+                yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, "Correct the name")
+            elif group.name in listed[analysis]:
+                allowed = f"the group in one place: blueprints/{analysis}/{loader.FILE} names it too"
+                do = "Remove it from the blueprint, which is for the developers' own group, or from here"
+                yield document.finding(where, "groups.said-twice", f"{group.name} and {analysis}", allowed, do)
+
+
+def _listed(analysis: str, root: Path) -> set[str]:
+    """The groups that a blueprint itself names, in any stage. A blueprint with mistakes names none: its own stack tells them."""
+    try:
+        return {group for stage in Stage for group in loader.load(analysis, stage, root).groups}
+    except InvalidInput:
+        return set()

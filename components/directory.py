@@ -1,0 +1,124 @@
+"""What `groups.yaml` says, as IAM groups, roles, users and budgets. Part of the stack `utils`, since a group uses many analyses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from blueprints.groups import FILE, Directory, Group, User, session_role
+from components.names import logical
+from components.options import child
+from components.place import Place
+from components.policies import people
+from components.policies.document import Policy
+from components.policies.manager import BUDGET_PARAMETERS
+from runtime.protocol.problems import Problem
+
+SESSION_SECONDS = 12 * 3600
+"""Longest session of a role (IAM user guide, "Modify a role maximum session duration")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleArgs:
+    """`directory`: of `groups.yaml`. `buckets`: that each group may use. `boundary_arn`: of all roles."""
+
+    place: Place
+    directory: Directory
+    buckets: Mapping[str, Sequence[str]]
+    boundary_arn: pulumi.Input[str]
+
+
+class People(pulumi.ComponentResource):
+    """Per group: an IAM group and a role for sessions, each with one policy, and one budget parameter an analysis that has its own
+    budget. Per user: the user, unless it exists, and the groups it is in."""
+
+    outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
+    """The values of DirectoryGroup, by group."""
+
+    def __init__(self, name: str, args: PeopleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("neurocaas:access:People", name, {}, opts)
+        self._name, self._args, self._below = name, args, child(self)
+        groups = {group.name: self._group(group) for group in args.directory.groups.values()}
+        leads = {group.name: self._leads(group) for group in args.directory.groups.values() if group.leads}
+        for user in args.directory.users.values():
+            self._user(user, groups, leads)
+        self.outputs = {
+            group: {
+                "analyst_group": groups[group].name,
+                "lead_group": leads[group].name if group in leads else None,
+                "session_role": session_role(args.place.region, group),
+                "buckets": list(args.buckets[group]),
+            }
+            for group in groups
+        }
+        self.register_outputs({"groups": self.outputs})
+
+    def _group(self, group: Group) -> aws.iam.Group:
+        args, name = self._args, logical(self._name, group.name)
+        policy = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
+        role = aws.iam.Role(
+            name,
+            name=session_role(args.place.region, group.name),
+            description=f"Sessions of analysts of the group {group.name}",
+            assume_role_policy=_text(people.session_trust(args.place)),
+            permissions_boundary=args.boundary_arn,
+            max_session_duration=SESSION_SECONDS,
+            opts=self._below,
+        )
+        aws.iam.RolePolicy(name, role=role.name, policy=_text(policy), opts=self._below)
+        made = aws.iam.Group(name, opts=self._below)
+        rights = _rights(args.place, group.name, args.buckets[group.name])
+        aws.iam.GroupPolicy(name, group=made.name, policy=_text(rights), opts=self._below)
+        for analysis, budget in group.analyses.items():
+            if budget is not None:
+                aws.ssm.Parameter(
+                    logical(self._name, group.name, analysis, "budget"),
+                    name=f"{BUDGET_PARAMETERS}/{group.name}/{analysis}",
+                    type="String",
+                    insecure_value=f"{budget:.2f}",  # not a secret: a preview shows how it changes
+                    description=f"US dollars that {group.name} may spend on {analysis} in a month",
+                    opts=self._below,
+                )
+        return made
+
+    def _leads(self, group: Group) -> aws.iam.Group:
+        name = logical(self._name, group.name, "leads")
+        made = aws.iam.Group(name, opts=self._below)
+        policy = people.leads(self._args.place, buckets=self._args.buckets[group.name], group=group.name)
+        aws.iam.GroupPolicy(name, group=made.name, policy=_text(policy), opts=self._below)
+        return made
+
+    def _user(self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]) -> None:
+        name = logical(self._name, "user", user.name)
+        known: pulumi.Input[str] = user.name
+        if not user.existing:
+            # Access keys are not resources (their secret would be in the state), and IAM keeps a user who has one.
+            known = aws.iam.User(name, name=user.name, force_destroy=True, opts=self._below).name
+        memberships = self._args.directory.memberships(user.name)
+        if memberships:
+            within = [groups[group].name for group, _ in memberships] + [leads[group].name for group, lead in memberships if lead]
+            aws.iam.UserGroupMembership(name, user=known, groups=within, opts=self._below)
+
+
+def problems(place: Place, buckets: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """The groups whose rights do not fit into an IAM group, to be told before anything is made."""
+    found = []
+    for group, used in buckets.items():
+        size = people.size(_rights(place, group, used))
+        if size > people.INLINE_LIMIT:
+            got, allowed = f"rights of {size} characters, for {len(used)} buckets", f"{people.INLINE_LIMIT}, IAM's limit for a group"
+            found.append(Problem(f"{FILE}: groups.{group}", got, allowed, "Make two groups of it, each with some of the analyses"))
+    return found
+
+
+def _rights(place: Place, group: str, buckets: Sequence[str]) -> Policy:
+    role = place.global_arn("iam", f"role/{session_role(place.region, group)}")
+    return people.analysts(place, buckets=buckets, group=group, session_role=role)
+
+
+def _text(policy: Policy) -> str:
+    return json.dumps(policy, sort_keys=True)

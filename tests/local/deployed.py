@@ -1,0 +1,126 @@
+"""A deployed service for tests of who may do what: a playground with two groups in groups.yaml, and credentials of every principal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from demo.playground import Playground
+
+DENIALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"})
+GROUPS = """\
+schema_version: 1
+users:
+  ann:
+    access_key: true
+  bob: {}
+  lea: {}
+groups:
+  lab1:
+    title: First laboratory
+    members: [ann]
+    leads: [lea]
+    analyses:
+      analysis: {budget_usd: 100}
+  lab10:
+    members: [bob]
+    analyses:
+      analysis:
+"""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Credentials of a principal; None for nobody's."""
+
+    access_key: str | None
+    secret: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The playground and the outputs of its stacks."""
+
+    ground: Playground
+    utils: Mapping[str, Any]
+    analysis: Mapping[str, Any]
+
+    def client(self, service: str, keys: Keys | None = None) -> Any:
+        """A boto3 client, as root unless `keys` say otherwise. It never retries."""
+        return client(self.ground, service, keys)
+
+    def user(self, name: str) -> Keys:
+        """A new access key of a user."""
+        key = self.client("iam").create_access_key(UserName=name)["AccessKey"]
+        return Keys(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def role(self, role: str) -> Keys:
+        """A session of a role (name or ARN), by a trust that lets the root key take it for a moment."""
+        return take_role(lambda service: self.client(service), role)
+
+
+def client(ground: Playground, service: str, keys: Keys | None = None) -> Any:
+    environ = ground.local_environment()
+    keys = keys or Keys(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
+    boto: Any = boto3  # the name of the service is not known to the type checker
+    config = Config(retries={"total_max_attempts": 1}, signature_version=UNSIGNED if keys.access_key is None else None)
+    return boto.session.Session().client(
+        service,
+        endpoint_url=environ["AWS_ENDPOINT_URL"],
+        region_name=environ["AWS_REGION"],
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret,
+        aws_session_token=keys.token,
+        config=config,
+    )
+
+
+def take_role(client: Callable[[str], Any], role: str) -> Keys:
+    iam, sts = client("iam"), client("sts")
+    name = role.rpartition("/")[2]
+    described = iam.get_role(RoleName=name)["Role"]
+    trust, account = described["AssumeRolePolicyDocument"], described["Arn"].split(":")[4]
+    opened = {**trust, "Statement": [*trust["Statement"], {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
+    try:
+        keys = sts.assume_role(RoleArn=described["Arn"], RoleSessionName="test")["Credentials"]
+    finally:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    return Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def denied(call: Callable[[], Any]) -> bool:
+    """Whether the call is refused for lack of rights. Any other error is raised, but for things that are not there."""
+    try:
+        call()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in DENIALS:
+            return True
+        if code in ("NoSuchKey", "404", "ParameterNotFound", "ResourceNotFoundException", "InvalidInstanceID.NotFound"):
+            return False
+        raise
+    return False
+
+
+def outputs(ground: Playground, stack: str) -> dict[str, Any]:
+    """A stack's outputs as `invoke outputs` gives them."""
+    document: dict[str, Any] = json.loads(ground.invoke("outputs", "--local", "--stack", stack).stdout)
+    return document
+
+
+def deploy(ground: Playground) -> Deployed:
+    """`utils` and `analysis-webdev` with the groups above."""
+    (ground.root / "groups.yaml").write_text(GROUPS)
+    ground.invoke("local.up")
+    for stack in ("utils", "analysis-webdev"):
+        ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+    return Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))

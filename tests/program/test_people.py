@@ -1,0 +1,126 @@
+"""groups.yaml in the program: what `utils` makes of it, and what the stacks of analyses take from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+import pytest
+from conftest import REFERENCE, make_project
+from recording import ACCOUNT, Recorded, Recorder, deploy
+
+from components import program
+
+GROUPS = """\
+schema_version: 1
+users:
+  ann: {access_key: true}
+  old: {existing: true}
+  lea:
+groups:
+  north: {members: [ann, old], leads: [lea], analyses: {spikes: {budget_usd: 12.5}}}
+  south.2: {members: [ann], analyses: {spikes: }}
+"""
+
+
+@pytest.fixture(scope="module")
+def peopled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = make_project(tmp_path_factory.mktemp("peopled"))
+    (project / "groups.yaml").write_text(GROUPS)
+    return project
+
+
+@pytest.fixture(scope="module")
+def shared(peopled: Path) -> Recorded:
+    return deploy(lambda: program.outputs(peopled), "utils", recorder=Recorder({}, users=["old"]))
+
+
+@pytest.fixture(scope="module")
+def analysis(peopled: Path, shared: Recorded) -> Recorded:
+    return deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: shared.outputs})
+
+
+def test_a_group_is_four_resources_and_its_budgets(shared: Recorded, utils: Recorded) -> None:
+    added = len(shared.resources) - len(utils.resources)
+    leads, budgets, users, memberships = 2, 1, 2, 3
+    assert added == 2 * 4 + leads + budgets + users + memberships
+    budget = shared.one("Parameter", "budget").inputs
+    assert (budget["name"], budget["insecureValue"], budget["type"]) == ("/neurocaas/budgets/north/spikes", "12.50", "String")
+
+
+def test_users_are_made_unless_they_are_there_and_put_into_their_groups(shared: Recorded) -> None:
+    assert {user.inputs["name"] for user in shared.of_type("User")} == {"ann", "lea"}
+    memberships = shared.of_type("UserGroupMembership")
+    members = {one.inputs["user"]: [name.rpartition("-")[0] for name in one.inputs["groups"]] for one in memberships}
+    prefix = "neurocaas-utils-people"
+    north, south = f"{prefix}-north", next(group.name for group in shared.of_type("Group") if "south" in group.name)
+    assert members == {"ann": [north, south], "old": [north], "lea": [north, f"{north}-leads"]}
+
+
+def test_no_access_key_is_in_the_program(shared: Recorded) -> None:
+    assert not shared.of_type("AccessKey")
+
+
+def test_a_session_lasts_twelve_hours_and_is_taken_by_the_groups_own_policy(shared: Recorded) -> None:
+    role = next(role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north")
+    assert role.inputs["maxSessionDuration"] == 12 * 3600
+    assert "boundary" in role.inputs["permissionsBoundary"]
+    policy = next(one for one in shared.of_type("GroupPolicy") if one.name.endswith("-north")).policy()
+    (taking,) = [statement for statement in policy["Statement"] if statement["Action"] == ["sts:AssumeRole"]]
+    assert taking["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/neurocaas-us-east-1-north"]
+
+
+def test_the_analysis_takes_groups_from_both_places(analysis: Recorded, shared: Recorded) -> None:
+    groups = analysis.outputs["groups"]
+    assert set(groups) == {"lab1", "lab10", "north", "south.2"}
+    assert groups["north"]["analyst_group"] == shared.outputs["groups"]["north"]["analyst_group"]
+    assert {group.name.split("-")[3] for group in analysis.of_type("Group")} == {"lab1", "lab10"}
+    assert "north/submissions/" in {notice["filterPrefix"] for notice in analysis.one("BucketNotification").inputs["queues"]}
+
+
+def test_a_group_of_groups_yaml_is_four_resources_in_an_analysis(analysis: Recorded) -> None:
+    north = [resource for resource in analysis.resources if "-north-" in resource.name]
+    assert sorted(resource.type.rpartition(":")[2] for resource in north) == ["InstanceProfile", "LaunchTemplate", "Role", "RolePolicy"]
+
+
+def test_a_missing_user_is_named_before_anything_is_made(peopled: Path) -> None:
+    recorder = Recorder({})
+    with pytest.raises(pulumi.RunError, match=r"groups.yaml: users.old: got no such user in IAM .*Correct the name"):
+        deploy(lambda: program.outputs(peopled), "utils", recorder=recorder)
+    assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
+
+
+def test_a_user_who_is_not_in_the_file_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    project, recorder = make_project(tmp_path), Recorder({})
+    (project / "groups.yaml").write_text(GROUPS.replace("[lea]", "[leo]"))
+    for stack in ("utils", "spikes-webdev"):
+        with pytest.raises(pulumi.RunError, match=r"groups.yaml:7: groups.north.leads\[0\]: got 'leo'"):
+            deploy(lambda: program.outputs(project), stack, recorder=recorder)
+    assert not [resource for resource in recorder.recorded.resources if resource.name != "aws"]
+
+
+def test_an_analysis_says_when_utils_has_not_heard_of_a_group(peopled: Path, utils: Recorded, shared: Recorded) -> None:
+    with pytest.raises(pulumi.RunError, match=r"stack utils does not know the group\. .*Run `pulumi up --stack utils` first"):
+        deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs})
+    elsewhere = {"neurocaas:overrides": '{"bucket": "spikes-elsewhere"}'}
+    with pytest.raises(pulumi.RunError, match="has made the group for the buckets spikes, spikes-prod"):
+        deploy(lambda: program.outputs(peopled), "spikes-webdev", elsewhere, {REFERENCE: shared.outputs})
+
+
+def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    project, recorder = make_project(tmp_path), Recorder({})
+    source = (project / "blueprints/spikes/blueprint.yaml").read_text()
+    names = [f"{'n' * 60}{number:03}" for number in range(6)]
+    for name in names:
+        folder = project / "blueprints" / name
+        (folder / "provision").mkdir(parents=True)
+        (folder / "blueprint.yaml").write_text(source.replace("name: spikes", f"name: {name}").partition("stages:")[0])
+        (folder / "run_spikes.sh").write_text("#!/bin/bash\n")
+        (folder / "provision" / "1.sh").write_text("#!/bin/bash\ntrue\n")
+    (project / "groups.yaml").write_text(
+        f"schema_version: 1\ngroups:\n  {'g' * 63}: {{analyses: {{{', '.join(f'{name}: ' for name in names)}}}}}\n"
+        f"  h: {{analyses: {{spikes: }}}}\n"
+    )
+    with pytest.raises(pulumi.RunError, match=r"got rights of 5\d+ characters, for 6 buckets. Allowed: 5120"):
+        deploy(lambda: program.outputs(project), "utils", recorder=recorder)
+    assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
