@@ -26,6 +26,7 @@ from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
 from localcloud.running import SCHEMA_VERSION, Cloud, CloudError
+from localcloud.version import code_digest
 
 __all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "reset", "status", "up"]
 
@@ -39,7 +40,7 @@ PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
-    """Start what does not run yet and return the running cloud; does nothing when all runs.
+    """Start what does not run yet and return the running cloud; does nothing when all runs from the code of this checkout.
 
     Args:
         port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else the port of a cloud that was killed, else 24566.
@@ -51,14 +52,15 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
     """
     paths.home.mkdir(parents=True, exist_ok=True)
     with _locked(paths):
+        code = code_digest()
         cloud = Cloud.load(paths)
-        if cloud is None:
+        if cloud is None or cloud.code != code:
             before = Cloud.read(paths)
-            _end(before)  # a fleet whose emulator was killed
+            _end(before)  # a fleet whose emulator was killed, or processes of the code before an update
             wanted = port or _port(before.port if before is not None else DEFAULT_PORT)
             # The last thread of an emulator that was just killed may hold the port for a moment more.
             _await_port(wanted, RELEASE_SECONDS if before is not None and before.port == wanted else 0.0)
-            cloud = _start_emulator(paths, wanted)
+            cloud = _start_emulator(paths, wanted, code)
         if fleet and not (cloud.fleet and cloud.fleet.alive()):
             cloud = _start_fleet(paths, cloud)
         return cloud
@@ -151,7 +153,7 @@ def _await_port(port: int, seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _start_emulator(paths: Paths, port: int) -> Cloud:
+def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
     python = emulator_python()
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
     access_key_id = "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
@@ -175,7 +177,7 @@ def _start_emulator(paths: Paths, port: int) -> Cloud:
     cloud = Cloud(
         schema_version=SCHEMA_VERSION, endpoint=f"http://{LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
         emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None, sandbox=None,
-        started=datetime.now(UTC).isoformat(timespec="seconds"), **keys,
+        started=datetime.now(UTC).isoformat(timespec="seconds"), code=code, **keys,
     )  # fmt: skip
     try:
         _await(cloud, process, "emulator", paths.emulator_log, lambda health: True)

@@ -37,6 +37,8 @@ class Cloud:
     fleet_start: int | None
     sandbox: str | None
     started: str
+    code: str = ""
+    """Digest of the code that it was started from (:mod:`localcloud.version`)."""
 
     @classmethod
     def read(cls, paths: Paths) -> Cloud | None:

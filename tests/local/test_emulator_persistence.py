@@ -140,6 +140,20 @@ def test_up_twice_is_up_once(cloud_home: CloudHome) -> None:
     assert cloud_module.status(cloud_home.paths)["emulator"]["healthy"]
 
 
+def test_processes_of_the_code_before_an_update_are_started_anew(cloud_home: CloudHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a fleet of the old code would start machines with the new one's files."""
+    monkeypatch.setattr(cloud_module, "code_digest", lambda: "before")
+    first = cloud_home.up()
+    client_of(first)("s3").create_bucket(Bucket="kept")
+    monkeypatch.undo()
+    second = cloud_module.up(cloud_home.paths, fleet=False)
+    assert second.emulator != first.emulator
+    assert not first.emulator.alive()
+    assert second.port == first.port
+    assert [bucket["Name"] for bucket in client_of(second)("s3").list_buckets()["Buckets"]] == ["kept"]
+    assert cloud_home.up() == second
+
+
 def test_the_keys_are_private(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
     assert stat.S_IMODE(cloud_home.paths.cloud_file.stat().st_mode) == 0o600
