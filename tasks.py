@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 import client.commands
+import console.authoring
 import console.commands
 import console.development
 import demo.commands
@@ -14,7 +15,12 @@ from console.errors import user_errors
 from console.help import answers_help
 from console.stacks import all_stacks
 
-OF_THIS_MACHINE = (console.development.collection, demo.commands.collection, runtime.instance.commands.collection)
+OF_THIS_MACHINE = (
+    console.authoring.collection,
+    console.development.collection,
+    demo.commands.collection,
+    runtime.instance.commands.collection,
+)
 IN_A_CLOUD = (console.commands.collection, image_builder.commands.collection, client.commands.collection)
 
 namespace = Collection()

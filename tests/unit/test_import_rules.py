@@ -24,7 +24,7 @@ RULES = {
     "image_builder": {"blueprints", *PROTOCOL},
     "components": {"blueprints", "image_builder", *PROTOCOL},
     "localcloud": set(),
-    "console": {"blueprints", "localcloud"},
+    "console": {"blueprints", "localcloud", "components.prices", *PROTOCOL},
     "demo": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
 }
 STANDARD_LIBRARY_ONLY = ("runtime.protocol",)
@@ -34,6 +34,7 @@ BOTO3 = {"boto3", "botocore", "s3transfer"}
 ALSO = {
     "client.commands": {"invoke"},  # the tasks; a notebook does not import them
     "runtime.protocol.config": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML config
+    "client.compare": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "client.view": {"rich"},  # the live table, imported only for a terminal
 }
 

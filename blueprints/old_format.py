@@ -1,0 +1,206 @@
+"""`stack_config_template.json` of the first implementation: what each field meant, and what becomes of it.
+
+The fields are those of the 41 files that the first implementation shipped. A field that nothing ever read is dropped with these words.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from blueprints import old_command
+from blueprints.checks import near_types
+from blueprints.finding import Path
+from blueprints.old_fields import DEAD, Context, Field, drop
+from blueprints.starter import NAME_RULE
+from blueprints.verdicts import Draft
+from runtime.protocol.names import ANALYSIS_NAME
+from runtime.protocol.problems import shown
+
+_AMI = re.compile(r"ami-[0-9a-f]{8,17}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_STAGES = {"webdev": "webdev", "develop": "develop", "websubstack": "prod"}
+_HANDLERS = {
+    "submit_start.handler_develop": "the manager does what it did",
+    "submit_start.handler_ensemble": "the manager does what it did; members are submitted as jobs of their own",
+    "submit_start_legacy_wfield_preprocess.handler": "the manager takes its place; its preparing step is not part of this service",
+}
+"""The handlers that exist in the first implementation; it deploys the others as well, and every job of theirs fails."""
+_POST_HANDLERS = ("postprocess.postprocess_prediction", "data_format_lambda.lambda_handler")
+_BY_STACK = "the stack makes it, with the least rights that the job needs"
+
+
+def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if context.name is not None:
+        draft.set("name", context.name)
+        if ANALYSIS_NAME.fullmatch(value) and value != context.name:
+            draft.set("bucket", value)
+            draft.mapped(path, value, "bucket", f"the analysis is called {context.name}, as --name says")
+        else:
+            draft.mapped(path, value, "name", f"as --name says: {context.name}")
+    elif ANALYSIS_NAME.fullmatch(value):
+        draft.set("name", value)
+        draft.mapped(path, value, "name")
+    else:
+        draft.impossible(path, shown(value), NAME_RULE, "Correct it, or give another with --name NAME")
+
+
+def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if _REGION.fullmatch(value):
+        do = f"where it runs is the stack's setting aws:region (pulumi config set aws:region {value} --stack STACK)"
+        draft.dropped(path, value, do)
+    else:
+        draft.impossible(path, shown(value), "the name of a region, for instance us-east-1", "Correct it, or remove it")
+
+
+def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if value in _STAGES:
+        draft.stage = _STAGES[value]
+        draft.mapped(path, value, "the stack's name", f"…-{draft.stage}")
+    else:
+        allowed = ", ".join(_STAGES)
+        draft.impossible(path, shown(value), allowed, "Choose one; a stage is part of the stack's name here: <analysis>-<stage>")
+
+
+def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if value in _HANDLERS:
+        draft.mapped(path, value, "the manager", _HANDLERS[value])
+    else:
+        why = "the first implementation has no such handler: every job would fail"
+        do = "Name one that exists, or import --anyway: the manager takes its place"
+        draft.impossible(path, shown(value), ", ".join(_HANDLERS), do, why)
+
+
+def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> None:
+    do = "Submit the second step as a job of its own on the results, or import --anyway to leave it out"
+    why = "" if value in _POST_HANDLERS else "the first implementation has no such handler"
+    draft.impossible(path, shown(value), "no step after a job", do, why)
+
+
+def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if _AMI.fullmatch(value):
+        draft.set("image.parent", value)
+        draft.set("image.required", False)
+        draft.mapped(path, value, "image.parent", "an image of one region and account, whose making nobody recorded: write provision/*.sh")
+    else:
+        do = "Correct it, or import --anyway to start from ubuntu24"
+        draft.impossible(path, shown(value), "the id of an image, ami- and 8 to 17 hexadecimal digits", do)
+
+
+def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if value in context.types:
+        draft.set("instance.type", value)
+        draft.mapped(path, value, "instance.type")
+    else:
+        draft.impossible(path, shown(value), near_types(value, context.types), "Choose one of these, or import --anyway with m5.large")
+
+
+def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
+    wrong = old_command.fault(value)
+    if wrong is not None:
+        allowed = f"a shell line with four placeholders {{}}: {', '.join(old_command.PLACEHOLDERS)}"
+        do = "Correct it, or import --anyway: machines run run_main.sh with the blueprint's script"
+        draft.impossible(path, f"{shown(value)}, {wrong}", allowed, do)
+        return
+    command = old_command.read(value)
+    named = f"put the text of {command.script} into it" if command.script else "it names no script: write one"
+    tail = f"; not needed any more: {command.tail}" if command.tail else ""
+    draft.mapped(path, value, "script", f"machines run run_main.sh by themselves; {named}{tail}")
+
+
+def _shutdown(draft: Draft, path: Path, value: str, context: Context) -> None:
+    if value == "terminate":
+        draft.mapped(path, value, "the launch template", "machines always terminate")
+    else:
+        draft.impossible(path, shown(value), "terminate", "Write terminate: a machine that is only stopped keeps data and costs money")
+
+
+def _launch(draft: Draft, path: Path, value: bool, context: Context) -> None:
+    if value:
+        draft.mapped(path, value, "the manager", "it starts a machine for each dataset")
+    else:
+        draft.impossible(path, shown(value), "true", "Write true: the first implementation does not have the other either")
+
+
+def _monitor(draft: Draft, path: Path, value: bool, context: Context) -> None:
+    if value:
+        draft.mapped(path, value, "the monitor", "it watches every machine")
+    else:
+        draft.dropped(path, value, "every machine is watched: without that no job would end. The first implementation ignored false, too")
+
+
+def _job_limit(draft: Draft, path: Path, value: int, context: Context) -> None:
+    minutes = -(-value // 60)
+    if 1 <= minutes <= 43200:
+        draft.set("instance.max_duration_minutes", minutes)
+        draft.set("instance.duration_minutes", min(60, minutes))
+        why = f"seconds, as {minutes} minutes; a job without __duration__ has 60 at most"
+        draft.mapped(path, value, "instance.max_duration_minutes", why)
+    else:
+        draft.impossible(path, shown(value), "1 to 2592000 seconds", "Correct it, or import --anyway with 2880 minutes")
+
+
+def _machines(draft: Draft, path: Path, value: int, context: Context) -> None:
+    if 1 <= value <= 10000:
+        draft.set("limits.datasets", value)
+        why = "there: machines of this type in the whole account; here: datasets of one submission"
+        draft.mapped(path, value, "limits.datasets", why)
+    else:
+        draft.impossible(path, shown(value), "1 to 10000", "Correct it, or import --anyway with 500")
+
+
+def _budget(draft: Draft, path: Path, value: float | str, context: Context) -> None:
+    try:
+        dollars = float(value)
+    except (ValueError, OverflowError):
+        dollars = -1.0
+    if 0 <= dollars < math.inf:
+        draft.set("budget_usd", int(dollars) if dollars.is_integer() else dollars)
+        draft.mapped(path, value, "budget_usd", "there: for ever; here: each month")
+    else:
+        draft.impossible(path, shown(value), "a number of US dollars, 0 or more", "Write a number, or import --anyway with 300")
+
+
+_TEXT_DROPPED = {
+    "SECURITY_GROUPS": _BY_STACK, "IAM_ROLE": _BY_STACK, "KEY_NAME": "machines have no key; see `invoke print-key` for development",
+    "WORKING_DIRECTORY": "run_main.sh starts in /home/ubuntu/neurocaas_contrib", "CONFIG": DEAD, "MISSING_CONFIG_ERROR": DEAD,
+    "LOGFILE": "the Lambdas log to CloudWatch", "INDIR": "always inputs", "OUTDIR": "always results", "LOGDIR": "always logs",
+    "CONFIGDIR": "always configs", "SUBMITDIR": "always submissions", "figlambid": "made when a stack is deployed",
+    "figlambarn": "made when a stack is deployed", "cwrolearn": "made when a stack is deployed",
+    "versionid": "the stack's outputs say the commit",
+}  # fmt: skip
+LAMBDA_CONFIG: dict[str, Field] = {
+    "AMI": Field("text", _ami, ("image.parent", "ubuntu24"), required=True),
+    "INSTANCE_TYPE": Field("text", _instance_type, ("instance.type", "m5.large"), required=True),
+    "REGION": Field("text", _region),
+    "COMMAND": Field("text", _command, ("script", "run_main.sh calls it"), required=True),
+    "SHUTDOWN_BEHAVIOR": Field("text", _shutdown, ("the launch template", "terminate")),
+    "EXECUTION_TIMEOUT": Field("number", drop("seconds that the Lambda may take: the manager waits for no machine")),
+    "SSM_TIMEOUT": Field("number", _job_limit, ("instance.max_duration_minutes", "2880")),
+    "LAUNCH": Field("flag", _launch, ("the manager", "true")),
+    "DEPLOY_LIMIT": Field("number", _machines, ("limits.datasets", "500")),
+    "MAXCOST": Field("amount", _budget, ("budget_usd", "300")),
+    "MONITOR": Field("flag", _monitor, ("the monitor", "true")),
+    **{key: Field("text", drop(why)) for key, why in _TEXT_DROPPED.items()},
+}
+LAMBDA: dict[str, Field] = {
+    "CodeUri": Field("text", drop("the manager is part of the service")),
+    "Handler": Field("text", _handler, ("the manager", "the manager"), required=True),
+    "Launch": Field("flag", drop(DEAD)),
+    "PostCodeUri": Field("text", drop("belongs to PostHandler")),
+    "PostHandler": Field("text", _post_handler),
+    "PostTrigger": Field("text", drop("belongs to PostHandler")),
+    "Requirements": Field("text", drop(DEAD)),
+}
+TOP: dict[str, Field] = {
+    "PipelineName": Field("text", _name, ("name", "none"), required=True),
+    "PipelineVersion": Field("text", drop(DEAD)),
+    "REGION": Field("text", _region, ("aws:region of the stack", "us-east-1"), required=True),
+    "STAGE": Field("text", _stage, ("the stack's name", "webdev")),
+    **{
+        key: Field("any", drop("the state of one developer's machine does not belong into a blueprint"))
+        for key in ("container_history", "image_history", "localenv", "script", "develop_history", "remote_hist")
+    },
+}
+OBJECTS = ("Lambda", "UXData")
+"""Required objects at the top."""

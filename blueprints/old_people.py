@@ -1,0 +1,106 @@
+"""The people in files of the first implementation: affiliates of a blueprint, and of a user profile (`user_config_template.json`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from blueprints.finding import Path
+from blueprints.old_fields import DEAD, Context, Field, apply, drop
+from blueprints.verdicts import Draft
+from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from runtime.protocol.problems import shown
+
+_PROSE = "The email we should notify"
+_USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,50}")
+"""IAM's alphabet; the region comes behind it."""
+_NO_GROUP = "its group has no usable name"
+
+
+def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> None:
+    """Groups and members of `UXData`. `profile`: of a user profile, where an affiliate also has analyses and keys."""
+    path = (*above, "Affiliates")
+    given = ux.get("Affiliates")
+    if not isinstance(given, list) or not given:
+        got = "nothing" if "Affiliates" not in ux else shown(given)
+        draft.impossible(path, got, "a list of at least one affiliate", "Add one, or import --anyway with the group debuggers")
+    else:
+        for index, one in enumerate(given):
+            _affiliate(draft, one, (*path, index), PROFILE if profile else BLUEPRINT)
+    apply(draft, {}, ux, above, Context(), ("Affiliates",))
+
+
+def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) -> None:
+    if not isinstance(one, Mapping):
+        draft.impossible(path, shown(one), "an object with AffiliateName", "Correct it, or import --anyway without it")
+        return
+    name, where, group = one.get("AffiliateName"), (*path, "AffiliateName"), None
+    if isinstance(name, str) and GROUP_NAME.fullmatch(name) and name not in RESERVED_GROUPS:
+        group = name
+        draft.mapped(where, name, "groups")
+        draft.groups.setdefault(name, {"members": []})
+    else:
+        got = "nothing" if "AffiliateName" not in one else shown(name)
+        allowed = "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and not 'logs'"
+        draft.impossible(where, got, allowed, "Correct it, or import --anyway without this group")
+    apply(draft, fields, one, path, Context(group=group), ("AffiliateName",))
+
+
+def _members(draft: Draft, path: Path, value: Any, context: Context) -> None:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list):
+        draft.impossible(path, shown(value), "a list of names", "Correct it, or import --anyway without the members")
+        return
+    if context.group is None:
+        draft.dropped(path, value, _NO_GROUP)
+        return
+    members = draft.groups[context.group]["members"]
+    for index, name in enumerate(names):
+        if not (isinstance(name, str) and _USER.fullmatch(name)):
+            allowed = "1 to 50 letters, digits and _+=,.@-, as names of IAM users are"
+            draft.impossible((*path, index), shown(name), allowed, "Correct it, or import --anyway without this member")
+        elif name not in members:
+            members.append(name)
+    draft.mapped(path, value, "members of the group", "in imported/groups.yaml")
+
+
+def _contact(draft: Draft, path: Path, value: Any, context: Context) -> None:
+    placeholder = isinstance(value, str) and (not value or value.startswith(_PROSE))
+    draft.dropped(path, value, "a placeholder" if placeholder else "never used there; here, who wants notices subscribes to the topic")
+
+
+def _analyses(draft: Draft, path: Path, value: list[str], context: Context) -> None:
+    if context.group is None:
+        draft.dropped(path, value, _NO_GROUP)
+        return
+    wrong = [name for name in value if not ANALYSIS_NAME.fullmatch(name)]
+    if wrong:
+        draft.impossible(path, shown(wrong), "names of buckets of analyses", "Correct them, or import --anyway without them")
+    kept = draft.groups[context.group].setdefault("analyses", [])
+    kept.extend(name for name in value if name not in wrong and name not in kept)
+    if kept:
+        draft.mapped(path, value, "analyses of the group", "in the proposal; there these were the buckets of the analyses")
+
+
+def _input(draft: Draft, path: Path, value: bool, context: Context) -> None:
+    if value:
+        draft.mapped(path, value, "the bucket's notification", "submissions start jobs")
+    else:
+        do = "Write true, or import --anyway: the group then submits like the others"
+        draft.impossible(path, "False, so that results of another job start the analysis", "true", do)
+
+
+_BOTH: dict[str, Field] = {
+    "UserNames": Field("any", _members),
+    "ContactEmail": Field("any", _contact),
+    "PipelinePath": Field("text", drop(DEAD)),
+    "PipelineDir": Field("any", drop(DEAD)),
+}
+BLUEPRINT: dict[str, Field] = {**_BOTH, "UserInput": Field("flag", _input)}
+PROFILE: dict[str, Field] = {
+    **_BOTH,
+    "UserInput": Field("flag", drop("belongs to a blueprint")),
+    "KeySerialNumber": Field("number", drop("keys are made, handed out and rotated by commands; their number is no setting")),
+    "Pipelines": Field("texts", _analyses),
+}

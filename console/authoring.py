@@ -1,0 +1,178 @@
+"""`invoke configure`, `validate`, `import-blueprint`: what is done before anything is in a cloud, without credentials."""
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from console.names import TaskOfNames
+
+OLD_FORMAT = ".json"
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _types() -> set[str]:
+    """The instance types on offer: those that have a price."""
+    from components.prices import table
+
+    return set(table().usd_per_hour)
+
+
+@task(help={"name": "Name of the new analysis: 3 to 63 lowercase letters, digits and '-'."})
+def configure(c: Context, name: str) -> None:
+    """Make a new analysis in blueprints/NAME from the starter. Nothing is overwritten; the result can be deployed at once."""
+    from blueprints.starter import configure as make
+    from console.cloud import project_root
+
+    for file in make(name, project_root()):
+        _say(f"made {file}")
+    _say()
+    _say(f"Next: describe it in blueprints/{name}/blueprint.yaml, then")
+    _say(f"  invoke validate {name}")
+    _say(f"  invoke deploy {name}-webdev")
+
+
+@task(
+    klass=TaskOfNames,
+    positional=["names"],
+    auto_shortflags=False,
+    help={
+        "names": "Blueprints, or files of the first implementation (just write them); all blueprints when left out.",
+        "json": "One JSON object for a program.",
+    },
+)
+def validate(c: Context, names: list[str], json: bool = False) -> None:
+    """Check blueprints, all rules at once: file and line, rule, what is allowed, what to do. Exit code 1 when one has a problem."""
+    from blueprints.loader import names as all_names
+    from console.cloud import project_root
+
+    root = project_root()
+    verdicts = [_old(Path(name)) if name.endswith(OLD_FORMAT) else _ours(name, root) for name in names or all_names(root)]
+    good = all(verdict["ok"] for verdict in verdicts)
+    if json:
+        _say(json_format.dumps({"schema_version": 1, "ok": good, "blueprints": verdicts}, indent=2))
+    else:
+        for verdict in verdicts:
+            _say(_told(verdict))
+    if not good:
+        raise Exit(code=1)
+
+
+def _ours(name: str, root: Path) -> dict[str, Any]:
+    from blueprints.loader import FILE, load_problems
+
+    name = name.removesuffix(f"/{FILE}").rstrip("/").removeprefix("blueprints/")
+    problems = load_problems(name, root, _types())
+    return {"name": name, "file": f"blueprints/{name}/{FILE}", "ok": not problems, "problems": [problem.to_dict() for problem in problems]}
+
+
+def _old(path: Path) -> dict[str, Any]:
+    imported = _read_old(path, None)[0]
+    place = {"file": str(path), "line": None}
+    problems = [
+        {"rule": f"import.{one.status}", **place, "path": one.path, "got": one.got, "allowed": one.allowed, "do": one.do}
+        for one in imported.stops
+    ]
+    return {"name": imported.name, "file": str(path), "ok": not problems, "problems": problems}
+
+
+def _read_old(path: Path, name: str | None) -> tuple[Any, str]:
+    from blueprints.import_old import read
+    from console.errors import UserError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        allowed = "stack_config_template.json or user_config_template.json of the first implementation"
+        raise UserError(f"{path}: {error.strerror}", allowed, "correct the path") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: bytes that are not UTF-8", "a JSON file in UTF-8", "save it as UTF-8") from None
+    return read(text, _types(), name), text
+
+
+def _told(verdict: dict[str, Any]) -> str:
+    from console.layout import labelled
+
+    problems = verdict["problems"]
+    if not problems:
+        return f"{verdict['file']}: right"
+    count = len(problems)
+    lines = [f"{verdict['file']}: {count} problem{'' if count == 1 else 's'}"]
+    for one in problems:
+        place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
+        lines += ["", f"{place}: {one['path']}".rstrip(": ") + f"  [{one['rule']}]"]
+        lines += [labelled(word, one[word]) for word in ("got", "allowed", "do")]
+    return "\n".join([*lines, ""])
+
+
+@task(
+    help={
+        "file": "stack_config_template.json, or user_config_template.json, of the first implementation.",
+        "name": "Name of the new analysis, in place of PipelineName.",
+        "script": "The run script that its COMMAND called; copied into the new folder.",
+        "anyway": "Import although something is impossible: the default takes its place, and the report says so.",
+        "dry-run": "Only the report; write nothing.",
+        "json": "The report as one JSON object.",
+    }
+)
+def import_blueprint(
+    c: Context, file: str, name: str = "", script: str = "", anyway: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
+    """Make a blueprint from one of the first implementation, with a verdict for each field. Nothing is lost: imported/ keeps the file.
+
+    Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field needs a decision.
+    """
+    from blueprints.import_old import write
+    from console.cloud import project_root
+
+    imported, text = _read_old(Path(file), name or None)
+    stopped = bool(imported.stops) and not anyway
+    made: list[str] = []
+    if imported.kind == "blueprint" and not stopped and not dry_run:
+        made = write(imported, text, project_root(), file, Path(script) if script else None)
+    if json:
+        report = {**imported.to_dict(), "written": made, "blueprint": imported.blueprint, "groups": imported.groups}
+        _say(json_format.dumps(report, indent=2))
+    else:
+        _say(_report(imported, file))
+        _say(_end(imported, made, stopped))
+    if stopped:
+        raise Exit(code=1)
+
+
+def _report(imported: Any, file: str) -> str:
+    from console.layout import labelled
+
+    lines = [f"{file}: a {imported.kind} of the first implementation{f', {imported.name}' if imported.name else ''}"]
+    for verdict in imported.verdicts:
+        to = f" -> {verdict.to}" if verdict.to else ""
+        lines += ["", f"{verdict.status:<10} {verdict.path}{to}", labelled("got", verdict.got)]
+        parts = [("why", verdict.why), ("allowed", verdict.allowed), ("do", verdict.do)]
+        lines += [labelled(word, text) for word, text in parts if text]
+    counts = imported.to_dict()["counts"]
+    return "\n".join([*lines, "", ", ".join(f"{number} {word}" for word, number in counts.items())])
+
+
+def _end(imported: Any, made: list[str], stopped: bool) -> str:
+    if stopped:
+        return "Nothing was written: decide on what is unknown or impossible, or import --anyway."
+    if imported.kind == "profile":
+        return f"\n{imported.groups}" if imported.groups else "It names no group with an analysis: there is nothing to propose."
+    if not made:
+        return "Nothing was written."
+    name = imported.name
+    script = imported.blueprint["script"]
+    written = [f"made {file}" for file in made]
+    todo = [] if f"blueprints/{name}/{script}" in made else [f"  put the analysis script into blueprints/{name}/{script}"]
+    return "\n".join([*written, "", "Next:", *todo, f"  invoke validate {name}", f"  invoke deploy {name}-{imported.stage}"])
+
+
+collection = Collection(configure, validate, import_blueprint)
