@@ -23,6 +23,7 @@ from typing import Any
 
 from localcloud import processes
 from localcloud.emulator_env import EmulatorMissing, emulator_python
+from localcloud.images.hostaccess import passed_on
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
 from localcloud.running import SCHEMA_VERSION, Cloud, CloudError
@@ -111,6 +112,7 @@ def status(paths: Paths) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         health = cloud.admin("GET", "health")
         answer["emulator"]["healthy"] = True
+        answer["notes"] = list(_fleet_said(paths).get("notes", [])) if cloud.fleet_pid is not None else []
         answer["fleet"]["healthy"] = health["fleet_seen"] is not None and health["fleet_seen"] < 10
         answer["instances"] = health.get("instances", {})
         answer["builds"] = health.get("builds", {})
@@ -192,7 +194,8 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
     _rotate(paths.fleet_log)
     process = processes.spawn(
         [sys.executable, "-m", "localcloud.fleet"],
-        env={**_environment(paths, Path(sys.executable)), "PYTHONPATH": str(PACKAGE_ROOT)},
+        # Bakes reach package registries the way that this shell does.
+        env={**_environment(paths, Path(sys.executable)), **passed_on(os.environ), "PYTHONPATH": str(PACKAGE_ROOT)},
         cwd=paths.home,
         log=paths.fleet_log,
     )
@@ -208,17 +211,18 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
         processes.stop([process])
         cloud.write(paths)
         raise
-    running = dataclasses.replace(running, sandbox=_sandbox(paths))
+    running = dataclasses.replace(running, sandbox=_fleet_said(paths).get("sandbox"))
     running.write(paths)
     return running
 
 
-def _sandbox(paths: Paths) -> str | None:
-    """The kind of sandbox that the fleet found out it can make (it writes what it is to ``fleet/status.json`` before its first poll)."""
+def _fleet_said(paths: Paths) -> dict[str, Any]:
+    """What the fleet found out about this host before its first poll: ``sandbox``, ``limits``, ``notes`` …; empty when it said nothing."""
     try:
-        return str(json.loads((paths.fleet / "status.json").read_text())["sandbox"])
-    except (OSError, ValueError, KeyError):
-        return None
+        said = json.loads((paths.fleet / "status.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _environment(paths: Paths, python: Path) -> dict[str, str]:

@@ -138,6 +138,7 @@ def _table(found: dict[str, Any]) -> str:
         ("since", found["started"]),
         ("state", found["home"]),
     ]
+    rows += [("note", note) for note in found.get("notes", [])]
     return "\n".join(f"{name:<16} {value}" for name, value in rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import records
+from localcloud.aws.ec2 import layers, records
 from localcloud.aws.ec2.filters import Values, matches, page
 from localcloud.aws.ec2.templates import merge_tags
 from localcloud.aws.protocol.ec2query import Ec2Error
@@ -178,12 +178,17 @@ def register_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def deregister_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """DeregisterImage of an image of one's own; its layer goes with it, unless running machines or images stand on it."""
+    """DeregisterImage of an image of one's own; its layer goes with it, or later when machines or images stand on it."""
     image = find(request.get("ImageId", ""))
     if image["ImageId"] in BASES:
         raise Ec2Error("AuthFailure", f"Not authorized for image:{image['ImageId']}", 403)
     own().pop(image["ImageId"])
     records.set_tags(image["ImageId"], {})
-    if request.get("DeleteAssociatedSnapshots"):
-        hooks.ec2._snapshots.pop(image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"], None)
-    return {"Return": True}
+    snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    deleted = []
+    if request.get("DeleteAssociatedSnapshots") and hooks.ec2._snapshots.pop(snapshot, None):
+        records.set_tags(snapshot, {})
+        deleted = [{"SnapshotId": snapshot, "ReturnCode": "success"}]
+    layers.sweep(context)
+    context.checkpoint.mark("ec2")
+    return {"Return": True, "DeleteSnapshotResults": deleted}
