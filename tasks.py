@@ -6,6 +6,7 @@ import client.commands
 import console.authoring
 import console.commands
 import console.development
+import console.doctor
 import demo.commands
 import image_builder.commands
 import localcloud.commands
@@ -18,6 +19,7 @@ from console.stacks import all_stacks
 OF_THIS_MACHINE = (
     console.authoring.collection,
     console.development.collection,
+    console.doctor.collection,
     demo.commands.collection,
     runtime.instance.commands.collection,
 )

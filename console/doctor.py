@@ -1,0 +1,37 @@
+"""`invoke doctor`: is everything here that the tasks need? Works without credentials, without a network and without a cloud."""
+
+import json as json_format
+import sys
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+
+@task(help={"json": "One JSON object for a program.", "machine": "Only this machine; leave the account alone."})
+def doctor(c: Context, json: bool = False, machine: bool = False) -> None:
+    """Check this machine and the account: one line each, and what to do. Exit code 1 only when something essential is broken."""
+    from console import account, health
+    from console import machine as own
+    from console.cloud import add_pulumi, project_root
+
+    around = health.Surroundings.here(project_root())
+    found = [check(around) for check in own.CHECKS]
+    if not machine:
+        import os
+
+        add_pulumi(os.environ)
+        found += account.checks(around)
+    broken = [check.name for check in found if check.state is health.State.BAD]
+    if json:
+        report = {"schema_version": 1, "ok": not broken, "checks": [check.to_dict() for check in found]}
+        sys.stdout.write(json_format.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.write(health.text(found) + "\n")
+        sys.stdout.write(f"\nBroken: {', '.join(broken)}\n" if broken else "\nEverything essential is here.\n")
+    if broken:
+        raise Exit(code=1)
+
+
+collection = Collection(doctor)

@@ -1,0 +1,70 @@
+"""What `invoke doctor` says: one line a check, and one that tells what to do where something is missing."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Something is missing that can be done without, or that only some tasks need."""
+    BAD = "BAD"
+    """Without this nothing works: the exit code is 1."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """`found` is one line of what is there; `fix` one of what to do, "" when all is well."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {"name": self.name, "state": self.state.value, "found": self.found, "fix": self.fix}
+
+
+def good(name: str, found: str) -> Check:
+    return Check(name, State.OK, found)
+
+
+def note(name: str, found: str, fix: str) -> Check:
+    return Check(name, State.NOTE, found, fix)
+
+
+def bad(name: str, found: str, fix: str) -> Check:
+    return Check(name, State.BAD, found, fix)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a check looks: the project's folder, the user's home and the environment of the command."""
+
+    root: Path
+    home: Path
+    environ: Mapping[str, str]
+
+    @classmethod
+    def here(cls, root: Path) -> "Surroundings":
+        return cls(root, Path.home(), dict(os.environ))
+
+
+Checks = Iterable[Callable[[Surroundings], Check]]
+
+
+def text(checks: Iterable[Check]) -> str:
+    """The report for people."""
+    from console.layout import labelled
+
+    lines = []
+    for check in checks:
+        lines.append(labelled(f"{check.state:<5} {check.name}", check.found, 24).removeprefix("  "))
+        if check.fix:
+            lines.append(labelled("", f"-> {check.fix}", 24))
+    return "\n".join(lines)

@@ -1,0 +1,158 @@
+"""`invoke doctor`: one line and one fix a check, without credentials, and an exit code that means something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from console import account, health, machine
+from console.health import State, Surroundings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def doctor(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_", "PULUMI_"))}
+    environ = {**kept, "LOCALCLOUD_HOME": str(home / "local"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(home / "none")}
+    environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(home / "none"), **variables}
+    command = [sys.executable, "-m", "invoke", "doctor", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_a1_doctor_without_credentials(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--json")
+    report = json.loads(done.stdout)
+    by_name = {check["name"]: check for check in report["checks"]}
+    assert {"python", "packages", "namespaces", "overlay", "disk", "memory", "credentials", "region", "account"} <= set(by_name)
+    assert by_name["credentials"]["state"] == "note"
+    assert "none in this shell" in by_name["credentials"]["found"]
+    assert "network" not in by_name  # nobody was asked
+    broken = [check["name"] for check in report["checks"] if check["state"] == "BAD"]
+    assert (done.returncode, report["ok"]) == ((1, False) if broken else (0, True))
+    assert set(broken) <= {"pulumi", "emulator"}  # what set-up makes
+    assert "Traceback" not in done.stderr
+    for check in report["checks"]:
+        assert "\n" not in check["found"] + check["fix"]
+        assert bool(check["fix"]) == (check["state"] != "ok"), check
+
+
+def test_the_table_fits_eighty_columns_and_needs_no_colours(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--machine")
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
+    assert any(line.startswith("ok    python") for line in lines)
+    assert "credentials" not in done.stdout
+
+
+def test_a_cloud_that_does_not_answer_is_one_line_and_code_one(tmp_path: Path) -> None:
+    key = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = doctor(tmp_path, **key)
+    assert done.returncode == 1
+    assert "127.0.0.1:9 does not answer" in done.stdout
+    assert "Broken: network" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_profile_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = doctor(tmp_path, AWS_PROFILE="nonesuch")
+    assert done.returncode == 1
+    assert "nonesuch" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Surroundings:
+    (tmp_path / "Pulumi.yaml").write_text("config:\n  aws:region:\n    value: eu-west-1\n")
+    return Surroundings(tmp_path, tmp_path, {"PATH": str(tmp_path)})
+
+
+class Session:
+    def __init__(self, region: str | None, answers: dict[str, Any]) -> None:
+        self.region_name, self.answers = region, answers
+
+    def client(self, service: str, **_: Any) -> Session:
+        return self
+
+    def get_caller_identity(self) -> Any:
+        return self._answer("identity")
+
+    def get_service_quota(self, **_: Any) -> Any:
+        return self._answer("quota")
+
+    def _answer(self, name: str) -> Any:
+        if isinstance(self.answers[name], Exception):
+            raise self.answers[name]
+        return self.answers[name]
+
+
+EXPIRED = ClientError({"Error": {"Code": "ExpiredToken", "Message": "The security token has expired"}}, "GetCallerIdentity")
+
+
+def test_expired_credentials_are_named_with_what_to_do() -> None:
+    check = account._identity(Session("us-east-1", {"identity": EXPIRED}))
+    assert check.state is State.BAD
+    assert "ExpiredToken" in check.found
+    assert "renew" in check.fix
+    assert account._identity(Session(None, {"identity": {"Account": "111122223333", "Arn": "arn:x"}})).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "said"),
+    [
+        ({"Quota": {"Value": 256.0}}, State.OK, "256 virtual CPUs"),
+        ({"Quota": {"Value": 5.0}}, State.NOTE, "5 virtual CPUs"),
+        ({}, State.NOTE, "not told (KeyError)"),
+        (EXPIRED, State.NOTE, "not told (ExpiredToken)"),
+    ],
+)
+def test_the_quota_is_told_or_why_not(answer: Any, state: State, said: str) -> None:
+    check = account._quota(Session("us-east-1", {"quota": answer}))
+    assert (check.state, said in check.found) == (state, True)
+
+
+@pytest.mark.parametrize(("region", "state"), [(None, State.NOTE), ("us-east-1", State.NOTE), ("eu-west-1", State.OK)])
+def test_a_region_that_is_not_the_stacks_is_told(around: Surroundings, region: str | None, state: State) -> None:
+    check = account._region(Session(region, {}), around)
+    assert check.state is state
+    assert "eu-west-1" in check.found + check.fix
+
+
+def test_a_port_that_is_taken_or_no_port(around: Surroundings) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        check = machine.port(Surroundings(around.root, around.home, {"LOCALCLOUD_PORT": str(number)}))
+    assert check.state is State.NOTE
+    assert "LOCALCLOUD_PORT=" in check.fix
+    assert machine.port(Surroundings(around.root, around.home, {"LOCALCLOUD_PORT": "much"})).state is State.BAD
+
+
+def test_what_is_missing_has_its_line(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(around.root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(around.root / "cache"))
+    monkeypatch.delenv("LOCALCLOUD_EMULATOR_PYTHON", raising=False)
+    states = {check.__name__: check(around).state for check in (machine.pulumi, machine.bubblewrap, machine.emulator, machine.git)}
+    assert states == {"pulumi": State.BAD, "bubblewrap": State.NOTE, "emulator": State.BAD, "git": State.NOTE}
+    assert machine.namespaces(around).state is State.NOTE  # no unshare on this PATH
+    monkeypatch.setattr(machine, "DISK_GIB", 1 << 40)
+    monkeypatch.setattr(machine, "MEMORY_GIB", 1 << 20)
+    assert machine.disk(around).state is State.NOTE
+    assert machine.memory(around).state is State.NOTE
+
+
+def test_lines_are_aligned() -> None:
+    report = health.text([health.good("python", "3.12"), health.note("network", "none " * 30, "connect")])
+    lines = report.splitlines()
+    assert lines[0].index("3.12") == lines[1].index("none")
+    assert lines[-1].strip() == "-> connect"
