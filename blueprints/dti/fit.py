@@ -8,11 +8,8 @@ configuration give the same bytes. Exit codes: 0 done, 65 the data or the config
 # ruff: noqa: T201  (a program: what it prints is the job's log)
 import csv
 import json
-import os
 import platform
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import dipy
@@ -23,49 +20,19 @@ import scipy
 from dipy.core.gradients import gradient_table
 from dipy.io.gradients import read_bvals_bvecs
 from dipy.reconst.dti import TensorModel
+from neurocaas_analysis import Unusable, dataset_files, exactly_one, number, parameters, program, say
 
 DEFAULTS = {"b0_threshold": 50, "max_bvalue": 0, "fit_method": "WLS", "fa_threshold": 0.2}
 ENDINGS = {"image": (".nii", ".nii.gz"), "b-values": (".bval", ".bvals"), "b-vectors": (".bvec", ".bvecs")}
 
 
-class Unusable(Exception):
-    """The data or the configuration is not what the analysis takes; the text is for the user."""
-
-
-def say(fraction, text):
-    """A progress line, which shows up in the status of the dataset."""
-    print(f"::progress {fraction} {text}", flush=True)
-
-
-def parameters(config):
-    """The configuration with defaults. The job's description has it checked and filled; a file alone must be JSON."""
-    job = os.environ.get("NEUROCAAS_JOB_FILE")
-    try:
-        given = json.loads(Path(job).read_text())["config"] if job else json.loads(config.read_text())
-    except ValueError as error:
-        raise Unusable(f"{config.name} is not JSON: {error}. Allowed: a JSON object. Correct the configuration.") from error
-    return {name: given.get(name, default) for name, default in DEFAULTS.items()}
-
-
 def recording(data, folder):
     """The paths of image, b-values and b-vectors; a zip file is unpacked into `folder`."""
-    if data.is_file():
-        try:
-            with zipfile.ZipFile(data) as archive:
-                archive.extractall(folder)
-        except zipfile.BadZipFile as error:
-            message = f"{data.name} is not a zip file. Allowed: a zip file or a folder with one image, one .bval and one .bvec. "
-            raise Unusable(message + "Pack the three files together.") from error
-        data = folder
-    files = [path for path in sorted(data.rglob("*")) if path.is_file() and "__MACOSX" not in path.parts and path.name[0] != "."]
-    chosen = []
-    for what, endings in ENDINGS.items():
-        found = [path for path in files if path.name.lower().endswith(endings)]
-        if len(found) != 1:
-            names = ", ".join(path.name for path in found) or "none"
-            raise Unusable(f"{what}: got {names}. Allowed: exactly one file *{' or *'.join(endings)}. Correct the dataset.")
-        chosen.append(found[0])
-    return chosen
+    files = dataset_files(data, folder)
+    return [
+        exactly_one(what, [path for path in files if path.name.lower().endswith(endings)], f"file *{' or *'.join(endings)}")
+        for what, endings in ENDINGS.items()
+    ]
 
 
 def load(image, bvals, bvecs, values):
@@ -87,11 +54,6 @@ def load(image, bvals, bvecs, values):
         got = f"{table.b0s_mask.sum()} volumes up to b0_threshold and {(~table.b0s_mask).sum()} between it and max_bvalue"
         raise Unusable(f"The gradients: got {got}. Allowed: at least 1 and at least 6. Change b0_threshold or max_bvalue.")
     return loaded, signal, table
-
-
-def number(value):
-    """Six significant digits: what does not depend on the processor."""
-    return float(f"{float(value):.6g}")
 
 
 def statistics(values):
@@ -164,7 +126,7 @@ def draw(path, title, maps, mask, threshold):
 
 
 def main(data, config, out):
-    values = parameters(config)
+    values = parameters(config, DEFAULTS)
     with tempfile.TemporaryDirectory() as folder:
         files = recording(data, Path(folder))
         say(0.15, "reading " + files[0].name)
@@ -186,8 +148,4 @@ def main(data, config, out):
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
-    except Unusable as error:
-        print(error, file=sys.stderr)
-        sys.exit(65)
+    program(main)

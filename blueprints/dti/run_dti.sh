@@ -11,7 +11,7 @@ errorlog
 
 ## The image has the packages here (provision/10-python.sh). One thread: the numbers must not depend on the machine.
 python="${ANALYSIS_PYTHON:-/opt/neurocaas/env/bin/python}"
-export MPLBACKEND=Agg OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+export PYTHONPATH="$scriptpath" MPLBACKEND=Agg OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 export MPLCONFIGDIR="${MPLCONFIGDIR:-/opt/neurocaas/env/matplotlib}"
 
 datastore="$userhome/dti/data"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,9 @@ from typing import Any
 import pytest
 
 from blueprints.dti.sample_data import sample_datasets
-from localcloud.cache import cache_home
+from tests.local.analyses import copy_analysis, example_python, run_example
 from tests.shell.machines import ROOT, Machine, new_machine
 
-REQUIREMENTS = ROOT / "blueprints" / "dti" / "provision" / "requirements.txt"
 MAPS = ("fa", "md", "ad", "rd")
 EXPECTED = {"small_64D": (1000, 0.393072, 0.00127869), "small_101D": (600, 0.42083, 0.000552629), "small_25": (160, 0.43433, 0.00057964)}
 """Voxels, mean FA and mean MD, as the README says."""
@@ -33,11 +29,6 @@ bvals, bvecs = read_bvals_bvecs(bval, bvec)
 fit = TensorModel(gradient_table(bvals, bvecs=bvecs, b0_threshold=50), fit_method=method).fit(nibabel.load(image).get_fdata())
 print(json.dumps({name: float(getattr(fit, name).mean()) for name in ("fa", "md", "ad", "rd")}))
 """
-
-
-def copy_analysis(machine: Machine, name: str) -> None:
-    ignored = shutil.ignore_patterns("provision", "tests", "README.md", "blueprint.yaml", "__pycache__")
-    shutil.copytree(ROOT / "blueprints" / name, machine.tree / name, ignore=ignored)
 
 
 @pytest.fixture
@@ -73,25 +64,11 @@ def test_the_starter_takes_defaults_from_the_job_and_a_folder_as_data(machine: M
 
 @pytest.fixture(scope="session")
 def python() -> Path:
-    """A Python with the packages of the image, made once in the user's cache."""
-    name = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    environment = cache_home() / f"dti-test-{name}"
-    if not (environment / ".complete").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        command = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(REQUIREMENTS)]
-        subprocess.run(command, check=True)
-        (environment / ".complete").touch()
-    return environment / "bin" / "python"
+    return example_python()
 
 
 def run_dti(machine: Machine, python: Path, dataset: Path, config: dict[str, Any]) -> tuple[int, Path]:
-    copy_analysis(machine, "dti")
-    shutil.copy(dataset, machine.buckets / "mock" / "lab" / "inputs")
-    machine.put("lab/configs/config.json", json.dumps(config))
-    extra = {"ANALYSIS_PYTHON": str(python), "MPLCONFIGDIR": str(machine.root / "tmp" / "mpl")}
-    done = machine.run("dti/run_dti.sh", f"lab/inputs/{dataset.name}", **extra)
-    return done.returncode, machine.job / "process_results" / dataset.stem
+    return run_example(machine, python, "dti", dataset, config)
 
 
 @pytest.mark.local
