@@ -78,6 +78,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 groups=blueprint.groups,
                 queue=queue,
                 monitor_role_arn=utils.monitor_role_arn,
+                developer_role_arn=utils.developer_role_arn,
             ),
             opts=self._below,
         )

@@ -51,6 +51,9 @@ class UtilsOutputs:
     private_key_parameter: str
     security_group_id: str
     security_group_name: str
+    developer_instance_profile: str
+    developer_role_arn: str
+    developer_security_group_id: str
     permissions_boundary_arn: str
     monitor_function: str
     sweep_function: str

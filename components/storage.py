@@ -12,7 +12,7 @@ from blueprints.model import Stage
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.options import child
 from components.place import Place
-from components.policies import monitor, resources
+from components.policies import developer, monitor, resources
 from components.policies.document import Statement, rendered
 from components.queue import WorkQueue
 from runtime.protocol import keys
@@ -22,7 +22,8 @@ from runtime.protocol import keys
 class AnalysisBucketArgs:
     """`bucket`: its name, which the contract fixes. `stage` decides what a destroy does: `webdev` and `develop` take the objects
     along, `staging` refuses while there are any, `prod` is protected. `groups`: whose submissions start jobs.
-    `queue`: where submissions go. `monitor_role_arn`: who may write reports."""
+    `queue`: where submissions go. `monitor_role_arn`: who may write reports.
+    `developer_role_arn`: development instances, which reach the data of the group `debuggers`."""
 
     place: Place
     bucket: str
@@ -30,6 +31,7 @@ class AnalysisBucketArgs:
     groups: Sequence[str]
     queue: WorkQueue
     monitor_role_arn: pulumi.Input[str]
+    developer_role_arn: pulumi.Input[str]
 
 
 class AnalysisBucket(pulumi.ComponentResource):
@@ -42,8 +44,11 @@ class AnalysisBucket(pulumi.ComponentResource):
         super().__init__("neurocaas:storage:AnalysisBucket", name, {}, opts)
         place = args.place
 
-        def statements(bucket: str, monitor_role_arn: str) -> Sequence[Statement]:
-            return monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn)
+        def statements(bucket: str, monitor_role_arn: str, developer_role_arn: str) -> Sequence[Statement]:
+            return [
+                *monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn),
+                *developer.bucket_access(place, bucket=bucket, developer_role_arn=developer_role_arn),
+            ]
 
         data = PrivateBucket(
             name,
@@ -54,7 +59,7 @@ class AnalysisBucket(pulumi.ComponentResource):
                 protect=args.stage is Stage.PROD,
                 old_version_days=30,
                 statements=statements,
-                grants={"monitor_role_arn": args.monitor_role_arn},
+                grants={"monitor_role_arn": args.monitor_role_arn, "developer_role_arn": args.developer_role_arn},
             ),
             opts=child(self),
         )

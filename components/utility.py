@@ -13,6 +13,7 @@ from blueprints.groups import Directory
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
 from components.builders import ImageRoles, ImageRolesArgs
+from components.developers import DeveloperMachines, DeveloperMachinesArgs
 from components.directory import People, PeopleArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
 from components.keys import DeveloperKey, DeveloperKeyArgs
@@ -53,8 +54,15 @@ class UtilityStack(pulumi.ComponentResource):
         key = EncryptionKey(f"{name}-key", EncryptionKeyArgs(place=place), opts=below)
         boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
         developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
-        network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(developer_cidrs=args.developer_cidrs), opts=below)
+        network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(), opts=below)
         buckets = SharedBuckets(name, SharedBucketsArgs(place=place, protect=args.protect), opts=below)
+        dev = DeveloperMachines(
+            f"{name}-dev",
+            DeveloperMachinesArgs(
+                place=place, boundary_arn=boundary.arn, artifact_bucket=buckets.artifacts.name, cidrs=args.developer_cidrs
+            ),
+            opts=below,
+        )
         ledger = Ledger(f"{name}-ledger", LedgerArgs(protect=args.protect), opts=below)
         notices = Notices(f"{name}-notices", NoticesArgs(place=place, kms_key_arn=key.arn), opts=below)
         image_roles = ImageRoles(
@@ -97,6 +105,9 @@ class UtilityStack(pulumi.ComponentResource):
             "private_key_parameter": developers.parameter_name,
             "security_group_id": network.security_group_id,
             "security_group_name": network.security_group_name,
+            "developer_instance_profile": dev.profile_name,
+            "developer_role_arn": dev.role_arn,
+            "developer_security_group_id": dev.security_group_id,
             "permissions_boundary_arn": boundary.arn,
             "monitor_function": monitor.function_name,
             "sweep_function": monitor.sweep_function_name,

@@ -38,7 +38,7 @@ def boundary(place: Place) -> Policy:
         ),
         allow(
             "Machines",
-            ["ec2:RunInstances", "ec2:CreateTags", "ec2:TerminateInstances"],
+            ["ec2:RunInstances", "ec2:CreateTags", "ec2:StopInstances", "ec2:TerminateInstances"],
             [place.arn("ec2", "*"), place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
         ),
         allow(

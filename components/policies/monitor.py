@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_unscoped, document
+from runtime.protocol.development import TAG
 
 
 def monitor(
@@ -36,6 +37,12 @@ def monitor(
             ["ec2:TerminateInstances"],
             [place.arn("ec2", "instance/*")],
             {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
+        ),
+        allow(
+            "StopDevelopmentInstances",
+            ["ec2:StopInstances"],
+            [place.arn("ec2", "instance/*")],
+            {"StringEquals": {f"aws:ResourceTag/{TAG}": "On"}},
         ),
         allow_unscoped("SeeMachines", ["ec2:DescribeInstances"]),
     )

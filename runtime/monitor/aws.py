@@ -2,7 +2,8 @@
 
 Permissions: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects of the analysis buckets and s3:ListBucket on
 those buckets (by their bucket policies), dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table,
-ec2:DescribeInstances, ec2:TerminateInstances (machines tagged PriceTracking=On), sns:Publish on the topic.
+ec2:DescribeInstances, ec2:TerminateInstances (machines tagged PriceTracking=On), ec2:StopInstances (development instances),
+sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ class Cloud(Protocol):
     def terminate(self, ids: Sequence[str]) -> None:
         """End machines; those that have ended already are no error."""
 
+    def switch_off(self, ids: Sequence[str]) -> None:
+        """Switch machines off; their disks stay. Those that are gone are no error."""
+
     def open_job(self, job: JobId) -> OpenJob | None:
         """The job's item, None when it has ended."""
 
@@ -188,6 +192,14 @@ class AwsCloud:
                 self._ec2.terminate_instances(InstanceIds=list(ids[start : start + 100]))
             except ClientError as error:
                 if _code(error) != "InvalidInstanceID.NotFound":
+                    raise
+
+    def switch_off(self, ids: Sequence[str]) -> None:
+        for instance in ids:  # one by one: EC2 refuses all when one is not in the right state
+            try:
+                self._ec2.stop_instances(InstanceIds=[instance])
+            except ClientError as error:
+                if _code(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
                     raise
 
     def open_job(self, job: JobId) -> OpenJob | None:

@@ -1,7 +1,8 @@
 """The periodic reconciliation: events make the monitor fast, the sweep makes it true.
 
 It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events, ends machines
-that outlive their duration, machines without a job, and jobs whose machines are gone.
+that outlive their duration, machines without a job, and jobs whose machines are gone, and stops development instances
+whose time is over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 
 from runtime.monitor.aws import ALIVE, Cloud, Instance, JobId, OpenJob
+from runtime.monitor.developers import overdue
 from runtime.monitor.finish import filed_reports, finish
 from runtime.monitor.machine import Verdict, ended_at, final_report, judge, place, read_status, with_verdict
 from runtime.monitor.watch import StillLaunchingError, Watch, complete
@@ -50,6 +52,10 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
     if orphans:
         cloud.terminate(orphans)
         log(f"terminated machines without an open dataset: {', '.join(orphans)}", None)
+    late = overdue(every, clock())
+    if late:
+        cloud.switch_off(late)
+        log(f"stopped development instances whose time is over: {', '.join(late)}", None)
     if faults:
         raise SweepError("; ".join(faults))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,19 @@ export HOME="${{HOME:-/root}}"
 python3 -E -s - {payload} <<'{marker}'
 {boot}
 {marker}
+"""
+
+_DEBUG_SCRIPT = """\
+#!/bin/sh
+# NeuroCAAS: runs the datasets of {job} one after another; the machine stays up.
+export HOME="${{HOME:-/root}}"
+status=0
+for payload in {payloads}; do
+python3 -E -s - "$payload" <<'{marker}' || status=$?
+{boot}
+{marker}
+done
+exit $status
 """
 
 
@@ -67,8 +80,18 @@ def user_data(payload: UserDataPayload) -> str:
         raise ValueError(f"code.sha256 is {payload.code.sha256!r}, not 64 hex digits")
     if payload.offset < 0 or payload.attempt < 1:
         raise ValueError(f"offset {payload.offset} must be >= 0 and attempt {payload.attempt} >= 1")
-    boot = Path(__file__).with_name("boot.py").read_text(encoding="utf-8").rstrip("\n")
-    text = _SCRIPT.format(job=json.dumps(payload.job_key), payload=shlex.quote(payload.to_json()), marker=_MARKER, boot=boot)
+    text = _SCRIPT.format(job=json.dumps(payload.job_key), payload=shlex.quote(payload.to_json()), marker=_MARKER, boot=_boot())
     if len(text.encode()) > USER_DATA_MAX_BYTES:
         raise ValueError(f"user data has {len(text.encode())} bytes, EC2 takes {USER_DATA_MAX_BYTES}: the job key is too long")
     return text
+
+
+def debug_script(payload: UserDataPayload, datasets: int) -> str:
+    """The same for a machine that is up already and stays up (a development instance): a POSIX shell script that runs the first
+    `datasets` datasets of a job one after another. Its exit status is that of the last one that failed, else 0."""
+    payloads = " ".join(shlex.quote(replace(payload, offset=number).to_json()) for number in range(datasets))
+    return _DEBUG_SCRIPT.format(job=json.dumps(payload.job_key), payloads=payloads, marker=_MARKER, boot=_boot())
+
+
+def _boot() -> str:
+    return Path(__file__).with_name("boot.py").read_text(encoding="utf-8").rstrip("\n")

@@ -131,8 +131,8 @@ def test_machines_take_metadata_by_token_only_and_leave_nothing(analysis: Record
 
 def test_nothing_comes_in_and_only_web_ports_go_out(utils: Recorded) -> None:
     assert not utils.of_type("SecurityGroupIngressRule")
-    group = utils.one("SecurityGroup")
-    assert not {"ingress", "egress"} & set(group.inputs)
+    for group in utils.of_type("SecurityGroup"):
+        assert not {"ingress", "egress"} & set(group.inputs)
     assert {rule.inputs["fromPort"] for rule in utils.of_type("SecurityGroupEgressRule")} == {443, 80}
 
 
@@ -172,6 +172,28 @@ def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Reco
     assert granted
     assert all(s["Principal"] == {"AWS": utils.outputs["monitor_role_arn"]} for s in granted)
     assert not any("inputs" in resource or "submissions" in resource for s in granted for resource in s["Resource"])
+
+
+def test_development_instances_reach_the_debuggers_data_and_no_other_groups(utils: Recorded, analysis: Recorded) -> None:
+    granted = [s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Developer")]
+    assert granted
+    assert all(s["Principal"] == {"AWS": utils.outputs["developer_role_arn"]} for s in granted)
+    for statement in granted:
+        keys = [resource.split("/", 1)[1] for resource in statement["Resource"] if "/" in resource]
+        patterns = keys or statement["Condition"]["StringLike"]["s3:prefix"]
+        assert all(pattern.startswith("debuggers/") for pattern in patterns)
+    own = utils.one("RolePolicy", "dev").policy()
+    assert not any(action.startswith("s3:Put") for statement in own["Statement"] for action in as_list(statement["Action"]))
+
+
+def test_development_instances_and_jobs_have_security_groups_of_their_own(utils: Recorded) -> None:
+    assert utils.outputs["developer_security_group_id"] != utils.outputs["security_group_id"]
+
+
+def test_the_monitor_stops_development_instances_and_nothing_else(utils: Recorded) -> None:
+    policy = utils.one("RolePolicy", "monitor").policy()
+    stops = [statement for statement in policy["Statement"] if "ec2:StopInstances" in statement["Action"]]
+    assert [s["Condition"] for s in stops] == [{"StringEquals": {"aws:ResourceTag/neurocaas-dev": "On"}}]
 
 
 def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = None) -> bool:

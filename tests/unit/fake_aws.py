@@ -156,6 +156,12 @@ class FakeAws:
                 if name in self.ec2 and self.ec2[name].state != "terminated":
                     self.set_state(name, "shutting-down", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
 
+    def switch_off(self, ids: Sequence[str]) -> None:
+        with self.lock:
+            self._call("switch_off", ",".join(ids))
+            for name in ids:
+                self.set_state(name, "stopping", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
+
     # DynamoDB -------------------------------------------------------------------------------------------------------
     def lease(self, table: str, job: JobId, owner: str, now: float, until: float, submission: str) -> str:
         with self.lock:

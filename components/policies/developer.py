@@ -1,0 +1,45 @@
+"""Development instances: what makes them reachable through SSM, the code, and the test data of the developers' own group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.place import Place
+from components.policies.document import Policy, Statement, allow, allow_unscoped, document
+from runtime.protocol.development import GROUP
+
+
+def developer(place: Place, *, artifact_bucket: str) -> Policy:
+    """Our own wording of the managed policy AmazonSSMManagedInstanceCore (AWS Managed Policy Reference), without what only SSM's
+    other capabilities need, and the code of the analyses."""
+    return document(
+        allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
+        allow("BeManaged", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow_unscoped(
+            "TalkToService",
+            [
+                "ec2messages:AcknowledgeMessage",
+                "ec2messages:DeleteMessage",
+                "ec2messages:FailMessage",
+                "ec2messages:GetEndpoint",
+                "ec2messages:GetMessages",
+                "ec2messages:SendReply",
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+        ),
+    )
+
+
+def bucket_access(place: Place, *, bucket: str, developer_role_arn: str) -> Sequence[Statement]:
+    """What the policy of an analysis bucket lets development instances do: what a machine of the group `debuggers` may, and nothing
+    in the folders of other groups. Prefixes end in '/'."""
+    readable = [f"{GROUP}/{folder}/*" for folder in ("inputs", "configs", "results")]
+    statements = [
+        allow("DeveloperReads", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
+        allow("DeveloperWrites", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{GROUP}/results/*")]),
+        allow("DeveloperLists", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
+    ]
+    return [{**statement, "Principal": {"AWS": developer_role_arn}} for statement in statements]
