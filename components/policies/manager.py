@@ -10,6 +10,9 @@ from components.policies.document import Policy, allow, allow_unscoped, document
 BUDGET_PARAMETERS = "/neurocaas/budgets"
 """Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the contract fixes)."""
 
+LIMIT = "limit"
+"""`<BUDGET_PARAMETERS>/<group>/<analysis>/<this>` holds less than the budget: a lead of the group sets it."""
+
 
 def manager(
     place: Place,
@@ -52,7 +55,11 @@ def manager(
             ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             [ledger_arn],
         ),
-        allow("ReadBudgets", ["ssm:GetParameter"], [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}")]),
+        allow(
+            "ReadBudgets",
+            ["ssm:GetParameter"],
+            [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}") for end in ("", f"/{LIMIT}")],
+        ),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
             "LaunchFromOwnTemplates",

@@ -11,14 +11,11 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, document
-from components.policies.manager import BUDGET_PARAMETERS
+from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
 _WRITABLE = FOLDERS[:3]
 _READABLE = ("configs", "results")
-
-LIMIT = "limit"
-"""Last segment of the parameter by which a lead sets less than the budget: `<BUDGET_PARAMETERS>/<group>/<analysis>/limit`."""
 
 INLINE_LIMIT = 5_120
 """Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS quotas")."""

@@ -20,17 +20,21 @@ def worst_case(job: Job) -> int:
 
 def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
     """The group's budget of a month, and whether it is its own: the SSM parameter
-    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's. Raises InvalidInput for a parameter that is
+    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's; less where a lead of the group has set a lower
+    limit, in the parameter `{budget_parameters}/{group}/{analysis}/limit`. Raises InvalidInput for a parameter that is
     not an amount: nothing is spent on a budget that nobody can read."""
-    if settings.budget_parameters is not None:
-        name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
-        text = cloud.parameter(name)
-        if text is not None:
-            return micro_dollars(_dollars(name, text)), True
-    return micro_dollars(settings.budget_usd), False
+    if settings.budget_parameters is None:
+        return micro_dollars(settings.budget_usd), False
+    name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
+    budget, lower = _amount(cloud, name), _amount(cloud, f"{name}/limit")
+    amount = settings.budget_usd if budget is None else budget
+    return micro_dollars(amount if lower is None else min(amount, lower)), budget is not None or lower is not None
 
 
-def _dollars(name: str, text: str) -> float:
+def _amount(cloud: Cloud, name: str) -> float | None:
+    text = cloud.parameter(name)
+    if text is None:
+        return None
     try:
         value = float(text)
     except ValueError:

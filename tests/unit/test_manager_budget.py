@@ -51,6 +51,19 @@ def test_the_groups_own_budget_comes_first(value: str, started: bool) -> None:
     assert bool(world.aws.ec2) is started
 
 
+@pytest.mark.parametrize(
+    ("budget", "limit", "started"), [("10", "0.2", False), ("0.2", "10", False), (None, "0.2", False), (None, "10", True)]
+)
+def test_a_lead_can_set_less_than_the_budget_and_never_more(budget: str | None, limit: str, started: bool) -> None:
+    world = with_budget(10)
+    if budget:
+        world.aws.parameters["/neurocaas/budgets/lab/dti"] = budget
+    world.aws.parameters["/neurocaas/budgets/lab/dti/limit"] = limit
+    world.submit(world.submission())
+    assert bool(world.aws.ec2) is started
+    assert ("Over budget ($0.20)" in world.certificate()) is not started
+
+
 @pytest.mark.parametrize("value", ["prose", "", "nan", "-1", "inf"])
 def test_a_budget_that_nobody_can_read_pays_for_nothing(value: str) -> None:
     world = with_budget(10)
