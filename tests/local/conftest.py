@@ -12,7 +12,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from deployed import Deployed, deploy
 
+from demo.playground import playground
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud
 from localcloud.paths import HOME_VARIABLE, Paths
@@ -120,3 +122,10 @@ def no_account_of_the_caller() -> Iterator[None]:
     yield
     del os.environ["AWS_EC2_METADATA_DISABLED"]
     os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Deployed]:
+    """The deployed service with two groups in groups.yaml. Shared: a test that takes something away puts it back, or comes last."""
+    with playground(Path(__file__).resolve().parents[2]) as ground:
+        yield deploy(ground)

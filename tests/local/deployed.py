@@ -14,7 +14,11 @@ from botocore.exceptions import ClientError
 
 from demo.playground import Playground
 
-DENIALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"})
+DENIALS = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
+    # What the emulator says to calls without a signature.
+    | {"InvalidAccessKeyId", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure"}
+)
 GROUPS = """\
 schema_version: 1
 users:
@@ -72,7 +76,7 @@ def client(ground: Playground, service: str, keys: Keys | None = None) -> Any:
     keys = keys or Keys(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
     boto: Any = boto3  # the name of the service is not known to the type checker
     config = Config(retries={"total_max_attempts": 1}, signature_version=UNSIGNED if keys.access_key is None else None)
-    return boto.session.Session().client(
+    return boto.client(
         service,
         endpoint_url=environ["AWS_ENDPOINT_URL"],
         region_name=environ["AWS_REGION"],
@@ -103,7 +107,7 @@ def denied(call: Callable[[], Any]) -> bool:
         call()
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in DENIALS:
+        if code in DENIALS or (code == "MissingParameter" and "AWSAccessKeyId" in str(error)):
             return True
         if code in ("NoSuchKey", "404", "ParameterNotFound", "ResourceNotFoundException", "InvalidInstanceID.NotFound"):
             return False

@@ -1,0 +1,153 @@
+"""Who may do what, measured: every cell of the tables of docs/security.md, with the deployed roles, under enforced IAM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from deployed import Deployed, Keys, denied
+from security_matrix import ARTIFACTS, BUCKET, DOCUMENT, OTHERS, PREFIXES, RIGHTS, SHARED, inserted
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+
+class World:
+    """Credentials of every principal, made once, and one object below every prefix."""
+
+    def __init__(self, service: Deployed) -> None:
+        self.service = service
+        self.bucket, self.artifacts = service.analysis["bucket"], service.utils["artifact_bucket"]
+        self.machine = ""
+        self.keys = self._principals()
+        s3 = service.client("s3")
+        for prefix in PREFIXES:
+            s3.put_object(Bucket=self.bucket, Key=f"{prefix}there", Body=b"1")
+        for prefix in SHARED:
+            s3.put_object(Bucket=self.artifacts, Key=self.object(self.artifacts, prefix), Body=b"1")
+
+    def _principals(self) -> dict[str, Keys]:
+        service, groups = self.service, self.service.analysis["groups"]
+        iam = service.client("iam")
+        iam.create_user(UserName="dev")
+        iam.add_user_to_group(UserName="dev", GroupName=groups["debuggers"]["analyst_group"])
+        ann = service.user("ann")
+        account = service.utils["account"]
+        role = f"arn:aws:iam::{account}:role/{service.utils['groups']['lab1']['session_role']}"
+        taken = service.client("sts", ann).assume_role(RoleArn=role, RoleSessionName="ann", DurationSeconds=43200)["Credentials"]
+        return {
+            "analyst of lab1": ann,
+            "analyst of lab1, in a session": Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"]),
+            "lead of lab1": service.user("lea"),
+            "analyst of lab10": service.user("bob"),
+            "developer (debuggers)": service.user("dev"),
+            "machine of lab1": service.role(groups["lab1"]["instance_role"]),
+            "machine of lab10": service.role(groups["lab10"]["instance_role"]),
+            "manager": service.role(service.analysis["manager_role_arn"]),
+            "monitor": service.role(service.utils["monitor_role_arn"]),
+            "machine that bakes": service.role(service.utils["image_builder_role"]),
+            "anonymous": Keys(None),
+        }
+
+    def object(self, bucket: str, prefix: str) -> str:
+        """The settings that the manager may read are one object; elsewhere any will do."""
+        if bucket == self.artifacts and prefix == "analyses/":
+            return str(self.service.analysis["settings_key"])
+        return f"{prefix}there"
+
+    def letters(self, who: str, bucket: str, prefix: str) -> str:
+        """The actions that are not refused, in the order of ACTIONS. Writes go to keys of their own, and nothing of value is deleted."""
+        s3, key = self.service.client("s3", self.keys[who]), f"{prefix}by-{who.replace(' ', '-')}"
+        tries: dict[str, Callable[[], Any]] = {
+            "G": lambda: s3.get_object(Bucket=bucket, Key=self.object(bucket, prefix)),
+            "P": lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"2"),
+            "D": lambda: s3.delete_object(Bucket=bucket, Key=key),
+            "L": lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix),
+        }
+        return "".join(letter for letter, call in tries.items() if not denied(call))
+
+
+@pytest.fixture(scope="module")
+def world(service: Deployed) -> World:
+    return World(service)
+
+
+def test_the_document_shows_these_tables() -> None:
+    text = DOCUMENT.read_text()
+    assert text == inserted(text), "write it anew: python tests/local/security_matrix.py"
+
+
+@pytest.mark.parametrize("who", BUCKET)
+def test_the_bucket_of_an_analysis(world: World, who: str) -> None:
+    measured = {prefix: world.letters(who, world.bucket, prefix) for prefix in PREFIXES}
+    assert measured == {prefix: BUCKET[who].get(prefix, "") for prefix in PREFIXES}
+
+
+@pytest.mark.parametrize("who", BUCKET)
+def test_the_artifact_bucket(world: World, who: str) -> None:
+    measured = {prefix: world.letters(who, world.artifacts, prefix) for prefix in SHARED}
+    assert measured == {prefix: ARTIFACTS.get(who, {}).get(prefix, "") for prefix in SHARED}
+
+
+@pytest.mark.parametrize("who", [who for who in BUCKET if who != "monitor" and who != "manager"])
+@pytest.mark.parametrize("prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/"])
+def test_a_part_of_a_name_lists_nothing(world: World, who: str, prefix: str) -> None:
+    s3 = world.service.client("s3", world.keys[who])
+    assert denied(lambda: s3.list_objects_v2(Bucket=world.bucket, Prefix=prefix))
+
+
+@pytest.mark.parametrize("who", RIGHTS)
+def test_everything_else(world: World, who: str) -> None:
+    keys, service = world.keys[who], world.service
+    account, region = service.utils["account"], service.utils["region"]
+    ssm, sqs, sts = (service.client(name, keys) for name in ("ssm", "sqs", "sts"))
+    dynamo, iam = service.client("dynamodb", keys), service.client("iam", keys)
+    budgets, table, queue = "/neurocaas/budgets", service.utils["ledger_table"], service.analysis["submission_queue_url"]
+
+    def session(group: str) -> Callable[[], Any]:
+        role = f"arn:aws:iam::{account}:role/neurocaas-{region}-{group}"
+        return lambda: sts.assume_role(RoleArn=role, RoleSessionName="test")
+
+    def put(name: str) -> Callable[[], Any]:
+        return lambda: ssm.put_parameter(Name=name, Value="1", Type="String", Overwrite=True)
+
+    def item(pk: str) -> dict[str, Any]:
+        return {"pk": {"S": pk}, "sk": {"S": "matrix"}}
+
+    tries: dict[str, Callable[[], Any]] = {
+        "session1": session("lab1"),
+        "session10": session("lab10"),
+        "budget": lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"),
+        "raise": put(f"{budgets}/lab1/analysis"),
+        "limit": put(f"{budgets}/lab1/analysis/limit"),
+        "limit10": put(f"{budgets}/lab10/analysis/limit"),
+        "key": lambda: ssm.get_parameter(Name=service.utils["private_key_parameter"], WithDecryption=True),
+        "submit": lambda: sqs.send_message(QueueUrl=queue, MessageBody="{}"),
+        "take": lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0),
+        "ledger": lambda: dynamo.get_item(TableName=table, Key=item("matrix")),
+        "spend": lambda: dynamo.delete_item(TableName=table, Key=item("matrix")),
+        "invoke": lambda: service.client("lambda", keys).invoke(FunctionName=service.analysis["manager_function"], Payload=b"{}"),
+        "end": lambda: service.client("ec2", keys).terminate_instances(InstanceIds=[tagged(service)]),
+        "user": lambda: iam.create_user(UserName=f"mallory-{who.replace(' ', '-')}"),
+        "grant": lambda: iam.put_user_policy(UserName="ann", PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)),
+    }
+    assert set(tries) == set(OTHERS)
+    refused = {key for key, call in tries.items() if denied(call)}
+    assert set(OTHERS) - refused == RIGHTS[who]
+
+
+EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def tagged(service: Deployed) -> str:
+    """A machine with the tag of a job's machines."""
+    tags = [{"ResourceType": kind, "Tags": [{"Key": "PriceTracking", "Value": "On"}]} for kind in ("instance", "volume")]
+    template = service.analysis["groups"]["lab1"]
+    made = service.client("ec2").run_instances(
+        LaunchTemplate={"LaunchTemplateId": template["launch_template_id"], "Version": template["launch_template_version"]},
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=tags,
+    )
+    return str(made["Instances"][0]["InstanceId"])
