@@ -7,8 +7,10 @@ import console.authoring
 import console.commands
 import console.development
 import console.doctor
+import console.upkeep
 import demo.commands
 import image_builder.commands
+import image_builder.recording.commands
 import localcloud.commands
 import runtime.instance.commands
 from console.cloud import in_cloud, project_root
@@ -16,14 +18,24 @@ from console.errors import user_errors
 from console.help import answers_help
 from console.stacks import all_stacks
 
+
+def clean_roots():  # type: ignore[no-untyped-def]
+    """What recordings run on: the local cloud's sandboxes."""
+    from localcloud.images.cleanroot import LocalRoots
+    from localcloud.paths import Paths
+
+    return LocalRoots(Paths.find(project_root()))
+
+
 OF_THIS_MACHINE = (
     console.authoring.collection,
     console.development.collection,
     console.doctor.collection,
     demo.commands.collection,
+    image_builder.recording.commands.collection(clean_roots),
     runtime.instance.commands.collection,
 )
-IN_A_CLOUD = (console.commands.collection, image_builder.commands.collection, client.commands.collection)
+IN_A_CLOUD = (console.commands.collection, console.upkeep.collection, image_builder.commands.collection, client.commands.collection)
 
 namespace = Collection()
 for room in OF_THIS_MACHINE:

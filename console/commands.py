@@ -11,7 +11,8 @@ from invoke.tasks import task
 _STACK = {"stack": "utils, or <analysis>-<stage>, for instance analysis-webdev."}
 
 
-def _engine(stack: str) -> tuple[Any, str]:
+def engine_of(stack: str) -> tuple[Any, str]:
+    """The CLI in this project, and the stack's name when there can be such a stack (else UserError)."""
     from console import stacks
     from console.cloud import project_root
     from console.engine import Engine
@@ -19,7 +20,8 @@ def _engine(stack: str) -> tuple[Any, str]:
     return Engine(project_root()), stacks.check(stack, project_root())
 
 
-def _end(code: int) -> None:
+def end(code: int) -> None:
+    """End the task with the exit code of the CLI, unless it is 0."""
     if code != 0:
         raise Exit(code=code)
 
@@ -27,22 +29,22 @@ def _end(code: int) -> None:
 @task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview."})
 def deploy(c: Context, stack: str, yes: bool = False) -> None:
     """Create or update a stack (pulumi up). Shows the changes and asks first, unless --yes."""
-    engine, name = _engine(stack)
-    _end(engine.show("up", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    engine, name = engine_of(stack)
+    end(engine.show("up", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
 
 
 @task(help={**_STACK, "json": "The engine's preview digest as one JSON object."})
 def preview(c: Context, stack: str, json: bool = False) -> None:
     """Show what a deploy would change, and change nothing (pulumi preview)."""
-    engine, name = _engine(stack)
-    _end(engine.show("preview", "--stack", name, "--non-interactive", *(("--json",) if json else ())))
+    engine, name = engine_of(stack)
+    end(engine.show("preview", "--stack", name, "--non-interactive", *(("--json",) if json else ())))
 
 
 @task(help={**_STACK, "yes": "Do not ask."})
 def destroy(c: Context, stack: str, yes: bool = False) -> None:
     """Delete a stack's resources (pulumi destroy). Shows them and asks first, unless --yes."""
-    engine, name = _engine(stack)
-    _end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    engine, name = engine_of(stack)
+    end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
 
 
 @task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT)."})
@@ -51,18 +53,18 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
     from console.cloud import project_root
     from console.outputs import checked, rendered
 
-    engine, name = _engine(stack)
+    engine, name = engine_of(stack)
     sys.stdout.write(rendered(checked(engine.outputs(name), name, project_root() / "docs" / "schema"), format))
 
 
 @task(help=_STACK)
 def new_stack(c: Context, stack: str) -> None:
     """Make an empty stack in the Pulumi backend of this shell, ready to be deployed. Nothing happens when it exists."""
-    engine, name = _engine(stack)
+    engine, name = engine_of(stack)
     if name in engine.stack_names():
         sys.stdout.write(f"stack {name} exists\n")
         return
-    _end(engine.show("stack", "init", name, "--non-interactive"))
+    end(engine.show("stack", "init", name, "--non-interactive"))
 
 
 collection = Collection(deploy, preview, destroy, outputs, new_stack)

@@ -1,0 +1,152 @@
+"""`invoke promote`, `unlock`, `empty-bucket`: thin over the Pulumi CLI and S3."""
+
+import sys
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from console.commands import end, engine_of
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _confirm(question: str, word: str, yes: bool) -> None:
+    """Go on when `word` is typed, or --yes was given; else end with code 1."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Exit(f"{question}\nThere is no terminal to ask on, so it needs to be said: --yes", code=1)
+    sys.stdout.write(f"{question}\nType '{word}' to go on: ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip() != word:
+        raise Exit("Nothing was changed.", code=1)
+
+
+@task(
+    help={
+        "source": "The stack that has been tried: <analysis>-<stage>.",
+        "target": "The same analysis at a later stage.",
+        "yes": "Do not ask: deploy at once, without a preview.",
+    }
+)
+def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
+    """Deploy to a later stage what runs at an earlier one: the same image, the same code, the same blueprint.
+
+    Refuses when this checkout is not what SOURCE runs (its preview must show no change). What differs by intent is said first: the
+    blueprint's section for the stage.
+    """
+    from console.cloud import project_root
+    from console.errors import UserError
+    from console.promotion import carried, check, differences, not_the_same
+
+    before, after = check(source, target, project_root())
+    engine, source = engine_of(source)
+    _, target = engine_of(target)
+    deployed = engine.outputs(source)
+    if before.image.required and not deployed.get("image_ready"):
+        raise UserError(f"{source} has no baked image", "a stack whose image is ready", f"invoke bake-ami --stack {source}, then deploy it")
+    preview = engine.capture("preview", "--stack", source, "--non-interactive", "--expect-no-changes", "--suppress-outputs")
+    if preview.returncode != 0:
+        raise UserError(
+            f"this checkout is not what {source} runs:\n{preview.stdout.strip()[-2000:]}\n{preview.stderr.strip()[-500:]}".rstrip(),
+            "a checkout from which a deploy of it changes nothing",
+            f"check out what was deployed, or deploy and try this one first: invoke deploy {source}",
+        )
+    _say(f"{source} -> {target}")
+    for line in carried(deployed):
+        _say(f"  the same {line}")
+    for line in differences(before, after):
+        _say(f"  differs as the blueprint says: {line}")
+    if target not in engine.stack_names():
+        end(engine.show("stack", "init", target, "--non-interactive"))
+    end(engine.show("up", "--stack", target, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    wrong = not_the_same(deployed, engine.outputs(target))
+    if wrong:
+        do = f"compare the stacks' config (stacks/Pulumi.{target}.yaml) and their accounts, then try again"
+        raise UserError(f"{target} is not the same as {source}:\n  " + "\n  ".join(wrong), "the same image and code in both", do)
+    _say(f"{target} runs what {source} runs.")
+
+
+@task(help={"stack": "utils, or <analysis>-<stage>.", "yes": "Do not ask."})
+def unlock(c: Context, stack: str, yes: bool = False) -> None:
+    """Remove the lock that a killed deploy left on a stack (pulumi cancel).
+
+    A lock keeps two deploys from changing a stack at the same time. Only remove it when nobody is deploying: a deploy that still runs
+    ends badly. What the killed one had begun is found by the next deploy, or by `pulumi refresh`.
+    """
+    from console.errors import UserError
+
+    engine, name = engine_of(stack)
+    if name not in engine.stack_names():
+        raise UserError(f"stack '{name}' is not in this backend", "a stack that exists", f"make it: invoke new-stack {name}")
+    _confirm(f"This ends any deploy of {name} that still runs, here or elsewhere.", name, yes)
+    end(engine.show("cancel", "--yes", "--stack", name, "--non-interactive"))
+    pending = _pending(engine, name)
+    if pending:
+        _say(f"{name} is unlocked. The killed deploy left {pending} unfinished: look at them with `pulumi refresh --stack {name}`.")
+    else:
+        _say(f"{name} is unlocked; nothing was left unfinished.")
+
+
+def _pending(engine: Any, stack: str) -> str:
+    """How many operations the state calls unfinished, as words; "" for none."""
+    import json
+
+    done = engine.capture("stack", "export", "--stack", stack, "--non-interactive")
+    if done.returncode != 0:
+        return ""
+    deployment = json.loads(done.stdout).get("deployment") or {}
+    count = len(deployment.get("pending_operations") or ())
+    return f"{count} operation{'' if count == 1 else 's'}" if count else ""
+
+
+@task(
+    help={
+        "stack": "<analysis>-<stage>.",
+        "prefix": "Only what is below it, for instance lab1/. Everything when left out.",
+        "yes": "Do not ask. Of a prod stack, --bucket must be given as well.",
+        "bucket": "The bucket's name once more: it must be the stack's.",
+        "count": "Only count.",
+    }
+)
+def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bucket: str = "", count: bool = False) -> None:
+    """Delete everything in a stack's bucket, older versions too. Says how much it is and asks. There is no way back."""
+    import boto3
+
+    from blueprints import Stage
+    from console import buckets
+    from console.errors import UserError
+
+    engine, name = engine_of(stack)
+    outputs = engine.outputs(name)
+    own = outputs.get("bucket")
+    if not own:
+        raise UserError(f"stack '{name}' has no bucket of users' data", "a stack <analysis>-<stage>", "name an analysis's stack")
+    if bucket and bucket != own:
+        raise UserError(f"--bucket {bucket}", f"the bucket of {name}: {own}", "correct one of the two")
+    if prefix and not prefix.endswith("/"):
+        raise UserError(f"--prefix {prefix}", "a prefix that ends in '/', so that lab1 does not mean lab10", f"write --prefix {prefix}/")
+    if outputs.get("stage") == Stage.PROD and yes and not bucket:
+        raise UserError("--yes for a prod stack", "--yes together with the bucket's name", f"if you mean it: --yes --bucket {own}")
+    s3 = boto3.client("s3")
+    where = f"s3://{own}/{prefix}"
+    found = buckets.contents(s3, own, prefix)
+    _say(f"{where} holds {found.text()}")
+    if count or found.empty:
+        return
+    _confirm(f"All of {where} is deleted for good.", own, yes)
+    refused = buckets.empty(s3, own, prefix)
+    left = buckets.contents(s3, own, prefix)
+    for line in refused[:20]:
+        sys.stderr.write(f"{line}\n")
+    if not left.empty:
+        raise Exit(f"{where} still holds {left.text()}: somebody is writing to it, or deleting was refused. Run it again.", code=1)
+    _say(f"{where} is empty.")
+
+
+collection = Collection(promote, unlock, empty_bucket)

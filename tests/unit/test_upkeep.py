@@ -1,0 +1,217 @@
+"""`invoke promote`, `unlock`, `empty-bucket`, `new-stack` over a CLI that writes down what it is asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from invoke.context import Context
+from invoke.exceptions import Exit
+from moto import mock_aws
+
+import console.cloud
+from blueprints import starter
+from console import buckets, commands, promotion, upkeep
+from console.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+PULUMI = """#!{python}
+import json, pathlib, sys
+home = pathlib.Path({home!r})
+with (home / "asked").open("a") as out:
+    print(json.dumps(sys.argv[1:]), file=out)
+state = json.loads((home / "state.json").read_text())
+command, stack = sys.argv[1:], next((sys.argv[n + 1] for n, word in enumerate(sys.argv) if word == "--stack"), "")
+if command[:2] == ["stack", "ls"]:
+    print(json.dumps([dict(name=name) for name in state["stacks"]]))
+elif command[:2] == ["stack", "output"]:
+    print(json.dumps(state["outputs"].get(stack, {{}})))
+elif command[:2] == ["stack", "export"]:
+    print(json.dumps(dict(deployment=dict(pending_operations=state.get("pending", [])))))
+elif command[0] == "up":
+    state["outputs"][stack] = state.get("after", state["outputs"]["spikes-webdev"])
+    (home / "state.json").write_text(json.dumps(state))
+elif command[0] == "preview":
+    print("~ aws:lambda:Function manager update")
+    sys.exit(state.get("preview", 0))
+"""
+OUTPUTS = {"kind": "analysis", "stage": "webdev", "bucket": "spikes", "image_id": "ami-1", "image_ready": True, "code_sha256": "ab" * 32}
+
+
+class Engine:
+    """The stand-in CLI's folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def set(self, **state: Any) -> None:
+        (self.home / "state.json").write_text(
+            json.dumps({"stacks": ["utils", "spikes-webdev"], "outputs": {"spikes-webdev": OUTPUTS}, **state})
+        )
+
+    def asked(self, word: str) -> list[list[str]]:
+        file = self.home / "asked"
+        every = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [arguments for arguments in every if word in arguments]
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A project with the analysis spikes, whose bucket at prod is another, and the stand-in on PATH."""
+    shutil.copytree(ROOT / "blueprints" / "analysis", tmp_path / "blueprints" / "analysis")
+    starter.configure("spikes", tmp_path)
+    with (tmp_path / "blueprints" / "spikes" / "blueprint.yaml").open("a") as file:
+        file.write("stages:\n  prod: {bucket: spikes-prod, budget_usd: 900}\n")
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(PULUMI.format(python=sys.executable, home=str(tmp_path)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(console.cloud, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    engine = Engine(tmp_path)
+    engine.set()
+    return engine
+
+
+def test_a_promotion_deploys_what_has_been_tried(pulumi: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    upkeep.promote(Context(), "spikes-webdev", "spikes-prod", yes=True)
+    assert pulumi.asked("init") == [["stack", "init", "spikes-prod", "--non-interactive"]]
+    assert pulumi.asked("up")[0][:3] == ["up", "--stack", "spikes-prod"]
+    assert "--expect-no-changes" in pulumi.asked("preview")[0]
+    said = capsys.readouterr().out
+    assert "the same image ami-1" in said
+    assert "budget_usd: 300.0 -> 900.0" in said
+    assert "bucket: spikes -> spikes-prod" in said
+    assert "digest" not in said
+
+
+def test_a_checkout_that_is_not_what_runs_is_not_promoted(pulumi: Engine) -> None:
+    pulumi.set(preview=255)
+    with pytest.raises(UserError, match=r"not what spikes-webdev runs:\n.*manager update"):
+        upkeep.promote(Context(), "spikes-webdev", "spikes-prod", yes=True)
+    assert pulumi.asked("up") == []
+
+
+def test_a_result_that_is_not_the_same_is_told(pulumi: Engine) -> None:
+    pulumi.set(after={**OUTPUTS, "image_id": "ami-2"})
+    with pytest.raises(UserError, match="image_id: ami-1 and ami-2"):
+        upkeep.promote(Context(), "spikes-webdev", "spikes-prod", yes=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("spikes-webdev", "spikes-staging", "stages.staging.bucket"),
+        ("spikes-webdev", "analysis-prod", "two analyses"),
+        ("spikes-prod", "spikes-webdev", "turn the two around"),
+        ("spikes-webdev", "spikes-webdev", "turn the two around"),
+        ("utils", "spikes-prod", "invoke promote dti-webdev dti-prod"),
+    ],
+)
+def test_only_a_later_stage_with_a_bucket_of_its_own(pulumi: Engine, source: str, target: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        promotion.check(source, target, pulumi.home)
+
+
+def test_unlocking_asks_and_tells_what_was_left(pulumi: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit, match="--yes"):
+        upkeep.unlock(Context(), "spikes-webdev")
+    assert pulumi.asked("cancel") == []
+    pulumi.set(pending=[{}, {}])
+    upkeep.unlock(Context(), "spikes-webdev", yes=True)
+    assert pulumi.asked("cancel") == [["cancel", "--yes", "--stack", "spikes-webdev", "--non-interactive"]]
+    assert "2 operations unfinished" in capsys.readouterr().out
+    with pytest.raises(UserError, match="invoke new-stack spikes-prod"):
+        upkeep.unlock(Context(), "spikes-prod", yes=True)
+
+
+def test_a_stack_is_made_once(pulumi: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    commands.new_stack(Context(), "spikes-webdev")
+    assert "exists" in capsys.readouterr().out
+    assert pulumi.asked("init") == []
+    commands.new_stack(Context(), "spikes-develop")
+    assert len(pulumi.asked("init")) == 1
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A versioned bucket: two objects, an older version, a delete marker, an unfinished upload."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="spikes")
+        client.put_bucket_versioning(Bucket="spikes", VersioningConfiguration={"Status": "Enabled"})
+        for key, body in (("lab1/a", b"12345"), ("lab1/a", b"123"), ("lab10/b", b"1"), ("lab1/gone", b"1")):
+            client.put_object(Bucket="spikes", Key=key, Body=body)
+        client.delete_object(Bucket="spikes", Key="lab1/gone")
+        client.create_multipart_upload(Bucket="spikes", Key="lab1/half")
+        yield client
+
+
+def test_everything_is_counted_and_deleted(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = buckets.contents(s3, "spikes")
+    assert found == buckets.Contents(objects=2, versions=2, markers=1, uploads=1, size=10)
+    assert found.text() == "2 objects, 2 older versions, 1 delete marker, 1 unfinished upload (10 bytes)"
+    monkeypatch.setattr(buckets, "BATCH", 2)
+    assert buckets.empty(s3, "spikes") == []
+    assert buckets.contents(s3, "spikes").empty
+    assert buckets.contents(s3, "spikes").text() == "nothing"
+
+
+def test_a_prefix_leaves_its_neighbours(s3: Any) -> None:
+    buckets.empty(s3, "spikes", "lab1/")
+    assert buckets.contents(s3, "spikes") == buckets.Contents(objects=1, size=1)
+
+
+def test_emptying_says_how_much_and_asks(
+    pulumi: Engine, s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upkeep.empty_bucket(Context(), "spikes-webdev", count=True)
+    assert "s3://spikes/ holds 2 objects" in capsys.readouterr().out
+    with pytest.raises(Exit, match="--yes"):
+        upkeep.empty_bucket(Context(), "spikes-webdev")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
+    with pytest.raises(Exit, match="Nothing was changed"):
+        upkeep.empty_bucket(Context(), "spikes-webdev")
+    assert buckets.contents(s3, "spikes").objects == 2
+    monkeypatch.setattr(sys, "stdin", Terminal("spikes\n"))
+    upkeep.empty_bucket(Context(), "spikes-webdev")
+    assert "s3://spikes/ is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"prefix": "lab1"}, "so that lab1 does not mean lab10"),
+        ({"bucket": "other", "yes": True}, "the bucket of spikes-webdev: spikes"),
+    ],
+)
+def test_what_could_be_meant_otherwise_is_refused(pulumi: Engine, s3: Any, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        upkeep.empty_bucket(Context(), "spikes-webdev", **arguments)
+
+
+def test_a_prod_bucket_wants_its_name_as_well(pulumi: Engine, s3: Any) -> None:
+    pulumi.set(outputs={"spikes-prod": {**OUTPUTS, "stage": "prod"}})
+    with pytest.raises(UserError, match="--yes --bucket spikes"):
+        upkeep.empty_bucket(Context(), "spikes-prod", yes=True)
+    upkeep.empty_bucket(Context(), "spikes-prod", yes=True, bucket="spikes")
+    assert buckets.contents(s3, "spikes").empty
