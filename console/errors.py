@@ -24,8 +24,10 @@ MESSAGES = {
     "console.errors.UserError",
     "client.errors.AnalysisError",
     "image_builder.bake.BakeError",
+    "image_builder.recording.errors.RecordingError",
     "localcloud.cloud.CloudError",
     "localcloud.emulator_env.EmulatorMissing",
+    "localcloud.images.store.ImageError",
     "localcloud.pulumi.cli.CliUnavailable",
     "localcloud.pulumi.stacks.StackFileConflict",
     "runtime.protocol.problems.InvalidInput",
@@ -56,7 +58,7 @@ def message(error: BaseException) -> str | None:
 
 
 def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a task's body so that mistakes end in one message and exit code 1, without a traceback."""
+    """Wrap a task's body so that mistakes end in one message and exit code 1 (or the exception's own), without a traceback."""
 
     @functools.wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -68,7 +70,7 @@ def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
             text = message(error)
             if text is None:
                 raise
-            raise Exit(f"error: {text}", code=1) from error
+            raise Exit(f"error: {text}", code=getattr(error, "exit_code", 1)) from error
 
     guarded.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]
     return guarded

@@ -133,23 +133,24 @@ class LocalRoot:
 
     def views(self) -> list[View]:
         """The layers, without the mount points of what the host lent."""
-        self._end()
+        self.stop()
         hostaccess.remove_mount_points(self._root.upper("root"), self._access.binds)
         return self.live_views()
 
     def close(self) -> None:
         """End what runs and remove the disk."""
-        self._end()
+        self.stop()
         base.remove_tree(self._work)
 
-    def _end(self) -> None:
+    def stop(self) -> None:
+        """End what runs, and keep the disk."""
         if self._running is not None:
             if self._running.poll() is None:
                 end_tree(self._running)
             self._running = None
 
     def _launch(self, plan: Plan, **options: Any) -> "subprocess.Popen[bytes]":
-        self._end()
+        self.stop()
         self._running = subprocess.Popen(
             launcher_command(self._host, plan, self._host.scratch),
             env={"PATH": GUEST_PATH},

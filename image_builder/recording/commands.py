@@ -1,0 +1,146 @@
+"""`invoke record`, `record-finish`, `verify-recording`: provisioning scripts from what is typed in a clean shell, and their proof."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from blueprints import Blueprint
+    from image_builder.recording.recording import Recording
+    from image_builder.recording.replay import Verdict
+    from image_builder.recording.root import CleanRoots
+
+_ANALYSIS = "The analysis's name."
+
+
+def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
+    """The commands. `clean_roots` gives the maker of clean roots; it is called when one is needed."""
+
+    @task(
+        help={
+            "analysis": _ANALYSIS,
+            "script": "A file with the lines to record, in place of the terminal.",
+            "add": "Record a further script after those that are there, in place of replacing the recorded one.",
+            "resume": "Go on with a recording that was interrupted.",
+            "discard": "Throw away a recording that was interrupted.",
+            "force": "Replace a recorded script even if it was edited by hand.",
+        }
+    )
+    def record(
+        c: Context, analysis: str, script: str = "", add: bool = False, resume: bool = False, discard: bool = False, force: bool = False
+    ) -> None:
+        """Record provisioning in a clean root shell: what you type becomes provision/NN-recorded.sh.
+
+        The shell runs in a sandbox over the blueprint's parent image, on this computer. Lines that fail or change nothing are left out,
+        packages are pinned, downloads get their digest. Provisioning scripts that are there already run first.
+        """
+        from image_builder.recording.errors import RecordingError
+
+        recording = _recording(clean_roots(), analysis, add=add)
+        if discard:
+            recording.drop()
+            _say("The interrupted recording is gone; the blueprint is as it was.")
+            return
+        if resume and not recording.interrupted:
+            raise RecordingError("there is no interrupted recording", "one that was begun on this computer", "leave --resume out")
+        if not resume:
+            recording.check(force=force)
+        lines = _read(script) if script else None
+        if lines is None and not sys.stdin.isatty():
+            raise RecordingError("no terminal to record from", "a terminal, or a file", "name the file with the lines: --script FILE")
+        if recording.replaced():
+            _say(f"{', '.join(recording.replaced())} will be replaced when this recording ends; --add keeps it.")
+        if lines is None:
+            _say("Every line is recorded with what it does. `rec` shows the helpers; `rec finish` or `exit` ends it and writes the script.")
+        if not recording.session(_say, script=lines, resume=resume):
+            raise Exit("The shell ended in the middle. To go on: --resume; to throw it away: --discard.", code=1)
+        _finish(recording, analysis)
+
+    @task(name="record-finish", help={"analysis": _ANALYSIS, "add": "Keep the recorded script that is there, and add this one."})
+    def record_finish(c: Context, analysis: str, add: bool = False) -> None:
+        """Write the script of a recording that was interrupted, as far as it went."""
+        _finish(_recording(clean_roots(), analysis, add=add), analysis)
+
+    @task(name="verify-recording", help={"analysis": _ANALYSIS, "json": "One JSON object on standard output; progress on standard error."})
+    def verify_recording(c: Context, analysis: str, json: bool = False) -> None:
+        """Replay the provisioning scripts on a clean root and compare every file, owner, mode, link and package.
+
+        A recording is compared with the root it was recorded on; scripts that were written by hand, with a second replay. Ends with exit
+        code 1 unless they reproduce. The result is kept in provision/recording/verified.json; baking asks for it.
+        """
+        from image_builder.provision import Provision, read
+        from image_builder.recording import replay
+        from image_builder.recording.errors import RecordingError
+        from image_builder.recording.verification import recipe_digest, store
+
+        blueprint = _blueprint(analysis)
+        folder = blueprint.folder / "provision"
+        provision = read(folder) if folder.is_dir() else Provision((), ())
+        if not provision.scripts:
+            do = f"write one, or record it: `invoke record --analysis {analysis}`"
+            raise RecordingError(f"{analysis} has no provisioning scripts", "scripts in provision/", do)
+        verdict = replay.verify(clean_roots(), blueprint, provision, _say)
+        digest = recipe_digest(blueprint.image.parent, provision)
+        store(folder, digest, verdict.as_json())
+        if json:
+            from json import dumps
+
+            sys.stdout.write(dumps({"analysis": analysis, "recipe_sha256": digest, **verdict.as_json()}, indent=2) + "\n")
+        else:
+            sys.stdout.write(_verdict_text(analysis, verdict))
+        if not verdict.reproduces:
+            raise Exit(code=1)
+
+    return Collection(record, record_finish, verify_recording)
+
+
+def _verdict_text(analysis: str, verdict: Verdict) -> str:
+    lines = [f"{analysis}: {verdict.words} (against {verdict.against}, {verdict.seconds:.0f} s)"]
+    lines += [f"  {difference.text()}" for difference in verdict.real]
+    caches = verdict.as_json()["known_caches"]
+    lines += [f"  known caches, ignored: {', '.join(f'{count} {kind}' for kind, count in caches.items())}"] if caches else []
+    lines.append(f"  on {verdict.root}")
+    return "\n".join(lines) + "\n"
+
+
+def _finish(recording: Recording, analysis: str) -> None:
+    done = recording.finish()
+    for warning in done.warnings:
+        _say(f"warning: {warning}")
+    for file in done.files:
+        _say(f"blueprints/{analysis}/provision/{file}")
+    _say(f"{done.kept} lines kept, {done.left_out} left out as comments. Next: `invoke verify-recording --analysis {analysis}`")
+
+
+def _recording(roots: CleanRoots, analysis: str, *, add: bool) -> Recording:
+    from image_builder.recording.recording import Recording
+
+    return Recording(roots, _blueprint(analysis), add=add)
+
+
+def _blueprint(analysis: str) -> Blueprint:
+    import blueprints
+
+    return blueprints.load(analysis, "webdev", Path(__file__).resolve().parents[2])
+
+
+def _read(script: str) -> str:
+    from image_builder.recording.errors import RecordingError
+
+    try:
+        return Path(script).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{script}: {error}", "a text file with lines of bash", "correct the name of --script") from error
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,124 @@
+"""From the log of a recording to the scripts that repeat it.
+
+Lines that failed and lines without effect stay as comments; everything else becomes a line of `NN-recorded.sh`, in its folder, with its
+environment, pinned (`rewrite`). What cannot be repeated is told as a problem, all at once; nothing is written then.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+
+from image_builder.recording.events import Event
+from image_builder.recording.refusals import Refused
+from image_builder.recording.rewrite import rewrite
+from runtime.protocol.problems import Problem
+
+BUILD_FOLDER = "/opt/build"
+MARK = "# Recorded with `invoke record`"
+_HEAD = f"""#!/bin/bash
+{MARK}. Lines that failed or changed nothing are comments.
+set -Eeuo pipefail
+export HOME=/root DEBIAN_FRONTEND=noninteractive PIP_NO_INPUT=1
+umask 022
+mkdir -p {BUILD_FOLDER}
+chmod 0755 {BUILD_FOLDER}
+cd -- {BUILD_FOLDER}
+"""
+
+
+@dataclass
+class Compiled:
+    """`build` and `validate` are the scripts' texts ("" when there is nothing to do); `warnings` are "line N: …"."""
+
+    build: str = ""
+    validate: str = ""
+    warnings: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    kept: int = 0
+    left_out: int = 0
+
+
+def compile_recording(events: list[Event]) -> Compiled:
+    """The scripts of a recording. When there are problems the texts are empty."""
+    result = Compiled()
+    dropped = {event.target for event in events if event.kind == "drop"}
+    lines, checks = [], []
+    cwd, functions = BUILD_FOLDER, frozenset[str]()
+    for event in events:
+        if event.kind == "note":
+            lines += [f"\n# {line}" for line in event.text.splitlines()]
+        elif event.kind == "check":
+            checks.append(event.text)
+        elif event.kind == "resume":
+            result.warnings.append("the recording was interrupted once; variables that were not exported are not known to what follows")
+        elif event.kind == "command":
+            why = _left_out(event, event.seq in dropped, result)
+            if why is not None:
+                result.left_out += 1
+                if event.text.strip() and why != "changes the folder":
+                    lines.append(_comment(f"{why}: {event.text}"))
+                continue
+            functions |= set(re.findall(r"(?:^|[\s;])(?:function\s+)?([\w:.-]+)\s*\(\)", event.text))
+            try:
+                text = _emit(event, functions, result)
+            except Refused as refused:
+                result.problems.append(Problem(_where(event), refused.got, "lines that a script can repeat", refused.do))
+                continue
+            if event.cwd != cwd:
+                lines.append(f"cd -- {shlex.quote(event.cwd)}")
+            cwd = event.cwd_after
+            lines.append(text)
+            result.kept += 1
+    if not result.problems:
+        result.build = _HEAD + "\n" + "\n".join(lines).lstrip("\n") + "\n" if result.kept else ""
+        result.validate = _validate(checks)
+    return result
+
+
+def _left_out(event: Event, dropped: bool, result: Compiled) -> str | None:
+    """Why a line is not in the script, None when it is."""
+    if dropped:
+        return "dropped"
+    if event.status != 0:
+        if event.file_count:
+            shown = ", ".join(path for _, path in event.files[:3]) + (" …" if event.file_count > 3 else "")
+            got = f"a line that failed (exit status {event.status}) after it had changed {event.file_count} files ({shown})"
+            do = f"`rec drop {event.seq}` leaves it out; when its files are needed, type what makes them again first"
+            result.problems.append(Problem(_where(event), got, "lines that succeed, or that change nothing", do))
+        return f"failed ({event.status})"
+    if not event.has_effect:
+        return "no effect"
+    if not (event.file_count or event.environment or event.state):
+        return "changes the folder"  # every line that needs it gets a cd of its own
+    return None
+
+
+def _where(event: Event) -> str:
+    return f"line {event.seq} `{event.text.splitlines()[0] if event.text else ''}`"
+
+
+def _emit(event: Event, functions: frozenset[str], result: Compiled) -> str:
+    rewritten = rewrite(event, functions)
+    result.warnings += [f"line {event.seq}: {warning}" for warning in rewritten.warnings]
+    if rewritten.plain:
+        return rewritten.text
+    # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and look at the last status only.
+    return f"set +uo pipefail\n{{\n{rewritten.text}\n}} || (exit $?)\nset -uo pipefail"
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"# {line}" for line in text.splitlines())
+
+
+def _validate(checks: list[str]) -> str:
+    if not checks:
+        return ""
+    lines = [f"bash -eo pipefail -c {shlex.quote(check)}" for check in checks]
+    return f"#!/bin/bash\n{MARK}: what `rec check` was told.\nset -Eeuo pipefail\n\n" + "\n".join(lines) + "\n"
+
+
+def is_recorded(text: str) -> bool:
+    """Whether a script was made by this compiler."""
+    return MARK in text[:200]

@@ -1,0 +1,24 @@
+"""Changing a text at places that were found in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Edits:
+    """Changes to a text, by place; `after` are lines that follow it."""
+
+    text: str
+    edits: list[tuple[int, int, str]] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def put(self, start: int, end: int, new: str) -> None:
+        self.edits.append((start, end, new))
+
+    def result(self) -> str:
+        text = self.text
+        for start, end, new in sorted(self.edits, reverse=True):
+            text = text[:start] + new + text[end:]
+        return "\n".join([text, *self.after])

@@ -1,0 +1,120 @@
+"""From the shell's state and its root before and after a line to an `Event`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from image_builder import secrets, shell
+from image_builder.recording import changes
+from image_builder.recording.events import FILES_KEPT, Content, Event
+from image_builder.recording.programs import DOWNLOADERS, EDITORS
+from image_builder.recording.root import CleanRoot
+
+_VOLATILE = re.compile(
+    r"_|BASH\w*|S?RANDOM|SECONDS|EPOCH\w+|LINENO|PIPESTATUS|HIST\w*|OLDPWD|PWD|FUNCNAME|DIRSTACK|COLUMNS|LINES|OPTIND|PPID|SHLVL|TERM|"
+    r"__rec_\w+|PROMPT_COMMAND|PS[0-4]|GROUPS|EUID|UID"
+)
+_DECLARED = re.compile(r"declare -\S+ ([A-Za-z_]\w*)")
+_DOWNLOADS_HASHED = 20
+
+
+@dataclass(frozen=True)
+class ShellState:
+    """What a shell is at one moment. `lines` are its variables, functions, aliases, options and umask, as it prints them."""
+
+    cwd: str
+    environment: dict[str, str]
+    lines: Counter[str]
+    names: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path, cwd: str) -> ShellState:
+        """From the files that the shell wrote."""
+        pairs = (folder / "environment").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        split = (pair.partition("=") for pair in pairs)
+        environment = {name: value for name, mark, value in split if mark and not _VOLATILE.fullmatch(name)}
+        lines: Counter[str] = Counter()
+        names = set()
+        for line in (folder / "state").read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
+            match = _DECLARED.match(line)
+            if match:
+                names.add(match[1])
+            if not match or not _VOLATILE.fullmatch(match[1]):
+                lines[line] += 1
+        return cls(cwd, environment, lines, frozenset(names))
+
+
+class Observer:
+    """Looks at a root between the lines of a session."""
+
+    def __init__(self, root: CleanRoot) -> None:
+        self._root = root
+        self._snapshot: dict[str, changes.Mark] = {}
+        self._apt: dict[str, str] = {}
+        self._automatic: set[str] = set()
+        self.last_changes: list[changes.Change] = []
+
+    def look(self) -> None:
+        """Take the root as it is for the state before the next line."""
+        views = self._root.live_views()
+        self._snapshot = changes.snapshot(views)
+        self._apt, self._automatic = changes.apt_packages(views), changes.apt_automatic(views)
+
+    def describe(self, event: Event, before: ShellState, after: ShellState) -> None:
+        """Fill in what the line of `event` did, and hide secrets in all of it."""
+        views = self._root.live_views()
+        snapshot = changes.snapshot(views)
+        found = changes.changed(self._snapshot, snapshot, views)
+        self.last_changes, self._snapshot = found, snapshot
+        paths = [change.path for change in found if change.kind != "removed"]
+        event.files, event.file_count = [[change.kind, change.path] for change in found[:FILES_KEPT]], len(found)
+        if changes.DPKG_STATUS in paths:
+            apt, automatic = changes.apt_packages(views), changes.apt_automatic(views)
+            event.apt = {name: version for name, version in apt.items() if self._apt.get(name) != version}
+            event.apt_automatic = sorted(automatic - self._automatic)
+            self._apt, self._automatic = apt, automatic
+        event.python = changes.python_packages(views, paths)
+        event.conda = changes.conda_packages(views, paths)
+        event.commits = {
+            folder: commit
+            for path in paths
+            if path.endswith("/.git/HEAD") and (commit := changes.commit(views, folder := path.removesuffix("/.git/HEAD")))
+        }
+        event.contents = self._contents(event.text, paths)
+        event.environment = {
+            name: after.environment.get(name)
+            for name in before.environment.keys() | after.environment.keys()
+            if before.environment.get(name) != after.environment.get(name)
+        }
+        event.state = before.lines != after.lines
+        event.unset = sorted(shell.variables(event.text) - before.names)
+        _hide(event, after)
+
+    def _contents(self, text: str, paths: list[str]) -> dict[str, Content]:
+        programs = {command.program for command in shell.commands(text)}
+        views = self._root.live_views()
+        if programs & EDITORS:
+            found = {path: changes.content(views, path) for path in paths}
+            return {path: content for path, content in found.items() if content is not None}
+        result: dict[str, Content] = {}
+        if programs & DOWNLOADERS:
+            for path in paths[:_DOWNLOADS_HASHED]:
+                content = changes.content(views, path)
+                if content is not None:
+                    content.text = None
+                    result[path] = content
+        return result
+
+
+def _hide(event: Event, after: ShellState) -> None:
+    values = {name: value for name, value in after.environment.items() if secrets.names_a_secret(name)}
+    event.text = secrets.hide(event.text, values)
+    for name, value in event.environment.items():
+        if value is not None:
+            event.environment[name] = f"${{SECRET_{name.upper()}}}" if name in values else secrets.hide(value, values)
+    for content in event.contents.values():
+        if content.text is not None:
+            content.text = secrets.hide(content.text, values)

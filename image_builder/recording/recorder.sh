@@ -1,0 +1,56 @@
+# The recording shell's own part. Interactive: bash --rcfile recorder.sh. A session from a file: bash recorder.sh script.
+# Everything it has to say goes through files in $__rec_dir; the recorder outside answers with commands, which are sourced.
+__rec_dir=/run/neurocaas-record
+export HOME=/root DEBIAN_FRONTEND=noninteractive PIP_NO_INPUT=1
+unset HISTFILE PROMPT_DIRTRIM MAILCHECK
+umask 022
+
+__rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answers
+    printf '%s\0' "$1" "$2" "$3" "$PWD" >"$__rec_dir/event"
+    /usr/bin/env -0 >"$__rec_dir/environment"
+    { declare -p; declare -f; alias; shopt -p; set +o; umask; } >"$__rec_dir/state" 2>/dev/null
+    echo >"$__rec_dir/ask"
+    read -r __rec_answer <"$__rec_dir/answered"
+    . "$__rec_dir/answer"
+}
+
+rec() {
+    if [ "${1-}" = check ]; then
+        bash -eo pipefail -c "${*:2}" || { echo "the check fails here (exit $?): not recorded" >&2; return 1; }
+    fi
+    __rec_ask rec "$(printf '%s\n' "$@")" 0
+    if [ "${1-}" = as ] && [ "${3-}" = -- ] && [ $# -gt 3 ]; then
+        sudo -u "$2" -H -- bash -c "${*:4}"
+    fi
+}
+
+cd /opt/build || exit 70
+if [ "${1-}" = script ]; then
+    __rec_ask begin "" 0
+    while [ -f "$__rec_dir/line" ]; do
+        __rec_line=$(cat "$__rec_dir/line"; printf x)
+        rm -f "$__rec_dir/line"
+        __rec_status=(unknown)
+        eval "${__rec_line%x}"$'\n''__rec_status=("$?" "${PIPESTATUS[@]}")' </dev/null
+        [ "${__rec_status[0]}" = unknown ] && __rec_status=("$?")
+        __rec_ask command "${__rec_line%x}" "${__rec_status[*]}"
+    done
+    exit 0
+fi
+
+set -o history
+shopt -s cmdhist lithist checkwinsize
+HISTCONTROL='' HISTIGNORE='' HISTSIZE=100000
+unset HISTTIMEFORMAT
+PS1='[recording] \w # '
+__rec_seen=''
+__rec_prompt() {
+    [[ $(history 1) =~ ^\ *([0-9]+)\*?\ \ (.*)$ ]] || { [ -n "$__rec_seen" ] || __rec_ask begin "" 0; __rec_seen=${__rec_seen:-0}; return; }
+    if [ -z "$__rec_seen" ]; then
+        __rec_ask begin "" 0
+    elif [ "${BASH_REMATCH[1]}" != "$__rec_seen" ]; then
+        __rec_ask command "${BASH_REMATCH[2]}" "${__rec_status[*]}"
+    fi
+    __rec_seen=${BASH_REMATCH[1]}
+}
+PROMPT_COMMAND='__rec_status=("$?" "${PIPESTATUS[@]}"); __rec_prompt'

@@ -1,0 +1,166 @@
+"""One recording of an analysis, from the clean root to the scripts in its blueprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from blueprints import Blueprint
+from image_builder.provision import ABOUT, Provision, Script, read
+from image_builder.recording import replay
+from image_builder.recording.compiler import Compiled, compile_recording, is_recorded
+from image_builder.recording.errors import RecordingError
+from image_builder.recording.events import Log
+from image_builder.recording.root import CleanRoot, CleanRoots
+from image_builder.recording.session import record as record_session
+from image_builder.recording.verification import recipe_digest
+from runtime.protocol.problems import InvalidInput
+
+SESSION = "session.jsonl"
+_WRITTEN = "written.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a recording became: files (relative to provision/), how many lines they keep, and warnings."""
+
+    files: tuple[str, ...]
+    kept: int
+    left_out: int
+    warnings: tuple[str, ...]
+
+
+class Recording:
+    """The recording of one blueprint. `add`: after the scripts that are there; otherwise an earlier recording is replaced."""
+
+    def __init__(self, roots: CleanRoots, blueprint: Blueprint, *, add: bool = False) -> None:
+        self._roots, self._blueprint, self._add = roots, blueprint, add
+        self._folder = blueprint.folder / "provision"
+        self._state = roots.folder(blueprint.name)
+        self.log = Log(self._state / SESSION)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a recording was begun here and neither finished nor dropped."""
+        return self.log.exists
+
+    def drop(self) -> None:
+        """Forget an interrupted recording: its root and its log."""
+        with_root = self._open(again=True) if self.interrupted else None
+        if with_root is not None:
+            with_root.close()
+        self.log.path.unlink(missing_ok=True)
+
+    def check(self, *, force: bool) -> None:
+        """Refuse to begin where something would be lost: an interrupted recording, or a recorded script that somebody edited."""
+        if self.interrupted:
+            raise RecordingError(
+                f"a recording of {self._blueprint.name} was interrupted, and is still there",
+                "one recording at a time",
+                "--resume goes on with it, `invoke record-finish` writes its script, --discard throws it away",
+            )
+        edited = [] if force or self._add else self._edited()
+        if edited:
+            raise RecordingError(
+                f"{', '.join(edited)} was recorded, and edited by hand since; a new recording would replace it",
+                "recorded scripts as they were written",
+                "--add records a further script after it; --force replaces it; or rename it, then it is yours",
+            )
+
+    def replaced(self) -> tuple[str, ...]:
+        """The scripts that a new recording replaces, relative to provision/."""
+        return () if self._add else tuple(script.path for script in self._provision().scripts if is_recorded(script.text))
+
+    def session(self, say: replay.Say, *, script: str | None, resume: bool) -> bool:
+        """Open the root, run what is there already, and record. Returns whether the session came to its end."""
+        root = self._open(again=resume)
+        try:
+            earlier = self._earlier()
+            if not resume and earlier.scripts:
+                say(f"first, on the clean root: {', '.join(script.path for script in earlier.scripts)}")
+                failure = replay.run(root, self._blueprint.name, earlier, say, phases=("build",))
+                if failure is not None:
+                    root.close()
+                    raise RecordingError(f"the scripts that are there fail: {failure}", "scripts that run", "put them right first")
+            return record_session(root, self.log, script=script)
+        finally:
+            root.stop()
+
+    def finish(self) -> Finished:
+        """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that cannot be repeated."""
+        if not self.interrupted:
+            raise RecordingError(
+                f"there is no recording of {self._blueprint.name} to finish",
+                "one that was begun on this computer",
+                f"`invoke record --analysis {self._blueprint.name}`",
+            )
+        compiled = compile_recording(self.log.read())
+        if compiled.problems:
+            raise InvalidInput(compiled.problems)
+        if not (compiled.build or compiled.validate):
+            raise RecordingError("no line of the recording changed anything", "lines with an effect", "--resume to type some, or --discard")
+        root = self._open(again=True)
+        files = self._write(compiled)
+        replay.save_manifest(root, self._state, recipe_digest(self._blueprint.image.parent, self._provision()))
+        root.close()
+        self.log.path.unlink()
+        return Finished(files, compiled.kept, compiled.left_out, tuple(compiled.warnings))
+
+    def _write(self, compiled: Compiled) -> tuple[str, ...]:
+        replaced = [self._folder / path for path in self.replaced()]
+        number = self._number([path for path in replaced if path.parent == self._folder])
+        for path in replaced:
+            path.unlink()
+        written = {}
+        for place, text in ((f"{number:02d}-recorded.sh", compiled.build), (f"validate/{number:02d}-recorded.sh", compiled.validate)):
+            if text:
+                target = self._folder / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+                target.chmod(0o755)
+                written[place] = hashlib.sha256(text.encode()).hexdigest()
+        about = self._folder / ABOUT
+        about.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.log.path, about / f"{number:02d}-{SESSION}")
+        earlier = {place: digest for place, digest in self._written().items() if (self._folder / place).is_file()}
+        (about / _WRITTEN).write_text(json.dumps(earlier | written, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return tuple(written)
+
+    def _number(self, replaced: list[Path]) -> int:
+        """The number of the new script: that of the one it replaces, else the next ten."""
+        names = [path.name for path in replaced] or [script.name for script in self._provision().scripts if script.phase == "build"]
+        numbers = [int(match[0]) for name in names if (match := re.match(r"\d+", name))]
+        if replaced and numbers:
+            return min(numbers)
+        return (max(numbers, default=0) // 10 + 1) * 10
+
+    def _earlier(self) -> Provision:
+        """The scripts that come before the recording."""
+        provision = self._provision()
+        gone = set(self.replaced())
+        scripts: tuple[Script, ...] = tuple(script for script in provision.scripts if script.path not in gone and script.phase == "build")
+        return Provision(scripts, tuple((path, file) for path, file in provision.files if path not in gone))
+
+    def _provision(self) -> Provision:
+        return read(self._folder) if self._folder.is_dir() else Provision((), ())
+
+    def _edited(self) -> list[str]:
+        written = self._written()
+        return [
+            script.path
+            for script in self._provision().scripts
+            if is_recorded(script.text) and hashlib.sha256(script.text.encode()).hexdigest() != written.get(script.path)
+        ]
+
+    def _written(self) -> dict[str, str]:
+        try:
+            return dict(json.loads((self._folder / ABOUT / _WRITTEN).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def _open(self, *, again: bool) -> CleanRoot:
+        return self._roots.open(f"record-{self._blueprint.name}", self._blueprint.image.parent_image.for_image_builder, again=again)

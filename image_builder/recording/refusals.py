@@ -1,0 +1,64 @@
+"""Lines that no script can repeat, each with what to do instead."""
+
+from __future__ import annotations
+
+from image_builder import secrets
+from image_builder.recording import programs
+from image_builder.recording.events import Event
+from image_builder.shell import Command
+
+
+class Refused(Exception):
+    """A line that no script can repeat: `got`, and `do`, what to do instead."""
+
+    def __init__(self, got: str, do: str) -> None:
+        super().__init__(got)
+        self.got, self.do = got, do
+
+
+def no_secret(event: Event) -> None:
+    """Raise Refused when something secret was taken out of an event."""
+    hidden = [*secrets.PLACEHOLDER.findall(event.text)]
+    for path, content in event.contents.items():
+        hidden += [f"{name} in {path}" for name in secrets.PLACEHOLDER.findall(content.text or "")]
+    for name, value in event.environment.items():
+        hidden += [name] if value is not None and secrets.PLACEHOLDER.search(value) else []
+    if hidden:
+        name = hidden[0].split()[0].lower().replace("_", "-")
+        raise Refused(
+            f"a secret ({', '.join(dict.fromkeys(hidden))})",
+            f"`rec drop` the line: images and git keep no secrets. Put the value into the SSM parameter /neurocaas/{name}, and have the "
+            "machine read it when it needs it",
+        )
+
+
+def refuse(command: Command) -> None:
+    """Raise Refused for a command that a script cannot repeat."""
+    name, values = command.program, command.values
+    if command.after == "&" and not command.nested:
+        raise Refused("a command in the background, whose end nobody waits for", "run it in the foreground, or `rec drop` it")
+    if name in programs.REBOOTS:
+        raise Refused(f"`{name}`: a recording cannot restart the machine", "end here, and record what follows with --add")
+    if name in programs.ASKERS and not (name == "adduser" and "--disabled-password" in values):
+        raise Refused(f"`{name}`, which asks", programs.ASKERS[name])
+    if name == "crontab" and "-e" in values:
+        raise Refused("`crontab -e`", "write a file into /etc/cron.d")
+    if name == "alias":
+        raise Refused("an alias: scripts expand none", "define a function, or write the command out")
+    if name == "set" and values and values[0][:1] in "-+" and values[0] != "--":
+        raise Refused("options of the shell: the script has its own", "`rec drop` the line")
+    if (name == "cd" and values == ["-"]) or name == "popd":
+        raise Refused(f"`{name}` to a folder that only this shell remembers", "name the folder")
+    if name == "rec":
+        raise Refused("`rec` inside of a longer line", "give `rec` a line of its own")
+    _refuse_nested(command)
+
+
+def _refuse_nested(command: Command) -> None:
+    name, values = command.program, command.values
+    if name == "su" or name in programs.SESSIONS or (name == "sudo" and {"-i", "-s"} & set(values)):
+        do = "type the commands here (you are root), or `rec as USER -- COMMAND`"
+        raise Refused(f"`{name}`: what was typed inside is not recorded", do)
+    fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)
+    if name in programs.SHELLS | programs.INTERPRETERS and not values and not fed:
+        raise Refused(f"`{name}` without a script: what was typed inside is not recorded", "type the commands here, or give it a script")

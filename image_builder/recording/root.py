@@ -1,0 +1,70 @@
+"""What recording and replaying need of a clean root: a machine's parent image with a fresh, writable layer over it.
+
+This room does not know how such a root is made; whoever assembles the commands hands one in (`CleanRoots`).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class View:
+    """One writable layer: what changed below `prefix` is in `upper`, as overlayfs keeps it; `lowers` are what it lies on, nearest first."""
+
+    prefix: str
+    upper: Path
+    lowers: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A folder of the host that the root sees, writable, at `inside`."""
+
+    folder: Path
+    inside: str
+
+
+class CleanRoot(Protocol):
+    """A root. `description` says in words what it is and what it cannot prove."""
+
+    description: str
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], channel: Channel, *, stdin: int, stdout: int, stderr: int
+    ) -> subprocess.Popen[bytes]:
+        """Start a program as root in the root, with the host's network. It leads a session of its own."""
+
+    def run_documents(
+        self, documents: Sequence[tuple[str, str]], phases: Sequence[str], archive: bytes | None, log: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        """Run component documents (name, text) by the AWSTOE runner; `archive` is what their S3Download steps get.
+
+        Returns the runner's result: `status` ("failed" or not), `failureMessage`, and `failure` with `script`, `line`, `text`, or None.
+        """
+
+    def views(self) -> Sequence[View]:
+        """The layers, after removing what only the host lent (mount points). No program may be running."""
+
+    def live_views(self) -> Sequence[View]:
+        """The layers while programs run."""
+
+    def stop(self) -> None:
+        """End what runs, and keep the root."""
+
+    def close(self) -> None:
+        """End what runs and throw the root away."""
+
+
+class CleanRoots(Protocol):
+    """Makes clean roots on this computer. Raises an exception with a message for people when it cannot."""
+
+    def open(self, name: str, parent: str, *, again: bool = False) -> CleanRoot:
+        """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again` the one that is there."""
+
+    def folder(self, analysis: str) -> Path:
+        """Where the log of a recording is kept while it goes on."""

@@ -1,0 +1,71 @@
+"""Secrets in text: what looks like one, and text without them.
+
+Three signs are used: formats of known providers, values given to names that say what they are (`--password x`, `API_TOKEN=x`), and
+credentials in URLs. A filter cannot know every secret; it knows these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_FORMATS = (
+    ("AWS_ACCESS_KEY_ID", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    ("GITHUB_TOKEN", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})\b"),
+    ("GITLAB_TOKEN", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    ("SLACK_TOKEN", r"\bxox[abpr]-[A-Za-z0-9-]{10,}"),
+    ("PYPI_TOKEN", r"\bpypi-[A-Za-z0-9_-]{50,}"),
+    ("HF_TOKEN", r"\bhf_[A-Za-z0-9]{30,}\b"),
+    ("API_KEY", r"\bsk-[A-Za-z0-9_-]{20,}"),
+    ("PRIVATE_KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----)?"),
+    ("PASSWORD", r"(?<=://)[^\s/:@'\"]*:(?!\$)[^\s/@'\"]+(?=@)"),
+    ("AUTHORIZATION", r"(?i)(?<=authorization: )(?:bearer|basic|token) [A-Za-z0-9+/=._-]{8,}"),
+)
+_NAMED = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:_?access)?_?key|secret|token|api_?key|"
+    r"access_?key|credentials?)(?:_[A-Za-z0-9]+)*)(?P<gap>\s*=\s*|: +|[ =]+)(?P<quote>['\"]?)(?P<value>[^\s'\"]{6,})"
+)
+_SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|credential)")
+_HARMLESS = re.compile(r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$", re.IGNORECASE)
+PLACEHOLDER = re.compile(r"\$\{SECRET_([A-Z0-9_]+)\}")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A place in a text (start, end) that looks like a secret, and a name for it."""
+
+    name: str
+    start: int
+    end: int
+
+
+def find(text: str) -> Iterator[Secret]:
+    """What looks like a secret in `text`, in order, without overlaps."""
+    found = [Secret(name, match.start(), match.end()) for name, pattern in _FORMATS for match in re.finditer(pattern, text, re.DOTALL)]
+    for match in _NAMED.finditer(text):
+        written_as_option = text[max(0, match.start() - 2) : match.start()] == "--"
+        if _HARMLESS.match(match["value"]) or (match["gap"].strip(" ") == "" and not written_as_option):
+            continue
+        name = re.sub(r"[^A-Z0-9]+", "_", match["name"].upper()).strip("_")
+        found.append(Secret(name, match.start("value"), match.end("value")))
+    end = 0
+    for secret in sorted(found, key=lambda secret: (secret.start, -secret.end)):
+        if secret.start >= end:
+            end = secret.end
+            yield secret
+
+
+def names_a_secret(variable: str) -> bool:
+    """Whether an environment variable's name says that its value is a secret."""
+    return bool(_SECRET_NAME.search(variable))
+
+
+def hide(text: str, values: Mapping[str, str] | None = None) -> str:
+    """`text` with `${SECRET_NAME}` where secrets stood. `values` are further ones, name -> value (six characters or more)."""
+    for name, value in (values or {}).items():
+        if len(value) >= 6:
+            text = text.replace(value, f"${{SECRET_{re.sub(r'[^A-Z0-9]+', '_', name.upper())}}}")
+    for secret in reversed(list(find(text))):
+        text = f"{text[: secret.start]}${{SECRET_{secret.name}}}{text[secret.end :]}"
+    return text

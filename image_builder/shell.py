@@ -1,0 +1,284 @@
+"""Reading bash: the simple commands of a text, with their places in it.
+
+Enough of the grammar to tell programs, arguments, pipes and redirections apart: quotes, substitutions, here-documents, comments,
+lists, groups. Nothing is expanded or run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_OPERATORS = ("&&", "||", ";;&", ";;", ";&", "|&", "&", "|", ";", "(", ")", "\n")
+_REDIRECTION = re.compile(r"(\d+|\{\w+\})?(<<-|<<<|<<|<>|<&|<|&>>|&>|>>|>\||>&|>)")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=")
+_HEADS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "coproc"})
+_WRAPPERS: dict[str, frozenset[str]] = {
+    "sudo": frozenset({"-u", "--user", "-g", "--group", "-p", "-C", "-h", "-T"}),
+    "env": frozenset({"-u", "--unset", "-C", "--chdir", "-S"}),
+    "exec": frozenset({"-a"}), "nice": frozenset({"-n"}), "ionice": frozenset({"-c", "-n"}), "timeout": frozenset({"-s", "-k"}),
+    "stdbuf": frozenset({"-i", "-o", "-e"}), "command": frozenset(), "nohup": frozenset(), "builtin": frozenset(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word: `raw` as written at text[start:end], `value` without its quotes (substitutions stay as written)."""
+
+    raw: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Redirection:
+    """`operator` such as ">>", and the word after it."""
+
+    operator: str
+    target: Word
+
+
+@dataclass
+class Command:
+    """A simple command. `after` is the operator that ends it; `nested`: it stands inside a substitution; `piped`: a pipe feeds it."""
+
+    start: int
+    line: int
+    nested: bool
+    assignments: list[Word] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    redirections: list[Redirection] = field(default_factory=list)
+    after: str = ""
+    end: int = 0
+    piped: bool = False
+
+    @property
+    def program(self) -> str:
+        """The program's name without its folder, past `sudo`, `env` and the like; "" for assignments alone."""
+        index = self.program_index
+        return self.words[index].value.rpartition("/")[2] if index < len(self.words) else ""
+
+    @property
+    def program_index(self) -> int:
+        index = 0
+        while index < len(self.words) and (name := self.words[index].value.rpartition("/")[2]) in _WRAPPERS:
+            ahead = index + 1
+            if name == "command" and ahead < len(self.words) and self.words[ahead].value in ("-v", "-V"):
+                return index
+            while ahead < len(self.words):
+                value = self.words[ahead].value
+                if value == "--":
+                    ahead += 1
+                    break
+                if value.startswith("-") and value != "-":
+                    ahead += 2 if value in _WRAPPERS[name] else 1
+                elif _ASSIGNMENT.match(value) and name in ("sudo", "env"):
+                    ahead += 1
+                else:
+                    break
+            if name == "timeout":
+                ahead += 1
+            if ahead >= len(self.words):
+                return index
+            index = ahead
+        return index
+
+    @property
+    def arguments(self) -> list[Word]:
+        """The words after the program."""
+        return self.words[self.program_index + 1 :]
+
+    @property
+    def values(self) -> list[str]:
+        return [word.value for word in self.arguments]
+
+
+def commands(text: str) -> list[Command]:
+    """The simple commands of `text` in the order of their beginning, those inside `$( … )` and backquotes too."""
+    return sorted(_Lexer(text).run(0, len(text), nested=False), key=lambda command: command.start)
+
+
+def variables(text: str) -> set[str]:
+    """Names that are expanded in `text` as `$name` or `${name…`, wherever they stand."""
+    return set(re.findall(r"\$\{?[!#]?([A-Za-z_]\w*)", text))
+
+
+def here_documents(text: str) -> Iterator[tuple[int, int]]:
+    """The places (start, end) of the bodies of here-documents."""
+    lexer = _Lexer(text)
+    lexer.run(0, len(text), nested=False)
+    yield from lexer.bodies
+
+
+class _Lexer:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.bodies: list[tuple[int, int]] = []
+        self._pending: list[tuple[str, bool]] = []
+        self._found: list[Command] = []
+
+    def run(self, at: int, end: int, *, nested: bool) -> list[Command]:
+        text, current, operator = self.text, None, None
+        while at < end:
+            if text.startswith("\\\n", at):
+                at += 2
+                continue
+            if text[at] in " \t":
+                at += 1
+                continue
+            if text[at] == "#":
+                stop = text.find("\n", at)
+                at = end if stop < 0 else stop
+                continue
+            if current is None:
+                current = Command(at, text.count("\n", 0, at) + 1, nested, piped=operator in ("|", "|&"))
+            redirection = _REDIRECTION.match(text, at)
+            if redirection and not text.startswith(("<(", ">("), at):
+                at = self._redirect(current, redirection, end)
+                current.end = at
+                continue
+            operator = next((sign for sign in _OPERATORS if text.startswith(sign, at)), None)
+            if operator:
+                self._close(current, operator)
+                current = None
+                at += len(operator)
+                if operator == "\n":
+                    at = self._bodies(at, end)
+                continue
+            word = self._word(at, end)
+            at = word.end
+            if not current.words and (word.raw in _HEADS):
+                current = None
+            elif not current.words and _ASSIGNMENT.match(word.raw):
+                current.assignments.append(word)
+                current.end = at
+            else:
+                current.words.append(word)
+                current.end = at
+        if current is not None:
+            self._close(current, "")
+        return self._found
+
+    def _close(self, command: Command, operator: str) -> None:
+        command.after = operator
+        if command.words or command.assignments or command.redirections:
+            self._found.append(command)
+
+    def _redirect(self, command: Command, match: re.Match[str], end: int) -> int:
+        at = match.end()
+        while at < end and self.text[at] in " \t":
+            at += 1
+        word = self._word(at, end)
+        command.redirections.append(Redirection(match[2], word))
+        if match[2] in ("<<", "<<-"):
+            self._pending.append((word.value, match[2] == "<<-"))
+        return word.end
+
+    def _bodies(self, at: int, end: int) -> int:
+        for delimiter, tabs in self._pending:
+            start = at
+            while at < end:
+                stop = self.text.find("\n", at)
+                stop = end if stop < 0 else stop
+                line = self.text[at:stop]
+                if (line.lstrip("\t") if tabs else line) == delimiter:
+                    self.bodies.append((start, at))
+                    at = min(stop + 1, end)
+                    break
+                at = min(stop + 1, end)
+            else:
+                self.bodies.append((start, end))
+        self._pending.clear()
+        return at
+
+    def _word(self, at: int, end: int) -> Word:
+        text, start, value = self.text, at, []
+        while at < end:
+            sign = text[at]
+            if sign in " \t\n;&|()<>" and not text.startswith(("<(", ">("), at):
+                break
+            if sign == "\\":
+                value.append("" if text[at + 1 : at + 2] == "\n" else text[at + 1 : at + 2])
+                at += 2
+            elif sign == "'":
+                stop = _find(text, "'", at + 1, end)
+                value.append(text[at + 1 : stop])
+                at = stop + 1
+            elif sign == '"':
+                stop = self._double(at + 1, end)
+                value.append(text[at + 1 : stop].replace('\\"', '"'))
+                at = stop + 1
+            elif text.startswith("$'", at):
+                stop = at + 2
+                while stop < end and text[stop] != "'":
+                    stop += 2 if text[stop] == "\\" else 1
+                value.append(text[at + 2 : stop])
+                at = stop + 1
+            elif sign in "$`" or text.startswith(("<(", ">("), at):
+                stop = self._substitution(at, end)
+                value.append(text[at:stop])
+                at = stop
+            elif sign == "=" and text.startswith("=(", at):  # an array
+                stop = self._balanced(at + 2, end, "(", ")")
+                value.append(text[at:stop])
+                at = stop
+            else:
+                value.append(sign)
+                at += 1
+        if at == start:  # nothing that can begin a word: take the character, so that reading goes on
+            at += 1
+        at = min(at, end)
+        return Word(text[start:at], "".join(value), start, at)
+
+    def _double(self, at: int, end: int) -> int:
+        while at < end and self.text[at] != '"':
+            if self.text[at] == "\\":
+                at += 2
+            elif self.text[at] in "$`":
+                at = self._substitution(at, end)
+            else:
+                at += 1
+        return min(at, end)
+
+    def _substitution(self, at: int, end: int) -> int:
+        text = self.text
+        if text.startswith("$((", at):
+            return self._balanced(at + 2, end, "(", ")")
+        if text.startswith(("$(", "<(", ">("), at):
+            stop = self._balanced(at + 2, end, "(", ")")
+            inner = _Lexer(text)
+            self._found += inner.run(at + 2, max(at + 2, stop - 1), nested=True)
+            return stop
+        if text.startswith("${", at):
+            return self._balanced(at + 2, end, "{", "}")
+        if text[at] == "`":
+            stop = _find(text, "`", at + 1, end)
+            self._found += _Lexer(text).run(at + 1, stop, nested=True)
+            return min(stop + 1, end)
+        return at + 1
+
+    def _balanced(self, at: int, end: int, opening: str, closing: str) -> int:
+        depth = 1
+        while at < end:
+            sign = self.text[at]
+            if sign == "\\":
+                at += 2
+                continue
+            if sign == "'":
+                at = _find(self.text, "'", at + 1, end) + 1
+                continue
+            if sign == '"':
+                at = self._double(at + 1, end) + 1
+                continue
+            depth += (sign == opening) - (sign == closing)
+            at += 1
+            if depth == 0:
+                break
+        return min(at, end)
+
+
+def _find(text: str, sign: str, at: int, end: int) -> int:
+    found = text.find(sign, at, end)
+    return end if found < 0 else found
