@@ -11,11 +11,10 @@ import pulumi_aws as aws
 
 from components.options import child
 from components.packaging import file_asset, write_atomically
-from image_builder.archive import Entry, sha256, tar_gz
-from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
+from image_builder.bake import RECIPE_TAG
 from image_builder.provision import Provision
+from image_builder.recipe import Recording
 
-RECIPE_TAG = "recipe_sha256"
 ROOT_DEVICE = "/dev/sda1"
 
 
@@ -56,15 +55,18 @@ class ImagePipeline(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImagePipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:image:ImagePipeline", name, {}, opts)
-        recording = Recording.of(args.provision, args.build_dir)
+        recording = Recording.of(args.provision)
         scripts: list[pulumi.Resource] = []
-        if recording.archive:
+        if recording.archive is not None:
+            packed = args.build_dir / "provision" / f"{recording.archive_sha256}.tar.gz"
+            if not packed.is_file():
+                write_atomically(packed, recording.archive)
             scripts.append(
                 aws.s3.BucketObjectv2(
                     f"{name}-provision",
                     bucket=args.artifact_bucket,
                     key=recording.key,
-                    source=file_asset(recording.archive),
+                    source=file_asset(packed),
                     content_type="application/gzip",
                     # Named by its content, hence the same object for every stage of the analysis.
                     opts=child(self, retain_on_delete=True),
@@ -172,37 +174,3 @@ class ImagePipeline(pulumi.ComponentResource):
             tags=tags,
             opts=child(self),
         )
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording, packed where it is too large for the documents themselves."""
-
-    provision: Provision
-    archive: Path | None
-    archive_sha256: str
-
-    @classmethod
-    def of(cls, provision: Provision, build_dir: Path) -> Recording:
-        if not needs_archive(provision):
-            return cls(provision, None, "")
-        packed = tar_gz(
-            Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh")) for path, file in provision.files
-        )
-        digest = sha256(packed)
-        target = build_dir / "provision" / f"{digest}.tar.gz"
-        if not target.is_file():
-            write_atomically(target, packed)
-        return cls(provision, target, digest)
-
-    @property
-    def key(self) -> str:
-        return f"provision/{self.archive_sha256}.tar.gz"
-
-    def documents(self, analysis: str, bucket: str) -> tuple[Document, ...]:
-        archive = Archive(bucket, self.key, self.archive_sha256) if self.archive else None
-        return compile_documents(analysis, self.provision, archive)
-
-    def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
-        """With a placeholder for the bucket's name, which is not content: stages and accounts share the digest."""
-        return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))

@@ -21,7 +21,7 @@ from image_builder.archive import Entry, entry, tar_gz
 FORMAT = "2"
 """Part of the cache key: raise it when the layout of the archive changes."""
 
-_NOT_CODE = frozenset({"provision", "tests", "imported", "blueprint.yaml", "README.md"})
+_NOT_CODE = frozenset({"provision", "tests", "imported", "blueprint.yaml", "bake.json", "README.md"})
 """What a blueprint's folder holds that no machine needs."""
 
 

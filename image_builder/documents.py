@@ -4,7 +4,8 @@ Two documents per analysis: phases `build` and `validate`, and a document with `
 with the single phase `test` a test component). Scripts run as they were written: in a file of their own name, so `$0` and line
 numbers are theirs, by the interpreter of their `#!` line. AWSTOE itself runs plain `bash`: no `-e`, no HOME (EC2 Image Builder user
 guide, "ExecuteBash"); the preamble below makes bash strict and names the line that failed on stderr:
-`::error file=10-packages.sh,line=7::pip install nonesuch`.
+`::error file=10-packages.sh,line=7::pip install nonesuch`. The last step of the build phase writes down what is installed
+(`image_builder.manifest`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import json
 import re
 from dataclasses import dataclass
 
+from image_builder import manifest
 from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 
-INLINE_LIMIT = 12_000
-"""Bytes of scripts that a document may carry itself; Image Builder takes 16,000 characters. Larger ones travel through S3."""
+INLINE_LIMIT = 15_800
+"""Characters of a document that carries its scripts itself; Image Builder takes 16,000. Where it would be longer, the scripts travel
+through S3. (With lines of a usual length that is some 10 kB of scripts.)"""
 
 STEP_TIMEOUT_SECONDS = 7200
 """Longest time of one script (AWSTOE's own default, written down)."""
@@ -88,8 +91,9 @@ class Recipe:
 
 def needs_archive(provision: Provision) -> bool:
     """Whether the scripts must travel through S3: too large, with files beside them, or with characters that YAML would change."""
-    size = sum(len(script.text.encode()) for script in provision.scripts)
-    return bool(provision.extra_files) or size > INLINE_LIMIT or any(_UNSAFE.search(script.text) for script in provision.scripts)
+    if provision.extra_files or any(_UNSAFE.search(script.text) for script in provision.scripts):
+        return True
+    return any(len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None))
 
 
 def compile_documents(analysis: str, provision: Provision, archive: Archive | None = None) -> tuple[Document, ...]:
@@ -101,6 +105,10 @@ def compile_documents(analysis: str, provision: Provision, archive: Archive | No
         archive = None
     elif archive is None:
         raise ValueError(f"the scripts of {analysis} need an archive in S3")
+    return _documents(analysis, provision, archive)
+
+
+def _documents(analysis: str, provision: Provision, archive: Archive | None) -> tuple[Document, ...]:
     documents = []
     for kind, phases in (("build", ("build", "validate")), ("test", ("test",))):
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
@@ -118,13 +126,15 @@ def _emit(name: str, description: str, phases: dict[str, list[Script]], archive:
         lines += [f"  - name: {json.dumps(phase)}", "    steps:"]
         if archive and number == 0:  # later phases of a document run on the same machine
             lines += _fetch(archive)
-        used: set[str] = set()
+        used: set[str] = {manifest.STEP}
         for script in scripts:
             step = safe_name(script.name.removesuffix(".sh"))
             while step in used:
                 step += "-again"
             used.add(step)
             lines += _bash(step, _run(script, archive))
+        if number == 0 and phase != "test":
+            lines += _bash(manifest.STEP, manifest.SCRIPT)
     return "\n".join(lines) + "\n"
 
 
@@ -194,4 +204,3 @@ def _run(script: Script, archive: Archive | None) -> str:
 
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
-

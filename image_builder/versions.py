@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-GENERATOR = 1
+GENERATOR = 2
 """Major version of all documents and recipes: the generation of this compiler. Raise it when its output changes meaning."""
 
 _NODE_BITS = 30

@@ -1,0 +1,60 @@
+"""From the scripts of an analysis to its recipe: what a deployment uploads, and what a bake compares with what was deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blueprints import Blueprint
+from image_builder.archive import Entry, sha256, tar_gz
+from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
+from image_builder.provision import Provision, read
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves."""
+
+    provision: Provision
+    archive: bytes | None
+
+    @classmethod
+    def of(cls, provision: Provision) -> Recording:
+        if not needs_archive(provision):
+            return cls(provision, None)
+        return cls(
+            provision,
+            tar_gz(
+                Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh")) for path, file in provision.files
+            ),
+        )
+
+    @property
+    def archive_sha256(self) -> str:
+        return sha256(self.archive or b"")
+
+    @property
+    def key(self) -> str:
+        """Of the archive in the artifact bucket."""
+        return f"provision/{self.archive_sha256}.tar.gz"
+
+    def documents(self, analysis: str, bucket: str) -> tuple[Document, ...]:
+        archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256)
+        return compile_documents(analysis, self.provision, archive)
+
+    def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
+        """With a placeholder for the bucket's name, which is not content: stages and accounts share the digest."""
+        return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))
+
+
+def recipe_of(blueprint: Blueprint) -> Recipe | None:
+    """The recipe that a deployment of the blueprint as it is now would have; None without scripts.
+
+    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
+    """
+    folder = blueprint.folder / "provision"
+    if not folder.is_dir():
+        return None
+    provision = read(folder)
+    if not provision.scripts:
+        return None
+    return Recording.of(provision).recipe(blueprint.name, blueprint.image.parent_image.for_image_builder, blueprint.instance.volume_gib)
