@@ -71,16 +71,16 @@ def can_commit(repo_root: Path, say: Callable[[str], None]) -> bool:
     return True
 
 
-def commit_folder(repo_root: Path, folder: Path, message: str, *, say: Callable[[str], None]) -> str | None:
+def commit_folder(repo_root: Path, folder: Path, message: str, *, say: Callable[[str], None], empty: bool = False) -> str | None:
     """Commit all changes below `folder` (new and deleted files too, ignored ones not), and nothing else. Returns the commit's hash.
 
-    None when the folder has no changes, and, with a word to `say`, when there is no repository. Raises CommitError when git
-    refuses (no author, a merge under way, a hook that says no); the index is then as it was.
+    None when the folder has no changes (unless `empty`), and, with a word to `say`, when there is no repository. Raises CommitError
+    when git refuses (no author, a merge under way, a hook that says no); the index is then as it was.
     """
     if not can_commit(repo_root, say):
         return None
     path = str(folder.resolve())
-    if not _checked(repo_root, "status", "--porcelain", "--untracked-files=all", "--", path).strip():
+    if not empty and not _checked(repo_root, "status", "--porcelain", "--untracked-files=all", "--", path).strip():
         return None
     untracked = [
         name
@@ -90,7 +90,7 @@ def commit_folder(repo_root: Path, folder: Path, message: str, *, say: Callable[
     fresh = [f":(top,literal){name}" for name in untracked]
     if fresh:  # a commit of a path takes only what the index knows
         _checked(repo_root, "add", "--intent-to-add", "--", *fresh)
-    done = _git(repo_root, "commit", "--quiet", "--message", message, "--only", "--", path)
+    done = _git(repo_root, "commit", "--quiet", *(["--allow-empty"] if empty else []), "--message", message, "--only", "--", path)
     if done.returncode != 0:
         if fresh:
             _git(repo_root, "reset", "--quiet", "--", *fresh)

@@ -22,6 +22,8 @@ RULES = {
     "client": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},
+    # A test on a development instance is the very job that the manager would plan.
+    "image_builder.dev.testing": {"blueprints", "image_builder", "runtime.manager.plan", *PROTOCOL},
     "components": {"blueprints", "image_builder", *PROTOCOL},
     "localcloud": set(),
     "console": {"blueprints", "localcloud", "components.prices", *PROTOCOL},

@@ -99,6 +99,8 @@ def set_state(context: Context, record: Record, state: str, code: str = "", mess
     if state not in NEXT[before]:
         return False
     record["State"] = {"Code": CODES[state], "Name": state}
+    if before == "stopped" and state == "pending":
+        record["LaunchTime"] = now()  # EC2 gives the time of the last start
     if state in ("shutting-down", "terminated", "stopping", "stopped"):
         if code and not (before in ("shutting-down", "stopping") and record.get("StateReason")):
             record["StateReason"] = {"Code": code, "Message": message or code}

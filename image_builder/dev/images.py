@@ -1,0 +1,65 @@
+"""Which image a development instance starts from: the guide's codes, an id, or what the blueprint says."""
+
+import re
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from blueprints.model import Blueprint
+from blueprints.parents import PARENTS, RETIRED
+from image_builder.dev.errors import DevelopmentError
+
+_AMI = re.compile(r"ami-[0-9a-f]{8,17}")
+_ALLOWED = f"an id such as ami-0123456789abcdef0, or one of the codes {', '.join(PARENTS)}"
+
+
+def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, ssm: Any) -> tuple[str, str]:
+    """An image id and a line that says where it comes from. Raises DevelopmentError for a code that is unknown or retired.
+
+    Without a code: the image that the blueprint records for this account and region, else its parent image.
+    """
+    if code is None:
+        baked = blueprint.image.baked(account, region)
+        if baked:
+            return baked, f"{baked}, recorded in the blueprint for {account}/{region}"
+        parent = blueprint.image.parent_image
+        image = parent.ami or _parameter(str(parent.parameter), ssm)
+        return image, f"{image}, the blueprint's parent '{blueprint.image.parent}': it records no image for {account}/{region} yet"
+    if code in PARENTS:
+        image = _parameter(PARENTS[code], ssm)
+        return image, f"{image}, what '{code}' stands for in {region} today"
+    if code in RETIRED:
+        raise DevelopmentError(
+            f"ami={code!r}: this system gets no security updates any more", _ALLOWED, f"use its replacement: ami={RETIRED[code]!r}"
+        )
+    if not isinstance(code, str) or not _AMI.fullmatch(code):
+        raise DevelopmentError(f"ami={code!r}", _ALLOWED, "correct it; ids of other systems are in the AWS console, EC2, AMI Catalog")
+    return code, code
+
+
+def describe(image_id: str, ec2: Any) -> dict[str, Any]:
+    """EC2's description of an image, once it is available (waits while it is being made). Raises DevelopmentError."""
+    try:
+        found: dict[str, Any] = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    except (ClientError, IndexError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else "InvalidAMIID.NotFound"
+        if not code.startswith("InvalidAMIID"):
+            raise
+        where = ec2.meta.region_name
+        raise DevelopmentError(f"image {image_id}, which {where} does not have", "an image of this account and region", _ALLOWED) from None
+    if found["State"] == "pending":
+        ec2.get_waiter("image_available").wait(ImageIds=[image_id])
+        found = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    return found
+
+
+def root_volume(image: dict[str, Any], wanted_gib: int) -> dict[str, Any]:
+    """The block device mapping of an encrypted root volume of at least `wanted_gib` and as large as the image needs."""
+    device = image["RootDeviceName"]
+    own = next((one["Ebs"].get("VolumeSize", 8) for one in image["BlockDeviceMappings"] if one.get("DeviceName") == device), 8)
+    ebs = {"VolumeSize": max(wanted_gib, own), "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}
+    return {"DeviceName": device, "Ebs": ebs}
+
+
+def _parameter(name: str, ssm: Any) -> str:
+    return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])

@@ -1,0 +1,161 @@
+"""Testing a machine image: the job that the manager would start, run on the development instance instead of a fresh machine."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from image_builder.dev.errors import DevelopmentError
+from runtime.manager.plan import plan
+from runtime.protocol.command import main_command, shown
+from runtime.protocol.config import parse_config
+from runtime.protocol.development import GROUP, debug_keys
+from runtime.protocol.job import Job
+from runtime.protocol.keys import SUBMISSIONS
+from runtime.protocol.problems import InvalidInput, Problem
+from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.status import DatasetStatus
+from runtime.protocol.submission import parse_submission
+from runtime.protocol.userdata import UserDataPayload, debug_script
+
+MOST = 20
+"""Datasets of one test: they run one after another on one machine."""
+_LONGEST_SECONDS = 172_800
+"""Longest `executionTimeout` of AWS-RunShellScript."""
+DOCUMENT = "AWS-RunShellScript"
+
+
+def settings_of(outputs: Mapping[str, Any], s3: Any) -> AnalysisSettings:
+    """The settings that the deployed stack gives its manager."""
+    text = s3.get_object(Bucket=outputs["settings_bucket"], Key=outputs["settings_key"])["Body"].read()
+    return AnalysisSettings.from_json(text)
+
+
+def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Job:
+    """The job of a submit file, as the manager plans it, with a `debugjob_…` folder for its results.
+
+    Raises DevelopmentError for a file that cannot be read, InvalidInput with every problem of what it asks for.
+    """
+    try:
+        raw = path.expanduser().read_bytes()
+    except OSError as error:
+        raise DevelopmentError(
+            f"submit file {path}: {error.strerror}",
+            "a JSON file with dataname, configname, timestamp",
+            "write it (guide, 'Testing a machine image')",
+        ) from None
+    if GROUP not in settings.groups:
+        raise DevelopmentError(
+            f"analysis '{settings.analysis}', whose groups are {', '.join(sorted(settings.groups))}",
+            f"an analysis with the group '{GROUP}': development instances reach no other group's data",
+            f"add it to `groups` of the blueprint, then `invoke deploy {settings.stack}`",
+        )
+    key = f"{GROUP}/{SUBMISSIONS}/debug_submit.json"
+    submission = parse_submission(raw, key, settings)
+    problems: list[Problem] = []
+    if len(submission.datanames) > MOST:
+        got, do = f"{len(submission.datanames)} datasets", "Test with a few of them"
+        problems.append(Problem("dataname", got, f"up to {MOST}, which run one after another on one machine", do))
+    sizes = {name: _size(name, settings.bucket, s3, problems) for name in submission.datanames}
+    config = _object(submission.configname, settings.bucket, s3, problems)
+    if problems or config is None:
+        raise InvalidInput(problems)
+    parsed = parse_config(config, submission.configname, settings)
+    job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), sizes, parsed, now)
+    keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
+    datasets = tuple(dataclasses.replace(dataset, status_key=keys.status(dataset.name)) for dataset in job.datasets)
+    return dataclasses.replace(job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets)
+
+
+def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ssm: Any) -> dict[str, Any]:
+    """Send the job's command to the instance; what is to be remembered of it. Raises what `job_of` raises, and DevelopmentError
+    when the instance takes no commands."""
+    job = job_of(path, settings, s3, datetime.now(UTC))
+    keys = debug_keys(job.timestamp)
+    s3.put_object(Bucket=job.bucket, Key=keys.job, Body=job.to_json().encode())
+    for dataset in job.datasets:
+        initial = DatasetStatus(input=dataset.inputpath, instance=instance_id).to_json()
+        s3.put_object(Bucket=job.bucket, Key=dataset.status_key, Body=initial.encode())
+    count = len(job.datasets)
+    script = debug_script(UserDataPayload(job.bucket, keys.job, job.code), count)
+    seconds = min(_LONGEST_SECONDS, (job.duration_minutes + 5) * 60 * count)
+    try:
+        sent = ssm.send_command(
+            InstanceIds=[instance_id],
+            DocumentName=DOCUMENT,
+            Comment=f"{settings.analysis} debugjob {job.timestamp}"[:100],
+            Parameters={"commands": script.splitlines(), "executionTimeout": [str(seconds)]},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidInstanceId":
+            raise
+        raise DevelopmentError(
+            f"instance {instance_id} takes no commands",
+            "a running instance whose SSM agent has reported (about a minute after its start)",
+            "wait a minute and try again; images without the SSM agent need it installed",
+        ) from None
+    return {
+        "instance": instance_id,
+        "time": job.created,
+        "commandid": sent["Command"]["CommandId"],
+        "commands": [shown(main_command(job, index)) for index in range(count)],
+        "results": f"s3://{job.bucket}/{keys.prefix}",
+    }
+
+
+def entry_at(commands: list[dict[str, Any]], index: int) -> dict[str, Any]:
+    """The test job at an index of the history; -1 is the most recent. Raises IndexError in words."""
+    if isinstance(index, bool) or not isinstance(index, int) or not -len(commands) <= index < len(commands):
+        known = f"0 to {len(commands) - 1}, or -1 for the most recent" if commands else "none: no job was submitted yet"
+        raise IndexError(f"job with index {index} does not exist for this object; allowed: {known}")
+    return commands[index]
+
+
+def invocation(entry: Mapping[str, Any], ssm: Any) -> dict[str, Any]:
+    """SSM's record of a test job: `Status`, outputs, times; empty before SSM knows it, and after it has forgotten (30 days)."""
+    try:
+        found: dict[str, Any] = ssm.get_command_invocation(CommandId=entry["commandid"], InstanceId=entry["instance"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "InvocationDoesNotExist":
+            return {}
+        raise
+    return found
+
+
+def dumps(value: Any) -> str:
+    """JSON for a machine that reads along."""
+    return json.dumps(value, indent=2, default=str) + "\n"
+
+
+def _missing(field: str, key: str, bucket: str) -> Problem:
+    return Problem(field, f"{key!r}, which is not in the bucket", "data that is uploaded", f"Upload it: aws s3 cp FILE s3://{bucket}/{key}")
+
+
+def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> bytes | None:
+    try:
+        return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+    problems.append(_missing("configname", key, bucket))
+    return None
+
+
+def _size(key: str, bucket: str, s3: Any, problems: list[Problem]) -> int | None:
+    """Bytes of a dataset, None for a folder or what is missing."""
+    if key.endswith("/"):
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=2).get("Contents"):
+            problems.append(_missing("dataname", key, bucket))
+        return None
+    try:
+        return int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            raise
+    problems.append(_missing("dataname", key, bucket))
+    return None

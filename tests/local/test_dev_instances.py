@@ -1,0 +1,193 @@
+"""A22 and A24 of the contract: the life of a development instance, and testing a machine image on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from image_builder.dev.errors import DevelopmentError
+from localcloud.cloud import Cloud
+from localcloud.fleet import entry
+from runtime.protocol.development import GROUP
+from runtime.protocol.problems import InvalidInput
+from tests.local.conftest import client_of
+from tests.local.dev_bench import ROOT, Bench
+
+pytestmark = pytest.mark.local
+
+
+@pytest.fixture(scope="module")
+def bench(local_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("dev")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    made = Bench(local_cloud, client_of(local_cloud), folder)
+    yield made
+    made.console().terminate_devinstance(force=True)
+    patch.undo()
+
+
+def tags_of(items: list[dict[str, str]]) -> dict[str, str]:
+    return {one["Key"]: one["Value"] for one in items}
+
+
+def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
+    devami = bench.console()
+    ec2 = bench.client("ec2")
+
+    # Without an instance every call is safe.
+    for call in (devami.get_lifetime, devami.stop_devinstance, devami.start_devinstance, devami.terminate_devinstance):
+        assert "No instance declared" in call()
+    assert devami.extend_lifetime(10) == "No instance declared. No state change."
+    assert devami.get_instance_state() == {}
+    assert devami.check_clear()
+    assert not devami.check_running()
+    with pytest.raises(DevelopmentError, match="no running development instance"):
+        devami.submit_job("submit.json")
+    with pytest.raises(IndexError, match="no job was submitted yet"):
+        devami.job_status()
+
+    # Wrong arguments, and codes of systems that are no longer there.
+    for timeout in (-1, 0, "60", True):
+        with pytest.raises(DevelopmentError, match=r"timeout must be a positive integer\."):
+            devami.launch_devinstance(ami="ubuntu24", timeout=timeout)  # type: ignore[arg-type]
+    with pytest.raises(DevelopmentError, match="ubuntu22, ubuntu24, dlami22, dlami24"):
+        devami.launch_devinstance(ami="zz")
+    for old, new in {"ubuntu16": "ubuntu24", "ubuntu18": "ubuntu24", "dlami16": "dlami24", "dlami18": "dlami24"}.items():
+        with pytest.raises(DevelopmentError, match=f"use its replacement: ami='{new}'"):
+            devami.launch_devinstance(ami=old)
+    with pytest.raises(DevelopmentError, match="which us-east-1 does not have"):
+        devami.launch_devinstance(ami="ami-0123456789abcdef0")
+    for code in ("ubuntu22", "ubuntu24", "dlami22", "dlami24", None):
+        assert devami.launch_devinstance(ami=code, DryRun=True) is None
+        assert "Dry run" in bench.said[-1]
+
+    instance = devami.launch_devinstance(ami="ubuntu24", timeout=60, volume_size=20)
+    assert instance
+    assert devami.ip
+    assert f"instance running at {devami.ip}" in bench.said
+    (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+    own = tags_of(found["Tags"])
+    assert {"PriceTracking", "Timeout", "OwnerArn", "analysis", "Name", "neurocaas-dev"} <= set(own)
+    assert (own["PriceTracking"], own["Timeout"], own["analysis"]) == ("On", "60", "analysis")
+    (volume,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])["Volumes"]
+    assert tags_of(volume["Tags"]) == own
+    assert (volume["Size"], volume["Encrypted"]) == (20, True)
+
+    with pytest.raises(DevelopmentError, match="one for each developer and analysis"):
+        bench.console().launch_devinstance(ami="ubuntu24")
+
+    assert devami.get_lifetime().startswith("Instance has been on for 0 minutes and ")
+    assert "Will be stopped in 59 minutes and " in bench.said[-1]
+    devami.extend_lifetime(30)
+    assert "Will be stopped in 89 minutes and " in devami.get_lifetime()
+
+    address = devami.ip
+    assert devami.stop_devinstance() == "Instance is now in state: stopped"
+    assert "No state change." in devami.stop_devinstance()
+    later = bench.console()
+    later.assign_instance(instance)
+    assert later.start_devinstance(timeout=15) == "Instance is now in state: running"
+    assert later.ip == address
+    assert "Will be stopped in 14 minutes and " in later.get_lifetime(), "a start resets the timeout"
+    with pytest.raises(DevelopmentError, match="does not exist"):
+        later.assign_instance("i-0123456789abcdef0")
+
+    # Another console, and another computer (no state file), find it again.
+    assert bench.console().get_instance_state()["InstanceId"] == instance
+    next((Path(str(later._path)).parent).glob("*.json")).unlink()
+    again = bench.console()
+    assert again.get_instance_state()["InstanceId"] == instance
+
+    assert again.terminate_devinstance().endswith("No state change.")
+    assert again.check_running()
+    assert again.terminate_devinstance(force=True) == "Instance is now in state: terminated"
+    assert again.check_clear()
+
+
+def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
+    s3 = bench.client("s3")
+    tests = ROOT / "blueprints" / "analysis" / "tests"
+    s3.put_object(Bucket="dev-bench-data", Key=f"{GROUP}/inputs/data.zip", Body=(tests / "data.txt").read_bytes())
+    s3.put_object(Bucket="dev-bench-data", Key=f"{GROUP}/configs/config.json", Body=b'{"wait": 0.1}')
+    s3.put_object(Bucket="dev-bench-data", Key="lab/inputs/secret.zip", Body=b"of somebody else")
+    submit = tmp_path / "submit.json"
+
+    def write(**fields: Any) -> Path:
+        document = {
+            "dataname": f"{GROUP}/inputs/data.zip",
+            "configname": f"{GROUP}/configs/config.json",
+            "timestamp": "debugging_identifier",
+        }
+        submit.write_text(json.dumps({**document, **fields}))
+        return submit
+
+    devami = bench.console()
+    devami.launch_devinstance()
+    with pytest.raises(InvalidInput, match="missing.zip"):
+        devami.submit_job(write(dataname=f"{GROUP}/inputs/missing.zip"))
+    with pytest.raises(InvalidInput, match="lab/inputs/secret.zip"):
+        devami.submit_job(write(dataname="lab/inputs/secret.zip"))
+    with pytest.raises(DevelopmentError, match="No such file"):
+        devami.submit_job(tmp_path / "nothing.json")
+
+    job = devami.submit_job(write())
+    folder = job["results"].removeprefix("s3://dev-bench-data/")
+    assert folder.startswith(f"{GROUP}/results/debugjob_")
+    resultdir = folder.removeprefix(f"{GROUP}/").rstrip("/")
+    data, config = f"{GROUP}/inputs/data.zip", f"{GROUP}/configs/config.json"
+    expected = f"bash run_main.sh dev-bench-data {data} {resultdir} {config} analysis/run_analysis.sh"
+    assert job["commands"] == [expected], "the command line that the manager would build"
+    assert f"sending command: {expected} to instance {devami.instance}" in bench.said
+
+    assert devami.job_status() in ("Pending", "InProgress", "Success")
+    deadline = time.monotonic() + 60
+    while devami.job_status() in ("Pending", "InProgress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    output = devami.job_output()
+    assert devami.job_status(0) == "Success", output
+    assert "runs ['" in output["stdout"]
+    assert data in output["stdout"]
+    keys = {item["Key"].removeprefix(folder) for item in s3.list_objects_v2(Bucket="dev-bench-data", Prefix=folder)["Contents"]}
+    assert {"logs/DATASET_NAME:data.zip_STATUS.txt", "process_results/update.txt", "process_results/config.json"} <= keys
+    status = json.loads(s3.get_object(Bucket="dev-bench-data", Key=f"{folder}logs/DATASET_NAME:data.zip_STATUS.txt")["Body"].read())
+    assert (status["status"], status["instance"]) == ("SUCCESS", devami.instance)
+    for index in (5, -2, 1):
+        with pytest.raises(IndexError, match=f"job with index {index} does not exist for this object; allowed: 0 to 0, or -1"):
+            devami.job_status(index)
+        with pytest.raises(IndexError, match="does not exist"):
+            devami.job_output(index)
+    assert devami.check_running(), "the machine stays up"
+    assert bench.console().job_status() == "Success", "a new console knows the job"
+
+
+def test_a_shell_on_the_instance_is_inside_its_sandbox(bench: Bench) -> None:
+    devami = bench.console()
+    assert devami.instance
+    assert bench.cloud.fleet_pid
+    pid = entry.first_process(bench.cloud.fleet_pid, devami.instance)
+    assert pid is not None
+    done = subprocess.run(
+        entry.command(pid, ["/bin/bash", "-c", "hostname; id -u; echo $AWS_REGION; touch /opt/mark; exit 7"]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.split() == ["ip-" + str(devami.get_instance_state()["ip"]).replace(".", "-"), "0", "us-east-1"]
+    assert not Path("/opt/mark").exists()
+    assert entry.first_process(bench.cloud.fleet_pid, "i-00000000000000000") is None
+
+
+def test_the_guide_s_import_works_in_the_folder_image_builder(bench: Bench) -> None:
+    program = "from develop_blueprint import NeuroCaaSAMI; d = NeuroCaaSAMI('../blueprints/analysis'); print(d.blueprint.name)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "image_builder", capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("analysis", 0), done.stderr
