@@ -10,16 +10,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from localcloud.emulator_env import emulator_python
-from runtime.instance.agent import s3
-from runtime.instance.agent.storage import Location, StorageError
+from runtime.instance.agent import multipart, s3
+from runtime.instance.agent.storage import UPLOAD_STATE, Location, StorageError
 from runtime.instance.agent.transfer import Transfer
 from tests.shell.machines import Machine, new_machine
 
@@ -142,6 +144,84 @@ def test_objects_of_all_sizes_there_and_back(
     assert (tmp_path / "back" / "big.bin").read_bytes() == source.read_bytes()
     assert (sent.sha256, sent.bytes) == (got.sha256, got.bytes)
     assert [path.name for path in (tmp_path / "back").iterdir()] == ["big.bin"]
+
+
+class Counting:
+    """Passes calls on to a client; `upload_part` works `parts` times and then the connection is gone."""
+
+    def __init__(self, client: Any, parts: int) -> None:
+        self._client = client
+        self.left = parts
+        self.sent: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def upload_part(self, **arguments: Any) -> Any:
+        if self.left <= 0:
+            raise EndpointConnectionError(endpoint_url="http://gone")
+        self.left -= 1
+        answer = self._client.upload_part(**arguments)
+        self.sent.append(arguments["PartNumber"])
+        return answer
+
+
+PLACE = Location("mock", "lab/results/resumed.bin")
+
+
+def test_an_upload_goes_on_where_it_stopped(storage: s3.S3Storage, tmp_path: Path) -> None:
+    source = tmp_path / "resumed.bin"
+    source.write_bytes(os.urandom(21 << 20))
+    state = tmp_path / f".resumed.bin{UPLOAD_STATE}"
+    first, second = Counting(storage.client, 2), Counting(storage.client, 99)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(EndpointConnectionError):
+            multipart.upload(first, pool, source, PLACE, 5 << 20)
+        assert first.sent == [1, 2]
+        assert state.is_file()
+        multipart.upload(second, pool, source, PLACE, 5 << 20)
+    assert second.sent == [3, 4, 5]
+    assert not state.exists()
+    assert storage.read(PLACE) == source.read_bytes()
+
+
+@pytest.mark.parametrize("change", ["the file", "the upload"])
+def test_an_upload_that_cannot_go_on_begins_anew(service: Service, storage: s3.S3Storage, tmp_path: Path, change: str) -> None:
+    source = tmp_path / "resumed.bin"
+    source.write_bytes(os.urandom(11 << 20))
+    first, second = Counting(storage.client, 2), Counting(storage.client, 99)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(EndpointConnectionError):
+            multipart.upload(first, pool, source, PLACE, 5 << 20)
+        if change == "the file":
+            source.write_bytes(os.urandom(11 << 20))
+        else:
+            for item in service.client.list_multipart_uploads(Bucket="mock")["Uploads"]:
+                service.client.abort_multipart_upload(Bucket="mock", Key=item["Key"], UploadId=item["UploadId"])
+        multipart.upload(second, pool, source, PLACE, 5 << 20)
+    assert {1, 2, 3} <= set(second.sent)
+    assert storage.read(PLACE) == source.read_bytes()
+
+
+def test_what_is_kept_of_an_upload_is_no_result(storage: s3.S3Storage, tmp_path: Path) -> None:
+    (tmp_path / f".a{UPLOAD_STATE}").write_text("{}")
+    (tmp_path / "a").write_text("a")
+    assert [moved.key for moved in Transfer(storage).upload(tmp_path, Location("mock", "lab/results/y"))] == ["lab/results/y/a"]
+
+
+def test_other_content_than_the_object_has_is_refused(storage: s3.S3Storage, tmp_path: Path) -> None:
+    storage.client.put_object(Bucket="mock", Key="lab/sound", Body=b"content", ChecksumAlgorithm="CRC32")
+    answer = storage.client.get_object(Bucket="mock", Key="lab/sound", ChecksumMode="ENABLED")
+    heard: list[bytes] = []
+    sound, broken = s3._Checked(heard.append, answer), s3._Checked(heard.append, answer)
+    for block in (b"con", b"tent"):
+        sound(block)
+    sound.check(PLACE)
+    broken(b"consent")
+    with pytest.raises(StorageError, match="another checksum") as caught:
+        broken.check(PLACE)
+    assert not caught.value.permanent
+    assert heard == [b"con", b"tent", b"consent"]
 
 
 def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:

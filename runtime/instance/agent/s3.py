@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,10 +16,11 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .multipart import encoded, settled, upload
 from .storage import Location, Seen, StorageError
 
-PART = 32 << 20
-"""Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin."""
+PART = 16 << 20
+"""Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight are in memory."""
 
 WORKERS = 8
 _BLOCK = 1 << 20
@@ -57,6 +59,11 @@ class S3Storage:
         session = botocore.session.get_session()
         return session.create_client("s3", config=config, region_name=session.get_config_variable("region") or "us-east-1")
 
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """For the parts of all transfers of this process: what is in memory stays bounded."""
+        return ThreadPoolExecutor(WORKERS)
+
     @property
     def client(self) -> Any:
         with self._lock:
@@ -92,16 +99,17 @@ class S3Storage:
     def download(self, source: Location, target: Path, seen: Seen) -> None:
         """The object into the file `target`; `seen` gets its content in order. The object must not change meanwhile."""
         try:
-            answer = self.client.get_object(Bucket=source.bucket, Key=source.key)
-            size = int(answer["ContentLength"])
+            answer = self.client.get_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED")
+            size, checked = int(answer["ContentLength"]), _Checked(seen, answer)
             with target.open("wb") as file:
                 if size < 2 * PART:
                     for block in answer["Body"].iter_chunks(_BLOCK):
                         file.write(block)
-                        seen(block)
+                        checked(block)
                 else:
                     answer["Body"].close()
-                    self._parts(source, answer["ETag"], size, file.fileno(), seen)
+                    self._parts(source, answer["ETag"], size, file.fileno(), checked)
+            checked.check(source)
             if target.stat().st_size != size:
                 raise StorageError(f"{source}: got {target.stat().st_size} of {size} bytes")
         except (ClientError, BotoCoreError, OSError) as error:
@@ -121,28 +129,41 @@ class S3Storage:
                 raise StorageError(f"{source}: got {position - start} of {end - start} bytes of a part")
             return end
 
-        with ThreadPoolExecutor(WORKERS) as pool:
-            parts: list[Future[int]] = [pool.submit(fetch, start) for start in range(0, size, PART)]
-            try:
-                position = 0
-                for part in parts:  # parts arrive in any order; `seen` follows as far as there is no gap
-                    end = part.result()
-                    while position < end:
-                        block = os.pread(file, min(_BLOCK, end - position), position)
-                        seen(block)
-                        position += len(block)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        parts = [self._pool.submit(fetch, start) for start in range(0, size, PART)]
+        with settled(parts):  # they use the file
+            position = 0
+            for part in parts:  # parts arrive in any order; `seen` follows as far as there is no gap
+                end = part.result()
+                while position < end:
+                    block = os.pread(file, min(_BLOCK, end - position), position)
+                    seen(block)
+                    position += len(block)
 
     def upload(self, source: Path, target: Location) -> None:
-        # Loads multiprocessing: not for those who only download or report.
-        from s3transfer.exceptions import S3UploadFailedError
-        from s3transfer.manager import TransferConfig, TransferManager
-
-        config = TransferConfig(multipart_threshold=2 * PART, multipart_chunksize=PART, max_request_concurrency=WORKERS)
         try:
-            with TransferManager(self.client, config) as manager:
-                manager.upload(str(source), target.bucket, target.key).result()
-        except (ClientError, BotoCoreError, S3UploadFailedError, OSError) as error:
+            if source.stat().st_size >= 2 * PART:
+                upload(self.client, self._pool, source, target, PART)
+            else:
+                with source.open("rb") as file:  # botocore adds the CRC-32 that S3 checks
+                    self.client.put_object(Bucket=target.bucket, Key=target.key, Body=file)
+        except (ClientError, BotoCoreError, OSError) as error:
             raise _error(target, error) from error
+
+
+class _Checked:
+    """Passes content on to `seen`, and knows in the end whether it was what S3 has the checksum of."""
+
+    def __init__(self, seen: Seen, answer: Mapping[str, Any]) -> None:
+        self._seen = seen
+        self._expected = answer.get("ChecksumCRC32") if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else None
+        self._crc = 0
+
+    def __call__(self, block: bytes) -> None:
+        if self._expected:
+            self._crc = zlib.crc32(block, self._crc)
+        self._seen(block)
+
+    def check(self, source: Location) -> None:
+        """Raises StorageError when the content is another. Objects without a checksum of the whole (old ones) are not checked."""
+        if self._expected and "-" not in self._expected and encoded(self._crc) != self._expected:
+            raise StorageError(f"{source}: the content that arrived has another checksum than the object")

@@ -13,6 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 LOCAL_ROOT = "NEUROCAAS_LOCAL_BUCKET_ROOT"
 
+UPLOAD_STATE = ".neurocaas-upload"
+"""How the files end that are kept beside a file while it is uploaded. They are no results."""
+
 
 class StorageError(Exception):
     """An object could not be read or written. `missing`: there is none. `permanent`: waiting will not help."""

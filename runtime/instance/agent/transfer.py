@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .storage import Location, Storage, StorageError
+from .storage import UPLOAD_STATE, Location, Storage, StorageError
 
 INPUT, RESULT = "input", "result"
 TRIES = 5
@@ -75,7 +75,7 @@ class Transfer:
         """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here.
         Raises StorageError when `source` does not exist; an empty folder is nothing to do."""
         if source.is_dir():
-            files = [(path, path.relative_to(source).as_posix()) for path in sorted(source.rglob("*")) if path.is_file()]
+            files = [(path, path.relative_to(source).as_posix()) for path in sorted(source.rglob("*")) if _is_result(path)]
         elif source.is_file():
             files = [(source, source.name)]
         else:
@@ -148,6 +148,10 @@ def _getter(transfer: Transfer, source: Location, target: Path) -> Callable[[], 
 
 def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], Moved]:
     return lambda: transfer._put(source, target)
+
+
+def _is_result(path: Path) -> bool:
+    return path.is_file() and UPLOAD_STATE not in path.name
 
 
 def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
