@@ -77,7 +77,7 @@ OTHERS = {
     "invoke": "call the manager",
     "end": "end a machine of a job",
     "user": "make a user",
-    "grant": "give itself a policy",
+    "grant": "give the group lab1 another policy",
 }
 
 RIGHTS: Mapping[str, frozenset[str]] = {

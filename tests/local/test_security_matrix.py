@@ -103,6 +103,7 @@ def test_everything_else(world: World, who: str) -> None:
     account, region = service.utils["account"], service.utils["region"]
     ssm, sqs, sts = (service.client(name, keys) for name in ("ssm", "sqs", "sts"))
     dynamo, iam = service.client("dynamodb", keys), service.client("iam", keys)
+    group = service.utils["groups"]["lab1"]["analyst_group"]
     budgets, table, queue = "/neurocaas/budgets", service.utils["ledger_table"], service.analysis["submission_queue_url"]
 
     def session(group: str) -> Callable[[], Any]:
@@ -130,7 +131,7 @@ def test_everything_else(world: World, who: str) -> None:
         "invoke": lambda: service.client("lambda", keys).invoke(FunctionName=service.analysis["manager_function"], Payload=b"{}"),
         "end": lambda: service.client("ec2", keys).terminate_instances(InstanceIds=[tagged(service)]),
         "user": lambda: iam.create_user(UserName=f"mallory-{who.replace(' ', '-')}"),
-        "grant": lambda: iam.put_user_policy(UserName="ann", PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)),
+        "grant": lambda: iam.put_group_policy(GroupName=group, PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)),
     }
     assert set(tries) == set(OTHERS)
     refused = {key for key, call in tries.items() if denied(call)}
