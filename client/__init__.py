@@ -15,18 +15,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from client.analysis import Analysis, Forecast
+    from client.analysis import Analysis
     from client.errors import AnalysisError
-    from client.job import DatasetState, FetchedFile, JobHandle, JobState
+    from client.forecast import Forecast
+    from client.job import DatasetState, JobHandle, JobState
+    from client.results import FetchedFile
 
 __all__ = ["Analysis", "AnalysisError", "DatasetState", "FetchedFile", "Forecast", "JobHandle", "JobState"]
 
 _WHERE = {
     "Analysis": "client.analysis",
-    "Forecast": "client.analysis",
+    "Forecast": "client.forecast",
     "AnalysisError": "client.errors",
     "DatasetState": "client.job",
-    "FetchedFile": "client.job",
+    "FetchedFile": "client.results",
     "JobHandle": "client.job",
     "JobState": "client.job",
 }

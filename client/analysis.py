@@ -1,32 +1,26 @@
 """An analysis as one group uses it: a bucket, a folder in it, and jobs."""
 
+import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import boto3
 
+from client.bucket import Bucket
 from client.errors import AnalysisError, s3_errors
+from client.explain import Evidence, gather
+from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
+from runtime.protocol.about import About, about_key
+from runtime.protocol.documents import DocumentError
+from runtime.protocol.keys import JobKeys
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The most that a submission can cost in machine time: every dataset running for its whole duration."""
-
-    datasets: int
-    minutes: int
-    instance_type: str
-    price_per_hour: float
-
-    @property
-    def usd(self) -> float:
-        return self.datasets * self.minutes / 60 * self.price_per_hour
 
 
 class Analysis:
@@ -41,7 +35,9 @@ class Analysis:
                 f"{group!r} as the name of a group", GROUP_NAME.pattern, "use the group's name as the administrator gave it"
             )
         self.bucket, self.group = bucket, group
-        self.s3 = (session or boto3).client("s3")
+        self.session = session or boto3
+        self.s3 = self.session.client("s3")
+        self.objects = Bucket(self.s3, bucket)
 
     def upload(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
         """Upload files to the group's `inputs/` under their own names and return their keys, which is what `submit` takes.
@@ -77,8 +73,7 @@ class Analysis:
                 raise AnalysisError(f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path")
             body, name = path.read_bytes(), name or path.name
         key = f"{self.group}/configs/{name}"
-        with s3_errors(self.bucket, key):
-            self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        self.objects.put(key, body)
         return key
 
     def submit(
@@ -94,7 +89,7 @@ class Analysis:
         job (letters, digits, `.` `_` `:` `-`, at most 64); by default the time of now. `instance_type` must be one that the
         analysis allows; by default the analysis's own. The answer to the submission is in the job's certificate.
         """
-        stamp = timestamp or new_timestamp(datetime.now(UTC))
+        stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
             raise AnalysisError(f"timestamp {stamp!r}", f"{TIMESTAMP.pattern} (at most 64 characters)", "choose another, or leave it out")
         names = [datanames] if isinstance(datanames, str) else list(datanames)
@@ -105,36 +100,98 @@ class Analysis:
         if instance_type:
             body["instance_type"] = instance_type
         key = f"{self.group}/submissions/{stamp}_submit.json"
-        with s3_errors(self.bucket, key):
-            self.s3.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body, indent=2).encode())
+        self.objects.put(key, json.dumps(body, indent=2).encode())
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
 
     def job(self, timestamp: str) -> JobHandle:
         """The job of that timestamp, submitted by whomever of the group."""
         return JobHandle(self.s3, self.bucket, self.group, timestamp)
 
-    def jobs(self) -> list[str]:
-        """The timestamps of the group's jobs, sorted."""
-        prefix = f"{self.group}/results/job_"
-        stamps = []
-        with s3_errors(self.bucket, prefix):
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/"):
-                stamps += [PurePosixPath(one["Prefix"]).name.removeprefix("job_") for one in page.get("CommonPrefixes", [])]
-        return sorted(stamps)
+    def jobs(self, *, after: str = "") -> list[str]:
+        """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a thousand jobs."""
+        return sorted(self.objects.folders(f"{self.group}/results/job_", after=after))
 
-    @staticmethod
-    def forecast(datasets: int, minutes: int, instance_type: str, prices: Mapping[str, float]) -> Forecast:
-        """The most that `datasets` datasets of at most `minutes` minutes each can cost on `instance_type`.
+    def outcomes(self, timestamps: Iterable[str]) -> list[tuple[str, str]]:
+        """Each job with the line of its end.txt ("" while it is open), eight asked at once."""
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda stamp: (stamp, self.job(stamp).end()), timestamps))
 
-        `prices` are US dollars per hour by instance type, as in the stack's output `prices`.
-        """
-        if instance_type not in prices:
+    def about(self) -> About:
+        """What the analysis says of itself: instance types, prices, budget, image. Raises AnalysisError when it says nothing."""
+        key = about_key(self.group)
+        raw = self.objects.get(key)
+        if raw is None:
             raise AnalysisError(
-                f"no price for instance type {instance_type!r}", ", ".join(sorted(prices)) or "(none)", "choose one of the analysis's types"
+                f"there is no {key} in bucket {self.bucket}",
+                "an analysis that was deployed for this group",
+                f"check the group; the administrator can deploy the stack again (`invoke outputs` lists the groups of {self.bucket})",
             )
-        return Forecast(datasets, minutes, instance_type, float(prices[instance_type]))
+        try:
+            return About.from_json(raw)
+        except DocumentError as error:
+            raise AnalysisError(str(error), "an analysis of this client's version", "deploy the stack with this checkout") from error
+
+    def sizes(self, keys: Iterable[str]) -> list[int | None]:
+        """Bytes of each dataset, of all its objects for a folder; None for one that is not there."""
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(self._size, keys))
+
+    def _size(self, key: str) -> int | None:
+        entries = self.objects.list(key)
+        if not key.endswith("/"):
+            return next((int(one["Size"]) for one in itertools.islice(entries, 1) if one["Key"] == key), None)
+        found = [int(one["Size"]) for one in itertools.islice(entries, 10_000)]
+        return sum(found) if found else None
+
+    def duration(self, config: str) -> int | None:
+        """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none that can be read."""
+        raw = Path(config).read_bytes() if config and Path(config).is_file() else self.objects.get(config) if config else None
+        found = re.search(rb"[\"']?__duration__[\"']?\s*:\s*(\d+)", raw or b"")
+        return int(found[1]) if found else None
+
+    def evidence(self, job: JobHandle) -> Evidence:
+        """What there is to say why a job waits or failed, for `client.explain.explain`."""
+        try:
+            dead_letters = self.about().dead_letter_queue_url
+        except AnalysisError:
+            dead_letters = ""
+        return gather(job, self.jobs() if not job.status().datasets else [], dead_letters, self.session)
+
+    def forecast(
+        self, sizes: Sequence[int | None], *, minutes: int | None = None, instance_type: str | None = None, budget: bool = True
+    ) -> Forecast:
+        """What datasets of these sizes (bytes; None where unknown) will take and cost, and what the budget has left.
+
+        `minutes` is the config's `__duration__`, by default the analysis's. Nothing is submitted.
+        """
+        about = self.about()
+        chosen = instance_type or about.instance_type
+        if chosen not in about.prices:
+            raise AnalysisError(
+                f"no price for instance type {chosen!r}", ", ".join(sorted(about.prices)), "choose one of the analysis's types"
+            )
+        latest = self.jobs()[: -LATEST - 1 : -1]
+        p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
+        certificates = (self.objects.text(JobKeys.of(self.group, stamp).certificate) for stamp in latest)
+        return Forecast(
+            datasets=len(sizes),
+            minutes=minutes or about.duration_minutes,
+            instance_type=chosen,
+            price_per_hour=about.prices[chosen],
+            prices_date=about.prices_date,
+            p50=p50,
+            p90=p90,
+            runs=count,
+            similar=similar,
+            budget=budget_left(about, self.group, self.session, certificates) if budget else None,
+        )
 
 
-def new_timestamp(now: datetime) -> str:
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_timestamp(moment: datetime) -> str:
     """A job name from a moment, fine enough that two submissions by hand do not meet: 2026-11-25T03-04-05.678Z."""
-    return f"{now.astimezone(UTC):%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03d}Z"

@@ -8,8 +8,10 @@ from typing import Any
 class AnalysisError(Exception):
     """Something a person can put right: a missing file, a name that is not allowed, a bucket that answers no.
 
-    `got`, `allowed` and `do` are the three parts of the message.
+    `got`, `allowed` and `do` are the three parts of the message; `exit_code` is that of a command that ends with it.
     """
+
+    exit_code = 2
 
     def __init__(self, got: str, allowed: str, do: str) -> None:
         super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")

@@ -1,24 +1,27 @@
 """One job as its submitter sees it in S3: state per dataset, certificate, end, results."""
 
 import contextlib
-import hashlib
+import json
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import botocore.exceptions
-
-from client.errors import AnalysisError, code_of, s3_errors
-from runtime.protocol.documents import DocumentError, moment
+from client.bucket import Bucket
+from client.errors import AnalysisError
+from client.results import FetchedFile, fetch, wanted
+from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_certificate_key
+from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, SubmissionKey, rejected_keys
 from runtime.protocol.status import FINAL, INITIALIZING, NONE, SUCCESS, DatasetStatus
 
-CHUNK = 1 << 20
+RECORD_SUFFIX = "_files.json"
+"""How the record of a machine's transfers ends, below the job's logs."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,6 @@ class JobState:
         return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
 
 
-@dataclass(frozen=True)
-class FetchedFile:
-    """A result on this computer; `path` is relative to the folder that was asked for."""
-
-    path: str
-    key: str
-    size: int
-    sha256: str
-
-
 @dataclass
 class _Seen:
     """What a handle has read already, so that a tick fetches only what changed."""
@@ -81,14 +74,16 @@ class JobHandle:
 
     def __init__(self, s3: Any, bucket: str, group: str, timestamp: str, submission_key: str | None = None) -> None:
         self.s3, self.bucket, self.group, self.timestamp = s3, bucket, group, timestamp
+        self.objects = Bucket(s3, bucket)
         self.submission_key = submission_key
         self.keys = JobKeys.of(group, timestamp)
         self._seen = _Seen()
+        self._refused = False
 
     def status(self) -> JobState:
         """The job now. One LIST, one GET for each status file that changed since the last call, and one GET for `end.txt`
-        once every dataset is final or while no dataset is known."""
-        listed = {entry["Key"]: entry["ETag"] for entry in self._list(self.keys.logs_prefix)}
+        once every dataset is final or certificate.json is there, or while no dataset is known."""
+        listed = {entry["Key"]: entry["ETag"] for entry in self.objects.list(self.keys.logs_prefix)}
         if self._seen.job is None and self.keys.job in listed:
             self._seen.job = self._read_job()
         if self._not_ours():
@@ -98,12 +93,14 @@ class JobHandle:
             self._read_status(dataset.status_key, listed)
         now = datetime.now(UTC)
         datasets = tuple(dataset_state(dataset, self._seen.statuses.get(dataset.status_key), now) for dataset in known)
-        if datasets and not all(dataset.final for dataset in datasets):
+        # certificate.json is written at the end only: it tells of jobs that end without having started their machines.
+        if datasets and not all(dataset.final for dataset in datasets) and self.keys.certificate_json not in listed:
             return JobState(self.timestamp, "RUNNING", datasets)
-        end = self._get(self.keys.end)
+        end = self.objects.get(self.keys.end)
         if end is not None:
             return JobState(self.timestamp, "DONE" if datasets else "REJECTED", datasets, end.decode("utf-8", "replace").strip())
-        if not datasets and self._get(self._rejection_key()) is not None:
+        if not datasets and self.keys.certificate not in listed and self.objects.get(self._rejection.certificate) is not None:
+            self._refused = True
             return JobState(self.timestamp, "REJECTED")
         return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets)
 
@@ -125,10 +122,14 @@ class JobHandle:
                 raise AnalysisError(
                     f"job {self.timestamp} is still {state.phase} after {timeout:.0f} s",
                     "a job that ends within the time limit",
-                    f"look at its certificate (`invoke job-status --bucket {self.bucket} --group {self.group} --job {self.timestamp}`),"
+                    f"look at its certificate (`invoke status {self.timestamp} --bucket {self.bucket} --group {self.group}`),"
                     " or follow it again: the job goes on",
                 )
             clock.sleep(interval)
+
+    def end(self) -> str:
+        """The line of end.txt; "" while the job is open."""
+        return self.objects.text(self.keys.end).strip()
 
     def certificate(self) -> str:
         """The job's human-readable log. Where the submission was refused for a used timestamp, the text of that refusal.
@@ -136,35 +137,82 @@ class JobHandle:
         Raises AnalysisError when there is none yet.
         """
         self.status()
-        keys = [self._rejection_key()] if self._not_ours() else [self.keys.certificate, self._rejection_key()]
-        for key in keys:
-            text = self._get(key) if key else None
-            if text is not None:
-                return text.decode("utf-8", "replace")
+        text = self.answer()
+        if text:
+            return text
         raise AnalysisError(
             f"job {self.timestamp} has no certificate yet", "a job that the manager has answered", "wait a few seconds and ask again"
         )
 
+    def answer(self) -> str:
+        """The certificate of the job or of its refusal, as far as `status` knows; "" when there is none."""
+        return self.objects.text(self.answer_keys().certificate)
+
+    def answer_keys(self) -> ResultKeys:
+        """Where the answer to the submission is: in the job's folder, or in that of its refusal."""
+        return self._rejection if self._not_ours() or self._refused else self.keys
+
+    def age(self, now: datetime) -> float | None:
+        """Seconds since the manager took the job; None when it has no record."""
+        job = self._seen.job
+        return None if job is None else max(0.0, (now - moment(job.created)).total_seconds())
+
     def fetch(self, target: str | os.PathLike[str], *, logs: bool = True) -> list[FetchedFile]:
         """Copy the results (and `logs`) below the folder `target`, and return them with their SHA-256, sorted by path.
 
-        The paths are those below the job's own folder: `process_results/…` and `logs/…`. Existing files are replaced.
+        The paths are those below the job's own folder: `process_results/…` and `logs/…`. A second call completes what was
+        interrupted and fetches what has changed. Every file is checked, see `client.results`; AnalysisError when one is wrong.
         """
-        folder = Path(target)
-        prefixes = [self.keys.process_prefix] + ([self.keys.logs_prefix] if logs else [])
-        fetched = []
-        for prefix in prefixes:
-            for entry in self._list(prefix):
-                relative = entry["Key"].removeprefix(self.keys.prefix)
-                if entry["Key"].endswith("/"):
-                    continue
-                parts = PurePosixPath(relative).parts
-                if ".." in parts or relative.startswith("/"):
-                    raise AnalysisError(
-                        f"the result {entry['Key']!r} would be written outside {folder}", "keys without '..'", "fetch that object by hand"
-                    )
-                fetched.append(self._download(entry["Key"], folder.joinpath(*parts), relative))
-        return sorted(fetched, key=lambda one: one.path)
+        entries = [
+            entry
+            for prefix in [self.keys.process_prefix, *([self.keys.logs_prefix] if logs else [])]
+            for entry in self.objects.list(prefix)
+        ]
+        return fetch(self.s3, self.bucket, wanted(entries, self.keys.prefix, self.digests()), Path(target))
+
+    def digests(self, kind: str = "results") -> dict[str, str]:
+        """The SHA-256 of the `results` or `inputs` that the machines have moved, by key, as their records
+        (`logs/{dataset}_files.json`) say."""
+        known = {}
+        for entry in self.objects.list(self.keys.logs_prefix):
+            if not str(entry["Key"]).endswith(RECORD_SUFFIX):
+                continue
+            with contextlib.suppress(DocumentError, LookupError, TypeError):
+                for moved in loads(self.objects.get(entry["Key"]) or b"", "record")[kind]:
+                    known[str(moved["key"])] = str(moved["sha256"])
+        return known
+
+    def cancel(self) -> str:
+        """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends within seconds
+        to minutes; a request that can have no effect is answered below `results/rejected_…`."""
+        stem = SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp
+        key = f"{self.group}/{SUBMISSIONS}/{stem}_{CANCEL_SUFFIX}"
+        self.objects.put(key, json.dumps({"timestamp": self.timestamp}).encode())
+        return key
+
+    def future(self, *, interval: float = 1.0) -> "Future[JobState]":
+        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like.
+
+        A thread of its own asks every `interval` seconds. Cancelling the future ends the asking; it does not end the job.
+        """
+        future: Future[JobState] = Future()
+
+        def ask() -> None:
+            try:
+                while not (state := self.status()).finished:
+                    time.sleep(interval)
+                    if future.cancelled():
+                        future.set_running_or_notify_cancel()  # wakes whoever waits for it
+                        return
+            except BaseException as error:  # noqa: BLE001 (whatever it was, whoever waits for the future gets it)
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+                return
+            if future.set_running_or_notify_cancel():
+                future.set_result(state)
+
+        threading.Thread(target=ask, name=f"job {self.timestamp}", daemon=True).start()
+        return future
 
     def job(self) -> Job:
         """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered yet, or refused)."""
@@ -177,13 +225,20 @@ class JobHandle:
         return self._seen.job
 
     def _read_job(self) -> Job | None:
-        raw = self._get(self.keys.job)
-        return None if raw is None else Job.from_json(raw)
+        raw = self.objects.get(self.keys.job)
+        try:
+            return None if raw is None else Job.from_json(raw)
+        except DocumentError as error:
+            raise AnalysisError(
+                f"the record of job {self.timestamp} cannot be read ({error})",
+                "a job of the same version of the service as this client",
+                "use the client of the version that ran the job",
+            ) from error
 
     def _read_status(self, key: str, listed: dict[str, str]) -> None:
         if key not in listed or self._seen.etags.get(key) == listed[key]:
             return
-        raw = self._get(key)
+        raw = self.objects.get(key)
         if raw is None:
             return
         self._seen.etags[key] = listed[key]
@@ -194,41 +249,10 @@ class JobHandle:
         job = self._seen.job
         return job is not None and self.submission_key is not None and job.submission_key != self.submission_key
 
-    def _rejection_key(self) -> str:
-        """Where a refusal of this submission would be; "" when the handle does not know its submission."""
-        if self.submission_key is None:
-            return ""
-        return rejected_certificate_key(self.group, SubmissionKey.parse(self.submission_key).id)
-
-    def _list(self, prefix: str) -> Iterator[dict[str, Any]]:
-        with s3_errors(self.bucket, prefix):
-            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-                yield from page.get("Contents", [])
-
-    def _get(self, key: str) -> bytes | None:
-        if not key:
-            return None
-        with s3_errors(self.bucket, key):
-            try:
-                return bytes(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-            except botocore.exceptions.ClientError as error:
-                if code_of(error) in ("NoSuchKey", "404"):
-                    return None
-                raise
-
-    def _download(self, key: str, path: Path, relative: str) -> FetchedFile:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        digest, size = hashlib.sha256(), 0
-        with s3_errors(self.bucket, key):
-            body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
-        with partial.open("wb") as out:
-            for chunk in body.iter_chunks(CHUNK):
-                out.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-        partial.replace(path)
-        return FetchedFile(relative, key, size, digest.hexdigest())
+    @property
+    def _rejection(self) -> ResultKeys:
+        """Where a refusal of this submission would be. A handle that does not know its submission takes its name for the id."""
+        return rejected_keys(self.group, SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp)
 
 
 def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime) -> DatasetState:

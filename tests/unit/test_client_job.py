@@ -184,7 +184,12 @@ def test_results_are_fetched_with_their_digests(s3: Any, tmp_path: Path) -> None
     assert files[2].sha256 == hashlib.sha256(b"picture").hexdigest()
     assert files[2].size == 7
     assert (tmp_path / "process_results" / "fa.png").read_text() == "picture"
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["certificate.txt", "fa.png", "numbers.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "certificate.txt",
+        "fa.png",
+        "manifest.json",
+        "numbers.json",
+    ]
 
 
 def test_a_result_cannot_be_written_outside_the_folder(s3: Any, tmp_path: Path) -> None:
@@ -207,13 +212,6 @@ def test_jobs_are_listed_by_timestamp(s3: Any) -> None:
         put(s3, JobKeys.of(GROUP, stamp).certificate, "x")
     put(s3, "debuggers/results/rejected_z/logs/certificate.txt", "x")
     assert Analysis(BUCKET, GROUP).jobs() == ["a", "b"]
-
-
-def test_a_forecast_is_the_worst_case() -> None:
-    forecast = Analysis.forecast(3, 90, "m5.large", {"m5.large": 0.1})
-    assert forecast.usd == pytest.approx(0.45)
-    with pytest.raises(AnalysisError, match="p4d"):
-        Analysis.forecast(1, 1, "p4d.24xlarge", {"m5.large": 0.1})
 
 
 def test_plain_output_says_each_change_once() -> None:

@@ -249,7 +249,7 @@ def test_the_tasks_are_listed_and_every_one_says_what_it_does() -> None:
 
     tasks = walk(json.loads(done.stdout))
     expected = {"setup", "lint", "test", "demo", "deploy", "preview", "destroy", "outputs", "new-stack", "bake-ami"}
-    expected |= {"submit", "follow", "fetch", "job-status"}
+    expected |= {"submit", "forecast", "jobs", "status", "follow", "logs", "results", "cancel", "explain", "rerun"}
     expected |= {f"local.{name}" for name in ("up", "down", "status", "reset", "logs", "env")}
     assert expected <= set(tasks)
     assert [name for name, text in tasks.items() if not text] == []
@@ -265,8 +265,8 @@ def test_every_task_explains_itself(task: str, flag: str) -> None:
 
 
 def test_a_command_without_its_names_says_all_that_are_missing() -> None:
-    done = invoke("fetch")
-    assert done.returncode == 1
+    done = invoke("jobs")
+    assert done.returncode == 2
     assert "no --bucket and no --group" in done.stderr
 
 

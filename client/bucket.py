@@ -1,0 +1,52 @@
+"""The bucket of an analysis, with S3's errors told as people read them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.exceptions
+
+from client.errors import code_of, s3_errors
+
+
+class Bucket:
+    """Reads and writes objects of one bucket. Safe to use from several threads, as boto3's clients are."""
+
+    def __init__(self, s3: Any, name: str) -> None:
+        self.s3, self.name = s3, name
+
+    def list(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """The objects below a prefix, as S3 describes them, sorted by key."""
+        with s3_errors(self.name, prefix):
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                yield from page.get("Contents", [])
+
+    def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """What follows `prefix` up to the next "/", once each; only what lies behind `after`. One LIST for a thousand."""
+        start = {"StartAfter": f"{prefix}{after}0"} if after else {}  # "0" is the character behind "/"
+        with s3_errors(self.name, prefix):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/", **start)
+            for page in pages:
+                yield from (one["Prefix"].removeprefix(prefix).removesuffix("/") for one in page.get("CommonPrefixes", []))
+
+    def get(self, key: str) -> bytes | None:
+        """An object's content, None when there is no such object."""
+        with s3_errors(self.name, key):
+            try:
+                return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
+            except botocore.exceptions.ClientError as error:
+                if code_of(error) in ("NoSuchKey", "404"):
+                    return None
+                raise
+
+    def open(self, key: str) -> Any:
+        """An object's content as a stream."""
+        with s3_errors(self.name, key):
+            return self.s3.get_object(Bucket=self.name, Key=key)["Body"]
+
+    def text(self, key: str) -> str:
+        """An object's content as text, "" when there is no such object."""
+        return (self.get(key) or b"").decode("utf-8", "replace")
+
+    def put(self, key: str, body: bytes) -> None:
+        with s3_errors(self.name, key):
+            self.s3.put_object(Bucket=self.name, Key=key, Body=body)

@@ -1,0 +1,182 @@
+"""What a submission will take and cost, from what the group's earlier jobs of this analysis took.
+
+The history is read where an analyst may read: the certificates of the group's own jobs. Datasets of a similar size (half to
+twice) count when there are at least `ENOUGH` of them, else all do. p50 and p90 are the median and the ninth decile of the
+time that a machine lived, which is what is paid.
+"""
+
+import contextlib
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from client.bucket import Bucket
+from client.errors import code_of
+from runtime.protocol.about import About
+from runtime.protocol.documents import DocumentError, loads
+from runtime.protocol.job import Job
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.ledger import BUDGETS, budget_name
+from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.status import SUCCESS
+
+ENOUGH = 5
+"""So many runs of similar datasets make a forecast of their own."""
+
+LATEST = 50
+"""So many jobs are looked at, the last ones by name."""
+
+_REMAINING = re.compile(r"Remaining budget: \$([0-9.]+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One dataset of an earlier job. `size` in bytes, None where it is not known; `seconds` is its machine's life."""
+
+    size: int | None
+    seconds: float
+    instance_type: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a group may still spend this month. `left` is None when it cannot be known; `source` says how it is."""
+
+    left: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run at once, so this
+    is also what the whole takes, but for the wait for machines. `runs` is how many earlier runs it rests on, `similar` whether
+    they were of similar size. `minutes` is the duration at which a machine is ended."""
+
+    datasets: int
+    minutes: int
+    instance_type: str
+    price_per_hour: float
+    prices_date: str = ""
+    p50: float | None = None
+    p90: float | None = None
+    runs: int = 0
+    similar: bool = False
+    budget: Budget | None = None
+
+    @property
+    def usd(self) -> float:
+        """The most that it can cost: every dataset running for its whole duration, and the margin that is reserved with it."""
+        return self._cost((self.minutes + BUDGET_MARGIN_MINUTES) * 60)
+
+    @property
+    def usd_p50(self) -> float | None:
+        return None if self.p50 is None else self._cost(self.p50)
+
+    @property
+    def usd_p90(self) -> float | None:
+        return None if self.p90 is None else self._cost(self.p90)
+
+    def _cost(self, seconds: float) -> float:
+        return self.datasets * seconds / 3600 * self.price_per_hour
+
+    def lines(self) -> list[str]:
+        """As people read it."""
+        from client.view import clock
+
+        machines = f"{self.datasets} machine{'' if self.datasets == 1 else 's'} {self.instance_type} at ${self.price_per_hour:.4f} an hour"
+        dated = f" (prices of {self.prices_date})" if self.prices_date else ""
+        said = [machines + dated]
+        if self.p50 is None or self.p90 is None:
+            said.append("time: no history: no dataset of this group has succeeded in this analysis yet")
+        else:
+            of = "of similar size" if self.similar else "of any size"
+            runs = f"from {self.runs} earlier run{'' if self.runs == 1 else 's'} {of}"
+            said.append(f"time: {clock(self.p50)} (p50), {clock(self.p90)} (p90) for a dataset, {runs}; all run at once")
+            said.append(f"cost: ${self.usd_p50:.4f} (p50), ${self.usd_p90:.4f} (p90)")
+        said.append(f"at most: ${self.usd:.2f}, ended after {self.minutes} minutes; so much is reserved at the start")
+        if self.budget is not None:
+            left = "unknown" if self.budget.left is None else f"${self.budget.left:.2f}"
+            said.append(f"budget left: {left} ({self.budget.source})")
+            if self.budget.left is not None and self.usd > self.budget.left:
+                said.append("this is more than the budget has left: the submission would be refused")
+        return said
+
+
+def estimate(runs: Sequence[Run], sizes: Sequence[int | None]) -> tuple[float | None, float | None, int, bool]:
+    """p50, p90, the number of runs they rest on, and whether these were of a size like that of the largest of `sizes`. Pure."""
+    known = [size for size in sizes if size is not None]
+    largest = max(known, default=None)
+    near = [run for run in runs if largest is not None and run.size is not None and largest / 2 <= run.size <= largest * 2]
+    chosen = near if len(near) >= ENOUGH else list(runs)
+    seconds = sorted(run.seconds for run in chosen)
+    if not seconds:
+        return None, None, 0, False
+    if len(seconds) == 1:
+        return seconds[0], seconds[0], 1, False
+    p90 = statistics.quantiles(seconds, n=10, method="inclusive")[8]
+    return statistics.median(seconds), p90, len(seconds), chosen is near
+
+
+def history(objects: Bucket, group: str, timestamps: Iterable[str], instance_type: str) -> list[Run]:
+    """The runs that succeeded on `instance_type` in these jobs, eight read at once."""
+    with ThreadPoolExecutor(8) as pool:
+        return [
+            run
+            for runs in pool.map(lambda stamp: _runs(objects, group, stamp), timestamps)
+            for run in runs
+            if run.instance_type == instance_type
+        ]
+
+
+def _runs(objects: Bucket, group: str, timestamp: str) -> list[Run]:
+    keys = JobKeys.of(group, timestamp)
+    with contextlib.suppress(DocumentError, LookupError, TypeError, ValueError):
+        datasets = loads(objects.get(keys.certificate_json) or b"", "certificate.json")["datasets"]
+        good = [one for one in datasets if one["status"] == SUCCESS and one.get("seconds")]
+        if not good:
+            return []
+        raw = objects.get(keys.job)
+        sizes = {dataset.name: dataset.size for dataset in Job.from_json(raw).datasets} if raw else {}
+        return [Run(sizes.get(one["name"]), float(one["seconds"]), str(one["instance_type"])) for one in good]
+    return []
+
+
+def budget_left(about: About, group: str, session: Any, certificates: Iterable[str]) -> Budget:
+    """What the month's budget has left: from the ledger where these credentials may read it, else from the last of `certificates`
+    (texts, the latest first) that names what remained."""
+    import botocore.exceptions
+
+    try:
+        limit = _limit(about, group, session)
+        name = budget_name(about.analysis, group, datetime.now(UTC))
+        answer = session.client("dynamodb").get_item(TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}})
+        committed = int(answer.get("Item", {}).get("committed", {}).get("N", "0")) / 1e6
+        return Budget(max(0.0, limit - committed), f"of ${limit:.2f} for this month, from the ledger")
+    except botocore.exceptions.ClientError as error:
+        if not code_of(error).startswith(("AccessDenied", "ResourceNotFound")):
+            raise
+    for text in certificates:
+        found = _REMAINING.findall(text)
+        if found:
+            job = re.search(r"^JOB ID: (.*)$", text, re.MULTILINE)
+            return Budget(float(found[-1]), f"when job {job[1] if job else '?'} began; these credentials may not read the ledger")
+    return Budget(None, f"these credentials may not read the ledger; the analysis gives ${about.budget_usd:.2f} a month")
+
+
+def _limit(about: About, group: str, session: Any) -> float:
+    """The budget of a month: the group's parameter, else the analysis's default."""
+    import botocore.exceptions
+
+    if about.budget_parameters is None:
+        return about.budget_usd
+    try:
+        answer: Mapping[str, Any] = session.client("ssm").get_parameter(Name=f"{about.budget_parameters}/{group}/{about.analysis}")
+        return float(answer["Parameter"]["Value"])
+    except botocore.exceptions.ClientError as error:
+        if code_of(error) != "ParameterNotFound":
+            raise
+        return about.budget_usd

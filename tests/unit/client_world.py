@@ -1,0 +1,67 @@
+"""A group's bucket as the manager and the monitor leave it, for the tests of the client."""
+
+import json
+from typing import Any
+
+from client_jobs import BUCKET, GROUP, job_json
+
+from runtime.protocol.about import About, about_key
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.status import DatasetStatus
+
+ABOUT = About(
+    analysis="dti",
+    stage="webdev",
+    title="Diffusion",
+    instance_type="m5.large",
+    instance_types=("m5.large", "m5.xlarge"),
+    prices={"m5.large": 0.096, "m5.xlarge": 0.192},
+    prices_date="2026-11-01",
+    duration_minutes=60,
+    max_datasets=500,
+    budget_usd=300.0,
+    image_id="ami-1",
+    code_sha256="1" * 64,
+    ledger_table="ledger",
+    dead_letter_queue_url="",
+)
+
+
+def put(s3: Any, key: str, body: str | bytes) -> None:
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode() if isinstance(body, str) else body)
+
+
+def tell(s3: Any, about: About = ABOUT) -> None:
+    put(s3, about_key(GROUP), about.to_json())
+
+
+def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str] | None = None, **facts: Any) -> None:
+    """A job that has succeeded, with the life of each dataset's machine."""
+    keys = JobKeys.of(GROUP, stamp)
+    put(s3, keys.job, job_json(f"{GROUP}/submissions/{stamp}_submit.json", *seconds, stamp=stamp))
+    for name, body in (outputs or {}).items():
+        put(s3, keys.process_prefix + name, body)
+    put(s3, keys.certificate, f"JOB ID: {stamp}\nProjected total costs: $0.12. Remaining budget: $77.00\n")
+    for name in seconds:
+        put(s3, keys.status(name), DatasetStatus(status="SUCCESS", exit_code=0).to_json())
+    put(s3, keys.end, f"SUCCESS {len(seconds)}/{len(seconds)}\n")
+    datasets = [
+        {"name": name, "inputpath": f"{GROUP}/inputs/{name}", "status": "SUCCESS", "seconds": life, "instance_type": "m5.large"}
+        for name, life in seconds.items()
+    ]
+    certificate = {
+        "schema_version": 1,
+        "outcome": "SUCCESS",
+        "exit_class": "success",
+        "bucket": BUCKET,
+        "group": GROUP,
+        "job_id": stamp,
+        "config": {"wait": 5},
+        "configpath": f"{GROUP}/configs/c.json",
+        "image": {"id": "ami-1", "ready": True},
+        "code_sha256": "1" * 64,
+        "blueprint_commit": "abc",
+        "datasets": datasets,
+        "problems": [],
+    }
+    put(s3, keys.certificate_json, json.dumps({**certificate, **facts}))

@@ -1,0 +1,89 @@
+"""One sentence about a job, for every way in which it can wait, run or fail."""
+
+from typing import Any
+
+import pytest
+
+from client.explain import Evidence, explain
+from client.job import DatasetState, JobState
+from runtime.protocol.certificate import EXIT_CLASSES
+
+WAITING = "\n".join(
+    [
+        "        [Internal (acquire_instances)] RESOURCE ERROR: machines: got Instances not launched.\t [+0:00:01.00]",
+        "[Job Manager] Waiting for 2 of 3 environments; attempt 1 of 6.\t [+0:00:01.00]",
+        "[Job Manager] Waiting for 1 of 3 environments; attempt 2 of 6.\t [+0:00:01.00]",
+    ]
+)
+
+
+def dataset(state: str, **more: Any) -> DatasetState:
+    return DatasetState(str(more.pop("name", "a")), "g/inputs/a", state, **more)
+
+
+def job(phase: str, *datasets: DatasetState, end: str = "") -> JobState:
+    return JobState("t1", phase, datasets, end)
+
+
+REFUSED = {"exit_class": "user", "problems": [{"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data"}]}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence", "fix"),
+    [
+        (Evidence(job("SUBMITTED"), others=["t2"]), "There is no job t1", "invoke jobs"),
+        (Evidence(job("SUBMITTED"), submitted=3.0), "waits for the manager", "wait a moment"),
+        (Evidence(job("SUBMITTED"), submitted=300.0), "has had no answer", "is the stack deployed"),
+        (Evidence(job("SUBMITTED"), submitted=300.0, dead=True), "set aside", "redrive"),
+        (Evidence(job("SUBMITTED"), certificate="REQUEST START TIME", submitted=1.0), "is being checked", "wait"),
+        (Evidence(job("SUBMITTED"), certificate=WAITING, submitted=1.0), "waits for 1 of its 3 machines", "another instance_type"),
+        (Evidence(job("RUNNING", dataset("INITIALIZING")), certificate=WAITING), "(attempt 2 of 6)", "by itself"),
+        (Evidence(job("RUNNING", dataset("INITIALIZING")), age=20.0), "waits for its machines to start, which takes a minute", "wait"),
+        (Evidence(job("RUNNING", dataset("INITIALIZING")), age=2000.0), "longer than usual", "consoles"),
+        (Evidence(job("RUNNING", dataset("IN PROGRESS", seconds=65.0, last_line="fitting"))), "1 of 1 datasets run", ""),
+        (Evidence(job("RUNNING", dataset("SUCCESS"))), "done but for its end", "wait about a minute"),
+        (
+            Evidence(job("REJECTED", end="FAILED 0/0"), facts=REFUSED),
+            "was refused: dataname: got nothing; allowed: a path.",
+            "Say which data",
+        ),
+        (Evidence(job("REJECTED", end="FAILED 0/0 gone")), "was refused: FAILED 0/0 gone.", "correct the submission"),
+        (Evidence(job("DONE", dataset("SUCCESS"), end="SUCCESS 1/1")), "has succeeded", ""),
+        (
+            Evidence(job("DONE", dataset("FAILED", exit_code=3, last_line="no file"), end="FAILED 0/1"), facts={"exit_class": "analysis"}),
+            "has failed for 1 of 1 datasets (analysis): a: its script ended with exit code 3.",
+            "invoke logs t1",
+        ),
+        (
+            Evidence(job("DONE", dataset("FAILED", reason="timed out after 1 minutes"), end="FAILED 0/1"), facts={"exit_class": "timeout"}),
+            "(timeout): a: timed out after 1 minutes.",
+            "raise __duration__",
+        ),
+        (
+            Evidence(job("DONE", dataset("INITIALIZING"), end="FAILED 0/1 no"), facts={"exit_class": "capacity", "problems": []}),
+            "has ended without a machine",
+            "submit again later",
+        ),
+    ],
+)
+def test_each_case_has_its_sentence_and_its_fix(found: Evidence, sentence: str, fix: str) -> None:
+    said = explain(found)
+    assert sentence in said.sentence
+    assert said.sentence.startswith(("Job t1 ", "There is no job t1"))
+    assert said.sentence.endswith(".")
+    assert "\n" not in said.sentence
+    assert fix in said.fix
+    assert bool(said.fix) == bool(fix)
+    assert all(said.evidence)
+
+
+@pytest.mark.parametrize("exit_class", [one for one in EXIT_CLASSES if one != "success"])
+def test_every_exit_class_has_a_fix_of_its_own(exit_class: str) -> None:
+    found = Evidence(job("DONE", dataset("FAILED", reason="why"), end="FAILED 0/1"), facts={"exit_class": exit_class})
+    assert "{" not in explain(found).fix
+    other = explain(Evidence(job("DONE", dataset("FAILED"), end="FAILED 0/1"), facts={"exit_class": "nonesuch"})).fix
+    assert (explain(found).fix == other) == (exit_class == "platform")
+
+
+def test_similar_names_are_proposed() -> None:
+    assert "t2, t3" in explain(Evidence(job("SUBMITTED"), others=["t2", "t3"])).sentence

@@ -1,0 +1,142 @@
+"""What a submission will take and cost: pure estimates, and what they are read from."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from client_jobs import BUCKET, GROUP
+from client_world import ABOUT, ended, put, tell
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from client import Analysis, AnalysisError
+from client.forecast import ENOUGH, Run, estimate
+from runtime.protocol.ledger import budget_name
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        tell(client)
+        yield client
+
+
+def runs(*seconds: float, size: int | None = 100) -> list[Run]:
+    return [Run(size, one, "m5.large") for one in seconds]
+
+
+def test_similar_sizes_count_when_there_are_enough_of_them() -> None:
+    small, large = runs(*range(1, 11)), runs(1000.0, size=100_000)
+    assert estimate(small + large, [110]) == (5.5, pytest.approx(9.1), 10, True)
+    assert estimate(small[: ENOUGH - 1] + large, [110])[2:] == (ENOUGH, False)
+    assert estimate(small + large, [None])[2:] == (11, False)
+
+
+def test_without_history_there_is_no_time() -> None:
+    assert estimate([], [1]) == (None, None, 0, False)
+    assert estimate(runs(7.0), [1]) == (7.0, 7.0, 1, False)
+
+
+@given(st.lists(st.floats(0.1, 1e6), min_size=1), st.lists(st.one_of(st.none(), st.integers(0, 10**12)), min_size=1))
+def test_quantiles_lie_between_the_fastest_and_the_slowest(seconds: list[float], sizes: list[int | None]) -> None:
+    p50, p90, count, _ = estimate(runs(*seconds), sizes)
+    assert p50 is not None
+    assert p90 is not None
+    slack = 1e-9 * max(seconds)
+    assert min(seconds) - slack <= p50 <= p90 + slack <= max(seconds) + 2 * slack
+    assert count == len(seconds)
+
+
+def test_no_history_is_said_plainly_and_the_worst_case_is_known(s3: Any) -> None:
+    found = Analysis(BUCKET, GROUP).forecast([3], budget=False)
+    assert (found.p50, found.usd_p50) == (None, None)
+    assert found.usd == pytest.approx((60 + 15) / 60 * 0.096)
+    assert any("no history" in line for line in found.lines())
+
+
+def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
+    for number in range(6):
+        ended(s3, f"j{number}", {"a": 60.0 + number, "b": 60.0 + number})
+    put(s3, f"{GROUP}/results/job_broken/logs/certificate.json", "{")
+    found = Analysis(BUCKET, GROUP).forecast([3, 3], budget=False)
+    assert (found.runs, found.similar) == (12, True)
+    assert found.p50 == pytest.approx(62.5)
+    assert found.usd_p50 == pytest.approx(2 * 62.5 / 3600 * 0.096)
+    text = "\n".join(found.lines())
+    assert "1:02 (p50)" in text
+    assert "from 12 earlier runs of similar size" in text
+    assert "prices of 2026-11-01" in text
+
+
+def test_an_instance_type_without_a_price_is_refused(s3: Any) -> None:
+    with pytest.raises(AnalysisError, match=r"p4d\.24xlarge"):
+        Analysis(BUCKET, GROUP).forecast([1], instance_type="p4d.24xlarge")
+
+
+def test_an_analysis_that_says_nothing_of_itself_is_one_message(s3: Any) -> None:
+    with pytest.raises(AnalysisError, match=r"strangers/results/analysis\.json"):
+        Analysis(BUCKET, "strangers").forecast([1])
+
+
+def ledger(committed: int) -> None:
+    keys: Any = [{"AttributeName": name, "KeyType": kind} for name, kind in (("pk", "HASH"), ("sk", "RANGE"))]
+    types: Any = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    table = boto3.client("dynamodb")
+    table.create_table(TableName="ledger", KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST")
+    item = {"pk": {"S": "budget"}, "sk": {"S": budget_name("dti", GROUP, datetime.now(UTC))}, "committed": {"N": str(committed)}}
+    table.put_item(TableName="ledger", Item=item)
+
+
+def test_what_is_left_comes_from_the_ledger(s3: Any) -> None:
+    ledger(299_950_000)
+    found = Analysis(BUCKET, GROUP).forecast([1])
+    assert found.budget is not None
+    assert found.budget.left == pytest.approx(0.05)
+    assert any("would be refused" in line for line in found.lines())
+
+
+def test_a_group_with_a_budget_of_its_own(s3: Any) -> None:
+    ledger(1_000_000)
+    from dataclasses import replace
+
+    tell(s3, replace(ABOUT, budget_parameters="/neurocaas/budgets"))
+    boto3.client("ssm").put_parameter(Name=f"/neurocaas/budgets/{GROUP}/dti", Value="10", Type="String")
+    found = Analysis(BUCKET, GROUP).forecast([1])
+    assert found.budget is not None
+    assert found.budget.left == pytest.approx(9.0)
+
+
+class Denied:
+    """A session of an analyst: S3 and nothing else."""
+
+    def client(self, service: str) -> Any:
+        made = boto3.client(service)  # type: ignore[call-overload]
+        if service != "s3":
+            from botocore.exceptions import ClientError
+
+            def refuse(**_: Any) -> None:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetItem")
+
+            made.meta.events.register("before-call", refuse)
+        return made
+
+
+def test_where_the_ledger_may_not_be_read_the_last_certificate_tells(s3: Any) -> None:
+    analysis = Analysis(BUCKET, GROUP, session=Denied())
+    unknown = analysis.forecast([1]).budget
+    assert unknown is not None
+    assert unknown.left is None
+    assert "may not read the ledger; the analysis gives $300.00 a month" in unknown.source
+    ended(s3, "j1", {"a": 60.0})
+    known = analysis.forecast([1]).budget
+    assert known is not None
+    assert known.left == 77.0
+    assert "when job j1 began" in known.source
