@@ -32,7 +32,7 @@ class MonitorArgs:
     topic_arn: pulumi.Input[str]
     topic_key_arn: pulumi.Input[str]
     log_days: int = 30
-    sweep: str = "rate(5 minutes)"
+    sweep: str = f"rate({limits.SWEEP_INTERVAL // 60} minutes)"
 
 
 class Monitor(pulumi.ComponentResource):

@@ -35,7 +35,8 @@ class AnalysisBucketArgs:
 
 
 class AnalysisBucket(pulumi.ComponentResource):
-    """The bucket; its notifications: for each group, since a rule for the whole bucket would fire on results as well."""
+    """The bucket; its notifications: a rule for each group, since one for the whole bucket would fire on results as
+    well, and one for the further attempts that the monitor asks for."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -74,18 +75,21 @@ class AnalysisBucket(pulumi.ComponentResource):
             name,
             bucket=data.name,
             queues=[
-                {
-                    "id": f"{what}-{number}",
-                    "queue_arn": args.queue.arn,
-                    "events": ["s3:ObjectCreated:*"],
-                    "filter_prefix": f"{group}/{keys.SUBMISSIONS}/",
-                    "filter_suffix": suffix,
-                }
-                for number, group in enumerate(args.groups)
-                for what, suffix in (("submissions", keys.SUBMISSION_SUFFIX), ("cancellations", keys.CANCEL_SUFFIX))
+                # Submissions and cancellations in one rule: S3 has room for 100 a bucket.
+                *(
+                    _rule(args.queue, f"submissions-{number}", ".json", f"{group}/{keys.SUBMISSIONS}/")
+                    for number, group in enumerate(args.groups)
+                ),
+                _rule(args.queue, "attempts", keys.RETRY_SUFFIX),
             ],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready]),
         )
         self.name, self.arn = data.name, data.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
+
+
+def _rule(queue: WorkQueue, name: str, suffix: str, prefix: str | None = None) -> aws.s3.BucketNotificationQueueArgs:
+    return aws.s3.BucketNotificationQueueArgs(
+        id=name, queue_arn=queue.arn, events=["s3:ObjectCreated:*"], filter_prefix=prefix, filter_suffix=suffix
+    )

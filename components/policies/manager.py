@@ -80,7 +80,12 @@ def manager(
         allow(
             "LaunchOnNetwork",
             ["ec2:RunInstances"],
-            [place.arn("ec2", "subnet/*"), place.arn("ec2", "network-interface/*"), *launch_template_arns],
+            [
+                place.arn("ec2", "subnet/*"),
+                place.arn("ec2", "network-interface/*"),
+                place.arn("ec2", "spot-instances-request/*"),
+                *launch_template_arns,
+            ],
         ),
         allow(
             "TagAtLaunch",

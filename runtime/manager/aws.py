@@ -8,7 +8,7 @@ ssm:GetParameter on the budgets of the analysis when the settings name where the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, note_stop, open_job_key, reserve_writes, settle_writes, transact
+from runtime.protocol.settings import SPOT
 from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -137,6 +138,10 @@ class AwsCloud:
             update += " ADD #failed :failed"
             names.append("failed")
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
+        self._update_open(table, job, update, names, values)
+
+    def _update_open(self, table: str, job: tuple[str, str, str], update: str, names: Sequence[str], values: Mapping[str, Any]) -> None:
+        """Change a job's item, unless the sweep has given the job up meanwhile."""
         try:
             self._table.update_item(
                 TableName=table,
@@ -144,14 +149,24 @@ class AwsCloud:
                 ConditionExpression="attribute_exists(pk)",
                 UpdateExpression=update,
                 ExpressionAttributeNames=_names(*names),
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues=dict(values),
             )
         except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":  # the sweep has given the job up meanwhile
+            if _code(error) != "ConditionalCheckFailedException":
                 raise
 
-    def stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         return note_stop(self._table, table, job, reason, now)
+
+    def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
+        item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item")
+        if item is None:
+            return None
+        closed = {number for name in ("succeeded", "failed") for number in item.get(name, {}).get("NS", [])}
+        return frozenset(name for name in item.get("retries", {}).get("SS", []) if name.partition(":")[0] not in closed)
+
+    def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
+        self._update_open(table, job, "ADD #failed :failed", ["failed"], {":failed": {"NS": [str(dataset)]}})
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
         item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item", {})
@@ -190,6 +205,11 @@ class AwsCloud:
         if request.volume_gib is not None:
             disk = {"VolumeSize": request.volume_gib, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}
             arguments["BlockDeviceMappings"] = [{"DeviceName": "/dev/sda1", "Ebs": disk}]
+        if request.market == SPOT:
+            once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+            arguments["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
+        if request.zone is not None:
+            arguments["Placement"] = {"AvailabilityZone": request.zone}
         try:
             answer = self._ec2.run_instances(**arguments)
         except ClientError as error:
@@ -200,18 +220,25 @@ class AwsCloud:
             for item in answer["Instances"]
         ]
 
+    def living(self, tags: Mapping[str, str]) -> int:
+        alive = {"Name": "instance-state-name", "Values": ["pending", "running"]}
+        return sum(1 for _ in self._described([*_tagged(tags), alive]))
+
     def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
-        wanted = {BUCKET: bucket, GROUP: group, JOB: timestamp}
-        pages = self._ec2.get_paginator("describe_instances").paginate(
-            Filters=[{"Name": f"tag:{key}", "Values": [value]} for key, value in wanted.items()]
-        )
         return [
             Machine(item["InstanceId"], item["InstanceType"], item["AmiLaunchIndex"], int(tags[OFFSET]), item["LaunchTime"])
-            for page in pages
-            for reservation in page["Reservations"]
-            for item in reservation["Instances"]
+            for item in self._described(_tagged({BUCKET: bucket, GROUP: group, JOB: timestamp}))
             if OFFSET in (tags := {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])})
         ]
+
+    def _described(self, filters: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]
+
+
+def _tagged(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
 
 
 def _names(*names: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
         order = read_order(cloud, bucket, keys) or order
     if claim is not None and _never_begins(cloud, settings, key, keys, claim, order, now):
         return Outcome(0, f"job {timestamp} will not be started")
-    if cloud.stop(settings.ledger_table, (bucket, key.group, timestamp), order.text, now.timestamp()):
+    if cloud.note_stop(settings.ledger_table, (bucket, key.group, timestamp), order.text, now.timestamp()):
         return Outcome(0, f"job {timestamp} is being stopped")
     # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
     return Outcome(0, f"job {timestamp} is only just beginning", again=True)

@@ -1,4 +1,4 @@
-"""What a message of the submission queue is about: a submission or a cancellation of one of the analysis's groups."""
+"""What a message of the submission queue is about: a submission, a cancellation, a further attempt."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from runtime.manager.cancel import cancel
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.manage import submit
 from runtime.manager.port import Cloud
-from runtime.protocol.keys import CANCEL_SUFFIX, CancelKey, SubmissionKey
+from runtime.manager.retry import retry
+from runtime.protocol.keys import CANCEL_SUFFIX, RETRY_SUFFIX, CancelKey, RetryKey, SubmissionKey
 from runtime.protocol.settings import AnalysisSettings
+
+Work = Callable[[Cloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
 
 
 def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
@@ -19,11 +22,19 @@ def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], dateti
     Errors of AWS that are not about the message are raised; the next delivery goes on where this one stopped.
     """
     event = delivery.event
-    work, kind = (cancel, CancelKey) if event.key.endswith(CANCEL_SUFFIX) else (submit, SubmissionKey)
     try:
-        group = kind.parse(event.key).group
+        work, group = _work(event.key)
     except ValueError as error:
         return Outcome(0, f"ignored: {error}")
     if event.bucket != settings.bucket or group not in settings.groups:
         return Outcome(0, f"ignored: {event.bucket}/{group} is no group of {settings.stack}")
     return work(cloud, settings, clock, delivery)
+
+
+def _work(key: str) -> tuple[Work, str]:
+    """What an object asks for, and its group. Raises ValueError when it asks for nothing."""
+    if key.endswith(CANCEL_SUFFIX):
+        return cancel, CancelKey.parse(key).group
+    if key.endswith(RETRY_SUFFIX):
+        return retry, RetryKey.parse(key).group
+    return submit, SubmissionKey.parse(key).group

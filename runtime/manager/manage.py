@@ -12,7 +12,7 @@ from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.inputs import look_up
-from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines
+from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
 from runtime.manager.plan import member_configs, plan
 from runtime.manager.port import Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request
@@ -21,14 +21,12 @@ from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
 from runtime.protocol.ledger import budget_name
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, SUBMISSION_MAX_BYTES
+from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, DatasetStatus
 from runtime.protocol.stop import StopOrder
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission, too_large
-
-_JOB_MAX_BYTES = 16 * 1024 * 1024
 
 
 def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
@@ -165,7 +163,8 @@ class _Run:
         log_config(self.log, job, self.clock())
         now = self.clock()
         self.log.utils(f"Acquiring new {job.instance_type} instances from {job.image.id} ...", now)
-        result = launch(self.cloud, job, self.delivery.owner_arn, known, lambda text: self.log.utils(text, self.clock()))
+        room = room_for(self.cloud, self.settings)
+        result = launch(self.cloud, job, self.delivery.owner_arn, known, lambda text: self.log.utils(text, self.clock()), room)
         for machine in result.machines:
             self.log.utils(f"New instance {machine.instance_id} ({machine.instance_type}) created!", self.clock())
         return self._launched(job, result)
@@ -192,7 +191,7 @@ class _Run:
 
     def _launched(self, job: Job, result: LaunchResult) -> Outcome:
         total, done, now = len(job.datasets), result.next, self.clock()
-        if result.error is None or done >= total:
+        if done >= total:
             self.log.detail("start_instance", f"Created {total} immutable analysis environments.", now)
             self.log.step_done(4, now)
             self._write(job, complete=True)
@@ -235,7 +234,7 @@ class _Run:
 
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""
-        raw = self.cloud.get(self.settings.bucket, self.keys.job, _JOB_MAX_BYTES)
+        raw = self.cloud.get(self.settings.bucket, self.keys.job, JOB_MAX_BYTES)
         job = Job.from_json(raw) if raw is not None else None
         return job if job is not None and job.created == iso(self.log.started) and job.submission_sha256 == self.sha256 else None
 

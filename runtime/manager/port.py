@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from runtime.protocol.settings import ON_DEMAND
+
 
 class ObjectTooLargeError(Exception):
     """An object has more bytes than the caller allows; `size` says how many."""
@@ -46,7 +48,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's."""
+    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's, `zone` None to let
+    AWS choose; `market` is "on-demand" or "spot"."""
 
     template_id: str
     template_version: str
@@ -56,6 +59,8 @@ class LaunchRequest:
     client_token: str
     tags: Mapping[str, str]
     volume_gib: int | None
+    market: str = ON_DEMAND
+    zone: str | None = None
 
 
 class Cloud(Protocol):
@@ -82,8 +87,14 @@ class Cloud(Protocol):
     def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
-    def stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         """Note in an open job's item why and since when it is to end; False when there is no such item. The first note stays."""
+
+    def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
+        """The further attempts that the monitor has asked for and whose dataset is still open, None when the job has ended."""
+
+    def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
+        """No further machine will be there for a dataset of an open job."""
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
         """The job has ended without a machine: its item goes, its reservation is released."""
@@ -99,6 +110,9 @@ class Cloud(Protocol):
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         """Launch at least one machine. Raises LaunchError."""
+
+    def living(self, tags: Mapping[str, str]) -> int:
+        """How many machines with these tags are pending or running."""
 
     def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
         """The job's machines, ended ones included as long as EC2 shows them."""

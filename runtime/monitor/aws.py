@@ -1,4 +1,4 @@
-"""The monitor's AWS calls, behind one port. Clients are made at first use, once per container.
+"""The monitor's AWS calls. Clients are made at first use, once per container.
 
 Permissions: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects of the analysis buckets and s3:ListBucket on
 those buckets (by their bucket policies), dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table,
@@ -9,115 +9,19 @@ sns:Publish on the topic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.protocol.ledger import OPEN_JOBS, open_job_key, parse_open_job_key, settle_writes, transact
+from runtime.monitor.port import Content, Instance, JobId, OpenJob
+from runtime.protocol.ledger import OPEN_JOBS, note_stop, open_job_key, parse_open_job_key, retry_name, settle_writes, transact
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
-ALIVE = frozenset({"pending", "running"})
-
-JobId = tuple[str, str, str]
-"""Bucket, group, timestamp."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """An object's bytes and its user metadata."""
-
-    body: bytes
-    metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Instance:
-    """What EC2 says of a machine. `reason` is its state reason in words, `transition` the raw transition reason."""
-
-    instance_id: str
-    instance_type: str
-    state: str
-    launch_index: int
-    launched: datetime
-    spot: bool = False
-    reason_code: str = ""
-    reason: str = ""
-    transition: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OpenJob:
-    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars;
-    `stop` says why the job is being ended early, since `stopped`."""
-
-    job: JobId
-    state: str
-    created: float
-    lease: float | None = None
-    total: int | None = None
-    succeeded: frozenset[int] = frozenset()
-    failed: frozenset[int] = frozenset()
-    instances: frozenset[str] = frozenset()
-    closed_at: float | None = None
-    reserved: int | None = None
-    budget: str | None = None
-    stop: str | None = None
-    stopped: float | None = None
-
-    @property
-    def closed(self) -> frozenset[int]:
-        return self.succeeded | self.failed
-
-
-class Cloud(Protocol):
-    """What the monitor needs of AWS."""
-
-    def get(self, bucket: str, key: str) -> Content | None:
-        """The object, None when there is none."""
-
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
-        """Write text. With `if_absent`, False (and nothing written) when the key exists."""
-
-    def delete(self, bucket: str, key: str) -> None:
-        """Remove the object if it is there."""
-
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        """All keys below `prefix`."""
-
-    def instances(self, ids: Sequence[str]) -> list[Instance]:
-        """Those of the named machines that EC2 still knows."""
-
-    def all_instances(self) -> Iterator[Instance]:
-        """All machines of the service in this account and region (tag PriceTracking=On), ended ones as long as EC2 shows them."""
-
-    def terminate(self, ids: Sequence[str]) -> None:
-        """End machines; those that have ended already are no error."""
-
-    def switch_off(self, ids: Sequence[str]) -> None:
-        """Switch machines off; their disks stay. Those that are gone are no error."""
-
-    def open_job(self, job: JobId) -> OpenJob | None:
-        """The job's item, None when it has ended."""
-
-    def open_jobs(self) -> Iterator[OpenJob]:
-        """All jobs that have not ended."""
-
-    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
-        """Note that a dataset is final; the item afterwards, None when the job has ended. Doing it twice changes nothing."""
-
-    def settle(self, item: OpenJob, spent: int) -> None:
-        """The job has ended: its item goes, and in its budget what it spent (micro-dollars) replaces what it had reserved."""
-
-    def publish(self, subject: str, text: str) -> None:
-        """Notify the subscribers."""
 
 
 class AwsCloud:
@@ -217,19 +121,26 @@ class AwsCloud:
             yield from map(_open_job, page["Items"])
 
     def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
-        additions = "#outcome :index"
-        names = {"#outcome": "succeeded" if succeeded else "failed", "#closed": "closed"}
-        values: dict[str, Any] = {":index": {"NS": [str(index)]}, ":now": {"N": f"{now:.3f}"}}
+        additions = {"succeeded" if succeeded else "failed": {"NS": [str(index)]}}
         if instance is not None:
-            additions += ", #instances :instance"
-            names["#instances"] = "instances"
-            values[":instance"] = {"SS": [instance]}
+            additions["instances"] = {"SS": [instance]}
+        return self._add(job, additions, now)
+
+    def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
+        return self._add(job, {"retries": {"SS": [retry_name(index, attempt)]}, "instances": {"SS": [instance]}})
+
+    def _add(self, job: JobId, additions: Mapping[str, Any], closed: float | None = None) -> OpenJob | None:
+        """Add to the sets of an open job's item; the item afterwards, None when the job has ended."""
+        update = "ADD " + ", ".join(f"#{name} :{name}" for name in additions)
+        names, values = {f"#{name}": name for name in additions}, {f":{name}": value for name, value in additions.items()}
+        if closed is not None:
+            update, names["#closed"], values[":now"] = f"{update} SET #closed = :now", "closed", {"N": f"{closed:.3f}"}
         try:
             answer = self._table.update_item(
                 TableName=self._name,
                 Key=_key(job),
                 ConditionExpression="attribute_exists(pk)",
-                UpdateExpression=f"ADD {additions} SET #closed = :now",
+                UpdateExpression=update,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_NEW",
@@ -239,6 +150,9 @@ class AwsCloud:
                 return None
             raise
         return _open_job(answer["Attributes"])
+
+    def note_stop(self, job: JobId, reason: str, now: float) -> bool:
+        return note_stop(self._table, self._name, job, reason, now)
 
     def settle(self, item: OpenJob, spent: int) -> None:
         if item.reserved is not None and item.budget is not None:  # refused when another monitor has settled it already
@@ -287,6 +201,7 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         closed_at=number("closed"),
         reserved=int(item["reserved"]["N"]) if "reserved" in item else None,
         budget=item.get("budget", {}).get("S"),
+        retries=frozenset(item.get("retries", {}).get("SS", [])),
         stop=item.get("stop", {}).get("S"),
         stopped=number("stopped"),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from runtime.monitor.aws import Instance
+from runtime.monitor.port import Instance
 from runtime.protocol.development import TAG
 from runtime.protocol.tags import TIMEOUT
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from runtime.monitor.aws import Cloud, OpenJob
-from runtime.monitor.machine import read_status
+from runtime.monitor.machine import RECLAIM, read_status
+from runtime.monitor.port import Cloud, OpenJob
 from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, SetupLog, end_line, final_line, one_line, with_outcome
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
@@ -24,9 +25,11 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     Two monitors may come here at once: both write the same certificate, the conditional write of `end.txt` decides who
     notifies. With `repair` a job whose `end.txt` is there but which is still open is notified and closed as well.
     """
-    reports = last_reports(cloud, item)
-    outcomes = [_outcome(cloud, job, dataset, item, reports.get(dataset.index)) for dataset in job.datasets]
-    exit_class, reason = _exit(outcomes, reports)
+    reports: dict[int, list[ComputeReport]] = defaultdict(list)
+    for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start)):
+        reports[report.dataset].append(report)
+    outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index]) for dataset in job.datasets]
+    exit_class, reason = _exit(outcomes)
     facts = CertificateFacts(
         exit_class=exit_class,
         finished=now,
@@ -74,40 +77,42 @@ def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
     return found
 
 
-def last_reports(cloud: Cloud, item: OpenJob) -> dict[int, ComputeReport]:
-    """The last report of each dataset."""
-    return {report.dataset: report for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start))}
-
-
-def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, report: ComputeReport | None) -> DatasetOutcome:
+def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: Sequence[ComputeReport]) -> DatasetOutcome:
+    """How a dataset ended, from the reports of its machines, the last of which decides."""
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
-    if report is None:
+    last = reports[-1] if reports else None
+    if last is None or (state == FAILED and last.exit_class == RECLAIM):  # then the manager, or the monitor, has said why
         content = cloud.get(job.bucket, dataset.status_key)
         status: DatasetStatus = read_status(content.body if content else None)
-        reason = None if status.reason == NONE else status.reason
-        return DatasetOutcome(dataset.name, dataset.inputpath, state, reason, status.exit_code, None, None, None, None, 0.0, 0.0)
+        reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
+    else:
+        reason, exit_code = last.reason, last.exit_code
     return DatasetOutcome(
-        dataset.name,
-        dataset.inputpath,
-        state,
-        report.reason,
-        report.exit_code,
-        report.instance_id,
-        report.instance_type,
-        report.start,
-        report.end,
-        report.seconds,
-        report.cost,
+        name=dataset.name,
+        inputpath=dataset.inputpath,
+        status=state,
+        reason=reason,
+        exit_code=exit_code,
+        exit_class="success" if state == SUCCESS else _exit_class(last, reason),
+        instance=last.instance_id if last else None,
+        instance_type=last.instance_type if last else None,
+        start=reports[0].start if reports else None,
+        end=last.end if last else None,
+        attempts=len(reports),
+        seconds=sum(report.seconds for report in reports),
+        cost=sum(report.cost for report in reports),
     )
 
 
-def _exit(outcomes: Sequence[DatasetOutcome], reports: dict[int, ComputeReport]) -> tuple[str, str]:
-    """The job's exit class and the reason of the first dataset that failed."""
-    for index, outcome in enumerate(outcomes):
+def _exit_class(last: ComputeReport | None, reason: str | None) -> str:
+    return outcome_of(reason) or (last.exit_class or "platform" if last else "capacity")
+
+
+def _exit(outcomes: Sequence[DatasetOutcome]) -> tuple[str, str]:
+    """The job's exit class and the reason: those of the first dataset that failed."""
+    for outcome in outcomes:
         if outcome.status != SUCCESS:
-            report = reports.get(index)
-            exit_class = report.exit_class or "platform" if report else outcome_of(outcome.reason) or "capacity"
-            return exit_class, one_line(f"{outcome.name}: {_why(outcome)}")
+            return outcome.exit_class, one_line(f"{outcome.name}: {_why(outcome)}")
     return "success", ""
 
 

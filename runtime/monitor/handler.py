@@ -16,7 +16,8 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from runtime.monitor.aws import AwsCloud, Cloud, JobId
+from runtime.monitor.aws import AwsCloud
+from runtime.monitor.port import Cloud, JobId
 from runtime.monitor.sweep import sweep as reconcile
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.documents import DocumentError, moment

@@ -6,24 +6,29 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from runtime.monitor.aws import Instance, JobId
+from runtime.monitor.port import Instance, JobId
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import outcome_of
-from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
+from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
 
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 
+RECLAIM = "reclaim"
+INTERRUPTED = "interrupted:"
+"""How the reason of a dataset begins whose machine has been told that AWS takes it back."""
+
 
 @dataclass(frozen=True)
 class Place:
-    """The job and the dataset of a machine, read from its tags and its launch index."""
+    """The job and the dataset of a machine, read from its tags and its launch index; which machine of the dataset it is."""
 
     job: JobId
     index: int
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def place(instance: Instance) -> Place | None:
     """None for a machine that is not a job's (a development instance, or not of the service)."""
     tags = instance.tags
     try:
-        return Place((tags[BUCKET], tags[GROUP], tags[JOB]), int(tags[OFFSET]) + instance.launch_index)
+        return Place((tags[BUCKET], tags[GROUP], tags[JOB]), int(tags[OFFSET]) + instance.launch_index, int(tags.get(ATTEMPT, "1")))
     except (KeyError, ValueError):
         return None
 
@@ -72,8 +77,8 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
         return Verdict(FAILED, reason, status.exit_code, stopped or ("timeout" if timed_out else "analysis"))
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
-    if instance.reason_code in _RECLAIMED:
-        return Verdict(FAILED, "AWS has taken the spot machine back before its analysis was done.", None, "reclaim")
+    if instance.reason_code in _RECLAIMED or status.reason.startswith(INTERRUPTED):
+        return Verdict(FAILED, "AWS has taken the spot machine back before its analysis was done.", None, RECLAIM)
     if instance.reason_code.startswith("Client.UserInitiated"):
         return Verdict(FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled")
     why = instance.reason or instance.reason_code or "no reason given"

@@ -11,20 +11,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 
-from runtime.monitor.aws import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.monitor.developers import overdue
 from runtime.monitor.finish import filed_reports, finish
-from runtime.monitor.machine import Verdict, ended_at, final_report, judge, place, read_status, with_verdict
+from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place, read_status, with_verdict
+from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.monitor.watch import StillLaunchingError, Watch, complete
 from runtime.protocol.certificate import end_line
-from runtime.protocol.documents import DocumentError, moment
+from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, JobKeys, report_key
-from runtime.protocol.ledger import LAUNCHED, micro_dollars
-from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE
+from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
+from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, TIMED_OUT
-from runtime.protocol.stop import CANCELLED, outcome_of
+from runtime.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
 
 _GONE = Instance("unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone")
 
@@ -38,7 +38,7 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
     open_jobs = list(cloud.open_jobs())  # before the machines: a job that begins in between is only young
     machines: dict[JobId, dict[int, Instance]] = defaultdict(dict)
     every = list(cloud.all_instances())
-    for instance in sorted(every, key=lambda item: item.launched):
+    for instance in sorted(every, key=_age):
         where = place(instance)
         if where is not None:
             machines[where.job][where.index] = instance
@@ -74,6 +74,12 @@ def _orphans(instances: Iterable[Instance], open_jobs: Iterable[OpenJob], now: d
     return found
 
 
+def _age(instance: Instance) -> tuple[datetime, int]:
+    """Sorts the machines of a dataset by attempt."""
+    where = place(instance)
+    return instance.launched, where.attempt if where else 0
+
+
 class _Reconciliation:
     """One open job against its machines."""
 
@@ -104,6 +110,7 @@ class _Reconciliation:
             return
         if item.state != LAUNCHED and not stalled:
             return
+        self._enforce_budget(job)
         for dataset in job.datasets:
             if dataset.index not in item.closed:
                 try:
@@ -112,6 +119,23 @@ class _Reconciliation:
                     latest = self._cloud.open_job(item.job)
                     if latest is not None:
                         finish(self._cloud, job, latest, self._clock(), repair=True)
+
+    def _enforce_budget(self, job: Job) -> None:
+        """Stop a job before it costs more than was reserved for it. Deadlines see to that, unless there were several attempts."""
+        item, now = self._item, self._clock()
+        if item.reserved is None or item.stop is not None:
+            return
+        ahead = timedelta(seconds=SWEEP_INTERVAL + STOP_GRACE)
+        alive = [machine for machine in self._machines.values() if machine.state in ALIVE]
+        cost = sum(new_report(job, 0, machine, machine.launched).cost_until(now + ahead) for machine in alive)
+        if alive and (item.retries or micro_dollars(cost) > item.reserved):
+            cost += sum(report.cost for report in filed_reports(self._cloud, item))
+        if micro_dollars(cost) <= item.reserved:
+            return
+        order = StopOrder(QUOTA, f"the ${item.reserved / 1e6:.2f} that were reserved for the job are used up", iso(now))
+        self._cloud.put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
+        self._cloud.note_stop(item.job, order.text, now.timestamp())
+        self._log(order.text, item.job)
 
     def _dataset(self, job: Job, index: int, *, stalled: bool) -> None:
         machine, now = self._machines.get(index), self._clock()
@@ -125,11 +149,32 @@ class _Reconciliation:
                 self._end(job, index, machine, Verdict(FAILED, reason, None, outcome_of(reason) or CANCELLED))
             elif now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
                 self._end(job, index, machine, Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"))
+        elif self._asked_for_another(job, index, machine):
+            if now - ended_at(machine, machine.launched) > timedelta(minutes=job.duration_minutes, seconds=STALLED_LAUNCH):
+                reason = "AWS has taken the spot machine back, and no other was started."
+                self._close_without(job, index, Verdict(FAILED, reason, None, RECLAIM))
         elif machine.state in ("stopped", "terminated"):
             if machine.state == "stopped":
                 self._cloud.terminate([machine.instance_id])
             self._log(f"dataset {index}: repaired a lost event ({machine.instance_id} {machine.state})", self._item.job)
             self._watch.ended(job, index, machine, ended_at(machine, now))
+
+    def _asked_for_another(self, job: Job, index: int, machine: Instance) -> bool:
+        """Whether the manager has been asked for another machine after this one (and is asked again, if that was lost)."""
+        where = place(machine)
+        if where is None or machine.state != "terminated" or retry_name(index, where.attempt + 1) not in self._item.retries:
+            return False
+        self._cloud.put(job.bucket, job.keys.retry(index, where.attempt + 1), "", if_absent=True)
+        return True
+
+    def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
+        """Close a dataset that has no machine."""
+        content = self._cloud.get(job.bucket, job.datasets[index].status_key)
+        status = read_status(content.body if content else None)
+        told = with_verdict(status, job.datasets[index], None, verdict, self._clock())
+        self._cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
+        self._log(f"dataset {index}: {verdict.reason}", self._item.job)
+        self._watch.close(job, index, verdict, None)
 
     def _end(self, job: Job, index: int, machine: Instance, verdict: Verdict) -> None:
         """End a machine from here."""

@@ -6,15 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runtime.monitor.aws import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.monitor.finish import finish
-from runtime.monitor.machine import Verdict, ended_at, final_report, judge, new_report, place, read_status, with_verdict
+from runtime.monitor.machine import (
+    INTERRUPTED,
+    RECLAIM,
+    Verdict,
+    ended_at,
+    final_report,
+    judge,
+    new_report,
+    place,
+    read_status,
+    with_verdict,
+)
+from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, active_report_key, report_key
 from runtime.protocol.ledger import LAUNCHED
 from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import SUCCESS
+from runtime.protocol.status import INITIALIZING, NONE, SUCCESS, DatasetStatus
 
 
 @dataclass(frozen=True)
@@ -72,9 +83,9 @@ class Watch:
         self._cloud.put(job.bucket, active_report_key(instance.instance_id), report.to_json())
 
     def ended(self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None) -> str:
-        """Close the dataset of a machine that ends. A machine that is shutting down without a final status may still
-        write one, so its dataset is closed when it is terminated. `verdict` is for a machine that is being ended
-        from here; a final status of its own comes first.
+        """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back. A machine that
+        is shutting down without a final status may still write one, so its dataset is closed when it is terminated.
+        `verdict` is for a machine that is being ended from here; a final status of its own comes first.
 
         Idempotent: the filed report is written by a conditional write, and whoever comes later follows it.
         """
@@ -82,6 +93,9 @@ class Watch:
         active_key, filed_key = active_report_key(instance.instance_id), report_key(job.group, instance.instance_id)
         content = cloud.get(job.bucket, dataset.status_key)
         status = read_status(content.body if content else None)
+        own = status.instance in (NONE, instance.instance_id)
+        if not own:  # a later machine has the dataset now
+            status = DatasetStatus()
         active = _report(cloud, job.bucket, active_key)
         if instance.state == "shutting-down" and not status.final and verdict is None:
             begun = active or new_report(job, index, instance, instance.launched)
@@ -94,12 +108,37 @@ class Watch:
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
             verdict = Verdict(report.status or verdict.status, report.reason, report.exit_code, report.exit_class or verdict.exit_class)
-        if status.status != verdict.status:
+        if verdict.exit_class == RECLAIM:
+            again = self._again(job, index, instance, status if own else None)
+            if again is not None:
+                if active is not None:
+                    cloud.delete(job.bucket, active_key)
+                return again
+        if own and status.status != verdict.status:
             told = with_verdict(status, dataset, instance.instance_id, verdict, self._clock())
             cloud.put(job.bucket, dataset.status_key, told.to_json())
         if active is not None:
             cloud.delete(job.bucket, active_key)
         return self.close(job, index, verdict, instance.instance_id)
+
+    def _again(self, job: Job, index: int, instance: Instance, status: DatasetStatus | None) -> str | None:
+        """Ask the manager for another machine after `instance`, None when the dataset may have no more. `status` is what
+        the machine had written, None when a later one has written already."""
+        where = place(instance)
+        attempt = where.attempt + 1 if where else 1
+        if where is None or attempt > job.max_attempts:
+            return None
+        item = self._cloud.retry_dataset(where.job, index, attempt, instance.instance_id)
+        if item is None:
+            return "the job has ended already"
+        if item.stop is not None:
+            return None
+        if status is not None and index not in item.closed:
+            reason = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {job.max_attempts} is being started"
+            told = replace(status, status=INITIALIZING, reason=reason, instance=NONE, updated=iso(self._clock()))
+            self._cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
+        self._cloud.put(job.bucket, job.keys.retry(index, attempt), "", if_absent=True)
+        return f"dataset {index}: attempt {attempt} asked for"
 
     def close(self, job: Job, index: int, verdict: Verdict, instance: str | None) -> str:
         """Note that a dataset is final, and end the job when it was the last one."""

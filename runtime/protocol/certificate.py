@@ -149,17 +149,20 @@ def end_line(succeeded: int, total: int, note: str = "") -> str:
 
 @dataclass(frozen=True)
 class DatasetOutcome:
-    """How one dataset ended. Times ISO 8601, None when no machine was started; `cost` in USD."""
+    """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one. Times ISO 8601, None when no
+    machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES."""
 
     name: str
     inputpath: str
     status: str
     reason: str | None
     exit_code: int | None
+    exit_class: str
     instance: str | None
     instance_type: str | None
     start: str | None
     end: str | None
+    attempts: int
     seconds: float
     cost: float
 

@@ -15,7 +15,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS, TIMESTAMP
 
 INPUTS = "inputs"
 CONFIGS = "configs"
@@ -23,10 +23,14 @@ SUBMISSIONS = "submissions"
 RESULTS = "results"
 SUBMISSION_SUFFIX = "submit.json"
 CANCEL_SUFFIX = "cancel.json"
+RETRY_SUFFIX = ".retry"
 ACTIVE_PREFIX = "logs/active/"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _ID_MAX_BYTES = 128
+_RETRY = re.compile(
+    rf"({GROUP_NAME.pattern})/{RESULTS}/job_({TIMESTAMP.pattern})/logs/attempts/([0-9]{{1,5}})-([0-9]{{1,3}}){re.escape(RETRY_SUFFIX)}"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class JobKeys(ResultKeys):
     def stop(self) -> str:
         """The order to end the job early (`runtime.protocol.stop`)."""
         return f"{self.logs_prefix}stop.json"
+
+    def retry(self, dataset: int, attempt: int) -> str:
+        """What the monitor writes to ask the manager for another machine for a dataset (by its index)."""
+        return f"{self.logs_prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
 
     @property
     def update(self) -> str:
@@ -146,6 +154,24 @@ class CancelKey:
     @property
     def submission(self) -> SubmissionKey:
         return SubmissionKey(self.group, self.name[: -len(CANCEL_SUFFIX)] + SUBMISSION_SUFFIX)
+
+
+@dataclass(frozen=True)
+class RetryKey:
+    """A key that `JobKeys.retry` makes."""
+
+    group: str
+    timestamp: str
+    dataset: int
+    attempt: int
+
+    @classmethod
+    def parse(cls, key: str) -> RetryKey:
+        """Raises ValueError for any other key."""
+        found = _RETRY.fullmatch(key)
+        if found is None:
+            raise ValueError(f"{key!r} does not ask for another attempt")
+        return cls(found[1], found[2], int(found[3]), int(found[4]))
 
 
 def _in_submissions(key: str, suffix: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ Items:
     - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is launched;
     - `created` N (epoch seconds), `submission` S (key), `total` N (number of datasets, set with `launched`);
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
+    - `retries` SS: `{dataset}:{attempt}` of each further attempt that the monitor has asked for;
     - `closed` N (epoch seconds): when the last of them became final;
     - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early (`runtime.protocol.stop`);
     - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
@@ -47,6 +48,11 @@ def parse_open_job_key(sk: str) -> tuple[str, str, str]:
     """`(bucket, group, timestamp)` of an item's sort key."""
     bucket, group, timestamp = sk.split("/")
     return bucket, group, timestamp
+
+
+def retry_name(dataset: int, attempt: int) -> str:
+    """An entry of `retries`."""
+    return f"{dataset}:{attempt}"
 
 
 def budget_name(analysis: str, group: str, when: datetime) -> str:

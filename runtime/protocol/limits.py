@@ -10,6 +10,9 @@ CONFIG_YAML_MAX_BYTES = 128 * 1024
 CONFIG_MAX_NODES = 100_000
 """Values in a configuration after YAML aliases are expanded; stops documents that unfold to gigabytes."""
 
+JOB_MAX_BYTES = 16 * 1024 * 1024
+"""More than any job document has: 10,000 datasets make about 5 MB."""
+
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
 
@@ -28,6 +31,9 @@ CAPACITY_ATTEMPTS = 6
 LAUNCH_CHUNK = 100
 """Machines asked for by one RunInstances call."""
 
+LAUNCH_OPTIONS = 40
+"""How many combinations of market, type and zone one launch tries at most: each refusal takes about a second."""
+
 MONITOR_TIMEOUT = 120
 """Timeout of the monitor Lambda."""
 
@@ -45,6 +51,9 @@ SETTLE_GRACE = 180
 
 STALLED_LAUNCH = 3600
 """A job that was claimed but not launched for this long is closed by the sweep."""
+
+SWEEP_INTERVAL = 300
+"""Seconds between two sweeps (the monitor's schedule)."""
 
 BUDGET_MARGIN_MINUTES = 15
 """What a reservation adds to each machine's duration: the grace of the deadline, one interval of the sweep, the shutdown."""

@@ -7,6 +7,7 @@ names `databucket datapath configpath jobpath` are kept from the first implement
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from runtime.protocol.documents import dumps, loads, moment, take, take_optional
@@ -49,6 +50,10 @@ class ComputeReport:
     def cost(self) -> float:
         """USD for the machine's life at its price."""
         return self.price * self.seconds / 3600
+
+    def cost_until(self, now: datetime) -> float:
+        """USD for a machine that is still alive at `now`."""
+        return self.price * max(0.0, (now - moment(self.start)).total_seconds()) / 3600
 
     def to_json(self) -> str:
         return dumps(

@@ -13,10 +13,12 @@ JOB = "job"
 BUCKET = "bucket"
 OFFSET = "offset"
 """Index of the first dataset of the launch call; a machine's dataset is this plus its launch index."""
+ATTEMPT = "attempt"
+"""Which machine of its dataset it is, from 1: AWS may take a spot machine back, then the dataset gets another."""
 NAME = "Name"
 
 
-def job_tags(job: Job, owner_arn: str, offset: int) -> dict[str, str]:
+def job_tags(job: Job, owner_arn: str, offset: int, attempt: int = 1) -> dict[str, str]:
     """All machines of one launch call have the same tags. The `Timeout` is in minutes."""
     return {
         PRICE_TRACKING: "On",
@@ -27,5 +29,6 @@ def job_tags(job: Job, owner_arn: str, offset: int) -> dict[str, str]:
         JOB: job.timestamp,
         BUCKET: job.bucket,
         OFFSET: str(offset),
+        ATTEMPT: str(attempt),
         NAME: f"{job.analysis}/{job.group}/{job.timestamp}"[:255],
     }

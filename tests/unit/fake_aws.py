@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
-from runtime.monitor.aws import Content, Instance, OpenJob
+from runtime.monitor.port import Content, Instance, OpenJob
 
 JobId = tuple[str, str, str]
 
@@ -111,8 +111,10 @@ class FakeAws:
                 if earlier != request:
                     raise LaunchError("IdempotentParameterMismatch", "other parameters")
                 return [self._machine(self.ec2[name]) for name in ids]
-            if request.instance_type in self.refusals:
-                raise LaunchError(self.refusals[request.instance_type], "refused")
+            option = " ".join(filter(None, [request.instance_type, request.market, request.zone]))
+            for name in (option, request.instance_type):
+                if name in self.refusals:
+                    raise LaunchError(self.refusals[name], "refused")
             free = self.capacity.get(request.instance_type, request.count)
             if free < 1:
                 raise LaunchError("InsufficientInstanceCapacity", "none left")
@@ -121,7 +123,8 @@ class FakeAws:
                 self.capacity[request.instance_type] = free - number
             ids = [f"i-{len(self.ec2) + n:017x}" for n in range(number)]
             for index, name in enumerate(ids):
-                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), tags=dict(request.tags))
+                spot, tags = request.market == "spot", dict(request.tags)
+                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), spot, tags=tags)
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
 
@@ -190,7 +193,37 @@ class FakeAws:
                 item.setdefault("failed", set()).update(failed)
                 item.pop("lease", None)
 
-    def stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
+    def living(self, tags: Mapping[str, str]) -> int:
+        with self.lock:
+            self._call("describe")
+            return sum(i.state in ("pending", "running") and tags.items() <= i.tags.items() for i in self.ec2.values())
+
+    def retries(self, table: str, job: JobId) -> frozenset[str] | None:
+        with self.lock:
+            self._call("get-item")
+            item = self.items.get(job)
+            if item is None:
+                return None
+            closed = {str(index) for name in ("succeeded", "failed") for index in item.get(name, ())}
+            return frozenset(name for name in item.get("retries", ()) if name.partition(":")[0] not in closed)
+
+    def give_up(self, table: str, job: JobId, dataset: int) -> None:
+        with self.lock:
+            self._call("give-up")
+            if job in self.items:
+                self.items[job].setdefault("failed", set()).add(dataset)
+
+    def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
+        with self.lock:
+            self._call("retry")
+            item = self.items.get(job)
+            if item is None:
+                return None
+            item.setdefault("retries", set()).add(f"{index}:{attempt}")
+            item.setdefault("instances", set()).add(instance)
+            return self._open(job, item)
+
+    def _note_stop(self, job: JobId, reason: str, now: float) -> bool:
         with self.lock:
             self._call("stop")
             item = self.items.get(job)
@@ -236,6 +269,7 @@ class FakeAws:
             item.get("closed"),
             item.get("reserved"),
             item.get("budget"),
+            frozenset(item.get("retries", ())),
             item.get("stop"),
             item.get("stopped"),
         )
@@ -291,6 +325,9 @@ class ManagerView:
             raise ObjectTooLargeError(len(found[0]))
         return None if found is None else found[0]
 
+    def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
+        return self.aws._note_stop(job, reason, now)
+
     def forget(self, table: str, job: JobId) -> None:
         self.aws._settle(job, 0)
 
@@ -312,3 +349,6 @@ class MonitorView:
 
     def settle(self, item: OpenJob, spent: int) -> None:
         self.aws._settle(item.job, spent)
+
+    def note_stop(self, job: JobId, reason: str, now: float) -> bool:
+        return self.aws._note_stop(job, reason, now)

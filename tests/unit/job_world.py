@@ -128,5 +128,13 @@ class World:
             self.aws.set_state(instance, state, reason_code=code, reason=reason)
             self.event(instance, state)
 
+    def reclaim(self, instance: str) -> None:
+        """AWS takes a spot machine back; the manager hears of what the monitor asks for."""
+        before = set(self.aws.objects_)
+        self.die(instance, "Server.SpotInstanceTermination", "Spot Instance termination")
+        for _, key in sorted(set(self.aws.objects_) - before):
+            if key.endswith(".retry"):
+                self.deliver(key)
+
     def sweep(self) -> None:
         sweep(MonitorView(self.aws), self.clock, lambda text, _job: self.log.append(text))

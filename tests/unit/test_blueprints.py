@@ -108,7 +108,7 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("ubuntu24", "windows", "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, an AMI id (ami-…), or ssm:<parameter>."),
         ("[lab1, lab2]", "[lab1, lab1]", "blueprint.yaml:8: groups: got ['lab1', 'lab1']. Allowed: items that differ"),
         ("[lab1, lab2]", "[lab1, logs]", "blueprint.yaml:8: groups[1]: got 'logs'"),
-        ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got []. Allowed: 1 to 100 items."),
+        ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got []. Allowed: 1 to 99 items."),
         ("[lab1, lab2]", "['a/b']", "blueprint.yaml:8: groups[0]: got 'a/b'"),
         ("{type: number}", "{type: nummer}", "blueprint.yaml:11: parameters"),
         ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),

@@ -9,7 +9,7 @@ import pytest
 from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
-from runtime.manager.launch import request
+from runtime.manager.launch import Option, request
 from runtime.protocol.keys import rejected_certificate_key
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
 from runtime.protocol.settings import Image
@@ -386,9 +386,10 @@ def test_a_job_document_of_a_deleted_run_is_not_used(world: World) -> None:
 def test_launch_calls_have_tokens_of_their_own_and_are_repeatable(world: World) -> None:
     world.submit(world.submission())
     job = world.job()
-    calls = [request(job, "arn", offset, 1, name) for offset in (0, 1) for name in ("m5.large", "m5.xlarge")]
-    assert len({call.client_token for call in calls}) == 4
+    ways = [Option("on-demand", "m5.large", None), Option("spot", "m5.large", None), Option("spot", "m5.large", "us-east-1a")]
+    calls = [request(job, "arn", offset, 1, way, attempt) for offset in (0, 1) for way in ways for attempt in (1, 2)]
+    assert len({call.client_token for call in calls}) == 12
     assert all(len(call.client_token) <= 64 for call in calls)
-    assert request(job, "arn", 0, 1, "m5.large") == calls[0]
+    assert request(job, "arn", 0, 1, ways[0]) == calls[0]
     later = replace(job, created="2026-02-01T00:00:00.000Z")
-    assert request(later, "arn", 0, 1, "m5.large").client_token != calls[0].client_token
+    assert request(later, "arn", 0, 1, ways[0]).client_token != calls[0].client_token

@@ -101,7 +101,7 @@ class JobPath(RuleBasedStateMachine):
         assert committed == reserved + spent
 
     @invariant()
-    def no_dataset_has_two_machines(self) -> None:
+    def no_attempt_has_two_machines(self) -> None:
         places = [place(machine) for machine in self.world.aws.ec2.values()]
         assert len(places) == len(set(places))
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from job_world import World
 
-from runtime.monitor.aws import Instance
+from runtime.monitor.port import Instance
 from runtime.protocol.development import dev_tags
 
 

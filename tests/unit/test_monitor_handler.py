@@ -14,7 +14,8 @@ from moto import mock_aws
 
 from runtime.manager.aws import AwsCloud as ManagerCloud
 from runtime.monitor import handler as module
-from runtime.monitor.aws import AwsCloud, Instance
+from runtime.monitor.aws import AwsCloud
+from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus

@@ -117,7 +117,7 @@ def test_a_machine_that_shuts_down_may_still_write_its_status(world: World) -> N
 
 @pytest.mark.parametrize(
     ("code", "exit_class"),
-    [("Server.SpotInstanceTermination", "reclaim"), ("Client.UserInitiatedShutdown", "cancelled"), ("Server.InternalError", "platform")],
+    [("Client.UserInitiatedShutdown", "cancelled"), ("Server.InternalError", "platform")],
 )
 def test_why_a_machine_died_is_classified(world: World, code: str, exit_class: str) -> None:
     (machine,) = started(world)

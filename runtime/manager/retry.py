@@ -1,0 +1,66 @@
+"""Another machine for a dataset whose spot machine AWS has taken back. The monitor asks for it, by an object in the bucket.
+
+A request counts only if the job's item in the ledger says so: machines may write to the results folder, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from runtime.manager.cancel import read_order
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, request, room_for
+from runtime.manager.port import Cloud
+from runtime.protocol.documents import iso
+from runtime.protocol.job import Job
+from runtime.protocol.keys import JobKeys, RetryKey
+from runtime.protocol.ledger import retry_name
+from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES
+from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.status import FAILED, DatasetStatus
+
+
+def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+    """Launch the machine of a further attempt; while there is no capacity, wait as long as a submission would."""
+    key = RetryKey.parse(delivery.event.key)
+    keys, item = JobKeys.of(key.group, key.timestamp), (settings.bucket, key.group, key.timestamp)
+    if retry_name(key.dataset, key.attempt) not in (cloud.retries(settings.ledger_table, item) or ()):
+        return Outcome(0, f"ignored: no open job has asked for {event_name(key)}")
+    raw = cloud.get(settings.bucket, keys.job, JOB_MAX_BYTES)
+    if raw is None:
+        return Outcome(0, "ignored: the job document is gone; the sweep ends the job")
+    job = Job.from_json(raw)
+    order = read_order(cloud, settings.bucket, keys)
+    if order is not None:
+        return _give_up(cloud, settings, job, key, order.text, clock())
+    result = LaunchResult(next=key.dataset)
+    room = room_for(cloud, settings)
+    if room == 0:
+        result.full = True
+    else:
+        result.machines = launch_chunk(
+            cloud,
+            result,
+            options(job),
+            lambda _: None,
+            lambda option: request(job, delivery.owner_arn, key.dataset, 1, option, key.attempt),
+        )
+    if result.machines:
+        return Outcome(0, f"launched {result.machines[0].instance_id} for {event_name(key)}")
+    _, problem, temporary = explain(result, job)
+    if temporary and delivery.receives < CAPACITY_ATTEMPTS:
+        return Outcome(0, f"waiting: {problem.text()}", again=True)
+    return _give_up(cloud, settings, job, key, f"AWS has taken the spot machine back, and no other was started: {problem.text()}", clock())
+
+
+def event_name(key: RetryKey) -> str:
+    return f"attempt {key.attempt} of dataset {key.dataset} of job {key.timestamp}"
+
+
+def _give_up(cloud: Cloud, settings: AnalysisSettings, job: Job, key: RetryKey, reason: str, now: datetime) -> Outcome:
+    dataset = job.datasets[key.dataset]
+    status = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now))
+    cloud.put(job.bucket, dataset.status_key, status.to_json())
+    cloud.give_up(settings.ledger_table, (settings.bucket, key.group, key.timestamp), key.dataset)
+    return Outcome(99, f"gave up {event_name(key)}: {reason}")
