@@ -6,10 +6,12 @@ import client.commands
 import console.authoring
 import console.commands
 import console.development
+import console.docs
 import console.doctor
 import console.upkeep
 import demo.commands
 import image_builder.commands
+import image_builder.dev.commands
 import image_builder.recording.commands
 import localcloud.commands
 import runtime.instance.commands
@@ -27,15 +29,33 @@ def clean_roots():  # type: ignore[no-untyped-def]
     return LocalRoots(Paths.find(project_root()))
 
 
+def shell_here(instance_id: str, command: str) -> int | None:
+    """A shell in a machine of the local cloud; None when it is not one."""
+    from localcloud.fleet import entry
+    from localcloud.paths import Paths
+    from localcloud.running import Cloud
+
+    cloud = Cloud.load(Paths.find(project_root()))
+    return entry.shell(cloud, instance_id, command) if cloud else None
+
+
 OF_THIS_MACHINE = (
     console.authoring.collection,
     console.development.collection,
+    console.docs.collection,
     console.doctor.collection,
     demo.commands.collection,
     image_builder.recording.commands.collection(clean_roots),
     runtime.instance.commands.collection,
 )
-IN_A_CLOUD = (console.commands.collection, console.upkeep.collection, image_builder.commands.collection, client.commands.collection)
+dev = image_builder.dev.commands.collection()
+IN_A_CLOUD = (
+    console.commands.collection,
+    console.upkeep.collection,
+    image_builder.commands.collection,
+    client.commands.collection,
+    image_builder.dev.commands.access_commands(shell_here),
+)
 
 namespace = Collection()
 for room in OF_THIS_MACHINE:
@@ -47,6 +67,11 @@ for room in IN_A_CLOUD:
         task.body = answers_help(task.name, user_errors(in_cloud(task.body)))
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
         namespace.add_task(task)
+
+for task in dev.tasks.values():
+    task.body = answers_help(f"dev.{task.name}", user_errors(in_cloud(task.body)))
+    task.help.setdefault("local", "The local cloud, whatever the shell says.")
+namespace.add_collection(dev)
 
 local = localcloud.commands.collection(lambda: all_stacks(project_root()))
 for task in local.tasks.values():

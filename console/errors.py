@@ -24,6 +24,7 @@ MESSAGES = {
     "console.errors.UserError",
     "client.errors.AnalysisError",
     "image_builder.bake.BakeError",
+    "image_builder.dev.errors.DevelopmentError",
     "image_builder.recording.errors.RecordingError",
     "localcloud.cloud.CloudError",
     "localcloud.emulator_env.EmulatorMissing",

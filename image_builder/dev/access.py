@@ -1,7 +1,9 @@
 """The way into a development instance: the private key, and the one port that is opened while it is needed."""
 
 import ipaddress
+import json
 import os
+import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -15,12 +17,8 @@ WHO_AM_I = "https://checkip.amazonaws.com"
 """AWS's own answer to the question which address we come from."""
 
 
-def write_key(out: Path, parameter: str, ssm: Any) -> None:
-    """Write the developers' private key to a new file with mode 0400.
-
-    Raises DevelopmentError for a file that exists or is under version control, and when the parameter cannot be read; nothing is left
-    behind then.
-    """
+def new_file(out: Path) -> Path:
+    """Where a private key may be written. Raises DevelopmentError for a file that exists, has no folder, or is under version control."""
     path = out.expanduser()
     if path.exists() or path.is_symlink():
         raise DevelopmentError(f"{path}, which exists", "a file that does not exist yet", "delete it, or choose another name with --out")
@@ -33,6 +31,12 @@ def write_key(out: Path, parameter: str, ssm: Any) -> None:
             "a place outside version control: a committed key is everybody's",
             "write it to ~/.ssh, for instance --out ~/.ssh/neurocaas.pem",
         )
+    return path
+
+
+def write_key(path: Path, parameter: str, ssm: Any) -> None:
+    """Write the developers' private key to a new file with mode 0400. Raises DevelopmentError when the parameter cannot be read;
+    nothing is left behind then."""
     try:
         key = str(ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
     except ClientError as error:
@@ -68,6 +72,45 @@ def work_tree(folder: Path) -> Path | None:
     except FileNotFoundError:
         return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
     return Path(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def over_ssh(key: Path, user: str, address: str, command: str) -> int:
+    """An SSH session (or one command line); its exit status. The machine's host key is new at every launch, so it is kept apart."""
+    path = key.expanduser()
+    if not path.is_file():
+        raise DevelopmentError(f"key file {path}, which does not exist", "the file of the private key", f"invoke print-key --out {path}")
+    options = [
+        "-o",
+        "StrictHostKeyChecking=accept-new",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "LogLevel=ERROR",
+        "-o",
+        "IdentitiesOnly=yes",
+    ]
+    return _tool(["ssh", "-i", str(path), *options, f"{user}@{address}", *([command] if command else [])], "the OpenSSH client")
+
+
+def over_ssm(instance_id: str, command: str) -> int:
+    """An SSM session by the AWS CLI and its plugin; its exit status. A command line runs in the session's shell."""
+    if shutil.which("session-manager-plugin") is None:
+        raise DevelopmentError(
+            "there is no session-manager-plugin on PATH",
+            "the AWS CLI with its Session Manager plugin, or SSH",
+            "install it, or use SSH: `invoke print-key --out ~/.ssh/neurocaas.pem`, then `invoke ssh … --key ~/.ssh/neurocaas.pem`",
+        )
+    arguments = ["aws", "ssm", "start-session", "--target", instance_id]
+    if command:
+        arguments += ["--document-name", "AWS-StartNonInteractiveCommand", "--parameters", json.dumps({"command": [command]})]
+    return _tool(arguments, "the AWS CLI, version 2")
+
+
+def _tool(arguments: list[str], what: str) -> int:
+    try:
+        return subprocess.run(arguments, check=False).returncode
+    except FileNotFoundError:
+        raise DevelopmentError(f"there is no {arguments[0]} on PATH", what, "install it") from None
 
 
 def own_address() -> str:

@@ -54,6 +54,16 @@ class Console:
         """Id of the current development instance."""
         return self._state.instance
 
+    def refresh(self) -> bool:
+        """Whether there is an instance that has not ended, by asking EC2; sets `ip` when it runs."""
+        found = self._found()
+        return found is not None and found["State"]["Name"] != "terminated"
+
+    def touched(self) -> None:
+        """Somebody works on the instance: what was saved of it before is not the whole any more."""
+        self._state.saved = False
+        self._keep()
+
     def get_instance_state(self) -> dict[str, Any]:
         """EC2's state of the instance ({"Code", "Name"}), its id and its address; an empty dictionary without one."""
         found = self._found()

@@ -67,8 +67,12 @@ class Bench:
     def outputs(self, stack: str) -> Mapping[str, Any]:
         return {"utils": self._utils, "analysis-webdev": self._analysis}[stack]
 
+    @property
+    def _place(self) -> Place:
+        return Place(partition="aws", account=self.cloud.account, region=self.cloud.region)
+
     def _shared(self) -> dict[str, str]:
-        ec2, iam, place = self.client("ec2"), self.client("iam"), Place(partition="aws", account=self.cloud.account, region=self.cloud.region)
+        ec2, iam, place = self.client("ec2"), self.client("iam"), self._place
         self.client("s3").create_bucket(Bucket="dev-bench-artifacts")
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         role = iam.create_role(RoleName="dev-bench", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
@@ -88,7 +92,7 @@ class Bench:
         }
 
     def _stack(self) -> dict[str, str]:
-        s3, place = self.client("s3"), Place(partition="aws", account=self.cloud.account, region=self.cloud.region)
+        s3, place = self.client("s3"), self._place
         s3.create_bucket(Bucket="dev-bench-data")
         statements = bucket_access(place, bucket="dev-bench-data", developer_role_arn=self._utils["developer_role_arn"])
         s3.put_bucket_policy(Bucket="dev-bench-data", Policy=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))

@@ -131,9 +131,9 @@ def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
 
     devami = bench.console()
     devami.launch_devinstance()
-    with pytest.raises(InvalidInput, match="missing.zip"):
+    with pytest.raises(InvalidInput, match=r"missing\.zip"):
         devami.submit_job(write(dataname=f"{GROUP}/inputs/missing.zip"))
-    with pytest.raises(InvalidInput, match="lab/inputs/secret.zip"):
+    with pytest.raises(InvalidInput, match=r"lab/inputs/secret\.zip"):
         devami.submit_job(write(dataname="lab/inputs/secret.zip"))
     with pytest.raises(DevelopmentError, match="No such file"):
         devami.submit_job(tmp_path / "nothing.json")
