@@ -90,6 +90,11 @@ def contract_scoped_stores(h):
 def contract_default_network(h):
     with h.scope("000000000000", "us-east-1"):
         h.ec2._ensure_defaults_initialized()
+        (vpc,) = [vpc for vpc in h.ec2._vpcs.values() if vpc["IsDefault"]]
+        (table,) = [table for table in h.ec2._route_tables.values() if table["VpcId"] == vpc["VpcId"]]
+        assert table["Associations"][0]["Main"]
+        assert "DestinationCidrBlock" in table["Routes"][0]
+        assert any(a["VpcId"] == vpc["VpcId"] for gateway in h.ec2._internet_gateways.values() for a in gateway["Attachments"])
         for subnet in h.ec2._subnets.values():
             assert {"SubnetId", "VpcId", "AvailabilityZone", "CidrBlock"} <= subnet.keys()
         assert any(group["GroupName"] == "default" for group in h.ec2._security_groups.values())

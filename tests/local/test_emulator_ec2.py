@@ -270,3 +270,12 @@ def test_a_rule_cannot_be_there_twice(ec2: Any) -> None:
 def test_no_image_of_a_machine_s_disk(ec2: Any) -> None:
     [instance] = launch(ec2)
     assert code(ec2.create_image, InstanceId=instance["InstanceId"], Name=name("image")) == "UnsupportedOperation"
+
+
+def test_the_default_network_has_a_way_out(client: Client) -> None:
+    (vpc,) = client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    for _ in range(2):
+        (table,) = client("ec2").describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["RouteTables"]
+        ways = [route["GatewayId"] for route in table["Routes"] if route["DestinationCidrBlock"] == "0.0.0.0/0"]
+        assert len(ways) == 1
+        assert ways[0].startswith("igw-")
