@@ -1,0 +1,132 @@
+"""The reference pages in docs/reference/: made from the schemas and prices, so that they cannot say anything else."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+MADE = "<!-- Made by `invoke docs`: change its sources, not this page. -->"
+FOLDER = Path("docs") / "reference"
+
+
+def pages(root: Path) -> dict[str, str]:
+    """File name -> text of every reference page of the project in `root`."""
+    return {
+        "blueprint.md": _blueprint(root),
+        "groups.md": _schema_page(root / "blueprints" / "groups.schema.json", "`groups.yaml`"),
+        "submission.md": _submission(root),
+        "outputs.md": _outputs(root),
+    }
+
+
+def write(root: Path) -> list[str]:
+    """Write the pages that differ from what is there; their names."""
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = outdated(root)
+    for name in changed:
+        (folder / name).write_text(pages(root)[name], encoding="utf-8")
+    return changed
+
+
+def outdated(root: Path) -> list[str]:
+    """The pages whose sources have changed since they were made."""
+    wanted = pages(root)
+    return [name for name, text in wanted.items() if _text(root / FOLDER / name) != text]
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", MADE, *(part.strip() for part in parts)]) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+
+
+def _rows(schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, ...]]:
+    """A row for each property, those of inner objects behind theirs."""
+    required = rule.get("required", ())
+    for name, given in rule.get("properties", {}).items():
+        one = _resolved(schema, given)
+        path = f"{above}{name}"
+        default = "**required**" if name in required else f"`{json.dumps(one['default'])}`" if "default" in one else ""
+        yield (f"`{path}`", _type(schema, one), default, one.get("description", ""))
+        if name != "stages":
+            yield from _rows(schema, one, f"{path}.")
+        inner = one.get("additionalProperties")
+        if isinstance(inner, dict):
+            yield from _rows(schema, _resolved(schema, inner), f"{path}.*.")
+
+
+def _resolved(schema: Mapping[str, Any], rule: Mapping[str, Any]) -> dict[str, Any]:
+    reference = rule.get("$ref")
+    below = _resolved(schema, schema["$defs"][reference.rpartition("/")[2]]) if reference else {}
+    return {**below, **{key: value for key, value in rule.items() if key != "$ref"}}
+
+
+def _type(schema: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
+    """What a value may be, in a few words."""
+    if "const" in rule:
+        return f"`{json.dumps(rule['const'])}`"
+    if "enum" in rule:
+        return ", ".join(f"`{one}`" for one in rule["enum"])
+    if "anyOf" in rule:
+        return " or ".join(_type(schema, _resolved(schema, one)) for one in rule["anyOf"])
+    kind = rule.get("type", "any")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    low, high = rule.get("minimum"), rule.get("maximum")
+    if low is not None or high is not None:
+        text += f", {low} to {high}" if low is not None and high is not None else f", {low} or more" if high is None else f", up to {high}"
+    if kind == "array":
+        text = f"list of {_type(schema, _resolved(schema, rule.get('items', {})))}"
+    return text
+
+
+def _schema_page(path: Path, title: str, *more: str) -> str:
+    schema = _load(path)
+    head = ("field", "type", "default", "meaning")
+    return _page(title, schema["description"], _table(head, list(_rows(schema, schema))), *more)
+
+
+def _blueprint(root: Path) -> str:
+    prices = _load(root / "components" / "prices.json")
+    rows = [(f"`{name}`", f"{price:g}") for name, price in sorted(prices["usd_per_hour"].items())]
+    types = f"On demand, Linux, {prices['region']}, {prices['date']}. A type without a price cannot be used: nobody could pay for its jobs."
+    checked = (
+        "Beside the schema, `invoke validate` and every deploy check that: the name is the folder's; the script and the provisioning "
+        "scripts exist and are not empty; instance types have a price, and the default is one of the list; durations fit each other; "
+        "the parent image is known and still gets updates; groups are not reserved; `parameters` is a JSON Schema of an object. "
+        "The manager checks submissions against the same settings."
+    )
+    return _schema_page(
+        root / "blueprints" / "schema.json", "`blueprint.yaml`", "## What else is checked", checked,
+        "## Instance types", types, _table(("type", "US dollars an hour"), rows),
+    )  # fmt: skip
+
+
+def _submission(root: Path) -> str:
+    head = ("field", "type", "default", "meaning")
+    parts: list[str] = []
+    for name, title in (("submission", "Submission"), ("config", "Config")):
+        schema = _load(root / "docs" / "schema" / f"{name}.json")
+        parts += [f"## {title}", schema["description"], _table(head, list(_rows(schema, schema)))]
+    return _page("Submission and config", *parts)
+
+
+def _outputs(root: Path) -> str:
+    parts: list[str] = ["Read them with `invoke outputs STACK --format json|env|github`. The JSON Schemas are in docs/schema/."]
+    for kind in ("utils", "analysis"):
+        schema = _load(root / "docs" / "schema" / f"{kind}-outputs.json")
+        rows = [(name, what) for name, what, _, _ in _rows(schema, schema)]
+        parts += [f"## {kind}", schema["description"], _table(("output", "type"), rows)]
+    return _page("Outputs of the stacks", *parts)
