@@ -12,7 +12,6 @@ import console.upkeep
 import demo.commands
 import image_builder.commands
 import image_builder.dev.commands
-import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
 import runtime.instance.commands
@@ -46,7 +45,6 @@ OF_THIS_MACHINE = (
     console.docs.collection,
     console.doctor.collection,
     demo.commands.collection,
-    image_builder.lint.commands.collection,
     image_builder.recording.commands.collection(clean_roots),
     runtime.instance.commands.collection,
 )
