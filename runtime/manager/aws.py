@@ -38,7 +38,9 @@ class AwsCloud:
 
     @cached_property
     def _ec2(self) -> Any:
-        return self._session.create_client("ec2", config=self._config)
+        # EC2 answers "no capacity" with a 500, which botocore tries again: once is enough, there are other types and zones.
+        once_more = Config(retries={"mode": "standard", "max_attempts": 1})
+        return self._session.create_client("ec2", config=self._config.merge(once_more))
 
     @cached_property
     def _table(self) -> Any:

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
@@ -279,3 +280,27 @@ def test_the_default_network_has_a_way_out(client: Client) -> None:
         ways = [route["GatewayId"] for route in table["Routes"] if route["DestinationCidrBlock"] == "0.0.0.0/0"]
         assert len(ways) == 1
         assert ways[0].startswith("igw-")
+
+
+def test_capacity_can_run_out_by_market_and_zone(emulator: Cloud, ec2: Any) -> None:
+    spot = {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}}
+    elsewhere = {"Placement": {"AvailabilityZone": "us-east-1b"}}
+    emulator.admin("POST", "capacity", {"instance_type": "t3.micro", "market": "spot", "machines": 2})
+    emulator.admin("POST", "capacity", {"zone": "us-east-1a", "machines": 0})
+    wanted = {"ImageId": BASE.image_id, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    try:
+        assert code(ec2.run_instances, **wanted) == "InsufficientInstanceCapacity"
+        some = launch(ec2, MinCount=1, MaxCount=5, InstanceMarketOptions=spot, **elsewhere)
+        assert [(one["InstanceLifecycle"], one["Placement"]["AvailabilityZone"]) for one in some] == [("spot", "us-east-1b")] * 2
+        assert code(ec2.run_instances, InstanceMarketOptions=spot, **wanted, **elsewhere) == "InsufficientInstanceCapacity"
+        (one,) = launch(ec2, **elsewhere)
+        assert "InstanceLifecycle" not in one
+    finally:
+        assert emulator.admin("POST", "capacity", {}) == {"limits": []}
+    ec2.terminate_instances(InstanceIds=[instance["InstanceId"] for instance in (*some, *launch(ec2), one)])
+
+
+@pytest.mark.parametrize("limit", [{"market": "moon"}, {"machines": -1}, {"machines": "many"}])
+def test_a_limit_of_capacity_is_a_number_of_machines(emulator: Cloud, limit: dict[str, Any]) -> None:
+    with pytest.raises(HTTPError, match="400"):
+        emulator.admin("POST", "capacity", limit)

@@ -10,7 +10,7 @@ from typing import Any
 
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import images, records, templates
+from localcloud.aws.ec2 import capacity, images, records, templates
 from localcloud.aws.protocol.ec2query import Ec2Error
 from localcloud.instance_types import instance_type
 
@@ -32,6 +32,7 @@ class Plan:
     subnet: dict[str, Any]
     groups: list[str]
     tags: dict[str, dict[str, str]]
+    market: str
 
 
 def expand(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
         raise Ec2Error("InvalidParameterValue", f"Value ({behaviour}) for parameter instanceInitiatedShutdownBehavior is invalid.")
     _check_volumes(arguments, image)
     subnet, groups = network(arguments)
-    return Plan(arguments, image, min(high, MAX_COUNT), profile(arguments), subnet, groups, arguments["Tags"])
+    return Plan(arguments, image, min(high, MAX_COUNT), profile(arguments), subnet, groups, arguments["Tags"], capacity.market(arguments))
 
 
 def profile(arguments: dict[str, Any]) -> dict[str, Any] | None:
@@ -168,7 +169,9 @@ def run_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     if request.get("DryRun"):
         raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     reservation = records.new_id("r")
-    made = [_make(launch, index, reservation, token) for index in range(launch.count)]
+    zone = launch.subnet["AvailabilityZone"]
+    count = capacity.take(context, launch.arguments["InstanceType"], launch.market, zone, request["MinCount"], launch.count)
+    made = [_make(launch, index, reservation, token) for index in range(count)]
     if token:
         limit = time.time() - TOKEN_SECONDS
         for old in [k for k, entry in tokens.items() if entry["time"] < limit]:
@@ -246,6 +249,8 @@ def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict
         "Virtualization": "hvm",  # MiniStack's own name for it
     }
     record.update({field: value for field, value in (("KeyName", arguments.get("KeyName")), ("ClientToken", token)) if value})
+    if launch.market == "spot":
+        record.update(InstanceLifecycle="spot", SpotInstanceRequestId=records.new_id("sir"))
     if launch.profile:
         record["IamInstanceProfile"] = {"Arn": launch.profile["Arn"], "Id": launch.profile["InstanceProfileId"]}
     records.instances()[instance_id] = record
