@@ -40,6 +40,11 @@ groups:
 """
 
 
+WAITS = 'sleep "$waittime"'
+FAILS = 'case "$dataname" in exit-3*) echo "this dataset fails" >&2; exit 3 ;; esac\n'
+"""What the mock analysis gets for these tests: a dataset that it cannot do."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """Credentials of a principal; None for nobody's."""
@@ -125,6 +130,10 @@ def outputs(ground: Playground, stack: str) -> dict[str, Any]:
 def deploy(ground: Playground) -> Deployed:
     """`utils` and `analysis-webdev` with the groups above."""
     (ground.root / "groups.yaml").write_text(GROUPS)
+    script = ground.root / "blueprints" / "analysis" / "run_analysis.sh"
+    text = script.read_text()
+    assert WAITS in text
+    script.write_text(text.replace(WAITS, FAILS + WAITS))
     ground.invoke("local.up")
     for stack in ("utils", "analysis-webdev"):
         ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)

@@ -1,0 +1,93 @@
+"""Jobs of the deployed mock analysis, for the scenarios A11 to A21: submit, wait, read what is in the bucket."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from deployed import Deployed, Keys
+
+from client import Analysis, JobHandle, JobState
+from runtime.protocol.keys import JobKeys
+
+T = TypeVar("T")
+PATIENCE = 150.0
+"""Seconds after which something that must happen has not: a failure, with what there was instead."""
+
+
+class Session:
+    """What `client.Analysis` wants of a boto3 session, with the rights of root or of `keys`."""
+
+    def __init__(self, deployed: Deployed, keys: Keys | None = None) -> None:
+        self._deployed, self._keys = deployed, keys
+
+    def client(self, service: str) -> Any:
+        return self._deployed.client(service, self._keys)
+
+
+class Lab:
+    """One group of the deployed analysis."""
+
+    def __init__(self, deployed: Deployed, group: str = "lab1") -> None:
+        self.deployed, self.group = deployed, group
+        self.bucket = str(deployed.analysis["bucket"])
+        self.analysis = Analysis(self.bucket, group, session=Session(deployed))
+        self.s3, self.ec2 = self.analysis.s3, deployed.client("ec2")
+
+    def put(self, key: str, body: str | bytes) -> str:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        return key
+
+    def data(self, name: str, body: str = "data") -> str:
+        return self.put(f"{self.group}/inputs/{name}", body)
+
+    def config(self, **values: Any) -> str:
+        return self.put(f"{self.group}/configs/{uuid.uuid4().hex[:8]}.json", json.dumps({"wait": 0, **values}))
+
+    def submit(self, *names: str, stamp: str = "", submission: str = "", body: bytes | None = None, **fields: Any) -> JobHandle:
+        """Put a submission for datasets (which are made) as people do it by hand; `body` is the whole file instead."""
+        stamp = stamp or f"t-{uuid.uuid4().hex[:8]}"
+        document = {"dataname": [self.data(name) for name in names], "configname": "", "timestamp": stamp, **fields}
+        if document["configname"] == "":
+            document["configname"] = self.config()
+        key = f"{self.group}/submissions/{submission or stamp + '_submit.json'}"
+        self.put(key, body if body is not None else json.dumps({name: value for name, value in document.items() if value is not None}))
+        return JobHandle(self.s3, self.bucket, self.group, stamp, key)
+
+    def text(self, key: str) -> str:
+        return self.analysis.objects.text(key)
+
+    def keys_below(self, prefix: str) -> set[str]:
+        return {str(entry["Key"]) for entry in self.analysis.objects.list(prefix)}
+
+    def reports(self, job: JobHandle) -> list[dict[str, Any]]:
+        """The filed compute reports of a job."""
+        found = [json.loads(self.text(key)) for key in self.keys_below(f"logs/{self.group}/")]
+        return [report for report in found if report["timestamp"] == job.timestamp]
+
+    def machines(self, job: JobHandle) -> list[dict[str, Any]]:
+        """All machines that EC2 still shows of a job, in any state."""
+        answer = self.ec2.describe_instances(Filters=[{"Name": "tag:job", "Values": [job.timestamp]}])
+        return [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
+
+
+def until(what: str, ask: Callable[[], T]) -> T:
+    """The first answer that is true; AssertionError when there is none in time."""
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
+        time.sleep(0.25)
+    return answer
+
+
+def ended(job: JobHandle) -> JobState:
+    """The state of a job when it has ended."""
+    return job.follow(lambda _: None, interval=0.25, timeout=PATIENCE)
+
+
+def certificate_facts(lab: Lab, job: JobHandle) -> Mapping[str, Any]:
+    document: dict[str, Any] = json.loads(lab.text(JobKeys.of(lab.group, job.timestamp).certificate_json))
+    return document

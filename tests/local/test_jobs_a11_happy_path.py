@@ -1,0 +1,106 @@
+"""A11: one dataset, from the submission to the results, as the guide describes it; and what the analyst's commands make of it."""
+
+import json
+from typing import Any
+
+import pytest
+from deployed import Deployed
+from job_helpers import Lab, Session, certificate_facts, ended, until
+
+from client import Analysis, JobHandle
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def lab(service: Deployed) -> Lab:
+    return Lab(service)
+
+
+@pytest.fixture(scope="module")
+def tags() -> dict[str, str]:
+    """The tags of the machine, seen while it lived."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def job(lab: Lab, tags: dict[str, str]) -> JobHandle:
+    made = lab.submit("a11.txt", configname=lab.config(wait=1, note="kept"))
+    machine = until("a machine", lambda: lab.machines(made))[0]
+    tags.update({tag["Key"]: tag["Value"] for tag in machine["Tags"]})
+    assert ended(made).succeeded, made.certificate()
+    return made
+
+
+def test_a11_the_certificate_tells_every_step(lab: Lab, job: JobHandle) -> None:
+    text = job.certificate()
+    assert f"JOB ID: {job.timestamp}" in text
+    for number, step in enumerate(("Initialization", "Validation", "Environment Setup", "Initialize Processing"), 1):
+        assert f"STEP {number}/4 ({step}): DONE" in text
+    assert "| STATUS: SUCCESS |" in text
+    assert "JOB RESULT: SUCCESS 1/1" in text
+
+
+def test_a11_the_results_are_all_there(lab: Lab, job: JobHandle) -> None:
+    below = {key.removeprefix(job.keys.process_prefix) for key in lab.keys_below(job.keys.process_prefix)}
+    config = job.job().configname
+    assert {"end.txt", "update.txt", config, "a11.txt/summary.json"} <= below
+    assert json.loads(lab.text(f"{job.keys.process_prefix}{config}"))["note"] == "kept"
+    assert lab.text(job.keys.end) == "SUCCESS 1/1\n"
+
+
+def test_a11_the_machine_had_its_tags(tags: dict[str, str], lab: Lab, job: JobHandle) -> None:
+    assert {"PriceTracking": "On", "group": "lab1", "analysis": "analysis", "job": job.timestamp}.items() <= tags.items()
+    assert int(tags["Timeout"]) == 60
+    assert tags["OwnerArn"]
+
+
+def test_a11_the_compute_report_is_filed_and_nothing_is_left(lab: Lab, job: JobHandle) -> None:
+    (report,) = until("the report", lambda: lab.reports(job))
+    assert report["start"] < report["end"]
+    assert (report["status"], report["group"], report["databucket"]) == ("SUCCESS", "lab1", lab.bucket)
+    assert report["cost"] > 0
+    assert f"logs/active/{report['instance-id']}.json" not in lab.keys_below("logs/active/")
+    until("the machine's end", lambda: all(one["State"]["Name"] == "terminated" for one in lab.machines(job)))
+
+
+def test_a11_the_certificate_for_machines_has_the_same_facts(lab: Lab, job: JobHandle) -> None:
+    facts = certificate_facts(lab, job)
+    assert (facts["outcome"], facts["exit_class"], facts["job_id"]) == ("SUCCESS", "success", job.timestamp)
+    assert facts["config"]["note"] == "kept"
+    assert facts["cost_usd"] > 0
+
+
+def test_a11_an_analyst_needs_no_other_rights_than_the_groups(service: Deployed, lab: Lab, job: JobHandle, tmp_path: Any) -> None:
+    """Forecast, submission, follow, results and explanation with the keys of a member of the group."""
+    member = Analysis(lab.bucket, "lab1", session=Session(service, service.user("ann")))
+    forecast = member.forecast(member.sizes(["lab1/inputs/a11.txt"]))
+    assert forecast.runs >= 1
+    assert forecast.budget is not None
+    assert "may not read the ledger" in forecast.budget.source
+    assert forecast.budget.left is not None
+    assert job.timestamp in member.jobs()
+    files = {one.path: one.checked for one in member.job(job.timestamp).fetch(tmp_path)}
+    assert files["process_results/a11.txt/summary.json"] == "certificate", "checked against the machine's own record"
+    assert member.job(job.timestamp).future().result(timeout=30).succeeded
+    from client.explain import explain
+
+    assert "has succeeded" in explain(member.evidence(member.job(job.timestamp))).sentence
+
+
+def test_a11_the_commands_show_it(service: Deployed, lab: Lab, job: JobHandle) -> None:
+    where = ("--local", "--bucket", lab.bucket, "--group", "lab1")
+    state = json.loads(service.ground.invoke("status", job.timestamp, *where, "--json").stdout)
+    assert state["succeeded"] is True
+    assert "::progress 1 done" in service.ground.invoke("logs", job.timestamp, *where).stdout
+    assert f"{job.timestamp}  SUCCESS 1/1" in service.ground.invoke("jobs", *where).stdout
+    done = service.ground.invoke("explain", "nonesuch", *where)
+    assert "There is no job nonesuch" in done.stdout
+
+
+def test_a11_a_rerun_reproduces_it(service: Deployed, lab: Lab, job: JobHandle) -> None:
+    done = service.ground.invoke("rerun", job.timestamp, "--local", "--bucket", lab.bucket, "--group", "lab1", "--json", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["reproduced"] is True
+    assert {one["path"]: one["outcome"] for one in told["verdicts"]} == {"a11.txt/summary.json": "identical"}

@@ -1,0 +1,67 @@
+"""A12: many datasets, equal base names, and one that fails among others that do not. (120 and 500: tests/unit, a fleet of 8 runs here.)
+A13: a failing analysis. A16: odd keys."""
+
+import pytest
+from deployed import Deployed
+from job_helpers import Lab, certificate_facts, ended
+
+from client import JobHandle
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def lab(service: Deployed) -> Lab:
+    return Lab(service)
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab) -> JobHandle:
+    return lab.submit("one/d.txt", "two/d.txt", "exit-3.txt", *(f"n{i}.txt" for i in range(7)))
+
+
+@pytest.fixture(scope="module")
+def odd(lab: Lab, many: JobHandle) -> JobHandle:
+    """Submitted right behind `many`, so that both run at once."""
+    return lab.submit("hej på dig & more+1%.txt", submission="my sub+mission ö1_submit.json")
+
+
+def test_a12_each_dataset_has_a_machine_and_a_status_of_its_own(lab: Lab, many: JobHandle, odd: JobHandle) -> None:
+    state = ended(many)
+    outcomes = {one.name: one.state for one in state.datasets}
+    assert len(outcomes) == 10
+    assert {"one_d.txt", "two_d.txt"} <= set(outcomes), "equal base names stay apart"
+    assert {name for name, outcome in outcomes.items() if outcome == "FAILED"} == {"exit-3.txt"}, "one failure stops nobody else"
+    assert len({one.instance for one in state.datasets}) == 10
+    reports = lab.reports(many)
+    assert len(reports) == 10
+    assert all(report["start"] and report["end"] for report in reports)
+
+
+def test_a12_the_end_is_written_once_with_the_count(lab: Lab, many: JobHandle) -> None:
+    ended(many)
+    assert lab.text(many.keys.end).startswith("FAILED 9/10 ")
+    versions = lab.s3.list_object_versions(Bucket=lab.bucket, Prefix=many.keys.end)["Versions"]
+    assert len(versions) == 1
+
+
+def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, many: JobHandle) -> None:
+    state = ended(many)
+    (failed,) = [one for one in state.datasets if one.state == "FAILED"]
+    assert failed.exit_code == 3
+    assert "exit-3.txt | STATUS: FAILED" in many.certificate()
+    facts = certificate_facts(lab, many)
+    assert facts["exit_class"] == "analysis"
+    from client.explain import explain
+
+    said = explain(lab.analysis.evidence(many))
+    assert said.sentence.startswith(f"Job {many.timestamp} has failed for 1 of 10 datasets (analysis): exit-3.txt: ")
+    assert "invoke logs" in said.fix
+
+
+def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHandle) -> None:
+    state = ended(odd)
+    assert state.succeeded, odd.certificate()
+    assert [one.name for one in state.datasets] == ["hej på dig & more+1%.txt"]
+    assert "lab1/inputs/hej på dig & more+1%.txt" in odd.certificate()
+    assert f"{odd.keys.process_prefix}hej på dig & more+1%.txt/summary.json" in lab.keys_below(odd.keys.process_prefix)

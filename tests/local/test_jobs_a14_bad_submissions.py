@@ -1,0 +1,116 @@
+"""A14: submissions with mistakes, and A15: hostile ones. Each gets an answer with every reason, no traceback, and no machine."""
+
+import json
+from typing import Any
+
+import pytest
+from deployed import Deployed
+from job_helpers import Lab, until
+
+from client import JobHandle
+from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
+    "not-json": (b"{dataname: x}", "not JSON"),
+    "a-list": (b"[1]", "JSON object"),
+    "no-dataname": ({"dataname": None}, "dataname: got nothing"),
+    "dataname-3": ({"dataname": 3}, "dataname: got 3"),
+    "dataname-empty": ({"dataname": []}, "a list of 0"),
+    "dataname-mixed": ({"dataname": ["lab1/inputs/x.txt", 4]}, "got 4"),
+    "dataname-missing": ({"dataname": "lab1/inputs/nonesuch.txt"}, "does not contain lab1/inputs/nonesuch.txt"),
+    "dataname-prefix": ({"dataname": "lab1/inputs/x"}, "does not contain lab1/inputs/x"),
+    "no-configname": ({"configname": None}, "configname: got nothing"),
+    "config-missing": ({"configname": "lab1/configs/none.json"}, "does not contain lab1/configs/none.json"),
+    "config-suffix": ({"configname": "lab1/configs/c.toml"}, "a file ending in .json, .yaml, .yml"),
+    "config-broken": ({"configname": "lab1/configs/broken.json"}, "not JSON"),
+    "config-list": ({"configname": "lab1/configs/list.yml"}, "a mapping"),
+    "duration": ({"configname": "lab1/configs/duration.json"}, "__duration__"),
+    "parameters": ({"configname": "lab1/configs/parameters.json"}, "wait"),
+    "other-group": ({"dataname": "lab10/inputs/secret.txt"}, "paths of your own group"),
+    "result-elsewhere": ({"resultpath": "s3://somebody-elses/results"}, "resultpath"),
+    "expensive": ({"instance_type": "p4d.24xlarge"}, "one of m5.large, m5.xlarge"),
+    "control": ({"dataname": 'lab1/inputs/"; rm -rf /;\n'}, "control characters"),
+    "dots": ({"dataname": "lab1/inputs/../../lab10/inputs/secret.txt"}, "'..' segments"),
+}
+TIMESTAMPS = {"up": "../x", "slash": "a/b", "shell": "$(touch /tmp/p)", "long": "x" * 200, "none": None, "number": 3.5}
+
+
+@pytest.fixture(scope="module")
+def lab(service: Deployed) -> Lab:
+    lab = Lab(service)
+    lab.data("x.txt")
+    Lab(service, "lab10").data("secret.txt")
+    for name, body in {
+        "broken.json": "{",
+        "list.yml": "- 1\n- 2\n",
+        "duration.json": '{"__duration__": "long", "__dataset_size__": -1}',
+        "parameters.json": '{"wait": "soon"}',
+    }.items():
+        lab.put(f"lab1/configs/{name}", body)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def jobs(lab: Lab) -> dict[str, JobHandle]:
+    """All at once: the manager answers them in turn while the first tests look."""
+    made = {}
+    for name, (fields, _) in MISTAKES.items():
+        if isinstance(fields, bytes):
+            made[name] = lab.submit(stamp=f"a14-{name}", body=fields)
+        else:
+            made[name] = lab.submit("x.txt", stamp=f"a14-{name}", **fields)
+    for name, stamp in TIMESTAMPS.items():
+        made[name] = lab.submit("x.txt", stamp=f"a15-{name}", submission=f"a15-{name}_submit.json", timestamp=stamp)
+    return made
+
+
+def answer(lab: Lab, job: JobHandle) -> tuple[str, dict[str, Any], str]:
+    """Certificate, certificate.json and end.txt of a refused submission, wherever they are."""
+    places = [JobKeys.of(lab.group, job.timestamp), rejected_keys(lab.group, SubmissionKey.parse(str(job.submission_key)).id)]
+    keys = until(f"the answer to {job.submission_key}", lambda: next((one for one in places if lab.text(one.end)), None))
+    return lab.text(keys.certificate), json.loads(lab.text(keys.certificate_json)), lab.text(keys.end)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a14_a_mistake_is_answered_with_its_reason(lab: Lab, jobs: dict[str, JobHandle], name: str) -> None:
+    certificate, facts, end = answer(lab, jobs[name])
+    assert MISTAKES[name][1] in certificate
+    assert "Traceback" not in certificate
+    assert facts["exit_class"] == "user"
+    assert facts["problems"]
+    assert end.startswith("FAILED 0/0 ")
+
+
+@pytest.mark.parametrize("name", TIMESTAMPS)
+def test_a15_a_hostile_timestamp_gets_its_answer_under_the_submissions_name(lab: Lab, jobs: dict[str, JobHandle], name: str) -> None:
+    certificate, facts, _ = answer(lab, jobs[name])
+    assert "timestamp: got" in certificate
+    assert facts["exit_class"] == "user"
+
+
+def test_a15_two_problems_of_one_file_are_told_at_once(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    _, facts, _ = answer(lab, jobs["duration"])
+    assert len(facts["problems"]) == 2
+
+
+def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs: dict[str, JobHandle], service: Deployed) -> None:
+    for job in jobs.values():
+        answer(lab, job)
+    stamps = {job.timestamp for job in jobs.values()}
+    tagged = lab.ec2.describe_instances(Filters=[{"Name": "tag:job", "Values": sorted(stamps)}])
+    assert tagged["Reservations"] == []
+    assert lab.keys_below("lab10/results/") <= {"lab10/results/analysis.json"}
+    items = service.client("dynamodb").scan(TableName=service.utils["ledger_table"])["Items"]
+    assert not [item for item in items if "/lab10/" in item["sk"]["S"]]
+    assert not [item for item in items if item["sk"]["S"].rpartition("/")[2] in stamps], "no job of these is open"
+
+
+def test_a14_refusals_are_explained(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    from client.explain import explain
+
+    answer(lab, jobs["expensive"])
+    said = explain(lab.analysis.evidence(jobs["expensive"]))
+    assert "was refused: instance_type: got 'p4d.24xlarge'" in said.sentence
+    assert "Choose one" in said.fix
