@@ -13,6 +13,7 @@ from invoke.tasks import task
 from console.names import TaskOfNames
 
 OLD_FORMAT = ".json"
+GROUPS = "groups.yaml"
 
 
 def _say(text: str = "") -> None:
@@ -45,17 +46,18 @@ def configure(c: Context, name: str) -> None:
     positional=["names"],
     auto_shortflags=False,
     help={
-        "names": "Blueprints, or files of the first implementation (just write them); all blueprints when left out.",
+        "names": "Blueprints, groups.yaml, or files of the first implementation (just write them); all that is here when left out.",
         "json": "One JSON object for a program.",
     },
 )
 def validate(c: Context, names: list[str], json: bool = False) -> None:
-    """Check blueprints, all rules at once: file and line, rule, what is allowed, what to do. Exit code 1 when one has a problem."""
+    """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""
     from blueprints.loader import names as all_names
     from console.cloud import project_root
 
     root = project_root()
-    verdicts = [_old(Path(name)) if name.endswith(OLD_FORMAT) else _ours(name, root) for name in names or all_names(root)]
+    here = [*all_names(root), *([GROUPS] if (root / GROUPS).is_file() else [])]
+    verdicts = [_verdict(name, root) for name in names or here]
     good = all(verdict["ok"] for verdict in verdicts)
     if json:
         _say(json_format.dumps({"schema_version": 1, "ok": good, "blueprints": verdicts}, indent=2))
@@ -64,6 +66,24 @@ def validate(c: Context, names: list[str], json: bool = False) -> None:
             _say(_told(verdict))
     if not good:
         raise Exit(code=1)
+
+
+def _verdict(name: str, root: Path) -> dict[str, Any]:
+    if name.endswith(OLD_FORMAT):
+        return _old(Path(name))
+    return _groups(root) if name == GROUPS else _ours(name, root)
+
+
+def _groups(root: Path) -> dict[str, Any]:
+    from blueprints import groups
+    from runtime.protocol.problems import InvalidInput
+
+    try:
+        groups.load(root)
+    except InvalidInput as error:
+        place = {"rule": "groups", "file": GROUPS, "line": None, "path": ""}
+        return {"name": None, "file": GROUPS, "ok": False, "problems": [{**place, **problem.to_dict()} for problem in error.problems]}
+    return {"name": None, "file": GROUPS, "ok": True, "problems": []}
 
 
 def _ours(name: str, root: Path) -> dict[str, Any]:

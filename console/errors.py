@@ -19,11 +19,13 @@ class UserError(Exception):
         super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
 
 
+_INVALID = "runtime.protocol.problems.InvalidInput"
 # Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list` their start-up time.
 MESSAGES = {
     "console.errors.UserError",
     "client.errors.AnalysisError",
     "image_builder.bake.BakeError",
+    "image_builder.commits.CommitError",
     "image_builder.dev.errors.DevelopmentError",
     "image_builder.recording.errors.RecordingError",
     "localcloud.cloud.CloudError",
@@ -31,7 +33,7 @@ MESSAGES = {
     "localcloud.images.store.ImageError",
     "localcloud.pulumi.cli.CliUnavailable",
     "localcloud.pulumi.stacks.StackFileConflict",
-    "runtime.protocol.problems.InvalidInput",
+    _INVALID,
 }
 _NETWORK = {
     "botocore.exceptions.NoCredentialsError": "set AWS_PROFILE or a key pair, or start the local cloud: `invoke local.up`",
@@ -50,6 +52,9 @@ def _names(error: BaseException) -> list[str]:
 def message(error: BaseException) -> str | None:
     """The text for a person, or None when the exception is not one that a person can put right."""
     names = _names(error)
+    problems = getattr(error, "problems", ()) if _INVALID in names else ()
+    if problems:
+        return "\n".join(f"{one.field}: got {one.got}\n  allowed: {one.allowed}\n  do: {one.do}" for one in problems)
     for name in names:
         if name in MESSAGES:
             return str(error)
