@@ -8,7 +8,7 @@ Credentials and region are those of the shell (for the local cloud: `eval "$(inv
 """
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class NeuroCaaSAMI(Console):
         self._reached()
         self._say(
             f"It is stopped after {timeout} minutes, or when nothing happens on it for {IDLE_MINUTES}. "
-            f"A shell on it: `invoke ssh --analysis {self.analysis}`"
+            f"A shell on it: `invoke ssh {self.analysis}`"
         )
         return instance
 
@@ -209,6 +209,10 @@ class NeuroCaaSAMI(Console):
         found = self._found()
         if found is None:
             raise self._no_instance()
+        if not images.NAME.fullmatch(name):
+            raise DevelopmentError(
+                f"name={name!r}", "3 to 128 letters, digits and ()[] ./-'@_ (EC2 API reference, CreateImage)", "choose another name"
+            )
         self._say(BETTER)
         marks = {
             "Name": name,
@@ -217,13 +221,7 @@ class NeuroCaaSAMI(Console):
             UNRECORDED: "false",
             "neurocaas:instance": str(self.instance),
         }
-        answer = self._ec2.create_image(
-            InstanceId=self.instance,
-            Name=name,
-            Description=f"AMI created at {datetime.now(UTC):%Y-%m-%d %H:%M:%S UTC}",
-            TagSpecifications=[{"ResourceType": kind, "Tags": machine.tag_list(marks)} for kind in ("image", "snapshot")],
-        )
-        image_id = str(answer["ImageId"])
+        image_id = images.create(str(self.instance), name, marks, self._ec2)
         self._state.ami_hist.append({"ImageId": image_id, "Name": name, "instance": self.instance})
         self._state.saved = True
         self._keep()

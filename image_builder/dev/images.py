@@ -1,15 +1,20 @@
 """Which image a development instance starts from: the guide's codes, an id, or what the blueprint says."""
 
+import contextlib
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from blueprints.model import Blueprint
 from blueprints.parents import PARENTS, RETIRED
 from image_builder.dev.errors import DevelopmentError
 
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
+NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
+"""Names of images."""
 _ALLOWED = f"an id such as ami-0123456789abcdef0, or one of the codes {', '.join(PARENTS)}"
 
 
@@ -48,9 +53,32 @@ def describe(image_id: str, ec2: Any) -> dict[str, Any]:
         where = ec2.meta.region_name
         raise DevelopmentError(f"image {image_id}, which {where} does not have", "an image of this account and region", _ALLOWED) from None
     if found["State"] == "pending":
-        ec2.get_waiter("image_available").wait(ImageIds=[image_id])
+        with contextlib.suppress(WaiterError):  # what it became instead is told below
+            ec2.get_waiter("image_available").wait(ImageIds=[image_id], WaiterConfig={"Delay": 2, "MaxAttempts": 1800})
         found = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    if found["State"] != "available":
+        why = (found.get("StateReason") or {}).get("Message", "EC2 gives no reason")
+        raise DevelopmentError(f"image {image_id}, which is {found['State']}: {why}", "an image that is available", "make it again")
     return found
+
+
+def create(instance_id: str, name: str, marks: Mapping[str, str], ec2: Any) -> str:
+    """Begin to make an image of an instance's disk, tagged with `marks`; its id. Raises DevelopmentError for a name that is taken."""
+    tags = tag_list(marks)
+    try:
+        answer = ec2.create_image(
+            InstanceId=instance_id,
+            Name=name,
+            Description=f"AMI created at {datetime.now(UTC):%Y-%m-%d %H:%M:%S UTC}",
+            TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidAMIName.Duplicate":
+            raise
+        raise DevelopmentError(
+            f"name={name!r}: {error.response['Error']['Message']}", "a name that is free", "choose another name"
+        ) from None
+    return str(answer["ImageId"])
 
 
 def root_volume(image: dict[str, Any], wanted_gib: int) -> dict[str, Any]:
@@ -59,6 +87,11 @@ def root_volume(image: dict[str, Any], wanted_gib: int) -> dict[str, Any]:
     own = next((one["Ebs"].get("VolumeSize", 8) for one in image["BlockDeviceMappings"] if one.get("DeviceName") == device), 8)
     ebs = {"VolumeSize": max(wanted_gib, own), "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}
     return {"DeviceName": device, "Ebs": ebs}
+
+
+def tag_list(marks: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as EC2 wants them."""
+    return [{"Key": key, "Value": value} for key, value in marks.items()]
 
 
 def _parameter(name: str, ssm: Any) -> str:

@@ -1,7 +1,6 @@
 """The development instance in EC2: starting it, finding it, its life and its end."""
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from blueprints.model import Blueprint
 from image_builder.dev.errors import DevelopmentError
-from image_builder.dev.images import root_volume
+from image_builder.dev.images import root_volume, tag_list
 from runtime.protocol import tags
 from runtime.protocol.development import IDLE_MINUTES, TAG, dev_tags
 
@@ -88,11 +87,6 @@ def find(analysis: str, owner: str, ec2: Any) -> str | None:
 def tag(instance: dict[str, Any], key: str) -> str | None:
     """The value of a tag of a description."""
     return next((one["Value"] for one in instance.get("Tags", []) if one["Key"] == key), None)
-
-
-def tag_list(marks: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as EC2 wants them."""
-    return [{"Key": key, "Value": value} for key, value in marks.items()]
 
 
 def set_tag(instance: dict[str, Any], key: str, value: str, ec2: Any, *, dry_run: bool = False) -> Any:

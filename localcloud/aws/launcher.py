@@ -13,6 +13,7 @@ from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import service as ec2_service
+from localcloud.aws.ec2 import snapshots
 from localcloud.aws.iam import conditions, enforcement, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
@@ -97,4 +98,5 @@ async def _changes(
         "instances": ec2_service.fleet_view(),
         "builds": builds.for_fleet(),
         "commands": commands.for_fleet(),
+        "copies": list(snapshots.copies(context).values()),
     }

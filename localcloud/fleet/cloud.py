@@ -93,6 +93,10 @@ class Connection:
         """Report the end of a command that was run in a machine."""
         self._admin("POST", "commands", body)
 
+    def image_copied(self, body: dict[str, Any]) -> None:
+        """Report that an image of a machine's disk is there, or why it is not."""
+        self._admin("POST", "images", body)
+
     def assume_role(self, role_arn: str, session: str, seconds: int = 3600) -> dict[str, str]:
         """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role."""
         form = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud.fleet.acceptor import Acceptor
 from localcloud.fleet.cloud import CloudError, Connection
+from localcloud.fleet.copies import Copies
 from localcloud.fleet.limits import Limiter, maximum_machines
 from localcloud.fleet.machine import Machine, Services
 from localcloud.fleet.orders import Orders
@@ -45,6 +46,7 @@ class Fleet:
         self._again = threading.Event()
         self._latest: list[dict[str, Any]] = []
         self._builder = Builder(self._services)
+        self._copies = Copies(self._services)
         self._orders = Orders(self._services.connection, self._services.spawner, os.getpid())
 
     def run(self) -> None:
@@ -76,6 +78,7 @@ class Fleet:
                 self._reconcile()
                 self._builder.reconcile(answer.get("builds", []))
                 self._orders.reconcile(answer.get("commands", []))
+                self._copies.reconcile(answer.get("copies", []))
         finally:
             self._end()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from image_builder.dev.errors import DevelopmentError
+from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
 from localcloud.fleet import entry
 from runtime.protocol.development import GROUP
@@ -185,6 +186,55 @@ def test_a_shell_on_the_instance_is_inside_its_sandbox(bench: Bench) -> None:
     assert done.stdout.split() == ["ip-" + str(devami.get_instance_state()["ip"]).replace(".", "-"), "0", "us-east-1"]
     assert not Path("/opt/mark").exists()
     assert entry.first_process(bench.cloud.fleet_pid, "i-00000000000000000") is None
+
+
+def run(devami: NeuroCaaSAMI, bench: Bench, line: str) -> str:
+    assert bench.cloud.fleet_pid
+    pid = entry.first_process(bench.cloud.fleet_pid, str(devami.instance))
+    assert pid is not None
+    return subprocess.run(entry.command(pid, ["/bin/sh", "-c", line]), capture_output=True, text=True, check=True).stdout
+
+
+def test_an_image_of_the_instance_becomes_the_blueprint_s_by_two_commits(bench: Bench) -> None:
+    devami = bench.console()
+    if not devami.check_running():
+        devami.launch_devinstance()
+    first = devami.instance
+    run(devami, bench, "mkdir -p /opt/tool && echo installed > /opt/tool/mark && rm -f /etc/motd && echo x > /usr/local/bin/tool")
+    with pytest.raises(DevelopmentError, match="3 to 128 letters"):
+        devami.create_devami("x!")
+    image = devami.create_devami("dev-bench image")
+    assert any("bake-ami" in text for text in bench.said), "it says what is better"
+    with pytest.raises(DevelopmentError, match="already in use"):
+        devami.create_devami("dev-bench image")
+
+    (bench.root / "staged.txt").write_text("of something else")
+    bench.git("add", "staged.txt")
+    hashes = devami.update_blueprint(message="first tools")
+    assert hashes is not None
+    assert bench.git("rev-parse", "HEAD", "HEAD~1").splitlines() == [hashes["after"], hashes["before"]]
+    subjects = bench.git("log", "-2", "--format=%s").splitlines()
+    for subject, when in zip(subjects, ("after", "before"), strict=True):
+        assert subject.startswith(f"automatic commit to document pipeline blueprint.yaml {when} update at ")
+        assert subject.endswith("Purpose: first tools")
+    assert bench.git("show", "--format=", "--name-only", "HEAD") == "blueprints/analysis/blueprint.yaml"
+    assert bench.git("show", "--format=", "--name-only", "HEAD~1") == ""
+    assert bench.git("diff", "--cached", "--name-only") == "staged.txt", "what was staged is staged"
+    assert devami.update_blueprint(image) is None
+    assert bench.said[-1] == "Blueprint already up to date, aborting new commit."
+    tags = tags_of(bench.client("ec2").describe_images(ImageIds=[image])["Images"][0]["Tags"])
+    assert (tags["neurocaas:recorded"], tags["analysis"]) == ("false", "analysis")
+
+    assert devami.terminate_devinstance() == "Instance is now in state: terminated", "its work was saved"
+    again = bench.console()
+    again.launch_devinstance()
+    assert again.instance != first
+    assert f"image {image}, recorded in the blueprint for {bench.cloud.account}/us-east-1" in bench.said
+    assert run(again, bench, "cat /opt/tool/mark /usr/local/bin/tool; ls /etc/motd 2> /dev/null || echo gone").split() == [
+        "installed",
+        "x",
+        "gone",
+    ]
 
 
 def test_the_guide_s_import_works_in_the_folder_image_builder(bench: Bench) -> None:

@@ -268,9 +268,10 @@ def test_a_rule_cannot_be_there_twice(ec2: Any) -> None:
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{**rule, "FromPort": 444, "ToPort": 444}])
 
 
-def test_no_image_of_a_machine_s_disk(ec2: Any) -> None:
+def test_no_image_of_a_disk_that_is_not_there(ec2: Any) -> None:
     [instance] = launch(ec2)
-    assert code(ec2.create_image, InstanceId=instance["InstanceId"], Name=name("image")) == "UnsupportedOperation"
+    assert code(ec2.create_image, InstanceId=instance["InstanceId"], Name=name("image")) == "IncorrectInstanceState"
+    assert code(ec2.create_image, InstanceId="i-0123456789abcdef0", Name=name("image")) == "InvalidInstanceID.NotFound"
 
 
 def test_the_default_network_has_a_way_out(client: Client) -> None:

@@ -156,15 +156,6 @@ def describe_images(context: Context, request: dict[str, Any]) -> dict[str, Any]
     return {"Images": items, "NextToken": token}
 
 
-def create_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """CreateImage: refused. The local cloud makes images from recorded scripts (Image Builder), never from a machine's disk."""
-    records.find(request.get("InstanceId", ""))
-    raise Ec2Error(
-        "UnsupportedOperation",
-        "The local cloud does not snapshot the disk of a machine. Write a provisioning script and build the image with EC2 Image Builder.",
-    )
-
-
 def register_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """RegisterImage from a snapshot of an image that is here."""
     mappings = request.get("BlockDeviceMappings", [])

@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.admin import AdminError
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, images, instances, launch, records, routes, security_groups, templates, types
+from localcloud.aws.ec2 import capacity, images, instances, launch, records, routes, security_groups, snapshots, templates, types
 from localcloud.aws.protocol import ec2query
 from localcloud.images.catalogue import BASE_IMAGES
 
@@ -29,7 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "StartInstances": instances.start_instances,
     "GetConsoleOutput": instances.get_console_output,
     "DescribeImages": images.describe_images,
-    "CreateImage": images.create_image,
+    "CreateImage": snapshots.create_image,
     "RegisterImage": images.register_image,
     "DeregisterImage": images.deregister_image,
     "DescribeInstanceTypes": types.describe_instance_types,
@@ -63,6 +63,7 @@ def install(context: Context) -> None:
         for parameter in image.ssm_parameters:
             hooks.ssm._PUBLIC_AMI_PARAMETERS[parameter] = image.image_id
     context.admin.operations[("POST", "instances")] = functools.partial(_report, context)
+    context.admin.operations[("POST", "images")] = functools.partial(snapshots.report, context)
 
 
 def _serve(context: Context, name: str, operation: Operation, params: dict[str, Any]) -> hooks.Reply:
