@@ -74,16 +74,19 @@ class Tour:
         self._say(done.text())
 
     def _bake(self, engine: Engine, sample: Sample) -> None:
-        from image_builder import bake
-        from image_builder.commands import Report, recorded_image, run
+        from image_builder.bake import Target
+        from image_builder.baking import Baking, Options
+        from image_builder.commands import clients_of
+        from image_builder.report import Report
 
         with self._phase(f"bake {sample.analysis}"):
-            target = bake.Target.from_outputs(sample.stack, self.outputs[sample.stack])
-            imagebuilder, logs = boto3.client("imagebuilder"), boto3.client("logs")
-            todo = bake.plan(target, recorded_image(self.root, target), imagebuilder)
-            self._say(todo.why)
-            run(self.root, target, todo, imagebuilder, logs, Report(sys.stdout))
-        if recorded_image(self.root, target) != self.outputs[sample.stack]["image_id"]:
+            target = Target.from_outputs(sample.stack, self.outputs[sample.stack])
+            # The tour is no work on the analysis: only the image's id is written, and nothing is committed.
+            baking = Baking(self.root, target, clients_of(target.region), Report(sys.stdout), Options(keep=False))
+            preview = baking.preview()
+            self._say(preview.plan.why)
+            image = baking.run(preview)["image_id"]
+        if image != self.outputs[sample.stack]["image_id"]:
             with self._phase(f"deploy {sample.stack} with its image"):
                 self._deploy(engine, sample.stack)
 

@@ -78,7 +78,7 @@ def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool
     """Compare the stack's recipe with the images that the pipeline has built. `recorded` is the blueprint's image, if it names
     one for this account and region. `force` builds in any case, unless a build is under way."""
     usable, building = None, None
-    for image in _images(target, imagebuilder):
+    for image in images(target, imagebuilder):
         if (image.get("tags") or {}).get(RECIPE_TAG) != target.recipe_sha256:
             continue
         status = image["state"]["status"]
@@ -98,26 +98,9 @@ def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool
     return Plan("build", f"no image of this recipe yet (the blueprint names {recorded or 'none'})")
 
 
-def preflight(target: Target, imagebuilder: Any) -> list[str]:
-    """What would make a build fail that can be seen in a moment; empty when nothing does."""
-    try:
-        pipeline = imagebuilder.get_image_pipeline(imagePipelineArn=target.pipeline_arn)["imagePipeline"]
-    except imagebuilder.exceptions.ClientError as error:
-        return [f"the pipeline {target.pipeline_arn} cannot be read: {error}. Deploy the stack: `invoke deploy {target.stack}`"]
-    problems = []
-    if not pipeline.get("imageRecipeArn"):
-        problems.append(f"the pipeline {target.pipeline_arn} has no recipe. Deploy the stack: `invoke deploy {target.stack}`")
-    configuration = imagebuilder.get_infrastructure_configuration(
-        infrastructureConfigurationArn=pipeline["infrastructureConfigurationArn"]
-    )["infrastructureConfiguration"]
-    if not configuration.get("instanceProfileName"):
-        problems.append("the infrastructure configuration names no instance profile. Deploy the stack `utils`: `invoke deploy utils`")
-    return problems
-
-
-def start(target: Target, imagebuilder: Any) -> str:
-    """Start the pipeline and return the ARN of the build."""
-    tags = {RECIPE_TAG: target.recipe_sha256, "neurocaas:analysis": target.analysis, "neurocaas:stack": target.stack}
+def start(target: Target, imagebuilder: Any, more_tags: Mapping[str, str] | None = None) -> str:
+    """Start the pipeline and return the ARN of the build, which carries its recipe and `more_tags` as tags."""
+    tags = {RECIPE_TAG: target.recipe_sha256, "neurocaas:analysis": target.analysis, "neurocaas:stack": target.stack, **(more_tags or {})}
     started = imagebuilder.start_image_pipeline_execution(imagePipelineArn=target.pipeline_arn, tags=tags)
     return str(started["imageBuildVersionArn"])
 
@@ -136,6 +119,8 @@ def follow(target: Target, build_arn: str, imagebuilder: Any, logs: Any, on_even
             on_event(event)
         status = image["state"]["status"]
         if status == _BUILT:
+            for event in watch.news(image):  # what was logged while the state changed
+                on_event(event)
             return Baked(pick(image, target), build_arn, clock.monotonic() - begun)
         if status in _LOST:
             raise BakeError(failure(target, image, watch.tail))
@@ -157,6 +142,7 @@ def pick(image: Mapping[str, Any], target: Target) -> str:
     )
 
 
+_FULL = ("No space left on device", " is full ")
 _AT = re.compile(r"::error file=(?P<script>[^,:]+),line=(?P<line>\d+)::(?P<command>.*)")
 """What the documents' preamble prints for the command that failed, see `image_builder.documents`."""
 
@@ -184,10 +170,11 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
     said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
     if tail:
         said += ["  last log lines:", *(f"    {line}" for line in tail[-15:])]
-    said.append(
-        f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}`"
-        f" and `invoke bake-ami --stack {target.stack}`"
-    )
+    again = f"`invoke bake-ami --stack {target.stack}`"
+    if component and not any(full in message for full in _FULL):
+        said.append(f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}` and {again}")
+    else:
+        said.append(f"  do: see to what is said above, then start it again: {again}")
     return "\n".join(said)
 
 
@@ -196,12 +183,13 @@ def cancel(build_arn: str, imagebuilder: Any) -> None:
     imagebuilder.cancel_image_creation(imageBuildVersionArn=build_arn)
 
 
-def _images(target: Target, imagebuilder: Any) -> list[Mapping[str, Any]]:
-    images: list[Mapping[str, Any]] = []
+def images(target: Target, imagebuilder: Any) -> list[Mapping[str, Any]]:
+    """All images that the pipeline has built or is building, as ListImagePipelineImages tells them."""
+    found: list[Mapping[str, Any]] = []
     request: dict[str, str] = {"imagePipelineArn": target.pipeline_arn}
     while True:
         page = imagebuilder.list_image_pipeline_images(**request)
-        images += page.get("imageSummaryList", [])
+        found += page.get("imageSummaryList", [])
         if not page.get("nextToken"):
-            return images
+            return found
         request["nextToken"] = page["nextToken"]

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from image_builder.manifest import is_manifest
+
 _TAIL = 40
+_NO_NEWS = ("PENDING", "SKIPPED")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Watch:
                 "steps",
             ):
                 now = (str(step.get("status", "")), str(step.get("message") or ""))
+                if now[0] in _NO_NEWS:
+                    continue
                 if self._steps.get(step["stepExecutionId"]) != now:
                     self._steps[step["stepExecutionId"]] = now
                     events.append(Event("step", now[1], name=str(step.get("name", "")), status=now[0]))
@@ -74,6 +79,8 @@ class Watch:
                 return events
             for entry in page["events"]:
                 for line in str(entry["message"]).splitlines():
+                    if is_manifest(line):
+                        continue
                     self._tail.append(line)
                     events.append(Event("log", line))
             token = page.get("nextForwardToken")

@@ -1,0 +1,191 @@
+"""The whole of `invoke bake-ami`, for one analysis: look, build, write down, commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import blueprints
+from blueprints import Blueprint
+from image_builder import bake, provenance
+from image_builder.commits import CommitError, State, can_commit, commit_folder, state
+from image_builder.preflight import ClientMaker, check
+from image_builder.provision import ABOUT, read
+from image_builder.recipe import recipe_of
+from image_builder.recording import Verified, verification
+from image_builder.report import Report
+from runtime.protocol.problems import Problem
+
+PARENT_TAG = "neurocaas:parent"
+VERIFIED_TAG = "neurocaas:verified"
+COMMIT_TAG = "neurocaas:commit"
+
+
+@dataclass(frozen=True)
+class Options:
+    """`unverified`: bake a recording that no replay has proved. `keep`: write bake.json beside the image's id; `commit`: and make the
+    two commits (never without `keep`). `purpose`: for the second commit."""
+
+    force: bool = False
+    resume: bool = False
+    unverified: bool = False
+    keep: bool = True
+    commit: bool = True
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a bake would do. With `problems` it does nothing; `notes` are for the reader."""
+
+    plan: bake.Plan
+    recorded: str | None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    parent_ami: str | None = None
+    verified: str = "yes"
+
+
+@dataclass
+class Baking:
+    """One analysis, its stack's outputs (`target`), and boto3 clients (`clients("ec2")`) for the target's region."""
+
+    root: Path
+    target: bake.Target
+    clients: ClientMaker
+    report: Report
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        self.clients = cache(self.clients)
+        self.blueprint = load_blueprint(self.root, self.target)
+        provision = self.blueprint.folder / "provision"
+        files = read(provision).files if provision.is_dir() else ()
+        self._scripts = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in files}
+
+    @property
+    def _commits(self) -> bool:
+        return self.options.keep and self.options.commit
+
+    @property
+    def place(self) -> str:
+        return f"{self.target.account}/{self.target.region}"
+
+    def preview(self) -> Preview:
+        """Look at everything that can be seen without building: seconds, and all problems at once."""
+        recorded = self.blueprint.image.baked(self.target.account, self.target.region)
+        plan = bake.plan(self.target, recorded, self.clients("imagebuilder"), force=self.options.force)
+        problems, notes, parent = self._recipe_problems(), [], None
+        verified, doubt = _verified(self.blueprint)
+        if doubt:
+            notes.append(doubt)
+        if self.options.resume and plan.action != "resume":
+            allowed, do = "a build of this recipe that is under way", f"Start one: `invoke bake-ami --stack {self.target.stack}`"
+            problems.append(Problem("--resume", "no build to take up", allowed, do).text())
+        if plan.action != "nothing" and self._commits:
+            try:
+                can_commit(self.root, notes.append)
+            except CommitError as error:
+                problems.append(str(error))
+        if plan.action == "build":
+            checked = check(self.target.stack, self.target.pipeline_arn, self.clients)
+            problems += [problem.text() for problem in checked.problems]
+            notes += checked.notes
+            parent = checked.parent_ami
+            if verified == "no" and (self.blueprint.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
+                do = f"Replay it: `invoke verify-recording --analysis {self.target.analysis}`; or bake it as it is with --unverified"
+                problems.append(Problem("recording", doubt, "a recording that a replay on a clean root has proved", do).text())
+        return Preview(plan, recorded, tuple(problems), tuple(notes), parent, verified)
+
+    def _recipe_problems(self) -> list[str]:
+        recipe = recipe_of(self.blueprint)
+        stack, folder = self.target.stack, f"blueprints/{self.target.analysis}/provision/"
+        if recipe is None:
+            do = f"Write {folder}10-tools.sh, then `invoke deploy {stack}`"
+            return [Problem(folder, "no scripts", "at least one script", do).text()]
+        if recipe.sha256 != self.target.recipe_sha256:
+            got = f"the scripts (or parent, or volume) changed since the last deploy of {stack}"
+            return [Problem(folder, got, "the recipe that is deployed", f"Deploy first: `invoke deploy {stack}`").text()]
+        return []
+
+    def run(self, preview: Preview) -> dict[str, Any]:
+        """Do what a preview says and return what was done. Raises BakeError when there are problems or the build fails: the blueprint
+        is then as it was. KeyboardInterrupt leaves the build going on."""
+        if preview.problems:
+            raise bake.BakeError("no bake:\n" + "\n".join(f"- {problem}" for problem in preview.problems))
+        todo, imagebuilder = preview.plan, self.clients("imagebuilder")
+        image_id, build_arn, seconds = todo.image_id, todo.build_arn, 0.0
+        if todo.action in ("build", "resume"):
+            if build_arn is None:
+                tags = {VERIFIED_TAG: preview.verified, **({PARENT_TAG: preview.parent_ami} if preview.parent_ami else {})}
+                build_arn = bake.start(self.target, imagebuilder, tags)
+            self.report.say(f"build {build_arn.rpartition('image/')[2]}")
+            with self.report:
+                baked = bake.follow(self.target, build_arn, imagebuilder, self.clients("logs"), self.report.event)
+            image_id, seconds = baked.image_id, baked.seconds
+            self.report.say(f"{image_id} baked in {seconds:.0f} s")
+        done: dict[str, Any] = {"image_id": image_id, "build_arn": build_arn, "seconds": round(seconds, 1), "commits": []}
+        if todo.action != "nothing" and image_id is not None and build_arn is not None:
+            done["commits"] = self._keep(image_id, build_arn, preview.verified)
+        return done
+
+    def _keep(self, image_id: str, build_arn: str, verified: str) -> list[str]:
+        """Write the image into the blueprint, with the commits before and after; returns their hashes."""
+        if not self.options.keep:
+            blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+            return []
+        folder, now = self.blueprint.folder, datetime.now(UTC).isoformat(timespec="seconds")
+        commits: list[str | None] = []
+        same = not self._recipe_problems()
+        if not same:
+            self.report.say("the scripts changed while the image was baked: the image is of those that were deployed")
+        if self._commits:
+            message = f"automatic commit to document pipeline blueprint.yaml before update at {now}"
+            commits.append(commit_folder(self.root, folder, message, say=self.report.say, empty=True))
+        where = state(folder)
+        what = provenance.entry(
+            image_id=image_id,
+            target={"stack": self.target.stack, "pipeline_arn": self.target.pipeline_arn, "recipe_sha256": self.target.recipe_sha256},
+            git=State(where.commit, where.dirty or not same),
+            scripts=self._scripts,
+            parent=self.blueprint.image.parent,
+            verified=verified,
+            imagebuilder=self.clients("imagebuilder"),
+            logs=self.clients("logs"),
+            build_arn=build_arn,
+            purpose=self.options.purpose,
+        )
+        provenance.write(folder, self.place, what)
+        blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+        tags = {VERIFIED_TAG: verified, COMMIT_TAG: where.commit or "none"}
+        self.clients("ec2").create_tags(Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+        if self._commits:
+            message = f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: {self.options.purpose or None}"
+            try:
+                commits.append(commit_folder(self.root, folder, message, say=lambda text: None))
+            except CommitError as error:
+                raise CommitError(f"{error}\n  {image_id} is recorded in blueprints/{self.target.analysis}/, only not committed") from None
+        return [commit for commit in commits if commit]
+
+
+def load_blueprint(root: Path, target: bake.Target) -> Blueprint:
+    """The blueprint as the stack resolves it: with the overrides of the stack's settings file, if there is one."""
+    overrides: Mapping[str, Any] | None = None
+    settings = root / "stacks" / f"Pulumi.{target.stack}.yaml"
+    if settings.is_file():
+        loaded = yaml.safe_load(settings.read_text(encoding="utf-8")) or {}
+        overrides = (loaded.get("config") or {}).get("neurocaas:overrides")
+    return blueprints.load(target.analysis, target.stack.rpartition("-")[2], root, overrides)
+
+
+def _verified(blueprint: Blueprint) -> tuple[str, str]:
+    """ "yes", or "no" with the reason: what the image's tag says."""
+    known = verification(blueprint)
+    return ("yes", "") if isinstance(known, Verified) else ("no", f"the recording of {blueprint.name} is not verified: {known.why}")

@@ -1,0 +1,126 @@
+"""`bake.json` beside the blueprint: where its images come from and what is in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from image_builder import manifest
+from image_builder.commits import State
+from image_builder.progress import log_place
+from image_builder.versions import GENERATOR
+
+FILE = "bake.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the service's workflows. `seconds` is None when the service names no end."""
+
+    workflow: str
+    name: str
+    status: str
+    seconds: float | None
+
+
+def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
+    """The steps of a build that ran, in their order, with their times."""
+    found = []
+    executions = imagebuilder.list_workflow_executions(imageBuildVersionArn=build_arn)["workflowExecutions"]
+    for execution in sorted(executions, key=lambda one: str(one.get("startTime", ""))):
+        for step in imagebuilder.list_workflow_step_executions(workflowExecutionId=execution["workflowExecutionId"])["steps"]:
+            if step.get("startTime"):
+                seconds = _seconds(step["startTime"], step.get("endTime"))
+                found.append(Step(str(execution.get("type", "")), str(step.get("name", "")), str(step.get("status", "")), seconds))
+    return found
+
+
+def packages(logs: Any, build_arn: str) -> manifest.Manifest | None:
+    """What the build's log says is installed; None when the log is gone or has no list."""
+    group, stream = log_place(build_arn)
+    lines: list[str] = []
+    request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
+    while True:
+        try:
+            page = logs.get_log_events(**request)
+        except logs.exceptions.ResourceNotFoundException:
+            return None
+        lines += [line for event in page["events"] for line in str(event["message"]).splitlines()]
+        token = page.get("nextForwardToken")
+        if not page["events"] or token == request.get("nextToken"):
+            return manifest.from_log(lines)
+        request["nextToken"] = token
+
+
+def entry(
+    *,
+    image_id: str,
+    target: Mapping[str, str],
+    git: State,
+    scripts: Mapping[str, str],
+    parent: str,
+    verified: str,
+    imagebuilder: Any,
+    logs: Any,
+    build_arn: str,
+    purpose: str,
+) -> dict[str, Any]:
+    """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`: path -> SHA-256; `parent`
+    is the blueprint's name for it."""
+    image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
+    recipe = image.get("imageRecipe", {})
+    done = steps(imagebuilder, build_arn)
+    installed = packages(logs, build_arn)
+    return {
+        "image_id": image_id,
+        "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+        "purpose": purpose,
+        **target,
+        "git": asdict(git),
+        "verified": verified,
+        "scripts": dict(scripts),
+        "generator": GENERATOR,
+        "build_arn": build_arn,
+        "recipe_arn": recipe.get("arn"),
+        "component_arns": [component["componentArn"] for component in recipe.get("components", [])],
+        "parent": {"blueprint": parent, "recipe": recipe.get("parentImage"), "ami": (image.get("tags") or {}).get("neurocaas:parent")},
+        "steps": [asdict(step) for step in done],
+        "seconds": round(sum(step.seconds or 0.0 for step in done), 1),
+        "tools": installed.tools if installed else None,
+        "used_kib": installed.used_kib if installed else None,
+        "packages": installed.packages if installed else None,
+    }
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The entries of a blueprint's `bake.json` by "<account>/<region>"; none when there is no file that this version understands."""
+    try:
+        stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(stored, dict) or stored.get("schema_version") != SCHEMA_VERSION:
+        return {}
+    return dict(stored.get("images", {}))
+
+
+def write(folder: Path, place: str, what: Mapping[str, Any]) -> Path:
+    """Put the entry of one place ("<account>/<region>") into `bake.json`; those of other places stay."""
+    target = folder / FILE
+    document = {"schema_version": SCHEMA_VERSION, "images": {**read(folder), place: what}}
+    temporary = target.with_name(f".{FILE}.new")
+    temporary.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(target)
+    return target
+
+
+def _seconds(start: Any, end: Any) -> float | None:
+    """Between two times of the service (ISO text; in some SDKs a datetime)."""
+    if not end:
+        return None
+    first, last = (one if isinstance(one, datetime) else datetime.fromisoformat(str(one).replace("Z", "+00:00")) for one in (start, end))
+    return round((last - first).total_seconds(), 3)
