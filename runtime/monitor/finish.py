@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from runtime.monitor.machine import RECLAIM, read_status
 from runtime.monitor.port import Cloud, OpenJob
-from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, SetupLog, end_line, final_line, one_line, with_outcome
-from runtime.protocol.documents import DocumentError, iso, moment
+from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, MovedFile, SetupLog, end_line, final_line, one_line, with_outcome
+from runtime.protocol.documents import DocumentError, iso, loads, moment, take, take_optional
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import report_key
 from runtime.protocol.ledger import micro_dollars
@@ -101,6 +101,30 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         attempts=len(reports),
         seconds=sum(report.seconds for report in reports),
         cost=sum(report.cost for report in reports),
+        configpath=job.configpath_of(dataset.index),
+        **_moved(cloud, job, dataset),
+    )
+
+
+def _moved(cloud: Cloud, job: Job, dataset: Dataset) -> dict[str, tuple[MovedFile, ...]]:
+    """What the dataset's machine has recorded of the files it moved; analysis scripts can reach the record, so it may be
+    anything."""
+    content = cloud.get(job.bucket, job.keys.record(dataset.name))
+    with suppress(DocumentError):
+        record = loads(content.body if content else b"{}", "record")
+        return {kind: tuple(map(_moved_file, take_optional(record, kind, list, "record") or ())) for kind in ("inputs", "results")}
+    return {}
+
+
+def _moved_file(entry: object) -> MovedFile:
+    if not isinstance(entry, dict):
+        raise DocumentError("record: a file is not an object")
+    return MovedFile(
+        bucket=take(entry, "bucket", str, "record"),
+        key=take(entry, "key", str, "record"),
+        bytes=take(entry, "bytes", int, "record"),
+        sha256=take(entry, "sha256", str, "record"),
+        version_id=take_optional(entry, "version_id", str, "record"),
     )
 
 

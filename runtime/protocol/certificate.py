@@ -148,9 +148,22 @@ def end_line(succeeded: int, total: int, note: str = "") -> str:
 
 
 @dataclass(frozen=True)
+class MovedFile:
+    """A file that a machine read or wrote. `sha256` of its content; `version_id` is its version in the bucket, None when the
+    machine could not tell."""
+
+    bucket: str
+    key: str
+    bytes: int
+    sha256: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True)
 class DatasetOutcome:
     """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one. Times ISO 8601, None when no
-    machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES."""
+    machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES. `inputs` (the
+    configuration among them) and `results` are what its last machine moved."""
 
     name: str
     inputpath: str
@@ -165,6 +178,9 @@ class DatasetOutcome:
     attempts: int
     seconds: float
     cost: float
+    configpath: str
+    inputs: tuple[MovedFile, ...] = ()
+    results: tuple[MovedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +240,8 @@ def _job_facts(job: Job) -> Mapping[str, Any]:
         "configpath": job.configpath,
         "config": job.config,
         "duration_minutes": job.duration_minutes,
+        "instance_type": job.instance_type,
+        "market": job.market,
     }
 
 

@@ -90,6 +90,10 @@ class JobKeys(ResultKeys):
         """The order to end the job early (`runtime.protocol.stop`)."""
         return f"{self.logs_prefix}stop.json"
 
+    def record(self, name: str) -> str:
+        """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote."""
+        return f"{self.logs_prefix}{name}_files.json"
+
     def retry(self, dataset: int, attempt: int) -> str:
         """What the monitor writes to ask the manager for another machine for a dataset (by its index)."""
         return f"{self.logs_prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
