@@ -132,11 +132,11 @@ def test_the_end_waits_for_a_service_that_hangs(service: Service, machine: Machi
     assert b'"status": "FAILED"' in status
 
 
-@pytest.mark.parametrize("size", [0, 5, 3_000_000, 10_000_001])
+@pytest.mark.parametrize("size", [0, 5, 3_000_000, 16_000_001])
 def test_objects_of_all_sizes_there_and_back(
     service: Service, storage: s3.S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(s3, "PART", 5 << 20)  # so that ten megabytes go in parts
+    monkeypatch.setattr(s3, "PART", 5 << 20)  # so that sixteen megabytes go in parts
     source = tmp_path / "big.bin"
     source.write_bytes(os.urandom(size))
     (sent,) = Transfer(storage).upload(source, Location("mock", "lab/results/x"))

@@ -101,7 +101,7 @@ class S3Storage:
         try:
             answer = self.client.get_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED")
             size, checked = int(answer["ContentLength"]), _Checked(seen, answer)
-            with target.open("wb") as file:
+            with target.open("w+b") as file:
                 if size < 2 * PART:
                     for block in answer["Body"].iter_chunks(_BLOCK):
                         file.write(block)
