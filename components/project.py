@@ -85,8 +85,18 @@ def provider(stack: str, tags: Mapping[str, str]) -> aws.Provider:
 
 
 def place(of: aws.Provider) -> Place:
-    """Account and partition of the provider's credentials; the one call to AWS that the program makes itself."""
-    identity = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=of))
+    """Account and partition of the provider's credentials; the one call to AWS that the program makes itself, and the first.
+
+    Raises pulumi.RunError for credentials that AWS refuses: nothing has been touched then.
+    """
+    try:
+        identity = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=of))
+    except Exception as error:  # noqa: BLE001 (the engine raises nothing narrower for a call that the provider refused)
+        said = str(error).rpartition("returned an error: ")[2]
+        raise pulumi.RunError(
+            f"AWS does not accept the credentials: {said}. Allowed: valid credentials of the account. "
+            "Renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing was changed"
+        ) from None
     partition = identity.arn.split(":")[1]
     return Place(partition=partition, region=pulumi.Config("aws").require("region"), account=identity.account_id)
 

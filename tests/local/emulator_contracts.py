@@ -53,6 +53,14 @@ def contract_service_registry(h):
     assert set(h.state_keys()["s3"]) <= set(h.app._state_map)
 
 
+def contract_run_command_asks_ec2(h):
+    assert parameters(h.ec2.instance_is_managed) == ["instance_id"]
+    assert parameters(h.ec2.exec_in_instance_blocking) == ["instance_id", "argv"]
+    assert "ec2_svc.instance_is_managed(instance_id)" in inspect.getsource(h.ssm._managed_instance_ids)
+    running = inspect.getsource(h.ssm._finish_invocation)
+    assert "exit_code, stdout, stderr = ec2_svc.exec_in_instance_blocking(instance_id, argv)" in running
+
+
 def contract_state_readers(h):
     readers = h.app._build_persistence_save_dict()
     assert callable(readers["ec2"])
