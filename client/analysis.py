@@ -178,6 +178,7 @@ class Analysis:
             minutes=minutes or about.duration_minutes,
             instance_type=chosen,
             price_per_hour=about.prices[chosen],
+            dearest_per_hour=max(about.prices[name] for name in (chosen, *(() if instance_type else about.fallback_types))),
             prices_date=about.prices_date,
             p50=p50,
             p90=p90,

@@ -6,9 +6,10 @@ time that a machine lived, which is what is paid.
 """
 
 import contextlib
+import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,12 +55,14 @@ class Budget:
 class Forecast:
     """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run at once, so this
     is also what the whole takes, but for the wait for machines. `runs` is how many earlier runs it rests on, `similar` whether
-    they were of similar size. `minutes` is the duration at which a machine is ended."""
+    they were of similar size. `minutes` is the duration at which a machine is ended; `dearest_per_hour` is
+    the price of the dearest type that may stand in for `instance_type` when AWS has none of it."""
 
     datasets: int
     minutes: int
     instance_type: str
     price_per_hour: float
+    dearest_per_hour: float
     prices_date: str = ""
     p50: float | None = None
     p90: float | None = None
@@ -69,8 +72,9 @@ class Forecast:
 
     @property
     def usd(self) -> float:
-        """The most that it can cost: every dataset running for its whole duration, and the margin that is reserved with it."""
-        return self._cost((self.minutes + BUDGET_MARGIN_MINUTES) * 60)
+        """The most that it can cost, which is what is reserved: every dataset running for its whole duration and the margin, on the
+        dearest type that may stand in."""
+        return self.datasets * (self.minutes + BUDGET_MARGIN_MINUTES) / 60 * self.dearest_per_hour
 
     @property
     def usd_p50(self) -> float | None:
@@ -168,15 +172,22 @@ def budget_left(about: About, group: str, session: Any, certificates: Iterable[s
 
 
 def _limit(about: About, group: str, session: Any) -> float:
-    """The budget of a month: the group's parameter, else the analysis's default."""
-    import botocore.exceptions
-
+    """The budget of a month: the group's parameter, else the analysis's default; less where a lead has set a lower limit."""
     if about.budget_parameters is None:
         return about.budget_usd
+    ssm, name = session.client("ssm"), f"{about.budget_parameters}/{group}/{about.analysis}"
+    own, lower = _amount(ssm, name), _amount(ssm, f"{name}/limit")
+    return min(about.budget_usd if own is None else own, math.inf if lower is None else lower)
+
+
+def _amount(ssm: Any, name: str) -> float | None:
+    import botocore.exceptions
+
     try:
-        answer: Mapping[str, Any] = session.client("ssm").get_parameter(Name=f"{about.budget_parameters}/{group}/{about.analysis}")
-        return float(answer["Parameter"]["Value"])
+        return float(ssm.get_parameter(Name=name)["Parameter"]["Value"])
     except botocore.exceptions.ClientError as error:
         if code_of(error) != "ParameterNotFound":
             raise
-        return about.budget_usd
+        return None
+    except ValueError:
+        return 0.0  # the manager refuses every submission while the budget is no amount

@@ -58,6 +58,7 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str) -> str:
         title=blueprint.title,
         instance_type=instance.type,
         instance_types=instance.types,
+        fallback_types=instance.fallback,
         prices=args.prices.usd_per_hour,
         prices_date=args.prices.date,
         duration_minutes=instance.duration_minutes,

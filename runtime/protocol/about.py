@@ -24,7 +24,8 @@ def about_key(group: str) -> str:
 @dataclass(frozen=True)
 class About:
     """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
-    `budget_parameters` says otherwise). `compare`: how the outputs of reruns are compared, by pattern of their path.
+    `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
+    `compare`: how the outputs of reruns are compared, by pattern of their path.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -32,6 +33,7 @@ class About:
     title: str
     instance_type: str
     instance_types: tuple[str, ...]
+    fallback_types: tuple[str, ...]
     prices: Mapping[str, float]
     prices_date: str
     duration_minutes: int
@@ -47,7 +49,7 @@ class About:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
-        return dumps({**asdict(self), "instance_types": list(self.instance_types)})
+        return dumps({**asdict(self), "instance_types": list(self.instance_types), "fallback_types": list(self.fallback_types)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> About:
@@ -62,6 +64,7 @@ class About:
             title=take(data, "title", str, _WHAT),
             instance_type=take(data, "instance_type", str, _WHAT),
             instance_types=tuple(str(name) for name in take(data, "instance_types", list, _WHAT)),
+            fallback_types=tuple(str(name) for name in take(data, "fallback_types", list, _WHAT)),
             prices={name: take(prices, name, float, "analysis.json prices") for name in prices},
             prices_date=take(data, "prices_date", str, _WHAT),
             duration_minutes=take(data, "duration_minutes", int, _WHAT),

@@ -15,6 +15,7 @@ ABOUT = About(
     title="Diffusion",
     instance_type="m5.large",
     instance_types=("m5.large", "m5.xlarge"),
+    fallback_types=(),
     prices={"m5.large": 0.096, "m5.xlarge": 0.192},
     prices_date="2026-11-01",
     duration_minutes=60,

@@ -1,6 +1,7 @@
 """What a submission will take and cost: pure estimates, and what they are read from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +63,13 @@ def test_no_history_is_said_plainly_and_the_worst_case_is_known(s3: Any) -> None
     assert any("no history" in line for line in found.lines())
 
 
+def test_a_dearer_type_that_may_stand_in_counts_for_the_worst_case(s3: Any) -> None:
+    tell(s3, replace(ABOUT, fallback_types=("m5.xlarge",)))
+    analysis = Analysis(BUCKET, GROUP)
+    assert analysis.forecast([3], budget=False).usd == pytest.approx(1.25 * 0.192)
+    assert analysis.forecast([3], budget=False, instance_type="m5.large").usd == pytest.approx(1.25 * 0.096), "a chosen type is kept"
+
+
 def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
     for number in range(6):
         ended(s3, f"j{number}", {"a": 60.0 + number, "b": 60.0 + number})
@@ -105,13 +113,15 @@ def test_what_is_left_comes_from_the_ledger(s3: Any) -> None:
 
 def test_a_group_with_a_budget_of_its_own(s3: Any) -> None:
     ledger(1_000_000)
-    from dataclasses import replace
-
     tell(s3, replace(ABOUT, budget_parameters="/neurocaas/budgets"))
     boto3.client("ssm").put_parameter(Name=f"/neurocaas/budgets/{GROUP}/dti", Value="10", Type="String")
     found = Analysis(BUCKET, GROUP).forecast([1])
     assert found.budget is not None
     assert found.budget.left == pytest.approx(9.0)
+    boto3.client("ssm").put_parameter(Name=f"/neurocaas/budgets/{GROUP}/dti/limit", Value="4", Type="String")
+    lowered = Analysis(BUCKET, GROUP).forecast([1]).budget
+    assert lowered is not None
+    assert lowered.left == pytest.approx(3.0)
 
 
 class Denied:
