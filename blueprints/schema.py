@@ -95,8 +95,7 @@ def _allowed(error: ValidationError, rule: Any) -> str:
         case "const":
             return str(limit)
         case "pattern":
-            named = rule.get("title") if isinstance(rule, dict) else None
-            return named or f"text that matches {limit}"
+            return f"text that matches {limit}"
         case "minimum" | "maximum":
             low, high = rule.get("minimum"), rule.get("maximum")
             return f"{low} to {high}" if low is not None and high is not None else f"at {'least' if high is None else 'most'} {limit}"

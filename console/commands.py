@@ -26,10 +26,23 @@ def end(code: int) -> None:
         raise Exit(code=code)
 
 
+def ensure_stack(engine: Any, name: str) -> bool:
+    """Make an empty stack unless it is there; whether it was made. The stack that `pulumi` itself has selected stays selected."""
+    if name in engine.stack_names():
+        return False
+    end(engine.show("stack", "init", name, "--no-select", "--non-interactive"))
+    return True
+
+
 @task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview."})
 def deploy(c: Context, stack: str, yes: bool = False) -> None:
-    """Create or update a stack (pulumi up). Shows the changes and asks first, unless --yes."""
+    """Create or update a stack (pulumi up). Shows the changes and asks first, unless --yes.
+
+    The stack is made when the backend does not have it yet. `utils` comes first: all analyses read its outputs. What is in the cloud
+    afterwards is what the blueprint and this program say; when that is so already, nothing happens. Exit code: the engine's.
+    """
     engine, name = engine_of(stack)
+    ensure_stack(engine, name)
     end(engine.show("up", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
 
 
@@ -59,12 +72,9 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
 
 @task(help=_STACK)
 def new_stack(c: Context, stack: str) -> None:
-    """Make an empty stack in the Pulumi backend of this shell, ready to be deployed. Nothing happens when it exists."""
+    """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy. Nothing happens when it exists."""
     engine, name = engine_of(stack)
-    if name in engine.stack_names():
-        sys.stdout.write(f"stack {name} exists\n")
-        return
-    end(engine.show("stack", "init", name, "--non-interactive"))
+    sys.stdout.write(f"stack {name} {'is made' if ensure_stack(engine, name) else 'exists'}\n")
 
 
 collection = Collection(deploy, preview, destroy, outputs, new_stack)

@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from console.commands import end, engine_of
+from console.commands import end, engine_of, ensure_stack
 
 
 def _say(text: str) -> None:
@@ -62,8 +62,7 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
         _say(f"  the same {line}")
     for line in differences(before, after):
         _say(f"  differs as the blueprint says: {line}")
-    if target not in engine.stack_names():
-        end(engine.show("stack", "init", target, "--non-interactive"))
+    ensure_stack(engine, target)
     end(engine.show("up", "--stack", target, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
     wrong = not_the_same(deployed, engine.outputs(target))
     if wrong:

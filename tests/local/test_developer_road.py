@@ -28,7 +28,6 @@ def ground() -> Iterator[Playground]:
 def test_a_new_analysis_goes_from_configure_to_prod_and_is_emptied(ground: Playground) -> None:
     assert "invoke deploy my-analysis-webdev" in ground.invoke("configure", NAME).stdout
     assert ground.invoke("validate", NAME).stdout == f"blueprints/{NAME}/blueprint.yaml: right\n"
-    ground.invoke("new-stack", f"{NAME}-webdev", "--local")
     ground.invoke("deploy", f"{NAME}-webdev", "--yes", "--local")
 
     blueprint = ground.root / "blueprints" / NAME / "blueprint.yaml"
@@ -66,6 +65,7 @@ def test_a_new_analysis_goes_from_configure_to_prod_and_is_emptied(ground: Playg
 
 def test_a_lock_is_removed_and_the_next_deploy_works(ground: Playground) -> None:
     """The local backend keeps a lock as a file; a killed deploy leaves it behind."""
+    assert "stack utils exists" in ground.invoke("new-stack", "utils", "--local").stdout
     locks = ground.root / ".local" / "pulumi" / "state" / ".pulumi" / "locks" / "organization" / "neurocaas" / "utils"
     locks.mkdir(parents=True, exist_ok=True)
     (locks / "0.json").write_text(json.dumps({"pid": 1, "username": "u", "hostname": "h", "timestamp": "2026-01-01T00:00:00Z"}))

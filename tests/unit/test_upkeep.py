@@ -84,7 +84,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 def test_a_promotion_deploys_what_has_been_tried(pulumi: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     upkeep.promote(Context(), "spikes-webdev", "spikes-prod", yes=True)
-    assert pulumi.asked("init") == [["stack", "init", "spikes-prod", "--non-interactive"]]
+    assert pulumi.asked("init") == [["stack", "init", "spikes-prod", "--no-select", "--non-interactive"]]
     assert pulumi.asked("up")[0][:3] == ["up", "--stack", "spikes-prod"]
     assert "--expect-no-changes" in pulumi.asked("preview")[0]
     said = capsys.readouterr().out
@@ -140,6 +140,16 @@ def test_a_stack_is_made_once(pulumi: Engine, capsys: pytest.CaptureFixture[str]
     assert pulumi.asked("init") == []
     commands.new_stack(Context(), "spikes-develop")
     assert len(pulumi.asked("init")) == 1
+
+
+def test_a_deploy_makes_the_stack_that_is_not_there(pulumi: Engine) -> None:
+    commands.deploy(Context(), "spikes-webdev", yes=True)
+    assert pulumi.asked("init") == []
+    commands.deploy(Context(), "spikes-develop", yes=True)
+    assert [arguments[:3] for arguments in pulumi.asked("spikes-develop")] == [
+        ["stack", "init", "spikes-develop"],
+        ["up", "--stack", "spikes-develop"],
+    ]
 
 
 @pytest.fixture
