@@ -12,6 +12,8 @@ import console.upkeep
 import demo.commands
 import image_builder.commands
 import image_builder.dev.commands
+import image_builder.images_commands
+import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
 import runtime.instance.commands
@@ -45,6 +47,7 @@ OF_THIS_MACHINE = (
     console.docs.collection,
     console.doctor.collection,
     demo.commands.collection,
+    image_builder.lint.commands.collection,
     image_builder.recording.commands.collection(clean_roots),
     runtime.instance.commands.collection,
 )
@@ -68,10 +71,11 @@ for room in IN_A_CLOUD:
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
         namespace.add_task(task)
 
-for task in dev.tasks.values():
-    task.body = answers_help(f"dev.{task.name}", user_errors(in_cloud(task.body)))
-    task.help.setdefault("local", "The local cloud, whatever the shell says.")
-namespace.add_collection(dev)
+for named in (dev, image_builder.images_commands.collection):
+    for task in named.tasks.values():
+        task.body = answers_help(f"{named.name}.{task.name}", user_errors(in_cloud(task.body)))
+        task.help.setdefault("local", "The local cloud, whatever the shell says.")
+    namespace.add_collection(named)
 
 local = localcloud.commands.collection(lambda: all_stacks(project_root()))
 for task in local.tasks.values():

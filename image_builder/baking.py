@@ -16,6 +16,7 @@ import blueprints
 from blueprints import Blueprint
 from image_builder import bake, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
+from image_builder.images import BakedImage
 from image_builder.preflight import ClientMaker, check
 from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
@@ -51,6 +52,16 @@ class Preview:
     notes: tuple[str, ...] = ()
     parent_ami: str | None = None
     verified: str = "yes"
+
+
+@dataclass(frozen=True)
+class _About:
+    """What the blueprint's folder cannot tell of an image: `commit` is that of its scripts, None for the one that HEAD is."""
+
+    verified: str
+    recipe: Mapping[str, str]
+    scripts: Mapping[str, str] | None
+    commit: str | None
 
 
 @dataclass
@@ -133,30 +144,45 @@ class Baking:
             self.report.say(f"{image_id} baked in {seconds:.0f} s")
         done: dict[str, Any] = {"image_id": image_id, "build_arn": build_arn, "seconds": round(seconds, 1), "commits": []}
         if todo.action != "nothing" and image_id is not None and build_arn is not None:
-            done["commits"] = self._keep(image_id, build_arn, preview.verified)
+            done["commits"] = self._keep(image_id, build_arn, self._about(preview.verified))
         return done
 
-    def _keep(self, image_id: str, build_arn: str, verified: str) -> list[str]:
+    def promote(self, image: BakedImage) -> list[str]:
+        """Name an image that was baked earlier in the blueprint; returns the commits."""
+        if self._commits:
+            can_commit(self.root, self.report.say)
+        recipe = {**self._recipe, "recipe_sha256": image.recipe_sha256}
+        scripts = self._scripts if image.current_recipe else None
+        return self._keep(image.image_id, image.build_arn, _About(image.verified, recipe, scripts, image.commit))
+
+    @property
+    def _recipe(self) -> dict[str, str]:
+        return {"stack": self.target.stack, "pipeline_arn": self.target.pipeline_arn, "recipe_sha256": self.target.recipe_sha256}
+
+    def _about(self, verified: str) -> _About:
+        same = not self._recipe_problems()
+        if not same:
+            self.report.say("the scripts changed while the image was baked: the image is of those that were deployed")
+        return _About(verified, self._recipe, self._scripts, None if same else "unknown")
+
+    def _keep(self, image_id: str, build_arn: str, about: _About) -> list[str]:
         """Write the image into the blueprint, with the commits before and after; returns their hashes."""
         if not self.options.keep:
             blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
             return []
         folder, now = self.blueprint.folder, datetime.now(UTC).isoformat(timespec="seconds")
         commits: list[str | None] = []
-        same = not self._recipe_problems()
-        if not same:
-            self.report.say("the scripts changed while the image was baked: the image is of those that were deployed")
         if self._commits:
             message = f"automatic commit to document pipeline blueprint.yaml before update at {now}"
             commits.append(commit_folder(self.root, folder, message, say=self.report.say, empty=True))
         where = state(folder)
         what = provenance.entry(
             image_id=image_id,
-            target={"stack": self.target.stack, "pipeline_arn": self.target.pipeline_arn, "recipe_sha256": self.target.recipe_sha256},
-            git=State(where.commit, where.dirty or not same),
-            scripts=self._scripts,
+            target=about.recipe,
+            git=where if about.commit is None else State(about.commit, about.commit == "unknown"),
+            scripts=about.scripts,
             parent=self.blueprint.image.parent,
-            verified=verified,
+            verified=about.verified,
             imagebuilder=self.clients("imagebuilder"),
             logs=self.clients("logs"),
             build_arn=build_arn,
@@ -164,7 +190,7 @@ class Baking:
         )
         provenance.write(folder, self.place, what)
         blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
-        tags = {VERIFIED_TAG: verified, COMMIT_TAG: where.commit or "none"}
+        tags = {VERIFIED_TAG: about.verified, COMMIT_TAG: about.commit or where.commit or "none"}
         self.clients("ec2").create_tags(Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
         if self._commits:
             message = f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: {self.options.purpose or None}"

@@ -62,7 +62,7 @@ def entry(
     image_id: str,
     target: Mapping[str, str],
     git: State,
-    scripts: Mapping[str, str],
+    scripts: Mapping[str, str] | None,
     parent: str,
     verified: str,
     imagebuilder: Any,
@@ -70,7 +70,8 @@ def entry(
     build_arn: str,
     purpose: str,
 ) -> dict[str, Any]:
-    """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`: path -> SHA-256; `parent`
+    """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`: path -> SHA-256, None
+    when they are not those of the folder; `parent`
     is the blueprint's name for it."""
     image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
     recipe = image.get("imageRecipe", {})
@@ -83,7 +84,7 @@ def entry(
         **target,
         "git": asdict(git),
         "verified": verified,
-        "scripts": dict(scripts),
+        "scripts": None if scripts is None else dict(scripts),
         "generator": GENERATOR,
         "build_arn": build_arn,
         "recipe_arn": recipe.get("arn"),

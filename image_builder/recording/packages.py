@@ -72,13 +72,24 @@ def _conda(event: Event, command: Command, edits: Edits) -> None:
         edits.put(at, at, " \\\n    " + " ".join(shlex.quote(package) for package in event.conda))
 
 
+def _pip_arguments(command: Command) -> list[Word] | None:
+    """The arguments of pip, however it is called; None for another program."""
+    if re.fullmatch(r"python[0-9.]*", command.program) and command.values[:2] == ["-m", "pip"]:
+        return command.arguments[2:]
+    return command.arguments if re.fullmatch(r"pip[0-9.]*", command.program) else None
+
+
+def package_words(command: Command) -> list[Word]:
+    """What `pip install` is told to install, for a command that is one and does not check digests."""
+    arguments = _pip_arguments(command) or []
+    verb = next((place for place, argument in enumerate(arguments) if argument.value == "install"), None)
+    if verb is None or "--require-hashes" in command.values:
+        return []
+    return _packages(arguments[verb + 1 :])
+
+
 def _pip(event: Event, command: Command, edits: Edits) -> None:
-    arguments = command.arguments
-    values = [argument.value for argument in arguments]
-    if re.fullmatch(r"python[0-9.]*", command.program) and values[:2] == ["-m", "pip"]:
-        arguments = arguments[2:]
-    elif not re.fullmatch(r"pip[0-9.]*", command.program):
-        return
+    arguments = _pip_arguments(command) or []
     verb = next((argument for argument in arguments if argument.value in ("install", "uninstall")), None)
     if verb is None:
         return
@@ -86,11 +97,11 @@ def _pip(event: Event, command: Command, edits: Edits) -> None:
         if not {"-y", "--yes"} & {argument.value for argument in arguments}:
             edits.put(verb.end, verb.end, " --yes")
         return
-    if "--require-hashes" in values:
+    if "--require-hashes" in command.values:
         return
     pinned = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
     named: set[str] = set()
-    for argument in _packages(arguments[arguments.index(verb) + 1 :]):
+    for argument in package_words(command):
         match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*(?:[<>=!~].*)?", argument.value)
         if match and normal(match[1]) in pinned:
             named.add(normal(match[1]))

@@ -1,0 +1,154 @@
+"""Machine images as objects: what there is of an analysis, what it costs, who needs it, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from image_builder import bake, manifest, provenance
+from image_builder.preflight import ClientMaker
+
+SNAPSHOT_USD_PER_GIB_MONTH = 0.05
+"""Amazon EBS snapshots, standard tier, us-east-1 (the price page in 2025). Stored blocks count, so a volume's size is an upper bound."""
+_READERS = 16
+
+
+class ImageProblem(Exception):
+    """An image that is not there, or must not go. The text has three parts."""
+
+
+@dataclass(frozen=True)
+class BakedImage:
+    """An available image of an analysis. `size_gib`: of its volume. `blueprint`: the blueprint names it; `deployed`: the stack starts
+    machines from it; `jobs`: timestamps of jobs whose certificates name it ("<group>/<timestamp>")."""
+
+    image_id: str
+    build_arn: str
+    recipe_sha256: str
+    current_recipe: bool
+    created: str
+    size_gib: int
+    usd_per_month: float
+    verified: str
+    commit: str
+    blueprint: bool
+    deployed: bool
+    jobs: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def listed(target: bake.Target, outputs: Mapping[str, Any], recorded: str | None, clients: ClientMaker) -> list[BakedImage]:
+    """The analysis's images in the target's account and region, the newest first."""
+    built: dict[str, Mapping[str, Any]] = {}
+    for image in bake.images(target, clients("imagebuilder")):
+        amis = (image.get("outputResources") or {}).get("amis", [])
+        if image["state"]["status"] == "AVAILABLE" and any(ami.get("region") == target.region for ami in amis):
+            built[bake.pick(image, target)] = image
+    if not built:
+        return []
+    filters = [{"Name": "image-id", "Values": list(built)}]
+    known = {ami["ImageId"]: ami for ami in clients("ec2").describe_images(Filters=filters)["Images"]}
+    jobs = jobs_by_image(str(outputs["bucket"]), outputs["groups"], clients("s3"))
+    found = []
+    for image_id, image in built.items():
+        ami = known.get(image_id)
+        if ami is None:  # deregistered by somebody; the service still has its record
+            continue
+        own = {tag["Key"]: tag["Value"] for tag in ami.get("Tags", [])}
+        tags = {**(image.get("tags") or {}), **own}
+        size = sum(int(one.get("Ebs", {}).get("VolumeSize", 0)) for one in ami.get("BlockDeviceMappings", []))
+        recipe = str((image.get("tags") or {}).get(bake.RECIPE_TAG, ""))
+        found.append(
+            BakedImage(
+                image_id=image_id,
+                build_arn=str(image["arn"]),
+                recipe_sha256=recipe,
+                current_recipe=recipe == target.recipe_sha256,
+                created=str(ami.get("CreationDate", "")),
+                size_gib=size,
+                usd_per_month=round(size * SNAPSHOT_USD_PER_GIB_MONTH, 2),
+                verified=str(tags.get("neurocaas:verified", "unknown")),
+                commit=str(tags.get("neurocaas:commit", "unknown")),
+                blueprint=image_id == recorded,
+                deployed=image_id == outputs.get("image_id"),
+                jobs=tuple(jobs.get(image_id, ())),
+            )
+        )
+    return sorted(found, key=lambda one: (one.created, one.build_arn), reverse=True)
+
+
+def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list[str]]:
+    """Image id -> the jobs whose certificates name it: one request a job, sixteen at a time."""
+    folders = []
+    for group in groups:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{group}/results/job_", Delimiter="/"):
+            folders += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
+
+    def image_of(folder: str) -> str | None:
+        try:
+            stored = json.load(s3.get_object(Bucket=bucket, Key=f"{folder}logs/certificate.json")["Body"])
+            return str(stored["image"]["id"])
+        except (s3.exceptions.ClientError, ValueError, KeyError, TypeError):
+            return None  # a job without a certificate names no image
+
+    named: dict[str, list[str]] = {}
+    with ThreadPoolExecutor(_READERS) as readers:
+        for folder, image_id in zip(folders, readers.map(image_of, folders), strict=True):
+            if image_id:
+                group, _, job = folder.rstrip("/").partition("/results/job_")
+                named.setdefault(image_id, []).append(f"{group}/{job}")
+    return named
+
+
+def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedImage:
+    """The image of that id (or the only one whose id begins so). Raises ImageProblem."""
+    known = list(images)
+    fitting = [image for image in known if image.image_id == image_id] or [image for image in known if image.image_id.startswith(image_id)]
+    if len(fitting) == 1 and image_id:
+        return fitting[0]
+    got = f"the beginning of {len(fitting)} images" if image_id and fitting else "no image of it"
+    raise ImageProblem(
+        f"{image_id!r} for the analysis '{analysis}': {got}\n"
+        f"  allowed: {', '.join(image.image_id for image in known) or 'nothing: there is no image yet'}\n"
+        "  do: choose one of `invoke images`"
+    )
+
+
+def details(image: BakedImage, clients: ClientMaker) -> tuple[list[provenance.Step], manifest.Manifest | None]:
+    """How an image was built, and what is installed in it (None when the build's log is gone)."""
+    return provenance.steps(clients("imagebuilder"), image.build_arn), provenance.packages(clients("logs"), image.build_arn)
+
+
+def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> list[str]:
+    """Deregister an image, delete its snapshots and the service's record of it. Returns lines that say what was done.
+
+    Raises ImageProblem for one that the blueprint names or that is deployed; and, without `force`, for one that certificates name:
+    it is needed to repeat those jobs.
+    """
+    if image.blueprint or image.deployed:
+        why = "the blueprint names it" if image.blueprint else "the stack starts machines from it"
+        raise ImageProblem(
+            f"{image.image_id} is in use: {why}\n  allowed: an image that nothing is started from\n"
+            "  do: bake or promote another one, deploy it, then retire this one"
+        )
+    if image.jobs and not force:
+        some = ", ".join(image.jobs[:3]) + (f" and {len(image.jobs) - 3} more" if len(image.jobs) > 3 else "")
+        raise ImageProblem(
+            f"{image.image_id} is named by the certificates of {len(image.jobs)} jobs ({some})\n"
+            "  allowed: an image that no job ran on, since no such job could be repeated exactly\n"
+            "  do: keep it, or add --force"
+        )
+    ec2 = clients("ec2")
+    mappings = ec2.describe_images(ImageIds=[image.image_id])["Images"][0].get("BlockDeviceMappings", [])
+    snapshots = {one["Ebs"]["SnapshotId"] for one in mappings if one.get("Ebs", {}).get("SnapshotId")}
+    answer = ec2.deregister_image(ImageId=image.image_id, DeleteAssociatedSnapshots=True)
+    gone = {one["SnapshotId"] for one in answer.get("DeleteSnapshotResults", []) if one.get("ReturnCode") == "success"}
+    clients("imagebuilder").delete_image(imageBuildVersionArn=image.build_arn)
+    said = [f"{image.image_id} is deregistered", *(f"snapshot {snapshot} is deleted" for snapshot in sorted(gone))]
+    left = sorted(snapshots - gone)
+    return said + [f"snapshot {one} could not be deleted: `aws ec2 delete-snapshot --snapshot-id {one}`" for one in left]

@@ -1,0 +1,211 @@
+"""`invoke images` and `images.*`: list, show, compare, promote and retire machine images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from image_builder.commands import HELP, _root, clients_of, dumps, stack_outputs
+
+_WHICH = {"stack": HELP["stack"], "analysis": HELP["analysis"]}
+_JSON = {"json": "One JSON document on standard output."}
+
+
+@task(help={**_WHICH, **_JSON}, default=True, name="list")
+def list_images(c: Context, stack: str = "", analysis: str = "", json: bool = False) -> None:
+    """List baked images: recipe, size, verification, age, who uses them, and what keeping them costs.
+
+    Without --stack or --analysis: of every analysis whose webdev stack is deployed. "at most": a snapshot is billed for the blocks that
+    are used.
+    """
+    found = [(place, image) for place in _places(stack, analysis) for image in place.images]
+    if json:
+        _out(dumps([{"analysis": place.target.analysis, **image.to_dict()} for place, image in found]))
+        return
+    rows = [("analysis", "image", "recipe", "created", "size", "verified", "a month", "used by")]
+    for place, image in found:
+        recipe = image.recipe_sha256[:8] + (" (deployed)" if image.current_recipe else "")
+        cost = f"<= ${image.usd_per_month:.2f}"
+        rows.append(
+            (
+                place.target.analysis,
+                image.image_id,
+                recipe,
+                image.created[:16],
+                f"{image.size_gib} GiB",
+                image.verified,
+                cost,
+                _users(image),
+            )
+        )
+    if len(rows) == 1:
+        _out("no image yet; bake one: `invoke bake-ami --stack STACK`\n")
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    _out("".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows))
+    _out(f"in all at most ${sum(image.usd_per_month for _, image in found):.2f} a month\n")
+
+
+@task(help={**_WHICH, **_JSON, "image": "The image's id, or its beginning."})
+def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool = False) -> None:
+    """Show an image: recipe, commit, how long its steps took, tools and packages."""
+    place, one = _only(stack, analysis, image)
+    from image_builder.images import details
+
+    steps, installed = details(one, place.clients)
+    if json:
+        _out(dumps({**one.to_dict(), "steps": [asdict(step) for step in steps], "manifest": asdict(installed) if installed else None}))
+        return
+    for name, value in one.to_dict().items():
+        _out(f"{name:<16} {', '.join(value) if isinstance(value, tuple) else value}\n")
+    for step in steps:
+        _out(f"{step.workflow:<16} {step.name}: {step.status}" + (f", {step.seconds:.1f} s\n" if step.seconds is not None else "\n"))
+    if installed is None:
+        _out("packages         unknown: the build's log is gone\n")
+        return
+    for name, version in installed.tools.items():
+        _out(f"{name:<16} {version}\n")
+    for kind, packages in installed.packages.items():
+        _out(f"{kind:<16} {len(packages)} packages (all of them: --json)\n")
+
+
+@task(help={**_WHICH, **_JSON, "first": "An image's id, or its beginning.", "second": "Another one's."})
+def diff(c: Context, first: str, second: str, stack: str = "", analysis: str = "", json: bool = False) -> None:
+    """Compare two images of an analysis: packages, size, how long they took to build. (Both passed their tests, else there were none.)"""
+    from image_builder.images import details
+    from image_builder.manifest import differences
+
+    place, old = _only(stack, analysis, first)
+    _, new = _only(stack, analysis, second, place)
+    (old_steps, old_manifest), (new_steps, new_manifest) = details(old, place.clients), details(new, place.clients)
+    changed = differences(old_manifest, new_manifest) if old_manifest and new_manifest else None
+    seconds = [round(sum(step.seconds or 0.0 for step in steps), 1) for steps in (old_steps, new_steps)]
+    used = [one.used_kib if one else None for one in (old_manifest, new_manifest)]
+    if json:
+        result = {"images": [old.image_id, new.image_id], "recipes": [old.recipe_sha256, new.recipe_sha256], "seconds": seconds}
+        _out(dumps({**result, "used_kib": used, "packages": changed}))
+        return
+    recipes = "the same" if old.recipe_sha256 == new.recipe_sha256 else f"{old.recipe_sha256[:8]} -> {new.recipe_sha256[:8]}"
+    _out(f"{'recipe':<16} {recipes}\n")
+    _out(f"{'built in':<16} {seconds[0]:.1f} s -> {seconds[1]:.1f} s\n")
+    if used[0] is not None and used[1] is not None:
+        _out(f"{'used on disk':<16} {used[0] / 1024:.0f} MiB -> {used[1] / 1024:.0f} MiB\n")
+    if changed is None:
+        _out("packages         unknown: the log of a build is gone\n")
+    for line in _package_lines(changed or {}):
+        _out(line + "\n")
+    if changed == {}:
+        _out("no package differs\n")
+
+
+@task(
+    help={
+        **_WHICH,
+        **_JSON,
+        "image": "The image's id, or its beginning.",
+        "commit": "Commit the blueprint's folder before and after (--no-commit: write the files only).",
+        "message": "Why: a line of the second commit and of bake.json.",
+    }
+)
+def promote(
+    c: Context, image: str, stack: str = "", analysis: str = "", commit: bool = True, message: str = "", json: bool = False
+) -> None:
+    """Name a baked image in the blueprint (an older one, for instance); the next deploy uses it."""
+    from image_builder.baking import Baking, Options
+    from image_builder.report import Report
+
+    place, one = _only(stack, analysis, image)
+    report = Report(sys.stderr if json else sys.stdout)
+    baking = Baking(_root(), place.target, place.clients, report, Options(commit=commit, purpose=message or f"promoted {one.image_id}"))
+    commits = [] if one.blueprint else baking.promote(one)
+    report.say(f"{one.image_id} is named in blueprints/{place.target.analysis}/blueprint.yaml" + (" already" if one.blueprint else ""))
+    report.say(f"to use it: `invoke deploy {place.target.stack}`")
+    if json:
+        _out(dumps({"image_id": one.image_id, "changed": not one.blueprint, "commits": commits}))
+
+
+@task(help={**_WHICH, **_JSON, "image": "The image's id, or its beginning.", "force": "Also one that the certificates of jobs name."})
+def retire(c: Context, image: str, stack: str = "", analysis: str = "", force: bool = False, json: bool = False) -> None:
+    """Delete an image for good: the AMI, its snapshots and the service's record.
+
+    Refused for an image that the blueprint names or machines start from, and, without --force, for one that a job's certificate names.
+    """
+    from image_builder import images
+
+    place, one = _only(stack, analysis, image)
+    said = images.retire(one, place.clients, force=force)
+    _out(dumps({"image_id": one.image_id, "done": said}) if json else "".join(f"{line}\n" for line in said))
+
+
+class _Place:
+    """The images of one stack."""
+
+    def __init__(self, target: Any, outputs: Mapping[str, Any]) -> None:
+        from functools import cache
+
+        from image_builder.baking import load_blueprint
+        from image_builder.images import listed
+
+        self.target = target
+        self.clients = cache(clients_of(target.region))
+        recorded = load_blueprint(_root(), target).image.baked(target.account, target.region)
+        self.images = listed(target, outputs, recorded, self.clients)
+
+
+def _places(stack: str, analysis: str) -> Iterator[_Place]:
+    import blueprints
+    from image_builder.bake import BakeError, Target
+
+    if stack or analysis:
+        name = stack or f"{analysis}-webdev"
+        outputs = stack_outputs(_root(), name)
+        yield _Place(Target.from_outputs(name, outputs), outputs)
+        return
+    for one in blueprints.names(_root()):
+        try:
+            outputs = stack_outputs(_root(), f"{one}-webdev")
+            target = Target.from_outputs(f"{one}-webdev", outputs)
+        except BakeError:  # not deployed, or without scripts: it has no images
+            continue
+        yield _Place(target, outputs)
+
+
+def _only(stack: str, analysis: str, image: str, place: _Place | None = None) -> tuple[_Place, Any]:
+    """The one image that is meant. Without --stack or --analysis it is looked for in every analysis."""
+    from image_builder.images import ImageProblem, find
+
+    places = [place] if place else list(_places(stack, analysis))
+    if len(places) > 1:
+        places = [one for one in places if any(known.image_id.startswith(image) for known in one.images)] or places
+    if len(places) != 1:
+        raise ImageProblem(
+            f"{image!r}, which is an image of no analysis or of several\n  allowed: the id of an image in `invoke images`\n"
+            "  do: correct it, or add --analysis NAME"
+        )
+    return places[0], find(places[0].images, image, places[0].target.analysis)
+
+
+def _users(image: Any) -> str:
+    uses = [word for word, true in (("blueprint", image.blueprint), ("stack", image.deployed)) if true]
+    if image.jobs:
+        uses.append(f"{len(image.jobs)} job{'s' if len(image.jobs) > 1 else ''}")
+    return ", ".join(uses) or "nobody"
+
+
+def _package_lines(changed: Mapping[str, Mapping[str, tuple[str | None, str | None]]]) -> Iterator[str]:
+    for kind, packages in changed.items():
+        for name, (old, new) in packages.items():
+            yield f"{kind:<16} {name} " + (f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}")
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text)
+
+
+collection = Collection("images", list_images, show, diff, promote, retire)

@@ -1,0 +1,65 @@
+"""Which files are read with which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from image_builder.lint.documents import is_document, lint_document
+from image_builder.lint.findings import Finding
+from image_builder.lint.scripts import lint_script
+from image_builder.provision import ABOUT, PHASES
+
+_DOCUMENTS = (".yml", ".yaml")
+
+
+def lint_paths(paths: Iterable[Path], root: Path) -> list[Finding]:
+    """Findings of files and folders: `*.sh` as scripts, YAML that is a component document as such; a file that was named, in any case.
+
+    Places are told relative to `root` where they are below it. Raises FileNotFoundError for a path that is not there.
+    """
+    found: list[Finding] = []
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if file.suffix == ".sh" or (file.suffix in _DOCUMENTS and is_document(file.read_text(encoding="utf-8", errors="replace"))):
+                    found += _lint(file, root, strict=False)
+        elif path.is_file():
+            found += _lint(path, root, strict=False)
+        else:
+            raise FileNotFoundError(path)
+    return found
+
+
+def lint_provision(folder: Path, root: Path) -> list[Finding]:
+    """Findings of a `provision/` folder: its scripts, which run under strict options, and documents that lie there."""
+    found: list[Finding] = []
+    for file in sorted(folder.rglob("*")):
+        place = file.relative_to(folder).parts
+        if not file.is_file() or place[0] == ABOUT:
+            continue
+        runs = file.suffix == ".sh" and (len(place) == 1 or (len(place) == 2 and place[0] in PHASES[1:]))
+        if runs or file.suffix == ".sh":
+            found += _lint(file, root, strict=runs)
+        elif file.suffix in _DOCUMENTS and is_document(file.read_text(encoding="utf-8", errors="replace")):
+            found += _lint(file, root, strict=False)
+    return found
+
+
+def _lint(file: Path, root: Path, *, strict: bool) -> list[Finding]:
+    name = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
+    data = file.read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return [Finding(name, 1, "encoding", "bytes that are not UTF-8", "Save it as UTF-8")]
+    if "\r\n" in text:
+        return [Finding(name, 1, "encoding", "Windows line ends", "Convert it, for instance with dos2unix")]
+    if not text.strip() or "\0" in text:
+        return [Finding(name, 1, "encoding", "an empty or binary file", "Write it, or remove it")]
+    if file.suffix in _DOCUMENTS or (file.suffix != ".sh" and not text.startswith("#!") and is_document(text)):
+        return lint_document(text, name)
+    first = text.split("\n", 1)[0]
+    if first.startswith("#!") and not first.rstrip().endswith(("bash", "sh", "bash -e", "bash -eu")):
+        return []  # another language
+    return lint_script(text, name, strict=strict)

@@ -1,0 +1,144 @@
+"""The rules for bash: provisioning scripts, and the commands of ExecuteBash."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+from image_builder import secrets, shell
+from image_builder.lint.findings import Finding
+from image_builder.recording import programs
+from image_builder.recording.packages import package_words
+from image_builder.shell import Command
+
+_MOVING = re.compile(r"(?<![\w.-])(latest|main|master|nightly|HEAD)(?![\w-])", re.IGNORECASE)
+_STRICT = re.compile(r"^\s*set\s+(-[a-zA-Z]*e|.*-o\s+errexit)", re.MULTILINE)
+_EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|^\$|^-|^\"?\$")
+_CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpg", "gpgv", "cosign", "minisign"})
+
+
+def lint_script(text: str, file: str, *, line: int = 1, strict: bool = False, standalone: bool = True) -> list[Finding]:
+    """Findings of a bash text whose first line is line `line` of `file`.
+
+    `strict`: whoever runs it stops at the first failure. `standalone`: it is a file of its own, not part of a document.
+    """
+    return sorted(set(_Linter(text, file, line, strict or bool(_STRICT.search(text)), standalone).run()))
+
+
+class _Linter:
+    def __init__(self, text: str, file: str, line: int, strict: bool, standalone: bool) -> None:
+        self.text, self.file, self.line, self.strict, self.standalone = text, file, line, strict, standalone
+        self.commands = shell.commands(text)
+
+    def finding(self, line: int, rule: str, got: str, fix: str) -> Finding:
+        return Finding(self.file, line + self.line - 1, rule, got, fix)
+
+    def run(self) -> Iterator[Finding]:
+        yield from self._whole()
+        updated = False
+        for position, command in enumerate(self.commands):
+            if command.program in ("apt", "apt-get", "aptitude"):
+                yield from self._apt(command, updated)
+                updated = updated or "update" in command.values
+            yield from self._packages(command)
+            yield from self._download(command, position)
+            yield from self._asks(command)
+            yield from self._shell(command)
+
+    def _whole(self) -> Iterator[Finding]:
+        if self.standalone and not self.text.startswith("#!"):
+            yield self.finding(1, "shebang", "no `#!` line", "Begin with `#!/bin/bash`")
+        done = subprocess.run(["bash", "-n"], input=self.text, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
+        if done.returncode != 0 or "here-document" in done.stderr:
+            said = (done.stderr.strip().splitlines() or ["bash: line 1: it cannot be read"])[0]
+            match = re.search(r"line (\d+): (.*)", said)
+            where, what = (int(match[1]), match[2]) if match else (1, said)
+            yield self.finding(min(where, self.text.count("\n") + 1), "syntax", what, "Correct the line, or what it belongs to above")
+        for secret in secrets.find(self.text):
+            at = self.text.count("\n", 0, secret.start) + 1
+            fix = "Remove it, change it where it is valid, and read it from SSM on the machine"
+            yield self.finding(at, "secret", f"what looks like a secret ({secret.name})", fix)
+
+    def _apt(self, command: Command, updated: bool) -> Iterator[Finding]:
+        if command.words[command.program_index].value == "apt":
+            yield self.finding(command.line, "apt-cli", "`apt`", "Write `apt-get`")
+        verb = next((value for value in command.values if value in programs.APT_VERBS), None)
+        if verb is None:
+            return
+        quiet = set(command.values) & {"-s", "--simulate", "--dry-run", "--print-uris"}
+        if not quiet and not set(command.values) & programs.YES_FLAGS:
+            yield self.finding(command.line, "apt-yes", f"`{command.program} {verb}` without --yes", f"Write `apt-get {verb} --yes …`")
+        if verb in ("install", "build-dep") and not updated and not any(value.endswith(".deb") for value in command.values):
+            yield self.finding(command.line, "apt-update", f"`{verb}` before any update", "Put `apt-get update` before it")
+        for value in command.values:
+            if value.startswith(programs.DRIVERS):
+                yield self.finding(command.line, "driver", f"the package {value}", "Set `image.parent: dlami24`, which has the driver")
+
+    def _packages(self, command: Command) -> Iterator[Finding]:
+        if command.program in programs.CONDA:
+            changes = set(command.values[:2]) & programs.CONDA_VERBS
+            if changes and not set(command.values) & programs.YES_FLAGS:
+                yield self.finding(command.line, "conda-yes", f"`{command.program} {changes.pop()}` without --yes", "Add `--yes`")
+        for word in package_words(command):
+            if not _EXACT.search(word.value):
+                at = self.text.count("\n", 0, word.start) + 1
+                yield self.finding(at, "pip-unpinned", f"`{word.value}`", f"Write `{word.value.split('>')[0].split('<')[0]}==VERSION`")
+
+    def _download(self, command: Command, position: int) -> Iterator[Finding]:
+        name, values = command.program, command.values
+        if name == "git" and "clone" in values:
+            after = [other for other in self.commands[position + 1 :] if other.program == "git"]
+            fixed = any({"checkout", "reset", "switch"} & set(other.values) for other in after)
+            if not fixed and not any(value in ("-b", "--branch") or value.startswith("--branch=") for value in values):
+                fix = "Add `git -C FOLDER checkout COMMIT` after it"
+                yield self.finding(command.line, "moving-ref", "a clone of whatever is newest", fix)
+        if name not in programs.DOWNLOADERS:
+            return
+        following = self.commands[position + 1 : position + 2]
+        if command.after in ("|", "|&") and following and following[0].program in (*programs.SHELLS, "python", "python3", "perl"):
+            fix = "Save it to a file, check it with sha256sum, then run the file"
+            yield self.finding(command.line, "pipe-shell", f"`{name} … | {following[0].program}`", fix)
+            return
+        for value in values:
+            if re.match(r"(https?|ftp)://", value) and _MOVING.search(value):
+                yield self.finding(command.line, "moving-ref", f"`{value}`", "Name a version, a tag or a commit")
+        saves = any(redirection.operator in (">", ">>", ">|") for redirection in command.redirections) or command.after == "|"
+        saves = saves or (name == "wget" and "--spider" not in values)
+        saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) for value in values)
+        to_nowhere = "/dev/null" in values or any(redirection.target.value == "/dev/null" for redirection in command.redirections)
+        if saves and not to_nowhere and not any(other.program in _CHECK for other in self.commands[position + 1 :]):
+            fix = "Follow it with `echo 'DIGEST  FILE' | sha256sum --check`"
+            yield self.finding(command.line, "download-unchecked", f"what `{name}` saves is not checked", fix)
+
+    def _asks(self, command: Command) -> Iterator[Finding]:
+        name, values = command.program, command.values
+        if name in programs.EDITORS - {"ed", "ex"} or (name == "crontab" and "-e" in values):
+            yield self.finding(command.line, "interactive", f"`{name}`", "Write the file with a here-document, or change it with sed")
+        elif name in ("passwd", "adduser") and "--disabled-password" not in values and not command.piped:
+            yield self.finding(command.line, "interactive", f"`{name}`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
+        elif name == "read" and any(re.match(r"-[a-z]*[ps]", value) for value in values):
+            yield self.finding(command.line, "interactive", "`read` from somebody", "Write the value into the script")
+        elif name == "ssh-keygen" and not any(value in ("-N", "-A", "-R", "-l", "-y") for value in values):
+            yield self.finding(command.line, "interactive", "`ssh-keygen`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
+        if name in programs.REBOOTS:
+            fix = "Leave it out; a bake needs no restart, and machines boot the finished image"
+            yield self.finding(command.line, "reboot", f"`{name}`", fix)
+
+    def _shell(self, command: Command) -> Iterator[Finding]:
+        name, values = command.program, command.values
+        wrapped = [word.value.rpartition("/")[2] for word in command.words[: command.program_index]]
+        if "sudo" in wrapped or name == "sudo":
+            words = [word.value for word in command.words]
+            if name == "sudo" or not {"-u", "--user"} & set(words):
+                yield self.finding(command.line, "sudo", "`sudo`", "Leave it out: scripts run as root")
+        fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)
+        if (name in programs.SHELLS | programs.INTERPRETERS and not values and not fed) or (name == "su" and "-c" not in values):
+            yield self.finding(command.line, "nested-shell", f"`{name}` without a script", "Give it a script, or write its commands out")
+        if name == "cd" and not self.strict and command.after not in ("&&", "||"):
+            fix = "Begin with `set -euo pipefail`, or add `|| exit 1`"
+            yield self.finding(command.line, "cd-unchecked", "`cd` that may fail unnoticed", fix)
+        if command.after == "&" and not any(other.program == "wait" for other in self.commands):
+            yield self.finding(command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it")
+        if name in ("modprobe", "insmod", "dkms") or re.match(r"NVIDIA-Linux.*\.run", name):
+            yield self.finding(command.line, "driver", f"`{name}`", "Take a parent image that has the driver: `image.parent: dlami24`")
