@@ -113,7 +113,8 @@ def denied(call: Callable[[], Any]) -> bool:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         # An unsigned call does not say which service it is for, so the emulator may ask the wrong one.
-        if code in DENIALS or "AWSAccessKeyId" in str(error) or (code == "InvalidAction" and "not valid for this web service" in str(error)):
+        wrong_service = code == "InvalidAction" and "not valid for this web service" in str(error)
+        if code in DENIALS or "AWSAccessKeyId" in str(error) or wrong_service:
             return True
         if code in ("NoSuchKey", "404", "ParameterNotFound", "ResourceNotFoundException", "InvalidInstanceID.NotFound"):
             return False

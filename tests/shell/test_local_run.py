@@ -113,7 +113,7 @@ def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--data", "README.md"), "--analysis: got nothing. Allowed: analysis"),
+        (("--data", "README.md"), "--analysis: got nothing\n  allowed: analysis"),
         (("--analysis", "no-such", "--data", "README.md"), "no file blueprints/no-such/blueprint.yaml"),
         (("--analysis", "analysis"), "--data: got nothing"),
         (("--analysis", "analysis", "--data", "nowhere.zip"), "--data: got 'nowhere.zip', which does not exist"),

@@ -1,0 +1,124 @@
+"""A17: budgets. A18: events that come twice. A19: durations, machines stopped by hand, and jobs that are cancelled.
+
+The job of A19 that has to run into its duration of one minute is submitted first; the other scenarios fill that minute.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from deployed import Deployed
+from job_helpers import Lab, certificate_facts, ended, until
+
+from client import JobHandle
+from client.explain import explain
+from runtime.protocol.ledger import BUDGETS, OPEN_JOBS
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+PARAMETER = "/neurocaas/budgets/lab10/analysis"
+
+
+@pytest.fixture(scope="module")
+def lab(service: Deployed) -> Lab:
+    return Lab(service)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def timed(lab: Lab) -> JobHandle:
+    return lab.submit("slow.txt", configname=lab.config(wait=600, __duration__=1))
+
+
+@pytest.fixture(scope="module")
+def poor(service: Deployed) -> Iterator[Lab]:
+    """A group whose budget these tests set."""
+    yield Lab(service, "lab10")
+    service.client("ssm").delete_parameter(Name=PARAMETER)
+
+
+def budget(service: Deployed, amount: str) -> None:
+    service.client("ssm").put_parameter(Name=PARAMETER, Value=amount, Type="String", Overwrite=True)
+
+
+def ledger(service: Deployed, kind: str) -> list[dict[str, Any]]:
+    items = service.client("dynamodb").scan(TableName=service.utils["ledger_table"])["Items"]
+    return [item for item in items if item["pk"]["S"] == kind]
+
+
+def test_a17_a_budget_decides_before_anything_is_launched(service: Deployed, poor: Lab) -> None:
+    budget(service, "0.01")
+    job = poor.submit("x.txt")
+    assert ended(job).phase == "REJECTED"
+    assert "Over budget ($0.01), cancelling job. Contact administrator." in job.certificate()
+    assert certificate_facts(poor, job)["exit_class"] == "quota"
+    assert poor.machines(job) == []
+    assert "larger budget" in explain(poor.analysis.evidence(job)).fix
+    forecast = poor.analysis.forecast([4])
+    assert any("would be refused" in line for line in forecast.lines()), forecast.lines()
+
+
+def test_a17_two_submissions_at_once_cannot_both_have_the_last_money(service: Deployed, poor: Lab) -> None:
+    worst = poor.analysis.forecast([4], budget=False).usd
+    budget(service, f"{worst * 1.5:.4f}")
+    jobs = [poor.submit(f"{name}.txt") for name in ("one", "two")]
+    assert sorted(ended(job).phase for job in jobs) == ["DONE", "REJECTED"]
+    (item,) = [item for item in ledger(service, BUDGETS) if "/lab10/" in item["sk"]["S"]]
+    spent, committed = int(item["spent"]["N"]), int(item["committed"]["N"])
+    assert 0 < spent == committed < worst * 1e6, "what was reserved is settled to what was spent"
+
+
+def test_a17_a_large_budget_lets_it_pass_and_is_told(service: Deployed, poor: Lab) -> None:
+    budget(service, "1000000")
+    job = poor.submit("x.txt")
+    assert ended(job).succeeded
+    assert "Remaining budget: $999999." in job.certificate()
+    assert "Customized budget not found" not in job.certificate()
+
+
+def test_a18_events_that_come_again_launch_nothing_again(service: Deployed, lab: Lab) -> None:
+    job = lab.submit("twice.txt")
+    document = {"bucket": {"name": lab.bucket}, "object": {"key": job.submission_key, "size": 1}}
+    event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": document}]}
+    for _ in range(3):
+        service.client("sqs").send_message(QueueUrl=service.analysis["submission_queue_url"], MessageBody=json.dumps(event))
+    assert ended(job).succeeded
+    assert len(lab.machines(job)) == 1
+    lab.submit("twice.txt", stamp=job.timestamp, submission="another_submit.json", configname=job.job().configpath)
+    answer = until("the refusal of a used timestamp", lambda: lab.text("lab1/results/rejected_another/logs/certificate.txt"))
+    assert "which another submission of group 'lab1' has used" in answer
+    assert len(lab.machines(job)) == 1
+    assert lab.text(job.keys.end) == "SUCCESS 1/1\n"
+
+
+def test_a19_a_machine_that_is_stopped_by_hand_closes_its_job(lab: Lab) -> None:
+    job = lab.submit("stopped.txt", configname=lab.config(wait=600))
+    until("the script's start", lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS")
+    (machine,) = lab.machines(job)
+    lab.ec2.stop_instances(InstanceIds=[machine["InstanceId"]])
+    assert ended(job).succeeded is False
+    assert certificate_facts(lab, job)["exit_class"] == "cancelled"
+    until("the machine's end", lambda: lab.machines(job)[0]["State"]["Name"] == "terminated")
+
+
+def test_a19_a_cancelled_job_ends_keeps_its_logs_and_is_settled(service: Deployed, lab: Lab) -> None:
+    job = lab.submit("cancelled.txt", configname=lab.config(wait=600))
+    until("the script's start", lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS")
+    service.ground.invoke("cancel", job.timestamp, "--local", "--bucket", lab.bucket, "--group", "lab1")
+    state = ended(job)
+    assert state.succeeded is False
+    assert state.datasets[0].reason.startswith("cancelled")
+    facts = certificate_facts(lab, job)
+    assert facts["exit_class"] == "cancelled"
+    assert 0 < facts["cost_usd"] < 0.01, "only the time that it ran is paid"
+    assert not [item for item in ledger(service, OPEN_JOBS) if item["sk"]["S"].endswith(job.timestamp)]
+    assert "submit again if it was not meant" in explain(lab.analysis.evidence(job)).fix
+
+
+def test_a19_a_job_at_its_duration_is_ended_and_marked(lab: Lab, timed: JobHandle) -> None:
+    state = ended(timed)
+    assert state.succeeded is False
+    assert state.datasets[0].reason.startswith("timed out")
+    assert certificate_facts(lab, timed)["exit_class"] == "timeout"
+    (report,) = until("the report", lambda: lab.reports(timed))
+    assert report["exit_class"] == "timeout"
+    assert "raise __duration__" in explain(lab.analysis.evidence(timed)).fix

@@ -1,0 +1,53 @@
+"""A21: one dataset trained several times, each member with its number."""
+
+import json
+
+import pytest
+from deployed import Deployed
+from job_helpers import Lab, ended
+
+from client import JobHandle
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def lab(service: Deployed) -> Lab:
+    return Lab(service)
+
+
+@pytest.fixture(scope="module")
+def jobs(lab: Lab) -> dict[str, JobHandle]:
+    """All of them at once."""
+    train = lab.config(mode="train", ensemble_size=3)
+    return {
+        "train": lab.submit("train.txt", configname=train),
+        "predict": lab.submit("train.txt", configname=lab.config(mode="predict", ensemble_size=3)),
+        "no mode": lab.submit("train.txt", configname=lab.config(ensemble_size=3)),
+        "two": lab.submit("train.txt", "more.txt", configname=train),
+    }
+
+
+def test_a21_every_member_runs_with_its_number_and_has_a_status(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    job = jobs["train"]
+    assert ended(job).succeeded, job.certificate()
+    datasets = job.job().datasets
+    assert [one.jobnb for one in datasets] == [1, 2, 3]
+    assert len({one.status_key for one in datasets}) == 3
+    assert {one.inputpath for one in datasets} == {"lab1/inputs/train.txt"}
+    configs = [json.loads(lab.text(str(one.configpath))) for one in datasets]
+    assert [one["jobnb"] for one in configs] == [1, 2, 3]
+    assert lab.text(job.keys.end) == "SUCCESS 3/3\n"
+
+
+@pytest.mark.parametrize("name", ["predict", "no mode"])
+def test_a21_other_modes_run_plainly(jobs: dict[str, JobHandle], name: str) -> None:
+    assert ended(jobs[name]).succeeded
+    assert len(jobs[name].job().datasets) == 1
+
+
+def test_a21_an_ensemble_over_two_datasets_is_refused_in_its_own_words(jobs: dict[str, JobHandle]) -> None:
+    assert ended(jobs["two"]).phase == "REJECTED"
+    text = jobs["two"].certificate()
+    assert "for ensembles, we must have only one dataset" in text
+    assert "budget" not in text.lower()
