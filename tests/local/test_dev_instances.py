@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from homes import client_of
 
 from image_builder.dev.errors import DevelopmentError
 from image_builder.develop_blueprint import NeuroCaaSAMI
@@ -18,7 +19,6 @@ from localcloud.cloud import Cloud
 from localcloud.fleet import entry
 from runtime.protocol.development import GROUP
 from runtime.protocol.problems import InvalidInput
-from tests.local.conftest import client_of
 from tests.local.dev_bench import ROOT, Bench
 
 pytestmark = pytest.mark.local

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Client, CloudHome
+from homes import Client, CloudHome
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Client
+from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES

@@ -11,7 +11,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import Client
+from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Client
+from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import CloudHome, client_of
+from homes import CloudHome, client_of
 
 from localcloud import cloud as cloud_module
 from localcloud import processes

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from conftest import Client
+from homes import Client
 
 pytestmark = pytest.mark.local
 

@@ -1,7 +1,7 @@
 """A deregistered machine image takes what is on disk along, as soon as nothing stands on it."""
 
 import pytest
-from conftest import Client, CloudHome
+from homes import Client, CloudHome
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES

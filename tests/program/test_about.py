@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BLUEPRINT, REFERENCE, make_project
+from projects import BLUEPRINT, REFERENCE, make_project
 from recording import Recorded, deploy
 
 from components import program

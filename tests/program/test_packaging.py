@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import make_project
+from projects import make_project
 
 from components import packaging, vendor
 from components.keys import _private_key, public_half

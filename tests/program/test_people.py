@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from conftest import REFERENCE, make_project
+from projects import REFERENCE, make_project
 from recording import ACCOUNT, Recorded, Recorder, deploy
 
 from components import program

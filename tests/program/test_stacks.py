@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pulumi
 import pytest
-from conftest import BLUEPRINT, REFERENCE, make_project
+from projects import BLUEPRINT, REFERENCE, make_project
 from recording import ACCOUNT, Recorded, Recorder, deploy
 
 from components import program

@@ -1,0 +1,68 @@
+"""Folders and ports for local clouds of tests, and boto3 clients for them."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from localcloud import cloud as cloud_module
+from localcloud.cloud import Cloud
+from localcloud.paths import HOME_VARIABLE, Paths
+
+
+def free_port() -> int:
+    """A port that is free now, and below those that the kernel gives to outgoing connections (a restart must find it free again)."""
+    while True:
+        port = random.randint(15000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class CloudHome:
+    """A folder and a port for one local cloud; starts and stops it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = Paths(folder / "local")
+        self.port = free_port()
+
+    def up(self, *, fleet: bool = False) -> Cloud:
+        return cloud_module.up(self.paths, port=self.port, fleet=fleet)
+
+    def down(self) -> None:
+        cloud_module.down(self.paths)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a command needs in its environment to mean this cloud."""
+        return {HOME_VARIABLE: str(self.paths.home), "LOCALCLOUD_PORT": str(self.port)}
+
+
+Client = Callable[..., Any]
+
+
+def client_of(cloud: Cloud) -> Client:
+    """A maker of boto3 clients; ``key``, ``secret`` and ``token`` replace the root key's. They never retry."""
+
+    def client(service: str, key: str = "", secret: str = "", token: str | None = None, region: str = "") -> Any:
+        make: Any = boto3.client
+        return make(
+            service,
+            endpoint_url=cloud.endpoint,
+            region_name=region or cloud.region,
+            aws_access_key_id=key or cloud.access_key_id,
+            aws_secret_access_key=secret or cloud.secret_access_key,
+            aws_session_token=token,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+    return client
