@@ -166,7 +166,8 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
         said.append(f"  at: step {context.get('failedStep') or context.get('stepExecutionId')}")
     place = next((found for line in [*message.splitlines(), *tail] if (found := _AT.search(line))), None)
     if place:
-        said.append(f"  line: blueprints/{target.analysis}/provision/{place['script']}:{place['line']}: {place['command']}")
+        folder = "" if place["script"].startswith("/") else f"blueprints/{target.analysis}/provision/"
+        said.append(f"  line: {folder}{place['script']}:{place['line']}: {place['command']}")
     said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
     if tail:
         said += ["  last log lines:", *(f"    {line}" for line in tail[-15:])]

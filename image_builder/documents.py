@@ -34,7 +34,7 @@ _ENVIRONMENT = "export HOME=/root DEBIAN_FRONTEND=noninteractive PIP_NO_INPUT=1"
 # Sourced by bash through BASH_ENV before a script's first line. Unset at once, so that programs the script starts stay as they are.
 _TRAP = r"""
 unset BASH_ENV
-trap 'printf "::error file=%s,line=%s::%s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "${BASH_COMMAND//$'"'"'\n'"'"'/ }" >&2' ERR
+trap 'printf "::error file=%s,line=%s::%s\n" "${BASH_SOURCE[0]#./}" "$LINENO" "${BASH_COMMAND//$'"'"'\n'"'"'/ }" >&2' ERR
 """.strip("\n")
 
 
@@ -195,7 +195,7 @@ def _run(script: Script, archive: Archive | None) -> str:
         "status=0",
         f"{start} || status=$?",
         'if [ "$status" -ne 0 ]; then',
-        f"  printf '::error file=%s::ended with exit status %s\\n' {_quote(script.name)} \"$status\" >&2",
+        f"  printf '::error file=%s::ended with exit status %s\\n' {_quote(script.path)} \"$status\" >&2",
         "fi",
         'exit "$status"',
     ]

@@ -114,6 +114,13 @@ def test_an_unset_variable_and_a_syntax_error_fail_with_their_line(tmp_path: Pat
     assert re.search(r"10-packages\.sh: line 3: syntax error", result.stderr)
 
 
+def test_a_check_is_named_with_its_folder(tmp_path: Path) -> None:
+    _, document = compile_documents("dti", recording(("build", "10-a.sh", "true\n"), ("test", "test/10-t.sh", "true\nfalse\n")))
+    result = run(document, tmp_path)
+    assert "::error file=test/10-t.sh,line=2::false" in result.stderr
+    assert "::error file=test/10-t.sh::ended with exit status 1" in result.stderr
+
+
 def test_an_exit_status_is_passed_on(tmp_path: Path) -> None:
     result = run(one("exit 7\n"), tmp_path)
     assert result.returncode == 7
