@@ -17,7 +17,7 @@ if __name__ == "develop_blueprint":  # imported as the guide does: the project's
 
 import blueprints
 from image_builder.dev import images, machine, record, testing
-from image_builder.dev.console import NOTHING, Console, minutes, positive
+from image_builder.dev.console import NOTHING, Console, minutes, positive, text
 from image_builder.dev.errors import DevelopmentError
 from runtime.protocol import tags
 from runtime.protocol.development import IDLE_MINUTES, TAG
@@ -92,7 +92,7 @@ class NeuroCaaSAMI(Console):
 
     def assign_instance(self, instance_id: str) -> None:
         """Work on an instance that exists: another console's, or one that this computer does not know. Sets `ip`."""
-        found = machine.describe(instance_id, self._ec2)
+        found = machine.describe(text(instance_id, "instance_id", "the id (i-…) of an instance"), self._ec2)
         if found is None or found["State"]["Name"] in ("shutting-down", "terminated"):
             self._say(f"Instance with id {instance_id} can't be loaded")
             what = "does not exist" if found is None else "has ended"
@@ -209,10 +209,9 @@ class NeuroCaaSAMI(Console):
         found = self._found()
         if found is None:
             raise self._no_instance()
-        if not images.NAME.fullmatch(name):
-            raise DevelopmentError(
-                f"name={name!r}", "3 to 128 letters, digits and ()[] ./-'@_ (EC2 API reference, CreateImage)", "choose another name"
-            )
+        allowed = "3 to 128 letters, digits and ()[] ./-'@_ (EC2 API reference, CreateImage)"
+        if not images.NAME.fullmatch(text(name, "name", allowed)):
+            raise DevelopmentError(f"name={name!r}", allowed, "choose another name")
         self._say(BETTER)
         marks = {
             "Name": name,
@@ -238,7 +237,7 @@ class NeuroCaaSAMI(Console):
                     "update_blueprint('ami-…'), or bake one: `invoke bake-ami`",
                 )
             ami_id = str(self._state.ami_hist[-1]["ImageId"])
-        images.describe(ami_id, self._ec2)
+        images.describe(text(ami_id, "ami_id", "the id of an image"), self._ec2)
         done = record.update(self.root, self.analysis, self._account, self._region, ami_id, message)
         if done is None:
             self._say("Blueprint already up to date, aborting new commit.")
@@ -255,7 +254,7 @@ class NeuroCaaSAMI(Console):
             raise self._no_instance()
         outputs = self._read_outputs(f"{self.analysis}-{self.stage}")
         s3 = self._client("s3")
-        job = testing.submit(Path(submitpath), str(self.instance), testing.settings_of(outputs, s3), s3, self._client("ssm"))
+        job = testing.submit(Path(str(submitpath)), str(self.instance), testing.settings_of(outputs, s3), s3, self._client("ssm"))
         self._state.commands.append(job)
         self._state.saved = False
         self._keep()

@@ -54,6 +54,26 @@ class Console:
         """Id of the current development instance."""
         return self._state.instance
 
+    @property
+    def instance_hist(self) -> list[str]:
+        """Ids of the development instances before it, oldest first."""
+        return list(self._state.instance_hist)
+
+    @property
+    def instance_saved(self) -> bool:
+        """Whether an image has all of the work: nothing was done on the instance since the last one, as far as is known."""
+        return self._state.saved
+
+    @property
+    def ami_hist(self) -> list[dict[str, Any]]:
+        """The images made here, oldest first: `ami_hist[-1]["ImageId"]` is the last one."""
+        return list(self._state.ami_hist)
+
+    @property
+    def commands(self) -> list[dict[str, Any]]:
+        """The test jobs submitted, oldest first."""
+        return list(self._state.commands)
+
     def refresh(self) -> bool:
         """Whether there is an instance that has not ended, by asking EC2; sets `ip` when it runs."""
         found = self._found()
@@ -200,6 +220,13 @@ def positive(value: Any, name: str) -> None:
         raise DevelopmentError(
             f"{name}={value!r}: {name} must be a positive integer.", "minutes, 1 to 525600 (a year)", f"for instance {name}=60"
         )
+
+
+def text(value: Any, name: str, allowed: str) -> str:
+    """Raise DevelopmentError unless `value` is a text."""
+    if not isinstance(value, str):
+        raise DevelopmentError(f"{name}={value!r}", allowed, "give it as a text, in quotes")
+    return value
 
 
 def minutes(span: timedelta) -> str:

@@ -30,6 +30,8 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
         parent = blueprint.image.parent_image
         image = parent.ami or _parameter(str(parent.parameter), ssm)
         return image, f"{image}, the blueprint's parent '{blueprint.image.parent}': it records no image for {account}/{region} yet"
+    if not isinstance(code, str):
+        raise DevelopmentError(f"ami={code!r}", _ALLOWED, "give it as a text, in quotes")
     if code in PARENTS:
         image = _parameter(PARENTS[code], ssm)
         return image, f"{image}, what '{code}' stands for in {region} today"
@@ -37,7 +39,7 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
         raise DevelopmentError(
             f"ami={code!r}: this system gets no security updates any more", _ALLOWED, f"use its replacement: ami={RETIRED[code]!r}"
         )
-    if not isinstance(code, str) or not _AMI.fullmatch(code):
+    if not _AMI.fullmatch(code):
         raise DevelopmentError(f"ami={code!r}", _ALLOWED, "correct it; ids of other systems are in the AWS console, EC2, AMI Catalog")
     return code, code
 
@@ -50,8 +52,11 @@ def describe(image_id: str, ec2: Any) -> dict[str, Any]:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else "InvalidAMIID.NotFound"
         if not code.startswith("InvalidAMIID"):
             raise
-        where = ec2.meta.region_name
-        raise DevelopmentError(f"image {image_id}, which {where} does not have", "an image of this account and region", _ALLOWED) from None
+        raise DevelopmentError(
+            f"image {image_id}, which {ec2.meta.region_name} does not have",
+            "an image that this account can use in this region",
+            "correct the id; `invoke images.list` shows what was baked, the AWS console (EC2, AMI Catalog) the others",
+        ) from None
     if found["State"] == "pending":
         with contextlib.suppress(WaiterError):  # what it became instead is told below
             ec2.get_waiter("image_available").wait(ImageIds=[image_id], WaiterConfig={"Delay": 2, "MaxAttempts": 1800})

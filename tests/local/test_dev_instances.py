@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from homes import client_of
+from invoke.exceptions import Exit
 
+from image_builder.dev import access, commands
 from image_builder.dev.errors import DevelopmentError
 from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
@@ -56,6 +58,11 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
         devami.job_status()
 
     # Wrong arguments, and codes of systems that are no longer there.
+    for given in (3, None, ["ubuntu24"]):
+        with pytest.raises(DevelopmentError, match="in quotes"):
+            devami.assign_instance(given)  # type: ignore[arg-type]
+    with pytest.raises(DevelopmentError, match="ubuntu22, ubuntu24, dlami22, dlami24"):
+        devami.launch_devinstance(ami=["ubuntu24"])  # type: ignore[arg-type]
     for timeout in (-1, 0, "60", True):
         with pytest.raises(DevelopmentError, match=r"timeout must be a positive integer\."):
             devami.launch_devinstance(ami="ubuntu24", timeout=timeout)  # type: ignore[arg-type]
@@ -111,6 +118,55 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
     assert again.check_running()
     assert again.terminate_devinstance(force=True) == "Instance is now in state: terminated"
     assert again.check_clear()
+    assert again.instance_hist[-1] == instance
+    assert bench.console().instance_hist[-1] == instance, "the file keeps what was before"
+
+
+def port_22(bench: Bench) -> list[str]:
+    """The addresses that reach port 22 of development instances."""
+    group = bench.outputs("utils")["developer_security_group_id"]
+    rules = bench.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    return [one["CidrIp"] for rule in rules if rule["FromPort"] == 22 for one in rule["IpRanges"]]
+
+
+def test_a22_port_22_is_open_to_one_address_while_it_is_needed(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`invoke ssh --key` with a machine that is not of this computer; an SSH client that looks at the rules while it runs."""
+    devami = bench.console()
+    devami.launch_devinstance(ami="ubuntu24")
+    assert port_22(bench) == []
+    for address, said in (("0.0.0.0/0", "at most 256"), ("x", "does not appear to be"), ("10.0.0.0/23", "at most 256")):
+        with pytest.raises(DevelopmentError, match=said):
+            devami.open_ssh(address)
+    assert devami.open_ssh("192.0.2.7/32") == devami.open_ssh("192.0.2.7/32")
+    assert port_22(bench) == ["192.0.2.7/32"]
+    bench.console().close_ssh()
+    assert port_22(bench) == [], "another console closes what the first has opened"
+
+    key = tmp_path / "key.pem"
+    key.write_text("key")
+    seen: list[tuple[list[str], list[str]]] = []
+
+    def client(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        seen.append((command, port_22(bench)))
+        return subprocess.CompletedProcess(command, 5)
+
+    task = commands.access_commands(lambda instance, command: None)["ssh"]
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "_open", lambda analysis, quiet=False: bench.console())
+        patch.setattr(access, "own_address", lambda: "198.51.100.4/32")
+        patch.setattr(access.subprocess, "run", client)
+        for path, code in ((str(key), 5), (str(tmp_path / "nothing.pem"), None)):
+            with pytest.raises(Exit if code else DevelopmentError) as ended:
+                task.body(None, "analysis", command="ls", key=path)
+            assert getattr(ended.value, "code", None) == code
+            assert port_22(bench) == [], "closed again, also after a failure"
+    ((command, open_then),) = seen
+    assert (command[:3], command[-2:]) == (["ssh", "-i", str(key)], [f"ubuntu@{devami.ip}", "ls"])
+    assert open_then == ["198.51.100.4/32"]
+
+    devami.open_ssh("192.0.2.9/32")
+    devami.terminate_devinstance(force=True)
+    assert port_22(bench) == [], "the end of the instance closes it too"
 
 
 def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
