@@ -8,6 +8,7 @@ import console.commands
 import console.development
 import console.docs
 import console.doctor
+import console.people
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -54,6 +55,7 @@ OF_THIS_MACHINE = (
 dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
     console.commands.collection,
+    console.people.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
     client.commands.collection,

@@ -71,10 +71,16 @@ def session_role(region: str, group: str) -> str:
 
     IAM allows 64 characters; a longer name ends in a digest.
     """
-    name = f"neurocaas-{region}-{group}"
-    if len(name) <= 64:
-        return name
-    return f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return _fitting(f"neurocaas-{region}-{group}")
+
+
+def lead_role(region: str, group: str) -> str:
+    """The same for its leads. No group's name has a '+', so this is no other group's role."""
+    return _fitting(f"neurocaas-{region}-{group}+lead")
+
+
+def _fitting(name: str) -> str:
+    return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def load(root: Path) -> Directory:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.groups import FILE, Directory, Group, User, session_role
+from blueprints.groups import FILE, Directory, Group, User, lead_role, session_role
 from components.names import logical
 from components.options import child
 from components.place import Place
 from components.policies import people
-from components.policies.document import Policy
+from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
 from runtime.protocol.problems import Problem
 
@@ -33,8 +33,8 @@ class PeopleArgs:
 
 
 class People(pulumi.ComponentResource):
-    """Per group: an IAM group and a role for sessions, each with one policy, and one budget parameter an analysis that has its own
-    budget. Per user: the user, unless it exists, and the groups it is in."""
+    """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has leads, and one budget
+    parameter an analysis that has its own budget. Per user: the user, unless it exists, and the groups it is in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
@@ -59,20 +59,11 @@ class People(pulumi.ComponentResource):
 
     def _group(self, group: Group) -> aws.iam.Group:
         args, name = self._args, logical(self._name, group.name)
-        policy = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
-        role = aws.iam.Role(
-            name,
-            name=session_role(args.place.region, group.name),
-            description=f"Sessions of analysts of the group {group.name}",
-            assume_role_policy=_text(people.session_trust(args.place)),
-            permissions_boundary=args.boundary_arn,
-            max_session_duration=SESSION_SECONDS,
-            opts=self._below,
-        )
-        aws.iam.RolePolicy(name, role=role.name, policy=_text(policy), opts=self._below)
+        rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
+        self._session(name, session_role(args.place.region, group.name), f"analysts of the group {group.name}", rights)
         made = aws.iam.Group(name, opts=self._below)
-        rights = _rights(args.place, group.name, args.buckets[group.name])
-        aws.iam.GroupPolicy(name, group=made.name, policy=_text(rights), opts=self._below)
+        own = _rights(args.place, group.name, args.buckets[group.name])
+        aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
         for analysis, budget in group.analyses.items():
             if budget is not None:
                 aws.ssm.Parameter(
@@ -86,11 +77,28 @@ class People(pulumi.ComponentResource):
         return made
 
     def _leads(self, group: Group) -> aws.iam.Group:
-        name = logical(self._name, group.name, "leads")
+        args, name = self._args, logical(self._name, group.name, "leads")
+        role, buckets = lead_role(args.place.region, group.name), args.buckets[group.name]
+        rights = people.leads(args.place, buckets=buckets, group=group.name)
+        analysts = people.analysts(args.place, buckets=buckets, group=group.name)
+        self._session(name, role, f"leads of the group {group.name}", document(*analysts["Statement"], *rights["Statement"]))
         made = aws.iam.Group(name, opts=self._below)
-        policy = people.leads(self._args.place, buckets=self._args.buckets[group.name], group=group.name)
-        aws.iam.GroupPolicy(name, group=made.name, policy=_text(policy), opts=self._below)
+        own = document(*rights["Statement"], people.take(args.place.global_arn("iam", f"role/{role}")))
+        aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
         return made
+
+    def _session(self, name: str, role: str, whose: str, rights: Policy) -> None:
+        """A role for sessions of people, with a fixed name: who takes it sees no stack's outputs."""
+        made = aws.iam.Role(
+            name,
+            name=role,
+            description=f"Sessions of {whose}",
+            assume_role_policy=_text(people.session_trust(self._args.place)),
+            permissions_boundary=self._args.boundary_arn,
+            max_session_duration=SESSION_SECONDS,
+            opts=self._below,
+        )
+        aws.iam.RolePolicy(name, role=made.name, policy=_text(rights), opts=self._below)
 
     def _user(self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]) -> None:
         name = logical(self._name, "user", user.name)

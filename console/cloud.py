@@ -69,12 +69,14 @@ def running_local(project_root: Path) -> Choice | None:
 
 
 def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) -> None:
-    """Put `variables` into `environ`; an empty value unsets."""
+    """Put `variables` into `environ`; an empty value unsets. A region by the one name counts by the other, which boto3 reads."""
     for name, value in variables.items():
         if value:
             environ[name] = value
         else:
             environ.pop(name, None)
+    if environ.get("AWS_REGION"):
+        environ.setdefault("AWS_DEFAULT_REGION", environ["AWS_REGION"])
 
 
 def add_pulumi(environ: MutableMapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from components.names import PREFIX
 from components.place import Place
 from components.policies.document import UNSCOPED, Policy, allow, allow_unscoped, document
+from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 
 
 def boundary(place: Place) -> Policy:
@@ -67,6 +68,7 @@ def boundary(place: Place) -> Policy:
             ["ssm:GetParameter", "ssm:GetParameters"],
             [place.arn("ssm", f"parameter/{PREFIX}/*"), place.public_arn("ssm", "parameter/aws/service/*")],
         ),
+        allow("Limits", ["ssm:PutParameter", "ssm:DeleteParameter"], [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{LIMIT}")]),
         allow("Agent", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
         allow_unscoped("Unscoped", list(UNSCOPED)),
     )

@@ -42,8 +42,13 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
         ),
     ]
     if session_role is not None:
-        statements.append(allow("TakeSession", ["sts:AssumeRole"], [session_role]))
+        statements.append(take(session_role))
     return document(*statements)
+
+
+def take(session_role: str) -> Statement:
+    """The right to take a role for a session, by its ARN."""
+    return allow("TakeSession", ["sts:AssumeRole"], [session_role])
 
 
 def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:

@@ -17,8 +17,8 @@ WHO_AM_I = "https://checkip.amazonaws.com"
 """AWS's own answer to the question which address we come from."""
 
 
-def new_file(out: Path) -> Path:
-    """Where a private key may be written. Raises DevelopmentError for a file that exists, has no folder, or is under version control."""
+def new_file(out: Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
+    """Where a secret may be written. Raises DevelopmentError for a file that exists, has no folder, or is under version control."""
     path = out.expanduser()
     if path.exists() or path.is_symlink():
         raise DevelopmentError(f"{path}, which exists", "a file that does not exist yet", "delete it, or choose another name with --out")
@@ -29,9 +29,16 @@ def new_file(out: Path) -> Path:
         raise DevelopmentError(
             f"{path}, which is in the git work tree {tree}",
             "a place outside version control: a committed key is everybody's",
-            "write it to ~/.ssh, for instance --out ~/.ssh/neurocaas.pem",
+            f"write it to your home folder, for instance --out {example}",
         )
     return path
+
+
+def create(path: Path, text: str) -> None:
+    """Make the file with mode 0400 from the first moment on. Raises FileExistsError when it is there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def write_key(path: Path, parameter: str, ssm: Any) -> None:
@@ -54,9 +61,7 @@ def write_key(path: Path, parameter: str, ssm: Any) -> None:
                 "use other credentials, or ask your administrator",
             ) from None
         raise
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key.rstrip("\n") + "\n")
+    create(path, key.rstrip("\n") + "\n")
 
 
 def work_tree(folder: Path) -> Path | None:

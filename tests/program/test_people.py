@@ -40,9 +40,9 @@ def analysis(peopled: Path, shared: Recorded) -> Recorded:
     return deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: shared.outputs})
 
 
-def test_a_group_is_four_resources_and_its_budgets(shared: Recorded, utils: Recorded) -> None:
+def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(shared: Recorded, utils: Recorded) -> None:
     added = len(shared.resources) - len(utils.resources)
-    leads, budgets, users, memberships = 2, 1, 2, 3
+    leads, budgets, users, memberships = 4, 1, 2, 3
     assert added == 2 * 4 + leads + budgets + users + memberships
     budget = shared.one("Parameter", "budget").inputs
     assert (budget["name"], budget["insecureValue"], budget["type"]) == ("/neurocaas/budgets/north/spikes", "12.50", "String")
@@ -68,6 +68,20 @@ def test_a_session_lasts_twelve_hours_and_is_taken_by_the_groups_own_policy(shar
     policy = next(one for one in shared.of_type("GroupPolicy") if one.name.endswith("-north")).policy()
     (taking,) = [statement for statement in policy["Statement"] if statement["Action"] == ["sts:AssumeRole"]]
     assert taking["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/neurocaas-us-east-1-north"]
+
+
+def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded) -> None:
+    role = next(role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north+lead")
+    assert role.inputs["maxSessionDuration"] == 12 * 3600
+    assert "boundary" in role.inputs["permissionsBoundary"]
+
+    def rights(kind: str) -> set[str]:
+        policy = next(one for one in shared.of_type(kind) if one.name.endswith("-north-leads")).policy()
+        return {statement["Sid"] for statement in policy["Statement"]}
+
+    mine, group = rights("RolePolicy"), rights("GroupPolicy")
+    assert mine == {"Upload", "Fetch", "List", "ReadReports", "ListReports", "ReadBudgets", "SetLimits"}
+    assert group == {"ReadReports", "ListReports", "ReadBudgets", "SetLimits", "TakeSession"}
 
 
 def test_the_analysis_takes_groups_from_both_places(analysis: Recorded, shared: Recorded) -> None:

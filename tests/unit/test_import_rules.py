@@ -27,6 +27,8 @@ RULES = {
     "components": {"blueprints", "image_builder", *PROTOCOL},
     "localcloud": set(),
     "console": {"blueprints", "localcloud", "components.prices", *PROTOCOL},
+    # A file for a secret is the same everywhere: new, mode 0400, outside version control.
+    "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
     "demo": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
 }
 STANDARD_LIBRARY_ONLY = ("runtime.protocol",)

@@ -55,6 +55,15 @@ def test_an_empty_value_unsets() -> None:
     assert environ == {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "HOME": "/h"}
 
 
+def test_a_region_by_either_name_is_known_to_boto3() -> None:
+    environ = {"AWS_REGION": "eu-west-1"}
+    cloud.lay_over(environ, {})
+    assert environ["AWS_DEFAULT_REGION"] == "eu-west-1"
+    environ = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-west-2"}
+    cloud.lay_over(environ, {})
+    assert environ["AWS_DEFAULT_REGION"] == "us-west-2"
+
+
 @pytest.mark.parametrize(("has_host", "added"), [(True, True), (False, False)])
 def test_a_cached_engine_is_found_when_it_can_run_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_host: bool, added: bool
