@@ -1,3 +1,4 @@
+#!/bin/bash
 # The recording shell's own part. Interactive: bash --rcfile recorder.sh. A session from a file: bash recorder.sh script.
 # Everything it has to say goes through files in $__rec_dir; the recorder outside answers with commands, which are sourced.
 __rec_dir=/run/neurocaas-record
@@ -11,6 +12,7 @@ __rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answer
     { declare -p; declare -f; alias; shopt -p; set +o; umask; } >"$__rec_dir/state" 2>/dev/null
     echo >"$__rec_dir/ask"
     read -r __rec_answer <"$__rec_dir/answered"
+    # shellcheck disable=SC1091  # made while this runs
     . "$__rec_dir/answer"
 }
 
@@ -32,7 +34,8 @@ if [ "${1-}" = script ]; then
         rm -f "$__rec_dir/line"
         __rec_status=(unknown)
         eval "${__rec_line%x}"$'\n''__rec_status=("$?" "${PIPESTATUS[@]}")' </dev/null
-        [ "${__rec_status[0]}" = unknown ] && __rec_status=("$?")
+        __rec_parsed=$?
+        [ "${__rec_status[0]}" = unknown ] && __rec_status=("$__rec_parsed") # a syntax error: nothing ran
         __rec_ask command "${__rec_line%x}" "${__rec_status[*]}"
     done
     exit 0

@@ -64,8 +64,8 @@ class Machine:
         path.write_text((start if head else "") + text, encoding="utf-8")
         return name
 
-    def arguments(self, script: str, inputpath: str = "lab/inputs/data.zip") -> list[str]:
-        return ["bash", str(self.tree / "run_main.sh"), "mock", inputpath, "results/job_1", "lab/configs/config.json", script]
+    def arguments(self, script: str, inputpath: str = "lab/inputs/data.zip", configpath: str = "lab/configs/config.json") -> list[str]:
+        return ["bash", str(self.tree / "run_main.sh"), "mock", inputpath, "results/job_1", configpath, script]
 
     def run(self, script: str, inputpath: str = "lab/inputs/data.zip", **extra: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

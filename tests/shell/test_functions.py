@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.shell.machines import Machine
@@ -144,48 +142,3 @@ def test_cleanup_removes_and_switches_off(machine: Machine) -> None:
     assert machine.bash('cleanup "a b" nothing', PATH=f"{fake.parent}:/usr/bin:/bin").returncode == 0
     assert (machine.root / "off").read_text() == "-h now\n"
     assert not (machine.home / "a b").exists()
-
-
-GUIDE = Path(__file__).with_name("guide_analysis.sh")
-
-
-def test_the_guides_analysis_script_runs_as_it_is_printed(machine: Machine) -> None:
-    """guide_analysis.sh is the listing of the guide's section "Analysis script". Its conda and its `aws` are stood in for."""
-    programs = machine.root / "bin"
-    programs.mkdir()
-    (programs / "activate").write_text('echo "environment $1"\n')
-    (programs / "aws").write_text(f'#!/bin/bash\nprintf "%s\\n" "$PWD" "$@" > {machine.root}/aws\n')
-    (programs / "jq").write_text('#!/bin/bash\n[ "$1" = .wait ] && [ -f "$2" ] && echo 0\n')
-    for name in ("aws", "jq"):
-        (programs / name).chmod(0o755)
-    text = GUIDE.read_text().replace("/home/ubuntu", str(machine.home))
-    script = machine.script(text, "mock/run_mock.sh", head=False)
-    done = machine.run(script, PATH=f"{programs}:/usr/bin:/bin")
-    assert done.returncode == 0, (machine.tree / "joberror.txt").read_text()
-    assert (machine.root / "aws").read_text().splitlines() == [
-        str(machine.home / "mock_results"),
-        "s3",
-        "sync",
-        "./",
-        "s3://mock/lab/results/job_1/process_results",
-    ]
-    assert machine.status()["last_command"].startswith("aws s3 sync")
-
-
-@pytest.mark.parametrize("code", [0, 3])
-def test_the_guides_main_script_runs_as_it_is_printed(machine: Machine, code: int) -> None:
-    """guide_run_main.sh is the listing of the guide's section "Content of run_main.sh"."""
-    programs = machine.root / "bin"
-    programs.mkdir()
-    (programs / "aws").write_text(f'#!/bin/bash\necho "$*" >> {machine.root}/aws\n')
-    (programs / "aws").chmod(0o755)
-    main = Path(__file__).with_name("guide_run_main.sh").read_text().replace("/home/ubuntu", str(machine.home))
-    (machine.tree / "run_main.sh").write_text(main)
-    script = machine.script(f"errorlog\necho works\nexit {code}\n")
-    machine.run(str(machine.tree / script), PATH=f"{programs}:/usr/bin:/bin")
-    status = machine.status()
-    assert (status["status"], status["exit_code"]) == ("FAILED" if code else "SUCCESS", code)
-    assert machine.log("stdout") == b"works\n"
-    assert (machine.home / "check_vars.txt").read_text().splitlines()[0] == "mock"
-    copied = "s3 cp s3://mock/lab/configs/config.json s3://mock/lab/results/job_1/process_results/config.json"
-    assert (machine.root / "aws").read_text().splitlines()[0] == copied

@@ -8,7 +8,7 @@ while [ $# -gt 0 ]; do
     --) shift; break ;;
     -i|-s) shift; [ $# -gt 0 ] || set -- /bin/bash ;;
     -*) shift ;;
-    *=*) export "$1"; shift ;;
+    *=*) export "${1?}"; shift ;;
     *) break ;;
   esac
 done
