@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, note_stop, open_job_key, reserve_writes, settle_writes, transact
 from runtime.protocol.settings import SPOT
-from runtime.protocol.tags import BUCKET, GROUP, JOB, OFFSET
+from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
@@ -93,21 +93,21 @@ class AwsCloud:
                 return
             start = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, submission: str) -> str:
+    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
         try:
             self._table.update_item(
                 TableName=table,
                 Key=_key(job),
                 ConditionExpression="attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
-                UpdateExpression="SET #state = :starting, #owner = :owner, #lease = :until, #submission = :submission, "
-                "#created = if_not_exists(#created, :now)",
-                ExpressionAttributeNames=_names("state", "owner", "lease", "submission", "created"),
+                UpdateExpression="SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, :now)"
+                + "".join(f", #{name} = :{name}" for name in about),
+                ExpressionAttributeNames=_names("state", "owner", "lease", "created", *about),
                 ExpressionAttributeValues={
                     ":starting": {"S": STARTING},
                     ":owner": {"S": owner},
                     ":now": {"N": f"{now:.3f}"},
                     ":until": {"N": f"{until:.3f}"},
-                    ":submission": {"S": submission},
+                    **{f":{name}": {"S": text} for name, text in about.items()},
                 },
             )
         except ClientError as error:
@@ -216,11 +216,7 @@ class AwsCloud:
             answer = self._ec2.run_instances(**arguments)
         except ClientError as error:
             raise LaunchError(_code(error), str(error.response["Error"].get("Message", ""))) from error
-        offset = int(request.tags[OFFSET])
-        return [
-            Machine(item["InstanceId"], item["InstanceType"], item["AmiLaunchIndex"], offset, item.get("LaunchTime"))
-            for item in answer["Instances"]
-        ]
+        return [_machine(item, request.tags) for item in answer["Instances"]]
 
     def living(self, tags: Mapping[str, str]) -> int:
         alive = {"Name": "instance-state-name", "Values": ["pending", "running"]}
@@ -228,7 +224,7 @@ class AwsCloud:
 
     def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
         return [
-            Machine(item["InstanceId"], item["InstanceType"], item["AmiLaunchIndex"], int(tags[OFFSET]), item["LaunchTime"])
+            _machine(item, tags)
             for item in self._described(_tagged({BUCKET: bucket, GROUP: group, JOB: timestamp}))
             if OFFSET in (tags := {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])})
         ]
@@ -237,6 +233,13 @@ class AwsCloud:
         for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
+
+
+def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> Machine:
+    launched = item.get("LaunchTime")
+    return Machine(
+        item["InstanceId"], item["InstanceType"], item["AmiLaunchIndex"], int(tags[OFFSET]), launched, int(tags.get(ATTEMPT, "1"))
+    )
 
 
 def _tagged(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:

@@ -157,7 +157,7 @@ def next_dataset(machines: Sequence[Machine]) -> int:
     indexes from 0, so the answer is the end of the last call's machines."""
     ends: dict[int, int] = defaultdict(int)
     for machine in machines:
-        ends[machine.offset] = max(ends[machine.offset], machine.offset + machine.launch_index + 1)
+        ends[machine.offset] = max(ends[machine.offset], machine.dataset + 1)
     return max(ends.values(), default=0)
 
 

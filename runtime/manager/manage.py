@@ -128,7 +128,8 @@ class _Run:
         """Launch the job, unless another manager is at it or has done it."""
         table, until = self.settings.ledger_table, self.delivery.until
         now = self.clock()
-        state = self.cloud.lease(table, self.item, self.delivery.owner, now.timestamp(), until.timestamp(), self.key.key)
+        about = {"submission": self.key.key, "analysis": self.settings.analysis}
+        state = self.cloud.lease(table, self.item, self.delivery.owner, now.timestamp(), until.timestamp(), about)
         if state == "launched":
             return Outcome(0, "delivered again: the job is launched")
         if state == "busy":

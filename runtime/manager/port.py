@@ -37,13 +37,18 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Machine:
-    """An instance of a job: the dataset's index is `offset + launch_index`."""
+    """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine of it."""
 
     instance_id: str
     instance_type: str
     launch_index: int
     offset: int
     launched: datetime | None = None
+    attempt: int = 1
+
+    @property
+    def dataset(self) -> int:
+        return self.offset + self.launch_index
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ class Cloud(Protocol):
     def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         """Up to `limit` objects below `prefix` in key order, behind key `after`."""
 
-    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, submission: str) -> str:
-        """Take the job for this manager: "taken", "busy" (another has it) or "launched" (nothing left to do)."""
+    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
+        """Take the job for this manager, noting `about` in its item: "taken", "busy" (another has it) or "launched"."""
 
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""

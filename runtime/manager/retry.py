@@ -10,7 +10,7 @@ from datetime import datetime
 
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, request, room_for
+from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, own_machines, request, room_for
 from runtime.manager.port import Cloud
 from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
@@ -31,6 +31,9 @@ def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime
     if raw is None:
         return Outcome(0, "ignored: the job document is gone; the sweep ends the job")
     job = Job.from_json(raw)
+    for machine in own_machines(job, cloud.machines(*item)):
+        if (machine.dataset, machine.attempt) == (key.dataset, key.attempt):
+            return Outcome(0, f"delivered again: {machine.instance_id} is there for {event_name(key)}")
     order = read_order(cloud, settings.bucket, keys)
     if order is not None:
         return _give_up(cloud, settings, job, key, order.text, clock())

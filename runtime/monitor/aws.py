@@ -17,7 +17,17 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from runtime.monitor.port import Content, Instance, JobId, OpenJob
-from runtime.protocol.ledger import OPEN_JOBS, note_stop, open_job_key, parse_open_job_key, retry_name, settle_writes, transact
+from runtime.protocol.ledger import (
+    LAUNCHED,
+    OPEN_JOBS,
+    STARTING,
+    note_stop,
+    open_job_key,
+    parse_open_job_key,
+    retry_name,
+    settle_writes,
+    transact,
+)
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
@@ -151,6 +161,22 @@ class AwsCloud:
             raise
         return _open_job(answer["Attributes"])
 
+    def abandon(self, job: JobId, now: float) -> bool:
+        try:
+            self._table.update_item(
+                TableName=self._name,
+                Key=_key(job),
+                ConditionExpression="#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now)",
+                UpdateExpression="SET #state = :launched REMOVE #lease, #owner",
+                ExpressionAttributeNames={"#state": "state", "#lease": "lease", "#owner": "owner"},
+                ExpressionAttributeValues={":starting": {"S": STARTING}, ":launched": {"S": LAUNCHED}, ":now": {"N": f"{now:.3f}"}},
+            )
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         return note_stop(self._table, self._name, job, reason, now)
 
@@ -204,6 +230,8 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         retries=frozenset(item.get("retries", {}).get("SS", [])),
         stop=item.get("stop", {}).get("S"),
         stopped=number("stopped"),
+        submission=item.get("submission", {}).get("S", ""),
+        analysis=item.get("analysis", {}).get("S", ""),
     )
 
 

@@ -21,11 +21,12 @@ def overdue(instances: Iterable[Instance], now: datetime) -> list[str]:
     return [
         instance.instance_id
         for instance in instances
-        if instance.tags.get(TAG) == "On" and instance.state == "running" and now - instance.launched >= _allowed(instance)
+        if instance.tags.get(TAG) == "On" and instance.state == "running" and now - instance.launched >= lifetime(instance)
     ]
 
 
-def _allowed(instance: Instance) -> timedelta:
+def lifetime(instance: Instance) -> timedelta:
+    """How long a machine may run by its tag."""
     text = instance.tags.get(TIMEOUT, "")
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else DEFAULT_MINUTES
     return timedelta(minutes=minutes)

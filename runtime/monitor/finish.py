@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from runtime.monitor.machine import RECLAIM, read_status
 from runtime.monitor.port import Cloud, OpenJob
 from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, MovedFile, SetupLog, end_line, final_line, one_line, with_outcome
 from runtime.protocol.documents import DocumentError, iso, loads, moment, take, take_optional
 from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import report_key
+from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from runtime.protocol.stop import outcome_of
@@ -46,21 +47,39 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
     won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
     if won or repair:
-        cloud.publish(*notice(facts, job, reason))
+        cloud.publish(*notice(facts, job.created, reason))
         cloud.settle(item, micro_dollars(facts.cost))
     return won
 
 
-def notice(facts: CertificateFacts, job: Job, reason: str) -> tuple[str, str]:
+def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
+    """Write the end of a job whose document is missing: all that can be said is that it is over, and what its machines cost."""
+    bucket, group, timestamp = item.job
+    keys = JobKeys.of(group, timestamp)
+    told = Problem("job", "a job whose document job.json is missing", "a job that can be followed", "Submit again with another timestamp")
+    facts = CertificateFacts("platform", now, group, timestamp, item.submission, item.analysis, bucket, problems=(told,))
+    cost = micro_dollars(sum(report.cost for report in filed_reports(cloud, item)))
+    line = end_line(0, 0, told.text())
+    old = cloud.get(bucket, keys.certificate)
+    closing = f"JOB RESULT: {line}JOB FINISHED: {iso(now)} (exit class: {facts.exit_class})\nJOB COST: ${cost / 1e6:.4f}\n"
+    text = old.body.decode("utf-8", "replace") if old else ""
+    cloud.put(bucket, keys.certificate, text + closing, metadata=old.metadata if old else None)
+    cloud.put(bucket, keys.certificate_json, facts.to_json())
+    cloud.put(bucket, keys.end, line, if_absent=True)
+    cloud.publish(*notice(facts, iso(datetime.fromtimestamp(item.created, timezone.utc)), told.text()))
+    cloud.settle(item, cost)
+
+
+def notice(facts: CertificateFacts, created: str, reason: str) -> tuple[str, str]:
     """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job."""
     outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
-    subject = f"NeuroCAAS {job.analysis}: job {job.timestamp} of {job.group}: {outcome}"[:100]
-    elapsed = facts.finished - moment(job.created)
+    subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"[:100]
+    elapsed = facts.finished - moment(created)
     text = [
-        f"{outcome} datasets of job {job.timestamp} (group {job.group}, analysis {job.analysis}).",
+        f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
         *([f"First failure: {reason}"] if reason else []),
-        f"Results: s3://{job.bucket}/{job.keys.prefix}",
+        f"Results: s3://{facts.bucket}/{JobKeys.of(facts.group, facts.job_id).prefix}",
     ]
     return subject, "\n".join(text)
 

@@ -56,6 +56,8 @@ class OpenJob:
     retries: frozenset[str] = frozenset()
     stop: str | None = None
     stopped: float | None = None
+    submission: str = ""
+    analysis: str = ""
 
     @property
     def closed(self) -> frozenset[int]:
@@ -101,6 +103,9 @@ class Cloud(Protocol):
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
         """Note that a dataset needs its `attempt`th machine after `instance`; the item afterwards, None when the job has
         ended. Doing it twice changes nothing."""
+
+    def abandon(self, job: JobId, now: float) -> bool:
+        """Take a job from its manager, which has not launched all of it and will not any more; False when one is at it."""
 
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         """Note why and since when an open job is to end; False when there is none. The first note stays."""

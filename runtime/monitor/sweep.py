@@ -11,15 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 
-from runtime.monitor.developers import overdue
-from runtime.monitor.finish import filed_reports, finish
+from runtime.monitor.developers import lifetime, overdue
+from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place, read_status, with_verdict
 from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
-from runtime.monitor.watch import StillLaunchingError, Watch, complete
-from runtime.protocol.certificate import end_line
+from runtime.monitor.watch import Watch, complete
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
-from runtime.protocol.keys import ACTIVE_PREFIX, JobKeys, report_key
+from runtime.protocol.keys import ACTIVE_PREFIX, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
 from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
 from runtime.protocol.report import ComputeReport
@@ -97,28 +96,22 @@ class _Reconciliation:
 
     def run(self) -> None:
         item, now = self._item, self._clock().timestamp()
+        if item.state != LAUNCHED:
+            if now - item.created <= STALLED_LAUNCH or not self._cloud.abandon(item.job, now):
+                return
+            self._log("took over a launch that did not come to its end", item.job)
         job = self._watch.job(item.job)
-        stalled = item.state != LAUNCHED and now - item.created > STALLED_LAUNCH and (item.lease is None or item.lease < now)
         if job is None:
-            if stalled or (item.state == LAUNCHED and not any(machine.state in ALIVE for machine in self._machines.values())):
-                self._end_without_document()
-            return
-        if complete(job, item):
-            if now - (item.closed_at or 0.0) > MONITOR_TIMEOUT and (item.state == LAUNCHED or stalled):
+            self._end_without_document()
+        elif complete(job, item):
+            if now - (item.closed_at or 0.0) > MONITOR_TIMEOUT:
                 finish(self._cloud, job, item, self._clock(), repair=True)
                 self._log("ended a job that was left open", item.job)
-            return
-        if item.state != LAUNCHED and not stalled:
-            return
-        self._enforce_budget(job)
-        for dataset in job.datasets:
-            if dataset.index not in item.closed:
-                try:
-                    self._dataset(job, dataset.index, stalled=stalled)
-                except StillLaunchingError:
-                    latest = self._cloud.open_job(item.job)
-                    if latest is not None:
-                        finish(self._cloud, job, latest, self._clock(), repair=True)
+        else:
+            self._enforce_budget(job)
+            for dataset in job.datasets:
+                if dataset.index not in item.closed:
+                    self._dataset(job, dataset.index)
 
     def _enforce_budget(self, job: Job) -> None:
         """Stop a job before it costs more than was reserved for it. Deadlines see to that, unless there were several attempts."""
@@ -137,11 +130,11 @@ class _Reconciliation:
         self._cloud.note_stop(item.job, order.text, now.timestamp())
         self._log(order.text, item.job)
 
-    def _dataset(self, job: Job, index: int, *, stalled: bool) -> None:
+    def _dataset(self, job: Job, index: int) -> None:
         machine, now = self._machines.get(index), self._clock()
         if machine is None:
-            if stalled or now.timestamp() - self._item.created > SETTLE_GRACE:
-                self._lost(job, index, stalled=stalled)
+            if now.timestamp() - self._item.created > SETTLE_GRACE:
+                self._lost(job, index)
         elif machine.state in ALIVE:
             limit, stopped = job.duration_minutes, self._item.stopped
             if stopped is not None and now.timestamp() - stopped > STOP_GRACE:
@@ -160,11 +153,12 @@ class _Reconciliation:
             self._watch.ended(job, index, machine, ended_at(machine, now))
 
     def _asked_for_another(self, job: Job, index: int, machine: Instance) -> bool:
-        """Whether the manager has been asked for another machine after this one (and is asked again, if that was lost)."""
+        """Whether the manager was to be asked for another machine after this one (and is asked now, if that was lost)."""
         where = place(machine)
         if where is None or machine.state != "terminated" or retry_name(index, where.attempt + 1) not in self._item.retries:
             return False
-        self._cloud.put(job.bucket, job.keys.retry(index, where.attempt + 1), "", if_absent=True)
+        if self._cloud.get(job.bucket, job.keys.retry(index, where.attempt + 1)) is None:
+            self._watch.ended(job, index, machine, ended_at(machine, self._clock()))
         return True
 
     def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
@@ -182,16 +176,16 @@ class _Reconciliation:
         self._log(f"dataset {index} {verdict.reason}", self._item.job)
         self._watch.ended(job, index, machine, self._clock(), verdict)
 
-    def _lost(self, job: Job, index: int, *, stalled: bool) -> None:
+    def _lost(self, job: Job, index: int) -> None:
         """A dataset whose machine EC2 no longer shows (or which never had one)."""
         dataset, now = job.datasets[index], self._clock()
         content = self._cloud.get(job.bucket, dataset.status_key)
         status = read_status(content.body if content else None)
-        if stalled and not status.final:
+        active = self._active_report(job, index)
+        if self._item.total is None and active is None and not status.final:
             verdict = Verdict(FAILED, "No machine was started: the launch did not come to its end.", None, "platform")
         else:
             verdict = judge(status, _GONE)
-        active = self._active_report(job, index)
         if active is not None:
             filed = final_report(active, now, verdict)
             self._cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
@@ -217,9 +211,12 @@ class _Reconciliation:
         return None
 
     def _end_without_document(self) -> None:
-        """A job whose document was deleted, or was never written: all that can be said is that it is over."""
-        bucket, group, timestamp = self._item.job
-        note = "the job's document is missing; submit again with another timestamp"
-        self._cloud.put(bucket, JobKeys.of(group, timestamp).end, end_line(0, 0, note), if_absent=True)
-        self._cloud.settle(self._item, micro_dollars(sum(report.cost for report in filed_reports(self._cloud, self._item))))
-        self._log("ended a job without a document", self._item.job)
+        """A job whose document was deleted, or was never written, ends when its machines have ended."""
+        alive = [machine for machine in self._machines.values() if machine.state in ALIVE]
+        grace = timedelta(seconds=DEADLINE_GRACE)
+        late = [machine.instance_id for machine in alive if self._clock() - machine.launched > lifetime(machine) + grace]
+        if late:
+            self._cloud.terminate(late)
+        if not alive:
+            finish_without_document(self._cloud, self._item, self._clock())
+            self._log("ended a job without a document", self._item.job)

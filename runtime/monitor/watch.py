@@ -108,17 +108,15 @@ class Watch:
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
             verdict = Verdict(report.status or verdict.status, report.reason, report.exit_code, report.exit_class or verdict.exit_class)
+        if active is not None:  # before anything that lets others go on with the dataset: they do not look for it
+            cloud.delete(job.bucket, active_key)
         if verdict.exit_class == RECLAIM:
             again = self._again(job, index, instance, status if own else None)
             if again is not None:
-                if active is not None:
-                    cloud.delete(job.bucket, active_key)
                 return again
         if own and status.status != verdict.status:
             told = with_verdict(status, dataset, instance.instance_id, verdict, self._clock())
             cloud.put(job.bucket, dataset.status_key, told.to_json())
-        if active is not None:
-            cloud.delete(job.bucket, active_key)
         return self.close(job, index, verdict, instance.instance_id)
 
     def _again(self, job: Job, index: int, instance: Instance, status: DatasetStatus | None) -> str | None:

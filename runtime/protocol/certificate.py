@@ -218,7 +218,7 @@ class CertificateFacts:
             "submission_key": self.submission_key,
             "finished": iso(self.finished),
             "succeeded": self.succeeded,
-            "total": len(self.datasets),
+            "total": len(self.job.datasets) if self.job else 0,
             "cost_usd": round(self.cost, 6),
             "datasets": [asdict(dataset) for dataset in self.datasets],
             "problems": [problem.to_dict() for problem in self.problems],

@@ -136,7 +136,15 @@ class FakeAws:
 
     @staticmethod
     def _machine(instance: Instance) -> Machine:
-        return Machine(instance.instance_id, instance.instance_type, instance.launch_index, int(instance.tags["offset"]), instance.launched)
+        tags = instance.tags
+        return Machine(
+            instance.instance_id,
+            instance.instance_type,
+            instance.launch_index,
+            int(tags["offset"]),
+            instance.launched,
+            int(tags["attempt"]),
+        )
 
     def set_state(self, name: str, state: str, **changes: str) -> Instance:
         self.ec2[name] = replace(self.ec2[name], state=state, **changes)
@@ -166,7 +174,7 @@ class FakeAws:
                 self.set_state(name, "stopping", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
 
     # DynamoDB -------------------------------------------------------------------------------------------------------
-    def lease(self, table: str, job: JobId, owner: str, now: float, until: float, submission: str) -> str:
+    def lease(self, table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
         with self.lock:
             self._call("lease")
             item = self.items.get(job)
@@ -174,7 +182,7 @@ class FakeAws:
                 return "launched"
             if item is not None and item.get("lease", 0.0) >= now:
                 return "busy"
-            self.items[job] = {"created": now, **(item or {}), "state": "starting", "owner": owner, "lease": until}
+            self.items[job] = {"created": now, **(item or {}), **about, "state": "starting", "owner": owner, "lease": until}
             return "taken"
 
     def release(self, table: str, job: JobId, owner: str) -> None:
@@ -212,6 +220,16 @@ class FakeAws:
             self._call("give-up")
             if job in self.items:
                 self.items[job].setdefault("failed", set()).add(dataset)
+
+    def abandon(self, job: JobId, now: float) -> bool:
+        with self.lock:
+            self._call("abandon")
+            item = self.items.get(job)
+            if item is None or item["state"] != "starting" or item.get("lease", 0.0) >= now:
+                return False
+            item["state"] = "launched"
+            item.pop("lease", None)
+            return True
 
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
         with self.lock:
@@ -272,6 +290,8 @@ class FakeAws:
             frozenset(item.get("retries", ())),
             item.get("stop"),
             item.get("stopped"),
+            item["submission"],
+            item["analysis"],
         )
 
     def publish(self, subject: str, text: str) -> None:

@@ -192,15 +192,15 @@ def test_listing_pages_and_starts_behind_a_key(account: Account) -> None:
 
 def test_the_lease(account: Account) -> None:
     cloud = AwsCloud()
-    assert cloud.lease("ledger", JOB, "one", 100.0, 200.0, "k") == "taken"
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "busy"
+    assert cloud.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"}) == "taken"
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
     cloud.release("ledger", JOB, "two")
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "busy", "only the owner gives it back"
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy", "only the owner gives it back"
     cloud.release("ledger", JOB, "one")
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, "k") == "taken"
-    assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, "k") == "taken", "a lease ends"
+    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "taken"
+    assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken", "a lease ends"
     cloud.launched("ledger", JOB, 3, frozenset({2}))
-    assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, "k") == "launched"
+    assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
     cloud.forget("ledger", JOB)
     cloud.launched("ledger", JOB, 3, frozenset())
     assert account.table.scan(TableName="ledger")["Count"] == 0, "a job that has ended stays away"
@@ -264,7 +264,7 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
     assert cloud.committed("ledger", "dti/lab/2026-01") == 0
     other = (BUCKET, "lab", "t2")
     for job in (JOB, other):
-        cloud.lease("ledger", job, "one", 100.0, 200.0, "k")
+        cloud.lease("ledger", job, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     for _ in range(2):
         assert cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
         assert cloud.committed("ledger", "dti/lab/2026-01") == 600
@@ -277,7 +277,7 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
 
 def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Account) -> None:
     cloud, monitor = AwsCloud(), MonitorCloud("ledger", None)
-    cloud.lease("ledger", JOB, "one", 100.0, 200.0, "k")
+    cloud.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
     item = monitor.open_job(JOB)
     assert item is not None

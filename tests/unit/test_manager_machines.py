@@ -153,6 +153,28 @@ def test_two_deliveries_launch_one_machine() -> None:
     assert len(world.aws.ec2) == 2
 
 
+def test_a_request_delivered_again_finds_its_machine_whatever_has_become_available() -> None:
+    world, first = reclaimed()
+    world.aws.refusals = {"m5.large": FULL}
+    world.reclaim(first)
+    world.aws.refusals = {}
+    assert world.deliver(KEYS.retry(0, 2)).message.startswith("delivered again")
+    assert len(world.aws.ec2) == 2
+
+
+def test_a_request_delivered_again_gives_up_no_dataset_that_has_its_machine() -> None:
+    world, first = reclaimed()
+    world.reclaim(first)
+    *_, second = world.aws.ec2
+    world.boot(second)
+    world.submit(b"", "lab/submissions/a_cancel.json")
+    world.deliver(KEYS.retry(0, 2))
+    assert world.end() is None
+    world.die(second)
+    assert world.facts()["datasets"][0]["attempts"] == 2
+    assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
+
+
 @pytest.mark.parametrize("key", [KEYS.retry(0, 2), KEYS.retry(0, 999), KEYS.retry(7, 2), JobKeys.of("lab", "t9").retry(0, 2)])
 def test_a_machine_cannot_ask_for_machines(key: str) -> None:
     world, _ = reclaimed()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from fake_aws import KilledError
 from hypothesis import settings
@@ -13,20 +15,26 @@ from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.machine import place
 from runtime.monitor.watch import StillLaunchingError
+from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 LIMIT = 1_500_000
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
 picks = st.randoms(use_true_random=False)
 
 
+def _hours(report: dict[str, Any]) -> float:
+    return (moment(report["end"]) - moment(report["start"])).total_seconds() / 3600
+
+
 class JobPath(RuleBasedStateMachine):
-    """Submissions, redeliveries, crashes, machine lives and deaths, lost events, and time."""
+    """Submissions, cancellations, redeliveries, crashes, machine lives, deaths and reclaims, lost events, and time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(replace(SETTINGS, budget_usd=LIMIT / 1e6))
+        self.world = World(replace(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", max_attempts=2))
         self.jobs = 0
         self.messages: dict[str, int] = {}
 
@@ -40,6 +48,10 @@ class JobPath(RuleBasedStateMachine):
         self.world.aws.revive()
         if not again or self.messages[key] >= QUEUE_MAX_RECEIVES:
             del self.messages[key]
+
+    def _requests(self) -> list[str]:
+        """Further attempts that the monitor has asked for (S3 tells the queue of each once; the queue may do so again)."""
+        return [key for _, key in self.world.aws.objects_ if key.endswith(".retry")]
 
     def _machines(self, *states: str) -> list[str]:
         return [name for name, machine in self.world.aws.ec2.items() if machine.state in states]
@@ -62,6 +74,35 @@ class JobPath(RuleBasedStateMachine):
         self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": 1}
         self._deliver(f"lab/submissions/{random.randint(1, self.jobs)}_submit.json")  # type: ignore[attr-defined]
 
+    @precondition(lambda self: self.jobs > 0)
+    @rule(random=picks, kill=st.none() | st.integers(0, 8), named=st.booleans())
+    def cancel(self, random: object, kill: int | None, named: bool) -> None:
+        number = random.randint(1, self.jobs)  # type: ignore[attr-defined]
+        key = f"lab/submissions/{number}_cancel.json"
+        self.world.aws.upload(BUCKET, key, f'{{"timestamp": "t{number}"}}' if named else "")
+        self.world.aws.calls.clear()
+        self.world.aws.kill_at = kill
+        self._deliver(key)
+
+    @precondition(lambda self: self._requests())
+    @rule(random=picks, capacity=st.integers(0, 1), other=st.integers(0, 1), kill=st.none() | st.integers(0, 6))
+    def another_attempt(self, random: object, capacity: int, other: int, kill: int | None) -> None:
+        self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": other}
+        self.world.aws.calls.clear()
+        self.world.aws.kill_at = kill
+        self._deliver(random.choice(self._requests()))  # type: ignore[attr-defined]
+
+    @precondition(lambda self: self._machines("pending", "running"))
+    @rule(random=picks, times=st.integers(0, 2), warned=st.booleans(), kill=st.none() | st.integers(0, 12))
+    def reclaim(self, random: object, times: int, warned: bool, kill: int | None) -> None:
+        name = random.choice(self._machines("pending", "running"))  # type: ignore[attr-defined]
+        if warned:
+            self.world.write_status(name, "IN PROGRESS", reason="interrupted: AWS takes this spot machine back")
+        for state in ("shutting-down", "terminated"):
+            self.world.aws.set_state(name, state, reason_code="Server.SpotInstanceTermination")
+            for _ in range(times):
+                self._event(name, state, kill)
+
     @precondition(lambda self: self._machines("pending"))
     @rule(random=picks, told=st.booleans())
     def boot(self, random: object, told: bool) -> None:
@@ -71,27 +112,40 @@ class JobPath(RuleBasedStateMachine):
             self.world.event(name, "running")
 
     @precondition(lambda self: self._machines("running"))
-    @rule(random=picks, status=st.sampled_from(["SUCCESS", "FAILED", "IN PROGRESS"]), times=st.integers(0, 2), stop=st.booleans())
-    def end(self, random: object, status: str, times: int, stop: bool) -> None:
+    @rule(
+        random=picks,
+        status=st.sampled_from(["SUCCESS", "FAILED", "IN PROGRESS"]),
+        times=st.integers(0, 2),
+        stop=st.booleans(),
+        kill=st.none() | st.integers(0, 20),
+    )
+    def end(self, random: object, status: str, times: int, stop: bool, kill: int | None) -> None:
         name = random.choice(self._machines("running"))  # type: ignore[attr-defined]
         self.world.write_status(name, status)
         for state in ("stopped",) if stop else ("shutting-down", "terminated"):
             self.world.aws.set_state(name, state)
             for _ in range(times):
-                self._event(name, state)
+                self._event(name, state, kill)
 
-    def _event(self, name: str, state: str) -> None:
+    def _event(self, name: str, state: str, kill: int | None) -> None:
         """The queue would deliver it again; here the sweep must do without."""
-        with suppress(StillLaunchingError):
+        self.world.aws.calls.clear()
+        self.world.aws.kill_at = kill
+        with suppress(StillLaunchingError, KilledError):
             self.world.event(name, state)
+        self.world.aws.revive()
 
     @rule(minutes=st.sampled_from([1, 3, 20, 90]))
     def time_passes(self, minutes: int) -> None:
         self.world.clock.forward(60 * minutes)
 
-    @rule()
-    def sweep(self) -> None:
-        self.world.sweep()
+    @rule(kill=st.none() | st.integers(1, 30))
+    def sweep(self, kill: int | None) -> None:
+        self.world.aws.calls.clear()
+        self.world.aws.kill_at = kill
+        with suppress(KilledError):
+            self.world.sweep()
+        self.world.aws.revive()
 
     @invariant()
     def the_ledger_adds_up(self) -> None:
@@ -108,7 +162,7 @@ class JobPath(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Time and the sweep alone must end everything that is left."""
         for _ in range(4):
-            for key in list(self.messages):
+            for key in [*self.messages, *self._requests()]:
                 self._deliver(key)
             self.world.clock.forward(2 * 3600)
             self.world.sweep()
@@ -116,13 +170,28 @@ class JobPath(RuleBasedStateMachine):
                 self.world.aws.set_state(name, "terminated")
                 self.world.event(name, "terminated")
         assert self.world.aws.items == {}
+        reports = [self.world.report(key.rpartition("/")[2][:-5]) for _, key in self.world.aws.objects_ if key.startswith("logs/lab/")]
+        spent = sum(amount for _, amount in self.world.aws.budgets.values())
+        cost = sum(report["price"] * _hours(report) for report in reports) * 1e6
+        assert spent <= cost + self.jobs, "nothing is billed twice"
+        assert spent >= cost - 1, "nothing is forgotten"
         assert self._machines("pending", "running", "stopped") == []
         for number in range(1, self.jobs + 1):
             keys = JobKeys.of("lab", f"t{number}")
             if (BUCKET, keys.certificate) in self.world.aws.objects_:
-                assert (BUCKET, keys.end) in self.world.aws.objects_
+                self._ended(f"t{number}")
         assert not [key for _, key in self.world.aws.objects_ if key.startswith("logs/active/")]
 
+    def _ended(self, timestamp: str) -> None:
+        """The end, the certificate, the status files and the notice of a job say the same."""
+        facts, end = self.world.facts(timestamp), self.world.end(timestamp)
+        assert end is not None
+        assert end.startswith(f"{facts['outcome']} {facts['succeeded']}/{facts['total']}")
+        for index, dataset in enumerate(facts["datasets"]):
+            assert self.world.status(index, timestamp).status == dataset["status"]
+        if facts["datasets"]:
+            assert any(f"job {timestamp} of lab" in subject for subject, _ in self.world.aws.notices)
 
-JobPath.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+JobPath.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None)
 TestJobPath = JobPath.TestCase

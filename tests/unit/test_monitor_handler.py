@@ -69,7 +69,7 @@ def start(account: dict[str, Any]) -> str:
 
 def open_item() -> None:
     manager = ManagerCloud()
-    manager.lease("ledger", JOB, "one", 100.0, 200.0, "k")
+    manager.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     manager.launched("ledger", JOB, 1, frozenset())
 
 
@@ -128,6 +128,19 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
     cloud.settle(item, 0)
     assert cloud.close_dataset(JOB, 0, succeeded=True, instance=None, now=6.0) is None
     assert cloud.open_job(JOB) is None
+
+
+def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, Any]) -> None:
+    ManagerCloud().lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+    cloud = AwsCloud("ledger", None)
+    assert not cloud.abandon(JOB, 200.0)
+    assert cloud.abandon(JOB, 201.0)
+    assert not cloud.abandon(JOB, 202.0)
+    item = cloud.open_job(JOB)
+    assert item is not None
+    assert (item.state, item.total, item.lease, item.submission, item.analysis) == ("launched", None, None, "k", "dti")
+    assert ManagerCloud().lease("ledger", JOB, "two", 300.0, 400.0, {}) == "launched"
+    assert not cloud.abandon((BUCKET, "lab", "unknown"), 201.0)
 
 
 def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:

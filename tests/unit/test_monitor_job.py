@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from fake_aws import KilledError
-from job_world import BUCKET, World
+from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
 from runtime.monitor.watch import StillLaunchingError
@@ -318,6 +318,47 @@ def test_the_sweep_ends_a_job_whose_manager_never_came_back(world: World) -> Non
     world.sweep()
     assert (world.end() or "").startswith("FAILED 0/")
     assert world.aws.items == {}
+
+
+def test_a_manager_that_comes_back_too_late_launches_nothing(world: World) -> None:
+    world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
+    assert world.submit(world.submission(dataname=THREE)).again
+    world.clock.forward(STALLED_LAUNCH + 1)
+    world.sweep()
+    world.aws.capacity = {}
+    assert world.deliver(receives=2).message == "delivered again: the job is launched"
+    assert len(world.aws.ec2) == 1
+    world.complete(*world.aws.ec2)
+    assert (world.end() or "").startswith("FAILED 1/3 b.zip: No machine was started")
+
+
+def test_a_job_without_a_document_has_its_certificate_and_notice(world: World) -> None:
+    world.aws.kill_at = 4
+    with pytest.raises(KilledError):
+        world.submit(world.submission())
+    world.aws.revive()
+    world.clock.forward(STALLED_LAUNCH + 1)
+    world.sweep()
+    assert world.facts()["exit_class"] == "platform"
+    assert (world.facts()["submission_key"], world.facts()["analysis"]) == ("lab/submissions/a_submit.json", "dti")
+    assert "JOB RESULT: FAILED 0/0" in world.certificate()
+    ((subject, text),) = world.aws.notices
+    assert subject.startswith("NeuroCAAS dti: job t1 of lab: FAILED 0/0")
+    assert "job.json is missing" in text
+
+
+def test_a_machine_of_a_job_without_a_document_is_ended_at_its_time(world: World) -> None:
+    (machine,) = started(world)
+    del world.aws.objects_[BUCKET, world.job().keys.job]
+    world.clock.forward(60 * SETTINGS.duration_minutes + DEADLINE_GRACE)
+    world.sweep()
+    assert world.aws.ec2[machine].state == "pending"
+    world.clock.forward(1)
+    world.sweep()
+    assert world.aws.ec2[machine].state == "shutting-down"
+    world.aws.set_state(machine, "terminated")
+    world.sweep()
+    assert (world.end() or "").startswith("FAILED 0/0")
 
 
 def test_a_job_whose_document_was_deleted_is_ended(world: World) -> None:
