@@ -1,5 +1,8 @@
 """The front door: `invoke --list`. It only assembles; each room keeps its commands in its own commands.py."""
 
+import sys
+from pathlib import Path
+
 from invoke.collection import Collection
 
 import client.commands
@@ -20,7 +23,8 @@ import localcloud.commands
 import runtime.instance.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
-from console.help import answers_help
+from console.help import answer_help
+from console.pipes import end_with_the_reader
 from console.stacks import all_stacks
 
 
@@ -41,6 +45,8 @@ def shell_here(instance_id: str, command: str) -> int | None:
     cloud = Cloud.load(Paths.find(project_root()))
     return entry.shell(cloud, instance_id, command) if cloud else None
 
+
+end_with_the_reader()
 
 OF_THIS_MACHINE = (
     console.authoring.collection,
@@ -65,21 +71,24 @@ IN_A_CLOUD = (
 namespace = Collection()
 for room in OF_THIS_MACHINE:
     for task in room.tasks.values():
-        task.body = answers_help(task.name, user_errors(task.body))
+        task.body = user_errors(task.body)
         namespace.add_task(task)
 for room in IN_A_CLOUD:
     for task in room.tasks.values():
-        task.body = answers_help(task.name, user_errors(in_cloud(task.body)))
+        task.body = user_errors(in_cloud(task.body))
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
         namespace.add_task(task)
 
 for named in (dev, image_builder.images_commands.collection):
     for task in named.tasks.values():
-        task.body = answers_help(f"{named.name}.{task.name}", user_errors(in_cloud(task.body)))
+        task.body = user_errors(in_cloud(task.body))
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
     namespace.add_collection(named)
 
 local = localcloud.commands.collection(lambda: all_stacks(project_root()))
 for task in local.tasks.values():
-    task.body = answers_help(f"local.{task.name}", user_errors(task.body))
+    task.body = user_errors(task.body)
 namespace.add_collection(local)
+
+if Path(sys.argv[0]).stem in ("invoke", "inv") or sys.argv[0].endswith("invoke/__main__.py"):
+    answer_help(namespace, sys.argv[1:])

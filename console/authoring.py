@@ -183,7 +183,7 @@ def _report(imported: Any, file: str) -> str:
 
 def _end(imported: Any, made: list[str], stopped: bool) -> str:
     if stopped:
-        return "Nothing was written: decide on what is unknown or impossible, or import --anyway."
+        return "Nothing was written: decide on what is unknown or impossible, or use --anyway."
     if imported.kind == "profile":
         return f"\n{imported.groups}" if imported.groups else "It names no group with an analysis: there is nothing to propose."
     if not made:

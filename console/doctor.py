@@ -17,7 +17,7 @@ def doctor(c: Context, json: bool = False, machine: bool = False) -> None:
     from console.cloud import add_pulumi, project_root
 
     around = health.Surroundings.here(project_root())
-    found = [check(around) for check in own.CHECKS]
+    found = [health.asked(check, around) for check in own.CHECKS]
     if not machine:
         import os
 

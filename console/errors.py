@@ -6,6 +6,7 @@ code 1; anything else is a defect of ours and keeps its traceback.
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,13 @@ _NETWORK = {
     "botocore.exceptions.ProfileNotFound": "set AWS_PROFILE to a profile of ~/.aws/config, or unset it",
     "botocore.exceptions.NoRegionError": "set AWS_REGION",
     "botocore.exceptions.EndpointConnectionError": "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real one",
+    "botocore.exceptions.HTTPClientError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",
+    "botocore.exceptions.ConnectionError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",
+    "botocore.exceptions.TokenRetrievalError": "log in again: aws sso login",
+    "botocore.exceptions.SSOError": "log in again: aws sso login",
+    "botocore.exceptions.CredentialRetrievalError": "log in again, or check the profile in ~/.aws/config",
+    "botocore.exceptions.ConfigParseError": "correct the file, ~/.aws/config or ~/.aws/credentials",
+    "botocore.exceptions.InvalidRegionError": "set AWS_REGION to the name of a region, for instance us-east-1",
     "botocore.exceptions.ClientError": "check the credentials of this shell and the stack's names (`invoke outputs --stack STACK`)",
 }
 
@@ -63,6 +71,13 @@ def message(error: BaseException) -> str | None:
     return None
 
 
+def _shown(text: str) -> str:
+    """Lines stay whole where a program may read them."""
+    from console.layout import fitted
+
+    return fitted(text) if sys.stderr.isatty() else text
+
+
 def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a task's body so that mistakes end in one message and exit code 1 (or the exception's own), without a traceback."""
 
@@ -76,7 +91,9 @@ def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
             text = message(error)
             if text is None:
                 raise
-            raise Exit(f"error: {text}", code=getattr(error, "exit_code", 1)) from error
+            raise Exit(_shown(f"error: {text}"), code=getattr(error, "exit_code", 1)) from error
+        except KeyboardInterrupt:
+            raise Exit("interrupted", code=130) from None
 
     guarded.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]
     return guarded

@@ -58,6 +58,15 @@ class Surroundings:
 Checks = Iterable[Callable[[Surroundings], Check]]
 
 
+def asked(check: Callable[[Surroundings], Check], around: Surroundings) -> Check:
+    """What a check says. One that fails is a finding as well: something is in a state that nobody has thought of."""
+    try:
+        return check(around)
+    except Exception as error:  # noqa: BLE001  (what it is, is the finding)
+        said = " ".join(str(error).split()) or "no reason is given"
+        return bad(check.__name__, f"cannot be checked: {type(error).__name__}: {said}", "git status; make setup")
+
+
 def text(checks: Iterable[Check]) -> str:
     """The report for people."""
     from console.layout import labelled

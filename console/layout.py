@@ -22,3 +22,13 @@ def labelled(label: str, text: str, margin: int = MARGIN) -> str:
     wrapper = textwrap.TextWrapper(width(), start, " " * margin, break_long_words=False, break_on_hyphens=False)
     return "\n".join(wrapper.wrap(" ".join(text.split()))) or start.rstrip()
 
+
+def fitted(text: str) -> str:
+    """Text of several lines with the long ones wrapped, each a little further in than it begins."""
+
+    def wrapped(line: str) -> str:
+        begin = " " * (len(line) - len(line.lstrip()))
+        wrapper = textwrap.TextWrapper(width(), begin, f"{begin}  ", break_long_words=False, break_on_hyphens=False)
+        return wrapper.fill(line.strip()) if len(line) > width() else line
+
+    return "\n".join(map(wrapped, text.split("\n")))

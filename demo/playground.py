@@ -55,12 +55,17 @@ class Playground:
         return done
 
 
+def copied(source: Path, root: Path) -> None:
+    """Copy the project, without what its stacks, local cloud and tools keep in it."""
+    shutil.copytree(source, root, ignore=_NOT_COPIED, symlinks=True)
+
+
 @contextmanager
 def playground(source: Path) -> Iterator[Playground]:
     """A copy of the project at `source`, in a temporary folder that is gone afterwards, as is all that it started."""
     with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "project"
-        shutil.copytree(source, root, ignore=_NOT_COPIED, symlinks=True)
+        copied(source, root)
         (root / ".venv").symlink_to(sys.prefix)
         ground = Playground(root, _free_port())
         try:

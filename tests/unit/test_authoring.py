@@ -11,17 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from demo.playground import copied
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the front door and of what it needs, in which files may be made."""
-    root = tmp_path_factory.mktemp("project")
-    for name in ("blueprints", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("tasks.py", "Pulumi.yaml"):
-        shutil.copy(ROOT / name, root / name)
+    """A copy of the project in which files may be made."""
+    root = tmp_path_factory.mktemp("authoring") / "project"
+    copied(ROOT, root)
     return root
 
 

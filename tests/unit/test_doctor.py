@@ -151,6 +151,15 @@ def test_what_is_missing_has_its_line(around: Surroundings, monkeypatch: pytest.
     assert machine.memory(around).state is State.NOTE
 
 
+def test_a_check_that_fails_is_a_finding(around: Surroundings) -> None:
+    def broken(around: Surroundings) -> health.Check:
+        raise FileNotFoundError("no\nfile")
+
+    check = health.asked(broken, around)
+    assert (check.name, check.state) == ("broken", State.BAD)
+    assert check.found == "cannot be checked: FileNotFoundError: no file"
+
+
 def test_lines_are_aligned() -> None:
     report = health.text([health.good("python", "3.12"), health.note("network", "none " * 30, "connect")])
     lines = report.splitlines()

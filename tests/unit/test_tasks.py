@@ -114,6 +114,30 @@ def test_missing_credentials_are_a_message() -> None:
     assert "invoke local.up" in str(message(NoCredentialsError()))
 
 
+def test_what_the_network_or_a_profile_does_is_a_message() -> None:
+    from botocore import exceptions
+
+    for error in (
+        exceptions.ReadTimeoutError(endpoint_url="https://x"),
+        exceptions.ConnectTimeoutError(endpoint_url="https://x"),
+        exceptions.UnauthorizedSSOTokenError(),
+        exceptions.TokenRetrievalError(provider="sso", error_msg="x"),
+        exceptions.InvalidRegionError(region_name="a b"),
+        exceptions.ConfigParseError(path="x", error="y"),
+    ):
+        assert "\n  do: " in str(message(error)), error
+    assert message(exceptions.ParamValidationError(report="ours")) is None, "a defect keeps its traceback"
+
+
+def test_an_interrupted_task_ends_without_a_traceback() -> None:
+    def interrupted(c: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Exit) as caught:
+        user_errors(interrupted)(None)
+    assert (caught.value.code, caught.value.message) == (130, "interrupted")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     for name in ("analysis", "dti", "my-long-name"):
