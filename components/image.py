@@ -98,10 +98,10 @@ class ImagePipeline(pulumi.ComponentResource):
             ],
             opts=child(self),
         )
-        # Before the first build: Image Builder would make it without retention.
+        # One group for all recipes that come and go, before the first build: Image Builder would make one for each, without retention.
         logs = aws.cloudwatch.LogGroup(
             f"{name}-build",
-            name=pulumi.Output.concat("/aws/imagebuilder/", recipe.name),
+            name=f"/aws/imagebuilder/{name}",  # below this prefix the service needs no execution role
             retention_in_days=args.log_days,
             opts=child(self),
         )
@@ -114,7 +114,8 @@ class ImagePipeline(pulumi.ComponentResource):
             # The inventory of the SSM agent is slow, and clashes with inventories that an account may have of its own.
             enhanced_image_metadata_enabled=False,
             image_tests_configuration={"image_tests_enabled": True, "timeout_minutes": 60},
-            opts=child(self, depends_on=[logs]),
+            logging_configuration={"image_log_group_name": logs.name},
+            opts=child(self),
         )
         aws.imagebuilder.LifecyclePolicy(
             name,

@@ -121,7 +121,9 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
 
 def details(image: BakedImage, clients: ClientMaker) -> tuple[list[provenance.Step], manifest.Manifest | None]:
     """How an image was built, and what is installed in it (None when the build's log is gone)."""
-    return provenance.steps(clients("imagebuilder"), image.build_arn), provenance.packages(clients("logs"), image.build_arn)
+    imagebuilder = clients("imagebuilder")
+    built = imagebuilder.get_image(imageBuildVersionArn=image.build_arn)["image"]
+    return provenance.steps(imagebuilder, image.build_arn), provenance.packages(clients("logs"), built)
 
 
 def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> list[str]:

@@ -94,9 +94,8 @@ class Manifest:
 
 
 def from_log(lines: Iterable[str]) -> Manifest | None:
-    """The last whole manifest in the lines of a build's log, in the order of the log; None when there is none."""
+    """The first whole manifest in the lines of a log, in their order; None when there is none."""
     pieces: dict[int, str] = {}
-    found = None
     for line in lines:
         match = _LINE.search(line)
         if match is None:
@@ -107,11 +106,11 @@ def from_log(lines: Iterable[str]) -> Manifest | None:
         if match["rest"].isdigit() and sorted(pieces) == list(range(1, int(match["rest"]) + 1)):
             try:
                 packed = base64.b64decode("".join(pieces[number] for number in sorted(pieces)), validate=True)
-                found = Manifest.parse(gzip.decompress(packed).decode("utf-8", "replace"))
+                return Manifest.parse(gzip.decompress(packed).decode("utf-8", "replace"))
             except (binascii.Error, OSError, EOFError):
                 pass
         pieces = {}
-    return found
+    return None
 
 
 def differences(before: Manifest, after: Manifest) -> dict[str, dict[str, tuple[str | None, str | None]]]:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from image_builder.manifest import is_manifest
@@ -26,7 +27,6 @@ class Watch:
 
     def __init__(self, build_arn: str, imagebuilder: Any, logs: Any) -> None:
         self._arn, self._imagebuilder, self._logs = build_arn, imagebuilder, logs
-        self._group, self._stream = log_place(build_arn)
         self._state = ""
         self._steps: dict[str, tuple[str, str]] = {}
         self._token: str | None = None
@@ -38,7 +38,7 @@ class Watch:
 
     def news(self, image: Mapping[str, Any]) -> list[Event]:
         """What is new since the last call: state first, then steps, then log lines. `image` is GetImage's answer."""
-        return [*self._new_state(image), *self._new_steps(), *self._new_lines()]
+        return [*self._new_state(image), *self._new_steps(), *self._new_lines(log_of(image))]
 
     def _new_state(self, image: Mapping[str, Any]) -> list[Event]:
         state = str(image["state"]["status"])
@@ -66,9 +66,8 @@ class Watch:
                     events.append(Event("step", now[1], name=str(step.get("name", "")), status=now[0]))
         return events
 
-    def _new_lines(self) -> list[Event]:
+    def _new_lines(self, request: dict[str, Any]) -> list[Event]:
         """Log lines that have arrived; none while the group or the stream does not exist yet."""
-        request: dict[str, Any] = {"logGroupName": self._group, "logStreamName": self._stream, "startFromHead": True}
         events: list[Event] = []
         while True:
             if self._token:
@@ -90,10 +89,23 @@ class Watch:
             self._token = token
 
 
-def log_place(build_arn: str) -> tuple[str, str]:
-    """The CloudWatch group and stream of a build: `arn:…:image/NAME/1.0.3/1` logs to /aws/imagebuilder/NAME, stream 1.0.3/1."""
-    name, version, build = build_arn.rpartition("image/")[2].split("/")
-    return f"/aws/imagebuilder/{name}", f"{version}/{build}"
+def log_of(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The request to CloudWatch for the log of a build (`GetLogEvents`); `image` is GetImage's answer.
+
+    `arn:…:image/NAME/1.0.3/1` logs to stream 1.0.3/1 of the group that its pipeline names, else of /aws/imagebuilder/NAME (user guide,
+    "Monitor logs with CloudWatch Logs"). In a group of several recipes that stream can have an older build's lines before its own.
+    """
+    name, version, build = str(image["arn"]).rpartition("image/")[2].split("/")
+    group = (image.get("loggingConfiguration") or {}).get("logGroupName") or f"/aws/imagebuilder/{name}"
+    request = {"logGroupName": group, "logStreamName": f"{version}/{build}", "startFromHead": True}
+    if created := image.get("dateCreated"):
+        request["startTime"] = int(moment(created).timestamp() * 1000)
+    return request
+
+
+def moment(value: Any) -> datetime:
+    """A time of the service: ISO text, in some SDKs a datetime."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
 
 
 def _pages(call: Any, request: dict[str, Any], key: str) -> list[Mapping[str, Any]]:

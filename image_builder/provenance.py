@@ -11,7 +11,7 @@ from typing import Any
 
 from image_builder import manifest
 from image_builder.commits import State
-from image_builder.progress import log_place
+from image_builder.progress import log_of, moment
 from image_builder.versions import GENERATOR
 
 FILE = "bake.json"
@@ -40,11 +40,10 @@ def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
     return found
 
 
-def packages(logs: Any, build_arn: str) -> manifest.Manifest | None:
-    """What the build's log says is installed; None when the log is gone or has no list."""
-    group, stream = log_place(build_arn)
+def packages(logs: Any, image: Mapping[str, Any]) -> manifest.Manifest | None:
+    """What the build's log says is installed (`image`: GetImage's answer); None when the log is gone or has no list."""
     lines: list[str] = []
-    request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
+    request = log_of(image)
     while True:
         try:
             page = logs.get_log_events(**request)
@@ -76,7 +75,7 @@ def entry(
     image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
     recipe = image.get("imageRecipe", {})
     done = steps(imagebuilder, build_arn)
-    installed = packages(logs, build_arn)
+    installed = packages(logs, image)
     return {
         "image_id": image_id,
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,8 +119,4 @@ def write(folder: Path, place: str, what: Mapping[str, Any]) -> Path:
 
 
 def _seconds(start: Any, end: Any) -> float | None:
-    """Between two times of the service (ISO text; in some SDKs a datetime)."""
-    if not end:
-        return None
-    first, last = (one if isinstance(one, datetime) else datetime.fromisoformat(str(one).replace("Z", "+00:00")) for one in (start, end))
-    return round((last - first).total_seconds(), 3)
+    return round((moment(end) - moment(start)).total_seconds(), 3) if end else None

@@ -192,6 +192,23 @@ def test_what_the_fleet_is_given(chain: Chain) -> None:
     assert work["name"].endswith(" 1")
 
 
+def test_a_pipeline_chooses_the_log_group_of_its_images(chain: Chain, client: Client) -> None:
+    group = f"/aws/imagebuilder/all-{chain.id}"
+    chain.ib.update_image_pipeline(
+        imagePipelineArn=chain.pipeline,
+        imageRecipeArn=chain.recipe,
+        infrastructureConfigurationArn=chain.infrastructure,
+        loggingConfiguration={"imageLogGroupName": group},
+    )
+    arn = chain.start()
+    chain.report(arn, "BUILDING", log=["good day"])
+    assert chain.image(arn)["loggingConfiguration"] == {"logGroupName": group}
+    logged = client("logs").get_log_events(logGroupName=group, logStreamName="1.0.0/1")["events"]
+    assert [event["message"] for event in logged] == ["good day"]
+    groups = client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/imagebuilder/{chain.id}")["logGroups"]
+    assert groups == []
+
+
 def test_a_build_becomes_an_image_that_can_be_launched(chain: Chain, client: Client) -> None:
     ec2 = client("ec2")
     arn = chain.start()

@@ -98,7 +98,11 @@ def test_the_image_is_made_of_the_recording(analysis: Recorded) -> None:
     assert recipe.inputs["parentImage"].startswith("ssm:/aws/service/canonical/")
     assert len(recipe.inputs["components"]) == 2
     assert recipe.inputs["tags"]["recipe_sha256"] == analysis.outputs["image_recipe_sha256"]
-    assert analysis.one("LogGroup", "build").inputs["name"].startswith("/aws/imagebuilder/neurocaas-spikes-webdev-image")
+    group = analysis.one("LogGroup", "build").inputs["name"]
+    assert group == "/aws/imagebuilder/neurocaas-spikes-webdev-image"
+    assert analysis.one("ImagePipeline").inputs["loggingConfiguration"] == {"imageLogGroupName": group}
+    # With a name of ours Pulumi would delete the old one first, which Image Builder refuses while the pipeline refers to it.
+    assert not any("name" in one.inputs for kind in ("Component", "ImageRecipe") for one in analysis.of_type(kind))
 
 
 def test_a_large_recording_travels_through_s3(tmp_path: Path, utils: Recorded) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from image_builder import bake
-from image_builder.progress import Event, log_place
+from image_builder.progress import Event, log_of
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 PIPELINE = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image-pipeline/dti"
@@ -65,7 +66,8 @@ class Service:
         assert workflowExecutionId == "w1", "a retried execution is not asked about"
         return {"steps": self.moments[self.moment].get("steps", [])}
 
-    def get_log_events(self, *, nextToken: str = "f/0", **_: Any) -> dict[str, Any]:  # noqa: N803
+    def get_log_events(self, *, nextToken: str = "f/0", **request: Any) -> dict[str, Any]:  # noqa: N803
+        assert (request["logGroupName"], request["logStreamName"]) == ("/aws/imagebuilder/dti", "1.2.3/1")
         lines = self.moments[self.moment].get("log")
         if lines is None:
             raise NotThere
@@ -220,5 +222,9 @@ def test_outputs_without_a_pipeline_are_refused() -> None:
         bake.Target.from_outputs("utils", {"kind": "utils"})
 
 
-def test_the_log_of_a_build_is_named_after_its_recipe() -> None:
-    assert log_place(BUILD) == ("/aws/imagebuilder/dti", "1.2.3/1")
+@pytest.mark.parametrize("created", ["2026-05-01T10:00:00.250Z", datetime(2026, 5, 1, 10, 0, 0, 250_000, UTC)])
+def test_the_log_of_a_build_is_where_its_pipeline_says_and_begins_with_it(created: object) -> None:
+    wanted = {"logGroupName": "/aws/imagebuilder/dti", "logStreamName": "1.2.3/1", "startFromHead": True}
+    assert log_of({"arn": BUILD}) == wanted
+    found = log_of({"arn": BUILD, "loggingConfiguration": {"logGroupName": "/aws/imagebuilder/all"}, "dateCreated": created})
+    assert found == {**wanted, "logGroupName": "/aws/imagebuilder/all", "startTime": 1777629600250}

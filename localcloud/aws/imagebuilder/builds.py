@@ -80,6 +80,8 @@ class Builds:
             image["distributionConfiguration"] = copy.deepcopy(distribution)
         if pipeline:
             image.update(sourcePipelineName=pipeline["name"], sourcePipelineArn=pipeline["arn"])
+            if group := pipeline.get("loggingConfiguration", {}).get("imageLogGroupName"):
+                image["loggingConfiguration"] = {"logGroupName": group}
             pipeline["dateLastRun"] = now()
         self.images[image["arn"]] = image
         try:
@@ -253,7 +255,7 @@ class Builds:
             lines.insert(0, " ".join(str(part) for part in ("Step", step["name"], step.get("phase", ""), step.get("status", "")) if part))
         if not lines:
             return
-        group, stream = f"/aws/imagebuilder/{image['name']}", image["version"]
+        group, stream = image.get("loggingConfiguration", {}).get("logGroupName", f"/aws/imagebuilder/{image['name']}"), image["version"]
         logs = hooks.cloudwatch_logs
         logs._create_log_group({"logGroupName": group})  # a reply that says "exists already" is as good
         logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
