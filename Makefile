@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 BIN := .venv/bin
-CHECKED := $(wildcard blueprints components image_builder runtime localcloud client console demo tasks.py bootstrap.py __main__.py)
+CHECKED := $(wildcard blueprints checks ci components image_builder runtime localcloud client console demo tasks.py bootstrap.py __main__.py)
 
 .PHONY: demo test setup lint types clean lock
 

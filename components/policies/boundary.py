@@ -6,9 +6,10 @@ itself or another, and nothing reaches services that the program does not use.
 
 from __future__ import annotations
 
+from checks.unscoped import UNSCOPED
 from components.names import PREFIX
 from components.place import Place
-from components.policies.document import UNSCOPED, Policy, allow, allow_unscoped, document
+from components.policies.document import Policy, allow, allow_unscoped, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 
 

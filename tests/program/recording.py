@@ -12,6 +12,9 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, settings, stack
 
+from checks import resource as checks
+from checks.tags import PROVIDER
+
 os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in a text is an error, not "<Output object at …>"
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
@@ -49,6 +52,7 @@ class Resource:
     inputs: Mapping[str, Any]
     provider: str
     id: str
+    called: frozenset[str] = frozenset()
 
     def policy(self, key: str = "policy") -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.inputs[key])
@@ -72,6 +76,17 @@ class Recorded:
         assert len(found) == 1, f"{len(found)} resources {kind} with {name!r} in their name: {[r.name for r in found]}"
         return found[0]
 
+    def stack(self) -> checks.Stack:
+        """The resources as rules see them. The provider's URN is known from those that go through it."""
+        providers = {resource.provider.rpartition("::")[0] for resource in self.resources} - {""}
+        urns = {PROVIDER: providers.pop()} if len(providers) == 1 else {}
+        return checks.Stack(
+            [
+                checks.Resource(one.type, one.name, one.inputs, urns.get(one.type, ""), one.provider.rpartition("::")[0], one.called)
+                for one in self.resources
+            ]
+        )
+
 
 class Recorder(mocks.Mocks):
     """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by name.
@@ -90,9 +105,11 @@ class Recorder(mocks.Mocks):
         if not args.custom:
             self.recorded.components.append((args.typ, args.name))
             return None, dict(args.inputs)
-        resource = Resource(args.typ, args.name, args.inputs, args.provider or "", f"{args.name}-id")
+        answer = self._answer(args)
+        called = frozenset(str(answer[key]) for key in ("arn", "name", "bucket", "url") if key in answer)
+        resource = Resource(args.typ, args.name, args.inputs, args.provider or "", f"{args.name}-id", called)
         self.recorded.resources.append(resource)
-        return resource.id, self._answer(args)
+        return resource.id, answer
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token == USER:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {
-    "blueprints", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime", "tasks", "bootstrap", "benchmarks",
+    "blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime", "tasks", "bootstrap", "benchmarks",
 }  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
 # Room -> what of ours it may import beside itself. The longest matching room decides.
@@ -24,14 +24,16 @@ RULES = {
     "image_builder": {"blueprints", *PROTOCOL},
     # A test on a development instance is the very job that the manager would plan.
     "image_builder.dev.testing": {"blueprints", "image_builder", "runtime.manager.plan", *PROTOCOL},
-    "components": {"blueprints", "image_builder", *PROTOCOL},
+    "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
+    "checks": set(),
+    "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     "localcloud": set(),
     "console": {"blueprints", "localcloud", "components.prices", *PROTOCOL},
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.
     "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
     "demo": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
 }
-STANDARD_LIBRARY_ONLY = ("runtime.protocol",)
+STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
 WITH_BOTO3_ONLY = ("runtime.manager", "runtime.monitor", "runtime.instance.agent", "client")
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
@@ -44,7 +46,7 @@ ALSO = {
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    for room in ("blueprints", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime"):
+    for room in ("blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime"):
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             if room == "blueprints" and len(parts) > 2:
