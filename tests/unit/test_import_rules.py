@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {
-    "blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime", "tasks", "bootstrap", "benchmarks",
+    "blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime",
+    "tasks", "bootstrap", "benchmarks",
 }  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
 # Room -> what of ours it may import beside itself. The longest matching room decides.
