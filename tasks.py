@@ -5,6 +5,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 
+import ci.commands
 import client.commands
 import console.authoring
 import console.commands
@@ -60,6 +61,7 @@ OF_THIS_MACHINE = (
 )
 dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
+    ci.commands.collection,
     console.commands.collection,
     console.people.collection,
     console.upkeep.collection,
@@ -79,7 +81,7 @@ for room in IN_A_CLOUD:
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
         namespace.add_task(task)
 
-for named in (dev, image_builder.images_commands.collection):
+for named in (ci.commands.named, dev, image_builder.images_commands.collection):
     for task in named.tasks.values():
         task.body = user_errors(in_cloud(task.body))
         task.help.setdefault("local", "The local cloud, whatever the shell says.")
