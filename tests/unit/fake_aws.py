@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ class FakeAws:
     parameters: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
     reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
+    written: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -79,6 +81,7 @@ class FakeAws:
             if if_absent and (bucket, key) in self.objects_:
                 return False
             self.objects_[bucket, key] = (body.encode(), dict(metadata or {}))
+            self.written[bucket, key] += 1
             return True
 
     def head(self, bucket: str, key: str) -> Mapping[str, str] | None:

@@ -6,7 +6,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol.ledger import micro_dollars
@@ -124,50 +123,3 @@ def test_a_job_is_settled_in_the_month_of_its_submission() -> None:
     world.complete(next(iter(world.aws.ec2)))
     assert world.clock().month == 2
     assert world.aws.budgets == {MONTH: (48_000, 48_000)}
-
-
-def test_every_kill_point_of_the_manager_reserves_once() -> None:
-    number, finished = 0, False
-    while not finished:
-        number += 1
-        world = with_budget(10)
-        world.aws.kill_at = number
-        try:
-            finished = world.submit(world.submission()).exit_code == 0
-        except KilledError:
-            finished = False
-        world.aws.revive()
-        world.clock.forward(150)
-        world.deliver(receives=2)
-        assert world.aws.budgets == {MONTH: (WORST, 0)}, f"killed after call {number}"
-        world.complete(next(iter(world.aws.ec2)))
-        assert world.aws.budgets == {MONTH: (48_000, 48_000)}, f"killed after call {number}"
-    assert number > 10
-
-
-def test_every_kill_point_of_the_monitor_settles_once() -> None:
-    number, finished = 0, False
-    while not finished:
-        number += 1
-        world = with_budget(10)
-        world.submit(world.submission())
-        (machine,) = world.aws.ec2
-        world.boot(machine)
-        world.clock.forward(1800)
-        world.write_status(machine, "SUCCESS")
-        world.aws.set_state(machine, "terminated", transition="User initiated (2026-01-31 12:30:00 GMT)")
-        world.aws.calls.clear()
-        world.aws.kill_at = number
-        try:
-            world.event(machine, "terminated")
-            finished = True
-        except KilledError:
-            pass
-        world.aws.revive()
-        for _ in range(2):
-            world.clock.forward(600)
-            world.event(machine, "terminated")
-            world.clock.forward(600)
-            world.sweep()
-        assert world.aws.budgets == {MONTH: (48_000, 48_000)}, f"killed after call {number}"
-    assert number > 10

@@ -101,31 +101,6 @@ def test_another_submission_with_a_used_timestamp_is_refused_and_the_job_untouch
     assert {key: value for key, value in world.aws.objects_.items() if key in before} == before
 
 
-def test_every_kill_point_then_redelivery_gives_one_set_of_machines() -> None:
-    number = 0
-    while True:
-        number += 1
-        world = World()
-        world.aws.capacity = {"m5.large": 1}
-        world.aws.upload(BUCKET, SUBMISSION, b"{}")
-        world.aws.kill_at = number
-        body = world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"])
-        try:
-            finished = world.submit(body).exit_code == 0
-        except KilledError:
-            finished = False
-        world.aws.revive()
-        world.clock.forward(150)
-        assert world.deliver(receives=2).again is False
-        places = sorted(int(machine.tags["offset"]) + machine.launch_index for machine in world.aws.ec2.values())
-        assert places == [0, 1, 2], f"killed after call {number}"
-        assert world.aws.items[BUCKET, "lab", "t1"]["state"] == "launched"
-        assert "STEP 4/4 (Initialize Processing): DONE" in world.certificate()
-        if finished:
-            break
-    assert number > 8
-
-
 def test_every_kill_point_of_a_refused_submission_ends_with_its_answer() -> None:
     number = 0
     finished = False

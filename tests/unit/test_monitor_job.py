@@ -187,33 +187,6 @@ def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) 
     assert len(world.aws.items) == 1
 
 
-def test_every_kill_point_of_the_monitor_is_repaired_by_redelivery_or_sweep() -> None:
-    number, finished = 0, False
-    while not finished:
-        number += 1
-        world = World()
-        (machine,) = started(world)
-        world.boot(machine)
-        world.write_status(machine, "SUCCESS")
-        world.aws.set_state(machine, "terminated")
-        world.aws.calls.clear()
-        world.aws.kill_at = number
-        try:
-            world.event(machine, "terminated")
-            finished = True
-        except KilledError:
-            pass
-        world.aws.revive()
-        world.clock.forward(300)
-        world.event(machine, "terminated")
-        world.clock.forward(300)
-        world.sweep()
-        assert world.end() == "SUCCESS 1/1\n", f"killed after call {number}"
-        assert world.aws.items == {}
-        assert len(world.aws.notices) in ({1} if finished else {1, 2})
-    assert number > 8
-
-
 def test_an_event_during_the_launch_comes_again(world: World) -> None:
     (machine,) = started(world)
     world.aws.items[BUCKET, "lab", "t1"]["state"] = "starting"

@@ -1,0 +1,146 @@
+"""Manager or monitor dies after any of its AWS calls, and the queue delivers again: one set of machines, one end, exact money."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from fake_aws import KilledError
+from job_world import BUCKET, SETTINGS, SUBMISSION, World
+
+from runtime.manager import launch
+from runtime.monitor.machine import place
+from runtime.monitor.watch import StillLaunchingError
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.limits import QUEUE_VISIBILITY
+
+KEYS = JobKeys.of("lab", "t1")
+FIVE = [f"lab/inputs/{name}.zip" for name in "abcde"]
+
+
+class Life:
+    """A job from its submission to its end, in which `actor` dies after its call number `left` (once)."""
+
+    def __init__(self, actor: str, left: int) -> None:
+        self.world = World(replace(SETTINGS, budget_usd=10.0, market="spot"))
+        self.actor, self.left, self.struck = actor, left, False
+        for name in FIVE:
+            self.world.aws.upload(BUCKET, name)
+
+    def _survive(self, actor: str, act: Callable[[], bool]) -> None:
+        """Do it as often as the queue would: `act` says whether it is done."""
+        aws, done = self.world.aws, False
+        while not done:
+            aws.calls.clear()
+            counts = actor == self.actor and not self.struck
+            aws.kill_at = self.left if counts else None
+            try:
+                done = act()
+            except KilledError:
+                self.struck = True
+                aws.capacity.clear()  # what was tried first may be there when it is tried again
+            self.left -= len(aws.calls) if counts else 0
+            aws.revive()
+            if not done:
+                self.world.clock.forward(QUEUE_VISIBILITY)
+
+    def manage(self, key: str) -> None:
+        self._survive("manager", lambda: not self.world.deliver(key).again)
+
+    def observe(self, machine: str, state: str, code: str = "Client.InstanceInitiatedShutdown") -> None:
+        def act() -> bool:
+            try:
+                self.world.event(machine, state)
+            except StillLaunchingError:
+                return False
+            return True
+
+        self.world.aws.set_state(machine, state, reason_code=code)
+        self._survive("monitor", act)
+
+    def submit(self, **fields: object) -> list[str]:
+        self.world.aws.upload(BUCKET, SUBMISSION, json.dumps(self.world.submission(**fields)))
+        self.manage(SUBMISSION)
+        return list(self.world.aws.ec2)
+
+    def complete(self, machine: str, status: str = "SUCCESS", reason: str = "NONE") -> None:
+        self.observe(machine, "running")
+        self.world.clock.forward(60)
+        self.world.write_status(machine, status, reason=reason)
+        self.observe(machine, "shutting-down")
+        self.observe(machine, "terminated")
+
+
+def one_dataset(life: Life) -> None:
+    life.complete(*life.submit())
+
+
+def many_datasets(life: Life) -> None:
+    life.world.aws.capacity = {"m5.large": 3}
+    for machine in life.submit(dataname=FIVE):
+        life.complete(machine)
+
+
+def an_ensemble(life: Life) -> None:
+    life.world.aws.upload(BUCKET, "lab/configs/c.json", '{"mode": "train", "ensemble_size": 3}')
+    for machine in life.submit():
+        life.complete(machine)
+
+
+def a_further_attempt(life: Life) -> None:
+    (first,) = life.submit()
+    life.observe(first, "running")
+    life.world.clock.forward(60)
+    for state in ("shutting-down", "terminated"):
+        life.observe(first, state, "Server.SpotInstanceTermination")
+    life.manage(KEYS.retry(0, 2))
+    _, second = life.world.aws.ec2
+    life.complete(second)
+
+
+def a_cancellation(life: Life) -> None:
+    first, second = life.submit(dataname=FIVE[:2])
+    life.complete(first)
+    life.observe(second, "running")
+    life.world.aws.upload(BUCKET, "lab/submissions/a_cancel.json", b"")
+    life.manage("lab/submissions/a_cancel.json")
+    life.complete(second, "FAILED", json.loads(life.world.aws.text(BUCKET, KEYS.stop))["outcome"] + ": by the analyst")
+
+
+LIVES: dict[Callable[[Life], None], tuple[set[tuple[int, int]], str]] = {
+    one_dataset: ({(0, 1)}, "SUCCESS 1/1"),
+    many_datasets: ({(index, 1) for index in range(5)}, "SUCCESS 5/5"),
+    an_ensemble: ({(0, 1), (1, 1), (2, 1)}, "SUCCESS 3/3"),
+    a_further_attempt: ({(0, 1), (0, 2)}, "SUCCESS 1/1"),
+    a_cancellation: ({(0, 1), (1, 1)}, "FAILED 1/2 b.zip: cancelled: by the analyst"),
+}
+
+
+@pytest.mark.parametrize("actor", ["manager", "monitor"])
+@pytest.mark.parametrize("live", LIVES, ids=lambda live: live.__name__)
+def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None], actor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "LAUNCH_CHUNK", 2)
+    machines, end = LIVES[live]
+    number, struck = 0, True
+    while struck:
+        number += 1
+        life = Life(actor, number)
+        live(life)
+        world, struck = life.world, life.struck
+        for _ in range(2):
+            world.clock.forward(600)
+            world.sweep()
+        where = [place(machine) for machine in world.aws.ec2.values()]
+        assert sorted((one.index, one.attempt) for one in where if one) == sorted(machines), f"killed after call {number}"
+        assert world.end() == f"{end}\n", f"killed after call {number}"
+        assert world.aws.written[BUCKET, KEYS.end] == 1
+        spent = sum(micro_dollars(world.report(machine)["cost"]) for machine in world.aws.ec2)
+        ((committed, settled),) = world.aws.budgets.values()
+        assert committed == settled == pytest.approx(spent, abs=len(machines)), f"killed after call {number}"
+        assert world.aws.items == {}
+        assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
+        assert len(world.aws.notices) in ({1, 2} if struck and actor == "monitor" else {1}), "only the dead may have told it already"
+    assert number > 10
