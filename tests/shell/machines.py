@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,3 +99,11 @@ def new_machine(root: Path) -> Machine:
     for name in ("home", "buckets/mock", "tmp"):
         (root / name).mkdir(parents=True)
     return Machine(root, build_tree(root / "neurocaas_contrib"), root / "home", root / "buckets")
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for `condition` to be true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)

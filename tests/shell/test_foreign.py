@@ -4,7 +4,6 @@ those that were written for the first implementation."""
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.shell.machines import Machine
+from tests.shell.sandboxes import sandbox
 
 HERE = Path(__file__).with_name("foreign")
 HOME = Path("/home/ubuntu")
@@ -26,19 +26,9 @@ def listing(section: str) -> str:
     return "".join(f"{found[2]}\n" for found in numbered if found).replace(r"\_", "_")
 
 
-def sandbox() -> list[str] | None:
-    """A command that runs another with /home/ubuntu being the folder that follows, or None where that is impossible."""
-    program = shutil.which("bwrap")
-    others = [argument for path in Path("/home").iterdir() if path != HOME for argument in ("--bind", str(path), str(path))]
-    command = [program or "bwrap", "--dev-bind", "/", "/", "--tmpfs", "/home", *others, "--bind"]
-    if program is None or subprocess.run([*command, "/tmp", str(HOME), "true"], capture_output=True, check=False).returncode:
-        return None
-    return command
-
-
-@pytest.fixture(scope="module")
-def room() -> list[str]:
-    found = sandbox()
+@pytest.fixture
+def room(machine: Machine) -> list[str]:
+    found = sandbox("--tmpfs", "/home", "--bind", str(machine.home), str(HOME))
     if found is None:
         pytest.skip("bubblewrap is not here or not allowed")
     return found
@@ -64,7 +54,7 @@ def run(room: list[str], machine: Machine, script: str, config: str = "config.js
     environment = {name: value for name, value in machine.environment.items() if name not in ("NEUROCAAS_USERHOME", "HOME")}
     environment["PATH"] = f"{HOME}/anaconda3/bin:/usr/bin:/bin"  # the main script calls aws, too
     _, _, *arguments = machine.arguments(script, configpath=f"lab/configs/{config}")
-    command = [*room, str(machine.home), str(HOME), "--chdir", str(HOME), "bash", str(HOME / "neurocaas_contrib/run_main.sh"), *arguments]
+    command = [*room, "--chdir", str(HOME), "bash", str(HOME / "neurocaas_contrib/run_main.sh"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -6,20 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.shell.machines import Machine
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+from tests.shell.machines import Machine, until
 
 
 def test_a_good_script_leaves_everything_the_guide_names(machine: Machine) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtime.protocol.status import NONE
 
+from .reporter import PATIENCE
 from .storage import Location
 
 
@@ -18,7 +19,8 @@ class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
     ended before it could upload; `checkpoint` the one that outlives a spot machine. `resultdir` is below the group, or a whole
-    s3://bucket/path: then reports and results go there, and `status_key` is a key of that bucket."""
+    s3://bucket/path: then reports and results go there, and `status_key` is a key of that bucket. `patience` is for how many seconds the
+    end waits for a service that is away."""
 
     bucket: str
     group: str
@@ -34,6 +36,7 @@ class Context:
     duration: float | None = None
     outputs: Path | None = None
     checkpoint: Path | None = None
+    patience: float = PATIENCE
 
     @property
     def _home(self) -> Location:
@@ -81,6 +84,7 @@ class Context:
             duration=duration,
             outputs=Path(outputs) if outputs else None,
             checkpoint=Path(checkpoint) if checkpoint else None,
+            patience=float(environment.get("NEUROCAAS_PATIENCE") or PATIENCE),
         )
 
 

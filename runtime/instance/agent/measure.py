@@ -32,6 +32,11 @@ class Processor:
         return f"{100 * used / passed:.0f} %" if passed > 0 else NONE
 
 
+def uptime(path: Path = _PROC / "uptime") -> float:
+    """Seconds since the machine started, whatever its clock says (proc(5))."""
+    return float(path.read_text().split()[0])
+
+
 def memory(meminfo: Path = _PROC / "meminfo") -> str:
     """Memory in use, without caches: `"512 MB"`."""
     try:

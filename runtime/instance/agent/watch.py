@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -107,17 +107,18 @@ class Watch:
             state, why = (SUCCESS, NONE) if good else (FAILED, self._reason())
             self._status = replace(self._status, status=state, reason=why, exit_code=self._exit, job_finish=_now())
         text = self._report()
-        if self.reporter.close():
+        if self.reporter.close(self.context.patience):
             return 0
         sys.stderr.write(f"NeuroCAAS: the final status could not be sent to {self.context.status_place}:\n{text}")
         return 3
 
     def _hear(self, line: str) -> None:
         word, *numbers = line.split()
-        if word == "pid":  # and when it was started: the agent itself needed some time
-            self._ending.group, started = int(numbers[0]), float(numbers[1])
-            self._begin = time.monotonic() - max(0.0, time.time() - started)
-            self._status = replace(self._status, job_start=iso(datetime.fromtimestamp(started, timezone.utc)))
+        if word == "pid":  # and the machine's uptime when it was started: the agent itself needed some time, and clocks can jump
+            self._ending.group = int(numbers[0])
+            age = max(0.0, measure.uptime() - float(numbers[1])) if len(numbers) > 1 else 0.0
+            self._begin = time.monotonic() - age
+            self._status = replace(self._status, job_start=iso(datetime.now(timezone.utc) - timedelta(seconds=age)))
         elif word == "exit":
             self._exit = int(numbers[0])
 

@@ -85,7 +85,7 @@ restore_checkpoint() {
 ## Runs the analysis script in a process group of its own and returns its exit code.
 ## $1: the script; a relative path counts from neurocaasrootdir, then from the current folder
 run_script() {
-    local script="$1" folder code
+    local script="$1" folder code uptime=""
     [[ "$script" == /* || ! -e "$neurocaasrootdir/$script" ]] || script="$neurocaasrootdir/$script"
     if [ -z "$1" ] || [ ! -f "$script" ]; then
         printf 'The analysis script is missing: got "%s". Allowed: a file, absolute or relative to %s. ' "$1" "$neurocaasrootdir" \
@@ -103,7 +103,8 @@ run_script() {
     bash "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
     set +m
-    printf 'pid %s %s\n' "$neurocaas_script" "${EPOCHREALTIME/,/.}" >&"$neurocaas_control"
+    { read -r uptime _ </proc/uptime; } 2>/dev/null
+    printf 'pid %s %s\n' "$neurocaas_script" "$uptime" >&"$neurocaas_control"
     wait "$neurocaas_script"
     code=$?
     return "$code"
