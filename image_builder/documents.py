@@ -19,13 +19,16 @@ from image_builder import manifest
 from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 
+SCRIPT_LIMIT = 12_000
+"""Characters of the scripts of a document that carries them itself. Above that they travel through S3, with a digest."""
+
 INLINE_LIMIT = 15_800
-"""Characters of a document that carries its scripts itself; Image Builder takes 16,000. Where it would be longer, the scripts travel
-through S3. (With lines of a usual length that is some 10 kB of scripts.)"""
+"""Characters of such a document (Image Builder takes 16,000): many short lines reach it earlier, for each is indented."""
 
 STEP_TIMEOUT_SECONDS = 7200
 """Longest time of one script (AWSTOE's own default, written down)."""
 
+_KINDS = {"build": ("build", "validate"), "test": ("test",)}
 _UNSAFE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]|\{\{")
 # What YAML would not carry unchanged in a block scalar, and `{{`, which AWSTOE takes for a reference.
 
@@ -93,6 +96,9 @@ def needs_archive(provision: Provision) -> bool:
     """Whether the scripts must travel through S3: too large, with files beside them, or with characters that YAML would change."""
     if provision.extra_files or any(_UNSAFE.search(script.text) for script in provision.scripts):
         return True
+    for phases in _KINDS.values():
+        if sum(len(script.text) for script in provision.scripts if script.phase in phases) > SCRIPT_LIMIT:
+            return True
     return any(len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None))
 
 
@@ -110,7 +116,7 @@ def compile_documents(analysis: str, provision: Provision, archive: Archive | No
 
 def _documents(analysis: str, provision: Provision, archive: Archive | None) -> tuple[Document, ...]:
     documents = []
-    for kind, phases in (("build", ("build", "validate")), ("test", ("test",))):
+    for kind, phases in _KINDS.items():
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
         steps = {phase: scripts for phase, scripts in steps.items() if scripts}
         if steps:

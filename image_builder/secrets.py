@@ -17,17 +17,24 @@ _FORMATS = (
     ("SLACK_TOKEN", r"\bxox[abpr]-[A-Za-z0-9-]{10,}"),
     ("PYPI_TOKEN", r"\bpypi-[A-Za-z0-9_-]{50,}"),
     ("HF_TOKEN", r"\bhf_[A-Za-z0-9]{30,}\b"),
-    ("API_KEY", r"\bsk-[A-Za-z0-9_-]{20,}"),
+    ("API_KEY", r"\b(?:sk-[A-Za-z0-9_-]{20,}|[sr]k_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35})"),
     ("PRIVATE_KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----)?"),
     ("PASSWORD", r"(?<=://)[^\s/:@'\"]*:(?!\$)[^\s/@'\"]+(?=@)"),
     ("AUTHORIZATION", r"(?i)(?<=authorization: )(?:bearer|basic|token) [A-Za-z0-9+/=._-]{8,}"),
+    ("PASSWORD", r"\bcurl\b[^\n|;&]*?\s(?:-u|--user)[ =]?['\"]?[^\s:'\"$]+:(?P<value>[^\s'\"$]{4,})"),
+    ("PASSWORD", r"\bmysql(?:dump|admin)?\b[^\n|;&]*?\s-p(?P<value>[^\s'\"$]{4,})"),
+    ("PASSWORD", r"\bsshpass\s+-p\s*['\"]?(?P<value>[^\s'\"$]{4,})"),
+    ("PASSWORD", r"\w:(?P<value>[^\s:'\"$]{4,})['\"]?\s*\|\s*(?:sudo\s+)?chpasswd\b"),
+    ("PASSWORD", r"\blogin\s+\S+\s+password\s+(?P<value>[^\s'\"$]{4,})"),
 )
 _NAMED = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:_?access)?_?key|secret|token|api_?key|"
-    r"access_?key|credentials?)(?:_[A-Za-z0-9]+)*)(?P<gap>\s*=\s*|: +|[ =]+)(?P<quote>['\"]?)(?P<value>[^\s'\"]{6,})"
+    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:[_-]?access)?[_-]?key|secret|token|"
+    r"api[_-]?key|access[_-]?key|credentials?)(?:_[A-Za-z0-9]+)*)"
+    r"(?P<gap>['\"]?\s*=\s*|['\"]\s*:\s*|: +|[ =]+)['\"]?(?P<value>[^\s'\"]{6,})"
 )
 _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|credential)")
 _HARMLESS = re.compile(r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$", re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/=_-]{20,}")
 PLACEHOLDER = re.compile(r"\$\{SECRET_([A-Z0-9_]+)\}")
 
 
@@ -42,10 +49,14 @@ class Secret:
 
 def find(text: str) -> Iterator[Secret]:
     """What looks like a secret in `text`, in order, without overlaps."""
-    found = [Secret(name, match.start(), match.end()) for name, pattern in _FORMATS for match in re.finditer(pattern, text, re.DOTALL)]
+    found = []
+    for name, pattern in _FORMATS:
+        compiled = re.compile(pattern, re.DOTALL)
+        group = "value" if "value" in compiled.groupindex else 0
+        found += [Secret(name, *match.span(group)) for match in compiled.finditer(text)]
     for match in _NAMED.finditer(text):
-        written_as_option = text[max(0, match.start() - 2) : match.start()] == "--"
-        if _HARMLESS.match(match["value"]) or (match["gap"].strip(" ") == "" and not written_as_option):
+        said = text[max(0, match.start() - 2) : match.start()] == "--" or _RANDOM.fullmatch(match["value"])
+        if _HARMLESS.match(match["value"]) or (match["gap"].strip(" ") == "" and not said):
             continue
         name = re.sub(r"[^A-Z0-9]+", "_", match["name"].upper()).strip("_")
         found.append(Secret(name, match.start("value"), match.end("value")))

@@ -7,7 +7,6 @@ lists, groups. Nothing is expanded or run.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _OPERATORS = ("&&", "||", ";;&", ";;", ";&", "|&", "&", "|", ";", "(", ")", "\n")
@@ -42,11 +41,13 @@ class Redirection:
 
 @dataclass
 class Command:
-    """A simple command. `after` is the operator that ends it; `nested`: it stands inside a substitution; `piped`: a pipe feeds it."""
+    """A simple command. `after` is the operator that ends it; `nested`: it stands inside a substitution; `piped`: a pipe feeds it; `head`:
+    the reserved word right before it, such as `if` or `!`."""
 
     start: int
     line: int
     nested: bool
+    head: str = ""
     assignments: list[Word] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
     redirections: list[Redirection] = field(default_factory=list)
@@ -105,22 +106,15 @@ def variables(text: str) -> set[str]:
     return set(re.findall(r"\$\{?[!#]?([A-Za-z_]\w*)", text))
 
 
-def here_documents(text: str) -> Iterator[tuple[int, int]]:
-    """The places (start, end) of the bodies of here-documents."""
-    lexer = _Lexer(text)
-    lexer.run(0, len(text), nested=False)
-    yield from lexer.bodies
-
-
 class _Lexer:
     def __init__(self, text: str) -> None:
         self.text = text
-        self.bodies: list[tuple[int, int]] = []
         self._pending: list[tuple[str, bool]] = []
         self._found: list[Command] = []
 
     def run(self, at: int, end: int, *, nested: bool) -> list[Command]:
-        text, current, operator = self.text, None, None
+        text, current, operator, head = self.text, None, None, ""
+        cases, pattern = 0, False  # open `case` commands; whether a pattern of one comes next
         while at < end:
             if text.startswith("\\\n", at):
                 at += 2
@@ -132,25 +126,39 @@ class _Lexer:
                 stop = text.find("\n", at)
                 at = end if stop < 0 else stop
                 continue
+            if pattern and text[at] != "\n":
+                pattern = False
+                if not re.match(r"esac\b", text[at:end]):
+                    at = self._pattern(at, end)
+                    continue
             if current is None:
-                current = Command(at, text.count("\n", 0, at) + 1, nested, piped=operator in ("|", "|&"))
+                current = Command(at, text.count("\n", 0, at) + 1, nested, head, piped=operator in ("|", "|&"))
+                head = ""
             redirection = _REDIRECTION.match(text, at)
             if redirection and not text.startswith(("<(", ">("), at):
                 at = self._redirect(current, redirection, end)
                 current.end = at
                 continue
             operator = next((sign for sign in _OPERATORS if text.startswith(sign, at)), None)
+            if operator == "(" and len(current.words) == 1 and (match := re.match(r"\([ \t]*\)", text[at:end])):
+                current, at = None, at + match.end()  # the name of a function, which is defined here and not called
+                continue
             if operator:
                 self._close(current, operator)
                 current = None
                 at += len(operator)
+                pattern = pattern or (cases > 0 and operator in (";;", ";&", ";;&"))
                 if operator == "\n":
                     at = self._bodies(at, end)
                 continue
             word = self._word(at, end)
             at = word.end
-            if not current.words and (word.raw in _HEADS):
-                current = None
+            if not current.words and word.raw in _HEADS:
+                current, head = None, word.raw
+            elif not current.words and word.raw == "esac":
+                current, cases = None, cases - 1
+            elif word.raw == "in" and len(current.words) == 2 and current.words[0].raw == "case":
+                current, cases, pattern = None, cases + 1, True
             elif not current.words and _ASSIGNMENT.match(word.raw):
                 current.assignments.append(word)
                 current.end = at
@@ -166,6 +174,13 @@ class _Lexer:
         if command.words or command.assignments or command.redirections:
             self._found.append(command)
 
+    def _pattern(self, at: int, end: int) -> int:
+        """Past the patterns of one branch of `case`, and past the `)` after them."""
+        at += self.text.startswith("(", at)
+        while at < end and self.text[at] != ")":
+            at = at + 1 if self.text[at] in " \t\n|" else self._word(at, end).end
+        return min(at + 1, end)
+
     def _redirect(self, command: Command, match: re.Match[str], end: int) -> int:
         at = match.end()
         while at < end and self.text[at] in " \t":
@@ -178,18 +193,13 @@ class _Lexer:
 
     def _bodies(self, at: int, end: int) -> int:
         for delimiter, tabs in self._pending:
-            start = at
             while at < end:
                 stop = self.text.find("\n", at)
                 stop = end if stop < 0 else stop
                 line = self.text[at:stop]
-                if (line.lstrip("\t") if tabs else line) == delimiter:
-                    self.bodies.append((start, at))
-                    at = min(stop + 1, end)
-                    break
                 at = min(stop + 1, end)
-            else:
-                self.bodies.append((start, end))
+                if (line.lstrip("\t") if tabs else line) == delimiter:
+                    break
         self._pending.clear()
         return at
 

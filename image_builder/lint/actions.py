@@ -1,4 +1,7 @@
-"""AWSTOE's action modules and their inputs (EC2 Image Builder user guide, "Action modules supported by AWSTOE component manager")."""
+"""The words of AWSTOE's language: action modules with their inputs, and operators of conditions.
+
+Source: EC2 Image Builder user guide, "Action modules supported by AWSTOE component manager", "Comparison operators", "Logical operators".
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,24 @@ Assert *
 
 ACTIONS: dict[str, tuple[str, ...]] = {line.split()[0]: tuple(line.split()[1:]) for line in _INPUTS.split("\n") if line}
 """Action -> its inputs as written above: `!` required, `+` first: inputs is a list of mappings, `*`: any."""
+
+_ALONE = "stringIsEmpty stringIsWhitespace binaryExists fileExists folderExists"
+_WITH_VALUE = """
+stringEquals stringLessThan stringLessThanEquals stringGreaterThan stringGreaterThanEquals patternMatches
+numberEquals numberLessThan numberLessThanEquals numberGreaterThan numberGreaterThanEquals
+fileMD5Equals fileSHA1Equals fileSHA256Equals fileSHA512Equals
+"""
+OPERATORS = frozenset({"and", "or", "not", *_ALONE.split(), *_WITH_VALUE.split()})
+WITH_VALUE = frozenset(_WITH_VALUE.split())
+"""Operators that need `value:` beside them."""
+CONDITION_DEPTH = 4
+"""How deep and, or, not may be nested."""
+DELIMITERS = frozenset({".", ",", ";", ":", "\\n", "\\t", "\n", "\t", "space", " ", "-", "_"})
+"""What may stand between the values of a loop's list."""
+
+
+LISTS = frozenset({"commands", "arguments", "include", "exclude"})
+"""Inputs that are lists of texts; `parameters` of ExecuteDocument is a list of names and values; every other one is a text."""
 
 
 def takes_a_list(action: str) -> bool:

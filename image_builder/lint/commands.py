@@ -13,7 +13,6 @@ from invoke.tasks import task
 
 @task(
     name="lint-provision",
-    positional=["files"],
     help={
         "files": "Scripts, component documents or folders, separated by commas. All blueprints when nothing is named.",
         "analysis": "Read the provision/ folder of this analysis.",
@@ -37,7 +36,7 @@ def lint_provision(c: Context, files: str = "", analysis: str = "", strict: bool
         if files:
             found += lint.lint_paths([Path(name) for name in files.split(",")], Path.cwd())
     except FileNotFoundError as error:
-        raise RecordingError(f"no file {error}", "scripts, documents and folders", "correct the name") from error
+        raise RecordingError(f"no file {error}", "scripts, documents and folders", "correct the name of --files") from error
     known = blueprints.names(root)
     if analysis and analysis not in known:
         raise RecordingError(f"no blueprint {analysis!r}", f"{', '.join(known) or 'none yet'}", "correct the name of --analysis")

@@ -53,13 +53,22 @@ def _lint(file: Path, root: Path, *, strict: bool) -> list[Finding]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return [Finding(name, 1, "encoding", "bytes that are not UTF-8", "Save it as UTF-8")]
+    if text.startswith("\ufeff"):
+        return [Finding(name, 1, "encoding", "a byte order mark, which hides the `#!`", "Save it as UTF-8 without a mark")]
     if "\r\n" in text:
         return [Finding(name, 1, "encoding", "Windows line ends", "Convert it, for instance with dos2unix")]
     if not text.strip() or "\0" in text:
         return [Finding(name, 1, "encoding", "an empty or binary file", "Write it, or remove it")]
     if file.suffix in _DOCUMENTS or (file.suffix != ".sh" and not text.startswith("#!") and is_document(text)):
         return lint_document(text, name)
-    first = text.split("\n", 1)[0]
-    if first.startswith("#!") and not first.rstrip().endswith(("bash", "sh", "bash -e", "bash -eu")):
+    if _interpreter(text) not in ("bash", "sh", "dash", ""):
         return []  # another language
     return lint_script(text, name, strict=strict)
+
+
+def _interpreter(text: str) -> str:
+    """The name of the program of the `#!` line, "" when there is none."""
+    words = text.split("\n", 1)[0][2:].split() if text.startswith("#!") else []
+    if words[:1] and words[0].endswith("/env"):
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return words[0].rpartition("/")[2] if words else ""

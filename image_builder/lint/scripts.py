@@ -10,11 +10,20 @@ from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
 from image_builder.recording.packages import package_words
-from image_builder.shell import Command
+from image_builder.shell import Command, Word
 
-_MOVING = re.compile(r"(?<![\w.-])(latest|main|master|nightly|HEAD)(?![\w-])", re.IGNORECASE)
-_STRICT = re.compile(r"^\s*set\s+(-[a-zA-Z]*e|.*-o\s+errexit)", re.MULTILINE)
+_MOVING = re.compile(
+    r"(?<![A-Za-z0-9])latest(?![A-Za-z0-9])|/(main|master|HEAD|nightly|develop)(?=[/?#]|$)|/archive/(refs/heads/)?(main|master|develop)\.",
+    re.IGNORECASE,
+)
+_MACHINE_ITSELF = re.compile(r"https?://(169\.254\.169\.254|localhost|127\.0\.0\.1|\[)")
+_MOVING_BRANCHES = frozenset({"main", "master", "develop", "dev", "trunk", "HEAD", "nightly"})
+_STRICT = re.compile(r"^\s*set\s+(-[a-zA-Z]*e|.*-o\s+errexit)|\A#!.*sh\s+-\w*e", re.MULTILINE)
 _EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|^\$|^-|^\"?\$")
+_RUNNERS = programs.SHELLS | {"eval", "source", ".", "python", "python3"}
+_QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e", "-S", "-n", "-x", "--lock",
+                    "--unlock", "--delete", "--expire", "--status", "--stdin"})  # fmt: skip
+"""With these `passwd` and `adduser` ask nothing."""
 _CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpg", "gpgv", "cosign", "minisign"})
 
 
@@ -41,6 +50,8 @@ class _Linter:
             if command.program in ("apt", "apt-get", "aptitude"):
                 yield from self._apt(command, updated)
                 updated = updated or "update" in command.values
+            elif command.program in programs.OTHER_PACKAGES:
+                yield from self._other_packages(command)
             yield from self._packages(command)
             yield from self._download(command, position)
             yield from self._asks(command)
@@ -60,6 +71,13 @@ class _Linter:
             fix = "Remove it, change it where it is valid, and read it from SSM on the machine"
             yield self.finding(at, "secret", f"what looks like a secret ({secret.name})", fix)
 
+    def _other_packages(self, command: Command) -> Iterator[Finding]:
+        verbs = {"install", "update", "upgrade", "remove", "erase", "groupinstall", "localinstall", "reinstall"} & set(command.values)
+        no_questions = programs.YES_FLAGS | {"-n", "--non-interactive"}
+        if verbs and not no_questions & set(command.values):
+            verb = verbs.pop()
+            yield self.finding(command.line, "apt-yes", f"`{command.program} {verb}` without -y", f"Write `{command.program} -y {verb} …`")
+
     def _apt(self, command: Command, updated: bool) -> Iterator[Finding]:
         if command.words[command.program_index].value == "apt":
             yield self.finding(command.line, "apt-cli", "`apt`", "Write `apt-get`")
@@ -77,20 +95,34 @@ class _Linter:
 
     def _packages(self, command: Command) -> Iterator[Finding]:
         if command.program in programs.CONDA:
-            changes = set(command.values[:2]) & programs.CONDA_VERBS
-            if changes and not set(command.values) & programs.YES_FLAGS:
-                yield self.finding(command.line, "conda-yes", f"`{command.program} {changes.pop()}` without --yes", "Add `--yes`")
+            yield from self._conda(command)
         for word in package_words(command):
             if not _EXACT.search(word.value):
-                at = self.text.count("\n", 0, word.start) + 1
-                yield self.finding(at, "pip-unpinned", f"`{word.value}`", f"Write `{word.value.split('>')[0].split('<')[0]}==VERSION`")
+                name = re.split(r"[<>=!~]", word.value)[0]
+                yield self.finding(self._line_of(word), "pip-unpinned", f"`{word.value}`", f"Write `{name}==VERSION`")
+
+    def _conda(self, command: Command) -> Iterator[Finding]:
+        verb = next((value for value in command.values if not value.startswith("-")), "")
+        if verb not in programs.CONDA_VERBS:
+            return
+        if not set(command.values) & programs.YES_FLAGS:
+            yield self.finding(command.line, "conda-yes", f"`{command.program} {verb}` without --yes", "Add `--yes`")
+        skip = verb not in ("install", "create")
+        for word in command.arguments[[argument.value for argument in command.arguments].index(verb) + 1 :]:
+            if not skip and re.fullmatch(r"([\w.-]+::)?[A-Za-z][\w.-]*", word.value):
+                yield self.finding(self._line_of(word), "conda-unpinned", f"`{word.value}`", f"Write `{word.value}=VERSION`")
+            skip = word.value in programs.CONDA_WITH_VALUE or verb not in ("install", "create")
+
+    def _line_of(self, word: Word) -> int:
+        return self.text.count("\n", 0, word.start) + 1
 
     def _download(self, command: Command, position: int) -> Iterator[Finding]:
         name, values = command.program, command.values
         if name == "git" and "clone" in values:
             after = [other for other in self.commands[position + 1 :] if other.program == "git"]
             fixed = any({"checkout", "reset", "switch"} & set(other.values) for other in after)
-            if not fixed and not any(value in ("-b", "--branch") or value.startswith("--branch=") for value in values):
+            branch = re.search(r" (?:-b|--branch)[ =](\S+)", " " + " ".join(values))
+            if not fixed and (branch is None or branch[1] in _MOVING_BRANCHES):
                 fix = "Add `git -C FOLDER checkout COMMIT` after it"
                 yield self.finding(command.line, "moving-ref", "a clone of whatever is newest", fix)
         if name not in programs.DOWNLOADERS:
@@ -100,28 +132,44 @@ class _Linter:
             fix = "Save it to a file, check it with sha256sum, then run the file"
             yield self.finding(command.line, "pipe-shell", f"`{name} … | {following[0].program}`", fix)
             return
+        runner = self._runner_of(command)
+        if runner:
+            fix = "Save it to a file, check it with sha256sum, then run the file"
+            yield self.finding(command.line, "pipe-shell", f"what `{name}` prints, run by `{runner}`", fix)
+            return
         for value in values:
-            if re.match(r"(https?|ftp)://", value) and _MOVING.search(value):
+            if re.match(r"(https?|ftp)://", value) and not _MACHINE_ITSELF.match(value) and _MOVING.search(value):
                 yield self.finding(command.line, "moving-ref", f"`{value}`", "Name a version, a tag or a commit")
         saves = any(redirection.operator in (">", ">>", ">|") for redirection in command.redirections) or command.after == "|"
         saves = saves or (name == "wget" and "--spider" not in values)
         saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) for value in values)
         to_nowhere = "/dev/null" in values or any(redirection.target.value == "/dev/null" for redirection in command.redirections)
-        if saves and not to_nowhere and not any(other.program in _CHECK for other in self.commands[position + 1 :]):
+        from_itself = any(_MACHINE_ITSELF.match(value) for value in values)
+        if saves and not to_nowhere and not from_itself and not any(other.program in _CHECK for other in self.commands[position + 1 :]):
             fix = "Follow it with `echo 'DIGEST  FILE' | sha256sum --check`"
             yield self.finding(command.line, "download-unchecked", f"what `{name}` saves is not checked", fix)
 
+    def _runner_of(self, command: Command) -> str:
+        """The shell that runs what a command prints: `sh -c "$(…)"`, `bash <(…)`, `eval`, `source`; "" for none."""
+        outer = (other for other in self.commands if command.nested and other.start < command.start < other.end)
+        return next((other.program for other in outer if other.program in _RUNNERS), "")
+
     def _asks(self, command: Command) -> Iterator[Finding]:
         name, values = command.program, command.values
-        if name in programs.EDITORS - {"ed", "ex"} or (name == "crontab" and "-e" in values):
+        batch = any(re.match(r"-\w*[sS]$|--version$|--help$|--batch$", value) for value in values)
+        if (name in programs.EDITORS - {"ed", "ex"} and not batch) or (name == "crontab" and "-e" in values):
             yield self.finding(command.line, "interactive", f"`{name}`", "Write the file with a here-document, or change it with sed")
-        elif name in ("passwd", "adduser") and "--disabled-password" not in values and not command.piped:
+        elif name in ("docker", "podman") and any(re.fullmatch(r"-(it|ti)|--tty", value) for value in values):
+            yield self.finding(command.line, "interactive", f"`{name}` with a terminal", "Leave -t out: there is none")
+        elif name in ("passwd", "adduser") and not _QUIET & set(values) and not command.piped and not _joins_group(command):
             yield self.finding(command.line, "interactive", f"`{name}`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
         elif name == "read" and any(re.match(r"-[a-z]*[ps]", value) for value in values):
             yield self.finding(command.line, "interactive", "`read` from somebody", "Write the value into the script")
         elif name == "ssh-keygen" and not any(value in ("-N", "-A", "-R", "-l", "-y") for value in values):
             yield self.finding(command.line, "interactive", "`ssh-keygen`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
-        if name in programs.REBOOTS:
+        restarts = name in programs.REBOOTS - {"init", "telinit"} or (name in ("init", "telinit") and bool({"0", "6"} & set(values)))
+        restarts = (restarts and "-c" not in values) or (name == "systemctl" and bool({"reboot", "poweroff", "halt"} & set(values)))
+        if restarts:
             fix = "Leave it out; a bake needs no restart, and machines boot the finished image"
             yield self.finding(command.line, "reboot", f"`{name}`", fix)
 
@@ -135,10 +183,16 @@ class _Linter:
         fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)
         if (name in programs.SHELLS | programs.INTERPRETERS and not values and not fed) or (name == "su" and "-c" not in values):
             yield self.finding(command.line, "nested-shell", f"`{name}` without a script", "Give it a script, or write its commands out")
-        if name == "cd" and not self.strict and command.after not in ("&&", "||"):
+        tested = command.head in ("if", "elif", "while", "until", "!") or command.after in ("&&", "||")
+        if name == "cd" and not self.strict and not tested and values not in (["/"], []):
             fix = "Begin with `set -euo pipefail`, or add `|| exit 1`"
             yield self.finding(command.line, "cd-unchecked", "`cd` that may fail unnoticed", fix)
         if command.after == "&" and not any(other.program == "wait" for other in self.commands):
             yield self.finding(command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it")
         if name in ("modprobe", "insmod", "dkms") or re.match(r"NVIDIA-Linux.*\.run", name):
             yield self.finding(command.line, "driver", f"`{name}`", "Take a parent image that has the driver: `image.parent: dlami24`")
+
+
+def _joins_group(command: Command) -> bool:
+    """`adduser USER GROUP`, which asks nothing."""
+    return command.program == "adduser" and sum(not value.startswith("-") for value in command.values) == 2

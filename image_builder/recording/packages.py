@@ -74,6 +74,8 @@ def _conda(event: Event, command: Command, edits: Edits) -> None:
 
 def _pip_arguments(command: Command) -> list[Word] | None:
     """The arguments of pip, however it is called; None for another program."""
+    if command.program == "uv" and command.values[:1] == ["pip"]:
+        return command.arguments[1:]
     if re.fullmatch(r"python[0-9.]*", command.program) and command.values[:2] == ["-m", "pip"]:
         return command.arguments[2:]
     return command.arguments if re.fullmatch(r"pip[0-9.]*", command.program) else None

@@ -21,6 +21,9 @@ ASKERS: dict[str, str] = {
 DRIVERS = ("nvidia-driver", "nvidia-dkms", "cuda-drivers", "linux-image", "linux-headers", "nvidia-open", "amdgpu-dkms", "nvidia-utils")
 """Beginnings of packages that belong to the kernel of a machine, not to an image baked elsewhere."""
 APT_VERBS = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "remove", "purge", "autoremove", "reinstall", "build-dep"})
+OTHER_PACKAGES = frozenset({"yum", "dnf", "microdnf", "zypper"})
+"""Package tools of other distributions, which foreign documents use."""
 CONDA = frozenset({"conda", "mamba", "micromamba"})
 CONDA_VERBS = frozenset({"install", "create", "update", "upgrade", "remove", "uninstall"})
+CONDA_WITH_VALUE = frozenset({"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "--solver", "--subdir", "--platform"})
 YES_FLAGS = frozenset({"-y", "--yes", "--assume-yes", "-qq", "-qy", "-yq", "-yqq", "-qqy", "--force-yes"})

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from localcloud.fleet.cloud import CloudError
 from localcloud.fleet.sandbox import Root
 from localcloud.images import base, cleanup
-from localcloud.images.awstoe.document import Document, InvalidDocument, load
+from localcloud.images.awstoe.checks import load
+from localcloud.images.awstoe.document import Document, InvalidDocument
 from localcloud.images.componentrun import ComponentRun
 from localcloud.images.hostaccess import HostAccess, collect, remove_mount_points
 from localcloud.images.store import Image, ImageError

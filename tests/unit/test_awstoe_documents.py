@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.images.awstoe.catalogue import ACTIONS
-from localcloud.images.awstoe.document import InvalidDocument, load
+from localcloud.images.awstoe.checks import load
+from localcloud.images.awstoe.document import InvalidDocument
 from localcloud.images.awstoe.references import find, resolve
 
 

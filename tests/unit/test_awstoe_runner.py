@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
-from localcloud.images.awstoe.document import load
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
 

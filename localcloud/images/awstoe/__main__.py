@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe.document import Document, InvalidDocument, load
+from localcloud.images.awstoe.checks import load
+from localcloud.images.awstoe.document import Document, InvalidDocument
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
 

@@ -1,4 +1,4 @@
-"""The action modules: names and inputs. What they do is in ``files``, ``transfer`` and ``execute``."""
+"""The action modules: names and inputs. What they do is in ``files``, ``transfer`` and ``runner``."""
 
 from dataclasses import dataclass
 
@@ -42,3 +42,12 @@ ACTIONS: dict[str, Action] = {
     "SetFilePermissions": Action(("path", "permissions")),
     "SetFolderPermissions": Action(("path", "permissions"), ("recursive",)),
 }
+
+LISTS = {
+    "commands": "a list of texts",
+    "arguments": "a list of texts",
+    "include": "a list of texts",
+    "exclude": "a list of texts",
+    "parameters": "a list of names and values",
+}
+"""Inputs that are lists; every other one is a text."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MAXIMUM_DEPTH = 4
+_ANSWERS = ("then", "else")
 
 
 class BadCondition(Exception):
@@ -74,37 +75,67 @@ _TWO: dict[str, Callable[[str, str], bool]] = {
 OPERATORS = frozenset({*_ONE, *_TWO, "and", "or", "not"})
 
 
-def evaluate(condition: Any, depth: int = 1) -> bool:
-    """Whether a condition (references already resolved) holds. Raises BadCondition when it is not one."""
-    if depth > MAXIMUM_DEPTH:
-        raise BadCondition(f"conditions nested more than {MAXIMUM_DEPTH} deep")
+def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 1) -> None:
+    """Whether this is a condition, without asking whether it holds. ``beside``: keys that may stand beside the operator.
+
+    Raises BadCondition.
+    """
     if not isinstance(condition, dict):
         raise BadCondition(f"{condition!r} is not a mapping with an operator")
     names = [key for key in condition if key in OPERATORS]
     if len(names) != 1:
         raise BadCondition(f"{sorted(condition)} must hold exactly one operator of {', '.join(sorted(OPERATORS))}")
+    if depth > MAXIMUM_DEPTH:
+        raise BadCondition(f"conditions nested more than {MAXIMUM_DEPTH} deep")
     name, operand = names[0], condition[names[0]]
+    others = sorted(set(condition) - {name, "value"} - beside)
+    if others:
+        raise BadCondition(f"{', '.join(others)} beside {name}; allowed there: value")
     if name in ("and", "or"):
         if not isinstance(operand, list) or not operand:
             raise BadCondition(f"{name} needs a list of conditions")
-        results = (evaluate(item, depth + 1) for item in operand)
+        for item in operand:
+            check(item, depth=depth + 1)
+    elif name == "not":
+        check(operand, depth=depth + 1)
+    elif not isinstance(operand, str) or not isinstance(condition.get("value", ""), str):
+        raise BadCondition(f"{name} compares texts and numbers, not lists and mappings")
+    elif name in _TWO and "value" not in condition:
+        raise BadCondition(f"{name} needs `value:` beside it")
+
+
+def evaluate(condition: Any) -> bool:
+    """Whether a condition (references already resolved) holds. Raises BadCondition when it is not one."""
+    check(condition)
+    return _holds(condition)
+
+
+def _holds(condition: dict[str, Any]) -> bool:
+    name = next(key for key in condition if key in OPERATORS)
+    operand = condition[name]
+    if name in ("and", "or"):
+        results = (_holds(item) for item in operand)
         return all(results) if name == "and" else any(results)
     if name == "not":
-        return not evaluate(operand, depth + 1)
+        return not _holds(operand)
     if name in _ONE:
-        return _ONE[name](str(operand))
-    if "value" not in condition:
-        raise BadCondition(f"{name} needs `value:` beside it")
+        return _ONE[name](operand)
     try:
-        return _TWO[name](str(operand), str(condition["value"]))
+        return _TWO[name](operand, condition["value"])
     except re.error as error:
         raise BadCondition(f"{name}: {error}") from error
 
 
+def check_decision(condition: Any) -> None:
+    """As ``check``, for the ``if`` of a step, which may say ``then`` and ``else``."""
+    check(condition, beside=frozenset(_ANSWERS))
+    for key in _ANSWERS:
+        if condition.get(key, "Skip") not in ("Execute", "Skip", "Abort"):
+            raise BadCondition(f"{key} {condition[key]!r} is none of Execute, Skip, Abort")
+
+
 def decide(condition: Any) -> str:
     """What an ``if`` says: Execute, Skip or Abort."""
-    holds = evaluate(condition)
-    answer = condition.get("then", "Execute") if holds else condition.get("else", "Skip")
-    if answer not in ("Execute", "Skip", "Abort"):
-        raise BadCondition(f"then/else {answer!r} is none of Execute, Skip, Abort")
-    return str(answer)
+    check_decision(condition)
+    holds = _holds(condition)
+    return str(condition.get("then", "Execute") if holds else condition.get("else", "Skip"))

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe import files, transfer
+from localcloud.images.awstoe import files, loops, transfer
 from localcloud.images.awstoe.catalogue import ACTIONS
+from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
-from localcloud.images.awstoe.document import Document, InvalidDocument, Step, load
+from localcloud.images.awstoe.document import Document, InvalidDocument, Step
 from localcloud.images.awstoe.failure import StepFailed, explain
 from localcloud.images.awstoe.files import ActionError
 from localcloud.images.awstoe.process import run
@@ -21,7 +22,6 @@ from localcloud.images.awstoe.references import Reference, resolve
 REBOOT_STATUS = 194
 _MAXIMUM_REBOOTS = 10
 _MAXIMUM_NESTING = 3
-_DELIMITERS = {"\\n": "\n", "\\t": "\t", "space": " "}
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class Runner:
         if step.loop is None:
             return self._once(document, number, step, None, deadline)
         try:
-            values = _loop_values(self._resolved(step.loop, document, number, None))
-        except (ValueError, ActionError) as error:
+            values = loops.values(self._resolved(step.loop, document, number, None))
+        except (loops.BadLoop, ActionError) as error:
             raise StepFailed(f"loop: {error}") from error
         name = step.loop.get("name", "loop")
         records: list[dict[str, Any]] = []
@@ -306,18 +306,3 @@ class Runner:
         if result.failedStepCount:
             raise ActionError(result.failureMessage)
         return {}
-
-
-def _loop_values(loop: dict[str, Any]) -> list[str]:
-    if "for" in loop:
-        start, end, step = (int(loop["for"][key]) for key in ("start", "end", "updateBy"))
-        if step == 0:
-            raise ValueError("updateBy is 0; allowed: any other whole number")
-        return [str(number) for number in range(start, end + (1 if step > 0 else -1), step)]
-    each = loop.get("forEach")
-    if isinstance(each, list):
-        return [str(value) for value in each]
-    if isinstance(each, dict) and "list" in each:
-        delimiter = str(each.get("delimiter", ","))
-        return [value.strip() for value in str(each["list"]).split(_DELIMITERS.get(delimiter, delimiter)) if value.strip()]
-    raise ValueError("it has neither `for` nor `forEach`")
