@@ -28,6 +28,7 @@ MESSAGES = {
     "image_builder.bake.BakeError",
     "image_builder.commits.CommitError",
     "image_builder.dev.errors.DevelopmentError",
+    "image_builder.images.ImageProblem",
     "image_builder.recording.errors.RecordingError",
     "localcloud.cloud.CloudError",
     "localcloud.emulator_env.EmulatorMissing",
