@@ -131,6 +131,13 @@ def _groups(layers: Layers, world: World) -> Iterator[Finding]:
             yield layers.finding(("groups", index), "groups.reserved", shown(group), allowed, "Rename the group")
 
 
+def _outside_buckets(layers: Layers, world: World) -> Iterator[Finding]:
+    for index, entry in enumerate(layers.data["outside_buckets"]):
+        if entry["bucket"] == layers.data["bucket"]:
+            allowed, do = "other buckets than the analysis's own", "Remove it: every group has its folders in this bucket"
+            yield layers.finding(("outside_buckets", index, "bucket"), "outside_buckets.own", shown(entry["bucket"]), allowed, do)
+
+
 def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
     parameters: dict[str, Any] | None = layers.data.get("parameters")
     if parameters is None:
@@ -167,6 +174,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("image", "required"),), _recording),
     ((), _scripts),
     ((("groups",),), _groups),
+    ((("outside_buckets",), ("bucket",)), _outside_buckets),
     ((("parameters",),), _parameters),
 )
 """Each rule, after the paths that it reads."""

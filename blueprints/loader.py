@@ -17,6 +17,7 @@ from blueprints.finding import Finding, finding
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage
+from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.problems import InvalidInput
 
 FILE = "blueprint.yaml"
@@ -91,6 +92,11 @@ def _resolve(
     return layers, sorted(problems, key=lambda problem: (problem.source != source, problem.line or 0))
 
 
+def _outside(entry: Mapping[str, Any]) -> OutsideBucket:
+    defaults = {"prefix": "", "use": ["inputs"], "groups": []}
+    return OutsideBucket.from_data({**defaults, **entry})
+
+
 def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
     """The document without the values at the paths `wrong`, so that what else it says can still be checked."""
     data = copy.deepcopy(document.data)
@@ -122,6 +128,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         limits=Limits(**data["limits"]),
         data_folders=data["datasets"]["folder"],
         groups=tuple(data["groups"]),
+        outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),
         compare=data["compare"],

@@ -10,6 +10,7 @@ from typing import Any
 
 from blueprints.parents import ParentImage, parent_image
 from runtime.protocol.names import ANALYSIS_NAME
+from runtime.protocol.outside import OutsideBucket
 
 UTILS = "utils"
 """Name of the stack that all analyses share."""
@@ -111,6 +112,7 @@ class Blueprint:
     limits: Limits
     data_folders: str
     groups: tuple[str, ...]
+    outside_buckets: tuple[OutsideBucket, ...]
     budget_usd: float
     parameters: Mapping[str, Any] | None
     compare: Mapping[str, Mapping[str, Any]]

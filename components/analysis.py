@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,12 +22,14 @@ from components.outputs import SCHEMA_VERSION, AnalysisOutputs, DirectoryGroup, 
 from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
+from components.policies import outside
 from components.prices import Prices
 from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from image_builder.provision import Provision
 from runtime.protocol import limits
+from runtime.protocol.keys import RESULTS
 from runtime.protocol.settings import Image
 
 
@@ -91,6 +94,7 @@ class AnalysisStack(pulumi.ComponentResource):
             # Named by its content: machines that are starting, other stages and later reruns may still ask for the old one.
             opts=child(self, retain_on_delete=True),
         )
+        self._admit_monitor()
         machines = self._machines(bucket)
         pipeline = self._pipeline()
         image = self._image(pipeline)
@@ -140,6 +144,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 settings=settings.object,
                 boundary_arn=utils.permissions_boundary_arn,
                 ledger_arn=utils.ledger_table_arn,
+                outside_buckets=blueprint.outside_buckets,
                 image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
                 log_days=args.log_days,
             ),
@@ -201,6 +206,17 @@ class AnalysisStack(pulumi.ComponentResource):
     def _baked(self) -> str | None:
         return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
 
+    def _admit_monitor(self) -> None:
+        """Let the monitor, which the stack `utils` has made, write to the outside buckets that take results."""
+        buckets = [one for one in self._args.blueprint.outside_buckets if RESULTS in one.use]
+        if buckets:
+            aws.iam.RolePolicy(
+                f"{self._name}-monitor",
+                role=self._args.utils.monitor_role_arn.rpartition("/")[2],
+                policy=json.dumps(outside.monitor(self._args.place, buckets), sort_keys=True),
+                opts=self._below,
+            )
+
     def _image(self, pipeline: ImagePipeline | None) -> Image:
         """The baked image of this account and region, else the parent, which will do only where no image is required."""
         image = self._args.blueprint.image
@@ -228,6 +244,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     image_id=self._baked or args.blueprint.image.parent_image.for_launch_template,
                     instance_type=instance.type,
                     volume_gib=instance.volume_gib,
+                    outside_buckets=args.blueprint.outside_buckets,
                 ),
                 opts=self._below,
             )

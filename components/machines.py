@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +13,7 @@ from components.place import Place
 from components.policies import machine
 from components.policies.document import rendered
 from components.role import BoundedRole, BoundedRoleArgs
+from runtime.protocol.outside import OutsideBucket
 
 ROOT_DEVICE = "/dev/sda1"
 """Root device of all parent images on offer (Ubuntu and the DLAMI built on it)."""
@@ -33,6 +35,7 @@ class GroupMachinesArgs:
     image_id: str
     instance_type: str
     volume_gib: int
+    outside_buckets: Sequence[OutsideBucket] = ()
 
     def __post_init__(self) -> None:
         if not 8 <= self.volume_gib <= 16384:
@@ -62,7 +65,7 @@ class GroupMachines(pulumi.ComponentResource):
         )
         granted = role.attach(
             rendered(
-                lambda **buckets: machine.machine(args.place, group=args.group, **buckets),
+                lambda **buckets: machine.machine(args.place, group=args.group, outside_buckets=args.outside_buckets, **buckets),
                 bucket=args.bucket,
                 artifact_bucket=args.artifact_bucket,
             )

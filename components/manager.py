@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -15,6 +15,7 @@ from components.policies import manager
 from components.policies.document import rendered
 from components.queue import WorkQueue
 from runtime.protocol import limits
+from runtime.protocol.outside import OutsideBucket
 
 BATCH = 1
 """One submission a call: a slow one delays no other."""
@@ -38,6 +39,7 @@ class ManagerArgs:
     boundary_arn: pulumi.Input[str]
     ledger_arn: pulumi.Input[str]
     image_parameter: str | None
+    outside_buckets: Sequence[OutsideBucket] = ()
     log_days: int = 30
 
 
@@ -75,6 +77,7 @@ class Manager(pulumi.ComponentResource):
                 analysis=args.analysis,
                 settings_key=args.settings_key,
                 image_parameter=args.image_parameter,
+                outside_buckets=args.outside_buckets,
                 **inputs,
             ),
             bucket=args.bucket,

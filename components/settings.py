@@ -103,6 +103,7 @@ def render(
         max_attempts=blueprint.limits.attempts,
         max_machines=blueprint.limits.machines,
         max_account_machines=blueprint.limits.account_machines,
+        outside_buckets=blueprint.outside_buckets,
         budget_usd=blueprint.budget_usd,
         budget_parameters=BUDGET_PARAMETERS,
         image=args.image,

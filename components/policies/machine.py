@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components.place import Place
+from components.policies import outside
 from components.policies.document import Policy, allow, document
+from runtime.protocol.keys import INPUTS, RESULTS
+from runtime.protocol.outside import OutsideBucket, registered
 
 
-def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str) -> Policy:
-    """Prefixes end in '/', so `lab1` never reaches `lab10`."""
+def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str, outside_buckets: Sequence[OutsideBucket] = ()) -> Policy:
+    """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the group."""
     readable = [f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")]
     return document(
         allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
         allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{group}/results/*")]),
         allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
         allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
+        *outside.readable(place, registered(outside_buckets, group, INPUTS)),
+        *outside.writable(place, registered(outside_buckets, group, RESULTS)),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
+from components.policies import outside
 from components.policies.document import Policy, allow, allow_unscoped, document
+from runtime.protocol.outside import OutsideBucket
 
 BUDGET_PARAMETERS = "/neurocaas/budgets"
 """Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the contract fixes)."""
@@ -27,8 +29,10 @@ def manager(
     launch_template_arns: Sequence[str],
     machine_role_arns: Sequence[str],
     image_parameter: str | None,
+    outside_buckets: Sequence[OutsideBucket] = (),
 ) -> Policy:
-    """`image_parameter` is the public parameter that the launch templates resolve, None when they name an image.
+    """`outside_buckets`: looked at, never written. `image_parameter` is the public parameter that the launch templates resolve,
+    None when they name an image.
 
     RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to control launching
     instances"): the machine and its volume must come from one of the templates and carry the tag by which the monitor may end
@@ -100,6 +104,8 @@ def manager(
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
+    # Whether a group may name a bucket is checked in its submission; the manager reads for all groups.
+    statements += outside.readable(place, outside_buckets)
     if image_parameter:
         arns = [place.public_arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
         if not image_parameter.startswith("/aws/"):

@@ -1,6 +1,7 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject on the settings object,
+Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
+buckets that the blueprint registers, s3:GetObject on the settings object,
 dynamodb:GetItem, UpdateItem and DeleteItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
 iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
 ssm:GetParameter on the budgets of the analysis when the settings name where they are.
@@ -16,12 +17,13 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, note_stop, open_job_key, reserve_writes, settle_writes, transact
 from runtime.protocol.settings import SPOT
 from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_REFUSED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "NoSuchBucket", "301", "PermanentRedirect", "InvalidBucketName"})
 _LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
 
@@ -51,12 +53,9 @@ class AwsCloud:
         return self._session.create_client("ssm", config=self._config)
 
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
-        try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if _code(error) in _MISSING:
-                return None
-            raise
+        answer = self._read("get_object", Bucket=bucket, Key=key)
+        if answer is None:
+            return None
         with answer["Body"] as body:
             if answer["ContentLength"] > limit:
                 raise ObjectTooLargeError(answer["ContentLength"])
@@ -74,24 +73,30 @@ class AwsCloud:
         return True
 
     def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
-        try:
-            answer = self._s3.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if _code(error) in _MISSING:
-                return None
-            raise
-        return {**answer["Metadata"], "size": str(answer["ContentLength"]), "etag": answer["ETag"]}
+        answer = self._read("head_object", Bucket=bucket, Key=key)
+        return answer and {**answer["Metadata"], "size": str(answer["ContentLength"]), "etag": answer["ETag"]}
 
     def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         start = {"StartAfter": after} if after else {}
         while limit > 0:
-            answer = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start)
+            answer = self._read("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start)
             for item in answer.get("Contents", []):
                 yield StoredObject(item["Key"], item["Size"])
             limit -= answer["KeyCount"]
             if not answer["IsTruncated"]:
                 return
             start = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def _read(self, operation: str, **arguments: Any) -> Any:
+        """The answer of an S3 call, None when there is no such object."""
+        try:
+            return getattr(self._s3, operation)(**arguments)
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            if _code(error) in _REFUSED:
+                raise BucketRefusedError(_code(error)) from error
+            raise
 
     def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
         try:

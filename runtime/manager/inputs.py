@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from runtime.manager.plan import display_names
-from runtime.manager.port import Cloud, ObjectTooLargeError
+from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
 from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import long_names
@@ -19,24 +20,50 @@ _SHOWN = 20
 
 
 def look_up(
-    cloud: Cloud, settings: AnalysisSettings, keys: JobKeys, datanames: Sequence[str], configname: str
+    cloud: Cloud, settings: AnalysisSettings, keys: JobKeys, datanames: Sequence[str], configname: str, resultpath: str | None = None
 ) -> tuple[list[Problem], dict[str, int | None], JobConfig | None]:
     """Everything that a submission names: all problems, the datasets with their sizes, the configuration (None when faulty)."""
-    sizes, problems = find_datasets(cloud, settings, datanames)
-    config = None
+    problems: list[Problem] = []
+    sizes, config = dict[str, int | None](), None
+    try:
+        sizes, problems = find_datasets(cloud, settings, datanames)
+    except BucketRefusedError as error:
+        problems.append(_refused("dataname", datanames[0], error))
     if configname:
         try:
             config = read_config(cloud, settings, configname)
         except InvalidInput as error:
             problems += error.problems
+        except BucketRefusedError as error:
+            problems.append(_refused("configname", configname, error))
+    if resultpath is not None:
+        problems += _taken(cloud, settings, resultpath)
     if config is not None and sizes:
         if config.members is not None and len(sizes) > 1:
             got = f"{len(sizes)} datasets: for ensembles, we must have only one dataset."
             do = f"Name one dataset, or leave {ENSEMBLE_SIZE} out of the configuration"
             problems.append(Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do))
         else:
-            problems += long_names(keys, display_names(sizes, config))
+            problems += long_names(keys, display_names(sizes, config), resultpath)
     return problems, sizes, config
+
+
+def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
+    """A job's folder in an outside bucket is its own: another analysis or group may have used the same timestamp there."""
+    bucket, folder = place_of(resultpath, settings.bucket)
+    try:
+        there = next(iter(cloud.objects(bucket, f"{folder}/", "", 1)), None)
+    except BucketRefusedError as error:
+        return [_refused("resultpath", resultpath, error)]
+    if there is None:
+        return []
+    got = f"{shown(resultpath)}, where another job's results are"
+    return [Problem("resultpath", got, "a folder without a job of this timestamp", "Give another timestamp, or another resultpath")]
+
+
+def _refused(field: str, path: str, error: BucketRefusedError) -> Problem:
+    do = "Ask the bucket's owner to let the analysis in, or the analysis's developer to correct outside_buckets in its blueprint"
+    return Problem(field, f"{shown(path)}: S3 refuses access to its bucket ({error})", "a bucket that the analysis can read", do)
 
 
 def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str]) -> tuple[dict[str, int | None], list[Problem]]:
@@ -56,7 +83,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str])
         else:
             folders[key.rpartition("/")[0] + "/"].append(key)
     for folder, wanted in folders.items():
-        sizes.update((key, {key: size}) for key, size in _find_files(cloud, settings.bucket, folder, wanted).items())
+        sizes.update((key, {key: size}) for key, size in _find_files(cloud, settings, folder, wanted).items())
     missing = [key for key in keys if key not in sizes]
     problems = [_missing("dataname", settings.bucket, key) for key in missing[:_SHOWN]]
     if len(missing) > _SHOWN:
@@ -77,15 +104,23 @@ def _find_folder(cloud: Cloud, settings: AnalysisSettings, prefix: str) -> dict[
     each = settings.folder == "each"
     wanted = settings.max_datasets + 1 if each else 1
     found: dict[str, int | None] = {}
-    for item in cloud.objects(settings.bucket, prefix, "", 2 * wanted + 1000 if each else 2):
-        if not item.key.endswith("/") or (not each and item.key != prefix):
-            found[item.key] = item.size
+    bucket, folder = place_of(prefix, settings.bucket)
+    for item in cloud.objects(bucket, folder, "", 2 * wanted + 1000 if each else 2):
+        if not item.key.endswith("/") or (not each and item.key != folder):
+            found[item.key if bucket == settings.bucket else whole(bucket, item.key)] = item.size
         if len(found) == wanted:
             break
     return found if each else {prefix: None} if found else {}
 
 
-def _find_files(cloud: Cloud, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, int]:
+def _find_files(cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]) -> dict[str, int]:
+    """The sizes of those paths of one folder that exist."""
+    bucket, folder = place_of(folder, settings.bucket)
+    paths = {place_of(path, settings.bucket)[1]: path for path in wanted}
+    return {paths[key]: size for key, size in _find_keys(cloud, bucket, folder, list(paths)).items()}
+
+
+def _find_keys(cloud: Cloud, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, int]:
     rest = sorted(wanted, key=_s3_order)
     found: dict[str, int] = {}
     if len(rest) > _HEADS:
@@ -118,8 +153,9 @@ def _before(key: str, folder: str) -> str:
 
 def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> JobConfig:
     """Fetch and check the configuration. Raises InvalidInput."""
+    bucket, name = place_of(key, settings.bucket)
     try:
-        raw = cloud.get(settings.bucket, key, max_bytes(key))
+        raw = cloud.get(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:
         allowed = f"up to {max_bytes(key)} bytes"
         raise InvalidInput([Problem("config file", f"{error.size} bytes", allowed, "Put data into the inputs folder instead")]) from error
@@ -129,7 +165,7 @@ def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> JobConfig
 
 
 def _missing(field: str, bucket: str, key: str) -> Problem:
+    own = not key.startswith(SCHEME)
     got = f"{shown(key)}: S3 Bucket does not contain {key}"
-    return Problem(
-        field, got, "the full path of an uploaded file, without the bucket name", f"Upload it to s3://{bucket}/ or correct the name"
-    )
+    allowed = "the full path of an uploaded file" + (", without the bucket name" if own else "")
+    return Problem(field, got, allowed, f"Upload it to s3://{bucket}/ or correct the name" if own else "Correct the name")

@@ -149,7 +149,9 @@ class _Run:
             if order is not None:
                 return self._stopped(order, job, known)
         if job is None:
-            problems, sizes, config = look_up(self.cloud, self.settings, self.keys, submission.datanames, submission.configname)
+            problems, sizes, config = look_up(
+                self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath
+            )
             if not self.settings.image.ready:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:

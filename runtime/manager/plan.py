@@ -36,7 +36,7 @@ def plan(
         timestamp=submission.timestamp,
         submission_key=submission_key,
         submission_sha256=submission_sha256,
-        resultdir=submission.keys.resultdir,
+        resultdir=submission.resultdir,
         configpath=submission.configname,
         configname=submission.configname.rpartition("/")[2],
         config=config.values,

@@ -18,6 +18,10 @@ class ObjectTooLargeError(Exception):
         self.size = size
 
 
+class BucketRefusedError(Exception):
+    """S3 does not let the manager read a bucket (that is outside of what the stack owns, or not there); the text is S3's code."""
+
+
 class LaunchError(Exception):
     """RunInstances was refused; `code` is the EC2 error code, `text` what EC2 said."""
 
@@ -69,7 +73,7 @@ class LaunchRequest:
 
 
 class Cloud(Protocol):
-    """What the manager needs of AWS."""
+    """What the manager needs of AWS. Reading raises BucketRefusedError."""
 
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
         """The object's content, None when there is none. Raises ObjectTooLargeError."""

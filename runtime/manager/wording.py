@@ -7,6 +7,7 @@ from datetime import datetime
 from runtime.protocol.certificate import SetupLog
 from runtime.protocol.config import DATASET_SIZE, DURATION
 from runtime.protocol.job import Job
+from runtime.protocol.outside import place_of
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
 
@@ -16,6 +17,12 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
     if submission.instance_type is None:
         log.detail("init", f"Using default instance type {settings.instance_type} from config file.", now)
     shown = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
+    source, _ = place_of(submission.configname, settings.bucket)
+    if source != settings.bucket:
+        log.detail("init", f"Storage Bypass initiated from bucket: s3://{source}", now)
+    if submission.resultpath is not None:
+        target, _ = place_of(submission.resultpath, settings.bucket)
+        log.detail("init", f"Storage Bypass initiated to bucket: s3://{target}", now)
     log.detail("init", f"Analysis request with dataset(s): {shown}, config file {submission.configname}", now)
     if submission.ignored:
         log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)

@@ -1,14 +1,15 @@
 """The monitor's AWS calls. Clients are made at first use, once per container.
 
 Permissions: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects of the analysis buckets and s3:ListBucket on
-those buckets (by their bucket policies), dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table,
-ec2:DescribeInstances, ec2:TerminateInstances (machines tagged PriceTracking=On), ec2:StopInstances (development instances),
-sns:Publish on the topic.
+those buckets (by their bucket policies), s3:PutObject where outside buckets take results (by policies of the analysis stacks),
+dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table, ec2:DescribeInstances, ec2:TerminateInstances (machines
+tagged PriceTracking=On), ec2:StopInstances (development instances), sns:Publish on the topic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +32,9 @@ from runtime.protocol.ledger import (
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
+_COPIES = 16
+"""Objects that are copied at a time."""
+
 _LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
 
@@ -79,6 +83,18 @@ class AwsCloud:
                 return False
             raise
         return True
+
+    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+        def copy(key: str) -> None:
+            self._s3.copy_object(CopySource={"Bucket": bucket, "Key": key}, Bucket=to_bucket, Key=keys[key])
+
+        try:
+            with ThreadPoolExecutor(_COPIES) as pool:
+                list(pool.map(copy, keys))
+            self.put(to_bucket, *end)
+        except ClientError as error:
+            return _code(error)
+        return None
 
     def delete(self, bucket: str, key: str) -> None:
         self._s3.delete_object(Bucket=bucket, Key=key)

@@ -14,6 +14,7 @@ from runtime.protocol.documents import DocumentError, iso, loads, moment, take, 
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.outside import whole
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
@@ -45,11 +46,23 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     _write_certificate(cloud, job, facts, now)
     cloud.put(job.bucket, job.keys.certificate_json, facts.to_json())
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
+    refused = _tell_outside(cloud, job, line)
     won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
     if won or repair:
-        cloud.publish(*notice(facts, job.created, reason))
+        cloud.publish(*notice(facts, job.created, reason, refused))
         cloud.settle(item, micro_dollars(facts.cost))
     return won
+
+
+def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
+    """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`. S3's refusal, or None.
+    A bucket that refuses does not keep the job open: everything is in the analysis bucket as well."""
+    bucket, there = job.results
+    if bucket == job.bucket:
+        return None
+    own = job.keys.logs_prefix
+    logs = {key: there.logs_prefix + key.removeprefix(own) for key in cloud.keys(job.bucket, own)}
+    return cloud.hand_over(job.bucket, logs, bucket, (there.end, line))
 
 
 def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
@@ -70,8 +83,11 @@ def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
     cloud.settle(item, cost)
 
 
-def notice(facts: CertificateFacts, created: str, reason: str) -> tuple[str, str]:
-    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job."""
+def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None) -> tuple[str, str]:
+    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job. `refused`: why its logs could
+    not be copied to where its results are."""
+    own = JobKeys.of(facts.group, facts.job_id)
+    bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
     outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
     subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"[:100]
     elapsed = facts.finished - moment(created)
@@ -79,7 +95,8 @@ def notice(facts: CertificateFacts, created: str, reason: str) -> tuple[str, str
         f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
         *([f"First failure: {reason}"] if reason else []),
-        f"Results: s3://{facts.bucket}/{JobKeys.of(facts.group, facts.job_id).prefix}",
+        f"Results: {whole(bucket, keys.prefix)}",
+        *([f"S3 has refused to copy the logs there ({refused}); they are in {whole(facts.bucket, own.logs_prefix)}"] if refused else []),
     ]
     return subject, "\n".join(text)
 

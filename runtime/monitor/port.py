@@ -73,6 +73,10 @@ class Cloud(Protocol):
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         """Write text. With `if_absent`, False (and nothing written) when the key exists."""
 
+    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+        """Copy `keys` of a bucket to their new keys in another, then write `end` (key and text) there. None when that is
+        done, else S3's first refusal."""
+
     def delete(self, bucket: str, key: str) -> None:
         """Remove the object if it is there."""
 

@@ -112,6 +112,7 @@ def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset:
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
         "NEUROCAAS_GROUP": job["group"],
+        "NEUROCAAS_LOGS": dataset["status_key"].rpartition("/")[0],
         "NEUROCAAS_INSTANCE_ID": machine.id,
         "NEUROCAAS_ATTEMPT": str(payload["attempt"]),
     }

@@ -17,7 +17,7 @@ IDLE_MINUTES = 30
 
 def debug_keys(timestamp: str) -> JobKeys:
     """Keys of a test job: `debuggers/results/debugjob_{timestamp}/…`."""
-    return JobKeys(GROUP, f"debugjob_{timestamp}", timestamp)
+    return JobKeys(GROUP, f"debugjob_{timestamp}", timestamp=timestamp)
 
 
 def dev_tags(analysis: str, owner_arn: str, timeout_minutes: int) -> dict[str, str]:

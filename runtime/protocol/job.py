@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobKeys, ResultKeys
+from runtime.protocol.outside import place_of
 from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, image_from, texts
 
 SCHEMA_VERSION = 1
@@ -20,7 +21,8 @@ _WHAT = "job.json"
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder);
+    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder), or a whole
+    s3:// path of an outside bucket;
     `size` is in bytes, None where it was not looked up (folders). A member of an ensemble has its number `jobnb` (from 1) and a
     configuration of its own at `configpath`."""
 
@@ -37,7 +39,8 @@ class Dataset:
 class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
     has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
-    configuration with defaults filled in."""
+    configuration with defaults filled in. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
+    records (logs/) are below the group always."""
 
     analysis: str
     stage: str
@@ -74,6 +77,14 @@ class Job:
     @property
     def keys(self) -> JobKeys:
         return JobKeys.of(self.group, self.timestamp)
+
+    @property
+    def results(self) -> tuple[str, ResultKeys]:
+        """The bucket that results go to, and their keys in it."""
+        bucket, prefix = place_of(self.resultdir, self.bucket)
+        if bucket == self.bucket:
+            return bucket, self.keys
+        return bucket, ResultKeys(self.group, self.keys.folder, f"{prefix}/")
 
     def configpath_of(self, index: int) -> str:
         """The configuration that the machine of dataset `index` gets."""

@@ -35,10 +35,12 @@ _RETRY = re.compile(
 
 @dataclass(frozen=True)
 class ResultKeys:
-    """Keys of one result folder. `group` is the first segment of every key, `folder` the folder below results/."""
+    """Keys of one result folder. `group` is the first segment of every key, `folder` the folder below results/. `elsewhere` is
+    the folder's prefix where it lies in another bucket."""
 
     group: str
     folder: str
+    elsewhere: str = ""
 
     @property
     def resultdir(self) -> str:
@@ -47,7 +49,7 @@ class ResultKeys:
 
     @property
     def prefix(self) -> str:
-        return f"{self.group}/{self.resultdir}/"
+        return self.elsewhere or f"{self.group}/{self.resultdir}/"
 
     @property
     def logs_prefix(self) -> str:
@@ -79,7 +81,7 @@ class JobKeys(ResultKeys):
 
     @classmethod
     def of(cls, group: str, timestamp: str) -> JobKeys:
-        return cls(group, f"job_{timestamp}", timestamp)
+        return cls(group, f"job_{timestamp}", timestamp=timestamp)
 
     @property
     def job(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.outside import OutsideBucket
 
 SCHEMA_VERSION = 1
 ON_DEMAND, SPOT, SPOT_FIRST = "on-demand", "spot", "spot-then-on-demand"
@@ -51,6 +52,7 @@ class AnalysisSettings:
     `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one. `fallback_types`
     stand in for `instance_type` while there is no capacity; `market` is one of MARKETS; `zones` are tried in turn (none: AWS
     chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
+    `outside_buckets`: what submissions may name besides the own bucket.
 
     `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
     None where the manager has no right to look there."""
@@ -84,6 +86,7 @@ class AnalysisSettings:
     max_attempts: int = 3
     max_machines: int | None = None
     max_account_machines: int | None = None
+    outside_buckets: tuple[OutsideBucket, ...] = ()
     topic_arn: str | None = None
     budget_parameters: str | None = None
     parameters: Mapping[str, Any] | None = None
@@ -141,6 +144,7 @@ class AnalysisSettings:
             max_attempts=take(data, "max_attempts", int, _WHAT),
             max_machines=take_optional(data, "max_machines", int, _WHAT),
             max_account_machines=take_optional(data, "max_account_machines", int, _WHAT),
+            outside_buckets=tuple(map(OutsideBucket.from_data, take(data, "outside_buckets", list, _WHAT))),
             topic_arn=take_optional(data, "topic_arn", str, _WHAT),
             budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
             parameters=take_optional(data, "parameters", dict, _WHAT),

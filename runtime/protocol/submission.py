@@ -5,7 +5,8 @@
 ```
 `dataname` may be a list (one machine for each); a name that ends in `/` is a folder: one dataset, or each object below it
 is one, as the blueprint says.
-Optional: `instance_type`. Paths may be written with `s3://{bucket}/` in front.
+Optional: `instance_type`; `resultpath`, an `s3://{bucket}/{folder}` in which the job's folder `job_{timestamp}` is made. Paths
+may be written with `s3://{bucket}/` in front; other buckets than the analysis's own must be registered in its blueprint.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from runtime.protocol.config import SUFFIXES
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
 from runtime.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp, dataset_names, key_fault
+from runtime.protocol.outside import SCHEME, admits, place_of, registered, whole
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
@@ -29,7 +31,8 @@ _FACTS_SHOWN = 20
 @dataclass(frozen=True)
 class Submission:
     """A checked submission. `instance_type` is None when the analysis's own is wanted; `names` are the display names of
-    `datanames`; `ignored` are fields that mean nothing here."""
+    `datanames`; `resultpath` is the job's folder in an outside bucket, None for the usual one; `ignored` are fields that mean
+    nothing here."""
 
     group: str
     timestamp: str
@@ -37,11 +40,17 @@ class Submission:
     names: tuple[str, ...]
     configname: str
     instance_type: str | None
+    resultpath: str | None
     ignored: tuple[str, ...]
 
     @property
     def keys(self) -> JobKeys:
         return JobKeys.of(self.group, self.timestamp)
+
+    @property
+    def resultdir(self) -> str:
+        """What `run_main.sh` gets: below the group, or a whole s3:// path."""
+        return self.resultpath or self.keys.resultdir
 
 
 class InvalidSubmission(InvalidInput):
@@ -73,22 +82,15 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
     datanames = _datanames(data.get("dataname"), group, settings, problems)
     configname = _configname(data.get("configname"), group, settings, problems)
     instance_type = _instance_type(data.get("instance_type"), settings, problems)
-    if data.get("resultpath") is not None:
-        problems.append(
-            Problem(
-                "resultpath",
-                shown(data["resultpath"]),
-                f"nothing: analysis {settings.analysis!r} has no outside bucket registered for results",
-                "Remove resultpath; results appear below your group's results folder",
-            )
-        )
+    _check_one_source([*datanames, *([configname] if configname else [])], settings, problems)
+    resultpath = _resultpath(data.get("resultpath"), group, timestamp, settings, problems)
     names = dataset_names(datanames)
     if timestamp is not None:
-        problems += long_names(JobKeys.of(group, timestamp), names)
+        problems += long_names(JobKeys.of(group, timestamp), names, resultpath)
     if problems or timestamp is None:
         raise InvalidSubmission(problems, timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
-    return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, ignored)
+    return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, resultpath, ignored)
 
 
 def _read(raw: bytes) -> Mapping[str, Any]:
@@ -154,22 +156,60 @@ def _own_key(value: Any, field: str, group: str, settings: AnalysisSettings, fol
     if not isinstance(value, str):
         problems.append(Problem(field, shown(value), f"text such as {places}", f"Write {field} as a path in quotes"))
         return None
-    key = value
-    if value.startswith("s3://"):
-        bucket, _, key = value[len("s3://") :].partition("/")
-        if bucket != settings.bucket:
-            allowed = f"paths in {places}; no outside bucket is registered for analysis {settings.analysis!r}"
-            problems.append(Problem(field, shown(value), allowed, f"Upload it to s3://{settings.bucket}/{group}/{folders[0]}/"))
-            return None
+    bucket, key = place_of(value, settings.bucket)
+    if bucket != settings.bucket and not admits(settings.outside_buckets, group, INPUTS, value):
+        allowed = f"paths in {places}{_registered(settings, group, INPUTS)}"
+        problems.append(Problem(field, shown(value), allowed, f"Upload it to s3://{settings.bucket}/{group}/{folders[0]}/"))
+        return None
     fault = key_fault(key)
     if fault is not None:
         problems.append(Problem(field, f"{shown(value)}: {fault}", f"a path such as {places}", "Rename it"))
         return None
+    if bucket != settings.bucket:
+        return whole(bucket, key)
     if not any(key.startswith(f"{group}/{folder}/") for folder in folders):
         do = f"Upload it to s3://{settings.bucket}/{group}/{folders[0]}/ and name it by its full path without the bucket"
         problems.append(Problem(field, shown(value), f"paths of your own group: {places}", do))
         return None
     return key
+
+
+def _check_one_source(paths: Sequence[str], settings: AnalysisSettings, problems: list[Problem]) -> None:
+    """Data and configuration of outside buckets come from one bucket: its owner answers for what belongs together."""
+    sources = sorted({place_of(path, settings.bucket)[0] for path in paths})
+    if len(sources) > 1:
+        got = f"buckets {', '.join(sources)}: If bypassing storage for input, data and config must be from same bucket."
+        problems.append(Problem("dataname", got, "one bucket", "Put data and configuration into one bucket, or split the submission"))
+
+
+def _resultpath(value: Any, group: str, timestamp: str | None, settings: AnalysisSettings, problems: list[Problem]) -> str | None:
+    """The job's folder in the outside bucket that a submission wants its results in, without a '/' at the end."""
+    if value is None:
+        return None
+    allowed = f"no resultpath (results appear below '{group}/{RESULTS}/'){_registered(settings, group, RESULTS)}"
+    do = "Correct it, or leave it out"
+    if not isinstance(value, str) or not value.startswith(SCHEME):
+        got = f"{shown(value)}: If bypassing storage for output, s3:// format path required"
+        problems.append(Problem("resultpath", got, allowed, do))
+        return None
+    bucket, key = place_of(value, settings.bucket)
+    fault = key_fault(key.rstrip("/")) if key.strip("/") else None
+    folder = whole(bucket, "".join(f"{part}/" for part in (key.rstrip("/"), JobKeys.of(group, timestamp or "0").folder) if part))
+    if fault is not None:
+        problems.append(Problem("resultpath", f"{shown(value)}: {fault}", allowed, do))
+        return None
+    if bucket == settings.bucket or not admits(settings.outside_buckets, group, RESULTS, folder):
+        problems.append(Problem("resultpath", shown(value), allowed, do))
+        return None
+    return folder.rstrip("/")
+
+
+def _registered(settings: AnalysisSettings, group: str, use: str) -> str:
+    """What a group may name outside, as the end of a sentence about what is allowed."""
+    known = [f"'{one.path}…'" for one in registered(settings.outside_buckets, group, use)]
+    if known:
+        return f", or below {' or '.join(known)}"
+    return f"; analysis {settings.analysis!r} has no outside bucket registered for {use} of group {group!r}"
 
 
 def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Problem]) -> str | None:
@@ -182,10 +222,11 @@ def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Proble
     return str(value)
 
 
-def long_names(keys: JobKeys, names: Sequence[str]) -> list[Problem]:
-    """Problems of display names that make keys which are longer than S3 allows."""
+def long_names(keys: JobKeys, names: Sequence[str], resultpath: str | None = None) -> list[Problem]:
+    """Problems of display names that make keys which are longer than S3 allows, here or below an outside `resultpath`."""
+    outside = max(0, len((resultpath or "").partition("/")[2]) - len(keys.prefix))
     return [
         Problem("dataname", f"{shown(name)}: too long for its status file", f"keys of up to {KEY_MAX_BYTES} bytes", "Shorten the name")
         for name in names
-        if len(keys.status(name).encode()) > KEY_MAX_BYTES
+        if len(keys.status(name).encode()) + outside > KEY_MAX_BYTES
     ][:_FACTS_SHOWN]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.manager.port import LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.monitor.port import Content, Instance, OpenJob
 
 JobId = tuple[str, str, str]
@@ -37,13 +37,14 @@ class Clock:
 class FakeAws:
     """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
-    `capacity` is how many more machines of a type EC2 has (missing: any number); `kill_at` is the number of the call after
-    which the caller is dead (counted from 1, see `revive`).
+    `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
+    `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
     capacity: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
     kill_at: int | None = None
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
     items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
@@ -87,15 +88,30 @@ class FakeAws:
     def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
         with self.lock:
             self._call("head", key)
+            self._check_open(bucket)
             found = self.objects_.get((bucket, key))
             return None if found is None else {**found[1], "size": str(len(found[0])), "etag": hashlib.md5(found[0]).hexdigest()}
 
     def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         with self.lock:
             self._call("list", prefix)
+            self._check_open(bucket)
             names = sorted((k for b, k in self.objects_ if b == bucket and k.startswith(prefix)), key=str.encode)
             found = [StoredObject(k, len(self.objects_[bucket, k][0])) for k in names if k.encode() > after.encode()]
         yield from found[:limit]
+
+    def _check_open(self, bucket: str) -> None:
+        if bucket in self.closed:
+            raise BucketRefusedError("AccessDenied")
+
+    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+        with self.lock:
+            self._call("hand over", to_bucket)
+            if to_bucket in self.closed:
+                return "AccessDenied"
+            self.objects_.update({(to_bucket, keys[key]): self.objects_[bucket, key] for key in keys})
+        self.put(to_bucket, *end)
+        return None
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         yield from [item.key for item in self.objects(bucket, prefix, "", 10**9)]
@@ -343,6 +359,7 @@ class ManagerView:
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
         with self.aws.lock:
             self.aws._call("get", key)
+            self.aws._check_open(bucket)
             found = self.aws.objects_.get((bucket, key))
         if found is not None and len(found[0]) > limit:
             raise ObjectTooLargeError(len(found[0]))

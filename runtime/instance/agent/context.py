@@ -18,13 +18,14 @@ from .storage import Location
 class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload; `checkpoint` the one that outlives a spot machine. `resultdir` is below the group, or a whole
-    s3://bucket/path: then reports and results go there, and `status_key` is a key of that bucket. `patience` is for how many seconds the
-    end waits for a service that is away."""
+    ended before it could upload; `checkpoint` the one that outlives a spot machine. Reports go to `logs`, results to `results`
+    (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the end waits for a service that
+    is away."""
 
     bucket: str
     group: str
-    resultdir: str
+    logs: Location
+    results: Location
     inputpath: str
     configpath: str
     configname: str
@@ -39,18 +40,14 @@ class Context:
     patience: float = PATIENCE
 
     @property
-    def _home(self) -> Location:
-        return result_place(self.bucket, self.group, self.resultdir)
-
-    @property
     def status_place(self) -> Location:
-        return Location(self._home.bucket, self.status_key)
+        return Location(self.logs.bucket, self.status_key)
 
     def log_place(self, name: str) -> Location:
-        return self._home.below(f"logs/{name}")
+        return self.logs.below(name)
 
     def result_place(self, name: str = "") -> Location:
-        return self._home.below(f"process_results/{name}")
+        return self.results.below(name)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Context:
@@ -58,7 +55,10 @@ class Context:
         analysis matters more than its frame."""
         group, resultdir, name = environment["groupdir"], environment["resultdir"], environment["dataname"]
         bucket, duration = environment["bucketname"], None
-        status_key = result_place(bucket, group, resultdir).below(f"logs/DATASET_NAME:{name}_STATUS.txt").key
+        home = result_place(bucket, group, resultdir)
+        # The service reads a job's reports beside its job.json, wherever its results go.
+        logs = Location.parse(environment.get("NEUROCAAS_LOGS") or str(home.below("logs")), bucket)
+        status_key = logs.below(f"DATASET_NAME:{name}_STATUS.txt").key
         try:
             job = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())
             dataset = job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])]
@@ -72,7 +72,8 @@ class Context:
         return cls(
             bucket=bucket,
             group=group,
-            resultdir=resultdir,
+            logs=logs,
+            results=home.below("process_results"),
             inputpath=environment["inputpath"],
             configpath=environment["configpath"],
             configname=environment["configname"],

@@ -78,7 +78,7 @@ restore_checkpoint() {
     [ "${NEUROCAAS_ATTEMPT:-1}" -gt 1 ] || return 0
     local folder="$resultdir"
     [[ "$folder" == s3://* ]] || folder="$groupdir/$folder"
-    download_folder "$folder/logs/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
+    download_folder "${NEUROCAAS_LOGS:-$folder/logs}/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
         echo "This attempt begins without a checkpoint." >&2
 }
 

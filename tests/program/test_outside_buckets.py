@@ -1,0 +1,67 @@
+"""Storage bypass: what the roles of a stack may do in the buckets that its blueprint registers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+import pytest
+from projects import BLUEPRINT, REFERENCE, make_project
+from recording import Recorded, deploy
+from test_policies import reaches
+
+from components import program
+
+OUTSIDE = """\
+outside_buckets:
+  - bucket: open-recordings
+  - {bucket: lab1-archive, prefix: res/, use: [results], groups: [lab1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, utils: Recorded) -> Recorded:
+    project = make_project(tmp_path_factory.mktemp("outside"), BLUEPRINT + OUTSIDE)
+    return deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "key", "allowed"),
+    [
+        ("lab1-machine", "s3:GetObject", "open-recordings/a.zip", True),
+        ("lab10-machine", "s3:GetObject", "open-recordings/a.zip", True),
+        ("lab1-machine", "s3:PutObject", "open-recordings/a.zip", False),
+        ("lab1-machine", "s3:PutObject", "lab1-archive/res/job_1/x", True),
+        ("lab1-machine", "s3:PutObject", "lab1-archive/results/x", False),
+        ("lab10-machine", "s3:PutObject", "lab1-archive/res/job_1/x", False),
+        ("lab1-machine", "s3:GetObject", "secret/a.zip", False),
+        ("-manager", "s3:GetObject", "open-recordings/a.zip", True),
+        ("-manager", "s3:GetObject", "secret/a.zip", False),
+        ("-manager", "s3:PutObject", "lab1-archive/res/job_1/x", False),
+        ("-webdev-monitor", "s3:PutObject", "lab1-archive/res/job_1/logs/certificate.txt", True),
+        ("-webdev-monitor", "s3:PutObject", "open-recordings/a.zip", False),
+    ],
+)
+def test_who_reaches_what(stack: Recorded, role: str, action: str, key: str, allowed: bool) -> None:
+    assert reaches(stack.one("RolePolicy", role).policy(), action, f"arn:aws:s3:::{key}") is allowed
+
+
+def test_the_monitors_policy_is_attached_to_the_monitor_of_utils(stack: Recorded, utils: Recorded) -> None:
+    assert stack.one("RolePolicy", "-webdev-monitor").inputs["role"] == utils.outputs["monitor_role_arn"].rpartition("/")[2]
+
+
+def test_without_results_outside_the_monitor_gets_nothing(analysis: Recorded) -> None:
+    assert not [one for one in analysis.of_type("RolePolicy") if one.name.endswith("-webdev-monitor")]
+
+
+def test_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:
+    wrong = "outside_buckets:\n  - {bucket: UPPER}\n  - {bucket: open-recordings, use: [all], prefix: /x}\n"
+    with pytest.raises(pulumi.RunError) as error:
+        deploy(lambda: program.outputs(make_project(tmp_path, BLUEPRINT + wrong)), "spikes-webdev")
+    for path in ("outside_buckets[0].bucket", "outside_buckets[1].use[0]", "outside_buckets[1].prefix"):
+        assert path in str(error.value)
+
+
+def test_its_own_bucket_is_not_outside(tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match=r"blueprint.yaml:\d+: outside_buckets\[0\].bucket: got 'spikes'"):
+        deploy(lambda: program.outputs(make_project(tmp_path, BLUEPRINT + "outside_buckets: [{bucket: spikes}]\n")), "spikes-webdev")
