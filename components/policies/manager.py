@@ -61,7 +61,7 @@ def manager(
         ),
         allow(
             "ReadBudgets",
-            ["ssm:GetParameter"],
+            ["ssm:GetParameters"],
             [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}") for end in ("", f"/{LIMIT}")],
         ),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),

@@ -4,7 +4,7 @@ Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket
 buckets that the blueprint registers, s3:GetObject on the settings object,
 dynamodb:GetItem, UpdateItem and DeleteItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
 iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
-ssm:GetParameter on the budgets of the analysis when the settings name where they are.
+ssm:GetParameters on the budgets of the analysis when the settings name where they are.
 """
 
 from __future__ import annotations
@@ -182,13 +182,9 @@ class AwsCloud:
         else:
             self._table.delete_item(TableName=table, Key=_key(job))
 
-    def parameter(self, name: str) -> str | None:
-        try:
-            return str(self._ssm.get_parameter(Name=name)["Parameter"]["Value"])
-        except ClientError as error:
-            if _code(error) == "ParameterNotFound":
-                return None
-            raise
+    def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
+        found = self._ssm.get_parameters(Names=list(names))["Parameters"]
+        return {str(one["Name"]): str(one["Value"]) for one in found}
 
     def committed(self, table: str, budget: str) -> int:
         item = self._table.get_item(**budget_read(table, budget)).get("Item", {})

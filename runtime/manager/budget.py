@@ -26,13 +26,14 @@ def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int,
     if settings.budget_parameters is None:
         return micro_dollars(settings.budget_usd), False
     name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
-    budget, lower = _amount(cloud, name), _amount(cloud, f"{name}/limit")
+    names = (name, f"{name}/limit")
+    found = cloud.parameters(names)
+    budget, lower = (_amount(one, found.get(one)) for one in names)
     amount = settings.budget_usd if budget is None else budget
     return micro_dollars(amount if lower is None else min(amount, lower)), budget is not None or lower is not None
 
 
-def _amount(cloud: Cloud, name: str) -> float | None:
-    text = cloud.parameter(name)
+def _amount(name: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:

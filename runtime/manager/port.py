@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -108,8 +108,8 @@ class Cloud(Protocol):
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
         """The job has ended without a machine: its item goes, its reservation is released."""
 
-    def parameter(self, name: str) -> str | None:
-        """The value of an SSM parameter, None when there is none."""
+    def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The values of those SSM parameters (up to 10) that there are."""
 
     def committed(self, table: str, budget: str) -> int:
         """Micro-dollars that a budget has spent or reserved so far."""

@@ -49,7 +49,7 @@ class FakeAws:
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
     items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters_: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
     reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -318,9 +318,10 @@ class FakeAws:
             self._call("publish")
             self.notices.append((subject, text))
 
-    def parameter(self, name: str) -> str | None:
-        self._call("parameter", name)
-        return self.parameters.get(name)
+
+    def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
+        self._call("parameters", ",".join(names))
+        return {name: self.parameters_[name] for name in names if name in self.parameters_}
 
     def committed(self, table: str, budget: str) -> int:
         self._call("committed")

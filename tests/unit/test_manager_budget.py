@@ -45,7 +45,7 @@ def test_a_job_that_the_budget_does_not_cover_is_refused_with_the_numbers() -> N
 @pytest.mark.parametrize(("value", "started"), [("1", True), ("0.2", False), ("1000000", True), ("0", False)])
 def test_the_groups_own_budget_comes_first(value: str, started: bool) -> None:
     world = with_budget(0.2 if started else 10)
-    world.aws.parameters["/neurocaas/budgets/lab/dti"] = value
+    world.aws.parameters_["/neurocaas/budgets/lab/dti"] = value
     world.submit(world.submission())
     assert bool(world.aws.ec2) is started
 
@@ -56,8 +56,8 @@ def test_the_groups_own_budget_comes_first(value: str, started: bool) -> None:
 def test_a_lead_can_set_less_than_the_budget_and_never_more(budget: str | None, limit: str, started: bool) -> None:
     world = with_budget(10)
     if budget:
-        world.aws.parameters["/neurocaas/budgets/lab/dti"] = budget
-    world.aws.parameters["/neurocaas/budgets/lab/dti/limit"] = limit
+        world.aws.parameters_["/neurocaas/budgets/lab/dti"] = budget
+    world.aws.parameters_["/neurocaas/budgets/lab/dti/limit"] = limit
     world.submit(world.submission())
     assert bool(world.aws.ec2) is started
     assert ("Over budget ($0.20)" in world.certificate()) is not started
@@ -66,7 +66,7 @@ def test_a_lead_can_set_less_than_the_budget_and_never_more(budget: str | None, 
 @pytest.mark.parametrize("value", ["prose", "", "nan", "-1", "inf"])
 def test_a_budget_that_nobody_can_read_pays_for_nothing(value: str) -> None:
     world = with_budget(10)
-    world.aws.parameters["/neurocaas/budgets/lab/dti"] = value
+    world.aws.parameters_["/neurocaas/budgets/lab/dti"] = value
     assert world.submit(world.submission()).exit_code == 99
     assert "in the parameter /neurocaas/budgets/lab/dti" in world.certificate()
     assert not world.aws.ec2

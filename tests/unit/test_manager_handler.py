@@ -290,8 +290,8 @@ def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Acc
 def test_a_parameter_that_is_not_there(account: Account) -> None:
     boto3.client("ssm").put_parameter(Name="/neurocaas/budgets/lab/dti", Value="12", Type="String")
     cloud = AwsCloud()
-    assert cloud.parameter("/neurocaas/budgets/lab/dti") == "12"
-    assert cloud.parameter("/neurocaas/budgets/other/dti") is None
+    names = ["/neurocaas/budgets/lab/dti", "/neurocaas/budgets/other/dti"]
+    assert cloud.parameters(names) == {"/neurocaas/budgets/lab/dti": "12"}
 
 
 class Conflicting:
