@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from client.analysis import Analysis
     from client.errors import AnalysisError
     from client.forecast import Forecast
-    from client.job import DatasetState, JobHandle, JobState
+    from client.job import JobHandle
     from client.results import FetchedFile
+    from client.states import DatasetState, JobState
 
 __all__ = ["Analysis", "AnalysisError", "DatasetState", "FetchedFile", "Forecast", "JobHandle", "JobState"]
 
@@ -27,10 +28,10 @@ _WHERE = {
     "Analysis": "client.analysis",
     "Forecast": "client.forecast",
     "AnalysisError": "client.errors",
-    "DatasetState": "client.job",
+    "DatasetState": "client.states",
     "FetchedFile": "client.results",
     "JobHandle": "client.job",
-    "JobState": "client.job",
+    "JobState": "client.states",
 }
 
 

@@ -1,5 +1,6 @@
 """An analysis as one group uses it: a bucket, a folder in it, and jobs."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -12,14 +13,16 @@ from typing import Any
 
 import boto3
 
+from client import checks
 from client.bucket import Bucket
-from client.errors import AnalysisError, s3_errors
-from client.explain import Evidence, gather
+from client.errors import AnalysisError, raise_all, s3_errors
+from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
+from client.listing import ListedJob, listing, resolve
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 
 
@@ -45,15 +48,7 @@ class Analysis:
         Two files of one name would replace each other: that is refused before anything is uploaded, as is a missing file.
         """
         files = [Path(path) for path in paths]
-        missing = [str(path) for path in files if not path.is_file()]
-        if missing:
-            raise AnalysisError(
-                f"no such file: {', '.join(missing)}", "files on this computer", "check the paths (a folder is uploaded file by file)"
-            )
-        names = [path.name for path in files]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise AnalysisError(f"several files are called {', '.join(twice)}", "one file of a name", "rename them, or upload them in turn")
+        raise_all(checks.files([str(path) for path in files]))
         keys = []
         for path in files:
             key = f"{self.group}/inputs/{path.name}"
@@ -91,7 +86,7 @@ class Analysis:
         """
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
-            raise AnalysisError(f"timestamp {stamp!r}", f"{TIMESTAMP.pattern} (at most 64 characters)", "choose another, or leave it out")
+            raise checks.timestamp_error(stamp)
         names = [datanames] if isinstance(datanames, str) else list(datanames)
         if not names:
             raise AnalysisError("no datasets", "one dataset or more", "name at least one key in the group's inputs/")
@@ -107,14 +102,27 @@ class Analysis:
         """The job of that timestamp, submitted by whomever of the group."""
         return JobHandle(self.s3, self.bucket, self.group, timestamp)
 
+    def find(self, name: str) -> JobHandle:
+        """The job that `name` means: its timestamp, the beginning of only one, or `last`. Raises AnalysisError when there is none."""
+        return self.job(resolve(self.objects, self.group, name))
+
+    def listing(self) -> list[ListedJob]:
+        """The group's jobs and refused submissions with the times at which they came, the latest last. Two LISTs for a thousand."""
+        return listing(self.objects, self.group)
+
     def jobs(self, *, after: str = "") -> list[str]:
         """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a thousand jobs."""
         return sorted(self.objects.folders(f"{self.group}/results/job_", after=after))
 
-    def outcomes(self, timestamps: Iterable[str]) -> list[tuple[str, str]]:
-        """Each job with the line of its end.txt ("" while it is open), eight asked at once."""
-        with ThreadPoolExecutor(8) as pool:
-            return list(pool.map(lambda stamp: (stamp, self.job(stamp).end()), timestamps))
+    def ends(self, jobs: Iterable[ListedJob]) -> dict[ListedJob, str]:
+        """The line of each job's end.txt ("" while it is open), sixteen read at once."""
+        every = list(jobs)
+        with ThreadPoolExecutor(16) as pool:
+            return dict(zip(every, pool.map(self._end, every), strict=True))
+
+    def _end(self, one: ListedJob) -> str:
+        keys = rejected_keys(self.group, one.job) if one.answer == "refused" else JobKeys.of(self.group, one.job)
+        return self.objects.text(keys.end).strip() if one.answer else ""
 
     def about(self) -> About:
         """What the analysis says of itself: instance types, prices, budget, image. Raises AnalysisError when it says nothing."""
@@ -151,11 +159,11 @@ class Analysis:
 
     def evidence(self, job: JobHandle) -> Evidence:
         """What there is to say why a job waits or failed, for `client.explain.explain`."""
-        try:
-            dead_letters = self.about().dead_letter_queue_url
-        except AnalysisError:
-            dead_letters = ""
-        return gather(job, self.jobs() if not job.status().datasets else [], dead_letters, self.session)
+        dead_letters, types = "", tuple[str, ...]()
+        with contextlib.suppress(AnalysisError):
+            about = self.about()
+            dead_letters, types = about.dead_letter_queue_url, about.instance_types
+        return gather(job, self.jobs() if not job.status().datasets else [], dead_letters, self.session, types)
 
     def forecast(
         self, sizes: Sequence[int | None], *, minutes: int | None = None, instance_type: str | None = None, budget: bool = True

@@ -1,6 +1,6 @@
 """What the client says when it cannot go on: every message names what was got, what is allowed, and what to do next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,37 +18,60 @@ class AnalysisError(Exception):
         self.got, self.allowed, self.do = got, allowed, do
 
 
+class SeveralErrors(AnalysisError):
+    """All that is wrong at once; `errors` has each."""
+
+    def __init__(self, errors: Sequence[AnalysisError]) -> None:
+        first = errors[0]
+        super().__init__(first.got, first.allowed, first.do)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\nerror: ".join(str(error) for error in self.errors)
+
+
+def raise_all(errors: Sequence[AnalysisError]) -> None:
+    """Raise what there is to raise: nothing, the only error, or all of them at once."""
+    if errors:
+        raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
+
+
+_MEMBER = "a deployed analysis, and credentials of a member of the group"
+_NAMES = "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` prints the local one)"
+_LOG_IN = "log in again, or set AWS_PROFILE or a key pair (`invoke local.env` prints the local ones)"
+_KEYS = "credentials that the service knows and that have not expired"
 _SAID_BY_S3 = {
-    "NoSuchBucket": "there is no bucket '{bucket}'",
-    "AccessDenied": "access to s3://{bucket}/{key} was denied",
-    "InvalidAccessKeyId": "the access key in this shell is not known to the service",
-    "SignatureDoesNotMatch": "the secret key in this shell does not belong to its access key",
-    "ExpiredToken": "the session token in this shell has expired",
+    "NoSuchBucket": ("there is no bucket '{bucket}'", _MEMBER, _NAMES),
+    "PermanentRedirect": ("bucket '{bucket}' is in another region", "the region of the analysis", "set AWS_REGION to it"),
+    "InvalidBucketName": ("'{bucket}' is no name of a bucket", "the bucket of a deployed analysis", _NAMES),
+    "AccessDenied": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
+    "InvalidAccessKeyId": ("the access key in this shell is not known to the service", _KEYS, _LOG_IN),
+    "SignatureDoesNotMatch": ("the secret key in this shell does not belong to its access key", _KEYS, _LOG_IN),
+    "ExpiredToken": ("the session token in this shell has expired", _KEYS, _LOG_IN),
+    "InvalidToken": ("the session token in this shell is not valid", _KEYS, _LOG_IN),
+    "RequestTimeTooSkewed": ("the clock of this computer is wrong", "the time of the service, to within 15 minutes", "set the clock"),
 }
 
 
 @contextmanager
 def s3_errors(bucket: str, key: str) -> Iterator[None]:
     """Turn the errors of an S3 call that a person can put right into `AnalysisError`; let every other error pass."""
+    import boto3.exceptions
     import botocore.exceptions
 
     try:
         yield
-    except botocore.exceptions.ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        said = _SAID_BY_S3.get(code)
+    except (botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError) as error:
+        # A failed upload hides the service's answer behind an error of its own.
+        said = _SAID_BY_S3.get(code_of(error) or code_of(error.__context__))
         if said is None:
             raise
-        raise AnalysisError(
-            said.format(bucket=bucket, key=key),
-            "a deployed analysis, and credentials of a member of the group",
-            "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` prints the local one)",
-        ) from error
-    except botocore.exceptions.NoCredentialsError as error:
+        raise AnalysisError(*(part.format(bucket=bucket, key=key) for part in said)) from error
+    except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
         raise AnalysisError(
             "no AWS credentials in this shell", "AWS_PROFILE, or a key pair in the environment", "log in, or run `invoke local.up`"
         ) from error
-    except botocore.exceptions.EndpointConnectionError as error:
+    except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError) as error:
         raise AnalysisError(
             str(error),
             "an endpoint that answers",

@@ -1,21 +1,16 @@
 """Why a job waits, runs or has failed: one sentence, what it rests on, and what to do.
 
-`explain` is a pure function of what can be read (`Evidence`), which `gather` reads.
+`explain` is a pure function of what `client.evidence` has read.
 """
 
-import contextlib
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
 
-from client.errors import code_of
-from client.job import DatasetState, JobHandle, JobState
+from client.evidence import Evidence
+from client.states import DatasetState
 from client.view import clock
-from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.status import INITIALIZING, SUCCESS
+from runtime.protocol.stop import outcome_of
 
 PATIENCE = 60.0
 """Seconds after which a submission without an answer is a fault and not a delay."""
@@ -27,20 +22,6 @@ _ADMIN = "ask the administrator of the analysis"
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """`submitted`: seconds since the submission file came, None when there is none. `dead`: the submission is in the dead-letter
-    queue (None: these credentials may not look). `age`: seconds since the job began. `others`: names like the job's."""
-
-    state: JobState
-    certificate: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    submitted: float | None = None
-    dead: bool | None = None
-    age: float | None = None
-    others: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Explanation:
     """`sentence` says why, `evidence` names what it rests on, `fix` what to do ("" when nothing is to be done)."""
 
@@ -49,19 +30,33 @@ class Explanation:
     fix: str
 
 
-# Exit class -> what to do. What is special about a class is in the reason that stands before it.
-_FIXES = {
-    "analysis": "read what it printed (`invoke logs {job}`), correct the data or the configuration, and submit again",
-    "user": "correct the submission as said, and submit it under another timestamp",
-    "data": "correct the data as said, and submit again",
-    "image": "the administrator bakes the analysis's image (`invoke bake-ami`), then submit again",
-    "capacity": "submit again later, with fewer datasets or another instance_type",
-    "reclaim": "submit again; an on-demand machine is not taken back",
-    "quota": "use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator for a larger budget",
-    "timeout": "raise __duration__ in the configuration (minutes), or give each dataset less to do",
-    "cancelled": "submit again if it was not meant",
-    "platform": f"submit again; if it fails again, {_ADMIN}",
+# Kind of failure -> what happened, what to do. Kinds are the exit classes, and two that only the reason tells.
+_KINDS = {
+    "analysis": (
+        "its script failed",
+        "read what it printed (`invoke logs {job}`), correct the data or the configuration, and submit again",
+    ),
+    "memory": ("it ran out of memory", "choose a larger machine with --instance-type{types}, or give each dataset less to do"),
+    "disk": ("its disk was full", "add __dataset_size__ (GiB) to the configuration, or raise it"),
+    "user": ("the submission was wrong", "correct the submission as said, and submit it under another timestamp"),
+    "data": ("its data could not be used", "correct the data as said, and submit again"),
+    "image": ("its machine image is not there", "the administrator bakes the analysis's image (`invoke bake-ami`), then submit again"),
+    "capacity": ("no machine could be had", "submit again later, with fewer datasets or another instance_type"),
+    "reclaim": ("AWS took its spot machine back", "submit again; an on-demand machine is not taken back"),
+    "quota": (
+        "the budget ended it",
+        "use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator for a larger budget",
+    ),
+    "timeout": ("it reached its time limit", "raise __duration__ in the configuration (minutes), or give each dataset less to do"),
+    "cancelled": ("it was cancelled", "submit again if it was not meant"),
+    "platform": ("the service failed", f"submit again; if it fails again, {_ADMIN}"),
 }
+_UNKNOWN = ("the reason is not known to this client", f"read its certificate (`invoke status {{job}} --certificate`), or {_ADMIN}")
+
+_BY_REASON = (
+    ("memory", re.compile(r"not enough memory|out of memory|MemoryError|cannot allocate memory|bad_alloc|oom-kill", re.IGNORECASE)),
+    ("disk", re.compile(r"disk is full|No space left on device|Disk quota exceeded", re.IGNORECASE)),
+)
 
 
 def explain(found: Evidence) -> Explanation:
@@ -71,6 +66,8 @@ def explain(found: Evidence) -> Explanation:
         return _refused(found)
     if state.phase == "DONE":
         return _ended(found)
+    if found.stop:
+        return Explanation(f"Job {state.timestamp} is being ended: {found.stop}.", ("logs/stop.json",), "wait: it takes seconds to minutes")
     if state.phase == "RUNNING":
         return _running(found)
     if found.certificate:
@@ -109,8 +106,9 @@ def _being_launched(found: Evidence) -> Explanation:
     job, problem = found.state.timestamp, _last_error(found.certificate)
     if waiting:
         missing, total, attempt, of = waiting[-1]
+        why = "as many machines run as are allowed" if "no room for" in problem else "AWS has none to give now"
         return Explanation(
-            f"Job {job} waits for {missing} of its {total} machines, because AWS has none to give now (attempt {attempt} of {of}).",
+            f"Job {job} waits for {missing} of its {total} machines, because {why} (attempt {attempt} of {of}).",
             (f"certificate.txt: {problem}",) if problem else ("certificate.txt",),
             "wait: it is tried again by itself; or cancel and submit with another instance_type",
         )
@@ -131,20 +129,30 @@ def _running(found: Evidence) -> Explanation:
             tuple(f"{one.name}: {one.state}" for one in state.datasets[:5]),
             "wait about a minute",
         )
-    counts = f"{len(going)} of {len(state.datasets)} datasets run, {len(waiting)} wait for their machine"
+    counts = f"{len(going)} of {len(state.datasets)} datasets run" + (f", {len(waiting)} wait for their machine" if waiting else "")
     if going:
         longest = max(going, key=lambda one: one.seconds or 0.0)
         said = f", and printed last: {longest.last_line}" if longest.last_line else ""
-        return Explanation(
-            f"Job {job} is running: {counts}.", (f"{longest.name} has run for {clock(longest.seconds) or 'some seconds'}{said}",), ""
-        )
+        warned = tuple(f"{one.name}: {one.reason}" for one in going if one.reason)
+        since = f"{longest.name} has run for {clock(longest.seconds) or 'some seconds'}{said}"
+        return Explanation(f"Job {job} is running: {counts}.", (since, *warned, *_room(found)), "")
     age = found.age or 0.0
+    if found.pending:
+        return Explanation(
+            f"Job {job} waits for room: {found.pending} of its machines have been accepted and cannot start while others run.",
+            (f"launched {clock(age)} ago", *_room(found)),
+            "wait: they start by themselves when others end (on this computer LOCALCLOUD_MAX_INSTANCES says how many run at once)",
+        )
     late = age > BOOT
     return Explanation(
         f"Job {job} waits for its machines to start" + (", which takes longer than usual." if late else ", which takes a minute or two."),
         (f"launched {clock(age)} ago, no machine has written a status yet",),
         f"{_ADMIN} to look at the machines' consoles" if late else "wait a moment, then ask again",
     )
+
+
+def _room(found: Evidence) -> tuple[str, ...]:
+    return (f"EC2 has {found.pending} of its machines pending; {found.running} machines run",) if found.pending else ()
 
 
 def _refused(found: Evidence, how: str = "was refused") -> Explanation:
@@ -156,7 +164,7 @@ def _refused(found: Evidence, how: str = "was refused") -> Explanation:
     first = said[0].rstrip(".") if said else "its certificate gives no reason"
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
     todo = "; ".join(dict.fromkeys(str(one.get("do", "")).rstrip(".") for one in problems if one.get("do")))
-    return Explanation(f"Job {job} {how}: {first}{more}.", tuple(said[1:]) or ("certificate",), todo or _fix(exit_class, job))
+    return Explanation(f"Job {job} {how}: {first}{more}.", tuple(said[1:]) or ("certificate.txt",), todo or _fix(exit_class, found))
 
 
 def _ended(found: Evidence) -> Explanation:
@@ -165,67 +173,47 @@ def _ended(found: Evidence) -> Explanation:
     total = len(state.datasets)
     if not failed:
         return Explanation(f"Job {job} has succeeded: all {total} datasets are done.", (f"end.txt: {state.end}",), "")
-    first = failed[0]
-    exit_class = str(found.facts.get("exit_class", "analysis"))
     if not any(one.final for one in failed):
         return _refused(found, "has ended without a machine")
+    first = failed[0]
+    kind = _kind(first, str(found.facts.get("exit_class", "analysis")))
+    last = _one_line(first.last_error or first.last_line)
     return Explanation(
-        f"Job {job} has failed for {len(failed)} of {total} datasets ({exit_class}): {first.name}: {_why(first)}.",
-        (*(f"{one.name}: {_why(one)}" for one in failed[1:6]), *((f"it printed last: {first.last_line}",) if first.last_line else ())),
-        _fix(exit_class, job),
+        f"Job {job} has failed for {len(failed)} of {total} datasets: {first.name}: {_KINDS.get(kind, _UNKNOWN)[0]} ({_why(first)}).",
+        (
+            f"exit class {found.facts.get('exit_class', 'not written')}",
+            *((f"{first.name} printed last: {last}",) if last else ()),
+            *(f"{one.name}: {_why(one)}" for one in failed[1:6]),
+        ),
+        _fix(kind, found),
     )
 
 
+def _kind(dataset: DatasetState, exit_class: str) -> str:
+    """The kind of a failure: its exit class, or more exactly what its reason and its last error say."""
+    if exit_class in ("analysis", "data"):
+        said = f"{dataset.reason}\n{dataset.last_error}"
+        return next((kind for kind, pattern in _BY_REASON if pattern.search(said)), exit_class)
+    return exit_class
+
+
 def _why(dataset: DatasetState) -> str:
+    """Why a dataset failed, in one line. The reason of one that was stopped begins with its exit class, which is said already."""
     if dataset.reason:
-        return dataset.reason.rstrip(".")
-    return "its script failed" if dataset.exit_code is None else f"its script ended with exit code {dataset.exit_code}"
+        return _one_line(dataset.reason.removeprefix(f"{outcome_of(dataset.reason)}: ").rstrip("."))
+    return "no reason was written" if dataset.exit_code is None else f"exit code {dataset.exit_code}"
 
 
-def _fix(exit_class: str, job: str) -> str:
-    return _FIXES.get(exit_class, _FIXES["platform"]).format(job=job)
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fix(kind: str, found: Evidence) -> str:
+    types = f" (there are {', '.join(found.types)})" if found.types else ""
+    return _KINDS.get(kind, _UNKNOWN)[1].format(job=found.state.timestamp, types=types)
 
 
 def _last_error(certificate: str) -> str:
     """The last error line of the set-up log, without its place and time."""
     lines = [line.partition("\t")[0] for line in certificate.splitlines() if "ERROR: " in line]
-    return lines[-1].partition("ERROR: ")[2].strip() if lines else ""
-
-
-def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: Any) -> Evidence:
-    """Read what there is. `dead_letters`: URL of the dead-letter queue, "" when it is not known."""
-    import difflib
-
-    now = datetime.now(UTC)
-    state = job.status()
-    stem = job.submission_key or f"{job.group}/submissions/{job.timestamp}_submit.json"
-    came = next((entry["LastModified"] for entry in job.objects.list(stem)), None)
-    certificate = job.answer()
-    facts: Mapping[str, Any] = {}
-    with contextlib.suppress(DocumentError):
-        facts = loads(job.objects.get(job.answer_keys().certificate_json) or b"{}", "certificate.json")
-    unanswered = state.phase == "SUBMITTED" and not certificate
-    return Evidence(
-        state=state,
-        certificate=certificate,
-        facts=facts,
-        submitted=None if came is None else max(0.0, (now - came).total_seconds()),
-        dead=_is_dead(stem, dead_letters, session) if unanswered and came is not None else None,
-        age=job.age(now),
-        others=difflib.get_close_matches(job.timestamp, others, 3, 0.6) if unanswered and came is None else (),
-    )
-
-
-def _is_dead(key: str, queue: str, session: Any) -> bool | None:
-    """Whether the submission is among the messages of the dead-letter queue; None when that cannot be read. The messages stay."""
-    import botocore.exceptions
-
-    if not queue:
-        return None
-    try:
-        answer = session.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
-    except botocore.exceptions.ClientError as error:
-        if "Denied" in code_of(error) or "NonExistent" in code_of(error):
-            return None
-        raise
-    return any(json.dumps(key)[1:-1] in message["Body"] or key in message["Body"] for message in answer.get("Messages", []))
+    return str(lines[-1].partition("ERROR: ")[2].strip()) if lines else ""

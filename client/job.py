@@ -5,8 +5,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,49 +15,14 @@ from typing import Any
 from client.bucket import Bucket
 from client.errors import AnalysisError
 from client.results import FetchedFile, fetch, wanted
+from client.states import JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
-from runtime.protocol.job import Dataset, Job
+from runtime.protocol.job import Job
 from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, SubmissionKey, rejected_keys
-from runtime.protocol.status import FINAL, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from runtime.protocol.status import DatasetStatus
 
 RECORD_SUFFIX = "_files.json"
 """How the record of a machine's transfers ends, below the job's logs."""
-
-
-@dataclass(frozen=True)
-class DatasetState:
-    """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the dataset is final."""
-
-    name: str
-    input: str
-    state: str
-    seconds: float | None = None
-    last_line: str = ""
-    reason: str = ""
-    instance: str = ""
-    exit_code: int | None = None
-
-    @property
-    def final(self) -> bool:
-        return self.state in FINAL
-
-
-@dataclass(frozen=True)
-class JobState:
-    """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line of end.txt."""
-
-    timestamp: str
-    phase: str
-    datasets: tuple[DatasetState, ...] = ()
-    end: str = ""
-
-    @property
-    def finished(self) -> bool:
-        return self.phase in ("DONE", "REJECTED")
-
-    @property
-    def succeeded(self) -> bool:
-        return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
 
 
 @dataclass
@@ -65,6 +30,7 @@ class _Seen:
     """What a handle has read already, so that a tick fetches only what changed."""
 
     job: Job | None = None
+    listed: dict[str, str] = field(default_factory=dict)
     etags: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, DatasetStatus] = field(default_factory=dict)
 
@@ -84,13 +50,13 @@ class JobHandle:
         """The job now. One LIST, one GET for each status file that changed since the last call, and one GET for `end.txt`
         once every dataset is final or certificate.json is there, or while no dataset is known."""
         listed = {entry["Key"]: entry["ETag"] for entry in self.objects.list(self.keys.logs_prefix)}
+        self._seen.listed = listed
         if self._seen.job is None and self.keys.job in listed:
             self._seen.job = self._read_job()
         if self._not_ours():
             return JobState(self.timestamp, "REJECTED")
         known = self._seen.job.datasets if self._seen.job else ()
-        for dataset in known:
-            self._read_status(dataset.status_key, listed)
+        self._read_statuses([dataset.status_key for dataset in known], listed)
         now = datetime.now(UTC)
         datasets = tuple(dataset_state(dataset, self._seen.statuses.get(dataset.status_key), now) for dataset in known)
         # certificate.json is written at the end only: it tells of jobs that end without having started their machines.
@@ -126,6 +92,14 @@ class JobHandle:
                     " or follow it again: the job goes on",
                 )
             clock.sleep(interval)
+
+    def statuses(self) -> Mapping[str, DatasetStatus]:
+        """The status files by key, as far as `status` has read them."""
+        return self._seen.statuses
+
+    def listed(self) -> Mapping[str, str]:
+        """The keys below the job's logs with their ETags, as the last `status` has listed them."""
+        return self._seen.listed
 
     def end(self) -> str:
         """The line of end.txt; "" while the job is open."""
@@ -235,15 +209,18 @@ class JobHandle:
                 "use the client of the version that ran the job",
             ) from error
 
-    def _read_status(self, key: str, listed: dict[str, str]) -> None:
-        if key not in listed or self._seen.etags.get(key) == listed[key]:
+    def _read_statuses(self, keys: Sequence[str], listed: Mapping[str, str]) -> None:
+        """Read the status files that have changed, eight at once."""
+        changed = [key for key in keys if key in listed and self._seen.etags.get(key) != listed[key]]
+        if not changed:
             return
-        raw = self.objects.get(key)
-        if raw is None:
-            return
-        self._seen.etags[key] = listed[key]
-        with contextlib.suppress(DocumentError):  # a script may have spoilt its own status file: what was known before stands
-            self._seen.statuses[key] = DatasetStatus.from_json(raw)
+        with ThreadPoolExecutor(min(8, len(changed))) as pool:
+            for key, raw in zip(changed, pool.map(self.objects.get, changed), strict=True):
+                if raw is None:
+                    continue
+                self._seen.etags[key] = listed[key]
+                with contextlib.suppress(DocumentError):  # a script may have spoilt its own status file: what was known before stands
+                    self._seen.statuses[key] = DatasetStatus.from_json(raw)
 
     def _not_ours(self) -> bool:
         job = self._seen.job
@@ -253,38 +230,3 @@ class JobHandle:
     def _rejection(self) -> ResultKeys:
         """Where a refusal of this submission would be. A handle that does not know its submission takes its name for the id."""
         return rejected_keys(self.group, SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp)
-
-
-def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime) -> DatasetState:
-    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up."""
-    if status is None:
-        return DatasetState(dataset.name, dataset.inputpath, INITIALIZING)
-    started, finished = _moment(status.job_start), _moment(status.job_finish)
-    until = finished or (None if status.final else now)
-    return DatasetState(
-        name=dataset.name,
-        input=dataset.inputpath,
-        state=status.status,
-        seconds=max(0.0, (until - started).total_seconds()) if started and until else None,
-        last_line=_last_line(status.stdout) or _last_line(status.stderr),
-        reason=_known(status.reason),
-        instance=_known(status.instance),
-        exit_code=status.exit_code,
-    )
-
-
-def _known(text: str) -> str:
-    return "" if text == NONE else text
-
-
-def _last_line(lines: Mapping[str, str]) -> str:
-    """The last line that is not blank of a status file's `{"0": line, …}`."""
-    numbered = sorted((int(number), line) for number, line in lines.items() if number.isdigit())
-    return next((line.rstrip() for _, line in reversed(numbered) if line.strip()), "")
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return moment(text)
-    except (ValueError, DocumentError):
-        return None

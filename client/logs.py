@@ -1,62 +1,107 @@
-"""What the scripts of a job have printed: the full text from the pieces that the machines send, the newest lines from the
-status files."""
+"""What the scripts of a job have printed: the full text from the pieces that the machines send each minute, the newest lines from
+the status files, which are written every few seconds and hold the last 50 lines of each stream."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from client.errors import AnalysisError
 from client.job import JobHandle
-from runtime.protocol.documents import DocumentError
 from runtime.protocol.job import Dataset
-from runtime.protocol.status import DatasetStatus
+from runtime.protocol.status import NONE, DatasetStatus
 
 STREAMS = ("stdout", "stderr")
+
+ATTEMPT_STEP = 10_000
+"""Numbers of pieces that each machine of a dataset has for itself (`runtime.instance.agent.pieces`)."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a dataset's script; `stream` is stdout or stderr, `number` counts from 0 in it."""
+    """One line of a dataset's script; `stream` is stdout or stderr. A `note` is not the script's: it tells of lines that are
+    missing, or of another machine."""
 
     dataset: str
     stream: str
-    number: int
     text: str
+    note: bool = False
+
+
+@dataclass
+class _Place:
+    """How far a stream is: of the machine of `attempt` (from 1), `given` lines were given, `read` were found in its `pieces`."""
+
+    attempt: int = 1
+    instance: str = NONE
+    pieces: int = 0
+    read: int = 0
+    half: bytes = b""
+    given: int = 0
 
 
 class LogReader:
-    """Gives each line of a job once. `datasets` are names to look at, all when empty; `streams` which outputs."""
+    """Gives each line of a job once. `datasets` are names to look at, all when empty; `streams` which outputs.
 
-    def __init__(self, job: JobHandle, datasets: Sequence[str] = (), streams: Sequence[str] = STREAMS) -> None:
-        self._job, self._names, self._streams = job, datasets, streams
-        self._next: dict[tuple[str, str], int] = {}
+    A script that prints more than 50 lines in a few seconds is ahead of its pieces. A `live` reader then goes on with the newest
+    lines and says how many are missing; any other waits for the next piece.
+    """
 
-    def full(self) -> Iterator[Line]:
-        """All that is in the bucket, stream by stream, as it was printed; then what only the status files have."""
+    def __init__(self, job: JobHandle, datasets: Sequence[str] = (), streams: Sequence[str] = STREAMS, *, live: bool = False) -> None:
+        self._job, self._names, self._streams, self._live = job, datasets, streams, live
+        self._places: dict[tuple[str, str], _Place] = {}
+
+    def lines(self) -> Iterator[Line]:
+        """What is new since the last call, as the last `JobHandle.status` has found it; all that there is at the first call."""
         for dataset in self._datasets():
+            status = self._job.statuses().get(dataset.status_key)
             for stream in self._streams:
-                prefix = f"{self._job.keys.logs_prefix}{dataset.name}/{stream}."
-                text = b"".join(self._job.objects.get(entry["Key"]) or b"" for entry in self._job.objects.list(prefix))
-                lines = [_last_state(line) for line in text.split(b"\n")]
-                if lines[-1] == "":
-                    lines.pop()
-                elif not self._final(dataset):
-                    lines.pop()  # half a line: the rest of it comes with the next piece
-                self._next[dataset.name, stream] = len(lines)
-                yield from (Line(dataset.name, stream, number, line) for number, line in enumerate(lines))
-        yield from self.fresh()
+                known = self._places.get((dataset.name, stream))
+                place = self._places.setdefault((dataset.name, stream), _Place())
+                texts = [] if known else list(self._pieces(dataset, stream, place))
+                if status is not None:
+                    texts += self._newest(dataset, stream, place, status)
+                yield from texts
 
-    def fresh(self) -> Iterator[Line]:
-        """The lines of the status files that were not given yet. A status file holds the last 50 lines of each stream: what a
-        script prints faster than this is asked is in the pieces only, which the end of the job completes."""
-        for dataset in self._datasets():
-            status = self._status(dataset)
-            for stream in self._streams if status else ():
-                lines = (status.stdout if stream == "stdout" else status.stderr) if status else {}
-                behind = self._next.get((dataset.name, stream), 0)
-                for number in sorted(int(key) for key in lines if key.isdigit()):
-                    if number >= behind:
-                        self._next[dataset.name, stream] = number + 1
-                        yield Line(dataset.name, stream, number, lines[str(number)])
+    def _pieces(self, dataset: Dataset, stream: str, place: _Place) -> Iterator[Line]:
+        """The lines of the pieces that were not read yet."""
+        prefix = f"{self._job.keys.logs_prefix}{dataset.name}/{stream}."
+        numbers = (key.removeprefix(prefix) for key in self._job.listed() if key.startswith(prefix))
+        for number in sorted(int(text) for text in numbers if text.isdigit()):
+            attempt, piece = number // ATTEMPT_STEP + 1, number % ATTEMPT_STEP
+            if (attempt, piece) < (place.attempt, place.pieces):
+                continue
+            if attempt > place.attempt:
+                yield from self._another_machine(dataset, stream, place, attempt)
+            raw = place.half + (self._job.objects.get(f"{prefix}{number:05d}") or b"")
+            *whole, place.half = raw.split(b"\n")
+            place.pieces = piece + 1
+            yield from (Line(dataset.name, stream, _last_state(line)) for line in whole[max(0, place.given - place.read) :])
+            place.read += len(whole)
+            place.given = max(place.given, place.read)
+
+    def _newest(self, dataset: Dataset, stream: str, place: _Place, status: DatasetStatus) -> Iterator[Line]:
+        """The lines that only the status file has. Pieces are looked at where it does not go back far enough."""
+        tail = status.stdout if stream == "stdout" else status.stderr
+        numbers = sorted(int(key) for key in tail if key.isdigit())
+        changed = NONE not in (place.instance, status.instance) and place.instance != status.instance
+        if changed or (numbers and numbers[-1] + 1 < place.given):
+            yield from self._another_machine(dataset, stream, place, place.attempt + 1)
+        place.instance = status.instance
+        if numbers and numbers[0] > place.given:
+            yield from self._pieces(dataset, stream, place)
+        if numbers and numbers[0] > place.given:
+            if not self._live and not status.final:
+                return
+            missing = f"{numbers[0] - place.given} lines are not in the bucket yet; `invoke logs` shows them a minute later"
+            yield Line(dataset.name, stream, missing, note=True)
+        for number in numbers:
+            if number >= place.given:
+                place.given = number + 1
+                yield Line(dataset.name, stream, tail[str(number)])
+
+    def _another_machine(self, dataset: Dataset, stream: str, place: _Place, attempt: int) -> Iterator[Line]:
+        if place.given:
+            yield Line(dataset.name, stream, f"machine {attempt} begins again: the one before was taken back", note=True)
+        place.attempt, place.pieces, place.read, place.half, place.given = attempt, 0, 0, b"", 0
 
     def _datasets(self) -> list[Dataset]:
         every = self._job.job().datasets
@@ -65,17 +110,6 @@ class LogReader:
             names = ", ".join(dataset.name for dataset in every[:20])
             raise AnalysisError(f"no dataset {', '.join(unknown)} in job {self._job.timestamp}", names, "name one of them, or none for all")
         return [dataset for dataset in every if not self._names or dataset.name in self._names]
-
-    def _status(self, dataset: Dataset) -> DatasetStatus | None:
-        raw = self._job.objects.get(dataset.status_key)
-        try:
-            return None if raw is None else DatasetStatus.from_json(raw)
-        except DocumentError:
-            return None
-
-    def _final(self, dataset: Dataset) -> bool:
-        status = self._status(dataset)
-        return status is not None and status.final
 
 
 def _last_state(line: bytes) -> str:

@@ -2,11 +2,12 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from client.job import DatasetState, JobState
+from client.listing import ListedJob
+from client.states import DatasetState, JobState
 
 _PROGRESS = re.compile(r"::progress[ \t]+([0-9]*\.?[0-9]+)(?:[ \t]+(.*))?")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
@@ -32,6 +33,38 @@ def what_is_said(dataset: DatasetState) -> str:
         return dataset.reason
     marked = _PROGRESS.fullmatch(dataset.last_line)
     return f"{float(marked[1]):.0%} {marked[2] or ''}".replace("%", " %").rstrip() if marked else dataset.last_line
+
+
+def status_lines(state: JobState) -> list[str]:
+    """A job as it is now: its own line, then one for each dataset, in columns."""
+    rows = [(one.name, one.state, clock(one.seconds), what_is_said(one)) for one in state.datasets]
+    return [f"job {state.timestamp}  {state.phase}  {state.end}".rstrip(), *columns(rows)]
+
+
+def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str] | None) -> list[str]:
+    """A list of jobs in columns: when submitted (in the time of this computer), name, outcome (left out without `ends`)."""
+    rows = []
+    for one in jobs:
+        time = f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else ""
+        open_ = {"job": "open", "refused": "refused", "": "no answer yet"}[one.answer]
+        rows.append((time, one.job, *([ends[one] or open_] if ends is not None else [])))
+    return columns(rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with their cells below each other, two spaces apart. On a terminal a line ends at its edge."""
+    import shutil
+    import unicodedata
+
+    def wide(text: str) -> int:
+        return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in text)
+
+    widths = [max(map(wide, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join(cell + " " * (width - wide(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if not sys.stdout.isatty():
+        return lines
+    edge = shutil.get_terminal_size().columns
+    return [line if wide(line) <= edge else line[: edge - 1] + "…" for line in lines]
 
 
 class Changes:
@@ -75,15 +108,17 @@ class Board:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, expand=True)
-        for name in ("job", "dataset", "state", "elapsed", "last line"):
+        several = len(self._states) > 1  # the name of an only job would take the place of what it says
+        table = Table(box=None, pad_edge=False, expand=True, title=None if several else next(iter(self._states)), title_justify="left")
+        for name in (*(("job",) if several else ()), "dataset", "state", "elapsed", "last line"):
             table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None)
         for title, state in self._states.items():
+            first = (Text(title),) if several else ()
             if not state.datasets:
-                table.add_row(title, "", state.phase, "", state.end)
+                table.add_row(*first, "", state.phase, "", Text(state.end))
             for dataset in state.datasets:
                 coloured = Text(dataset.state, style=_COLOURS.get(dataset.state, ""))
-                table.add_row(title, dataset.name, coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
+                table.add_row(*first, Text(dataset.name), coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
         return table
 
 

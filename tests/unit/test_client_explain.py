@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from client.explain import Evidence, explain
-from client.job import DatasetState, JobState
+from client.evidence import Evidence
+from client.explain import explain
+from client.states import DatasetState, JobState
 from runtime.protocol.certificate import EXIT_CLASSES
 
 WAITING = "\n".join(
@@ -25,6 +26,10 @@ def job(phase: str, *datasets: DatasetState, end: str = "") -> JobState:
     return JobState("t1", phase, datasets, end)
 
 
+FULL = WAITING.replace(
+    "Instances not launched.", "no room for 1 of 3 machines: as many are running as the analysis, or the account, may have"
+)
+KILLED = "exit code 137: the script was killed by SIGKILL (often: not enough memory)"
 REFUSED = {"exit_class": "user", "problems": [{"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data"}]}
 
 
@@ -51,13 +56,45 @@ REFUSED = {"exit_class": "user", "problems": [{"field": "dataname", "got": "noth
         (Evidence(job("DONE", dataset("SUCCESS"), end="SUCCESS 1/1")), "has succeeded", ""),
         (
             Evidence(job("DONE", dataset("FAILED", exit_code=3, last_line="no file"), end="FAILED 0/1"), facts={"exit_class": "analysis"}),
-            "has failed for 1 of 1 datasets (analysis): a: its script ended with exit code 3.",
+            "has failed for 1 of 1 datasets: a: its script failed (exit code 3).",
             "invoke logs t1",
         ),
         (
             Evidence(job("DONE", dataset("FAILED", reason="timed out after 1 minutes"), end="FAILED 0/1"), facts={"exit_class": "timeout"}),
-            "(timeout): a: timed out after 1 minutes.",
+            "a: it reached its time limit (timed out after 1 minutes).",
             "raise __duration__",
+        ),
+        (Evidence(job("RUNNING", dataset("INITIALIZING")), certificate=FULL), "because as many machines run as are allowed", "by itself"),
+        (
+            Evidence(job("RUNNING", dataset("INITIALIZING"), dataset("IN PROGRESS")), age=90.0, pending=1, running=8),
+            "is running: 1 of 2 datasets run, 1 wait",
+            "",
+        ),
+        (
+            Evidence(job("RUNNING", dataset("INITIALIZING")), age=90.0, pending=1, running=8),
+            "waits for room: 1 of its machines",
+            "others end",
+        ),
+        (Evidence(job("RUNNING", dataset("IN PROGRESS")), stop="cancelled: by x"), "is being ended: cancelled: by x.", "wait"),
+        (
+            Evidence(job("DONE", dataset("FAILED", reason=f"{KILLED}, its last command: a\n b"), end="FAILED 0/1"), types=["m5.xlarge"]),
+            "a: it ran out of memory (exit code 137: ",
+            "--instance-type (there are m5.xlarge)",
+        ),
+        (
+            Evidence(job("DONE", dataset("FAILED", exit_code=1, last_error="cp: x: No space left on device"), end="FAILED 0/1")),
+            "a: its disk was full (exit code 1).",
+            "__dataset_size__",
+        ),
+        (
+            Evidence(job("DONE", dataset("FAILED", reason="cancelled: by x"), end="FAILED 0/1"), facts={"exit_class": "cancelled"}),
+            "a: it was cancelled (by x).",
+            "submit again",
+        ),
+        (
+            Evidence(job("DONE", dataset("FAILED", reason="why"), end="FAILED 0/1"), facts={"exit_class": "of a later version"}),
+            "the reason is not known to this client (why)",
+            "invoke status t1 --certificate",
         ),
         (
             Evidence(job("DONE", dataset("INITIALIZING"), end="FAILED 0/1 no"), facts={"exit_class": "capacity", "problems": []}),
@@ -81,8 +118,14 @@ def test_each_case_has_its_sentence_and_its_fix(found: Evidence, sentence: str, 
 def test_every_exit_class_has_a_fix_of_its_own(exit_class: str) -> None:
     found = Evidence(job("DONE", dataset("FAILED", reason="why"), end="FAILED 0/1"), facts={"exit_class": exit_class})
     assert "{" not in explain(found).fix
-    other = explain(Evidence(job("DONE", dataset("FAILED"), end="FAILED 0/1"), facts={"exit_class": "nonesuch"})).fix
-    assert (explain(found).fix == other) == (exit_class == "platform")
+    other = explain(Evidence(job("DONE", dataset("FAILED"), end="FAILED 0/1"), facts={"exit_class": "nonesuch"}))
+    assert explain(found).fix != other.fix
+    assert explain(found).sentence != other.sentence
+
+
+def test_what_went_to_standard_error_is_shown_before_what_was_printed() -> None:
+    failed = dataset("FAILED", exit_code=1, last_line="epoch 3", last_error="ValueError: no signal")
+    assert "a printed last: ValueError: no signal" in explain(Evidence(job("DONE", failed, end="FAILED 0/1"))).evidence
 
 
 def test_similar_names_are_proposed() -> None:

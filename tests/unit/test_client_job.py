@@ -12,7 +12,7 @@ from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, JobState
-from client.job import DatasetState
+from client.states import DatasetState
 from client.view import Changes, clock, what_is_said
 from runtime.protocol.keys import JobKeys, rejected_certificate_key
 from runtime.protocol.status import DatasetStatus

@@ -1,7 +1,6 @@
 """Running a job again: what is submitted, what is refused, and the verdicts; and the commands around a job, against an in-process S3."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import wait
 from dataclasses import replace
@@ -11,15 +10,13 @@ from typing import Any
 import boto3
 import pytest
 from client_jobs import BUCKET, GROUP, job_json
-from client_world import ABOUT, ended, put, tell
-from invoke.context import Context
+from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, commands
+from client import Analysis, AnalysisError, commands, job_commands, speaking
 from client import rerun as again
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.status import DatasetStatus
 
 
 @pytest.fixture
@@ -27,8 +24,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv(commands.BUCKET, BUCKET)
-    monkeypatch.setenv(commands.GROUP, GROUP)
+    monkeypatch.setenv(speaking.BUCKET, BUCKET)
+    monkeypatch.setenv(speaking.GROUP, GROUP)
     with mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
@@ -95,7 +92,7 @@ def test_an_analysis_that_has_moved_on_is_refused_before_anything_is_submitted(s
     ended(s3, "first", {"a": 9.0})
     tell(s3, replace(ABOUT, image_id="ami-2", code_sha256="2" * 64))
     with pytest.raises(AnalysisError, match=r"the image was ami-1, now it is ami-2; the code was 1{12}, now it is 2{12}") as caught:
-        commands.rerun.body(Context(), "first")
+        run(commands.rerun, "first")
     assert "deploy commit abc" in caught.value.do
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")
 
@@ -108,37 +105,24 @@ def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: st
         again.original(str(path), None)
 
 
-def test_jobs_are_listed_with_their_outcomes(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    ended(s3, "b", {"a": 1.0})
-    put(s3, JobKeys.of(GROUP, "c").certificate, "begun")
-    ended(s3, "a", {"a": 1.0})
-    commands.jobs.body(Context())
-    assert capsys.readouterr().out == "a  SUCCESS 1/1\nb  SUCCESS 1/1\nc  open\n"
-    commands.jobs.body(Context(), limit=1, json=True)
-    assert json.loads(capsys.readouterr().out) == [{"job": "c", "end": ""}]
-    assert Analysis(BUCKET, GROUP).jobs(after="a") == ["b", "c"]
-    commands.jobs.body(Context(), names=True)
-    assert capsys.readouterr().out == "a\nb\nc\n"
-
-
 def test_a_refused_submission_is_explained_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     keys = JobKeys.of(GROUP, "t1")
     problem = {"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data to analyse"}
     put(s3, keys.certificate, "…")
     put(s3, keys.certificate_json, json.dumps({"exit_class": "user", "problems": [problem]}))
     put(s3, keys.end, "FAILED 0/0")
-    commands.explain.body(Context(), "t1")
+    run(job_commands.explain, "t1")
     out = capsys.readouterr().out
     assert out.startswith("Job t1 was refused: dataname: got nothing; allowed: a path.")
     assert "do: Say which data to analyse" in out
     with pytest.raises(Exit) as caught:
-        commands.status.body(Context(), "t1")
+        run(job_commands.status, "t1")
     assert caught.value.code == 1
 
 
 def test_a_job_that_never_was_is_explained_by_its_neighbours(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     ended(s3, "monday-1", {"a": 1.0})
-    commands.explain.body(Context(), "monday-2", json=True)
+    run(job_commands.explain, "monday-2", json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["sentence"] == ("There is no job monday-2: no submission and no result has this name. Jobs with a name like it: monday-1.")
 
@@ -153,22 +137,6 @@ def test_a_submission_that_is_set_aside_is_found_in_the_dead_letter_queue(s3: An
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"key": job.submission_key}))
     assert analysis.evidence(analysis.job("t1")).dead is True
     assert analysis.evidence(analysis.job("t1")).dead is True, "looking does not take the message away"
-
-
-def test_logs_are_the_pieces_and_then_the_newest_lines(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    keys = JobKeys.of(GROUP, "t1")
-    put(s3, keys.job, job_json("s", "a", "b", stamp="t1"))
-    put(s3, f"{keys.logs_prefix}a/stdout.00000", "zero\none\n 1%\r 99%\rtwo\nthr")
-    put(s3, keys.status("a"), DatasetStatus(status="IN PROGRESS", stdout={"2": "two", "3": "three", "4": "four"}).to_json())
-    put(s3, keys.status("b"), DatasetStatus(status="IN PROGRESS", stderr={"0": "oh"}).to_json())
-    commands.logs.body(Context(), "t1", [])
-    captured = capsys.readouterr()
-    assert captured.out == "a: zero\na: one\na: two\na: three\na: four\n"
-    assert captured.err == "b: oh\n"
-    commands.logs.body(Context(), "t1", ["b"], stderr=True)
-    assert capsys.readouterr().out == "oh\n"
-    with pytest.raises(AnalysisError, match="no dataset z"):
-        commands.logs.body(Context(), "t1", ["z"])
 
 
 def test_a_job_can_be_waited_for_as_a_future(s3: Any) -> None:
@@ -199,32 +167,3 @@ def test_a_job_that_ended_without_machines_is_done(s3: Any) -> None:
     put(s3, keys.certificate_json, json.dumps({"exit_class": "capacity", "problems": []}))
     put(s3, keys.end, "FAILED 0/1 AWS has none")
     assert (job.status().phase, job.status().succeeded) == ("DONE", False)
-
-
-def test_submitting_shows_the_forecast_before_anything_is_uploaded(s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    data = tmp_path / "d.txt"
-    data.write_text("data")
-    config = tmp_path / "c.json"
-    config.write_text('{"__duration__": 30}')
-    commands.submit.body(Context(), [str(data)], [], config=str(config), timestamp="t1")
-    captured = capsys.readouterr()
-    assert captured.out == "t1\n"
-    assert "ended after 30 minutes" in captured.err
-    assert "no history" in captured.err
-    commands.forecast.body(Context(), [str(data)], [], config=str(config), json=True)
-    assert json.loads(capsys.readouterr().out)["usd"] == pytest.approx(0.75 * 0.096)
-
-
-def test_a_mistake_in_the_names_ends_with_exit_code_two() -> None:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [str(root / ".venv/bin/invoke"), "status", "t1"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": "/usr/bin:/bin"},
-    )
-    assert done.returncode == 2
-    assert "no --bucket and no --group" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ from client_jobs import KEYS, job_json
 from moto import mock_aws
 
 from client import FetchedFile, JobState
-from client.job import DatasetState
+from client.states import DatasetState
 from console.errors import UserError
 from demo import machines
 from demo.samples import Sample

@@ -40,6 +40,8 @@ BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
 ALSO = {
     "client.commands": {"invoke"},  # the tasks; a notebook does not import them
+    "client.job_commands": {"invoke"},
+    "client.speaking": {"invoke"},
     "runtime.protocol.config": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML config
     "client.compare": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "client.view": {"rich"},  # the live table, imported only for a terminal

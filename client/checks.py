@@ -1,0 +1,81 @@
+"""What can be said of a submission before anything is uploaded: every mistake at once. The manager checks all of it again, and more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.bucket import Bucket
+from client.errors import AnalysisError, raise_all
+from runtime.protocol.about import About
+from runtime.protocol.config import SUFFIXES
+from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
+from runtime.protocol.names import TIMESTAMP
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be submitted: `files` here, `keys` in the bucket, `config` either ("" for none), and how."""
+
+    files: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    config: str = ""
+    timestamp: str = ""
+    instance_type: str = ""
+
+
+def check(wish: Wish, about: About, objects: Bucket, group: str) -> None:
+    """Raises AnalysisError with everything that is wrong."""
+    errors = [*files(wish.files), *_keys(wish, objects, group)]
+    count = len(wish.files) + len(wish.keys)
+    if not 0 < count <= about.max_datasets:
+        got = f"{count} datasets" if count else "no datasets"
+        errors.append(AnalysisError(got, f"1 to {about.max_datasets} datasets", "name files with --data, or keys in the bucket with --key"))
+    if wish.config and not wish.config.lower().endswith(SUFFIXES):
+        errors.append(AnalysisError(f"config {wish.config!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config"))
+    if wish.timestamp and not TIMESTAMP.fullmatch(wish.timestamp):
+        errors.append(timestamp_error(wish.timestamp))
+    if wish.instance_type and wish.instance_type not in about.instance_types:
+        allowed = ", ".join(about.instance_types)
+        errors.append(AnalysisError(f"instance type {wish.instance_type!r}", allowed, "choose one of the analysis's types"))
+    raise_all(errors)
+
+
+def files(paths: Sequence[str]) -> list[AnalysisError]:
+    """What is wrong with files that are to be uploaded under their own names."""
+    errors = []
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        do = "check the paths (a folder is uploaded file by file)"
+        errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files on this computer", do))
+    names = [Path(path).name for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        got = f"several files are called {', '.join(twice)}"
+        errors.append(AnalysisError(got, "one file of a name", "rename them, or upload them in turn"))
+    return errors
+
+
+def timestamp_error(stamp: str) -> AnalysisError:
+    return AnalysisError(f"timestamp {stamp!r}", f"{TIMESTAMP.pattern} (at most 64 characters)", "choose another, or leave it out")
+
+
+def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
+    """What is wrong with the names of objects in the bucket."""
+    errors = []
+    wanted = [(key, (INPUTS, RESULTS)) for key in wish.keys]
+    if wish.config and not Path(wish.config).is_file():
+        wanted.append((wish.config, (CONFIGS, RESULTS)))
+    for key, folders in wanted:
+        what = "config" if CONFIGS in folders else "dataset"
+        places = " or ".join(f"{group}/{folder}/…" for folder in folders)
+        if not key.startswith(tuple(f"{group}/{folder}/" for folder in folders)):
+            beside = "a file on this computer, or a key in the bucket: " if what == "config" else "keys in the bucket: "
+            errors.append(AnalysisError(f"no {what} {key!r}", f"{beside}{places}", "check the name"))
+        elif not any(entry["Key"] == key or key.endswith("/") for entry in _first(objects, key)):
+            errors.append(AnalysisError(f"no {what} {key!r} in bucket {objects.name}", places, "upload it first, or check the name"))
+    return errors
+
+
+def _first(objects: Bucket, prefix: str) -> list[dict[str, object]]:
+    """The first object below a prefix, which is the one of that very name if there is one."""
+    return [entry for entry, _ in zip(objects.list(prefix), range(1), strict=False)]

@@ -1,0 +1,159 @@
+"""The analyst's commands that look at jobs, end them and fetch their results."""
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from client.errors import AnalysisError
+from client.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
+from client.speaking import follow as follow_job
+
+
+@task(help={**WHERE, **JSON, "limit": "So many, the latest; 0: all.", "names": "Without outcomes: two requests for a thousand jobs."})
+def jobs(c: Context, bucket: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False) -> None:
+    """List the group's jobs, the latest last: when submitted, name, outcome."""
+    from client.view import job_lines
+
+    analysis = analysis_of(bucket, group)
+    every = analysis.listing()
+    shown = every[-limit:] if limit > 0 else every
+    ends = {} if names else analysis.ends(shown)
+    if json:
+        say(as_json([{**asdict(one), "submitted": one.submitted and one.submitted.isoformat(), **_end(ends, one)} for one in shown]))
+        return
+    for line in job_lines(shown, None if names else ends):
+        say(line)
+    if not every:
+        note(f"group {analysis.group} has no job in bucket {analysis.bucket} yet (`invoke submit --help`)")
+    elif len(every) > len(shown):
+        note(f"{len(shown)} of {len(every)} jobs; --limit 0 shows all")
+
+
+def _end(ends: Any, one: Any) -> dict[str, str]:
+    return {"end": ends[one]} if one in ends else {}
+
+
+@task(help={**JOB, "timeout": "Stop following after so many seconds (the job goes on)."})
+def follow(c: Context, job: str, bucket: str = "", group: str = "", timeout: int = 0) -> None:
+    """Show a job until it ends. Exit code 1 when a dataset failed or the submission was refused."""
+    analysis = analysis_of(bucket, group)
+    handle = analysis.find(job)
+    end_with(analysis, handle, follow_job(handle, timeout or None))
+
+
+@task(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
+def status(c: Context, job: str, bucket: str = "", group: str = "", certificate: bool = False, json: bool = False) -> None:
+    """Show a job and its datasets as they are now. Exit code 1 when it has failed."""
+    from client.view import status_lines
+
+    analysis = analysis_of(bucket, group)
+    handle = analysis.find(job)
+    state = handle.status()
+    if json:
+        facts = {**asdict(state), "finished": state.finished, "succeeded": state.succeeded}
+        say(as_json({**facts, "certificate": handle.answer()} if certificate else facts))
+        if state.finished and not state.succeeded:
+            raise Exit(code=1)
+        return
+    if certificate:
+        say(handle.answer().rstrip() or "no certificate yet")
+        say("")
+    for line in status_lines(state):
+        say(line)
+    end_with(analysis, handle, state)
+
+
+@task(
+    iterable=["dataset"],
+    help={**JOB, "follow": "Stay, and show new lines until the job ends.", "dataset": "Only this one. May be given several times.",
+          "stderr": "Only what went to standard error."},
+)  # fmt: skip
+def logs(c: Context, job: str, dataset: list[str], bucket: str = "", group: str = "", follow: bool = False, stderr: bool = False) -> None:
+    """Print what the scripts of a job have printed, each line after the name of its dataset when there are several."""
+    from client.logs import STREAMS, LogReader
+
+    analysis = analysis_of(bucket, group)
+    handle = analysis.find(job)
+    reader = LogReader(handle, dataset, ("stderr",) if stderr else STREAMS, live=not follow or sys.stdout.isatty())
+
+    def show(state: Any) -> None:
+        if not state.datasets:
+            return
+        several = len(dataset) != 1 and len(state.datasets) > 1
+        for line in reader.lines():
+            aside = line.note or (line.stream == "stderr" and not stderr)
+            text = f"[{line.text}]" if line.note else line.text
+            (sys.stderr if aside else sys.stdout).write(f"{line.dataset}: {text}\n" if several else f"{text}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    state = handle.status()
+    show(state)
+    if follow and not state.finished:
+        try:
+            state = handle.follow(show)
+        except KeyboardInterrupt:
+            raise Exit(f"job {handle.timestamp} goes on", code=130) from None
+    if not state.datasets:
+        for line in explanation_lines(analysis, handle):
+            note(line)
+        raise Exit(code=1 if state.finished else 0)
+
+
+@task(help={**JOB, **JSON, "to": "The folder for the results; made when missing.", "no-logs": "Only the results, without the logs."})
+def results(
+    c: Context, job: str, bucket: str = "", group: str = "", to: str = "results", no_logs: bool = False, json: bool = False
+) -> None:
+    """Copy a job's results and logs to a folder here, checked by their digests. An interrupted copy is continued."""
+    handle = analysis_of(bucket, group).find(job)
+    files = handle.fetch(to, logs=not no_logs)
+    if json:
+        say(as_json(files))
+    else:
+        for one in files:
+            say(f"{to}/{one.path}  {one.size} bytes  {'was there' if one.kept else 'checked: ' + one.checked}")
+        say(f"{len(files)} files in {to}/; their SHA-256 are in {to}/manifest.json")
+    if not handle.status().finished:
+        note(f"job {handle.timestamp} has not ended: more may come; fetch again then")
+
+
+@task(help={**JOB, **JSON, "follow": "Stay until the job has ended."})
+def cancel(c: Context, job: str, bucket: str = "", group: str = "", follow: bool = False, json: bool = False) -> None:
+    """End a job: its machines stop, what they have so far is kept, and only the time that they ran is paid."""
+    handle = analysis_of(bucket, group).find(job)
+    state = handle.status()
+    if state.finished:
+        raise AnalysisError(
+            f"job {handle.timestamp} has ended already: {state.end or state.phase}", "a job that runs", "nothing is to be done"
+        )
+    request = handle.cancel()
+    if not json:
+        say(f"asked to end job {handle.timestamp}: {request}")
+    state = follow_job(handle, quiet=json) if follow else None
+    if json:
+        say(as_json({"job": handle.timestamp, "request": request, **({"state": state} if state else {})}))
+
+
+@task(help={**JOB, **JSON})
+def explain(c: Context, job: str, bucket: str = "", group: str = "", json: bool = False) -> None:
+    """Say in one sentence why a job waits or failed, on what evidence, and what to do."""
+    from client.explain import explain as why
+    from client.listing import UnknownJobError
+
+    analysis = analysis_of(bucket, group)
+    try:
+        handle = analysis.find(job)
+    except UnknownJobError:
+        handle = analysis.job(job)  # that there is none is an explanation too
+    if json:
+        say(as_json(why(analysis.evidence(handle))))
+        return
+    for line in explanation_lines(analysis, handle):
+        say(line)
+
+
+TASKS = (jobs, follow, status, logs, results, cancel, explain)

@@ -1,0 +1,73 @@
+"""What the commands share: where a job is, how results are written, and what is said when a job is followed."""
+
+import json
+import os
+import sys
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from client.errors import AnalysisError
+
+BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
+WHERE = {"bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.", "group": f"Your group. Default: ${GROUP}."}
+JOB = {**WHERE, "job": "The job's timestamp, the beginning of only one, or 'last' for the latest submission."}
+JSON = {"json": "One JSON document."}
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Beside the result: standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=lambda one: asdict(one) if is_dataclass(one) else str(one))  # type: ignore[arg-type]
+
+
+def analysis_of(bucket: str, group: str) -> Any:
+    """The analysis of a command's --bucket and --group."""
+    from client.analysis import Analysis
+
+    bucket, group = bucket or os.environ.get(BUCKET, ""), group or os.environ.get(GROUP, "")
+    missing = [f"--{name}" for name, value in (("bucket", bucket), ("group", group)) if not value]
+    if missing:
+        raise AnalysisError(
+            f"no {' and no '.join(missing)}",
+            "an analysis's bucket and your group in it",
+            f"say which: --bucket NAME --group NAME, or set {BUCKET} and {GROUP}",
+        )
+    return Analysis(bucket, group)
+
+
+def explanation_lines(analysis: Any, handle: Any) -> list[str]:
+    """Why a job waits or has failed, as people read it."""
+    from client.explain import explain
+
+    found = explain(analysis.evidence(handle))
+    return [found.sentence, *(f"  because: {line}" for line in found.evidence), *([f"  do: {found.fix}"] if found.fix else [])]
+
+
+def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False) -> Any:
+    """Show a job until it ends, and return its last state. Interrupted, it says that the job goes on."""
+    from client.view import board
+
+    try:
+        if quiet:
+            return handle.follow(lambda _: None, timeout=timeout)
+        with board() as shown:
+            return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
+    except KeyboardInterrupt:
+        raise Exit(
+            f"job {handle.timestamp} goes on: `invoke follow {handle.timestamp}` shows it, `invoke cancel` ends it", code=130
+        ) from None
+
+
+def end_with(analysis: Any, handle: Any, state: Any) -> None:
+    """Exit code 1 and the reason for a job that has ended without success."""
+    if state.finished and not state.succeeded:
+        raise Exit("\n".join(explanation_lines(analysis, handle)), code=1)

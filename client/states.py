@@ -1,0 +1,84 @@
+"""What a job and its datasets look like at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from runtime.protocol.documents import DocumentError, moment
+from runtime.protocol.job import Dataset
+from runtime.protocol.status import FINAL, INITIALIZING, NONE, SUCCESS, DatasetStatus
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the dataset is final.
+    `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error` the last of its errors."""
+
+    name: str
+    input: str
+    state: str
+    seconds: float | None = None
+    last_line: str = ""
+    reason: str = ""
+    instance: str = ""
+    exit_code: int | None = None
+    last_error: str = ""
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line of end.txt."""
+
+    timestamp: str
+    phase: str
+    datasets: tuple[DatasetState, ...] = ()
+    end: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.phase in ("DONE", "REJECTED")
+
+    @property
+    def succeeded(self) -> bool:
+        return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
+
+
+def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime) -> DatasetState:
+    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up."""
+    if status is None:
+        return DatasetState(dataset.name, dataset.inputpath, INITIALIZING)
+    started, finished = _moment(status.job_start), _moment(status.job_finish)
+    until = finished or (None if status.final else now)
+    errors = _last_line(status.stderr)
+    return DatasetState(
+        name=dataset.name,
+        input=dataset.inputpath,
+        state=status.status,
+        seconds=max(0.0, (until - started).total_seconds()) if started and until else None,
+        last_line=_last_line(status.stdout) or errors,
+        reason=_known(status.reason),
+        instance=_known(status.instance),
+        exit_code=status.exit_code,
+        last_error=errors,
+    )
+
+
+def _known(text: str) -> str:
+    return "" if text == NONE else text
+
+
+def _last_line(lines: Mapping[str, str]) -> str:
+    """The last line that is not blank of a status file's `{"0": line, …}`."""
+    numbered = sorted((int(number), line) for number, line in lines.items() if number.isdigit())
+    return next((line.rstrip() for _, line in reversed(numbered) if line.strip()), "")
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return moment(text)
+    except (ValueError, DocumentError):
+        return None

@@ -1,0 +1,221 @@
+"""The analyst's commands against an in-process S3: what is printed, what is refused, and what it costs."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from client_jobs import BUCKET, GROUP, job_json
+from client_world import ended, put, run, tell
+from invoke.exceptions import Exit
+from moto import mock_aws
+
+from client import Analysis, AnalysisError, commands, job_commands, speaking
+from runtime.protocol.keys import JobKeys, rejected_keys
+from runtime.protocol.status import DatasetStatus
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv(speaking.BUCKET, BUCKET)
+    monkeypatch.setenv(speaking.GROUP, GROUP)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        tell(client)
+        yield client
+
+
+def submitted(s3: Any, *ids: str) -> None:
+    for one in ids:
+        put(s3, f"{GROUP}/submissions/{one}_submit.json", "{}")
+
+
+def refused(s3: Any, name: str, problem: str) -> None:
+    put(s3, rejected_keys(GROUP, name).certificate, "…")
+    put(s3, rejected_keys(GROUP, name).end, f"FAILED 0/0 {problem}")
+
+
+def test_jobs_are_listed_with_their_outcomes_the_latest_last(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run(job_commands.jobs)
+    assert "has no job in bucket dti yet" in capsys.readouterr().err
+    ended(s3, "b", {"a": 1.0})
+    put(s3, JobKeys.of(GROUP, "c").certificate, "begun")
+    ended(s3, "old", {"a": 1.0})
+    submitted(s3, "c", "wrong", "b", "new")
+    refused(s3, "wrong", "no timestamp")
+    refused(s3, "b_cancel", "the answer to a cancellation is no job")
+    run(job_commands.jobs)
+    found = [re.split(r" {2,}", line.strip())[-2:] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(found) == [
+        ["b", "SUCCESS 1/1"],
+        ["c", "open"],
+        ["new", "no answer yet"],
+        ["old", "SUCCESS 1/1"],
+        ["wrong", "FAILED 0/0 no timestamp"],
+    ]
+    run(job_commands.jobs, json=True, limit=4)
+    captured = capsys.readouterr()
+    assert {one["job"] for one in json.loads(captured.out)} == {"b", "c", "new", "wrong"}, "the one without a submission file is the oldest"
+    assert "4 of 5 jobs" in captured.err
+    run(job_commands.jobs, names=True, json=True, limit=0)
+    assert all("end" not in one for one in json.loads(capsys.readouterr().out))
+    assert Analysis(BUCKET, GROUP).jobs(after="b") == ["c", "old"]
+
+
+def test_a_job_is_named_by_its_beginning_or_as_the_last(s3: Any) -> None:
+    analysis = Analysis(BUCKET, GROUP)
+    with pytest.raises(AnalysisError, match="has no job in bucket"):
+        analysis.find("last")
+    for stamp in ("2026-01-01", "2026-01-02", "2026"):
+        ended(s3, stamp, {"a": 1.0})
+    assert analysis.find("2026-01-02").timestamp == "2026-01-02"
+    assert analysis.find("2026").timestamp == "2026", "the whole name comes before a beginning"
+    with pytest.raises(AnalysisError, match="is the beginning of 2 jobs") as caught:
+        analysis.find("2026-0")
+    assert caught.value.allowed == "2026-01-01, 2026-01-02"
+    submitted(s3, "another")
+    assert analysis.find("another").timestamp == "another", "submitted, and not answered yet"
+    assert analysis.find("last").timestamp == "another"
+    with pytest.raises(AnalysisError, match="has no job '2026-01-03'") as caught:
+        analysis.find("2026-01-03")
+    assert "2026-01-02" in caught.value.allowed
+
+
+@pytest.mark.parametrize("command", ["status", "follow", "results", "cancel"])
+def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(s3: Any, command: str, tmp_path: Path) -> None:
+    before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
+    with pytest.raises(AnalysisError, match="has no job 'nonesuch'"):
+        run(getattr(job_commands, command), "nonesuch")
+    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(s3, "t1", {"a": 1.0})
+    with pytest.raises(AnalysisError, match="has ended already: SUCCESS 1/1"):
+        run(job_commands.cancel, "t1")
+    put(s3, JobKeys.of(GROUP, "t2").job, job_json("s", "a", stamp="t2"))
+    run(job_commands.cancel, "t2", json=True)
+    assert json.loads(capsys.readouterr().out) == {"job": "t2", "request": f"{GROUP}/submissions/t2_cancel.json"}
+
+
+def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(s3, "t1", {"a": 1.0, "längerer name.nii": 1.0})
+    run(job_commands.status, "t1")
+    assert capsys.readouterr().out == "job t1  DONE  SUCCESS 2/2\na                  SUCCESS\nlängerer name.nii  SUCCESS\n"
+    run(job_commands.status, "t1", certificate=True)
+    assert capsys.readouterr().out.startswith("JOB ID: t1\n")
+    run(job_commands.status, "t1", json=True)
+    text = capsys.readouterr().out
+    assert "längerer name.nii" in text, "JSON keeps letters as they are"
+    assert json.loads(text)["succeeded"] is True
+
+
+def test_a_failed_job_shows_why_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = JobKeys.of(GROUP, "t1")
+    put(s3, keys.job, job_json("s", "a", stamp="t1"))
+    put(s3, keys.status("a"), DatasetStatus(status="FAILED", reason="exit code 3", exit_code=3, stderr={"0": "no signal"}).to_json())
+    put(s3, keys.certificate_json, json.dumps({"exit_class": "analysis", "problems": []}))
+    put(s3, keys.end, "FAILED 0/1")
+    with pytest.raises(Exit) as caught:
+        run(job_commands.follow, "t1")
+    assert caught.value.code == 1
+    assert "a: its script failed (exit code 3)" in str(caught.value.message)
+    assert "because: a printed last: no signal" in str(caught.value.message)
+
+
+def test_everything_wrong_with_a_submission_is_said_at_once_and_nothing_is_uploaded(s3: Any, tmp_path: Path) -> None:
+    before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
+    with pytest.raises(AnalysisError) as caught:
+        run(
+            commands.submit,
+            [str(tmp_path / "gone")],
+            [f"{GROUP}/inputs/none", "other/inputs/x"],
+            config="c.txt",
+            timestamp="a/b",
+            instance_type="p4d.24xlarge",
+        )
+    text = str(caught.value)
+    for part in ("no such file", "inputs/none' in bucket dti", "no dataset 'other/", "no config 'c.txt'", ".yaml", "'a/b'", "p4d.24xlarge"):
+        assert part in text, part
+    assert text.count("\n  do: ") == 7
+    assert caught.value.exit_code == 2
+    with pytest.raises(AnalysisError, match="no datasets"):
+        run(commands.forecast, [], [])
+    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
+
+
+def test_submitting_shows_the_forecast_before_anything_is_uploaded(s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = tmp_path / "d.txt"
+    data.write_text("data")
+    config = tmp_path / "c.json"
+    config.write_text('{"__duration__": 30}')
+    run(commands.submit, [str(data)], [], config=str(config), timestamp="t1")
+    captured = capsys.readouterr()
+    assert captured.out == "t1\n"
+    assert "ended after 30 minutes" in captured.err
+    assert "no history" in captured.err
+    run(commands.forecast, [str(data)], [], config=str(config), json=True)
+    assert json.loads(capsys.readouterr().out)["usd"] == pytest.approx(0.75 * 0.096)
+    run(commands.submit, [str(data)], [], config=str(config), timestamp="t2", json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["job"], told["datasets"], told["forecast"]["minutes"]) == ("t2", [f"{GROUP}/inputs/d.txt"], 30)
+
+
+class Terminal:
+    """Standard input and standard error at which a person sits."""
+
+    def __init__(self, answer: str = "") -> None:
+        self.answer, self.text = answer, ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self.answer
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("answer", "yes", "goes"), [("y\n", False, True), ("\n", False, False), ("", False, False), ("", True, True)])
+def test_at_a_terminal_the_forecast_is_confirmed(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, yes: bool, goes: bool
+) -> None:
+    data = tmp_path / "d.txt"
+    data.write_text("data")
+    person = Terminal(answer)
+    monkeypatch.setattr("sys.stdin", person)
+    monkeypatch.setattr("sys.stderr", person)
+    if goes:
+        run(commands.submit, [str(data)], [], timestamp="t1", yes=yes)
+    else:
+        with pytest.raises(Exit, match="nothing was uploaded or submitted"):
+            run(commands.submit, [str(data)], [], timestamp="t1", yes=yes)
+    assert ("submit? [y/N]" in person.text) == (not yes)
+    assert ("Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/inputs/")) == goes
+
+
+def test_a_mistake_in_the_names_ends_with_exit_code_two() -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [str(root / ".venv/bin/invoke"), "status", "t1"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 2
+    assert "no --bucket and no --group" in done.stderr
+    assert "Traceback" not in done.stderr
