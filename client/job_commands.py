@@ -24,9 +24,9 @@ def jobs(c: Context, bucket: str = "", group: str = "", limit: int = 20, names: 
     ends = {} if names else analysis.ends(shown)
     if json:
         say(as_json([{**asdict(one), "submitted": one.submitted and one.submitted.isoformat(), **_end(ends, one)} for one in shown]))
-        return
-    for line in job_lines(shown, None if names else ends):
-        say(line)
+    else:
+        for line in job_lines(shown, None if names else ends):
+            say(line)
     if not every:
         note(f"group {analysis.group} has no job in bucket {analysis.bucket} yet (`invoke submit --help`)")
     elif len(every) > len(shown):
