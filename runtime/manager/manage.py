@@ -155,7 +155,8 @@ class _Run:
             if not self.settings.image.ready:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:
-                return self._end(2, problems, "user", "INPUT", "check_existence")
+                missing = all(problem.field == "dataname" for problem in problems)
+                return self._end(2, problems, "data" if missing else "user", "INPUT", "check_existence")
             job = plan(self.settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
             unpaid = self._reserve(job)
             if unpaid:

@@ -83,6 +83,4 @@ def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
 
 def member_configs(job: Job) -> dict[str, str]:
     """Key and text of the configuration of each member of an ensemble (JSON, which is YAML too)."""
-    return {
-        dataset.configpath: dumps({**job.config, MEMBER: dataset.jobnb}) for dataset in job.datasets if dataset.configpath is not None
-    }
+    return {dataset.configpath: dumps({**job.config, MEMBER: dataset.jobnb}) for dataset in job.datasets if dataset.configpath is not None}

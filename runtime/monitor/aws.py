@@ -218,6 +218,7 @@ def _instance(item: Mapping[str, Any]) -> Instance:
         spot=item.get("InstanceLifecycle") == "spot",
         reason_code=reason.get("Code", ""),
         reason=reason.get("Message", ""),
+        image_id=item.get("ImageId"),
         transition=item.get("StateTransitionReason", ""),
         tags={tag["Key"]: tag["Value"] for tag in item.get("Tags", [])},
     )

@@ -132,6 +132,7 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         exit_class="success" if state == SUCCESS else _exit_class(last, reason),
         instance=last.instance_id if last else None,
         instance_type=last.instance_type if last else None,
+        image_id=last.image_id if last else None,
         start=reports[0].start if reports else None,
         end=last.end if last else None,
         attempts=len(reports),

@@ -113,6 +113,7 @@ def new_report(job: Job, index: int, instance: Instance, start: datetime) -> Com
         timestamp=job.timestamp,
         dataset=index,
         start=iso(start),
+        image_id=instance.image_id,
     )
 
 

@@ -34,6 +34,7 @@ class Instance:
     reason_code: str = ""
     reason: str = ""
     transition: str = ""
+    image_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

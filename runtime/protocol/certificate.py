@@ -40,7 +40,8 @@ EXIT_CLASSES = (
     "cancelled",
     "platform",
 )
-"""Why a job ended as it did: `analysis` is a script that failed, `platform` a fault of the service."""
+"""Why a job ended as it did: `analysis` is a script that failed, `user` a submission with mistakes, `data` one whose
+datasets are not there, `platform` a fault of the service."""
 
 _SETUP = "JOB MANAGER SETUP LOG:"
 _NOTES = (
@@ -161,7 +162,8 @@ class MovedFile:
 
 @dataclass(frozen=True)
 class DatasetOutcome:
-    """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one. Times ISO 8601, None when no
+    """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one,
+    `image_id` the AMI that it ran (the job's `image` may be the name of a parameter). Times ISO 8601, None when no
     machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES. `inputs` (the
     configuration among them) and `results` are what its last machine moved."""
 
@@ -173,6 +175,7 @@ class DatasetOutcome:
     exit_class: str
     instance: str | None
     instance_type: str | None
+    image_id: str | None
     start: str | None
     end: str | None
     attempts: int

@@ -19,7 +19,7 @@ _WHAT = "compute report"
 class ComputeReport:
     """`price` in USD an hour, `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix.
     `status` (SUCCESS or FAILED), `reason`, `exit_code` and `exit_class` (see `certificate.EXIT_CLASSES`) are filled when
-    the machine has ended; `dataset` is the index."""
+    the machine has ended; `dataset` is the index, `image_id` the AMI (unknown in reports of before it was noted)."""
 
     instance_id: str
     instance_type: str
@@ -38,6 +38,7 @@ class ComputeReport:
     reason: str | None = None
     exit_code: int | None = None
     exit_class: str | None = None
+    image_id: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -60,6 +61,7 @@ class ComputeReport:
             {
                 "instance-id": self.instance_id,
                 "instance-type": self.instance_type,
+                "image-id": self.image_id,
                 "spot": self.spot,
                 "price": self.price,
                 "databucket": self.databucket,
@@ -101,4 +103,5 @@ class ComputeReport:
             reason=take_optional(data, "reason", str, _WHAT),
             exit_code=take_optional(data, "exit_code", int, _WHAT),
             exit_class=take_optional(data, "exit_class", str, _WHAT),
+            image_id=take_optional(data, "image-id", str, _WHAT),
         )

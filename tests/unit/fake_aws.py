@@ -143,7 +143,7 @@ class FakeAws:
             ids = [f"i-{len(self.ec2) + n:017x}" for n in range(number)]
             for index, name in enumerate(ids):
                 spot, tags = request.market == "spot", dict(request.tags)
-                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), spot, tags=tags)
+                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), spot, image_id="ami-resolved", tags=tags)
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
 

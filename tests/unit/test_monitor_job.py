@@ -50,6 +50,8 @@ def test_a_success_is_filed_priced_certified_and_announced(world: World) -> None
     facts = world.facts()
     assert (facts["outcome"], facts["exit_class"], facts["succeeded"], facts["total"]) == ("SUCCESS", "success", 1, 1)
     assert facts["cost_usd"] == pytest.approx(0.048)
+    assert (facts["image"]["id"], facts["datasets"][0]["image_id"]) == (SETTINGS.image.id, "ami-resolved")
+    assert (facts["image"]["recipe_sha256"], facts["blueprint_commit"], facts["config"]) == ("f" * 64, "abc123", {"wait": 5})
     ((subject, body),) = world.aws.notices
     assert "SUCCESS 1/1" in subject
     assert "Cost: $0.0480" in body
