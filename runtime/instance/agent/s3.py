@@ -1,4 +1,4 @@
-"""Objects in S3, through botocore. Large objects go in parallel parts."""
+"""Objects in S3, through botocore. Large objects go in parallel parts, by the AWS Common Runtime where that is possible."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from . import crt
 from .multipart import encoded, settled, upload
 from .storage import Location, Seen, StorageError
 
@@ -43,7 +45,12 @@ class S3Storage:
     """S3 with the default credentials. The client is made at first use, once, and may be shared by threads."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
+        self._without_runtime = False
+
+    @cached_property
+    def _session(self) -> Any:
+        return botocore.session.get_session()
 
     @cached_property
     def _client(self) -> Any:
@@ -56,8 +63,28 @@ class S3Storage:
             # A bucket of another endpoint has no host name of its own.
             s3={"addressing_style": "path"} if override else {},
         )
-        session = botocore.session.get_session()
-        return session.create_client("s3", config=config, region_name=session.get_config_variable("region") or "us-east-1")
+        region = self._session.get_config_variable("region") or "us-east-1"
+        return self._session.create_client("s3", config=config, region_name=region)
+
+    @cached_property
+    def _runtime(self) -> crt.Runtime | None:
+        def keys() -> tuple[str, str, str | None]:
+            frozen = self._session.get_credentials().get_frozen_credentials()
+            return frozen.access_key, frozen.secret_key, frozen.token
+
+        meta = self.client.meta
+        return crt.opened(meta.endpoint_url, meta.region_name, keys, os.environ)
+
+    @contextmanager
+    def _by_runtime(self, place: Location) -> Iterator[crt.Runtime | None]:
+        """The AWS Common Runtime for a large object, None for the plain way. Once it has failed, it is not taken again."""
+        with self._lock:
+            client = None if self._without_runtime else self._runtime
+        try:
+            yield client if client and client.takes(place) else None
+        except StorageError:
+            self._without_runtime = True
+            raise
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -108,7 +135,11 @@ class S3Storage:
                         checked(block)
                 else:
                     answer["Body"].close()
-                    self._parts(source, answer["ETag"], size, file.fileno(), checked)
+                    with self._by_runtime(source) as runtime:
+                        if runtime:
+                            runtime.download(source, target, checked)
+                        else:
+                            self._parts(source, answer["ETag"], size, file.fileno(), checked)
             checked.check(source)
             if target.stat().st_size != size:
                 raise StorageError(f"{source}: got {target.stat().st_size} of {size} bytes")
@@ -142,7 +173,11 @@ class S3Storage:
     def upload(self, source: Path, target: Location) -> None:
         try:
             if source.stat().st_size >= 2 * PART:
-                upload(self.client, self._pool, source, target, PART)
+                with self._by_runtime(target) as runtime:
+                    if runtime:
+                        runtime.upload(source, target)
+                    else:
+                        upload(self.client, self._pool, source, target, PART)
             else:
                 with source.open("rb") as file:  # botocore adds the CRC-32 that S3 checks
                     self.client.put_object(Bucket=target.bucket, Key=target.key, Body=file)
