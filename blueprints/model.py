@@ -24,11 +24,6 @@ class Stage(StrEnum):
     STAGING = "staging"
     PROD = "prod"
 
-    @property
-    def disposable(self) -> bool:
-        """Whether `pulumi destroy` may take users' data along."""
-        return self in (Stage.WEBDEV, Stage.DEVELOP)
-
 
 @dataclass(frozen=True)
 class StackName:

@@ -20,8 +20,7 @@ from runtime.protocol import keys
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisBucketArgs:
-    """`bucket`: its name, which the contract fixes. `stage` decides what a destroy does: `webdev` and `develop` take the objects
-    along, `staging` refuses while there are any, `prod` is protected. `groups`: whose submissions start jobs.
+    """`bucket`: its name, which the contract fixes. `stage`: at `prod` the bucket is protected. `groups`: whose submissions start jobs.
     `queue`: where submissions go. `monitor_role_arn`: who may write reports.
     `developer_role_arn`: development instances, which reach the data of the group `debuggers`."""
 
@@ -35,8 +34,8 @@ class AnalysisBucketArgs:
 
 
 class AnalysisBucket(pulumi.ComponentResource):
-    """The bucket; its notifications: a rule for each group, since one for the whole bucket would fire on results as
-    well, and one for the further attempts that the monitor asks for."""
+    """The bucket, which no destroy takes along while it has objects; its notifications: a rule for each group, since one for the whole
+    bucket would fire on results as well, and one for the further attempts that the monitor asks for."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -56,7 +55,6 @@ class AnalysisBucket(pulumi.ComponentResource):
             PrivateBucketArgs(
                 place=place,
                 bucket=args.bucket,
-                force_destroy=args.stage.disposable,
                 protect=args.stage is Stage.PROD,
                 old_version_days=30,
                 statements=statements,

@@ -1,4 +1,4 @@
-"""`invoke deploy`, `preview`, `destroy`, `outputs`, `new-stack`: thin over the Pulumi CLI."""
+"""`invoke deploy`, `preview`, `outputs`, `new-stack`: thin over the Pulumi CLI."""
 
 import sys
 from typing import Any
@@ -34,6 +34,22 @@ def ensure_stack(engine: Any, name: str) -> bool:
     return True
 
 
+def _say_what_stays(engine: Any, stack: str) -> None:
+    """Of each group that is about to be removed: how much its data is, and that it stays."""
+    from console.cloud import project_root
+    from console.removal import farewell, removed_groups
+
+    removed = removed_groups(stack, engine.outputs_if_any(stack), project_root())
+    if not removed:
+        return
+    import boto3
+
+    s3 = boto3.client("s3")
+    for group, buckets in removed.items():
+        for line in farewell(s3, group, buckets, stack):
+            sys.stderr.write(f"{line}\n")
+
+
 @task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview."})
 def deploy(c: Context, stack: str, yes: bool = False) -> None:
     """Create or update a stack (pulumi up). Shows the changes and asks first, unless --yes.
@@ -42,7 +58,8 @@ def deploy(c: Context, stack: str, yes: bool = False) -> None:
     afterwards is what the blueprint and this program say; when that is so already, nothing happens. Exit code: the engine's.
     """
     engine, name = engine_of(stack)
-    ensure_stack(engine, name)
+    if not ensure_stack(engine, name):
+        _say_what_stays(engine, name)
     end(engine.show("up", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
 
 
@@ -50,14 +67,8 @@ def deploy(c: Context, stack: str, yes: bool = False) -> None:
 def preview(c: Context, stack: str, json: bool = False) -> None:
     """Show what a deploy would change, and change nothing (pulumi preview)."""
     engine, name = engine_of(stack)
+    _say_what_stays(engine, name)
     end(engine.show("preview", "--stack", name, "--non-interactive", *(("--json",) if json else ())))
-
-
-@task(help={**_STACK, "yes": "Do not ask."})
-def destroy(c: Context, stack: str, yes: bool = False) -> None:
-    """Delete a stack's resources (pulumi destroy). Shows them and asks first, unless --yes."""
-    engine, name = engine_of(stack)
-    end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
 
 
 @task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT)."})
@@ -77,4 +88,4 @@ def new_stack(c: Context, stack: str) -> None:
     sys.stdout.write(f"stack {name} {'is made' if ensure_stack(engine, name) else 'exists'}\n")
 
 
-collection = Collection(deploy, preview, destroy, outputs, new_stack)
+collection = Collection(deploy, preview, outputs, new_stack)

@@ -66,8 +66,13 @@ class Engine:
             raise UserError(f"stack '{stack}' has no outputs", "a stack that has been deployed", f"deploy it: `invoke deploy {stack}`")
         return dict(outputs)
 
-    def stack_names(self) -> list[str]:
-        """The project's stacks in the backend of this environment."""
+    def outputs_if_any(self, stack: str) -> dict[str, Any]:
+        """The stack's outputs; none for a stack that is not there or was never deployed."""
+        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive")
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+    def stacks(self) -> list[dict[str, Any]]:
+        """The project's stacks in the backend of this environment: `name`, `resourceCount` (left out for none)."""
         done = self.capture("stack", "ls", "--json", "--non-interactive")
         if done.returncode != 0:
             raise UserError(
@@ -75,7 +80,11 @@ class Engine:
                 "a backend that this shell is logged in to",
                 "`pulumi login`, or `invoke local.up` for the local one",
             )
-        return [str(one["name"]) for one in json.loads(done.stdout)]
+        return list(json.loads(done.stdout))
+
+    def stack_names(self) -> list[str]:
+        """The names of these stacks."""
+        return [str(one["name"]) for one in self.stacks()]
 
     def capture(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the CLI quietly, with its output as text."""

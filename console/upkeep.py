@@ -1,4 +1,4 @@
-"""`invoke promote`, `unlock`, `empty-bucket`: thin over the Pulumi CLI and S3."""
+"""`invoke promote`, `unlock`, `destroy`, `empty-bucket`, `recover`: thin over the Pulumi CLI and S3."""
 
 import sys
 from typing import Any
@@ -123,9 +123,7 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
 
     engine, name = engine_of(stack)
     outputs = engine.outputs(name)
-    own = outputs.get("bucket")
-    if not own:
-        raise UserError(f"stack '{name}' has no bucket of users' data", "a stack <analysis>-<stage>", "name an analysis's stack")
+    own = _own_bucket(outputs, name)
     if bucket and bucket != own:
         raise UserError(f"--bucket {bucket}", f"the bucket of {name}: {own}", "correct one of the two")
     if prefix and not prefix.endswith("/"):
@@ -139,13 +137,95 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
     if count or found.empty:
         return
     _confirm(f"All of {where} is deleted for good.", own, yes)
-    refused = buckets.empty(s3, own, prefix)
-    left = buckets.contents(s3, own, prefix)
-    for line in refused[:20]:
+    _emptied(s3, own, prefix)
+
+
+@task(
+    help={
+        "stack": "utils, or <analysis>-<stage>.",
+        "yes": "Do not ask.",
+        "delete-data": "Delete the users' data in the stack's bucket as well. There is no way back.",
+        "bucket": "The bucket's name: asked for a stack in production, whose protection it takes away.",
+    }
+)
+def destroy(c: Context, stack: str, yes: bool = False, delete_data: bool = False, bucket: str = "") -> None:
+    """Delete a stack's resources (pulumi destroy). Shows them and asks first, unless --yes.
+
+    Refuses while the stack's bucket has users' data, says how much it is, and takes it along only with --delete-data. Of `utils`: refuses
+    while another stack needs it.
+    """
+    import boto3
+
+    from console import buckets, removal
+
+    engine, name = engine_of(stack)
+    outputs = engine.outputs_if_any(name)
+    if name == "utils":
+        removal.refuse_destroy_of_utils(engine.stacks())
+    s3 = boto3.client("s3")
+    data = removal.users_data(s3, outputs)
+    removal.refuse_destroy(name, outputs, data, delete_data=delete_data, bucket=bucket)
+    if data:
+        own = outputs["bucket"]
+        _say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
+        _confirm(f"All of it is deleted for good, and {name} with it.", own, yes)
+        yes = True  # the name was typed: nothing more to ask
+        _emptied(s3, own)
+    if bucket:
+        end(engine.show("state", "unprotect", "--all", "--yes", "--stack", name, "--non-interactive"))
+    end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+
+
+def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
+    """Empty a bucket, or end with code 1 and what was refused."""
+    from console import buckets
+
+    where = f"s3://{bucket}/{prefix}"
+    for line in buckets.empty(s3, bucket, prefix)[:20]:
         sys.stderr.write(f"{line}\n")
+    left = buckets.contents(s3, bucket, prefix)
     if not left.empty:
         raise Exit(f"{where} still holds {left.text()}: somebody is writing to it, or deleting was refused. Run it again.", code=1)
     _say(f"{where} is empty.")
 
 
-collection = Collection(promote, unlock, empty_bucket)
+@task(
+    help={
+        "stack": "<analysis>-<stage>.",
+        "prefix": "What to bring back, for instance lab1/results/job_1/.",
+        "dry-run": "Only list what can come back.",
+        "json": "One JSON document.",
+    }
+)
+def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bool = False) -> None:
+    """Bring deleted objects back, as they were last. A deleted object can come back for 30 days; then S3 drops it."""
+    import json as document
+
+    import boto3
+
+    from console import buckets
+
+    engine, name = engine_of(stack)
+    own = _own_bucket(engine.outputs(name), name)
+    s3 = boto3.client("s3")
+    keys, refused = (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)
+    if json:
+        _say(document.dumps({"bucket": own, "recovered": not dry_run, "keys": keys, "refused": refused}, indent=2))
+    else:
+        for key in keys:
+            _say(f"s3://{own}/{key}")
+        what = "can come back" if dry_run else "are back"
+        sys.stderr.write(f"{len(keys)} object{'' if len(keys) == 1 else 's'} below s3://{own}/{prefix} {what}\n")
+    if refused:
+        raise Exit("\n".join(["S3 refused:", *refused[:20]]), code=1)
+
+
+def _own_bucket(outputs: Any, stack: str) -> str:
+    from console.errors import UserError
+
+    if not outputs.get("bucket"):
+        raise UserError(f"stack '{stack}' has no bucket of users' data", "a stack <analysis>-<stage>", "name an analysis's stack")
+    return str(outputs["bucket"])
+
+
+collection = Collection(promote, unlock, destroy, empty_bucket, recover)

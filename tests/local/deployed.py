@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -23,13 +23,13 @@ GROUPS = """\
 schema_version: 1
 users:
   ann:
-    access_key: true
   bob: {}
+  eve: {access_key: true}
   lea: {}
 groups:
   lab1:
     title: First laboratory
-    members: [ann]
+    members: [ann, eve]
     leads: [lea]
     analyses:
       analysis: {budget_usd: 100}
@@ -38,7 +38,13 @@ groups:
     analyses:
       analysis:
 """
-
+OUTSIDE = """\
+outside_buckets:
+  - bucket: open-recordings
+  - {bucket: lab1-archive, prefix: res/, use: [results], groups: [lab1]}
+  - {bucket: nowhere-at-all, use: [inputs, results]}
+"""
+"""What the mock analysis may reach besides its own bucket; tests make the first two."""
 
 WAITS = 'sleep "$waittime"'
 FAILS = 'case "$dataname" in exit-3*) echo "this dataset fails" >&2; exit 3 ;; esac\n'
@@ -61,15 +67,18 @@ class Deployed:
     ground: Playground
     utils: Mapping[str, Any]
     analysis: Mapping[str, Any]
+    keys: dict[str, Keys] = field(default_factory=dict)
 
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """A boto3 client, as root unless `keys` say otherwise. It never retries."""
         return client(self.ground, service, keys)
 
     def user(self, name: str) -> Keys:
-        """A new access key of a user."""
-        key = self.client("iam").create_access_key(UserName=name)["AccessKey"]
-        return Keys(key["AccessKeyId"], key["SecretAccessKey"])
+        """An access key of a user: one for all tests, since IAM allows two."""
+        if name not in self.keys:
+            key = self.client("iam").create_access_key(UserName=name)["AccessKey"]
+            self.keys[name] = Keys(key["AccessKeyId"], key["SecretAccessKey"])
+        return self.keys[name]
 
     def role(self, role: str) -> Keys:
         """A session of a role (name or ARN), by a trust that lets the root key take it for a moment."""
@@ -131,7 +140,10 @@ def outputs(ground: Playground, stack: str) -> dict[str, Any]:
 def deploy(ground: Playground) -> Deployed:
     """`utils` and `analysis-webdev` with the groups above."""
     (ground.root / "groups.yaml").write_text(GROUPS)
-    script = ground.root / "blueprints" / "analysis" / "run_analysis.sh"
+    folder = ground.root / "blueprints" / "analysis"
+    with (folder / "blueprint.yaml").open("a") as blueprint:
+        blueprint.write("stages:\n  develop: {bucket: analysis-develop}\n  prod: {bucket: analysis-prod}\n" + OUTSIDE)
+    script = folder / "run_analysis.sh"
     text = script.read_text()
     assert WAITS in text
     script.write_text(text.replace(WAITS, FAILS + WAITS))

@@ -206,7 +206,7 @@ def test_a_blueprint_with_three_mistakes_names_all_three_and_changes_nothing(gro
 def test_destroying_everything_leaves_nothing(ground: Playground, client: Callable[[str], Any]) -> None:
     """The last test of this module: it takes the stacks away."""
     for stack in reversed(all_stacks(ground.root)):
-        ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack)
+        ground.invoke("destroy", stack, "--yes", "--delete-data", "--local")
     left = {
         "buckets": client("s3").list_buckets()["Buckets"],
         "roles": client("iam").list_roles()["Roles"],

@@ -22,7 +22,7 @@ class Person:
     def __init__(self, service: Deployed, name: str, folder: Path) -> None:
         self.service = service
         ground, file = service.ground, folder / name
-        if name == "ann":
+        if name == "eve":
             service.ground.invoke("credentials", "--user", name, "--format", "profile", "--out", str(file), "--local")
         else:
             made = service.user(name)
@@ -50,8 +50,8 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def ann(service: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    return Person(service, "ann", tmp_path_factory.mktemp("ann"))
+def eve(service: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return Person(service, "eve", tmp_path_factory.mktemp("eve"))
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,11 @@ def lea(service: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Person:
     return Person(service, "lea", tmp_path_factory.mktemp("lea"))
 
 
-def test_a_members_session_reaches_its_group_and_nothing_beside(service: Deployed, ann: Person) -> None:
+def test_a_members_session_reaches_its_group_and_nothing_beside(service: Deployed, eve: Person) -> None:
     bucket = service.analysis["bucket"]
     service.client("s3").put_object(Bucket=bucket, Key="lab10/results/secret", Body=b"1")
     service.client("s3").put_object(Bucket=bucket, Key="lab1/results/mine", Body=b"2")
-    s3 = service.client("s3", ann.session("--group", "lab1"))
+    s3 = service.client("s3", eve.session("--group", "lab1"))
     s3.put_object(Bucket=bucket, Key="lab1/inputs/mine", Body=b"3")
     assert s3.get_object(Bucket=bucket, Key="lab1/results/mine")["Body"].read() == b"2"
     assert denied(lambda: s3.get_object(Bucket=bucket, Key="lab1/inputs/mine"))
@@ -73,10 +73,10 @@ def test_a_members_session_reaches_its_group_and_nothing_beside(service: Deploye
 
 
 @pytest.mark.parametrize("arguments", [("--group", "lab10"), ("--group", "lab1", "--lead")])
-def test_others_sessions_are_refused_by_name(ann: Person, arguments: tuple[str, ...]) -> None:
-    done = ann.invoke("credentials", *arguments)
+def test_others_sessions_are_refused_by_name(eve: Person, arguments: tuple[str, ...]) -> None:
+    done = eve.invoke("credentials", *arguments)
     assert done.returncode == 1
-    assert "user/ann may not take the role" in done.stderr
+    assert "user/eve may not take the role" in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
@@ -96,20 +96,20 @@ def test_a_leads_session_sets_limits_of_its_group_only(service: Deployed, lea: P
     assert denied(lambda: s3.get_object(Bucket=bucket, Key="lab10/results/secret"))
 
 
-def test_a_session_works_in_a_shell_that_evaluates_it(service: Deployed, ann: Person) -> None:
+def test_a_session_works_in_a_shell_that_evaluates_it(service: Deployed, eve: Person) -> None:
     line = f'eval "$({sys.executable} -m invoke credentials --group lab1)" && exec {sys.executable} -m invoke credentials --group lab1'
-    done = service.ground.run(["bash", "-c", line], ann.environ, check=False)
-    assert "assumed-role/neurocaas-us-east-1-lab1/ann may not take the role" in done.stderr
+    done = service.ground.run(["bash", "-c", line], eve.environ, check=False)
+    assert "assumed-role/neurocaas-us-east-1-lab1/eve may not take the role" in done.stderr
 
 
-def test_a_rotated_key_is_refused_and_the_new_one_taken(service: Deployed, ann: Person, tmp_path: Path) -> None:
-    service.ground.invoke("rotate-keys", "ann", "--out", str(tmp_path / "new"), "--local")
-    assert denied(lambda: service.client("sts", ann.keys).get_caller_identity())
+def test_a_rotated_key_is_refused_and_the_new_one_taken(service: Deployed, eve: Person, tmp_path: Path) -> None:
+    service.ground.invoke("rotate-keys", "eve", "--out", str(tmp_path / "new"), "--local")
+    assert denied(lambda: service.client("sts", eve.keys).get_caller_identity())
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(tmp_path / "new")
     new = Keys(parser["neurocaas"]["aws_access_key_id"], parser["neurocaas"]["aws_secret_access_key"])
-    assert service.client("sts", new).get_caller_identity()["Arn"].endswith(":user/ann")
-    secrets = [value for value in (ann.keys.secret, new.secret) if value]
+    assert service.client("sts", new).get_caller_identity()["Arn"].endswith(":user/eve")
+    secrets = [value for value in (eve.keys.secret, new.secret) if value]
     state = (service.ground.root / ".local" / "pulumi" / "state").rglob("*")
     files = [*(file for file in state if file.is_file()), *(service.ground.root / ".local" / "logs").rglob("*.log")]
     assert files

@@ -1,4 +1,4 @@
-"""`invoke promote`, `unlock`, `empty-bucket`, `new-stack` over a CLI that writes down what it is asked."""
+"""`invoke promote`, `unlock`, `destroy`, `empty-bucket`, `recover`, `new-stack` over a CLI that writes down what it is asked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ with (home / "asked").open("a") as out:
 state = json.loads((home / "state.json").read_text())
 command, stack = sys.argv[1:], next((sys.argv[n + 1] for n, word in enumerate(sys.argv) if word == "--stack"), "")
 if command[:2] == ["stack", "ls"]:
-    print(json.dumps([dict(name=name) for name in state["stacks"]]))
+    print(json.dumps([dict(name=name, resourceCount=9) for name in state["stacks"]]))
 elif command[:2] == ["stack", "output"]:
     print(json.dumps(state["outputs"].get(stack, {{}})))
 elif command[:2] == ["stack", "export"]:
@@ -225,3 +225,84 @@ def test_a_prod_bucket_wants_its_name_as_well(pulumi: Engine, s3: Any) -> None:
         upkeep.empty_bucket(Context(), "spikes-prod", yes=True)
     upkeep.empty_bucket(Context(), "spikes-prod", yes=True, bucket="spikes")
     assert buckets.contents(s3, "spikes").empty
+
+
+def test_a_stack_without_users_data_is_destroyed_as_ever(pulumi: Engine, s3: Any) -> None:
+    buckets.empty(s3, "spikes")
+    pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"lab1": {}}}})
+    s3.put_object(Bucket="spikes", Key="lab1/results/analysis.json", Body=b"what the stack itself has put there")
+    upkeep.destroy(Context(), "spikes-webdev", yes=True)
+    assert pulumi.asked("destroy") == [["destroy", "--stack", "spikes-webdev", "--yes", "--skip-preview", "--non-interactive"]]
+
+
+def test_a_stack_with_users_data_is_destroyed_only_when_told_so(pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    held = "2 objects, 2 older versions, 1 delete marker, 1 unfinished upload \\(10 bytes\\)"
+    told = rf"holds {held}\n  lab1: 1 object, .*\n  lab10: 1 object \(1 bytes\)\n  allowed: .*\n.*destroy spikes-webdev --delete-data"
+    with pytest.raises(UserError, match=told):
+        upkeep.destroy(Context(), "spikes-webdev", yes=True)
+    with pytest.raises(Exit, match="--yes"):
+        upkeep.destroy(Context(), "spikes-webdev", delete_data=True)
+    assert pulumi.asked("destroy") == []
+    assert buckets.contents(s3, "spikes").objects == 2
+    upkeep.destroy(Context(), "spikes-webdev", delete_data=True, yes=True)
+    assert "s3://spikes/ holds 2 objects" in capsys.readouterr().out
+    assert buckets.contents(s3, "spikes").empty
+    assert len(pulumi.asked("destroy")) == 1
+
+
+def test_a_stack_in_production_wants_its_buckets_name_and_loses_its_protection_first(pulumi: Engine, s3: Any) -> None:
+    buckets.empty(s3, "spikes")
+    pulumi.set(outputs={"spikes-prod": {**OUTPUTS, "stage": "prod"}})
+    with pytest.raises(UserError, match="invoke destroy spikes-prod --bucket spikes"):
+        upkeep.destroy(Context(), "spikes-prod", yes=True)
+    with pytest.raises(UserError, match="the bucket of spikes-prod: spikes"):
+        upkeep.destroy(Context(), "spikes-prod", yes=True, bucket="spike")
+    upkeep.destroy(Context(), "spikes-prod", yes=True, bucket="spikes")
+    assert [arguments[0] for arguments in pulumi.asked("spikes-prod")][-2:] == ["state", "destroy"]
+
+
+def test_utils_stays_while_others_need_it(pulumi: Engine, s3: Any) -> None:
+    with pytest.raises(UserError, match="utils, which spikes-webdev needs"):
+        upkeep.destroy(Context(), "utils", yes=True)
+    pulumi.set(stacks=["utils"])
+    upkeep.destroy(Context(), "utils", yes=True)
+    assert len(pulumi.asked("destroy")) == 1
+
+
+def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(pulumi: Engine, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        s3.put_object(Bucket="spikes", Key=f"lab1/more/{number}", Body=b"1")
+        s3.delete_object(Bucket="spikes", Key=f"lab1/more/{number}")
+    s3.delete_object(Bucket="spikes", Key="lab1/never-there")
+    monkeypatch.setattr(buckets, "BATCH", 2)
+    upkeep.recover(Context(), "spikes-webdev", "lab1/", dry_run=True)
+    assert s3.list_objects_v2(Bucket="spikes", Prefix="lab1/")["KeyCount"] == 1
+    upkeep.recover(Context(), "spikes-webdev", "lab1/")
+    found = {one["Key"] for one in s3.list_objects_v2(Bucket="spikes", Prefix="lab1/")["Contents"]}
+    assert found == {"lab1/a", "lab1/gone", *(f"lab1/more/{number}" for number in range(5))}
+    assert s3.get_object(Bucket="spikes", Key="lab1/a")["Body"].read() == b"123"
+    assert buckets.deleted(s3, "spikes") == {}
+
+
+@pytest.mark.parametrize("command", [commands.deploy, commands.preview])
+def test_a_group_that_goes_is_said_to_leave_its_data(pulumi: Engine, s3: Any, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"debuggers": {}, "lab1": {}, "lab2": {}}}})
+    command(Context(), "spikes-webdev")
+    said = capsys.readouterr().err
+    assert "group lab1 is removed; its data stays: s3://spikes/lab1/ and logs/lab1/ hold 1 object, 2 older versions" in said
+    assert "invoke empty-bucket spikes-webdev --prefix lab1/" in said
+    assert "debuggers" not in said
+    assert "lab2" not in said
+    assert buckets.contents(s3, "spikes").objects == 2
+    pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"debuggers": {}}}})
+    command(Context(), "spikes-webdev")
+    assert "stays" not in capsys.readouterr().err
+
+
+def test_utils_says_it_for_every_bucket_of_the_group(pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    made = {"lab1": {"buckets": ["spikes", "spikes-prod"]}, "debuggers": {"buckets": ["spikes"]}}
+    pulumi.set(outputs={"utils": {"kind": "utils", "groups": made}, "spikes-webdev": OUTPUTS})
+    commands.preview(Context(), "utils")
+    said = capsys.readouterr().err
+    assert said.count("its data stays") == 1
+    assert "s3://spikes/lab1/" in said

@@ -1,0 +1,100 @@
+"""What of users' data a change of the stacks would leave behind or take along: told, and never deleted unasked."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from console.buckets import Contents, by_folder
+from console.errors import UserError
+
+
+def users_data(s3: Any, outputs: Mapping[str, Any]) -> dict[str, Contents]:
+    """What the bucket of a stack holds, by group ("logs": the compute reports), without what the stack itself has put there."""
+    from botocore.exceptions import ClientError
+
+    from runtime.protocol.about import about_key
+
+    bucket = outputs.get("bucket")
+    if not bucket:
+        return {}
+    try:
+        return by_folder(s3, bucket, without={about_key(group) for group in outputs.get("groups", ())})
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            return {}
+        raise
+
+
+def told(data: Mapping[str, Contents]) -> str:
+    """One line a group."""
+    return "\n".join(f"  {folder}: {held.text()}" for folder, held in sorted(data.items()))
+
+
+def refuse_destroy(stack: str, outputs: Mapping[str, Any], data: Mapping[str, Contents], *, delete_data: bool, bucket: str) -> None:
+    """Raises UserError when a destroy of the stack would take along what nobody said it may."""
+    own, prod = outputs.get("bucket", ""), outputs.get("stage") == "prod"
+    if bucket and bucket != own:
+        raise UserError(f"--bucket {bucket}", f"the bucket of {stack}: {own or 'none'}", "correct one of the two")
+    flags = f"{' --delete-data' if data else ''}{f' --bucket {own}' if prod else ''}"
+    if data and not delete_data:
+        held = sum(data.values(), Contents())
+        raise UserError(
+            f"{stack} has users' data: s3://{own}/ holds {held.text()}\n{told(data)}",
+            "a bucket without users' data, or --delete-data",
+            f"fetch what is needed, then `invoke destroy {stack}{flags}`, which deletes it for good",
+        )
+    if prod and not bucket:
+        raise UserError(f"{stack}, which is in production", "the bucket's name as well", f"if you mean it: invoke destroy {stack}{flags}")
+
+
+def refuse_destroy_of_utils(stacks: Iterable[Mapping[str, Any]]) -> None:
+    """Raises UserError while there are stacks that live on `utils`. `stacks`: of `pulumi stack ls --json`."""
+    names = sorted(one["name"] for one in stacks if one["name"] != "utils" and one.get("resourceCount"))
+    if names:
+        raise UserError(
+            f"utils, which {', '.join(names)} {'need' if len(names) > 1 else 'needs'}",
+            "utils once no other stack has resources",
+            f"`invoke destroy {names[0]}` first",
+        )
+
+
+def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
+    """The groups that a deploy of the stack will take away, and the buckets that they have used. Nothing for files with mistakes: the
+    deploy itself tells them."""
+    from blueprints import groups, load, parse_stack_name
+    from runtime.protocol.problems import InvalidInput
+
+    before: Mapping[str, Any] = outputs.get("groups", {})
+    if not before:
+        return {}
+    try:
+        directory = groups.load(root)
+        if outputs.get("kind") == "utils":
+            return {group: list(made["buckets"]) for group, made in before.items() if group not in directory.groups}
+        name = parse_stack_name(stack)
+        now = {*load(name.analysis, name.stage, root).groups, *directory.using(name.analysis)}
+    except InvalidInput:
+        return {}
+    return {group: [str(outputs["bucket"])] for group in before if group not in now}
+
+
+def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[str]:
+    """What stays of a group that is removed, a line a bucket, and how to delete it."""
+    from botocore.exceptions import ClientError
+
+    from runtime.protocol.about import about_key
+
+    lines = []
+    for bucket in buckets:
+        held = Contents()
+        for prefix in (f"{group}/", f"logs/{group}/"):
+            try:
+                held = sum(by_folder(s3, bucket, prefix, without={about_key(group)}).values(), held)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
+        if not held.empty:
+            lines.append(f"group {group} is removed; its data stays: s3://{bucket}/{group}/ and logs/{group}/ hold {held.text()}.")
+            if stack != "utils":
+                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/")
+    return lines

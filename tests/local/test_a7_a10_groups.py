@@ -1,0 +1,212 @@
+"""Scenarios A7 to A10 against the local cloud: an analysis is deployed, who may do what, a group goes, a stack with data is destroyed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from deployed import GROUPS, Deployed, Keys, denied
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+STACK = "analysis-webdev"
+
+
+def said(done: Any) -> str:
+    return str(done.stdout + done.stderr)
+
+
+def keys(service: Deployed, prefix: str = "") -> list[str]:
+    found = service.client("s3").list_objects_v2(Bucket=service.analysis["bucket"], Prefix=prefix)
+    return [one["Key"] for one in found.get("Contents", ())]
+
+
+class TestA7:
+    """Deploy a `webdev` analysis."""
+
+    def test_a7_the_bucket_is_the_analysis_and_submissions_of_each_group_start_jobs(self, service: Deployed) -> None:
+        assert service.analysis["bucket"] == service.analysis["analysis"] == "analysis"
+        rules = service.client("s3").get_bucket_notification_configuration(Bucket="analysis")["QueueConfigurations"]
+        found = {tuple(sorted((one["Name"].lower(), one["Value"]) for one in rule["Filter"]["Key"]["FilterRules"])) for rule in rules}
+        for group in ("debuggers", "lab1", "lab10"):
+            assert (("prefix", f"{group}/submissions/"), ("suffix", ".json")) in found
+
+    def test_a7_a_second_up_changes_nothing(self, service: Deployed) -> None:
+        for stack in ("utils", STACK):
+            service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", stack)
+
+    def test_a7_a_user_who_is_not_in_iam_is_named_before_anything_changes(self, service: Deployed) -> None:
+        file = service.ground.root / "groups.yaml"
+        file.write_text(GROUPS.replace("bob: {}", "bob: {}\n  carol: {existing: true}\n  dan: {existing: true}"))
+        before = service.client("iam").list_users()["Users"]
+        try:
+            done = service.ground.invoke("deploy", "utils", "--yes", "--local", check=False)
+        finally:
+            file.write_text(GROUPS)
+        assert done.returncode != 0
+        assert "groups.yaml: users.carol" in said(done)
+        assert "groups.yaml: users.dan" in said(done)
+        assert "Traceback" not in said(done)
+        assert service.client("iam").list_users()["Users"] == before
+        service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "utils")
+
+
+class TestA8:
+    """Group permissions, with the credentials of a user of the group."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def bob(service: Deployed) -> Keys:
+        s3 = service.client("s3")
+        for group in ("lab1", "lab10", "lab10x"):
+            for folder in ("inputs", "configs", "submissions", "results"):
+                s3.put_object(Bucket="analysis", Key=f"{group}/{folder}/there", Body=b"1")
+        s3.put_object(Bucket="analysis", Key="logs/lab10/i-1.json", Body=b"1")
+        return service.user("bob")
+
+    @pytest.mark.parametrize("folder", ["inputs", "configs", "submissions"])
+    def test_a8_puts_its_inputs_configs_and_submissions(self, service: Deployed, bob: Keys, folder: str) -> None:
+        service.client("s3", bob).put_object(Bucket="analysis", Key=f"lab10/{folder}/bobs", Body=b"1")
+
+    @pytest.mark.parametrize("folder", ["results", "configs"])
+    def test_a8_gets_its_results_and_configs(self, service: Deployed, bob: Keys, folder: str) -> None:
+        assert service.client("s3", bob).get_object(Bucket="analysis", Key=f"lab10/{folder}/there")["Body"].read() == b"1"
+
+    def test_a8_does_not_get_inputs_back(self, service: Deployed, bob: Keys) -> None:
+        assert denied(lambda: service.client("s3", bob).get_object(Bucket="analysis", Key="lab10/inputs/there"))
+
+    @pytest.mark.parametrize("prefix", ["lab1", "lab10x"])
+    @pytest.mark.parametrize("folder", ["inputs", "configs", "submissions", "results"])
+    def test_a8_reaches_no_other_group_though_a_name_be_the_beginning_of_the_other(
+        self, service: Deployed, bob: Keys, prefix: str, folder: str
+    ) -> None:
+        s3 = service.client("s3", bob)
+        tries: list[Callable[[], Any]] = [
+            lambda: s3.get_object(Bucket="analysis", Key=f"{prefix}/{folder}/there"),
+            lambda: s3.put_object(Bucket="analysis", Key=f"{prefix}/{folder}/bobs", Body=b"1"),
+            lambda: s3.delete_object(Bucket="analysis", Key=f"{prefix}/{folder}/there"),
+            lambda: s3.list_objects_v2(Bucket="analysis", Prefix=f"{prefix}/{folder}/"),
+        ]
+        assert [denied(one) for one in tries] == [True] * 4
+
+    @pytest.mark.parametrize("key", ["logs/lab10/i-1.json", "logs/active/i-1.json"])
+    def test_a8_reads_and_writes_no_logs(self, service: Deployed, bob: Keys, key: str) -> None:
+        s3 = service.client("s3", bob)
+        assert denied(lambda: s3.get_object(Bucket="analysis", Key=key))
+        assert denied(lambda: s3.put_object(Bucket="analysis", Key=key, Body=b"1"))
+        assert denied(lambda: s3.list_objects_v2(Bucket="analysis", Prefix="logs/"))
+
+
+WITHOUT_LAB1 = GROUPS.replace(GROUPS[GROUPS.index("  lab1:") : GROUPS.index("  lab10:")], "")
+
+
+@pytest.fixture
+def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
+    """lab1 is taken out of groups.yaml and deployed, with data in lab1 and lab10; what the deploys said. It is put back afterwards."""
+    s3 = service.client("s3")
+    for group in ("lab1", "lab10"):
+        for key in (f"{group}/results/job_9/process_results/out.csv", f"{group}/inputs/data.zip", f"logs/{group}/i-9.json"):
+            s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
+    ground, file = service.ground, service.ground.root / "groups.yaml"
+    file.write_text(WITHOUT_LAB1)
+    try:
+        analysis = ground.invoke("deploy", STACK, "--yes", "--local")
+        yield ground.invoke("deploy", "utils", "--yes", "--local"), analysis
+    finally:
+        file.write_text(GROUPS)
+        for stack in ("utils", STACK):
+            ground.invoke("deploy", stack, "--yes", "--local")
+
+
+def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(service: Deployed, lab1_removed: tuple[Any, Any]) -> None:
+    ann, bob = service.user("ann"), service.user("bob")
+    for done in lab1_removed:
+        assert "group lab1 is removed; its data stays: s3://analysis/lab1/ and logs/lab1/ hold " in done.stderr
+        assert "group lab10" not in done.stderr
+    assert "invoke empty-bucket analysis-webdev --prefix lab1/" in lab1_removed[1].stderr
+    for group in ("lab1", "lab10"):
+        assert f"{group}/results/job_9/process_results/out.csv" in keys(service, f"{group}/")
+        assert keys(service, f"logs/{group}/i-9.json")
+    mine = service.client("s3", bob).get_object(Bucket="analysis", Key="lab10/results/job_9/process_results/out.csv")
+    assert mine["Body"].read() == b"12345"
+    assert denied(lambda: service.client("s3", ann).list_objects_v2(Bucket="analysis", Prefix="lab1/results/"))
+
+    asked = service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--local", check=False)
+    assert asked.returncode == 1
+    assert "lab1/ holds " in asked.stdout
+    assert "lab1/results/job_9/process_results/out.csv" in keys(service, "lab1/")
+    assert "is empty" in service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--yes", "--local").stdout
+    assert keys(service, "lab1/") == []
+    assert "lab10/results/job_9/process_results/out.csv" in keys(service, "lab10/")
+
+
+def test_a_deleted_result_comes_back(service: Deployed) -> None:
+    s3, key = service.client("s3"), "lab10/results/job_7/process_results/out.csv"
+    for body in (b"first", b"last"):
+        s3.put_object(Bucket="analysis", Key=key, Body=body)
+    s3.put_object(Bucket="analysis", Key="lab10/results/job_70/process_results/out.csv", Body=b"other")
+    for _ in range(2):  # the second time leaves a second marker
+        s3.delete_object(Bucket="analysis", Key=key)
+    s3.delete_object(Bucket="analysis", Key="lab10/results/job_70/process_results/out.csv")
+    assert keys(service, "lab10/results/job_7/") == []
+    command = ("recover", STACK, "--prefix", "lab10/results/job_7/", "--local")
+    listed = json.loads(service.ground.invoke(*command, "--dry-run", "--json").stdout)
+    assert listed == {"bucket": "analysis", "recovered": False, "keys": [key], "refused": []}
+    assert keys(service, "lab10/results/job_7/") == []
+    assert service.ground.invoke(*command).stdout == f"s3://analysis/{key}\n"
+    assert s3.get_object(Bucket="analysis", Key=key)["Body"].read() == b"last"
+    assert keys(service, "lab10/results/job_70/") == []
+
+
+class TestA10:
+    """Destroy a stack with data: a stack of its own, the analysis at the stage `develop`."""
+
+    STACK, BUCKET = "analysis-develop", "analysis-develop"
+
+    def test_a10_a_stack_with_a_result_is_not_destroyed_unless_it_is_forced(self, service: Deployed) -> None:
+        s3, ground = service.client("s3"), service.ground
+        ground.invoke("deploy", self.STACK, "--yes", "--local")
+        queue = json.loads(ground.invoke("outputs", self.STACK, "--local").stdout)["submission_queue_url"]
+        for number in range(3):
+            s3.put_object(Bucket=self.BUCKET, Key=f"lab1/results/job_1/process_results/{number}", Body=b"1234")
+
+        refused = ground.invoke("destroy", self.STACK, "--yes", "--local", check=False)
+        assert refused.returncode == 1
+        assert f"s3://{self.BUCKET}/ holds 3 objects (12 bytes)" in refused.stderr
+        assert "  lab1: 3 objects (12 bytes)" in refused.stderr
+        assert "--delete-data" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert service.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+
+        plain = ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.STACK, check=False)
+        assert plain.returncode != 0
+        assert s3.get_object(Bucket=self.BUCKET, Key="lab1/results/job_1/process_results/2")["Body"].read() == b"1234"
+        assert len(s3.list_objects_v2(Bucket=self.BUCKET)["Contents"]) == 3
+
+        asked = ground.invoke("destroy", self.STACK, "--delete-data", "--local", check=False)
+        assert asked.returncode == 1
+        assert len(s3.list_objects_v2(Bucket=self.BUCKET)["Contents"]) == 3
+
+        forced = ground.invoke("destroy", self.STACK, "--delete-data", "--yes", "--local")
+        assert f"s3://{self.BUCKET}/ holds 3 objects (12 bytes)" in forced.stdout
+        assert self.BUCKET not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
+
+    def test_a10_production_wants_its_buckets_name_and_utils_its_stacks_gone(self, service: Deployed) -> None:
+        ground, stack = service.ground, "analysis-prod"
+        ground.invoke("deploy", stack, "--yes", "--local")
+        for arguments in ((), ("--delete-data",)):
+            refused = ground.invoke("destroy", stack, "--yes", *arguments, "--local", check=False)
+            assert refused.returncode == 1
+            assert "--bucket analysis-prod" in refused.stderr
+        plain = ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack, check=False)
+        assert plain.returncode != 0
+        assert "protect" in said(plain)
+        assert "analysis-prod" in [one["Name"] for one in service.client("s3").list_buckets()["Buckets"]]
+        ground.invoke("destroy", stack, "--yes", "--bucket", "analysis-prod", "--local")
+        assert "analysis-prod" not in [one["Name"] for one in service.client("s3").list_buckets()["Buckets"]]
+
+        refused = ground.invoke("destroy", "utils", "--yes", "--local", check=False)
+        assert refused.returncode == 1
+        assert "utils, which analysis-webdev needs" in refused.stderr
