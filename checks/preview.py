@@ -25,7 +25,8 @@ GONE = frozenset({"delete", "discard", "delete-replaced", "discard-replaced", "r
 SAME = "same"
 """Such a step has the old state only."""
 _HIDDEN = "[secret]"
-_NAMES = ("id", "arn", "name", "bucket", "url")
+NAMES = ("id", "arn", "name", "bucket", "url")
+"""Properties by whose value other resources refer to one."""
 
 
 def stack(digest: Mapping[str, Any]) -> Stack:
@@ -48,7 +49,7 @@ def _resources(digest: Mapping[str, Any]) -> Iterator[Resource]:
             properties=plain(state.get("inputs") or {}),
             urn=step["urn"],
             provider=(state.get("provider") or "").rpartition("::")[0],
-            called=frozenset(str(known[name]) for name in _NAMES if known.get(name) and known[name] not in SENTINELS),
+            called=frozenset(str(known[name]) for name in NAMES if known.get(name) and known[name] not in SENTINELS),
             depends=state.get("propertyDependencies") or {},
         )
 

@@ -56,7 +56,7 @@ def check_policies(c: Context, names: list[str], preview: str = "", json: bool =
     """Check what a deploy would leave against the rules of checks/: boundaries, wildcards, encryption, open ports, logs, tags.
 
     Nothing is changed. Exit code 1 when a rule is broken, or when there is no preview. Values that only a deployment makes known leave
-    some rules open; they are counted, and judged by the preview after it.
+    some rules open; they are counted, and judged by the preview after it. `pulumi preview --policy-pack policypack` has the same rules.
     """
     from ci.preview import SCHEMA_VERSION, read
 

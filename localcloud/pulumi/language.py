@@ -28,6 +28,8 @@ import pulumi
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from localcloud.pulumi import plugins
+
 MAX_MESSAGE_BYTES = 400 << 20
 """The engine's own limit (sdk/go/common/util/rpcutil)."""
 STOP_SECONDS = 1.0
@@ -63,6 +65,9 @@ class Host(LanguageServer):
         """`pulumi install`: this environment is made by set-up, so there is one line to say and nothing to do."""
         text = f"The environment of this program is {sys.prefix}; `make setup` keeps it in step with requirements/.\n"
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
+
+    def RunPlugin(self, request: Any, context: Any) -> Any:
+        return plugins.run(request, context)
 
     def Run(self, request: Any, context: Any) -> Any:
         """Run the program. Its mistakes have been reported to the engine when this returns, so the engine is told to add nothing."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from localcloud.cache import cache_home
+from environments import environment
+
 from tests.shell.machines import ROOT, Machine
 
 EXAMPLES = ("decoder", "dti", "fmri")
@@ -23,18 +21,8 @@ def copy_analysis(machine: Machine, name: str) -> None:
 
 
 def example_python() -> Path:
-    """A Python with the packages of all images, made once in the user's cache: their locks pin the same versions."""
-    name = hashlib.sha256(b"".join(lock.read_bytes() for lock in LOCKS) + sys.version.encode()).hexdigest()[:16]
-    environment = cache_home() / f"examples-test-{name}"
-    if not (environment / ".complete").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        command = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--only-binary", ":all:", "--require-hashes"]
-        for lock in LOCKS:
-            command += ["--requirement", str(lock)]
-        subprocess.run(command, check=True)
-        (environment / ".complete").touch()
-    return environment / "bin" / "python"
+    """A Python with the packages of all images: their locks pin the same versions."""
+    return environment("examples", LOCKS) / "bin" / "python"
 
 
 def run_example(machine: Machine, python: Path, analysis: str, dataset: Path, config: dict[str, Any]) -> tuple[int, Path]:

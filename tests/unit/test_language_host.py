@@ -27,7 +27,7 @@ def test_the_sdk_still_has_the_private_class_that_the_host_builds_on() -> None:
     assert "except RunError" in source
 
 
-CALLS = "Handshake GetPluginInfo GetRequiredPackages GetRequiredPlugins RuntimeOptionsPrompts InstallDependencies About Run"
+CALLS = "Handshake GetPluginInfo GetRequiredPackages GetRequiredPlugins RuntimeOptionsPrompts InstallDependencies About Run RunPlugin"
 
 
 @pytest.mark.parametrize("call", CALLS.split())
