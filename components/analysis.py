@@ -25,7 +25,7 @@ from components.place import Place
 from components.policies import outside
 from components.prices import Prices
 from components.queue import WorkQueue, WorkQueueArgs
-from components.settings import SettingsObject, SettingsObjectArgs
+from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from image_builder.provision import Provision
 from runtime.protocol import limits
@@ -268,6 +268,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 instance_profile=utils.image_builder_instance_profile,
                 security_group_id=utils.security_group_id,
                 artifact_bucket=utils.artifact_bucket,
+                settings_key=settings_key(blueprint),
                 log_bucket=utils.log_bucket,
                 lifecycle_role_arn=utils.lifecycle_role_arn,
                 tags={"neurocaas:analysis": blueprint.name, "neurocaas:stack": blueprint.stack},

@@ -23,8 +23,8 @@ class ImagePipelineArgs:
     """What an image is made of and where.
 
     `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that machines start with
-    at least. `instance_type`: of the machine that builds. `tags`: of the images that come out. `build_dir`: where a large
-    recording is packed. `log_days`: days that build logs are kept.
+    at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's settings in the artifact bucket. `tags`: of
+    the images that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
     """
 
     analysis: str
@@ -36,6 +36,7 @@ class ImagePipelineArgs:
     instance_profile: pulumi.Input[str]
     security_group_id: pulumi.Input[str]
     artifact_bucket: pulumi.Input[str]
+    settings_key: str
     log_bucket: pulumi.Input[str]
     lifecycle_role_arn: pulumi.Input[str]
     tags: dict[str, str]
@@ -142,7 +143,7 @@ class ImagePipeline(pulumi.ComponentResource):
         for number, document in enumerate(plain):
 
             def data(bucket: str, number: int = number) -> str:
-                return recording.documents(args.analysis, bucket)[number].data
+                return recording.documents(args.analysis, bucket, args.settings_key)[number].data
 
             component = aws.imagebuilder.Component(
                 f"{name}-{document.kind}",

@@ -19,6 +19,11 @@ from components.prices import Prices
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
 
 
+def settings_key(blueprint: Blueprint) -> str:
+    """Of the settings object in the artifact bucket."""
+    return f"analyses/{blueprint.stack}/settings.json"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SettingsObjectArgs:
     """Everything that the document names. `recipe_sha256`: of the recipe that the image should be of, None without scripts."""
@@ -45,7 +50,7 @@ class SettingsObject(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SettingsObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:compute:SettingsObject", name, {}, opts)
-        self.key = f"analyses/{args.blueprint.stack}/settings.json"
+        self.key = settings_key(args.blueprint)
         text = pulumi.Output.all(
             bucket=args.bucket,
             artifact_bucket=args.artifact_bucket,

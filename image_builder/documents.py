@@ -15,7 +15,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from image_builder import manifest
+from image_builder import golden, manifest
 from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 
@@ -43,11 +43,13 @@ trap 'printf "::error file=%s,line=%s::%s\n" "${BASH_SOURCE[0]#./}" "$LINENO" "$
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar.gz of `provision/` in S3: where, and the digest that is checked before anything of it runs."""
+    """A tar.gz of `provision/` in S3: where, and the digest that is checked before anything of it runs. `settings`: key, in the same
+    bucket, of what the stack tells about its code; the golden test asks there."""
 
     bucket: str
     key: str
     sha256: str
+    settings: str = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -118,21 +120,21 @@ def _documents(analysis: str, provision: Provision, archive: Archive | None) -> 
     documents = []
     for kind, phases in _KINDS.items():
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
-        steps = {phase: scripts for phase, scripts in steps.items() if scripts}
+        steps = {phase: scripts for phase, scripts in steps.items() if scripts or (phase == "test" and provision.golden)}
         if steps:
             description = f"{'Builds and validates' if kind == 'build' else 'Tests'} the image of {analysis}"
             name = safe_name(f"{analysis}-{kind}")
-            documents.append(Document(kind, name, description, _emit(name, description, steps, archive)))
+            documents.append(Document(kind, name, description, _emit(name, description, steps, archive, provision.golden)))
     return tuple(documents)
 
 
-def _emit(name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None) -> str:
+def _emit(name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, has_golden: bool) -> str:
     lines = [f"name: {json.dumps(name)}", f"description: {json.dumps(description)}", "schemaVersion: 1.0", "phases:"]
     for number, (phase, scripts) in enumerate(phases.items()):
         lines += [f"  - name: {json.dumps(phase)}", "    steps:"]
         if archive and number == 0:  # later phases of a document run on the same machine
             lines += _fetch(archive)
-        used: set[str] = {manifest.STEP}
+        used: set[str] = {manifest.STEP, *golden.STEPS}
         for script in scripts:
             step = safe_name(script.name.removesuffix(".sh"))
             while step in used:
@@ -141,6 +143,8 @@ def _emit(name: str, description: str, phases: dict[str, list[Script]], archive:
             lines += _bash(step, _run(script, archive))
         if number == 0 and phase != "test":
             lines += _bash(manifest.STEP, manifest.SCRIPT)
+        if phase == "test" and archive and has_golden:
+            lines += _golden(archive)
     return "\n".join(lines) + "\n"
 
 
@@ -161,6 +165,27 @@ def _folder(archive: Archive) -> str:
     return f"/tmp/neurocaas-provision-{archive.sha256[:16]}"  # noqa: S108  (Image Builder empties /tmp before the snapshot)
 
 
+def _download(step: str, source: str, destination: str) -> list[str]:
+    return [
+        f"      - name: {json.dumps(step)}",
+        '        action: "S3Download"',
+        "        maxAttempts: 3",
+        "        inputs:",
+        f"          - source: {json.dumps(source)}",
+        f"            destination: {json.dumps(destination)}",
+    ]
+
+
+def _golden(archive: Archive) -> list[str]:
+    folder, (settings, code, fetch, check) = _folder(archive), golden.STEPS
+    return [
+        *_download(settings, f"s3://{archive.bucket}/{archive.settings}", f"{folder}/settings.json"),
+        *_bash(code, golden.code_commands(folder)),
+        *_download(fetch, f"{{{{ test.{code}.outputs.stdout }}}}", f"{folder}/code.tar.gz"),
+        *_bash(check, golden.check_commands(folder)),
+    ]
+
+
 def _fetch(archive: Archive) -> list[str]:
     folder = _folder(archive)
     prepare = f"set -Eeuo pipefail\numask 022\nrm -rf {folder}\nmkdir -m 0755 {folder}\n"
@@ -169,14 +194,7 @@ def _fetch(archive: Archive) -> list[str]:
         f"echo '{archive.sha256}  provision.tar.gz' | sha256sum --check --strict\n"
         "tar --no-same-owner -xzf provision.tar.gz\nrm provision.tar.gz\n"
     )
-    download = [
-        '      - name: "download"',
-        '        action: "S3Download"',
-        "        maxAttempts: 3",
-        "        inputs:",
-        f"          - source: {json.dumps(f's3://{archive.bucket}/{archive.key}')}",
-        f"            destination: {json.dumps(f'{folder}/provision.tar.gz')}",
-    ]
+    download = _download("download", f"s3://{archive.bucket}/{archive.key}", f"{folder}/provision.tar.gz")
     return [*_bash("prepare", prepare), *download, *_bash("unpack", unpack)]
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from image_builder import bake, manifest, provenance
+from image_builder import bake, golden, manifest, provenance
 from image_builder.preflight import ClientMaker
 
 SNAPSHOT_USD_PER_GIB_MONTH = 0.05
@@ -119,11 +119,27 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
     )
 
 
-def details(image: BakedImage, clients: ClientMaker) -> tuple[list[provenance.Step], manifest.Manifest | None]:
-    """How an image was built, and what is installed in it (None when the build's log is gone)."""
+@dataclass(frozen=True)
+class Details:
+    """How an image was built, what is installed in it, and what its golden test found (None when the build's log is gone; the last
+    also when there was no such test)."""
+
+    steps: list[provenance.Step]
+    manifest: manifest.Manifest | None
+    golden: dict[str, Any] | None
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps together."""
+        return round(sum(step.seconds or 0.0 for step in self.steps), 1)
+
+
+def details(image: BakedImage, clients: ClientMaker) -> Details:
+    """Ask for what is known of an image's build."""
     imagebuilder = clients("imagebuilder")
     built = imagebuilder.get_image(imageBuildVersionArn=image.build_arn)["image"]
-    return provenance.steps(imagebuilder, image.build_arn), provenance.packages(clients("logs"), built)
+    log = provenance.log_lines(clients("logs"), built)
+    return Details(provenance.steps(imagebuilder, image.build_arn), manifest.from_log(log), golden.from_log(log))
 
 
 def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> list[str]:

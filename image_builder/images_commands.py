@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -58,14 +59,17 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
     place, one = _only(stack, analysis, image)
     from image_builder.images import details
 
-    steps, installed = details(one, place.clients)
+    known = details(one, place.clients)
     if json:
-        _out(dumps({**one.to_dict(), "steps": [asdict(step) for step in steps], "manifest": asdict(installed) if installed else None}))
+        _out(dumps({**one.to_dict(), **asdict(known)}))
         return
     for name, value in one.to_dict().items():
         _out(f"{name:<16} {', '.join(value) if isinstance(value, tuple) else value}\n")
-    for step in steps:
+    for step in known.steps:
         _out(f"{step.workflow:<16} {step.name}: {step.status}" + (f", {step.seconds:.1f} s\n" if step.seconds is not None else "\n"))
+    for line in _golden_lines(known.golden):
+        _out(f"{'golden test':<16} {line}\n")
+    installed = known.manifest
     if installed is None:
         _out("packages         unknown: the build's log is gone\n")
         return
@@ -77,25 +81,33 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
 
 @task(help={**_WHICH, **_JSON, "first": "An image's id, or its beginning.", "second": "Another one's."})
 def diff(c: Context, first: str, second: str, stack: str = "", analysis: str = "", json: bool = False) -> None:
-    """Compare two images of an analysis: packages, size, how long they took to build. (Both passed their tests, else there were none.)"""
+    """Compare two images of an analysis: packages, size, how long they took to build, the numbers of their golden tests."""
     from image_builder.images import details
     from image_builder.manifest import differences
 
     place, old = _only(stack, analysis, first)
     _, new = _only(stack, analysis, second, place)
-    (old_steps, old_manifest), (new_steps, new_manifest) = details(old, place.clients), details(new, place.clients)
-    changed = differences(old_manifest, new_manifest) if old_manifest and new_manifest else None
-    seconds = [round(sum(step.seconds or 0.0 for step in steps), 1) for steps in (old_steps, new_steps)]
-    used = [one.used_kib if one else None for one in (old_manifest, new_manifest)]
+    both = details(old, place.clients), details(new, place.clients)
+    before, after = (one.manifest for one in both)
+    changed = differences(before, after) if before and after else None
+    seconds = [one.seconds for one in both]
+    used = [one.used_kib if one else None for one in (before, after)]
+    golden = [list(_golden_lines(one.golden)) for one in both]
     if json:
         result = {"images": [old.image_id, new.image_id], "recipes": [old.recipe_sha256, new.recipe_sha256], "seconds": seconds}
-        _out(dumps({**result, "used_kib": used, "packages": changed}))
+        _out(dumps({**result, "used_kib": used, "golden": [one.golden for one in both], "packages": changed}))
         return
     recipes = "the same" if old.recipe_sha256 == new.recipe_sha256 else f"{old.recipe_sha256[:8]} -> {new.recipe_sha256[:8]}"
     _out(f"{'recipe':<16} {recipes}\n")
     _out(f"{'built in':<16} {seconds[0]:.1f} s -> {seconds[1]:.1f} s\n")
     if used[0] is not None and used[1] is not None:
         _out(f"{'used on disk':<16} {used[0] / 1024:.0f} MiB -> {used[1] / 1024:.0f} MiB\n")
+    for sign, lines, others in (("-", golden[0], golden[1]), ("+", golden[1], golden[0])):
+        for line in lines:
+            if line not in others:
+                _out(f"{'golden test':<16} {sign} {line}\n")
+    if golden[0] and golden[0] == golden[1]:
+        _out(f"{'golden test':<16} the same numbers\n")
     if changed is None:
         _out("packages         unknown: the log of a build is gone\n")
     for line in _package_lines(changed or {}):
@@ -196,6 +208,12 @@ def _users(image: Any) -> str:
     if image.jobs:
         uses.append(f"{len(image.jobs)} job{'s' if len(image.jobs) > 1 else ''}")
     return ", ".join(uses) or "nobody"
+
+
+def _golden_lines(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """The numbers of a golden test, a line for each file of results."""
+    for path, values in (found or {}).items():
+        yield f"{path} {json_module.dumps(values)}"
 
 
 def _package_lines(changed: Mapping[str, Mapping[str, tuple[str | None, str | None]]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from image_builder import manifest
+from image_builder import golden, manifest
 from image_builder.commits import State
 from image_builder.progress import log_of, moment
 from image_builder.versions import GENERATOR
@@ -40,19 +40,19 @@ def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
     return found
 
 
-def packages(logs: Any, image: Mapping[str, Any]) -> manifest.Manifest | None:
-    """What the build's log says is installed (`image`: GetImage's answer); None when the log is gone or has no list."""
+def log_lines(logs: Any, image: Mapping[str, Any]) -> list[str]:
+    """The log of a build (`image`: GetImage's answer); none when it is gone."""
     lines: list[str] = []
     request = log_of(image)
     while True:
         try:
             page = logs.get_log_events(**request)
         except logs.exceptions.ResourceNotFoundException:
-            return None
+            return []
         lines += [line for event in page["events"] for line in str(event["message"]).splitlines()]
         token = page.get("nextForwardToken")
         if not page["events"] or token == request.get("nextToken"):
-            return manifest.from_log(lines)
+            return lines
         request["nextToken"] = token
 
 
@@ -75,7 +75,8 @@ def entry(
     image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
     recipe = image.get("imageRecipe", {})
     done = steps(imagebuilder, build_arn)
-    installed = packages(logs, image)
+    log = log_lines(logs, image)
+    installed = manifest.from_log(log)
     return {
         "image_id": image_id,
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,6 +91,7 @@ def entry(
         "component_arns": [component["componentArn"] for component in recipe.get("components", [])],
         "parent": {"blueprint": parent, "recipe": recipe.get("parentImage"), "ami": (image.get("tags") or {}).get("neurocaas:parent")},
         "steps": [asdict(step) for step in done],
+        "golden": golden.from_log(log),
         "seconds": round(sum(step.seconds or 0.0 for step in done), 1),
         "tools": installed.tools if installed else None,
         "used_kib": installed.used_kib if installed else None,

@@ -2,7 +2,8 @@
 
 - `provision/NN-name.sh` build the image, in the order of their names;
 - `provision/validate/*.sh` check it on the machine that built it;
-- `provision/test/*.sh` check it on a fresh machine that started from it;
+- `provision/test/*.sh` check it on a fresh machine that started from it, and `provision/test/golden/` is a dataset with the numbers that
+  the analysis must find in it there (`image_builder.golden`);
 - every other file there is material of the scripts, which run with `provision/` as their working directory;
 - `provision/recording/` is about the recording (its log, its verification) and no part of it: nothing there changes an image.
 """
@@ -13,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from image_builder import golden
 from runtime.protocol.problems import InvalidInput, Problem
 
 PHASES = ("build", "validate", "test")
@@ -55,6 +57,11 @@ class Provision:
     files: tuple[tuple[str, Path], ...]
 
     @property
+    def golden(self) -> bool:
+        """Whether there is a golden test."""
+        return any(path.startswith(f"{golden.FOLDER}/") for path, _ in self.files)
+
+    @property
     def extra_files(self) -> tuple[str, ...]:
         scripts = {script.path for script in self.scripts}
         return tuple(path for path, _ in self.files if path not in scripts)
@@ -75,7 +82,8 @@ def read(folder: Path) -> Provision:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).parts[0] != ABOUT and not _IGNORED.intersection(path.relative_to(folder).parts)
     )
-    scripts, problems = [], []
+    scripts: list[Script] = []
+    problems = list(golden.problems(folder / golden.FOLDER, f"blueprints/{folder.parent.name}/{folder.name}/{golden.FOLDER}"))
     for phase in PHASES:
         for path, file in files:
             parent, _, name = path.rpartition("/")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blueprints import Blueprint
-from image_builder.archive import Entry, sha256, tar_gz
+from image_builder import golden
+from image_builder.archive import pack, sha256
 from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
 from image_builder.provision import Provision, read
 
@@ -21,12 +22,8 @@ class Recording:
     def of(cls, provision: Provision) -> Recording:
         if not needs_archive(provision):
             return cls(provision, None)
-        return cls(
-            provision,
-            tar_gz(
-                Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh")) for path, file in provision.files
-            ),
-        )
+        files = [*provision.files, (golden.PROGRAM, golden.program())] if provision.golden else provision.files
+        return cls(provision, pack(files))
 
     @property
     def archive_sha256(self) -> str:
@@ -37,12 +34,13 @@ class Recording:
         """Of the archive in the artifact bucket."""
         return f"provision/{self.archive_sha256}.tar.gz"
 
-    def documents(self, analysis: str, bucket: str) -> tuple[Document, ...]:
-        archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256)
+    def documents(self, analysis: str, bucket: str, settings: str = "settings.json") -> tuple[Document, ...]:
+        """`bucket` is the artifact bucket, `settings` the key of the stack's settings in it."""
+        archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256, settings)
         return compile_documents(analysis, self.provision, archive)
 
     def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
-        """With a placeholder for the bucket's name, which is not content: stages and accounts share the digest."""
+        """With placeholders for the bucket and the stack, which are not content: stages and accounts share the digest."""
         return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))
 
 

@@ -29,6 +29,12 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
         # The service's own buckets: its runner and managed components (user guide, "Prerequisites").
         allow("ReadRunner", ["s3:GetObject"], [place.objects("ec2imagebuilder*", "*")]),
         allow("ReadScripts", ["s3:GetObject"], [place.objects(artifact_bucket, "provision/*")]),
+        # For the golden test, which runs what the stack has deployed.
+        allow(
+            "ReadAnalysis",
+            ["s3:GetObject"],
+            [place.objects(artifact_bucket, "analyses/*/settings.json"), place.objects(artifact_bucket, "code/*")],
+        ),
         allow("KeepLogs", ["s3:PutObject"], [place.objects(log_bucket, "image-builder/*")]),
         allow(
             "WriteLogs",

@@ -1,0 +1,83 @@
+"""The golden test of an analysis: `provision/test/golden/` has a small dataset and the numbers that the analysis must find in it.
+
+- `expected.json`: `{"files": {"<path below process_results>": {…}}, "tolerance": 1e-6}`: members of JSON results, as many as wanted;
+- `dataset/` with exactly one file or folder, or `dataset.sh`, which makes it in the folder that it is given;
+- `config.json`: the configuration; the analysis's defaults when it is left out.
+
+In the test phase a fresh machine runs the deployed code on it (`image_builder.golden_check`); other numbers, and there is no image.
+The code is the stack's, fetched when the test runs: a change of the analysis alone changes no recipe.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from image_builder import golden_check
+from runtime.protocol.problems import Problem
+
+FOLDER = "test/golden"
+STEPS = ("golden-settings", "golden-code", "golden-fetch", "golden")
+PROGRAM = f"{FOLDER}/golden_check.py"
+
+
+def program() -> Path:
+    """The program of the test, which travels with the scripts."""
+    return Path(golden_check.__file__)
+
+
+def problems(folder: Path, where: str) -> Iterator[Problem]:
+    """What is wrong with a golden folder before anything runs. `where`: its name for people."""
+    if not folder.is_dir():
+        return
+    expected = folder / golden_check.EXPECTED
+    do = f"Write it (see the section on golden tests in docs/images.md), or remove {where}"
+    try:
+        stored = json.loads(expected.read_text(encoding="utf-8"))
+        files = stored["files"]
+        good = isinstance(files, dict) and bool(files) and all(isinstance(one, dict) and one for one in files.values())
+        good = good and float(stored.get("tolerance", 0)) >= 0
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        good, got = False, f"what cannot be read ({error})"
+    else:
+        got = "no numbers, or others than numbers of results"
+    if not good:
+        allowed = '{"files": {"<result>.json": {"<member>": <value>}}, "tolerance": <relative>}'
+        yield Problem(f"{where}/{golden_check.EXPECTED}", got, allowed, do)
+    made, ready = (folder / golden_check.SCRIPT).is_file(), folder / golden_check.DATASET
+    entries = sorted(ready.iterdir()) if ready.is_dir() else []
+    if not made and len(entries) != 1:
+        got = f"{len(entries)} files or folders" if ready.is_dir() else "no dataset"
+        yield Problem(where, got, f"dataset.sh, or exactly one file or folder in {golden_check.DATASET}/", do)
+    if made and ready.exists():
+        yield Problem(where, "dataset.sh and dataset/", "one of the two", "Remove one")
+
+
+def code_commands(folder: str) -> str:
+    """Commands of the step that says where the code is; the next step fetches what it prints."""
+    source = 'import json; code = json.load(open("settings.json"))["code"]; print(f\'s3://{code["bucket"]}/{code["key"]}\')'
+    return f"set -eu\ncd {folder}\npython3 -c {_quote(source)}\n"
+
+
+def check_commands(folder: str) -> str:
+    """Commands of the step that runs the analysis and compares."""
+    return f"set -eu\nexport HOME=/root\numask 022\ncd {folder}\npython3 -B {PROGRAM} settings.json code.tar.gz {FOLDER}\n"
+
+
+def from_log(lines: Iterable[str]) -> dict[str, Any] | None:
+    """The numbers that a build's golden test found; None when it had none."""
+    for line in lines:
+        _, mark, rest = line.partition(f"{golden_check.MARK} ")
+        if mark:
+            try:
+                found = json.loads(rest)
+            except ValueError:
+                continue
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,143 @@
+"""The golden test as a machine runs it: the analysis's code on the dataset of `provision/test/golden/`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.packaging import code_archive
+from image_builder import golden
+from runtime.protocol.settings import AnalysisSettings, Code, Image
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = """\
+#!/bin/bash
+source "$(dirname "$0")/ncap_utils/workflow.sh"
+source "$(dirname "$0")/ncap_utils/transfer.sh"
+errorlog
+download "$inputpath" "$bucketname" "$userhome/in"
+mkdir -p "$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
+words=$(wc -w < "$userhome/in/$dataname")
+[ "$words" -gt 0 ] || { echo "no words in it" >&2; exit 3; }
+printf '{"words": %s, "name": "text", "steps": [1, 2.0000001]}' "$words" > "$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET/summary.json"
+upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
+"""
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
+    """The archive of the analysis `words`, and its SHA-256."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "runtime").symlink_to(ROOT / "runtime")
+    (project / "blueprints/words").mkdir(parents=True)
+    (project / "blueprints/words/run.sh").write_text(RUN)
+    made = code_archive(project, "words")
+    return made.path.read_bytes(), made.sha256
+
+
+@pytest.fixture
+def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
+    """A folder as the test machine has it: scripts, settings and code beside each other."""
+    (tmp_path / golden.FOLDER / "dataset").mkdir(parents=True)
+    shutil.copy(golden.program(), tmp_path / golden.PROGRAM)
+    (tmp_path / "code.tar.gz").write_bytes(code[0])
+    settings = AnalysisSettings(
+        analysis="words",
+        stage="webdev",
+        stack="words-webdev",
+        bucket="words",
+        region="us-east-1",
+        account="0" * 12,
+        groups={},
+        instance_type="m5.large",
+        instance_types=("m5.large",),
+        duration_minutes=60,
+        max_duration_minutes=60,
+        volume_gib=8,
+        max_dataset_size_gib=1,
+        max_datasets=1,
+        prices={"m5.large": 0.1},
+        prices_date="",
+        budget_usd=1.0,
+        image=Image("ami-1", ready=False),
+        script="words/run.sh",
+        code=Code("artifacts", "code/x", code[1]),
+        ledger_table="t",
+        parameters={"type": "object", "properties": {"least": {"type": "integer", "default": 2}}, "additionalProperties": False},
+    )
+    (tmp_path / "settings.json").write_text(settings.to_json())
+    (tmp_path / golden.FOLDER / "dataset" / "a.txt").write_text("one two three")
+    expect(tmp_path, words=3)
+    return tmp_path
+
+
+def expect(machine: Path, **numbers: object) -> None:
+    (machine / golden.FOLDER / "expected.json").write_text(json.dumps({"files": {"a.txt/summary.json": numbers}}))
+
+
+def check(machine: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", golden.check_commands(str(machine))], capture_output=True, text=True, check=False)
+
+
+def test_the_right_numbers_pass_and_are_told(machine: Path) -> None:
+    expect(machine, words=3, steps=[1, 2.0])
+    done = check(machine)
+    assert done.returncode == 0, done.stderr
+    found = golden.from_log(f"Stdout: {line}" for line in done.stdout.splitlines())
+    assert found == {"a.txt/summary.json": {"words": 3, "steps": [1, 2.0000001]}}
+
+
+def test_all_other_numbers_are_named(machine: Path) -> None:
+    expect(machine, words=4, name="text", steps=[2, 2])
+    done = check(machine)
+    assert done.returncode == 1
+    assert "golden test: a.txt/summary.json: words is 3, expected 4" in done.stderr
+    assert "golden test: a.txt/summary.json: steps[0] is 1, expected 2" in done.stderr
+    assert "::error file=test/golden/expected.json,line=1::a.txt/summary.json: steps[0] is 1" in done.stderr
+    assert golden.from_log(done.stdout.splitlines()) is not None
+
+
+def test_a_script_makes_the_dataset(machine: Path) -> None:
+    folder = machine / golden.FOLDER
+    shutil.rmtree(folder / "dataset")
+    (folder / "dataset.sh").write_text('cat words.txt > "$1/a.txt"')
+    (folder / "words.txt").write_text("one two three")
+    assert check(machine).returncode == 0
+    (folder / "dataset.sh").write_text("cat nonesuch.txt; true")
+    assert "dataset.sh ended with exit status 1" in check(machine).stderr
+    (folder / "dataset.sh").write_text("true")
+    assert "the dataset is 0 files or folders" in check(machine).stderr
+
+
+def test_an_analysis_that_fails_is_told_with_its_last_words(machine: Path) -> None:
+    (machine / golden.FOLDER / "dataset" / "a.txt").write_text("")
+    done = check(machine)
+    assert done.returncode == 1
+    assert "no words in it" in done.stderr
+    assert "::error file=test/golden/expected.json,line=1::the analysis ended with exit status 3 on a.txt" in done.stderr
+
+
+def test_the_configuration_is_checked_as_that_of_a_job(machine: Path) -> None:
+    (machine / golden.FOLDER / "config.json").write_text('{"most": 3}')
+    done = check(machine)
+    assert done.returncode == 1
+    assert "most" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_results_that_are_missing_or_no_json_are_named(machine: Path) -> None:
+    (machine / golden.FOLDER / "expected.json").write_text(json.dumps({"files": {"b.json": {"x": 1}, "update.txt": {"x": 1}}}))
+    done = check(machine)
+    assert "b.json is not there (there are: a.txt/summary.json" in done.stderr
+    assert "update.txt is no JSON" in done.stderr
+
+
+def test_other_code_than_the_stack_names_does_not_run(machine: Path) -> None:
+    (machine / "code.tar.gz").write_bytes(b"other")
+    done = check(machine)
+    assert done.returncode == 1
+    assert "is not the code that the stack names" in done.stderr
