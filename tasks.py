@@ -13,6 +13,7 @@ import console.development
 import console.docs
 import console.doctor
 import console.people
+import console.prices
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -54,6 +55,7 @@ OF_THIS_MACHINE = (
     console.development.collection,
     console.docs.collection,
     console.doctor.collection,
+    console.prices.collection,
     demo.commands.collection,
     image_builder.lint.commands.collection,
     image_builder.recording.commands.collection(clean_roots),

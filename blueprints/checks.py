@@ -70,7 +70,7 @@ def _types(layers: Layers, world: World) -> Iterator[Finding]:
     for index, name in enumerate(layers.data["instance"]["types"]):
         if world.types is not None and name not in world.types:
             path = ("instance", "types", index)
-            do = "Choose one of these, or add its price to components/prices.json"
+            do = f"Choose one of these, or read its price: invoke prices --type {name}"
             yield layers.finding(path, "instance.unknown-type", shown(name), near_types(name, world.types), do)
 
 

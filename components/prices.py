@@ -1,4 +1,5 @@
-"""Prices of instance types, resolved when a stack is deployed. The table is data with a date; no call asks for prices."""
+"""Prices of instance types, resolved when a stack is deployed. The table is data with a date and a source for each region, refreshed
+by `invoke prices`; no deploy and no job asks for prices."""
 
 from __future__ import annotations
 
@@ -8,22 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = Path(__file__).with_name("prices.json")
+REGION = "us-east-1"
+"""The region whose types are those that a blueprint may name."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars an hour, on demand, Linux. `date`: when the table was written down (ISO)."""
+    """US dollars an hour, on demand, Linux, shared tenancy. `date`: when they were read from `source` (ISO)."""
 
     date: str
+    source: str
     region: str
     usd_per_hour: dict[str, float]
 
     def of(self, types: Iterable[str]) -> Prices:
         """The same table with these types only. Raises KeyError for one that it lacks."""
-        return Prices(self.date, self.region, {name: self.usd_per_hour[name] for name in sorted(types)})
+        return Prices(self.date, self.source, self.region, {name: self.usd_per_hour[name] for name in sorted(types)})
 
 
-def table(file: Path = FILE) -> Prices:
-    """The table of the project. An instance type that is not in it cannot be used: its jobs could not be paid for."""
-    data = json.loads(file.read_text())
-    return Prices(data["date"], data["region"], data["usd_per_hour"])
+def table(region: str = REGION, file: Path = FILE) -> Prices:
+    """The prices of a region. An instance type that is not among them cannot be used: its jobs could not be paid for.
+
+    Raises KeyError for a region that the table lacks.
+    """
+    entry = json.loads(file.read_text())["regions"][region]
+    return Prices(entry["date"], entry["source"], region, entry["usd_per_hour"])

@@ -51,6 +51,7 @@ def _utils(root: Path) -> dict[str, Any]:
                 protect=config.get_bool("protectUtilities") or False,
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
+                catalogue=config.get_bool("publicCatalogue") or False,
             ),
             pulumi.ResourceOptions(providers=[provider]),
         )
@@ -91,7 +92,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
             utils=utils,
             provision=recording if recording and recording.scripts else None,
             code=packaging.code_archive(root, blueprint.name),
-            prices=prices.table().of(blueprint.instance.types),
+            prices=project.prices_of(place.region, blueprint.instance.types),
             commit=provenance.blueprint_commit(root, blueprint.name),
             log_days=pulumi.Config().get_int("logRetentionDays") or 30,
         ),

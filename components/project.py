@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from blueprints.groups import Directory
 from blueprints.model import UTILS, Blueprint
 from components.names import PREFIX, logical
 from components.place import Place
+from components.prices import Prices, table
 from runtime.protocol.problems import InvalidInput, Problem
 
 TOP_LIMIT = 38
@@ -104,3 +105,15 @@ def place(of: aws.Provider) -> Place:
 def top_name(stack: str) -> str:
     """First part of all logical names of a stack."""
     return logical(PREFIX, stack, limit=TOP_LIMIT)
+
+
+def prices_of(region: str, types: Iterable[str]) -> Prices:
+    """What the machines of an analysis cost in its region. Raises pulumi.RunError where the table of the project does not say."""
+    try:
+        return table(region).of(types)
+    except KeyError as error:
+        what = f"region {region}" if error.args == (region,) else f"instance type {error.args[0]} in region {region}"
+        raise pulumi.RunError(
+            f"components/prices.json has no price for {what}. Allowed: what is in that table. "
+            f"Read it from AWS with `invoke prices --region {region}`, or choose another; nothing was changed"
+        ) from None

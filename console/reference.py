@@ -99,9 +99,17 @@ def _schema_page(path: Path, title: str, *more: str) -> str:
 
 
 def _blueprint(root: Path) -> str:
-    prices = _load(root / "components" / "prices.json")
-    rows = [(f"`{name}`", f"{price:g}") for name, price in sorted(prices["usd_per_hour"].items())]
-    types = f"On demand, Linux, {prices['region']}, {prices['date']}. A type without a price cannot be used: nobody could pay for its jobs."
+    regions = sorted(_load(root / "components" / "prices.json")["regions"].items())
+    names = sorted({name for _, entry in regions for name in entry["usd_per_hour"]})
+    rows = [
+        (f"`{name}`", *(f"{entry['usd_per_hour'][name]:g}" if name in entry["usd_per_hour"] else "" for _, entry in regions))
+        for name in names
+    ]
+    dated = "; ".join(f"{region}: {entry['date']}, {entry['source']}" for region, entry in regions)
+    types = (
+        f"US dollars an hour, on demand, Linux ({dated}). `invoke prices` refreshes them and adds types and regions. A type without a "
+        "price in the stack's region cannot be used: nobody could pay for its jobs."
+    )
     checked = (
         "Beside the schema, `invoke validate` and every deploy check that: the name is the folder's; the script and the provisioning "
         "scripts exist and are not empty; instance types have a price, and the default is one of the list; durations fit each other; "
@@ -110,7 +118,7 @@ def _blueprint(root: Path) -> str:
     )
     return _schema_page(
         root / "blueprints" / "schema.json", "`blueprint.yaml`", "## What else is checked", checked,
-        "## Instance types", types, _table(("type", "US dollars an hour"), rows),
+        "## Instance types", types, _table(("type", *(region for region, _ in regions)), rows),
     )  # fmt: skip
 
 

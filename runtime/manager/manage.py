@@ -22,6 +22,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
 from runtime.protocol.ledger import budget_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
+from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, DatasetStatus
@@ -49,6 +50,7 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
             timestamp = submission.timestamp
         except InvalidSubmission as error:
             faulty, timestamp, problems = error, error.timestamp, error.problems
+    delivery.notes.timestamp = timestamp
     if raw is None or timestamp is None:
         reject(cloud, settings, key, problems, clock())
         return Outcome(99, f"refused: {problems[0].text()}")
@@ -180,12 +182,17 @@ class _Run:
             limit, own = limit_of(self.cloud, self.settings, job.group)
         except InvalidInput as error:
             return list(error.problems)
+        types = ", ".join(f"{name} ${job.prices[name]:g}" for name in job.instance_types)
+        self.log.detail("get_costmonitoring", f"Prices an hour, of {self.settings.prices_date}: {types}.", now)
         if not own:
             text = f"Customized budget not found. Using default budget value of {dollars(limit)}"
             self.log.detail("get_costmonitoring", text, now)
         budget, cost = budget_name(self.settings.analysis, job.group, self.log.started), worst_case(job)
         committed = self.cloud.committed(table, budget)
-        if cost <= limit and self.cloud.reserve(table, self.item, budget, cost, limit):
+        paid = cost <= limit and self.cloud.reserve(table, self.item, budget, cost, limit)
+        if limit:
+            self.delivery.notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
+        if paid:
             text = f"Projected total costs: ${dollars(cost)}. Remaining budget: ${dollars(max(0, limit - committed - cost))}"
             self.log.detail("get_costmonitoring", text, now)
             return []

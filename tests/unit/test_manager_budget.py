@@ -26,6 +26,7 @@ def test_the_worst_case_is_reserved_and_the_real_cost_settled() -> None:
     assert world.aws.budgets == {MONTH: (WORST, 0)}
     assert "Customized budget not found. Using default budget value of 10.00" in world.certificate()
     assert "Projected total costs: $0.24. Remaining budget: $9.76" in world.certificate()
+    assert f"Prices an hour, of {SETTINGS.prices_date}: m5.large $0.096, m5.xlarge $0.192." in world.certificate()
     world.complete(next(iter(world.aws.ec2)))
     assert world.aws.budgets == {MONTH: (48_000, 48_000)}
 

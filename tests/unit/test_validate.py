@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import blueprints
 from blueprints import checks, schema
+from components.prices import table
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\
@@ -114,5 +115,4 @@ def test_no_value_anywhere_makes_the_checks_fail(tmp_path: Path, keys: list[str]
 
 def test_the_starter_is_right_with_the_types_that_have_a_price(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "blueprints" / "analysis", tmp_path / "blueprints" / "analysis")
-    prices = json.loads((ROOT / "components" / "prices.json").read_text())["usd_per_hour"]
-    assert blueprints.load_problems("analysis", tmp_path, set(prices)) == ()
+    assert blueprints.load_problems("analysis", tmp_path, set(table().usd_per_hour)) == ()
