@@ -24,6 +24,7 @@ from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
+from runtime.protocol.outside import place_of
 
 
 class Analysis:
@@ -77,12 +78,15 @@ class Analysis:
         config: Mapping[str, Any] | str,
         timestamp: str | None = None,
         instance_type: str | None = None,
+        resultpath: str | None = None,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started for each dataset.
 
         `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file. `timestamp` names the
         job (letters, digits, `.` `_` `:` `-`, at most 64); by default the time of now. `instance_type` must be one that the
-        analysis allows; by default the analysis's own. The answer to the submission is in the job's certificate.
+        analysis allows; by default the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of
+        a folder for the results, of buckets that the analysis's blueprint registers. The answer to the submission is in the
+        job's certificate.
         """
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
@@ -94,6 +98,8 @@ class Analysis:
         body: dict[str, Any] = {"dataname": names, "configname": configname, "timestamp": stamp}
         if instance_type:
             body["instance_type"] = instance_type
+        if resultpath:
+            body["resultpath"] = resultpath
         key = f"{self.group}/submissions/{stamp}_submit.json"
         self.objects.put(key, json.dumps(body, indent=2).encode())
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
@@ -140,22 +146,32 @@ class Analysis:
             raise AnalysisError(str(error), "an analysis of this client's version", "deploy the stack with this checkout") from error
 
     def sizes(self, keys: Iterable[str]) -> list[int | None]:
-        """Bytes of each dataset, of all its objects for a folder; None for one that is not there."""
+        """Bytes of each dataset, of all its objects for a folder; None for one that is not there, or out of reach."""
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(self._size, keys))
 
     def _size(self, key: str) -> int | None:
-        entries = self.objects.list(key)
-        if not key.endswith("/"):
-            return next((int(one["Size"]) for one in itertools.islice(entries, 1) if one["Key"] == key), None)
-        found = [int(one["Size"]) for one in itertools.islice(entries, 10_000)]
+        bucket, key = place_of(key, self.bucket)
+        entries = Bucket(self.s3, bucket).list(key)
+        try:
+            if not key.endswith("/"):
+                return next((int(one["Size"]) for one in itertools.islice(entries, 1) if one["Key"] == key), None)
+            found = [int(one["Size"]) for one in itertools.islice(entries, 10_000)]
+        except AnalysisError:
+            if bucket == self.bucket:
+                raise
+            return None  # machines may read outside buckets that this person may not
         return sum(found) if found else None
 
     def duration(self, config: str) -> int | None:
         """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none that can be read."""
-        raw = Path(config).read_bytes() if config and Path(config).is_file() else self.objects.get(config) if config else None
+        raw = Path(config).read_bytes() if config and Path(config).is_file() else self._read(config) if config else None
         found = re.search(rb"[\"']?__duration__[\"']?\s*:\s*(\d+)", raw or b"")
         return int(found[1]) if found else None
+
+    def _read(self, path: str) -> bytes | None:
+        bucket, key = place_of(path, self.bucket)
+        return Bucket(self.s3, bucket).get(key)
 
     def evidence(self, job: JobHandle) -> Evidence:
         """What there is to say why a job waits or failed, for `client.explain.explain`."""

@@ -10,6 +10,7 @@ from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
 from runtime.protocol.names import TIMESTAMP
+from runtime.protocol.outside import SCHEME
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
     if wish.config and not Path(wish.config).is_file():
         wanted.append((wish.config, (CONFIGS, RESULTS)))
     for key, folders in wanted:
+        if key.startswith(SCHEME):
+            continue  # which outside buckets there are is known to the manager alone
         what = "config" if CONFIGS in folders else "dataset"
         places = " or ".join(f"{group}/{folder}/…" for folder in folders)
         if not key.startswith(tuple(f"{group}/{folder}/" for folder in folders)):

@@ -19,8 +19,8 @@ from client.speaking import follow as follow_job
 
 _DATA = {
     "data": "A file to upload and analyse. May be given several times.",
-    "key": "A dataset that is in the bucket already (GROUP/inputs/…). May be given several times.",
-    "config": "The config: a file here, or a key in the bucket (GROUP/configs/…).",
+    "key": "A dataset in the bucket (GROUP/inputs/…), or in a registered outside bucket (s3://…). May be given several times.",
+    "config": "The config: a file here, a key in the bucket (GROUP/configs/…), or s3://… beside data of an outside bucket.",
     "instance-type": "Another machine than the analysis's default.",
 }
 
@@ -32,6 +32,7 @@ _DATA = {
         **_DATA,
         **JSON,
         "timestamp": "The job's name; the time of now when left out.",
+        "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
         "forecast": "Show first what it will take and cost (standard error). On by default; --no-forecast leaves it out.",
         "yes": "Do not ask. Without a terminal nothing is asked.",
@@ -46,6 +47,7 @@ def submit(
     config: str = "",
     timestamp: str = "",
     instance_type: str = "",
+    resultpath: str = "",
     follow: bool = False,
     forecast: bool = True,
     yes: bool = False,
@@ -63,7 +65,7 @@ def submit(
             _ask()
     stamp = timestamp or new_timestamp(now())
     keys = [*key, *(analysis.upload(data) if data else [])]
-    handle = analysis.submit(keys, _configname(analysis, config, stamp), stamp, instance_type or None)
+    handle = analysis.submit(keys, _configname(analysis, config, stamp), stamp, instance_type or None, resultpath or None)
     if not json:
         say(handle.timestamp)
     state = follow_job(handle, quiet=json) if follow else None

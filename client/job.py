@@ -134,15 +134,21 @@ class JobHandle:
     def fetch(self, target: str | os.PathLike[str], *, logs: bool = True) -> list[FetchedFile]:
         """Copy the results (and `logs`) below the folder `target`, and return them with their SHA-256, sorted by path.
 
-        The paths are those below the job's own folder: `process_results/…` and `logs/…`. A second call completes what was
+        The paths are those below the job's folder: `process_results/…` (in the outside bucket, where the submission had a
+        `resultpath`) and `logs/…`. A second call completes what was
         interrupted and fetches what has changed. Every file is checked, see `client.results`; AnalysisError when one is wrong.
         """
-        entries = [
-            entry
-            for prefix in [self.keys.process_prefix, *([self.keys.logs_prefix] if logs else [])]
-            for entry in self.objects.list(prefix)
-        ]
-        return fetch(self.s3, self.bucket, wanted(entries, self.keys.prefix, self.digests()), Path(target))
+        bucket, keys = self.results_place()
+        known = self.digests()
+        files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known)
+        if logs:
+            files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known)
+        return fetch(self.s3, sorted(files, key=lambda one: one.path), Path(target))
+
+    def results_place(self) -> tuple[str, ResultKeys]:
+        """The bucket that the results are in, and their keys there."""
+        job = self._seen.job or self._read_job()
+        return (self.bucket, self.keys) if job is None else job.results
 
     def digests(self, kind: str = "results") -> dict[str, str]:
         """The SHA-256 of the `results` or `inputs` that the machines have moved, by key, as their records

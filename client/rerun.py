@@ -18,6 +18,7 @@ from client.errors import AnalysisError
 from client.job import JobHandle
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads
+from runtime.protocol.outside import SCHEME
 
 LARGEST = 256 << 20
 """Bytes up to which outputs are compared by their values; larger ones are compared by their SHA-256."""
@@ -35,7 +36,7 @@ class Original:
     timestamp: str
     datanames: tuple[str, ...]
     config: Mapping[str, Any]
-    configname: str
+    configpath: str
     instance_type: str | None
     image_id: str
     code_sha256: str
@@ -53,7 +54,7 @@ class Original:
                 timestamp=str(facts["job_id"]),
                 datanames=tuple(dict.fromkeys(str(one["inputpath"]) for one in facts["datasets"])),
                 config=dict(facts["config"]),
-                configname=str(facts["configpath"]).rpartition("/")[2],
+                configpath=str(facts["configpath"]),
                 instance_type=types.pop() if len(types) == 1 else None,
                 image_id=str(facts["image"]["id"]),
                 code_sha256=str(facts["code_sha256"]),
@@ -123,15 +124,17 @@ def check(of: Original, about: About) -> list[str]:
 
 
 def submit(of: Original, analysis: Analysis, timestamp: str | None = None) -> JobHandle:
-    """Submit the same inputs, configuration and instance type as a new job."""
-    return analysis.submit(of.datanames, of.config, timestamp, of.instance_type)
+    """Submit the same inputs, configuration and instance type as a new job. Its results go to the group's folder. Data of an
+    outside bucket comes with the configuration that is there now: the two may not be of different buckets."""
+    outside = of.configpath.startswith(SCHEME)
+    return analysis.submit(of.datanames, of.configpath if outside else of.config, timestamp, of.instance_type)
 
 
 def judge(of: Original, again: JobHandle, about: About) -> tuple[list[Verdict], list[str]]:
     """A verdict for each output of either job, and notes about inputs that have changed in between."""
     rules = checked(about.compare)
     first = JobHandle(again.s3, of.bucket, of.group, of.timestamp)
-    before, after = _Outputs(first, of.configname), _Outputs(again, again.job().configname)
+    before, after = _Outputs(first, of.configpath.rpartition("/")[2]), _Outputs(again, again.job().configname)
     verdicts = [_verdict(path, before, after, rules) for path in sorted(before.sizes.keys() | after.sizes.keys())]
     if not before.sizes:
         raise AnalysisError(f"job {of.timestamp} has no outputs to compare with", f"a job that wrote some, and {_MEMORY}", "choose another")
@@ -143,8 +146,9 @@ class _Outputs:
     """The outputs of a job: sizes and known digests by path, and its inputs' digests by key."""
 
     def __init__(self, job: JobHandle, configname: str) -> None:
-        self.objects: Bucket = job.objects
-        self.prefix = job.keys.process_prefix
+        bucket, keys = job.results_place()
+        self.objects = Bucket(job.s3, bucket)
+        self.prefix = keys.process_prefix
         entries = [(str(entry["Key"]).removeprefix(self.prefix), int(entry["Size"])) for entry in self.objects.list(self.prefix)]
         self.sizes = {path: size for path, size in entries if path not in {*_SERVICE, configname} and not path.endswith("/")}
         self.digests = {key.removeprefix(self.prefix): digest for key, digest in job.digests().items()}

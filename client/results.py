@@ -44,8 +44,9 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An object to fetch. `sha256` as the certificate says, "" when it says nothing."""
+    """An object to fetch, and where to. `sha256` as the certificate says, "" when it says nothing."""
 
+    bucket: str
     key: str
     path: str
     size: int
@@ -53,8 +54,8 @@ class Wanted:
     sha256: str = ""
 
 
-def wanted(entries: Sequence[Mapping[str, Any]], prefix: str, known: Mapping[str, str]) -> list[Wanted]:
-    """What a listing below the job's `prefix` means as files; `known` are SHA-256 by key.
+def wanted(bucket: str, entries: Sequence[Mapping[str, Any]], prefix: str, known: Mapping[str, str]) -> list[Wanted]:
+    """What a listing of `bucket` below the job's `prefix` means as files; `known` are SHA-256 by key.
 
     Raises AnalysisError for a key that would be written outside the folder.
     """
@@ -66,11 +67,11 @@ def wanted(entries: Sequence[Mapping[str, Any]], prefix: str, known: Mapping[str
         relative = key.removeprefix(prefix)
         if ".." in PurePosixPath(relative).parts or relative.startswith("/"):
             raise AnalysisError(f"the result {key!r} would be written outside its folder", "keys without '..'", "fetch it by hand")
-        files.append(Wanted(key, relative, int(entry["Size"]), str(entry["ETag"]), known.get(key, "")))
-    return sorted(files, key=lambda one: one.path)
+        files.append(Wanted(bucket, key, relative, int(entry["Size"]), str(entry["ETag"]), known.get(key, "")))
+    return files
 
 
-def fetch(s3: Any, bucket: str, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
+def fetch(s3: Any, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
     """Copy `files` below `folder`, eight at a time. Files that are there, unchanged, are kept; half a file is completed.
 
     Raises AnalysisError when a file does not have the digest that it should have, after all others were fetched.
@@ -78,7 +79,7 @@ def fetch(s3: Any, bucket: str, files: Sequence[Wanted], folder: Path) -> list[F
     folder.mkdir(parents=True, exist_ok=True)
     before = _manifest(folder)
     with ThreadPoolExecutor(WORKERS) as pool:
-        done = [pool.submit(_one, s3, bucket, file, folder, before.get(file.path)) for file in files]
+        done = [pool.submit(_one, s3, file, folder, before.get(file.path)) for file in files]
     fetched, faults = [], []
     for future in done:
         try:
@@ -99,7 +100,7 @@ class _WrongDigestError(Exception):
     """A file has come, but not with the content that it should have."""
 
 
-def _one(s3: Any, bucket: str, file: Wanted, folder: Path, before: Mapping[str, Any] | None) -> FetchedFile:
+def _one(s3: Any, file: Wanted, folder: Path, before: Mapping[str, Any] | None) -> FetchedFile:
     path = folder.joinpath(*PurePosixPath(file.path).parts)
     if before is not None and before.get("etag") == file.etag and path.is_file() and path.stat().st_size == file.size:
         digest = sha256_of(path)
@@ -108,7 +109,7 @@ def _one(s3: Any, bucket: str, file: Wanted, folder: Path, before: Mapping[str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name has the object's version in it, so that half of an older object is never completed with half of a newer one.
     partial = path.with_name(f".{path.name}.{hashlib.sha256(file.etag.encode()).hexdigest()[:12]}.part")
-    checked, fault = _check(partial, file, _copy(s3, bucket, file, partial))
+    checked, fault = _check(partial, file, _copy(s3, file, partial))
     if fault:
         partial.unlink()
         raise _WrongDigestError(f"{file.path} {fault}")
@@ -116,14 +117,14 @@ def _one(s3: Any, bucket: str, file: Wanted, folder: Path, before: Mapping[str, 
     return FetchedFile(file.path, file.key, file.size, sha256_of(path), checked)
 
 
-def _copy(s3: Any, bucket: str, file: Wanted, partial: Path) -> Mapping[str, Any]:
+def _copy(s3: Any, file: Wanted, partial: Path) -> Mapping[str, Any]:
     """Bring `partial` to the object's length; S3's answer, which says what is known of the content."""
     have = partial.stat().st_size if partial.exists() else 0
     if have > file.size:
         partial.unlink()
         have = 0
-    ask = {"Bucket": bucket, "Key": file.key, "IfMatch": file.etag}
-    with s3_errors(bucket, file.key):
+    ask = {"Bucket": file.bucket, "Key": file.key, "IfMatch": file.etag}
+    with s3_errors(file.bucket, file.key):
         try:
             if have and have == file.size:
                 return dict(s3.head_object(**ask, ChecksumMode="ENABLED"))

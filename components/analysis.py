@@ -154,6 +154,7 @@ class AnalysisStack(pulumi.ComponentResource):
             name,
             WatchArgs(
                 place=place,
+                bucket_name=bucket.name,
                 function_name=manager.function_name,
                 queue_name=queue.name,
                 dead_letter_name=queue.dead_letter_name,

@@ -88,7 +88,7 @@ class WorkerFunction(pulumi.ComponentResource):
             timeout=timeout_seconds,
             memory_size=args.memory_mib,
             environment={"variables": dict(args.environment)},
-            logging_config={"log_format": "Text", "log_group": self.log_group_name},
+            logging_config={"log_format": "JSON", "log_group": self.log_group_name},
             opts=child(self, depends_on=[self._granted, self._logs]),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms import errors_alarm
 from components.function import WorkerFunction, WorkerFunctionArgs
 from components.ledger import Ledger
 from components.options import child
@@ -106,6 +107,8 @@ class Monitor(pulumi.ComponentResource):
             opts=child(self),
         )
         aws.cloudwatch.EventTarget(f"{name}-sweep", rule=schedule.name, arn=sweep.arn, opts=child(self, depends_on=[permitted]))
+        errors_alarm(name, "The monitor failed on a machine's event.", function.name, args.topic_arn, child(self))
+        errors_alarm(f"{name}-sweep", "The sweep failed: what events missed is not repaired.", sweep.name, args.topic_arn, child(self))
         self.function_name, self.role_arn = function.name, worker.role.arn
         self.sweep_function_name, self.log_group_name, self.queue = sweep.name, worker.log_group_name, queue
         self.register_outputs({"function_name": self.function_name, "queue_url": queue.url})
