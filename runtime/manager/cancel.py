@@ -38,6 +38,7 @@ def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
     bucket, now = settings.bucket, clock()
     try:
         timestamp, claim = _wanted(cloud, bucket, key)
+        delivery.notes.timestamp = timestamp
         keys = JobKeys.of(key.group, timestamp)
         there = cloud.head(bucket, keys.certificate)
         _check_claim(key, timestamp, claim, there)

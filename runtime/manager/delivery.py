@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from runtime.manager.events import ObjectCreated
@@ -17,13 +17,22 @@ class Outcome:
     again: bool = False
 
 
+@dataclass
+class Notes:
+    """What the log tells of a delivery beside its outcome: the job that it is about, and metrics."""
+
+    timestamp: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One delivery of a submission. `receives` counts deliveries of the message from 1, `owner` names this run of the
-    manager, `owner_arn` the function, `until` is when this run is over at the latest."""
+    manager, `owner_arn` the function, `until` is when this run is over at the latest. `notes` are written as it goes."""
 
     event: ObjectCreated
     receives: int
     owner: str
     owner_arn: str
     until: datetime
+    notes: Notes = field(default_factory=Notes)

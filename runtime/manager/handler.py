@@ -8,8 +8,6 @@ there is delivered again after the queue's visibility timeout.
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
 import traceback
 import uuid
@@ -22,12 +20,11 @@ from runtime.manager.aws import AwsCloud
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import objects_created
+from runtime.protocol import logline
 from runtime.protocol.limits import MANAGER_TIMEOUT
 from runtime.protocol.settings import AnalysisSettings
 
 _SETTINGS_MAX_BYTES = 4 * 1024 * 1024
-_log = logging.getLogger("neurocaas.manager")
-_log.setLevel(logging.INFO)
 
 
 class SettingsError(Exception):
@@ -66,26 +63,31 @@ def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context
         try:
             outcome = process(_cloud(), settings, _now, delivery)
         except Exception:  # noqa: BLE001 (whatever it is, the other messages of the batch must be processed)
-            _write("ERROR", created.key, receives, Outcome(99, "internal error", again=True), traceback.format_exc())
+            _write(settings, delivery, Outcome(99, "internal error", again=True), level="ERROR", traceback=traceback.format_exc())
             done = False
             continue
-        _write("INFO", created.key, receives, outcome)
+        _write(settings, delivery, outcome)
         done = done and not outcome.again
     return done
 
 
-def _write(level: str, key: str, receives: int, outcome: Outcome, trace: str | None = None) -> None:
-    line = {
-        "level": level,
-        "message": f"processing returned exit code {outcome.exit_code}",
-        "exit_code": outcome.exit_code,
-        "detail": outcome.message,
-        "submission": key,
-        "receives": receives,
-        "again": outcome.again,
-        **({"traceback": trace} if trace else {}),
-    }
-    _log.log(logging.getLevelName(level), json.dumps(line, ensure_ascii=False))
+def _write(settings: AnalysisSettings, delivery: Delivery, outcome: Outcome, **more: str) -> None:
+    key, notes = delivery.event.key, delivery.notes
+    refused = outcome.exit_code != 0 and not outcome.again
+    logline.write(
+        "manager",
+        f"processing returned exit code {outcome.exit_code}",
+        job=(settings.bucket, key.partition("/")[0], notes.timestamp) if notes.timestamp else None,
+        bucket=settings.bucket,
+        metrics={**notes.metrics, **({logline.REFUSED: 1} if refused else {})},
+        stack=settings.stack,
+        exit_code=outcome.exit_code,
+        detail=outcome.message,
+        submission=key,
+        receives=delivery.receives,
+        again=outcome.again,
+        **more,
+    )
 
 
 def _now() -> datetime:

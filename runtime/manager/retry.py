@@ -24,6 +24,7 @@ from runtime.protocol.status import FAILED, DatasetStatus
 def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
     """Launch the machine of a further attempt; while there is no capacity, wait as long as a submission would."""
     key = RetryKey.parse(delivery.event.key)
+    delivery.notes.timestamp = key.timestamp
     keys, item = JobKeys.of(key.group, key.timestamp), (settings.bucket, key.group, key.timestamp)
     if retry_name(key.dataset, key.attempt) not in (cloud.retries(settings.ledger_table, item) or ()):
         return Outcome(0, f"ignored: no open job has asked for {event_name(key)}")
