@@ -144,6 +144,8 @@ class AnalysisStack(pulumi.ComponentResource):
                 settings=settings.object,
                 boundary_arn=utils.permissions_boundary_arn,
                 ledger_arn=utils.ledger_table_arn,
+                topic_arn=topic,
+                topic_key_arn=utils.kms_key_arn,
                 outside_buckets=blueprint.outside_buckets,
                 image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
                 log_days=args.log_days,

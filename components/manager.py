@@ -38,6 +38,8 @@ class ManagerArgs:
     settings: pulumi.Resource
     boundary_arn: pulumi.Input[str]
     ledger_arn: pulumi.Input[str]
+    topic_arn: pulumi.Input[str]
+    topic_key_arn: pulumi.Input[str]
     image_parameter: str | None
     outside_buckets: Sequence[OutsideBucket] = ()
     log_days: int = 30
@@ -85,6 +87,8 @@ class Manager(pulumi.ComponentResource):
             queue_arn=args.queue.arn,
             log_group_arn=worker.log_group_arn,
             ledger_arn=args.ledger_arn,
+            topic_arn=args.topic_arn,
+            topic_key_arn=args.topic_key_arn,
             launch_template_arns=pulumi.Output.all(*(group.template_arn for group in args.machines.values())),
             machine_role_arns=pulumi.Output.all(*(group.role_arn for group in args.machines.values())),
         )

@@ -26,6 +26,8 @@ def manager(
     queue_arn: str,
     log_group_arn: str,
     ledger_arn: str,
+    topic_arn: str,
+    topic_key_arn: str,
     launch_template_arns: Sequence[str],
     machine_role_arns: Sequence[str],
     image_parameter: str | None,
@@ -64,6 +66,8 @@ def manager(
             ["ssm:GetParameters"],
             [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}") for end in ("", f"/{LIMIT}")],
         ),
+        allow("SendNotices", ["sns:Publish"], [topic_arn]),
+        allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
             "LaunchFromOwnTemplates",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_unscoped, document
-from runtime.protocol.development import TAG
 
 
 def monitor(
@@ -39,10 +38,10 @@ def monitor(
             {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
         ),
         allow(
-            "StopDevelopmentInstances",
+            "StopMachinesWithoutJob",
             ["ec2:StopInstances"],
             [place.arn("ec2", "instance/*")],
-            {"StringEquals": {f"aws:ResourceTag/{TAG}": "On"}},
+            {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
         ),
         allow_unscoped("SeeMachines", ["ec2:DescribeInstances"]),
     )

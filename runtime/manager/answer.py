@@ -7,8 +7,10 @@ from datetime import datetime
 
 from runtime.manager.port import Cloud
 from runtime.protocol.certificate import CertificateFacts, SetupLog, end_line
+from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
-from runtime.protocol.keys import ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import AnalysisSettings
 
@@ -49,7 +51,7 @@ def close(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write certificate, certificate.json and `end.txt` of something that ends without a machine. `end.txt` tells the
-    first problem, else `note`."""
+    first problem, else `note`; who writes it sends the notice, if it is about a job."""
     total = len(job.datasets) if job else 0
     facts = CertificateFacts(
         exit_class=exit_class,
@@ -67,4 +69,6 @@ def close(
     if problems:
         note = problems[0].text()
     more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
-    cloud.put(settings.bucket, keys.end, end_line(0, total, note + more), if_absent=True)
+    won = cloud.put(settings.bucket, keys.end, end_line(0, total, note + more), if_absent=True)
+    if won and settings.topic_arn and isinstance(keys, JobKeys):
+        cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), note))

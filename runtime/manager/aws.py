@@ -4,7 +4,7 @@ Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket
 buckets that the blueprint registers, s3:GetObject on the settings object,
 dynamodb:GetItem, UpdateItem and DeleteItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
 iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
-ssm:GetParameters on the budgets of the analysis when the settings name where they are.
+ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class AwsCloud:
     @cached_property
     def _table(self) -> Any:
         return self._session.create_client("dynamodb", config=self._config)
+
+    @cached_property
+    def _sns(self) -> Any:
+        return self._session.create_client("sns", config=self._config)
 
     @cached_property
     def _ssm(self) -> Any:
@@ -193,6 +197,9 @@ class AwsCloud:
     def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
         refused = transact(self._table, reserve_writes(table, job, budget, amount, limit))
         return not refused or refused[1] == "ConditionalCheckFailed"
+
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        self._sns.publish(TopicArn=topic, Subject=subject, Message=text)
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]

@@ -117,6 +117,9 @@ class Cloud(Protocol):
     def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
         """Reserve micro-dollars for a job, once; False when the budget has not enough left."""
 
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        """Notify the subscribers of an SNS topic."""
+
     def run(self, request: LaunchRequest) -> list[Machine]:
         """Launch at least one machine. Raises LaunchError."""
 

@@ -2,8 +2,8 @@
 
 Permissions: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects of the analysis buckets and s3:ListBucket on
 those buckets (by their bucket policies), s3:PutObject where outside buckets take results (by policies of the analysis stacks),
-dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table, ec2:DescribeInstances, ec2:TerminateInstances (machines
-tagged PriceTracking=On), ec2:StopInstances (development instances), sns:Publish on the topic.
+dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table, ec2:DescribeInstances, ec2:TerminateInstances and
+StopInstances (machines tagged PriceTracking=On), sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class AwsCloud:
             try:
                 self._ec2.stop_instances(InstanceIds=[instance])
             except ClientError as error:
-                if _code(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
+                if _code(error) == "UnsupportedOperation":  # a one-time spot machine cannot be stopped
+                    self.terminate([instance])
+                elif _code(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
                     raise
 
     def open_job(self, job: JobId) -> OpenJob | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from runtime.monitor.machine import RECLAIM, read_status
 from runtime.monitor.port import Cloud, OpenJob
@@ -14,7 +14,7 @@ from runtime.protocol.documents import DocumentError, iso, loads, moment, take, 
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.outside import whole
+from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
@@ -81,24 +81,6 @@ def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
     cloud.put(bucket, keys.end, line, if_absent=True)
     cloud.publish(*notice(facts, iso(datetime.fromtimestamp(item.created, timezone.utc)), told.text()))
     cloud.settle(item, cost)
-
-
-def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None) -> tuple[str, str]:
-    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job. `refused`: why its logs could
-    not be copied to where its results are."""
-    own = JobKeys.of(facts.group, facts.job_id)
-    bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
-    outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
-    subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"[:100]
-    elapsed = facts.finished - moment(created)
-    text = [
-        f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
-        f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
-        *([f"First failure: {reason}"] if reason else []),
-        f"Results: {whole(bucket, keys.prefix)}",
-        *([f"S3 has refused to copy the logs there ({refused}); they are in {whole(facts.bucket, own.logs_prefix)}"] if refused else []),
-    ]
-    return subject, "\n".join(text)
 
 
 def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.port import Cloud, JobId
+from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.documents import DocumentError, moment
@@ -42,8 +43,13 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def sweep(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Reconcile everything once; errors are raised, so that the schedule's retry and alarm see them."""
-    del event, context
+    """Reconcile everything once; errors are raised, so that the schedule's retry and alarm see them. The event
+    `{"dry_run": true}` changes nothing and answers `{"would": [what it would do, …]}`."""
+    del context
+    if event.get("dry_run") is True:
+        would: list[str] = []
+        reconcile(Rehearsal(_cloud(), would.append), _now, lambda message, job: None)
+        return {"would": would}
     reconcile(_cloud(), _now, _repaired)
     return {}
 

@@ -1,4 +1,5 @@
-"""Development instances, which have no job: when their `Timeout` (minutes since their last start) has passed, they are stopped.
+"""Machines that have no job (development instances, or started by hand): when their `Timeout` (minutes since their last
+start) has passed, they are stopped.
 
 Their disk, and the work on it, stays; only their developer ends them.
 """
@@ -8,21 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from runtime.monitor.machine import place
 from runtime.monitor.port import Instance
-from runtime.protocol.development import TAG
-from runtime.protocol.tags import TIMEOUT
+from runtime.protocol.tags import EXEMPT, TIMEOUT
 
 DEFAULT_MINUTES = 60
-"""For a timeout that is no number: somebody has changed the tag by hand."""
+"""For a machine without a timeout, or with one that is no number."""
 
 
 def overdue(instances: Iterable[Instance], now: datetime) -> list[str]:
-    """The ids of development instances that run and whose time is over."""
+    """The ids of machines without a job that run and whose time is over."""
     return [
         instance.instance_id
         for instance in instances
-        if instance.tags.get(TAG) == "On" and instance.state == "running" and now - instance.launched >= lifetime(instance)
+        if place(instance) is None
+        and not exempt(instance)
+        and instance.state == "running"
+        and now - instance.launched >= lifetime(instance)
     ]
+
+
+def exempt(instance: Instance) -> bool:
+    """Whether an administrator has told the sweep to leave a machine alone."""
+    return instance.tags.get(EXEMPT) == "On"
 
 
 def lifetime(instance: Instance) -> timedelta:

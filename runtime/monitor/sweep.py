@@ -1,18 +1,18 @@
 """The periodic reconciliation: events make the monitor fast, the sweep makes it true.
 
 It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events, ends machines
-that outlive their duration, machines without a job, and jobs whose machines are gone, and stops development instances
-whose time is over.
+that outlive their duration, machines whose job has ended, and jobs whose machines are gone, and stops machines without a
+job whose time is over.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
-from runtime.monitor.developers import lifetime, overdue
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
+from runtime.monitor.jobless import exempt, lifetime, overdue
 from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place, read_status, with_verdict
 from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.monitor.watch import Watch, complete
@@ -47,16 +47,19 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
             _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
-    orphans = _orphans(every, open_jobs, clock())
-    if orphans:
-        cloud.terminate(orphans)
-        log(f"terminated machines without an open dataset: {', '.join(orphans)}", None)
-    late = overdue(every, clock())
-    if late:
-        cloud.switch_off(late)
-        log(f"stopped development instances whose time is over: {', '.join(late)}", None)
+    _end_machines(cloud.terminate, "terminated machines without an open dataset", _orphans(every, open_jobs, clock()), cloud, log)
+    _end_machines(cloud.switch_off, "stopped machines without a job whose time is over", overdue(every, clock()), cloud, log)
     if faults:
         raise SweepError("; ".join(faults))
+
+
+def _end_machines(
+    end: Callable[[Sequence[str]], None], what: str, ids: Sequence[str], cloud: Cloud, log: Callable[[str, JobId | None], None]
+) -> None:
+    if ids:
+        end(ids)
+        log(f"{what}: {', '.join(ids)}", None)
+        cloud.publish(f"NeuroCAAS: {what}", "\n".join([f"The sweep has {what}:", *ids]))
 
 
 def _orphans(instances: Iterable[Instance], open_jobs: Iterable[OpenJob], now: datetime) -> list[str]:
@@ -66,7 +69,7 @@ def _orphans(instances: Iterable[Instance], open_jobs: Iterable[OpenJob], now: d
     found = []
     for instance in instances:
         where = place(instance)
-        if where is None or instance.state not in {*ALIVE, "stopped"} or instance.launched > oldest:
+        if where is None or exempt(instance) or instance.state not in {*ALIVE, "stopped"} or instance.launched > oldest:
             continue
         if where.job not in closed or where.index in closed[where.job]:
             found.append(instance.instance_id)

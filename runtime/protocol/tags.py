@@ -15,6 +15,8 @@ OFFSET = "offset"
 """Index of the first dataset of the launch call; a machine's dataset is this plus its launch index."""
 ATTEMPT = "attempt"
 """Which machine of its dataset it is, from 1: AWS may take a spot machine back, then the dataset gets another."""
+EXEMPT = "neurocaas-exempt"
+"""A machine with this tag (value `On`) is left alone by the sweep; its job, if it has one, is not."""
 NAME = "Name"
 
 

@@ -131,10 +131,10 @@ def test_development_instances_and_jobs_have_security_groups_of_their_own(utils:
     assert utils.outputs["developer_security_group_id"] != utils.outputs["security_group_id"]
 
 
-def test_the_monitor_stops_development_instances_and_nothing_else(utils: Recorded) -> None:
+def test_the_monitor_stops_machines_of_the_service_and_nothing_else(utils: Recorded) -> None:
     policy = utils.one("RolePolicy", "monitor").policy()
     stops = [statement for statement in policy["Statement"] if "ec2:StopInstances" in statement["Action"]]
-    assert [s["Condition"] for s in stops] == [{"StringEquals": {"aws:ResourceTag/neurocaas-dev": "On"}}]
+    assert [s["Condition"] for s in stops] == [{"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}}]
 
 
 def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = None) -> bool:
@@ -237,6 +237,8 @@ def test_policies_fit_into_iams_limits() -> None:
         ledger_arn=arn,
         launch_template_arns=[f"arn:aws:ec2:us-east-1:111122223333:launch-template/lt-{i:017x}" for i in range(10)],
         machine_role_arns=[f"{arn}{i}" for i in range(10)],
+        topic_arn=arn,
+        topic_key_arn=arn,
         image_parameter="/aws/service/x",
     )
     assert len(json.dumps(ten, separators=(",", ":"))) <= 10_240

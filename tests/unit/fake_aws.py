@@ -143,7 +143,9 @@ class FakeAws:
             ids = [f"i-{len(self.ec2) + n:017x}" for n in range(number)]
             for index, name in enumerate(ids):
                 spot, tags = request.market == "spot", dict(request.tags)
-                self.ec2[name] = Instance(name, request.instance_type, "pending", index, self.clock(), spot, image_id="ami-resolved", tags=tags)
+                self.ec2[name] = Instance(
+                    name, request.instance_type, "pending", index, self.clock(), spot, image_id="ami-resolved", tags=tags
+                )
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
 
@@ -318,7 +320,6 @@ class FakeAws:
             self._call("publish")
             self.notices.append((subject, text))
 
-
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         self._call("parameters", ",".join(names))
         return {name: self.parameters_[name] for name in names if name in self.parameters_}
@@ -368,6 +369,9 @@ class ManagerView:
 
     def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
         return self.aws._note_stop(job, reason, now)
+
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        self.aws.publish(subject, text)
 
     def forget(self, table: str, job: JobId) -> None:
         self.aws._settle(job, 0)

@@ -46,6 +46,7 @@ SETTINGS = AnalysisSettings(
     script="dti/run_dti.sh",
     code=Code("artifacts", "code/x.tar.gz", "a" * 64),
     ledger_table="ledger",
+    topic_arn="arn:aws:sns:us-east-1:000000000000:notices",
     parameters={"type": "object", "properties": {"wait": {"type": "integer", "minimum": 0, "default": 5}}},
     blueprint_commit="abc123",
 )

@@ -368,3 +368,18 @@ def test_launch_calls_have_tokens_of_their_own_and_are_repeatable(world: World) 
     assert request(job, "arn", 0, 1, ways[0]) == calls[0]
     later = replace(job, created="2026-02-01T00:00:00.000Z")
     assert request(later, "arn", 0, 1, ways[0]).client_token != calls[0].client_token
+
+
+def test_a_job_that_ends_without_a_machine_is_announced_once(world: World) -> None:
+    world.aws.refusals = {"m5.large": "UnauthorizedOperation"}
+    for receives in (1, 2):
+        world.submit(world.submission(), receives=receives)
+    ((subject, text),) = world.aws.notices
+    assert subject == "NeuroCAAS dti: job t1 of lab: FAILED 0/0"
+    assert "First failure: machines: got AWS ERROR. RunInstances was refused (UnauthorizedOperation)" in text
+    assert "Cost: $0.0000." in text
+
+
+def test_what_never_became_a_job_is_not_announced(world: World) -> None:
+    world.submit(b"{}")
+    assert world.aws.notices == []

@@ -109,6 +109,14 @@ def test_the_schedule_sweeps(account: dict[str, Any]) -> None:
     assert end.startswith(b"FAILED 0/1")
 
 
+def test_a_dry_run_answers_what_it_would_do(account: dict[str, Any]) -> None:
+    instance = start(account)
+    account["ec2"].terminate_instances(InstanceIds=[instance])
+    answer = module.handler({"dry_run": True}, None)
+    assert "close dataset 0 of dti/lab/t1 as failed" in answer["would"]
+    assert "Contents" not in account["s3"].list_objects_v2(Bucket=BUCKET, Prefix=JobKeys.of("lab", "t1").end)
+
+
 def test_one_event_fails_alone(account: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     instance = start(account)
     monkeypatch.setattr(AwsCloud, "put", lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network")))

@@ -1,0 +1,71 @@
+"""A sweep that changes nothing: it reads what there is and tells what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from runtime.monitor.port import Cloud, Content, Instance, JobId, OpenJob
+
+
+class Rehearsal:
+    """A `Cloud` over another. Reads go through; `tell` gets a line for each change, which is not made."""
+
+    def __init__(self, cloud: Cloud, tell: Callable[[str], None]) -> None:
+        self._cloud, self._tell = cloud, tell
+
+    def get(self, bucket: str, key: str) -> Content | None:
+        return self._cloud.get(bucket, key)
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        return self._cloud.keys(bucket, prefix)
+
+    def instances(self, ids: Sequence[str]) -> list[Instance]:
+        return self._cloud.instances(ids)
+
+    def all_instances(self) -> Iterator[Instance]:
+        return self._cloud.all_instances()
+
+    def open_job(self, job: JobId) -> OpenJob | None:
+        return self._cloud.open_job(job)
+
+    def open_jobs(self) -> Iterator[OpenJob]:
+        return self._cloud.open_jobs()
+
+    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+        self._tell(f"write s3://{bucket}/{key}")
+        return True
+
+    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+        self._tell(f"copy {len(keys)} logs to s3://{to_bucket}/")
+        return None
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._tell(f"delete s3://{bucket}/{key}")
+
+    def terminate(self, ids: Sequence[str]) -> None:
+        self._tell(f"terminate {', '.join(ids)}")
+
+    def switch_off(self, ids: Sequence[str]) -> None:
+        self._tell(f"stop {', '.join(ids)}")
+
+    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
+        self._tell(f"close dataset {index} of {'/'.join(job)} as {'succeeded' if succeeded else 'failed'}")
+        return None
+
+    def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
+        self._tell(f"start attempt {attempt} of dataset {index} of {'/'.join(job)}")
+        return None
+
+    def abandon(self, job: JobId, now: float) -> bool:
+        self._tell(f"take {'/'.join(job)} from its manager")
+        return True
+
+    def note_stop(self, job: JobId, reason: str, now: float) -> bool:
+        self._tell(f"stop {'/'.join(job)}: {reason}")
+        return True
+
+    def settle(self, item: OpenJob, spent: int) -> None:
+        self._tell(f"end {'/'.join(item.job)} for ${spent / 1e6:.4f}")
+
+    def publish(self, subject: str, text: str) -> None:
+        self._tell(f"send a notice: {subject}")

@@ -1,0 +1,28 @@
+"""The message about a job that has ended, to whoever has subscribed to the topic of the service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from runtime.protocol.certificate import CertificateFacts, end_line
+from runtime.protocol.documents import moment
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.outside import whole
+
+
+def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None) -> tuple[str, str]:
+    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job. `refused`: why its logs could
+    not be copied to where its results are."""
+    own = JobKeys.of(facts.group, facts.job_id)
+    bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
+    outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
+    subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"[:100]
+    elapsed = facts.finished - moment(created)
+    text = [
+        f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
+        f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
+        *([f"First failure: {reason}"] if reason else []),
+        f"Results: {whole(bucket, keys.prefix)}",
+        *([f"S3 has refused to copy the logs there ({refused}); they are in {whole(facts.bucket, own.logs_prefix)}"] if refused else []),
+    ]
+    return subject, "\n".join(text)
