@@ -12,7 +12,8 @@ from runtime.protocol.status import FINAL, INITIALIZING, NONE, SUCCESS, DatasetS
 @dataclass(frozen=True)
 class DatasetState:
     """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the dataset is final.
-    `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error` the last of its errors."""
+    `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error` the last of its errors.
+    `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is about what is left."""
 
     name: str
     input: str
@@ -23,6 +24,9 @@ class DatasetState:
     instance: str = ""
     exit_code: int | None = None
     last_error: str = ""
+    progress: float | None = None
+    progress_text: str = ""
+    eta_seconds: float | None = None
 
     @property
     def final(self) -> bool:
@@ -64,6 +68,9 @@ def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime)
         instance=_known(status.instance),
         exit_code=status.exit_code,
         last_error=errors,
+        progress=status.progress,
+        progress_text=_known(status.progress_text),
+        eta_seconds=None if status.final else status.eta_seconds,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from client.listing import ListedJob
 from client.states import DatasetState, JobState
 
-_PROGRESS = re.compile(r"::progress[ \t]+([0-9]*\.?[0-9]+)(?:[ \t]+(.*))?")
+_PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
 
 
@@ -24,15 +24,19 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def what_is_said(dataset: DatasetState) -> str:
-    """The one line that says most about a dataset: why it failed, else its script's last line.
-
-    A progress mark (`::progress 0.25 fitting`) is shown as people read it: `25 % fitting`.
+def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
+    """The one line that says most about a dataset: why it failed, else how far its script is, about how long it will take (with `left`),
+    and its last line: `25 % fitting, about 1:30 left`. A progress mark (`::progress 0.25 fitting`) is no line of its own.
     """
     if dataset.state == "FAILED" and dataset.reason:
         return dataset.reason
-    marked = _PROGRESS.fullmatch(dataset.last_line)
-    return f"{float(marked[1]):.0%} {marked[2] or ''}".replace("%", " %").rstrip() if marked else dataset.last_line
+    line = "" if _PROGRESS.fullmatch(dataset.last_line) else dataset.last_line
+    if dataset.progress is None or (dataset.final and line):
+        return line
+    far = f"{dataset.progress:.0%} {dataset.progress_text}".replace("%", " %", 1).rstrip()
+    if left and dataset.eta_seconds is not None and not dataset.final:
+        far += f", about {clock(dataset.eta_seconds)} left"
+    return f"{far}: {line}" if line else far
 
 
 def status_lines(state: JobState) -> list[str]:
@@ -76,10 +80,10 @@ class Changes:
     def lines(self, title: str, state: JobState) -> list[str]:
         said = []
         for dataset in state.datasets:
-            now = (dataset.state, what_is_said(dataset))
+            now = (dataset.state, what_is_said(dataset, left=False))
             if self._told.get((title, dataset.name)) != now:
                 self._told[title, dataset.name] = now
-                said.append(f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {now[1]}".rstrip())
+                said.append(f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {what_is_said(dataset)}".rstrip())
         now = (state.phase, state.end)
         if self._told.get((title, "")) != now:
             self._told[title, ""] = now

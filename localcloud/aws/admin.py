@@ -7,6 +7,7 @@ GET       ``health``               ``{"ok", "version", "fleet_seen"}``; ``fleet_
 GET       ``changes?since&timeout``  long poll: instances, builds, commands, image copies, as soon as the version exceeds ``since``
 POST      ``instances``            a new state of an instance
 POST      ``capacity``             how many machines EC2 has left (see ``localcloud.aws.ec2.capacity``)
+POST      ``reclaim``              take a spot machine back (see ``localcloud.aws.ec2.reclaim``)
 POST      ``builds``               progress or end of an image build
 POST      ``images``               an image of a machine's disk is there, or cannot be made
 POST      ``commands``             the end of a command that was run in a machine

@@ -12,8 +12,8 @@ from localcloud.aws import delivery, storage, tracking
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
+from localcloud.aws.ec2 import reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
-from localcloud.aws.ec2 import snapshots
 from localcloud.aws.iam import conditions, enforcement, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
@@ -52,13 +52,14 @@ async def launch(settings: Settings) -> None:
     delivery.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
     admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, commands, stop)
-    orphans = functools.partial(_finish_without_fleet, context, imagebuilder.builds)
+    orphans = functools.partial(_finish, context, imagebuilder.builds)
     await Server(settings, admin).run(stop, checkpoint.run, orphans)
 
 
-async def _finish_without_fleet(context: Context, builds: Builds, stop: asyncio.Event) -> None:
-    """End what was told to end when no fleet has asked for ten seconds (or none was started)."""
+async def _finish(context: Context, builds: Builds, stop: asyncio.Event) -> None:
+    """End spot machines whose notice is over; and what was told to end when no fleet has asked for ten seconds (or none was started)."""
     while not stop.is_set():
+        reclaim.end_due(context)
         age = context.admin.fleet_age()
         if age is None or age > FLEET_SILENCE_SECONDS:
             ec2_service.finish_without_fleet(context)

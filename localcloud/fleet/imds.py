@@ -107,7 +107,7 @@ class Imds:
             "meta-data/hostname": hostname,
             "meta-data/instance-action": "none",
             "meta-data/instance-id": i["id"],
-            "meta-data/instance-life-cycle": "on-demand",
+            "meta-data/instance-life-cycle": i.get("life_cycle", "on-demand"),
             "meta-data/instance-type": i["instance_type"],
             "meta-data/local-hostname": hostname,
             "meta-data/local-ipv4": address,
@@ -133,6 +133,9 @@ class Imds:
                 indent=2,
             ),
         }
+        if moment := i.get("reclaim_time"):
+            leaves["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": moment})
+            leaves["meta-data/spot/termination-time"] = moment
         if self._credentials is not None:
             leaves["meta-data/iam/info"] = json.dumps({"Code": "Success", "InstanceProfileArn": i.get("profile_arn")}, indent=1)
             leaves[f"meta-data/iam/security-credentials/{self._credentials.role_name}"] = ""

@@ -23,7 +23,8 @@ TIMED_OUT = "timed out"
 @dataclass(frozen=True)
 class DatasetStatus:
     """`reason` says why a dataset failed; `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO
-    8601 in UTC. A missing status file means INITIALIZING: the machine is not up yet."""
+    8601 in UTC. `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` what is left if it goes on as until then.
+    A missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -39,6 +40,9 @@ class DatasetStatus:
     stdout: Mapping[str, str] = field(default_factory=dict)
     stderr: Mapping[str, str] = field(default_factory=dict)
     updated: str = NONE
+    progress: float | None = None
+    progress_text: str = NONE
+    eta_seconds: float | None = None
 
     @property
     def final(self) -> bool:
@@ -59,15 +63,24 @@ class DatasetStatus:
             exit_code=code if isinstance(code, int) and not isinstance(code, bool) else None,
             stdout=_lines(data.get("stdout")),
             stderr=_lines(data.get("stderr")),
+            progress=_number(data.get("progress"), 1),
+            eta_seconds=_number(data.get("eta_seconds"), 1e9),
             **{name: _text(data.get(name)) for name in _TEXTS},
         )
 
 
-_TEXTS = ("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated")
+_TEXTS = (
+    *("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated"),
+    "progress_text",
+)
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) and value else NONE
+
+
+def _number(value: Any, most: float) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most else None
 
 
 def _lines(value: Any) -> dict[str, str]:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, JobState
-from client.states import DatasetState
+from client.states import DatasetState, dataset_state
 from client.view import Changes, clock, what_is_said
+from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys, rejected_certificate_key
 from runtime.protocol.status import DatasetStatus
 
@@ -227,12 +230,30 @@ def test_plain_output_says_each_change_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "text"),
-    [("::progress 0.25 fitting 3 of 9", "25 % fitting 3 of 9"), ("::progress 1", "100 %"), ("::progress soon x", "::progress soon x")],
+    ("status", "text"),
+    [
+        ({"progress": 0.25, "progress_text": "fitting 3 of 9", "stdout": {"0": "::progress 0.25 fitting 3 of 9"}}, "25 % fitting 3 of 9"),
+        (
+            {"progress": 0.25, "progress_text": "fitting", "eta_seconds": 90, "stdout": {"4": "slice 7"}},
+            "25 % fitting, about 1:30 left: slice 7",
+        ),
+        ({"progress": 1, "stdout": {"0": "::progress 1"}}, "100 %"),
+        ({"progress": "soon", "eta_seconds": -1, "stdout": {"0": "::progress soon x"}}, "::progress soon x"),
+        ({"progress": 0.5, "eta_seconds": 9, "status": "SUCCESS", "stdout": {"0": "mean 0.4"}}, "mean 0.4"),
+        ({"progress": 0.5, "eta_seconds": 9, "status": "FAILED", "reason": "exit status 3"}, "exit status 3"),
+    ],
 )
-def test_progress_marks_are_read_out(line: str, text: str) -> None:
-    assert what_is_said(DatasetState("a", "k", "IN PROGRESS", last_line=line)) == text
-    assert what_is_said(DatasetState("a", "k", "FAILED", last_line=line, reason="exit status 3")) == "exit status 3"
+def test_progress_is_read_out(status: dict[str, Any], text: str) -> None:
+    dataset = Dataset(0, "a", "g/inputs/a", "key")
+    read = DatasetStatus.from_json(json.dumps({"status": "IN PROGRESS", **status}))
+    assert what_is_said(dataset_state(dataset, read, datetime.now(UTC))) == text
+
+
+def test_plain_output_says_no_time_again_that_is_only_shorter() -> None:
+    changes = Changes()
+    half = DatasetState("a", "g/inputs/a", "IN PROGRESS", 60.0, progress=0.5, progress_text="fitting", eta_seconds=60.0)
+    assert changes.lines("job", JobState("t", "RUNNING", (half,))) == ["job  a  IN PROGRESS  1:00  50 % fitting, about 1:00 left"]
+    assert changes.lines("job", JobState("t", "RUNNING", (replace(half, eta_seconds=58.0),))) == []
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1:00"), (3723, "1:02:03")])

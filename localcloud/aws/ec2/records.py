@@ -157,6 +157,12 @@ def shown(record: Record) -> Record:
     return {**record, "Tags": tags(record["InstanceId"])}
 
 
+def reclaim_time(record: Record) -> str | None:
+    """When AWS takes a spot machine back, as its metadata service says it; None while nobody has said so."""
+    moment = record["_local"].get("reclaim_at")
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def for_fleet(account: str, region: str, record: Record) -> dict[str, Any]:
     """The record as the fleet needs it."""
     local = record["_local"]
@@ -180,6 +186,8 @@ def for_fleet(account: str, region: str, record: Record) -> dict[str, Any]:
             "tags": {tag["Key"]: tag["Value"] for tag in tags(record["InstanceId"])},
             "shutdown_behavior": local["shutdown_behavior"],
             "launched_at": record["LaunchTime"],
+            "life_cycle": record.get("InstanceLifecycle", "on-demand"),
+            "reclaim_time": reclaim_time(record),
             "http_tokens": record.get("MetadataOptions", {}).get("HttpTokens", "required"),
         }
 

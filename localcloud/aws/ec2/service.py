@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.admin import AdminError
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, images, instances, launch, records, routes, security_groups, snapshots, templates, types
+from localcloud.aws.ec2 import capacity, images, instances, launch, reclaim, records, routes, security_groups, snapshots, templates, types
 from localcloud.aws.protocol import ec2query
 from localcloud.images.catalogue import BASE_IMAGES
 
@@ -53,6 +53,7 @@ def install(context: Context) -> None:
         hooks.ec2._ACTION_MAP[name] = functools.partial(_serve, context, name, operation)
     security_groups.install()
     capacity.install(context)
+    reclaim.install(context)
     routes.install()
     for name in TAGGING:
         hooks.ec2._ACTION_MAP[name] = functools.partial(_tag, context, hooks.ec2._ACTION_MAP[name])

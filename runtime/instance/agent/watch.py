@@ -198,7 +198,7 @@ class Watch:
         return self._status.last_command
 
     def _document(self) -> dict[str, Any]:
-        progress = self.logs["stdout"].progress or self.logs["stderr"].progress
+        now = time.monotonic()
         self._status = replace(
             self._status,
             last_command=self._last_command(),
@@ -207,18 +207,22 @@ class Watch:
             stdout=self.logs["stdout"].tail(),
             stderr=self.logs["stderr"].tail(),
             updated=_now(),
+            **self._progress(now),
         )
-        now = time.monotonic()
         if now - self._gpu_asked >= HEARTBEAT or not self._gpu_asked:
             self._gpu_text, self._gpu_asked = self._gpu.usage(), now
         document: dict[str, Any] = asdict(self._status)
         document.update(attempt=self.context.attempt, disk_usage=measure.disk(self.logs["stdout"].path.parent), gpu_usage=self._gpu_text)
-        if progress:
-            value, text = progress
-            document.update(progress=value, progress_text=text)
-            if value > 0 and not self._status.final:
-                document["eta_seconds"] = round((now - self._begin) * (1 - value) / value)
         return document
+
+    def _progress(self, now: float) -> dict[str, Any]:
+        """The script's last mark, and what is left if it goes on as until then."""
+        mark = self.logs["stdout"].progress or self.logs["stderr"].progress
+        if not mark:
+            return {}
+        value, text = mark
+        left = round((now - self._begin) * (1 - value) / value) if value > 0 and not self._status.final else None
+        return {"progress": value, "progress_text": text or NONE, "eta_seconds": left}
 
     def _report(self, document: dict[str, Any] | None = None) -> str:
         text = dumps(document or self._document())
