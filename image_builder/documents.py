@@ -218,7 +218,7 @@ def _run(script: Script, archive: Archive | None) -> str:
     lines += [
         "status=0",
         f"{start} || status=$?",
-        'if [ "$status" -ne 0 ]; then',
+        'if [ "$status" -ne 0 ] && [ "$status" -ne 194 ]; then',  # 194: reboot, and run this step again
         f"  printf '::error file=%s::ended with exit status %s\\n' {_quote(script.path)} \"$status\" >&2",
         "fi",
         'exit "$status"',

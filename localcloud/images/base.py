@@ -20,7 +20,7 @@ import stat
 import sys
 from pathlib import Path
 
-_FORMAT = "6"
+_FORMAT = "7"
 """Raised whenever this module makes another base from the same host."""
 
 PYTHON_MOUNT = "/run/localcloud-python"
@@ -48,7 +48,8 @@ _ROOT_DIRECTORIES = {
     "var/lib/apt": 0o755,
     "var/lib/apt/lists": 0o755, "var/lib/apt/lists/partial": 0o700, "var/lib/misc": 0o755, "var/lib/localcloud": 0o755, "var/local": 0o755,
     "var/log": 0o755, "var/log/apt": 0o755, "var/mail": 0o755, "var/opt": 0o755, "var/spool": 0o755, "var/tmp": 0o1777, "etc/apt": 0o755,
-    "etc/apt/apt.conf.d": 0o755, "etc/ssh": 0o755, "etc/ssl/private": 0o700,
+    "etc/apt/apt.conf.d": 0o755, "etc/ssh": 0o755, "etc/ssl/private": 0o700, "etc/systemd/system": 0o755, "etc/cron.d": 0o755,
+    "etc/cron.daily": 0o755, "etc/sudoers.d": 0o750, "etc/update-motd.d": 0o755,
 }  # fmt: skip
 _LOCAL_DIRECTORIES = ("bin", "etc", "games", "include", "lib", "sbin", "share", "share/man", "src")
 STAND_INS: dict[str, str] = {
@@ -251,6 +252,16 @@ def _usr(usr: Path, root: Path) -> None:
             (local / "bin" / name).symlink_to(python_in_sandbox())
         for library in (base_python() / "lib").glob("libpython*.so*"):  # found through the host's ld.so.cache when it was in /usr/local/lib
             (local / "lib" / library.name).symlink_to(f"{PYTHON_MOUNT}/lib/{library.name}")
+
+
+def within(folder: Path, relative: str) -> Path | None:
+    """A path below a layer; None when a part of it is a link, which would lead out of the layer and into this machine."""
+    path = folder
+    for part in Path(relative).parts:
+        path = path / part
+        if path.is_symlink():
+            return None
+    return path
 
 
 def remove_tree(path: Path) -> None:

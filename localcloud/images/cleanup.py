@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from localcloud.images.base import remove_tree
+from localcloud.images.base import remove_tree, within
 
 _CONTENTS = (
     "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log", "var/lib/cloud",
@@ -13,27 +13,29 @@ _CONTENTS = (
 )  # fmt: skip
 _FILES = (
     "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "etc/machine-id", "var/lib/dbus/machine-id",
-    "root/.bash_history", "home/ubuntu/.bash_history",
+    "root/.bash_history", "home/ubuntu/.bash_history", "etc/sudoers.d/90-cloud-init-users",
     "var/cache/ldconfig/aux-cache", "root/.python_history", "root/.wget-hsts", "root/.netrc",
 )  # fmt: skip
+
+
+_KEYS = ("etc/ssh/ssh_host_*", "root/.ssh/authorized_keys", "home/*/.ssh/authorized_keys")
 
 
 def clean(upper: Path) -> None:
     """Remove caches, logs, temporary files and identities from the upper directory of ``/``. What is below it in the base stays."""
     for name in _CONTENTS:
-        folder = upper / name
-        if folder.is_dir() and not folder.is_symlink():
+        folder = within(upper, name)
+        if folder is not None and folder.is_dir():
             for entry in list(folder.iterdir()):
                 if not _whiteout(entry):
                     remove_tree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
             with contextlib.suppress(OSError):
                 folder.rmdir()
-    for name in _FILES:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            (upper / name).unlink()
-    if (upper / "etc/ssh").is_dir():
-        for key in (upper / "etc/ssh").glob("ssh_host_*"):
-            key.unlink()
+    keys = [path.relative_to(upper) for pattern in _KEYS for path in upper.glob(pattern)]
+    for name in (*_FILES, *map(str, keys)):
+        file = within(upper, name)
+        if file is not None and file.is_file():
+            file.unlink()
 
 
 def _whiteout(path: Path) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.images.base import within
+
 _NAMES = re.compile(
     r"^(https?_proxy|no_proxy|all_proxy|ftp_proxy|SSL_CERT_FILE|SSL_CERT_DIR|[A-Z]+_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|CONDA_SSL_VERIFY"
     r"|PIP_(INDEX_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|CERT|CLIENT_CERT|TRUSTED_HOST|PROXY|TIMEOUT|DEFAULT_TIMEOUT|RETRIES|CONFIG_FILE|DISABLE_PIP_VERSION_CHECK"
@@ -80,9 +82,11 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
 def remove_mount_points(upper: Path, binds: Iterable[tuple[str, str]]) -> None:
     """Remove the empty files and folders that binding left in an upper directory."""
     for _, target in binds:
-        place = upper / target.lstrip("/")
+        place = within(upper, target.lstrip("/"))
+        if place is None:
+            continue
         with contextlib.suppress(OSError):
-            if place.is_file() and not place.is_symlink() and place.stat().st_size == 0:
+            if place.is_file() and place.stat().st_size == 0:
                 place.unlink()
             else:
                 place.rmdir()

@@ -5,16 +5,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fleet_fakes import RunningFleet, running_fleet
+from image_builds import ROOT, finish, log, posts, start
 
 from localcloud.fleet.sandbox import Mode, detect
-from localcloud.images.catalogue import BASE_IMAGES
 
 pytestmark = pytest.mark.local
-ROOT = BASE_IMAGES[0].image_id
 
 
 @pytest.fixture(scope="module")
@@ -35,45 +33,6 @@ def document(build: str, validate: str = "true", test: str | None = None) -> str
         text += f"  - name: {name}\n    steps:\n      - name: {name}-script\n        action: "
         text += f"ExecuteBash\n        inputs:\n          commands:\n            - |\n{body}"
     return text
-
-
-def start(fleet: RunningFleet, number: int, data: str, parent: str = ROOT) -> str:
-    arn = f"arn:aws:imagebuilder:us-east-1:000000000000:image/recipe-{number}/1.0.0/1"
-    component = {
-        "arn": f"arn:aws:imagebuilder:us-east-1:000000000000:component/c-{number}/1.0.0/1",
-        "name": f"c-{number}",
-        "data": data,
-        "parameters": {},
-    }
-    build = {
-        "arn": arn,
-        "state": "PENDING",
-        "image_id": f"ami-{number:017x}",
-        "name": f"image-{number}",
-        "parent_image": parent,
-        "working_directory": "/opt/build",
-        "components": [component],
-        "role_arn": "arn:aws:iam::000000000000:role/builder",
-        "instance_type": "t3.medium",
-        "region": "us-east-1",
-        "account": "000000000000",
-        "cancel": False,
-    }
-    with fleet.emulator.condition:
-        fleet.emulator.builds[arn] = build
-        fleet.emulator.changed()
-    return arn
-
-
-def posts(fleet: RunningFleet, arn: str) -> list[dict[str, Any]]:
-    return [body for _, kind, body in fleet.emulator.events if kind == "builds" and body["arn"] == arn]
-
-
-def finish(fleet: RunningFleet, arn: str) -> dict[str, Any]:
-    """Wait for the end of a build and return its last post."""
-    with fleet.emulator.condition:
-        assert fleet.emulator.condition.wait_for(lambda: arn not in fleet.emulator.builds, 60), posts(fleet, arn)
-    return posts(fleet, arn)[-1]
 
 
 def left_behind(fleet: RunningFleet) -> list[str]:
@@ -133,15 +92,15 @@ def test_a_bake_sees_registry_settings_and_nothing_else(fleet: RunningFleet) -> 
         ),
     )
     assert finish(fleet, arn)["status"] == "AVAILABLE"
-    log = "\n".join(line for body in posts(fleet, arn) for line in body["log"])
-    assert "Stdout: PIP_INDEX_URL=https://index.invalid/simple" in log
-    assert "hidden" not in log
-    assert "AWS_SECRET" not in log
-    assert "home=unset" in log
-    assert "Stdout: /opt/build\n" in log
-    assert "not a tty" in log
-    assert "Stdout: enabled" in log
-    assert "rc 101" in log
+    said = log(fleet, arn)
+    assert "Stdout: PIP_INDEX_URL=https://index.invalid/simple" in said
+    assert "hidden" not in said
+    assert "AWS_SECRET" not in said
+    assert "home=unset" in said
+    assert "Stdout: /opt/build\n" in said
+    assert "not a tty" in said
+    assert "Stdout: enabled" in said
+    assert "rc 101" in said
 
 
 @pytest.mark.parametrize(

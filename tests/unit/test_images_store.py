@@ -123,12 +123,29 @@ def test_clean_up_removes_caches_and_identities(tmp_path: Path) -> None:
         "etc/machine-id",
         "etc/ssh/ssh_host_key",
         "root/.cache/pip/x",
+        "root/.ssh/authorized_keys",
+        "home/someone/.ssh/authorized_keys",
         "opt/kept",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     cleanup.clean(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == ["opt/kept"]
+
+
+def test_links_in_a_layer_do_not_lead_clean_up_into_the_host(tmp_path: Path) -> None:
+    host, upper = tmp_path / "host", tmp_path / "upper"
+    kept = [host / name for name in ("apt/archives/x.deb", ".ssh/authorized_keys", "ssh_host_key", "machine-id", "pip/pip.conf")]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for place in ("var/cache", "home/someone", "etc/ssh", "tmp", "root/.config"):
+        (upper / place).parent.mkdir(parents=True, exist_ok=True)
+        (upper / place).symlink_to(host)
+    (upper / "etc/machine-id").symlink_to(host / "machine-id")
+    cleanup.clean(upper)
+    remove_mount_points(upper, [("/h", "/root/.config/pip/pip.conf"), ("/h", "/tmp/apt")])
+    assert all(path.is_file() for path in kept)
 
 
 def test_remove_tree_does_not_stop_at_modes(tmp_path: Path) -> None:
