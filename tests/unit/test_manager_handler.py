@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,7 +93,7 @@ def message(body: str, name: str = "m1", receives: int = 1) -> dict[str, Any]:
 
 
 def test_a_submission_through_the_whole_handler(
-    account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.add_template()
     deploy(account, monkeypatch)
@@ -102,10 +101,11 @@ def test_a_submission_through_the_whole_handler(
     account.put("lab/configs/c.json", '{"__dataset_size__": 4}')
     key = "lab/submissions/my run_submit.json"
     account.put(key, json.dumps({"dataname": "lab/inputs/a b.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}))
-    with caplog.at_level(logging.INFO, "neurocaas.manager"):
-        assert module.handler({"Records": [message(notification(key))]}, None) == {"batchItemFailures": []}
-    line = json.loads(caplog.records[-1].getMessage())
+    assert module.handler({"Records": [message(notification(key))]}, None) == {"batchItemFailures": []}
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["message"], line["exit_code"], line["submission"]) == ("processing returned exit code 0", 0, key)
+    assert (line["service"], line["job"]) == ("manager", f"{BUCKET}/lab/t1")
+    assert 0 < line["BudgetUsed"] < 100
     (instance,) = account.instances()
     tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
     assert tags["job"] == "t1"
