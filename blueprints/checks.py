@@ -70,7 +70,7 @@ def _types(layers: Layers, world: World) -> Iterator[Finding]:
     for index, name in enumerate(layers.data["instance"]["types"]):
         if world.types is not None and name not in world.types:
             path = ("instance", "types", index)
-            do = f"Choose one of these, or read its price: invoke prices --type {name}"
+            do = finding.meant(name, world.types, f"Choose one of these, or read its price: invoke prices --type {name}")
             yield layers.finding(path, "instance.unknown-type", shown(name), near_types(name, world.types), do)
 
 
@@ -78,7 +78,7 @@ def _type(layers: Layers, world: World) -> Iterator[Finding]:
     instance = layers.data["instance"]
     if instance["type"] not in instance["types"]:
         allowed = f"one of instance.types ({', '.join(instance['types'])})"
-        do = "Add the type to instance.types, or choose another"
+        do = finding.meant(instance["type"], instance["types"], "Add the type to instance.types, or choose another")
         yield layers.finding(("instance", "type"), "instance.type-not-listed", shown(instance["type"]), allowed, do)
 
 
@@ -86,7 +86,8 @@ def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
     instance = layers.data["instance"]
     for index, name in enumerate(instance["fallback"]):
         if name not in instance["types"]:
-            allowed, do = f"types of instance.types ({', '.join(instance['types'])})", "Add the type to instance.types, or choose another"
+            allowed = f"types of instance.types ({', '.join(instance['types'])})"
+            do = finding.meant(name, instance["types"], "Add the type to instance.types, or choose another")
             yield layers.finding(("instance", "fallback", index), "instance.fallback-not-listed", shown(name), allowed, do)
 
 
@@ -103,7 +104,7 @@ def _parent(layers: Layers, world: World) -> Iterator[Finding]:
     try:
         parent_image(code)
     except ValueError as error:
-        do = f"Write {RETIRED[code]}" if code in RETIRED else "Choose one of these"
+        do = f"Write {RETIRED[code]}" if code in RETIRED else finding.meant(code, PARENTS, "Choose one of these")
         allowed = f"{', '.join(PARENTS)}, an AMI id (ami-…), or ssm:<parameter>"
         yield layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)
 

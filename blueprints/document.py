@@ -10,6 +10,9 @@ import yaml
 from blueprints.finding import Finding, Path, finding
 from runtime.protocol.problems import shown
 
+MOST_VALUES, MOST_LEVELS = 20_000, 50
+"""Of a document. Aliases make a short file mean any number of values; nobody writes so many by hand."""
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -42,6 +45,8 @@ def parse(text: str, source: str) -> Document:
         what = getattr(error, "problem", None) or str(error)
         line = mark.line + 1 if mark else None
         return Document(source, problems=(finding(source, line, (), "yaml.syntax", what, "a YAML document", "Correct the syntax here"),))
+    except RecursionError:
+        return Document(source, problems=(_too_deep(source, None, ()),))
     if node is None:
         do = "Copy one of the other blueprints"
         return Document(source, problems=(finding(source, None, (), "yaml.empty", "an empty file", "a YAML mapping", do),))
@@ -61,9 +66,23 @@ def parse(text: str, source: str) -> Document:
     return Document(source, data, lines)
 
 
+def _too_deep(source: str, line: int | None, path: Path) -> Finding:
+    allowed = f"up to {MOST_LEVELS} levels of values in values"
+    return finding(source, line, path[:1], "yaml.size", "more levels", allowed, "Make it flatter")
+
+
+def _too_many(source: str, line: int) -> Finding:
+    allowed, do = f"up to {MOST_VALUES} values, aliases written out", "Remove what is not needed"
+    return finding(source, line, (), "yaml.size", f"more than {MOST_VALUES} values", allowed, do)
+
+
 def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], problems: list[Finding], above: frozenset[int]) -> None:
     """Notes the line of every path, and keys that are given twice or are not text."""
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > MOST_LEVELS or len(lines) > MOST_VALUES:
+        if not any(problem.rule == "yaml.size" for problem in problems):
+            problems.append(_too_deep(source, lines[path], path) if len(path) > MOST_LEVELS else _too_many(source, lines[path]))
+        return
     if id(node) in above:
         problems.append(finding(source, lines[path], path, "yaml.alias", "an alias to itself", "plain values", "Remove the alias"))
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,12 @@ def finding(source: str, line: int | None, path: Path, rule: str, got: str, allo
     start = f"{source}:{line}" if source and line else source
     field = f"{start}: {dotted(path)}" if start and path else start or dotted(path)
     return Finding(field, got, allowed, do, rule, source, line, path)
+
+
+def meant(got: object, known: Iterable[str], otherwise: str) -> str:
+    """What to do about a word that is not known: the nearest of those that are, else `otherwise`."""
+    near = difflib.get_close_matches(got, sorted(known), 1) if isinstance(got, str) else []
+    return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
 def dotted(path: Path) -> str:

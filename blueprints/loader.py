@@ -17,8 +17,9 @@ from blueprints.finding import Finding, finding
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage
+from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.problems import InvalidInput
+from runtime.protocol.problems import InvalidInput, shown
 
 FILE = "blueprint.yaml"
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
@@ -61,16 +62,21 @@ def _resolve(
     layers = Layers()
     folder = root / "blueprints" / name
     source = f"blueprints/{name}/{FILE}"
-    if not (folder / FILE).is_file():
+    named = ANALYSIS_NAME.fullmatch(name) is not None
+    if not named or not (folder / FILE).is_file():
         known = f"the blueprints there are: {', '.join(names(root)) or 'none yet'}"
-        do = f"Correct the name, or make it: invoke configure {name}"
-        missing = finding(source, None, (), "file.missing", f"no file {source}", known, do)
-        return layers, [replace(missing, field=f"blueprint {name!r}")]
+        do = f"Correct the name, or make it: invoke configure {name}" if named else "Correct the name"
+        got = f"no file {source}" if named else f"{shown(name)}, which is no name of an analysis"
+        missing = finding(source if named else "blueprints", None, (), "file.missing", got, known, do)
+        return layers, [replace(missing, field=f"blueprint {shown(name)}")]
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         got = f"bytes that are not UTF-8 ({error.reason})"
         return layers, [finding(source, None, (), "file.encoding", got, "a text file in UTF-8", "Save it as UTF-8")]
+    except OSError as error:
+        got = f"a file that cannot be read ({error.strerror})"
+        return layers, [finding(source, None, (), "file.unreadable", got, "a file that may be read", "Correct its rights: ls -l")]
     document = parse(text, source)
     stack = Document(f"stacks/Pulumi.{name}-{stage}.yaml: neurocaas:overrides", dict(overrides or {}))
     problems = [*(document.problems or schema.check(document)), *schema.check(stack, part=schema.OVERRIDES)]

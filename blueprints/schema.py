@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -10,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from blueprints.document import Document
-from blueprints.finding import Finding, Path, dotted
+from blueprints.finding import Finding, Path, dotted, meant
 from runtime.protocol.problems import shown
 
 if TYPE_CHECKING:
@@ -69,8 +68,7 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = sorted(rule.get("properties", {}))
         for key in [key for key in value if key not in known]:
-            near = difflib.get_close_matches(key, known, 1)
-            do = f"Did you mean {near[0]!r}?" if near else "Correct or remove the key"
+            do = meant(key, known, "Correct or remove the key")
             yield document.finding((*path, key), "schema.unknown-key", f"the unknown key {key!r}", ", ".join(known), do)
         return
     if error.validator == "required":
@@ -80,6 +78,8 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
             yield document.finding((*path, key), "schema.missing-key", "nothing", allowed, f"Add the key {dotted((key,))!r}")
         return
     do = described.rstrip(".") or "Correct the value"
+    if error.validator == "enum":
+        do = meant(value, map(str, limit), do)
     if "propertyNames" in error.absolute_schema_path and isinstance(value, str):
         path = (*path, value)
     yield document.finding(path, f"schema.{error.validator}", shown(value), _allowed(error, rule), do)

@@ -33,11 +33,12 @@ def answer_help(tasks: Collection, words: Sequence[str]) -> None:
 def text(context: ParserContext, description: str) -> str:
     """The help of one task, from what the parser knows of it and its docstring."""
     places, rows = [], []
-    for one in context.positional_args:
+    positional = [one for one in context.positional_args if one.kind is not list]  # lists are given as flags, one by one
+    for one in positional:
         word = one.names[0].replace("_", "-").upper()
         places.append(f"[{word} …]" if one.names[0] == "names" else word)
         rows.append((f"{word}, {context.help_for(to_flag(one.names[0]))[0]}", one.help or ""))
-    others = sorted({id(one): one for one in context.args.values() if not one.positional}.values(), key=flag_key)
+    others = sorted({id(one): one for one in context.args.values() if one not in positional}.values(), key=flag_key)
     options = [(spec, said or "") for spec, said in (context.help_for(to_flag(one.names[0])) for one in others)]
     usage = f"Usage: invoke {' '.join([str(context.name), *places, *(['[--options]'] if options else [])])}"
     tables = [f"{title}:\n" + "\n".join(_rows(table)) for title, table in (("Arguments", rows), ("Options", options)) if table]

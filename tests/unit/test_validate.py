@@ -74,6 +74,23 @@ def test_unknown_types_are_answered_with_near_ones(got: str, first: str) -> None
     assert set(offered.split(", and ")[0].split(", ")) <= TYPES
 
 
+def test_a_word_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    slips = {
+        "type: m5.large,": ("type: m5.larg,", "m5.large"),
+        "types: [m5.large": ("types: [m5.xlrge, m5.large", "m5.xlarge"),
+        "parent: ubuntu24": ("parent: ubunto24", "ubuntu24"),
+        "title: ": ("titel: ", "title"),
+        "required: false": ("requird: false", "required"),
+        "instance: {": ("instance: {market: spott, ", "spot"),
+    }
+    for right, (wrong, meant) in slips.items():
+        assert right in GOOD
+        problems = blueprints.load_problems("spikes", project(tmp_path, GOOD.replace(right, wrong, 1)), TYPES)
+        assert f"Did you mean {meant!r}?" in [problem.do for problem in problems], wrong
+    near = blueprints.load_problems("spikes", project(tmp_path, GOOD + "stages: {prdo: {budget_usd: 1}}\n"), TYPES)
+    assert [problem.do for problem in near] == ["Did you mean 'prod'?"]
+
+
 def test_a_missing_blueprint_says_how_to_make_it(tmp_path: Path) -> None:
     (problem,) = blueprints.load_problems("nonesuch", project(tmp_path))
     assert problem.rule == "file.missing"
@@ -95,6 +112,91 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
+
+
+TEXTS = (GOOD, (ROOT / "blueprints" / "dti" / "blueprint.yaml").read_text().replace("name: dti", "name: spikes"))
+SPOILT = st.sampled_from(
+    ["", "null", "3", "-1", "1e99", "[]", "{}", "[1, 2]", "{a: 1}", "true", "*a", "&a b", "!!python/object:os.system x", "2026-01-01",
+     ".nan", ".inf", '"\\u0000"', "a: b: c", "|", ">", "- - -", "é" * 100, "m5.xlrge", "9" * 400]
+)  # fmt: skip
+LINES = st.sampled_from(
+    ["foo: bar", "\tx", "- x", "---", "...", "a: *nope", "<<: {a: 1}", "? x", "%YAML 1.1", "1: 2", "null: 3", "? [a]\n: b", "'"]
+)
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """A right blueprint after up to three slips of a hand."""
+    lines = draw(st.sampled_from(TEXTS)).split("\n")
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(lines) - 1))
+        line = lines[place]
+        match draw(st.sampled_from(["value", "remove", "repeat", "indent", "letter", "insert", "cut"])):
+            case "value":
+                lines[place] = f"{line.split(':')[0]}: {draw(SPOILT)}"
+            case "remove" if len(lines) > 1:
+                del lines[place]
+            case "repeat":
+                lines.insert(place, line)
+            case "indent":
+                lines[place] = " " * draw(st.integers(0, 4)) + line
+            case "letter" if line:
+                at = draw(st.integers(0, len(line) - 1))
+                lines[place] = line[:at] + draw(st.sampled_from("xyz:{[\t#&*!|@`%")) + line[at + 1 :]
+            case "insert":
+                lines.insert(place, draw(LINES))
+            case _:
+                lines[place] = line[: draw(st.integers(0, len(line)))]
+    return "\n".join(lines)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=broken())
+def test_every_slip_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, text: str) -> None:
+    for problem in blueprints.load_problems("spikes", project(tmp_path, text), TYPES):
+        assert problem.rule
+        assert problem.allowed
+        assert problem.do
+        assert problem.line or problem.rule == "yaml.empty", problem
+        assert not problem.line or problem.line <= text.count("\n") + 1
+        assert problem.field.startswith(f"blueprints/spikes/blueprint.yaml:{problem.line}" if problem.line else "blueprints/spikes/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)),
+        "a:" + "{a: " * 60 + "1" + "}" * 60,
+        "a:" + "{a: " * 3000 + "1" + "}" * 3000,
+        "[" * 5000,
+    ],
+    ids=["aliases", "levels", "many-levels", "unclosed"],
+)
+def test_a_small_file_that_means_a_huge_one_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    (problem,) = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
+    assert problem.rule in ("yaml.size", "yaml.syntax")
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", ".", "spikes/../spikes", "/etc", "-x", "x" * 5000, "\0", "spikes\n", "Spikes"])
+def test_only_names_of_analyses_are_looked_up(tmp_path: Path, name: str) -> None:
+    (problem,) = blueprints.load_problems(name, project(tmp_path), TYPES)
+    assert (problem.rule, "which is no name of an analysis" in problem.got) == ("file.missing", True)
+    assert "invoke configure" not in problem.do
+
+
+def test_files_that_an_editor_has_changed(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    file = root / "blueprints" / "spikes" / "blueprint.yaml"
+    for content, rules in (
+        (b"\xef\xbb\xbf" + GOOD.encode(), []),
+        (GOOD.replace("\n", "\r\n").encode(), []),
+        (GOOD.encode("utf-16"), ["file.encoding"]),
+        (GOOD.encode() + b"description: \xe9\n", ["file.encoding"]),
+        (GOOD.encode() + b"\0", ["yaml.syntax"]),
+    ):
+        file.write_bytes(content)
+        assert [problem.rule for problem in blueprints.load_problems("spikes", root, TYPES)] == rules
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
