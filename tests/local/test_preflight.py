@@ -1,0 +1,98 @@
+"""What would make a bake fail later is told in seconds, all of it at once; asked of the local cloud's own services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from builder_chain import Chain
+from homes import Client
+
+from image_builder.preflight import Checked, check
+from localcloud.cloud import Cloud
+from localcloud.images.catalogue import BASE_IMAGES
+
+pytestmark = pytest.mark.local
+STACK = "dti-webdev"
+
+
+@pytest.fixture
+def chain(client: Client, emulator: Cloud) -> Chain:
+    return Chain(client, emulator)
+
+
+def checked(chain: Chain, client: Client) -> Checked:
+    return check(STACK, chain.pipeline, lambda service: client(service))
+
+
+def fields(found: Checked) -> list[str]:
+    return [problem.field for problem in found.problems]
+
+
+def reconfigure(chain: Chain, **infrastructure: Any) -> None:
+    given = {"instanceProfileName": chain.id, "instanceTypes": ["m5.xlarge"], **infrastructure}
+    chain.ib.update_infrastructure_configuration(infrastructureConfigurationArn=chain.infrastructure, **given)
+
+
+def test_a_build_that_can_start_has_no_problems_and_knows_its_parent(chain: Chain, client: Client) -> None:
+    found = checked(chain, client)
+    assert found.problems == ()
+    assert found.parent_ami == BASE_IMAGES[0].image_id
+
+
+def test_every_problem_is_told_at_once(chain: Chain, client: Client) -> None:
+    client("iam").remove_role_from_instance_profile(InstanceProfileName=chain.id, RoleName=chain.id)
+    chain.recipe = chain.make_recipe("ami-0123456789abcdef0", "3.0.0")
+    chain.ib.update_image_pipeline(
+        imagePipelineArn=chain.pipeline, imageRecipeArn=chain.recipe, infrastructureConfigurationArn=chain.infrastructure
+    )
+    reconfigure(chain, subnetId="subnet-0123456789abcdef0", securityGroupIds=["sg-0123456789abcdef0"])
+    found = checked(chain, client)
+    assert fields(found) == ["instance profile of the build", "network of the build", "image.parent"]
+    text = "\n".join(problem.text() for problem in found.problems)
+    for words in ("without a role", "subnet-0123456789abcdef0, which is not there", "ami-0123456789abcdef0", f"invoke deploy {STACK}"):
+        assert words in text
+
+
+@pytest.fixture
+def subnet(client: Client) -> Iterator[str]:
+    """A subnet of a network of its own, without a way out."""
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.90.0.0/16")["Vpc"]["VpcId"]
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.90.1.0/24")["Subnet"]["SubnetId"]
+    yield made
+    ec2.delete_subnet(SubnetId=made)
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_a_network_without_a_way_out(chain: Chain, client: Client, subnet: str) -> None:
+    reconfigure(chain, subnetId=subnet, securityGroupIds=["sg-0123456789abcdef0"])
+    found = checked(chain, client)
+    assert fields(found) == ["network of the build", "security groups of the build"]
+    assert f"no route from {subnet}" in found.problems[0].text()
+    assert "sg-0123456789abcdef0 (not there)" in found.problems[1].text()
+
+
+def test_a_pipeline_that_is_gone(chain: Chain, client: Client) -> None:
+    chain.ib.delete_image_pipeline(imagePipelineArn=chain.pipeline)
+    found = checked(chain, client)
+    assert fields(found) == ["image pipeline"]
+    assert f"invoke deploy {STACK}" in found.problems[0].text()
+
+
+class Quotas:
+    """Service Quotas, which the local cloud has not: at most `limit` virtual CPUs."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def get_service_quota(self, *, ServiceCode: str, QuotaCode: str) -> dict[str, Any]:  # noqa: N803 (boto3's names)
+        assert (ServiceCode, QuotaCode) == ("ec2", "L-1216C47A")
+        return {"Quota": {"Value": self.limit}}
+
+
+@pytest.mark.parametrize(("limit", "problems"), [(1e6, []), (3, ["quota of this account"])])
+def test_a_quota_that_the_machine_would_exceed(chain: Chain, client: Client, limit: float, problems: list[str]) -> None:
+    found = check(STACK, chain.pipeline, lambda service: Quotas(limit) if service == "service-quotas" else client(service))
+    assert fields(found) == problems
