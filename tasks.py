@@ -14,6 +14,7 @@ import console.docs
 import console.doctor
 import console.people
 import console.prices
+import console.publishing
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -66,6 +67,7 @@ IN_A_CLOUD = (
     ci.commands.collection,
     console.commands.collection,
     console.people.collection,
+    console.publishing.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
     client.commands.collection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from checks.published import published
 from checks.resource import Resource, Stack, as_list
 from checks.rule import Rule
 from checks.unscoped import UNSCOPED
@@ -83,7 +84,7 @@ def _public_policy(resource: Resource, stack: Stack) -> Iterator[str]:
     for statement in _allowing(resource):
         principal = statement.get("Principal")
         everybody = principal == "*" or (isinstance(principal, Mapping) and "*" in as_list(principal.get("AWS", [])))
-        if (everybody and not statement.get("Condition")) or "NotPrincipal" in statement:
+        if (everybody and not statement.get("Condition") and not published(statement)) or "NotPrincipal" in statement:
             yield f"everybody is allowed ({statement.get('Sid', 'no Sid')})"
 
 
@@ -116,7 +117,7 @@ RULES = (
         "write a policy of its own in components/policies", _foreign_policy,
     ),
     Rule(
-        "no-public-policy", OF_RESOURCES, "principals by name, or everybody only under a condition",
+        "no-public-policy", OF_RESOURCES, "principals by name; everybody only under a condition, or to read what is published",
         "name who is allowed", _public_policy,
     ),
     Rule(

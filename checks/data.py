@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from checks.published import published
 from checks.resource import Resource, Stack, as_list
 from checks.rule import Rule
 
 BUCKET = "aws:s3/bucket:Bucket"
 QUEUE = "aws:sqs/queue:Queue"
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+_OF_POLICIES = {"blockPublicPolicy", "restrictPublicBuckets"}
 
 
 def _private(resource: Resource, stack: Stack) -> Iterator[str]:
@@ -19,11 +21,19 @@ def _private(resource: Resource, stack: Stack) -> Iterator[str]:
         yield "a bucket without a public access block"
     for block in blocks:
         missing = [key for key in _BLOCKS if block.get(key) is not True]
+        if missing and set(missing) <= _OF_POLICIES and _publishes(resource, stack):
+            continue
         if missing:
             yield f"{', '.join(missing)} not true"
     owners = stack.beside(resource, "aws:s3/bucketOwnershipControls:BucketOwnershipControls", "bucket")
     if not any(one.get("rule", "objectOwnership") == "BucketOwnerEnforced" for one in owners):
         yield "access lists are not turned off (BucketOwnerEnforced)"
+
+
+def _publishes(resource: Resource, stack: Stack) -> bool:
+    """Whether the bucket's policy allows something to everybody, and only what may be published (no-public-policy judges the rest)."""
+    policies = stack.beside(resource, "aws:s3/bucketPolicy:BucketPolicy", "bucket")
+    return any(one.get("Effect") == "Allow" and published(one) for policy in policies for one in policy.statements("policy"))
 
 
 def _encrypted(resource: Resource, stack: Stack) -> Iterator[str]:

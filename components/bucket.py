@@ -1,4 +1,4 @@
-"""A bucket as all of ours are: private, versioned, encrypted, reached by TLS only."""
+"""A bucket as all of ours are: private (but for a prefix that is published), versioned, encrypted, reached by TLS only."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class PrivateBucketArgs:
     `bucket`: its name; default: a name of Pulumi's making. `force_destroy`: destroy takes the objects along; default false.
     `protect`: Pulumi refuses to destroy it; default false. `expire_days`: days after which objects go, by key prefix ("" = all).
     `old_version_days`: days that overwritten and deleted objects stay, at least 1, default 30.
+    `public_prefix`: anybody may read the objects below it, and nobody may list them; default none.
     `statements`: further statements of its policy, from the bucket's name and the inputs in `grants` once these are known.
     """
 
@@ -30,10 +31,13 @@ class PrivateBucketArgs:
     protect: bool = False
     expire_days: Sequence[tuple[str, int]] = ()
     old_version_days: int = 30
+    public_prefix: str | None = None
     statements: Callable[..., Sequence[Statement]] | None = None
     grants: dict[str, pulumi.Input[str]] | None = None
 
     def __post_init__(self) -> None:
+        if self.public_prefix is not None and not self.public_prefix.endswith("/"):
+            raise ValueError(f"a public prefix must end in '/', got {self.public_prefix!r}")
         if self.old_version_days < 1 or any(days < 1 for _, days in self.expire_days):
             raise ValueError(f"days must be at least 1, got {self.old_version_days} and {dict(self.expire_days)}")
         if self.force_destroy and self.protect:
@@ -41,7 +45,8 @@ class PrivateBucketArgs:
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A bucket with versioning, encryption (SSE-S3), no public access, no ACLs, a TLS-only policy, and expiry of old versions.
+    """A bucket with versioning, encryption (SSE-S3), no public access but to `public_prefix`, no ACLs, a TLS-only policy, and expiry of
+    old versions.
 
     `ready` is the last of its parts: what writes to the bucket through another service depends on it.
     """
@@ -55,7 +60,7 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket = aws.s3.Bucket(
             name, bucket=args.bucket, force_destroy=args.force_destroy, opts=child(self, protect=args.protect or None)
         )
-        part = child(self, deleted_with=bucket)
+        part, public = child(self, deleted_with=bucket), args.public_prefix
         aws.s3.BucketVersioning(name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=part)
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
@@ -68,16 +73,19 @@ class PrivateBucket(pulumi.ComponentResource):
             name,
             bucket=bucket.bucket,
             block_public_acls=True,
-            block_public_policy=True,
+            block_public_policy=public is None,
             ignore_public_acls=True,
-            restrict_public_buckets=True,
+            restrict_public_buckets=public is None,
             opts=part,
         )
         aws.s3.BucketLifecycleConfiguration(name, bucket=bucket.bucket, rules=_rules(args), opts=part)
         extra = args.statements
 
         def policy(bucket_name: str, **grants: str) -> dict[str, object]:
-            return resources.bucket(args.place, name=bucket_name, statements=extra(bucket=bucket_name, **grants) if extra else ())
+            statements = list(extra(bucket=bucket_name, **grants)) if extra else []
+            if public is not None:
+                statements.append(resources.anybody_reads(args.place, bucket=bucket_name, prefix=public))
+            return resources.bucket(args.place, name=bucket_name, statements=statements)
 
         self.ready = aws.s3.BucketPolicy(
             name,

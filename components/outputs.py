@@ -38,7 +38,7 @@ class DirectoryGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class UtilsOutputs:
-    """Outputs of the stack `utils`. The last five are names that older tools read."""
+    """Outputs of the stack `utils`. The catalogue's are null without a public catalogue. The last five are names that older tools read."""
 
     schema_version: int
     kind: Literal["utils"]
@@ -68,6 +68,8 @@ class UtilsOutputs:
     image_builder_role: str
     lifecycle_role_arn: str
     groups: Mapping[str, DirectoryGroup]
+    catalogue_bucket: str | None = None
+    catalogue_url: str | None = None
     input_directory: str
     output_directory: str
     log_directory: str
@@ -81,7 +83,7 @@ class UtilsOutputs:
         Raises pulumi.RunError, before anything of that stack is made, when outputs are missing or of another version.
         """
         found: dict[str, Any] = {field.name: (await reference.get_output_details(field.name)).value for field in fields(cls)}
-        missing = [name for name, value in found.items() if value is None]
+        missing = [name for name, value in found.items() if value is None and name not in _optional(cls)]
         if missing:
             names = "output " + ", ".join(f"'{name}'" for name in missing) if len(missing) < 4 else f"outputs ({len(missing)} are missing)"
             raise pulumi.RunError(f"stack {UTILS} has no {names}; run `pulumi up --stack {UTILS}` first")

@@ -13,6 +13,7 @@ from blueprints.groups import Directory
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
 from components.builders import ImageRoles, ImageRolesArgs
+from components.catalogue import Catalogue, CatalogueArgs
 from components.developers import DeveloperMachines, DeveloperMachinesArgs
 from components.directory import People, PeopleArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
@@ -31,7 +32,8 @@ from runtime.protocol import keys
 @dataclass(frozen=True, kw_only=True)
 class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
-    `developer_cidrs`: address ranges that may reach port 22. `directory`: of groups.yaml. `buckets`: that its groups may use."""
+    `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published
+    analyses. `directory`: of groups.yaml. `buckets`: that its groups may use."""
 
     place: Place
     root: Path
@@ -40,6 +42,7 @@ class UtilityStackArgs:
     protect: bool = False
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
+    catalogue: bool = False
 
 
 class UtilityStack(pulumi.ComponentResource):
@@ -75,6 +78,7 @@ class UtilityStack(pulumi.ComponentResource):
             ),
             opts=below,
         )
+        catalogue = Catalogue(f"{name}-catalogue", CatalogueArgs(place=place), opts=below) if args.catalogue else None
         people = People(
             f"{name}-people",
             PeopleArgs(place=place, directory=args.directory, buckets=args.buckets, boundary_arn=boundary.arn),
@@ -122,6 +126,8 @@ class UtilityStack(pulumi.ComponentResource):
             "image_builder_role": image_roles.build_role_name,
             "lifecycle_role_arn": image_roles.lifecycle_role_arn,
             "groups": people.outputs,
+            "catalogue_bucket": catalogue.bucket if catalogue else None,
+            "catalogue_url": catalogue.url if catalogue else None,
             "input_directory": keys.INPUTS,
             "output_directory": keys.RESULTS,
             "log_directory": keys.ACTIVE_PREFIX.split("/")[0],

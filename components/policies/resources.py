@@ -23,6 +23,12 @@ def bucket(place: Place, *, name: str, statements: Sequence[Statement] = ()) -> 
     )
 
 
+def anybody_reads(place: Place, *, bucket: str, prefix: str) -> Statement:
+    """Everybody, with an account or without, gets the objects below the prefix."""
+    objects = [place.objects(bucket, f"{prefix}*")]
+    return {"Sid": "AnybodyReads", "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": objects}
+
+
 def queue_from_bucket(place: Place, *, queue_arn: str, bucket_name: str) -> Policy:
     """The notifications of one bucket of this account may enter (S3 user guide, "Granting permissions to publish")."""
     condition = {"ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)}, "StringEquals": {"aws:SourceAccount": place.account}}

@@ -14,7 +14,7 @@ from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
-from localcloud.aws.iam import conditions, enforcement, resources, root
+from localcloud.aws.iam import conditions, enforcement, public, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
 from localcloud.aws.runcommand import RunCommand
@@ -45,6 +45,7 @@ async def launch(settings: Settings) -> None:
             "imagebuilder": imagebuilder.checks,
         }
     )
+    public.install()
     ec2_service.install(context)
     commands = RunCommand(context)
     commands.install()

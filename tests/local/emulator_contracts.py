@@ -46,6 +46,16 @@ def contract_dispatch_looks_handlers_up_late(h):
     assert "SERVICE_HANDLERS.get(service)" in source
 
 
+def contract_s3_judges_who_has_no_credentials(h):
+    assert parameters(h.s3._bucket_owner_account) == ["name"]
+    assert h.iam_evaluator._signed_request.get() is None
+    gate = inspect.getsource(h.s3._apply_bucket_scope)
+    assert "if anonymous:\n        if not _foreign_bucket_allows(owner, bucket, key, method, query_params" in gate
+    judged = inspect.getsource(h.s3._foreign_bucket_allows)
+    assert '_public_access_blocked(owner_account, bucket_name, "RestrictPublicBuckets")' in judged
+    assert "unsigned = anonymous_ok and not access_key_id and _signed_request.get() is None" in inspect.getsource(h.iam_evaluator.enforce)
+
+
 def contract_service_registry(h):
     registry = h.app.SERVICE_REGISTRY
     assert registry["lambda"]["state_key"] == "lambda"

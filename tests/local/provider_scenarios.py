@@ -309,6 +309,11 @@ SCENARIOS: dict[str, Scenario] = {
             {"id": "parts", "status": "Enabled", "filter": {}, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
         ],
     ),
+    "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration": _bucket_setting(
+        "corsRules",
+        [{"allowedMethods": ["GET"], "allowedOrigins": ["*"], "maxAgeSeconds": 300}],
+        [{"id": "web", "allowedMethods": ["GET", "HEAD"], "allowedOrigins": ["https://example.org"], "allowedHeaders": ["*"]}],
+    ),
     "aws:s3/bucketPolicy:BucketPolicy": Scenario(
         _bucket_policy,
         lambda world, args: {**args, "policy": args["policy"].replace("s3:GetObject", "s3:PutObject")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -105,6 +106,44 @@ def test_nothing_without_a_signature(emulator: Cloud) -> None:
         nobody = make(service, endpoint_url=emulator.endpoint, region_name="us-east-1", config=anonymous)
         with pytest.raises(ClientError):
             getattr(nobody, call)()
+
+
+def test_who_has_no_credentials_reads_what_a_public_policy_gives_and_nothing_else(client: Client, emulator: Cloud) -> None:
+    s3, name = client("s3"), "iam-public-objects"
+    s3.create_bucket(Bucket=name)
+    for key in ("open/a", "closed/a"):
+        s3.put_object(Bucket=name, Key=key, Body=b"1")
+    make: Any = boto3.client
+    anonymous = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    nobody = make("s3", endpoint_url=emulator.endpoint, region_name="us-east-1", config=anonymous)
+
+    def refused(call: Callable[[], Any]) -> bool:
+        try:
+            call()
+        except ClientError:
+            return True
+        return False
+
+    reads = {"open": lambda: nobody.get_object(Bucket=name, Key="open/a"), "closed": lambda: nobody.get_object(Bucket=name, Key="closed/a")}
+    assert [refused(read) for read in reads.values()] == [True, True]
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/open/*"}
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert [refused(read) for read in reads.values()] == [False, True]
+    assert nobody.head_object(Bucket=name, Key="open/a")["ContentLength"] == 1
+    for call in (
+        lambda: nobody.put_object(Bucket=name, Key="open/a", Body=b"2"),
+        lambda: nobody.delete_object(Bucket=name, Key="open/a"),
+        lambda: nobody.list_objects_v2(Bucket=name, Prefix="open/"),
+        lambda: nobody.get_object(Bucket="iam-no-such-bucket", Key="open/a"),
+        lambda: nobody.create_bucket(Bucket="iam-nobodys-bucket"),
+        lambda: nobody.list_buckets(),
+        lambda: nobody.get_bucket_policy(Bucket=name),
+    ):
+        assert refused(call)
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration={**block, "RestrictPublicBuckets": True})
+    assert [refused(read) for read in reads.values()] == [True, True]
 
 
 def test_only_from_this_launch_template(world: World) -> None:

@@ -25,7 +25,7 @@ ALLOWED = frozenset(
     f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"
     for module, kinds in {
         "s3": "Bucket BucketVersioning BucketServerSideEncryptionConfiguration BucketPublicAccessBlock BucketOwnershipControls "
-        "BucketLifecycleConfiguration BucketPolicy BucketNotification BucketObjectv2",
+        "BucketLifecycleConfiguration BucketCorsConfiguration BucketPolicy BucketNotification BucketObjectv2",
         "iam": "Role RolePolicy RolePolicyAttachment Policy InstanceProfile Group GroupPolicy User UserGroupMembership",
         "kms": "Key Alias",
         "ssm": "Parameter",

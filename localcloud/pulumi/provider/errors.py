@@ -92,7 +92,7 @@ _NOT_FOUND = frozenset({
     "ResourceNotFoundException", "ResourceNotFound", "ParameterNotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound",
     "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "InvalidSecurityGroupRuleId.NotFound",
     "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchTagSet",
-    "NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError", "DashboardNotFoundError",
     "InvalidLaunchTemplateId.VersionNotFound",
 })  # fmt: skip

@@ -92,6 +92,8 @@ _S3 = [
     _type("s3.BucketLifecycleConfiguration", s3_settings.BucketLifecycleConfiguration(), "{bucket}", replace="bucket expectedBucketOwner",
           unsupported="expectedBucketOwner", computed="transitionDefaultMinimumObjectSize",
           not_imported="transitionDefaultMinimumObjectSize"),
+    _type("s3.BucketCorsConfiguration", s3_settings.BucketCorsConfiguration(), "{bucket}", replace="bucket expectedBucketOwner",
+          unsupported="expectedBucketOwner"),
     _type("s3.BucketPolicy", s3_settings.BucketPolicy(), "{bucket}", replace="bucket"),
     _type("s3.BucketNotification", s3_settings.BucketNotification(), "{bucket}", replace="bucket", defaults={"eventbridge": False}),
     _type(

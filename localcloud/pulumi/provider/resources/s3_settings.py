@@ -159,6 +159,23 @@ def _filter_to_aws(converted: dict[str, Any], given: Properties) -> dict[str, An
     return converted or {"Prefix": ""}
 
 
+class BucketCorsConfiguration(_BucketSetting):
+    """Which web pages of other origins may ask for objects."""
+
+    KIND = "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration"
+
+    def put(self, call: Call, bucket: str, inputs: Properties) -> None:
+        rules = S3.to_aws(inputs["corsRules"], load().resources[self.KIND].inputs["corsRules"])
+        call.client("s3").put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+
+    def get(self, call: Call, bucket: str) -> Properties | None:
+        found = call.client("s3").get_bucket_cors(Bucket=bucket)["CORSRules"]
+        return {"corsRules": S3.from_aws(found, load().resources[self.KIND].inputs["corsRules"])}
+
+    def delete(self, call: Call, resource_id: str, state: Properties) -> None:
+        call.client("s3").delete_bucket_cors(Bucket=resource_id)
+
+
 class BucketPolicy(_BucketSetting):
     """The bucket's resource policy."""
 
