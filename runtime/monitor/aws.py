@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from runtime.monitor.port import Content, Instance, JobId, OpenJob
+from runtime.protocol import logline
 from runtime.protocol.ledger import (
     LAUNCHED,
     OPEN_JOBS,
@@ -39,10 +40,10 @@ _LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestC
 
 
 class AwsCloud:
-    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified."""
+    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`: its name in the log."""
 
-    def __init__(self, table: str, topic: str | None) -> None:
-        self._name = table
+    def __init__(self, table: str, topic: str | None, service: str = "monitor") -> None:
+        self._name, self._service = table, service
         self._topic = topic
         self._session = botocore.session.get_session()
         self._config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30)
@@ -207,6 +208,9 @@ class AwsCloud:
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
             self._sns.publish(TopicArn=self._topic, Subject=subject, Message=text)
+
+    def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
+        logline.write(self._service, message, job=job, metrics=metrics)
 
 
 def _instance(item: Mapping[str, Any]) -> Instance:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 from runtime.monitor.machine import RECLAIM, read_status
 from runtime.monitor.port import Cloud, OpenJob
+from runtime.protocol import logline
 from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, MovedFile, SetupLog, end_line, final_line, one_line, with_outcome
 from runtime.protocol.documents import DocumentError, iso, loads, moment, take, take_optional
 from runtime.protocol.job import Dataset, Job
@@ -18,7 +19,7 @@ from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
-from runtime.protocol.stop import outcome_of
+from runtime.protocol.stop import CANCELLED, outcome_of
 
 
 def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool = False) -> bool:
@@ -51,6 +52,8 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     if won or repair:
         cloud.publish(*notice(facts, job.created, reason, refused))
         cloud.settle(item, micro_dollars(facts.cost))
+        metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
+        cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
     return won
 
 
@@ -81,6 +84,7 @@ def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
     cloud.put(bucket, keys.end, line, if_absent=True)
     cloud.publish(*notice(facts, iso(datetime.fromtimestamp(item.created, timezone.utc)), told.text()))
     cloud.settle(item, cost)
+    cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 
 
 def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:

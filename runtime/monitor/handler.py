@@ -8,7 +8,6 @@ Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no n
 from __future__ import annotations
 
 import json
-import logging
 import os
 import traceback
 from collections.abc import Mapping
@@ -17,20 +16,22 @@ from functools import lru_cache
 from typing import Any
 
 from runtime.monitor.aws import AwsCloud
+from runtime.monitor.machine import place
 from runtime.monitor.port import Cloud, JobId
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
 from runtime.monitor.watch import StateChange, Watch
+from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError, moment
 
 _STATES = frozenset({"running", "stopped", "shutting-down", "terminated"})
-_log = logging.getLogger("neurocaas.monitor")
-_log.setLevel(logging.INFO)
+MONITOR, SWEEP = "monitor", "sweep"
+"""Names in the log."""
 
 
-@lru_cache(maxsize=1)
-def _cloud() -> Cloud:
-    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], os.environ.get("NEUROCAAS_TOPIC_ARN") or None)
+@lru_cache(maxsize=2)
+def _cloud(service: str) -> Cloud:
+    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], os.environ.get("NEUROCAAS_TOPIC_ARN") or None, service)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if not isinstance(records, list):
         return sweep(event, context)
     changes = {str(record.get("messageId", "")): state_change(str(record.get("body", ""))) for record in records}
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in watch(_cloud(), changes)]}
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in watch(_cloud(MONITOR), changes)]}
 
 
 def sweep(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -48,9 +49,9 @@ def sweep(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     del context
     if event.get("dry_run") is True:
         would: list[str] = []
-        reconcile(Rehearsal(_cloud(), would.append), _now, lambda message, job: None)
+        reconcile(Rehearsal(_cloud(SWEEP), would.append), _now, lambda message, job: None)
         return {"would": would}
-    reconcile(_cloud(), _now, _repaired)
+    reconcile(_cloud(SWEEP), _now, _repaired)
     return {}
 
 
@@ -76,24 +77,22 @@ def watch(cloud: Cloud, changes: Mapping[str, StateChange | None]) -> list[str]:
         if change is None:
             continue
         instance = instances.get(change.instance_id)
-        line = {"instance": change.instance_id, "state": change.state}
+        where = place(instance) if instance is not None else None
+        line = {"job": where.job if where is not None else None, "instance": change.instance_id, "state": change.state}
         if instance is None:
-            _write(logging.INFO, "ignored: EC2 does not know the machine any more; the sweep closes its dataset", **line)
+            logline.write(MONITOR, "ignored: EC2 does not know the machine any more; the sweep closes its dataset", **line)
             continue
         try:
-            _write(logging.INFO, watcher.changed(change, instance), **line)
+            logline.write(MONITOR, watcher.changed(change, instance), **line)
         except Exception as error:  # noqa: BLE001 (whatever it is, the other messages of the batch must be handled)
-            _write(logging.ERROR, f"{type(error).__name__}: {error}", traceback=traceback.format_exc(), **line)
+            told = f"{type(error).__name__}: {error}"
+            logline.write(MONITOR, told, level="ERROR", traceback=traceback.format_exc(), **line)
             again.append(message)
     return again
 
 
 def _repaired(message: str, job: JobId | None) -> None:
-    _write(logging.INFO, f"sweep: {message}", job="/".join(job) if job else "")
-
-
-def _write(level: int, message: str, **fields: str) -> None:
-    _log.log(level, json.dumps({"level": logging.getLevelName(level), "message": message, **fields}, ensure_ascii=False))
+    logline.write(SWEEP, message, job=job)
 
 
 def _now() -> datetime:

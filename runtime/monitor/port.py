@@ -120,3 +120,6 @@ class Cloud(Protocol):
 
     def publish(self, subject: str, text: str) -> None:
         """Notify the subscribers."""
+
+    def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
+        """Write a line about a job with metrics (`runtime.protocol.logline`)."""

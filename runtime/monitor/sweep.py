@@ -21,6 +21,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
 from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
+from runtime.protocol.logline import OVERTIME
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, TIMED_OUT
 from runtime.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
@@ -145,6 +146,7 @@ class _Reconciliation:
                 self._end(job, index, machine, Verdict(FAILED, reason, None, outcome_of(reason) or CANCELLED))
             elif now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
                 self._end(job, index, machine, Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"))
+                self._cloud.measure(self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1})
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(minutes=job.duration_minutes, seconds=STALLED_LAUNCH):
                 reason = "AWS has taken the spot machine back, and no other was started."

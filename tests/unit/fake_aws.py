@@ -55,6 +55,7 @@ class FakeAws:
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
+    measured: list[tuple[tuple[str, str, str], dict[str, float]]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def _call(self, name: str, detail: str = "") -> None:
@@ -319,6 +320,10 @@ class FakeAws:
         with self.lock:
             self._call("publish")
             self.notices.append((subject, text))
+
+    def measure(self, job: tuple[str, str, str], message: str, metrics: Mapping[str, float]) -> None:
+        with self.lock:
+            self.measured.append((job, dict(metrics)))
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         self._call("parameters", ",".join(names))

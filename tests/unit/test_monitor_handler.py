@@ -79,7 +79,7 @@ def event(instance: str, state: str, name: str = "m1") -> dict[str, Any]:
     return {"messageId": name, "body": json.dumps(body)}
 
 
-def test_a_job_through_the_whole_handler(account: dict[str, Any]) -> None:
+def test_a_job_through_the_whole_handler(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     instance = start(account)
     assert module.handler({"Records": [event(instance, "running")]}, None) == {"batchItemFailures": []}
     active = json.loads(account["s3"].get_object(Bucket=BUCKET, Key=f"logs/active/{instance}.json")["Body"].read())
@@ -99,21 +99,30 @@ def test_a_job_through_the_whole_handler(account: dict[str, Any]) -> None:
     assert account["dynamodb"].scan(TableName="ledger")["Count"] == 0
     (notice,) = account["sqs"].receive_message(QueueUrl=account["inbox"], MaxNumberOfMessages=10)["Messages"]
     assert "SUCCESS 1/1" in json.loads(notice["Body"])["Subject"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["service"] for line in lines} == {"monitor"}
+    assert {line.get("job") for line in lines} == {"/".join(JOB), None}
+    assert [(line["message"], line["JobsSucceeded"]) for line in lines if "_aws" in line] == [("job ended: SUCCESS 1/1", 1)]
 
 
-def test_the_schedule_sweeps(account: dict[str, Any]) -> None:
+def test_the_schedule_sweeps(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     instance = start(account)
     account["ec2"].terminate_instances(InstanceIds=[instance])
     assert module.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, None) == {}
     end = account["s3"].get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)["Body"].read()
     assert end.startswith(b"FAILED 0/1")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["service"] for line in lines} == {"sweep"}
+    assert any(line["message"].startswith("job ended: FAILED 0/1") for line in lines)
+    assert not any("_aws" in line for line in lines), "what somebody ended by hand is no failure"
 
 
-def test_a_dry_run_answers_what_it_would_do(account: dict[str, Any]) -> None:
+def test_a_dry_run_answers_what_it_would_do(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     instance = start(account)
     account["ec2"].terminate_instances(InstanceIds=[instance])
     answer = module.handler({"dry_run": True}, None)
     assert "close dataset 0 of dti/lab/t1 as failed" in answer["would"]
+    assert "_aws" not in capsys.readouterr().out
     assert "Contents" not in account["s3"].list_objects_v2(Bucket=BUCKET, Prefix=JobKeys.of("lab", "t1").end)
 
 

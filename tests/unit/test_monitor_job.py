@@ -11,6 +11,7 @@ from job_world import BUCKET, SETTINGS, World
 from runtime.monitor.handler import state_change
 from runtime.monitor.watch import StillLaunchingError
 from runtime.protocol.limits import DEADLINE_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
+from runtime.protocol.logline import OVERTIME, SUCCEEDED
 
 THREE = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 
@@ -177,6 +178,7 @@ def test_two_monitors_at_once_write_one_end_and_one_notice() -> None:
             thread.join()
         assert world.end() == "SUCCESS 3/3\n"
         assert len(world.aws.notices) == 1
+        assert [metrics for _, metrics in world.aws.measured] == [{SUCCEEDED: 1}]
         assert world.aws.items == {}
 
 
@@ -245,6 +247,7 @@ def test_the_sweep_ends_machines_past_their_duration(world: World) -> None:
     world.sweep()
     assert world.aws.ec2[machine].state == "shutting-down"
     assert world.status(0).reason == "timed out after 60 minutes"
+    assert {name: value for _, metrics in world.aws.measured for name, value in metrics.items()} == {"JobsFailed": 1, OVERTIME: 1}
     assert world.facts()["exit_class"] == "timeout"
     world.write_status(machine, "IN PROGRESS")
     world.die(machine)
