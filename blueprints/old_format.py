@@ -23,6 +23,7 @@ _STAGES = {"webdev": "webdev", "develop": "develop", "websubstack": "prod"}
 _HANDLERS = {
     "submit_start.handler_develop": "the manager does what it did",
     "submit_start.handler_ensemble": "the manager does what it did; members are submitted as jobs of their own",
+    "submit_start.handler_multisession": "the manager does what it did; sessions of one machine are a folder: a dataname that ends in '/'",
     "submit_start_legacy_wfield_preprocess.handler": "the manager takes its place; its preparing step is not part of this service",
 }
 """The handlers that exist in the first implementation; it deploys the others as well, and every job of theirs fails."""
