@@ -169,8 +169,8 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
         folder = "" if place["script"].startswith("/") else f"blueprints/{target.analysis}/provision/"
         said.append(f"  line: {folder}{place['script']}:{place['line']}: {place['command']}")
     said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
-    if tail:
-        said += ["  last log lines:", *(f"    {line}" for line in tail[-15:])]
+    if rest := [line for line in tail if line not in message.splitlines()]:
+        said += ["  last log lines:", *(f"    {line}" for line in rest[-15:])]
     again = f"`invoke bake-ami --stack {target.stack}`"
     if component and not any(full in message for full in _FULL):
         said.append(f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}` and {again}")
