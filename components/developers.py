@@ -34,6 +34,7 @@ class DeveloperMachines(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
     profile_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
+    security_group_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: DeveloperMachinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:access:DeveloperMachines", name, {}, opts)
@@ -50,5 +51,6 @@ class DeveloperMachines(pulumi.ComponentResource):
         granted = role.attach(rendered(lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket))
         profile = aws.iam.InstanceProfile(name, role=role.name, opts=child(self, depends_on=[granted]))
         network = MachineNetwork(name, MachineNetworkArgs(developer_cidrs=args.cidrs), opts=child(self))
-        self.role_arn, self.profile_name, self.security_group_id = role.arn, profile.name, network.security_group_id
+        self.role_arn, self.profile_name = role.arn, profile.name
+        self.security_group_id, self.security_group_name = network.security_group_id, network.security_group_name
         self.register_outputs({"profile_name": self.profile_name, "security_group_id": self.security_group_id})

@@ -54,6 +54,7 @@ class UtilsOutputs:
     developer_instance_profile: str
     developer_role_arn: str
     developer_security_group_id: str
+    developer_security_group_name: str
     permissions_boundary_arn: str
     monitor_function: str
     sweep_function: str

@@ -112,6 +112,7 @@ class UtilityStack(pulumi.ComponentResource):
             "developer_instance_profile": dev.profile_name,
             "developer_role_arn": dev.role_arn,
             "developer_security_group_id": dev.security_group_id,
+            "developer_security_group_name": dev.security_group_name,
             "permissions_boundary_arn": boundary.arn,
             "monitor_function": monitor.function_name,
             "sweep_function": monitor.sweep_function_name,

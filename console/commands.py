@@ -71,7 +71,7 @@ def preview(c: Context, stack: str, json: bool = False) -> None:
     end(engine.show("preview", "--stack", name, "--non-interactive", *(("--json",) if json else ())))
 
 
-@task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT)."})
+@task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old names)."})
 def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002  the name of the flag
     """Print a stack's outputs, checked against their schema in docs/schema/."""
     from console.cloud import project_root

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.errors import UserError
 
-FORMATS = ("json", "env", "github")
+FORMATS = ("json", "env", "github", "global-params")
 
 
 def checked(outputs: Mapping[str, Any], stack: str, schemas: Path) -> Mapping[str, Any]:
@@ -36,7 +36,8 @@ def checked(outputs: Mapping[str, Any], stack: str, schemas: Path) -> Mapping[st
 
 def rendered(outputs: Mapping[str, Any], form: str) -> str:
     """The outputs as text. `env`: upper-case names, values quoted for a POSIX shell. `github`: the names as they are; a value
-    with several lines between delimiters, as $GITHUB_OUTPUT wants. Values that are not text are JSON in both."""
+    with several lines between delimiters, as $GITHUB_OUTPUT wants. Values that are not text are JSON in both.
+    `global-params`: of `utils` by the names of the first implementation."""
     if form == "json":
         return json.dumps(outputs, indent=2, sort_keys=True) + "\n"
     if form == "env":
@@ -45,6 +46,10 @@ def rendered(outputs: Mapping[str, Any], form: str) -> str:
         return "".join(f"{name.upper()}={shlex.quote(_text(value))}\n" for name, value in sorted(outputs.items()))
     if form == "github":
         return "".join(_github(name, _text(value)) for name, value in sorted(outputs.items()))
+    if form == "global-params":
+        from console.global_params import global_params
+
+        return json.dumps(global_params(outputs), indent=2) + "\n"
     raise UserError(f"format {form!r}", ", ".join(FORMATS), "choose one with --format")
 
 

@@ -34,8 +34,7 @@ class TestA7:
             assert (("prefix", f"{group}/submissions/"), ("suffix", ".json")) in found
 
     def test_a7_a_second_up_changes_nothing(self, service: Deployed) -> None:
-        for stack in ("utils", STACK):
-            service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", stack)
+        service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", STACK)
 
     def test_a7_a_user_who_is_not_in_iam_is_named_before_anything_changes(self, service: Deployed) -> None:
         file = service.ground.root / "groups.yaml"

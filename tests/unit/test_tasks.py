@@ -188,8 +188,10 @@ def test_outputs_for_github_delimit_what_has_lines() -> None:
 
 def test_outputs_as_json_are_the_outputs() -> None:
     assert json.loads(outputs.rendered(OUTPUTS, "json")) == OUTPUTS
-    with pytest.raises(UserError, match="json, env, github"):
+    with pytest.raises(UserError, match="json, env, github, global-params"):
         outputs.rendered(OUTPUTS, "xml")
+    with pytest.raises(UserError, match="invoke outputs utils"):
+        outputs.rendered(OUTPUTS, "global-params")
 
 
 def test_outputs_are_checked_against_the_schema_of_their_kind(tmp_path: Path) -> None:
