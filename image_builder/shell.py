@@ -113,7 +113,7 @@ class _Lexer:
         self._found: list[Command] = []
 
     def run(self, at: int, end: int, *, nested: bool) -> list[Command]:
-        text, current, operator, head = self.text, None, None, ""
+        text, current, head, piped = self.text, None, "", False
         cases, pattern = 0, False  # open `case` commands; whether a pattern of one comes next
         while at < end:
             if text.startswith("\\\n", at):
@@ -132,7 +132,7 @@ class _Lexer:
                     at = self._pattern(at, end)
                     continue
             if current is None:
-                current = Command(at, text.count("\n", 0, at) + 1, nested, head, piped=operator in ("|", "|&"))
+                current = Command(at, text.count("\n", 0, at) + 1, nested, head, piped=piped)
                 head = ""
             redirection = _REDIRECTION.match(text, at)
             if redirection and not text.startswith(("<(", ">("), at):
@@ -145,7 +145,8 @@ class _Lexer:
                 continue
             if operator:
                 self._close(current, operator)
-                current = None
+                goes_on = operator == "\n" and not current.words  # a pipe at the end of a line
+                current, piped = None, operator in ("|", "|&") or (piped and goes_on)
                 at += len(operator)
                 pattern = pattern or (cases > 0 and operator in (";;", ";&", ";;&"))
                 if operator == "\n":

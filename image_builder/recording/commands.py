@@ -112,7 +112,13 @@ def _verdict_text(analysis: str, verdict: Verdict) -> str:
 
 
 def _finish(recording: Recording, analysis: str) -> None:
-    done = recording.finish()
+    from runtime.protocol.problems import InvalidInput
+
+    try:
+        done = recording.finish()
+    except InvalidInput:
+        _say(f"The recording is kept; nothing was written. `invoke record --analysis {analysis} --resume` opens its shell again.")
+        raise
     for warning in done.warnings:
         _say(f"warning: {warning}")
     for file in done.files:
@@ -129,7 +135,8 @@ def _recording(roots: CleanRoots, analysis: str, *, add: bool) -> Recording:
 def _blueprint(analysis: str) -> Blueprint:
     import blueprints
 
-    return blueprints.load(analysis, "webdev", Path(__file__).resolve().parents[2])
+    before_scripts = {"image": {"required": False}}  # an image may be required of an analysis that is only now recorded
+    return blueprints.load(analysis, "webdev", Path(__file__).resolve().parents[2], before_scripts)
 
 
 def _read(script: str) -> str:

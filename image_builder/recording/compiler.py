@@ -6,10 +6,10 @@ environment, pinned (`rewrite`). What cannot be repeated is told as a problem, a
 
 from __future__ import annotations
 
-import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from image_builder.recording import aliases
 from image_builder.recording.events import Event
 from image_builder.recording.refusals import Refused
 from image_builder.recording.rewrite import rewrite
@@ -43,9 +43,9 @@ class Compiled:
 def compile_recording(events: list[Event]) -> Compiled:
     """The scripts of a recording. When there are problems the texts are empty."""
     result = Compiled()
-    dropped = {event.target for event in events if event.kind == "drop"}
+    dropped = {event.target: event.text for event in events if event.kind == "drop"}
     lines, checks = [], []
-    cwd, functions = BUILD_FOLDER, frozenset[str]()
+    cwd, known_aliases = BUILD_FOLDER, dict[str, str]()
     for event in events:
         if event.kind == "note":
             lines += [f"\n# {line}" for line in event.text.splitlines()]
@@ -54,15 +54,19 @@ def compile_recording(events: list[Event]) -> Compiled:
         elif event.kind == "resume":
             result.warnings.append("the recording was interrupted once; variables that were not exported are not known to what follows")
         elif event.kind == "command":
-            why = _left_out(event, event.seq in dropped, result)
+            why = _left_out(event, dropped.get(event.seq), result)
             if why is not None:
                 result.left_out += 1
                 if event.text.strip() and why != "changes the folder":
                     lines.append(_comment(f"{why}: {event.text}"))
                 continue
-            functions |= set(re.findall(r"(?:^|[\s;])(?:function\s+)?([\w:.-]+)\s*\(\)", event.text))
+            if aliases.learn(event.text, known_aliases):
+                result.left_out += 1
+                lines.append(_comment(f"written out below: {event.text}"))
+                continue
+            event = replace(event, text=aliases.expand(event.text, known_aliases))
             try:
-                text = _emit(event, functions, result)
+                text = _emit(event, result)
             except Refused as refused:
                 result.problems.append(Problem(_where(event), refused.got, "lines that a script can repeat", refused.do))
                 continue
@@ -71,16 +75,20 @@ def compile_recording(events: list[Event]) -> Compiled:
             cwd = event.cwd_after
             lines.append(text)
             result.kept += 1
+    result.warnings = list(dict.fromkeys(result.warnings))
     if not result.problems:
         result.build = _HEAD + "\n" + "\n".join(lines).lstrip("\n") + "\n" if result.kept else ""
         result.validate = _validate(checks)
     return result
 
 
-def _left_out(event: Event, dropped: bool, result: Compiled) -> str | None:
-    """Why a line is not in the script, None when it is."""
-    if dropped:
-        return "dropped"
+def _left_out(event: Event, dropped: str | None, result: Compiled) -> str | None:
+    """Why a line is not in the script, None when it is. `dropped`: the text of the event that drops it."""
+    if dropped is not None:
+        if event.file_count and not dropped:
+            kept = f"its {event.file_count} files are in the recorded root, and verifying will show them"
+            result.warnings.append(f"line {event.seq} is left out, but {kept}")
+        return dropped or "dropped"
     if event.status != 0:
         if event.file_count:
             shown = ", ".join(path for _, path in event.files[:3]) + (" …" if event.file_count > 3 else "")
@@ -99,8 +107,8 @@ def _where(event: Event) -> str:
     return f"line {event.seq} `{event.text.splitlines()[0] if event.text else ''}`"
 
 
-def _emit(event: Event, functions: frozenset[str], result: Compiled) -> str:
-    rewritten = rewrite(event, functions)
+def _emit(event: Event, result: Compiled) -> str:
+    rewritten = rewrite(event)
     result.warnings += [f"line {event.seq}: {warning}" for warning in rewritten.warnings]
     if rewritten.plain:
         return rewritten.text

@@ -30,10 +30,12 @@ class Event:
 
     `text` is the line, verbatim but for secrets; `status` its exit status and `pipestatus` those of its last pipeline's parts; `cwd` and
     `cwd_after` the folder before and after; `environment` the exported variables that changed (None: unset); `state`: whether anything
-    of the shell changed (variables, functions, options, umask); `unset`: variables that it used though nobody had set them.
+    of the shell changed (variables, functions, options, umask); `unset`: variables that it used though nobody had set them;
+    `functions` the shell's own that it called.
     `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed (name -> version; for Python
     "<site-packages>|name" -> version); `contents` files that can be written again (path -> content), `commits` git clones (path ->
-    commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the event that a drop means.
+    commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the event that a drop means; the drop's `text` says that
+    it was taken back, or is empty.
     """
 
     seq: int
@@ -48,6 +50,7 @@ class Event:
     environment: dict[str, str | None] = field(default_factory=dict)
     state: bool = False
     unset: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
     files: list[list[str]] = field(default_factory=list)
     file_count: int = 0
     apt: dict[str, str] = field(default_factory=dict)

@@ -35,7 +35,7 @@ class Helpers:
             steps = self._undo()
             if isinstance(steps, str):
                 return [_say(steps)]
-            return [*steps, *self._drop([])]
+            return [*steps, *self._drop([], "taken back")]
         if verb == "finish" and not rest:
             self.finished = True
             return ["exit 0"]
@@ -43,7 +43,7 @@ class Helpers:
             return []
         return [_say(USAGE)]
 
-    def _drop(self, rest: list[str]) -> list[str]:
+    def _drop(self, rest: list[str], how: str = "") -> list[str]:
         lines = {event.seq: event for event in self._events if event.kind == "command"}
         dropped = {event.target for event in self._events if event.kind == "drop"}
         left = [number for number in lines if number not in dropped]
@@ -51,7 +51,7 @@ class Helpers:
         if wanted not in left:
             shown = "".join(f"\n  {number}: {lines[number].text.splitlines()[0]}" for number in left[-10:]) or " none"
             return [_say(f"there is no line {' '.join(rest) or 'to drop'}; the last ones are:{shown}")]
-        self._append(Event(self._number(), "drop", target=wanted))
+        self._append(Event(self._number(), "drop", how, target=wanted))
         return [_say(f"left out: {lines[wanted].text.splitlines()[0]}")]
 
     def _number(self) -> int:

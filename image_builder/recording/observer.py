@@ -18,6 +18,7 @@ _VOLATILE = re.compile(
     r"__rec_\w+|PROMPT_COMMAND|PS[0-4]|GROUPS|EUID|UID"
 )
 _DECLARED = re.compile(r"declare -\S+ ([A-Za-z_]\w*)")
+_FUNCTION = re.compile(r"([\w:.-]+) \(\) ?$")
 _DOWNLOADS_HASHED = 20
 
 
@@ -29,6 +30,7 @@ class ShellState:
     environment: dict[str, str]
     lines: Counter[str]
     names: frozenset[str]
+    functions: frozenset[str]
 
     @classmethod
     def read(cls, folder: Path, cwd: str) -> ShellState:
@@ -37,14 +39,16 @@ class ShellState:
         split = (pair.partition("=") for pair in pairs)
         environment = {name: value for name, mark, value in split if mark and not _VOLATILE.fullmatch(name)}
         lines: Counter[str] = Counter()
-        names = set()
+        names, functions = set(), set()
         for line in (folder / "state").read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
             match = _DECLARED.match(line)
             if match:
                 names.add(match[1])
+            elif function := _FUNCTION.match(line):
+                functions.add(function[1])
             if not match or not _VOLATILE.fullmatch(match[1]):
                 lines[line] += 1
-        return cls(cwd, environment, lines, frozenset(names))
+        return cls(cwd, environment, lines, frozenset(names), frozenset(functions))
 
 
 class Observer:
@@ -90,6 +94,7 @@ class Observer:
             if before.environment.get(name) != after.environment.get(name)
         }
         event.state = before.lines != after.lines
+        event.functions = sorted({command.program for command in shell.commands(event.text)} & before.functions)
         event.unset = sorted(shell.variables(event.text) - before.names)
         _hide(event, after)
 
@@ -101,7 +106,9 @@ class Observer:
             return {path: content for path, content in found.items() if content is not None}
         result: dict[str, Content] = {}
         if programs & DOWNLOADERS:
-            for path in paths[:_DOWNLOADS_HASHED]:
+            # What else such a line makes may have the time in it: only a file that the line names is certainly a download.
+            named = paths if programs <= DOWNLOADERS else [path for path in paths if path.rpartition("/")[2] in text]
+            for path in named[:_DOWNLOADS_HASHED]:
                 content = changes.content(views, path)
                 if content is not None:
                     content.text = None

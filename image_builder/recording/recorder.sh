@@ -9,7 +9,8 @@ umask 022
 __rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answers
     printf '%s\0' "$1" "$2" "$3" "$PWD" >"$__rec_dir/event"
     /usr/bin/env -0 >"$__rec_dir/environment"
-    { declare -p; declare -f; alias; shopt -p; set +o; umask; } >"$__rec_dir/state" 2>/dev/null
+    { declare -p; declare -f; alias; shopt -p; set +o; trap -p; umask; printf 'argument %q\n' "${__rec_arguments[@]}"; } \
+        >"$__rec_dir/state" 2>/dev/null
     echo >"$__rec_dir/ask"
     read -r __rec_answer <"$__rec_dir/answered"
     # shellcheck disable=SC1091  # made while this runs
@@ -28,6 +29,7 @@ rec() {
 
 cd /opt/build || exit 70
 if [ "${1-}" = script ]; then
+    set --
     __rec_ask begin "" 0
     while [ -f "$__rec_dir/line" ]; do
         __rec_line=$(cat "$__rec_dir/line"; printf x)
@@ -46,6 +48,7 @@ shopt -s cmdhist lithist checkwinsize
 HISTCONTROL='' HISTIGNORE='' HISTSIZE=100000
 unset HISTTIMEFORMAT
 PS1='[recording] \w # '
+PS0='$(history 1 >"$__rec_dir/running")' # a line that never comes back to the prompt is known all the same
 __rec_seen=''
 __rec_prompt() {
     [[ $(history 1) =~ ^\ *([0-9]+)\*?\ \ (.*)$ ]] || { [ -n "$__rec_seen" ] || __rec_ask begin "" 0; __rec_seen=${__rec_seen:-0}; return; }
@@ -56,4 +59,4 @@ __rec_prompt() {
     fi
     __rec_seen=${BASH_REMATCH[1]}
 }
-PROMPT_COMMAND='__rec_status=("$?" "${PIPESTATUS[@]}"); __rec_prompt'
+PROMPT_COMMAND='__rec_status=("$?" "${PIPESTATUS[@]}"); __rec_arguments=("$@"); __rec_prompt'

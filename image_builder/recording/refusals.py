@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from image_builder import secrets
 from image_builder.recording import programs
 from image_builder.recording.events import Event
@@ -32,19 +34,20 @@ def no_secret(event: Event) -> None:
         )
 
 
-def refuse(command: Command) -> None:
-    """Raise Refused for a command that a script cannot repeat."""
+def refuse(command: Command, line: Sequence[Command]) -> None:
+    """Raise Refused for a command, one of those of its line, that a script cannot repeat."""
     name, values = command.program, command.values
     if command.after == "&" and not command.nested:
         raise Refused("a command in the background, whose end nobody waits for", "run it in the foreground, or `rec drop` it")
     if name in programs.REBOOTS:
         raise Refused(f"`{name}`: a recording cannot restart the machine", "end here, and record what follows with --add")
-    if name in programs.ASKERS and not (name == "adduser" and "--disabled-password" in values):
+    fed = any(other.piped or any(redirection.operator.startswith("<") for redirection in other.redirections) for other in line)
+    if name in programs.ASKERS and not (name == "adduser" and "--disabled-password" in values) and not (name == "read" and fed):
         raise Refused(f"`{name}`, which asks", programs.ASKERS[name])
     if name == "crontab" and "-e" in values:
         raise Refused("`crontab -e`", "write a file into /etc/cron.d")
     if name == "alias":
-        raise Refused("an alias: scripts expand none", "define a function, or write the command out")
+        raise Refused("an alias in a longer line: scripts expand none", "give it a line of its own, or define a function")
     if name == "set" and values and values[0][:1] in "-+" and values[0] != "--":
         raise Refused("options of the shell: the script has its own", "`rec drop` the line")
     if (name == "cd" and values == ["-"]) or name == "popd":

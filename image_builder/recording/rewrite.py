@@ -15,6 +15,7 @@ from image_builder.recording.edits import Edits
 from image_builder.recording.events import Event
 from image_builder.recording.pipes import piped_shell
 from image_builder.recording.refusals import Refused, no_secret, refuse
+from image_builder.recording.syntax import complete
 from image_builder.shell import Command
 
 _OTHERWISE = frozenset({"source", ".", "eval", "trap", "set", "shopt", "exec", "function", *programs.CONDA})
@@ -30,14 +31,16 @@ class Rewritten:
     warnings: list[str] = field(default_factory=list)
 
 
-def rewrite(event: Event, functions: frozenset[str] = frozenset()) -> Rewritten:
-    """The line of an event that has an effect and succeeded; `functions` are those of the shell. Raises Refused."""
+def rewrite(event: Event) -> Rewritten:
+    """The line of an event that has an effect and succeeded. Raises Refused."""
     no_secret(event)
+    if "<<" in event.text and not complete(event.text):
+        raise Refused("a here-document that never ends", "end it with its word on a line of its own")
     found = shell.commands(event.text)
     if {command.program for command in found} & programs.EDITORS:
         return _written_files(event)
     for command in found:
-        refuse(command)
+        refuse(command, found)
     piped = piped_shell(event.text)
     if piped:
         return _saved_script(event, piped.source, piped.runner, piped.arguments)
@@ -47,19 +50,19 @@ def rewrite(event: Event, functions: frozenset[str] = frozenset()) -> Rewritten:
         packages.pin(event, command, edits)
     _downloads(event, found, edits)
     _clones(event, edits)
-    return Rewritten(edits.result(), _plain(event, top, functions), edits.warnings)
+    return Rewritten(edits.result(), _plain(event, top), edits.warnings)
 
 
-def _plain(event: Event, top: list[Command], functions: frozenset[str]) -> bool:
+def _plain(event: Event, top: list[Command]) -> bool:
     """Whether the line does under `set -euo pipefail` what it did without: one pipeline whose parts all succeeded, nothing unset.
 
     The inside of a function or of a compound command would stop at its first failure, which the shell of the recording did not do.
     """
     between = {command.after for command in top[:-1]}
     simple = between <= {"|"} or between == {"&&"}
-    if event.unset or any(event.pipestatus) or not simple or (top and top[-1].after not in ("", "\n")):
+    if event.unset or event.functions or any(event.pipestatus) or not simple or (top and top[-1].after not in ("", "\n")):
         return False
-    return not any(command.program in _OTHERWISE or command.program in functions for command in top)
+    return not any(command.program in _OTHERWISE for command in top)
 
 
 def _written_files(event: Event) -> Rewritten:

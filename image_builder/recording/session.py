@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import pty
+import re
 import select
 import shlex
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from image_builder import secrets, shell
@@ -22,6 +24,7 @@ from image_builder.recording.helpers import Helpers
 from image_builder.recording.observer import Observer, ShellState
 from image_builder.recording.pipes import source_of_piped_shell
 from image_builder.recording.root import Channel, CleanRoot
+from image_builder.recording.syntax import complete
 from image_builder.recording.terminal import relay
 
 INSIDE = "/run/neurocaas-record"
@@ -67,17 +70,10 @@ def chunks(script: str) -> list[str]:
         pending = f"{pending}\n{line}" if pending else line
         if not pending.strip():
             pending = ""
-        elif _complete(pending):
+        elif complete(pending):
             found.append(pending)
             pending = ""
     return [*found, pending] if pending else found
-
-
-def _complete(text: str) -> bool:
-    if text.endswith("\\") and not text.endswith("\\\\"):
-        return False
-    done = subprocess.run(["bash", "-n"], input=text + "\n", capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
-    return not any(sign in done.stderr for sign in ("unexpected end of file", "unexpected EOF", "here-document"))
 
 
 class _Recorder:
@@ -109,11 +105,21 @@ class _Recorder:
         finally:
             os.close(ask)
             os.close(answered)
-        if self._given is not None and not self._helpers.finished:  # the line ended the shell itself, or somebody killed it
-            self._append(Event(self._number(), "command", secrets.hide(self._given), status=process.returncode or 1))
-        self.ended = self._helpers.finished or self._lines is None or not (self._lines or self._given)
+        last = self._given if self._lines is not None else self._running()
+        if last is not None and not self._helpers.finished and _words(last)[:1] not in (["exit"], ["logout"]):
+            self._append(Event(self._number(), "command", secrets.hide(last), status=process.returncode or 1))
+            return
+        self.ended = self._helpers.finished or not self._lines
+
+    def _running(self) -> str | None:
+        """The line that was typed last, when the shell went away in it; None when it was at its prompt."""
+        place = self._folder / "running"
+        text = place.read_text(encoding="utf-8", errors="surrogateescape") if place.is_file() else ""
+        match = re.fullmatch(r" *(\d+)\*?  (.*)\n", text, re.DOTALL)
+        return match[2] if match else None
 
     def _hear(self) -> list[str]:
+        (self._folder / "running").unlink(missing_ok=True)  # it is back
         kind, text, statuses, cwd, *_ = (self._folder / "event").read_bytes().decode("utf-8", "surrogateescape").split("\0")
         state = ShellState.read(self._folder, cwd)
         if kind == "rec":
@@ -145,7 +151,7 @@ class _Recorder:
                     answer.append(f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}")
             folder = next((event.cwd_after for event in reversed(self._events) if event.cwd_after), "")
             answer.append(f"cd -- {shlex.quote(folder)}" if folder else "true")
-            self._state = ShellState(folder or state.cwd, state.environment, state.lines, state.names)
+            self._state = replace(state, cwd=folder or state.cwd)
         self._append(Event(self._number(), "resume" if self._events else "begin", cwd=self._state.cwd, cwd_after=self._state.cwd))
         return answer
 

@@ -1,0 +1,13 @@
+"""What bash says about a text without running it."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+def complete(text: str) -> bool:
+    """Whether bash has a whole command: nothing is open at its end, neither a quote, a block nor a here-document."""
+    if text.endswith("\\") and not text.endswith("\\\\"):
+        return False
+    done = subprocess.run(["bash", "-n"], input=text + "\n", capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
+    return not any(sign in done.stderr for sign in ("unexpected end of file", "unexpected EOF", "here-document"))

@@ -1,0 +1,381 @@
+"""Recordings on real roots: a person types into `invoke record`, the script is written, and a replay proves it.
+
+Nothing here needs the local cloud; all sessions share one home, hence its base system.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from terminals import Terminal, terminal
+
+import blueprints
+from blueprints import Blueprint
+from demo.playground import copied
+from image_builder.provision import read
+from image_builder.recording import replay
+from image_builder.recording.recording import Recording
+from localcloud.images.cleanroot import LocalRoots
+from localcloud.paths import Paths
+from runtime.protocol.problems import InvalidInput
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.local
+BLUEPRINT = """\
+schema_version: 1
+name: {name}
+title: Typed
+description: What somebody typed.
+script: run.sh
+instance: {{type: m5.large, volume_gib: 16}}
+image: {{parent: ubuntu24}}
+groups: [debuggers]
+budget_usd: 300
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a few files and a git repository; its address."""
+    folder = tmp_path_factory.mktemp("www")
+    (folder / "data.bin").write_bytes(bytes(range(256)) * 8)
+    (folder / "install.sh").write_text("echo \"$@\" > /opt/build/installed\n")
+    repository = folder / "tool"
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@y"]
+    repository.mkdir()
+    (repository / "file").write_text("first\n")
+    for arguments in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"], ["update-server-info"]):
+        subprocess.run([*git, *arguments], check=True)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class Project:
+    """A copy of the project with one analysis `typed` that has no scripts yet."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        copied(ROOT, root)
+        self.root, self.provision = root, root / "blueprints/typed/provision"
+        (root / "blueprints/typed").mkdir()
+        (root / "blueprints/typed/blueprint.yaml").write_text(BLUEPRINT.format(name="typed"))
+        (root / "blueprints/typed/run.sh").write_text("#!/bin/bash\n")
+        self.environ = {**os.environ, "LOCALCLOUD_HOME": str(home), "TERM": "xterm"}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "invoke", *words, "--analysis", "typed"]
+
+    def invoke(self, *words: str) -> tuple[int, str]:
+        """Exit status, and all that was said."""
+        done = subprocess.run(
+            self.command(*words), cwd=self.root, env=self.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def record(self, *flags: str, type_into: Callable[[Terminal], None]) -> tuple[int, str]:
+        """A session at a terminal; exit status, and all that was shown."""
+        with terminal(self.command("record", *flags), self.root, self.environ) as shown:
+            shown.wait("[recording] ")
+            type_into(shown)
+            return shown.end(), shown.seen
+
+    @property
+    def script(self) -> str:
+        return (self.provision / "10-recorded.sh").read_text()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Project:
+    return Project(tmp_path_factory.mktemp("project") / "copy", home)
+
+
+def lines(*typed: str) -> Callable[[Terminal], None]:
+    """Types line after line, each when the prompt is back."""
+
+    def type_into(shown: Terminal) -> None:
+        for line in typed:
+            shown.type(line + "\n")
+            shown.wait("[recording] ")
+
+    return type_into
+
+
+def test_typed_at_a_terminal(project: Project) -> None:
+    def type_into(shown: Terminal) -> None:
+        lines(
+            "mkdir -p /opt/tool && cd /opt/tool",
+            "echo one > a.txt",
+            "!!",
+            "!echo:s/one/two/:s/a.txt/b.txt/",
+            "cat > 'ü n.txt' <<END\ncafé ✓ $HOME\nEND",
+            "for i in 1 2; do\necho $i >> c.txt\ndone",
+            "  touch 'leading space'",
+            "alias mk='mkdir -p'",
+            "mk deep/er",
+            "export GREETING='good day'",
+            'echo "$GREETING" > greeting.txt',
+            "set -- p q",
+            "touch $2",
+            "nosuchcommand",
+            "cd /nowhere",
+            "ls -l",
+            "sed -i s/good/fine/ greeting.txt",
+            "f() { echo $1 > f.txt; }",
+            "f x",
+            "touch unwanted",
+            "rec undo",
+            "rec note the tool is there",
+            "rec check test -f /opt/tool/a.txt",
+            "rec check false",
+        )(shown)
+        shown.type("sleep 100\n")
+        shown.wait("sleep 100")
+        shown.wait("\n")
+        shown.type("\x03")
+        shown.wait("[recording] ")
+        shown.type("python3\n")
+        shown.wait(">>> ")
+        shown.type("1 + 1\n")
+        shown.wait("2\r\n>>> ")
+        shown.type("\x04")
+        shown.wait("[recording] ")
+        shown.type("rec finish\n")
+
+    status, shown = project.record(type_into=type_into)
+    assert status == 0, shown
+    for kept in (
+        "mkdir -p /opt/tool && cd /opt/tool\n", "\necho one > a.txt\necho one > a.txt\necho two > b.txt\n", "café ✓ $HOME\nEND\n",
+        "\nmkdir -p deep/er\n", "\nexport GREETING='good day'\n", "set -- p q\n", "\ntouch $2\n", "\nsed -i s/good/fine/ greeting.txt\n",
+        "\n# the tool is there\n", "# failed (127): nosuchcommand\n", "# failed (1): cd /nowhere\n", "# no effect: ls -l\n",
+        "# taken back: touch unwanted\n", "# failed (130): sleep 100\n", "# no effect: python3\n",
+    ):  # fmt: skip
+        assert kept in project.script
+    assert "the check fails here (exit 1): not recorded" in shown
+    assert (project.provision / "validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 1
+    status, said = project.invoke("verify-recording")
+    assert (status, "typed: reproduces (against the recorded root" in said) == (0, True), said
+    (project.provision / "10-recorded.sh").write_text(project.script.replace("echo two > b.txt", "echo two > b.txt; chmod 600 a.txt"))
+    status, said = project.invoke("record", "--script", "/dev/null")
+    assert (status, "edited by hand since" in said, "--add" in said) == (1, True, True)
+    status, said = project.invoke("verify-recording", "--json")
+    assert (status, '"against": "a second replay"' in said) == (0, True), "edited scripts are proved by a second replay"
+
+
+def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
+    def killed(shown: Terminal) -> None:
+        lines("mkdir /opt/half && cd /opt/half", "export STAYS=1", "lost=1")(shown)
+        shown.type("kill -9 $$\n")
+
+    status, shown = project.record("--force", type_into=killed)
+    assert (status, "--resume" in shown) == (1, True)
+    status, said = project.invoke("record", "--script", "/dev/null", "--force")
+    assert (status, "was interrupted, and is still there" in said) == (1, True)
+
+    def refused(shown: Terminal) -> None:
+        lines("pwd", 'touch "$STAYS$lost"', "echo token=abcdef0123456789 > secret", "bash -c 'touch x; exit 3'")(shown)
+        shown.type("bash\n")
+        shown.wait("record:")
+        shown.type("touch inner\n")
+        shown.wait("record:")
+        shown.type("exit\n")
+        shown.wait("[recording] ")
+        shown.type("exit\n")
+
+    status, shown = project.record("--resume", type_into=refused)
+    assert status == 1
+    assert "/opt/half\r\n" in shown
+    for word in ("a secret (TOKEN)", "exit status 3) after it had changed 1 files", "`bash` without a script", "The recording is kept"):
+        assert word in shown
+    log = next(Path(project.environ["LOCALCLOUD_HOME"]).rglob("session.jsonl"))
+    assert "abcdef0123456789" not in log.read_text()
+    numbers = {event["text"]: event["seq"] for event in map(json.loads, log.read_text().splitlines()) if event["kind"] == "command"}
+    wrong = [number for text, number in numbers.items() if text.startswith(("echo token", "bash"))]
+    drops = [f"rec drop {number}" for number in wrong]
+    status, shown = project.record("--resume", type_into=lines_then_finish(*drops, "rm x inner secret"))
+    assert status == 0, shown
+    assert "\nexport STAYS=1\nlost=1\n" in project.script
+    assert "variables that were not exported are not known" in shown
+    status, said = project.invoke("verify-recording")
+    assert (status, "/opt/half/11" in said or "does not replay" in said) == (1, True), "rm of files that the script never makes"
+
+
+def lines_then_finish(*typed: str) -> Callable[[Terminal], None]:
+    def type_into(shown: Terminal) -> None:
+        lines(*typed)(shown)
+        shown.type("rec finish\n")
+
+    return type_into
+
+
+class Bench:
+    """Recordings without the command line: one blueprint, sessions from texts."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.roots = LocalRoots(Paths(home))
+        analysis = blueprints.load("analysis", "webdev", ROOT)
+        self.blueprint: Blueprint = replace(analysis, name="bench", root=folder)
+        self.recording = Recording(self.roots, self.blueprint)
+
+    def record(self, text: str) -> str:
+        """The script of a session. Raises InvalidInput."""
+        self.recording.drop()
+        assert self.recording.session(lambda line: None, script=text, resume=False)
+        self.recording.finish()
+        return (self.blueprint.folder / "provision/10-recorded.sh").read_text()
+
+    def verify(self) -> replay.Verdict:
+        return replay.verify(self.roots, self.blueprint, read(self.blueprint.folder / "provision"), lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"), home)
+
+
+def test_packages_downloads_and_clones_are_pinned_and_replay(bench: Bench, web: str) -> None:
+    script = bench.record(f"""
+apt-get -qq update
+apt install -y sl
+python3 -m venv --without-pip /opt/v
+python3 -m pip --python /opt/v/bin/python install 'six>=1.15,<1.17'
+curl -fsSLO {web}/data.bin
+wget -q {web}/data.bin -O /opt/other.bin && date +%N > "$(echo thi)rd"
+curl -fsSL {web}/install.sh | bash -s -- a 'b c'
+git clone -q {web}/tool/.git tool
+printf '%s\\n' 1 2 > numbers; sed -i s/1/3/ numbers
+/opt/v/bin/python -c 'import six'
+exit
+""")
+    for pinned in ("apt-get install -y sl=", "install six==1.16.0\n", "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
+                   "bash /tmp/recorded-8.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
+        assert pinned in script
+    assert "/opt/build/third' | sha256sum" not in script
+    verdict = bench.verify()
+    assert verdict.against == "the recorded root"
+    assert [difference.text() for difference in verdict.real] == ["/opt/build/third: other content"], "it has the time in it"
+    assert verdict.as_json()["known_caches"], "logs and compiled Python differ, and are known"
+
+
+def test_every_difference_is_listed(bench: Bench) -> None:
+    script = bench.record(
+        "mkdir d\necho $RANDOM$RANDOM > content\ntouch mode owner\nln -s a link\nrm /etc/hostname; date +%N > /var/log/mine\n"
+    )
+    path = bench.blueprint.folder / "provision/10-recorded.sh"
+    path.write_text(script)
+    root = bench.roots.open("record-bench", bench.blueprint.image.parent_image.for_image_builder)
+    other = script.replace("touch mode owner", "touch mode owner more; chmod 600 mode; chown 33 owner").replace("-s a", "-s b")
+    path.write_text(other.replace("rm /etc/hostname", "true").replace("mkdir d", "touch d"))
+    try:
+        assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
+        replay.save_manifest(root, bench.roots.folder("bench"), "other")
+        recorded = replay.manifest.load(bench.roots.folder("bench") / replay.MANIFEST, "other")
+    finally:
+        root.close()
+    assert recorded is not None
+    path.write_text(script)
+    with replay.clean_root(bench.roots, "verify-bench", bench.blueprint) as root:
+        assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
+        found = {difference.path: difference for difference in replay.manifest.compare(recorded, replay.manifest.take(root.views()))}
+    assert {path: difference.what for path, difference in found.items() if difference.cache is None} == {
+        "/opt/build/content": "other content",
+        "/opt/build/d": "other type file and folder, mode 0644 and 0755, content",
+        "/opt/build/link": "other link target b and a",
+        "/opt/build/mode": "other mode 0600 and 0644",
+        "/opt/build/more": "changed or made only in the first",
+        "/opt/build/owner": "other owner 33 and 0",
+        "/etc/hostname": "removed only in the replay",
+    }
+    assert found["/var/log/mine"].cache == "log"
+
+
+def test_a_script_that_fails_is_told_with_its_line(bench: Bench) -> None:
+    bench.record("touch x\n")
+    path = bench.blueprint.folder / "provision/10-recorded.sh"
+    path.write_text("#!/bin/bash\ntouch y\nls /nonesuch\n")
+    verdict = bench.verify()
+    assert verdict.words == "does not replay: 10-recorded.sh line 3: ls /nonesuch"
+    assert not verdict.reproduces
+    path.write_text("#!/bin/bash\ndate +%N > /opt/when\n")
+    verdict = bench.verify()
+    assert (verdict.words, [difference.path for difference in verdict.real]) == ("reproduces with 1 difference", ["/opt/when"])
+
+
+NAMES = st.sampled_from(["a", "b", "sub", "sub/c", "ü é", "d.txt"])
+TEXTS = st.sampled_from(["x", "two words", "$HOME $V", "`date`", "q'uote", 'd"quote', "é✓", "back\\slash", "#", "*"])
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+COMMANDS = st.one_of(
+    st.builds(lambda n, t, o: f"echo {_quoted(t)} {o} {_quoted(n)}", NAMES, TEXTS, st.sampled_from([">", ">>"])),
+    st.builds(lambda n: f"mkdir {_quoted(n)}", NAMES),
+    st.builds(lambda n: f"mkdir -p {_quoted(n)}", NAMES),
+    st.builds(lambda n: f"cd {_quoted(n)}", NAMES),
+    st.sampled_from(["cd ..", "cd /opt/build", "cd", "pushd /opt", "umask 077", "umask 022", "V=1", "export V='a b'", "unset V", "false",
+                     "ls", "set -- x 'y z'", "f() { echo \"f $1\" >> f; }", "f 1", "true | false", "nosuchcommand", "W=\"$V\"; export W"]),
+    st.builds(lambda n: f"rm -rf {_quoted(n)}", NAMES),
+    st.builds(lambda n: f"touch {_quoted(n)}", NAMES),
+    st.builds(lambda n, m: f"mv {_quoted(n)} {_quoted(m)}", NAMES, NAMES),
+    st.builds(lambda n, m: f"cp -r {_quoted(n)} {_quoted(m)}", NAMES, NAMES),
+    st.builds(lambda n, m: f"ln -s {_quoted(n)} {_quoted(m)}", NAMES, NAMES),
+    st.builds(lambda n, m: f"chmod {m} {_quoted(n)}", NAMES, st.sampled_from(["600", "755", "u+x"])),
+    st.builds(lambda n: f"for i in 1 2; do\n  echo \"$i $V $1\" >> {_quoted(n)}\ndone", NAMES),
+    st.builds(lambda n: f"if [ -d {_quoted(n)} ]; then touch {_quoted(n)}/in; else touch no; fi", NAMES),
+    st.builds(lambda n: f"(cd /opt && echo sub > {_quoted(n.replace('/', '-'))})", NAMES),
+    st.builds(lambda n: f"echo \"$V\" | sed s/a/b/ > {_quoted(n)}", NAMES),
+)  # fmt: skip
+
+QUOTES = st.sampled_from(["", "'"])
+HERE = st.builds(lambda n, t, q: f"cat > {_quoted(n)} <<{q}END{q}\n{t}\n\t{t}\nEND", NAMES, TEXTS, QUOTES)
+LINES = st.lists(COMMANDS, min_size=1, max_size=2).map("; ".join) | COMMANDS | HERE
+
+
+@settings(
+    max_examples=5,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # an example takes seconds: it is not worth shrinking
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(LINES, min_size=15, max_size=40))
+def test_a_session_and_its_script_have_the_same_effect(bench: Bench, typed: list[str]) -> None:
+    """Whatever was typed: where a script is written, a clean root is afterwards as the recorded one."""
+    dropped = set()
+    while True:
+        try:
+            bench.record("\n".join(["touch begin", *(line for number, line in enumerate(typed) if number not in dropped), "exit"]))
+            break
+        except InvalidInput as error:
+            refused = error
+        wrong = {int(problem.field.split()[1]) for problem in refused.problems if "after it had changed" in problem.got}
+        assert len(wrong) == len(refused.problems), refused
+        kept = [number for number in range(len(typed)) if number not in dropped]
+        dropped |= {kept[number - 3] for number in wrong}  # events 1 and 2: the begin, `touch begin`
+    verdict = bench.verify()
+    assert verdict.words == "reproduces", [difference.text() for difference in verdict.real]
