@@ -41,6 +41,7 @@ async def launch(settings: Settings) -> None:
             "ec2": resources.Ec2(context),
             "lambda": resources.on_lambda,
             "events": resources.on_events,
+            "ssm": resources.on_ssm,
             "dynamodb": resources.on_dynamodb,
             "imagebuilder": imagebuilder.checks,
         }

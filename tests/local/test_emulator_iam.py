@@ -244,6 +244,18 @@ def test_leading_keys(world: World, client: Client) -> None:
     assert code(user.put_item, TableName=table, Item={"pk": {"S": "b"}}) == "AccessDeniedException"
 
 
+def test_several_parameters_are_checked_one_by_one(world: World, client: Client) -> None:
+    names = [f"/{world.id}/{name}" for name in ("budget", "budget/limit", "secret")]
+    for name in names:
+        client("ssm").put_parameter(Name=name, Value="1", Type="String")
+    base = f"arn:aws:ssm:us-east-1:000000000000:parameter/{world.id}/budget"
+    world.allow({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": [base, f"{base}/*"]})
+    ssm = world.as_user("ssm")
+    assert [one["Name"] for one in ssm.get_parameters(Names=names[:2])["Parameters"]] == names[:2]
+    assert ssm.get_parameters(Names=[f"{names[0]}/none"])["Parameters"] == []
+    assert code(ssm.get_parameters, Names=names) == "AccessDeniedException"
+
+
 def test_infrastructure_passes_the_profile_s_role(world: World) -> None:
     world.allow({"Effect": "Allow", "Action": "imagebuilder:*", "Resource": "*"})
     user = world.as_user("imagebuilder")

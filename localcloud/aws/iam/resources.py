@@ -1,4 +1,4 @@
-"""Which resources a request touches: EC2, Lambda, EventBridge, DynamoDB."""
+"""Which resources a request touches: EC2, Lambda, EventBridge, SSM, DynamoDB."""
 
 from __future__ import annotations
 
@@ -117,6 +117,17 @@ def on_events(request: tracking.Request, first: Check) -> list[Check]:
     document = _document(request)
     roles = [document.get("RoleArn"), *(target.get("RoleArn") for target in document.get("Targets", []) if isinstance(target, dict))]
     return [first, *(pass_role(role, "events.amazonaws.com") for role in roles if role)]
+
+
+def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
+    """GetParameters and DeleteParameters touch every parameter that they name."""
+    names = _document(request).get("Names") if first.action in ("ssm:GetParameters", "ssm:DeleteParameters") else None
+    if not isinstance(names, list) or not names:
+        return [first]
+    base = f"arn:aws:ssm:{hooks.region()}:{hooks.account()}:parameter/"
+    # A name may end in a version or a label (name:3); an ARN is what it says.
+    arns = [name if name.startswith("arn:") else base + name.lstrip("/").partition(":")[0] for name in map(str, names)]
+    return [Check(first.action, arn, first.context) for arn in arns]
 
 
 def on_dynamodb(request: tracking.Request, first: Check) -> list[Check]:
