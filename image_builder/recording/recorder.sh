@@ -9,6 +9,7 @@ umask 022
 __rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answers
     printf '%s\0' "$1" "$2" "$3" "$PWD" >"$__rec_dir/event"
     /usr/bin/env -0 >"$__rec_dir/environment"
+    # shellcheck disable=SC2154  # PROMPT_COMMAND sets it
     { declare -p; declare -f; alias; shopt -p; set +o; trap -p; umask; printf 'argument %q\n' "${__rec_arguments[@]}"; } \
         >"$__rec_dir/state" 2>/dev/null
     echo >"$__rec_dir/ask"
@@ -48,6 +49,7 @@ shopt -s cmdhist lithist checkwinsize
 HISTCONTROL='' HISTIGNORE='' HISTSIZE=100000
 unset HISTTIMEFORMAT
 PS1='[recording] \w # '
+# shellcheck disable=SC2016  # expanded at each command
 PS0='$(history 1 >"$__rec_dir/running")' # a line that never comes back to the prompt is known all the same
 __rec_seen=''
 __rec_prompt() {
