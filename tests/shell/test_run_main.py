@@ -147,6 +147,40 @@ def test_progress(machine: Machine) -> None:
     assert (status["progress"], status["progress_text"]) == (0.25, "fitting")
 
 
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [("echo '35 %, 1024 MiB'; echo '0 %, 3 MiB'", "35 %, 1024 MiB; 0 %, 3 MiB"), ("echo broken >&2; exit 9", "NONE"), ("", "NONE")],
+)
+def test_gpus(machine: Machine, answer: str, shown: str) -> None:
+    """What nvidia-smi says of each GPU. A broken driver is asked once."""
+    programs, asked = machine.root / "bin", machine.root / "asked"
+    programs.mkdir()
+    (programs / "nvidia-smi").write_text(f'#!/bin/bash\necho "$*" >>"{asked}"\n{answer}\n')
+    (programs / "nvidia-smi").chmod(0o755)
+    assert machine.run(machine.script("sleep 0.6\n"), PATH=f"{programs}:/usr/bin:/bin").returncode == 0
+    assert machine.status()["gpu_usage"] == shown
+    assert asked.read_text() == "--query-gpu=utilization.gpu,memory.used --format=csv,noheader\n"
+
+
+def test_without_a_gpu_there_is_none(machine: Machine) -> None:
+    assert machine.run(machine.script("exit 0\n"), PATH="/usr/bin:/bin").returncode == 0
+    assert machine.status()["gpu_usage"] == "NONE"
+
+
+def test_the_time_that_is_left(machine: Machine) -> None:
+    go = machine.root / "go"
+    script = machine.script(f"echo ::progress 0.5 fitting\nuntil [ -e {go} ]; do sleep 0.02; done\n")
+    running = subprocess.Popen(machine.arguments(script), env=machine.environment, stdout=subprocess.DEVNULL)
+    path = machine.job / "logs" / "DATASET_NAME:data.zip_STATUS.txt"
+    until(lambda: path.is_file() and machine.status()["eta_seconds"] is not None)
+    status = machine.status()
+    assert (status["progress"], status["progress_text"]) == (0.5, "fitting")
+    assert 0 <= status["eta_seconds"] <= 10  # as long as it took so far
+    go.touch()
+    assert running.wait(20) == 0
+    assert machine.status()["eta_seconds"] is None
+
+
 def test_status_goes_from_in_progress_to_the_end(machine: Machine) -> None:
     go = machine.root / "go"
     script = machine.script(f"errorlog\necho started\nuntil [ -e {go} ]; do sleep 0.02; done\n")
