@@ -72,7 +72,7 @@ def run(root: CleanRoot, analysis: str, provision: Provision, say: Say, phases: 
     where = None
     if documents.needs_archive(provision):
         packed = archive.pack(provision.files)
-        where = documents.Archive("replay", "provision.tar.gz", archive.sha256(packed))
+        where = documents.Archive("replay", "provision.tar.gz", archive.sha256(packed), settings="")
     compiled = [document for document in documents.compile_documents(analysis, provision, where) if document.kind == "build"]
     if not compiled:
         return None
