@@ -58,8 +58,8 @@ CASES = (
     ),
     Case(
         "a user with files of its own",
-        {"10-user.sh": "useradd --create-home analyst\ninstall -o analyst -m 0600 /dev/null /home/analyst/notes\n"},
-        check="id analyst\ntest \"$(stat -c '%U %a' /home/analyst/notes)\" = 'analyst 600'",
+        {"10-user.sh": "useradd --create-home analyst\ninstall -o analyst -m 0600 /dev/null ~analyst/notes\n"},
+        check="id analyst\ntest \"$(stat -c '%U %a' ~analyst/notes)\" = 'analyst 600'",
     ),
     Case(
         "a systemd unit",
