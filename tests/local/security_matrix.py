@@ -13,7 +13,7 @@ BEGIN, END = "<!-- made by tests/local/security_matrix.py -->", "<!-- end -->"
 
 ACTIONS = {"G": "read an object", "P": "write", "D": "delete", "L": "list"}
 FOLDERS = ("inputs", "configs", "submissions", "results")
-ANALYSIS = tuple(f"{group}/{folder}/" for group in ("lab1", "lab10") for folder in FOLDERS)
+ANALYSIS = tuple(f"{group}/{folder}/" for group in ("lab1", "lab10", "debuggers") for folder in FOLDERS)
 LOGS = ("logs/active/", "logs/lab1/", "logs/lab10/")
 PREFIXES = (*ANALYSIS, *LOGS, "")
 """Prefixes of the analysis bucket; the last one is the whole bucket."""
@@ -21,12 +21,16 @@ PREFIXES = (*ANALYSIS, *LOGS, "")
 SHARED = ("code/", "analyses/", "provision/")
 """Prefixes of the artifact bucket."""
 
+_MACHINE = {"inputs": "GL", "configs": "GL", "results": "GPL"}
 _ANALYST = {"inputs": "PDL", "configs": "GPDL", "submissions": "PDL", "results": "GL"}
 
 
 def _group(name: str, rights: Mapping[str, str]) -> dict[str, str]:
     return {f"{name}/{folder}/": letters for folder, letters in rights.items()}
 
+
+PUBLIC = ("catalogue/", "")
+"""Prefixes of the catalogue bucket, which is there when the setting publicCatalogue is true; the last one is all else."""
 
 _SERVICE = dict.fromkeys(PREFIXES, "L")
 _REPORTS = {"logs/lab1/": "GL"}
@@ -35,10 +39,12 @@ BUCKET: Mapping[str, Mapping[str, str]] = {
     "analyst of lab1": _group("lab1", _ANALYST),
     "analyst of lab1, in a session": _group("lab1", _ANALYST),
     "lead of lab1": {**_group("lab1", _ANALYST), **_REPORTS},
+    "lead of lab1, in a session": {**_group("lab1", _ANALYST), **_REPORTS},
     "analyst of lab10": _group("lab10", _ANALYST),
-    "developer (debuggers)": {},
-    "machine of lab1": _group("lab1", {"inputs": "GL", "configs": "GL", "results": "GPL"}),
-    "machine of lab10": _group("lab10", {"inputs": "GL", "configs": "GL", "results": "GPL"}),
+    "developer (debuggers)": _group("debuggers", _ANALYST),
+    "development instance": _group("debuggers", _MACHINE),
+    "machine of lab1": _group("lab1", _MACHINE),
+    "machine of lab10": _group("lab10", _MACHINE),
     "manager": {
         **_SERVICE,
         **{p: "GPL" if "results" in p else "GL" for p in ANALYSIS},
@@ -56,14 +62,19 @@ BUCKET: Mapping[str, Mapping[str, str]] = {
 """Letters of ACTIONS by principal and prefix; nothing where a prefix is not named."""
 
 ARTIFACTS: Mapping[str, Mapping[str, str]] = {
+    "development instance": {"code/": "G"},
     "machine of lab1": {"code/": "G"},
     "machine of lab10": {"code/": "G"},
     "manager": {"analyses/": "G"},
-    "machine that bakes": {"provision/": "G"},
+    "machine that bakes": {"code/": "G", "analyses/": "G", "provision/": "G"},
 }
+
+CATALOGUE: Mapping[str, str] = {"catalogue/": "G"}
+"""The same for every principal, with credentials or without."""
 
 OTHERS = {
     "session1": "take the role of lab1",
+    "lead1": "take the role of the leads of lab1",
     "session10": "take the role of lab10",
     "budget": "read the budget of lab1",
     "raise": "set the budget of lab1",
@@ -83,9 +94,11 @@ OTHERS = {
 RIGHTS: Mapping[str, frozenset[str]] = {
     "analyst of lab1": frozenset({"session1"}),
     "analyst of lab1, in a session": frozenset(),
-    "lead of lab1": frozenset({"session1", "budget", "limit"}),
+    "lead of lab1": frozenset({"session1", "lead1", "budget", "limit"}),
+    "lead of lab1, in a session": frozenset({"budget", "limit"}),
     "analyst of lab10": frozenset({"session10"}),
     "developer (debuggers)": frozenset(),
+    "development instance": frozenset(),
     "machine of lab1": frozenset(),
     "machine of lab10": frozenset(),
     "manager": frozenset({"budget", "take", "ledger", "spend"}),
@@ -106,6 +119,12 @@ def tables() -> str:
         "In the artifact bucket:",
         "",
         *_table({who: ARTIFACTS.get(who, {}) for who in BUCKET}, SHARED),
+        "",
+        "In the catalogue bucket (there when the setting `publicCatalogue` is true), the same for all of them:",
+        "",
+        "| `catalogue/` | all else |",
+        "|---|---|",
+        f"| {CATALOGUE['catalogue/']} | – |",
         "",
         "Elsewhere:",
         "",

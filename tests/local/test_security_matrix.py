@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from deployed import Deployed, Keys, denied
-from security_matrix import ARTIFACTS, BUCKET, DOCUMENT, OTHERS, PREFIXES, RIGHTS, SHARED, inserted
+from security_matrix import ARTIFACTS, BUCKET, CATALOGUE, DOCUMENT, OTHERS, PREFIXES, PUBLIC, RIGHTS, SHARED, inserted
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -19,6 +19,7 @@ class World:
     def __init__(self, service: Deployed) -> None:
         self.service = service
         self.bucket, self.artifacts = service.analysis["bucket"], service.utils["artifact_bucket"]
+        self.public = service.utils["catalogue_bucket"]
         self.machine = ""
         self.keys = self._principals()
         s3 = service.client("s3")
@@ -26,6 +27,8 @@ class World:
             s3.put_object(Bucket=self.bucket, Key=f"{prefix}there", Body=b"1")
         for prefix in SHARED:
             s3.put_object(Bucket=self.artifacts, Key=self.object(self.artifacts, prefix), Body=b"1")
+        for prefix in PUBLIC:
+            s3.put_object(Bucket=self.public, Key=f"{prefix}there", Body=b"1")
 
     def _principals(self) -> dict[str, Keys]:
         service, groups = self.service, self.service.analysis["groups"]
@@ -33,15 +36,15 @@ class World:
         iam.create_user(UserName="dev")
         iam.add_user_to_group(UserName="dev", GroupName=groups["debuggers"]["analyst_group"])
         ann = service.user("ann")
-        account = service.utils["account"]
-        role = f"arn:aws:iam::{account}:role/{service.utils['groups']['lab1']['session_role']}"
-        taken = service.client("sts", ann).assume_role(RoleArn=role, RoleSessionName="ann", DurationSeconds=43200)["Credentials"]
+        lea, member = service.user("lea"), service.utils["groups"]["lab1"]["session_role"]
         return {
             "analyst of lab1": ann,
-            "analyst of lab1, in a session": Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"]),
-            "lead of lab1": service.user("lea"),
+            "analyst of lab1, in a session": self._session(ann, member),
+            "lead of lab1": lea,
+            "lead of lab1, in a session": self._session(lea, f"{member}+lead"),
             "analyst of lab10": service.user("bob"),
             "developer (debuggers)": service.user("dev"),
+            "development instance": service.role(service.utils["developer_role_arn"]),
             "machine of lab1": service.role(groups["lab1"]["instance_role"]),
             "machine of lab10": service.role(groups["lab10"]["instance_role"]),
             "manager": service.role(service.analysis["manager_role_arn"]),
@@ -49,6 +52,11 @@ class World:
             "machine that bakes": service.role(service.utils["image_builder_role"]),
             "anonymous": Keys(None),
         }
+
+    def _session(self, who: Keys, role: str) -> Keys:
+        arn = f"arn:aws:iam::{self.service.utils['account']}:role/{role}"
+        taken = self.service.client("sts", who).assume_role(RoleArn=arn, RoleSessionName="matrix", DurationSeconds=43200)["Credentials"]
+        return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
     def object(self, bucket: str, prefix: str) -> str:
         """The settings that the manager may read are one object; elsewhere any will do."""
@@ -90,6 +98,12 @@ def test_the_artifact_bucket(world: World, who: str) -> None:
     assert measured == {prefix: ARTIFACTS.get(who, {}).get(prefix, "") for prefix in SHARED}
 
 
+@pytest.mark.parametrize("who", BUCKET)
+def test_the_catalogue_bucket(world: World, who: str) -> None:
+    measured = {prefix: world.letters(who, world.public, prefix) for prefix in PUBLIC}
+    assert measured == {prefix: CATALOGUE.get(prefix, "") for prefix in PUBLIC}
+
+
 @pytest.mark.parametrize("who", [who for who in BUCKET if who != "monitor" and who != "manager"])
 @pytest.mark.parametrize("prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/"])
 def test_a_part_of_a_name_lists_nothing(world: World, who: str, prefix: str) -> None:
@@ -118,8 +132,11 @@ def test_everything_else(world: World, who: str) -> None:
 
     tries: dict[str, Callable[[], Any]] = {
         "session1": session("lab1"),
+        "lead1": session("lab1+lead"),
         "session10": session("lab10"),
-        "budget": lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"),
+        "budget": lambda: either(
+            lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"), lambda: ssm.get_parameters(Names=[f"{budgets}/lab1/analysis"])
+        ),
         "raise": put(f"{budgets}/lab1/analysis"),
         "limit": put(f"{budgets}/lab1/analysis/limit"),
         "limit10": put(f"{budgets}/lab10/analysis/limit"),
@@ -136,6 +153,11 @@ def test_everything_else(world: World, who: str) -> None:
     assert set(tries) == set(OTHERS)
     refused = {key for key, call in tries.items() if denied(call)}
     assert set(OTHERS) - refused == RIGHTS[who]
+
+
+def either(*calls: Callable[[], Any]) -> Any:
+    """The first of several ways that is not refused; the refusal of the last one."""
+    return next((call() for call in calls[:-1] if not denied(call)), None) or calls[-1]()
 
 
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
