@@ -12,6 +12,7 @@ import console.commands
 import console.development
 import console.docs
 import console.doctor
+import console.lambda_logs
 import console.people
 import console.prices
 import console.publishing
@@ -73,6 +74,8 @@ IN_A_CLOUD = (
     client.commands.collection,
     image_builder.dev.commands.access_commands(shell_here),
 )
+
+client.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(client.commands.collection.tasks["logs"])
 
 namespace = Collection()
 for room in OF_THIS_MACHINE:

@@ -28,6 +28,7 @@ class Names(Argument):
 
     @value.setter
     def value(self, word: str) -> None:
+        self.raw_value = word  # by which the parser knows that a flag (`--names WORD`) has got its value
         self._value = [*(self._value or ()), word]
 
 
