@@ -30,6 +30,7 @@ from console.errors import user_errors
 from console.help import answer_help
 from console.pipes import end_with_the_reader
 from console.stacks import all_stacks
+from console.usage import explain_mistakes
 
 
 def clean_roots():  # type: ignore[no-untyped-def]
@@ -101,3 +102,4 @@ namespace.add_collection(local)
 
 if Path(sys.argv[0]).stem in ("invoke", "inv") or sys.argv[0].endswith("invoke/__main__.py"):
     answer_help(namespace, sys.argv[1:])
+    explain_mistakes(namespace, sys.argv[1:])

@@ -107,7 +107,7 @@ def _quota(session: Any) -> Check:
         quota = _client(session, "service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
         count = int(quota["Value"])
     except (BotoCoreError, ClientError, KeyError, ValueError) as error:
-        reason = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+        reason = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         return note("quotas", f"not told ({reason})", "allow servicequotas:GetServiceQuota; without, a full account shows when jobs start")
     if count < _ENOUGH_VCPU:
         do = "ask for more: console, Service Quotas, Running On-Demand Standard instances; each dataset takes a machine"

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Sequence
 
 from invoke.collection import Collection
+from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext, flag_key, to_flag
 
 from console.layout import width
@@ -30,19 +31,32 @@ def answer_help(tasks: Collection, words: Sequence[str]) -> None:
     raise SystemExit(0)
 
 
+def usage(context: ParserContext) -> str:
+    """`invoke promote SOURCE TARGET [--options]`."""
+    places = [f"[{_word(one)} …]" if one.names[0] == "names" else _word(one) for one in _positional(context)]
+    return f"invoke {' '.join([str(context.name), *places, *(['[--options]'] if len(places) < len(_arguments(context)) else [])])}"
+
+
 def text(context: ParserContext, description: str) -> str:
     """The help of one task, from what the parser knows of it and its docstring."""
-    places, rows = [], []
-    positional = [one for one in context.positional_args if one.kind is not list]  # lists are given as flags, one by one
-    for one in positional:
-        word = one.names[0].replace("_", "-").upper()
-        places.append(f"[{word} …]" if one.names[0] == "names" else word)
-        rows.append((f"{word}, {context.help_for(to_flag(one.names[0]))[0]}", one.help or ""))
-    others = sorted({id(one): one for one in context.args.values() if one not in positional}.values(), key=flag_key)
+    places = _positional(context)
+    others = sorted((one for one in _arguments(context) if one not in places), key=flag_key)
+    rows = [(f"{_word(one)}, {context.help_for(to_flag(one.names[0]))[0]}", one.help or "") for one in places]
     options = [(spec, said or "") for spec, said in (context.help_for(to_flag(one.names[0])) for one in others)]
-    usage = f"Usage: invoke {' '.join([str(context.name), *places, *(['[--options]'] if options else [])])}"
     tables = [f"{title}:\n" + "\n".join(_rows(table)) for title, table in (("Arguments", rows), ("Options", options)) if table]
-    return "\n\n".join([usage, *map(_paragraph, description.split("\n\n")), *tables]) + "\n"
+    return "\n\n".join([f"Usage: {usage(context)}", *map(_paragraph, description.split("\n\n")), *tables]) + "\n"
+
+
+def _arguments(context: ParserContext) -> list[Argument]:
+    return list({id(one): one for one in context.args.values()}.values())
+
+
+def _positional(context: ParserContext) -> list[Argument]:
+    return [one for one in context.positional_args if one.kind is not list]  # lists are given as flags, one by one
+
+
+def _word(argument: Argument) -> str:
+    return str(argument.names[0]).replace("_", "-").upper()
 
 
 def _paragraph(text: str) -> str:

@@ -127,7 +127,7 @@ def test_a_blueprint_with_every_field_is_right_and_deploys_in_every_stage(tmp_pa
     assert made.script == "spikes/scripts/run_spikes.sh"
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     left_out=st.sets(st.sampled_from(OPTIONAL)),
     inner=st.sets(st.sampled_from(["instance", "image", "limits"])),

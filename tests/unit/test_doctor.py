@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from console import account, health, machine
 from console.health import State, Surroundings
@@ -111,6 +111,7 @@ def test_expired_credentials_are_named_with_what_to_do() -> None:
         ({"Quota": {"Value": 5.0}}, State.NOTE, "5 virtual CPUs"),
         ({}, State.NOTE, "not told (KeyError)"),
         (EXPIRED, State.NOTE, "not told (ExpiredToken)"),
+        (ReadTimeoutError(endpoint_url="https://x"), State.NOTE, "not told (ReadTimeoutError)"),
     ],
 )
 def test_the_quota_is_told_or_why_not(answer: Any, state: State, said: str) -> None:

@@ -108,3 +108,24 @@ def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: boo
     assert done.stderr == ""
     assert done.returncode in (0, 141)
     assert buffered or done.returncode == 141
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["configure", "-bad"], ["configure: got '-bad'", "NAME: Name of the new analysis: 3 to 63 lowercase letters, digits and '-'"]),
+        (["configure"], ["configure: got no NAME", "invoke configure NAME", "`invoke configure --help`"]),
+        (["configure", "a", "b"], ["configure: got 'b'"]),
+        (["promote", "a-webdev"], ["promote: got no TARGET", "invoke promote SOURCE TARGET [--options]"]),
+        (["deploy", "utils", "--nonesuch"], ["deploy: got '--nonesuch'"]),
+        (["dev.extend", "analysis", "--minutes", "x"], ["dev.extend: got 'x', which is no whole number"]),
+        (["deploi", "utils"], ["'deploi' is no task", "did you mean `invoke deploy`?"]),
+        (["--nonesuch"], ["'--nonesuch' is no task"]),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_message_and_code_two(words: list[str], said: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["  allowed", "  do"]
+    assert [part for part in said if part not in done.stderr] == []
