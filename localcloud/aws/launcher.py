@@ -8,7 +8,7 @@ import functools
 import time
 from typing import Any
 
-from localcloud.aws import delivery, storage, tracking
+from localcloud.aws import delivery, quotas, storage, tracking
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
@@ -48,6 +48,7 @@ async def launch(settings: Settings) -> None:
     )
     public.install()
     ec2_service.install(context)
+    quotas.install()
     commands = RunCommand(context)
     commands.install()
     storage.install()

@@ -37,7 +37,7 @@ def reconfigure(chain: Chain, **infrastructure: Any) -> None:
 
 def test_a_build_that_can_start_has_no_problems_and_knows_its_parent(chain: Chain, client: Client) -> None:
     found = checked(chain, client)
-    assert found.problems == ()
+    assert (found.problems, found.notes) == ((), ())
     assert found.parent_ami == BASE_IMAGES[0].image_id
 
 
@@ -81,18 +81,29 @@ def test_a_pipeline_that_is_gone(chain: Chain, client: Client) -> None:
     assert f"invoke deploy {STACK}" in found.problems[0].text()
 
 
-class Quotas:
-    """Service Quotas, which the local cloud has not: at most `limit` virtual CPUs."""
+class SmallAccount:
+    """Service Quotas of an account that may run two virtual CPUs."""
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
+    def __init__(self, quotas: Any) -> None:
+        self.quotas = quotas
 
-    def get_service_quota(self, *, ServiceCode: str, QuotaCode: str) -> dict[str, Any]:  # noqa: N803 (boto3's names)
-        assert (ServiceCode, QuotaCode) == ("ec2", "L-1216C47A")
-        return {"Quota": {"Value": self.limit}}
+    def get_service_quota(self, **request: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.quotas.get_service_quota(**request)
+        return {"Quota": {**answer["Quota"], "Value": 2.0}}
 
 
-@pytest.mark.parametrize(("limit", "problems"), [(1e6, []), (3, ["quota of this account"])])
-def test_a_quota_that_the_machine_would_exceed(chain: Chain, client: Client, limit: float, problems: list[str]) -> None:
-    found = check(STACK, chain.pipeline, lambda service: Quotas(limit) if service == "service-quotas" else client(service))
-    assert fields(found) == problems
+def test_a_quota_that_the_machine_would_exceed(chain: Chain, client: Client) -> None:
+    def clients(service: str) -> Any:
+        return SmallAccount(client(service)) if service == "service-quotas" else client(service)
+
+    found = check(STACK, chain.pipeline, clients)
+    assert fields(found) == ["quota of this account"]
+    assert "4 wanted (m5.xlarge)" in found.problems[0].text()
+
+
+def test_the_quotas_of_the_local_cloud_are_those_of_a_large_account(client: Client) -> None:
+    quotas = client("service-quotas")
+    known = quotas.list_service_quotas(ServiceCode="ec2")["Quotas"]
+    assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode=known[0]["QuotaCode"])["Quota"] == known[0]
+    with pytest.raises(quotas.exceptions.NoSuchResourceException):
+        quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
