@@ -1,0 +1,77 @@
+"""A spot machine that AWS takes back while it works: its checkpoint is saved, and the machine after it goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import Deployed, outputs
+from job_helpers import Lab, certificate_facts, ended, until
+
+from demo.playground import playground
+
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+
+SCRIPT = """#!/bin/bash
+source "$(dirname "$0")/ncap_utils/workflow.sh"
+source "$(dirname "$0")/ncap_utils/transfer.sh"
+errorlog
+step="$CHECKPOINT_DIR/step"
+[ -f "$step" ] || echo 0 >"$step"
+from=$(cat "$step")
+echo "::progress 0.3 from $from"
+if [ "$from" = 0 ]; then
+    echo 7 >"$step"
+    sleep 300
+fi
+printf '{"from": %s}\\n' "$from" >"$NEUROCAAS_OUTPUT/summary.json"
+upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with playground(Path(__file__).resolve().parents[2]) as ground:
+        folder = ground.root / "blueprints" / "analysis"
+        (folder / "run_analysis.sh").write_text(SCRIPT)
+        blueprint = folder / "blueprint.yaml"
+        blueprint.write_text(blueprint.read_text().replace("  type: m5.large\n", "  type: m5.large\n  market: spot\n"))
+        ground.invoke("local.up")
+        for stack in ("utils", "analysis-webdev"):
+            ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+        deployed = Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))
+        yield Lab(deployed, "debuggers")
+
+
+def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
+    job = lab.submit("long.txt")
+    key = job.keys.status("long.txt")
+
+    def status() -> dict[str, object]:
+        return dict(json.loads(lab.text(key))) if key in lab.keys_below(job.keys.logs_prefix) else {}
+
+    until("the script's work", lambda: status().get("progress_text") == "from 0")
+    (machine,) = [one for one in lab.machines(job) if one["State"]["Name"] == "running"]
+    assert machine["InstanceLifecycle"] == "spot"
+    ground = lab.deployed.ground
+    said = ground.invoke("local.reclaim", "--instance", machine["InstanceId"], "--seconds", "15")
+    assert said.stdout.startswith(f"{machine['InstanceId']} ends at ")
+
+    notice = "interrupted: AWS takes this spot machine back at "
+    until("the notice in the status", lambda: str(status().get("reason", "")).startswith(notice))
+    assert "the checkpoint is saved" in str(status()["reason"])
+    assert lab.text(f"{job.keys.logs_prefix}long.txt/checkpoint/step") == "7\n"
+
+    assert ended(job).succeeded, job.certificate()
+    (dataset,) = certificate_facts(lab, job)["datasets"]
+    assert (dataset["attempts"], dataset["exit_class"]) == (2, "success")
+    assert {report["exit_class"] for report in lab.reports(job)} == {"reclaim", "success"}
+    assert json.loads(lab.text(f"{job.keys.process_prefix}summary.json")) == {"from": 7}
+
+
+def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:
+    done = lab.deployed.ground.invoke("local.reclaim", "--instance", "i-0123456789abcdef0", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no instance i-0123456789abcdef0" in done.stderr
