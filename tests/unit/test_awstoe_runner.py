@@ -263,3 +263,103 @@ def test_the_failing_line(bench: Bench, script: str, line: int | None, text: str
 def test_hidden_output_stays_hidden(bench: Bench) -> None:
     bench.run(bash("echo secret", disableLogging="true"))
     assert "secret" not in bench.log()
+
+
+def test_hidden_output_is_not_in_the_failure_either(bench: Bench) -> None:
+    result = bench.run(bash("echo secret >&2", "printf '::error file=x,line=1::secret\\n' >&2; exit 3", disableLogging="true"))
+    assert "exit status 3 (the step hides its output)" in result.failureMessage
+    assert "secret" not in bench.log() + str(result.as_json())
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "counts", "ran"),
+    [
+        ("Abort", "failed", (1, 1, 0), False),
+        ("Continue", "failed", (1, 2, 0), True),
+        ("Ignore", "successWithIgnoredFailure", (0, 2, 1), True),
+    ],
+)
+def test_a_policy(bench: Bench, policy: str, status: str, counts: tuple[int, int, int], ran: bool) -> None:
+    result = bench.run(bash("exit 7", onFailure=policy), bash("touch ran"))
+    assert result.status == status
+    assert (result.failedStepCount, result.executedStepCount, result.ignoredFailedStepCount) == counts
+    assert (bench.folder / "ran").exists() == ran
+    shape = {"executionId", "status", "failedStepCount", "executedStepCount", "ignoredFailedStepCount", "failureMessage", "logUrl"}
+    assert shape <= set(result.as_json())
+
+
+def test_a_step_that_always_asks_for_a_restart_ends(bench: Bench) -> None:
+    result = bench.run(bash("echo x >> tries; exit 194"))
+    assert "more than 10 times" in result.failureMessage
+    assert (bench.folder / "tries").read_text().count("x") == 11
+    binary = bench.folder / "once"
+    binary.write_text("#!/bin/sh\ntest -e flag && exit 0\ntouch flag\nexit 194\n")
+    binary.chmod(0o755)
+    assert bench.run({"action": "ExecuteBinary", "inputs": {"path": str(binary)}}).status == "success"
+
+
+def test_a_failing_iteration_is_named_and_the_others_run(bench: Bench) -> None:
+    loop = {"name": "each", "forEach": ["a", "b", "c"]}
+    result = bench.run(bash("touch {{ each.value }}; test {{ each.index }} != 1", loop=loop, maxAttempts="2"))
+    assert "iterations 1 failed" in result.failureMessage
+    assert sorted(path.name for path in bench.folder.iterdir()) == ["a", "b", "c"]
+    assert "attempt 1 of 2 failed" in bench.log()
+
+
+def test_a_loop_over_what_a_step_said(bench: Bench) -> None:
+    loop = {"forEach": {"list": "{{ build.s0.outputs.stdout }}", "delimiter": "\\n"}}
+    result = bench.run(bash("echo a; echo b"), bash("echo {{ loop.index }}{{ loop.value }} >> out", loop=loop))
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "out").read_text() == "0a\n1b\n"
+
+
+def test_what_a_skipped_step_would_have_given(bench: Bench) -> None:
+    result = bench.run(
+        bash("echo x", **{"if": {"fileExists": "/nonexistent"}}), bash("echo {{ build.s0.outputs.stdout }}", onFailure="Ignore")
+    )
+    assert (result.status, result.executedStepCount) == ("successWithIgnoredFailure", 2)
+    assert bench.statuses() == ["SKIPPED", "IGNORED"]
+
+
+def test_documents_do_not_contain_themselves_for_ever(bench: Bench) -> None:
+    itself = bench.folder / "self.yaml"
+    step = {"name": "again", "action": "ExecuteDocument", "inputs": {"document": str(itself)}}
+    itself.write_text(yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": [step]}]}))
+    assert "nested more than 3 deep" in bench.run(step).failureMessage
+    assert "No such file" in bench.run({**step, "inputs": {"document": "/nonexistent.yaml"}}).failureMessage
+    assert "no step was run" in bench.run({**step, "inputs": {"document": str(itself), "phases": "test"}}).failureMessage
+    itself.write_text("a: [")
+    assert "not YAML" in bench.run(step).failureMessage
+
+
+def test_update_uses_apt_and_holds_what_is_excluded(bench: Bench) -> None:
+    fake = bench.folder / "bin"
+    fake.mkdir()
+    for name in ("apt-get", "apt-mark"):
+        (fake / name).write_text(f'#!/bin/sh\necho "{name} $* $DEBIAN_FRONTEND" >> {bench.folder}/calls\n')
+        (fake / name).chmod(0o755)
+    text = yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": [
+        {"name": "some", "action": "UpdateOS", "inputs": {"include": ["a", "b"], "exclude": ["c"]}}, {"name": "all", "action": "UpdateOS"},
+    ]}]})  # fmt: skip
+    environment = {"PATH": f"{fake}:{os.environ['PATH']}"}
+    result = Runner(environment, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None)).run([load(text)], ["build"])
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "calls").read_text().splitlines() == [
+        "apt-get update noninteractive", "apt-mark hold c noninteractive", "apt-get install -y --only-upgrade a b noninteractive",
+        "apt-mark unhold c noninteractive", "apt-get update noninteractive", "apt-get upgrade -y noninteractive",
+    ]  # fmt: skip
+
+
+def test_phases_run_one_after_another_over_all_documents(bench: Bench) -> None:
+    def document(name: str) -> Any:
+        steps = [{"name": "x", **bash(f"echo {name}-{phase} >> order")} for phase in ("build", "validate")]
+        phases = [{"name": phase, "steps": [step]} for phase, step in zip(("build", "validate"), steps, strict=True)]
+        return load(yaml.safe_dump({"schemaVersion": "1.0", "phases": phases}))
+
+    runner = Runner({"PATH": os.environ["PATH"]}, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None))
+    assert runner.run([document("one"), document("two")], ["build", "validate", "test"]).executedStepCount == 4
+    assert (bench.folder / "order").read_text().split() == ["one-build", "two-build", "one-validate", "two-validate"]
+
+
+def test_a_program_that_is_ended_by_a_signal(bench: Bench) -> None:
+    assert "ended by signal 9" in bench.run(bash("kill -9 $$")).failureMessage

@@ -26,6 +26,8 @@ def explain(step: Step, done: Finished, script: Path | None) -> StepFailed:
     if done.status is None:
         return StepFailed(f"it took longer than {step.timeout} s and was ended with all its processes")
     message = f"exit status {done.status}" if done.status > 0 else f"ended by signal {-done.status}"
+    if step.disable_logging:
+        return StepFailed(f"{message} (the step hides its output)")
     match = _marker(done.stderr)
     if match is not None:
         name, number = match["file"], int(match["line"])

@@ -14,13 +14,11 @@ from localcloud.images.awstoe.catalogue import ACTIONS
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
 from localcloud.images.awstoe.document import Document, InvalidDocument, Step
-from localcloud.images.awstoe.failure import StepFailed, explain
+from localcloud.images.awstoe.failure import StepFailed
 from localcloud.images.awstoe.files import ActionError
-from localcloud.images.awstoe.process import run
+from localcloud.images.awstoe.programs import Programs
 from localcloud.images.awstoe.references import Reference, resolve
 
-REBOOT_STATUS = 194
-_MAXIMUM_REBOOTS = 10
 _MAXIMUM_NESTING = 3
 
 
@@ -61,7 +59,8 @@ Event = Callable[[dict[str, Any]], None]
 
 
 class Runner:
-    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events as they happen.
+    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events as they happen; values of SSM parameters are
+    taken out of them.
 
     ``environment`` is what scripts get: PATH and LANG, and what the host needs to reach package registries. HOME is not set, as on AWS.
     """
@@ -69,11 +68,12 @@ class Runner:
     def __init__(self, environment: dict[str, str], working_directory: str, event: Event, aws: transfer.Aws, nesting: int = 0) -> None:
         self._environment = {key: value for key, value in environment.items() if key != "HOME"}
         self._directory = working_directory
-        self._event = event
+        self._hear = event
         self._aws = aws
         self._nesting = nesting
-        self._chained: dict[tuple[int, str, str], dict[str, Any]] = {}
-        self._scripts = 0
+        self._programs = Programs(self._environment, working_directory, self._log)
+        self._parameters: dict[str, str] = {}
+        self.chained: dict[tuple[int, str, str], dict[str, Any]] = {}
 
     def run(self, documents: list[Document], phases: list[str]) -> Result:
         """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a failure, not a success."""
@@ -100,6 +100,17 @@ class Runner:
             result.status = "successWithIgnoredFailure"
         return result
 
+    def _event(self, event: dict[str, Any]) -> None:
+        self._hear({key: self._masked(value) if isinstance(value, str) else value for key, value in event.items()})
+
+    def _log(self, line: str) -> None:
+        self._event({"type": "log", "line": line})
+
+    def _masked(self, text: str) -> str:
+        for name, value in self._parameters.items():
+            text = text.replace(value, f"<value of {name}>") if len(value) > 3 else text
+        return text
+
     def _step(self, result: Result, document: Document, number: int, phase: str, step: Step) -> bool:
         """Run a step and report it. False: stop here."""
         started = time.time()
@@ -116,8 +127,10 @@ class Runner:
                 return True
             result.failedStepCount += 1
             if result.failure is None:
-                result.failure = Failure(phase, step.name, step.action, str(error), error.script, error.line, error.text)
-                result.failureMessage = f"Document {document.name} failed: phase {phase}, step {step.name} ({step.action}): {error}"
+                message = self._masked(str(error))
+                text = self._masked(error.text) if error.text else None
+                result.failure = Failure(phase, step.name, step.action, message, error.script, error.line, text)
+                result.failureMessage = f"Document {document.name} failed: phase {phase}, step {step.name} ({step.action}): {message}"
             return step.on_failure == "Continue"
         self._event({**label, "status": "SKIPPED" if skipped else "COMPLETED", "message": "", "ended": time.time()})
         return True
@@ -135,12 +148,12 @@ class Runner:
             raise StepFailed(f"condition: {error}") from error
         for attempt in range(1, step.attempts + 1):
             try:
-                self._chained[(number, phase, step.name)] = self._iterations(document, number, step)
+                self.chained[(number, phase, step.name)] = self._iterations(document, number, step)
                 return False
             except StepFailed as error:
                 if attempt == step.attempts:
                     raise
-                self._event({"type": "log", "line": f"attempt {attempt} of {step.attempts} failed: {error}"})
+                self._log(f"attempt {attempt} of {step.attempts} failed: {error}")
         return False
 
     def _iterations(self, document: Document, number: int, step: Step) -> dict[str, Any]:
@@ -182,34 +195,40 @@ class Runner:
             if reference.kind == "value":
                 return document.values[reference.text]
             if reference.kind == "ssm":
-                return self._aws.parameter(reference.variable)
+                value = self._aws.parameter(reference.variable)
+                self._parameters[reference.variable] = value
+                return value
             if reference.kind == "loop" and loop is not None and reference.step in ("loop", loop[0]):
                 return loop[1] if reference.variable == "index" else loop[2]
             if reference.kind == "chain":
-                record = self._chained.get((number, reference.phase, reference.step))
-                sides = record[reference.direction] if record else []
-                position = reference.index or 0
-                if position >= len(sides) or reference.variable not in sides[position]:
-                    raise ActionError(
-                        f"{{{{ {reference.text} }}}} has no value: that step was skipped, failed, or gives no {reference.variable}"
-                    )
-                return str(sides[position][reference.variable])
+                return self._chain(reference, number)
             return "{{ " + reference.text + " }}"
 
         return resolve(value, look_up)
+
+    def _chain(self, reference: Reference, number: int) -> str:
+        """What an earlier step had or gave. Outputs of several items, without an index: one a line."""
+        record = self.chained.get((number, reference.phase, reference.step))
+        sides = record[reference.direction] if record else []
+        if reference.index is not None or reference.direction == "inputs":
+            sides = sides[reference.index or 0 :][:1]
+        found = [str(side[reference.variable]) for side in sides if reference.variable in side]
+        if not found:
+            raise ActionError(f"{{{{ {reference.text} }}}} has no value: that step was skipped, failed, or gives no {reference.variable}")
+        return "\n".join(found)
 
     def _act(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
         known = ACTIONS[step.action]
         unknown = sorted(set(inputs) - {*known.required, *known.optional}) if step.action != "Assert" else []
         if unknown:
-            self._event({"type": "log", "line": f"warning: {step.action} does not know {', '.join(unknown)}"})
+            self._log(f"warning: {step.action} does not know {', '.join(unknown)}")
         if step.action in files.FILE_ACTIONS:
             return files.FILE_ACTIONS[step.action](inputs)
         match step.action:
             case "ExecuteBash":
-                return self._bash(step, inputs, deadline)
+                return self._programs.bash(step, inputs, deadline)
             case "ExecuteBinary":
-                return self._binary(step, inputs, deadline)
+                return self._programs.binary(step, inputs, deadline)
             case "ExecuteDocument":
                 return self._document(inputs)
             case "Assert":
@@ -217,71 +236,16 @@ class Runner:
                     raise StepFailed(f"the assertion does not hold: {inputs}")
                 return {}
             case "Reboot":
-                self._event(
-                    {"type": "log", "line": "Reboot: a local build has no machine to restart; the steps after it go on in the same root"}
-                )
+                self._log("Reboot: a local build has no machine to restart; the steps after it go on in the same root")
                 return {}
             case "UpdateOS":
-                return self._update(step, inputs, deadline)
+                return self._programs.update(step, inputs, deadline)
             case "S3Download":
                 return transfer.s3_download(inputs, self._aws)
             case "S3Upload":
                 return transfer.s3_upload(inputs, self._aws)
             case _:
                 return transfer.web_download(inputs)
-
-    def _bash(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
-        commands = inputs["commands"] if isinstance(inputs["commands"], list) else [inputs["commands"]]
-        self._scripts += 1
-        folder = Path(tempfile.gettempdir()) / f"AWSTOE{self._scripts}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        script = folder / f"script-{self._scripts}.sh"
-        script.write_text("\n".join(str(command).rstrip("\n") for command in commands) + "\n", encoding="utf-8")
-        try:
-            return self._execute(step, ["bash", str(script)], deadline, script)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _binary(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
-        arguments = inputs.get("arguments") or []
-        path = shutil.which(inputs["path"], path=self._environment.get("PATH"))
-        if path is None:
-            raise ActionError(f"the program {inputs['path']} does not exist or cannot be executed")
-        return self._execute(step, [path, *(arguments if isinstance(arguments, list) else [arguments])], deadline, None)
-
-    def _execute(self, step: Step, command: list[str], deadline: float | None, script: Path | None) -> dict[str, str]:
-        Path(self._directory).mkdir(parents=True, exist_ok=True)
-
-        def say(stream: str, line: str) -> None:
-            if not step.disable_logging:
-                self._event({"type": "log", "line": f"{'Stdout' if stream == 'stdout' else 'Stderr'}: {line}"})
-
-        for _ in range(_MAXIMUM_REBOOTS):
-            left = None if deadline is None else max(1, int(deadline - time.monotonic()))
-            done = run(command, cwd=self._directory, environment=self._environment, timeout=left, say=say)
-            if done.status != REBOOT_STATUS:
-                break
-            self._event({"type": "log", "line": f"exit status {REBOOT_STATUS}: the machine would restart now; the same step is run again"})
-        if done.status == 0:
-            return {"stdout": done.stdout.rstrip("\n")}
-        raise explain(step, done, script)
-
-    def _update(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
-        if shutil.which("apt-get", path=self._environment.get("PATH")) is None:
-            raise ActionError("UpdateOS needs apt-get here")
-        include, exclude = (value if isinstance(value, list) else [] for value in (inputs.get("include"), inputs.get("exclude")))
-        environment = {**self._environment, "DEBIAN_FRONTEND": "noninteractive"}
-        nested = Runner(environment, self._directory, self._event, self._aws, self._nesting)
-        install = ["apt-get", "install", "-y", "--only-upgrade", *include] if include else ["apt-get", "upgrade", "-y"]
-        commands = [
-            ["apt-get", "update"],
-            *([["apt-mark", "hold", *exclude]] if exclude else []),
-            install,
-            *([["apt-mark", "unhold", *exclude]] if exclude else []),
-        ]
-        for command in commands:
-            nested._execute(step, command, deadline, None)
-        return {}
 
     def _document(self, inputs: dict[str, Any]) -> dict[str, str]:
         if self._nesting >= _MAXIMUM_NESTING:

@@ -95,6 +95,12 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """For the emulator and the metadata service, which a proxy cannot reach."""
 
 
+def _owner(inputs: Inputs) -> dict[str, str]:
+    """The header by which S3 refuses a bucket of another account."""
+    owner = str(inputs.get("expectedBucketOwner") or "")
+    return {"x-amz-expected-bucket-owner": owner} if owner else {}
+
+
 def _location(text: str) -> tuple[str, str]:
     match = re.fullmatch(r"s3://([^/]+)/(.+)", text)
     if match is None:
@@ -136,7 +142,7 @@ def s3_download(inputs: Inputs, aws: Aws) -> Outputs:
         if place.exists() and not true(inputs, "overwrite", "true"):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        with aws.request("s3", "GET", f"/{bucket}/{found}") as answer:
+        with aws.request("s3", "GET", f"/{bucket}/{found}", headers=_owner(inputs)) as answer:
             _save(answer, place)
     return {}
 
@@ -160,7 +166,7 @@ def s3_upload(inputs: Inputs, aws: Aws) -> Outputs:
     for path, place in pairs:
         if not path.is_file():
             raise ActionError(f"the file {path} does not exist")
-        aws.request("s3", "PUT", f"/{bucket}/{place}", body=path.read_bytes()).close()
+        aws.request("s3", "PUT", f"/{bucket}/{place}", body=path.read_bytes(), headers=_owner(inputs)).close()
     return {}
 
 
