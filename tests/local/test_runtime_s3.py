@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -18,10 +19,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from environments import environment
 
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
-from runtime.instance.agent.storage import UPLOAD_STATE, Location, StorageError
+from runtime.instance.agent.storage import UPLOAD_STATE, Location, Seen, StorageError
 from runtime.instance.agent.transfer import Transfer
 from tests.shell.machines import Machine, new_machine
 
@@ -84,7 +86,7 @@ def machine(service: Service, tmp_path: Path) -> Machine:
     return new_machine(tmp_path)
 
 
-def environment(machine: Machine, url: str) -> dict[str, str]:
+def settings(machine: Machine, url: str) -> dict[str, str]:
     kept = {name: value for name, value in machine.environment.items() if name != "NEUROCAAS_LOCAL_BUCKET_ROOT"}
     return {**kept, **KEYS, "AWS_ENDPOINT_URL": url}
 
@@ -99,7 +101,7 @@ upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
 
 def test_a_whole_run(service: Service, machine: Machine) -> None:
     arguments = machine.arguments(machine.script(SCRIPT), "lab/inputs/two words é.zip")
-    done = subprocess.run(arguments, env=environment(machine, service.url), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, env=settings(machine, service.url), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr + (machine.tree / "joberror.txt").read_text()
     keys = {item["Key"] for item in service.client.list_objects_v2(Bucket="mock", Prefix="lab/results/")["Contents"]}
     base = "lab/results/job_1"
@@ -120,7 +122,7 @@ def test_the_end_waits_for_a_service_that_hangs(service: Service, machine: Machi
     arguments = machine.arguments(machine.script(f"echo x\necho > {machine.root}/ran\nexit 3\n"), "lab/inputs/two words é.zip")
     os.kill(service.process.pid, signal.SIGSTOP)
     try:
-        running = subprocess.Popen(arguments, env=environment(machine, service.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(arguments, env=settings(machine, service.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not (machine.root / "ran").exists():  # the script does not wait for anybody
             time.sleep(0.02)
         time.sleep(1)
@@ -222,6 +224,41 @@ def test_other_content_than_the_object_has_is_refused(storage: s3.S3Storage, tmp
         broken.check(PLACE)
     assert not caught.value.permanent
     assert heard == [b"con", b"tent", b"consent"]
+
+
+def test_large_objects_by_the_common_runtime(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+    """The real runtime, against this server: what it sends and gets is what botocore gets and the file was."""
+    python = environment("crt", [Path(__file__).with_name("crt_requirements.txt")]) / "bin" / "python"
+    source = tmp_path / "big.bin"
+    source.write_bytes(os.urandom(40 << 20))
+    program = Path(__file__).with_name("crt_program.py")
+    command = [str(python), str(program), service.url.removeprefix("http://"), "mock", str(source), str(tmp_path / "back")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    digest, refused = done.stdout.splitlines()
+    assert digest == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert refused.startswith("refused: s3://mock/lab/results/nothing: ")
+    (got,) = Transfer(storage).download(Location("mock", "lab/results/by-runtime.bin"), tmp_path / "by-botocore")
+    assert got.sha256 == digest
+
+
+def test_a_runtime_that_fails_is_not_asked_again(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+    class Failing:
+        asked = 0
+
+        def takes(self, place: Location) -> bool:
+            return True
+
+        def download(self, source: Location, target: Path, seen: Seen) -> None:
+            Failing.asked += 1
+            seen(b"half")
+            raise StorageError("the runtime has no network")
+
+    body = os.urandom(33 << 20)
+    service.client.put_object(Bucket="mock", Key="lab/inputs/large", Body=body)
+    storage.__dict__["_runtime"] = Failing()
+    (got,) = Transfer(storage).download(Location("mock", "lab/inputs/large"), tmp_path)
+    assert (got.sha256, Failing.asked) == (hashlib.sha256(body).hexdigest(), 1)
 
 
 def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
