@@ -123,7 +123,7 @@ def _file(out: str) -> Path:
     if not out:
         got = "no --out: a key would end up in the terminal's memory or in a log"
         raise UserError(got, "a new file outside version control", "add --out ~/.aws/neurocaas-key, or another new file")
-    return access.new_file(Path(out), example="~/.aws/neurocaas-key")
+    return access.new_file(out, example="~/.aws/neurocaas-key")
 
 
 def _write(path: Path, made: Any, form: str, profile: str) -> None:

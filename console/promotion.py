@@ -19,13 +19,14 @@ def check(source: str, target: str, root: Path) -> tuple[blueprints.Blueprint, b
     stages = list(Stage)
     try:
         one, other = blueprints.parse_stack_name(source), blueprints.parse_stack_name(target)
-    except ValueError as error:
-        raise UserError(str(error), "two stacks <analysis>-<stage>", "for instance: invoke promote dti-webdev dti-prod") from None
+    except ValueError:
+        allowed, do = "two stacks <analysis>-<stage>", "for instance: invoke promote dti-webdev dti-prod"
+        raise UserError(f"{source} and {target}", allowed, do) from None
     if one.analysis != other.analysis:
         allowed = f"two stages of one analysis, for instance {source} and {one.analysis}-{stages[-1]}"
         raise UserError(f"{source} and {target}, two analyses", allowed, "name the same analysis twice")
     if stages.index(one.stage) >= stages.index(other.stage):
-        raise UserError(f"{one.stage} to {other.stage}", f"from an earlier to a later one of: {', '.join(stages)}", "turn the two around")
+        raise UserError(f"{source} to {target}", f"from an earlier to a later one of: {', '.join(stages)}", "turn the two around")
     before, after = (blueprints.load(one.analysis, stage, root) for stage in (one.stage, other.stage))
     if before.bucket == after.bucket:
         where = f"blueprints/{one.analysis}/blueprint.yaml, stages.{other.stage}.bucket"

@@ -20,7 +20,8 @@ def _confirm(question: str, word: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Exit(f"{question}\nThere is no terminal to ask on, so it needs to be said: --yes", code=1)
+        allowed, do = f"the word '{word}', typed on a terminal", "add --yes if that is what you want"
+        raise Exit(f"{question}\nerror: no terminal to ask on\n  allowed: {allowed}\n  do: {do}", code=1)
     sys.stdout.write(f"{question}\nType '{word}' to go on: ")
     sys.stdout.flush()
     if sys.stdin.readline().strip() != word:

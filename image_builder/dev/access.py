@@ -17,9 +17,11 @@ WHO_AM_I = "https://checkip.amazonaws.com"
 """AWS's own answer to the question which address we come from."""
 
 
-def new_file(out: Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
-    """Where a secret may be written. Raises DevelopmentError for a file that exists, has no folder, or is under version control."""
-    path = out.expanduser()
+def new_file(out: str | Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
+    """Where a secret may be written. Raises DevelopmentError for a file that exists, that cannot be made, or is under version control."""
+    path = Path(out).expanduser()
+    if not str(out) or str(out).endswith("/"):
+        raise DevelopmentError(f"--out {str(out)!r}", "the name of a new file", f"for instance --out {example}")
     if path.exists() or path.is_symlink():
         raise DevelopmentError(f"{path}, which exists", "a file that does not exist yet", "delete it, or choose another name with --out")
     if not path.parent.is_dir():
@@ -31,6 +33,13 @@ def new_file(out: Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
             "a place outside version control: a committed key is everybody's",
             f"write it to your home folder, for instance --out {example}",
         )
+    try:
+        create(path, "")
+        path.unlink()
+    except OSError as error:
+        raise DevelopmentError(
+            f"{path}, which cannot be made: {error.strerror}", "a folder in which you may make files", f"for instance --out {example}"
+        ) from None
     return path
 
 

@@ -171,7 +171,7 @@ def print_key(c: Context, out: str, region: str = "") -> None:
     from image_builder.commands import stack_outputs
     from image_builder.dev import access
 
-    path = access.new_file(Path(out))
+    path = access.new_file(out)
     utils = stack_outputs(_root(), "utils")
     access.write_key(path, utils["private_key_parameter"], boto3.Session(region_name=region or utils["region"]).client("ssm"))
     _say(f"{path}")

@@ -37,15 +37,20 @@ def test_a3_retrieving_the_ssh_key(run: Run, tmp_path: Path) -> None:
     parsed = subprocess.run(["ssh-keygen", "-y", "-f", str(key)], capture_output=True, text=True, check=True).stdout
     assert parsed.startswith("ssh-ed25519 ")
 
+    for out in ("", "/proc/nc.pem", "/dev/null"):
+        done = run("print-key", "--out", out)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "  do: " in done.stderr
     for name, arguments, said in (
         ("nc.pem", (), "which exists"),
         ("other.pem", ("--region", "eu-west-1"), "parameter not found: "),
         ("repository/other.pem", (), "a committed key is everybody's"),
         ("nowhere/other.pem", (), "whose folder does not exist"),
+        ("folder/", (), "the name of a new file"),
     ):
         if name.startswith("repository"):
             subprocess.run(["git", "init", "-q", str(tmp_path / "repository")], check=True)
-        done = run("print-key", "--out", str(tmp_path / name), *arguments)
+        done = run("print-key", "--out", f"{tmp_path}/{name}", *arguments)
         assert done.returncode == 1
         assert said in done.stderr
         assert "Traceback" not in done.stderr
