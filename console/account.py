@@ -25,6 +25,8 @@ def checks(around: Surroundings) -> Iterator[Check]:
     yield good("cloud", choice.name)
     session, found = _credentials()
     yield found
+    if session is None:
+        return
     region = _region(session, around)
     yield region
     if session.get_credentials() is None:
@@ -51,8 +53,9 @@ def _credentials() -> tuple[Any, Check]:
         session = boto3.Session()
         found = session.get_credentials()
     except BotoCoreError as error:
-        os.environ.pop("AWS_PROFILE", None)
-        return boto3.Session(), bad("credentials", str(error), "set AWS_PROFILE to a profile of ~/.aws/config, or unset it")
+        from console.errors import remedy
+
+        return None, bad("credentials", str(error), remedy(error) or "correct ~/.aws/config and the AWS_… variables of this shell")
     if found is None:
         return session, note("credentials", "none in this shell", fix)
     return session, good("credentials", f"by {found.method}")
@@ -73,8 +76,14 @@ def _region(session: Any, around: Surroundings) -> Check:
 
 def _network(endpoint: str, environ: dict[str, str]) -> Check:
     proxy = environ.get("HTTPS_PROXY") or environ.get("https_proxy") if endpoint.startswith("https") else None
-    place = urlsplit(proxy if proxy and "//" in proxy else f"//{proxy}" if proxy else endpoint)
-    host, port = place.hostname or "", place.port or (443 if endpoint.startswith("https") else 80)
+    address = proxy if proxy and "//" in proxy else f"//{proxy}" if proxy else endpoint
+    try:
+        place = urlsplit(address)
+        host, port = place.hostname, place.port or (443 if endpoint.startswith("https") else 80)
+    except ValueError:
+        host = None
+    if not host:
+        return bad("network", f"{address} is no address", f"correct {'HTTPS_PROXY' if proxy else 'AWS_ENDPOINT_URL'}, or unset it")
     try:
         with socket.create_connection((host, port), timeout=_TIMEOUT):
             return good("network", f"{'the proxy ' if proxy else ''}{host}:{port} answers")

@@ -22,7 +22,7 @@ def doctor(c: Context, json: bool = False, machine: bool = False) -> None:
         import os
 
         add_pulumi(os.environ)
-        found += account.checks(around)
+        found += health.all_asked("account", account.checks(around))
     broken = [check.name for check in found if check.state is health.State.BAD]
     if json:
         report = {"schema_version": 1, "ok": not broken, "checks": [check.to_dict() for check in found]}

@@ -58,6 +58,11 @@ def _names(error: BaseException) -> list[str]:
     return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
 
 
+def remedy(error: BaseException) -> str | None:
+    """What to do about credentials or a network that do not answer; None for another error."""
+    return next((_NETWORK[name] for name in _names(error) if name in _NETWORK), None)
+
+
 def message(error: BaseException) -> str | None:
     """The text for a person, or None when the exception is not one that a person can put right."""
     names = _names(error)

@@ -1,7 +1,7 @@
 """What `invoke doctor` says: one line a check, and one that tells what to do where something is missing."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,11 +60,16 @@ Checks = Iterable[Callable[[Surroundings], Check]]
 
 def asked(check: Callable[[Surroundings], Check], around: Surroundings) -> Check:
     """What a check says. One that fails is a finding as well: something is in a state that nobody has thought of."""
+    return next(all_asked(check.__name__, (one(around) for one in (check,))))
+
+
+def all_asked(name: str, checks: Iterable[Check]) -> Iterator[Check]:
+    """The same for checks that build on each other: those before the one that fails are told."""
     try:
-        return check(around)
+        yield from checks
     except Exception as error:  # noqa: BLE001  (what it is, is the finding)
         said = " ".join(str(error).split()) or "no reason is given"
-        return bad(check.__name__, f"cannot be checked: {type(error).__name__}: {said}", "git status; make setup")
+        yield bad(name, f"cannot be checked: {type(error).__name__}: {said}", "git status; make setup")
 
 
 def text(checks: Iterable[Check]) -> str:

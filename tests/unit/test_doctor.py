@@ -61,11 +61,38 @@ def test_a_cloud_that_does_not_answer_is_one_line_and_code_one(tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_profile_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    done = doctor(tmp_path, AWS_PROFILE="nonesuch")
-    assert done.returncode == 1
-    assert "nonesuch" in done.stdout
-    assert "Traceback" not in done.stderr
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "broken", "said"),
+    [
+        ({"AWS_PROFILE": "nonesuch"}, "credentials", "nonesuch"),
+        ({"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE"}, "credentials", "AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_CONFIG_FILE": "@garbage"}, "credentials", "Unable to parse config file"),
+        ({**KEYS, "AWS_ENDPOINT_URL": "foo"}, "network", "foo is no address"),
+        ({**KEYS, "AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, "network", "is no address"),
+        ({**KEYS, "HTTPS_PROXY": "http://[::bad", "AWS_REGION": "us-east-1"}, "network", "HTTPS_PROXY"),
+        ({"LOCALCLOUD_PORT": "99999999"}, "port", "LOCALCLOUD_PORT is '99999999'"),
+        ({"LOCALCLOUD_MAX_INSTANCES": "many"}, "memory", "LOCALCLOUD_MAX_INSTANCES"),
+        ({"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"}, "emulator", "make setup"),
+    ],
+)
+def test_a_broken_environment_is_one_line_among_the_others(tmp_path: Path, variables: dict[str, str], broken: str, said: str) -> None:
+    (tmp_path / "garbage").write_text("garbage\n[x")
+    given = {name: str(tmp_path / value[1:]) if value.startswith("@") else value for name, value in variables.items()}
+    done = doctor(tmp_path, "--json", **given)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks[broken]["state"] == "BAD"
+    assert said in f"{checks[broken]['found']} {checks[broken]['fix']}"
+    assert checks["python"]["state"] == "ok", "the others are told as well"
+
+
+def test_without_any_program_on_the_path_it_still_works(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--json", PATH="/nonexistent")
+    states = {check["name"]: check["state"] for check in json.loads(done.stdout)["checks"]}
+    assert (states["git"], states["bubblewrap"], states["namespaces"]) == ("note", "note", "note")
 
 
 @pytest.fixture
