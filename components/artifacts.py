@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,19 +10,22 @@ import pulumi
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.options import child
 from components.place import Place
+from components.policies.document import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedBucketsArgs:
-    """`protect`: keep both buckets and their contents; default false. `log_days`: days that build logs are kept, default 90."""
+    """`protect`: keep both buckets and their contents; default false. `log_days`: days that logs in the bucket are kept, default 90.
+    `log_statements`: further statements of the log bucket's policy, from its name."""
 
     place: Place
     protect: bool = False
     log_days: int = 90
+    log_statements: Callable[..., Sequence[Statement]] | None = None
 
 
 class SharedBuckets(pulumi.ComponentResource):
-    """Artifact bucket (`code/`, `analyses/`, `provision/`) and log bucket (`image-builder/`)."""
+    """Artifact bucket (`code/`, `analyses/`, `provision/`) and log bucket (`image-builder/`, `cloudtrail/`)."""
 
     artifacts: PrivateBucket
     logs: PrivateBucket
@@ -34,7 +38,13 @@ class SharedBuckets(pulumi.ComponentResource):
         )
         self.logs = PrivateBucket(
             f"{name}-logs",
-            PrivateBucketArgs(place=args.place, force_destroy=force, protect=args.protect, expire_days=[("", args.log_days)]),
+            PrivateBucketArgs(
+                place=args.place,
+                force_destroy=force,
+                protect=args.protect,
+                expire_days=[("", args.log_days)],
+                statements=args.log_statements,
+            ),
             opts=child(self),
         )
         self.register_outputs({"artifacts": self.artifacts.name, "logs": self.logs.name})

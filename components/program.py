@@ -52,6 +52,7 @@ def _utils(root: Path) -> dict[str, Any]:
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
                 catalogue=config.get_bool("publicCatalogue") or False,
+                audited=project.analysis_buckets(root) if config.get_bool("auditData") else (),
             ),
             pulumi.ResourceOptions(providers=[provider]),
         )

@@ -51,6 +51,20 @@ def directory(root: Path) -> Directory:
         raise refused(groups.FILE, error) from None
 
 
+def analysis_buckets(root: Path) -> list[str]:
+    """The buckets of all blueprints in all stages, sorted. Raises pulumi.RunError for blueprints with mistakes, once."""
+    found, problems = set[str](), list[Problem]()
+    for name in blueprints.names(root):
+        for stage in blueprints.Stage:
+            try:
+                found.add(blueprints.load(name, stage, root).bucket)
+            except InvalidInput as error:
+                problems += error.problems
+    if problems:
+        raise refused("auditData, which needs the bucket of every blueprint,", InvalidInput(list(dict.fromkeys(problems))))
+    return sorted(found)
+
+
 def require_users(users: Directory, of: aws.Provider) -> None:
     """Raises pulumi.RunError naming every user of groups.yaml that is said to exist and does not."""
     problems = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pulumi
 
 from blueprints.groups import Directory
+from components import audit
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
 from components.builders import ImageRoles, ImageRolesArgs
@@ -26,14 +28,16 @@ from components.options import child
 from components.outputs import SCHEMA_VERSION, UtilsOutputs
 from components.packaging import lambda_archive
 from components.place import Place
+from components.policies import resources
 from runtime.protocol import keys
 
 
 @dataclass(frozen=True, kw_only=True)
 class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
-    `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published
-    analyses. `directory`: of groups.yaml. `buckets`: that its groups may use."""
+    `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published analyses.
+    `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of groups.yaml.
+    `buckets`: that its groups may use."""
 
     place: Place
     root: Path
@@ -43,6 +47,7 @@ class UtilityStackArgs:
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
     catalogue: bool = False
+    audited: Sequence[str] = ()
 
 
 class UtilityStack(pulumi.ComponentResource):
@@ -58,7 +63,11 @@ class UtilityStack(pulumi.ComponentResource):
         boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
         developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
         network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(), opts=below)
-        buckets = SharedBuckets(name, SharedBucketsArgs(place=place, protect=args.protect), opts=below)
+        lets_in = functools.partial(resources.trail_writes, place, folder=audit.FOLDER, trail_arn=audit.trail_arn(place))
+        shared = SharedBucketsArgs(place=place, protect=args.protect, log_statements=lets_in if args.audited else None)
+        buckets = SharedBuckets(name, shared, opts=below)
+        if args.audited:
+            audit.DataTrail(f"{name}-data", audit.DataTrailArgs(place=place, logs=buckets.logs, buckets=args.audited), opts=below)
         dev = DeveloperMachines(
             f"{name}-dev",
             DeveloperMachinesArgs(

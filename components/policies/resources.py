@@ -29,6 +29,29 @@ def anybody_reads(place: Place, *, bucket: str, prefix: str) -> Statement:
     return {"Sid": "AnybodyReads", "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": objects}
 
 
+def trail_writes(place: Place, *, bucket: str, folder: str, trail_arn: str) -> Sequence[Statement]:
+    """One trail of this account may write below the folder (CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail")."""
+    service, source = {"Service": "cloudtrail.amazonaws.com"}, {"aws:SourceArn": trail_arn}
+    return [
+        {
+            "Sid": "TrailLooks",
+            "Effect": "Allow",
+            "Principal": service,
+            "Action": ["s3:GetBucketAcl"],
+            "Resource": [place.bucket(bucket)],
+            "Condition": {"StringEquals": source},
+        },
+        {
+            "Sid": "TrailWrites",
+            "Effect": "Allow",
+            "Principal": service,
+            "Action": ["s3:PutObject"],
+            "Resource": [place.objects(bucket, f"{folder}/AWSLogs/{place.account}/*")],
+            "Condition": {"StringEquals": {**source, "s3:x-amz-acl": "bucket-owner-full-control"}},
+        },
+    ]
+
+
 def queue_from_bucket(place: Place, *, queue_arn: str, bucket_name: str) -> Policy:
     """The notifications of one bucket of this account may enter (S3 user guide, "Granting permissions to publish")."""
     condition = {"ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)}, "StringEquals": {"aws:SourceAccount": place.account}}

@@ -148,7 +148,8 @@ def deploy(ground: Playground) -> Deployed:
     assert WAITS in text
     script.write_text(text.replace(WAITS, FAILS + WAITS))
     ground.invoke("local.up")
-    ground.pulumi("config", "set", "publicCatalogue", "true", "--stack", "utils")
+    for setting in ("publicCatalogue", "auditData"):
+        ground.pulumi("config", "set", setting, "true", "--stack", "utils")
     for stack in ("utils", "analysis-webdev"):
         ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
     return Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))

@@ -364,6 +364,16 @@ SCENARIOS: dict[str, Scenario] = {
         _with(user="another"), "user",
         import_id=lambda resource: "/".join([resource.outputs["user"], *resource.outputs["groups"]]),
     ),
+    "aws:cloudtrail/trail:Trail": Scenario(
+        lambda world: {
+            "s3BucketName": world.bucket(),
+            "eventSelectors": [
+                {"includeManagementEvents": False, "dataResources": [{"type": "AWS::S3::Object", "values": ["arn:aws:s3:::one/"]}]}
+            ],
+            "tags": {"own": "1"},
+        },
+        _tags(enableLogFileValidation=True, enableLogging=False, s3KeyPrefix="trail"), _with(name="another"), "name",
+    ),
     "aws:kms/key:Key": Scenario(
         lambda world: {"description": "one", "deletionWindowInDays": 7, "tags": {"own": "1"}},
         _tags(description="two", enableKeyRotation=True), _with(keyUsage="SIGN_VERIFY", customerMasterKeySpec="RSA_2048"), "keyUsage",

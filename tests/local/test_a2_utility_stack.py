@@ -124,3 +124,13 @@ def test_a2_logs_end_and_every_resource_is_tagged(service: Deployed) -> None:
         "key": {tag["TagKey"] for tag in service.client("kms").list_resource_tags(KeyId=service.utils["kms_key_arn"])["Tags"]},
     }
     assert [what for what, tags in real.items() if not {"neurocaas:project", "neurocaas:stack"} <= tags] == []
+
+
+def test_a2_who_reads_and_writes_users_data_is_recorded_when_asked_for(service: Deployed) -> None:
+    trails = service.client("cloudtrail")
+    (found,) = trails.describe_trails()["trailList"]
+    assert found["S3BucketName"] == service.utils["log_bucket"]
+    assert trails.get_trail_status(Name=found["TrailARN"])["IsLogging"] is True
+    (selector,) = trails.get_event_selectors(TrailName=found["TrailARN"])["EventSelectors"]
+    (watched,) = selector["DataResources"]
+    assert f"arn:aws:s3:::{service.analysis['bucket']}/" in watched["Values"]

@@ -27,6 +27,7 @@ ALLOWED = frozenset(
         "s3": "Bucket BucketVersioning BucketServerSideEncryptionConfiguration BucketPublicAccessBlock BucketOwnershipControls "
         "BucketLifecycleConfiguration BucketCorsConfiguration BucketPolicy BucketNotification BucketObjectv2",
         "iam": "Role RolePolicy RolePolicyAttachment Policy InstanceProfile Group GroupPolicy User UserGroupMembership",
+        "cloudtrail": "Trail",
         "kms": "Key Alias",
         "ssm": "Parameter",
         "ec2": "KeyPair SecurityGroup LaunchTemplate",

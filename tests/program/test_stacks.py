@@ -13,6 +13,8 @@ import pytest
 from projects import BLUEPRINT, REFERENCE, make_project
 from recording import ACCOUNT, Recorded, Recorder, deploy
 
+from checks.rule import run
+from checks.rules import RULES
 from components import program
 from components.outputs import AnalysisOutputs, UtilsOutputs, json_schema, utils_reference_name
 from runtime.protocol.settings import AnalysisSettings
@@ -191,6 +193,28 @@ def test_a_protected_utility_stack_keeps_its_data(project: Path) -> None:
     stack = deploy(lambda: program.outputs(project), "utils", {"neurocaas:protectUtilities": "true"})
     assert all(bucket.inputs["forceDestroy"] is False for bucket in stack.of_type("Bucket"))
     assert stack.one("Table").inputs["deletionProtectionEnabled"] is True
+
+
+def test_users_data_is_watched_when_asked_for(project: Path, utils: Recorded) -> None:
+    assert not utils.of_type("Trail")
+    stack = deploy(lambda: program.outputs(project), "utils", {"neurocaas:auditData": "true"})
+    trail = stack.one("Trail").inputs
+    (selector,) = trail["eventSelectors"]
+    assert selector["dataResources"] == [{"type": "AWS::S3::Object", "values": ["arn:aws:s3:::spikes/", "arn:aws:s3:::spikes-prod/"]}]
+    assert (selector["readWriteType"], trail["enableLogFileValidation"]) == ("All", True)
+    logs = stack.outputs["log_bucket"]
+    granted = [one for one in stack.one("BucketPolicy", "logs").policy()["Statement"] if one["Effect"] == "Allow"]
+    assert [one["Action"] for one in granted] == [["s3:GetBucketAcl"], ["s3:PutObject"]]
+    assert granted[1]["Resource"] == [f"arn:aws:s3:::{logs}/{trail['s3KeyPrefix']}/AWSLogs/{ACCOUNT}/*"]
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/{trail['name']}"
+    assert {one["Condition"]["StringEquals"]["aws:SourceArn"] for one in granted} == {arn}
+    assert run(RULES, stack.stack()).findings == ()
+
+
+def test_a_blueprint_with_mistakes_cannot_be_watched_and_is_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path, BLUEPRINT.replace("run_spikes.sh", "run_spike.sh"))
+    with pytest.raises(pulumi.RunError, match=r"(?s)auditData.*blueprint.yaml:4: script"):
+        deploy(lambda: program.outputs(project), "utils", {"neurocaas:auditData": "true"})
 
 
 def test_long_names_stay_within_the_services_limits(tmp_path: Path, utils: Recorded) -> None:

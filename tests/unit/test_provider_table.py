@@ -19,6 +19,7 @@ USED = """
 s3: Bucket, BucketVersioning, BucketServerSideEncryptionConfiguration, BucketPublicAccessBlock, BucketOwnershipControls,
 s3: BucketLifecycleConfiguration, BucketCorsConfiguration, BucketPolicy, BucketNotification, BucketObjectv2
 iam: Role, RolePolicy, RolePolicyAttachment, Policy, InstanceProfile, Group, GroupPolicy, User, UserGroupMembership
+cloudtrail: Trail
 kms: Key, Alias
 ssm: Parameter
 ec2: KeyPair, SecurityGroup, LaunchTemplate

@@ -93,6 +93,7 @@ _NOT_FOUND = frozenset({
     "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "InvalidSecurityGroupRuleId.NotFound",
     "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchTagSet",
     "NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
+    "TrailNotFoundException",
     "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError", "DashboardNotFoundError",
     "InvalidLaunchTemplateId.VersionNotFound",
 })  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 from localcloud.pulumi.provider.constraints import CONSTRAINTS
 from localcloud.pulumi.provider.model import AutoName, Handler, ResourceType
 from localcloud.pulumi.provider.resources import (
+    cloudtrail,
     cloudwatch,
     dynamodb,
     ec2,
@@ -125,6 +126,17 @@ _IAM = [
     _type("iam.User", iam_people.User(), "{name}", autoname=NAME, defaults={"path": "/", "forceDestroy": False},
           recomputed={"arn": "name path"}),
     _type("iam.UserGroupMembership", iam_people.UserGroupMembership(), "terraform-*", replace="user"),
+]  # fmt: skip
+
+_CLOUDTRAIL = [
+    _type(
+        "cloudtrail.Trail", cloudtrail.Trail(), "{arn}", replace="name", autoname=NAME,
+        defaults={"enableLogFileValidation": False, "enableLogging": True, "includeGlobalServiceEvents": True,
+                  "isMultiRegionTrail": False, "isOrganizationTrail": False},
+        computed="eventSelectors", not_imported="isOrganizationTrail",
+        conflicts=(("advancedEventSelectors", "eventSelectors"),),
+        unsupported="advancedEventSelectors cloudWatchLogsGroupArn cloudWatchLogsRoleArn insightSelectors snsTopicName",
+    ),
 ]  # fmt: skip
 
 _SQS = [
@@ -293,6 +305,8 @@ _IMAGEBUILDER = [
 ]  # fmt: skip
 
 TABLE: Mapping[str, ResourceType] = {
-    row.token: row for row in (*_S3, *_IAM, *_KMS, *_SSM, *_EC2, *_DYNAMODB, *_SQS, *_SNS, *_LAMBDA, *_CLOUDWATCH, *_IMAGEBUILDER)
+    row.token: row
+    for rows in (_S3, _IAM, _KMS, _SSM, _EC2, _DYNAMODB, _SQS, _SNS, _LAMBDA, _CLOUDTRAIL, _CLOUDWATCH, _IMAGEBUILDER)
+    for row in rows
 }
 """Every resource type by its token."""
