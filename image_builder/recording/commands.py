@@ -1,4 +1,7 @@
-"""`invoke record`, `record-finish`, `verify-recording`: provisioning scripts from what is typed in a clean shell, and their proof."""
+"""`invoke record`, `record-finish`, `verify-recording`: provisioning scripts from what is typed in a clean shell, and their proof.
+
+`run-document` tries a component document on such a root.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,37 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         if not verdict.reproduces:
             raise Exit(code=1)
 
-    return Collection(record, record_finish, verify_recording)
+    @task(
+        name="run-document",
+        help={
+            "document": "The component document (YAML).",
+            "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",
+            "parameters": "Values of its parameters: Name=value, separated by commas.",
+            "parent": "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, or an image that was baked here.",
+            "s3": "A folder in the place of S3: s3://BUCKET/KEY is its file BUCKET/KEY.",
+            "logs": "A folder that gets the log folder of the run, with the files that AWSTOE writes.",
+        },
+    )
+    def run_document(
+        c: Context, document: str, phases: str = "", parameters: str = "", parent: str = "ubuntu24", s3: str = "", logs: str = ""
+    ) -> None:
+        """Run an AWSTOE component document on a clean root of this computer, which is thrown away.
+
+        Output goes to standard error, the result to standard output, as AWSTOE's own command does it. Exit code 1 when it fails. What
+        such a run cannot prove: kernel modules, GPUs, services of systemd, cloud-init, a restart, the rights of the real role.
+        """
+        from json import dumps
+
+        from image_builder.recording.trial import Trial, pairs
+
+        folders = (Path(s3) if s3 else None, Path(logs) if logs else None)
+        wanted = tuple(name for name in phases.split(",") if name)
+        result = Trial(Path(document), wanted, pairs(parameters), parent, *folders).run(clean_roots(), _say)
+        sys.stdout.write(dumps(result, indent=2) + "\n")
+        if result["status"] == "failed":
+            raise Exit(code=1)
+
+    return Collection(record, record_finish, verify_recording, run_document)
 
 
 def _verdict_text(analysis: str, verdict: Verdict) -> str:

@@ -20,7 +20,7 @@ _CACHES = (
     (r"^/var/log(/|$)", "log"),
     (r"^/var/(cache/apt|lib/apt/lists|lib/apt/periodic)(/|$)", "apt's index and downloads"),
     (r"^/var/cache/ldconfig(/|$)|^/etc/ld\.so\.cache$", "ldconfig's cache"),
-    (r"^/var/cache/(debconf|man|fontconfig)(/|$)|^/var/lib/dpkg/[a-z]+-old$|/fontlist-v\d+\.json$", "cache of the package tools"),
+    (r"^/var/cache/(debconf|man|fontconfig)(/|$)|^/var/lib/dpkg/[a-z]+-old$|/fontlist-v[\d.]+\.json$", "cache of the package tools"),
     (r"^/(tmp|var/tmp|run|dev|proc|sys)(/|$)", "temporary"),
     (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$|^/etc/ssh/ssh_host_|^/var/lib/systemd/random-seed$", "identity of one machine"),
     (r"^/(root|home/[^/]+)/(\.cache(/|$)|\.(bash|python)_history$|\.viminfo$|\.wget-hsts$|\.lesshst$)", "cache or history of a user"),

@@ -40,10 +40,19 @@ class CleanRoot(Protocol):
         """Start a program as root in the root, with the host's network. It leads a session of its own."""
 
     def run_documents(
-        self, documents: Sequence[tuple[str, str]], phases: Sequence[str], archive: bytes | None, log: Callable[[str], None]
+        self,
+        documents: Sequence[tuple[str, str]],
+        phases: Sequence[str],
+        archive: bytes | None,
+        log: Callable[[str], None],
+        *,
+        parameters: Mapping[str, str] | None = None,
+        objects: Path | None = None,
+        logs: Path | None = None,
     ) -> Mapping[str, Any]:
         """Run component documents (name, text) by the AWSTOE runner; `archive` is what their S3Download steps get.
 
+        In place of an archive, `objects` is a folder whose `BUCKET/KEY` are the objects of S3. `logs`: the folder for AWSTOE's log files.
         Returns the runner's result: `status` ("failed" or not), `failureMessage`, and `failure` with `script`, `line`, `text`, or None.
         """
 

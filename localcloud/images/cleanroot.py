@@ -4,14 +4,11 @@ They serve whoever prepares an image by hand before it is baked. The sandbox is 
 it has the host's kernel and network, no systemd, no GPU, and no boot.
 """
 
-import contextlib
-import http.server
 import json
 import os
 import select
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,10 +19,12 @@ from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, detect, 
 from localcloud.fleet.spawn import end_tree
 from localcloud.images import base, hostaccess
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.images.objectstore import object_store
 from localcloud.images.store import ImageError, Images
 from localcloud.paths import Paths
 
 _LIBRARY = "/run/localcloud-library"
+_LOGS = "/run/localcloud-logs"
 _REGION = "us-east-1"
 
 
@@ -76,13 +75,24 @@ class LocalRoot:
         return self._launch(plan, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def run_documents(
-        self, documents: Sequence[tuple[str, str]], phases: Sequence[str], archive: bytes | None, log: Callable[[str], None]
+        self,
+        documents: Sequence[tuple[str, str]],
+        phases: Sequence[str],
+        archive: bytes | None,
+        log: Callable[[str], None],
+        *,
+        parameters: Mapping[str, str] | None = None,
+        objects: Path | None = None,
+        logs: Path | None = None,
     ) -> Mapping[str, Any]:
-        """Run component documents as a bake does, and return the runner's result. ``log`` hears every line."""
-        with _object_store(archive) as endpoint:
+        """Run component documents as a bake does, and return the runner's result. ``log`` hears every line.
+
+        S3 is ``archive`` whatever is asked for, or the folder ``objects``; ``logs`` gets AWSTOE's log folder.
+        """
+        with object_store(archive, objects) as endpoint:
             read, write = os.pipe2(os.O_CLOEXEC)
             spec = {
-                "documents": [{"name": name, "data": data, "parameters": {}} for name, data in documents],
+                "documents": [{"name": name, "data": data, "parameters": dict(parameters or {})} for name, data in documents],
                 "phases": list(phases),
                 "environment": {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **self._access.environment},
                 "working_directory": "/tmp",  # noqa: S108 (the service's default)
@@ -90,6 +100,7 @@ class LocalRoot:
                 "region": _REGION,
                 "metadata": endpoint,
                 "events": write,
+                "logs": _LOGS if logs else None,
             }
             (self._work / "run" / "build.json").write_text(json.dumps(spec), encoding="utf-8")
             package = Path(__file__).parents[1]
@@ -109,6 +120,7 @@ class LocalRoot:
                     (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"),
                     *self._access.binds,
                 ],
+                writable_binds=[(str(logs), _LOGS)] if logs else [],
             )
             try:
                 process = self._launch(plan, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(write,))
@@ -235,39 +247,3 @@ def _follow(events: int, process: "subprocess.Popen[bytes]", log: Callable[[str]
                         log(str(event["line"]))
     said = words.decode(errors="replace").strip() or "it said nothing"
     return {"status": "failed", "failureMessage": f"the sandbox ended: {said}", "failure": None}
-
-
-@contextlib.contextmanager
-def _object_store(archive: bytes | None) -> Iterator[str]:
-    """A metadata service with a role, and a store whose every object is the archive: what S3Download steps of a replay talk to."""
-    keys = {"AccessKeyId": "replay", "SecretAccessKey": "replay", "Token": "replay"}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def _answer(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_PUT(self) -> None:
-            self._answer(b"token")
-
-        def do_GET(self) -> None:
-            prefix, _, role = self.path.partition("/security-credentials/")
-            if prefix == "/latest/meta-data/iam":
-                self._answer(json.dumps(keys).encode() if role else b"replay")
-            elif archive is not None:
-                self._answer(archive)
-            else:
-                self.send_error(404)
-
-        def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -325,6 +325,67 @@ def test_a_script_that_fails_is_told_with_its_line(bench: Bench) -> None:
     assert (verdict.words, [difference.path for difference in verdict.real]) == ("reproduces with 1 difference", ["/opt/when"])
 
 
+DOCUMENT = """
+name: foreign
+schemaVersion: 1.0
+parameters: [{Name: {type: string}}]
+phases:
+- name: build
+  steps:
+  - {name: id, action: ExecuteBash, inputs: {commands: ['echo "$(id -u) {{ Name }} ${HOME-none}" | tee /etc/mine']}}
+  - {name: hidden, action: ExecuteBash, disableLogging: true, inputs: {commands: ['echo hush']}}
+  - {name: get, action: S3Download, inputs: [{source: 's3://bucket/in/*', destination: /opt/}]}
+  - {name: put, action: S3Upload, inputs: [{source: /opt/a, destination: 's3://bucket/out/{{ Name }}'}]}
+- name: test
+  steps:
+  - {name: there, action: Assert, inputs: {fileExists: /etc/mine}}
+"""
+
+
+def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> None:
+    document, store, logs = tmp_path / "document.yaml", tmp_path / "store", tmp_path / "logs"
+    document.write_text(DOCUMENT)
+    (store / "bucket/in").mkdir(parents=True)
+    (store / "bucket/in/a").write_text("object")
+    words = ["run-document", "--document", str(document), "--s3", str(store), "--logs", str(logs), "--parameters"]
+    command = [sys.executable, "-m", "invoke", *words]
+
+    def run(parameters: str) -> tuple[int, dict[str, Any], str]:
+        done = subprocess.run([*command, parameters], cwd=project.root, env=project.environ, capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    status, result, said = run("Name=me")
+    assert (status, result["status"], result["executedStepCount"]) == (0, "success", 5), result
+    assert "Stdout: 0 me none\n" in said
+    assert "no systemd, GPU or boot" in said
+    assert (store / "bucket/out/me").read_text() == "object"
+    folder = Path(result["logUrl"])
+    assert folder.parent == logs
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "application.log", "chaining.json", "console.log", "detailedoutput.json", "document.yaml",
+    ]  # fmt: skip
+    assert "hush" not in "".join((folder / name).read_text() for name in ("application.log", "chaining.json", "console.log"))
+    (detailed,) = json.loads((folder / "detailedoutput.json").read_text())["documents"]
+    assert {phase["name"]: phase["steps"][-1]["status"] for phase in detailed["phases"]} == {"build": "completed", "test": "completed"}
+    document.write_text(DOCUMENT.replace("/etc/mine}", "/etc/other}"))
+    status, result, _ = run("Name=me")
+    assert (status, result["failedStepCount"]) == (1, 1)
+    assert "phase test, step there (Assert): the assertion does not hold" in result["failureMessage"]
+    assert run("Other=me")[1]["failureMessage"].count("foreign: parameter ") == 2
+    assert not (Path("/etc/mine")).exists(), "nothing of it reaches this computer"
+
+
+def test_without_sandboxes_it_is_said(project: Project) -> None:
+    environ = {**project.environ, "LOCALCLOUD_SANDBOX": "process"}
+    done = subprocess.run(
+        project.command("record", "--script", "/dev/null"), cwd=project.root, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    for word in ("cannot give a recording a root of its own", "allowed: ", "do: install bubblewrap"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 NAMES = st.sampled_from(["a", "b", "sub", "sub/c", "ü é", "d.txt"])
 TEXTS = st.sampled_from(["x", "two words", "$HOME $V", "`date`", "q'uote", 'd"quote', "é✓", "back\\slash", "#", "*"])
 

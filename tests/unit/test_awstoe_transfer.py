@@ -102,14 +102,17 @@ class Bench:
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder, self.server = folder, server
         self.said = ""
+        self.chaining: dict[str, Any] = {}
 
     def run(self, *steps: dict[str, Any]) -> Result:
         named = [{"name": f"s{number}", **step} for number, step in enumerate(steps)]
         text = yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False)
         events: list[dict[str, Any]] = []
         aws = Aws(self.server.address, "us-east-1", self.server.address)
-        result = Runner({"PATH": "/usr/bin:/bin"}, str(self.folder), events.append, aws).run([load(text)], ["build"])
+        document, runner = load(text), Runner({"PATH": "/usr/bin:/bin"}, str(self.folder), events.append, aws)
+        result = runner.run([document], ["build"])
         self.said = json.dumps(events)
+        self.chaining = runner.chaining([document])
         return result
 
     def one(self, action: str, **inputs: str) -> str:
@@ -167,6 +170,8 @@ def test_a_parameter_is_read_on_the_machine_and_told_to_nobody(bench: Bench) -> 
     script = "printf '::error file=x,line=1::{{ aws:ssm:/a/secret }}\n' >&2; exit 1"
     result = bench.run({"action": "ExecuteBash", "inputs": {"commands": [script]}})
     assert "hunter2222" not in bench.said + json.dumps(result.as_json())
+    bench.run({"action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:/a/secret }}"]}})
+    assert bench.chaining["build.s0"]["outputs"] == [{"stdout": "<value of /a/secret>"}]
     assert "several lines" in bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/b }}"]}}).failureMessage
 
 

@@ -1,7 +1,7 @@
 """``python -m localcloud.images.awstoe SPEC.json``: run documents here and now. Meant for the inside of a sandbox.
 
 The specification: ``{documents: [{name, data, parameters}], phases: [str], environment, working_directory, endpoint, region, metadata,
-events}``.
+events, logs}``; ``logs`` is a folder for AWSTOE's log files, or is left out.
 ``events`` is the descriptor that receives one JSON object a line: ``step``, ``log``, and last ``result``. Exit status: 0 success, 1
 failed, 2 invalid.
 """
@@ -9,11 +9,13 @@ failed, 2 invalid.
 import json
 import os
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.document import Document, InvalidDocument
+from localcloud.images.awstoe.logs import Logs
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
 
@@ -35,8 +37,20 @@ def main(path: str) -> int:
     except InvalidDocument as error:
         event({"type": "result", **Result(status="failed", failedStepCount=1, failureMessage=str(error)).as_json()})
         return 2
-    runner = Runner(spec["environment"], spec["working_directory"], event, Aws(spec["endpoint"], spec["region"], spec["metadata"]))
+    execution = str(uuid.uuid4())
+    logs = Logs(Path(spec["logs"]), execution, [item["data"] for item in spec["documents"]]) if spec.get("logs") else None
+
+    def heard(what: dict[str, Any]) -> None:
+        if logs is not None:
+            logs.hear(what)
+        event(what)
+
+    runner = Runner(spec["environment"], spec["working_directory"], heard, Aws(spec["endpoint"], spec["region"], spec["metadata"]))
     result = runner.run(documents, spec["phases"])
+    result.executionId = execution
+    if logs is not None:
+        result.logUrl = logs.folder.name
+        logs.close([document.name for document in documents], result.as_json(), runner.chaining(documents))
     event({"type": "result", **result.as_json()})
     return 0 if result.status != "failed" else 1
 

@@ -58,12 +58,17 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
+def mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of ``value`` with all texts inside nested lists and mappings changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [mapped(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: mapped(item, change) for key, item in value.items()}
+    return value
+
+
 def resolve(value: Any, look_up: Callable[[Reference], str]) -> Any:
     """A copy of ``value`` with all references replaced by what ``look_up`` gives for them."""
-    if isinstance(value, str):
-        return _BRACES.sub(lambda match: look_up(parse(match[1])), value)
-    if isinstance(value, list):
-        return [resolve(item, look_up) for item in value]
-    if isinstance(value, dict):
-        return {key: resolve(item, look_up) for key, item in value.items()}
-    return value
+    return mapped(value, lambda text: _BRACES.sub(lambda match: look_up(parse(match[1])), text))

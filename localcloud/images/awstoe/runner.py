@@ -17,7 +17,7 @@ from localcloud.images.awstoe.document import Document, InvalidDocument, Step
 from localcloud.images.awstoe.failure import StepFailed
 from localcloud.images.awstoe.files import ActionError
 from localcloud.images.awstoe.programs import Programs
-from localcloud.images.awstoe.references import Reference, resolve
+from localcloud.images.awstoe.references import Reference, mapped, resolve
 
 _MAXIMUM_NESTING = 3
 
@@ -73,7 +73,7 @@ class Runner:
         self._nesting = nesting
         self._programs = Programs(self._environment, working_directory, self._log)
         self._parameters: dict[str, str] = {}
-        self.chained: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self._chained: dict[tuple[int, str, str], dict[str, Any]] = {}
 
     def run(self, documents: list[Document], phases: list[str]) -> Result:
         """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a failure, not a success."""
@@ -99,6 +99,18 @@ class Runner:
         elif result.ignoredFailedStepCount:
             result.status = "successWithIgnoredFailure"
         return result
+
+    def chaining(self, documents: list[Document]) -> dict[str, Any]:
+        """What steps had and gave, by phase.step, for ``chaining.json``: without parameters, and without steps that hide their output."""
+        hidden = {
+            (number, phase.name, step.name)
+            for number, document in enumerate(documents)
+            for phase in document.phases
+            for step in phase.steps
+            if step.disable_logging
+        }
+        shown = {key: record for key, record in self._chained.items() if key not in hidden}
+        return {f"{phase}.{step}": mapped(record, self._masked) for (_, phase, step), record in shown.items()}
 
     def _event(self, event: dict[str, Any]) -> None:
         self._hear({key: self._masked(value) if isinstance(value, str) else value for key, value in event.items()})
@@ -148,7 +160,7 @@ class Runner:
             raise StepFailed(f"condition: {error}") from error
         for attempt in range(1, step.attempts + 1):
             try:
-                self.chained[(number, phase, step.name)] = self._iterations(document, number, step)
+                self._chained[(number, phase, step.name)] = self._iterations(document, number, step)
                 return False
             except StepFailed as error:
                 if attempt == step.attempts:
@@ -208,7 +220,7 @@ class Runner:
 
     def _chain(self, reference: Reference, number: int) -> str:
         """What an earlier step had or gave. Outputs of several items, without an index: one a line."""
-        record = self.chained.get((number, reference.phase, reference.step))
+        record = self._chained.get((number, reference.phase, reference.step))
         sides = record[reference.direction] if record else []
         if reference.index is not None or reference.direction == "inputs":
             sides = sides[reference.index or 0 :][:1]
