@@ -133,10 +133,10 @@ class AnalysisStack(pulumi.ComponentResource):
             f"{name}-manager",
             ManagerArgs(
                 place=place,
+                stack=blueprint.stack,
                 analysis=blueprint.name,
                 code=lambda_archive(blueprint.root, "manager", with_yaml=True),
                 queue=queue,
-                machines=machines,
                 bucket=bucket.name,
                 artifact_bucket=artifact_bucket,
                 settings_key=settings.key,
@@ -237,6 +237,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 logical(self._name, group, "machine"),
                 GroupMachinesArgs(
                     place=args.place,
+                    stack=args.blueprint.stack,
                     analysis=args.blueprint.name,
                     group=group,
                     bucket=bucket.name,

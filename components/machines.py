@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.names import PREFIX
 from components.options import child
 from components.place import Place
 from components.policies import machine
@@ -19,12 +20,18 @@ ROOT_DEVICE = "/dev/sda1"
 """Root device of all parent images on offer (Ubuntu and the DLAMI built on it)."""
 
 
+def role_path(stack: str) -> str:
+    """Path of the roles of all machines of a stack, and of no other role."""
+    return f"/{PREFIX}/{stack}/"
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroupMachinesArgs:
     """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `instance_type`: default type; the manager may name another of the
     blueprint's list. `volume_gib`: root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__."""
 
     place: Place
+    stack: str
     analysis: str
     group: str
     bucket: pulumi.Input[str]
@@ -60,6 +67,7 @@ class GroupMachines(pulumi.ComponentResource):
                 service="ec2.amazonaws.com",
                 boundary_arn=args.boundary_arn,
                 description=f"Machines of group {args.group} in {args.analysis}",
+                path=role_path(args.stack),
             ),
             opts=child(self),
         )

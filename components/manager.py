@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from components.function import WorkerFunction, WorkerFunctionArgs
-from components.machines import GroupMachines
+from components.machines import role_path
 from components.options import child
 from components.place import Place
 from components.policies import manager
@@ -23,14 +23,14 @@ BATCH = 1
 
 @dataclass(frozen=True, kw_only=True)
 class ManagerArgs:
-    """`settings_key`, `settings_sha256`: the settings object in the artifact bucket. `machines`: by group.
+    """`settings_key`, `settings_sha256`: the settings object in the artifact bucket.
     `image_parameter`: the parameter that the launch templates resolve, None when they name an image."""
 
     place: Place
+    stack: str
     analysis: str
     code: pulumi.Archive
     queue: WorkQueue
-    machines: Mapping[str, GroupMachines]
     bucket: pulumi.Input[str]
     artifact_bucket: pulumi.Input[str]
     settings_key: str
@@ -77,6 +77,8 @@ class Manager(pulumi.ComponentResource):
             lambda **inputs: manager.manager(
                 args.place,
                 analysis=args.analysis,
+                stack=args.stack,
+                machine_role_path=role_path(args.stack),
                 settings_key=args.settings_key,
                 image_parameter=args.image_parameter,
                 outside_buckets=args.outside_buckets,
@@ -89,8 +91,6 @@ class Manager(pulumi.ComponentResource):
             ledger_arn=args.ledger_arn,
             topic_arn=args.topic_arn,
             topic_key_arn=args.topic_key_arn,
-            launch_template_arns=pulumi.Output.all(*(group.template_arn for group in args.machines.values())),
-            machine_role_arns=pulumi.Output.all(*(group.role_arn for group in args.machines.values())),
         )
         function = worker.create(policy)
         # Messages wait in the queue until the function can read its settings.

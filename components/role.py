@@ -15,12 +15,13 @@ from components.policies.document import trust
 @dataclass(frozen=True, kw_only=True)
 class BoundedRoleArgs:
     """`service`: who takes the role ("lambda.amazonaws.com"). `boundary_arn`: the permissions boundary, never optional.
-    `policy`: the JSON text of its one policy."""
+    `path`: of the role's ARN, by which a policy can name many roles; starts and ends with '/'."""
 
     place: Place
     service: str
     boundary_arn: pulumi.Input[str]
     description: str
+    path: str = "/"
 
 
 class BoundedRole(pulumi.ComponentResource):
@@ -35,6 +36,7 @@ class BoundedRole(pulumi.ComponentResource):
         self._role = aws.iam.Role(
             name,
             description=args.description,
+            path=args.path,
             assume_role_policy=trust(args.place.partition, args.service, args.place.account),
             permissions_boundary=args.boundary_arn,
             opts=child(self),

@@ -17,6 +17,9 @@ from components.policies.document import Statement, rendered
 from components.queue import WorkQueue
 from runtime.protocol import keys
 
+RULES = 100
+"""Notification rules that S3 has room for in a bucket (S3 user guide, "Amazon S3 Event Notifications")."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisBucketArgs:
@@ -72,19 +75,20 @@ class AnalysisBucket(pulumi.ComponentResource):
         aws.s3.BucketNotification(
             name,
             bucket=data.name,
-            queues=[
-                # Submissions and cancellations in one rule: S3 has room for 100 a bucket.
-                *(
-                    _rule(args.queue, f"submissions-{number}", ".json", f"{group}/{keys.SUBMISSIONS}/")
-                    for number, group in enumerate(args.groups)
-                ),
-                _rule(args.queue, "attempts", keys.RETRY_SUFFIX),
-            ],
+            queues=[*_submissions(args.queue, args.groups), _rule(args.queue, "attempts", keys.RETRY_SUFFIX)],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready]),
         )
         self.name, self.arn = data.name, data.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
+
+
+def _submissions(queue: WorkQueue, groups: Sequence[str]) -> list[aws.s3.BucketNotificationQueueArgs]:
+    """A rule for each group. With more groups than S3 has room for, two for the whole bucket: then results with such names are told
+    of as well, and the manager ignores them."""
+    if len(groups) < RULES:
+        return [_rule(queue, f"submissions-{number}", ".json", f"{group}/{keys.SUBMISSIONS}/") for number, group in enumerate(groups)]
+    return [_rule(queue, suffix.partition(".")[0], suffix) for suffix in (keys.SUBMISSION_SUFFIX, keys.CANCEL_SUFFIX)]
 
 
 def _rule(queue: WorkQueue, name: str, suffix: str, prefix: str | None = None) -> aws.s3.BucketNotificationQueueArgs:

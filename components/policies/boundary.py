@@ -46,7 +46,7 @@ def boundary(place: Place) -> Policy:
         allow(
             "PassMachineRoles",
             ["iam:PassRole"],
-            [place.global_arn("iam", f"role/{PREFIX}-*")],
+            [place.global_arn("iam", f"role/{PREFIX}/*")],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
         allow(

@@ -28,17 +28,18 @@ def manager(
     ledger_arn: str,
     topic_arn: str,
     topic_key_arn: str,
-    launch_template_arns: Sequence[str],
-    machine_role_arns: Sequence[str],
+    stack: str,
+    machine_role_path: str,
     image_parameter: str | None,
     outside_buckets: Sequence[OutsideBucket] = (),
 ) -> Policy:
-    """`outside_buckets`: looked at, never written. `image_parameter` is the public parameter that the launch templates resolve,
-    None when they name an image.
+    """`stack`: whose launch templates it may use, by their tag. `machine_role_path`: of the roles that it may give to machines. Both
+    hold for any number of groups, so the policy is as long with a hundred as with one. `outside_buckets`: looked at, never written.
+    `image_parameter` is the public parameter that the launch templates resolve, None when they name an image.
 
     RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to control launching
-    instances"): the machine and its volume must come from one of the templates and carry the tag by which the monitor may end
-    them; image, security groups and key must be the template's own, so that a call cannot put others in their place.
+    instances"): there must be a template, and it must be the stack's; the machine and its volume must carry the tag by which the
+    monitor may end them; image, security groups and key must be the template's own, so that a call cannot put others in their place.
     """
     statements = [
         allow(
@@ -70,11 +71,11 @@ def manager(
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
-            "LaunchFromOwnTemplates",
+            "LaunchTaggedMachines",
             ["ec2:RunInstances"],
             [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
             {
-                "ArnEquals": {"ec2:LaunchTemplate": sorted(launch_template_arns)},
+                "ArnLike": {"ec2:LaunchTemplate": place.arn("ec2", "launch-template/*")},
                 "StringEquals": {"aws:RequestTag/PriceTracking": "On"},
             },
         ),
@@ -84,7 +85,13 @@ def manager(
             [place.public_arn("ec2", "image/*"), place.arn("ec2", "security-group/*"), place.arn("ec2", "key-pair/*")],
             {"Bool": {"ec2:IsLaunchTemplateResource": "true"}},
         ),
-        # A launch always touches a machine and a volume too, so the condition above holds for these as well.
+        allow(
+            "LaunchFromOwnTemplates",
+            ["ec2:RunInstances"],
+            [place.arn("ec2", "launch-template/*")],
+            {"StringEquals": {"aws:ResourceTag/neurocaas:stack": stack}},
+        ),
+        # A launch always touches a machine and its template too, so the conditions above hold for these as well.
         allow(
             "LaunchOnNetwork",
             ["ec2:RunInstances"],
@@ -92,7 +99,6 @@ def manager(
                 place.arn("ec2", "subnet/*"),
                 place.arn("ec2", "network-interface/*"),
                 place.arn("ec2", "spot-instances-request/*"),
-                *launch_template_arns,
             ],
         ),
         allow(
@@ -104,7 +110,7 @@ def manager(
         allow(
             "GiveMachinesTheirRole",
             ["iam:PassRole"],
-            machine_role_arns,
+            [place.global_arn("iam", f"role{machine_role_path}*")],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]

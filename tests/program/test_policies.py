@@ -93,16 +93,18 @@ def test_no_destroy_takes_users_data_along(analysis: Recorded, prod: Recorded) -
 def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) -> None:
     policy = analysis.one("RolePolicy", "manager").policy()
     launches = [statement for statement in policy["Statement"] if "ec2:RunInstances" in statement["Action"]]
-    templates = {f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/lt-{t.name}" for t in analysis.of_type("LaunchTemplate")}
     by_resource = {resource.split(":")[5].split("/")[0]: s.get("Condition", {}) for s in launches for resource in s["Resource"]}
     for kind in ("instance", "volume"):
-        assert set(by_resource[kind]["ArnEquals"]["ec2:LaunchTemplate"]) == templates
+        assert by_resource[kind]["ArnLike"] == {"ec2:LaunchTemplate": f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/*"}
         assert by_resource[kind]["StringEquals"] == {"aws:RequestTag/PriceTracking": "On"}
     for kind in ("image", "security-group", "key-pair"):
         assert by_resource[kind] == {"Bool": {"ec2:IsLaunchTemplateResource": "true"}}
+    assert by_resource["launch-template"] == {"StringEquals": {"aws:ResourceTag/neurocaas:stack": "spikes-webdev"}}
     passes = next(statement for statement in policy["Statement"] if statement["Action"] == ["iam:PassRole"])
-    assert all("machine" in role for role in passes["Resource"])
+    assert passes["Resource"] == [f"arn:aws:iam::{PLACE.account}:role/neurocaas/spikes-webdev/*"]
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    paths = {role.name.rpartition("-")[2]: role.inputs["path"] for role in analysis.of_type("Role")}
+    assert paths == {"machine": "/neurocaas/spikes-webdev/", "manager": "/"}
 
 
 def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Recorded, analysis: Recorded) -> None:
@@ -235,8 +237,8 @@ def test_policies_fit_into_iams_limits() -> None:
         queue_arn=arn,
         log_group_arn=arn,
         ledger_arn=arn,
-        launch_template_arns=[f"arn:aws:ec2:us-east-1:111122223333:launch-template/lt-{i:017x}" for i in range(10)],
-        machine_role_arns=[f"{arn}{i}" for i in range(10)],
+        stack=name,
+        machine_role_path=f"/neurocaas/{name}/",
         topic_arn=arn,
         topic_key_arn=arn,
         image_parameter="/aws/service/x",
