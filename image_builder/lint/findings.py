@@ -69,3 +69,9 @@ class Finding:
         return {
             "file": self.file, "line": self.line, "rule": self.rule, "severity": self.severity, "got": self.got, "fix": self.fix,
         }  # fmt: skip
+
+
+def table() -> str:
+    """The rules as the table of docs/images.md."""
+    rows = "\n".join(f"| `{rule}` | {severity} | {what} |" for rule, (severity, what) in RULES.items())
+    return f"| rule | severity | what it finds |\n| --- | --- | --- |\n{rows}\n"

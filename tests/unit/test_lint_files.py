@@ -14,6 +14,7 @@ import blueprints
 from image_builder import documents
 from image_builder.lint import lint_paths, lint_provision
 from image_builder.lint.documents import lint_document
+from image_builder.lint.findings import table
 from image_builder.provision import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,3 +107,9 @@ def test_the_command(tmp_path: Path) -> None:
     for words in (["--files", "nowhere.sh"], ["--analysis", "nonesuch"]):
         status, _, said = command(*words, cwd=tmp_path)
         assert (status, "allowed:" in said, "do:" in said, "Traceback" in said) == (1, True, True, False)
+
+
+def test_the_table_of_rules_in_the_docs_is_that_of_the_linter() -> None:
+    page = (ROOT / "docs/images.md").read_text()
+    shown = page.partition("<!-- rules: image_builder/lint/findings.py -->\n")[2].partition("<!-- end of rules -->")[0]
+    assert shown == table(), "put the text of image_builder.lint.findings.table() there"
