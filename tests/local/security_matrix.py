@@ -43,6 +43,7 @@ BUCKET: Mapping[str, Mapping[str, str]] = {
     "analyst of lab10": _group("lab10", _ANALYST),
     "developer (debuggers)": _group("debuggers", _ANALYST),
     "development instance": _group("debuggers", _MACHINE),
+    "CI that reviews": {},
     "machine of lab1": _group("lab1", _MACHINE),
     "machine of lab10": _group("lab10", _MACHINE),
     "manager": {
@@ -99,6 +100,7 @@ RIGHTS: Mapping[str, frozenset[str]] = {
     "analyst of lab10": frozenset({"session10"}),
     "developer (debuggers)": frozenset(),
     "development instance": frozenset(),
+    "CI that reviews": frozenset(),
     "machine of lab1": frozenset(),
     "machine of lab10": frozenset(),
     "manager": frozenset({"budget", "take", "ledger", "spend"}),

@@ -36,6 +36,8 @@ class World:
         iam.create_user(UserName="dev")
         iam.add_user_to_group(UserName="dev", GroupName=groups["debuggers"]["analyst_group"])
         ann = service.user("ann")
+        iam.create_user(UserName="ci")
+        iam.put_user_policy(UserName="ci", PolicyName="review", PolicyDocument=json.dumps(REVIEW))
         lea, member = service.user("lea"), service.utils["groups"]["lab1"]["session_role"]
         return {
             "analyst of lab1": ann,
@@ -44,6 +46,7 @@ class World:
             "lead of lab1, in a session": self._session(lea, f"{member}+lead"),
             "analyst of lab10": service.user("bob"),
             "developer (debuggers)": service.user("dev"),
+            "CI that reviews": service.user("ci"),
             "development instance": service.role(service.utils["developer_role_arn"]),
             "machine of lab1": service.role(groups["lab1"]["instance_role"]),
             "machine of lab10": service.role(groups["lab10"]["instance_role"]),
@@ -153,6 +156,21 @@ def test_everything_else(world: World, who: str) -> None:
     assert set(tries) == set(OTHERS)
     refused = {key for key, call in tries.items() if denied(call)}
     assert set(OTHERS) - refused == RIGHTS[who]
+
+
+REVIEW = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["iam:GetUser"], "Resource": ["arn:aws:iam::000000000000:user/*"]}],
+}
+"""What docs/security.md says that a preview needs."""
+
+
+def test_ci_that_may_do_nothing_else_previews_every_stack(world: World) -> None:
+    keys, ground = world.keys["CI that reviews"], world.service.ground
+    environ = {**ground.local_environment(), "AWS_ACCESS_KEY_ID": str(keys.access_key), "AWS_SECRET_ACCESS_KEY": str(keys.secret)}
+    for stack in ("utils", "analysis-webdev"):
+        done = ground.run(["pulumi", "preview", "--json", "--non-interactive", "--stack", stack], environ)
+        assert set(json.loads(done.stdout)["changeSummary"]) == {"same"}
 
 
 def either(*calls: Callable[[], Any]) -> Any:
