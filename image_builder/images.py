@@ -23,7 +23,8 @@ class ImageProblem(Exception):
 @dataclass(frozen=True)
 class BakedImage:
     """An available image of an analysis. `size_gib`: of its volume. `blueprint`: the blueprint names it; `deployed`: the stack starts
-    machines from it; `jobs`: timestamps of jobs whose certificates name it ("<group>/<timestamp>")."""
+    machines from it; `parent_of`: analyses whose images start from it; `jobs`: timestamps of jobs whose certificates name it
+    ("<group>/<timestamp>")."""
 
     image_id: str
     build_arn: str
@@ -36,14 +37,18 @@ class BakedImage:
     commit: str
     blueprint: bool
     deployed: bool
+    parent_of: tuple[str, ...]
     jobs: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def listed(target: bake.Target, outputs: Mapping[str, Any], recorded: str | None, clients: ClientMaker) -> list[BakedImage]:
-    """The analysis's images in the target's account and region, the newest first."""
+def listed(
+    target: bake.Target, outputs: Mapping[str, Any], recorded: str | None, parents: Mapping[str, str], clients: ClientMaker
+) -> list[BakedImage]:
+    """The analysis's images in the target's account and region, the newest first. `parents`: analysis -> the image that its own
+    start from."""
     built: dict[str, Mapping[str, Any]] = {}
     for image in bake.images(target, clients("imagebuilder")):
         amis = (image.get("outputResources") or {}).get("amis", [])
@@ -76,6 +81,7 @@ def listed(target: bake.Target, outputs: Mapping[str, Any], recorded: str | None
                 commit=str(tags.get("neurocaas:commit", "unknown")),
                 blueprint=image_id == recorded,
                 deployed=image_id == outputs.get("image_id"),
+                parent_of=tuple(sorted(analysis for analysis, parent in parents.items() if parent == image_id)),
                 jobs=tuple(jobs.get(image_id, ())),
             )
         )
@@ -145,7 +151,7 @@ def details(image: BakedImage, clients: ClientMaker) -> Details:
 def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> list[str]:
     """Deregister an image, delete its snapshots and the service's record of it. Returns lines that say what was done.
 
-    Raises ImageProblem for one that the blueprint names or that is deployed; and, without `force`, for one that certificates name:
+    Raises ImageProblem for one that a blueprint names or that is deployed; and, without `force`, for one that certificates name:
     it is needed to repeat those jobs.
     """
     if image.blueprint or image.deployed:
@@ -153,6 +159,11 @@ def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> l
         raise ImageProblem(
             f"{image.image_id} is in use: {why}\n  allowed: an image that nothing is started from\n"
             "  do: bake or promote another one, deploy it, then retire this one"
+        )
+    if image.parent_of:
+        raise ImageProblem(
+            f"{image.image_id} is the parent of the images of {', '.join(image.parent_of)}\n  allowed: an image that no blueprint names\n"
+            "  do: choose another image.parent there, deploy and bake it, then retire this one"
         )
     if image.jobs and not force:
         some = ", ".join(image.jobs[:3]) + (f" and {len(image.jobs) - 3} more" if len(image.jobs) > 3 else "")

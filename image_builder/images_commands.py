@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -146,7 +147,7 @@ def promote(
 def retire(c: Context, image: str, stack: str = "", analysis: str = "", force: bool = False, json: bool = False) -> None:
     """Delete an image for good: the AMI, its snapshots and the service's record.
 
-    Refused for an image that the blueprint names or machines start from, and, without --force, for one that a job's certificate names.
+    Refused for an image that a blueprint names or machines start from, and, without --force, for one that a job's certificate names.
     """
     from image_builder import images
 
@@ -167,7 +168,21 @@ class _Place:
         self.target = target
         self.clients = cache(clients_of(target.region))
         recorded = load_blueprint(_root(), target).image.baked(target.account, target.region)
-        self.images = listed(target, outputs, recorded, self.clients)
+        self.images = listed(target, outputs, recorded, _parents(), self.clients)
+
+
+def _parents() -> dict[str, str]:
+    """Analysis -> the image that its own start from, where the blueprint names one by its id."""
+    import blueprints
+    from runtime.protocol.problems import InvalidInput
+
+    found = {}
+    for name in blueprints.names(_root()):
+        with suppress(InvalidInput):  # that one's own commands say what is wrong with it
+            parent = blueprints.load(name, blueprints.Stage.WEBDEV, _root()).image.parent_image.ami
+            if parent:
+                found[name] = parent
+    return found
 
 
 def _places(stack: str, analysis: str) -> Iterator[_Place]:
@@ -205,6 +220,7 @@ def _only(stack: str, analysis: str, image: str, place: _Place | None = None) ->
 
 def _users(image: Any) -> str:
     uses = [word for word, true in (("blueprint", image.blueprint), ("stack", image.deployed)) if true]
+    uses += [f"parent of {analysis}" for analysis in image.parent_of]
     if image.jobs:
         uses.append(f"{len(image.jobs)} job{'s' if len(image.jobs) > 1 else ''}")
     return ", ".join(uses) or "nobody"
