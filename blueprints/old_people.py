@@ -74,6 +74,9 @@ def _analyses(draft: Draft, path: Path, value: list[str], context: Context) -> N
     if context.group is None:
         draft.dropped(path, value, _NO_GROUP)
         return
+    if not value:
+        draft.dropped(path, value, "it names no analysis")
+        return
     wrong = [name for name in value if not ANALYSIS_NAME.fullmatch(name)]
     if wrong:
         draft.impossible(path, shown(wrong), "names of buckets of analyses", "Correct them, or import --anyway without them")

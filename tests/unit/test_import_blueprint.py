@@ -318,3 +318,45 @@ def test_a_profile_becomes_a_proposal_of_groups() -> None:
     assert proposal["groups"]["lab1"] == {"members": ["anneu-west-1"], "analyses": {"epi-web": None, "dlc-ncap-web": None}}
     told = {verdict.path for verdict in imported.verdicts}
     assert {"STAGE", "Lambda", *(f"UXData.Affiliates[0].{key}" for key in PROFILE["UXData"]["Affiliates"][0])} <= told
+
+
+@pytest.mark.parametrize("key", [*old_people.PROFILE, "AffiliateName"])
+def test_each_field_of_a_profile_missing_or_of_any_type_has_a_verdict(key: str) -> None:
+    for value in (*WRONG, ABSENT):
+        data = copy.deepcopy(PROFILE)
+        affiliate = data["UXData"]["Affiliates"][0]
+        affiliate.pop(key, None)
+        if value is not ABSENT:
+            affiliate[key] = value
+        affiliate.setdefault("KeySerialNumber" if key == "Pipelines" else "Pipelines", 1)  # it stays a profile
+        imported = read(data)
+        assert imported.kind == "profile"
+        told = {verdict.path for verdict in imported.verdicts}
+        if value is not ABSENT:
+            assert any(path.startswith(f"UXData.Affiliates[0].{key}") for path in told), value
+        for verdict in imported.stops:
+            assert verdict.allowed
+            assert verdict.do
+        if imported.groups:
+            assert set(yaml.safe_load(imported.groups)) == {"schema_version", "users", "groups"}
+
+
+def test_placeholders_of_a_profile_are_found() -> None:
+    data = copy.deepcopy(PROFILE)
+    data["UXData"]["Affiliates"][0] |= {"Pipelines": "Path to processing directory.", "PipelineDir": "Directory where it should be built"}
+    assert [verdict.path for verdict in read(data).stops] == ["UXData.Affiliates[0].Pipelines"]
+    assert read({**PROFILE, "STAGE": "the stage"}).stops[0].path == "STAGE"
+
+
+def test_several_groups_of_a_profile_become_one_proposal_that_the_directory_accepts(tmp_path: Path) -> None:
+    labs = {"lab1": (["ann", "ben"], ["epi-web", "dlc"]), "lab2": ("cyn", ["dlc"]), "lab3": (["ann"], [])}
+    affiliates = [{"AffiliateName": lab, "UserNames": people, "Pipelines": uses} for lab, (people, uses) in labs.items()]
+    imported = read({"UXData": {"Affiliates": affiliates}, "Lambda": {"LambdaConfig": {"REGION": "us-east-1", "MONITOR": True}}})
+    assert imported.stops == []
+    for name in ("epi-web", "dlc"):
+        (tmp_path / "blueprints" / name).mkdir(parents=True)
+        (tmp_path / "blueprints" / name / "blueprint.yaml").write_text("schema_version: 1\n")
+    (tmp_path / "groups.yaml").write_text(imported.groups)
+    directory = groups.load(tmp_path)
+    assert (directory.using("dlc"), directory.using("epi-web")) == (("lab1", "lab2"), ("lab1",))
+    assert directory.groups["lab2"].members == ("cynus-east-1",)
