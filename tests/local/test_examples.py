@@ -1,4 +1,5 @@
-"""The examples with several inputs and with two modes, run by run_main.sh with real packages on real recordings."""
+"""The examples with several inputs and with two modes, on real recordings: run by run_main.sh with the packages of their images, and
+baked, deployed and submitted in the local cloud."""
 
 from __future__ import annotations
 
@@ -6,15 +7,20 @@ import csv
 import json
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from job_helpers import ended
 
 from blueprints.decoder import sample_data as digits
 from blueprints.fmri import sample_data as head
+from client import Analysis, JobHandle
+from demo.playground import Playground, playground
 from tests.local.analyses import example_python, run_example
-from tests.shell.machines import Machine, new_machine
+from tests.shell.machines import ROOT, Machine, new_machine
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -51,6 +57,23 @@ model.fit(train[:, :-1], train[:, -1])
 print(json.dumps({"folds": list(folds), "accuracy": model.score(test[:, :-1], test[:, -1]),
                   "labels": [int(label) for label in model.predict(test[:, :-1])],
                   "chance": list(model.predict_proba(test[:, :-1]).max(axis=1))}))
+"""
+
+
+ENSEMBLE_DIRECTLY = """
+import json, sys
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+train, test = (np.loadtxt(path, delimiter=",") for path in sys.argv[1:])
+chances = []
+for member in (1, 2):
+    rows = np.random.default_rng(member).integers(len(train), size=len(train))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train[rows, :-1], train[rows, -1])
+    chances.append(model.predict_proba(test[:, :-1]))
+predicted = model.classes_[np.mean(chances, axis=0).argmax(axis=1)]
+print(json.dumps({"accuracy": (predicted == test[:, -1]).mean()}))
 """
 
 
@@ -92,8 +115,7 @@ def test_time_courses_are_those_of_the_packages(machine: Machine, python: Path, 
     with (results / "timecourses.csv").open() as file:
         assert [float(row["class_3_percent"]) for row in csv.DictReader(file)] == pytest.approx(expected["course"], rel=1e-4, abs=1e-9)
     # As the README says:
-    assert (found["voxels"]["head"], found["tsnr"]["mean"]) == (1065, 103.434)
-    assert found["components_variance"] == [0.102963, 0.0862083, 0.0709209]
+    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(FMRI.values())
     assert (results / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -165,3 +187,65 @@ def test_what_cannot_be_decoded_is_told(
     assert code == 65
     assert said in errors(machine)
     assert "Traceback" not in errors(machine)
+
+
+FMRI = {"head": 1065, "tsnr": 103.434, "variance": [0.102963, 0.0862083, 0.0709209]}
+
+
+class Cloud:
+    """The two examples in a local cloud, each with a baked image."""
+
+    def __init__(self, ground: Playground) -> None:
+        self.ground = ground
+        ground.invoke("local.up")
+        ground.pulumi("up", "--yes", "--skip-preview", "--stack", "utils")
+        for name in ("fmri", "decoder"):
+            ground.pulumi("up", "--yes", "--skip-preview", "--stack", f"{name}-webdev")
+            ground.invoke("bake-ami", "--local", "--stack", f"{name}-webdev")
+            ground.pulumi("up", "--yes", "--skip-preview", "--stack", f"{name}-webdev")
+
+    def analysis(self, name: str) -> Analysis:
+        environ = self.ground.local_environment()
+        session = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=environ["AWS_REGION"])
+        return Analysis(name, "debuggers", session=Endpoint(session, environ["AWS_ENDPOINT_URL"]))
+
+    def run(self, name: str, dataset: Path, config: dict[str, Any], folder: Path) -> tuple[JobHandle, list[dict[str, Any]]]:
+        """A finished job, and the summary of each of its datasets."""
+        analysis = self.analysis(name)
+        job = analysis.submit(analysis.upload([dataset]), config)
+        assert ended(job).succeeded, job.certificate()
+        job.fetch(folder)
+        return job, [json.loads(path.read_text()) for path in sorted(folder.rglob("summary.json"))]
+
+
+class Endpoint:
+    """A boto3 session whose clients have an address."""
+
+    def __init__(self, session: Any, url: str) -> None:
+        self._session, self._url = session, url
+
+    def client(self, service: str) -> Any:
+        return self._session.client(service, endpoint_url=self._url)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with playground(ROOT) as ground:
+        yield Cloud(ground)
+
+
+def test_several_inputs_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
+    (dataset,) = head.sample_datasets(tmp_path)
+    _, (found,) = cloud.run("fmri", dataset, {}, tmp_path / "results")
+    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(FMRI.values())
+
+
+def test_an_ensemble_is_trained_and_predicts_in_the_local_cloud(cloud: Cloud, python: Path, tmp_path: Path) -> None:
+    """Each model on a machine of its own; the prediction takes the folder of their job as its second input."""
+    train, test = digits.sample_datasets(tmp_path)
+    job, members = cloud.run("decoder", train, {"mode": "train", "ensemble_size": 2}, tmp_path / "models")
+    assert [one["parameters"]["jobnb"] for one in members] == [1, 2]
+    models = f"{job.keys.resultdir}/process_results"
+    _, (found,) = cloud.run("decoder", test, {"mode": "predict", "model": models}, tmp_path / "predictions")
+    assert (found["models"], found["trials"]) == (2, 597)
+    assert found["accuracy"] == pytest.approx(directly(python, ENSEMBLE_DIRECTLY, train, test)["accuracy"], rel=1e-5)
