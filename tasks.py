@@ -13,6 +13,7 @@ import console.development
 import console.docs
 import console.doctor
 import console.lambda_logs
+import console.limits
 import console.people
 import console.prices
 import console.publishing
@@ -68,6 +69,7 @@ dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
     ci.commands.collection,
     console.commands.collection,
+    console.limits.collection,
     console.people.collection,
     console.publishing.collection,
     console.upkeep.collection,

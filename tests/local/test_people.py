@@ -96,6 +96,24 @@ def test_a_leads_session_sets_limits_of_its_group_only(service: Deployed, lea: P
     assert denied(lambda: s3.get_object(Bucket=bucket, Key="lab10/results/secret"))
 
 
+def test_a_lead_sets_and_removes_a_limit_by_the_command(service: Deployed, eve: Person, lea: Person) -> None:
+    def limit(who: Person, group: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return who.invoke("limit", group, "analysis", *arguments)
+
+    assert json.loads(limit(lea, "lab1", "--usd", "40", "--json").stdout)["limit_usd"] == 40.0
+    stored = service.client("ssm").get_parameter(Name="/neurocaas/budgets/lab1/analysis/limit")["Parameter"]["Value"]
+    assert stored == "40.00"
+    over = limit(lea, "lab1", "--usd", "100")
+    assert over.returncode == 1
+    assert "less than the budget, 100.00" in over.stderr
+    for who, group in ((eve, "lab1"), (lea, "lab10")):
+        refused = limit(who, group, "--usd", "1")
+        assert refused.returncode == 1
+        assert f"no right to the limits of {group}" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert "limit: none" in limit(lea, "lab1", "--remove").stdout
+
+
 def test_a_session_works_in_a_shell_that_evaluates_it(service: Deployed, eve: Person) -> None:
     line = f'eval "$({sys.executable} -m invoke credentials --group lab1)" && exec {sys.executable} -m invoke credentials --group lab1'
     done = service.ground.run(["bash", "-c", line], eve.environ, check=False)

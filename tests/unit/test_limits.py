@@ -1,0 +1,53 @@
+"""`invoke limit` on parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from invoke.context import Context
+from moto import mock_aws
+
+from components.policies import manager
+from console import limits
+from console.errors import UserError
+
+
+@pytest.fixture
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        client = boto3.client("ssm")
+        client.put_parameter(Name="/neurocaas/budgets/lab1/dti", Value="100.00", Type="String")
+        yield client
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str, **options: Any) -> dict[str, Any]:
+    limits.limit(Context(), *arguments, json=True, **options)
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_a_limit_is_shown_set_and_taken_away(ssm: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "lab1", "dti") == {"group": "lab1", "analysis": "dti", "budget_usd": 100.0, "limit_usd": None}
+    assert shown(capsys, "lab1", "dti", usd="49.9")["limit_usd"] == 49.9
+    assert ssm.get_parameter(Name=f"{manager.BUDGET_PARAMETERS}/lab1/dti/{manager.LIMIT}")["Parameter"]["Value"] == "49.90"
+    assert shown(capsys, "lab1", "dti", usd="0")["limit_usd"] == 0.0
+    assert shown(capsys, "lab1", "dti", remove=True)["limit_usd"] is None
+    assert shown(capsys, "lab1", "dti", remove=True)["limit_usd"] is None
+    assert shown(capsys, "lab2", "dti", usd="7") == {"group": "lab2", "analysis": "dti", "budget_usd": None, "limit_usd": 7.0}
+
+
+@pytest.mark.parametrize("usd", ["-1", "much", "nan", "inf", "1e10", "100", "100.00", "250"])
+def test_what_is_no_limit_is_refused(ssm: Any, usd: str) -> None:
+    with pytest.raises(UserError, match=f"--usd {usd}"):
+        limits.limit(Context(), "lab1", "dti", usd=usd)
+    with pytest.raises(UserError, match="one of them"):
+        limits.limit(Context(), "lab1", "dti", usd="1", remove=True)
