@@ -82,22 +82,22 @@ class _State:
             self.path.unlink(missing_ok=True)
 
 
-def upload(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, part: int) -> None:
-    """Send `source` in parts of at least `part` bytes (5 MiB or more). Raises what the client raises; then what was sent stays there
-    for the next try."""
+def upload(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, part: int) -> dict[str, Any]:
+    """Send `source` in parts of at least `part` bytes (5 MiB or more), and give S3's answer to the last call. Raises what the
+    client raises; then what was sent stays there for the next try."""
     size = source.stat().st_size
     part = max(part, -(-size // PARTS_MAX))
     state = _State.of(source, target, part)
     try:
-        _send(client, pool, source, target, state)
+        return _send(client, pool, source, target, state)
     except ClientError as error:
         if not state.upload_id or error.response.get("Error", {}).get("Code") not in _GONE:
             raise
         state.upload_id, state.parts = "", {}  # it was ended meanwhile, by a lifecycle rule for instance
-        _send(client, pool, source, target, state)
+        return _send(client, pool, source, target, state)
 
 
-def _send(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, state: _State) -> None:
+def _send(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, state: _State) -> dict[str, Any]:
     place = {"Bucket": target.bucket, "Key": target.key}
     size, part = state.mark[2], state.mark[4]
     if not state.upload_id:
@@ -118,5 +118,7 @@ def _send(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location,
             for future in futures:
                 future.result()
     parts = [state.parts[number] for number in sorted(state.parts)]
-    client.complete_multipart_upload(**place, UploadId=state.upload_id, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT")
+    whole = {"MultipartUpload": {"Parts": parts}, "ChecksumType": "FULL_OBJECT"}
+    completed: dict[str, Any] = client.complete_multipart_upload(**place, UploadId=state.upload_id, **whole)
     state.forget()
+    return completed

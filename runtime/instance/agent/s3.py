@@ -123,7 +123,7 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(prefix, error) from error
 
-    def download(self, source: Location, target: Path, seen: Seen) -> None:
+    def download(self, source: Location, target: Path, seen: Seen) -> str | None:
         """The object into the file `target`; `seen` gets its content in order. The object must not change meanwhile."""
         try:
             answer = self.client.get_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED")
@@ -143,6 +143,7 @@ class S3Storage:
             checked.check(source)
             if target.stat().st_size != size:
                 raise StorageError(f"{source}: got {target.stat().st_size} of {size} bytes")
+            return _version(answer)
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(source, error) from error
 
@@ -170,19 +171,24 @@ class S3Storage:
                     seen(block)
                     position += len(block)
 
-    def upload(self, source: Path, target: Location) -> None:
+    def upload(self, source: Path, target: Location) -> str | None:
         try:
-            if source.stat().st_size >= 2 * PART:
-                with self._by_runtime(target) as runtime:
-                    if runtime:
-                        runtime.upload(source, target)
-                    else:
-                        upload(self.client, self._pool, source, target, PART)
-            else:
+            if source.stat().st_size < 2 * PART:
                 with source.open("rb") as file:  # botocore adds the CRC-32 that S3 checks
-                    self.client.put_object(Bucket=target.bucket, Key=target.key, Body=file)
+                    return _version(self.client.put_object(Bucket=target.bucket, Key=target.key, Body=file))
+            with self._by_runtime(target) as runtime:
+                if not runtime:
+                    return _version(upload(self.client, self._pool, source, target, PART))
+                runtime.upload(source, target)
+            return _version(self.client.head_object(Bucket=target.bucket, Key=target.key))
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(target, error) from error
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    """None where the bucket keeps no versions: then all that were there are called "null"."""
+    version = str(answer.get("VersionId", "null"))
+    return None if version == "null" else version
 
 
 class _Checked:

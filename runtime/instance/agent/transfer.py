@@ -24,13 +24,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Moved:
-    """One file that went from or to the bucket. `kind` is "input" or "result"."""
+    """One file that went from or to the bucket. `kind` is "input" or "result"; `version_id` is the object's version."""
 
     kind: str
     bucket: str
     key: str
     bytes: int
     sha256: str
+    version_id: str | None = None
 
 
 class Transfer:
@@ -89,27 +90,27 @@ class Transfer:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{threading.get_ident()}.part")
 
-        def once() -> str:
+        def once() -> tuple[str, str | None]:
             digest = hashlib.sha256()
-            self.storage.download(source, part, digest.update)
-            return digest.hexdigest()
+            version = self.storage.download(source, part, digest.update)
+            return digest.hexdigest(), version
 
         try:
-            digest, seconds = _timed(once)
+            told, seconds = _timed(once)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-        return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, digest), f"{source} -> {target}", seconds)
+        return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, *told), f"{source} -> {target}", seconds)
 
     def _put(self, source: Path, target: Location) -> Moved:
-        def once() -> str:
+        def once() -> tuple[str, str | None]:
             with ThreadPoolExecutor(1) as pool:  # hashing reads what the upload reads: the second reader finds it in memory
                 digest = pool.submit(_sha256, source)
-                self.storage.upload(source, target)
-                return digest.result()
+                version = self.storage.upload(source, target)
+                return digest.result(), version
 
-        digest, seconds = _timed(once)
-        return self._moved(Moved(RESULT, target.bucket, target.key, source.stat().st_size, digest), f"{source} -> {target}", seconds)
+        told, seconds = _timed(once)
+        return self._moved(Moved(RESULT, target.bucket, target.key, source.stat().st_size, *told), f"{source} -> {target}", seconds)
 
     def _moved(self, moved: Moved, what: str, seconds: float) -> Moved:
         speed = moved.bytes * 8 / 1e9 / max(seconds, 1e-6)
