@@ -43,11 +43,14 @@ _ALONE = "stringIsEmpty stringIsWhitespace binaryExists fileExists folderExists"
 _WITH_VALUE = """
 stringEquals stringLessThan stringLessThanEquals stringGreaterThan stringGreaterThanEquals patternMatches
 numberEquals numberLessThan numberLessThanEquals numberGreaterThan numberGreaterThanEquals
-fileMD5Equals fileSHA1Equals fileSHA256Equals fileSHA512Equals
 """
-OPERATORS = frozenset({"and", "or", "not", *_ALONE.split(), *_WITH_VALUE.split()})
-WITH_VALUE = frozenset(_WITH_VALUE.split())
-"""Operators that need `value:` beside them."""
+_WITH_PATH = "fileMD5Equals fileSHA1Equals fileSHA256Equals fileSHA512Equals"
+BESIDE = dict.fromkeys(_WITH_VALUE.split(), "value") | dict.fromkeys(_WITH_PATH.split(), "path")
+"""Operator -> the key that it needs beside it."""
+OPERATORS = frozenset({"and", "or", "not", *_ALONE.split(), *BESIDE})
+CONTEXT = frozenset({"executionId", "accountId", "region", "osPlatform", "osName", "osVersion", "date", "dateTime", "uuid", "hostname",
+                     "phase", "step"})  # fmt: skip
+"""Keys of `{{ context:… }}`."""
 CONDITION_DEPTH = 4
 """How deep and, or, not may be nested."""
 DELIMITERS = frozenset({".", ",", ";", ":", "\\n", "\\t", "\n", "\t", "space", " ", "-", "_"})

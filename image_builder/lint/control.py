@@ -37,9 +37,10 @@ def condition(node: Node, depth: int = 1, beside: frozenset[str] = frozenset()) 
     if depth > actions.CONDITION_DEPTH:
         yield node, f"conditions nested more than {actions.CONDITION_DEPTH} deep", "Make it flatter, or ask in a script"
         return
-    if name in actions.WITH_VALUE and "value" not in given:
-        yield node, f"`{name}` without `value:`", "Add `value:` beside it"
-    for key in sorted(set(given) - {name, "value"} - beside):
+    second = actions.BESIDE.get(name, "value")
+    if name in actions.BESIDE and second not in given:
+        yield node, f"`{name}` without `{second}:`", f"Add `{second}:` beside it"
+    for key in sorted(set(given) - {name, second} - beside):
         yield given[key], f"`{key}` beside `{name}`", "Remove it, or put both below `and:`"
     if name in ("and", "or"):
         if not isinstance(operand, SequenceNode) or not operand.value:
@@ -49,7 +50,7 @@ def condition(node: Node, depth: int = 1, beside: frozenset[str] = frozenset()) 
             yield from condition(part, depth + 1)
     elif name == "not":
         yield from condition(operand, depth + 1)
-    elif not isinstance(operand, ScalarNode) or not isinstance(given.get("value", operand), ScalarNode):
+    elif not isinstance(operand, ScalarNode) or not isinstance(given.get(second, operand), ScalarNode):
         yield operand, f"`{name}` of a list or a mapping", "Compare texts and numbers"
 
 

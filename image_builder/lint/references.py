@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from image_builder.lint import actions
 from image_builder.lint.findings import Finding
 
 _BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _CHAIN = re.compile(r"([^.\s]+)\.([^.\s]+)\.(?:inputs|outputs)(?:\[\d+\])?\.[A-Za-z0-9_-]+")
 _LOOP = re.compile(r"([A-Za-z0-9_-]+)\.(?:index|value)")
-_SSM = re.compile(r"aws:ssm:\S.*")
+_ELSEWHERE = re.compile(r"aws:ssm:(resolve\(\s*['\"]?[^'\"()]+?['\"]?\s*\)|\S+)|aws:imds:\S+|env:.+")
+_CREDENTIALS = re.compile(r"aws:imds:/?(iam|identity-credentials)(/|$)")
+_CONTEXT = re.compile(r"context:(\w+)")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ def lint_references(file: str, steps: Sequence[Step], values: set[str]) -> Itera
 
 def _wrong(text: str, step: Step, values: set[str], done: set[tuple[str, str]], loop: set[str]) -> tuple[str, str] | None:
     """What is wrong with a reference, and what to do."""
-    if _SSM.fullmatch(text) or text in values:
+    if _CREDENTIALS.match(text):
+        return "credentials of the machine are not given so", "Use S3Download, or the AWS CLI in a script: they take them themselves"
+    context = _CONTEXT.fullmatch(text)
+    if text in values or _ELSEWHERE.fullmatch(text) or (context and context[1] in actions.CONTEXT):
         return None
+    if context:
+        return "there is no such key", f"Known: {', '.join(sorted(actions.CONTEXT))}"
     chain, in_loop = _CHAIN.fullmatch(text), _LOOP.fullmatch(text)
     if chain:
         if (chain[1], chain[2]) not in done:

@@ -32,6 +32,25 @@ def test_scalars_stay_texts() -> None:
     assert document.phases[0].steps[0].inputs == [{"path": "/a", "permissions": "0644", "content": "1.10"}]
 
 
+TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="{}#:,[]&*!|>'\"%@`?=-"), min_size=1, max_size=12)
+OTHERS = ["0644", "1.10", "yes", "No", "null", "~", "1_000", "0x1F", "1e3", "2024-01-01", "12:30:45", ".inf", "true", "+1", "0o17"]
+PLAIN = st.one_of(
+    st.sampled_from(OTHERS),
+    st.from_regex(r"[0-9][0-9_.:eE+-]{0,8}[0-9]", fullmatch=True),
+    TEXTS,
+)
+
+
+@given(PLAIN)
+def test_no_scalar_changes_its_type(text: str) -> None:
+    """Unquoted as it may stand: in inputs, parameters, constants and loops."""
+    head = f"constants:\n  - Name: {{type: string, value: {text}}}\n"
+    loop = f"        loop: {{forEach: [{text}]}}\n"
+    document = load(one(f"        action: CreateFile\n{loop}        inputs:\n          - {{path: {text}, content: {text}}}\n", head))
+    step = document.phases[0].steps[0]
+    assert (step.inputs, step.loop, document.values) == ([{"path": text, "content": text}], {"forEach": [text]}, {"Name": text})
+
+
 def test_all_problems_at_once() -> None:
     text = one(
         "        action: ExecuteBsh\n      - name: second\n        action: "
@@ -50,6 +69,8 @@ def test_all_problems_at_once() -> None:
         ("schemaVersion: 1.0\nphases:\n  - name: other\n    steps: [{name: a, action: Reboot}]\n", "at least one of build"),
         (one(BASH % "'{{ build.later.outputs.stdout }}'"), "no earlier step"),
         (one(BASH % "'{{ loop.value }}'"), "loop"),
+        (one(BASH % "'{{ context:nonesuch }}'"), "osVersion"),
+        (one(BASH % "'{{ aws:imds:identity-credentials/ec2 }}'"), "aws:imds:PATH"),
         (one(BASH % "x" + "        timeoutSeconds: 0\n"), "timeoutSeconds"),
         (one(BASH % "x" + "        onFailure: Stop\n"), "onFailure"),
         ("[1, 2]", "a mapping"),
@@ -79,6 +100,11 @@ def test_parameters() -> None:
         ("{{ loop.index }}", "loop", "index"),
         ("{{ aws:ssm:/a/b }}", "ssm", "/a/b"),
         ("{{ aws:ssm:resolve('/a/b') }}", "ssm", "/a/b"),
+        ("{{ aws:ssm:resolve(name) }}", "ssm", "name"),
+        ("{{ aws:imds:placement/region }}", "imds", "placement/region"),
+        ("{{ aws:imds:iam/security-credentials/ }}", "unknown", ""),
+        ("{{ env:ProgramFiles(x86) }}", "env", "ProgramFiles(x86)"),
+        ("{{ context:osName }}", "context", "osName"),
         ("{{ a b }}", "unknown", ""),
     ],
 )

@@ -141,7 +141,24 @@ def test_conditions_skip_and_abort(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("condition", "holds"),
     [
-        ({"stringEquals": "Testing", "value": "TESTING"}, True),
+        ({"stringEquals": "Testing", "value": "TESTING"}, False),
+        ({"stringEquals": "Testing", "value": "Testing "}, False),
+        ({"stringLessThanEquals": "A", "value": "a"}, True),
+        ({"stringLessThan": "a", "value": "0"}, True),
+        ({"stringGreaterThan": "a", "value": "A"}, False),
+        ({"stringGreaterThanEquals": "A", "value": "a"}, True),
+        ({"stringIsWhitespace": ""}, False),
+        ({"stringIsWhitespace": " \t"}, True),
+        ({"patternMatches": "^[a-z]+$", "value": "ThisIsValue"}, True),
+        ({"numberEquals": "5.0", "value": "5"}, True),
+        ({"numberEquals": "-1", "value": "-1"}, True),
+        ({"numberEquals": "nan", "value": "nan"}, False),
+        ({"numberLessThan": "2", "value": "2"}, False),
+        ({"numberLessThanEquals": "2", "value": "2.1"}, False),
+        ({"numberGreaterThan": "1", "value": "1.1"}, True),
+        ({"numberGreaterThanEquals": "1", "value": "a10"}, False),
+        ({"fileSHA256Equals": "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", "path": "/dev/null"}, True),
+        ({"fileMD5Equals": "d41d8cd98f00b204e9800998ecf8427e", "path": "/nonexistent"}, False),
         ({"stringIsEmpty": ""}, True),
         ({"numberLessThan": "3", "value": "2"}, True),
         ({"numberEquals": "x", "value": "x"}, False),
@@ -157,7 +174,8 @@ def test_operators(condition: dict[str, Any], holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", [{}, {"stringEquals": "a"}, {"stringIsEmpty": "", "not": {}}, {"patternMatches": "(", "value": ""}, {"and": []}, "x"]
+    "condition", [{}, {"stringEquals": "a"}, {"stringIsEmpty": "", "not": {}}, {"patternMatches": "(", "value": ""}, {"and": []}, "x",
+     {"fileSHA1Equals": "a", "value": "/a"}, {"fileExists": "/a", "path": "/b"}]
 )
 def test_what_is_no_condition(condition: Any) -> None:
     with pytest.raises(BadCondition):
@@ -363,3 +381,13 @@ def test_phases_run_one_after_another_over_all_documents(bench: Bench) -> None:
 
 def test_a_program_that_is_ended_by_a_signal(bench: Bench) -> None:
     assert "ended by signal 9" in bench.run(bash("kill -9 $$")).failureMessage
+
+
+def test_references_to_the_environment_and_the_execution(bench: Bench) -> None:
+    script = "echo {{ env:LANG }} {{ context:phase }}.{{ context:step }} {{ context:region }} {{ context:osPlatform }} > out"
+    script += "; echo {{ context:executionId }} >> out"
+    result = bench.run(bash(script), bash("date -u +%F > today; test '{{ context:date }}' = $(cat today)", maxAttempts="2"))
+    assert result.status == "success", result.failureMessage
+    assert (bench.folder / "out").read_text() == f"C.UTF-8 build.s0 us-east-1 linux\n{result.executionId}\n"
+    assert "the environment has no NONESUCH" in bench.run(bash("echo {{ env:NONESUCH }}")).failureMessage
+    assert "no metadata service" in bench.run(bash("echo {{ aws:imds:instance-id }}")).failureMessage

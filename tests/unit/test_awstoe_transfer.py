@@ -59,6 +59,10 @@ class Server:
                 if path.startswith("/latest/meta-data/iam/security-credentials/"):
                     keys = {"AccessKeyId": "A", "SecretAccessKey": "B", "Token": "C"}
                     self.answer(b"role" if path.endswith("/") else json.dumps(keys).encode())
+                elif path == "/latest/meta-data/instance-id":
+                    self.answer(b"i-0123")
+                elif path == "/latest/dynamic/instance-identity/document":
+                    self.answer(b'{"accountId": "000000000000"}')
                 elif path == "/web/moved":
                     self.answer(b"", 302, Location="/web/a%20file")
                 elif path == "/web/broken" and outer.troubles:
@@ -173,6 +177,28 @@ def test_a_parameter_is_read_on_the_machine_and_told_to_nobody(bench: Bench) -> 
     bench.run({"action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:/a/secret }}"]}})
     assert bench.chaining["build.s0"]["outputs"] == [{"stdout": "<value of /a/secret>"}]
     assert "several lines" in bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/b }}"]}}).failureMessage
+
+
+def test_what_the_machine_says_of_itself(bench: Bench) -> None:
+    script = "echo {{ aws:imds:instance-id }} {{ context:accountId }} > out"
+    assert bench.run({"action": "ExecuteBash", "inputs": {"commands": [script]}}).failureMessage == ""
+    assert (bench.folder / "out").read_text() == "i-0123 000000000000\n"
+    result = bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:imds:nonesuch }}"]}})
+    assert "the metadata service does not know meta-data/nonesuch" in result.failureMessage
+
+
+def test_the_name_of_a_parameter_may_be_a_parameter(bench: Bench) -> None:
+    text = yaml.safe_dump({
+        "schemaVersion": "1.0",
+        "parameters": [{"which": {"type": "string", "default": "/a/secret"}}],
+        "phases": [{"name": "build", "steps": [
+            {"name": "x", "action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:resolve(which) }} > got"]}},
+        ]}],
+    })  # fmt: skip
+    aws = Aws(bench.server.address, "us-east-1", bench.server.address)
+    runner = Runner({"PATH": "/usr/bin:/bin"}, str(bench.folder), lambda event: None, aws)
+    assert runner.run([load(text)], ["build"]).status == "success"
+    assert (bench.folder / "got").read_text() == "hunter2222\n"
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA1", "SHA256", "SHA512"])

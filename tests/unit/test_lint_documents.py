@@ -18,6 +18,7 @@ from image_builder.lint.findings import RULES
 from image_builder.provision import Provision, Script
 from localcloud.images.awstoe import catalogue, conditions
 from localcloud.images.awstoe.checks import load
+from localcloud.images.awstoe.context import CONTEXT
 from localcloud.images.awstoe.document import InvalidDocument
 
 ALL_ACTIONS = """
@@ -84,7 +85,11 @@ phases:
       - name: list
         action: ExecuteBash
         loop: {forEach: {list: 'a,b', delimiter: ','}}
-        inputs: {commands: ['echo {{ loop.value }} {{ aws:ssm:/a/b }} {{ aws:ssm:resolve(/a/b) }}']}
+        inputs: {commands: ['echo {{ loop.value }} {{ aws:ssm:/a/b }} {{ aws:ssm:resolve(Version) }}']}
+      - name: about
+        action: ExecuteBash
+        if: {fileSHA256Equals: abc, path: /opt/f}
+        inputs: {commands: ['echo {{ env:IMAGE_PHASE }} {{ context:osName }} {{ aws:imds:placement/region }}']}
 """
 BASH = "{name: one, action: ExecuteBash, inputs: {commands: ['true']}}"
 
@@ -115,6 +120,7 @@ def test_the_linter_and_the_runner_speak_of_the_same_language() -> None:
         assert known is None or known == {*action.required, *action.optional}, name
     assert actions.WINDOWS == catalogue.WINDOWS_ACTIONS
     assert actions.OPERATORS == conditions.OPERATORS
+    assert set(CONTEXT) == actions.CONTEXT
     assert actions.CONDITION_DEPTH == conditions.MAXIMUM_DEPTH
 
 
@@ -201,6 +207,7 @@ BAD = [
     (document(step("UpdateOS", "{}", "if: {binaryExists: a, fileExists: b}")), [(5, "schema")]),
     (document(step("UpdateOS", "{}", "if: {stringEquals: a}")), [(5, "schema")]),
     (document(step("UpdateOS", "{}", "if: {binaryExists: a, then: Stop}")), [(5, "schema")]),
+    (document(step("UpdateOS", "{}", "if: {fileSHA1Equals: a, value: /b}")), [(5, "schema"), (5, "schema")]),
     (document(step("UpdateOS", "{}", "if: {and: {binaryExists: a}}")), [(5, "schema")]),
     (document(step("UpdateOS", "{}", "if: {not: {not: {not: {not: {fileExists: a}}}}}")), [(5, "schema")]),
     (document(step("Assert", "{binaryExists: a, then: Skip}")), [(5, "schema")]),
@@ -216,6 +223,8 @@ BAD = [
     (document(STDOUT), [(5, "reference")]),
     (document(LATER, "{name: later, action: UpdateOS}"), [(5, "reference")]),
     (document(step("ExecuteBash", "{commands: ['{{ loop.value }}']}")), [(5, "reference")]),
+    (document(step("ExecuteBash", "{commands: ['{{ context:who }}']}")), [(5, "reference")]),
+    (document(step("ExecuteBash", "{commands: ['{{ aws:imds:iam/info }}']}")), [(5, "reference")]),
     (document(step("ExecuteBash", "{commands: ['{{ imagebuilder:buildDate }}']}")), [(5, "reference")]),
     (document(BASH) + "- name: test\n  steps:\n  - " + STDOUT, [(8, "reference")]),
     (document(commands("- |", "  true", "  echo {{ Nothing }}")), [(11, "reference"), (9, "not-strict")]),

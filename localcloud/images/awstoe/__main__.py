@@ -46,8 +46,7 @@ def main(path: str) -> int:
         event(what)
 
     runner = Runner(spec["environment"], spec["working_directory"], heard, Aws(spec["endpoint"], spec["region"], spec["metadata"]))
-    result = runner.run(documents, spec["phases"])
-    result.executionId = execution
+    result = runner.run(documents, spec["phases"], execution)
     if logs is not None:
         result.logUrl = logs.folder.name
         logs.close([document.name for document in documents], result.as_json(), runner.chaining(documents))

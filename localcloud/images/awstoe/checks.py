@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.images.awstoe import conditions, loops
 from localcloud.images.awstoe.catalogue import ACTIONS, LISTS, WINDOWS_ACTIONS
+from localcloud.images.awstoe.context import CONTEXT
 from localcloud.images.awstoe.document import DEFAULT_TIMEOUT, Document, InvalidDocument, Phase, Step, read
 from localcloud.images.awstoe.references import Reference, find, strings
 
@@ -237,10 +238,11 @@ class _Checker:
                     "loop references inside a step with a loop",
                     "Add `loop:` to the step, or correct its name.",
                 )
+        elif reference.kind == "context" and reference.variable not in CONTEXT:
+            self.problem(place, f"the reference {{{{ {reference.text} }}}}", ", ".join(sorted(CONTEXT)), "Correct it.")
         elif reference.kind == "unknown":
-            self.problem(
-                place, f"the reference {{{{ {reference.text} }}}}", "Name, phase.step.outputs.x, loop.value, aws:ssm:NAME", "Correct it."
-            )
+            allowed = "Name, phase.step.outputs.x, loop.value, aws:ssm:NAME, aws:imds:PATH, env:NAME, context:KEY"
+            self.problem(place, f"the reference {{{{ {reference.text} }}}}", allowed, "Correct it.")
 
 
 def _texts(step: Step) -> Iterator[str]:

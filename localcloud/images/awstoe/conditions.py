@@ -17,23 +17,18 @@ class BadCondition(Exception):
     """The condition is not one of the language."""
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+_NUMBER = re.compile(r"[-+]?([0-9]+[.])?[0-9]+([eE][-+]?[0-9]+)?")
 
 
 def _numbers(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
     def operator(value: str, other: str) -> bool:
-        left, right = _number(value), _number(other)
-        return left is not None and right is not None and compare(left, right)
+        return bool(_NUMBER.fullmatch(value) and _NUMBER.fullmatch(other)) and compare(float(value), float(other))
 
     return operator
 
 
 def _texts(compare: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
-    return lambda value, other: compare(value.lower(), other.lower())  # the guide: comparisons do not look at case
+    return lambda value, other: compare(value.lower(), other.lower())  # the guide: these do not look at case
 
 
 def _digest(algorithm: str) -> Callable[[str, str], bool]:
@@ -49,19 +44,19 @@ def _digest(algorithm: str) -> Callable[[str, str], bool]:
 
 _ONE: dict[str, Callable[[str], bool]] = {
     "stringIsEmpty": lambda text: text == "",
-    "stringIsWhitespace": lambda text: text.strip() == "",
+    "stringIsWhitespace": lambda text: text.isspace(),
     "binaryExists": lambda text: shutil.which(text) is not None,
     "fileExists": lambda text: Path(text).is_file(),
     "folderExists": lambda text: Path(text).is_dir(),
 }
-# operand first as written after the operator, ``value`` second; `numberLessThan: 3, value: x` means x < 3
+# operand first as written after the operator, ``value`` (``path`` for files) second; `numberLessThan: 3, value: x` means x < 3
 _TWO: dict[str, Callable[[str, str], bool]] = {
-    "stringEquals": _texts(lambda operand, value: value == operand),
+    "stringEquals": lambda operand, value: value == operand,  # by the guide's examples the one comparison that looks at case
     "stringLessThan": _texts(lambda operand, value: value < operand),
     "stringLessThanEquals": _texts(lambda operand, value: value <= operand),
     "stringGreaterThan": _texts(lambda operand, value: value > operand),
     "stringGreaterThanEquals": _texts(lambda operand, value: value >= operand),
-    "patternMatches": lambda pattern, value: re.search(pattern, value) is not None,
+    "patternMatches": lambda pattern, value: re.search(pattern, value, re.IGNORECASE) is not None,
     "numberEquals": _numbers(lambda operand, value: value == operand),
     "numberLessThan": _numbers(lambda operand, value: value < operand),
     "numberLessThanEquals": _numbers(lambda operand, value: value <= operand),
@@ -72,6 +67,7 @@ _TWO: dict[str, Callable[[str, str], bool]] = {
     "fileSHA256Equals": lambda expected, path: _digest("sha256")(path, expected),
     "fileSHA512Equals": lambda expected, path: _digest("sha512")(path, expected),
 }
+_FILES = frozenset(name for name in _TWO if name.startswith("file"))
 OPERATORS = frozenset({*_ONE, *_TWO, "and", "or", "not"})
 
 
@@ -88,9 +84,10 @@ def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 
     if depth > MAXIMUM_DEPTH:
         raise BadCondition(f"conditions nested more than {MAXIMUM_DEPTH} deep")
     name, operand = names[0], condition[names[0]]
-    others = sorted(set(condition) - {name, "value"} - beside)
+    second = "path" if name in _FILES else "value"
+    others = sorted(set(condition) - {name, second} - beside)
     if others:
-        raise BadCondition(f"{', '.join(others)} beside {name}; allowed there: value")
+        raise BadCondition(f"{', '.join(others)} beside {name}; allowed there: {second}")
     if name in ("and", "or"):
         if not isinstance(operand, list) or not operand:
             raise BadCondition(f"{name} needs a list of conditions")
@@ -98,10 +95,10 @@ def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 
             check(item, depth=depth + 1)
     elif name == "not":
         check(operand, depth=depth + 1)
-    elif not isinstance(operand, str) or not isinstance(condition.get("value", ""), str):
+    elif not isinstance(operand, str) or not isinstance(condition.get(second, ""), str):
         raise BadCondition(f"{name} compares texts and numbers, not lists and mappings")
-    elif name in _TWO and "value" not in condition:
-        raise BadCondition(f"{name} needs `value:` beside it")
+    elif name in _TWO and second not in condition:
+        raise BadCondition(f"{name} needs `{second}:` beside it")
 
 
 def evaluate(condition: Any) -> bool:
@@ -121,7 +118,7 @@ def _holds(condition: dict[str, Any]) -> bool:
     if name in _ONE:
         return _ONE[name](operand)
     try:
-        return _TWO[name](operand, condition["value"])
+        return _TWO[name](operand, condition["path" if name in _FILES else "value"])
     except re.error as error:
         raise BadCondition(f"{name}: {error}") from error
 

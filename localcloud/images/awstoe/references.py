@@ -9,13 +9,16 @@ _BRACES = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _CHAIN = re.compile(r"^([^.\s]+)\.([^.\s]+)\.(inputs|outputs)(?:\[(\d+)\])?\.([A-Za-z0-9_-]+)$")
 _LOOP = re.compile(r"^([A-Za-z0-9_-]+)\.(index|value)$")
 _VALUE = re.compile(r"^[A-Za-z0-9_-]+$")
+_CONTEXT = re.compile(r"^context:([A-Za-z]+)$")
+_ENVIRONMENT = re.compile(r"^env:(.+)$")
+_METADATA = re.compile(r"^aws:imds:(?!/?(?:iam|identity-credentials)(?:/|$))(\S+)$")  # the guide: credentials cannot be read so
 _SSM = re.compile(r"^aws:ssm:(?:resolve\(\s*['\"]?([^'\"()]+?)['\"]?\s*\)|(\S+))$")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference. ``kind``: value, chain, loop, ssm or unknown. ``step`` is the loop's name for a loop, ``variable`` the parameter's
-    name for ssm.
+    """One reference. ``kind``: value, chain, loop, ssm, env, imds, context or unknown. ``step`` is the loop's name for a loop,
+    ``variable`` the name of the parameter (or of what holds its name: ``resolve``), environment variable, metadata path or context key.
     """
 
     text: str
@@ -32,7 +35,10 @@ def parse(text: str) -> Reference:
     if match := _CHAIN.match(text):
         return Reference(text, "chain", match[1], match[2], match[3], int(match[4]) if match[4] else None, match[5])
     if match := _SSM.match(text):
-        return Reference(text, "ssm", variable=match[1] or match[2])
+        return Reference(text, "ssm", direction="resolve" if match[1] else "", variable=match[1] or match[2])
+    for kind, pattern in (("env", _ENVIRONMENT), ("imds", _METADATA), ("context", _CONTEXT)):
+        if match := pattern.match(text):
+            return Reference(text, kind, variable=match[1])
     if match := _LOOP.match(text):
         return Reference(text, "loop", step=match[1], variable=match[2])
     if _VALUE.match(text):

@@ -13,6 +13,7 @@ from localcloud.images.awstoe import files, loops, transfer
 from localcloud.images.awstoe.catalogue import ACTIONS
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
+from localcloud.images.awstoe.context import CONTEXT
 from localcloud.images.awstoe.document import Document, InvalidDocument, Step
 from localcloud.images.awstoe.failure import StepFailed
 from localcloud.images.awstoe.files import ActionError
@@ -73,11 +74,14 @@ class Runner:
         self._nesting = nesting
         self._programs = Programs(self._environment, working_directory, self._log)
         self._parameters: dict[str, str] = {}
+        self._execution = ""
+        self._at = ("", "")  # phase and step
         self._chained: dict[tuple[int, str, str], dict[str, Any]] = {}
 
-    def run(self, documents: list[Document], phases: list[str]) -> Result:
+    def run(self, documents: list[Document], phases: list[str], execution: str = "") -> Result:
         """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a failure, not a success."""
-        result = Result()
+        result = Result(execution or str(uuid.uuid4()))
+        self._execution = result.executionId
         for name in phases:
             for number, document in enumerate(documents):
                 phase = document.phase(name)
@@ -126,6 +130,7 @@ class Runner:
     def _step(self, result: Result, document: Document, number: int, phase: str, step: Step) -> bool:
         """Run a step and report it. False: stop here."""
         started = time.time()
+        self._at = (phase, step.name)
         label = {"type": "step", "name": step.name, "phase": phase, "action": step.action, "component": number, "started": started}
         self._event({**label, "status": "RUNNING", "message": ""})
         result.executedStepCount += 1
@@ -207,9 +212,17 @@ class Runner:
             if reference.kind == "value":
                 return document.values[reference.text]
             if reference.kind == "ssm":
-                value = self._aws.parameter(reference.variable)
-                self._parameters[reference.variable] = value
-                return value
+                name = document.values.get(reference.variable, reference.variable) if reference.direction else reference.variable
+                self._parameters[name] = self._aws.parameter(name)
+                return self._parameters[name]
+            if reference.kind == "env":
+                if reference.variable not in self._environment:
+                    raise ActionError(f"the environment has no {reference.variable}")
+                return self._environment[reference.variable]
+            if reference.kind == "imds":
+                return self._aws.metadata(f"meta-data/{reference.variable.lstrip('/')}")
+            if reference.kind == "context":
+                return CONTEXT[reference.variable](self._aws, self._execution, *self._at)
             if reference.kind == "loop" and loop is not None and reference.step in ("loop", loop[0]):
                 return loop[1] if reference.variable == "index" else loop[2]
             if reference.kind == "chain":
@@ -278,7 +291,8 @@ class Runner:
         wanted = [name.strip() for name in str(inputs.get("phases") or "").split(",") if name.strip()] or [
             phase.name for phase in document.phases
         ]
-        result = Runner(self._environment, self._directory, self._event, self._aws, self._nesting + 1).run([document], wanted)
+        inner = Runner(self._environment, self._directory, self._event, self._aws, self._nesting + 1)
+        result = inner.run([document], wanted, self._execution)
         if result.failedStepCount:
             raise ActionError(result.failureMessage)
         return {}

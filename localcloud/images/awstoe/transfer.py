@@ -29,34 +29,43 @@ class Aws:
     """The few calls that actions make, at ``endpoint``, with the credentials that the metadata service at ``metadata`` gives."""
 
     def __init__(self, endpoint: str | None, region: str, metadata: str | None) -> None:
-        self._endpoint, self._region, self._metadata = endpoint, region, metadata
+        self._endpoint, self.region, self._metadata = endpoint, region, metadata
+
+    def metadata(self, path: str, field: str = "") -> str:
+        """What the machine's metadata service says, below ``/latest/``; of a JSON answer only ``field``."""
+        if not self._metadata:
+            raise ActionError("the build has no role, so no metadata service; name an instance profile in the infrastructure configuration")
+        base = self._metadata.rstrip("/")
+        try:
+            ask = urllib.request.Request(f"{base}/latest/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "300"})
+            with _DIRECT.open(ask, timeout=10) as answer:
+                token = {"X-aws-ec2-metadata-token": answer.read().decode()}
+            with _DIRECT.open(urllib.request.Request(f"{base}/latest/{path}", headers=token), timeout=30) as answer:
+                text: str = answer.read().decode()
+            return str(json.loads(text)[field]) if field else text
+        except (OSError, ValueError, KeyError) as error:
+            raise ActionError(f"the metadata service does not know {path}: {error}") from error
 
     def _credentials(self) -> Credentials:
         if not self._metadata:
             raise ActionError(
                 "the build has no role, so nothing in AWS can be reached; name an instance profile in the infrastructure configuration"
             )
-        base = self._metadata.rstrip("/")
+        path = "meta-data/iam/security-credentials/"
         try:
-            ask = urllib.request.Request(f"{base}/latest/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "300"})
-            with _DIRECT.open(ask, timeout=10) as answer:
-                token = {"X-aws-ec2-metadata-token": answer.read().decode()}
-            path = f"{base}/latest/meta-data/iam/security-credentials/"
-            with _DIRECT.open(urllib.request.Request(path, headers=token), timeout=10) as answer:
-                role = answer.read().decode().split("\n")[0]
-            with _DIRECT.open(urllib.request.Request(path + role, headers=token), timeout=30) as answer:
-                found = json.load(answer)
+            role = self.metadata(path).split("\n")[0]
+            found = json.loads(self.metadata(path + role))
             return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
-        except (OSError, ValueError, KeyError) as error:
+        except (ActionError, ValueError, KeyError) as error:
             raise ActionError(f"no credentials of the build's role: {error}") from error
 
     def request(
         self, service: str, method: str, path: str, query: str = "", body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Any:
         """An open answer; the caller closes it. Raises ActionError with AWS's own words."""
-        root = (self._endpoint or f"https://{service}.{self._region}.amazonaws.com").rstrip("/")
+        root = (self._endpoint or f"https://{service}.{self.region}.amazonaws.com").rstrip("/")
         url = root + urllib.parse.quote(path, safe="/-_.~") + (f"?{query}" if query else "")
-        signed = sign(method, url, body, service, self._region, self._credentials(), headers)
+        signed = sign(method, url, body, service, self.region, self._credentials(), headers)
         try:
             return _DIRECT.open(urllib.request.Request(url, data=body or None, method=method, headers=signed), timeout=60)
         except urllib.error.HTTPError as error:
