@@ -50,11 +50,21 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
     refused = _tell_outside(cloud, job, line)
     won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
     if won or repair:
-        cloud.publish(*notice(facts, job.created, reason, refused))
+        cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
         cloud.settle(item, micro_dollars(facts.cost))
         metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
         cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
     return won
+
+
+def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
+    """What the script of the first dataset that failed said last on its stderr."""
+    for dataset, outcome in zip(job.datasets, outcomes, strict=True):
+        if outcome.status != SUCCESS:
+            content = cloud.get(job.bucket, dataset.status_key)
+            lines = [line for line in read_status(content.body if content else None).stderr.values() if line.strip()]
+            return one_line(lines[-1]) if lines else ""
+    return ""
 
 
 def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:

@@ -10,9 +10,9 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.outside import whole
 
 
-def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None) -> tuple[str, str]:
+def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None, last_error: str = "") -> tuple[str, str]:
     """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job. `refused`: why its logs could
-    not be copied to where its results are."""
+    not be copied to where its results are; `last_error`: the last line of the errors of what failed first."""
     own = JobKeys.of(facts.group, facts.job_id)
     bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
     outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
@@ -22,6 +22,7 @@ def notice(facts: CertificateFacts, created: str, reason: str, refused: str | No
         f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
         *([f"First failure: {reason}"] if reason else []),
+        *([f"Its last error: {last_error}"] if last_error else []),
         f"Results: {whole(bucket, keys.prefix)}",
         *([f"S3 has refused to copy the logs there ({refused}); they are in {whole(facts.bucket, own.logs_prefix)}"] if refused else []),
     ]

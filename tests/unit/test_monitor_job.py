@@ -92,6 +92,15 @@ def test_a_failing_script_is_told_with_its_exit_code(world: World) -> None:
     assert "First failure: b.zip" in world.aws.notices[0][1]
 
 
+def test_the_notice_of_a_failure_ends_with_what_the_script_said_last(world: World) -> None:
+    first, second = started(world, dataname=THREE[:2])
+    world.complete(first)
+    world.complete(second, "FAILED", exit_code=1, stderr={"0": "Traceback …", "1": "ValueError: no frames", "2": " "})
+    ((_, text),) = world.aws.notices
+    assert "First failure: b.zip: the analysis script ended with exit code 1" in text
+    assert "Its last error: ValueError: no frames" in text
+
+
 def test_a_machine_that_dies_silently_is_failed_with_the_reason(world: World) -> None:
     (machine,) = started(world)
     world.boot(machine)
