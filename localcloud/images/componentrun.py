@@ -106,6 +106,7 @@ class ComponentRun:
         endpoint = f"http://127.0.0.1:{self._services.connection.port}"
         environment = {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **access.environment}
         environment |= {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        environment |= _about(build["arn"], phases)
         if metadata:
             environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = metadata
         return {
@@ -181,6 +182,23 @@ class ComponentRun:
                     outcome.result = event
                     return
                 self._hear(event)
+
+
+def _about(arn: str, phases: list[str]) -> dict[str, str]:
+    """What Image Builder tells programs about the image they build (user guide, "Environment variables that Image Builder provides").
+
+    The ids of workflow executions and the pipeline are not known to a build here: they are empty.
+    """
+    version, _, number = arn.rpartition("/")
+    return {
+        "IMAGE_BUILD_VERSION_ARN": arn,
+        "IMAGE_VERSION": version.rpartition("/")[2],
+        "IMAGE_BUILD_VERSION": number,
+        "IMAGE_PHASE": "TESTING" if phases == ["test"] else "BUILDING",
+        "IMAGE_PIPELINE_ARN": "",
+        "IMAGE_WORKFLOW_EXECUTION_ID": "",
+        "IMAGE_STEP_EXECUTION_ID": "",
+    }
 
 
 def _collect(descriptor: int, lines: list[str]) -> None:

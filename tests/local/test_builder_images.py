@@ -101,6 +101,9 @@ def test_a_bake_sees_registry_settings_and_nothing_else(fleet: RunningFleet) -> 
     assert "not a tty" in said
     assert "Stdout: enabled" in said
     assert "rc 101" in said
+    version, _, number = arn.rpartition("/")
+    for told in (f"BUILD_VERSION_ARN={arn}", f"VERSION={version.rpartition('/')[2]}", f"BUILD_VERSION={number}", "PHASE=BUILDING"):
+        assert f"Stdout: IMAGE_{told}\n" in said
 
 
 @pytest.mark.parametrize(
