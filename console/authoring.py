@@ -90,8 +90,24 @@ def _ours(name: str, root: Path) -> dict[str, Any]:
     from blueprints.loader import FILE, load_problems
 
     name = name.removesuffix(f"/{FILE}").rstrip("/").removeprefix("blueprints/")
-    problems = load_problems(name, root, _types())
-    return {"name": name, "file": f"blueprints/{name}/{FILE}", "ok": not problems, "problems": [problem.to_dict() for problem in problems]}
+    problems = [problem.to_dict() for problem in load_problems(name, root, _types())]
+    if (root / "blueprints" / name / FILE).is_file():
+        problems += _provision(root / "blueprints" / name / "provision")
+    return {"name": name, "file": f"blueprints/{name}/{FILE}", "ok": not problems, "problems": problems}
+
+
+def _provision(folder: Path) -> list[dict[str, Any]]:
+    """What keeps the scripts of an image from being read at all; `invoke lint-provision` looks into them."""
+    from image_builder import provision
+    from runtime.protocol.problems import InvalidInput
+
+    try:
+        if folder.is_dir():
+            provision.read(folder)
+    except InvalidInput as error:
+        place = {"rule": "provision", "line": None, "path": ""}
+        return [{**place, "file": problem.field, **problem.to_dict()} for problem in error.problems]
+    return []
 
 
 def _old(path: Path) -> dict[str, Any]:

@@ -56,6 +56,21 @@ def test_validate_takes_any_number_of_names(project: Path) -> None:
     assert [one["name"] for one in one["blueprints"]] == ["dti"]
 
 
+def test_validate_tells_what_keeps_a_recording_from_being_read(project: Path) -> None:
+    broken = project / "blueprints" / "unread"
+    shutil.copytree(project / "blueprints" / "dti", broken)
+    text = (broken / "blueprint.yaml").read_text()
+    (broken / "blueprint.yaml").write_text(text.replace("name: dti", "name: unread"))
+    (broken / "provision" / "20-more.sh").write_bytes(b"true\r\n")
+    (broken / "provision" / "test" / "golden" / "expected.json").write_text("{}")
+    done = invoke(project, "validate", "unread")
+    shutil.rmtree(broken)
+    assert done.returncode == 1
+    assert "2 problems" in done.stdout
+    assert "blueprints/unread/provision/20-more.sh  [provision]\n  got       Windows line ends" in done.stdout
+    assert "blueprints/unread/provision/test/golden/expected.json  [provision]" in done.stdout
+
+
 def test_problems_are_told_in_lines_that_fit(project: Path) -> None:
     broken = project / "blueprints" / "broken"
     shutil.copytree(project / "blueprints" / "analysis", broken)
