@@ -1,0 +1,364 @@
+"""A23: an image is baked from a recorded script, and an analysis runs on it. Failing, unchanged, changed by a line, killed meanwhile.
+
+The steps stand on each other and run in the order of this file: one project, one local cloud, one analysis `counter` with an apt and a
+pip package of a few kilobytes each.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from homes import free_port
+
+from demo.playground import Playground, playground
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.local, pytest.mark.slow]
+STACK = "counter-webdev"
+FOLDER = "blueprints/counter"
+
+BLUEPRINT = """\
+schema_version: 1
+name: counter
+title: Counter
+description: Counts the words of a text.
+script: run_counter.sh
+instance: {type: m5.large, volume_gib: 16}
+image:
+  parent: ubuntu24  # the newest
+groups: [debuggers]
+budget_usd: 300
+"""
+APT = """\
+#!/bin/bash
+set -euo pipefail
+apt-get -o DPkg::Lock::Timeout=300 -qq update
+apt-get -o DPkg::Lock::Timeout=300 -qq install --yes --no-install-recommends sl
+"""
+PIP = """\
+#!/bin/bash
+set -euo pipefail
+python3 -m venv --without-pip /opt/counter
+python3 -m pip --python /opt/counter/bin/python install --quiet --no-input six==1.16.0
+touch /tmp/left
+echo 'export COUNTER_STEP=1' > /etc/profile.d/counter.sh
+"""
+VALIDATE = "test -x /usr/games/sl\n/opt/counter/bin/python -c 'import six'\n"
+TEST = "test ! -e /tmp/left\n"
+GOLDEN = '{"files": {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}}\n'
+RUN = """\
+#!/bin/bash
+source "$(dirname "$0")/ncap_utils/workflow.sh"
+source "$(dirname "$0")/ncap_utils/transfer.sh"
+errorlog
+datastore="$userhome/data" outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
+accessdir "$datastore" "$userhome/config" "$outstore"
+download "$inputpath" "$bucketname" "$datastore"
+source /etc/profile.d/counter.sh
+/opt/counter/bin/python - "$datastore/$dataname" "$COUNTER_STEP" > "$outstore/summary.json" <<'PYTHON'
+import json, six, sys
+words = len(six.ensure_text(open(sys.argv[1], "rb").read()).split())
+print(json.dumps({"words": words, "step": int(sys.argv[2]), "six": six.__version__}))
+PYTHON
+upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
+"""
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Playground]:
+    """The project with `counter` beside the other blueprints, in a git repository; `utils` is deployed."""
+    with playground(ROOT) as made:
+        for name, text in {
+            "blueprint.yaml": BLUEPRINT,
+            "run_counter.sh": RUN,
+            "README.md": "# Counter\n",
+            "provision/10-apt.sh": APT,
+            "provision/20-pip.sh": PIP,
+            "provision/validate/10-there.sh": VALIDATE,
+            "provision/test/10-fresh.sh": TEST,
+            "provision/test/golden/dataset/words.txt": "a b c",
+            "provision/test/golden/expected.json": GOLDEN,
+        }.items():
+            path = made.root / FOLDER / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        git(made, "init", "--quiet", "--initial-branch", "main")
+        git(made, "config", "user.name", "Someone")
+        git(made, "config", "user.email", "someone@example.org")
+        git(made, "add", ".gitignore", "blueprints")
+        git(made, "commit", "--quiet", "-m", "start")
+        made.invoke("local.up")
+        deploy(made, "utils")
+        yield made
+
+
+def deploy(ground: Playground, stack: str = STACK) -> None:
+    ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+
+
+def client(ground: Playground, service: str) -> Any:
+    environ = ground.local_environment()
+    boto: Any = boto3
+    keys = {"aws_access_key_id": environ["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": environ["AWS_SECRET_ACCESS_KEY"]}
+    return boto.client(service, endpoint_url=environ["AWS_ENDPOINT_URL"], region_name=environ["AWS_REGION"], **keys)
+
+
+def git(ground: Playground, *arguments: str) -> str:
+    return ground.run(["git", *arguments], ground.environ).stdout
+
+
+def bake(ground: Playground, *flags: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    return ground.invoke("bake-ami", "--local", "--stack", STACK, *flags, check=check)
+
+
+def baked(ground: Playground, *flags: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(bake(ground, "--json", *flags).stdout)
+    return document
+
+
+def recorded(ground: Playground) -> str | None:
+    amis = yaml.safe_load((ground.root / FOLDER / "blueprint.yaml").read_text())["image"].get("amis", {})
+    return next(iter(amis.values()), None)
+
+
+def commits(ground: Playground) -> list[str]:
+    return git(ground, "log", "--format=%H", "main").split()
+
+
+def builds(ground: Playground) -> list[str]:
+    return sorted(path.name for path in (ground.root / ".local" / "builds").glob("*") if "counter" in path.name)
+
+
+def test_bake_deploy_and_run(ground: Playground) -> None:
+    deploy(ground)
+    (ground.root / "staged.txt").write_text("another work\n")
+    git(ground, "add", "staged.txt")
+    (ground.root / FOLDER / "README.md").write_text("# Counter\n\nCounts words.\n")
+    before = commits(ground)
+    done = baked(ground, "--message", "the first image")
+    assert done["action"] == "build"
+    image = recorded(ground)
+    assert image == done["image_id"]
+    second, first = commits(ground)[: len(commits(ground)) - len(before)]
+    assert done["commits"] == [first, second]
+    changed = [git(ground, "show", "--format=", "--name-only", commit).split() for commit in (first, second)]
+    assert changed == [[f"{FOLDER}/README.md"], [f"{FOLDER}/bake.json", f"{FOLDER}/blueprint.yaml"]]
+    assert "Purpose: the first image" in git(ground, "log", "-1", "--format=%s", second)
+    assert git(ground, "status", "--porcelain", "staged.txt") == "A  staged.txt\n"
+    assert "  # the newest" in (ground.root / FOLDER / "blueprint.yaml").read_text()
+    what = json.loads((ground.root / FOLDER / "bake.json").read_text())["images"]["000000000000/us-east-1"]
+    assert what["git"] == {"commit": first, "dirty": False}
+    assert what["packages"]["pip:/opt/counter"]["six"] == "1.16.0"
+    assert "sl" in what["packages"]["dpkg"]
+    assert what["parent"]["ami"].startswith("ami-")
+    assert {step["name"] for step in what["steps"]} >= {"ApplyBuildComponents", "ApplyTestComponents"}
+    assert set(what["scripts"]) >= {"10-apt.sh", "20-pip.sh", "test/golden/expected.json", "validate/10-there.sh"}
+    assert what["golden"] == {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}
+    deploy(ground)
+    assert run(ground, "one two three four") == {"words": 4, "step": 1, "six": "1.16.0"}
+
+
+def run(ground: Playground, text: str) -> dict[str, Any]:
+    """A job on one dataset; what the analysis wrote."""
+    data = ground.root / "words.txt"
+    data.write_text(text)
+    config = ground.root / "config.json"
+    config.write_text("{}")
+    where = ["--local", "--bucket", "counter", "--group", "debuggers"]
+    job = ground.invoke("submit", *where, "--data", str(data), "--config", str(config), "--no-forecast").stdout.split()[-1]
+    ground.invoke("follow", *where, "--job", job)
+    s3 = client(ground, "s3")
+    found = s3.list_objects_v2(Bucket="counter", Prefix=f"debuggers/results/job_{job}/process_results/")["Contents"]
+    (key,) = [one["Key"] for one in found if one["Key"].endswith("summary.json")]
+    document: dict[str, Any] = json.load(s3.get_object(Bucket="counter", Key=key)["Body"])
+    return document
+
+
+def test_unchanged_bakes_nothing(ground: Playground) -> None:
+    image, history, made = recorded(ground), commits(ground), builds(ground)
+    assert baked(ground)["action"] == "nothing"
+    assert (recorded(ground), commits(ground), builds(ground)) == (image, history, made)
+    assert "was built from this recipe" in bake(ground).stdout
+
+
+def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> None:
+    image, history, made = recorded(ground), commits(ground), builds(ground)
+    script = ground.root / FOLDER / "provision/20-pip.sh"
+    script.write_text(script.read_text().replace("COUNTER_STEP=1", "COUNTER_STEP=2"))
+    refused = bake(ground, check=False)
+    assert refused.returncode == 1
+    assert f"invoke deploy {STACK}" in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
+    assert builds(ground) == made
+    assert previewed(ground) == {
+        "replace": [
+            "BucketObjectv2 counter-webdev-image-provision",
+            "Component counter-webdev-image-build",
+            "Component counter-webdev-image-test",
+            "ImageRecipe counter-webdev-image",
+        ],
+        "update": [
+            "BucketObjectv2 counter-webdev-about-debuggers",
+            "BucketObjectv2 counter-webdev-settings",
+            "DistributionConfiguration counter-webdev-image",
+            "Function counter-webdev-manager",
+            "ImagePipeline counter-webdev-image",
+        ],
+    }
+    deploy(ground)  # Image Builder refuses to delete what the pipeline still refers to: the order matters
+    assert previewed(ground) == {}
+    plan = baked(ground, "--plan")
+    assert (plan["action"], plan["problems"]) == ("build", [])
+    done = baked(ground)
+    assert recorded(ground) == done["image_id"] != image
+    assert len(builds(ground)) == len(made) + 1
+    assert len(commits(ground)) == len(history) + 2
+    files = git(ground, "show", "--format=", "--name-only", "HEAD~1", "HEAD").split()
+    assert all(name.startswith(FOLDER) for name in files)
+
+
+def previewed(ground: Playground) -> dict[str, list[str]]:
+    """What a deployment would change: operation -> "type name", sorted."""
+    found: dict[str, list[str]] = {}
+    for step in json.loads(ground.pulumi("preview", "--json", "--stack", STACK).stdout)["steps"]:
+        *_, kind, name = step["urn"].split("::")
+        if step["op"] not in ("same", "read"):
+            found.setdefault(step["op"], []).append(f"{kind.rpartition(':')[2]} {name.removeprefix('neurocaas-')}")
+    return {operation: sorted(names) for operation, names in found.items()}
+
+
+def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> None:
+    image, history = recorded(ground), commits(ground)
+    with edited(ground, "provision/20-pip.sh", "echo 'export", "ls /nonesuch\necho 'export"):
+        deploy(ground)
+        text = (ground.root / FOLDER / "blueprint.yaml").read_text()
+        failed = bake(ground, check=False)
+    said = failed.stdout + failed.stderr
+    assert failed.returncode == 1
+    assert f"{FOLDER}/provision/20-pip.sh:6: ls /nonesuch" in said
+    assert "phase build, step 20-pip (ExecuteBash)" in said
+    assert "cannot access '/nonesuch'" in said
+    assert "Traceback" not in said
+    assert (recorded(ground), commits(ground), (ground.root / FOLDER / "blueprint.yaml").read_text()) == (image, history, text)
+
+
+def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) -> None:
+    image, images = recorded(ground), published(ground)
+    with edited(ground, "provision/test/golden/expected.json", ": 3", ": 4"):
+        deploy(ground)
+        failed = bake(ground, check=False)
+    said = failed.stdout + failed.stderr
+    assert failed.returncode == 1
+    assert "phase test, step golden" in said
+    assert f"{FOLDER}/provision/test/golden/expected.json:1: words.txt/summary.json: words is 3, expected 4" in said
+    assert recorded(ground) == image
+    assert published(ground) == images
+
+
+def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) -> None:
+    image = recorded(ground)
+    port = free_port()  # the script goes on once somebody listens there: builds have the host's network
+    wait = f"echo waiting; timeout 90 bash -c 'until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep 0.1; done'\n"
+    with edited(ground, "provision/20-pip.sh", "echo 'export", wait + "echo 'export"):
+        deploy(ground)
+        made = builds(ground)
+        with watching(ground) as child:
+            os.kill(child.pid, signal.SIGKILL)
+        assert recorded(ground) == image
+        assert baked(ground, "--plan")["action"] == "resume"
+        with socket.create_server(("127.0.0.1", port)):
+            done = baked(ground, "--resume", "--no-commit")
+        assert done["action"] == "resume"
+        assert recorded(ground) == done["image_id"] != image
+        assert len(builds(ground)) == len(made) + 1
+        with watching(ground, "--force") as child:
+            bake(ground, "--cancel")
+            assert child.wait(30) == 1
+        assert recorded(ground) == done["image_id"]
+        assert not list((ground.root / ".local").rglob("builds-running/*"))
+
+
+@contextmanager
+def edited(ground: Playground, path: str, old: str, new: str) -> Iterator[None]:
+    """A file of the analysis with a part replaced, while the body runs."""
+    file = ground.root / FOLDER / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    yield
+    file.write_text(text)
+
+
+@contextmanager
+def watching(ground: Playground, *flags: str) -> "Iterator[subprocess.Popen[str]]":
+    """`bake-ami` in the middle of a build: the script has said "waiting"."""
+    command = [sys.executable, "-m", "invoke", "bake-ami", "--local", "--stack", STACK, *flags]
+    with subprocess.Popen(
+        command, cwd=ground.root, env=ground.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        assert any("Stdout: waiting" in line for line in child.stdout or ())
+        yield child
+
+
+def published(ground: Playground) -> list[str]:
+    return sorted(path.name for path in (ground.root / ".local" / "images").glob("ami-*"))
+
+
+def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) -> None:
+    current = recorded(ground)
+    deploy(ground)  # the script is again the one without the wait: `other` is of that recipe
+    listed = json.loads(images(ground, "list", "--json"))
+    now = next(one for one in listed if one["image_id"] == current)
+    used = next(one for one in listed if one["jobs"])
+    (other,) = [one for one in listed if one not in (now, used)]
+    assert (now["blueprint"], now["deployed"], now["current_recipe"]) == (True, True, False)
+    assert (other["blueprint"], other["deployed"], other["current_recipe"]) == (False, False, True)
+    assert now["usd_per_month"] == pytest.approx(now["size_gib"] * 0.05)
+    assert "in all at most $2.40 a month" in images(ground, "list")  # three images of 16 GiB
+    shown = json.loads(images(ground, "show", str(current), "--json"))
+    assert shown["manifest"]["packages"]["pip:/opt/counter"] == {"six": "1.16.0"}
+    assert shown["golden"] == {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}
+    compared = images(ground, "diff", used["image_id"], str(current))
+    assert "no package differs" in compared
+    assert "golden test      the same numbers" in compared
+    assert "blueprint names it" in refused(ground, str(current))
+    assert f"certificates of 1 jobs ({used['jobs'][0]})" in refused(ground, used["image_id"])
+    assert all("no image of it" in refused(ground, wrong) for wrong in ("ami-nonesuch", ""))
+    second = ground.root / "blueprints" / "second"
+    shutil.copytree(ground.root / FOLDER, second)
+    text = BLUEPRINT.replace("name: counter", "name: second").replace("parent: ubuntu24", f"parent: {other['image_id']}")
+    (second / "blueprint.yaml").write_text(text)
+    assert "parent of the images of second" in refused(ground, other["image_id"], "--force")
+    shutil.rmtree(second)
+    images(ground, "retire", other["image_id"])
+    assert published(ground) == sorted((now["image_id"], used["image_id"]))
+    assert other["image_id"] not in images(ground, "list")
+    images(ground, "promote", "--no-commit", used["image_id"])
+    assert recorded(ground) == used["image_id"]
+    assert "blueprint names it" in refused(ground, used["image_id"], "--force")
+    images(ground, "promote", "--no-commit", str(current))
+    images(ground, "retire", "--force", used["image_id"])
+    assert published(ground) == [current]
+
+
+def images(ground: Playground, command: str, *arguments: str) -> str:
+    return ground.invoke(f"images.{command}", "--local", "--analysis", "counter", *arguments).stdout
+
+
+def refused(ground: Playground, *arguments: str) -> str:
+    """What `images.retire` says when it refuses."""
+    done = ground.invoke("images.retire", "--local", "--analysis", "counter", *arguments, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
