@@ -1,6 +1,6 @@
 """The bucket of an analysis, with S3's errors told as people read them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import botocore.exceptions
@@ -50,3 +50,8 @@ class Bucket:
     def put(self, key: str, body: bytes) -> None:
         with s3_errors(self.name, key):
             self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def copy(self, source: Mapping[str, str], key: str) -> None:
+        """Copy an object (`Bucket`, `Key` and perhaps `VersionId`) to `key`, in parts where it is large."""
+        with s3_errors(source["Bucket"], source["Key"]):
+            self.s3.copy(dict(source), self.name, key)

@@ -104,18 +104,18 @@ def rerun(
     from client import Analysis
     from client import rerun as again
 
-    named = os.path.isfile(certificate)
-    of = again.original(certificate, None if named else analysis_of(bucket, group))
+    elsewhere = os.path.isfile(certificate) or certificate.startswith("s3://")
+    of = again.original(certificate, None if elsewhere else analysis_of(bucket, group))
     analysis = Analysis(bucket or of.bucket, group or of.group)
     about = analysis.about()
-    notes = again.differences(of, about) if anyway else again.check(of, about)
-    handle = again.submit(of, analysis, timestamp or None)
+    prepared = again.prepare(of, analysis, about, timestamp or None, anyway=anyway)
+    handle = again.submit(of, analysis, prepared)
     note(f"job {handle.timestamp} runs {of.timestamp} again")
-    state = handle.follow(lambda _: None)
+    state = follow_job(handle, quiet=json, out=sys.stderr)
     if state.phase != "DONE":
-        raise Exit(f"job {handle.timestamp} was refused: {state.end}\n{handle.answer().rstrip()}", code=1)
-    verdicts, changed = again.judge(of, handle, about)
-    done = again.Rerun(of.timestamp, handle.timestamp, state.end, tuple(verdicts), (*notes, *changed))
+        end_with(analysis, handle, state)
+    verdicts, more = again.judge(of, handle, about, prepared.names)
+    done = again.Rerun(of.timestamp, handle.timestamp, state.end, tuple(verdicts), (*prepared.notes, *more))
     say(as_json({**asdict(done), "reproduced": done.reproduced}) if json else "\n".join(again.lines(done)))
     if not done.reproduced:
         raise Exit(code=1)

@@ -1,30 +1,36 @@
 """Running a job again, and saying for each output whether it came out the same.
 
-The new job has the inputs, the configuration and the instance type of the old one's certificate. Its image and its code are
-those that are deployed now: where these are not the certificate's, `differences` says so before anything is submitted.
+The new job has the configuration, the instance type and the inputs of the old one's certificate, these by their versions of then.
+Its image and its code are those that are deployed now: where these are not the certificate's, that is said before anything is
+submitted.
 """
 
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from client.analysis import Analysis
+from botocore.exceptions import ClientError
+
+from client import inputs
+from client.analysis import Analysis, new_timestamp
 from client.bucket import Bucket
 from client.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, rule_for
-from client.errors import AnalysisError
+from client.errors import AnalysisError, code_of, raise_all
+from client.inputs import Input, Then
 from client.job import JobHandle
 from runtime.protocol.about import About
-from runtime.protocol.documents import DocumentError, loads
+from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.outside import SCHEME
 
 LARGEST = 256 << 20
 """Bytes up to which outputs are compared by their values; larger ones are compared by their SHA-256."""
 
 _SERVICE = frozenset({"end.txt", "update.txt"})
-_MEMORY = "its outputs are still in the bucket"
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,17 @@ class Original:
     image_id: str
     code_sha256: str
     commit: str | None
+    amis: tuple[str, ...]
+    read_files: tuple[Input, ...]
+    started: datetime
+
+    @property
+    def configname(self) -> str:
+        return self.configpath.rpartition("/")[2]
+
+    @property
+    def then(self) -> Then:
+        return Then(self.datanames, self.read_files, self.started)
 
     @classmethod
     def read(cls, text: str | bytes, source: str) -> "Original":
@@ -48,6 +65,8 @@ class Original:
         try:
             facts = loads(text, source)
             types = {str(one["instance_type"]) for one in facts["datasets"] if one.get("instance_type")}
+            configs = {str(facts["configpath"]), *(str(one.get("configpath")) for one in facts["datasets"])}
+            begun = [moment(one["start"]) for one in facts["datasets"] if one.get("start")]
             return cls(
                 bucket=str(facts["bucket"]),
                 group=str(facts["group"]),
@@ -59,6 +78,9 @@ class Original:
                 image_id=str(facts["image"]["id"]),
                 code_sha256=str(facts["code_sha256"]),
                 commit=facts.get("blueprint_commit"),
+                amis=tuple(sorted({str(one["image_id"]) for one in facts["datasets"] if one.get("image_id")})),
+                read_files=tuple(_files(facts["datasets"], configs)),
+                started=min(begun) if begun else moment(facts["created"]),
             )
         except (DocumentError, LookupError, TypeError, ValueError) as error:
             raise AnalysisError(
@@ -84,62 +106,128 @@ class Rerun:
         return bool(self.verdicts) and all(one.outcome != DIFFERENT for one in self.verdicts)
 
 
-def original(name: str, analysis: Analysis | None) -> Original:
-    """The certificate that `name` means: a file here, or a job of `analysis`."""
+def _files(datasets: Sequence[Mapping[str, Any]], configs: set[str]) -> Sequence[Input]:
+    """What the machines have read, but for configurations; each object once."""
+    found = {}
+    for dataset in datasets:
+        for one in dataset.get("inputs", []):
+            if one["key"] not in configs:
+                found[str(one["key"])] = Input(str(one["key"]), int(one["bytes"]), str(one["sha256"]), one.get("version_id"))
+    return list(found.values())
+
+
+def original(name: str, analysis: Analysis | None, session: Any = None) -> Original:
+    """The certificate that `name` means: a file here, an object (`s3://bucket/key`), or a job of `analysis`."""
     path = Path(name)
     if path.is_file():
         return Original.read(path.read_bytes(), name)
-    if analysis is None:
+    if name.startswith("s3://"):
+        bucket, _, key = name.removeprefix("s3://").partition("/")
+        import boto3
+
+        raw = Bucket((session or boto3).client("s3"), bucket).get(key) if bucket and key else None
+        if raw is None:
+            raise AnalysisError(f"no object {name}", "the s3:// address of a certificate.json", "check the address")
+        return Original.read(raw, name)
+    if analysis is None or "/" in name:  # no name of a job has one
         raise AnalysisError(
             f"no file {name}",
-            "a certificate.json on this computer, or a job with --bucket and --group",
+            "a certificate.json on this computer or in S3 (s3://…), or a job with --bucket and --group",
             "check the path, or say where the job is",
         )
-    key = analysis.job(name).keys.certificate_json
-    raw = analysis.objects.get(key)
+    job = analysis.find(name)
+    raw = analysis.objects.get(job.keys.certificate_json)
     if raw is None:
-        raise AnalysisError(
-            f"neither a file {name} nor {key} in the bucket", "a certificate.json, or a job that has ended", "check the name"
-        )
-    return Original.read(raw, key)
+        raise AnalysisError(f"job {job.timestamp} has no certificate.json", "a job that has ended", "wait for its end")
+    return Original.read(raw, job.keys.certificate_json)
 
 
-def differences(of: Original, about: About) -> list[str]:
+def differences(of: Original, about: About, session: Any = None) -> list[AnalysisError]:
     """How the analysis that is deployed now differs from that of the certificate; [] when it is the same."""
     pairs = (("image", of.image_id, about.image_id), ("code", of.code_sha256[:12], about.code_sha256[:12]))
-    return [f"the {what} was {before}, now it is {now}" for what, before, now in pairs if before != now]
+    found = [f"the {what} was {before}, now it is {now}" for what, before, now in pairs if before != now]
+    if not found:
+        return []
+    again = f"deploy commit {of.commit} of the blueprint" if of.commit else "deploy the blueprint as it was"
+    allowed, do = "the image and the code of the certificate", f"{again} and rerun, or rerun with what is deployed now: --anyway"
+    if of.image_id != about.image_id and session is not None and _retired(of.image_id, session):
+        found[0] = f"the image {of.image_id} has been retired; now it is {about.image_id}"
+        do = "it cannot be had again; rerun with what is deployed now: --anyway"
+    return [AnalysisError("; ".join(found), allowed, do)]
 
 
-def check(of: Original, about: About) -> list[str]:
-    """Raises AnalysisError when the analysis has moved on since the certificate."""
-    found = differences(of, about)
-    if found:
-        commit = f"deploy commit {of.commit} of the blueprint" if of.commit else "deploy the blueprint as it was"
+def _retired(image: str, session: Any) -> bool:
+    """Whether an AMI is gone, as far as these credentials may know."""
+    if not image.startswith("ami-"):
+        return False
+    try:
+        return not session.client("ec2").describe_images(ImageIds=[image])["Images"]
+    except ClientError as error:
+        return code_of(error).startswith("InvalidAMIID")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what is not the same."""
+
+    stamp: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | None = None, *, anyway: bool = False) -> Prepared:
+    """Find what the job had, and put inputs that have changed since where the new job can read them as they were.
+
+    Raises AnalysisError with everything that cannot be had, unless `anyway`: then what there is now is taken, and noted.
+    """
+    if not _Outputs(JobHandle(analysis.s3, of.bucket, of.group, of.timestamp), of.configname).sizes:
         raise AnalysisError(
-            "; ".join(found),
-            "the image and the code of the certificate",
-            f"{commit} and rerun, or rerun with what is deployed now: --anyway",
+            f"job {of.timestamp} has no outputs to compare with", "a job that wrote some, which are still in the bucket", "choose another"
         )
-    return found
+    found = inputs.find(analysis.objects, of.then)
+    faults = [*differences(of, about, analysis.session), *found.faults]
+    if not anyway:
+        raise_all(faults)
+    stamp = timestamp or new_timestamp(datetime.now(UTC))
+    notes = [*(fault.got for fault in faults), *found.notes]
+    if not of.image_id.startswith("ami-") and not of.amis:
+        notes.append(f"the image is what {of.image_id} names, which may have changed")
+    return Prepared(stamp, inputs.restore(analysis.objects, of.group, of.then, found, stamp), tuple(notes))
 
 
-def submit(of: Original, analysis: Analysis, timestamp: str | None = None) -> JobHandle:
-    """Submit the same inputs, configuration and instance type as a new job. Its results go to the group's folder. Data of an
-    outside bucket comes with the configuration that is there now: the two may not be of different buckets."""
-    outside = of.configpath.startswith(SCHEME)
-    return analysis.submit(of.datanames, of.configpath if outside else of.config, timestamp, of.instance_type)
+def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
+    """Submit the same inputs, configuration and instance type as a new job. The configuration keeps its name. Results go to the
+    group's folder. Data of an outside bucket comes with the configuration that is there now: the two may not be of different buckets."""
+    config = of.configpath
+    if not config.startswith(SCHEME):
+        config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
+    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, of.instance_type)
 
 
-def judge(of: Original, again: JobHandle, about: About) -> tuple[list[Verdict], list[str]]:
-    """A verdict for each output of either job, and notes about inputs that have changed in between."""
+def judge(of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None) -> tuple[list[Verdict], list[str]]:
+    """A verdict for each output of either job, and notes about inputs and images that were not the same. `names` as `Prepared`."""
     rules = checked(about.compare)
     first = JobHandle(again.s3, of.bucket, of.group, of.timestamp)
-    before, after = _Outputs(first, of.configpath.rpartition("/")[2]), _Outputs(again, again.job().configname)
-    verdicts = [_verdict(path, before, after, rules) for path in sorted(before.sizes.keys() | after.sizes.keys())]
-    if not before.sizes:
-        raise AnalysisError(f"job {of.timestamp} has no outputs to compare with", f"a job that wrote some, and {_MEMORY}", "choose another")
-    changed = [key for key, digest in before.inputs.items() if after.inputs.get(key, digest) != digest]
-    return verdicts, [f"the input {key} has changed since the first run" for key in changed]
+    before, after = _Outputs(first, of.configname), _Outputs(again, again.job().configname)
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = list(pool.map(lambda path: _verdict(path, before, after, rules), sorted(before.sizes.keys() | after.sizes.keys())))
+    notes = [
+        f"the input {key} has changed since the first run"
+        for key, digest in before.inputs.items()
+        if after.inputs.get(_now(key, names or {}), digest) != digest
+    ]
+    amis = Original.read(again.objects.get(again.keys.certificate_json) or b"", "the certificate of the rerun").amis
+    if of.amis and amis and of.amis != amis:
+        notes.append(f"it ran on the image {', '.join(of.amis)}, now on {', '.join(amis)}")
+    return verdicts, notes
+
+
+def _now(key: str, names: Mapping[str, str]) -> str:
+    """Where an object of the first run's inputs lies for the rerun."""
+    for before, now in names.items():
+        if key == before or (before.endswith("/") and key.startswith(before)):
+            return now + key.removeprefix(before)
+    return key
 
 
 class _Outputs:

@@ -52,14 +52,14 @@ def explanation_lines(analysis: Any, handle: Any) -> list[str]:
     return [found.sentence, *(f"  because: {line}" for line in found.evidence), *([f"  do: {found.fix}"] if found.fix else [])]
 
 
-def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False) -> Any:
-    """Show a job until it ends, and return its last state. Interrupted, it says that the job goes on."""
+def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, out: Any = None) -> Any:
+    """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it says that the job goes on."""
     from client.view import board
 
     try:
         if quiet:
             return handle.follow(lambda _: None, timeout=timeout)
-        with board() as shown:
+        with board(out) as shown:
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
         raise Exit(

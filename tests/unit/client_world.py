@@ -2,12 +2,14 @@
 
 import inspect
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from client_jobs import BUCKET, GROUP, job_json
 from invoke.context import Context
 
 from runtime.protocol.about import About, about_key
+from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus
 
@@ -49,7 +51,15 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
         put(s3, keys.status(name), DatasetStatus(status="SUCCESS", exit_code=0).to_json())
     put(s3, keys.end, f"SUCCESS {len(seconds)}/{len(seconds)}\n")
     datasets = [
-        {"name": name, "inputpath": f"{GROUP}/inputs/{name}", "status": "SUCCESS", "seconds": life, "instance_type": "m5.large"}
+        {
+            "name": name,
+            "inputpath": f"{GROUP}/inputs/{name}",
+            "status": "SUCCESS",
+            "seconds": life,
+            "instance_type": "m5.large",
+            "image_id": "ami-1",
+            "start": iso(datetime.now(UTC) + timedelta(seconds=1)),
+        }
         for name, life in seconds.items()
     ]
     certificate = {
@@ -59,6 +69,7 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
         "bucket": BUCKET,
         "group": GROUP,
         "job_id": stamp,
+        "created": iso(datetime.now(UTC)),
         "config": {"wait": 5},
         "configpath": f"{GROUP}/configs/c.json",
         "image": {"id": "ami-1", "ready": True},

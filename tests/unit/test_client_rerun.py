@@ -1,14 +1,17 @@
 """Running a job again: what is submitted, what is refused, and the verdicts; and the commands around a job, against an in-process S3."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import wait
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from client_jobs import BUCKET, GROUP, job_json
 from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
@@ -16,6 +19,7 @@ from moto import mock_aws
 
 from client import Analysis, AnalysisError, commands, job_commands, speaking
 from client import rerun as again
+from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 
 
@@ -70,31 +74,141 @@ def test_the_blueprints_rules_and_changed_inputs_are_told(s3: Any) -> None:
 
 
 def test_a_job_without_outputs_cannot_be_reproduced(s3: Any) -> None:
-    for stamp in ("first", "second"):
-        ended(s3, stamp, {"a": 9.0})
+    ended(s3, "first", {"a": 9.0})
     with pytest.raises(AnalysisError, match="no outputs to compare with"):
-        verdicts(s3)
+        prepared("first")
 
 
 def test_the_same_inputs_config_and_machine_are_submitted(s3: Any, tmp_path: Path) -> None:
-    ended(s3, "first", {"a": 9.0, "b": 9.0})
+    for name in ("a", "b"):
+        put(s3, f"{GROUP}/inputs/{name}", "data")
+    ended(s3, "first", {"a": 9.0, "b": 9.0}, {"x": "1"})
+    certificate = JobKeys.of(GROUP, "first").certificate_json
     path = tmp_path / "certificate.json"
-    path.write_bytes(s3.get_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "first").certificate_json)["Body"].read())
-    of = again.original(str(path), None)
-    job = again.submit(of, Analysis(BUCKET, GROUP), "second")
+    path.write_bytes(s3.get_object(Bucket=BUCKET, Key=certificate)["Body"].read())
+    assert again.original(str(path), None) == again.original(f"s3://{BUCKET}/{certificate}", None)
+    made, job = submitted_again(again.original(str(path), None))
     body = json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
     assert body["dataname"] == [f"{GROUP}/inputs/a", f"{GROUP}/inputs/b"]
     assert body["instance_type"] == "m5.large"
+    assert body["configname"] == f"{GROUP}/configs/rerun_second/c.json", "it keeps its name, which a script can see"
     assert json.loads(s3.get_object(Bucket=BUCKET, Key=body["configname"])["Body"].read()) == {"wait": 5}
+    assert made.notes == ()
+
+
+def prepared(name: str, *, anyway: bool = False, session: Any = None) -> again.Prepared:
+    analysis = Analysis(BUCKET, GROUP, session=session)
+    return again.prepare(again.original(name, analysis), analysis, analysis.about(), "second", anyway=anyway)
+
+
+def submitted_again(of: again.Original) -> tuple[again.Prepared, Any]:
+    analysis = Analysis(BUCKET, GROUP)
+    made = again.prepare(of, analysis, analysis.about(), "second")
+    return made, again.submit(of, analysis, made)
+
+
+def has_read(s3: Any, stamp: str, *, hours: float, **files: tuple[str, str | None]) -> None:
+    """A job that began `hours` ago and has read objects below inputs/: key -> its content and the version that it had."""
+    ended(s3, stamp, dict.fromkeys(files, 9.0), {"x": "1"})
+    key = JobKeys.of(GROUP, stamp).certificate_json
+    facts = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    for dataset in facts["datasets"]:
+        body, version = files[dataset["name"]]
+        moved = {
+            "key": dataset["inputpath"],
+            "bytes": len(body),
+            "sha256": hashlib.sha256(body.encode()).hexdigest(),
+            "version_id": version,
+        }
+        dataset |= {"start": iso(datetime.now(UTC) - timedelta(hours=hours)), "inputs": [moved]}
+    put(s3, key, json.dumps(facts))
+
+
+def versioned(s3: Any, name: str, body: str) -> str:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return str(s3.put_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/{name}", Body=body.encode())["VersionId"])
+
+
+def test_an_input_that_has_changed_is_used_in_its_version_of_then(s3: Any) -> None:
+    first = versioned(s3, "a", "before")
+    versioned(s3, "a", "after!")
+    same = versioned(s3, "b", "b")
+    versioned(s3, "b", "b")
+    has_read(s3, "first", hours=1, a=("before", first), b=("b", same))
+    made = prepared("first")
+    assert made.names == {f"{GROUP}/inputs/a": f"{GROUP}/inputs/rerun_second/a", f"{GROUP}/inputs/b": f"{GROUP}/inputs/b"}
+    assert s3.get_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/rerun_second/a")["Body"].read() == b"before"
+    (note,) = made.notes
+    assert note.startswith("the input debuggers/inputs/a has changed since: its version of")
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")
+
+
+def test_inputs_that_are_older_than_the_job_are_taken_as_they_are(s3: Any) -> None:
+    versioned(s3, "a", "data")
+    has_read(s3, "first", hours=-1, a=("data", None))
+    assert prepared("first").names == {f"{GROUP}/inputs/a": f"{GROUP}/inputs/a"}
+
+
+def test_a_version_that_is_gone_is_refused_unless_the_input_of_now_will_do(s3: Any) -> None:
+    versioned(s3, "a", "after")
+    has_read(s3, "first", hours=1, a=("before", None))
+    with pytest.raises(AnalysisError, match="as the job has read it is gone") as caught:
+        prepared("first")
+    assert "--anyway" in caught.value.do
+    made = prepared("first", anyway=True)
+    assert made.names == {f"{GROUP}/inputs/a": f"{GROUP}/inputs/a"}
+    assert "is gone" in made.notes[0]
+
+
+class Refusing:
+    """A session whose S3 client may not look at versions, and whose EC2 client knows no image."""
+
+    def client(self, service: str) -> Any:
+        made = boto3.client(service)  # type: ignore[call-overload]
+        code = {"s3": "AccessDenied", "ec2": "InvalidAMIID.NotFound"}[service]
+
+        def refuse(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": code}}, "Call")
+
+        for call in ("s3.ListObjectVersions", "ec2.DescribeImages"):
+            made.meta.events.register(f"before-call.{call}", refuse)
+        return made
+
+
+def test_everything_that_is_not_as_it_was_is_said_at_once(s3: Any) -> None:
+    versioned(s3, "a", "after")
+    has_read(s3, "first", hours=1, a=("before", None))
+    tell(s3, replace(ABOUT, image_id="ami-2", code_sha256="2" * 64))
+    with pytest.raises(AnalysisError) as caught:
+        prepared("first", session=Refusing())
+    text = str(caught.value)
+    assert "the image ami-1 has been retired; now it is ami-2; the code was 1" in text
+    assert "these credentials may not look at its earlier versions" in text
+    made = prepared("first", anyway=True, session=Refusing())
+    assert len(made.notes) == 2
+
+
+def test_another_image_beneath_the_same_name_is_told_afterwards(s3: Any) -> None:
+    for stamp, ami in (("first", "ami-1"), ("second", "ami-9")):
+        ended(s3, stamp, {"a": 9.0}, {"x": "1"})
+        key = JobKeys.of(GROUP, stamp).certificate_json
+        facts = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        facts["datasets"][0]["image_id"] = ami
+        put(s3, key, json.dumps(facts))
+    assert verdicts(s3)[1] == ["it ran on the image ami-1, now on ami-9"]
 
 
 def test_an_analysis_that_has_moved_on_is_refused_before_anything_is_submitted(s3: Any) -> None:
-    ended(s3, "first", {"a": 9.0})
+    ended(s3, "first", {"a": 9.0}, {"x": "1"})
+    put(s3, f"{GROUP}/inputs/a", "a")
     tell(s3, replace(ABOUT, image_id="ami-2", code_sha256="2" * 64))
-    with pytest.raises(AnalysisError, match=r"the image was ami-1, now it is ami-2; the code was 1{12}, now it is 2{12}") as caught:
+    with pytest.raises(AnalysisError, match=r"the code was 1{12}, now it is 2{12}") as caught:
+        run(commands.rerun, "first")
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")
+    tell(s3, replace(ABOUT, code_sha256="2" * 64))
+    with pytest.raises(AnalysisError) as caught:
         run(commands.rerun, "first")
     assert "deploy commit abc" in caught.value.do
-    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"datasets": 3}', "REQUEST START TIME"])
