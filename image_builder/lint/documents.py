@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -17,7 +18,7 @@ from image_builder.lint.control import fields as _fields
 from image_builder.lint.control import text as _text
 from image_builder.lint.findings import Finding
 from image_builder.lint.references import Step, lint_references
-from image_builder.lint.scripts import lint_script
+from image_builder.lint.scripts import asks_for_index, lint_script
 
 _INLINE_CHARACTERS = 16_000
 _MOST_VALUES = 100_000
@@ -79,6 +80,7 @@ class _Document:
         self.file, self.text = file, text
         self.steps: list[Step] = []
         self.values: set[str] = set()
+        self.updated = False
 
     def at(self, node: Node, rule: str, got: str, fix: str) -> Finding:
         return Finding(self.file, node.start_mark.line + 1, rule, got, fix)
@@ -253,16 +255,21 @@ class _Document:
 
     def commands(self, node: Node | None) -> Iterator[Finding]:
         texts = [item for item in (node.value if isinstance(node, SequenceNode) else []) if isinstance(item, ScalarNode)]
-        strict = False
+        lines, places = [], []  # AWSTOE runs all commands as one file; the place of each of its lines in the document
         for item in texts:
-            strict = strict or bool(re.search(r"^\s*set\s+-\w*e|errexit", item.value, re.MULTILINE))
-            line = item.start_mark.line + (2 if item.style in ("|", ">") else 1)
-            text = re.sub(r"\{\{.*?\}\}", lambda match: "_" * len(match[0]), item.value)
-            yield from lint_script(text, self.file, line=line, strict=strict, standalone=False)
-            home = re.search(r"\$\{?HOME\b|(?<![^\s=:])~(?=/|$)", text, re.MULTILINE)
-            if home and not re.search(r"\bHOME=", text):
-                at = line + text.count("\n", 0, home.start())
-                yield Finding(self.file, at, "home-unset", f"`{home[0]}`", "Begin with `export HOME=/root`")
+            first = item.start_mark.line + (2 if item.style in ("|", ">") else 1)
+            for number, line in enumerate(item.value.rstrip("\n").split("\n")):
+                lines.append(line)
+                places.append(min(first + number, item.end_mark.line + 1))
+        text = re.sub(r"\{\{.*?\}\}", lambda match: "_" * len(match[0]), "\n".join(lines))
+        for finding in lint_script(text + "\n", self.file, standalone=False, updated=self.updated) if texts else ():
+            yield replace(finding, line=places[min(finding.line, len(places)) - 1])
+        self.updated = self.updated or asks_for_index(text)
+        strict = bool(re.search(r"^\s*set\s+[-+]\w*e|errexit", text, re.MULTILINE))
+        home = re.search(r"\$\{?HOME\b|(?<![^\s=:])~(?=/|$)", text, re.MULTILINE)
+        if home and not re.search(r"\bHOME=", text):
+            at = places[text.count("\n", 0, home.start())]
+            yield Finding(self.file, at, "home-unset", f"`{home[0]}`", "Begin with `export HOME=/root`")
         carefree = bool(texts) and texts[-1].value.rstrip().endswith("\nexit 0")  # says itself that failures do not matter
         several = len(texts) > 1 or any("\n" in item.value.strip() for item in texts)
         if several and not strict and not carefree and node is not None:

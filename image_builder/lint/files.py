@@ -7,7 +7,7 @@ from pathlib import Path
 
 from image_builder.lint.documents import is_document, lint_document
 from image_builder.lint.findings import Finding
-from image_builder.lint.scripts import lint_script
+from image_builder.lint.scripts import asks_for_index, lint_script
 from image_builder.provision import ABOUT, PHASES
 
 _DOCUMENTS = (".yml", ".yaml")
@@ -34,19 +34,26 @@ def lint_paths(paths: Iterable[Path], root: Path) -> list[Finding]:
 def lint_provision(folder: Path, root: Path) -> list[Finding]:
     """Findings of a `provision/` folder: its scripts, which run under strict options, and documents that lie there."""
     found: list[Finding] = []
-    for file in sorted(folder.rglob("*")):
+    updated = False
+    for file in sorted(folder.rglob("*"), key=_order):
         place = file.relative_to(folder).parts
         if not file.is_file() or place[0] == ABOUT:
             continue
         runs = file.suffix == ".sh" and (len(place) == 1 or (len(place) == 2 and place[0] in PHASES[1:]))
         if runs or file.suffix == ".sh":
-            found += _lint(file, root, strict=runs)
+            found += _lint(file, root, strict=runs, updated=updated)
+            updated = updated or (runs and asks_for_index(file.read_text(encoding="utf-8", errors="replace")))
         elif file.suffix in _DOCUMENTS and is_document(file.read_text(encoding="utf-8", errors="replace")):
             found += _lint(file, root, strict=False)
     return found
 
 
-def _lint(file: Path, root: Path, *, strict: bool) -> list[Finding]:
+def _order(file: Path) -> tuple[int, Path]:
+    """What builds the image comes before what checks it."""
+    return (PHASES.index(file.parent.name) if file.parent.name in PHASES else 0, file)
+
+
+def _lint(file: Path, root: Path, *, strict: bool, updated: bool = False) -> list[Finding]:
     name = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
     data = file.read_bytes()
     try:
@@ -63,7 +70,7 @@ def _lint(file: Path, root: Path, *, strict: bool) -> list[Finding]:
         return lint_document(text, name)
     if _interpreter(text) not in ("bash", "sh", "dash", ""):
         return []  # another language
-    return lint_script(text, name, strict=strict)
+    return lint_script(text, name, strict=strict, updated=updated)
 
 
 def _interpreter(text: str) -> str:

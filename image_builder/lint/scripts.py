@@ -20,6 +20,9 @@ _MACHINE_ITSELF = re.compile(r"https?://(169\.254\.169\.254|localhost|127\.0\.0\
 _MOVING_BRANCHES = frozenset({"main", "master", "develop", "dev", "trunk", "HEAD", "nightly"})
 _STRICT = re.compile(r"^\s*set\s+(-[a-zA-Z]*e|.*-o\s+errexit)|\A#!.*sh\s+-\w*e", re.MULTILINE)
 _EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|^\$|^-|^\"?\$")
+_APT = frozenset({"apt", "apt-get", "aptitude"})
+_UNPACKERS = frozenset({"tar", "bsdtar", "cpio", "gunzip", "gzip", "xz", "unxz", "bunzip2", "bzip2", "zstd", "unzip", "funzip", "tee", "dd",
+                        "patch", "apt-key"})  # fmt: skip
 _RUNNERS = programs.SHELLS | {"eval", "source", ".", "python", "python3"}
 _QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e", "-S", "-n", "-x", "--lock",
                     "--unlock", "--delete", "--expire", "--status", "--stdin"})  # fmt: skip
@@ -27,27 +30,33 @@ _QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--gr
 _CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpg", "gpgv", "cosign", "minisign"})
 
 
-def lint_script(text: str, file: str, *, line: int = 1, strict: bool = False, standalone: bool = True) -> list[Finding]:
-    """Findings of a bash text whose first line is line `line` of `file`.
+def lint_script(text: str, file: str, *, strict: bool = False, standalone: bool = True, updated: bool = False) -> list[Finding]:
+    """Findings of a bash text.
 
-    `strict`: whoever runs it stops at the first failure. `standalone`: it is a file of its own, not part of a document.
+    `strict`: whoever runs it stops at the first failure. `standalone`: it is a file of its own, not part of a document. `updated`: what
+    ran before has asked for apt's index.
     """
-    return sorted(set(_Linter(text, file, line, strict or bool(_STRICT.search(text)), standalone).run()))
+    return sorted(set(_Linter(text, file, strict or bool(_STRICT.search(text)), standalone, updated).run()))
+
+
+def asks_for_index(text: str) -> bool:
+    """Whether a bash text asks for apt's index."""
+    return any(command.program in _APT and "update" in command.values for command in shell.commands(text))
 
 
 class _Linter:
-    def __init__(self, text: str, file: str, line: int, strict: bool, standalone: bool) -> None:
-        self.text, self.file, self.line, self.strict, self.standalone = text, file, line, strict, standalone
+    def __init__(self, text: str, file: str, strict: bool, standalone: bool, updated: bool) -> None:
+        self.text, self.file, self.strict, self.standalone, self.updated = text, file, strict, standalone, updated
         self.commands = shell.commands(text)
 
     def finding(self, line: int, rule: str, got: str, fix: str) -> Finding:
-        return Finding(self.file, line + self.line - 1, rule, got, fix)
+        return Finding(self.file, line, rule, got, fix)
 
     def run(self) -> Iterator[Finding]:
         yield from self._whole()
-        updated = False
+        updated = self.updated
         for position, command in enumerate(self.commands):
-            if command.program in ("apt", "apt-get", "aptitude"):
+            if command.program in _APT:
                 yield from self._apt(command, updated)
                 updated = updated or "update" in command.values
             elif command.program in programs.OTHER_PACKAGES:
@@ -140,14 +149,24 @@ class _Linter:
         for value in values:
             if re.match(r"(https?|ftp)://", value) and not _MACHINE_ITSELF.match(value) and _MOVING.search(value):
                 yield self.finding(command.line, "moving-ref", f"`{value}`", "Name a version, a tag or a commit")
-        saves = any(redirection.operator in (">", ">>", ">|") for redirection in command.redirections) or command.after == "|"
-        saves = saves or (name == "wget" and "--spider" not in values)
-        saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) for value in values)
+        saves = self._kept(command, position)
+        saves = saves or (name == "wget" and not any(re.match(r"--spider|-\w*O-?$|--output-document", value) for value in values))
+        saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) and "-" not in values for value in values)
         to_nowhere = "/dev/null" in values or any(redirection.target.value == "/dev/null" for redirection in command.redirections)
         from_itself = any(_MACHINE_ITSELF.match(value) for value in values)
         if saves and not to_nowhere and not from_itself and not any(other.program in _CHECK for other in self.commands[position + 1 :]):
             fix = "Follow it with `echo 'DIGEST  FILE' | sha256sum --check`"
             yield self.finding(command.line, "download-unchecked", f"what `{name}` saves is not checked", fix)
+
+    def _kept(self, command: Command, position: int) -> bool:
+        """Whether what a command prints goes into a file, perhaps at the end of its pipe, or is unpacked."""
+        pipe = [command]
+        for other in self.commands[position + 1 :]:
+            if pipe[-1].after not in ("|", "|&"):
+                break
+            pipe.append(other)
+        written = any(redirection.operator in (">", ">>", ">|") for part in pipe for redirection in part.redirections)
+        return written or any(part.program in _UNPACKERS for part in pipe[1:])
 
     def _runner_of(self, command: Command) -> str:
         """The shell that runs what a command prints: `sh -c "$(…)"`, `bash <(…)`, `eval`, `source`; "" for none."""

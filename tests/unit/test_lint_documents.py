@@ -241,6 +241,16 @@ def test_every_rule_for_documents_is_tried_here() -> None:
     assert tried >= {rule for rule in RULES if list(RULES).index(rule) >= list(RULES).index("yaml")}
 
 
+def test_the_commands_of_a_step_are_one_script_and_steps_follow_each_other() -> None:
+    fetch = ["- set -e", "- apt-get update", "- curl -fLO https://x.example/v1/a.tgz"]
+    check = ["- |", "  echo 'abc  a.tgz' |", "    sha256sum --check"]
+    assert found(document(commands(*fetch, *check, '- "sleep 1 &"', "- >", "  wait", "", "- apt-get install -y curl"))) == []
+    later = commands("- apt-get install -y gcc").replace("one", "two")
+    assert found(document(commands("- apt-get update"), later)) == []
+    assert found(document(later, commands("- apt-get update"))) == [(9, "apt-update")]
+    assert found(document(commands("- set -e", "- |", "  true", "  vim x", "- reboot"))) == [(12, "interactive"), (13, "reboot")]
+
+
 def test_aliases_and_anchors_are_read_where_they_are_used() -> None:
     text = """
         schemaVersion: 1.0

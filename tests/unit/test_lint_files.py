@@ -76,6 +76,14 @@ def test_provisioning_scripts_run_strictly_and_others_do_not(tmp_path: Path) -> 
     ]
 
 
+def test_one_script_asks_for_the_index_of_all(tmp_path: Path) -> None:
+    install = "#!/bin/bash\napt-get install --yes curl\n"
+    write(tmp_path, {"10-a.sh": "#!/bin/bash\napt-get update\n", "20-b.sh": install, "validate/05-c.sh": install})
+    assert lint_provision(tmp_path, tmp_path) == []
+    (tmp_path / "10-a.sh").rename(tmp_path / "30-a.sh")
+    assert [(finding.file, finding.rule) for finding in lint_provision(tmp_path, tmp_path)] == [("20-b.sh", "apt-update")]
+
+
 @pytest.mark.parametrize("name", blueprints.names(ROOT))
 def test_the_blueprints_and_what_is_compiled_from_them_are_clean(name: str) -> None:
     folder = ROOT / "blueprints" / name / "provision"

@@ -45,6 +45,8 @@ BAD = [
     ("curl -fLO https://x.example/v1/a.tgz", [(1, "download-unchecked")]),
     ("wget https://x.example/v1/a.tgz\ntar xzf a.tgz", [(1, "download-unchecked")]),
     ("wget -qO- https://x.example/v1/a.tgz | tar xz -C /opt", [(1, "download-unchecked")]),
+    ("curl -s https://x.example/v1/list | grep x | sort > /opt/list", [(1, "download-unchecked")]),
+    ("curl -s https://x.example/v1/a.gz | gunzip -c | tee /opt/a", [(1, "download-unchecked")]),
     ("curl https://x.example/releases/latest/a.tgz > a\nsha256sum -c sums", [(1, "moving-ref")]),
     ("wget https://x.example/Miniconda3-latest-Linux-x86_64.sh\nsha256sum -c sums", [(1, "moving-ref")]),
     ("wget https://x.example/o/r/archive/refs/heads/main.zip\nsha256sum -c sums", [(1, "moving-ref")]),
@@ -107,6 +109,8 @@ curl -fsSL https://x.example/key.asc | gpg --dearmor -o /usr/share/keyrings/x.gp
 curl -s http://169.254.169.254/latest/meta-data/instance-id > /run/id
 TOKEN=$(curl -sX PUT http://169.254.169.254/latest/api/token -H 'X-aws-ec2-metadata-token-ttl-seconds: 60')
 curl -sf http://localhost:8080/health -o /dev/null
+url=$(curl -fsSL https://x.example/api/v1 | jq -r .url | awk '{print $2}'); curl -s https://x.example/v1 | grep -q ready
+wget -qO- https://x.example/v1/ready | grep -q yes; curl -so - https://x.example/v1/ready
 git clone --branch v1.2 https://x.example/o/r
 git clone https://x.example/o/r && git -C r checkout 0123abc
 sudo -u ubuntu -H bash -c 'ls'
