@@ -54,13 +54,10 @@ class Memory:
     def read(self, place: Location) -> bytes:
         raise StorageError("none", missing=True)
 
-    def copy(self, source: Location, target: Location) -> None:
-        raise NotImplementedError
-
-    def keys(self, prefix: Location) -> Iterator[Location]:
+    def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         return iter(())
 
-    def download(self, source: Location, target: Path, seen: object) -> None:
+    def download(self, source: Location, target: Path, seen: object, size: int | None = None) -> None:
         raise NotImplementedError
 
     def upload(self, source: Path, target: Location) -> None:
@@ -199,8 +196,8 @@ def test_a_key_stays_in_its_bucket(tmp_path: Path, key: str) -> None:
 
 def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
     class Hostile(Memory):
-        def keys(self, prefix: Location) -> Iterator[Location]:
-            yield Location(prefix.bucket, prefix.key + "../../evil")
+        def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
+            yield Location(prefix.bucket, prefix.key + "../../evil"), 1
 
     with pytest.raises(StorageError, match="outside"):
         Transfer(Hostile()).download_folder(at("lab/inputs/x"), tmp_path / "in")
@@ -208,10 +205,10 @@ def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_found_where_s3_denies_instead_of_missing(tmp_path: Path) -> None:
     class Denying(FolderStorage):
-        def download(self, source: Location, target: Path, seen: Seen) -> None:
+        def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> None:
             if not self.path(source).is_file():
                 raise StorageError("AccessDenied", permanent=True)
-            super().download(source, target, seen)
+            super().download(source, target, seen, size)
 
     storage = Denying(tmp_path / "buckets")
     storage.write(at("lab/inputs/set/a.txt"), b"A")

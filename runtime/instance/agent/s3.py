@@ -19,12 +19,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from . import crt
 from .multipart import encoded, settled, upload
-from .storage import Location, Seen, StorageError
+from .storage import FILES, Location, Seen, StorageError
 
 PART = 16 << 20
 """Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight are in memory."""
 
 WORKERS = 8
+"""Parts that are under way at a time."""
+
 _BLOCK = 1 << 20
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _PERMANENT = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "400", "InvalidRequest"})
@@ -58,7 +60,7 @@ class S3Storage:
         config = Config(
             connect_timeout=10,
             read_timeout=60,
-            max_pool_connections=2 * WORKERS,
+            max_pool_connections=WORKERS + FILES,
             retries={"mode": "standard", "total_max_attempts": 5},
             # A bucket of another endpoint has no host name of its own.
             s3={"addressing_style": "path"} if override else {},
@@ -109,43 +111,43 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(place, error) from error
 
-    def copy(self, source: Location, target: Location) -> None:
-        """By way of this machine: a copy inside S3 would need more rights when the buckets differ, and configs are small."""
-        self.write(target, self.read(source))
-
-    def keys(self, prefix: Location) -> Iterator[Location]:
+    def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         try:
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
             for page in pages:
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):
-                        yield Location(prefix.bucket, item["Key"])
+                        yield Location(prefix.bucket, item["Key"]), int(item["Size"])
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(prefix, error) from error
 
-    def download(self, source: Location, target: Path, seen: Seen) -> str | None:
-        """The object into the file `target`; `seen` gets its content in order. The object must not change meanwhile."""
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> str | None:
+        """The object into the file `target`; `seen` gets its content in order. The object must not change meanwhile. With a `size`, small
+        objects take one request."""
+        place = {"Bucket": source.bucket, "Key": source.key, "ChecksumMode": "ENABLED"}
         try:
-            answer = self.client.get_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED")
-            size, checked = int(answer["ContentLength"]), _Checked(seen, answer)
-            with target.open("w+b") as file:
-                if size < 2 * PART:
-                    for block in answer["Body"].iter_chunks(_BLOCK):
-                        file.write(block)
-                        checked(block)
-                else:
-                    answer["Body"].close()
-                    with self._by_runtime(source) as runtime:
-                        if runtime:
-                            runtime.download(source, target, checked)
-                        else:
-                            self._parts(source, answer["ETag"], size, file.fileno(), checked)
-            checked.check(source)
-            if target.stat().st_size != size:
-                raise StorageError(f"{source}: got {target.stat().st_size} of {size} bytes")
-            return _version(answer)
+            if size is None or size >= 2 * PART:
+                head = self.client.head_object(**place)
+                if head["ContentLength"] >= 2 * PART:
+                    return self._large(source, target, seen, head)
+            answer = self.client.get_object(**place)
+            checked = _Checked(seen, answer)
+            with target.open("wb") as file:
+                for block in answer["Body"].iter_chunks(_BLOCK):
+                    file.write(block)
+                    checked(block)
+            return _whole(source, target, checked, answer)
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(source, error) from error
+
+    def _large(self, source: Location, target: Path, seen: Seen, head: Mapping[str, Any]) -> str | None:
+        checked = _Checked(seen, head)
+        with target.open("w+b") as file, self._by_runtime(source) as runtime:
+            if runtime:
+                runtime.download(source, target, checked)
+            else:
+                self._parts(source, head["ETag"], head["ContentLength"], file.fileno(), checked)
+        return _whole(source, target, checked, head)
 
     def _parts(self, source: Location, etag: str, size: int, file: int, seen: Seen) -> None:
         os.posix_fallocate(file, 0, size)
@@ -183,6 +185,15 @@ class S3Storage:
             return _version(self.client.head_object(Bucket=target.bucket, Key=target.key))
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(target, error) from error
+
+
+def _whole(source: Location, target: Path, checked: _Checked, answer: Mapping[str, Any]) -> str | None:
+    """The version of the object that has arrived in `target`. Raises StorageError unless it is all of it."""
+    checked.check(source)
+    size, expected = target.stat().st_size, answer["ContentLength"]
+    if size != expected:
+        raise StorageError(f"{source}: got {size} of {expected} bytes")
+    return _version(answer)
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 LOCAL_ROOT = "NEUROCAAS_LOCAL_BUCKET_ROOT"
 
+FILES = 32
+"""Files that are under way at a time: small ones wait for S3 most of their time."""
+
 UPLOAD_STATE = ".neurocaas-upload"
 """How the files end that are kept beside a file while it is uploaded. They are no results."""
 
@@ -54,9 +57,8 @@ class Storage(Protocol):
 
     def read(self, place: Location) -> bytes: ...
     def write(self, place: Location, body: bytes) -> None: ...
-    def copy(self, source: Location, target: Location) -> None: ...
-    def keys(self, prefix: Location) -> Iterator[Location]: ...
-    def download(self, source: Location, target: Path, seen: Seen) -> str | None: ...
+    def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]: ...
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> str | None: ...
     def upload(self, source: Path, target: Location) -> str | None: ...
 
 
@@ -94,18 +96,15 @@ class FolderStorage:
                 part.unlink()
             raise StorageError(f"{place}: {error}", permanent=True) from error
 
-    def copy(self, source: Location, target: Location) -> None:
-        self.write(target, self.read(source))
-
-    def keys(self, prefix: Location) -> Iterator[Location]:
+    def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         bucket = self.path(Location(prefix.bucket, ""))
         folder = self.path(Location(prefix.bucket, prefix.key.rpartition("/")[0]))
         for path in sorted(folder.rglob("*")):
             key = path.relative_to(bucket).as_posix()
             if path.is_file() and key.startswith(prefix.key):
-                yield Location(prefix.bucket, key)
+                yield Location(prefix.bucket, key), path.stat().st_size
 
-    def download(self, source: Location, target: Path, seen: Seen) -> None:
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> None:
         path = self.path(source)
         if not path.is_file():
             raise StorageError(f"{source} does not exist (no file {path})", missing=True)

@@ -14,11 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .storage import UPLOAD_STATE, Location, Storage, StorageError
+from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
 
 INPUT, RESULT = "input", "result"
 TRIES = 5
-WORKERS = 8
 _T = TypeVar("_T")
 
 
@@ -59,7 +58,7 @@ class Transfer:
     def download_folder(self, source: Location, folder: Path) -> list[Moved]:
         """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is nothing."""
         prefix = Location(source.bucket, source.key.rstrip("/") + "/")
-        found = [(place, folder / place.key[len(prefix.key) :]) for place in self.storage.keys(prefix)]
+        found = [(place, folder / place.key[len(prefix.key) :], size) for place, size in self.storage.keys(prefix)]
         if not found:
             message = (
                 f"There is neither a file {source} nor anything below {prefix}. Allowed: an object of the bucket, or a folder of "
@@ -67,10 +66,10 @@ class Transfer:
             )
             raise StorageError(message, missing=True)
         root = folder.resolve()
-        for place, target in found:
+        for place, target, _ in found:
             if not Path(os.path.normpath(root / target.relative_to(folder))).is_relative_to(root):
                 raise StorageError(f"{place} would be written outside {folder}", permanent=True)
-        return self._many(_getter(self, place, target) for place, target in found)
+        return self._many(_getter(self, place, target, size) for place, target, size in found)
 
     def upload(self, source: Path, target: Location, *, leave_out: str = "") -> list[Moved]:
         """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here.
@@ -86,13 +85,13 @@ class Transfer:
         chosen = [(path, Location(target.bucket, f"{prefix}/{name}")) for path, name in files if not (ending and name.endswith(ending))]
         return self._many(_putter(self, path, place) for path, place in chosen)
 
-    def _get(self, source: Location, target: Path) -> Moved:
+    def _get(self, source: Location, target: Path, size: int | None = None) -> Moved:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{threading.get_ident()}.part")
 
         def once() -> tuple[str, str | None]:
             digest = hashlib.sha256()
-            version = self.storage.download(source, part, digest.update)
+            version = self.storage.download(source, part, digest.update, size)
             return digest.hexdigest(), version
 
         try:
@@ -124,7 +123,7 @@ class Transfer:
         return moved
 
     def _many(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with ThreadPoolExecutor(FILES) as pool:
             futures = [pool.submit(task) for task in tasks]
             try:
                 return [future.result() for future in futures]
@@ -143,8 +142,8 @@ def read_record(record: Path) -> Iterator[Moved]:
     yield from last.values()
 
 
-def _getter(transfer: Transfer, source: Location, target: Path) -> Callable[[], Moved]:
-    return lambda: transfer._get(source, target)
+def _getter(transfer: Transfer, source: Location, target: Path, size: int) -> Callable[[], Moved]:
+    return lambda: transfer._get(source, target, size)
 
 
 def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], Moved]:
