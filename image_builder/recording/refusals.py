@@ -59,7 +59,8 @@ def refuse(command: Command, line: Sequence[Command]) -> None:
 
 def _refuse_nested(command: Command) -> None:
     name, values = command.program, command.values
-    if name == "su" or name in programs.SESSIONS or (name == "sudo" and {"-i", "-s"} & set(values)):
+    opens = (name == "su" and not {"-c", "--command"} & set(values)) or (name == "sudo" and {"-i", "-s"} & set(values))
+    if opens or name in programs.SESSIONS:
         do = "type the commands here (you are root), or `rec as USER -- COMMAND`"
         raise Refused(f"`{name}`: what was typed inside is not recorded", do)
     fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)

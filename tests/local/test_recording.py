@@ -224,6 +224,29 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     assert (status, "/opt/half/11" in said or "does not replay" in said) == (1, True), "rm of files that the script never makes"
 
 
+def test_what_was_interrupted_can_be_finished_or_thrown_away(project: Project, tmp_path: Path) -> None:
+    session = tmp_path / "session"
+    session.write_text("touch kept\nls\nkill -9 $$\ntouch never\n")
+    assert project.invoke("record", "--force", "--script", str(session))[0] == 1
+    status, said = project.invoke("record-finish")
+    assert (status, "1 lines kept, 2 left out" in said) == (0, True), said
+    assert project.script.endswith("\ntouch kept\n# no effect: ls\n# failed (137): kill -9 $$\n")
+    status, said = project.invoke("record-finish")
+    assert (status, "there is no recording of typed to finish" in said) == (1, True)
+    assert project.invoke("record", "--add", "--script", str(session))[0] == 1
+    status, said = project.invoke("record", "--discard")
+    assert (status, "is gone" in said) == (0, True)
+    assert project.invoke("record", "--resume")[1].startswith("error: there is no interrupted recording")
+    assert sorted(path.name for path in project.provision.glob("*.sh")) == ["10-recorded.sh"]
+    session.write_text("touch added; test -e kept\nexit 0\n")
+    assert project.invoke("record", "--add", "--script", str(session))[0] == 0
+    assert "touch added; test -e kept" in (project.provision / "20-recorded.sh").read_text(), "after the scripts that are there"
+    session.write_text("ls\n")
+    status, said = project.invoke("record", "--force", "--script", str(session))
+    assert (status, "no line of the recording changed anything" in said) == (1, True)
+    project.invoke("record", "--discard")
+
+
 def lines_then_finish(*typed: str) -> Callable[[Terminal], None]:
     def type_into(shown: Terminal) -> None:
         lines(*typed)(shown)
@@ -279,6 +302,16 @@ exit
     assert verdict.against == "the recorded root"
     assert [difference.text() for difference in verdict.real] == ["/opt/build/third: other content"], "it has the time in it"
     assert verdict.as_json()["known_caches"], "logs and compiled Python differ, and are known"
+
+
+def test_a_user_namespace_is_as_good(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox of people who are not root."""
+    monkeypatch.setenv("LOCALCLOUD_SANDBOX", "bubblewrap-userns")
+    bench = Bench(tmp_path, home)
+    bench.record("useradd -m alice\nsu alice -c 'touch ~/mine'\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
+    verdict = bench.verify()
+    assert (verdict.words, verdict.real) == ("reproduces", ())
+    assert "(bubblewrap-userns)" in verdict.root
 
 
 def test_every_difference_is_listed(bench: Bench) -> None:

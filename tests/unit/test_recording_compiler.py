@@ -283,7 +283,8 @@ def test_refused(text: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["bash -c 'touch x'", "bash x.sh", "sudo -u ubuntu -H -- bash -c 'touch x'", "python3 -c 'open(\"x\", \"w\")'", "python3 x.py > y",
+    ["su alice -c 'touch x'", "su - alice -c 'touch x'", "bash -c 'touch x'", "bash x.sh",
+     "sudo -u ubuntu -H -- bash -c 'touch x'", "python3 -c 'open(\"x\", \"w\")'", "python3 x.py > y",
      "cat x.sh | bash", "python3 - <<'END'\nopen('x', 'w')\nEND", "set -- a b", "adduser --disabled-password --gecos '' alice",
      "while read x; do touch $x; done < list", "cat list | while read x; do touch $x; done", "echo reboot > x"],
 )  # fmt: skip
