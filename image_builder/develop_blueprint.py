@@ -117,8 +117,10 @@ class NeuroCaaSAMI(Console):
         found = self._found()
         if found is None:
             return self._nothing()
-        if found["State"]["Name"] != "running":
-            return self._told(f"Instance {self.instance} is {found['State']['Name']}: its timeout begins when it is started.")
+        state = found["State"]["Name"]
+        if state != "running":
+            over = state in ("shutting-down", "terminated")
+            return self._told(f"Instance {self.instance} is {state}{'' if over else ': its timeout begins when it is started'}.")
         times = machine.lifetime(found)
         if times is None:
             return self._told("Timeout not given; not a valid development instance.")
