@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.shell.machines import Machine, until
+from tests.shell.machines import Machine, new_machine, until
 from tests.shell.sandboxes import sandbox
 from tests.shell.services import Objects
 
@@ -170,3 +172,23 @@ def test_only_a_bare_machine_is_needed(machine: Machine) -> None:
     assert done.returncode == 3, done.stderr + (machine.tree / "joberror.txt").read_text()
     assert (machine.job / "process_results" / "data.zip").read_text() == "the data"
     assert machine.status()["exit_code"] == 3
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="all tests run as an ordinary user here")
+def test_an_ordinary_user_runs_it_too() -> None:
+    """As on a laptop: nothing of the root user is used, and the machine's own Python is enough."""
+    with tempfile.TemporaryDirectory(prefix="neurocaas-user-") as folder:
+        machine = new_machine(Path(folder) / "machine")
+        machine.put("lab/inputs/data.zip", "the data")
+        machine.put("lab/configs/config.json", "{}")
+        text = 'errorlog\nid -u\ndownload "$inputpath" "$bucketname" in\nupload in "$bucketname" "$groupdir" "$processdir"\ncat /root/x\n'
+        script = machine.script(text)
+        for path in [Path(folder), *Path(folder).rglob("*")]:
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *machine.arguments(script)]
+        environment = {**machine.environment, "NEUROCAAS_PYTHON": "/usr/bin/python3", "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, env=environment, cwd=machine.home, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1, done.stderr
+        status = machine.status()
+        assert (status["status"], status["stdout"]["0"]) == ("FAILED", "65534")
+        assert (machine.job / "process_results" / "data.zip").read_text() == "the data"
