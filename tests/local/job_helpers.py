@@ -7,10 +7,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
 from deployed import Deployed, Keys
 
 from client import Analysis, JobHandle, JobState
+from localcloud.cloud import Cloud
+from localcloud.paths import Paths
 from runtime.protocol.keys import JobKeys
 
 T = TypeVar("T")
@@ -68,10 +71,49 @@ class Lab:
         found = [json.loads(self.text(key)) for key in self.keys_below(f"logs/{self.group}/")]
         return [report for report in found if report["timestamp"] == job.timestamp]
 
+    def deliver(self, job: JobHandle) -> None:
+        """Tell the manager of a job's submission once more, as S3 and the queue may do."""
+        document = {"bucket": {"name": self.bucket}, "object": {"key": quote_plus(str(job.submission_key)), "size": 1}}
+        event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": document}]}
+        queue = self.deployed.analysis["submission_queue_url"]
+        self.deployed.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+
+    def admin(self, operation: str, **body: Any) -> None:
+        """Do what only AWS can: take a machine back, have no capacity."""
+        cloud = Cloud.load(Paths(self.deployed.ground.root / ".local"))
+        assert cloud is not None
+        cloud.admin("POST", operation, body)
+
     def machines(self, job: JobHandle) -> list[dict[str, Any]]:
         """All machines that EC2 still shows of a job, in any state."""
         answer = self.ec2.describe_instances(Filters=[{"Name": "tag:job", "Values": [job.timestamp]}])
         return [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
+
+
+class Inbox:
+    """What the topic of the service sends to a subscriber."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._sqs, sns = deployed.client("sqs"), deployed.client("sns")
+        self._queue = self._sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
+        sns.subscribe(TopicArn=deployed.utils["topic_arn"], Protocol="sqs", Endpoint=arn)
+        self._notices: list[dict[str, str]] = []
+
+    def about(self, job: JobHandle) -> list[dict[str, str]]:
+        """The notices of a job so far."""
+        return [one for one in self.all() if job.timestamp in one["Subject"]]
+
+    def all(self) -> list[dict[str, str]]:
+        """All notices so far."""
+        while found := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                self._notices.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        return self._notices
 
 
 def until(what: str, ask: Callable[[], T]) -> T:

@@ -24,17 +24,39 @@ def tags() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def job(lab: Lab, tags: dict[str, str]) -> JobHandle:
-    made = lab.submit("a11.txt", configname=lab.config(wait=1, note="kept"))
+def states() -> list[str]:
+    """The states of the dataset, seen while the job ran."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
+    made = lab.submit("a11.txt", stamp="a11", submission="a11submit.json", configname=lab.config(wait=2, note="kept"))
     machine = until("a machine", lambda: lab.machines(made))[0]
     tags.update({tag["Key"]: tag["Value"] for tag in machine["Tags"]})
+
+    def over() -> bool:
+        status = made.status()
+        states.extend(one.state for one in status.datasets if one.state not in states)
+        return status.finished
+
+    until("the job's end", over)
     assert ended(made).succeeded, made.certificate()
     return made
 
 
+def test_a11_its_states_follow_each_other(job: JobHandle, states: list[str]) -> None:
+    assert [state for state in states if state != "INITIALIZING"] == ["IN PROGRESS", "SUCCESS"]
+    assert states.index("SUCCESS") == len(states) - 1
+
+
 def test_a11_the_certificate_tells_every_step(lab: Lab, job: JobHandle) -> None:
     text = job.certificate()
-    assert f"JOB ID: {job.timestamp}" in text
+    head = text.splitlines()
+    assert head[0].startswith("REQUEST START TIME: ")
+    assert head[0].endswith(" (GMT)")
+    assert head[1].startswith("ANALYSIS VERSION ID: ")
+    assert head[2] == f"JOB ID: {job.timestamp}"
     for number, step in enumerate(("Initialization", "Validation", "Environment Setup", "Initialize Processing"), 1):
         assert f"STEP {number}/4 ({step}): DONE" in text
     assert "| STATUS: SUCCESS |" in text
@@ -61,6 +83,8 @@ def test_a11_the_compute_report_is_filed_and_nothing_is_left(lab: Lab, job: JobH
     assert (report["status"], report["group"], report["databucket"]) == ("SUCCESS", "lab1", lab.bucket)
     assert report["cost"] > 0
     assert f"logs/active/{report['instance-id']}.json" not in lab.keys_below("logs/active/")
+    rules = lab.deployed.client("events").list_rules()["Rules"]
+    assert not [rule for rule in rules if job.timestamp in json.dumps(rule)], "no rule of its own"
     until("the machine's end", lambda: all(one["State"]["Name"] == "terminated" for one in lab.machines(job)))
 
 
@@ -69,6 +93,11 @@ def test_a11_the_certificate_for_machines_has_the_same_facts(lab: Lab, job: JobH
     assert (facts["outcome"], facts["exit_class"], facts["job_id"]) == ("SUCCESS", "success", job.timestamp)
     assert facts["config"]["note"] == "kept"
     assert facts["cost_usd"] > 0
+    (dataset,) = facts["datasets"]
+    assert dataset["image_id"].startswith("ami-"), "also where the analysis names a parameter"
+    moved = [*dataset["inputs"], *dataset["results"]]
+    assert {"lab1/inputs/a11.txt", job.job().configpath} <= {one["key"] for one in dataset["inputs"]}
+    assert all(len(one["sha256"]) == 64 and one["version_id"] for one in moved)
 
 
 def test_a11_an_analyst_needs_no_other_rights_than_the_groups(service: Deployed, lab: Lab, job: JobHandle, tmp_path: Any) -> None:

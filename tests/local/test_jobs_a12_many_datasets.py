@@ -1,11 +1,15 @@
 """A12: many datasets, equal base names, and one that fails among others that do not. (120 and 500: tests/unit, a fleet of 8 runs here.)
 A13: a failing analysis. A16: odd keys."""
 
+import json
+
 import pytest
 from deployed import Deployed
-from job_helpers import Lab, certificate_facts, ended
+from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 from client import JobHandle
+
+HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -16,14 +20,19 @@ def lab(service: Deployed) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def many(lab: Lab) -> JobHandle:
+def inbox(service: Deployed) -> Inbox:
+    return Inbox(service)
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab, inbox: Inbox) -> JobHandle:
     return lab.submit("one/d.txt", "two/d.txt", "exit-3.txt", *(f"n{i}.txt" for i in range(7)))
 
 
 @pytest.fixture(scope="module")
 def odd(lab: Lab, many: JobHandle) -> JobHandle:
     """Submitted right behind `many`, so that both run at once."""
-    return lab.submit("hej på dig & more+1%.txt", submission="my sub+mission ö1_submit.json")
+    return lab.submit("hej på dig & more+1%.txt", HARMFUL, submission="my sub+mission ö1_submit.json")
 
 
 def test_a12_each_dataset_has_a_machine_and_a_status_of_its_own(lab: Lab, many: JobHandle, odd: JobHandle) -> None:
@@ -49,19 +58,33 @@ def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, ma
     state = ended(many)
     (failed,) = [one for one in state.datasets if one.state == "FAILED"]
     assert failed.exit_code == 3
+    status = json.loads(lab.text(many.keys.status("exit-3.txt")))
+    assert "this dataset fails" in status["stderr"].values()
+    assert status["stdout"], "what it printed before is kept"
     assert "exit-3.txt | STATUS: FAILED" in many.certificate()
     facts = certificate_facts(lab, many)
     assert facts["exit_class"] == "analysis"
     from client.explain import explain
 
     said = explain(lab.analysis.evidence(many))
-    assert said.sentence.startswith(f"Job {many.timestamp} has failed for 1 of 10 datasets (analysis): exit-3.txt: ")
+    assert said.sentence.startswith(f"Job {many.timestamp} has failed for 1 of 10 datasets: exit-3.txt: its script failed")
     assert "invoke logs" in said.fix
+
+
+def test_a13_the_notice_tells_outcome_time_cost_and_why(lab: Lab, many: JobHandle, inbox: Inbox) -> None:
+    ended(many)
+    (notice,) = until("the notice", lambda: inbox.about(many))
+    assert notice["Subject"] == f"NeuroCAAS analysis: job {many.timestamp} of lab1: FAILED 9/10"
+    for words in ("Time: 0:", "Cost: $0.", "First failure: exit-3.txt: ", "this dataset fails", f"s3://{lab.bucket}/{many.keys.prefix}"):
+        assert words in notice["Message"]
 
 
 def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHandle) -> None:
     state = ended(odd)
     assert state.succeeded, odd.certificate()
-    assert [one.name for one in state.datasets] == ["hej på dig & more+1%.txt"]
+    assert [one.name for one in state.datasets] == ["hej på dig & more+1%.txt", HARMFUL]
     assert "lab1/inputs/hej på dig & more+1%.txt" in odd.certificate()
-    assert f"{odd.keys.process_prefix}hej på dig & more+1%.txt/summary.json" in lab.keys_below(odd.keys.process_prefix)
+    results = {f"{odd.keys.process_prefix}{name}/summary.json" for name in ("hej på dig & more+1%.txt", HARMFUL)}
+    assert results <= lab.keys_below(odd.keys.process_prefix)
+    files = {key.rpartition("/")[2] for key in lab.keys_below(odd.keys.prefix)}
+    assert not files & {"here", "there", "pwned"}, "a name is data, never shell text"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from deployed import Deployed
-from job_helpers import Lab, until
+from job_helpers import Lab, ended, until
 
 from client import JobHandle
 from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
@@ -18,6 +18,7 @@ MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "no-dataname": ({"dataname": None}, "dataname: got nothing"),
     "dataname-3": ({"dataname": 3}, "dataname: got 3"),
     "dataname-empty": ({"dataname": []}, "a list of 0"),
+    "dataname-many": ({"dataname": [f"lab1/inputs/{number}" for number in range(2000)]}, "a list of 2000"),
     "dataname-mixed": ({"dataname": ["lab1/inputs/x.txt", 4]}, "got 4"),
     "dataname-missing": ({"dataname": "lab1/inputs/nonesuch.txt"}, "does not contain lab1/inputs/nonesuch.txt"),
     "dataname-prefix": ({"dataname": "lab1/inputs/x"}, "does not contain lab1/inputs/x"),
@@ -27,6 +28,7 @@ MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "config-broken": ({"configname": "lab1/configs/broken.json"}, "not JSON"),
     "config-list": ({"configname": "lab1/configs/list.yml"}, "a mapping"),
     "duration": ({"configname": "lab1/configs/duration.json"}, "__duration__"),
+    "negative": ({"configname": "lab1/configs/negative.yaml"}, "__duration__: got -5"),
     "parameters": ({"configname": "lab1/configs/parameters.json"}, "wait"),
     "other-group": ({"dataname": "lab10/inputs/secret.txt"}, "paths of your own group"),
     "result-elsewhere": ({"resultpath": "s3://somebody-elses/results"}, "resultpath"),
@@ -46,14 +48,27 @@ def lab(service: Deployed) -> Lab:
         "broken.json": "{",
         "list.yml": "- 1\n- 2\n",
         "duration.json": '{"__duration__": "long", "__dataset_size__": -1}',
+        "negative.yaml": "__duration__: -5\n",
         "parameters.json": '{"wait": "soon"}',
     }.items():
         lab.put(f"lab1/configs/{name}", body)
     return lab
 
 
+def traces(lab: Lab, group: str) -> tuple[set[str], list[Any]]:
+    """What a group has: its results, and its money."""
+    items = lab.deployed.client("dynamodb").scan(TableName=lab.deployed.utils["ledger_table"])["Items"]
+    return lab.keys_below(f"{group}/results/"), sorted(str(item) for item in items if f"/{group}/" in item["sk"]["S"])
+
+
 @pytest.fixture(scope="module")
-def jobs(lab: Lab) -> dict[str, JobHandle]:
+def theirs(lab: Lab) -> tuple[set[str], list[Any]]:
+    """What the other group had before."""
+    return traces(lab, "lab10")
+
+
+@pytest.fixture(scope="module")
+def jobs(lab: Lab, theirs: object) -> dict[str, JobHandle]:
     """All at once: the manager answers them in turn while the first tests look."""
     made = {}
     for name, (fields, _) in MISTAKES.items():
@@ -78,7 +93,8 @@ def test_a14_a_mistake_is_answered_with_its_reason(lab: Lab, jobs: dict[str, Job
     certificate, facts, end = answer(lab, jobs[name])
     assert MISTAKES[name][1] in certificate
     assert "Traceback" not in certificate
-    assert facts["exit_class"] == "user"
+    missing = name in ("dataname-missing", "dataname-prefix")
+    assert facts["exit_class"] == ("data" if missing else "user")
     assert facts["problems"]
     assert end.startswith("FAILED 0/0 ")
 
@@ -95,16 +111,20 @@ def test_a15_two_problems_of_one_file_are_told_at_once(lab: Lab, jobs: dict[str,
     assert len(facts["problems"]) == 2
 
 
-def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs: dict[str, JobHandle], service: Deployed) -> None:
+def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs: dict[str, JobHandle], theirs: object) -> None:
     for job in jobs.values():
         answer(lab, job)
     stamps = {job.timestamp for job in jobs.values()}
     tagged = lab.ec2.describe_instances(Filters=[{"Name": "tag:job", "Values": sorted(stamps)}])
     assert tagged["Reservations"] == []
-    assert lab.keys_below("lab10/results/") <= {"lab10/results/analysis.json"}
-    items = service.client("dynamodb").scan(TableName=service.utils["ledger_table"])["Items"]
-    assert not [item for item in items if "/lab10/" in item["sk"]["S"]]
-    assert not [item for item in items if item["sk"]["S"].rpartition("/")[2] in stamps], "no job of these is open"
+    assert traces(lab, "lab10") == theirs
+    _, money = traces(lab, "lab1")
+    assert not [item for item in money if any(stamp in item for stamp in stamps)], "no job of these is open"
+
+
+def test_a14_yaml_by_its_short_name_is_taken(lab: Lab) -> None:
+    job = lab.submit("x.txt", configname=lab.put("lab1/configs/short.yml", "wait: 0\n"))
+    assert ended(job).succeeded, job.certificate()
 
 
 def test_a14_refusals_are_explained(lab: Lab, jobs: dict[str, JobHandle]) -> None:

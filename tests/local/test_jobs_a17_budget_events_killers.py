@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from deployed import Deployed
-from job_helpers import Lab, certificate_facts, ended, until
+from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 from client import JobHandle
 from client.explain import explain
@@ -45,6 +45,12 @@ def ledger(service: Deployed, kind: str) -> list[dict[str, Any]]:
     return [item for item in items if item["pk"]["S"] == kind]
 
 
+def test_a17_without_a_budget_of_its_own_a_group_has_the_blueprints(poor: Lab) -> None:
+    job = poor.submit("x.txt")
+    assert ended(job).succeeded
+    assert "Customized budget not found. Using default budget value of 300.00" in job.certificate()
+
+
 def test_a17_a_budget_decides_before_anything_is_launched(service: Deployed, poor: Lab) -> None:
     budget(service, "0.01")
     job = poor.submit("x.txt")
@@ -75,12 +81,10 @@ def test_a17_a_large_budget_lets_it_pass_and_is_told(service: Deployed, poor: La
     assert "Customized budget not found" not in job.certificate()
 
 
-def test_a18_events_that_come_again_launch_nothing_again(service: Deployed, lab: Lab) -> None:
+def test_a18_events_that_come_again_launch_nothing_again(lab: Lab) -> None:
     job = lab.submit("twice.txt")
-    document = {"bucket": {"name": lab.bucket}, "object": {"key": job.submission_key, "size": 1}}
-    event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": document}]}
     for _ in range(3):
-        service.client("sqs").send_message(QueueUrl=service.analysis["submission_queue_url"], MessageBody=json.dumps(event))
+        lab.deliver(job)
     assert ended(job).succeeded
     assert len(lab.machines(job)) == 1
     lab.submit("twice.txt", stamp=job.timestamp, submission="another_submit.json", configname=job.job().configpath)
@@ -88,6 +92,69 @@ def test_a18_events_that_come_again_launch_nothing_again(service: Deployed, lab:
     assert "which another submission of group 'lab1' has used" in answer
     assert len(lab.machines(job)) == 1
     assert lab.text(job.keys.end) == "SUCCESS 1/1\n"
+
+
+def test_a18_without_capacity_a_job_waits_visibly_and_starts_once_when_there_is_some(lab: Lab) -> None:
+    lab.admin("capacity", machines=0)
+    try:
+        job = lab.submit("patient.txt")
+        until("the claim", lambda: job.keys.certificate in lab.keys_below(job.keys.logs_prefix))
+        until("the wait", lambda: "Waiting for 1 of 1 environments; attempt 1 of" in job.certificate())
+        text = job.certificate()
+        assert "No m5.large available (InsufficientInstanceCapacity)." in text
+        assert "AWS capacity reached" in text
+        assert job.status().finished is False
+    finally:
+        lab.admin("capacity")
+    lab.deliver(job)
+    lab.deliver(job)
+    assert ended(job).succeeded, job.certificate()
+    assert len(lab.machines(job)) == 1
+
+
+def test_a18_a_machine_that_is_ended_from_outside_closes_its_report_and_its_job(lab: Lab) -> None:
+    job = lab.submit("ended.txt", configname=lab.config(wait=600))
+    (machine,) = until("a machine", lambda: [one for one in lab.machines(job) if one["State"]["Name"] == "running"])
+    lab.ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    assert ended(job).succeeded is False
+    assert certificate_facts(lab, job)["exit_class"] == "cancelled"
+    (report,) = until("the report", lambda: lab.reports(job))
+    assert report["start"] <= report["end"]
+    assert f"logs/active/{machine['InstanceId']}.json" not in lab.keys_below("logs/active/")
+
+
+def test_a19_the_sweep_ends_what_has_no_job_and_says_so(service: Deployed, lab: Lab) -> None:
+    inbox, sweep = Inbox(service), service.client("lambda")
+    template = service.analysis["groups"]["lab1"]["launch_template_id"]
+
+    def by_hand(**tags: str) -> str:
+        every = [{"Key": key.replace("_", "-"), "Value": value} for key, value in {"PriceTracking": "On", **tags}.items()]
+        specification = [{"ResourceType": "instance", "Tags": every}]
+        answer = lab.ec2.run_instances(
+            LaunchTemplate={"LaunchTemplateId": template}, MinCount=1, MaxCount=1, TagSpecifications=specification, UserData="#!/bin/sh\n"
+        )
+        return str(answer["Instances"][0]["InstanceId"])
+
+    def state(machine: str) -> str:
+        return str(lab.ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0]["State"]["Name"])
+
+    def swept(**event: bool) -> dict[str, list[str]]:
+        answer = sweep.invoke(FunctionName=service.utils["sweep_function"], Payload=json.dumps(event))
+        assert "FunctionError" not in answer
+        told: dict[str, list[str]] = json.loads(answer["Payload"].read())
+        return told
+
+    over, exempt, fresh = by_hand(Timeout="0"), by_hand(Timeout="0", neurocaas_exempt="On"), by_hand(Timeout="60")
+    until("the machines", lambda: {state(one) for one in (over, exempt, fresh)} == {"running"})
+    assert [line for line in swept(dry_run=True)["would"] if line.startswith("stop ")] == [f"stop {over}"]
+    assert state(over) == "running"
+    swept()
+    until("its end", lambda: state(over) in ("stopping", "stopped"))
+    assert {state(exempt), state(fresh)} == {"running"}
+    assert until("the notice", lambda: [one for one in inbox.all() if over in one["Message"]])[0]["Subject"].startswith(
+        "NeuroCAAS: stopped"
+    )
+    lab.ec2.terminate_instances(InstanceIds=[over, exempt, fresh])
 
 
 def test_a19_a_machine_that_is_stopped_by_hand_closes_its_job(lab: Lab) -> None:

@@ -19,7 +19,7 @@ def lab(service: Deployed) -> Lab:
 @pytest.fixture(scope="module")
 def jobs(lab: Lab) -> dict[str, JobHandle]:
     """All of them at once."""
-    train = lab.config(mode="train", ensemble_size=3)
+    train = lab.config(mode="train", ensemble_size=5)
     return {
         "train": lab.submit("train.txt", configname=train),
         "predict": lab.submit("train.txt", configname=lab.config(mode="predict", ensemble_size=3)),
@@ -32,12 +32,23 @@ def test_a21_every_member_runs_with_its_number_and_has_a_status(lab: Lab, jobs: 
     job = jobs["train"]
     assert ended(job).succeeded, job.certificate()
     datasets = job.job().datasets
-    assert [one.jobnb for one in datasets] == [1, 2, 3]
-    assert len({one.status_key for one in datasets}) == 3
+    assert [one.jobnb for one in datasets] == [1, 2, 3, 4, 5]
+    assert len({one.status_key for one in datasets}) == 5
     assert {one.inputpath for one in datasets} == {"lab1/inputs/train.txt"}
     configs = [json.loads(lab.text(str(one.configpath))) for one in datasets]
-    assert [one["jobnb"] for one in configs] == [1, 2, 3]
-    assert lab.text(job.keys.end) == "SUCCESS 3/3\n"
+    assert [one["jobnb"] for one in configs] == [1, 2, 3, 4, 5]
+    assert lab.text(job.keys.end) == "SUCCESS 5/5\n"
+    assert job.certificate().count("| STATUS: SUCCESS |") == 5
+
+
+def test_a21_a_prediction_takes_what_was_trained_and_runs_once(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    train = jobs["train"]
+    ended(train)
+    models = sorted(key for key in lab.keys_below(train.keys.process_prefix) if key.endswith("/summary.json"))
+    job = lab.submit(dataname=models, configname=lab.config(mode="predict"))
+    lab.deliver(job)
+    assert ended(job).succeeded, job.certificate()
+    assert len(models) == len(lab.machines(job)) == len(job.job().datasets) == 5
 
 
 @pytest.mark.parametrize("name", ["predict", "no mode"])
