@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from client.analysis import Analysis
     from client.errors import AnalysisError
     from client.forecast import Forecast
+    from client.futures import DatasetFailedError
     from client.job import JobHandle
     from client.results import FetchedFile
     from client.states import DatasetState, JobState
 
-__all__ = ["Analysis", "AnalysisError", "DatasetState", "FetchedFile", "Forecast", "JobHandle", "JobState"]
+__all__ = ["Analysis", "AnalysisError", "DatasetFailedError", "DatasetState", "FetchedFile", "Forecast", "JobHandle", "JobState"]
 
 _WHERE = {
     "Analysis": "client.analysis",
     "Forecast": "client.forecast",
     "AnalysisError": "client.errors",
+    "DatasetFailedError": "client.futures",
     "DatasetState": "client.states",
     "FetchedFile": "client.results",
     "JobHandle": "client.job",
@@ -40,3 +42,8 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'client' has no attribute {name!r}")
     return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers after `client.`: names that were not used yet are not there by themselves."""
+    return sorted(__all__)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
 from client.listing import ListedJob, listing, resolve
+from client.states import DatasetState
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import JobKeys, rejected_keys
@@ -103,6 +104,20 @@ class Analysis:
         key = f"{self.group}/submissions/{stamp}_submit.json"
         self.objects.put(key, json.dumps(body, indent=2).encode())
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
+
+    def map(
+        self, datasets: Iterable[str | os.PathLike[str]], config: Mapping[str, Any] | str, **submission: Any
+    ) -> "list[Future[DatasetState]]":
+        """Upload what is a file here, submit all `datasets` as one job, and return a future for each, in order.
+
+        A dataset is a path on this computer or a key in the bucket. `submission` are further arguments of `submit`. The result of a
+        future is the dataset's last state; the exception of one that has failed is `client.futures.DatasetFailedError`.
+        """
+        wanted = [os.fspath(one) for one in datasets]
+        files = [one for one in wanted if Path(one).is_file()]
+        keys = dict(zip(files, self.upload(files), strict=True))
+        names = [keys.get(one, one) for one in wanted]
+        return self.submit(names, config, **submission).futures(names)
 
     def job(self, timestamp: str) -> JobHandle:
         """The job of that timestamp, submitted by whomever of the group."""

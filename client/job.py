@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +13,9 @@ from typing import Any
 
 from client.bucket import Bucket
 from client.errors import AnalysisError
+from client.futures import of_datasets, of_job
 from client.results import FetchedFile, fetch, wanted
-from client.states import JobState, dataset_state
+from client.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, SubmissionKey, rejected_keys
@@ -171,28 +171,14 @@ class JobHandle:
         return key
 
     def future(self, *, interval: float = 1.0) -> "Future[JobState]":
-        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like.
+        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like; that it has failed is no
+        exception. A thread of its own asks every `interval` seconds. Cancelling the future does not end the job."""
+        return of_job(self, interval)
 
-        A thread of its own asks every `interval` seconds. Cancelling the future ends the asking; it does not end the job.
-        """
-        future: Future[JobState] = Future()
-
-        def ask() -> None:
-            try:
-                while not (state := self.status()).finished:
-                    time.sleep(interval)
-                    if future.cancelled():
-                        future.set_running_or_notify_cancel()  # wakes whoever waits for it
-                        return
-            except BaseException as error:  # noqa: BLE001 (whatever it was, whoever waits for the future gets it)
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
-                return
-            if future.set_running_or_notify_cancel():
-                future.set_result(state)
-
-        threading.Thread(target=ask, name=f"job {self.timestamp}", daemon=True).start()
-        return future
+    def futures(self, inputs: Sequence[str], *, interval: float = 1.0) -> "list[Future[DatasetState]]":
+        """A future for each of `inputs`, the datasets as they were submitted, in that order. Its result is the dataset's last state
+        as soon as that one is final; `client.futures.DatasetFailedError` is the exception of one that has failed."""
+        return of_datasets(self, inputs, interval)
 
     def job(self) -> Job:
         """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered yet, or refused)."""
