@@ -3,27 +3,18 @@ those that were written for the first implementation."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.shell.guide import listing
 from tests.shell.machines import Machine
 from tests.shell.sandboxes import sandbox
 
 HERE = Path(__file__).with_name("foreign")
 HOME = Path("/home/ubuntu")
-
-
-def listing(section: str) -> str:
-    """The code of a section of the guide, without its line numbers. (It is Markdown: a `\\_` is printed as `_`.)"""
-    text = (HERE / "guide.md").read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
-    lines = [line for block in re.findall(r"```\n(.*?)```", text, re.DOTALL) for line in block.splitlines() if line]
-    numbered = [re.fullmatch(r"(\d+) ?(.*)", line) for line in lines]
-    assert all(numbered)
-    return "".join(f"{found[2]}\n" for found in numbered if found).replace(r"\_", "_")
 
 
 @pytest.fixture
