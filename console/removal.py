@@ -96,5 +96,5 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
         if not held.empty:
             lines.append(f"group {group} is removed; its data stays: s3://{bucket}/{group}/ and logs/{group}/ hold {held.text()}.")
             if stack != "utils":
-                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/")
+                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/ (and logs/{group}/)")
     return lines

@@ -33,6 +33,15 @@ class TestA7:
         for group in ("debuggers", "lab1", "lab10"):
             assert (("prefix", f"{group}/submissions/"), ("suffix", ".json")) in found
 
+    def test_a7_every_folder_can_be_used_at_once(self, service: Deployed) -> None:
+        """S3 needs no markers for folders: the prefixes are there for the group's people, empty or not, from the deploy on."""
+        s3 = service.client("s3", service.user("bob"))
+        for folder in ("inputs", "results", "submissions", "configs"):
+            assert s3.list_objects_v2(Bucket="analysis", Prefix=f"lab10/{folder}/")["IsTruncated"] is False
+        for folder in ("inputs", "configs"):
+            s3.put_object(Bucket="analysis", Key=f"lab10/{folder}/first", Body=b"1")
+        assert "lab10/results/analysis.json" in keys(service, "lab10/results/")
+
     def test_a7_a_second_up_changes_nothing(self, service: Deployed) -> None:
         service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", STACK)
 

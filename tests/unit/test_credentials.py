@@ -14,12 +14,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from invoke.context import Context
 from moto import mock_aws
 
 import console.cloud
 from console import people
-from console.credentials import Credentials
+from console.credentials import Credentials, session
 from console.errors import UserError, message
 
 WHERE = {"region": "eu-west-1", "endpoint_url": "http://127.0.0.1:1"}
@@ -180,3 +181,37 @@ def test_a_rotation_switches_the_old_key_off_and_the_next_one_deletes_it(
     assert keys(iam) == {}
     people.rotate_keys(Context(), "ann", revoke=True)
     assert "ann has no access key" in capsys.readouterr().err
+
+
+class Sts:
+    """An account whose STS answers AssumeRole with an error."""
+
+    def __init__(self, code: str, said: str) -> None:
+        self.error = ClientError({"Error": {"Code": code, "Message": said}}, "AssumeRole")
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Account": "111122223333", "Arn": "arn:aws-cn:sts::111122223333:assumed-role/sso/ann lee"}
+
+    def assume_role(self, **arguments: Any) -> Any:
+        self.asked = arguments
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "told"),
+    [
+        ("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining", "--hours"),
+        ("AccessDenied", "not authorized", "may not take the role arn:aws-cn:iam::111122223333:role/neurocaas-cn-lab1"),
+    ],
+)
+def test_a_session_that_is_refused_is_told_with_a_way_on(code: str, said: str, told: str) -> None:
+    sts = Sts(code, said)
+    with pytest.raises(UserError, match=told):
+        session(sts, "neurocaas-cn-lab1", WHERE, hours=12, whose="the members of lab1")
+    assert sts.asked["RoleSessionName"] == "ann-lee"
+    assert sts.asked["DurationSeconds"] == 43200
+
+
+def test_an_error_that_nobody_can_put_right_keeps_its_traceback() -> None:
+    with pytest.raises(ClientError):
+        session(Sts("InternalFailure", "x"), "r", WHERE, hours=1, whose="")
