@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class AnalysisError(Exception):
@@ -72,8 +73,9 @@ def s3_errors(bucket: str, key: str) -> Iterator[None]:
             "no AWS credentials in this shell", "AWS_PROFILE, or a key pair in the environment", "log in, or run `invoke local.up`"
         ) from error
     except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError) as error:
+        place = urlsplit(str(error.kwargs.get("endpoint_url", "")))
         raise AnalysisError(
-            str(error),
+            f"no answer from {place.scheme}://{place.netloc}",
             "an endpoint that answers",
             "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real account",
         ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from client_jobs import BUCKET, GROUP, job_json
 from client_world import ended, put, run, tell
 from invoke.exceptions import Exit
@@ -219,3 +220,35 @@ def test_a_mistake_in_the_names_ends_with_exit_code_two() -> None:
     assert done.returncode == 2
     assert "no --bucket and no --group" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "got"),
+    [
+        ("AccessDenied", f"access to s3://{BUCKET}/"),
+        ("InvalidAccessKeyId", "is not known to the service"),
+        ("SignatureDoesNotMatch", "does not belong to its access key"),
+        ("ExpiredToken", "has expired"),
+        ("RequestTimeTooSkewed", "the clock of this computer is wrong"),
+    ],
+)
+def test_what_s3_refuses_is_one_message_for_reading_and_for_uploading(s3: Any, tmp_path: Path, code: str, got: str) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Call")
+
+    analysis = Analysis(BUCKET, GROUP)
+    analysis.s3.meta.events.register("before-call.s3", refuse)
+    (tmp_path / "a").write_text("a")
+    for ask in (analysis.listing, lambda: analysis.upload([tmp_path / "a"])):
+        with pytest.raises(AnalysisError, match=re.escape(got)) as caught:
+            ask()
+        assert "\n  allowed: " in str(caught.value)
+
+
+def test_a_cloud_that_is_down_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
+    analysis = Analysis(BUCKET, GROUP, session=session)
+    analysis.objects.s3 = session.client("s3", endpoint_url="http://127.0.0.1:9")
+    with pytest.raises(AnalysisError, match=r"^no answer from http://127\.0\.0\.1:9\n"):
+        analysis.jobs()
