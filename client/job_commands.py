@@ -13,19 +13,21 @@ from client.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, ex
 from client.speaking import follow as follow_job
 
 
-@task(help={**WHERE, **JSON, "limit": "So many, the latest; 0: all.", "names": "Without outcomes: two requests for a thousand jobs."})
+@task(
+    help={**WHERE, **JSON, "limit": "So many, the latest; 0: all.", "names": "Only the names of jobs, sorted: one request for a thousand."}
+)
 def jobs(c: Context, bucket: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False) -> None:
     """List the group's jobs, the latest last: when submitted, name, outcome."""
     from client.view import job_lines
 
     analysis = analysis_of(bucket, group)
-    every = analysis.listing()
+    every = analysis.jobs() if names else analysis.listing()
     shown = every[-limit:] if limit > 0 else every
     ends = {} if names else analysis.ends(shown)
     if json:
-        say(as_json([{**asdict(one), "submitted": one.submitted and one.submitted.isoformat(), **_end(ends, one)} for one in shown]))
+        say(as_json(shown if names else [{**asdict(one), "submitted": _iso(one.submitted), "end": ends[one]} for one in shown]))
     else:
-        for line in job_lines(shown, None if names else ends):
+        for line in shown if names else job_lines(shown, ends):
             say(line)
     if not every:
         note(f"group {analysis.group} has no job in bucket {analysis.bucket} yet (`invoke submit --help`)")
@@ -33,8 +35,8 @@ def jobs(c: Context, bucket: str = "", group: str = "", limit: int = 20, names: 
         note(f"{len(shown)} of {len(every)} jobs; --limit 0 shows all")
 
 
-def _end(ends: Any, one: Any) -> dict[str, str]:
-    return {"end": ends[one]} if one in ends else {}
+def _iso(time: Any) -> str | None:
+    return time.isoformat() if time else None
 
 
 @task(help={**JOB, "timeout": "Stop following after so many seconds (the job goes on)."})

@@ -45,13 +45,13 @@ def status_lines(state: JobState) -> list[str]:
     return [f"job {state.timestamp}  {state.phase}  {state.end}".rstrip(), *columns(rows)]
 
 
-def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str] | None) -> list[str]:
-    """A list of jobs in columns: when submitted (in the time of this computer), name, outcome (left out without `ends`)."""
+def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[str]:
+    """A list of jobs in columns: when submitted (in the time of this computer), name, outcome."""
     rows = []
     for one in jobs:
         time = f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else ""
         open_ = {"job": "open", "refused": "refused", "": "no answer yet"}[one.answer]
-        rows.append((time, one.job, *([ends[one] or open_] if ends is not None else [])))
+        rows.append((time, one.job, ends[one] or open_))
     return columns(rows)
 
 

@@ -66,8 +66,10 @@ def test_jobs_are_listed_with_their_outcomes_the_latest_last(s3: Any, capsys: py
     captured = capsys.readouterr()
     assert {one["job"] for one in json.loads(captured.out)} == {"b", "c", "new", "wrong"}, "the one without a submission file is the oldest"
     assert "4 of 5 jobs" in captured.err
-    run(job_commands.jobs, names=True, json=True, limit=0)
-    assert all("end" not in one for one in json.loads(capsys.readouterr().out))
+    run(job_commands.jobs, names=True, json=True, limit=2)
+    assert json.loads(capsys.readouterr().out) == ["c", "old"]
+    run(job_commands.jobs, names=True)
+    assert capsys.readouterr().out == "b\nc\nold\n"
     assert Analysis(BUCKET, GROUP).jobs(after="b") == ["c", "old"]
 
 

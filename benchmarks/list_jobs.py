@@ -1,0 +1,94 @@
+"""Listing 10,000 jobs of a group, beside asking for each job by itself.
+
+The client over HTTP against the control plane of a local cloud (without its fleet). Each job has a submission and a certificate, the
+latest have an end. `invoke jobs --names` lists the folders of jobs; `invoke jobs` also the submissions, for their times and those
+without an answer, and reads the outcomes of the 20 latest.
+"""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report import Figure, p50, say, show, wants_json
+
+JOBS, ASKED, RUNS = 10_000, 100, 5
+BUCKET, GROUP = "analysis", "lab"
+
+
+def main() -> None:
+    from console.cloud import lay_over
+    from localcloud import cloud as local
+    from localcloud.paths import Paths
+
+    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
+        paths = Paths(Path(folder) / "local")
+        cloud = local.up(paths, port=_free_port(), fleet=False)
+        try:
+            lay_over(os.environ, cloud.environment())
+            figures = _measured()
+        finally:
+            local.down(paths)
+    show("Listing jobs", figures, as_json=wants_json())
+
+
+def _measured() -> list[Figure]:
+    from client import Analysis
+
+    analysis = Analysis(BUCKET, GROUP)
+    analysis.s3.create_bucket(Bucket=BUCKET)
+    say(f"writing {JOBS} jobs")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: _job(analysis.s3, number), range(JOBS)))
+    names = analysis.jobs()
+    assert len(names) == len(analysis.listing()) == JOBS
+    calls = list[str]()
+    analysis.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    figures, measured = [], dict[str, float]()
+    for name, work in (
+        (f"names of {JOBS} jobs (`invoke jobs --names`)", analysis.jobs),
+        ("their times, refusals and unanswered ones too", analysis.listing),
+        ("and the outcomes of the latest 20 (`invoke jobs`)", lambda: analysis.ends(analysis.listing()[-20:])),
+    ):
+        calls.clear()
+        measured[name] = p50([_seconds(work) for _ in range(RUNS)])
+        figures.append(Figure(name, measured[name], "s", 1.0, f"{len(calls) // RUNS} requests, median of {RUNS}"))
+    one_by_one = _seconds(lambda: [analysis.job(name).status() for name in names[-ASKED:]]) * JOBS / ASKED
+    return [
+        *figures,
+        Figure("each job by itself", one_by_one, "s", None, f"{ASKED} of them measured"),
+        Figure("ratio", one_by_one / next(iter(measured.values())), "x", None, "each by itself / names"),
+    ]
+
+
+def _job(s3: Any, number: int) -> None:
+    name = f"job-{number:05d}"
+    folder = f"{GROUP}/results/job_{name}/"
+    s3.put_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/{name}_submit.json", Body=json.dumps({"timestamp": name}).encode())
+    s3.put_object(Bucket=BUCKET, Key=f"{folder}logs/certificate.txt", Body=b"JOB ID\n")
+    if number >= JOBS - ASKED:
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}process_results/end.txt", Body=b"SUCCESS 1/1\n")
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
