@@ -1,0 +1,68 @@
+"""An IAM of its own, from AWS's description of how requests are judged (IAM user guide, "Policy evaluation logic", "IAM JSON policy
+elements: Condition operators"). It shares nothing with the program or with the local cloud, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+Policy = Mapping[str, Any]
+
+
+def allowed(policies: Sequence[Policy], action: str, resource: str, boundary: Policy | None = None, **context: str) -> bool:
+    """Whether a principal with these identity policies may do it. `context`: condition keys, with '__' for ':' and '/'."""
+    keys = {key.replace("__", ":", 1).replace("__", "/").lower(): value for key, value in context.items()}
+    every = [statement for policy in policies for statement in policy["Statement"]]
+    if _any(every, "Deny", action, resource, keys):
+        return False
+    within = boundary is None or (
+        _any(boundary["Statement"], "Allow", action, resource, keys) and not _any(boundary["Statement"], "Deny", action, resource, keys)
+    )
+    return within and _any(every, "Allow", action, resource, keys)
+
+
+def _any(statements: Sequence[Mapping[str, Any]], effect: str, action: str, resource: str, keys: Mapping[str, str]) -> bool:
+    return any(statement["Effect"] == effect and _applies(statement, action, resource, keys) for statement in statements)
+
+
+def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Mapping[str, str]) -> bool:
+    unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}
+    assert not unknown, f"the oracle does not know {unknown}"
+    if not any(_like(wanted.lower(), action.lower()) for wanted in _list(statement["Action"])):
+        return False
+    if not any(_like(wanted, resource) for wanted in _list(statement["Resource"])):
+        return False
+    return all(_holds(operator, tests, keys) for operator, tests in statement.get("Condition", {}).items())
+
+
+def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
+    """Every key of an operator must hold, with one of its values; a key that the request does not have holds for none of these."""
+    match = {"StringEquals": str.__eq__, "StringLike": _like, "ArnEquals": _like, "ArnLike": _like, "Bool": _same}[operator]
+    for key, values in tests.items():
+        value = keys.get(key.lower())
+        if value is None or not any(match(str(wanted), value) for wanted in _list(values)):
+            return False
+    return True
+
+
+def _same(wanted: str, value: str) -> bool:
+    return wanted.lower() == value.lower()
+
+
+def _list(value: Any) -> list[str]:
+    found = [value] if isinstance(value, str) else list(value)
+    assert not any("${" in one for one in found), "the oracle does not know policy variables"
+    return found
+
+
+def _like(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """'*' is any text, with '/' and ':' in it, '?' one character; nothing else is special."""
+    special = {"*": ".*", "?": "."}
+    return re.compile("".join(special.get(part) or re.escape(part) for part in re.split(r"([*?])", pattern)), re.S)
