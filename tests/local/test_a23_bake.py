@@ -5,7 +5,6 @@ pip package of a few kilobytes each.
 """
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -274,7 +273,11 @@ def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) ->
         deploy(ground)
         made = builds(ground)
         with watching(ground) as child:
-            os.kill(child.pid, signal.SIGKILL)
+            child.send_signal(signal.SIGINT)
+            assert "the build goes on, and the blueprint is unchanged" in (child.stdout.read() if child.stdout else "")
+            assert child.wait(30) == 130
+        with watching(ground) as child:
+            child.kill()
         assert recorded(ground) == image
         assert baked(ground, "--plan")["action"] == "resume"
         with socket.create_server(("127.0.0.1", port)):
