@@ -39,8 +39,7 @@ def credentials(
 ) -> None:
     """Credentials for a person: a session of a group or a role, or the access key of a user.
 
-    A session is what its group's policy allows, for 12 hours, and then nothing: `eval "$(invoke credentials --group lab1)"`. With
-    `credential_process = invoke credentials --group lab1 --format json` in ~/.aws/config the AWS tools ask for it themselves.
+    A session is what its group's policy allows, for 12 hours, and then nothing: `eval "$(invoke credentials --group lab1)"`.
     """
     import boto3
 
