@@ -1,5 +1,6 @@
 """`invoke deploy`, `preview`, `outputs`, `new-stack`: thin over the Pulumi CLI."""
 
+import os
 import sys
 from typing import Any
 
@@ -73,12 +74,28 @@ def preview(c: Context, stack: str, json: bool = False) -> None:
 
 @task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old names)."})
 def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002  the name of the flag
-    """Print a stack's outputs, checked against their schema in docs/schema/."""
+    """Print a stack's outputs, checked against their schema in docs/schema/.
+
+    In a GitHub workflow, `--format github` makes them outputs of the step; secret ones are masked in the log first. Anywhere else
+    secrets are not shown.
+    """
     from console.cloud import project_root
-    from console.outputs import checked, rendered
+    from console.outputs import checked, hidden, masks, rendered
 
     engine, name = engine_of(stack)
-    sys.stdout.write(rendered(checked(engine.outputs(name), name, project_root() / "docs" / "schema"), format))
+    found = checked(engine.outputs(name), name, project_root() / "docs" / "schema")
+    step = os.environ.get("GITHUB_OUTPUT") if format == "github" else None
+    if not step:
+        sys.stdout.write(rendered(found, format))
+        return
+    secret = hidden(found)
+    if secret:
+        found = engine.outputs(name, secrets=True)
+        sys.stdout.write(masks(found, secret))
+        sys.stdout.flush()
+    with open(step, "a", encoding="utf-8") as file:
+        file.write(rendered(found, format))
+    sys.stdout.write(f"{len(found)} outputs of {name} are outputs of this step\n")
 
 
 @task(help=_STACK)

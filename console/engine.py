@@ -52,9 +52,11 @@ class Engine:
         """Destroy the stack's resources (the stack itself stays, empty)."""
         return self._update("destroy", stack, log, ["--skip-preview"])
 
-    def outputs(self, stack: str) -> dict[str, Any]:
-        """The stack's outputs; secrets stay "[secret]". Raises UserError when there is no such stack or it was never deployed."""
-        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive")
+    def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs; secrets stay "[secret]" unless asked for. Raises UserError when there is no such stack or it was never
+        deployed."""
+        shown = ("--show-secrets",) if secrets else ()
+        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive", *shown)
         if done.returncode != 0:
             raise UserError(
                 f"no outputs of stack '{stack}': {_last(done.stderr)}",

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from console.errors import UserError
 
+SECRET = "[secret]"  # noqa: S105 (what the engine prints in the place of one)
 FORMATS = ("json", "env", "github", "global-params")
 
 
@@ -53,12 +54,23 @@ def rendered(outputs: Mapping[str, Any], form: str) -> str:
     raise UserError(f"format {form!r}", ", ".join(FORMATS), "choose one with --format")
 
 
+def hidden(outputs: Mapping[str, Any]) -> list[str]:
+    """Names of the secret outputs, whose values the engine keeps to itself."""
+    return [name for name, value in outputs.items() if value == SECRET]
+
+
+def masks(outputs: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Commands that keep the values of these outputs out of a GitHub log, line by line, as the log is masked."""
+    lines = {line for name in names for line in _text(outputs[name]).splitlines() if line.strip()}
+    return "".join(f"::add-mask::{line.replace('%', '%25')}\n" for line in sorted(lines))
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _github(name: str, value: str) -> str:
-    if "\n" not in value:
+    if "\n" not in value and "\r" not in value:
         return f"{name}={value}\n"
     delimiter = "EOF"
     while delimiter in value:

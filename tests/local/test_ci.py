@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,14 @@ def test_stacks_come_in_the_order_of_a_deployment_and_missing_images_are_listed(
     bakes = json.loads(ground.invoke("ci.bakes", "--json", "--local").stdout)
     assert {one["stack"] for one in bakes} == {"decoder-webdev", "dti-webdev", "fmri-webdev"}
     assert all("none is recorded for account" in one["why"] for one in bakes)
+
+
+def test_outputs_become_outputs_of_a_step(ground: Playground, service: Deployed, tmp_path: Path) -> None:
+    file = tmp_path / "step"
+    command = [sys.executable, "-m", "invoke", "outputs", "utils", "--format", "github", "--local"]
+    done = ground.run(command, {**ground.environ, "GITHUB_OUTPUT": str(file)})
+    assert f"artifact_bucket={service.utils['artifact_bucket']}\n" in file.read_text()
+    assert service.utils["artifact_bucket"] not in done.stdout
 
 
 @pytest.fixture(scope="module")
