@@ -131,7 +131,7 @@ def _child(what: str) -> dict[str, Any]:
     done = subprocess.run([sys.executable, __file__, "--measure", what], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # behind what the handler has logged
     say(f"N = {what}: {time.perf_counter() - begun:.1f} s")
     return result
 

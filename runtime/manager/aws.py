@@ -18,13 +18,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
-from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, note_stop, open_job_key, reserve_writes, settle_writes, transact
+from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, change, item_key, note_stop, reserve_writes, settle_writes, transact
+from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.settings import SPOT
 from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
 
-_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _REFUSED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "NoSuchBucket", "301", "PermanentRedirect", "InvalidBucketName"})
-_LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
 
 class AwsCloud:
@@ -66,15 +65,7 @@ class AwsCloud:
             return bytes(body.read())
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
-        kind = "application/json" if key.endswith(".json") else "text/plain; charset=utf-8"
-        condition = {"IfNoneMatch": "*"} if if_absent else {}
-        try:
-            self._s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType=kind, Metadata=dict(metadata or {}), **condition)
-        except ClientError as error:
-            if if_absent and _code(error) in _LOST_RACE:
-                return False
-            raise
-        return True
+        return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
 
     def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
         answer = self._read("head_object", Bucket=bucket, Key=key)
@@ -96,95 +87,66 @@ class AwsCloud:
         try:
             return getattr(self._s3, operation)(**arguments)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code_of(error) in MISSING:
                 return None
-            if _code(error) in _REFUSED:
-                raise BucketRefusedError(_code(error)) from error
+            if code_of(error) in _REFUSED:
+                raise BucketRefusedError(code_of(error)) from error
             raise
 
     def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
-        try:
-            self._table.update_item(
-                TableName=table,
-                Key=_key(job),
-                ConditionExpression="attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
-                UpdateExpression="SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, :now)"
-                + "".join(f", #{name} = :{name}" for name in about),
-                ExpressionAttributeNames=_names("state", "owner", "lease", "created", *about),
-                ExpressionAttributeValues={
-                    ":starting": {"S": STARTING},
-                    ":owner": {"S": owner},
-                    ":now": {"N": f"{now:.3f}"},
-                    ":until": {"N": f"{until:.3f}"},
-                    **{f":{name}": {"S": text} for name, text in about.items()},
-                },
-            )
-        except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
-                raise
-        else:
+        taken = change(
+            self._table,
+            table,
+            job,
+            "SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, :now)"
+            + "".join(f", #{name} = :{name}" for name in about),
+            {
+                ":starting": {"S": STARTING},
+                ":owner": {"S": owner},
+                ":now": {"N": f"{now:.3f}"},
+                ":until": {"N": f"{until:.3f}"},
+                **{f":{name}": {"S": text} for name, text in about.items()},
+            },
+            "attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
+        )
+        if taken is not None:
             return "taken"
-        item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item", {})
-        return "launched" if item.get("state", {}).get("S") == LAUNCHED else "busy"
+        return "launched" if self._item(table, job).get("state", {}).get("S") == LAUNCHED else "busy"
+
+    def _item(self, table: str, job: tuple[str, str, str]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._table.get_item(TableName=table, Key=item_key(job), ConsistentRead=True).get("Item", {})
+        return found
 
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
-        try:
-            self._table.update_item(
-                TableName=table,
-                Key=_key(job),
-                ConditionExpression="#owner = :owner",
-                UpdateExpression="REMOVE #lease, #owner",
-                ExpressionAttributeNames=_names("owner", "lease"),
-                ExpressionAttributeValues={":owner": {"S": owner}},
-            )
-        except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
-                raise
+        change(self._table, table, job, "REMOVE #lease, #owner", {":owner": {"S": owner}}, "#owner = :owner")
 
     def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
         update = "SET #state = :launched, #total = :total REMOVE #lease, #owner"
-        names = ["state", "total", "lease", "owner"]
         values: dict[str, Any] = {":launched": {"S": LAUNCHED}, ":total": {"N": str(total)}}
         if failed:
             update += " ADD #failed :failed"
-            names.append("failed")
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
-        self._update_open(table, job, update, names, values)
-
-    def _update_open(self, table: str, job: tuple[str, str, str], update: str, names: Sequence[str], values: Mapping[str, Any]) -> None:
-        """Change a job's item, unless the sweep has given the job up meanwhile."""
-        try:
-            self._table.update_item(
-                TableName=table,
-                Key=_key(job),
-                ConditionExpression="attribute_exists(pk)",
-                UpdateExpression=update,
-                ExpressionAttributeNames=_names(*names),
-                ExpressionAttributeValues=dict(values),
-            )
-        except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
-                raise
+        change(self._table, table, job, update, values)
 
     def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         return note_stop(self._table, table, job, reason, now)
 
     def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
-        item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item")
-        if item is None:
+        item = self._item(table, job)
+        if not item:
             return None
         closed = {number for name in ("succeeded", "failed") for number in item.get(name, {}).get("NS", [])}
         return frozenset(name for name in item.get("retries", {}).get("SS", []) if name.partition(":")[0] not in closed)
 
     def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
-        self._update_open(table, job, "ADD #failed :failed", ["failed"], {":failed": {"NS": [str(dataset)]}})
+        change(self._table, table, job, "ADD #failed :failed", {":failed": {"NS": [str(dataset)]}})
 
     def forget(self, table: str, job: tuple[str, str, str]) -> None:
-        item = self._table.get_item(TableName=table, Key=_key(job), ConsistentRead=True).get("Item", {})
+        item = self._item(table, job)
         if "reserved" in item:  # a refused transaction means that another run has released it already
             transact(self._table, settle_writes(table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0))
         else:
-            self._table.delete_item(TableName=table, Key=_key(job))
+            self._table.delete_item(TableName=table, Key=item_key(job))
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         found = self._ssm.get_parameters(Names=list(names))["Parameters"]
@@ -223,7 +185,7 @@ class AwsCloud:
         try:
             answer = self._ec2.run_instances(**arguments)
         except ClientError as error:
-            raise LaunchError(_code(error), str(error.response["Error"].get("Message", ""))) from error
+            raise LaunchError(code_of(error), str(error.response["Error"].get("Message", ""))) from error
         return [_machine(item, request.tags) for item in answer["Instances"]]
 
     def living(self, tags: Mapping[str, str]) -> int:
@@ -252,16 +214,3 @@ def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> Machine:
 
 def _tagged(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
     return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
-
-
-def _names(*names: str) -> dict[str, str]:
-    """Placeholders for all attribute names: DynamoDB reserves hundreds of words."""
-    return {f"#{name}": name for name in names}
-
-
-def _key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:
-    return {name: {"S": value} for name, value in open_job_key(*job).items()}
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response["Error"].get("Code", "Unknown"))

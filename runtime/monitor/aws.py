@@ -23,20 +23,20 @@ from runtime.protocol.ledger import (
     LAUNCHED,
     OPEN_JOBS,
     STARTING,
+    change,
+    item_key,
     note_stop,
-    open_job_key,
     parse_open_job_key,
     retry_name,
     settle_writes,
     transact,
 )
+from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.tags import PRICE_TRACKING
 
-_MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
+_MISSING = MISSING | {"NoSuchBucket"}
 _COPIES = 16
 """Objects that are copied at a time."""
-
-_LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
 
 class AwsCloud:
@@ -68,22 +68,14 @@ class AwsCloud:
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code_of(error) in _MISSING:
                 return None
             raise
         with answer["Body"] as body:
             return Content(bytes(body.read()), answer["Metadata"])
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
-        kind = "application/json" if key.endswith(".json") else "text/plain; charset=utf-8"
-        condition = {"IfNoneMatch": "*"} if if_absent else {}
-        try:
-            self._s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType=kind, Metadata=dict(metadata or {}), **condition)
-        except ClientError as error:
-            if if_absent and _code(error) in _LOST_RACE:
-                return False
-            raise
-        return True
+        return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
 
     def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
         def copy(key: str) -> None:
@@ -94,7 +86,7 @@ class AwsCloud:
                 list(pool.map(copy, keys))
             self.put(to_bucket, *end)
         except ClientError as error:
-            return _code(error)
+            return code_of(error)
         return None
 
     def delete(self, bucket: str, key: str) -> None:
@@ -122,7 +114,7 @@ class AwsCloud:
             try:
                 self._ec2.terminate_instances(InstanceIds=list(ids[start : start + 100]))
             except ClientError as error:
-                if _code(error) != "InvalidInstanceID.NotFound":
+                if code_of(error) != "InvalidInstanceID.NotFound":
                     raise
 
     def switch_off(self, ids: Sequence[str]) -> None:
@@ -130,13 +122,13 @@ class AwsCloud:
             try:
                 self._ec2.stop_instances(InstanceIds=[instance])
             except ClientError as error:
-                if _code(error) == "UnsupportedOperation":  # a one-time spot machine cannot be stopped
+                if code_of(error) == "UnsupportedOperation":  # a one-time spot machine cannot be stopped
                     self.terminate([instance])
-                elif _code(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
+                elif code_of(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
                     raise
 
     def open_job(self, job: JobId) -> OpenJob | None:
-        item = self._table.get_item(TableName=self._name, Key=_key(job), ConsistentRead=True).get("Item")
+        item = self._table.get_item(TableName=self._name, Key=item_key(job), ConsistentRead=True).get("Item")
         return _open_job(item) if item else None
 
     def open_jobs(self) -> Iterator[OpenJob]:
@@ -161,40 +153,17 @@ class AwsCloud:
     def _add(self, job: JobId, additions: Mapping[str, Any], closed: float | None = None) -> OpenJob | None:
         """Add to the sets of an open job's item; the item afterwards, None when the job has ended."""
         update = "ADD " + ", ".join(f"#{name} :{name}" for name in additions)
-        names, values = {f"#{name}": name for name in additions}, {f":{name}": value for name, value in additions.items()}
+        values = {f":{name}": value for name, value in additions.items()}
         if closed is not None:
-            update, names["#closed"], values[":now"] = f"{update} SET #closed = :now", "closed", {"N": f"{closed:.3f}"}
-        try:
-            answer = self._table.update_item(
-                TableName=self._name,
-                Key=_key(job),
-                ConditionExpression="attribute_exists(pk)",
-                UpdateExpression=update,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-            )
-        except ClientError as error:
-            if _code(error) == "ConditionalCheckFailedException":
-                return None
-            raise
-        return _open_job(answer["Attributes"])
+            update, values[":now"] = f"{update} SET #closed = :now", {"N": f"{closed:.3f}"}
+        item = change(self._table, self._name, job, update, values)
+        return None if item is None else _open_job(item)
 
     def abandon(self, job: JobId, now: float) -> bool:
-        try:
-            self._table.update_item(
-                TableName=self._name,
-                Key=_key(job),
-                ConditionExpression="#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now)",
-                UpdateExpression="SET #state = :launched REMOVE #lease, #owner",
-                ExpressionAttributeNames={"#state": "state", "#lease": "lease", "#owner": "owner"},
-                ExpressionAttributeValues={":starting": {"S": STARTING}, ":launched": {"S": LAUNCHED}, ":now": {"N": f"{now:.3f}"}},
-            )
-        except ClientError as error:
-            if _code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        values = {":starting": {"S": STARTING}, ":launched": {"S": LAUNCHED}, ":now": {"N": f"{now:.3f}"}}
+        condition = "#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now)"
+        update = "SET #state = :launched REMOVE #lease, #owner"
+        return change(self._table, self._name, job, update, values, condition) is not None
 
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         return note_stop(self._table, self._name, job, reason, now)
@@ -203,7 +172,7 @@ class AwsCloud:
         if item.reserved is not None and item.budget is not None:  # refused when another monitor has settled it already
             transact(self._table, settle_writes(self._name, item.job, item.budget, item.reserved, spent))
         else:
-            self._table.delete_item(TableName=self._name, Key=_key(item.job))
+            self._table.delete_item(TableName=self._name, Key=item_key(item.job))
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
@@ -256,11 +225,3 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         submission=item.get("submission", {}).get("S", ""),
         analysis=item.get("analysis", {}).get("S", ""),
     )
-
-
-def _key(job: JobId) -> dict[str, dict[str, str]]:
-    return {name: {"S": value} for name, value in open_job_key(*job).items()}
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response["Error"].get("Code", "Unknown"))

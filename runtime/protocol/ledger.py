@@ -30,8 +30,9 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -85,7 +86,7 @@ def reserve_writes(table: str, job: tuple[str, str, str], budget: str, amount: i
     }
     note = {
         "TableName": table,
-        "Key": _strings(open_job_key(*job)),
+        "Key": item_key(job),
         "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#reserved)",
         "UpdateExpression": "SET #reserved = :amount, #budget = :budget",
         "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget"},
@@ -105,7 +106,7 @@ def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: 
     }
     close = {
         "TableName": table,
-        "Key": _strings(open_job_key(*job)),
+        "Key": item_key(job),
         "ConditionExpression": "#reserved = :reserved",
         "ExpressionAttributeNames": {"#reserved": "reserved"},
         "ExpressionAttributeValues": {":reserved": _number(reserved)},
@@ -113,21 +114,36 @@ def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: 
     return [{"Update": settle}, {"Delete": close}]
 
 
-def note_stop(client: Any, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
-    """Note in a job's item why and since when it is to end, with a DynamoDB client. The first note stays; False when there
-    is no item."""
+def item_key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+    """The primary key of a job's item, as DynamoDB takes it."""
+    return _strings(open_job_key(*job))
+
+
+def change(
+    client: Any, table: str, job: tuple[str, str, str], update: str, values: Mapping[str, Any], condition: str = "attribute_exists(pk)"
+) -> Mapping[str, Any] | None:
+    """Change a job's item with a DynamoDB client; the item afterwards, None when the condition does not hold. All attributes
+    are written `#name` in the expressions: DynamoDB reserves hundreds of words."""
     try:
-        client.update_item(
+        answer = client.update_item(
             TableName=table,
-            Key=_strings(open_job_key(*job)),
-            ConditionExpression="attribute_exists(pk)",
-            UpdateExpression="SET #stop = if_not_exists(#stop, :reason), #stopped = if_not_exists(#stopped, :now)",
-            ExpressionAttributeNames={"#stop": "stop", "#stopped": "stopped"},
-            ExpressionAttributeValues={":reason": {"S": reason}, ":now": {"N": f"{now:.3f}"}},
+            Key=item_key(job),
+            ConditionExpression=condition,
+            UpdateExpression=update,
+            ExpressionAttributeNames={f"#{name}": name for name in re.findall(r"#(\w+)", f"{update} {condition}")},
+            ExpressionAttributeValues=dict(values),
+            ReturnValues="ALL_NEW",
         )
     except client.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+        return None
+    attributes: Mapping[str, Any] = answer["Attributes"]
+    return attributes
+
+
+def note_stop(client: Any, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    """Note in a job's item why and since when it is to end. The first note stays; False when there is no item."""
+    update = "SET #stop = if_not_exists(#stop, :reason), #stopped = if_not_exists(#stopped, :now)"
+    return change(client, table, job, update, {":reason": {"S": reason}, ":now": {"N": f"{now:.3f}"}}) is not None
 
 
 def transact(client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] = time.sleep) -> list[str]:
