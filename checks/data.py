@@ -104,6 +104,8 @@ def _function_log(resource: Resource, stack: Stack) -> Iterator[str]:
     """Lambda itself makes the log group of a function without one, and that has no retention."""
     if not resource.has("loggingConfig", "logGroup"):
         yield "a function that writes to a log group which Lambda would make"
+    if resource.get("loggingConfig", "logFormat") != "JSON":
+        yield "a function whose log is not JSON"
 
 
 def _key_rotation(resource: Resource, stack: Stack) -> Iterator[str]:
@@ -127,7 +129,7 @@ RULES = (
     ),
     Rule("log-retention", ("aws:cloudwatch/logGroup:LogGroup",), "logs with an end", "set `retention_in_days`", _retention),
     Rule(
-        "function-log", ("aws:lambda/function:Function",), "functions that write to a log group of the stack",
+        "function-log", ("aws:lambda/function:Function",), "functions that write JSON to a log group of the stack",
         "use components.function.WorkerFunction", _function_log,
     ),
     Rule("key-rotation", ("aws:kms/key:Key",), "keys that AWS rotates", "set `enable_key_rotation`", _key_rotation),

@@ -78,6 +78,7 @@ FAULTS: list[tuple[str, str, Mapping[str, Any]]] = [
     ("table-recoverable", "Table", {"pointInTimeRecovery": {"enabled": False}}),
     ("log-retention", "LogGroup", {"retentionInDays": 0}),
     ("function-log", "Function", {"loggingConfig": None}),
+    ("function-log", "Function", {"loggingConfig": {"logFormat": "Text", "logGroup": "own"}}),
     ("key-rotation", "Key", {"enableKeyRotation": False}),
     ("metadata-by-token", TEMPLATE, {"metadataOptions": {"httpTokens": "optional", "httpPutResponseHopLimit": 1}}),
     ("metadata-by-token", "InfrastructureConfiguration", {"instanceMetadataOptions": None}),
