@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from components.packaging import code_archive
 from image_builder import golden
-from runtime.protocol.settings import AnalysisSettings, Code, Image
+from tests.shell.golden_machine import check, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """\
@@ -43,33 +42,8 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
 def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
     """A folder as the test machine has it: scripts, settings and code beside each other."""
     (tmp_path / golden.FOLDER / "dataset").mkdir(parents=True)
-    shutil.copy(golden.program(), tmp_path / golden.PROGRAM)
-    (tmp_path / "code.tar.gz").write_bytes(code[0])
-    settings = AnalysisSettings(
-        analysis="words",
-        stage="webdev",
-        stack="words-webdev",
-        bucket="words",
-        region="us-east-1",
-        account="0" * 12,
-        groups={},
-        instance_type="m5.large",
-        instance_types=("m5.large",),
-        duration_minutes=60,
-        max_duration_minutes=60,
-        volume_gib=8,
-        max_dataset_size_gib=1,
-        max_datasets=1,
-        prices={"m5.large": 0.1},
-        prices_date="",
-        budget_usd=1.0,
-        image=Image("ami-1", ready=False),
-        script="words/run.sh",
-        code=Code("artifacts", "code/x", code[1]),
-        ledger_table="t",
-        parameters={"type": "object", "properties": {"least": {"type": "integer", "default": 2}}, "additionalProperties": False},
-    )
-    (tmp_path / "settings.json").write_text(settings.to_json())
+    parameters = {"type": "object", "properties": {"least": {"type": "integer", "default": 2}}, "additionalProperties": False}
+    prepare(tmp_path, "words", "run.sh", *code, parameters)
     (tmp_path / golden.FOLDER / "dataset" / "a.txt").write_text("one two three")
     expect(tmp_path, words=3)
     return tmp_path
@@ -77,10 +51,6 @@ def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
 
 def expect(machine: Path, **numbers: object) -> None:
     (machine / golden.FOLDER / "expected.json").write_text(json.dumps({"files": {"a.txt/summary.json": numbers}}))
-
-
-def check(machine: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", golden.check_commands(str(machine))], capture_output=True, text=True, check=False)
 
 
 def test_the_right_numbers_pass_and_are_told(machine: Path) -> None:

@@ -2,5 +2,6 @@
 # The recording small_64D, which dipy ships, as a folder.
 set -euo pipefail
 
+python="${ANALYSIS_PYTHON:-/opt/neurocaas/env/bin/python}"
 mkdir "$1/small_64D"
-cp "$(/opt/neurocaas/env/bin/python -c 'import dipy.data; print(dipy.data.__path__[0])')"/files/small_64D.{nii,bval,bvec} "$1/small_64D"
+cp "$("$python" -c 'import dipy; print(dipy.__path__[0])')/data/files"/small_64D.{nii,bval,bvec} "$1/small_64D"
