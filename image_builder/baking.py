@@ -20,7 +20,7 @@ from image_builder.images import BakedImage
 from image_builder.preflight import ClientMaker, check
 from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
-from image_builder.recording import Verified, verification
+from image_builder.recording.verification import Verified, verification
 from image_builder.report import Report
 from runtime.protocol.problems import Problem
 

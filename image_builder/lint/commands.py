@@ -27,7 +27,7 @@ def lint_provision(c: Context, files: str = "", analysis: str = "", strict: bool
     actions, phases without steps, values that YAML changes. The rules are listed in docs/images.md.
     """
     import blueprints
-    from image_builder import lint
+    from image_builder.lint import files as lint
     from image_builder.recording.errors import RecordingError
 
     root = Path(__file__).resolve().parents[2]

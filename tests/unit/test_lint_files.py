@@ -12,8 +12,8 @@ import pytest
 
 import blueprints
 from image_builder import documents
-from image_builder.lint import lint_paths, lint_provision
 from image_builder.lint.documents import lint_document
+from image_builder.lint.files import lint_paths, lint_provision
 from image_builder.lint.findings import table
 from image_builder.provision import read
 

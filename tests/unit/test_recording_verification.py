@@ -8,8 +8,7 @@ import pytest
 
 from blueprints import Blueprint
 from image_builder.provision import read
-from image_builder.recording import Stale, Unverified, Verified, verification
-from image_builder.recording.verification import FILE, recipe_digest, store
+from image_builder.recording.verification import FILE, Stale, Unverified, Verified, recipe_digest, store, verification
 
 PARENT = "ubuntu24"
 
