@@ -238,7 +238,7 @@ def previewed(ground: Playground) -> dict[str, list[str]]:
 
 
 def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> None:
-    image, history = recorded(ground), commits(ground)
+    image, history, images = recorded(ground), commits(ground), published(ground)
     with edited(ground, "provision/20-pip.sh", "echo 'export", "ls /nonesuch\necho 'export"):
         deploy(ground)
         text = (ground.root / FOLDER / "blueprint.yaml").read_text()
@@ -250,6 +250,7 @@ def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> No
     assert "cannot access '/nonesuch'" in said
     assert "Traceback" not in said
     assert (recorded(ground), commits(ground), (ground.root / FOLDER / "blueprint.yaml").read_text()) == (image, history, text)
+    assert published(ground) == images == registered(ground)
 
 
 def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) -> None:
@@ -315,7 +316,13 @@ def watching(ground: Playground, *flags: str) -> "Iterator[subprocess.Popen[str]
 
 
 def published(ground: Playground) -> list[str]:
+    """Images on disk."""
     return sorted(path.name for path in (ground.root / ".local" / "images").glob("ami-*"))
+
+
+def registered(ground: Playground) -> list[str]:
+    """Images that EC2 knows."""
+    return sorted(str(image["ImageId"]) for image in client(ground, "ec2").describe_images(Owners=["self"])["Images"])
 
 
 def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) -> None:
@@ -352,7 +359,7 @@ def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) ->
     assert "blueprint names it" in refused(ground, used["image_id"], "--force")
     images(ground, "promote", "--no-commit", str(current))
     images(ground, "retire", "--force", used["image_id"])
-    assert published(ground) == [current]
+    assert published(ground) == registered(ground) == [current]
 
 
 def images(ground: Playground, command: str, *arguments: str) -> str:
