@@ -42,7 +42,8 @@ def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
 def status_lines(state: JobState) -> list[str]:
     """A job as it is now: its own line, then one for each dataset, in columns."""
     rows = [(one.name, one.state, clock(one.seconds), what_is_said(one)) for one in state.datasets]
-    return [f"job {state.timestamp}  {state.phase}  {state.end}".rstrip(), *columns(rows)]
+    end = state.end if rows else " ".join(state.end.split()[:2])  # why a job was refused is told by itself
+    return [f"job {state.timestamp}  {state.phase}  {end}".rstrip(), *columns(rows)]
 
 
 def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[str]:
