@@ -10,6 +10,7 @@ from typing import Any
 from checks import preview as resources
 from checks.rule import Report, run
 from checks.rules import RULES
+from console.engine import plain
 
 SCHEMA_VERSION = 1
 OPERATIONS = ("delete", "replace", "update", "import", "create")
@@ -81,7 +82,7 @@ def read(stack: str, text: str, bake: Bake | None = None) -> Preview:
         digest = None
     if not isinstance(digest, Mapping) or not isinstance(digest.get("steps", []), Sequence):
         return Preview(stack, failure=text.strip() or "the engine printed nothing")
-    errors = [plain(str(one.get("message", ""))) for one in digest.get("diagnostics") or [] if one.get("severity") == "error"]
+    errors = [plain(str(one.get("message", ""))).strip() for one in digest.get("diagnostics") or [] if one.get("severity") == "error"]
     if errors:
         return Preview(stack, failure="\n".join(dict.fromkeys(errors)))
     changes = [change(step) for step in digest.get("steps", []) if step.get("op") in OPERATIONS and _is_resource(step)]
@@ -107,11 +108,3 @@ def change(step: Mapping[str, Any]) -> Change:
         properties=tuple(sorted(differing)),
         replaces=tuple(sorted(step.get("replaceReasons") or ())),
     )
-
-
-def plain(text: str) -> str:
-    """A message without the engine's colour marks (`<{%reset%}>`)."""
-    while "<{%" in text and "%}>" in text:
-        before, _, rest = text.partition("<{%")
-        text = before + rest.partition("%}>")[2]
-    return text.strip()

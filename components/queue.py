@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms import AlarmArgs, alarm
 from components.options import child
 
 _FOURTEEN_DAYS = 14 * 24 * 3600
@@ -61,20 +62,17 @@ class WorkQueue(pulumi.ComponentResource):
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.attempts}),
             opts=child(self),
         )
-        aws.cloudwatch.MetricAlarm(
+        alarm(
             f"{name}-dead",
-            alarm_description="Messages that could not be handled lie in the dead-letter queue.",
-            namespace="AWS/SQS",
-            metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": dead.name},
-            statistic="Maximum",
-            period=300,
-            evaluation_periods=1,
-            threshold=0,
-            comparison_operator="GreaterThanThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=[args.topic_arn],
-            opts=child(self),
+            AlarmArgs(
+                description="Messages that could not be handled lie in the dead-letter queue.",
+                namespace="AWS/SQS",
+                metric="ApproximateNumberOfMessagesVisible",
+                dimensions={"QueueName": dead.name},
+                statistic="Maximum",
+                topic_arn=args.topic_arn,
+            ),
+            child(self),
         )
         self.url, self.arn, self.name = queue.url, queue.arn, queue.name
         self.dead_letter_url, self.dead_letter_name = dead.url, dead.name

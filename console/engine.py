@@ -143,14 +143,14 @@ def _failure(events: Iterable[Mapping[str, Any]], log: Path) -> str:
         diagnostic = event.get("diagnosticEvent") or {}
         if diagnostic.get("severity") == "error":
             name = str(diagnostic.get("urn", "")).rpartition("::")[2]
-            text = _plain(str(diagnostic.get("message", ""))).strip()
+            text = plain(str(diagnostic.get("message", ""))).strip()
             line = f"  {name}: {text}" if name else f"  {text}"
             if text and line not in said:
                 said.append(line)
     return "\n".join(said) if said else "\n".join(f"  {line}" for line in log.read_text().splitlines()[-15:])
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The message without the engine's colour marks (`<{%reset%}>`)."""
     while "<{%" in text and "%}>" in text:
         before, _, rest = text.partition("<{%")
