@@ -14,7 +14,7 @@ from typing import Any
 from client.bucket import Bucket
 from client.errors import AnalysisError
 from client.futures import of_datasets, of_job
-from client.results import FetchedFile, fetch, wanted
+from client.results import ChangedError, FetchedFile, fetch, wanted
 from client.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -23,6 +23,9 @@ from runtime.protocol.status import DatasetStatus
 
 RECORD_SUFFIX = "_files.json"
 """How the record of a machine's transfers ends, below the job's logs."""
+
+LISTINGS = 3
+"""How often `fetch` lists the results anew when one of them has changed since it was listed."""
 
 
 @dataclass
@@ -138,12 +141,18 @@ class JobHandle:
         `resultpath`) and `logs/…`. A second call completes what was
         interrupted and fetches what has changed. Every file is checked, see `client.results`; AnalysisError when one is wrong.
         """
+        for _ in range(LISTINGS - 1):
+            with contextlib.suppress(ChangedError):  # two monitors may write the same end of a job, one a moment after the other
+                return self._fetch(Path(target), logs)
+        return self._fetch(Path(target), logs)
+
+    def _fetch(self, target: Path, logs: bool) -> list[FetchedFile]:
         bucket, keys = self.results_place()
         known = self.digests()
         files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known)
         if logs:
             files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known)
-        return fetch(self.s3, sorted(files, key=lambda one: one.path), Path(target))
+        return fetch(self.s3, sorted(files, key=lambda one: one.path), target)
 
     def results_place(self) -> tuple[str, ResultKeys]:
         """The bucket that the results are in, and their keys there."""

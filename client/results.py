@@ -96,6 +96,10 @@ def fetch(s3: Any, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
     return fetched
 
 
+class ChangedError(AnalysisError):
+    """An object is another one than was listed."""
+
+
 class _WrongDigestError(Exception):
     """A file has come, but not with the content that it should have."""
 
@@ -132,7 +136,7 @@ def _copy(s3: Any, file: Wanted, partial: Path) -> Mapping[str, Any]:
         except ClientError as error:
             if code_of(error) not in ("PreconditionFailed", "412"):
                 raise
-            raise AnalysisError(
+            raise ChangedError(
                 f"{file.key} has changed while it was fetched",
                 "results of a job that has ended",
                 "wait for the job's end, then fetch again",

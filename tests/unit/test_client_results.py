@@ -118,3 +118,24 @@ def test_the_manifest_lists_what_was_fetched(s3: Any, tmp_path: Path) -> None:
     assert (entry["path"], entry["sha256"]) == ("process_results/a", hashlib.sha256(b"a").hexdigest())
     (tmp_path / MANIFEST).write_text("broken")
     assert not fetch(tmp_path)["process_results/a"].kept, "an unreadable manifest only costs the time of fetching again"
+
+
+@pytest.mark.parametrize("changes", [1, 9])
+def test_what_changes_while_it_is_fetched_is_listed_again(s3: Any, tmp_path: Path, changes: int) -> None:
+    """One change is the end of a job that two monitors wrote; a result that goes on changing belongs to a job that has not ended."""
+    key = KEYS.process_prefix + "a"
+    put(s3, key, b"old")
+    left = [b"new %d" % number for number in range(changes)]
+    analysis = Analysis(BUCKET, GROUP)
+
+    def change(params: Any, **_: Any) -> None:
+        if left and params["url_path"].endswith(key):
+            put(s3, key, left.pop())
+
+    analysis.s3.meta.events.register("before-call.s3.GetObject", change)
+    if changes == 1:
+        analysis.job(STAMP).fetch(tmp_path, logs=False)
+        assert (tmp_path / "process_results" / "a").read_bytes() == b"new 0"
+    else:
+        with pytest.raises(AnalysisError, match="has changed while it was fetched"):
+            analysis.job(STAMP).fetch(tmp_path, logs=False)
