@@ -64,7 +64,9 @@ def test_the_json_is_what_credential_process_takes(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CONFIG_FILE"]:
         monkeypatch.delenv(name)
-    found = boto3.Session(profile_name="lab").get_credentials().get_frozen_credentials()
+    given = boto3.Session(profile_name="lab").get_credentials()
+    assert given
+    found = given.get_frozen_credentials()
     assert (found.access_key, found.secret_key, found.token) == ("ASIA1", "se'cret", "tok en")
     assert set(json.loads(KEY.text("json", "p"))) == {"Version", "AccessKeyId", "SecretAccessKey", "Region"}
 
