@@ -1,6 +1,7 @@
 """A11: one dataset, from the submission to the results, as the guide describes it; and what the analyst's commands make of it."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -31,7 +32,8 @@ def states() -> list[str]:
 
 @pytest.fixture(scope="module")
 def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
-    made = lab.submit("a11.txt", stamp="a11", submission="a11submit.json", configname=lab.config(wait=2, note="kept"))
+    stamp = f"a11-{uuid.uuid4().hex[:8]}"
+    made = lab.submit("a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2, note="kept"))
     machine = until("a machine", lambda: lab.machines(made))[0]
     tags.update({tag["Key"]: tag["Value"] for tag in machine["Tags"]})
 
@@ -122,7 +124,7 @@ def test_a11_the_commands_show_it(service: Deployed, lab: Lab, job: JobHandle) -
     state = json.loads(service.ground.invoke("status", job.timestamp, *where, "--json").stdout)
     assert state["succeeded"] is True
     assert "::progress 1 done" in service.ground.invoke("logs", job.timestamp, *where).stdout
-    assert f"{job.timestamp}  SUCCESS 1/1" in service.ground.invoke("jobs", *where).stdout
+    assert [job.timestamp, "SUCCESS", "1/1"] in [line.split()[2:] for line in service.ground.invoke("jobs", *where).stdout.splitlines()]
     done = service.ground.invoke("explain", "nonesuch", *where)
     assert "There is no job nonesuch" in done.stdout
 
