@@ -24,7 +24,7 @@ rec() {
     fi
     __rec_ask rec "$(printf '%s\n' "$@")" 0
     if [ "${1-}" = as ] && [ "${3-}" = -- ] && [ $# -gt 3 ]; then
-        sudo -u "$2" -H -- bash -c "${*:4}"
+        su "$2" -s /bin/bash -c "${*:4}"
     fi
 }
 

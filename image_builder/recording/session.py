@@ -220,5 +220,5 @@ def _spelled_out(text: str) -> str:
     """`rec as USER -- CMD` as a line that works without the recorder."""
     words = _words(text)
     if words[:2] == ["rec", "as"] and len(words) > 4 and words[3] == "--":
-        return f"sudo -u {shlex.quote(words[2])} -H -- bash -c {shlex.quote(' '.join(words[4:]))}"
+        return f"su {shlex.quote(words[2])} -s /bin/bash -c {shlex.quote(' '.join(words[4:]))}"
     return text

@@ -100,7 +100,7 @@ class Project:
     def record(self, *flags: str, type_into: Callable[[Terminal], None]) -> tuple[int, str]:
         """A session at a terminal; exit status, and all that was shown."""
         with terminal(self.command("record", *flags), self.root, self.environ) as shown:
-            shown.wait("[recording] ")
+            prompt(shown)
             type_into(shown)
             return shown.end(), shown.seen
 
@@ -114,13 +114,18 @@ def project(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Project:
     return Project(tmp_path_factory.mktemp("project") / "copy", home)
 
 
+def prompt(shown: Terminal) -> None:
+    shown.wait("[recording] ")
+    shown.wait(" # ")
+
+
 def lines(*typed: str) -> Callable[[Terminal], None]:
     """Types line after line, each when the prompt is back."""
 
     def type_into(shown: Terminal) -> None:
         for line in typed:
             shown.type(line + "\n")
-            shown.wait("[recording] ")
+            prompt(shown)
 
     return type_into
 
@@ -153,17 +158,16 @@ def test_typed_at_a_terminal(project: Project) -> None:
             "rec check test -f /opt/tool/a.txt",
             "rec check false",
         )(shown)
-        shown.type("sleep 100\n")
-        shown.wait("sleep 100")
-        shown.wait("\n")
+        shown.type("sh -c 'echo start\"\"ed; exec sleep 60'\n")
+        shown.wait("\rstarted")
         shown.type("\x03")
-        shown.wait("[recording] ")
+        prompt(shown)
         shown.type("python3\n")
         shown.wait(">>> ")
         shown.type("1 + 1\n")
         shown.wait("2\r\n>>> ")
         shown.type("\x04")
-        shown.wait("[recording] ")
+        prompt(shown)
         shown.type("rec finish\n")
 
     status, shown = project.record(type_into=type_into)
@@ -172,7 +176,7 @@ def test_typed_at_a_terminal(project: Project) -> None:
         "mkdir -p /opt/tool && cd /opt/tool\n", "\necho one > a.txt\necho one > a.txt\necho two > b.txt\n", "café ✓ $HOME\nEND\n",
         "\nmkdir -p deep/er\n", "\nexport GREETING='good day'\n", "set -- p q\n", "\ntouch $2\n", "\nsed -i s/good/fine/ greeting.txt\n",
         "\n# the tool is there\n", "# failed (127): nosuchcommand\n", "# failed (1): cd /nowhere\n", "# no effect: ls -l\n",
-        "# taken back: touch unwanted\n", "# failed (130): sleep 100\n", "# no effect: python3\n",
+        "# taken back: touch unwanted\n", "# failed (130): sh -c 'echo start\"\"ed; exec sleep 60'\n", "# no effect: python3\n",
     ):  # fmt: skip
         assert kept in project.script
     assert "the check fails here (exit 1): not recorded" in shown
@@ -203,7 +207,7 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
         shown.type("touch inner\n")
         shown.wait("record:")
         shown.type("exit\n")
-        shown.wait("[recording] ")
+        prompt(shown)
         shown.type("exit\n")
 
     status, shown = project.record("--resume", type_into=refused)
@@ -304,11 +308,13 @@ exit
     assert verdict.as_json()["known_caches"], "logs and compiled Python differ, and are known"
 
 
-def test_a_user_namespace_is_as_good(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_namespace_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox of people who are not root."""
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "bubblewrap-userns")
-    bench = Bench(tmp_path, home)
-    bench.record("useradd -m alice\nsu alice -c 'touch ~/mine'\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
+    bench = Bench(tmp_path, tmp_path / "home")
+    asked = "useradd -m alice\nsu alice -c 'touch ~/mine'\nrec as alice -- 'cd && touch too'\n"
+    bench.record(asked + "rm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
+    assert "\nsu alice -s /bin/bash -c 'cd && touch too'\n" in (tmp_path / "blueprints/bench/provision/10-recorded.sh").read_text()
     verdict = bench.verify()
     assert (verdict.words, verdict.real) == ("reproduces", ())
     assert "(bubblewrap-userns)" in verdict.root
