@@ -9,14 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.report import ROOT, Figure, p50, say, show, wants_json
+from benchmarks.report import ROOT, Figure, say, show, wants_json
 
 UTILS = ROOT / "runtime" / "instance" / "contrib" / "ncap_utils"
 COUNTS = (300, 10_000)
 AIM_PERCENT = 1.0
 FIRST_IMPLEMENTATION = "the first implementation took 13.4 s for 300"
 # What a line of a script does -> the line, and how often each script is run.
-KINDS = {"builtins": ("x=$((x + 1))", 11), "programs": ("/bin/true", 5), "programs of 10 ms": ("/bin/sleep 0.01", 3)}
+KINDS = {"builtins": ("x=$((x + 1))", 11), "programs": ("/bin/true", 7), "programs of 10 ms": ("/bin/sleep 0.01", 3)}
 
 
 def seconds(script: Path, state: Path) -> float:
@@ -37,9 +37,9 @@ def main() -> None:
                 plain.write_text(f"source {UTILS}/workflow.sh\nset -e\n{body}")
                 logged.write_text(f"source {UTILS}/workflow.sh\nerrorlog\n{body}")
                 pairs = [(seconds(plain, state), seconds(logged, state)) for _ in range(runs)]
-                without, with_it = p50([one for one, _ in pairs]), p50([other for _, other in pairs])
+                without, with_it = min(one for one, _ in pairs), min(other for _, other in pairs)  # what else runs here only adds
                 aim = None if kind == "builtins" else AIM_PERCENT
-                note = f"{without:.4f} s -> {with_it:.4f} s; median of {runs}; {FIRST_IMPLEMENTATION if count == COUNTS[0] else 'as above'}"
+                note = f"{without:.4f} s -> {with_it:.4f} s; best of {runs}; {FIRST_IMPLEMENTATION if count == COUNTS[0] else 'as above'}"
                 figures.append(Figure(f"{count} {kind}", 100 * (with_it / without - 1), "%", aim, note))
                 if kind == "builtins":
                     figures.append(Figure(f"{count} {kind}, each", 1e6 * (with_it - without) / count, "us"))
