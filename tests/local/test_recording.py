@@ -9,6 +9,7 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -269,7 +270,8 @@ class Bench:
         self.recording = Recording(self.roots, self.blueprint)
 
     def record(self, text: str) -> str:
-        """The script of a session. Raises InvalidInput."""
+        """The script of a session, the only one there is. Raises InvalidInput."""
+        shutil.rmtree(self.blueprint.folder / "provision", ignore_errors=True)
         self.recording.drop()
         assert self.recording.session(lambda line: None, script=text, resume=False)
         self.recording.finish()
