@@ -80,13 +80,15 @@ class Analysis:
         timestamp: str | None = None,
         instance_type: str | None = None,
         resultpath: str | None = None,
+        rerun_of: str | None = None,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started for each dataset.
 
         `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file. `timestamp` names the
         job (letters, digits, `.` `_` `:` `-`, at most 64); by default the time of now. `instance_type` must be one that the
         analysis allows; by default the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of
-        a folder for the results, of buckets that the analysis's blueprint registers. The answer to the submission is in the
+        a folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose image and
+        code are used in place of those that are deployed now. The answer to the submission is in the
         job's certificate.
         """
         stamp = timestamp or new_timestamp(now())
@@ -101,6 +103,8 @@ class Analysis:
             body["instance_type"] = instance_type
         if resultpath:
             body["resultpath"] = resultpath
+        if rerun_of:
+            body["rerun_of"] = rerun_of
         key = f"{self.group}/submissions/{stamp}_submit.json"
         self.objects.put(key, json.dumps(body, indent=2).encode())
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)

@@ -1,8 +1,7 @@
 """Running a job again, and saying for each output whether it came out the same.
 
-The new job has the configuration, the instance type and the inputs of the old one's certificate, these by their versions of then.
-Its image and its code are those that are deployed now: where these are not the certificate's, that is said before anything is
-submitted.
+The new job has the configuration, the instance type and the inputs of the old one's certificate, these by their versions of then,
+and its image and code, also where others are deployed now. What cannot be had as it was is said before anything is submitted.
 """
 
 import contextlib
@@ -142,18 +141,23 @@ def original(name: str, analysis: Analysis | None, session: Any = None) -> Origi
     return Original.read(raw, job.keys.certificate_json)
 
 
-def differences(of: Original, about: About, session: Any = None) -> list[AnalysisError]:
+def differences(of: Original, about: About) -> list[str]:
     """How the analysis that is deployed now differs from that of the certificate; [] when it is the same."""
     pairs = (("image", of.image_id, about.image_id), ("code", of.code_sha256[:12], about.code_sha256[:12]))
-    found = [f"the {what} was {before}, now it is {now}" for what, before, now in pairs if before != now]
-    if not found:
+    return [f"the {what} was {before}, now it is {now}" for what, before, now in pairs if before != now]
+
+
+def _cannot_be_had(of: Original, analysis: Analysis, about: About) -> list[AnalysisError]:
+    """Why the image and the code of then, which are not deployed any more, cannot be used; [] when the manager can be asked for them."""
+    allowed, anyway = "the image and the code of the certificate", "rerun with what is deployed now: --anyway"
+    if of.image_id != about.image_id and _retired(of.image_id, analysis.session):
+        got = f"the image {of.image_id} has been retired; now it is {about.image_id}"
+        return [AnalysisError(got, allowed, f"it cannot be had again; {anyway}")]
+    here = (of.bucket, of.group) == (analysis.bucket, analysis.group)
+    if here and analysis.objects.get(analysis.job(of.timestamp).keys.job) is not None:
         return []
     again = f"deploy commit {of.commit} of the blueprint" if of.commit else "deploy the blueprint as it was"
-    allowed, do = "the image and the code of the certificate", f"{again} and rerun, or rerun with what is deployed now: --anyway"
-    if of.image_id != about.image_id and session is not None and _retired(of.image_id, session):
-        found[0] = f"the image {of.image_id} has been retired; now it is {about.image_id}"
-        do = "it cannot be had again; rerun with what is deployed now: --anyway"
-    return [AnalysisError("; ".join(found), allowed, do)]
+    return [AnalysisError("; ".join(differences(of, about)), allowed, f"{again} and rerun, or {anyway}")]
 
 
 def _retired(image: str, session: Any) -> bool:
@@ -168,11 +172,13 @@ def _retired(image: str, session: Any) -> bool:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what is not the same."""
+    """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what is not the same.
+    `as_then`: with the image and the code of then, which are not those that are deployed now."""
 
     stamp: str
     names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    as_then: bool = False
 
 
 def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | None = None, *, anyway: bool = False) -> Prepared:
@@ -185,14 +191,19 @@ def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | Non
             f"job {of.timestamp} has no outputs to compare with", "a job that wrote some, which are still in the bucket", "choose another"
         )
     found = inputs.find(analysis.objects, of.then)
-    faults = [*differences(of, about, analysis.session), *found.faults]
+    other = differences(of, about)
+    lost = _cannot_be_had(of, analysis, about) if other else []
+    faults = [*lost, *found.faults]
     if not anyway:
         raise_all(faults)
     stamp = timestamp or new_timestamp(datetime.now(UTC))
     notes = [*(fault.got for fault in faults), *found.notes]
     if not of.image_id.startswith("ami-") and not of.amis:
         notes.append(f"the image is what {of.image_id} names, which may have changed")
-    return Prepared(stamp, inputs.restore(analysis.objects, of.group, of.then, found, stamp), tuple(notes))
+    as_then = bool(other) and not lost
+    if as_then:
+        notes.append(f"{'; '.join(other)}: the job runs on what there was then")
+    return Prepared(stamp, inputs.restore(analysis.objects, of.group, of.then, found, stamp), tuple(notes), as_then)
 
 
 def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
@@ -201,7 +212,8 @@ def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
     config = of.configpath
     if not config.startswith(SCHEME):
         config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
-    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, of.instance_type)
+    earlier = of.timestamp if prepared.as_then else None
+    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, of.instance_type, rerun_of=earlier)
 
 
 def judge(of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None) -> tuple[list[Verdict], list[str]]:

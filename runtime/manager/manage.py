@@ -11,6 +11,7 @@ from runtime.manager.answer import close, reject, version_of
 from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.earlier import as_then
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
 from runtime.manager.plan import member_configs, plan
@@ -154,12 +155,18 @@ class _Run:
             problems, sizes, config = look_up(
                 self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath
             )
-            if not self.settings.image.ready:
+            settings = self.settings
+            if submission.rerun_of is not None:
+                try:
+                    settings = as_then(self.cloud, settings, self.key.group, submission.rerun_of)
+                except InvalidInput as error:
+                    problems += error.problems
+            if not settings.image.ready:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
             if problems or config is None:
                 missing = all(problem.field == "dataname" for problem in problems)
                 return self._end(2, problems, "data" if missing else "user", "INPUT", "check_existence")
-            job = plan(self.settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
+            job = plan(settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
             unpaid = self._reserve(job)
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")

@@ -5,7 +5,8 @@
 ```
 `dataname` may be a list (one machine for each); a name that ends in `/` is a folder: one dataset, or each object below it
 is one, as the blueprint says.
-Optional: `instance_type`; `resultpath`, an `s3://{bucket}/{folder}` in which the job's folder `job_{timestamp}` is made. Paths
+Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are taken in place
+of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's folder `job_{timestamp}` is made. Paths
 may be written with `s3://{bucket}/` in front; other buckets than the analysis's own must be registered in its blueprint.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.protocol.config import SUFFIXES
@@ -24,7 +25,7 @@ from runtime.protocol.outside import SCHEME, admits, place_of, registered, whole
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
-FIELDS = frozenset({"dataname", "configname", "timestamp", "instance_type", "resultpath"})
+FIELDS = frozenset({"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of"})
 _FACTS_SHOWN = 20
 
 
@@ -41,6 +42,7 @@ class Submission:
     configname: str
     instance_type: str | None
     resultpath: str | None
+    rerun_of: str | None
     ignored: tuple[str, ...]
 
     @property
@@ -84,13 +86,16 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
     instance_type = _instance_type(data.get("instance_type"), settings, problems)
     _check_one_source([*datanames, *([configname] if configname else [])], settings, problems)
     resultpath = _resultpath(data.get("resultpath"), group, timestamp, settings, problems)
+    earlier = data.get("rerun_of")
+    if earlier is not None:
+        problems += [replace(problem, field="rerun_of") for problem in check_timestamp(earlier)]
     names = dataset_names(datanames)
     if timestamp is not None:
         problems += long_names(JobKeys.of(group, timestamp), names, resultpath)
     if problems or timestamp is None:
         raise InvalidSubmission(problems, timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
-    return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, resultpath, ignored)
+    return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, resultpath, earlier, ignored)
 
 
 def _read(raw: bytes) -> Mapping[str, Any]:

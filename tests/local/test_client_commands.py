@@ -79,6 +79,25 @@ def test_an_output_that_does_not_come_out_again_is_exit_code_one(service: Deploy
     assert f"reproduces 0 of 1 outputs of job {first.timestamp}" in done.stdout
 
 
+def test_a_rerun_runs_the_code_of_then(service: Deployed, lab: Lab) -> None:
+    job = lab.submit("code.txt", configname=lab.config())
+    assert ended(job).succeeded, job.certificate()
+    script = service.ground.root / "blueprints" / "analysis" / "run_analysis.sh"
+    text = script.read_text()
+    script.write_text(text + "exit 9\n")
+    try:
+        service.ground.pulumi("up", "--yes", "--skip-preview", "--stack", "analysis-webdev")
+        done = service.ground.invoke("rerun", job.timestamp, *flags(lab), "--json", check=False)
+    finally:
+        script.write_text(text)
+        service.ground.pulumi("up", "--yes", "--skip-preview", "--stack", "analysis-webdev")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert {one["outcome"] for one in told["verdicts"]} == {"identical"}
+    assert any("the job runs on what there was then" in one for one in told["notes"])
+    assert lab.analysis.job(told["job"]).job().code == job.job().code
+
+
 def test_a_job_is_found_by_its_beginning_and_as_the_last(service: Deployed, lab: Lab, first: JobHandle) -> None:
     latest = lab.analysis.listing()[-1].job
     assert json.loads(service.ground.invoke("status", "last", *flags(lab), "--json", check=False).stdout)["timestamp"] == latest

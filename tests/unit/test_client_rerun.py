@@ -182,7 +182,7 @@ def test_everything_that_is_not_as_it_was_is_said_at_once(s3: Any) -> None:
     with pytest.raises(AnalysisError) as caught:
         prepared("first", session=Refusing())
     text = str(caught.value)
-    assert "the image ami-1 has been retired; now it is ami-2; the code was 1" in text
+    assert "the image ami-1 has been retired; now it is ami-2" in text
     assert "these credentials may not look at its earlier versions" in text
     made = prepared("first", anyway=True, session=Refusing())
     assert len(made.notes) == 2
@@ -198,15 +198,28 @@ def test_another_image_beneath_the_same_name_is_told_afterwards(s3: Any) -> None
     assert verdicts(s3)[1] == ["it ran on the image ami-1, now on ami-9"]
 
 
-def test_an_analysis_that_has_moved_on_is_refused_before_anything_is_submitted(s3: Any) -> None:
+def test_an_analysis_that_has_moved_on_runs_as_it_was_then(s3: Any) -> None:
     ended(s3, "first", {"a": 9.0}, {"x": "1"})
     put(s3, f"{GROUP}/inputs/a", "a")
+    tell(s3, replace(ABOUT, code_sha256="2" * 64))
+    made, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
+    assert json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())["rerun_of"] == "first"
+    assert made.notes == (f"the code was {'1' * 12}, now it is {'2' * 12}: the job runs on what there was then",)
+    tell(s3)
+    _, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
+    assert "rerun_of" not in json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
+
+
+def test_what_there_was_then_must_be_there(s3: Any) -> None:
+    ended(s3, "first", {"a": 9.0}, {"x": "1"})
+    s3.delete_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "first").job)
+    put(s3, f"{GROUP}/inputs/a", "a")
     tell(s3, replace(ABOUT, image_id="ami-2", code_sha256="2" * 64))
-    with pytest.raises(AnalysisError, match=r"the code was 1{12}, now it is 2{12}") as caught:
+    with pytest.raises(AnalysisError, match="the image ami-1 has been retired"):
         run(commands.rerun, "first")
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")
     tell(s3, replace(ABOUT, code_sha256="2" * 64))
-    with pytest.raises(AnalysisError) as caught:
+    with pytest.raises(AnalysisError, match=r"the code was 1{12}, now it is 2{12}") as caught:
         run(commands.rerun, "first")
     assert "deploy commit abc" in caught.value.do
 
