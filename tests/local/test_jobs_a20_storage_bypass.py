@@ -12,7 +12,11 @@ from client import JobHandle
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
-BYPASS = {"dataname": "s3://open-recordings/mice/a b.txt", "configname": "s3://open-recordings/c.json", "resultpath": "s3://lab1-archive/res/2026"}
+BYPASS = {
+    "dataname": "s3://open-recordings/mice/a b.txt",
+    "configname": "s3://open-recordings/c.json",
+    "resultpath": "s3://lab1-archive/res/2026",
+}
 
 
 @pytest.fixture(scope="module")
