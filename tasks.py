@@ -1,9 +1,11 @@
 """The front door: `invoke --list`. It only assembles; each room keeps its commands in its own commands.py."""
 
+import copy
 import sys
 from pathlib import Path
 
 from invoke.collection import Collection
+from invoke.tasks import Task
 
 import ci.commands
 import client.commands
@@ -80,27 +82,34 @@ IN_A_CLOUD = (
 
 client.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(client.commands.collection.tasks["logs"])
 
+
+def offered(task: Task, in_a_cloud: bool) -> Task:  # type: ignore[type-arg]
+    """A task as people run it. The room's own stays as it is written, for code that calls it."""
+    made = copy.copy(task)
+    made.body = user_errors(in_cloud(task.body) if in_a_cloud else task.body)
+    if in_a_cloud:
+        made.help = {"local": "The local cloud, whatever the shell says.", **task.help}
+    return made
+
+
+def add(room: Collection, into: Collection, in_a_cloud: bool) -> None:
+    for name, task in room.tasks.items():
+        into.add_task(offered(task, in_a_cloud), name)
+
+
 namespace = Collection()
-for room in OF_THIS_MACHINE:
-    for task in room.tasks.values():
-        task.body = user_errors(task.body)
-        namespace.add_task(task)
-for room in IN_A_CLOUD:
-    for task in room.tasks.values():
-        task.body = user_errors(in_cloud(task.body))
-        task.help.setdefault("local", "The local cloud, whatever the shell says.")
-        namespace.add_task(task)
-
-for named in (ci.commands.named, dev, image_builder.images_commands.collection):
-    for task in named.tasks.values():
-        task.body = user_errors(in_cloud(task.body))
-        task.help.setdefault("local", "The local cloud, whatever the shell says.")
+for rooms, in_a_cloud in ((OF_THIS_MACHINE, False), (IN_A_CLOUD, True)):
+    for room in rooms:
+        add(room, namespace, in_a_cloud)
+for room, in_a_cloud in (
+    (ci.commands.named, True),
+    (dev, True),
+    (image_builder.images_commands.collection, True),
+    (localcloud.commands.collection(lambda: all_stacks(project_root())), False),
+):
+    named = Collection(room.name)
+    add(room, named, in_a_cloud)
     namespace.add_collection(named)
-
-local = localcloud.commands.collection(lambda: all_stacks(project_root()))
-for task in local.tasks.values():
-    task.body = user_errors(task.body)
-namespace.add_collection(local)
 
 if Path(sys.argv[0]).stem in ("invoke", "inv") or sys.argv[0].endswith("invoke/__main__.py"):
     answer_help(namespace, sys.argv[1:])

@@ -57,9 +57,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:storage:PrivateBucket", name, {}, opts)
-        bucket = aws.s3.Bucket(
-            name, bucket=args.bucket, force_destroy=args.force_destroy, opts=child(self, protect=args.protect or None)
-        )
+        bucket = aws.s3.Bucket(name, bucket=args.bucket, force_destroy=args.force_destroy, opts=child(self, protect=args.protect or None))
         part, public = child(self, deleted_with=bucket), args.public_prefix
         aws.s3.BucketVersioning(name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=part)
         aws.s3.BucketServerSideEncryptionConfiguration(

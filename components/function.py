@@ -50,14 +50,10 @@ class WorkerFunction(pulumi.ComponentResource):
         super().__init__("neurocaas:compute:WorkerFunction", name, {}, opts)
         self._logical, self._args = name, args
         # Made before the function: Lambda would make it on the first call, without retention.
-        logs = aws.cloudwatch.LogGroup(
-            name, name=f"/aws/lambda/{args.log_name}", retention_in_days=args.log_days, opts=child(self)
-        )
+        logs = aws.cloudwatch.LogGroup(name, name=f"/aws/lambda/{args.log_name}", retention_in_days=args.log_days, opts=child(self))
         self.role = BoundedRole(
             name,
-            BoundedRoleArgs(
-                place=args.place, service="lambda.amazonaws.com", boundary_arn=args.boundary_arn, description=args.description
-            ),
+            BoundedRoleArgs(place=args.place, service="lambda.amazonaws.com", boundary_arn=args.boundary_arn, description=args.description),
             opts=child(self),
         )
         self._logs = logs

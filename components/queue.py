@@ -50,9 +50,7 @@ class WorkQueue(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WorkQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:messaging:WorkQueue", name, {}, opts)
-        dead = aws.sqs.Queue(
-            f"{name}-dead", message_retention_seconds=_FOURTEEN_DAYS, sqs_managed_sse_enabled=True, opts=child(self)
-        )
+        dead = aws.sqs.Queue(f"{name}-dead", message_retention_seconds=_FOURTEEN_DAYS, sqs_managed_sse_enabled=True, opts=child(self))
         queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=args.visibility,

@@ -275,4 +275,3 @@ class _Document:
         if several and not strict and not carefree and node is not None:
             fix = "Begin with `set -euo pipefail`"
             yield self.at(node, "not-strict", "several commands, of which only the last may fail the step", fix)
-

@@ -32,7 +32,7 @@ RULES: dict[str, tuple[str, str]] = {
     # documents
     "yaml": (ERROR, "not YAML, or a key twice"),
     "schema": (ERROR, "a field that AWSTOE does not know, or with a value that it does not take"),
-    "zero-steps": (ERROR, "a phase without steps, or a document without one of build, validate, test: it \"succeeds\" and does nothing"),
+    "zero-steps": (ERROR, 'a phase without steps, or a document without one of build, validate, test: it "succeeds" and does nothing'),
     "duplicate-name": (ERROR, "two phases, two steps of a phase, or two parameters of one name"),
     "unknown-action": (ERROR, "an action module that AWSTOE does not have, or not on Linux"),
     "missing-input": (ERROR, "an action without an input that it needs"),

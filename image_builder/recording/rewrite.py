@@ -117,6 +117,6 @@ def _clones(event: Event, edits: Edits) -> None:
     for folder, commit in sorted(event.commits.items()):
         place = shlex.quote(folder)
         edits.after.append(
-            f"[ \"$(git -C {place} rev-parse HEAD)\" = {commit} ] || {{ git -C {place} fetch --quiet origin {commit}; "
+            f'[ "$(git -C {place} rev-parse HEAD)" = {commit} ] || {{ git -C {place} fetch --quiet origin {commit}; '
             f"git -C {place} reset --quiet --hard {commit}; }}"
         )

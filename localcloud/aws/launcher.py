@@ -83,9 +83,7 @@ async def _health(context: Context, builds: Builds, request: dict[str, Any]) -> 
     }
 
 
-async def _changes(
-    context: Context, builds: Builds, commands: RunCommand, stop: asyncio.Event, request: dict[str, Any]
-) -> dict[str, Any]:
+async def _changes(context: Context, builds: Builds, commands: RunCommand, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
     admin = context.admin
     admin.fleet_seen = time.monotonic()
     timeout = min(float(request.get("timeout", 0)), LONGEST_POLL_SECONDS)

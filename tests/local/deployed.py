@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,9 +65,14 @@ class Deployed:
     """The playground and the outputs of its stacks."""
 
     ground: Playground
-    utils: Mapping[str, Any]
-    analysis: Mapping[str, Any]
+    utils: dict[str, Any]
+    analysis: dict[str, Any]
     keys: dict[str, Keys] = field(default_factory=dict)
+
+    def read_outputs(self) -> None:
+        """After a deployment that replaced something: the outputs as they are now."""
+        self.utils.update(outputs(self.ground, "utils"))
+        self.analysis.update(outputs(self.ground, "analysis-webdev"))
 
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """A boto3 client, as root unless `keys` say otherwise. It never retries."""

@@ -1,6 +1,6 @@
 """Who may do what, as tables: what `docs/security.md` shows and `test_security_matrix.py` measures, cell by cell.
 
-    python tests/local/security_matrix.py     # writes the tables into docs/security.md
+python tests/local/security_matrix.py     # writes the tables into docs/security.md
 """
 
 from __future__ import annotations

@@ -114,9 +114,13 @@ WITHOUT_LAB1 = GROUPS.replace(GROUPS[GROUPS.index("  lab1:") : GROUPS.index("  l
 def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
     """lab1 is taken out of groups.yaml and deployed, with data in lab1 and lab10; what the deploys said. It is put back afterwards."""
     s3 = service.client("s3")
-    for group in ("lab1", "lab10"):
-        for key in (f"{group}/results/job_9/process_results/out.csv", f"{group}/inputs/data.zip", f"logs/{group}/i-9.json"):
-            s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
+    made = [
+        key
+        for group in ("lab1", "lab10")
+        for key in (f"{group}/results/job_9/process_results/out.csv", f"{group}/inputs/data.zip", f"logs/{group}/i-9.json")
+    ]
+    for key in made:
+        s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
     ground, file = service.ground, service.ground.root / "groups.yaml"
     file.write_text(WITHOUT_LAB1)
     try:
@@ -126,6 +130,9 @@ def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
         file.write_text(GROUPS)
         for stack in ("utils", STACK):
             ground.invoke("deploy", stack, "--yes", "--local")
+        service.read_outputs()
+        for key in made:
+            s3.delete_object(Bucket="analysis", Key=key)
 
 
 def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(service: Deployed, lab1_removed: tuple[Any, Any]) -> None:

@@ -58,7 +58,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of a few files and a git repository; its address."""
     folder = tmp_path_factory.mktemp("www")
     (folder / "data.bin").write_bytes(bytes(range(256)) * 8)
-    (folder / "install.sh").write_text("echo \"$@\" > /opt/build/installed\n")
+    (folder / "install.sh").write_text('echo "$@" > /opt/build/installed\n')
     repository = folder / "tool"
     git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@y"]
     repository.mkdir()

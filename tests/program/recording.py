@@ -180,4 +180,3 @@ def deploy(
     assert recorder.recorded.resources, "the program registered nothing"
     recorder.recorded.outputs = exported
     return recorder.recorded
-

@@ -174,8 +174,17 @@ def test_operators(condition: dict[str, Any], holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", [{}, {"stringEquals": "a"}, {"stringIsEmpty": "", "not": {}}, {"patternMatches": "(", "value": ""}, {"and": []}, "x",
-     {"fileSHA1Equals": "a", "value": "/a"}, {"fileExists": "/a", "path": "/b"}]
+    "condition",
+    [
+        {},
+        {"stringEquals": "a"},
+        {"stringIsEmpty": "", "not": {}},
+        {"patternMatches": "(", "value": ""},
+        {"and": []},
+        "x",
+        {"fileSHA1Equals": "a", "value": "/a"},
+        {"fileExists": "/a", "path": "/b"},
+    ],
 )
 def test_what_is_no_condition(condition: Any) -> None:
     with pytest.raises(BadCondition):
