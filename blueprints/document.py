@@ -41,15 +41,12 @@ def parse(text: str, source: str) -> Document:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        line = mark.line + 1 if mark else None
-        return Document(source, problems=(finding(source, line, (), "yaml.syntax", what, "a YAML document", "Correct the syntax here"),))
+        return Document(source, problems=(_syntax(text, source, error),))
     except RecursionError:
         return Document(source, problems=(_too_deep(source, None, ()),))
     if node is None:
-        do = "Copy one of the other blueprints"
-        return Document(source, problems=(finding(source, None, (), "yaml.empty", "an empty file", "a YAML mapping", do),))
+        do = "Begin it with schema_version: 1"
+        return Document(source, problems=(finding(source, None, (), "yaml.empty", "a file without values", "a YAML mapping", do),))
     lines: dict[Path, int] = {}
     problems: list[Finding] = []
     _walk(node, (), source, lines, problems, frozenset())
@@ -58,12 +55,33 @@ def parse(text: str, source: str) -> Document:
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or str(error)
-        line = mark.line + 1 if mark else None
+        what, line, _ = _place(error)
         problem = finding(source, line, (), "yaml.value", what, "plain YAML values", "Remove the tag")
         return Document(source, lines=lines, problems=(problem,))
     return Document(source, data, lines)
+
+
+def _place(error: yaml.YAMLError) -> tuple[str, int | None, int]:
+    """What the parser says, in which line (from 1) and column (from 0)."""
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error)
+    return what, mark.line + 1 if mark else None, mark.column if mark else 0
+
+
+def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
+    """The slips that people make most are told in their words, all others in the parser's."""
+    what, line, column = _place(error)
+    allowed, do = "a YAML document", "Correct the syntax here"
+    lines = text.splitlines()
+    at = lines[line - 1][column : column + 1] if line and line <= len(lines) else ""
+    if "mapping values are not allowed" in what:
+        what, do = "a ':' where no key can be", "Put a text that has ': ' in it in quotes, and indent keys of one level alike"
+    elif "cannot start any token" in what:
+        do = "Indent with spaces" if at == "\t" else "Put the text in quotes"
+        what = "a tab" if at == "\t" else f"a text that begins with {shown(at)}"
+    elif "another document" in what:
+        what, allowed, do = "a second document, after '---'", "one YAML document", "Remove one of the two"
+    return finding(source, line, (), "yaml.syntax", what, allowed, do)
 
 
 def _too_deep(source: str, line: int | None, path: Path) -> Finding:
@@ -91,9 +109,10 @@ def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], prob
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                got = key.value if isinstance(key, yaml.ScalarNode) else "a composite key"
-                got = f"the key {shown(got)}"
-                problems.append(finding(source, line, path, "yaml.key", got, "keys that are text", "Put it in quotes"))
+                plain = isinstance(key, yaml.ScalarNode)
+                got = f"the key {shown(key.value)}" if plain else "a list or a mapping as a key"
+                do = "Put it in quotes" if plain else "Write a text"
+                problems.append(finding(source, line, path, "yaml.key", got, "keys that are text", do))
                 continue
             inner = (*path, key.value)
             if inner in lines:

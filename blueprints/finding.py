@@ -39,13 +39,16 @@ def finding(source: str, line: int | None, path: Path, rule: str, got: str, allo
 
 def meant(got: object, known: Iterable[str], otherwise: str) -> str:
     """What to do about a word that is not known: the nearest of those that are, else `otherwise`."""
-    near = difflib.get_close_matches(got, sorted(known), 1) if isinstance(got, str) else []
+    names = sorted(known)
+    near = difflib.get_close_matches(got, names, 1) if isinstance(got, str) else []
+    if isinstance(got, str) and not near:  # "instance_type" for "type", "production" for "prod"
+        near = sorted((name for name in names if min(len(name), len(got)) > 3 and (name in got or got in name)), key=len, reverse=True)
     return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
 def dotted(path: Path) -> str:
-    """`groups[1]`, `image.amis`: a path as people write it."""
+    """`groups[1]`, `image.amis`: a path as people write it, with control characters escaped."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -16,7 +16,6 @@ from blueprints.loader import FILE
 from blueprints.old_fields import Context, Field, apply
 from blueprints.starter import check_new_name
 from blueprints.verdicts import Draft, Status, Verdict, duplicate_keys
-from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.problems import InvalidInput, Problem, shown
 
 KEPT = "imported"
@@ -54,8 +53,7 @@ def read(text: str, types: Collection[str], name: str | None = None) -> Imported
     try:
         data, twice = duplicate_keys(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
-        do = "Correct the file at this place, then try again"
-        raise InvalidInput([Problem("the file", f"text that is not JSON ({error})", "one JSON object", do)]) from None
+        raise InvalidInput([_not_json(text, error)]) from None
     if not isinstance(data, dict):
         raise InvalidInput([Problem("the file", shown(data), "one JSON object with PipelineName, Lambda and UXData", "Give another file")])
     draft = Draft()
@@ -64,6 +62,17 @@ def read(text: str, types: Collection[str], name: str | None = None) -> Imported
     if _is_profile(data):
         return _profile(draft, data)
     return _blueprint(draft, data, Context(types, name))
+
+
+def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
+    if not text.strip():
+        return Problem("the file", "an empty file", "one JSON object", "Give another file")
+    if isinstance(error, RecursionError):
+        return Problem("the file", "values in values, too deep to be read", "one JSON object", "Give another file")
+    place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the file"
+    why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    do = "Correct it there: JSON has no comments, no comma behind the last value, and only double quotes"
+    return Problem(place, f"text that is not JSON ({why})", "one JSON object", do)
 
 
 def _is_profile(data: Mapping[str, Any]) -> bool:
@@ -169,10 +178,7 @@ def write(imported: Imported, text: str, root: Path, source: str, script: Path |
 
     Raises InvalidInput when the name is missing, breaks the rule or exists, or the script cannot be read.
     """
-    name = imported.name
-    if name is None or not ANALYSIS_NAME.fullmatch(name):
-        check_new_name(name or "", root)
-    assert name is not None  # check_new_name refuses an empty name
+    name = imported.name or ""
     check_new_name(name, root)
     if script is not None and not script.is_file():
         raise InvalidInput([Problem("--script", f"no file {script}", "the analysis script that the old command ran", "Correct the path")])

@@ -93,7 +93,8 @@ def _resolve(
     instance = layers.data["instance"]
     instance.setdefault("types", [instance["type"]])
     instance.setdefault("fallback", [name for name in instance["types"] if name != instance["type"]])
-    settings = [path[2:] if path[:1] == ("stages",) else path for path in wrong]
+    # What is wrong with a whole stage section takes no setting away: the others are still checked.
+    settings = [path[2:] if path[:1] == ("stages",) else path for path in wrong if path[:1] != ("stages",) or len(path) > 2]
     problems += checks.check(layers, folder, known_types, settings)
     return layers, sorted(problems, key=lambda problem: (problem.source != source, problem.line or 0))
 

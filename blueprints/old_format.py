@@ -26,7 +26,7 @@ _HANDLERS = {
     "submit_start.handler_multisession": "the manager does what it did; sessions of one machine are a folder: a dataname that ends in '/'",
     "submit_start_legacy_wfield_preprocess.handler": "the manager takes its place; its preparing step is not part of this service",
 }
-"""The handlers that exist in the first implementation; it deploys the others as well, and every job of theirs fails."""
+"""The handlers that its last version has; it deploys the others as well, and every job of theirs fails."""
 _POST_HANDLERS = ("postprocess.postprocess_prediction", "data_format_lambda.lambda_handler")
 _BY_STACK = "the stack makes it, with the least rights that the job needs"
 
@@ -67,14 +67,14 @@ def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
     if value in _HANDLERS:
         draft.mapped(path, value, "the manager", _HANDLERS[value])
     else:
-        why = "the first implementation has no such handler: every job would fail"
+        why = "the first implementation, as it was last, has no such handler: every job would fail"
         do = "Name one that exists, or import --anyway: the manager takes its place"
         draft.impossible(path, shown(value), ", ".join(_HANDLERS), do, why)
 
 
 def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> None:
     do = "Submit the second step as a job of its own on the results, or import --anyway to leave it out"
-    why = "" if value in _POST_HANDLERS else "the first implementation has no such handler"
+    why = "" if value in _POST_HANDLERS else "the first implementation, as it was last, has no such handler"
     draft.impossible(path, shown(value), "no step after a job", do, why)
 
 

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from blueprints import wording
 from blueprints.document import Document
-from blueprints.finding import Finding, Path, dotted, meant
-from runtime.protocol.problems import shown
+from blueprints.finding import Finding, Path, meant
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -63,8 +63,6 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
     path: Path = tuple(error.absolute_path)
     rule: Any = error.schema
     value: Any = error.instance
-    limit: Any = error.validator_value
-    described = rule.get("description", "") if isinstance(rule, dict) else ""
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = sorted(rule.get("properties", {}))
         for key in [key for key in value if key not in known]:
@@ -73,37 +71,10 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
         return
     if error.validator == "required":
         # jsonschema reports one missing key at a time, and names it only in its message.
-        for key in [key for key in limit if key not in value and f"'{key}'" in error.message]:
-            allowed = _resolve(rule["properties"].get(key, {})).get("description", "").rstrip(".") or "a value"
-            yield document.finding((*path, key), "schema.missing-key", "nothing", allowed, f"Add the key {dotted((key,))!r}")
+        for key in [key for key in error.validator_value if key not in value and f"'{key}'" in error.message]:
+            allowed, do = wording.missing(_resolve(rule["properties"].get(key, {})), key)
+            yield document.finding((*path, key), "schema.missing-key", "nothing", allowed, do)
         return
-    do = described.rstrip(".") or "Correct the value"
-    if error.validator == "enum":
-        do = meant(value, map(str, limit), do)
     if "propertyNames" in error.absolute_schema_path and isinstance(value, str):
         path = (*path, value)
-    yield document.finding(path, f"schema.{error.validator}", shown(value), _allowed(error, rule), do)
-
-
-def _allowed(error: ValidationError, rule: Any) -> str:
-    limit: Any = error.validator_value
-    match error.validator:
-        case "type":
-            return f"{'an' if str(limit)[0] in 'aeiou' else 'a'} {limit}"
-        case "enum":
-            return ", ".join(map(str, limit))
-        case "const":
-            return str(limit)
-        case "pattern":
-            return f"text that matches {limit}"
-        case "minimum" | "maximum":
-            low, high = rule.get("minimum"), rule.get("maximum")
-            return f"{low} to {high}" if low is not None and high is not None else f"at {'least' if high is None else 'most'} {limit}"
-        case "minLength" | "maxLength":
-            return f"{rule.get('minLength', 0)} to {rule.get('maxLength', 'any number of')} characters"
-        case "minItems" | "maxItems":
-            return f"{rule.get('minItems', 0)} to {rule.get('maxItems', 'any number of')} items"
-        case "uniqueItems":
-            return "items that differ from each other"
-        case _:
-            return f"{error.validator}: {limit}"
+    yield document.finding(path, f"schema.{error.validator}", wording.got(error), wording.allowed(error), wording.remedy(error))

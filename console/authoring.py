@@ -188,7 +188,7 @@ def _report(imported: Any, file: str) -> str:
     from console.layout import labelled
 
     lines = [f"{file}: a {imported.kind} of the first implementation{f', {imported.name}' if imported.name else ''}"]
-    for verdict in imported.verdicts:
+    for verdict in sorted(imported.verdicts, key=lambda one: one.status.stops):  # what needs a decision is last, where people look
         to = f" -> {verdict.to}" if verdict.to else ""
         lines += ["", f"{verdict.status:<10} {verdict.path}{to}", labelled("got", verdict.got)]
         parts = [("why", verdict.why), ("allowed", verdict.allowed), ("do", verdict.do)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,17 @@ def test_an_old_blueprint_with_a_mistake_needs_a_decision(project: Path) -> None
     assert anyway.returncode == 0
     assert "put the analysis script into blueprints/epi/run_epi.sh" in anyway.stdout
     assert "bucket: epi-web" in (project / "blueprints" / "epi" / "blueprint.yaml").read_text()
+
+
+def test_what_needs_a_decision_is_at_the_end_of_the_report(project: Path) -> None:
+    file = project / "undecided.json"
+    file.write_text(json.dumps({"PipelineNmae": "epi", "REGION": "us-east-1", "Lambda": {}, "UXData": {"Affiliates": []}}))
+    told = invoke(project, "import-blueprint", str(file)).stdout
+    statuses = re.findall(r"^(mapped|defaulted|dropped|unknown|impossible) +\S", told, re.MULTILINE)
+    stops = [status in ("unknown", "impossible") for status in statuses]
+    assert {True, False} == set(stops)
+    assert stops == sorted(stops)
+    assert "Did you mean 'PipelineName'?" in told
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"[", b"3"])

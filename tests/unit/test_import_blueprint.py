@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import blueprints
 from blueprints import groups, import_old, old_command, old_format, old_people
+from blueprints.finding import dotted
 from blueprints.import_old import Imported
 from blueprints.verdicts import Status
 from components.prices import table
@@ -230,7 +231,7 @@ def test_no_mixture_of_values_fails_and_no_key_is_passed_over(changes: list[tupl
             place[path[-1]] = value
     imported = read(data)
     told = {verdict.path for verdict in imported.verdicts}
-    for key in data:
+    for key in (dotted((name,)) for name in data):
         assert any(path == key or path.startswith((f"{key}.", f"{key}[")) for path in told), key
     if imported.name:
         yaml.safe_dump(imported.blueprint)
@@ -360,3 +361,20 @@ def test_several_groups_of_a_profile_become_one_proposal_that_the_directory_acce
     directory = groups.load(tmp_path)
     assert (directory.using("dlc"), directory.using("epi-web")) == (("lab1", "lab2"), ("lab1",))
     assert directory.groups["lab2"].members == ("cynus-east-1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "got"),
+    [
+        ("", "the file", "an empty file"),
+        ("[" * 5000, "the file", "too deep"),
+        ('{"a": 1,\n "b": 2,\n}', "line 3, column 1", "not JSON"),
+        ("// mine\n{}", "line 1, column 1", "not JSON"),
+    ],
+)
+def test_text_that_is_no_json_is_told_with_its_place(text: str, place: str, got: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        import_old.read(text, TYPES)
+    (problem,) = refused.value.problems
+    assert problem.field == place
+    assert got in problem.got
