@@ -46,6 +46,13 @@ def meant(got: object, known: Iterable[str], otherwise: str) -> str:
     return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
+def some(names: Iterable[str]) -> str:
+    """Names in a sentence: the first dozen, and how many more there are."""
+    every = sorted(names)
+    more = f", and {len(every) - 12} others" if len(every) > 12 else ""
+    return ", ".join(every[:12]) + more or "none yet"
+
+
 def dotted(path: Path) -> str:
     """`groups[1]`, `image.amis`: a path as people write it, with control characters escaped."""
     text = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from blueprints import loader, schema
 from blueprints.document import Document, parse
-from blueprints.finding import Finding
+from blueprints.finding import Finding, meant, some
 from blueprints.model import Stage
 from runtime.protocol.names import RESERVED_GROUPS
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -98,9 +98,10 @@ def load(root: Path) -> Directory:
     if problems:
         raise InvalidInput(problems)
     directory = _directory(document.data)
-    problems = [*_people(document, directory), *_groups(document, directory), *_analyses(document, directory, root)]
-    if problems:
-        raise InvalidInput(problems)
+    found: list[Finding] = [*_people(document, directory), *_groups(document, directory), *_analyses(document, directory, root)]
+    if found:
+        found.sort(key=lambda problem: problem.line or 0)
+        raise InvalidInput(found)
     return directory
 
 
@@ -138,17 +139,18 @@ def _budget(use: Mapping[str, Any] | None) -> float | None:
 
 
 def _people(document: Document, directory: Directory) -> Iterator[Finding]:
-    known = ", ".join(sorted(directory.users)) or "none yet"
     for group in directory.groups.values():
         for kind, people in (("members", group.members), ("leads", group.leads)):
             for index, user in enumerate(people):
                 if user not in directory.users:
-                    allowed, do = f"the users of this file: {known}", f"Add {user} to users, or correct the name"
+                    do = meant(user, directory.users, f"Add {user} to users, or correct the name")
+                    allowed = f"the users of this file: {some(directory.users)}"
                     yield document.finding(("groups", group.name, kind, index), "groups.user-missing", shown(user), allowed, do)
         for user in sorted(set(group.members) & set(group.leads)):
             where = ("groups", group.name, "leads", group.leads.index(user))
             allowed, do = "one of the two: a lead is a member", "Remove the name from members"
             yield document.finding(where, "groups.user-twice", f"{user} as lead and as member", allowed, do)
+    yield from _alike(document, "users", directory.users)
     for user in sorted(directory.users):
         count = sum(2 if leads else 1 for _, leads in directory.memberships(user))
         if count > GROUPS_OF_A_USER:
@@ -157,15 +159,20 @@ def _people(document: Document, directory: Directory) -> Iterator[Finding]:
 
 
 def _groups(document: Document, directory: Directory) -> Iterator[Finding]:
-    same = Counter(name.lower() for name in directory.groups)
+    yield from _alike(document, "groups", directory.groups)
     for name in directory.groups:
         where = ("groups", name)
         if name in RESERVED_GROUPS:
             allowed = "any other name: this prefix of the bucket belongs to the service"
             yield document.finding(where, "groups.reserved", shown(name), allowed, "Rename the group")
+
+
+def _alike(document: Document, kind: str, names: Iterable[str]) -> Iterator[Finding]:
+    same = Counter(name.lower() for name in names)
+    for name in names:
         if same[name.lower()] > 1:
             got = f"{name}, and another that differs in case only"
-            yield document.finding(where, "groups.case", got, "names that differ (IAM ignores case)", "Rename one of them")
+            yield document.finding((kind, name), "groups.case", got, "names that differ (IAM ignores case)", "Rename one of them")
 
 
 def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[Finding]:
@@ -176,8 +183,8 @@ def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[
         for analysis in group.analyses:
             where = ("groups", group.name, "analyses", analysis)
             if analysis not in known:
-                allowed = f"the blueprints there are: {', '.join(known) or 'none yet'}"
-                yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, "Correct the name")
+                allowed, do = f"the blueprints there are: {some(known)}", meant(analysis, known, "Correct the name")
+                yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
             elif group.name in listed[analysis]:
                 allowed = f"the group in one place: blueprints/{analysis}/{loader.FILE} names it too"
                 do = "Remove it from the blueprint, which is for the developers' own group, or from here"

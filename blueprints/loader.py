@@ -13,7 +13,7 @@ from typing import Any
 
 from blueprints import checks, schema
 from blueprints.document import Document, parse
-from blueprints.finding import Finding, finding
+from blueprints.finding import Finding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage
@@ -64,7 +64,7 @@ def _resolve(
     source = f"blueprints/{name}/{FILE}"
     named = ANALYSIS_NAME.fullmatch(name) is not None
     if not named or not (folder / FILE).is_file():
-        known = f"the blueprints there are: {', '.join(names(root)) or 'none yet'}"
+        known = f"the blueprints there are: {some(names(root))}"
         do = f"Correct the name, or make it: invoke configure {name}" if named else "Correct the name"
         got = f"no file {source}" if named else f"{shown(name)}, which is no name of an analysis"
         missing = finding(source if named else "blueprints", None, (), "file.missing", got, known, do)

@@ -63,6 +63,7 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
     path: Path = tuple(error.absolute_path)
     rule: Any = error.schema
     value: Any = error.instance
+    required: Any = error.validator_value
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = sorted(rule.get("properties", {}))
         for key in [key for key in value if key not in known]:
@@ -71,7 +72,7 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
         return
     if error.validator == "required":
         # jsonschema reports one missing key at a time, and names it only in its message.
-        for key in [key for key in error.validator_value if key not in value and f"'{key}'" in error.message]:
+        for key in [key for key in required if key not in value and f"'{key}'" in error.message]:
             allowed, do = wording.missing(_resolve(rule["properties"].get(key, {})), key)
             yield document.finding((*path, key), "schema.missing-key", "nothing", allowed, do)
         return

@@ -47,8 +47,8 @@ def _limit(error: ValidationError, rule: Any) -> str:
     match error.validator:
         case "type":
             return " or ".join(_KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
-        case "enum":
-            return ", ".join(map(str, limit))
+        case "enum" | "anyOf":
+            return ", ".join(map(str, _choices(error)))
         case "const":
             return str(limit)
         case "pattern":
@@ -74,8 +74,8 @@ def remedy(error: ValidationError) -> str:
     match error.validator:
         case "type":
             return _of_kind(value, limit if isinstance(limit, str) else limit[0], error.schema)
-        case "enum":
-            return meant(value, map(str, limit), "Choose one of these")
+        case "enum" | "anyOf":
+            return meant(value, map(str, _choices(error)), "Choose one of these")
         case "const":
             return f"Write {limit}"
         case "pattern":
@@ -100,11 +100,9 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
         amount = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
         if amount is None:
             return f"Write {_KINDS[kind]}"
-        return (
-            f"Write {amount[1]} without {'a unit' if amount[3] else 'quotes'}"
-            if kind == "number" or not amount[2]
-            else "Write a whole number"
-        )
+        if amount[2] and kind == "integer":
+            return "Write a whole number"
+        return f"Write {amount[1]} without {'a unit' if amount[3] else 'quotes'}"
     if kind == "string" and not isinstance(value, (list, dict)):
         return "Put it in quotes"
     if kind == "array" and isinstance(value, str):
@@ -124,6 +122,12 @@ def _fitting(value: str, pattern: str) -> str | None:
     dashed = re.sub(r"[^A-Za-z0-9._+=,@/-]+", "-", plain).strip("-")
     tries = (value.strip(), value.removeprefix("./"), value.lower(), dashed, dashed.lower())
     return next((one for one in tries if one and re.search(pattern, one)), None)
+
+
+def _choices(error: ValidationError) -> Sequence[Any]:
+    """Of an enum, also of one among several alternatives."""
+    every: list[Any] = [error, *(error.context or ())]
+    return next((one.validator_value for one in every if one.validator == "enum"), [])
 
 
 def _twice(items: Sequence[Any]) -> Any:

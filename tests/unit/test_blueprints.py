@@ -130,6 +130,18 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got 0 items. Allowed: 1 to 99 items."),
         ("[lab1, lab2]", "['a/b']", "blueprint.yaml:8: groups[0]: got 'a/b'"),
         ("{type: number}", "{type: nummer}", "blueprint.yaml:11: parameters"),
+        ("{type: number}", "{type: nummer}", "Did you mean 'number'?"),
+        (
+            "{type: number}",
+            "{type: number, minimum: '3', required: yes}",
+            "minimum: got '3'. Allowed: a JSON Schema (draft 2020-12), here a number.",
+        ),
+        (
+            "{type: number}",
+            "{type: number, minimum: '3', required: yes}",
+            "required: got true. Allowed: a JSON Schema (draft 2020-12), here a list",
+        ),
+        ("  prod:", "  production: {}\n  webdev: 3\n  prod:", "stages.webdev: got 3. Allowed: a mapping"),
         ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),
         ("{type: number}", "{default: 2026-01-01}", "Allowed: values that JSON has."),
         ("  prod:", "  production:", "stages.production: got the unknown key 'production'. Allowed: develop, prod, staging, webdev."),

@@ -123,3 +123,23 @@ def test_session_roles_of_two_groups_differ_and_fit(names: list[str]) -> None:
     one, two = (groups.session_role("ap-northeast-1", name) for name in names)
     assert one.lower() != two.lower()
     assert max(len(one), len(two)) <= 64
+
+
+def test_mistakes_are_told_in_the_order_of_the_file_and_with_the_nearest_name(project: Path) -> None:
+    told = problems(
+        project,
+        "users:\n  ann:\n  Ann:\ngroups:\n  lab1: {members: [anm], analyses: {wavs: }}\n  logs: {analyses: {waves: }}\n",
+    )
+    lines = [int(text.split(":")[1]) for text in told]
+    assert lines == sorted(lines)
+    assert [text.split(": ")[1] for text in told[:2]] == ["users.ann", "users.Ann"]
+    assert any("Did you mean 'ann'?" in text for text in told)
+    assert any("Did you mean 'waves'?" in text for text in told)
+
+
+def test_a_message_names_a_few_of_many_users(project: Path) -> None:
+    (told,) = problems(
+        project, "users:\n" + "".join(f"  u{n}:\n" for n in range(400)) + "groups:\n  lab1: {members: [zoe], analyses: {waves: }}\n"
+    )
+    assert "and 388 others" in told
+    assert len(told) < 300

@@ -61,6 +61,12 @@ def test_a_value_of_the_wrong_form_gives_no_second_mistake(tmp_path: Path) -> No
     assert [problem.rule for problem in problems] == ["schema.type", "schema.type"]
 
 
+@pytest.mark.parametrize("section", ["production: {}", "webdev: 3", "webdev: {name: other}"])
+def test_a_wrong_stage_section_hides_no_other_mistake(tmp_path: Path, section: str) -> None:
+    text = GOOD.replace("[lab1]", "[lab1, logs]") + f"stages:\n  {section}\n"
+    assert found(project(tmp_path, text))["groups.reserved"] == "groups[1]"
+
+
 def test_a_mistake_in_a_stage_is_told_once_with_its_line(tmp_path: Path) -> None:
     text = GOOD + "stages:\n  prod:\n    budget_usd: -1\n    groups: [logs]\n"
     problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
