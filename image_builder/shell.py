@@ -14,7 +14,7 @@ _REDIRECTION = re.compile(r"(\d+|\{\w+\})?(<<-|<<<|<<|<>|<&|<|&>>|&>|>>|>\||>&|>
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=")
 _HEADS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "coproc"})
 _WRAPPERS: dict[str, frozenset[str]] = {
-    "sudo": frozenset({"-u", "--user", "-g", "--group", "-p", "-C", "-h", "-T"}),
+    "sudo": frozenset({"-u", "--user", "-g", "--group", "-p", "--prompt", "-C", "-h", "-T", "-D", "--chdir"}),
     "env": frozenset({"-u", "--unset", "-C", "--chdir", "-S"}),
     "exec": frozenset({"-a"}), "nice": frozenset({"-n"}), "ionice": frozenset({"-c", "-n"}), "timeout": frozenset({"-s", "-k"}),
     "stdbuf": frozenset({"-i", "-o", "-e"}), "command": frozenset(), "nohup": frozenset(), "builtin": frozenset(),
@@ -74,7 +74,8 @@ class Command:
                     ahead += 1
                     break
                 if value.startswith("-") and value != "-":
-                    ahead += 2 if value in _WRAPPERS[name] else 1
+                    last = f"-{value[-1]}" if name == "sudo" and value[1] != "-" else value  # of `-iu USER`
+                    ahead += 2 if last in _WRAPPERS[name] else 1
                 elif _ASSIGNMENT.match(value) and name in ("sudo", "env"):
                     ahead += 1
                 else:
