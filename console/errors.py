@@ -4,6 +4,7 @@ A task's body may raise whatever its room raises. Exceptions that a person can a
 code 1; anything else is a defect of ours and keeps its traceback.
 """
 
+import errno
 import functools
 import inspect
 import sys
@@ -69,6 +70,8 @@ def message(error: BaseException) -> str | None:
     problems = getattr(error, "problems", ()) if _INVALID in names else ()
     if problems:
         return "\n".join(f"{one.field}: got {one.got}\n  allowed: {one.allowed}\n  do: {one.do}" for one in problems)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}\n  allowed: a disk with room\n  do: make room, and repeat the command"
     for name in names:
         if name in MESSAGES:
             return str(error)

@@ -49,8 +49,9 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
 
         recording = _recording(clean_roots(), analysis, add=add)
         if discard:
+            gone = "The interrupted recording is gone" if recording.interrupted else "There is no interrupted recording"
             recording.drop()
-            _say("The interrupted recording is gone; the blueprint is as it was.")
+            _say(f"{gone}; the blueprint is as it was.")
             return
         if resume and not recording.interrupted:
             raise RecordingError("there is no interrupted recording", "one that was begun on this computer", "leave --resume out")

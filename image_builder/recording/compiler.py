@@ -9,9 +9,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field, replace
 
+from image_builder import shell
 from image_builder.recording import aliases
 from image_builder.recording.events import Event
-from image_builder.recording.refusals import Refused
+from image_builder.recording.refusals import Refused, only_strictness
 from image_builder.recording.rewrite import rewrite
 from runtime.protocol.problems import Problem
 
@@ -57,7 +58,9 @@ def compile_recording(events: list[Event]) -> Compiled:
             why = _left_out(event, dropped.get(event.seq), result)
             if why is not None:
                 result.left_out += 1
-                if event.text.strip() and why != "changes the folder":
+                if all(part.lstrip().startswith("#") for part in event.text.splitlines()):
+                    lines.append(event.text)  # it is a comment
+                elif why != "changes the folder":
                     lines.append(_comment(f"{why}: {event.text}"))
                 continue
             if aliases.learn(event.text, known_aliases):
@@ -86,21 +89,28 @@ def _left_out(event: Event, dropped: str | None, result: Compiled) -> str | None
     """Why a line is not in the script, None when it is. `dropped`: the text of the event that drops it."""
     if dropped is not None:
         if event.file_count and not dropped:
-            kept = f"its {event.file_count} files are in the recorded root, and verifying will show them"
+            kept = f"what it changed ({_files(event)}) is in the recorded root, and verifying will show it"
             result.warnings.append(f"line {event.seq} is left out, but {kept}")
         return dropped or "dropped"
     if event.status != 0:
         if event.file_count:
             shown = ", ".join(path for _, path in event.files[:3]) + (" …" if event.file_count > 3 else "")
-            got = f"a line that failed (exit status {event.status}) after it had changed {event.file_count} files ({shown})"
-            do = f"`rec drop {event.seq}` leaves it out; when its files are needed, type what makes them again first"
+            got = f"a line that failed (exit status {event.status}) after it had changed {_files(event)} ({shown})"
+            do = f"`rec drop {event.seq}` leaves it out; when what it made is needed, type what makes it again first"
             result.problems.append(Problem(_where(event), got, "lines that succeed, or that change nothing", do))
         return f"failed ({event.status})"
     if not event.has_effect:
         return "no effect"
+    found = shell.commands(event.text)
+    if found and all(only_strictness(command) for command in found):
+        return "the script has its own"
     if not (event.file_count or event.environment or event.state):
         return "changes the folder"  # every line that needs it gets a cd of its own
     return None
+
+
+def _files(event: Event) -> str:
+    return f"{event.file_count} file{'s' if event.file_count > 1 else ''}"
 
 
 def _where(event: Event) -> str:
@@ -113,7 +123,8 @@ def _emit(event: Event, result: Compiled) -> str:
     if rewritten.plain:
         return rewritten.text
     # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and look at the last status only.
-    return f"set +uo pipefail\n{{\n{rewritten.text}\n}} || (exit $?)\nset -uo pipefail"
+    again = "-euo" if any(only_strictness(command) for command in shell.commands(event.text)) else "-uo"
+    return f"set +uo pipefail\n{{\n{rewritten.text}\n}} || (exit $?)\nset {again} pipefail"
 
 
 def _comment(text: str) -> str:

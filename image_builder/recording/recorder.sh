@@ -37,7 +37,7 @@ if [ "${1-}" = script ]; then
         rm -f "$__rec_dir/line"
         __rec_status=(unknown)
         eval "${__rec_line%x}"$'\n''__rec_status=("$?" "${PIPESTATUS[@]}")' </dev/null
-        __rec_parsed=$?
+        __rec_parsed=$? __rec_arguments=("$@")
         [ "${__rec_status[0]}" = unknown ] && __rec_status=("$__rec_parsed") # a syntax error: nothing ran
         __rec_ask command "${__rec_line%x}" "${__rec_status[*]}"
     done

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from image_builder import secrets
 from image_builder.recording import programs
 from image_builder.recording.events import Event
 from image_builder.shell import Command
+
+_STRICTNESS = re.compile(r"[-+][eEuxvh]+o?|errexit|errtrace|nounset|pipefail|xtrace|verbose")
+_COMMAND_OF_SU = re.compile(r"-[a-z]*c$|--(session-)?command\b")
+_LOGIN_OF_SUDO = re.compile(r"-[A-Za-z]*[is][A-Za-z]*|--login|--shell")
+_STAYS_INTERACTIVE = re.compile(r"-[BEIOSilqu]+|--login|--norc|--noprofile|--posix|--rcfile=.*|-")
 
 
 class Refused(Exception):
@@ -48,8 +54,8 @@ def refuse(command: Command, line: Sequence[Command]) -> None:
         raise Refused("`crontab -e`", "write a file into /etc/cron.d")
     if name == "alias":
         raise Refused("an alias in a longer line: scripts expand none", "give it a line of its own, or define a function")
-    if name == "set" and values and values[0][:1] in "-+" and values[0] != "--":
-        raise Refused("options of the shell: the script has its own", "`rec drop` the line")
+    if name == "set" and values and values[0][:1] in "-+" and values[0] != "--" and not only_strictness(command):
+        raise Refused("options of the shell, which change what the lines after it mean", "`rec drop` the line")
     if (name == "cd" and values == ["-"]) or name == "popd":
         raise Refused(f"`{name}` to a folder that only this shell remembers", "name the folder")
     if name == "rec":
@@ -58,11 +64,29 @@ def refuse(command: Command, line: Sequence[Command]) -> None:
 
 
 def _refuse_nested(command: Command) -> None:
-    name, values = command.program, command.values
-    opens = (name == "su" and not {"-c", "--command"} & set(values)) or (name == "sudo" and {"-i", "-s"} & set(values))
-    if opens or name in programs.SESSIONS:
+    name = command.program
+    if name in programs.SESSIONS or (waits_inside(command) and name in ("su", "sudo")):
         do = "type the commands here (you are root), or `rec as USER -- COMMAND`"
         raise Refused(f"`{name}`: what was typed inside is not recorded", do)
-    fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)
-    if name in programs.SHELLS | programs.INTERPRETERS and not values and not fed:
+    if waits_inside(command):
         raise Refused(f"`{name}` without a script: what was typed inside is not recorded", "type the commands here, or give it a script")
+
+
+def only_strictness(command: Command) -> bool:
+    """Whether a command is `set` with options that say only when to stop and what to print: they change no line that succeeded."""
+    names = re.sub(r"(^|\s)[-+]o(?=\s|$)", "", " ".join(command.values)).split()
+    return command.program == "set" and bool(names) and all(_STRICTNESS.fullmatch(name) for name in names)
+
+
+def waits_inside(command: Command) -> bool:
+    """Whether a command opens a shell or an interpreter into which somebody types."""
+    name, values = command.program, command.values
+    if command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections):
+        return False
+    if name == "su":
+        return not any(_COMMAND_OF_SU.match(value) for value in values)
+    if name == "sudo":  # no program follows
+        return any(_LOGIN_OF_SUDO.fullmatch(value) for value in values)
+    if name in programs.SHELLS or re.fullmatch(r"python[0-9.]*", name):
+        return all(_STAYS_INTERACTIVE.fullmatch(value) for value in values)
+    return name in programs.INTERPRETERS and not values

@@ -107,7 +107,11 @@ class _Recorder:
             os.close(answered)
         last = self._given if self._lines is not None else self._running()
         if last is not None and not self._helpers.finished and _words(last)[:1] not in (["exit"], ["logout"]):
-            self._append(Event(self._number(), "command", secrets.hide(last), status=process.returncode or 1))
+            event = Event(self._number(), "command", secrets.hide(last), status=process.returncode or 1)
+            if self._state is not None:
+                event.cwd = event.cwd_after = self._state.cwd
+                self._observer.describe(event, self._state, self._state)
+            self._append(event)
             return
         self.ended = self._helpers.finished or not self._lines
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from terminals import Terminal, terminal
 
@@ -214,7 +214,7 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     status, shown = project.record("--resume", type_into=refused)
     assert status == 1
     assert "/opt/half\r\n" in shown
-    for word in ("a secret (TOKEN)", "exit status 3) after it had changed 1 files", "`bash` without a script", "The recording is kept"):
+    for word in ("a secret (TOKEN)", "exit status 3) after it had changed 1 file (", "`bash` without a script", "The recording is kept"):
         assert word in shown
     log = next(Path(project.environ["LOCALCLOUD_HOME"]).rglob("session.jsonl"))
     assert "abcdef0123456789" not in log.read_text()
@@ -238,9 +238,13 @@ def test_what_was_interrupted_can_be_finished_or_thrown_away(project: Project, t
     assert project.script.endswith("\ntouch kept\n# no effect: ls\n# failed (137): kill -9 $$\n")
     status, said = project.invoke("record-finish")
     assert (status, "there is no recording of typed to finish" in said) == (1, True)
+    session.write_text("touch half; kill -9 $$\ntouch never\n")
     assert project.invoke("record", "--add", "--script", str(session))[0] == 1
-    status, said = project.invoke("record", "--discard")
-    assert (status, "is gone" in said) == (0, True)
+    status, said = project.invoke("record-finish", "--add")
+    assert (status, "(exit status 137) after it had changed 1 file (/opt/build/half)" in said) == (1, True), said
+    for expected in ("is gone", "There is no interrupted recording"):
+        status, said = project.invoke("record", "--discard")
+        assert (status, expected in said) == (0, True)
     assert project.invoke("record", "--resume")[1].startswith("error: there is no interrupted recording")
     assert sorted(path.name for path in project.provision.glob("*.sh")) == ["10-recorded.sh"]
     session.write_text("touch added; test -e kept\nexit 0\n")
@@ -466,6 +470,7 @@ LINES = st.lists(COMMANDS, min_size=1, max_size=2).map("; ".join) | COMMANDS | H
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(LINES, min_size=15, max_size=40))
+@example(["set -e", "set -- x 'y z'", 'echo "$1 $2" > arguments', "set +e", "(exit 3); touch after"])
 def test_a_session_and_its_script_have_the_same_effect(bench: Bench, typed: list[str]) -> None:
     """Whatever was typed: where a script is written, a clean root is afterwards as the recorded one."""
     dropped = set()

@@ -51,6 +51,11 @@ def test_lines_that_failed_or_changed_nothing_are_comments() -> None:
     ) == "# no effect: ls\n# failed (2): make\ntouch x\n# no effect: echo one\n# two"  # fmt: skip
 
 
+def test_comments_stay_as_they_are() -> None:
+    typed = [line("# the tool", files=[]), line("touch x", 3), line("  # and\n# so", 4, files=[]), line(")", 5, status=2, files=[])]
+    assert body(*typed) == "# the tool\ntouch x\n  # and\n# so\n# failed (2): )"
+
+
 def test_a_failed_line_that_changed_files_must_be_resolved() -> None:
     failed = line("make install", 7, status=2)
     said = refusal(failed)
@@ -59,7 +64,7 @@ def test_a_failed_line_that_changed_files_must_be_resolved() -> None:
     assert "rec drop 7" in said
     result = compiled(failed, Event(8, "drop", target=7), line("touch y", 9))
     assert "# dropped: make install" in result.build
-    assert result.warnings == ["line 7 is left out, but its 1 files are in the recorded root, and verifying will show them"]
+    assert result.warnings == ["line 7 is left out, but what it changed (1 file) is in the recorded root, and verifying will show it"]
     assert compiled(failed, Event(8, "drop", "taken back", target=7), line("touch y", 9)).warnings == []
 
 
@@ -259,7 +264,12 @@ def test_a_clone_is_taken_to_its_commit() -> None:
         ("ssh-keygen -t rsa -f k", "asks"),
         ("crontab -e", "crontab"),
         ("alias x=y; touch z", "alias"),
-        ("set -x", "options"),
+        ("set -f", "options"),
+        ("set -o noglob", "options"),
+        ("sudo -iu ubuntu", "not recorded"),
+        ("sudo --login", "not recorded"),
+        ("bash -l", "not recorded"),
+        ("python3.11 -q", "not recorded"),
         ("cd -", "remembers"),
         ("popd", "remembers"),
         ("touch x; rec note y", "line of its own"),
@@ -283,13 +293,21 @@ def test_refused(text: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["su alice -c 'touch x'", "su - alice -c 'touch x'", "bash -c 'touch x'", "bash x.sh",
+    ["su alice -c 'touch x'", "su - alice -c 'touch x'", "su -lc 'touch x' alice", "su alice <<'X'\ntouch x\nX", "sudo -iu alice touch x",
+     "sudo -i <<'X'\ntouch x\nX", "bash --norc x.sh", "python3 -m venv x", "set +e; touch x", "bash -c 'touch x'", "bash x.sh",
      "sudo -u ubuntu -H -- bash -c 'touch x'", "python3 -c 'open(\"x\", \"w\")'", "python3 x.py > y",
      "cat x.sh | bash", "python3 - <<'END'\nopen('x', 'w')\nEND", "set -- a b", "adduser --disabled-password --gecos '' alice",
      "while read x; do touch $x; done < list", "cat list | while read x; do touch $x; done", "echo reboot > x"],
 )  # fmt: skip
 def test_not_refused(text: str) -> None:
     assert text in body(line(text))
+
+
+@pytest.mark.parametrize("text", ["set -e", "set -euo pipefail", "set -o errexit -o pipefail", "set +x"])
+def test_strictness_is_the_scripts_own(text: str) -> None:
+    result = compiled(line(text, files=[], state=True), line("touch x", 3))
+    assert (f"# the script has its own: {text}\ntouch x\n" in result.build, result.problems) == (True, [])
+    assert "set -euo pipefail" in body(line("set +e; touch x")), "and is put back after a line that changes it"
 
 
 def test_all_problems_are_told_at_once() -> None:

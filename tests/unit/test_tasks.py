@@ -101,6 +101,15 @@ def test_a_mistake_ends_in_its_message_and_a_defect_in_its_traceback() -> None:
         user_errors(broken)(None)
 
 
+def test_a_full_disk_is_no_defect() -> None:
+    with pytest.raises(OSError, match="No space left") as caught, open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+    said = message(caught.value)
+    assert said is not None
+    assert "No space left on device" in said
+    assert "do: make room" in said
+
+
 @pytest.mark.parametrize("name", sorted(__import__("console.errors", fromlist=["MESSAGES"]).MESSAGES))
 def test_every_exception_with_a_message_exists(name: str) -> None:
     module, _, kind = name.rpartition(".")
