@@ -36,7 +36,7 @@ _NUMBERS = {
 
 def is_document(text: str) -> bool:
     """Whether a YAML text means to be a component document."""
-    return bool(re.search(r"^(phases|schemaVersion)\s*:", text, re.MULTILINE))
+    return bool(re.search(r"^\ufeff?(?:\s*\{[^{}]*)?['\"]?(phases|schemaVersion)['\"]?\s*:", text, re.MULTILINE))
 
 
 def lint_document(text: str, file: str) -> list[Finding]:

@@ -60,17 +60,19 @@ def _lint(file: Path, root: Path, *, strict: bool, updated: bool = False) -> lis
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return [Finding(name, 1, "encoding", "bytes that are not UTF-8", "Save it as UTF-8")]
-    if text.startswith("\ufeff"):
-        return [Finding(name, 1, "encoding", "a byte order mark, which hides the `#!`", "Save it as UTF-8 without a mark")]
-    if "\r\n" in text:
-        return [Finding(name, 1, "encoding", "Windows line ends", "Convert it, for instance with dos2unix")]
-    if not text.strip() or "\0" in text:
+    if not text.strip("\ufeff \t\r\n") or "\0" in text:
         return [Finding(name, 1, "encoding", "an empty or binary file", "Write it, or remove it")]
-    if file.suffix in _DOCUMENTS or (file.suffix != ".sh" and not text.startswith("#!") and is_document(text)):
-        return lint_document(text, name)
-    if _interpreter(text) not in ("bash", "sh", "dash", ""):
-        return []  # another language
-    return lint_script(text, name, strict=strict, updated=updated)
+    found = []
+    if text.startswith("\ufeff"):
+        found.append(Finding(name, 1, "encoding", "a byte order mark", "Save it as UTF-8 without a mark"))
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if file.suffix in _DOCUMENTS or (file.suffix != ".sh" and not plain.startswith("#!") and is_document(plain)):
+        return found + lint_document(plain, name)  # lines may end as on Windows: YAML knows one kind of them
+    if "\r\n" in text:
+        found.append(Finding(name, 1, "encoding", "Windows line ends", "Convert it, for instance with dos2unix"))
+    if _interpreter(plain) not in ("bash", "sh", "dash", ""):
+        return found  # another language
+    return found + lint_script(plain, name, strict=strict, updated=updated)
 
 
 def _interpreter(text: str) -> str:

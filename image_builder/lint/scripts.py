@@ -10,6 +10,7 @@ from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
 from image_builder.recording.packages import package_words
+from image_builder.recording.refusals import waits_inside
 from image_builder.shell import Command, Word
 
 _MOVING = re.compile(
@@ -23,11 +24,12 @@ _EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|
 _APT = frozenset({"apt", "apt-get", "aptitude"})
 _UNPACKERS = frozenset({"tar", "bsdtar", "cpio", "gunzip", "gzip", "xz", "unxz", "bunzip2", "bzip2", "zstd", "unzip", "funzip", "tee", "dd",
                         "patch", "apt-key"})  # fmt: skip
-_RUNNERS = programs.SHELLS | {"eval", "source", ".", "python", "python3"}
+_RUNNERS = programs.SHELLS | {"eval", "source", ".", "python", "python3", "perl", "php", "ruby", "node", "R"}
 _QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e", "-S", "-n", "-x", "--lock",
                     "--unlock", "--delete", "--expire", "--status", "--stdin"})  # fmt: skip
 """With these `passwd` and `adduser` ask nothing."""
-_CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpg", "gpgv", "cosign", "minisign"})
+_CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpgv", "cosign", "minisign"})
+_DOCKERFILE = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*(?:FROM|ARG)[ \t]+\S")
 
 
 def lint_script(text: str, file: str, *, strict: bool = False, standalone: bool = True, updated: bool = False) -> list[Finding]:
@@ -53,6 +55,9 @@ class _Linter:
         return Finding(self.file, line, rule, got, fix)
 
     def run(self) -> Iterator[Finding]:
+        if self.standalone and _DOCKERFILE.match(self.text):
+            yield self.finding(1, "syntax", "a Dockerfile", "Write its RUN lines into a script, and ENV as exports")
+            return
         yield from self._whole()
         updated = self.updated
         for position, command in enumerate(self.commands):
@@ -108,7 +113,8 @@ class _Linter:
         for word in package_words(command):
             if not _EXACT.search(word.value):
                 name = re.split(r"[<>=!~]", word.value)[0]
-                yield self.finding(self._line_of(word), "pip-unpinned", f"`{word.value}`", f"Write `{name}==VERSION`")
+                fix = f"{word.value}@COMMIT" if word.value.startswith("git+") else f"{name}==VERSION"
+                yield self.finding(self._line_of(word), "pip-unpinned", f"`{word.value}`", f"Write `{fix}`")
 
     def _conda(self, command: Command) -> Iterator[Finding]:
         verb = next((value for value in command.values if not value.startswith("-")), "")
@@ -137,7 +143,7 @@ class _Linter:
         if name not in programs.DOWNLOADERS:
             return
         following = self.commands[position + 1 : position + 2]
-        if command.after in ("|", "|&") and following and following[0].program in (*programs.SHELLS, "python", "python3", "perl"):
+        if command.after in ("|", "|&") and following and following[0].program in _RUNNERS:
             fix = "Save it to a file, check it with sha256sum, then run the file"
             yield self.finding(command.line, "pipe-shell", f"`{name} … | {following[0].program}`", fix)
             return
@@ -154,7 +160,7 @@ class _Linter:
         saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) and "-" not in values for value in values)
         to_nowhere = "/dev/null" in values or any(redirection.target.value == "/dev/null" for redirection in command.redirections)
         from_itself = any(_MACHINE_ITSELF.match(value) for value in values)
-        if saves and not to_nowhere and not from_itself and not any(other.program in _CHECK for other in self.commands[position + 1 :]):
+        if saves and not to_nowhere and not from_itself and not any(_checks(other) for other in self.commands[position + 1 :]):
             fix = "Follow it with `echo 'DIGEST  FILE' | sha256sum --check`"
             yield self.finding(command.line, "download-unchecked", f"what `{name}` saves is not checked", fix)
 
@@ -182,6 +188,8 @@ class _Linter:
             yield self.finding(command.line, "interactive", f"`{name}` with a terminal", "Leave -t out: there is none")
         elif name in ("passwd", "adduser") and not _QUIET & set(values) and not command.piped and not _joins_group(command):
             yield self.finding(command.line, "interactive", f"`{name}`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
+        elif name in ("select", "tzselect"):
+            yield self.finding(command.line, "interactive", f"`{name}`", "Write the choice into the script")
         elif name == "read" and any(re.match(r"-[a-z]*[ps]", value) for value in values):
             yield self.finding(command.line, "interactive", "`read` from somebody", "Write the value into the script")
         elif name == "ssh-keygen" and not any(value in ("-N", "-A", "-R", "-l", "-y") for value in values):
@@ -196,11 +204,10 @@ class _Linter:
         name, values = command.program, command.values
         wrapped = [word.value.rpartition("/")[2] for word in command.words[: command.program_index]]
         if "sudo" in wrapped or name == "sudo":
-            words = [word.value for word in command.words]
-            if name == "sudo" or not {"-u", "--user"} & set(words):
+            options = [word.value for word in command.words[: command.program_index]]
+            if name == "sudo" or not any(re.match(r"-[A-Za-z]*u|--user\b", option) for option in options):
                 yield self.finding(command.line, "sudo", "`sudo`", "Leave it out: scripts run as root")
-        fed = command.piped or any(redirection.operator.startswith("<") for redirection in command.redirections)
-        if (name in programs.SHELLS | programs.INTERPRETERS and not values and not fed) or (name == "su" and "-c" not in values):
+        if waits_inside(command) and name != "sudo":
             yield self.finding(command.line, "nested-shell", f"`{name}` without a script", "Give it a script, or write its commands out")
         tested = command.head in ("if", "elif", "while", "until", "!") or command.after in ("&&", "||")
         if name == "cd" and not self.strict and not tested and values not in (["/"], []):
@@ -210,6 +217,11 @@ class _Linter:
             yield self.finding(command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it")
         if name in ("modprobe", "insmod", "dkms") or re.match(r"NVIDIA-Linux.*\.run", name):
             yield self.finding(command.line, "driver", f"`{name}`", "Take a parent image that has the driver: `image.parent: dlami24`")
+
+
+def _checks(command: Command) -> bool:
+    """Whether a command compares a file with a digest or a signature."""
+    return command.program in _CHECK or (command.program in ("gpg", "gpg2") and "--verify" in command.values)
 
 
 def _joins_group(command: Command) -> bool:

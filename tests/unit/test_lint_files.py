@@ -32,8 +32,10 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 @pytest.mark.parametrize(
     ("content", "rules"),
     [
-        (b"#!/bin/bash\r\nls\r\n", ["encoding"]),
-        ("\ufeff#!/bin/bash\nls\n".encode(), ["encoding"]),
+        (b"#!/bin/bash\r\nreboot\r\n", ["encoding", "reboot"]),
+        ("\ufeff#!/bin/bash\nreboot\n".encode(), ["encoding", "reboot"]),
+        (b"#!/usr/bin/python3\r\nreboot\r\n", ["encoding"]),
+        (b"# my image\nARG V=1\nFROM ubuntu:24.04\nRUN reboot\n", ["syntax"]),
         (b"#!/bin/bash\necho \xff\n", ["encoding"]),
         (b"#!/bin/bash\necho \0\n", ["encoding"]),
         (b"\n \n", ["encoding"]),
@@ -48,6 +50,22 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 def test_a_script(tmp_path: Path, content: bytes, rules: list[str]) -> None:
     write(tmp_path, {"a.sh": content})
     assert [finding.rule for finding in lint_paths([tmp_path / "a.sh"], tmp_path)] == rules
+
+
+@pytest.mark.parametrize(
+    ("content", "rules"),
+    [
+        (b"schemaVersion: 1.0\r\nphases:\r\n  - name: build\r\n    steps: []\r\n", ["zero-steps"]),
+        ("\ufeffschemaVersion: 1.0\nphases: []\n".encode(), ["encoding", "zero-steps"]),
+        (b'{"name": "x", "schemaVersion": "1.0", "phases": []}\n', ["zero-steps"]),
+        (b'\n{\n  "phases": [],\n  "schemaVersion": "1.0"}\n', ["zero-steps"]),
+        (b"AWSTemplateFormatVersion: 2010-09-09\nResources:\n  C: {phases: []}\n", []),
+    ],
+)
+def test_a_document_in_a_folder(tmp_path: Path, content: bytes, rules: list[str]) -> None:
+    """Line ends of Windows and JSON are YAML."""
+    write(tmp_path, {"a.yml": content})
+    assert [finding.rule for finding in lint_paths([tmp_path], tmp_path)] == rules
 
 
 def test_a_folder_is_read_whole_and_places_are_relative(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ BAD = [
     ("curl -fLO https://x.example/v1/a.tgz", [(1, "download-unchecked")]),
     ("wget https://x.example/v1/a.tgz\ntar xzf a.tgz", [(1, "download-unchecked")]),
     ("wget -qO- https://x.example/v1/a.tgz | tar xz -C /opt", [(1, "download-unchecked")]),
+    ("wget https://x.example/v1/a.deb\ncurl https://x.example/key | gpg --dearmor -o /etc/key.gpg", [(1, "download-unchecked")]),
     ("curl -s https://x.example/v1/list | grep x | sort > /opt/list", [(1, "download-unchecked")]),
     ("curl -s https://x.example/v1/a.gz | gunzip -c | tee /opt/a", [(1, "download-unchecked")]),
     ("curl https://x.example/releases/latest/a.tgz > a\nsha256sum -c sums", [(1, "moving-ref")]),
@@ -53,6 +54,8 @@ BAD = [
     ("git clone https://x.example/o/r", [(1, "moving-ref")]),
     ("git clone --depth 1 -b main https://x.example/o/r", [(1, "moving-ref")]),
     ("curl -fsSL https://x.example/i.sh | bash", [(1, "pipe-shell")]),
+    ("curl -sS https://x.example/installer | php", [(1, "pipe-shell")]),
+    ("pip install git+https://x.example/o/r.git", [(1, "pip-unpinned")]),
     ("curl -fsSL https://x.example/i.sh | sudo -E bash -s -- --yes", [(1, "pipe-shell"), (1, "sudo")]),
     ("bash <(curl -s https://x.example/i.sh)", [(1, "pipe-shell")]),
     ("sh -c \"$(curl -fsSL https://x.example/i.sh)\"", [(1, "pipe-shell")]),
@@ -67,9 +70,13 @@ BAD = [
     ("read -rp 'go on? ' answer", [(1, "interactive")]),
     ("ssh-keygen -t ed25519", [(1, "interactive")]),
     ("docker run -it ubuntu", [(1, "interactive")]),
+    ("select x in a b; do break; done", [(1, "interactive")]),
     ("bash", [(1, "nested-shell")]),
     ("cd /opt\npython3\nls", [(2, "nested-shell")]),
     ("su - ubuntu", [(1, "nested-shell")]),
+    ("bash --login", [(1, "nested-shell")]),
+    ("python3.12 -q", [(1, "nested-shell")]),
+    ("sudo -iu ubuntu", [(1, "sudo")]),
     ("reboot", [(1, "reboot")]),
     ("sleep 1; /sbin/shutdown -r now", [(1, "reboot")]),
     ("systemctl reboot", [(1, "reboot")]),
@@ -114,7 +121,10 @@ wget -qO- https://x.example/v1/ready | grep -q yes; curl -so - https://x.example
 git clone --branch v1.2 https://x.example/o/r
 git clone https://x.example/o/r && git -C r checkout 0123abc
 sudo -u ubuntu -H bash -c 'ls'
-su ubuntu -c ls; su - ubuntu -c "ls"
+su ubuntu -c ls; su - ubuntu -c "ls"; su -lc ls ubuntu
+su ubuntu <<'END'\nls\nEND
+wget https://x.example/v1/a.tgz; gpg --verify a.tgz.sig a.tgz
+sudo -u ubuntu python3 --version; sudo -Hu ubuntu bash -c ls
 python3 - <<'END'\nprint(1)\nEND
 cat <<'END' | bash\nvim\nreboot\nEND
 bash -c 'cd /x && ls'; bash install.sh; node a.js; psql -c 'select 1'; mysql < a.sql; python3 < a.py
@@ -225,6 +235,11 @@ def test_secrets_are_found_and_taken_out(text: str) -> None:
 @pytest.mark.parametrize("text", NO_SECRETS)
 def test_what_is_no_secret(text: str) -> None:
     assert list(secrets.find(text)) == []
+
+
+def test_what_git_installs_is_pinned_by_a_commit() -> None:
+    (finding,) = lint_script("#!/bin/bash\npip install git+https://x.example/o/r.git\n", "x.sh")
+    assert finding.fix == "Write `git+https://x.example/o/r.git@COMMIT`"
 
 
 def test_every_rule_for_scripts_is_tried_here() -> None:
