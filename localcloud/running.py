@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from localcloud.paths import Paths
 from localcloud.processes import Process
 
 SCHEMA_VERSION = 1
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 class CloudError(Exception):
@@ -66,7 +68,11 @@ class Cloud:
         return None if self.fleet_pid is None or self.fleet_start is None else Process(self.fleet_pid, self.fleet_start)
 
     def environment(self) -> dict[str, str]:
-        """Variables for any AWS tool. The value ``""`` means: this variable must not be set."""
+        """Variables for any AWS tool. The value ``""`` means: this variable must not be set.
+
+        Whatever else this process's environment or a profile says, requests go to this endpoint and with these keys.
+        """
+        elsewhere = [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]  # endpoints of single services
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -74,8 +80,9 @@ class Cloud:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_PROFILE": "",
-            "AWS_SESSION_TOKEN": "",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+            **dict.fromkeys(("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", *elsewhere), ""),
+            **_past_proxies(os.environ),
         }
 
     def admin(self, method: str, name: str, body: dict[str, Any] | None = None, timeout: float = 5.0) -> dict[str, Any]:
@@ -98,3 +105,11 @@ class Cloud:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(dataclasses.asdict(self), file, indent=2)
         temporary.replace(paths.cloud_file)
+
+
+def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that keep what is on this machine off the shell's proxies; AWS tools and the engine's gRPC would use them for it."""
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    names = [name for part in given.split(",") if (name := part.strip())]
+    value = ",".join([*names, *(name for name in LOOPBACK_NAMES if name not in names)])
+    return {"NO_PROXY": value, "no_proxy": value}
