@@ -50,7 +50,7 @@ def some(names: Iterable[str]) -> str:
     """Names in a sentence: the first dozen, and how many more there are."""
     every = sorted(names)
     more = f", and {len(every) - 12} others" if len(every) > 12 else ""
-    return ", ".join(every[:12]) + more or "none yet"
+    return ", ".join(every[:12]) + more or "none"
 
 
 def dotted(path: Path) -> str:

@@ -105,6 +105,12 @@ def load(root: Path) -> Directory:
     return directory
 
 
+def using(analysis: str, root: Path) -> tuple[str, ...]:
+    """All groups that may use an analysis, sorted: those of this file, and those of its blueprint. Raises InvalidInput as `load` does."""
+    listed = _listed(analysis, root) if analysis in loader.names(root) else set()
+    return tuple(sorted({*load(root).using(analysis), *listed}))
+
+
 def buckets(directory: Directory, root: Path) -> dict[str, tuple[str, ...]]:
     """The buckets that each group may use: those of its analyses in every stage. Raises InvalidInput for a blueprint with mistakes."""
     used = sorted({analysis for group in directory.groups.values() for analysis in group.analyses})

@@ -37,7 +37,8 @@ def _row(preview: Preview) -> str:
     said = f"**{len(policies.findings)} broken**" if policies.findings else f"{policies.judged} kept"
     if policies.open:
         said += f", {len(policies.open)} open"
-    return f"| `{preview.stack}` | {counts} | {preview.unchanged} | {said} | {'**to bake**' if preview.bake else 'ready'} |"
+    image = "-" if preview.stack == "utils" else "**to bake**" if preview.bake else "ready"
+    return f"| `{preview.stack}` | {counts} | {preview.unchanged} | {said} | {image} |"
 
 
 def _about(preview: Preview) -> Iterator[str]:

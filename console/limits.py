@@ -30,10 +30,17 @@ def limit(c: Context, group: str, analysis: str, usd: str = "", remove: bool = F
 
     import boto3
 
+    from blueprints.finding import some
+    from blueprints.groups import using
+    from console.cloud import project_root
     from console.errors import UserError
 
     if usd and remove:
         raise UserError("--usd and --remove", "one of them", "leave one out")
+    groups = using(analysis, project_root())
+    if group not in groups:
+        got, allowed = f"group {group} and analysis {analysis}", f"groups that may use {analysis}: {some(groups)}"
+        raise UserError(got, allowed, "correct the names, or let the group use it (groups.yaml)")
     ssm = boto3.client("ssm")
     name = f"{BUDGETS}/{group}/{analysis}"
     budget = _value(ssm, name, group)

@@ -134,17 +134,17 @@ def _write(path: Path, made: Any, form: str, profile: str) -> None:
 def _with_key(user: str) -> None:
     """Raises UserError for a user for whom groups.yaml does not ask for an access key."""
     from blueprints import groups
+    from blueprints.finding import some
     from console.cloud import project_root
     from console.errors import UserError
 
     known = groups.load(project_root()).users
     if user not in known:
-        allowed = f"the users of {groups.FILE}: {', '.join(sorted(known)) or 'none yet'}"
-        raise UserError(f"user {user}", allowed, "correct the name, or add the user")
+        raise UserError(f"user {user}", f"the users of {groups.FILE}: {some(known)}", "correct the name, or add the user")
     if not known[user].access_key:
         raise UserError(
             f"user {user}, for whom {groups.FILE} asks for no access key",
-            f"users with access_key: true (here: {', '.join(name for name, one in sorted(known.items()) if one.access_key) or 'none'})",
+            f"users with access_key: true (here: {some(name for name, one in known.items() if one.access_key)})",
             f"a session does without: `invoke credentials --group GROUP`. Or write `{user}: {{access_key: true}}` there",
         )
 

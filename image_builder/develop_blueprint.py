@@ -91,7 +91,7 @@ class NeuroCaaSAMI(Console):
         return instance
 
     def assign_instance(self, instance_id: str) -> None:
-        """Work on an instance that exists: another console's, or one that this computer does not know. Sets `ip`."""
+        """Work on an instance that exists: another console's, or one that this computer does not know."""
         found = machine.describe(text(instance_id, "instance_id", "the id (i-…) of an instance"), self._ec2)
         if found is None or found["State"]["Name"] in ("shutting-down", "terminated"):
             self._say(f"Instance with id {instance_id} can't be loaded")
@@ -108,7 +108,6 @@ class NeuroCaaSAMI(Console):
             )
         if self.instance != instance_id:
             self._take(instance_id)
-        self.ip = machine.address(found)
 
     # --- its life ------------------------------------------------------------------------------------------------------------------
 
@@ -181,7 +180,6 @@ class NeuroCaaSAMI(Console):
         self.close_ssh()
         self._ec2.stop_instances(InstanceIds=[self.instance])
         machine.wait(str(self.instance), "stopped", self._ec2)
-        self.ip = None
         return self._told("Instance is now in state: stopped")
 
     def terminate_devinstance(self, force: bool = False) -> str:
@@ -200,7 +198,7 @@ class NeuroCaaSAMI(Console):
         self._ec2.terminate_instances(InstanceIds=[self.instance])
         machine.wait(str(self.instance), "terminated", self._ec2)
         self._state.instance_hist.append(str(self.instance))
-        self._state.instance, self.ip = None, None
+        self._state.instance = None
         self._keep()
         return self._told("Instance is now in state: terminated")
 

@@ -47,7 +47,12 @@ class Console:
         self._read_outputs = outputs or self._by_pulumi
         self._say = say or (lambda text: sys.stdout.write(text + "\n"))
         self._known_outputs: dict[str, Mapping[str, Any]] = {}
-        self.ip: str | None = None
+
+    @property
+    def ip(self) -> str | None:
+        """The address of the running instance, as EC2 knows it now; None when none runs. A new console needs no other call for it."""
+        found = self._found()
+        return machine.address(found) if found is not None and found["State"]["Name"] == "running" else None
 
     @property
     def instance(self) -> str | None:
@@ -75,7 +80,7 @@ class Console:
         return list(self._state.commands)
 
     def refresh(self) -> bool:
-        """Whether there is an instance that has not ended, by asking EC2; sets `ip` when it runs."""
+        """Whether there is an instance that has not ended, by asking EC2."""
         found = self._found()
         return found is not None and found["State"]["Name"] != "terminated"
 
@@ -179,8 +184,6 @@ class Console:
                 self._state.instance, self._state.saved, self._state.opened = known, False, []
                 self._keep()
             found = machine.describe(known, self._ec2) if known else None
-        if found is not None and found["State"]["Name"] == "running":
-            self.ip = machine.address(found)
         return found
 
     def _take(self, instance_id: str) -> None:
@@ -191,7 +194,6 @@ class Console:
         self._keep()
 
     def _reached(self) -> None:
-        self.ip = machine.address(machine.describe(str(self.instance), self._ec2) or {})
         self._say(f"instance running at {self.ip}")
 
     def _told(self, text: str) -> str:

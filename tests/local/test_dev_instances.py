@@ -100,10 +100,12 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
     address = devami.ip
     assert devami.stop_devinstance() == "Instance is now in state: stopped"
     assert "No state change." in devami.stop_devinstance()
+    assert devami.ip is None
     later = bench.console()
     later.assign_instance(instance)
     assert later.start_devinstance(timeout=15) == "Instance is now in state: running"
     assert later.ip == address
+    assert bench.console().ip == address, "a new console knows it without another call"
     assert "Will be stopped in 14 minutes and " in later.get_lifetime(), "a start resets the timeout"
     with pytest.raises(DevelopmentError, match="does not exist"):
         later.assign_instance("i-0123456789abcdef0")

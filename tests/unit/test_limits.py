@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,9 +16,14 @@ from components.policies import manager
 from console import limits
 from console.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
-def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def ssm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    (tmp_path / "blueprints").symlink_to(ROOT / "blueprints")
+    (tmp_path / "groups.yaml").write_text("schema_version: 1\ngroups: {lab1: {analyses: {dti: }}, lab2: {analyses: {dti: }}}\n")
+    monkeypatch.setattr("console.cloud.project_root", lambda: tmp_path)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -51,3 +57,14 @@ def test_what_is_no_limit_is_refused(ssm: Any, usd: str) -> None:
         limits.limit(Context(), "lab1", "dti", usd=usd)
     with pytest.raises(UserError, match="one of them"):
         limits.limit(Context(), "lab1", "dti", usd="1", remove=True)
+
+
+@pytest.mark.parametrize(("group", "analysis"), [("lab9", "dti"), ("lab1", "fmri"), ("lab1", "nonesuch"), ("../lab1", "dti")])
+def test_a_group_that_may_not_use_an_analysis_gets_no_limit(ssm: Any, group: str, analysis: str) -> None:
+    with pytest.raises(UserError, match="groups that may use"):
+        limits.limit(Context(), group, analysis, usd="1")
+    assert len(ssm.describe_parameters()["Parameters"]) == 1
+
+
+def test_the_developers_own_group_has_limits_too(ssm: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "debuggers", "dti", usd="7")["limit_usd"] == 7.0
