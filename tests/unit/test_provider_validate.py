@@ -209,7 +209,14 @@ def test_a_name_that_would_be_too_long_is_refused_with_its_length(life: Lifecycl
 def test_equal_policies_in_other_words_are_no_change(life: Lifecycle) -> None:
     old = document(Action=["s3:GetObject"], Resource=["*"])
     assert same_json(old, document())
-    assert life.diff("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": old}, {"role": "r", "policy": document()}).none
+    assert life.diff("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": old}, {"role": "r", "policy": document()}).changed == ()
+
+
+def test_the_inputs_that_differ_are_named_and_the_providers_notes_are_not(life: Lifecycle) -> None:
+    old = {"name": "made-up", "delaySeconds": 0, "__defaults": ["delaySeconds", "name"]}
+    found = life.diff(QUEUE, old, {"name": "given", "delaySeconds": 5, "policy": "{}", "__defaults": []})
+    assert found.changed == ("delaySeconds", "name", "policy")
+    assert found.replaces == ("name",)
 
 
 def test_files_are_compared_by_their_hash() -> None:

@@ -35,9 +35,9 @@ from localcloud.pulumi.provider.tags import own_tags
 
 @dataclass(frozen=True)
 class Difference:
-    """What a change of inputs means: nothing at all, or something the engine compares itself; what it replaces, and in which order."""
+    """What a change of inputs means: the inputs that differ, those of them that replace, and in which order."""
 
-    none: bool
+    changed: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     delete_before_replace: bool = False
 
@@ -98,15 +98,12 @@ class Lifecycle:
         """What the change from the inputs ``olds`` to the inputs ``news`` means."""
         kind = self.kind(token)
         changed = {key for key in changed_keys(olds, news) if key not in ignore}
-        if not changed:
-            return Difference(none=True)
         triggers = kind.replace | (kind.replace_if(olds, news) if kind.replace_if else frozenset())
         if kind.regional:
-            triggers = triggers | {"region"}
-            if "region" in changed and (olds.get("region") or self.region) == (news.get("region") or self.region):
-                changed.discard("region")  # the provider's region, said in words
-        replaces = tuple(sorted(changed & triggers))
-        return Difference(False, replaces, bool(replaces) and self._delete_first(kind, olds, news))
+            moved = (olds.get("region") or self.region) != (news.get("region") or self.region)  # not just the provider's said in words
+            triggers = triggers | ({"region"} if moved else frozenset())
+        replaces = changed & triggers
+        return Difference(tuple(sorted(changed)), tuple(sorted(replaces)), bool(replaces) and self._delete_first(kind, olds, news))
 
     @staticmethod
     def _delete_first(kind: ResourceType, olds: Properties, news: Properties) -> bool:

@@ -45,6 +45,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """The version of ``pulumi_aws`` that this stands in for."""
         return plugin_pb2.PluginInfo(version=self._version)
 
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        """`pulumi import` asks for it to write code, after it has imported; the real provider's is 30 MB and not ours to have."""
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "the local AWS provider writes no code. What was imported is in the state: write the resource into the program by hand, "
+            "and pass --generate-code=false next time.",
+        )
+
     def Attach(self, request: Any, context: Any) -> Any:
         """For ``PULUMI_DEBUG_PROVIDERS``."""
         return empty_pb2.Empty()
@@ -94,16 +102,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=encode_struct(inputs), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:
-        """What must be replaced; which inputs differ the engine sees itself (it knows files and ignored changes)."""
+        """Which inputs differ, and which of these replace the resource. Within an input the engine finds the place itself."""
         with _Guard(context):
-            olds = properties(request.old_inputs) or properties(request.olds)
+            olds, news = properties(request.old_inputs) or properties(request.olds), properties(request.news)
             ignore = frozenset(path.split(".")[0].split("[")[0] for path in request.ignoreChanges if "." not in path and "[" not in path)
-            difference = self._life.diff(_type(request), olds, properties(request.news), ignore)
+            difference = self._life.diff(_type(request), olds, news, ignore)
         kinds = provider_pb2.DiffResponse
         return provider_pb2.DiffResponse(
-            changes=kinds.DIFF_NONE if difference.none else kinds.DIFF_UNKNOWN,
+            changes=kinds.DIFF_SOME if difference.changed else kinds.DIFF_NONE,
             replaces=difference.replaces,
             deleteBeforeReplace=difference.delete_before_replace,
+            diffs=difference.changed,
+            detailedDiff={key: _property_diff(olds.get(key), news.get(key), key in difference.replaces) for key in difference.changed},
+            hasDetailedDiff=True,
         )
 
     def Create(self, request: Any, context: Any) -> Any:
@@ -173,6 +184,11 @@ class _Guard:
         self._context.set_trailing_metadata(((_DETAILS, status.SerializeToString()),))
         self._context.abort(grpc.StatusCode.UNKNOWN, str(error))
         raise AssertionError("abort returned")
+
+
+def _property_diff(old: Any, new: Any, replaces: bool) -> Any:
+    kind = "ADD" if old is None else "DELETE" if new is None else "UPDATE"
+    return provider_pb2.PropertyDiff(kind=getattr(provider_pb2.PropertyDiff, f"{kind}_REPLACE" if replaces else kind), inputDiff=True)
 
 
 def _urn_parts(urn: str) -> list[str]:
