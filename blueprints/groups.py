@@ -7,6 +7,7 @@ blueprint (default `debuggers`). The same group in both for the same analysis is
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,11 +52,27 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Federation:
+    """An identity provider whose people take the roles of groups by session tags. `audience`: None for AWS's sign-in page (SAML)."""
+
+    provider: str
+    audience: str | None = None
+    tag: str = "group"
+    lead_tag: str = "lead"
+
+    @property
+    def saml(self) -> bool:
+        """Whether it speaks SAML, else OpenID Connect."""
+        return ":saml-provider/" in self.provider
+
+
+@dataclass(frozen=True, kw_only=True)
 class Directory:
     """The whole file; empty when there is none."""
 
     users: Mapping[str, User] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
+    federation: Federation | None = None
 
     def using(self, analysis: str) -> tuple[str, ...]:
         """The groups that may use an analysis, sorted."""
@@ -98,7 +115,8 @@ def load(root: Path) -> Directory:
     if problems:
         raise InvalidInput(problems)
     directory = _directory(document.data)
-    found: list[Finding] = [*_people(document, directory), *_groups(document, directory), *_analyses(document, directory, root)]
+    checks = (_people(document, directory), _groups(document, directory), _analyses(document, directory, root))
+    found: list[Finding] = [*itertools.chain(*checks), *_federation(document, directory.federation)]
     if found:
         found.sort(key=lambda problem: problem.line or 0)
         raise InvalidInput(found)
@@ -136,7 +154,8 @@ def _directory(data: Mapping[str, Any]) -> Directory:
         )
         for name, given in data.get("groups", {}).items()
     }
-    return Directory(users=users, groups=groups)
+    federation = Federation(**data["federation"]) if "federation" in data else None
+    return Directory(users=users, groups=groups, federation=federation)
 
 
 def _budget(use: Mapping[str, Any] | None) -> float | None:
@@ -195,6 +214,17 @@ def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[
                 allowed = f"the group in one place: blueprints/{analysis}/{loader.FILE} names it too"
                 do = "Remove it from the blueprint, which is for the developers' own group, or from here"
                 yield document.finding(where, "groups.said-twice", f"{group.name} and {analysis}", allowed, do)
+
+
+def _federation(document: Document, federation: Federation | None) -> Iterator[Finding]:
+    if federation is None:
+        return
+    if not federation.saml and federation.audience is None:
+        allowed, do = "the client id that the provider gave this service", "Add the key 'audience'"
+        yield document.finding(("federation", "audience"), "groups.audience", "nothing", allowed, do)
+    if federation.tag == federation.lead_tag:
+        allowed = "two keys: one says which group, the other whether its lead"
+        yield document.finding(("federation", "lead_tag"), "groups.tags", shown(federation.lead_tag), allowed, "Choose another")
 
 
 def _listed(analysis: str, root: Path) -> set[str]:

@@ -88,11 +88,21 @@ def _public_policy(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"everybody is allowed ({statement.get('Sid', 'no Sid')})"
 
 
+def _for_some(statement: Mapping[str, Any]) -> bool:
+    """Whether a trust in an identity provider has conditions beside the audience, which all its people share."""
+    keys = {key for test in statement.get("Condition", {}).values() for key in test}
+    return any(not key.lower().endswith(":aud") for key in keys)
+
+
 def _trust(resource: Resource, stack: Stack) -> Iterator[str]:
     for statement in resource.statements("assumeRolePolicy"):
         principal = statement.get("Principal", "*")
-        if statement.get("Effect") == "Allow" and (principal == "*" or "*" in as_list(principal.get("AWS", []))):
+        if statement.get("Effect") != "Allow":
+            continue
+        if principal == "*" or "*" in as_list(principal.get("AWS", [])):
             yield "a role that everybody may take"
+        elif "Federated" in principal and not _for_some(statement):
+            yield "a role that everybody of an identity provider may take"
 
 
 RULES = (

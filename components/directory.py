@@ -60,7 +60,8 @@ class People(pulumi.ComponentResource):
     def _group(self, group: Group) -> aws.iam.Group:
         args, name = self._args, logical(self._name, group.name)
         rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
-        self._session(name, session_role(args.place.region, group.name), f"analysts of the group {group.name}", rights)
+        trust = people.session_trust(args.place, group.name, args.directory.federation)
+        self._session(name, session_role(args.place.region, group.name), f"analysts of the group {group.name}", trust, rights)
         made = aws.iam.Group(name, opts=self._below)
         own = _rights(args.place, group.name, args.buckets[group.name])
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
@@ -81,19 +82,20 @@ class People(pulumi.ComponentResource):
         role, buckets = lead_role(args.place.region, group.name), args.buckets[group.name]
         rights = people.leads(args.place, buckets=buckets, group=group.name)
         analysts = people.analysts(args.place, buckets=buckets, group=group.name)
-        self._session(name, role, f"leads of the group {group.name}", document(*analysts["Statement"], *rights["Statement"]))
+        trust = people.session_trust(args.place, group.name, args.directory.federation, lead=True)
+        self._session(name, role, f"leads of the group {group.name}", trust, document(*analysts["Statement"], *rights["Statement"]))
         made = aws.iam.Group(name, opts=self._below)
         own = document(*rights["Statement"], people.take(args.place.global_arn("iam", f"role/{role}")))
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
         return made
 
-    def _session(self, name: str, role: str, whose: str, rights: Policy) -> None:
+    def _session(self, name: str, role: str, whose: str, trust: Policy, rights: Policy) -> None:
         """A role for sessions of people, with a fixed name: who takes it sees no stack's outputs."""
         made = aws.iam.Role(
             name,
             name=role,
             description=f"Sessions of {whose}",
-            assume_role_policy=_text(people.session_trust(self._args.place)),
+            assume_role_policy=_text(trust),
             permissions_boundary=self._args.boundary_arn,
             max_session_duration=SESSION_SECONDS,
             opts=self._below,
@@ -112,9 +114,14 @@ class People(pulumi.ComponentResource):
             aws.iam.UserGroupMembership(name, user=known, groups=within, opts=self._below)
 
 
-def problems(place: Place, buckets: Mapping[str, Sequence[str]]) -> list[Problem]:
-    """The groups whose rights do not fit into an IAM group, to be told before anything is made."""
+def problems(place: Place, directory: Directory, buckets: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """What AWS would refuse, to be told before anything is made: rights that do not fit into an IAM group, and an identity provider
+    of another account."""
     found = []
+    federation = directory.federation
+    if federation is not None and not federation.provider.startswith(place.global_arn("iam", "")):
+        got, allowed = federation.provider, f"a provider of this account, {place.global_arn('iam', '…')}"
+        found.append(Problem(f"{FILE}: federation.provider", got, allowed, "Correct the ARN: aws iam list-saml-providers"))
     for group, used in buckets.items():
         size = people.size(_rights(place, group, used))
         if size > people.INLINE_LIMIT:

@@ -35,7 +35,7 @@ def _utils(root: Path) -> dict[str, Any]:
     place = project.place(provider)
     try:
         buckets = groups.buckets(directory, root)
-        if problems := people.problems(place, buckets):
+        if problems := people.problems(place, directory, buckets):
             raise InvalidInput(problems)
     except InvalidInput as error:
         raise project.refused(f"what {groups.FILE} asks for", error) from None

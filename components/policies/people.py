@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from blueprints.groups import Federation
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
@@ -16,6 +17,13 @@ from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 FOLDERS = ("inputs", "configs", "submissions", "results")
 _WRITABLE = FOLDERS[:3]
 _READABLE = ("configs", "results")
+
+_SIGN_IN = {
+    "aws": "https://signin.aws.amazon.com/saml",
+    "aws-cn": "https://signin.amazonaws.cn/saml",
+    "aws-us-gov": "https://signin.amazonaws-us-gov.com/saml",
+}
+"""Audience of SAML assertions, by partition (IAM user guide, "Configure SAML assertions for the authentication response")."""
 
 INLINE_LIMIT = 5_120
 """Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS quotas")."""
@@ -67,15 +75,30 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
     )
 
 
-def session_trust(place: Place) -> Policy:
-    """Who may take the role of a group: users of this account whose own policy says so, which is the group's."""
+def session_trust(place: Place, group: str, federation: Federation | None = None, *, lead: bool = False) -> Policy:
+    """Who may take the role of a group: users of this account whose own policy says so, which is the group's, and those people of the
+    identity provider whose session tags name the group (and for the role of its leads, say that they lead it)."""
     statement: Statement = {
         "Sid": "MembersByTheirPolicy",
         "Effect": "Allow",
         "Principal": {"AWS": place.global_arn("iam", "root")},
         "Action": "sts:AssumeRole",
     }
-    return document(statement)
+    if federation is None:
+        return document(statement)
+    key = "SAML:aud" if federation.saml else f"{federation.provider.partition(':oidc-provider/')[2]}:aud"
+    wanted = {key: federation.audience or _SIGN_IN.get(place.partition, _SIGN_IN["aws"]), f"aws:RequestTag/{federation.tag}": group}
+    if lead:
+        wanted[f"aws:RequestTag/{federation.lead_tag}"] = "true"
+    # A session without the tag has no such key, and StringEquals then refuses it.
+    federated: Statement = {
+        "Sid": "PeopleByTheirTags",
+        "Effect": "Allow",
+        "Principal": {"Federated": federation.provider},
+        "Action": ["sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+        "Condition": {"StringEquals": wanted},
+    }
+    return document(statement, federated)
 
 
 def size(policy: Policy) -> int:

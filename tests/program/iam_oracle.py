@@ -23,6 +23,14 @@ def allowed(policies: Sequence[Policy], action: str, resource: str, boundary: Po
     return within and _any(every, "Allow", action, resource, keys)
 
 
+def may_take(trust: Policy, principal: tuple[str, str], action: str, **context: str) -> bool:
+    """Whether a role's trust policy lets a principal (kind and name, as in `Principal`) take it by this action."""
+    kind, name = principal
+    own = [one for one in trust["Statement"] if name in _list(one["Principal"].get(kind, []))]
+    stripped = [{"Resource": "*", **{key: value for key, value in one.items() if key != "Principal"}} for one in own]
+    return allowed([{"Statement": stripped}], action, "role", **context)
+
+
 def _any(statements: Sequence[Mapping[str, Any]], effect: str, action: str, resource: str, keys: Mapping[str, str]) -> bool:
     return any(statement["Effect"] == effect and _applies(statement, action, resource, keys) for statement in statements)
 

@@ -50,6 +50,19 @@ FAULTS: list[tuple[str, str, Mapping[str, Any]]] = [
     ("role-boundary", ROLE, {"permissionsBoundary": None}),
     ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal="*", Action="sts:AssumeRole", Resource=None)}),
     ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal={"AWS": ["*"]}, Action="sts:AssumeRole", Resource=None)}),
+    ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal={"Federated": "idp"}, Action="sts:AssumeRoleWithSAML", Resource=None)}),
+    (
+        "role-trust",
+        ROLE,
+        {
+            "assumeRolePolicy": statement(
+                Principal={"Federated": "idp"},
+                Action="sts:AssumeRoleWithSAML",
+                Resource=None,
+                Condition={"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+            )
+        },
+    ),
     ("no-full-access", ROLE, {"managedPolicyArns": ["arn:aws:iam::aws:policy/AmazonS3FullAccess"]}),
     ("no-full-access", ROLE, {"managedPolicyArns": ["arn:aws-cn:iam::aws:policy/AdministratorAccess"]}),
     ("no-wildcard-action", ROLE, {"inlinePolicies": [{"name": "x", "policy": statement(Action="s3:*")}]}),

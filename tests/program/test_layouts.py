@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from iam_oracle import Policy, allowed
+from iam_oracle import Policy, allowed, may_take
 from projects import BLUEPRINT, REFERENCE, make_project
 from recording import Recorded, deploy
 
-from blueprints.groups import GROUPS_OF_A_USER, lead_role, session_role
+from blueprints.groups import GROUPS_OF_A_USER, Federation, lead_role, session_role
 from components import program
 from components.machines import role_path
 from components.names import AUTONAME_SUFFIX, logical
@@ -24,9 +24,9 @@ from components.project import top_name
 from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
 
 LAYOUTS, CHUNKS = 1000, 20
-MANAGED, ROLE, GROUP, USER, ATTACHED = 6_144, 10_240, 5_120, 2_048, 10
-"""Characters of a managed policy, and of all inline policies of a role, a group and a user; policies attached to one of them (IAM user
-guide, "IAM and AWS STS quotas")."""
+MANAGED, ROLE, GROUP, USER, TRUST, ATTACHED = 6_144, 10_240, 5_120, 2_048, 2_048, 10
+"""Characters of a managed policy, of all inline policies of a role, a group and a user, and of a trust policy; policies attached to one
+of them (IAM user guide, "IAM and AWS STS quotas")."""
 NAME_LIMIT, BUCKET_LIMIT = 64, 63
 PLACES = [
     Place(partition="aws", region="us-east-1", account="111122223333"),
@@ -124,6 +124,45 @@ def test_a_group_reaches_its_own_data_and_nobody_elses(chunk: int) -> None:
                 assert touches([analyst, lead, worker], place, bucket, other) == [], (layout, group, other)
                 role = f"arn:{place.partition}:iam::{place.account}:role/{session_role(place.region, other)}"
                 assert not allowed([analyst], "sts:AssumeRole", role), (layout, group, other)
+
+
+PROVIDERS = {
+    "saml": ("sts:AssumeRoleWithSAML", "SAML:aud", "saml-provider/university"),
+    "oidc": ("sts:AssumeRoleWithWebIdentity", "login.example.org/x:aud", "oidc-provider/login.example.org/x"),
+}
+SIGN_IN = {
+    "aws": "https://signin.aws.amazon.com/saml",
+    "aws-cn": "https://signin.amazonaws.cn/saml",
+    "aws-us-gov": "https://signin.amazonaws-us-gov.com/saml",
+}
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_people_of_an_identity_provider_take_the_role_of_their_tag_and_no_other(chunk: int, kind: str) -> None:
+    action, key, name = PROVIDERS[kind]
+    for layout in layouts(chunk):
+        place = layout.place
+        provider = f"arn:{place.partition}:iam::{place.account}:{name}"
+        federation = Federation(provider=provider, audience=None if kind == "saml" else "client-1")
+        assertion = {key: SIGN_IN[place.partition] if kind == "saml" else "client-1"}
+        for group in layout.groups:
+            analyst, lead = (people.session_trust(place, group, federation, lead=lead) for lead in (False, True))
+            assert len(json.dumps(lead, separators=(",", ":"))) <= TRUST
+            mine, leading = {"aws:RequestTag/group": group}, {"aws:RequestTag/lead": "true"}
+            for role, tags in ((analyst, mine), (lead, mine | leading)):
+                said = assertion | tags
+                assert may_take(role, ("Federated", provider), action, **said), (layout, group)
+                assert may_take(role, ("Federated", provider), "sts:TagSession", **said)
+                assert not may_take(role, ("Federated", provider), "sts:AssumeRole", **said)
+                assert not may_take(role, ("Federated", f"{provider}2"), action, **said)
+                for missing in said:
+                    less = {one: value for one, value in said.items() if one != missing}
+                    assert not may_take(role, ("Federated", provider), action, **less), (group, missing)
+                    assert not may_take(role, ("Federated", provider), action, **less, **{missing: "another"})
+                for other in nearest(group, layout.groups):
+                    of_other = said | {"aws:RequestTag/group": other}
+                    assert not may_take(role, ("Federated", provider), action, **of_other), (layout, group, other)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pytest
 from projects import REFERENCE, make_project
 from recording import ACCOUNT, Recorded, Recorder, deploy
 
+from checks.rule import run
+from checks.rules import RULES
 from components import program
 
 GROUPS = """\
@@ -136,5 +139,47 @@ def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made
         f"  h: {{analyses: {{spikes: }}}}\n"
     )
     with pytest.raises(pulumi.RunError, match=r"got rights of 5\d+ characters, for 6 buckets. Allowed: 5120"):
+        deploy(lambda: program.outputs(project), "utils", recorder=recorder)
+    assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
+
+
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:saml-provider/university"
+
+
+def trusts(stack: Recorded) -> dict[str, list[dict[str, Any]]]:
+    """Role -> the statements of its trust policy, of the roles that people take."""
+    roles = [role for role in stack.of_type("Role") if str(role.inputs.get("name", "")).startswith("neurocaas-us-east-1-")]
+    return {role.inputs["name"]: role.policy("assumeRolePolicy")["Statement"] for role in roles}
+
+
+def test_nobody_of_an_identity_provider_is_let_in_unless_groups_yaml_says_so(shared: Recorded) -> None:
+    assert {name: [one["Sid"] for one in statements] for name, statements in trusts(shared).items()} == {
+        "neurocaas-us-east-1-north": ["MembersByTheirPolicy"],
+        "neurocaas-us-east-1-north+lead": ["MembersByTheirPolicy"],
+        "neurocaas-us-east-1-south.2": ["MembersByTheirPolicy"],
+    }
+
+
+def test_people_of_an_identity_provider_take_their_groups_role_and_no_more_is_made(tmp_path: Path, shared: Recorded) -> None:
+    project = make_project(tmp_path)
+    (project / "groups.yaml").write_text(f"{GROUPS}federation: {{provider: '{PROVIDER}', tag: lab}}\n")
+    federated = deploy(lambda: program.outputs(project), "utils", recorder=Recorder({}, users=["old"]))
+    assert len(federated.resources) == len(shared.resources)
+    for name, (members, people) in trusts(federated).items():
+        assert members == trusts(shared)[name][0]
+        wanted = {"SAML:aud": "https://signin.aws.amazon.com/saml", "aws:RequestTag/lab": "south.2" if "south" in name else "north"}
+        assert people["Principal"] == {"Federated": PROVIDER}
+        assert people["Condition"] == {"StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {})}
+    report = run(RULES, federated.stack())
+    assert not report.findings
+
+
+def test_a_provider_of_another_account_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    project, recorder = make_project(tmp_path), Recorder({})
+    provider = "arn:aws:iam::999999999999:saml-provider/university"
+    (project / "groups.yaml").write_text(
+        f"schema_version: 1\nfederation: {{provider: '{provider}'}}\ngroups: {{north: {{analyses: {{spikes: }}}}}}\n"
+    )
+    with pytest.raises(pulumi.RunError, match=f"federation.provider: got {provider}. Allowed: a provider of this account"):
         deploy(lambda: program.outputs(project), "utils", recorder=recorder)
     assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}

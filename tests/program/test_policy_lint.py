@@ -17,6 +17,7 @@ from components import program
 GROUPS = """\
 schema_version: 1
 users: {ann: {}, lea: {}}
+federation: {provider: "arn:aws:iam::111122223333:saml-provider/university"}
 groups:
   north: {members: [ann], leads: [lea], analyses: {spikes: }}
 """

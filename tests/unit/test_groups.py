@@ -101,6 +101,11 @@ def test_every_mistake_is_told_at_once_with_its_line(project: Path) -> None:
         ("groups: {lab1: {analyses: {spikes: {budget_usd: -1}}}}\n", "got -1. Allowed: 0 to 1000000000"),
         ("groups: {lab1: {analyses: {spikes: {budget: 1}}}}\n", "the unknown key 'budget'"),
         ("group: {}\n", "the unknown key 'group'"),
+        ("federation: {}\n", "federation.provider: got nothing"),
+        ("federation: {provider: university}\n", "Allowed: ARN of an IAM identity provider of the account"),
+        ("federation: {provider: 'arn:aws:iam::111122223333:user/ann'}\n", "Allowed: ARN of an IAM identity provider of the account"),
+        ("federation: {provider: 'arn:aws:iam::111122223333:oidc-provider/login.example.org'}\n", "federation.audience: got nothing"),
+        ("federation: {provider: 'arn:aws:iam::111122223333:saml-provider/u', tag: lead}\n", "federation.lead_tag: got 'lead'"),
     ],
 )
 def test_what_the_schema_refuses(project: Path, text: str, said: str) -> None:
