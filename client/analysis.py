@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from client import checks
-from client.bucket import Bucket
+from client.bucket import Bucket, read_times_quickly
 from client.errors import AnalysisError, raise_all, s3_errors
 from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
-from client.listing import ListedJob, listing, resolve
+from client.listing import AT_ONCE, ListedJob, listing, resolve
 from client.states import DatasetState
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
@@ -40,8 +41,9 @@ class Analysis:
                 f"{group!r} as the name of a group", GROUP_NAME.pattern, "use the group's name as the administrator gave it"
             )
         self.bucket, self.group = bucket, group
-        self.session = session or boto3
-        self.s3 = self.session.client("s3")
+        self.session = session or boto3.DEFAULT_SESSION or boto3.Session()
+        read_times_quickly(self.session)
+        self.s3 = self.session.client("s3", config=Config(max_pool_connections=AT_ONCE))
         self.objects = Bucket(self.s3, bucket)
 
     def upload(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -142,7 +144,7 @@ class Analysis:
     def ends(self, jobs: Iterable[ListedJob]) -> dict[ListedJob, str]:
         """The line of each job's end.txt ("" while it is open), sixteen read at once."""
         every = list(jobs)
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return dict(zip(every, pool.map(self._end, every), strict=True))
 
     def _end(self, one: ListedJob) -> str:

@@ -46,6 +46,7 @@ _SAID_BY_S3 = {
     "PermanentRedirect": ("bucket '{bucket}' is in another region", "the region of the analysis", "set AWS_REGION to it"),
     "InvalidBucketName": ("'{bucket}' is no name of a bucket", "the bucket of a deployed analysis", _NAMES),
     "AccessDenied": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
+    "403": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
     "InvalidAccessKeyId": ("the access key in this shell is not known to the service", _KEYS, _LOG_IN),
     "SignatureDoesNotMatch": ("the secret key in this shell does not belong to its access key", _KEYS, _LOG_IN),
     "ExpiredToken": ("the session token in this shell has expired", _KEYS, _LOG_IN),

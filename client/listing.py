@@ -1,30 +1,52 @@
-"""The jobs of a group, from two listings: what was submitted and when, and what was answered. A thousand jobs cost two requests."""
+"""The jobs of a group, from two listings: what was submitted and when, and what was answered. A thousand jobs cost two requests.
+
+A submission file may have any name: the certificate of a job whose timestamp is not the file's name says in its metadata which file it
+answers, and since when.
+"""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from client.bucket import Bucket
 from client.errors import AnalysisError
-from runtime.protocol.keys import CANCEL_SUFFIX, RESULTS, SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey, rejected_keys
+from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
+from runtime.protocol.documents import DocumentError, moment
+from runtime.protocol.keys import CANCEL_SUFFIX, RESULTS, SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, SubmissionKey, rejected_keys
 
 JUST_SUBMITTED = timedelta(minutes=15)
-"""So long a submission without an answer is listed: a file whose name is not its job's would be listed for ever."""
+"""So long a submission without an answer is listed: where an answer was deleted since, the file would be listed for ever."""
+
+AT_ONCE, LOOKED_AT = 16, 256
+"""So many certificates are asked at once whose file they answer; no more than these, the latest by name, unless a file that has just
+come is not among them."""
+
+CLOCKS = timedelta(seconds=5)
+"""How far the clocks of S3 and of a manager may differ."""
 
 _JOB, _REJECTED = "job_", "rejected_"
 _CANCEL = f"_{CANCEL_SUFFIX.removesuffix('.json')}"
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class ListedJob:
     """`job` is the job's timestamp; for a submission that became no job (`answer` is "refused"), the submission's id. `submitted`
-    is None where the submission file is gone or has another name. `answer` is "job", "refused", or "" while there is none."""
+    is None where it is not known any more. `answer` is "job", "refused", or "" while there is none."""
 
     job: str
     submitted: datetime | None
     answer: str
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A submission file: its digest (`digest_of`), and when it came."""
+
+    digest: str
+    time: datetime
 
 
 class UnknownJobError(AnalysisError):
@@ -34,32 +56,57 @@ class UnknownJobError(AnalysisError):
 def listing(objects: Bucket, group: str) -> list[ListedJob]:
     """The jobs of a group, the latest submission last; those without a known time come first, by name."""
     with ThreadPoolExecutor(3) as pool:
-        came = pool.submit(_submissions, objects, group)
+        came = pool.submit(_submissions, objects, f"{group}/{SUBMISSIONS}/")
         refused = pool.submit(lambda: list(objects.folders(f"{group}/{RESULTS}/{_REJECTED}")))
         jobs = set(objects.folders(f"{group}/{RESULTS}/{_JOB}"))
-        times, answers = came.result(), refused.result()
-    named = {rejected_keys(group, name).folder.removeprefix(_REJECTED): name for name in times}
-    found = [ListedJob(name, times.get(name), "job") for name in jobs]
-    for folder in answers:
-        name = named.get(folder, folder)
-        if not folder.endswith(_CANCEL):
-            found.append(ListedJob(name, times.get(name), "refused"))
-    known = {one.job for one in found}
+        files, folders = came.result(), refused.result()
+    named = {rejected_keys(group, name).folder.removeprefix(_REJECTED): name for name in files}
+    refusals = {named.get(folder, folder) for folder in folders if not folder.endswith(_CANCEL)}
     latest = datetime.now(UTC) - JUST_SUBMITTED
-    found += [ListedJob(name, time, "") for name, time in times.items() if name not in known and time >= latest]
-    beginning = datetime.min.replace(tzinfo=UTC)
-    return sorted(found, key=lambda one: (one.submitted or beginning, one.job))
+    waiting = {name: sent for name, sent in files.items() if name not in jobs | refusals and sent.time >= latest}
+    claims = _claims(objects, group, jobs - files.keys(), waiting.values())
+    times = {name: sent.time for name, sent in (files | claims).items()}
+    found = [ListedJob(name, times.get(name), "job") for name in jobs]
+    found += [ListedJob(name, times.get(name), "refused") for name in refusals]
+    found += [ListedJob(name, sent.time, "") for name, sent in waiting.items() if not _answers(claims, sent)]
+    return sorted(found, key=lambda one: (one.submitted or _BEGINNING, one.job))
 
 
-def _submissions(objects: Bucket, group: str) -> dict[str, datetime]:
-    """The ids of the submission files with the times at which they came."""
-    prefix = f"{group}/{SUBMISSIONS}/"
+def _submissions(objects: Bucket, prefix: str) -> dict[str, _Sent]:
+    """The submission files below a prefix, by their ids."""
     entries = ((str(entry["Key"]), entry["LastModified"]) for entry in objects.list(prefix))
-    return {SubmissionKey(group, key.removeprefix(prefix)).id: time for key, time in entries if key.endswith(SUBMISSION_SUFFIX)}
+    return {SubmissionKey.parse(key).id: _Sent(digest_of(key), time) for key, time in entries if key.endswith(SUBMISSION_SUFFIX)}
+
+
+def _claims(objects: Bucket, group: str, jobs: Iterable[str], files: Collection[_Sent]) -> dict[str, _Sent]:
+    """Of jobs, the file that each answers and when it was taken: of the latest by name, and of more while one of `files` has no answer."""
+
+    def claim(job: str) -> _Sent | None:
+        said = objects.metadata(JobKeys.of(group, job).certificate)
+        try:
+            return _Sent(said.get(SUBMISSION_METADATA, ""), moment(said.get(STARTED_METADATA, "")))
+        except DocumentError:
+            return None
+
+    names, found = sorted(jobs, reverse=True), dict[str, _Sent]()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for start in range(0, len(names), LOOKED_AT):
+            if start and all(_answers(found, file) for file in files):
+                break
+            some = names[start : start + LOOKED_AT]
+            found |= {name: sent for name, sent in zip(some, pool.map(claim, some), strict=True) if sent is not None}
+    return found
+
+
+def _answers(claims: Mapping[str, _Sent], file: _Sent) -> list[str]:
+    """The jobs that answer a file as it is now, the latest last: it may have been replaced since an earlier job."""
+    ours = [(one.time, job) for job, one in claims.items() if one.digest == file.digest and one.time >= file.time - CLOCKS]
+    return [job for _, job in sorted(ours)]
 
 
 def resolve(objects: Bucket, group: str, name: str) -> str:
-    """The job that `name` means: its timestamp, the beginning of only one timestamp, or `last` for the latest submission.
+    """The job that `name` means: its timestamp, the beginning of only one timestamp, the name of its submission file (without
+    `submit.json`), or `last` for the latest submission.
 
     Raises UnknownJobError, and AnalysisError for a beginning of several.
     """
@@ -71,7 +118,14 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
             )
         return every[-1].job
     begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{group}/{RESULTS}/{_JOB}{name}"))
-    if name in begins or _is_submitted(objects, group, name):
+    if name in begins:
+        return name
+    files = _submissions(objects, f"{group}/{SUBMISSIONS}/{name}")
+    if name in files:
+        jobs = objects.folders(f"{group}/{RESULTS}/{_JOB}")
+        answers = _answers(_claims(objects, group, jobs, [files[name]]), files[name])
+        return answers[-1] if answers else name
+    if any(True for _ in objects.list(rejected_keys(group, name).logs_prefix)):
         return name
     if len(begins) > 1:
         raise AnalysisError(
@@ -85,12 +139,6 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
             "`invoke jobs` lists them",
         )
     return begins[0]
-
-
-def _is_submitted(objects: Bucket, group: str, name: str) -> bool:
-    """Whether there is a submission of that name, or the refusal of one."""
-    places: Iterator[str] = iter([f"{group}/{SUBMISSIONS}/{name}_{SUBMISSION_SUFFIX}", rejected_keys(group, name).logs_prefix])
-    return any(True for place in places for _ in objects.list(place))
 
 
 def _some(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from client.errors import AnalysisError
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {"bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.", "group": f"Your group. Default: ${GROUP}."}
-JOB = {**WHERE, "job": "The job's timestamp, the beginning of only one, or 'last' for the latest submission."}
+JOB = {**WHERE, "job": "The job's timestamp, the beginning of only one, its submission's name, or 'last' for the latest one."}
 JSON = {"json": "One JSON document."}
 
 

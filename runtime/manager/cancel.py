@@ -11,12 +11,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from urllib.parse import quote
 
 from runtime.manager.answer import close, refuse, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.port import Cloud, ObjectTooLargeError
-from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id
+from runtime.protocol.certificate import CLAIM_METADATA, SetupLog, claim_id, claim_metadata, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
 from runtime.protocol.keys import CancelKey, JobKeys
 from runtime.protocol.limits import SUBMISSION_MAX_BYTES
@@ -26,7 +25,7 @@ from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.stop import CANCELLED, StopOrder
 
 _BY = "neurocaas-cancelled-by"
-"""S3 metadata of the certificate of a job that was cancelled before it began (URL-encoded: S3 wants ASCII)."""
+"""S3 metadata of the certificate of a job that was cancelled before it began: by which file (its digest)."""
 
 _ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "…"}'
 _DO = "Correct the file and upload it again"
@@ -70,7 +69,7 @@ def _never_begins(
     log = SetupLog(now, version_of(settings), keys.timestamp)
     log.manager(f"Job {order.text}.", now)
     log.manager("Shutting down job.", now)
-    metadata = {CLAIM_METADATA: claim, STARTED_METADATA: iso(now), _BY: quote(key.key)}
+    metadata = {**claim_metadata(key.submission.key, claim, now), _BY: digest_of(key.key)}
     if not cloud.put(settings.bucket, keys.certificate, log.render(), if_absent=True, metadata=metadata):
         there = cloud.head(settings.bucket, keys.certificate) or {}
         if there.get(_BY) != metadata[_BY]:

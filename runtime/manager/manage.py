@@ -17,7 +17,7 @@ from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, 
 from runtime.manager.plan import member_configs, plan
 from runtime.manager.port import Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request
-from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, initial_lines
+from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, claim_metadata, initial_lines
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
@@ -92,7 +92,7 @@ class _Run:
 
     @property
     def metadata(self) -> dict[str, str]:
-        return {CLAIM_METADATA: claim_id(self.key.key, self.sha256), STARTED_METADATA: iso(self.log.started)}
+        return claim_metadata(self.key.key, claim_id(self.key.key, self.sha256), self.log.started)
 
     def claim(self) -> Outcome | None:
         """Take the timestamp for this submission by writing its certificate; an outcome when there is nothing to do."""

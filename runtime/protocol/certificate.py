@@ -26,6 +26,8 @@ CLAIM_METADATA = "neurocaas-claim"
 """Name of the S3 metadata of certificate.txt that says which submission has claimed the timestamp."""
 STARTED_METADATA = "neurocaas-started"
 """When it was claimed, so that a manager that goes on with the job tells times from there."""
+SUBMISSION_METADATA = "neurocaas-submission"
+"""The digest of the key of that submission: whoever lists jobs finds the one of a file by it, whatever the file is called."""
 
 EXIT_CLASSES = (
     "success",
@@ -57,6 +59,16 @@ _COMPLETE = "JOB MONITOR LOG COMPLETE. SEE TOP FOR LIVE PER-DATASET MONITORING"
 def claim_id(submission_key: str, submission_sha256: str) -> str:
     """Identifies one submission: the same file with the same content has the same claim, however often it is delivered."""
     return hashlib.sha256(f"{submission_key}\0{submission_sha256}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def claim_metadata(submission_key: str, claim: str, started: datetime) -> dict[str, str]:
+    """The metadata of the certificate of a job that a submission has claimed (`claim_id`)."""
+    return {CLAIM_METADATA: claim, STARTED_METADATA: iso(started), SUBMISSION_METADATA: digest_of(submission_key)}
+
+
+def digest_of(key: str) -> str:
+    """Stands for a key in S3 metadata, which is ASCII and short."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:

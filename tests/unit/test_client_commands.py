@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from client_world import ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, commands, job_commands, speaking
+from client import Analysis, AnalysisError, commands, job_commands, listing, speaking
+from runtime.protocol.certificate import claim_metadata
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
 
@@ -90,6 +92,37 @@ def test_a_job_is_named_by_its_beginning_or_as_the_last(s3: Any) -> None:
     with pytest.raises(AnalysisError, match="has no job '2026-01-03'") as caught:
         analysis.find("2026-01-03")
     assert "2026-01-02" in caught.value.allowed
+
+
+def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def claimed(stamp: str, name: str, at: datetime) -> None:
+        metadata = claim_metadata(f"{GROUP}/submissions/{name}", "0" * 64, at)
+        s3.put_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, stamp).certificate, Body=b"begun", Metadata=metadata)
+
+    now = datetime.now(UTC)
+    for name in ("experiment 7submit.json", "submit.json", "Zürich-submit.json", "unanswered_submit.json"):
+        put(s3, f"{GROUP}/submissions/{name}", "{}")
+    claimed("t7", "experiment 7submit.json", now + timedelta(seconds=1))
+    claimed("a", "Zürich-submit.json", now + timedelta(seconds=2))
+    for number in range(listing.LOOKED_AT + 3):  # one file, used for job after job: it answers to the last
+        claimed(f"s{number:03d}", "submit.json", now - timedelta(hours=500 - number))
+    claimed("b", "submit.json", now + timedelta(seconds=3))
+    claimed("u", "unanswered_submit.json", now - timedelta(hours=1))  # replaced since, and not answered again yet
+    found = Analysis(BUCKET, GROUP).listing()
+    assert [(one.job, one.answer) for one in found[-4:]] == [("unanswered", ""), ("t7", "job"), ("a", "job"), ("b", "job")]
+    assert [one.job for one in found if one.answer == ""] == ["unanswered"]
+    for name, job in (("experiment 7", "t7"), ("Zürich", "a"), ("", "b"), ("unanswered", "unanswered"), ("t7", "t7")):
+        assert Analysis(BUCKET, GROUP).find(name).timestamp == job
+    run(job_commands.jobs, limit=2)
+    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()] == [["a", "open"], ["b", "open"]]
+
+
+def test_times_of_s3_are_those_of_botocore(s3: Any) -> None:
+    put(s3, f"{GROUP}/submissions/a_submit.json", "{}")
+    (job,) = Analysis(BUCKET, GROUP).listing()
+    slow = boto3.Session().client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")["Contents"][0]["LastModified"]
+    assert job.submitted == slow
+    assert s3.head_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/a_submit.json")["LastModified"] == slow.replace(microsecond=0)
 
 
 @pytest.mark.parametrize("command", ["status", "follow", "results", "cancel"])
