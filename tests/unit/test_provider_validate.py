@@ -21,6 +21,7 @@ from localcloud.pulumi.provider.table import TABLE
 
 BUCKET, QUEUE, ROLE = "aws:s3/bucket:Bucket", "aws:sqs/queue:Queue", "aws:iam/role:Role"
 FUNCTION, RULE, RECIPE = "aws:lambda/function:Function", "aws:cloudwatch/eventRule:EventRule", "aws:imagebuilder/imageRecipe:ImageRecipe"
+TABLE_TYPE, INGRESS = "aws:dynamodb/table:Table", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 ARN = "arn:aws:iam::000000000000:role/r"
 
 
@@ -50,6 +51,7 @@ TRUST = json.dumps({
     [
         (BUCKET, {"bucket": "Upper"}, "bucket"),
         (BUCKET, {"bucket": "ab"}, "bucket"),
+        (BUCKET, {"bucket": 5}, "bucket"),
         (BUCKET, {"bucket": "10.0.0.1"}, "bucket"),
         (BUCKET, {"bucket": "a..b"}, "bucket"),
         (BUCKET, {"acl": "private"}, "acl"),
@@ -57,7 +59,17 @@ TRUST = json.dumps({
         (BUCKET, {"forceDestroy": "perhaps"}, "forceDestroy"),
         (BUCKET, {"tags": ["a"]}, "tags"),
         (QUEUE, {"visibilityTimeoutSeconds": 43201}, "visibilityTimeoutSeconds"),
+        (QUEUE, {"visibilityTimeoutSeconds": "43201"}, "visibilityTimeoutSeconds"),
         (QUEUE, {"redrivePolicy": "not json"}, "redrivePolicy"),
+        (QUEUE, {"name": "jobs", "fifoQueue": True}, "name"),
+        (QUEUE, {"name": "jobs.fifo"}, "name"),
+        (QUEUE, {"contentBasedDeduplication": True}, "contentBasedDeduplication"),
+        ("aws:sns/topic:Topic", {"name": "news.fifo", "fifoTopic": False}, "name"),
+        (TABLE_TYPE, {"hashKey": "id", "attributes": [{"name": "other", "type": "S"}]}, "attributes"),
+        (TABLE_TYPE, {"hashKey": "id", "attributes": [{"name": "id", "type": "S"}, {"name": "more", "type": "S"}]}, "attributes"),
+        (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv4": "10.0.0.1/8"}, "cidrIpv4"),
+        (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv4": "300.0.0.0/8"}, "cidrIpv4"),
+        (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv6": "10.0.0.0/8"}, "cidrIpv6"),
         (ROLE, {}, "assumeRolePolicy"),
         (ROLE, {"assumeRolePolicy": document()}, "assumeRolePolicy"),
         (ROLE, {"assumeRolePolicy": TRUST, "name": "a" * 65}, "name"),

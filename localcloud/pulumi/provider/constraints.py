@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from localcloud.pulumi.provider.rules import Rule, arn, between, items, json_object, length, not_matching, one_of, pattern, policy
+from localcloud.pulumi.provider.rules import Rule, arn, between, items, json_object, length, network, not_matching, one_of, pattern, policy
 
 Rules = Mapping[str, tuple[Rule, ...]]
 
@@ -223,8 +223,8 @@ _DATA: Mapping[str, Rules] = {
 
 _RULE: Rules = {
     "ipProtocol": (pattern(r"-1|tcp|udp|icmp|icmpv6|\d{1,3}", "tcp, udp, icmp, icmpv6, a protocol's number, or -1 for all", "correct it"),),
-    "cidrIpv4": (pattern(r"\d+\.\d+\.\d+\.\d+/\d+", "an IPv4 range such as 10.0.0.0/8", "correct it"),),
-    "cidrIpv6": (pattern(r"[0-9A-Fa-f:.]+/\d+", "an IPv6 range such as ::/0", "correct it"),),
+    "cidrIpv4": (network(4, "10.0.0.0/8"),),
+    "cidrIpv6": (network(6, "2001:db8::/32"),),
     "fromPort": (between(-1, 65535),),
     "toPort": (between(-1, 65535),),
     "description": (length(0, 255),),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import Cancelled, Unsettled, is_in_use
+from localcloud.pulumi.provider.relations import Relation
 from localcloud.pulumi.provider.sdk import ResourceSchema, load
 
 T = TypeVar("T")
@@ -149,6 +150,8 @@ class ResourceType:
     """Groups of inputs of which at least one must be given."""
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     """Path (``environment.variables``, ``rules[].status``) to the rules for the value there."""
+    relation: Relation | None = None
+    """What must hold between its inputs."""
     unsupported: frozenset[str] = frozenset()
     """Inputs of the real provider that this stand-in refuses: better than to ignore them."""
     delete_before_replace: bool = False

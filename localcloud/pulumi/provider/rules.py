@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 Rule = Callable[[Any], str | None]
 
@@ -47,6 +48,19 @@ def between(low: float, high: float, unit: str = "") -> Rule:
         if low <= value <= high:
             return None
         return f"got {value}; {low} to {high}{' ' + unit if unit else ''} are allowed; choose a value in this range"
+
+    return rule
+
+
+def network(version: Literal[4, 6], example: str) -> Rule:
+    """A range of IP addresses, written from its first address."""
+
+    def rule(value: Any) -> str | None:
+        try:
+            wrong = "/" not in value or ipaddress.ip_network(value).version != version
+        except ValueError:
+            wrong = True
+        return f"got {value!r}; allowed: the first address of a range and its length, such as {example}; correct it" if wrong else None
 
     return rule
 

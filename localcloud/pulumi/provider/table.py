@@ -3,7 +3,7 @@
 Sources: the provider's documentation page of each type (``source``), the schemas of terraform-provider-aws that it is made from
 (``ForceNew``, ``Default``, ``Computed``), and provider/resource_overrides.go of pulumi/pulumi-aws (autonames, delete before replace).
 Argument names, types and required ones are not written here: they come from ``pulumi_aws`` (:mod:`.sdk`).
-Rules for values are in :mod:`.constraints`.
+Rules for values are in :mod:`.constraints`, those between arguments in :mod:`.relations`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.constraints import CONSTRAINTS
 from localcloud.pulumi.provider.model import AutoName, Handler, ResourceType
+from localcloud.pulumi.provider.relations import RELATIONS
 from localcloud.pulumi.provider.resources import (
     cloudtrail,
     cloudwatch,
@@ -70,6 +71,7 @@ def _type(
         unsupported=_words(unsupported),
         recomputed={output: _words(causes) for output, causes in (recomputed or {}).items()},
         rules=CONSTRAINTS.get(place, {}),
+        relation=RELATIONS.get(place),
         **facts,
     )
 

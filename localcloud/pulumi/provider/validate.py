@@ -6,11 +6,13 @@ Problems are (path, reason); a reason says what was got, what is allowed, what t
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from localcloud.pulumi.provider.codec import Archive, Asset, Unknown
+from localcloud.pulumi.provider.coerce import coerce_all
 from localcloud.pulumi.provider.model import Properties, ResourceType
 from localcloud.pulumi.provider.sdk import load
 
@@ -39,8 +41,12 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
         for group in kind.one_of
         if not any(_is_given(given.get(name)) for name in group)
     ]
-    if not problems:  # rules may rely on the types being right
-        problems.extend(_rules(kind, given))
+    refused = {re.split(r"[.\[]", problem.path)[0] for problem in problems}
+    sound = {key: value for key, value in given.items() if key not in refused}  # rules may rely on the types being right
+    typed = coerce_all(kind, sound)
+    problems.extend(_rules(kind, typed))
+    if kind.relation is not None:
+        problems.extend(Problem(path, reason) for path, reason in kind.relation(typed) if path not in refused)
     return problems
 
 
