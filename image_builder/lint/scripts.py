@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
-from image_builder.recording.packages import package_words
+from image_builder.recording.pip import package_words
 from image_builder.recording.refusals import waits_inside
 from image_builder.shell import Command, Word
 

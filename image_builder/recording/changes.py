@@ -18,6 +18,8 @@ TEXT_LIMIT = 64 * 1024
 """Bytes of a file that a script may carry."""
 
 DPKG_STATUS = "/var/lib/dpkg/status"
+PYTHON_METADATA = re.compile(r"\.dist-info/METADATA$|/(?:site|dist)-packages/[^/]+\.egg-info/PKG-INFO$")
+"""Where a distribution says its name and version; the second, where pip ran an old setup.py."""
 _EXTENDED = "/var/lib/apt/extended_states"
 _SIDE_EFFECTS = re.compile(
     r"\.pyc$|/__pycache__$|^/var/log(/|$)|^/root/\.cache(/|$)|^/var/cache/(apt|ldconfig|debconf|man)(/|$)|^/run/|"
@@ -167,10 +169,10 @@ def apt_automatic(views: Sequence[View]) -> set[str]:
 
 
 def python_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, str]:
-    """Python distributions whose METADATA is among `paths`: "<site-packages>|name" -> version. Not those from a URL or a folder."""
+    """Python distributions whose metadata are among `paths`: "<site-packages>|name" -> version. Not those from a URL or a folder."""
     found = {}
     for path in paths:
-        if path.endswith(".dist-info/METADATA") and (file := place(views, path)) and not file.with_name("direct_url.json").exists():
+        if PYTHON_METADATA.search(path) and (file := place(views, path)) and not file.with_name("direct_url.json").exists():
             head = file.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
             name, version = re.search(r"^Name: (\S+)", head, re.MULTILINE), re.search(r"^Version: (\S+)", head, re.MULTILINE)
             if name and version:
@@ -178,17 +180,17 @@ def python_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, st
     return found
 
 
-def conda_packages(views: Sequence[View], paths: Iterable[str]) -> list[str]:
-    """Conda packages whose record is among `paths`, as `channel::name=version=build`."""
-    found = []
+def conda_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, str]:
+    """Conda packages whose record is among `paths`: that path -> `channel::name=version=build`."""
+    found = {}
     for path in paths:
         if "/conda-meta/" in path and path.endswith(".json") and (file := place(views, path)):
             try:
                 record = json.loads(file.read_text(encoding="utf-8"))
-                found.append(f"{record['channel']}::{record['name']}={record['version']}={record['build']}")
+                found[path] = f"{record['channel']}::{record['name']}={record['version']}={record['build']}"
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-    return sorted(found)
+    return found
 
 
 def commit(views: Sequence[View], folder: str) -> str | None:

@@ -131,7 +131,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         result = Trial(Path(document), wanted, pairs(parameters), parent, *folders).run(clean_roots(), _say)
         sys.stdout.write(dumps(result, indent=2) + "\n")
         if result["status"] == "failed":
-            raise Exit(code=1)
+            raise Exit(f"failed: {result['failureMessage']}", code=1)
 
     return Collection(record, record_finish, verify_recording, run_document)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Edits:
-    """Changes to a text, by place; `after` are lines that follow it."""
+    """Changes to a text, by place; `before` and `after` are lines around it."""
 
     text: str
     edits: list[tuple[int, int, str]] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -21,4 +22,4 @@ class Edits:
         text = self.text
         for start, end, new in sorted(self.edits, reverse=True):
             text = text[:start] + new + text[end:]
-        return "\n".join([text, *self.after])
+        return "\n".join([*self.before, text, *self.after])

@@ -33,7 +33,8 @@ class Event:
     of the shell changed (variables, functions, options, umask); `unset`: variables that it used though nobody had set them;
     `functions` the shell's own that it called.
     `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed (name -> version; for Python
-    "<site-packages>|name" -> version); `contents` files that can be written again (path -> content), `commits` git clones (path ->
+    "<site-packages>|name" -> version; for conda the path of its record -> channel::name=version=build); `digests` name -> SHA-256 of the
+    file that pip took it from; `contents` files that can be written again (path -> content), `commits` git clones (path ->
     commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the event that a drop means; the drop's `text` says that
     it was taken back, or is empty.
     """
@@ -56,7 +57,8 @@ class Event:
     apt: dict[str, str] = field(default_factory=dict)
     apt_automatic: list[str] = field(default_factory=list)
     python: dict[str, str] = field(default_factory=dict)
-    conda: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    conda: dict[str, str] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     fetched: str = ""

@@ -65,12 +65,12 @@ def take(views: Sequence[View]) -> Manifest:
             below = changes.lower_status(view, path)
             if below is None or own != _entry(*below):
                 manifest.entries[path] = own
-            if path.endswith(".dist-info/METADATA"):
+            if changes.PYTHON_METADATA.search(path):
                 metadata.append(path)
     manifest.packages = {
         "apt": changes.apt_packages(views),
         "python": changes.python_packages(views, metadata),
-        "conda": dict.fromkeys(changes.conda_packages(views, manifest.entries), ""),
+        "conda": dict.fromkeys(changes.conda_packages(views, manifest.entries).values(), ""),
     }
     return manifest
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from image_builder import secrets, shell
-from image_builder.recording import changes
+from image_builder.recording import changes, pip
 from image_builder.recording.events import FILES_KEPT, Content, Event
 from image_builder.recording.programs import DOWNLOADERS, EDITORS
 from image_builder.recording.root import CleanRoot
@@ -67,8 +67,8 @@ class Observer:
         self._snapshot = changes.snapshot(views)
         self._apt, self._automatic = changes.apt_packages(views), changes.apt_automatic(views)
 
-    def describe(self, event: Event, before: ShellState, after: ShellState) -> None:
-        """Fill in what the line of `event` did, and hide secrets in all of it."""
+    def describe(self, event: Event, before: ShellState, after: ShellState, report: str = "") -> None:
+        """Fill in what the line of `event` did, and hide secrets in all of it. `report`: what pip wrote about an installation."""
         views = self._root.live_views()
         snapshot = changes.snapshot(views)
         found = changes.changed(self._snapshot, snapshot, views)
@@ -81,6 +81,7 @@ class Observer:
             event.apt_automatic = sorted(automatic - self._automatic)
             self._apt, self._automatic = apt, automatic
         event.python = changes.python_packages(views, paths)
+        event.digests = pip.digests(report, event.python) if event.python else {}
         event.conda = changes.conda_packages(views, paths)
         event.commits = {
             folder: commit

@@ -5,23 +5,24 @@ from __future__ import annotations
 import re
 import shlex
 
-from image_builder.recording import programs
+from image_builder.recording import pip, programs
 from image_builder.recording.edits import Edits
 from image_builder.recording.events import Event
 from image_builder.shell import Command, Word
 
-_PIP_WITH_VALUE = frozenset({
-    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t", "--target",
-    "--prefix", "--root", "--progress-bar", "--cache-dir", "--trusted-host", "--only-binary", "--no-binary", "--python-version",
-    "--platform", "--timeout", "--retries", "--src", "--log", "--cert", "--proxy",
-})  # fmt: skip
+_NOT_WITH_PACKAGES = re.compile(r"^(-f|--file|--clone)\b|\.(conda|tar\.bz2)(#|$)")
+"""Arguments of conda beside which it takes no names of packages: lists in files, copies of environments, archives."""
 
 
-def pin(event: Event, command: Command, edits: Edits) -> None:
-    """Change a command that installs packages into one that installs what was installed."""
-    _apt(event, command, edits)
-    _conda(event, command, edits)
-    _pip(event, command, edits)
+def pin(event: Event, commands: list[Command], edits: Edits) -> None:
+    """Change the commands of a line that install packages into such that install what was installed."""
+    several_conda = sum(_conda_verb(command) is not None for command in commands) > 1
+    for command in commands:
+        _apt(event, command, edits)
+        _conda(event, command, edits, alone=not several_conda)
+    pip.pin(event, commands, edits)
+    if pip.is_unseen(event, commands):
+        edits.warnings.append("Python packages that no pip of the line names (is it in quotes?): they are not pinned; name versions")
 
 
 def _apt(event: Event, command: Command, edits: Edits) -> None:
@@ -57,73 +58,30 @@ def _apt(event: Event, command: Command, edits: Edits) -> None:
         edits.put(verb.start, verb.end, "install")
 
 
-def _conda(event: Event, command: Command, edits: Edits) -> None:
+def _conda_verb(command: Command) -> Word | None:
+    """The word that says what conda is to do with packages; None when it does nothing of the kind."""
     if command.program not in programs.CONDA:
-        return
-    verb = next((argument for argument in command.arguments if argument.value in programs.CONDA_VERBS), None)
-    if verb is None and command.values[:1] == ["env"] and len(command.arguments) > 1:
-        verb = command.arguments[1]
+        return None
+    return next((argument for argument in command.arguments if argument.value in programs.CONDA_VERBS), None)
+
+
+def _conda(event: Event, command: Command, edits: Edits, *, alone: bool) -> None:
+    verb = _conda_verb(command)
     if verb is None:
         return
-    if not set(command.values) & programs.YES_FLAGS:
+    of_file = command.values[:1] == ["env"]  # an environment from a file: it asks nothing, and takes no packages
+    if not set(command.values) & programs.YES_FLAGS and not (of_file and verb.value != "remove"):
         edits.put(verb.end, verb.end, " --yes")
-    if event.conda and verb.value in ("install", "create", "update", "upgrade"):
-        at = command.arguments[-1].end
-        edits.put(at, at, " \\\n    " + " ".join(shlex.quote(package) for package in event.conda))
-
-
-def _pip_arguments(command: Command) -> list[Word] | None:
-    """The arguments of pip, however it is called; None for another program."""
-    if command.program == "uv" and command.values[:1] == ["pip"]:
-        return command.arguments[1:]
-    if re.fullmatch(r"python[0-9.]*", command.program) and command.values[:2] == ["-m", "pip"]:
-        return command.arguments[2:]
-    return command.arguments if re.fullmatch(r"pip[0-9.]*", command.program) else None
-
-
-def package_words(command: Command) -> list[Word]:
-    """What `pip install` is told to install, for a command that is one and does not check digests."""
-    arguments = _pip_arguments(command) or []
-    verb = next((place for place, argument in enumerate(arguments) if argument.value == "install"), None)
-    if verb is None or "--require-hashes" in command.values:
-        return []
-    return _packages(arguments[verb + 1 :])
-
-
-def _pip(event: Event, command: Command, edits: Edits) -> None:
-    arguments = _pip_arguments(command) or []
-    verb = next((argument for argument in arguments if argument.value in ("install", "uninstall")), None)
-    if verb is None:
+    if not event.conda or verb.value in ("remove", "uninstall"):
         return
-    if verb.value == "uninstall":
-        if not {"-y", "--yes"} & {argument.value for argument in arguments}:
-            edits.put(verb.end, verb.end, " --yes")
+    if of_file or not alone or any(_NOT_WITH_PACKAGES.search(value) for value in command.values):
+        edits.after.append("ls " + " \\\n    ".join(shlex.quote(path) for path in sorted(event.conda)) + " >/dev/null")
+        edits.warnings.append("conda solves this again: the check after it fails on the day when that gives another build")
         return
-    if "--require-hashes" in command.values:
-        return
-    pinned = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
-    named: set[str] = set()
-    for argument in package_words(command):
-        match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*(?:[<>=!~].*)?", argument.value)
-        if match and normal(match[1]) in pinned:
-            named.add(normal(match[1]))
-            edits.put(argument.start, argument.end, shlex.quote(f"{match[1]}{match[2] or ''}=={pinned[normal(match[1])]}"))
-    others = [f"{name}=={version}" for name, version in sorted(pinned.items()) if name not in named]
-    if others:
-        edits.put(arguments[-1].end, arguments[-1].end, " \\\n    " + " ".join(shlex.quote(other) for other in others))
-
-
-def _packages(arguments: list[Word]) -> list[Word]:
-    """The arguments that are neither options nor their values."""
-    found, skip = [], False
-    for argument in arguments:
-        if skip or argument.value.startswith("-"):
-            skip = not skip and argument.value in _PIP_WITH_VALUE
-        else:
-            found.append(argument)
-    return found
-
-
-def normal(name: str) -> str:
-    """A distribution's name as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    if verb.value in ("update", "upgrade"):  # which take names only
+        edits.put(verb.start, verb.end, "install")
+        for argument in command.arguments:
+            if argument.value in ("--all", "--update-all"):
+                edits.put(argument.start, argument.end, "")
+    at = command.arguments[-1].end
+    edits.put(at, at, " \\\n    " + " ".join(shlex.quote(package) for package in sorted(event.conda.values())))

@@ -3,6 +3,8 @@
 # Everything it has to say goes through files in $__rec_dir; the recorder outside answers with commands, which are sourced.
 __rec_dir=/run/neurocaas-record
 export HOME=/root DEBIAN_FRONTEND=noninteractive PIP_NO_INPUT=1
+export PIP_REPORT=/run/neurocaas-pip-report # pip writes there what it installs, with digests, whoever runs it
+install -m 0666 /dev/null "$PIP_REPORT"
 unset HISTFILE PROMPT_DIRTRIM MAILCHECK
 umask 022
 
@@ -12,6 +14,10 @@ __rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answer
     # shellcheck disable=SC2154  # PROMPT_COMMAND sets it
     { declare -p; declare -f; alias; shopt -p; set +o; trap -p; umask; printf 'argument %q\n' "${__rec_arguments[@]}"; } \
         >"$__rec_dir/state" 2>/dev/null
+    if [ -s /run/neurocaas-pip-report ]; then
+        cat /run/neurocaas-pip-report >"$__rec_dir/pip-report"
+        : >/run/neurocaas-pip-report
+    fi
     echo >"$__rec_dir/ask"
     read -r __rec_answer <"$__rec_dir/answered"
     # shellcheck disable=SC1091  # made while this runs

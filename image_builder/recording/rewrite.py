@@ -46,8 +46,7 @@ def rewrite(event: Event) -> Rewritten:
         return _saved_script(event, piped.source, piped.runner, piped.arguments)
     edits = Edits(event.text)
     top = [command for command in found if not command.nested]
-    for command in top:
-        packages.pin(event, command, edits)
+    packages.pin(event, top, edits)
     _downloads(event, found, edits)
     _clones(event, edits)
     return Rewritten(edits.result(), _plain(event, top), edits.warnings)

@@ -164,7 +164,10 @@ class _Recorder:
         cwd = self._state.cwd
         event = Event(self._number(), "command", _spelled_out(text.rstrip("\n")), statuses[0], statuses[1:], cwd, state.cwd, self._begun)
         event.ended = time.time()
-        self._observer.describe(event, self._state, state)
+        report = self._folder / "pip-report"
+        told = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
+        report.unlink(missing_ok=True)
+        self._observer.describe(event, self._state, state, told)
         self._before, self._state, self._begun = self._state, state, time.time()
         source = source_of_piped_shell(text) if event.status == 0 else None
         if source is None:

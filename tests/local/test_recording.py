@@ -304,7 +304,8 @@ printf '%s\\n' 1 2 > numbers; sed -i s/1/3/ numbers
 /opt/v/bin/python -c 'import six'
 exit
 """)
-    for pinned in ("apt-get install -y sl=", "install six==1.16.0\n", "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
+    for pinned in ("apt-get install -y sl=", "\nsix==1.16.0 --hash=sha256:", "install --no-deps --require-hashes -r /tmp/recorded-5.txt\n",
+                   "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
                    "bash /tmp/recorded-8.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
         assert pinned in script
     assert "/opt/build/third' | sha256sum" not in script
@@ -413,9 +414,10 @@ def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> 
     (detailed,) = json.loads((folder / "detailedoutput.json").read_text())["documents"]
     assert {phase["name"]: phase["steps"][-1]["status"] for phase in detailed["phases"]} == {"build": "completed", "test": "completed"}
     document.write_text(DOCUMENT.replace("/etc/mine}", "/etc/other}"))
-    status, result, _ = run("Name=me")
+    status, result, said = run("Name=me")
     assert (status, result["failedStepCount"]) == (1, 1)
     assert "phase test, step there (Assert): the assertion does not hold" in result["failureMessage"]
+    assert f"\nfailed: {result['failureMessage']}\n" in said
     assert run("Other=me")[1]["failureMessage"].count("foreign: parameter ") == 2
     assert not (Path("/etc/mine")).exists(), "nothing of it reaches this computer"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Any
 
 import pytest
 
 from image_builder.lint.scripts import lint_script
+from image_builder.recording import pip
 from image_builder.recording.compiler import BUILD_FOLDER, Compiled, compile_recording
 from image_builder.recording.events import Content, Event, Log, from_line, to_line
 
@@ -163,6 +165,7 @@ def test_packages_that_came_along_stay_automatic() -> None:
 
 
 SITE = "/opt/v/lib/python3.11/site-packages"
+META = "/opt/conda/envs/x/conda-meta/numpy-1.26-py_0.json"
 PIP = {f"{SITE}|Scikit_Learn": "1.4.2", f"{SITE}|joblib": "1.4.0"}
 
 
@@ -184,16 +187,77 @@ def test_pip_installs_what_was_installed(text: str, expected: str) -> None:
     assert body(line(text, python=PIP)) == expected
 
 
+HASHES = {"scikit-learn": "a" * 64, "joblib": "b" * 64}
+LIST = f"cat > /tmp/recorded-2.txt <<'END-2'\njoblib==1.4.0 --hash=sha256:{'b' * 64}\nscikit-learn==1.4.2 --hash=sha256:{'a' * 64}\nEND-2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("/opt/v/bin/pip install scikit-learn", "/opt/v/bin/pip install {}"),
+        ("pip -q install \\\n  -U 'scikit.learn[x]>=1' \\\n  joblib", "pip -q install -U {}"),
+        ("python3 -m pip --python /opt/v/bin/python install -r r.txt -c c.txt --requirement=s.txt -t '/opt/a b'",
+         "python3 -m pip --python /opt/v/bin/python install -t '/opt/a b' {}"),
+        ("cd /opt && pip install --no-deps --extra-index-url https://x.example/simple scikit-learn joblib > log",
+         "cd /opt && pip install --extra-index-url https://x.example/simple {} > log"),
+    ],
+)  # fmt: skip
+def test_pip_takes_the_files_that_it_took(text: str, options: str) -> None:
+    expected = LIST + options.format("--no-deps --require-hashes -r /tmp/recorded-2.txt")
+    assert body(line(text, python=PIP, digests=HASHES)) == expected
+
+
+def test_digests_come_from_a_report_about_the_whole_line() -> None:
+    def item(name: str, version: str, **info: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name, "version": version}, "download_info": {"url": "x", **info}}
+
+    def archive(digest: str) -> dict[str, Any]:
+        return {"archive_info": {"hashes": {"sha256": digest}}}
+
+    both = [item("scikit-learn", "1.4.2", **archive("a" * 64)), item("joblib", "1.4.0", **archive("b" * 64))]
+    assert pip.digests(json.dumps({"install": both}), PIP) == HASHES
+    for other in (both[:1], [*both, item("more", "1", **archive("c"))], [both[0], item("joblib", "1.5.0", **archive("b"))],
+                  [both[0], item("joblib", "1.4.0", dir_info={})], [both[0], item("joblib", "1.4.0", archive_info={})]):  # fmt: skip
+        assert pip.digests(json.dumps({"install": other}), PIP) == {}
+    for broken in ("", "{", "[]", '{"install": 3}'):
+        assert pip.digests(broken, PIP) == {}
+
+
+def test_several_installations_in_a_line_keep_to_themselves() -> None:
+    result = compiled(line("/a/bin/pip install joblib && /b/bin/pip install scikit-learn", python={**PIP, f"{SITE}|scipy": "1.1"}))
+    assert "/a/bin/pip install joblib==1.4.0 && /b/bin/pip install scikit-learn==1.4.2\n" in result.build
+    assert ["give each a line of its own" in warning for warning in result.warnings] == [True]
+
+
+def test_packages_that_no_command_names_are_warned_of() -> None:
+    for text in ("su alice -c 'pip install joblib'", "./setup.sh", "conda run -n x pip install joblib"):
+        assert "not pinned" in compiled(line(text, python=PIP)).warnings[0]
+    for more in ({"python": {f"{SITE}|pip": "24"}}, {"python": PIP, "apt": APT}, {"python": PIP, "conda": {META: "x"}}):
+        assert compiled(line("./setup.sh", **more)).warnings == []
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("conda install numpy", "conda install --yes numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
         ("mamba create -y -n x numpy", "mamba create -y -n x numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
         ("conda remove numpy", "conda remove --yes numpy"),
+        ("conda update --all -n x", "conda install --yes  -n x \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
+        ("micromamba upgrade -y numpy", "micromamba install -y numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
+        ("conda env create -f env.yml", f"conda env create -f env.yml\nls {META} >/dev/null"),
+        ("conda env update -n x --file env.yml", f"conda env update -n x --file env.yml\nls {META} >/dev/null"),
+        ("conda env remove -n x", "conda env remove --yes -n x"),
+        ("micromamba create -y -p /opt/e -f lock.txt", f"micromamba create -y -p /opt/e -f lock.txt\nls {META} >/dev/null"),
+        ("conda create --clone base -n x", f"conda create --yes --clone base -n x\nls {META} >/dev/null"),
+        ("conda install -y https://c.example/a.conda#00", f"conda install -y https://c.example/a.conda#00\nls {META} >/dev/null"),
+        (
+            "conda install -y -c https://c.example/ numpy",
+            "conda install -y -c https://c.example/ numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+        ),
     ],
 )
 def test_conda_installs_what_was_installed(text: str, expected: str) -> None:
-    made = body(line(text, conda=["https://c.example/linux-64::numpy=1.26=py_0"]))
+    made = body(line(text, conda={META: "https://c.example/linux-64::numpy=1.26=py_0"}))
     assert made == f"set +uo pipefail\n{{\n{expected}\n}} || (exit $?)\nset -uo pipefail"
 
 

@@ -1,0 +1,143 @@
+"""pip: what was installed, in its versions and, where pip told them, with the digests of the files that it took.
+
+Since 22.2 pip writes an installation report for whoever sets PIP_REPORT, as the recording shell does. A line whose report has all that it
+installed becomes one that takes exactly these files (`--require-hashes`); other lines keep their words, with versions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+
+from image_builder.recording.edits import Edits
+from image_builder.recording.events import Event
+from image_builder.shell import Command, Word
+
+_WITH_VALUE = frozenset({
+    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t", "--target",
+    "--prefix", "--root", "--progress-bar", "--cache-dir", "--trusted-host", "--only-binary", "--no-binary", "--python-version",
+    "--platform", "--timeout", "--retries", "--src", "--log", "--cert", "--proxy", "--upgrade-strategy",
+})  # fmt: skip
+_LISTS = re.compile(r"(-r|--requirement|-c|--constraint)(=?.+)?")
+_BASICS = frozenset({"pip", "setuptools", "wheel"})
+"""What a new environment begins with."""
+
+
+def digests(report: str, installed: Mapping[str, str]) -> dict[str, str]:
+    """Name -> SHA-256 of the file it came from, by pip's report; empty unless the report is about all that was `installed`.
+
+    `installed` is as in `Event.python`.
+    """
+    try:
+        items = json.loads(report)["install"]
+        taken = {(normal(item["metadata"]["name"]), item["metadata"]["version"]): item["download_info"] for item in items}
+        found = {name: str(info["archive_info"]["hashes"]["sha256"]) for (name, _), info in taken.items()}
+    except (ValueError, KeyError, TypeError):
+        return {}
+    wanted = {(normal(key.rpartition("|")[2]), version) for key, version in installed.items()}
+    return found if wanted == taken.keys() else {}
+
+
+def pin(event: Event, commands: list[Command], edits: Edits) -> None:
+    """Change the commands of pip in a line into such that install what was installed."""
+    installing = []
+    for command in commands:
+        arguments = _arguments(command) or []
+        verb = next((argument for argument in arguments if argument.value in ("install", "uninstall")), None)
+        if verb is None:
+            continue
+        if verb.value == "install":
+            installing.append((command, verb, [argument for argument in arguments if argument.start > verb.start]))
+        elif not {"-y", "--yes"} & {argument.value for argument in arguments}:
+            edits.put(verb.end, verb.end, " --yes")
+    if not event.python or any("--require-hashes" in command.values for command, _, _ in installing):
+        return
+    if event.digests and len(installing) == 1 and _is_plain(*installing[0]):
+        _with_digests(event, *installing[0][1:], edits)
+    elif installing:
+        _with_versions(event, installing, edits)
+
+
+def _is_plain(command: Command, verb: Word, after: list[Word]) -> bool:
+    """Whether what follows the verb can be written anew: nothing is redirected in the middle of it."""
+    return bool(after) and not any(verb.end < redirection.target.start < after[-1].start for redirection in command.redirections)
+
+
+def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> None:
+    file = f"/tmp/recorded-{event.seq}.txt"  # noqa: S108 (Image Builder empties /tmp before the snapshot)
+    versions = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
+    edits.before += [
+        f"cat > {file} <<'END-{event.seq}'",
+        *(f"{name}=={versions[name]} --hash=sha256:{digest}" for name, digest in sorted(event.digests.items())),
+        f"END-{event.seq}",
+    ]
+    options, listed = _options(after)
+    kept = " ".join(word.raw for word in options if word not in listed and word.value != "--no-deps")
+    edits.put(verb.end, after[-1].end, f"{' ' + kept if kept else ''} --no-deps --require-hashes -r {file}")
+
+
+def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word]]], edits: Edits) -> None:
+    pinned = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
+    named: set[str] = set()
+    for command, _, _ in installing:
+        for argument in package_words(command):
+            match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*(?:[<>=!~].*)?", argument.value)
+            if match and normal(match[1]) in pinned:
+                named.add(normal(match[1]))
+                edits.put(argument.start, argument.end, shlex.quote(f"{match[1]}{match[2] or ''}=={pinned[normal(match[1])]}"))
+    others = [f"{name}=={version}" for name, version in sorted(pinned.items()) if name not in named]
+    if others and len(installing) == 1:
+        _, verb, after = installing[0]
+        end = after[-1].end if after else verb.end
+        edits.put(end, end, " \\\n    " + " ".join(shlex.quote(other) for other in others))
+    elif others:
+        shown = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
+        edits.warnings.append(f"several installations, and what came along ({shown}) is not pinned; give each a line of its own")
+
+
+def is_unseen(event: Event, commands: list[Command]) -> bool:
+    """Whether Python packages were installed that no command of the line pins, such as by a pip inside a quoted script."""
+    names = {normal(key.rpartition("|")[2]) for key in event.python}
+    seen = any(_arguments(command) is not None for command in commands)
+    return bool(names - _BASICS) and not (seen or event.apt or event.conda)
+
+
+def package_words(command: Command) -> list[Word]:
+    """What `pip install` is told to install, for a command that is one and does not check digests."""
+    arguments = _arguments(command) or []
+    verb = next((place for place, argument in enumerate(arguments) if argument.value == "install"), None)
+    if verb is None or "--require-hashes" in command.values:
+        return []
+    options = _options(arguments[verb + 1 :])[0]
+    return [argument for argument in arguments[verb + 1 :] if argument not in options]
+
+
+def _arguments(command: Command) -> list[Word] | None:
+    """The arguments of pip, however it is called; None for another program."""
+    if command.program == "uv" and command.values[:1] == ["pip"]:
+        return command.arguments[1:]
+    if re.fullmatch(r"python[0-9.]*", command.program) and command.values[:2] == ["-m", "pip"]:
+        return command.arguments[2:]
+    return command.arguments if re.fullmatch(r"pip[0-9.]*", command.program) else None
+
+
+def _options(arguments: list[Word]) -> tuple[list[Word], list[Word]]:
+    """The arguments that are options or their values, and those of them that name lists of packages."""
+    options: list[Word] = []
+    listed: list[Word] = []
+    taken_by: Word | None = None
+    for argument in arguments:
+        if taken_by is None and not argument.value.startswith("-"):
+            continue
+        options.append(argument)
+        if _LISTS.fullmatch((taken_by or argument).value):
+            listed.append(argument)
+        taken_by = argument if taken_by is None and argument.value in _WITH_VALUE else None
+    return options, listed
+
+
+def normal(name: str) -> str:
+    """A distribution's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
