@@ -412,7 +412,7 @@ SCENARIOS: dict[str, Scenario] = {
     "aws:sqs/queue:Queue": Scenario(
         lambda world: {"visibilityTimeoutSeconds": 60, "tags": {"own": "1"},
                        "redrivePolicy": json.dumps({"deadLetterTargetArn": world.queue().outputs["arn"], "maxReceiveCount": 3})},
-        _tags(visibilityTimeoutSeconds=90), _with(fifoQueue=True), "fifoQueue",
+        _tags(visibilityTimeoutSeconds=90), _with(fifoQueue=True, name="subject.fifo"), "fifoQueue",
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Scenario(
         _queue_policy, lambda world, args: {**args, "policy": args["policy"].replace("s3.amazonaws", "events.amazonaws")},

@@ -1,4 +1,4 @@
-"""Rules between the arguments of one resource: each yields (path, what is wrong). Sources: the provider's ``CustomizeDiff`` of each type."""
+"""Rules between the arguments of a resource: each yields (path, what is wrong). Sources: the provider's ``CustomizeDiff`` of each type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fifo(switch: str) -> Relation:
             return
         if name and name.endswith(".fifo") != bool(is_fifo):
             allowed = "a name that ends with .fifo" if is_fifo else f"a name without .fifo where {switch} is not true"
-            yield "name", f"got {name!r} with {switch} {bool(is_fifo)}; allowed: {allowed}; change one of the two"
+            yield "name", f"got {name!r} with {switch} {bool(is_fifo)}; allowed: {allowed}; set a name that fits"
         if inputs.get("contentBasedDeduplication") is True and not is_fifo:
             yield "contentBasedDeduplication", f"got True; allowed: with {switch} true only; set {switch}, or leave it out"
 
