@@ -381,6 +381,8 @@ phases:
   - {name: id, action: ExecuteBash, inputs: {commands: ['echo "$(id -u) {{ Name }} ${HOME-none}" | tee /etc/mine']}}
   - {name: hidden, action: ExecuteBash, disableLogging: true, inputs: {commands: ['echo hush']}}
   - {name: get, action: S3Download, inputs: [{source: 's3://bucket/in/*', destination: /opt/}]}
+  - {name: near, action: CreateFile, inputs: [{path: near/by, content: x}]}
+  - {name: there, action: ExecuteBash, inputs: {commands: [test -e near/by]}}
   - {name: put, action: S3Upload, inputs: [{source: /opt/a, destination: 's3://bucket/out/{{ Name }}'}]}
 - name: test
   steps:
@@ -401,7 +403,7 @@ def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> 
         return done.returncode, json.loads(done.stdout), done.stderr
 
     status, result, said = run("Name=me")
-    assert (status, result["status"], result["executedStepCount"]) == (0, "success", 5), result
+    assert (status, result["status"], result["executedStepCount"]) == (0, "success", 7), result
     assert "Stdout: 0 me none\n" in said
     assert "no systemd, GPU or boot" in said
     assert (store / "bucket/out/me").read_text() == "object"

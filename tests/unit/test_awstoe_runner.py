@@ -230,8 +230,67 @@ def test_file_actions(bench: Bench) -> None:
     assert (f / "moved.txt").read_bytes() == "1+".encode("utf-16-be")
     assert (f / "d" / "two.txt").read_bytes() == "é".encode("utf-16-le")
     assert (f / "d").stat().st_mode & 0o777 == 0o700
-    assert (f / "listed").read_text().split() == [f"{f}/a/one.txt", f"{f}/a/two.txt"]
+    assert (f / "listed").read_text() == f"{f}/a/one.txt,{f}/a/two.txt\n"
     assert sorted(path.name for path in f.iterdir()) == ["d", "link", "listed", "moved.txt", "touched"]
+
+
+def test_folders_go_where_files_would(bench: Bench) -> None:
+    """By the guide: a destination that ends with `/` keeps the source's name, `*` takes several, other signs are part of a name."""
+    f = bench.folder
+    for name in ("sample1/x", "sample2/y", "other/z"):
+        (f / "in" / name).parent.mkdir(parents=True)
+        (f / "in" / name).write_text("")
+    (f / "in" / "a[1]?.txt").write_text("")
+    result = bench.run(
+        act("CopyFolder", {"source": f"{f}/in/sample1", "destination": f"{f}/renamed"}),
+        act("CopyFolder", {"source": f"{f}/in/sample1/", "destination": f"{f}/named/"}),
+        act("CopyFolder", {"source": f"{f}/in/sample*", "destination": f"{f}/several/"}),
+        act("MoveFolder", {"source": f"{f}/in/s*1", "destination": f"{f}/moved/"}),
+        act("CopyFile", {"source": f"{f}/in/a[1]?.txt", "destination": f"{f}/file"}),
+        act("ListFiles", {"path": f"{f}/in", "fileNamePattern": "a[1]*"}),
+        bash("echo '{{ build.s5.outputs.files }}'"),
+    )
+    assert result.status == "success", result.failureMessage
+    assert bench.log().endswith(f"Stdout: {f}/in/a[1]?.txt")
+    assert sorted(str(path.relative_to(f)) for path in f.rglob("*") if path.is_file()) == [
+        "file", "in/a[1]?.txt", "in/other/z", "in/sample2/y", "moved/sample1/x", "named/sample1/x", "renamed/x", "several/sample1/x",
+        "several/sample2/y",
+    ]  # fmt: skip
+    taken = {"source": f"{f}/in/sample2", "destination": f"{f}/several/", "overwrite": "false"}
+    assert "several/sample2 exists and overwrite is false" in bench.run(act("CopyFolder", taken)).failureMessage
+    assert "no folder matches" in bench.run(act("CopyFolder", {"source": f"{f}/none*", "destination": f"{f}/x/"})).failureMessage
+
+
+def test_a_link_needs_a_target_and_replaces_links_only(bench: Bench) -> None:
+    f = bench.folder
+    (f / "file").write_text("")
+    link = {"path": f"{f}/deep/link", "target": f"{f}/file"}
+    assert bench.run(act("CreateSymlink", link)).status == "success"
+    assert "force is false" in bench.run(act("CreateSymlink", link)).failureMessage
+    assert bench.run(act("CreateSymlink", {**link, "target": "../deep", "force": "true"})).status == "success"
+    assert os.readlink(f / "deep/link") == "../deep"
+    assert "is no symbolic link" in bench.run(act("CreateSymlink", {**link, "path": f"{f}/file", "force": "true"})).failureMessage
+    assert "does not exist" in bench.run(act("CreateSymlink", {**link, "target": f"{f}/none", "force": "true"})).failureMessage
+
+
+def test_a_file_that_is_read_is_printed_when_that_is_asked(bench: Bench) -> None:
+    path = bench.folder / "file"
+    path.write_text("one\ntwo\n")
+    for more, printed in (({}, ""), ({"printFileContent": "true"}, "one\ntwo")):
+        bench.events.clear()
+        bench.run(act("ReadFile", {"path": str(path), **more}))
+        assert bench.log() == printed
+    bench.events.clear()
+    bench.run(act("ReadFile", {"path": str(path), "printFileContent": "true"}, disableLogging="true"))
+    assert bench.log() == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_the_owner_of_a_link_is_that_of_its_file(bench: Bench) -> None:
+    (bench.folder / "file").write_text("")
+    (bench.folder / "link").symlink_to("file")
+    bench.run(act("SetFileOwner", {"path": f"{bench.folder}/link", "owner": "65534", "group": "65534"}))
+    assert ((bench.folder / "file").stat().st_uid, (bench.folder / "link").lstat().st_uid) == (65534, 0)
 
 
 @pytest.mark.parametrize(

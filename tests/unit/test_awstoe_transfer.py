@@ -142,7 +142,7 @@ def test_s3_download(bench: Bench) -> None:
     assert bench.one("S3Download", source="s3://b/dir/*", destination=f"{f}/all") == ""
     assert bench.files() == ["all/deep/three", "all/two é", "file", "one"]
     (f / "file").write_text("mine")
-    assert bench.one("S3Download", source="s3://b/one", destination=f"{f}/file", overwrite="false") == ""
+    assert "overwrite is false" in bench.one("S3Download", source="s3://b/one", destination=f"{f}/file", overwrite="false")
     assert (f / "file").read_text() == "mine"
     assert "404 NoSuchKey" in bench.one("S3Download", source="s3://b/nothing", destination=f"{f}/x")
     assert "no object matches" in bench.one("S3Download", source="s3://b/x/*", destination=f"{f}/x")
@@ -160,6 +160,9 @@ def test_s3_upload(bench: Bench) -> None:
     assert bench.one("S3Upload", source=f"{f}/b.bin", destination="s3://b/folder/") == ""
     assert bench.one("S3Upload", source=f"{f}/*.txt", destination="s3://b/flat") == ""
     assert bench.one("S3Upload", source=f"{f}/*.txt", destination="s3://b/all/*", recurse="true") == ""
+    assert bench.one("S3Upload", source=f"{f}/deep", destination="s3://b/tree/", recurse="true") == ""
+    assert bench.server.objects.pop("/b/tree/c.txt") == b"deep/c.txt"
+    assert "recurse: true" in bench.one("S3Upload", source=f"{f}/deep", destination="s3://b/tree/")
     assert sorted(bench.server.objects) == ["/b/all/a.txt", "/b/all/deep/c.txt", "/b/flat/a.txt", "/b/folder/b.bin", "/b/renamed"]
     assert "does not exist" in bench.one("S3Upload", source=f"{f}/none", destination="s3://b/k")
     assert "no file matches" in bench.one("S3Upload", source=f"{f}/*.none", destination="s3://b/k")

@@ -45,6 +45,8 @@ def main(path: str) -> int:
             logs.hear(what)
         event(what)
 
+    Path(spec["working_directory"]).mkdir(parents=True, exist_ok=True)
+    os.chdir(spec["working_directory"])  # relative paths of files are meant from there, like those of scripts
     runner = Runner(spec["environment"], spec["working_directory"], heard, Aws(spec["endpoint"], spec["region"], spec["metadata"]))
     result = runner.run(documents, spec["phases"], execution)
     if logs is not None:

@@ -1,10 +1,9 @@
 """The actions that work on files and folders. Each takes one mapping of its inputs (references resolved) and returns its outputs."""
 
-import fnmatch
-import glob
 import grp
 import os
 import pwd
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +43,7 @@ def _permissions(text: str) -> int:
         raise ActionError(f"permissions {text!r} are not octal, like 0644") from error
 
 
-def _own(path: Path, owner: str | None, group: str | None) -> None:
+def _own(path: Path, owner: str | None, group: str | None, *, follow: bool = False) -> None:
     if not owner and not group:
         return
     try:
@@ -53,7 +52,7 @@ def _own(path: Path, owner: str | None, group: str | None) -> None:
         gid = (int(group) if group.isdigit() else grp.getgrnam(group).gr_gid) if group else default
     except KeyError as error:
         raise ActionError(f"no such owner or group: {owner or ''}:{group or ''}") from error
-    os.chown(path, user.pw_uid if user else -1, gid, follow_symlinks=False)
+    os.chown(path, user.pw_uid if user else -1, gid, follow_symlinks=follow)
 
 
 def _free(path: Path, inputs: Inputs) -> None:
@@ -92,37 +91,45 @@ def create_folder(inputs: Inputs) -> Outputs:
 
 
 def create_symlink(inputs: Inputs) -> Outputs:
-    path = Path(inputs["path"])
-    if path.is_symlink() or path.exists():
-        if not true(inputs, "force", "false"):
-            raise ActionError(f"{path} exists and force is false")
-        path.unlink()
+    path, target = Path(inputs["path"]), Path(inputs["target"])
+    if path.exists() and not path.is_symlink():
+        raise ActionError(f"{path} exists and is no symbolic link")
+    if path.is_symlink() and not true(inputs, "force", "false"):
+        raise ActionError(f"{path} exists and force is false")
+    if not (target.exists() or (path.parent / target).exists()):
+        raise ActionError(f"the target {target} does not exist")
+    path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(inputs["target"])
+    path.symlink_to(target)
     return {}
 
 
-def _matches(pattern: str, what: str) -> list[Path]:
-    folder, name = os.path.split(pattern)
-    if not glob.has_magic(name):
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern, in which `*` is the one sign that has a meaning."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
+
+
+def _matches(pattern: str, what: str, *, folders: bool = False) -> list[Path]:
+    """The files, or the folders, that a path means; the last part of it may be a pattern."""
+    folder, name = os.path.split(pattern.rstrip("/"))
+    if "*" not in name:
         found = [Path(pattern)] if os.path.lexists(pattern) else []
     else:
         found = (
-            sorted(Path(folder) / entry for entry in os.listdir(folder or ".") if fnmatch.fnmatchcase(entry, name))
-            if os.path.isdir(folder)
-            else []
+            sorted(Path(folder) / entry for entry in os.listdir(folder or ".") if fits(entry, name)) if os.path.isdir(folder or ".") else []
         )
-    found = [path for path in found if path.is_symlink() or path.is_file()]
+    found = [path for path in found if (path.is_dir() if folders else path.is_symlink() or path.is_file())]
     if not found:
-        raise ActionError(f"no file matches {what} {pattern}")
+        raise ActionError(f"no {'folder' if folders else 'file'} matches {what} {pattern}")
     return found
 
 
-def _transfer(inputs: Inputs, act: Callable[[Path, Path], object]) -> Outputs:
-    sources = _matches(inputs["source"], "source")
+def _transfer(inputs: Inputs, act: Callable[[Path, Path], object], *, folders: bool = False) -> Outputs:
+    """Give each source its place: below a destination that ends with `/` under its own name, else the destination itself."""
     target = Path(inputs["destination"])
-    into = len(sources) > 1 or inputs["destination"].endswith("/") or target.is_dir() or glob.has_magic(os.path.basename(inputs["source"]))
-    for source in sources:
+    several = "*" in os.path.basename(inputs["source"].rstrip("/"))
+    into = several or inputs["destination"].endswith("/") or (target.is_dir() and not folders)
+    for source in _matches(inputs["source"], "source", folders=folders):
         place = target / source.name if into else target
         _free(place, inputs)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -138,29 +145,24 @@ def move_file(inputs: Inputs) -> Outputs:
     return _transfer(inputs, lambda source, place: shutil.move(str(source), str(place)))
 
 
-def _folders(inputs: Inputs) -> tuple[Path, Path]:
-    source, target = Path(inputs["source"]), Path(inputs["destination"])
-    if not source.is_dir():
-        raise ActionError(f"the folder {source} does not exist")
-    _free(target, inputs)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return source, target
+def _copy_tree(source: Path, place: Path) -> None:
+    shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True)
+
+
+def _move_tree(source: Path, place: Path) -> None:
+    if place.is_dir():
+        _copy_tree(source, place)
+        shutil.rmtree(source)
+    else:
+        shutil.move(str(source), str(place))
 
 
 def copy_folder(inputs: Inputs) -> Outputs:
-    source, target = _folders(inputs)
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-    return {}
+    return _transfer(inputs, _copy_tree, folders=True)
 
 
 def move_folder(inputs: Inputs) -> Outputs:
-    source, target = _folders(inputs)
-    if target.is_dir():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(source)
-    else:
-        shutil.move(str(source), str(target))
-    return {}
+    return _transfer(inputs, _move_tree, folders=True)
 
 
 def delete_file(inputs: Inputs) -> Outputs:
@@ -185,12 +187,11 @@ def list_files(inputs: Inputs) -> Outputs:
     if not folder.is_dir():
         raise ActionError(f"the folder {folder} does not exist")
     entries = folder.rglob("*") if true(inputs, "recursive", "false") else folder.iterdir()
-    return {"files": "\n".join(sorted(str(path) for path in entries if path.is_file() and fnmatch.fnmatchcase(path.name, pattern)))}
+    return {"files": ",".join(sorted(str(path) for path in entries if path.is_file() and fits(path.name, pattern)))}
 
 
 def read_file(inputs: Inputs) -> Outputs:
-    content = Path(inputs["path"]).read_bytes().decode(encoding(inputs))
-    return {"content": content, **({"stdout": content} if true(inputs, "printFileContent", "false") else {})}
+    return {"content": Path(inputs["path"]).read_bytes().decode(encoding(inputs))}
 
 
 def set_file_encoding(inputs: Inputs) -> Outputs:
@@ -214,7 +215,7 @@ def _existing(inputs: Inputs, *, folder: bool) -> Path:
 
 
 def set_file_owner(inputs: Inputs) -> Outputs:
-    _own(_existing(inputs, folder=False), inputs["owner"], inputs.get("group"))
+    _own(_existing(inputs, folder=False), inputs["owner"], inputs.get("group"), follow=True)
     return {}
 
 

@@ -25,9 +25,7 @@ _MAXIMUM_NESTING = 3
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step failed, and where: ``script`` and ``line`` when the script said so, ``text`` the command or the last words on standard
-    error.
-    """
+    """Why a step failed, and where: ``script`` and ``line`` if the script said so, ``text`` the command or its last words of error."""
 
     phase: str
     step: str
@@ -248,7 +246,11 @@ class Runner:
         if unknown:
             self._log(f"warning: {step.action} does not know {', '.join(unknown)}")
         if step.action in files.FILE_ACTIONS:
-            return files.FILE_ACTIONS[step.action](inputs)
+            outputs = files.FILE_ACTIONS[step.action](inputs)
+            if step.action == "ReadFile" and files.true(inputs, "printFileContent", "false") and not step.disable_logging:
+                for line in outputs["content"].splitlines():
+                    self._log(line)
+            return outputs
         match step.action:
             case "ExecuteBash":
                 return self._programs.bash(step, inputs, deadline)
@@ -288,9 +290,8 @@ class Runner:
                 document = load(path.read_text(encoding="utf-8"), given, name=source)
             except InvalidDocument as error:
                 raise ActionError(str(error)) from error
-        wanted = [name.strip() for name in str(inputs.get("phases") or "").split(",") if name.strip()] or [
-            phase.name for phase in document.phases
-        ]
+        wanted = [name.strip() for name in str(inputs.get("phases") or "").split(",") if name.strip()]
+        wanted = wanted or [phase.name for phase in document.phases]
         inner = Runner(self._environment, self._directory, self._event, self._aws, self._nesting + 1)
         result = inner.run([document], wanted, self._execution)
         if result.failedStepCount:

@@ -1,6 +1,5 @@
 """The actions that move data over the network: S3Download, S3Upload, WebDownload; and parameters from SSM."""
 
-import fnmatch
 import hashlib
 import http.client
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.fleet.sigv4 import Credentials, sign
-from localcloud.images.awstoe.files import ActionError, Inputs, Outputs, true
+from localcloud.images.awstoe.files import ActionError, Inputs, Outputs, fits, true
 
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "SHA512": "sha512"}
 _WEB_ATTEMPTS = 5
@@ -149,7 +148,7 @@ def s3_download(inputs: Inputs, aws: Aws) -> Outputs:
         raise ActionError(f"the folder {target.parent} does not exist; create it before S3Download")
     for found, place in pairs:
         if place.exists() and not true(inputs, "overwrite", "true"):
-            continue
+            raise ActionError(f"{place} exists and overwrite is false")
         place.parent.mkdir(parents=True, exist_ok=True)
         with aws.request("s3", "GET", f"/{bucket}/{found}", headers=_owner(inputs)) as answer:
             _save(answer, place)
@@ -160,13 +159,14 @@ def s3_upload(inputs: Inputs, aws: Aws) -> Outputs:
     bucket, key = _location(inputs["destination"])
     source = Path(inputs["source"])
     folder, pattern = source.parent, source.name
+    recurse = true(inputs, "recurse", "false")
+    if source.is_dir():
+        if not recurse:
+            raise ActionError(f"{source} is a folder; set `recurse: true` to upload what is in it")
+        folder, pattern = source, "*"
     if "*" in pattern:
-        recurse = true(inputs, "recurse", "false")
-        found = [
-            path
-            for path in (folder.rglob("*") if recurse else folder.iterdir())
-            if path.is_file() and fnmatch.fnmatchcase(path.name, pattern)
-        ]
+        entries = folder.rglob("*") if recurse else folder.glob("*")
+        found = [path for path in entries if path.is_file() and fits(path.name, pattern)]
         pairs = [(path, key.rstrip("*").rstrip("/") + "/" + path.relative_to(folder).as_posix()) for path in sorted(found)]
     else:
         pairs = [(source, key + source.name if key.endswith("/") else key)]
