@@ -70,6 +70,13 @@ def test_errorlog_where_its_file_cannot_be_opened(machine: Machine) -> None:
     assert (done.returncode, done.stdout) == (1, "works\n")
 
 
+@pytest.mark.parametrize("cause", ["exec {neurocaas_commands}>&-", 'eval "exec $neurocaas_commands>/dev/full"'])
+def test_a_record_that_cannot_be_written_ends_no_script(machine: Machine, cause: str) -> None:
+    done = machine.bash(f"errorlog\n{cause}\necho one\necho two\nfalse\necho no", NEUROCAAS_STATE=str(machine.root))
+    assert (done.returncode, done.stdout) == (1, "one\ntwo\n")
+    assert len(done.stderr.splitlines()) == 1  # said once
+
+
 def test_download_a_file(machine: Machine) -> None:
     done = machine.bash('download "lab/inputs/data.zip" mock "in/deep"')
     assert done.returncode == 0

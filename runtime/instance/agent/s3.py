@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from . import crt
 from .multipart import encoded, settled, upload
-from .storage import FILES, Location, Seen, StorageError
+from .storage import BLOCK, FILES, Location, Seen, StorageError
 
 PART = 16 << 20
 """Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight are in memory."""
@@ -27,7 +27,6 @@ PART = 16 << 20
 WORKERS = 8
 """Parts that are under way at a time."""
 
-_BLOCK = 1 << 20
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _PERMANENT = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "400", "InvalidRequest"})
 
@@ -133,7 +132,7 @@ class S3Storage:
             answer = self.client.get_object(**place)
             checked = _Checked(seen, answer)
             with target.open("wb") as file:
-                for block in answer["Body"].iter_chunks(_BLOCK):
+                for block in answer["Body"].iter_chunks(BLOCK):
                     file.write(block)
                     checked(block)
             return _whole(source, target, checked, answer)
@@ -157,7 +156,7 @@ class S3Storage:
             span = f"bytes={start}-{end - 1}"
             answer = self.client.get_object(Bucket=source.bucket, Key=source.key, Range=span, IfMatch=etag)
             position = start
-            for block in answer["Body"].iter_chunks(_BLOCK):
+            for block in answer["Body"].iter_chunks(BLOCK):
                 position += os.pwrite(file, block, position)
             if position != end:
                 raise StorageError(f"{source}: got {position - start} of {end - start} bytes of a part")
@@ -169,7 +168,7 @@ class S3Storage:
             for part in parts:  # parts arrive in any order; `seen` follows as far as there is no gap
                 end = part.result()
                 while position < end:
-                    block = os.pread(file, min(_BLOCK, end - position), position)
+                    block = os.pread(file, min(BLOCK, end - position), position)
                     seen(block)
                     position += len(block)
 

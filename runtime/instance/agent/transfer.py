@@ -14,10 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
+from .storage import BLOCK, FILES, UPLOAD_STATE, Location, Storage, StorageError
 
 INPUT, RESULT = "input", "result"
 TRIES = 5
+
+SMALL = 1 << 20
+"""Files below this are hashed and sent one after the other: another thread costs more than it gains."""
+
 _T = TypeVar("_T")
 
 
@@ -103,6 +107,8 @@ class Transfer:
 
     def _put(self, source: Path, target: Location) -> Moved:
         def once() -> tuple[str, str | None]:
+            if source.stat().st_size < SMALL:
+                return _sha256(source), self.storage.upload(source, target)
             with ThreadPoolExecutor(1) as pool:  # hashing reads what the upload reads: the second reader finds it in memory
                 digest = pool.submit(_sha256, source)
                 version = self.storage.upload(source, target)
@@ -171,6 +177,6 @@ def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -37,11 +37,12 @@ check_vars() {
 } 2>/dev/null
 
 ## Stops the calling script at the first command that fails, and records each command before it runs. The record is one
-## write() by the shell itself: no process, no file is opened. It is emptied by the agent when it grows.
+## write() by the shell itself: no process, no file is opened. It is emptied by the agent when it grows. Where nothing can be
+## written any more (full, or closed by the script), recording ends and the script goes on: set -e holds in traps, too.
 errorlog() {
     set -e
     if [ -n "${NEUROCAAS_STATE:-}" ] && exec {neurocaas_commands}>>"$NEUROCAAS_STATE/commands"; then
-        trap 'printf "%.1000s\0" "$BASH_COMMAND" >&"$neurocaas_commands"' DEBUG
+        trap "printf '%.1000s\\0' \"\$BASH_COMMAND\" >&$neurocaas_commands || trap - DEBUG" DEBUG
     fi 2>/dev/null
 }
 
