@@ -25,13 +25,15 @@ _FORMATS = (
     ("PASSWORD", r"\bmysql(?:dump|admin)?\b[^\n|;&]*?\s-p(?P<value>[^\s'\"$]{4,})"),
     ("PASSWORD", r"\bsshpass\s+-p\s*['\"]?(?P<value>[^\s'\"$]{4,})"),
     ("PASSWORD", r"\w:(?P<value>[^\s:'\"$]{4,})['\"]?\s*\|\s*(?:sudo\s+)?chpasswd\b"),
+    ("TOKEN", r"\bgit\s+config\b[^\n|;&]*?(?:token|password|secret|extraheader)\s+['\"]?(?P<value>[^\s'\"$][^'\"\n]{5,})"),
     ("PASSWORD", r"\blogin\s+\S+\s+password\s+(?P<value>[^\s'\"$]{4,})"),
 )
 _NAMED = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:[_-]?access)?[_-]?key|secret|token|"
+    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:[_-]?access)?[_-]?key|secret|(?:auth|access)?token|"
     r"api[_-]?key|access[_-]?key|credentials?)(?:_[A-Za-z0-9]+)*)"
     r"(?P<gap>['\"]?\s*=\s*|['\"]\s*:\s*|: +|[ =]+)['\"]?(?P<value>[^\s'\"]{6,})"
 )
+_AWS_SECRET = re.compile(r"(?<![\w/+=])[A-Za-z0-9/+]{40}(?![\w/+=])")
 _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|credential)")
 _HARMLESS = re.compile(r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$", re.IGNORECASE)
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/=_-]{20,}")
@@ -60,6 +62,8 @@ def find(text: str) -> Iterator[Secret]:
             continue
         name = re.sub(r"[^A-Z0-9]+", "_", match["name"].upper()).strip("_")
         found.append(Secret(name, match.start("value"), match.end("value")))
+    if re.search(r"aws_?secret", text, re.IGNORECASE):  # a key away from the name that says what it is
+        found += [Secret("AWS_SECRET_ACCESS_KEY", *match.span()) for match in _AWS_SECRET.finditer(text) if _RANDOM.fullmatch(match[0])]
     end = 0
     for secret in sorted(found, key=lambda secret: (secret.start, -secret.end)):
         if secret.start >= end:

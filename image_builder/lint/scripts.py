@@ -10,7 +10,7 @@ from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
 from image_builder.recording.pip import package_words
-from image_builder.recording.refusals import waits_inside
+from image_builder.recording.refusals import asks_unseen, waits_inside
 from image_builder.shell import Command, Word
 
 _MOVING = re.compile(
@@ -191,7 +191,8 @@ class _Linter:
         elif name in ("select", "tzselect"):
             yield self.finding(command.line, "interactive", f"`{name}`", "Write the choice into the script")
         elif name == "read" and any(re.match(r"-[a-z]*[ps]", value) for value in values):
-            yield self.finding(command.line, "interactive", "`read` from somebody", "Write the value into the script")
+            fix = "Read the secret from SSM on the machine" if asks_unseen(command) else "Write the value into the script"
+            yield self.finding(command.line, "interactive", "`read` from somebody", fix)
         elif name == "ssh-keygen" and not any(value in ("-N", "-A", "-R", "-l", "-y") for value in values):
             yield self.finding(command.line, "interactive", "`ssh-keygen`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
         restarts = name in programs.REBOOTS - {"init", "telinit"} or (name in ("init", "telinit") and bool({"0", "6"} & set(values)))

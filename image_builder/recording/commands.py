@@ -108,7 +108,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         help={
             "document": "The component document (YAML).",
             "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",
-            "parameters": "Values of its parameters: Name=value, separated by commas.",
+            "parameters": "Values of its parameters: Name=value, separated by commas (a value may have commas, too).",
             "parent": "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, or an image that was baked here.",
             "s3": "A folder in the place of S3: s3://BUCKET/KEY is its file BUCKET/KEY.",
             "logs": "A folder that gets the log folder of the run, with the files that AWSTOE writes.",
@@ -177,7 +177,7 @@ def _read(script: str) -> str:
     from image_builder.recording.errors import RecordingError
 
     try:
-        return Path(script).read_text(encoding="utf-8")
+        return Path(script).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(f"{script}: {error}", "a text file with lines of bash", "correct the name of --script") from error
 

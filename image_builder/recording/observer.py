@@ -11,6 +11,7 @@ from image_builder import secrets, shell
 from image_builder.recording import changes, pip
 from image_builder.recording.events import FILES_KEPT, Content, Event
 from image_builder.recording.programs import DOWNLOADERS, EDITORS
+from image_builder.recording.refusals import asks_unseen
 from image_builder.recording.root import CleanRoot
 
 _VOLATILE = re.compile(
@@ -59,6 +60,7 @@ class Observer:
         self._snapshot: dict[str, changes.Mark] = {}
         self._apt: dict[str, str] = {}
         self._automatic: set[str] = set()
+        self._unseen: set[str] = set()  # variables that were typed without being shown
         self.last_changes: list[changes.Change] = []
 
     def look(self) -> None:
@@ -97,7 +99,10 @@ class Observer:
         event.state = before.lines != after.lines
         event.functions = sorted({command.program for command in shell.commands(event.text)} & before.functions)
         event.unset = sorted(shell.variables(event.text) - before.names)
-        _hide(event, after)
+        for command in shell.commands(event.text):
+            if asks_unseen(command):
+                self._unseen.update(value for value in command.values if not value.startswith("-"))
+        _hide(event, after, self._unseen)
 
     def _contents(self, text: str, paths: list[str]) -> dict[str, Content]:
         programs = {command.program for command in shell.commands(text)}
@@ -117,8 +122,8 @@ class Observer:
         return result
 
 
-def _hide(event: Event, after: ShellState) -> None:
-    values = {name: value for name, value in after.environment.items() if secrets.names_a_secret(name)}
+def _hide(event: Event, after: ShellState, unseen: set[str]) -> None:
+    values = {name: value for name, value in after.environment.items() if name in unseen or secrets.names_a_secret(name)}
     event.text = secrets.hide(event.text, values)
     for name, value in event.environment.items():
         if value is not None:

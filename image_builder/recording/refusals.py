@@ -16,6 +16,12 @@ _LOGIN_OF_SUDO = re.compile(r"-[A-Za-z]*[is][A-Za-z]*|--login|--shell")
 _STAYS_INTERACTIVE = re.compile(r"-[BEIOSilqu]+|--login|--norc|--noprofile|--posix|--rcfile=.*|-")
 
 
+_NO_SECRETS = (
+    "`rec drop` the line: images and git keep no secrets. Put the value into the SSM parameter /neurocaas/{}, and have the machine read it "
+    "when it needs it"
+)
+
+
 class Refused(Exception):
     """A line that no script can repeat: `got`, and `do`, what to do instead."""
 
@@ -35,8 +41,7 @@ def no_secret(event: Event) -> None:
         name = hidden[0].split()[0].lower().replace("_", "-")
         raise Refused(
             f"a secret ({', '.join(dict.fromkeys(hidden))})",
-            f"`rec drop` the line: images and git keep no secrets. Put the value into the SSM parameter /neurocaas/{name}, and have the "
-            "machine read it when it needs it",
+            _NO_SECRETS.format(name),
         )
 
 
@@ -49,7 +54,7 @@ def refuse(command: Command, line: Sequence[Command]) -> None:
         raise Refused(f"`{name}`: a recording cannot restart the machine", "end here, and record what follows with --add")
     fed = any(other.piped or any(redirection.operator.startswith("<") for redirection in other.redirections) for other in line)
     if name in programs.ASKERS and not (name == "adduser" and "--disabled-password" in values) and not (name == "read" and fed):
-        raise Refused(f"`{name}`, which asks", programs.ASKERS[name])
+        raise Refused(f"`{name}`, which asks", _NO_SECRETS.format("secret") if asks_unseen(command) else programs.ASKERS[name])
     if name == "crontab" and "-e" in values:
         raise Refused("`crontab -e`", "write a file into /etc/cron.d")
     if name == "alias":
@@ -70,6 +75,11 @@ def _refuse_nested(command: Command) -> None:
         raise Refused(f"`{name}`: what was typed inside is not recorded", do)
     if waits_inside(command):
         raise Refused(f"`{name}` without a script: what was typed inside is not recorded", "type the commands here, or give it a script")
+
+
+def asks_unseen(command: Command) -> bool:
+    """Whether a command is `read -s`: what is typed is not shown, for it is a secret."""
+    return command.program == "read" and any(re.match(r"-[a-z]*s", value) for value in command.values)
 
 
 def only_strictness(command: Command) -> bool:

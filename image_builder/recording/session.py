@@ -66,7 +66,7 @@ def chunks(script: str) -> list[str]:
     """The complete command lines of a session file: as many lines together as bash needs to have a command."""
     found: list[str] = []
     pending = ""
-    for line in script.splitlines():
+    for line in script.replace("\r\n", "\n").removesuffix("\n").split("\n"):
         pending = f"{pending}\n{line}" if pending else line
         if not pending.strip():
             pending = ""

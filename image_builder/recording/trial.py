@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -60,8 +61,16 @@ class Trial:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """`Name=value,Other=value` as a mapping. Raises RecordingError."""
-    found = [part.partition("=") for part in text.split(",") if part]
-    if not all(mark and name for name, mark, _ in found):
-        raise RecordingError(f"--parameters {text!r}", "Name=value, several separated by commas", "write `--parameters Name=value`")
-    return {name: value for name, _, value in found}
+    """`Name=value,Other=value` as a mapping; a value may have commas (`Hosts=a,b,Other=c`). Raises RecordingError."""
+    found: dict[str, str] = {}
+    name = ""
+    for part in text.split(",") if text else ():
+        match = re.fullmatch(r"([A-Za-z0-9_-]+)=(.*)", part, re.DOTALL)
+        if match:
+            name = match[1]
+            found[name] = match[2]
+        elif name:
+            found[name] += f",{part}"
+        else:
+            raise RecordingError(f"--parameters {text!r}", "Name=value, several separated by commas", "write `--parameters Name=value`")
+    return found

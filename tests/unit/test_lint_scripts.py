@@ -196,6 +196,9 @@ SECRETS = [
     """echo '{"password": "hunter22"}' > /etc/x.json""",
     "wget --password=hunter22 --user=me -O /dev/null https://x.example/y",
     "export HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "git config --global user.token abcdefghijklmnop",
+    "npm config set //registry.x.example/:_authToken=hunter22",
+    f"printf 'AWS_SECRET_ACCESS_KEY=%s' {AWS_SECRET} > /etc/x",
     "export OPENAI_API_KEY=sk-abcdefghijklmnopqrstuvwx",
     "DB_PASSWORD='hunter22'",
     "cat > key <<'END'\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\nEND",
@@ -211,6 +214,8 @@ export TOKENIZERS_PARALLELISM=false
 max_tokens=1024000
 git clone git@github.com:o/r x -b v1.2
 grep -q 'password: ' /etc/x
+git config --global credential.helper store
+git checkout 0123456789abcdef0123456789abcdef01234567 # aws_secret
 echo "the token is read from SSM; secret: see the wiki"
 curl -u "$USER:$PASSWORD" https://x.example/y
 curl -u "me:${PASSWORD}" https://x.example/y

@@ -324,6 +324,7 @@ def test_a_clone_is_taken_to_its_commit() -> None:
         ("passwd ubuntu", "asks"),
         ("echo root:x | chpasswd", "asks"),
         ("read answer", "asks"),
+        ("read -rs WORD", "SSM parameter /neurocaas/secret"),
         ("adduser alice", "asks"),
         ("ssh-keygen -t rsa -f k", "asks"),
         ("crontab -e", "crontab"),
