@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from console.errors import UserError
+from console.interrupts import running
 
 # What the engine calls an operation -> what a person reads.
 _WORDS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
@@ -96,7 +97,7 @@ class Engine:
         """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local cloud put there stay out."""
         from localcloud.pulumi.environment import HARMLESS
 
-        with subprocess.Popen(self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE, text=True) as child:
+        with running(self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE) as child:
             for line in child.stderr or ():
                 if not any(warning in line for warning in HARMLESS):
                     sys.stderr.write(line)
@@ -109,11 +110,14 @@ class Engine:
             events = Path(scratch) / "events.jsonl"
             arguments = [verb, "--yes", "--non-interactive", "--color", "never", "--stack", stack, "--event-log", str(events), *flags]
             environ = {**self.environ, "PULUMI_DEBUG_COMMANDS": "1"}  # the CLI hides --event-log; its automation API sets the same
-            code = subprocess.run(
-                self.command(*arguments), cwd=self.root, env=environ, stdout=out, stderr=subprocess.STDOUT, check=False
-            ).returncode
+            # Its own process group: a Ctrl-C reaches it once, so that it ends what it has begun and writes down what there is.
+            with running(
+                self.command(*arguments), cwd=self.root, env=environ, process_group=0,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            ) as child:  # fmt: skip
+                pass
             seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
-        if code != 0:
+        if child.returncode != 0:
             raise UserError(
                 f"pulumi {verb} of stack '{stack}' failed:\n{_failure(seen, log)}",
                 "a program and a cloud that agree",

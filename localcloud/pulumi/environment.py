@@ -16,6 +16,7 @@ from typing import Protocol
 from localcloud.cache import locked
 from localcloud.paths import Paths
 from localcloud.progress import Progress
+from localcloud.pulumi import locks
 from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
 from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
 from localcloud.pulumi.stacks import StackFileConflict, init_stacks
@@ -75,7 +76,7 @@ def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None)
 
 
 def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterable[str], progress: Progress | None = None) -> None:
-    """Make the engine's side ready: the wrappers, the passphrase, and every stack that does not exist yet.
+    """Make the engine's side ready: the wrappers, the passphrase, every stack that does not exist yet; no stack locked by a dead engine.
 
     A second call finds everything there and starts no process. Raises `CliUnavailable` and `StackFileConflict`.
     """
@@ -87,6 +88,7 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
         for folder in (paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
             folder.mkdir(parents=True, exist_ok=True)
         _write_wrappers(paths, cli)
+        locks.drop_dead(paths.pulumi_state)
         init_stacks(
             stack_names,
             project_root=project_root,

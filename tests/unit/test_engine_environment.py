@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -114,6 +116,31 @@ def test_a_second_call_starts_no_process(project: Project, monkeypatch: pytest.M
     monkeypatch.setattr(subprocess, "run", started)
     monkeypatch.setattr(passphrase, "belongs", started)
     project.prepare("utils")
+
+
+def test_locks_of_engines_that_are_gone_are_removed(project: Project) -> None:
+    folder = project.paths.pulumi_state / ".pulumi" / "locks" / "organization" / "tiny" / "utils"
+    folder.mkdir(parents=True)
+
+    def lock(name: str, pid: int, host: str) -> None:
+        (folder / f"{name}.json").write_text(
+            json.dumps({"pid": pid, "username": "me", "hostname": host, "timestamp": "2026-01-01T00:00:00Z"})
+        )
+
+    running = folder / "pulumi"
+    running.write_text(f"#!{sys.executable}\nimport signal\nsignal.pause()\n")
+    running.chmod(0o755)
+    here = socket.gethostname()
+    with subprocess.Popen([running]) as engine:
+        try:
+            lock("alive", engine.pid, here)
+            lock("taken over by a stranger", os.getpid(), here)
+            lock("of another machine", 2**30, f"not-{here}")
+            lock("dead", 2**30, here)
+            project.prepare("utils")
+        finally:
+            engine.kill()
+    assert {file.stem for file in folder.glob("*.json")} == {"alive", "of another machine"}
 
 
 def test_the_passphrase_is_random_private_and_kept(tmp_path: Path) -> None:

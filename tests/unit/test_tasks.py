@@ -4,8 +4,11 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +229,7 @@ def test_the_engine_counts_resources_and_leaves_out_what_did_not_happen() -> Non
 
 
 FAKE_PULUMI = """#!{python}
-import json, os, sys
+import json, os, signal, sys, time
 arguments = sys.argv[1:]
 if arguments[0] == "up":
     print("Updating")
@@ -235,6 +238,14 @@ if arguments[0] == "up":
             event = {{"severity": severity, "message": text, "urn": "urn:pulumi:s::p::aws:s3/bucket:Bucket::data"}}
             print(json.dumps({{"diagnosticEvent": event}}), file=out)
     sys.exit(255)
+if arguments[0] == "destroy":
+    def told(number, frame):
+        time.sleep(0.5)  # longer than subprocess gives a child whose parent is interrupted
+        print("ended in order", flush=True)
+        sys.exit(0)
+    signal.signal(signal.SIGINT, told)
+    print("begun", flush=True)
+    signal.pause()
 if arguments[:2] == ["stack", "output"]:
     print("error: no stack named 'x' found", file=sys.stderr)
     sys.exit(1)
@@ -257,6 +268,22 @@ def test_a_failed_update_says_which_resource_and_where_the_log_is(pulumi: engine
     assert "old" not in str(caught.value)
     assert str(tmp_path / "up.log") in str(caught.value)
     assert (tmp_path / "up.log").read_text() == "Updating\n"
+
+
+def test_an_interrupted_engine_ends_in_order_before_the_task_does(pulumi: engine.Engine, tmp_path: Path) -> None:
+    log = tmp_path / "destroy.log"
+
+    def press() -> None:
+        while not (log.exists() and "begun" in log.read_text()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        pulumi.destroy("dti-webdev", log)
+    assert log.read_text() == "begun\nended in order\n"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_outputs_of_a_stack_that_is_not_there_say_how_to_get_it(pulumi: engine.Engine) -> None:
