@@ -27,11 +27,12 @@ def end(code: int) -> None:
         raise Exit(code=code)
 
 
-def ensure_stack(engine: Any, name: str) -> bool:
+def ensure_stack(engine: Any, name: str, secrets_provider: str = "") -> bool:
     """Make an empty stack unless it is there; whether it was made. The stack that `pulumi` itself has selected stays selected."""
     if name in engine.stack_names():
         return False
-    end(engine.show("stack", "init", name, "--no-select", "--non-interactive"))
+    sealed = ("--secrets-provider", secrets_provider) if secrets_provider else ()
+    end(engine.show("stack", "init", name, *sealed, "--no-select", "--non-interactive"))
     return True
 
 
@@ -98,11 +99,11 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
     sys.stdout.write(f"{len(found)} outputs of {name} are outputs of this step\n")
 
 
-@task(help=_STACK)
-def new_stack(c: Context, stack: str) -> None:
+@task(help={**_STACK, "secrets-provider": "What seals the stack's secrets, for instance awskms://alias/pulumi. Default: the backend's."})
+def new_stack(c: Context, stack: str, secrets_provider: str = "") -> None:
     """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy. Nothing happens when it exists."""
     engine, name = engine_of(stack)
-    sys.stdout.write(f"stack {name} {'is made' if ensure_stack(engine, name) else 'exists'}\n")
+    sys.stdout.write(f"stack {name} {'is made' if ensure_stack(engine, name, secrets_provider) else 'exists'}\n")
 
 
 collection = Collection(deploy, preview, outputs, new_stack)

@@ -138,8 +138,10 @@ def test_a_stack_is_made_once(pulumi: Engine, capsys: pytest.CaptureFixture[str]
     commands.new_stack(Context(), "spikes-webdev")
     assert "exists" in capsys.readouterr().out
     assert pulumi.asked("init") == []
-    commands.new_stack(Context(), "spikes-develop")
-    assert len(pulumi.asked("init")) == 1
+    commands.new_stack(Context(), "spikes-develop", "awskms://alias/pulumi")
+    assert [arguments[:5] for arguments in pulumi.asked("init")] == [
+        ["stack", "init", "spikes-develop", "--secrets-provider", "awskms://alias/pulumi"]
+    ]
 
 
 def test_a_deploy_makes_the_stack_that_is_not_there(pulumi: Engine) -> None:
