@@ -10,9 +10,17 @@ from runtime.protocol.certificate import CertificateFacts, SetupLog, end_line
 from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import AnalysisSettings
+
+SERVICE_FAILED = Problem(
+    "submission",
+    f"an error of the service itself, each of {QUEUE_MAX_RECEIVES - 1} times that it was tried",
+    "a submission that the service can process",
+    "Submit again with another timestamp; if it stays so, tell the administrator, who finds the error in the manager's log",
+)
 
 
 def version_of(settings: AnalysisSettings) -> str:
@@ -20,20 +28,34 @@ def version_of(settings: AnalysisSettings) -> str:
     return settings.blueprint_commit or settings.blueprint_digest or "unknown"
 
 
-def reject(cloud: Cloud, settings: AnalysisSettings, key: SubmissionKey, problems: Sequence[Problem], now: datetime) -> None:
+def reject(
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    key: SubmissionKey,
+    problems: Sequence[Problem],
+    now: datetime,
+    exit_class: str = "user",
+) -> None:
     """Answer a submission that has no usable timestamp of its own."""
-    refuse(cloud, settings, key.group, key.id, key.key, problems, now)
+    refuse(cloud, settings, key.group, key.id, key.key, problems, now, exit_class)
 
 
 def refuse(
-    cloud: Cloud, settings: AnalysisSettings, group: str, name: str, source: str, problems: Sequence[Problem], now: datetime
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    group: str,
+    name: str,
+    source: str,
+    problems: Sequence[Problem],
+    now: datetime,
+    exit_class: str = "user",
 ) -> None:
     """Answer a file `source` that cannot be about a job, below `results/rejected_{name}/`."""
     log = SetupLog(now, version_of(settings), name or source.rpartition("/")[2])
     log.manager("Detected new job: starting up.", now)
-    log.problems("init", problems, now)
-    log.step_failed(1, "INPUT", now)
-    close(cloud, settings, rejected_keys(group, name), log, "user", source, now, problems=problems)
+    log.problems("init", problems, now, "INPUT" if exit_class == "user" else "INTERNAL")
+    log.step_failed(1, "INPUT" if exit_class == "user" else "INTERNAL", now)
+    close(cloud, settings, rejected_keys(group, name), log, exit_class, source, now, problems=problems)
 
 
 def close(

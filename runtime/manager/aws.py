@@ -19,11 +19,29 @@ from botocore.exceptions import ClientError
 
 from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, change, item_key, note_stop, reserve_writes, settle_writes, transact
+from runtime.protocol.notice import send
 from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.settings import SPOT
 from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
 
-_REFUSED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "NoSuchBucket", "301", "PermanentRedirect", "InvalidBucketName"})
+_REFUSED = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AllAccessDisabled",
+        "NoSuchBucket",
+        "301",
+        "PermanentRedirect",
+        "InvalidBucketName",
+        # One object: encrypted with a customer's key (HEAD: 400), or in an archive (S3 API reference, "Error responses").
+        "400",
+        "InvalidRequest",
+        "InvalidObjectState",
+        "KMS.DisabledException",
+        "KMS.InvalidStateException",
+        "KMS.NotFoundException",
+    }
+)
 
 
 class AwsCloud:
@@ -128,6 +146,9 @@ class AwsCloud:
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
         change(self._table, table, job, update, values)
 
+    def abandon(self, table: str, job: tuple[str, str, str]) -> None:
+        change(self._table, table, job, "SET #state = :launched REMOVE #lease, #owner", {":launched": {"S": LAUNCHED}})
+
     def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         return note_stop(self._table, table, job, reason, now)
 
@@ -161,7 +182,7 @@ class AwsCloud:
         return not refused or refused[1] == "ConditionalCheckFailed"
 
     def publish(self, topic: str, subject: str, text: str) -> None:
-        self._sns.publish(TopicArn=topic, Subject=subject, Message=text)
+        send(self._sns, topic, subject, text, "manager")
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]

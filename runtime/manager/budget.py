@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
+from runtime.manager.delivery import Notes
 from runtime.manager.port import Cloud
+from runtime.protocol.certificate import SetupLog
 from runtime.protocol.job import Job
-from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.ledger import budget_name, micro_dollars
 from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
@@ -16,6 +20,32 @@ def worst_case(job: Job) -> int:
     """Every machine runs for its whole duration and a margin, as the dearest type that may stand in."""
     hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
     return len(job.datasets) * micro_dollars(hours * max(job.prices[name] for name in job.instance_types))
+
+
+def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes) -> list[Problem]:
+    """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the group cannot pay it."""
+    table, item = settings.ledger_table, (job.bucket, job.group, job.timestamp)
+    try:
+        limit, own = limit_of(cloud, settings, job.group)
+    except InvalidInput as error:
+        return list(error.problems)
+
+    def say(text: str) -> None:
+        log.detail("get_costmonitoring", text, now)
+
+    say(f"Prices an hour, of {settings.prices_date}: {', '.join(f'{name} ${job.prices[name]:g}' for name in job.instance_types)}.")
+    if not own:
+        say(f"Customized budget not found. Using default budget value of {dollars(limit)}")
+    budget, cost = budget_name(settings.analysis, job.group, log.started), worst_case(job)
+    committed = cloud.committed(table, budget)
+    paid = cost <= limit and cloud.reserve(table, item, budget, cost, limit)
+    if limit:
+        notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
+    if paid:
+        say(f"Projected total costs: ${dollars(cost)}. Remaining budget: ${dollars(max(0, limit - committed - cost))}")
+        return []
+    say(f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact administrator.")
+    return [over_budget(cost, limit - committed, limit)]
 
 
 def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runtime.manager.events import ObjectCreated
+from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,8 @@ class Delivery:
     owner_arn: str
     until: datetime
     notes: Notes = field(default_factory=Notes)
+
+    @property
+    def last(self) -> bool:
+        """Whether the queue gives the message up after this delivery: it is used for an answer, and nothing is tried any more."""
+        return self.receives >= QUEUE_MAX_RECEIVES

@@ -28,14 +28,14 @@ def look_up(
     try:
         sizes, problems = find_datasets(cloud, settings, datanames)
     except BucketRefusedError as error:
-        problems.append(_refused("dataname", datanames[0], error))
+        problems.append(_refused("dataname", datanames[0], settings, error))
     if configname:
         try:
             config = read_config(cloud, settings, configname)
         except InvalidInput as error:
             problems += error.problems
         except BucketRefusedError as error:
-            problems.append(_refused("configname", configname, error))
+            problems.append(_refused("configname", configname, settings, error))
     if resultpath is not None:
         problems += _taken(cloud, settings, resultpath)
     if config is not None and sizes:
@@ -54,14 +54,18 @@ def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Pr
     try:
         there = next(iter(cloud.objects(bucket, f"{folder}/", "", 1)), None)
     except BucketRefusedError as error:
-        return [_refused("resultpath", resultpath, error)]
+        return [_refused("resultpath", resultpath, settings, error)]
     if there is None:
         return []
     got = f"{shown(resultpath)}, where another job's results are"
     return [Problem("resultpath", got, "a folder without a job of this timestamp", "Give another timestamp, or another resultpath")]
 
 
-def _refused(field: str, path: str, error: BucketRefusedError) -> Problem:
+def _refused(field: str, path: str, settings: AnalysisSettings, error: BucketRefusedError) -> Problem:
+    if place_of(path, settings.bucket)[0] == settings.bucket:
+        got = f"{shown(path)}: S3 does not let the analysis read it ({error})"
+        allowed = "objects that are encrypted as the bucket does it, and not archived"
+        return Problem(field, got, allowed, "Upload it again, without a key of your own")
     do = "Ask the bucket's owner to let the analysis in, or the analysis's developer to correct outside_buckets in its blueprint"
     return Problem(field, f"{shown(path)}: S3 refuses access to its bucket ({error})", "a bucket that the analysis can read", do)
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runtime.manager.answer import close, reject, version_of
-from runtime.manager.budget import dollars, limit_of, over_budget, worst_case
+from runtime.manager.answer import SERVICE_FAILED, close, reject, version_of
+from runtime.manager.budget import reserve
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
 from runtime.manager.plan import member_configs, plan
-from runtime.manager.port import Cloud, Machine, ObjectTooLargeError
-from runtime.manager.wording import log_config, log_request
+from runtime.manager.port import BucketRefusedError, Cloud, Machine, ObjectTooLargeError
+from runtime.manager.wording import log_config, log_request, log_started
 from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, claim_metadata, initial_lines
-from runtime.protocol.documents import iso, moment
+from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
-from runtime.protocol.ledger import budget_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
-from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, DatasetStatus
@@ -35,26 +34,22 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
     """Answer one submission of a group of the analysis."""
     event = delivery.event
     key = SubmissionKey.parse(event.key)
-    timestamp, faulty, submission, raw = None, None, None, None
-    problems: Sequence[Problem] = ()
+    submission, faulty, exit_class, raw = None, None, "user", b""
     try:
-        raw = cloud.get(event.bucket, key.key, SUBMISSION_MAX_BYTES)
-    except ObjectTooLargeError as error:
-        problems = [too_large(error.size)]
-    else:
-        if raw is None:
-            gone = "nothing: the file was deleted before it was read"
-            problems = [Problem("submission file", gone, "a file that stays until its job has begun", "Upload it again")]
-    if raw is not None:
-        try:
-            submission = parse_submission(raw, key.key, settings)
-            timestamp = submission.timestamp
-        except InvalidSubmission as error:
-            faulty, timestamp, problems = error, error.timestamp, error.problems
+        raw = _read(cloud, delivery, key)
+        submission = parse_submission(raw, key.key, settings)
+    except InvalidSubmission as error:
+        faulty = error
+    except Exception:
+        if not delivery.last:
+            raise
+        faulty, exit_class = InvalidSubmission([SERVICE_FAILED], None), "platform"
+    timestamp = submission.timestamp if submission else faulty.timestamp if faulty else None
     delivery.notes.timestamp = timestamp
-    if raw is None or timestamp is None:
-        reject(cloud, settings, key, problems, clock())
-        return Outcome(99, f"refused: {problems[0].text()}")
+    if timestamp is None:
+        assert faulty is not None
+        reject(cloud, settings, key, faulty.problems, clock(), exit_class)
+        return Outcome(99, f"refused: {faulty.problems[0].text()}")
     run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest())
     ended = run.claim()
     if ended is not None:
@@ -63,6 +58,22 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
         assert faulty is not None
         return run.refuse(faulty)
     return run.start(submission)
+
+
+def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
+    """The submission file. Raises InvalidSubmission when there is none that the manager may read."""
+    try:
+        raw = cloud.get(delivery.event.bucket, key.key, SUBMISSION_MAX_BYTES)
+    except ObjectTooLargeError as error:
+        raise InvalidSubmission([too_large(error.size)], None) from error
+    except BucketRefusedError as error:
+        got = f"a file that S3 does not let the manager read ({error})"
+        do = "Upload it again, without a key of your own"
+        raise InvalidSubmission([Problem("submission file", got, "a file encrypted as the bucket does it", do)], None) from error
+    if raw is None:
+        gone = "nothing: the file was deleted before it was read"
+        raise InvalidSubmission([Problem("submission file", gone, "a file that stays until its job has begun", "Upload it again")], None)
+    return raw
 
 
 @dataclass
@@ -119,7 +130,9 @@ class _Run:
 
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""
-        problems, _, _ = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname)
+        problems = list[Problem]()
+        if not self.delivery.last:  # else looking up may be what has failed so far
+            problems, _, _ = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname)
         now = self.clock()
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
@@ -138,7 +151,7 @@ class _Run:
         if state == "busy":
             return Outcome(0, "another manager is working on this job", again=True)
         try:
-            return self._work(submission)
+            return self._give_up() if self.delivery.last else self._work(submission)
         except BaseException:
             self.cloud.release(table, self.item, self.delivery.owner)
             raise
@@ -167,7 +180,7 @@ class _Run:
                 missing = all(problem.field == "dataname" for problem in problems)
                 return self._end(2, problems, "data" if missing else "user", "INPUT", "check_existence")
             job = plan(settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
-            unpaid = self._reserve(job)
+            unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
             for key, text in member_configs(job).items():
@@ -182,35 +195,21 @@ class _Run:
             self.log.utils(f"New instance {machine.instance_id} ({machine.instance_type}) created!", self.clock())
         return self._launched(job, result)
 
-    def _reserve(self, job: Job) -> list[Problem]:
-        """Reserve what the job may cost at most; the problem when the group cannot pay it."""
-        table, now = self.settings.ledger_table, self.clock()
-        try:
-            limit, own = limit_of(self.cloud, self.settings, job.group)
-        except InvalidInput as error:
-            return list(error.problems)
-        types = ", ".join(f"{name} ${job.prices[name]:g}" for name in job.instance_types)
-        self.log.detail("get_costmonitoring", f"Prices an hour, of {self.settings.prices_date}: {types}.", now)
-        if not own:
-            text = f"Customized budget not found. Using default budget value of {dollars(limit)}"
-            self.log.detail("get_costmonitoring", text, now)
-        budget, cost = budget_name(self.settings.analysis, job.group, self.log.started), worst_case(job)
-        committed = self.cloud.committed(table, budget)
-        paid = cost <= limit and self.cloud.reserve(table, self.item, budget, cost, limit)
-        if limit:
-            self.delivery.notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
-        if paid:
-            text = f"Projected total costs: ${dollars(cost)}. Remaining budget: ${dollars(max(0, limit - committed - cost))}"
-            self.log.detail("get_costmonitoring", text, now)
-            return []
-        text = f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact administrator."
-        self.log.detail("get_costmonitoring", text, now)
-        return [over_budget(cost, limit - committed, limit)]
+    def _give_up(self) -> Outcome:
+        """Every delivery so far has ended in an error of the service: tell so, while there is one left to do it."""
+        job, known = self._earlier_job(), self.cloud.machines(*self.item)
+        order = read_order(self.cloud, self.settings.bucket, self.keys)
+        if order is not None:
+            return self._stopped(order, job, known)
+        if own_machines(job, known) if job else known:
+            self.cloud.abandon(self.settings.ledger_table, self.item)
+            return Outcome(99, "failed: the machines that were started work on, and the sweep ends the job")
+        return self._end(4, [SERVICE_FAILED], "platform", "INTERNAL", "init", job)
 
     def _launched(self, job: Job, result: LaunchResult) -> Outcome:
         total, done, now = len(job.datasets), result.next, self.clock()
         if done >= total:
-            self.log.detail("start_instance", f"Created {total} immutable analysis environments.", now)
+            log_started(self.log, job.datasets, now)
             self.log.step_done(4, now)
             self._write(job, complete=True)
             self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset())
@@ -244,6 +243,7 @@ class _Run:
     def _leave_out(self, job: Job, done: int, reason: str) -> None:
         """Go on with the machines of the first `done` datasets; the others have failed for `reason`."""
         total, now = len(job.datasets), self.clock()
+        log_started(self.log, job.datasets[:done], now)
         for dataset in job.datasets[done:]:
             status = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now))
             self.cloud.put(job.bucket, dataset.status_key, status.to_json())
@@ -253,18 +253,20 @@ class _Run:
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""
         raw = self.cloud.get(self.settings.bucket, self.keys.job, JOB_MAX_BYTES)
-        job = Job.from_json(raw) if raw is not None else None
+        job = None
+        with suppress(DocumentError):
+            job = Job.from_json(raw) if raw is not None else None
         return job if job is not None and job.created == iso(self.log.started) and job.submission_sha256 == self.sha256 else None
 
     def _no_image(self) -> Problem:
         stack = self.settings.stack
         return Problem("machine image", "no machine image yet", "an image that was baked", f"invoke bake-ami --stack {stack}")
 
-    def _end(self, step: int, problems: Sequence[Problem], exit_class: str, kind: str, part: str) -> Outcome:
+    def _end(self, step: int, problems: Sequence[Problem], exit_class: str, kind: str, part: str, job: Job | None = None) -> Outcome:
         now = self.clock()
         self.log.problems(part, problems, now, kind=kind)
         self.log.step_failed(step, kind, now)
-        self._close(exit_class, problems)
+        self._close(exit_class, problems, job=job)
         return Outcome(99, f"refused: {problems[0].text()}")
 
     def _close(self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None) -> None:

@@ -19,7 +19,8 @@ class ObjectTooLargeError(Exception):
 
 
 class BucketRefusedError(Exception):
-    """S3 does not let the manager read a bucket (that is outside of what the stack owns, or not there); the text is S3's code."""
+    """S3 does not let the manager read a bucket (that is outside of what the stack owns, or not there), or one object in it
+    (encrypted with a key that the manager has not, or archived); the text is S3's code."""
 
 
 class LaunchError(Exception):
@@ -95,6 +96,9 @@ class Cloud(Protocol):
 
     def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
+
+    def abandon(self, table: str, job: tuple[str, str, str]) -> None:
+        """No manager will work on the job any more; the sweep ends it when the machines that it has have ended."""
 
     def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         """Note in an open job's item why and since when it is to end; False when there is no such item. The first note stays."""

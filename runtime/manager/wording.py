@@ -1,12 +1,13 @@
-"""Lines of the set-up log about what a job is: its request and its configuration."""
+"""Lines of the set-up log about what a job is: its request, its configuration, its datasets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from runtime.protocol.certificate import SetupLog
 from runtime.protocol.config import DATASET_SIZE, DURATION
-from runtime.protocol.job import Job
+from runtime.protocol.job import Dataset, Job
 from runtime.protocol.outside import place_of
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
@@ -41,3 +42,9 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)
     log.step_done(3, now)
+
+
+def log_started(log: SetupLog, datasets: Sequence[Dataset], now: datetime) -> None:
+    log.detail("start_instance", f"Created {len(datasets)} immutable analysis environments.", now)
+    for dataset in datasets:
+        log.detail("process_inputs", f"Starting analysis {dataset.index + 1} with parameter set {dataset.name}", now)

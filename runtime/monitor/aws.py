@@ -31,6 +31,8 @@ from runtime.protocol.ledger import (
     settle_writes,
     transact,
 )
+from runtime.protocol.limits import JOB_MAX_BYTES
+from runtime.protocol.notice import send
 from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.tags import PRICE_TRACKING
 
@@ -72,6 +74,8 @@ class AwsCloud:
                 return None
             raise
         with answer["Body"] as body:
+            if answer["ContentLength"] > JOB_MAX_BYTES:
+                return None
             return Content(bytes(body.read()), answer["Metadata"])
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
@@ -176,7 +180,7 @@ class AwsCloud:
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
-            self._sns.publish(TopicArn=self._topic, Subject=subject, Message=text)
+            send(self._sns, self._topic, subject, text, self._service)
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         logline.write(self._service, message, job=job, metrics=metrics)

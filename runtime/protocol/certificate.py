@@ -9,6 +9,7 @@ status files.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -45,6 +46,7 @@ EXIT_CLASSES = (
 """Why a job ended as it did: `analysis` is a script that failed, `user` a submission with mistakes, `data` one whose
 datasets are not there, `platform` a fault of the service."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SETUP = "JOB MANAGER SETUP LOG:"
 _NOTES = (
     "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs finish for results to appear.",
@@ -85,7 +87,7 @@ def final_line(dataname: str, status: str, time: str, reason: str | None = None)
 
 def one_line(text: str, limit: int = 300) -> str:
     """Text from a machine as it may stand in one line of the certificate."""
-    flat = " ".join(text.split())
+    flat = _CONTROL.sub("", " ".join(text.split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
@@ -146,7 +148,7 @@ def initial_lines(job: Job, time: str) -> list[str]:
 def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> str | None:
     """An earlier certificate with its monitoring lines replaced and `closing` lines at its end; None when `text` has
     no monitoring block (somebody has changed it)."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     dividers = [number for number, line in enumerate(lines) if line == DIVIDER]
     if len(dividers) != 2:
         return None

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""An escape of half a surrogate pair, or its bytes (alone, or as a part of a whole pair)."""
 
 
 class DocumentError(ValueError):
@@ -20,9 +25,12 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes, what: str) -> dict[str, Any]:
-    """The mapping that `text` holds. Raises DocumentError naming `what`."""
+    """The mapping that `text` holds. Raises DocumentError naming `what`. What JSON cannot have is made harmless: NaN and Infinity are
+    null, halves of surrogate pairs "?", so that whatever was read can be written again."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=lambda _: None)
+        if _HALF.search(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what} is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -36,7 +44,10 @@ def take(data: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
         raise DocumentError(f"{what} has no {key!r}")
     value = data[key]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)  # type: ignore[return-value]
+        try:
+            return float(value)  # type: ignore[return-value]
+        except OverflowError as error:
+            raise DocumentError(f"{what}: {key!r} is too large") from error
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise DocumentError(f"{what}: {key!r} is {type(value).__name__}, not {kind.__name__}")
     return value

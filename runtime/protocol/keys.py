@@ -26,7 +26,7 @@ CANCEL_SUFFIX = "cancel.json"
 RETRY_SUFFIX = ".retry"
 ACTIVE_PREFIX = "logs/active/"
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/\\\ud800-\udfff]")
 _ID_MAX_BYTES = 128
 _RETRY = re.compile(
     rf"({GROUP_NAME.pattern})/{RESULTS}/job_({TIMESTAMP.pattern})/logs/attempts/([0-9]{{1,5}})-([0-9]{{1,3}}){re.escape(RETRY_SUFFIX)}"

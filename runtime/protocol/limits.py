@@ -23,7 +23,8 @@ QUEUE_VISIBILITY = 150
 """Visibility timeout of the submission queue; must exceed MANAGER_TIMEOUT. Also the pause between capacity attempts."""
 
 QUEUE_MAX_RECEIVES = 8
-"""`maxReceiveCount` of the submission queue. One more than CAPACITY_ATTEMPTS, so that the manager gives the answer itself."""
+"""`maxReceiveCount` of the submission queue. More than CAPACITY_ATTEMPTS, so that the manager gives the answer itself. At the last
+one it tries nothing any more, and answers that the service has failed."""
 
 CAPACITY_ATTEMPTS = 6
 """How often a launch is tried while AWS has no capacity (times QUEUE_VISIBILITY = about 15 minutes)."""

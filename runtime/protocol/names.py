@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ ANALYSIS_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TIMESTAMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_UNFIT = frozenset({"Cc", "Zl", "Zp", "Cs"})
+"""Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of surrogate pairs."""
 RESERVED_GROUPS = frozenset({"logs"})
 """First key segments of an analysis bucket that belong to the service."""
 
@@ -65,8 +68,8 @@ def key_fault(key: str) -> str | None:
         return "it is empty"
     if len(key.encode("utf-8", "surrogatepass")) > KEY_MAX_BYTES:
         return f"it is longer than {KEY_MAX_BYTES} bytes"
-    if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in key):
-        return "it has control characters"
+    if any(unicodedata.category(char) in _UNFIT for char in key):
+        return "it has control characters or line breaks"
     segments = key.split("/")
     if segments[-1] == "":
         segments.pop()

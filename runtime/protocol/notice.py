@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+from runtime.protocol import logline
 from runtime.protocol.certificate import CertificateFacts, end_line
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.objects import code_of
 from runtime.protocol.outside import whole
+
+
+def send(client: Any, topic: str, subject: str, text: str, service: str) -> None:
+    """Publish with a botocore client of SNS. A topic that is gone, or refuses, is told in the log of `service` and keeps no job from
+    its end; errors that another attempt may not meet are raised."""
+    try:
+        client.publish(TopicArn=topic, Subject=subject, Message=text)
+    except client.exceptions.ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500 or "Throttl" in code_of(error):
+            raise
+        logline.write(service, f"no notice was sent, because SNS refuses ({code_of(error)}): {subject}", level="ERROR")
 
 
 def notice(facts: CertificateFacts, created: str, reason: str, refused: str | None = None, last_error: str = "") -> tuple[str, str]:

@@ -372,6 +372,14 @@ class ManagerView:
             raise ObjectTooLargeError(len(found[0]))
         return None if found is None else found[0]
 
+    def abandon(self, table: str, job: JobId) -> None:
+        with self.aws.lock:
+            self.aws._call("abandon")
+            item = self.aws.items.get(job)
+            if item is not None:
+                item.update(state="launched")
+                item.pop("lease", None)
+
     def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
         return self.aws._note_stop(job, reason, now)
 

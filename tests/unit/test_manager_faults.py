@@ -10,12 +10,12 @@ import pytest
 from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
-from runtime.manager import launch
+from runtime.manager import launch, manage
 from runtime.monitor.machine import place
 from runtime.monitor.watch import StillLaunchingError
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import QUEUE_VISIBILITY
+from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 KEYS = JobKeys.of("lab", "t1")
 FIVE = [f"lab/inputs/{name}.zip" for name in "abcde"]
@@ -144,3 +144,84 @@ def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None],
         assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
         assert len(world.aws.notices) in ({1, 2} if struck and actor == "monitor" else {1}), "only the dead may have told it already"
     assert number > 10
+
+
+ALWAYS = ("look_up", "plan", "reserve", "launch", "log_request")
+
+
+def deliveries(world: World) -> list[str]:
+    """What becomes of a submission as often as the queue delivers it."""
+    told = []
+    for receives in range(1, QUEUE_MAX_RECEIVES + 1):
+        try:
+            outcome = world.deliver(receives=receives)
+        except RuntimeError:
+            told.append("error")
+        else:
+            assert not outcome.again
+            told.append(outcome.message)
+            break
+        world.clock.forward(QUEUE_VISIBILITY)
+    return told
+
+
+@pytest.mark.parametrize("step", ALWAYS)
+def test_an_error_of_the_service_that_comes_every_time_is_answered_before_the_queue_gives_up(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(manage, step, fail)
+    *tries, last = deliveries(world)
+    assert tries == ["error"] * (QUEUE_MAX_RECEIVES - 1)
+    assert "an error of the service itself, each of 7 times" in last
+    assert world.facts()["exit_class"] == "platform"
+    assert "INTERNAL ERROR: submission: got an error of the service itself" in world.certificate()
+    assert (world.end() or "").startswith("FAILED 0/")
+    assert world.aws.items == {}
+    assert all(committed == 0 for committed, _ in world.aws.budgets.values())
+    assert (len(world.aws.notices), world.aws.ec2) == (1, {})
+    world.deliver()
+    assert world.aws.written[BUCKET, KEYS.end] == 1
+
+
+def test_a_submission_that_breaks_the_parser_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.aws.upload(BUCKET, SUBMISSION, "{}")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(manage, "parse_submission", fail)
+    assert "an error of the service itself" in deliveries(world)[-1]
+    facts = json.loads(world.aws.text(BUCKET, "lab/results/rejected_a/logs/certificate.json"))
+    assert facts["exit_class"] == "platform"
+    assert "INPUT ERROR" not in world.aws.text(BUCKET, "lab/results/rejected_a/logs/certificate.txt")
+
+
+def test_machines_that_were_started_before_an_error_that_stays_end_their_work() -> None:
+    world = World()
+    world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])))
+    world.deliver()
+    (machine,) = world.aws.ec2
+    last = world.deliver(receives=QUEUE_MAX_RECEIVES)
+    assert (last.exit_code, last.again) == (99, False)
+    world.complete(machine)
+    assert world.end() is None
+    world.sweep()
+    assert world.end() == "FAILED 1/2 b.zip: No machine was started: the launch did not come to its end.\n"
+    assert world.aws.items == {}
+
+
+def test_the_last_delivery_of_a_job_that_is_launched_or_cancelled_changes_nothing() -> None:
+    world = World()
+    world.submit(world.submission())
+    assert world.deliver(receives=QUEUE_MAX_RECEIVES).message == "delivered again: the job is launched"
+    world.aws.upload(BUCKET, "lab/submissions/b_submit.json", json.dumps(world.submission(timestamp="t2", dataname="lab/inputs/no.zip")))
+    assert "S3 Bucket does not contain" in world.deliver("lab/submissions/b_submit.json").message
+    assert world.deliver("lab/submissions/b_submit.json", QUEUE_MAX_RECEIVES).message == "delivered again: the job has ended"

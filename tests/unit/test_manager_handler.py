@@ -135,6 +135,30 @@ def test_one_bad_message_fails_alone(account: Account, monkeypatch: pytest.Monke
     account.s3.head_object(Bucket=BUCKET, Key="lab/results/rejected_b/logs/certificate.txt")
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidRequest", "InvalidObjectState", "KMS.DisabledException"])
+@pytest.mark.parametrize("key", [SUBMISSION, "lab/configs/c.json"])
+def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
+    account: Account, monkeypatch: pytest.MonkeyPatch, key: str, code: str
+) -> None:
+    """Encrypted with a key of the user's own, or archived."""
+    deploy(account, monkeypatch)
+    for name in ("lab/inputs/a.zip", "lab/configs/c.json"):
+        account.put(name, "{}")
+    account.put(SUBMISSION, json.dumps({"dataname": "lab/inputs/a.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}))
+
+    def refuse(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == key:
+            raise ClientError({"Error": {"Code": code}}, "GetObject")
+
+    module._cloud()._s3.meta.events.register("provide-client-params.s3.GetObject", refuse)
+    assert module.handler({"Records": [message(notification())]}, None) == {"batchItemFailures": []}
+    folder = "rejected_a" if key == SUBMISSION else "job_t1"
+    end = account.s3.get_object(Bucket=BUCKET, Key=f"lab/results/{folder}/process_results/end.txt")["Body"].read().decode()
+    assert f"({code})" in end
+    assert "Items" not in account.table.scan(TableName="ledger") or account.table.scan(TableName="ledger")["Items"] == []
+    assert "Upload it again, without a key of your own" in end
+
+
 def test_settings_that_are_not_the_deployed_ones_are_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy(account, monkeypatch)
     monkeypatch.setenv("NEUROCAAS_SETTINGS_SHA256", "0" * 64)

@@ -35,7 +35,10 @@ def test_one_dataset_gets_one_machine_and_a_certificate_in_the_guides_wording(wo
         "[Job Manager] STEP 1/4 (Initialization): DONE",
         "[Job Manager] STEP 2/4 (Validation): DONE",
         "[Job Manager] STEP 3/4 (Environment Setup): DONE",
+        "[Internal (start_instance)] Created 1 immutable analysis environments.",
+        "[Internal (process_inputs)] Starting analysis 1 with parameter set a.zip",
         "[Job Manager] STEP 4/4 (Initialize Processing): DONE",
+        "All jobs submitted. Processing...",
         "JOB MONITOR LOG COMPLETE. SEE TOP FOR LIVE PER-DATASET MONITORING",
     ):
         assert wanted in text

@@ -10,6 +10,7 @@ from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
 from runtime.monitor.watch import StillLaunchingError
+from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import DEADLINE_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
 from runtime.protocol.logline import OVERTIME, SUCCEEDED
 
@@ -405,3 +406,31 @@ def test_an_event_is_read() -> None:
     change = state_change('{"source": "aws.ec2", "time": "2026-01-01T00:00:00Z", "detail": {"instance-id": "i-1", "state": "running"}}')
     assert change is not None
     assert (change.instance_id, change.state, change.time.year) == ("i-1", "running", 2026)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        b'{"status": "FAILED", "reason": "half \\ud800 a pair", "stderr": {"0": "\\udc00"}}',
+        b'{"status": "FAILED", "reason": "\\u001b[31mred\\u0007\\u0085"}',
+        b'{"status": "FAILED", "exit_code": NaN, "progress": Infinity}',
+        b'{"status": "SUCCESS", "exit_code": 1' + b"0" * 4000 + b"}",
+        b"[" * 200_000,
+        b"\xff\xfe\x00",
+    ],
+    ids=["surrogates", "controls", "no number", "huge", "deep", "no text"],
+)
+def test_whatever_a_script_makes_of_its_status_file_the_job_ends(status: bytes) -> None:
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    world.aws.upload(BUCKET, world.job().datasets[0].status_key, status)
+    world.aws.upload(BUCKET, JobKeys.of("lab", "t1").record("a.zip"), b'{"inputs": [{"bucket": "\\ud800", "bytes": NaN}], "results": 1}')
+    world.clock.forward(60)
+    world.die(machine)
+    end = world.end()
+    assert end is not None
+    assert end.rstrip("\n").isprintable()
+    assert world.certificate().count("================") == 2
+    assert world.aws.items == {}

@@ -61,7 +61,9 @@ def test_good_object_keys(key: str) -> None:
     assert key_fault(key) is None
 
 
-@pytest.mark.parametrize("key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512])
+@pytest.mark.parametrize(
+    "key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512, "g/a\x85b", "g/a\u2028b"]
+)
 def test_bad_object_keys(key: str) -> None:
     assert key_fault(key) is not None
 
