@@ -61,6 +61,9 @@ def _name(layers: Layers, world: World) -> Iterator[Finding]:
 def _script(layers: Layers, world: World) -> Iterator[Finding]:
     script = world.folder / layers.data["script"]
     if script.is_file() and script.stat().st_size:
+        if script.read_bytes().partition(b"\n")[0].endswith(b"\r"):
+            got = f"{layers.data['script']!r}, with Windows line ends"
+            yield layers.finding(("script",), "script.line-ends", got, "lines that end in LF", "Convert it, for instance with dos2unix")
         return
     got = f"{layers.data['script']!r}, which {'is empty' if script.is_file() else 'does not exist'}"
     yield layers.finding(("script",), "script.missing", got, f"a script in {world.folder.name}/", "Write the script, or correct its name")

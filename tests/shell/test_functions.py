@@ -120,6 +120,27 @@ def test_upload_a_folder_without_an_ending(machine: Machine) -> None:
     assert found == ["a.txt", "sub dir/b.txt"]
 
 
+def test_upload_follows_links_but_not_in_circles_and_says_what_is_no_file(machine: Machine) -> None:
+    files = "mkdir -p o/deep elsewhere; echo a >o/a; echo b >elsewhere/b; mkfifo o/pipe\n"
+    links = "ln -s ../elsewhere o/linked; ln -s .. o/deep/round; ln -s a o/second; ln -s /nowhere o/lost\n"
+    done = machine.bash(f"{files}{links}upload o mock lab results/r")
+    assert done.returncode == 0
+    results = machine.buckets / "mock/lab/results/r"
+    assert sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()) == ["a", "linked/b", "second"]
+    assert done.stderr.splitlines() == ["Not uploaded: o/lost is a link to nothing.", "Not uploaded: o/pipe is no file."]
+
+
+def test_upload_of_names_that_s3_does_not_take_sends_the_others_and_fails(machine: Machine) -> None:
+    long = "/".join(["d" * 250] * 5)
+    done = machine.bash(f"mkdir -p o/{long}; echo a >o/a; echo b >o/{long}/b; echo c >$'o/\\xff'; upload o mock lab results/r")
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"upload: Not uploaded: o/{long}/b, o/\\udcff. Allowed: names in UTF-8, of 1024 bytes with their folders. Rename them.\n"
+    )
+    assert [path.name for path in (machine.buckets / "mock/lab/results/r").iterdir()] == ["a"]
+
+
 def test_upload_a_file_and_nothing(machine: Machine) -> None:
     (machine.home / "x y.txt").write_text("x")
     assert machine.bash('upload "x y.txt" mock lab results/r').returncode == 0

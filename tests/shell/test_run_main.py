@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,37 @@ def test_a_missing_script(machine: Machine) -> None:
     assert status["status"] == "FAILED"
     assert status["reason"].startswith('The analysis script is missing: got "mock/nothing.sh". Allowed:')
     assert "mock/nothing.sh" in done.stderr
+
+
+def test_a_script_of_windows_is_told_so(machine: Machine) -> None:
+    script = machine.script("#!/bin/bash\r\necho works\r\n", head=False)
+    assert machine.run(script).returncode == 126
+    assert machine.status()["reason"] == (
+        f'The analysis script has Windows line ends: got CR LF in "{script}". Allowed: LF. Convert it, for instance with dos2unix.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"#!{sys.executable} -I\nimport sys\nprint(sys.version_info[0], sys.flags.isolated)\n", "3 1"),
+        ("#!/usr/bin/env -S python3 -I\nimport sys\nprint(sys.version_info[0], sys.flags.isolated)\n", "3 1"),
+        ('#!/bin/sh\nsource /dev/null\nx=(bash)\necho "${x[@]}"', "bash"),  # as ever: scripts say sh and mean bash
+        ('# no interpreter\nx=(bash)\necho "${x[@]}"\n', "bash"),
+    ],
+)
+def test_who_runs_a_script(machine: Machine, text: str, said: str) -> None:
+    assert machine.run(machine.script(text, head=False)).returncode == 0
+    assert machine.log("stdout") == f"{said}\n".encode()
+
+
+def test_nothing_that_goes_wrong_keeps_the_final_status_away(machine: Machine) -> None:
+    script = machine.script('errorlog\nprintf "no record" >"$NEUROCAAS_STATE/files"\nrm -r "$neurocaasrootdir/ncap_utils"\nexit 4\n')
+    assert machine.run(script).returncode == 4
+    status = machine.status()
+    assert (status["status"], status["exit_code"]) == ("FAILED", 4)
+    assert "the record of transfers could not be saved" in "".join(status["stderr"].values())
+    assert b"the record of transfers could not be saved" in machine.log("stderr")
 
 
 def test_an_empty_script_name_is_missing_too(machine: Machine) -> None:

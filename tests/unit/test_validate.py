@@ -54,6 +54,13 @@ def test_mistakes_of_meaning_are_told_beside_those_of_form(tmp_path: Path) -> No
     }
 
 
+def test_a_script_with_windows_line_ends_is_told(tmp_path: Path) -> None:
+    folder = project(tmp_path, GOOD)
+    script = folder / "blueprints" / "spikes" / "run_spikes.sh"
+    script.write_bytes(b"#!/bin/bash\r\necho hi\r\n")
+    assert found(folder) == {"script.line-ends": "script"}
+
+
 def test_a_value_of_the_wrong_form_gives_no_second_mistake(tmp_path: Path) -> None:
     """The default in its place must not be compared with what the file says."""
     text = GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge]", "type: 3, types: [m5.xlarge], duration_minutes: x")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from .storage import Location, Storage, StorageError
-from .transfer import Transfer
+from .transfer import Transfer, files_in
 
 
 class Checkpoint:
@@ -21,19 +22,17 @@ class Checkpoint:
         """Send new and changed files. The reason when not all could be sent, else None."""
         if self._folder is None or not self._folder.is_dir():
             return None
-        for path in sorted(self._folder.rglob("*")):
-            try:
-                if not path.is_file():
-                    continue
-                stat = path.stat()
-                mark = (stat.st_size, stat.st_mtime_ns)
-                if self._saved.get(path) != mark:
-                    below = path.parent.relative_to(self._folder).as_posix()
-                    place = self._place if below == "." else self._place.below(below)
-                    self._transfer.upload(path, place)
-                    self._saved[path] = mark
-            except FileNotFoundError:  # the script is still at work
-                continue
-            except (StorageError, OSError) as error:
-                return str(error)
+        try:
+            for path in files_in(self._folder, str):
+                with suppress(FileNotFoundError):  # the script is still at work
+                    self._send(path, path.parent.relative_to(self._folder).as_posix())
+        except (StorageError, OSError) as error:
+            return str(error)
         return None
+
+    def _send(self, path: Path, below: str) -> None:
+        stat = path.stat()
+        mark = (stat.st_size, stat.st_mtime_ns)
+        if self._saved.get(path) != mark:
+            self._transfer.upload(path, self._place if below == "." else self._place.below(below))
+            self._saved[path] = mark

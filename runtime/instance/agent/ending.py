@@ -55,7 +55,7 @@ def reason(code: int | None, last_command: str, last_line: str, disk: Path) -> s
     whether the disk of `disk` is full."""
     if code is None:
         return "the script's end was not recorded"
-    if code == 127 and last_line.startswith("The analysis script is missing"):
+    if code in (126, 127) and last_line.startswith("The analysis script "):
         return last_line
     full = ""
     with suppress(OSError):

@@ -17,7 +17,7 @@ FILES = 32
 """Files that are under way at a time: small ones wait for S3 most of their time."""
 
 BLOCK = 256 << 10
-"""Bytes that are read and written at a time. Blocks of 1 MiB take three times as much of the kernel's time: memory that is new is cleared."""
+"""Bytes that are read and written at a time. With 1 MiB the kernel took three times as long: it clears memory that is new."""
 
 UPLOAD_STATE = ".neurocaas-upload"
 """How the files end that are kept beside a file while it is uploaded. They are no results."""

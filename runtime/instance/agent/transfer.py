@@ -19,6 +19,9 @@ from .storage import BLOCK, FILES, UPLOAD_STATE, Location, Storage, StorageError
 INPUT, RESULT = "input", "result"
 TRIES = 5
 
+KEY_BYTES = 1024
+"""The longest key of S3 (S3 user guide, "Naming Amazon S3 objects")."""
+
 SMALL = 1 << 20
 """Files below this are hashed and sent one after the other: another thread costs more than it gains."""
 
@@ -77,17 +80,23 @@ class Transfer:
 
     def upload(self, source: Path, target: Location, *, leave_out: str = "") -> list[Moved]:
         """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here.
-        Raises StorageError when `source` does not exist; an empty folder is nothing to do."""
+        Raises StorageError when `source` does not exist, and at the end for names that S3 cannot bear; an empty folder is nothing to do."""
         if source.is_dir():
-            files = [(path, path.relative_to(source).as_posix()) for path in sorted(source.rglob("*")) if _is_result(path)]
+            files = [(path, path.relative_to(source).as_posix()) for path in files_in(source, _left_out)]
         elif source.is_file():
             files = [(source, source.name)]
         else:
             raise StorageError(f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.", permanent=True)
         ending = f".{leave_out.lstrip('.')}" if leave_out else None
         prefix = target.key.rstrip("/")
-        chosen = [(path, Location(target.bucket, f"{prefix}/{name}")) for path, name in files if not (ending and name.endswith(ending))]
-        return self._many(_putter(self, path, place) for path, place in chosen)
+        chosen = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
+        done = self._many(_putter(self, path, Location(target.bucket, key)) for path, key in chosen if _is_key(key))
+        if wrong := [path for path, key in chosen if not _is_key(key)]:
+            got = ", ".join(map(_shown, wrong))
+            raise StorageError(
+                f"Not uploaded: {got}. Allowed: names in UTF-8, of 1024 bytes with their folders. Rename them.", permanent=True
+            )
+        return done
 
     def _get(self, source: Location, target: Path, size: int | None = None) -> Moved:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -156,8 +165,39 @@ def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], 
     return lambda: transfer._put(source, target)
 
 
-def _is_result(path: Path) -> bool:
-    return path.is_file() and UPLOAD_STATE not in path.name
+def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files below `folder`, also through links, but not round in circles: a link to a folder that it lies in is passed over.
+    `left_out` hears of what is neither file nor folder."""
+    real = folder.resolve()
+    if real in inside:
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError:  # the script is still at work
+        return
+    for path in entries:
+        if path.is_dir():
+            yield from files_in(path, left_out, (*inside, real))
+        elif not path.is_file():
+            left_out(path)
+        elif UPLOAD_STATE not in path.name:
+            yield path
+
+
+def _left_out(path: Path) -> None:
+    what = "a link to nothing" if path.is_symlink() else "no file"
+    sys.stderr.write(f"Not uploaded: {_shown(path)} is {what}.\n")
+
+
+def _shown(path: Path) -> str:
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _timed(once: Callable[[], _T]) -> tuple[_T, float]:

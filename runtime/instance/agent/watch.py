@@ -26,7 +26,7 @@ from .pieces import Pieces
 from .reporter import Reporter
 from .spot import SpotNotice
 from .stop import StopWatch
-from .storage import Location, Storage, StorageError
+from .storage import Location, Storage
 from .transfer import RESULT, Transfer, read_record
 
 TICK = 0.5
@@ -92,13 +92,9 @@ class Watch:
         if self._exit is None:
             with suppress(OSError, ValueError):
                 self._exit = int((self.state / "exit").read_text())
-        for log in self.logs.values():
-            log.poll()
-        self._pieces.send(everything=True)
-        if self._exit != 0 or self._ending.because:
-            self._send_outputs()
-        self._send_record()
-        self._send_config()
+        self._send_logs()
+        self._send_rest()
+        self._send_logs()  # with what was said about the rest
         self._status = replace(self._status, last_command=self._last_command())
         good = self._exit == 0 and not self._ending.because
         if not good and not self._ending.begun and self._spot and self._spot.time:
@@ -231,14 +227,27 @@ class Watch:
             self._local.write_text(text, encoding="utf-8")
         return text
 
+    def _send_logs(self) -> None:
+        for log in self.logs.values():
+            log.poll()
+        self._pieces.send(everything=True)
+
+    def _send_rest(self) -> None:
+        """What goes with the final status. Nothing that goes wrong here may keep the final status from being written."""
+        steps = {"the record of transfers": self._send_record, "the configuration": self._send_config}
+        if self._exit != 0 or self._ending.because:
+            steps = {"all partial results": self._send_outputs, **steps}
+        for what, step in steps.items():
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001
+                self._say(f"NeuroCAAS: {what} could not be saved: {error}")
+
     def _send_outputs(self) -> None:
         """What a script that failed or was ended had ready in its output folder."""
         folder = self.context.outputs
         if folder and folder.is_dir():
-            try:
-                Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place())
-            except (StorageError, OSError) as error:
-                self._say(f"NeuroCAAS: not all partial results could be saved: {error}")
+            Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place())
 
     def _send_record(self) -> None:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
@@ -255,12 +264,9 @@ class Watch:
     def _send_config(self) -> None:
         """The config as it was used, and the mark that results are there (the guide's lines 56 and 57)."""
         context = self.context
-        try:
-            body = self.storage.read(Location.parse(context.configpath, context.bucket))
-            self.reporter.put(context.result_place(context.configname), body)
-        except StorageError as error:
-            sys.stderr.write(f"The configuration could not be copied to the results: {error}\n")
         self.reporter.put(context.result_place("update.txt"), b"update results.\n")
+        body = self.storage.read(Location.parse(context.configpath, context.bucket))
+        self.reporter.put(context.result_place(context.configname), body)
 
 
 def _now() -> str:

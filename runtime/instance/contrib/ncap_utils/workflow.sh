@@ -83,17 +83,24 @@ restore_checkpoint() {
         echo "This attempt begins without a checkpoint." >&2
 }
 
-## Runs the analysis script in a process group of its own and returns its exit code.
+## Runs the analysis script in a process group of its own and returns its exit code. Bash runs it, as ever, unless its first line names
+## something that is no such shell (#!/usr/bin/env python3).
 ## $1: the script; a relative path counts from neurocaasrootdir, then from the current folder
 run_script() {
-    local script="$1" folder code uptime=""
+    local script="$1" folder code first="" uptime="" interpreter=(bash)
     [[ "$script" == /* || ! -e "$neurocaasrootdir/$script" ]] || script="$neurocaasrootdir/$script"
     if [ -z "$1" ] || [ ! -f "$script" ]; then
-        printf 'The analysis script is missing: got "%s". Allowed: a file, absolute or relative to %s. ' "$1" "$neurocaasrootdir" \
-            >>"$neurocaas_logs/joberror.txt"
-        printf 'Correct "script" in the blueprint, or the path of the fifth argument.\n' >>"$neurocaas_logs/joberror.txt"
-        cat "$neurocaas_logs/joberror.txt" >&2
+        refuse_script "is missing: got \"$1\". Allowed: a file, absolute or relative to $neurocaasrootdir." \
+            'Correct "script" in the blueprint, or the path of the fifth argument.'
         return 127
+    fi
+    IFS= read -r first <"$script"
+    if [[ "$first" == *$'\r' ]]; then
+        refuse_script "has Windows line ends: got CR LF in \"$1\". Allowed: LF." "Convert it, for instance with dos2unix."
+        return 126
+    fi
+    if [[ "$first" == '#!'* && ! "$first" =~ [/[:space:]](ba|da)?sh([[:space:]]|$) ]]; then
+        read -ra interpreter <<<"${first:2}"
     fi
     ## Scripts source "$(dirname "$0")/ncap_utils/...": a script that a developer just put here gets the link, too.
     folder="$(dirname "$script")"
@@ -101,7 +108,7 @@ run_script() {
         ln -s "$neurocaasrootdir/ncap_utils" "$folder/ncap_utils" 2>/dev/null
     fi
     set -m
-    bash "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
+    "${interpreter[@]}" "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
     set +m
     { read -r uptime _ </proc/uptime; } 2>/dev/null
@@ -109,6 +116,11 @@ run_script() {
     wait "$neurocaas_script"
     code=$?
     return "$code"
+}
+
+## Says, where the status finds it, why the analysis script does not run.
+refuse_script() {
+    printf 'The analysis script %s\n' "$*" | tee -a "$neurocaas_logs/joberror.txt" >&2
 }
 
 ## Reports the end with the exit code of the command before it, and returns that code. Waits until the report is sent.
