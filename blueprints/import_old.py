@@ -124,7 +124,7 @@ def _complete(draft: Draft, name: str | None) -> dict[str, Any]:
     head: dict[str, Any] = {"schema_version": 1, "name": name, "title": title, "script": f"run_{name}.sh", "instance": instance}
     image: dict[str, Any] = data.get("image", {"parent": "ubuntu24", "required": False})
     rest: dict[str, Any] = {key: data[key] for key in ("bucket", "limits", "budget_usd") if key in data}
-    return {**head, "image": image, "groups": list(draft.groups) or ["debuggers"], **rest}
+    return {**head, "image": image, "groups": list(draft.groups)[: old_people.MOST_GROUPS] or ["debuggers"], **rest}
 
 
 def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:

@@ -15,6 +15,8 @@ from runtime.protocol.problems import shown
 _PROSE = "The email we should notify"
 _USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,50}")
 """IAM's alphabet; the region comes behind it."""
+MOST_GROUPS = 99
+"""In a blueprint (schema.json)."""
 _NO_GROUP = "its group has no usable name"
 
 
@@ -28,6 +30,9 @@ def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> 
     else:
         for index, one in enumerate(given):
             _affiliate(draft, one, (*path, index), PROFILE if profile else BLUEPRINT)
+        if not profile and len(draft.groups) > MOST_GROUPS:
+            do = "Remove some, or import --anyway: the blueprint names the first, imported/groups.yaml has all"
+            draft.impossible(path, f"{len(draft.groups)} groups", f"at most {MOST_GROUPS} in a blueprint", do)
     apply(draft, {}, ux, above, Context(), ("Affiliates",))
 
 

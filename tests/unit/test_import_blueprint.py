@@ -378,3 +378,15 @@ def test_text_that_is_no_json_is_told_with_its_place(text: str, place: str, got:
     (problem,) = refused.value.problems
     assert problem.field == place
     assert got in problem.got
+
+
+def test_more_groups_than_a_blueprint_has_need_a_decision_and_the_rest_is_kept(tmp_path: Path) -> None:
+    many = [{"AffiliateName": f"lab{number}", "UserNames": ["ann"], "UserInput": True} for number in range(120)]
+    imported = read(changed("UXData", "Affiliates", value=many))
+    assert [(stop.path, stop.got) for stop in imported.stops] == [("UXData.Affiliates", "120 groups")]
+    assert len(yaml.safe_load(imported.groups)["groups"]) == 120
+    (tmp_path / "blueprints").mkdir()
+    script = tmp_path / "run.sh"
+    script.write_text("echo\n")
+    import_old.write(imported, "{}", tmp_path, "x.json", script)
+    assert blueprints.load_problems("epi-web", tmp_path, TYPES) == ()
