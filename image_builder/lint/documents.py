@@ -34,9 +34,20 @@ _NUMBERS = {
 }
 
 
+_KEY = r"^\ufeff?(?:\s*\{[^{}]*)?['\"]?%s['\"]?[ \t]*:[ \t]*"
+_MEANT = re.compile(
+    _KEY % "phases"
+    + r"(?:\[|(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*[ \t]*-[ \t\r\n])|"
+    + _KEY % "schemaVersion"
+    + r"['\"]?1(?:\.0)?['\"]?\s*(?:[#,}]|$)",
+    re.MULTILINE,
+)
+
+
 def is_document(text: str) -> bool:
-    """Whether a YAML text means to be a component document."""
-    return bool(re.search(r"^\ufeff?(?:\s*\{[^{}]*)?['\"]?(phases|schemaVersion)['\"]?\s*:", text, re.MULTILINE))
+    """Whether a YAML text means to be a component document: a list of phases, or the version. Others have `phases` that are no list
+    (CodeBuild), or other versions (Systems Manager)."""
+    return bool(_MEANT.search(text))
 
 
 def lint_document(text: str, file: str) -> list[Finding]:

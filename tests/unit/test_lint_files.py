@@ -59,6 +59,11 @@ def test_a_script(tmp_path: Path, content: bytes, rules: list[str]) -> None:
         ("\ufeffschemaVersion: 1.0\nphases: []\n".encode(), ["encoding", "zero-steps"]),
         (b'{"name": "x", "schemaVersion": "1.0", "phases": []}\n', ["zero-steps"]),
         (b'\n{\n  "phases": [],\n  "schemaVersion": "1.0"}\n', ["zero-steps"]),
+        (b"version: 0.2\nphases:\n  install:\n    commands: [ls]\n", []),
+        (b"schemaVersion: '2.2'\nmainSteps:\n- action: aws:runShellScript\n", []),
+        (b"schemaVersion: 1.0.3\nkind: other\n", []),
+        (b"name: x\nphases: # all\n# of\n\n- name: build\n", ["schema", "zero-steps"]),
+        (b"schemaVersion: '1.0' # x\nphase: []\n", ["zero-steps", "schema"]),
         (b"AWSTemplateFormatVersion: 2010-09-09\nResources:\n  C: {phases: []}\n", []),
     ],
 )
