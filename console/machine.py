@@ -131,8 +131,8 @@ def emulator(around: Surroundings) -> Check:
 
 
 def port(around: Surroundings) -> Check:
-    from localcloud.cloud import DEFAULT_PORT, LOOPBACK
     from localcloud.paths import Paths
+    from localcloud.ports import DEFAULT_PORT, LOOPBACK
     from localcloud.running import Cloud
 
     running = Cloud.load(Paths.find(around.root))

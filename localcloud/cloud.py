@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from localcloud import processes
+from localcloud import ports, processes
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.images.hostaccess import passed_on
 from localcloud.paths import HOME_VARIABLE, Paths
@@ -31,10 +30,9 @@ from localcloud.version import code_digest
 
 __all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "reset", "status", "up"]
 
-DEFAULT_PORT = 24566
+FLEET = "localcloud.fleet"
 DEFAULT_REGION = "us-east-1"
 ACCOUNT = "000000000000"
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0
 RELEASE_SECONDS = 3.0
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
@@ -57,10 +55,10 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
         cloud = Cloud.load(paths)
         if cloud is None or cloud.code != code:
             before = Cloud.read(paths)
-            _end(before)  # a fleet whose emulator was killed, or processes of the code before an update
-            wanted = port or _port(before.port if before is not None else DEFAULT_PORT)
+            ended = _end(paths)  # a fleet whose emulator was killed, or processes of the code before an update
+            wanted = port or ports.wanted(before.port if before is not None else ports.DEFAULT_PORT)
             # The last thread of an emulator that was just killed may hold the port for a moment more.
-            _await_port(wanted, RELEASE_SECONDS if before is not None and before.port == wanted else 0.0)
+            ports.await_free(wanted, RELEASE_SECONDS if ended or before is not None else 0.0)
             cloud = _start_emulator(paths, wanted, code)
         if fleet and not (cloud.fleet and cloud.fleet.alive()):
             cloud = _start_fleet(paths, cloud)
@@ -70,10 +68,9 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
 def down(paths: Paths) -> bool:
     """Stop both processes and everything that they started. Returns whether something ran. All state is kept."""
     if not paths.home.is_dir():
-        return False
+        return _end(paths)
     with _locked(paths):
-        cloud = Cloud.read(paths)
-        ran = _end(cloud)
+        ran = _end(paths)
         paths.cloud_file.unlink(missing_ok=True)
         return ran
 
@@ -126,35 +123,6 @@ def _locked(paths: Paths) -> Iterator[None]:
         yield
 
 
-def _port(otherwise: int) -> int:
-    given = os.environ.get("LOCALCLOUD_PORT", "")
-    if not given:
-        return otherwise
-    if not given.isdigit() or not 1024 <= int(given) <= 65535:
-        raise CloudError(
-            f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT})."
-        )
-    return int(given)
-
-
-def _await_port(port: int, seconds: float) -> None:
-    """Return when the port is free. Raises CloudError when it is not within ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-                return
-            except OSError as error:
-                if time.monotonic() >= deadline:
-                    raise CloudError(
-                        f"Port {port} on {LOOPBACK} is taken by another program ({error.strerror}). The local cloud needs one free port. "
-                        f"Stop that program, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
-                    ) from error
-        time.sleep(0.02)
-
-
 def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
     python = emulator_python()
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
@@ -163,7 +131,7 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
     paths.emulator.mkdir(parents=True, exist_ok=True)
     _rotate(paths.emulator_log)
     process = processes.spawn(
-        [str(python), "-B", "-m", "localcloud.aws"],
+        [str(python), "-B", "-m", ports.EMULATOR],
         env={
             **_environment(paths, python),
             "TMPDIR": str(paths.emulator_tmp),
@@ -177,7 +145,7 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
         stdin=json.dumps(keys),
     )
     cloud = Cloud(
-        schema_version=SCHEMA_VERSION, endpoint=f"http://{LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
+        schema_version=SCHEMA_VERSION, endpoint=f"http://{ports.LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
         emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None, sandbox=None,
         started=datetime.now(UTC).isoformat(timespec="seconds"), code=code, **keys,
     )  # fmt: skip
@@ -193,7 +161,7 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
 def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
     _rotate(paths.fleet_log)
     process = processes.spawn(
-        [sys.executable, "-m", "localcloud.fleet"],
+        [sys.executable, "-m", FLEET],
         # Bakes reach package registries the way that this shell does.
         env={**_environment(paths, Path(sys.executable)), **passed_on(os.environ), "PYTHONPATH": str(PACKAGE_ROOT)},
         cwd=paths.home,
@@ -263,10 +231,13 @@ def _rotate(log: Path, limit: int = 10 * 2**20) -> None:
         log.replace(log.with_name(log.name + ".1"))
 
 
-def _end(cloud: Cloud | None) -> bool:
-    if cloud is None:
-        return False
-    roots = [p for p in (cloud.fleet, cloud.emulator) if p is not None]
+def _end(paths: Paths) -> bool:
+    """End the processes of this home, also those that ``cloud.json`` does not name, since it was damaged or the home deleted."""
+    home = {HOME_VARIABLE: str(paths.home)}
+    roots = [*processes.find(FLEET, home), *processes.find(ports.EMULATOR, home)]
+    cloud = Cloud.read(paths)
+    if cloud is not None:
+        roots += [p for p in (cloud.fleet, cloud.emulator) if p is not None and p not in roots]
     ran = any(p.alive() for p in roots)
     for process in roots:  # machines first: their ends are still recorded
         processes.stop([process])

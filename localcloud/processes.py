@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,30 @@ def identify(pid: int) -> Process | None:
 
 def _all() -> list[_Stat]:
     return [found for entry in os.listdir("/proc") if entry.isdigit() if (found := _stat(int(entry)))]
+
+
+def find(module: str, variables: Mapping[str, str]) -> list[Process]:
+    """The processes of this user that run ``python -m module`` with these environment variables."""
+    wanted = {f"{name}={value}".encode() for name, value in variables.items()}
+    found = []
+    for stat in _all():
+        try:
+            command = Path(f"/proc/{stat.pid}/cmdline").read_bytes().split(b"\0")
+            if module.encode() in command and wanted <= set(Path(f"/proc/{stat.pid}/environ").read_bytes().split(b"\0")):
+                found.append(Process(stat.pid, stat.start))
+        except OSError:
+            continue  # ended, or another user's
+    return found
+
+
+def variable(process: Process, name: str) -> str:
+    """An environment variable that the process was started with; empty when it has none, or when it cannot be read."""
+    try:
+        pairs = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    prefix = f"{name}=".encode()
+    return next((os.fsdecode(pair.removeprefix(prefix)) for pair in pairs if pair.startswith(prefix)), "")
 
 
 def family(root: Process) -> list[Process]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -210,6 +212,32 @@ def test_a_taken_port_is_one_message_and_leaves_nothing(cloud_home: CloudHome) -
             cloud_home.up()
     assert not cloud_home.paths.cloud_file.exists()
     cloud_home.up()
+
+
+def test_a_port_taken_by_another_checkout_s_cloud_says_whose_and_how_it_is_stopped(
+    cloud_home: CloudHome, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cloud_home.up()
+    other = CloudHome(tmp_path_factory.mktemp("other"))
+    other.port = cloud_home.port
+    home = re.escape(str(cloud_home.paths.home))
+    with pytest.raises(CloudError, match=rf"the local cloud in {home}.*LOCALCLOUD_HOME={home} invoke local\.down"):
+        other.up()
+
+
+@pytest.mark.parametrize("lost", ["cloud.json damaged", "home deleted"])
+def test_a_cloud_that_lost_its_file_is_still_stopped_and_started(cloud_home: CloudHome, lost: str) -> None:
+    first = cloud_home.up(fleet=True)
+    if lost == "home deleted":
+        shutil.rmtree(cloud_home.paths.home)
+        assert cloud_module.down(cloud_home.paths)
+    else:
+        cloud_home.paths.cloud_file.write_text("{")
+        second = cloud_home.up(fleet=True)
+        assert second.emulator_pid != first.emulator_pid
+    assert first.fleet is not None
+    assert not first.emulator.alive()
+    assert not first.fleet.alive()
 
 
 @pytest.mark.parametrize("value", ["http", "80", "70000", "-1"])

@@ -1,0 +1,56 @@
+"""The one port of a local cloud: which it shall be, whether it is free, and who has it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+
+from localcloud import processes
+from localcloud.paths import HOME_VARIABLE
+from localcloud.running import CloudError
+
+EMULATOR = "localcloud.aws"
+"""The module that listens there."""
+DEFAULT_PORT = 24566
+LOOPBACK = "127.0.0.1"
+
+
+def wanted(otherwise: int) -> int:
+    """``$LOCALCLOUD_PORT`` when it is set, else ``otherwise``. Raises CloudError when it is no port."""
+    given = os.environ.get("LOCALCLOUD_PORT", "")
+    if not given:
+        return otherwise
+    if not given.isdigit() or not 1024 <= int(given) <= 65535:
+        raise CloudError(
+            f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT})."
+        )
+    return int(given)
+
+
+def await_free(port: int, seconds: float) -> None:
+    """Return when the port is free. Raises CloudError when it is not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+                return
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    holder, stop = _holder(port)
+                    raise CloudError(
+                        f"Port {port} on {LOOPBACK} is taken by {holder} ({error.strerror}). The local cloud needs one free port. "
+                        f"{stop}, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
+                    ) from error
+        time.sleep(0.02)
+
+
+def _holder(port: int) -> tuple[str, str]:
+    """Who has the port, and how it is stopped: the local cloud of another checkout is told by its home."""
+    for process in processes.find(EMULATOR, {"LOCALCLOUD_PORT": str(port)}):
+        home = processes.variable(process, HOME_VARIABLE)
+        return f"the local cloud in {home}", f"Stop it ({HOME_VARIABLE}={shlex.quote(home)} invoke local.down)"
+    return "another program", "Stop that program"
