@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from runtime.protocol.certificate import SetupLog
-from runtime.protocol.config import DATASET_SIZE, DURATION
+from runtime.protocol.config import DATASET_SIZE, DURATION, is_service_key
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.outside import place_of
 from runtime.protocol.settings import AnalysisSettings
@@ -38,6 +38,9 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
     for name, otherwise in standard.items():
         text = f"given: {job.config[name]}" if name in job.config else f"{otherwise}."
         log.detail("parse_config", f"parameter {name} {text}", now)
+    for name in job.config:
+        if is_service_key(name) and name not in standard:
+            log.detail("parse_config", f"parameter {name!r} is none of the service's ({', '.join(standard)}), and means nothing to it", now)
     if job.datasets[0].jobnb is not None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)

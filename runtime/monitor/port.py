@@ -69,7 +69,7 @@ class Cloud(Protocol):
     """What the monitor needs of AWS."""
 
     def get(self, bucket: str, key: str) -> Content | None:
-        """The object, None when there is none."""
+        """The object, None when there is none, or it is larger than any document."""
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         """Write text. With `if_absent`, False (and nothing written) when the key exists."""

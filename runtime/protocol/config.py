@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ def parse_config(raw: bytes, key: str, settings: AnalysisSettings) -> JobConfig:
     if values.get(MODE) == TRAIN and ENSEMBLE_SIZE in values:
         members = _whole(values, ENSEMBLE_SIZE, 1, 1, settings.max_ensemble_size, "members", problems)
     if settings.parameters is not None:
-        own = {name: value for name, value in values.items() if not _is_service_key(name)}
+        own = {name: value for name, value in values.items() if not is_service_key(name)}
         problems += check(own, settings.parameters, "config")
         values = {**values, **with_defaults(own, settings.parameters)}
     if problems:
@@ -57,7 +58,7 @@ def parse_config(raw: bytes, key: str, settings: AnalysisSettings) -> JobConfig:
     return JobConfig(values, duration, size, frozenset(values) & {DURATION, DATASET_SIZE}, members)
 
 
-def _is_service_key(name: str) -> bool:
+def is_service_key(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
@@ -69,9 +70,13 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput([Problem("config file", f"text that is not UTF-8 ({error.reason})", "UTF-8", "Save it as UTF-8")]) from error
-    value = _read_json(text) if key.lower().endswith(".json") else _read_yaml(text)
+    try:
+        value = _read_json(text) if key.lower().endswith(".json") else _read_yaml(text)
+    except TwiceError as error:
+        raise InvalidInput([error.problem("config file")]) from None
     if not isinstance(value, dict):
-        raise InvalidInput([Problem("config file", shown(value), "a mapping of names to values", "Write it as name: value pairs")])
+        got = "nothing" if value is None else shown(value)
+        raise InvalidInput([Problem("config file", got, "a mapping of names to values", "Write it as name: value pairs")])
     try:
         plain = _plain(value, [CONFIG_MAX_NODES], 0)
     except _UnusableError as error:
@@ -82,7 +87,7 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidInput(
@@ -98,7 +103,7 @@ def _read_yaml(text: str) -> Any:
     import yaml  # costs 30 ms and is not in the Lambda runtime: packed beside runtime/ (runtime.manager.VENDORED)
 
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _once_loader())  # noqa: S506 (it is the safe one)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -106,6 +111,34 @@ def _read_yaml(text: str) -> Any:
         raise InvalidInput([Problem("config file", got, "YAML", "Correct the file")]) from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InvalidInput([Problem("config file", "text that is not YAML: it is misformatted", "YAML", "Correct the file")]) from error
+
+
+def _once_loader() -> Any:
+    """YAML's safe loader, for mappings that have each name once. (What `<<` merges in is no second name.)"""
+    import yaml
+
+    class OnceLoader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            once([(name.value, None) for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"])
+            return node
+
+    return OnceLoader
+
+
+class TwiceError(Exception):
+    """A mapping has a name twice; which value counts would depend on who reads it."""
+
+    def problem(self, field: str) -> Problem:
+        return Problem(field, f"the name {shown(self.args[0])} twice", "each name once in a mapping", "Remove one of the two")
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of these names and values (an `object_pairs_hook` for JSON). Raises TwiceError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return found
 
 
 class _UnusableError(Exception):

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.protocol.config import SUFFIXES
+from runtime.protocol.config import SUFFIXES, TwiceError, once
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
 from runtime.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp, dataset_names, key_fault
@@ -103,7 +103,9 @@ def _read(raw: bytes) -> Mapping[str, Any]:
         raise InvalidSubmission([too_large(len(raw))], None)
     allowed = 'a JSON object such as {"dataname": …, "configname": …, "timestamp": …}'
     try:
-        data = json.loads(raw.decode("utf-8-sig"))
+        data = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=once)
+    except TwiceError as error:
+        raise InvalidSubmission([error.problem("submission file")], None) from error
     except json.JSONDecodeError as error:
         got = f"text that is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise InvalidSubmission([Problem("submission file", got, allowed, "Correct the file and upload it again")], None) from error

@@ -44,6 +44,12 @@ def test_one_dataset_gets_one_machine_and_a_certificate_in_the_guides_wording(wo
         assert wanted in text
 
 
+def test_a_name_that_looks_like_the_services_own_is_told(world: World) -> None:
+    world.aws.upload(BUCKET, "lab/configs/c.json", '{"__durration__": 90, "wait": 1}')
+    world.submit(world.submission())
+    assert "parameter '__durration__' is none of the service's (__duration__, __dataset_size__)" in world.certificate()
+
+
 def test_machines_are_tagged_for_prices_lifetime_and_ownership(world: World) -> None:
     world.aws.upload(BUCKET, "lab/configs/c.json", '{"__duration__": 90}')
     world.submit(world.submission())

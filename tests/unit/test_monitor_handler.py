@@ -18,6 +18,7 @@ from runtime.monitor.aws import AwsCloud
 from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import job_tags
 
@@ -184,3 +185,16 @@ def test_objects(account: dict[str, Any]) -> None:
     assert list(cloud.keys(BUCKET, "p/")) == ["p/a"]
     cloud.delete(BUCKET, "p/a")
     assert list(cloud.keys(BUCKET, "p/")) == []
+
+
+def test_neither_a_topic_that_is_gone_nor_a_status_file_of_any_size_keeps_a_job_open(
+    account: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEUROCAAS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:gone")
+    instance = start(account)
+    account["s3"].put_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").status("a.zip"), Body=b"{" + b" " * JOB_MAX_BYTES + b"}")
+    account["ec2"].terminate_instances(InstanceIds=[instance])
+    assert module.handler({"Records": [event(instance, "terminated")]}, None) == {"batchItemFailures": []}
+    account["s3"].head_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)
+    assert account["dynamodb"].scan(TableName="ledger")["Items"] == []
+    assert "no notice was sent, because SNS refuses (NotFound)" in capsys.readouterr().out

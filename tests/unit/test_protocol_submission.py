@@ -215,3 +215,29 @@ def test_no_configuration_crashes_the_parser(raw: bytes, key: str) -> None:
         assert json.dumps(parsed.values, allow_nan=False).encode()
         assert isinstance(parsed.values, dict)
     assert all(problem.allowed and problem.do for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "name"),
+    [
+        ('{"wait": 1, "wait": 2}', "c.json", "wait"),
+        ('{"a": [{"b": 1, "c": 2, "b": 3}]}', "c.json", "b"),
+        ("wait: 1\nother: 2\nwait: 2\n", "c.yaml", "wait"),
+        ('a:\n- 1: x\n  "1": y\n', "c.yml", "1"),
+    ],
+)
+def test_a_name_that_stands_twice_is_no_choice_of_the_parser(raw: str, key: str, name: str) -> None:
+    (problem,) = config_problems(raw, key)
+    assert problem.text() == f"config file: got the name '{name}' twice. Allowed: each name once in a mapping. Remove one of the two."
+
+
+def test_what_yaml_merges_in_is_no_second_name() -> None:
+    text = "base: &base {wait: 3, more: 1}\none: {<<: *base, wait: 4}\ntwo: {<<: [*base, {x: 1}], x: 2}\n"
+    values = config(text, "c.yaml").values
+    assert (values["one"], values["two"]) == ({"wait": 4, "more": 1}, {"wait": 3, "more": 1, "x": 2})
+
+
+def test_a_submission_with_a_field_twice_is_refused() -> None:
+    with pytest.raises(InvalidSubmission) as caught:
+        parse_submission(b'{"timestamp": "t1", "dataname": "lab/inputs/a", "timestamp": "t2"}', SUBMISSION, SETTINGS)
+    assert [one.got for one in caught.value.problems] == ["the name 'timestamp' twice"]
