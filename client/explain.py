@@ -88,7 +88,7 @@ def _unanswered(found: Evidence) -> Explanation:
         return Explanation(
             f"Job {job} will not start: its submission has failed in the manager again and again and was set aside.",
             ("it is in the dead-letter queue",),
-            f"{_ADMIN} to read the manager's log (`invoke local.logs` here) and to redrive the queue",
+            f"{_ADMIN} to read the manager's log (`invoke logs --lambda manager --stack STACK`) and to redrive the queue",
         )
     since = f"the submission came {clock(found.submitted)} ago, there is no certificate"
     if found.submitted <= PATIENCE:

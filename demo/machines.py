@@ -44,7 +44,7 @@ def await_end(ec2: Any, s3: Any, bucket: str, group: str, instances: Sequence[st
                 raise UserError(
                     f"the job has ended, but its machines {', '.join(alive)} are still there after {PATIENCE:.0f} s",
                     "machines that end with their dataset",
-                    "read their console: `invoke local.logs`, and end them with `invoke local.down`",
+                    f"read their console (`invoke local.logs {alive[0]}`), and end them with `invoke local.down`",
                 )
             return ended
         time.sleep(0.2)

@@ -21,6 +21,7 @@ from demo import machines
 from demo.samples import SAMPLES, Sample
 from demo.summary import AnalysisResult, Phase, dataset_results, write
 from localcloud.paths import Paths
+from localcloud.running import Cloud
 
 GROUP = "debuggers"
 LONGEST_JOB = 1800.0
@@ -64,7 +65,7 @@ class Tour:
         environment.prepare(self.paths, self.root, running, all_stacks(self.root))
         choice = running_local(self.root)
         if choice is None:
-            raise UserError("the local cloud went down again", "a local cloud that stays up", "read its log: `invoke local.logs`")
+            raise UserError("the local cloud went down again", "a local cloud that stays up", "read its log: `invoke local.logs emulator`")
         lay_over(os.environ, choice.variables)
         self._say(f"{running.endpoint}, machines: {running.sandbox}")
 
@@ -104,6 +105,7 @@ class Tour:
         deadline = time.monotonic() + LONGEST_JOB
         with board() as shown:
             while len(states) < len(jobs):
+                self.require_cloud()
                 for title, job in jobs.items():
                     if title not in states:
                         state = job.status()
@@ -112,6 +114,17 @@ class Tour:
                             states[title] = state
                 time.sleep(0.3)
         return states
+
+    def require_cloud(self) -> None:
+        """Raises UserError when a process of the local cloud has ended: its jobs would never."""
+        running = Cloud.load(self.paths)
+        gone = "emulator" if running is None else "fleet" if running.fleet is None or not running.fleet.alive() else None
+        if gone is not None:
+            raise UserError(
+                f"the local cloud's {gone} has ended while jobs were running",
+                "a local cloud that stays up",
+                f"read its log (`invoke local.logs {gone}`), then run the same command again: it starts what is missing",
+            )
 
     def _collect(self, sample: Sample, job: JobHandle, state: JobState) -> AnalysisResult:
         folder = self.results / sample.analysis

@@ -1,6 +1,7 @@
 """The parts of the tour that can be judged without taking it."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from console.errors import UserError
 from demo import machines
 from demo.samples import Sample
 from demo.summary import AnalysisResult, Phase, dataset_results, write
+from demo.tour import Tour
+from localcloud.processes import identify
+from localcloud.running import SCHEMA_VERSION, Cloud
 from runtime.protocol.keys import report_key
 from runtime.protocol.report import ComputeReport
 
@@ -109,3 +113,24 @@ def test_a_machine_that_outlives_its_job_is_an_error(aws: tuple[Any, Any]) -> No
 def test_a_console_that_is_not_there_is_empty(aws: tuple[Any, Any]) -> None:
     assert machines.console_tail(aws[0], "") == []
     assert machines.console_tail(aws[0], "i-00000000000000000") == []
+
+
+@pytest.mark.parametrize(("dead", "told"), [("", None), ("emulator", "emulator"), ("fleet", "fleet")])
+def test_jobs_are_not_followed_in_a_cloud_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dead: str, told: str | None
+) -> None:
+    monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path))
+    tour = Tour(tmp_path, tmp_path / "results")
+    alive = identify(os.getpid())
+    assert alive is not None
+    start = {name: alive.start - (name == dead) for name in ("emulator", "fleet")}
+    Cloud(
+        schema_version=SCHEMA_VERSION, endpoint="http://127.0.0.1:1", port=1, region="us-east-1", account="0" * 12, access_key_id="",
+        secret_access_key="", admin_token="", emulator_pid=alive.pid, emulator_start=start["emulator"], fleet_pid=alive.pid,
+        fleet_start=start["fleet"], sandbox=None, started="",
+    ).write(tour.paths)  # fmt: skip
+    if told is None:
+        tour.require_cloud()
+    else:
+        with pytest.raises(UserError, match=rf"local cloud's {told} has ended .*\n.*\n.*invoke local\.logs {told}"):
+            tour.require_cloud()
