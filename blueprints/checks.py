@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import finding, wording
+from blueprints import finding, parameters
 from blueprints.finding import Finding
 from blueprints.merge import Layers
 from blueprints.parents import PARENTS, RETIRED, parent_image
@@ -73,7 +72,7 @@ def _types(layers: Layers, world: World) -> Iterator[Finding]:
     for index, name in enumerate(layers.data["instance"]["types"]):
         if world.types is not None and name not in world.types:
             path = ("instance", "types", index)
-            do = finding.meant(name, world.types, f"Choose one of these, or read its price: invoke prices --type {name}")
+            do = finding.meant(name, world.types, f"Choose one of these, or read its price: invoke prices --type {name}", 0.88)
             yield layers.finding(path, "instance.unknown-type", shown(name), near_types(name, world.types), do)
 
 
@@ -143,27 +142,9 @@ def _outside_buckets(layers: Layers, world: World) -> Iterator[Finding]:
 
 
 def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
-    parameters: dict[str, Any] | None = layers.data.get("parameters")
-    if parameters is None:
-        return
-    try:
-        json.dumps(parameters, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        do = "Put dates and the like in quotes"
-        yield layers.finding(("parameters",), "parameters.not-json", str(error), "values that JSON has", do)
-        return
-    from jsonschema import Draft202012Validator  # imported late: 0.1 s
-
-    wrong = list(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(parameters))
-    for broken in wrong:
-        path = ("parameters", *broken.absolute_path)
-        allowed = f"a JSON Schema (draft 2020-12), here {wording.allowed(broken)}"
-        yield layers.finding(path, "parameters.schema", wording.got(broken), allowed, wording.remedy(broken))
-    if wrong:
-        return
-    if parameters.get("type", "object") != "object":
-        allowed = "object: a config file is a mapping"
-        yield layers.finding(("parameters", "type"), "parameters.not-object", shown(parameters["type"]), allowed, "Write type: object")
+    given: dict[str, Any] | None = layers.data.get("parameters")
+    for fault in parameters.faults(given) if given is not None else ():
+        yield layers.finding(("parameters", *fault.path), fault.rule, fault.got, fault.allowed, fault.do)
 
 
 _DURATIONS: tuple[finding.Path, ...] = (("instance", "duration_minutes"), ("instance", "max_duration_minutes"))

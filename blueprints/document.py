@@ -79,6 +79,10 @@ def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
     elif "cannot start any token" in what:
         do = "Indent with spaces" if at == "\t" else "Put the text in quotes"
         what = "a tab" if at == "\t" else f"a text that begins with {shown(at)}"
+    elif "quoted scalar" in str(getattr(error, "context", "")):
+        start = getattr(error, "context_mark", None)
+        line = start.line + 1 if start else line
+        what, do = "a text without its closing quote", "Close the quote"
     elif "another document" in what:
         what, allowed, do = "a second document, after '---'", "one YAML document", "Remove one of the two"
     return finding(source, line, (), "yaml.syntax", what, allowed, do)
@@ -111,7 +115,7 @@ def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], prob
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 plain = isinstance(key, yaml.ScalarNode)
                 got = f"the key {shown(key.value)}" if plain else "a list or a mapping as a key"
-                do = "Put it in quotes" if plain else "Write a text"
+                do = "Write a text" if not plain else "Write the values out" if key.value == "<<" else "Put it in quotes"
                 problems.append(finding(source, line, path, "yaml.key", got, "keys that are text", do))
                 continue
             inner = (*path, key.value)

@@ -37,10 +37,10 @@ def finding(source: str, line: int | None, path: Path, rule: str, got: str, allo
     return Finding(field, got, allowed, do, rule, source, line, path)
 
 
-def meant(got: object, known: Iterable[str], otherwise: str) -> str:
-    """What to do about a word that is not known: the nearest of those that are, else `otherwise`."""
+def meant(got: object, known: Iterable[str], otherwise: str, alike: float = 0.6) -> str:
+    """What to do about a word that is not known: the nearest of those that are `alike` (0 to 1), else `otherwise`."""
     names = sorted(known)
-    near = difflib.get_close_matches(got, names, 1) if isinstance(got, str) else []
+    near = difflib.get_close_matches(got, names, 1, alike) if isinstance(got, str) else []
     if isinstance(got, str) and not near:  # "instance_type" for "type", "production" for "prod"
         near = sorted((name for name in names if min(len(name), len(got)) > 3 and (name in got or got in name)), key=len, reverse=True)
     return f"Did you mean {near[0]!r}?" if near else otherwise

@@ -65,9 +65,12 @@ def _resolve(
     named = ANALYSIS_NAME.fullmatch(name) is not None
     if not named or not (folder / FILE).is_file():
         known = f"the blueprints there are: {some(names(root))}"
-        do = f"Correct the name, or make it: invoke configure {name}" if named else "Correct the name"
-        got = f"no file {source}" if named else f"{shown(name)}, which is no name of an analysis"
-        missing = finding(source if named else "blueprints", None, (), "file.missing", got, known, do)
+        if named:
+            got, allowed, do = f"no file {source}", known, f"Correct the name, or make it: invoke configure {name}"
+        else:
+            got, allowed = f"{shown(name)}, which is no name of an analysis", "3 to 63 lowercase letters, digits and '-', no '-' at an end"
+            do = "Rename the folder" if name in names(root) else f"Correct the name; {known}"
+        missing = finding(source if named else "blueprints", None, (), "file.missing", got, allowed, do)
         return layers, [replace(missing, field=f"blueprint {shown(name)}")]
     try:
         text = (folder / FILE).read_text(encoding="utf-8")

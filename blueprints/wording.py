@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from blueprints.finding import meant
@@ -17,7 +19,6 @@ _KINDS = {
     "object": "a mapping (lines of `key: value`)", "array": "a list ([a, b])", "string": "text", "integer": "a whole number",
     "number": "a number", "boolean": "true or false", "null": "nothing",
 }  # fmt: skip
-_AMOUNT = re.compile(r"\s*(-?[0-9]+(\.[0-9]+)?)\s*(.*)", re.DOTALL)
 
 
 def got(error: ValidationError) -> str:
@@ -30,7 +31,15 @@ def got(error: ValidationError) -> str:
             return f"{len(value)} characters"
         case "uniqueItems":
             return f"{shown(_twice(value))} twice"
-    return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else shown(value)
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case date():
+            return str(value)
+        case _:
+            return shown(value)
 
 
 def allowed(error: ValidationError) -> str:
@@ -97,12 +106,7 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
     if value is None:
         return "Write a value behind the colon, or remove the key if it may be left out"
     if kind in ("integer", "number"):
-        amount = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-        if amount is None:
-            return f"Write {_KINDS[kind]}"
-        if amount[2] and kind == "integer":
-            return "Write a whole number"
-        return f"Write {amount[1]} without {'a unit' if amount[3] else 'quotes'}"
+        return _number(value, kind) if isinstance(value, str) else f"Write {_KINDS[kind]}"
     if kind == "string" and not isinstance(value, (list, dict)):
         return "Put it in quotes"
     if kind == "array" and isinstance(value, str):
@@ -116,11 +120,24 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
     return f"Write {_KINDS[kind]}"
 
 
+def _number(text: str, kind: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return "Write the number alone, without a unit" if re.match(r"\s*[-+]?[0-9]", text) else f"Write {_KINDS[kind]}"
+    if not math.isfinite(number) or (kind == "integer" and not number.is_integer()):
+        return f"Write {_KINDS[kind]}"
+    return f"Write {number:.15g} without quotes"
+
+
 def _fitting(value: str, pattern: str) -> str | None:
     """The nearest text that matches, when it is easy to see which."""
     plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
     dashed = re.sub(r"[^A-Za-z0-9._+=,@/-]+", "-", plain).strip("-")
-    tries = (value.strip(), value.removeprefix("./"), value.lower(), dashed, dashed.lower())
+    tries = (
+        value.strip(), value.removeprefix("./"), value.removeprefix("s3://").partition("/")[0], f"{value}/", value.lower(), dashed,
+        re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-"),
+    )  # fmt: skip
     return next((one for one in tries if one and re.search(pattern, one)), None)
 
 

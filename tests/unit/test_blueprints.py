@@ -108,7 +108,7 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("[lab1, lab2]", "lab1, lab2", "Write [lab1, lab2]."),
         ("[lab1, lab2]", "[Lab Müller]", "Write 'Lab-Muller', for instance."),
         ("type: m5.large,", "instance_type: m5.large,", "instance.instance_type: got the unknown key 'instance_type'"),
-        ("duration_minutes: 30", "duration_minutes: 2h", "Write 2 without a unit."),
+        ("duration_minutes: 30", "duration_minutes: 2h", "Write the number alone, without a unit."),
         ("name: spikes", '"a\\e[2Jb": 1\nname: spikes', "blueprint.yaml:2: a\\x1b[2Jb: got the unknown key"),
         ("duration_minutes: 30", "duration_minutes: -1", "instance.duration_minutes: got -1. Allowed: 1 to 43200."),
         (
@@ -141,6 +141,16 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
             "{type: number, minimum: '3', required: yes}",
             "required: got true. Allowed: a JSON Schema (draft 2020-12), here a list",
         ),
+        ("{type: number}", "{type: number, minumum: 3}", "minumum: got the unknown word 'minumum'."),
+        ("{type: number}", "{type: number, minumum: 3}", "Did you mean 'minimum'?"),
+        ("{type: number}", "{type: number, unit: s}", "Remove it, or call it x-unit."),
+        ("  type: object\n", "  rate: {type: number}\n", "parameters.rate: got the unknown word 'rate'."),
+        ("  type: object\n", "  rate: {type: number}\n", "Put rate below properties:."),
+        ("{type: number}", "0.5", "got 0.5. Allowed: a JSON Schema (draft 2020-12), here a mapping that says what a value must be."),
+        ("duration_minutes: 30", "duration_minutes: 3e1", "Write 30 without quotes."),
+        ("title: Spike sorting", "title: 2026-01-31", "title: got 2026-01-31. Allowed: text."),
+        ("title: Spike sorting", "title: 'Spikes", "blueprint.yaml:3: got a text without its closing quote."),
+        ("  prod:", "  <<: {webdev: {}}\n  prod:", "Write the values out."),
         ("  prod:", "  production: {}\n  webdev: 3\n  prod:", "stages.webdev: got 3. Allowed: a mapping"),
         ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),
         ("{type: number}", "{default: 2026-01-01}", "Allowed: values that JSON has."),
@@ -290,3 +300,13 @@ def test_merging_keeps_what_is_stronger_and_loses_nothing_else(
 def test_no_text_makes_the_parser_fail(text: str) -> None:
     document = parse(text, "file")
     assert document.problems or document.data is not None or text.strip()
+
+
+def test_what_is_no_schema_is_told_once(tmp_path: Path) -> None:
+    """The metaschema has seven parts, each of which says so."""
+    assert len(problems(tmp_path, GOOD.replace("{type: number}", "0.5"))) == 1
+
+
+def test_a_schema_may_have_words_of_its_own(tmp_path: Path) -> None:
+    text = GOOD.replace("{type: number}", "{type: number, x-unit: s, examples: [1], anyOf: [{minimum: 1}, {const: 0}]}")
+    blueprints.load("spikes", "webdev", project(tmp_path, text))

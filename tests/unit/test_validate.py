@@ -198,6 +198,14 @@ def test_only_names_of_analyses_are_looked_up(tmp_path: Path, name: str) -> None
     assert "invoke configure" not in problem.do
 
 
+def test_a_folder_whose_name_breaks_the_rule_is_to_be_renamed(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "blueprints" / "spikes").rename(root / "blueprints" / "Spikes")
+    (problem,) = blueprints.load_problems("Spikes", root, TYPES)
+    assert problem.do == "Rename the folder"
+    assert "lowercase letters" in problem.allowed
+
+
 def test_files_that_an_editor_has_changed(tmp_path: Path) -> None:
     root = project(tmp_path)
     file = root / "blueprints" / "spikes" / "blueprint.yaml"
