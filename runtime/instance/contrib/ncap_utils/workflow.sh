@@ -107,6 +107,8 @@ run_script() {
     if [[ "$folder" == "$neurocaasrootdir"/?* && ! -e "$folder/ncap_utils" ]]; then
         ln -s "$neurocaasrootdir/ncap_utils" "$folder/ncap_utils" 2>/dev/null
     fi
+    export NEUROCAAS_CONTRIB="$neurocaasrootdir/ncap_utils/contrib_cli.py"
+    export -f neurocaas-contrib
     set -m
     "${interpreter[@]}" "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
@@ -140,6 +142,11 @@ errorlog_final() {
     rm -rf "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR"
     unset NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
     return "$code"
+}
+
+## The command by which scripts of the first implementation get their data and hand in results. Exported: they source nothing.
+neurocaas-contrib() {
+    "$NEUROCAAS_PYTHON" -E -s "$NEUROCAAS_CONTRIB" "$@"
 }
 
 ## Makes folders that everybody may read and write.

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main(path: Path) -> int:
@@ -17,18 +18,22 @@ def main(path: Path) -> int:
         return 65
     made = path.with_suffix(".json")
     if made != path:
-        made.write_text(json.dumps(_content(path)), encoding="utf-8")
+        made.write_text(json.dumps(content(path)), encoding="utf-8")
     print(made.name)  # noqa: T201  (scripts take it as the new $configname)
     return 0
 
 
-def _content(path: Path) -> object:
+def content(path: Path) -> Any:
+    """Of a configuration file. In a job its own is known; another that is not JSON takes PyYAML."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        return json.loads(text)
     job = os.environ.get("NEUROCAAS_JOB_FILE")
-    if job:
+    if job and path.name == os.environ.get("configname"):  # noqa: SIM112  (run_main.sh's)
         return json.loads(Path(job).read_text(encoding="utf-8"))["config"]
     import yaml
 
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.safe_load(text)
 
 
 if __name__ == "__main__":
