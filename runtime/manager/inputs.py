@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from runtime.manager.plan import display_names
 from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
 from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.names import key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
@@ -16,7 +20,8 @@ from runtime.protocol.submission import long_names
 
 _HEADS = 3
 """Up to so many datasets of one folder are looked up one by one; more are found by listing."""
-_SHOWN = 20
+_SHOWN, _NEAR = 20, 3
+"""So many missing datasets are told, and for so many of them it is looked up what may have been meant."""
 
 
 def look_up(
@@ -89,7 +94,8 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str])
     for folder, wanted in folders.items():
         sizes.update((key, {key: size}) for key, size in _find_files(cloud, settings, folder, wanted).items())
     missing = [key for key in keys if key not in sizes]
-    problems = [_missing("dataname", settings.bucket, key) for key in missing[:_SHOWN]]
+    problems = [_missing(cloud, "dataname", settings.bucket, key) for key in missing[:_NEAR]]
+    problems += [_missing(None, "dataname", settings.bucket, key) for key in missing[_NEAR:_SHOWN]]
     if len(missing) > _SHOWN:
         problems.append(
             Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
@@ -164,12 +170,29 @@ def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> JobConfig
         allowed = f"up to {max_bytes(key)} bytes"
         raise InvalidInput([Problem("config file", f"{error.size} bytes", allowed, "Put data into the inputs folder instead")]) from error
     if raw is None:
-        raise InvalidInput([_missing("configname", settings.bucket, key)])
+        raise InvalidInput([_missing(cloud, "configname", settings.bucket, key)])
     return parse_config(raw, key, settings)
 
 
-def _missing(field: str, bucket: str, key: str) -> Problem:
-    own = not key.startswith(SCHEME)
-    got = f"{shown(key)}: S3 Bucket does not contain {key}"
+def _missing(cloud: Cloud | None, field: str, bucket: str, path: str) -> Problem:
+    """A path at which nothing is; with a `cloud`, what may have been meant is looked up."""
+    own = not path.startswith(SCHEME)
+    got = f"{shown(path)}: S3 Bucket does not contain {path}"
     allowed = "the full path of an uploaded file" + (", without the bucket name" if own else "")
-    return Problem(field, got, allowed, f"Upload it to s3://{bucket}/ or correct the name" if own else "Correct the name")
+    do = f"Upload it to s3://{bucket}/ or correct the name" if own else "Correct the name"
+    meant = _meant(cloud, *place_of(path, bucket)) if cloud else None
+    if meant is not None:  # as JSON escapes it: the same letter can be written in two ways
+        do = f"Write it as the bucket has it: {json.dumps(meant)}"
+    return Problem(field, got, allowed, do)
+
+
+def _meant(cloud: Cloud, bucket: str, key: str) -> str | None:
+    """A key that is there and differs from `key` in what people do not see: the form of its letters (macOS has its own), escapes of
+    a URL, blanks around it, the '/' at the end of a folder."""
+    forms = [*(unicodedata.normalize(form, key) for form in ("NFC", "NFD")), unquote(key), key.strip()]
+    for form in dict.fromkeys(forms):
+        if form != key and key_fault(form) is None and cloud.head(bucket, form) is not None:
+            return form
+    if any(True for _ in cloud.objects(bucket, f"{key}/", "", 1)):
+        return f"{key}/"
+    return None

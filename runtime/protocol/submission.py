@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from runtime.protocol.config import SUFFIXES, TwiceError, once
@@ -88,12 +89,13 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
     resultpath = _resultpath(data.get("resultpath"), group, timestamp, settings, problems)
     earlier = data.get("rerun_of")
     if earlier is not None:
-        problems += [replace(problem, field="rerun_of") for problem in check_timestamp(earlier)]
+        do = "Name the earlier job by its timestamp, or leave it out"
+        problems += [replace(problem, field="rerun_of", do=do) for problem in check_timestamp(earlier)]
     names = dataset_names(datanames)
     if timestamp is not None:
         problems += long_names(JobKeys.of(group, timestamp), names, resultpath)
     if problems or timestamp is None:
-        raise InvalidSubmission(problems, timestamp, datanames, configname)
+        raise InvalidSubmission([_misspelt(problem, data) for problem in problems], timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
     return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, resultpath, earlier, ignored)
 
@@ -117,6 +119,16 @@ def _read(raw: bytes) -> Mapping[str, Any]:
     return data
 
 
+def _misspelt(problem: Problem, data: Mapping[str, Any]) -> Problem:
+    """The problem of a missing field, with what may have been meant to be it."""
+    others = [name for name in data if name not in FIELDS]
+    near = get_close_matches(problem.field, {name.lower(): name for name in others}, 1, 0.8) if problem.got == "nothing" else []
+    if not near:
+        return problem
+    name = next(name for name in others if name.lower() == near[0])
+    return replace(problem, got=f"nothing, but {shown(name)}, which is no field", do=f"Write it as {problem.field!r}")
+
+
 def _datanames(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> list[str]:
     allowed = f"a path such as '{group}/{INPUTS}/data.zip', or a list of 1 to {settings.max_datasets} of them"
     if value is None:
@@ -125,7 +137,8 @@ def _datanames(value: Any, group: str, settings: AnalysisSettings, problems: lis
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list) or not 1 <= len(entries) <= settings.max_datasets:
         got = f"a list of {len(entries)}" if isinstance(entries, list) else shown(value)
-        problems.append(Problem("dataname", got, allowed, "Split the work into several submissions" if entries else "Name your data"))
+        do = "Split the work into several submissions" if isinstance(entries, list) and entries else "Name your data"
+        problems.append(Problem("dataname", got, allowed, do))
         return []
     found: dict[str, int] = {}
     faults: list[Problem] = []
@@ -170,7 +183,10 @@ def _own_key(value: Any, field: str, group: str, settings: AnalysisSettings, fol
         return None
     fault = key_fault(key)
     if fault is not None:
-        problems.append(Problem(field, f"{shown(value)}: {fault}", f"a path such as {places}", "Rename it"))
+        do = "Leave out the '/' at its beginning" if key.startswith("/") else "Rename it"
+        if "://" in value:
+            do = f"Write it as a path in the bucket, or with s3://{settings.bucket}/ in front"
+        problems.append(Problem(field, f"{shown(value)}: {fault}", f"a path such as {places}", do))
         return None
     if bucket != settings.bucket:
         return whole(bucket, key)

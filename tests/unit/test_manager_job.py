@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 
@@ -392,3 +393,21 @@ def test_a_job_that_ends_without_a_machine_is_announced_once(world: World) -> No
 def test_what_never_became_a_job_is_not_announced(world: World) -> None:
     world.submit(b"{}")
     assert world.aws.notices == []
+
+
+@pytest.mark.parametrize(
+    ("there", "named"),
+    [
+        ("lab/inputs/Zu\u0308rich.zip", "lab/inputs/Z\u00fcrich.zip"),
+        ("lab/inputs/Z\u00fcrich.zip", "lab/inputs/Zu\u0308rich.zip"),
+        ("lab/inputs/a b.zip", "lab/inputs/a%20b.zip"),
+        ("lab/inputs/a.zip", "lab/inputs/a.zip "),
+        ("lab/inputs/scans/one", "lab/inputs/scans"),
+    ],
+)
+def test_a_name_that_only_looks_like_that_of_a_dataset_is_told_as_the_bucket_has_it(world: World, there: str, named: str) -> None:
+    world.aws.upload(BUCKET, there)
+    outcome = world.submit(world.submission(dataname=named))
+    right = "lab/inputs/scans/" if there.endswith("/one") else there
+    assert f"Write it as the bucket has it: {json.dumps(right)}." in outcome.message
+    assert world.submit(world.submission(dataname=right, timestamp="t2"), "lab/submissions/b_submit.json").exit_code == 0

@@ -241,3 +241,18 @@ def test_a_submission_with_a_field_twice_is_refused() -> None:
     with pytest.raises(InvalidSubmission) as caught:
         parse_submission(b'{"timestamp": "t1", "dataname": "lab/inputs/a", "timestamp": "t2"}', SUBMISSION, SETTINGS)
     assert [one.got for one in caught.value.problems] == ["the name 'timestamp' twice"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "do"),
+    [
+        ({"dataname": None, "DataName": "lab/inputs/a"}, "dataname", "Write it as 'dataname'"),
+        ({"timestamp": None, "time_stamp": "t1"}, "timestamp", "Write it as 'timestamp'"),
+        ({"dataname": {"a": 1}}, "dataname", "Name your data"),
+        ({"dataname": "/lab/inputs/a.zip"}, "dataname", "Leave out the '/' at its beginning"),
+        ({"dataname": "https://dti.s3.amazonaws.com/a"}, "dataname", "Write it as a path in the bucket, or with s3://dti/ in front"),
+        ({"rerun_of": 5}, "rerun_of", "Name the earlier job by its timestamp, or leave it out"),
+    ],
+)
+def test_what_to_do_fits_the_mistake(changes: dict[str, Any], field: str, do: str) -> None:
+    assert [(one.field, one.do) for one in problems(**changes)] == [(field, do)]
