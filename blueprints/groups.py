@@ -103,6 +103,8 @@ def _fitting(name: str) -> str:
 def load(root: Path) -> Directory:
     """The directory of the project in `root`. Raises InvalidInput with every problem, each with its line."""
     path = root / FILE
+    if other := loader.misnamed(root, FILE):
+        raise InvalidInput([Problem(other, f"no file {FILE}, but {other}", f"the name {FILE}", f"Rename {other}")])
     if not path.is_file():
         return Directory()
     try:

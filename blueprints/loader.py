@@ -30,6 +30,14 @@ def names(root: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in (root / "blueprints").glob(f"*/{FILE}")))
 
 
+def misnamed(folder: Path, file: str) -> str:
+    """The name of a file of `folder` that is nearly `file` (.yml, another case) where `file` itself is missing; "" without one."""
+    if (folder / file).is_file() or not folder.is_dir():
+        return ""
+    nearly = {file.lower(), file.lower().removesuffix(".yaml") + ".yml"}
+    return next((one.name for one in sorted(folder.iterdir()) if one.name.lower() in nearly), "")
+
+
 def load(
     name: str,
     stage: Stage | str,
@@ -65,7 +73,9 @@ def _resolve(
     named = ANALYSIS_NAME.fullmatch(name) is not None
     if not named or not (folder / FILE).is_file():
         known = f"the blueprints there are: {some(names(root))}"
-        if named:
+        if named and (other := misnamed(folder, FILE)):
+            got, allowed, do = f"no file {source}, but {other}", f"the name {FILE}", f"Rename {other}"
+        elif named:
             got, allowed, do = f"no file {source}", known, f"Correct the name, or make it: invoke configure {name}"
         else:
             got, allowed = f"{shown(name)}, which is no name of an analysis", "3 to 63 lowercase letters, digits and '-', no '-' at an end"

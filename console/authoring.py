@@ -52,11 +52,13 @@ def configure(c: Context, name: str) -> None:
 )
 def validate(c: Context, names: list[str], json: bool = False) -> None:
     """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""
+    from blueprints.loader import FILE, misnamed
     from blueprints.loader import names as all_names
     from console.cloud import project_root
 
     root = project_root()
-    here = [*all_names(root), *([GROUPS] if (root / GROUPS).is_file() else [])]
+    folders = (folder.name for folder in sorted((root / "blueprints").iterdir()) if misnamed(folder, FILE))
+    here = [*all_names(root), *folders, *([GROUPS] if (root / GROUPS).is_file() or misnamed(root, GROUPS) else [])]
     verdicts = [_verdict(name, root) for name in names or here]
     good = all(verdict["ok"] for verdict in verdicts)
     if json:

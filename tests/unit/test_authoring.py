@@ -151,6 +151,20 @@ def test_an_old_blueprint_with_a_mistake_needs_a_decision(project: Path) -> None
     assert "bucket: epi-web" in (project / "blueprints" / "epi" / "blueprint.yaml").read_text()
 
 
+def test_files_with_nearly_the_right_names_are_not_passed_over(project: Path) -> None:
+    misnamed = project / "blueprints" / "misnamed" / "blueprint.yml"
+    misnamed.parent.mkdir()
+    misnamed.write_text("schema_version: 1\n")
+    groups = project / "groups.yml"
+    groups.write_text("schema_version: 1\n")
+    told = invoke(project, "validate")
+    shutil.rmtree(misnamed.parent)
+    groups.unlink()
+    assert told.returncode == 1
+    assert "Rename blueprint.yml" in told.stdout
+    assert "Rename groups.yml" in told.stdout
+
+
 def test_what_needs_a_decision_is_at_the_end_of_the_report(project: Path) -> None:
     file = project / "undecided.json"
     file.write_text(json.dumps({"PipelineNmae": "epi", "REGION": "us-east-1", "Lambda": {}, "UXData": {"Affiliates": []}}))

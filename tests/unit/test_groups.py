@@ -50,6 +50,12 @@ def test_without_a_file_there_is_nobody(project: Path) -> None:
     assert groups.load(project) == groups.Directory()
 
 
+def test_a_file_with_nearly_the_right_name_is_not_nobody(project: Path) -> None:
+    (project / "groups.yml").write_text("schema_version: 1\n")
+    with pytest.raises(InvalidInput, match=r"Rename groups.yml"):
+        groups.load(project)
+
+
 def test_groups_users_budgets_and_buckets(project: Path) -> None:
     directory = groups.load(
         write(

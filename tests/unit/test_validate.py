@@ -206,6 +206,15 @@ def test_a_folder_whose_name_breaks_the_rule_is_to_be_renamed(tmp_path: Path) ->
     assert "lowercase letters" in problem.allowed
 
 
+@pytest.mark.parametrize("name", ["blueprint.yml", "Blueprint.yaml"])
+def test_a_file_with_nearly_the_right_name_is_to_be_renamed(tmp_path: Path, name: str) -> None:
+    root = project(tmp_path)
+    own = root / "blueprints" / "spikes"
+    (own / "blueprint.yaml").rename(own / name)
+    (problem,) = blueprints.load_problems("spikes", root, TYPES)
+    assert problem.do == f"Rename {name}"
+
+
 def test_files_that_an_editor_has_changed(tmp_path: Path) -> None:
     root = project(tmp_path)
     file = root / "blueprints" / "spikes" / "blueprint.yaml"
