@@ -109,6 +109,11 @@ def test_download_of_nothing_fails_with_advice(machine: Machine) -> None:
     assert "not reached" not in done.stdout
 
 
+def test_download_into_a_file_is_told(machine: Machine) -> None:
+    done = machine.bash("echo x >in; download lab/inputs/data.zip mock in")
+    assert (done.returncode, done.stderr.count("in is a file. Allowed: a folder.")) == (1, 1)
+
+
 def test_upload_a_folder_without_an_ending(machine: Machine) -> None:
     for name in ("out/a.txt", "out/sub dir/b.txt", "out/c.tmp"):
         path = machine.home / name

@@ -129,6 +129,18 @@ def test_who_runs_a_script(machine: Machine, text: str, said: str) -> None:
     assert machine.log("stdout") == f"{said}\n".encode()
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_script_that_reports_for_itself(machine: Machine, code: int) -> None:
+    """Some do all that main scripts do, and end what they think reports."""
+    begin = "errorlog\nerrorlog_init\nerrorlog_background &\nbackground_pid=$!\necho works\n"
+    script = machine.script(f'{begin}bash -c "exit {code}"\nerrorlog_final\nkill "$background_pid"\n')
+    assert machine.run(script).returncode == code
+    status = machine.status()
+    assert (status["status"], status["exit_code"]) == ("FAILED" if code else "SUCCESS", code)
+    assert status["stdout"] == {"0": "works"}
+    assert list((machine.root / "tmp").iterdir()) == []
+
+
 def test_nothing_that_goes_wrong_keeps_the_final_status_away(machine: Machine) -> None:
     script = machine.script('errorlog\nprintf "no record" >"$NEUROCAAS_STATE/files"\nrm -r "$neurocaasrootdir/ncap_utils"\nexit 4\n')
     assert machine.run(script).returncode == 4

@@ -99,7 +99,12 @@ class Transfer:
         return done
 
     def _get(self, source: Location, target: Path, size: int | None = None) -> Moved:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StorageError(
+                f"{source} -> {target}: {target.parent} is a file. Allowed: a folder. Choose another.", permanent=True
+            ) from error
         part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{threading.get_ident()}.part")
 
         def once() -> tuple[str, str | None]:

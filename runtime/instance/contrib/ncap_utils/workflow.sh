@@ -50,8 +50,11 @@ errorlog() {
 ## pipe that the agent listens to, and $NEUROCAAS_OUTPUT, an empty folder for results: what lies there when a script fails
 ## or is out of time is uploaded to process_results for it. Also $CHECKPOINT_DIR: what a script keeps there is saved when AWS
 ## takes a spot machine back, and is there again in the next attempt.
+## An analysis script that reports for itself, as main scripts do, changes nothing: errorlog_init, errorlog_background and
+## errorlog_final know by $neurocaas_control whether it is this shell that reports.
 errorlog_init() {
     local memory=/dev/shm
+    [ -z "${NEUROCAAS_STATE:-}" ] || return 0
     [ -w "$memory" ] || memory="${TMPDIR:-/tmp}"
     NEUROCAAS_STATE="$(mktemp -d "$memory/neurocaas.XXXXXXXX")" || return
     NEUROCAAS_OUTPUT="$(mktemp -d "${TMPDIR:-/tmp}/neurocaas-output.XXXXXXXX")" || return
@@ -69,6 +72,7 @@ errorlog_init() {
 ## Reports until it is told the end; errorlog_final does that, and so does the death of this shell. Run it with "&": it
 ## becomes the agent, and must not keep the pipe's other end open, or it would never see that this shell is gone.
 errorlog_background() {
+    [ -n "${neurocaas_control:-}" ] || exec tail --pid="$$" -f /dev/null ## scripts expect something to kill
     exec {neurocaas_control}>&-
     neurocaas_agent_path
     exec "$NEUROCAAS_PYTHON" -E -s "$REPLY" watch --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" <"$NEUROCAAS_STATE/control"
@@ -128,9 +132,7 @@ refuse_script() {
 ## Reports the end with the exit code of the command before it, and returns that code. Waits until the report is sent.
 errorlog_final() {
     local code=$?
-    if [ -z "${NEUROCAAS_STATE:-}" ]; then
-        return "$code"
-    fi
+    [ -n "${neurocaas_control:-}" ] || return "$code"
     printf 'exit %s\n' "$code" >&"$neurocaas_control"
     printf '%s\n' "$code" >"$NEUROCAAS_STATE/exit"
     wait "${background_pid:-$!}"
@@ -140,7 +142,7 @@ errorlog_final() {
     esac
     exec {neurocaas_control}>&-
     rm -rf "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR"
-    unset NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
+    unset neurocaas_control NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
     return "$code"
 }
 
