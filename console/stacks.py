@@ -25,8 +25,9 @@ def check(stack: str, root: Path) -> str:
         return stack
     analysis = stack.rpartition("-")[0] or stack
     near = [f"{stack}-webdev"] if stack in names else difflib.get_close_matches(stack, known, 1, 0.8)
+    why = ", which lacks its stage" if stack in names else "" if analysis in names else f" (there is no blueprint '{analysis}')"
     raise UserError(
-        f"stack '{stack}'" + ("" if analysis in names else f" (there is no blueprint '{analysis}')"),
+        f"stack '{stack}'{why}",
         f"'utils', or one of the blueprints {', '.join(names)} followed by -{', -'.join(blueprints.Stage)}",
         f"did you mean '{near[0]}'?" if near else "check the name; a blueprint is a folder in blueprints/",
     )

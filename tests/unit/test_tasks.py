@@ -356,3 +356,19 @@ def test_a_wrong_stack_name_ends_in_one_message_without_a_traceback() -> None:
     assert done.returncode == 1
     assert "there is no blueprint 'nonesuch'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        ("decoder", "stack 'decoder', which lacks its stage"),
+        ("decoder-production", "did you mean 'decoder-prod'?"),
+        ("dekoder-webdev", "did you mean 'decoder-webdev'?"),
+        ("", "no stack"),
+    ],
+)
+def test_a_wrong_stack_name_is_told_with_the_nearest_one(tmp_path: Path, stack: str, said: str) -> None:
+    (tmp_path / "blueprints" / "decoder").mkdir(parents=True)
+    (tmp_path / "blueprints" / "decoder" / "blueprint.yaml").touch()
+    with pytest.raises(UserError, match=re.escape(said)):
+        stacks.check(stack, tmp_path)
