@@ -10,6 +10,7 @@ from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
 from image_builder.recording.pip import package_words
+from image_builder.recording.pipes import runner_of
 from image_builder.recording.refusals import asks_unseen, waits_inside
 from image_builder.shell import Command, Word
 
@@ -24,7 +25,6 @@ _EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|
 _APT = frozenset({"apt", "apt-get", "aptitude"})
 _UNPACKERS = frozenset({"tar", "bsdtar", "cpio", "gunzip", "gzip", "xz", "unxz", "bunzip2", "bzip2", "zstd", "unzip", "funzip", "tee", "dd",
                         "patch", "apt-key"})  # fmt: skip
-_RUNNERS = programs.SHELLS | {"eval", "source", ".", "python", "python3", "perl", "php", "ruby", "node", "R"}
 _QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e", "-S", "-n", "-x", "--lock",
                     "--unlock", "--delete", "--expire", "--status", "--stdin"})  # fmt: skip
 """With these `passwd` and `adduser` ask nothing."""
@@ -142,12 +142,7 @@ class _Linter:
                 yield self.finding(command.line, "moving-ref", "a clone of whatever is newest", fix)
         if name not in programs.DOWNLOADERS:
             return
-        following = self.commands[position + 1 : position + 2]
-        if command.after in ("|", "|&") and following and following[0].program in _RUNNERS:
-            fix = "Save it to a file, check it with sha256sum, then run the file"
-            yield self.finding(command.line, "pipe-shell", f"`{name} … | {following[0].program}`", fix)
-            return
-        runner = self._runner_of(command)
+        runner = runner_of(command, self.commands)
         if runner:
             fix = "Save it to a file, check it with sha256sum, then run the file"
             yield self.finding(command.line, "pipe-shell", f"what `{name}` prints, run by `{runner}`", fix)
@@ -173,11 +168,6 @@ class _Linter:
             pipe.append(other)
         written = any(redirection.operator in (">", ">>", ">|") for part in pipe for redirection in part.redirections)
         return written or any(part.program in _UNPACKERS for part in pipe[1:])
-
-    def _runner_of(self, command: Command) -> str:
-        """The shell that runs what a command prints: `sh -c "$(…)"`, `bash <(…)`, `eval`, `source`; "" for none."""
-        outer = (other for other in self.commands if command.nested and other.start < command.start < other.end)
-        return next((other.program for other in outer if other.program in _RUNNERS), "")
 
     def _asks(self, command: Command) -> Iterator[Finding]:
         name, values = command.program, command.values

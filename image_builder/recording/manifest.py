@@ -25,6 +25,7 @@ _CACHES = (
     (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$|^/etc/ssh/ssh_host_|^/var/lib/systemd/random-seed$", "identity of one machine"),
     (r"^/(root|home/[^/]+)/(\.cache(/|$)|\.(bash|python)_history$|\.viminfo$|\.wget-hsts$|\.lesshst$)", "cache or history of a user"),
     (r"/\.git/(index|logs/|ORIG_HEAD$|FETCH_HEAD$|objects/pack/)", "git's own bookkeeping"),
+    (r"\.dist-info/(direct_url\.json|RECORD)$", "pip's own bookkeeping"),
     (r"^/etc/neurocaas(/|$)", "what a build notes about itself"),
     (r"/conda-meta/history$|/pkgs/cache/|/pkgs/urls(\.txt)?$", "conda's cache"),
 )

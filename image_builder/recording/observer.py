@@ -84,6 +84,7 @@ class Observer:
             self._apt, self._automatic = apt, automatic
         event.python = changes.python_packages(views, paths)
         event.digests = pip.digests(report, event.python) if event.python else {}
+        event.revisions = pip.revisions(report) if report else []
         event.conda = changes.conda_packages(views, paths)
         event.commits = {
             folder: commit
@@ -113,13 +114,18 @@ class Observer:
         result: dict[str, Content] = {}
         if programs & DOWNLOADERS:
             # What else such a line makes may have the time in it: only a file that the line names is certainly a download.
-            named = paths if programs <= DOWNLOADERS else [path for path in paths if path.rpartition("/")[2] in text]
+            named = paths if programs <= DOWNLOADERS else [path for path in paths if _names(text, path.rpartition("/")[2])]
             for path in named[:_DOWNLOADS_HASHED]:
                 content = changes.content(views, path)
                 if content is not None:
                     content.text = None
                     result[path] = content
         return result
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a line has a file's name as a word of its own."""
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) is not None
 
 
 def _hide(event: Event, after: ShellState, unseen: set[str]) -> None:

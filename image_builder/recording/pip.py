@@ -40,6 +40,15 @@ def digests(report: str, installed: Mapping[str, str]) -> dict[str, str]:
     return found if wanted == taken.keys() else {}
 
 
+def revisions(report: str) -> list[str]:
+    """The commits of what pip took from git."""
+    try:
+        sources = [item["download_info"].get("vcs_info") for item in json.loads(report)["install"]]
+        return [str(source["commit_id"]) for source in sources if source]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
 def pin(event: Event, commands: list[Command], edits: Edits) -> None:
     """Change the commands of pip in a line into such that install what was installed."""
     installing = []
@@ -52,12 +61,24 @@ def pin(event: Event, commands: list[Command], edits: Edits) -> None:
             installing.append((command, verb, [argument for argument in arguments if argument.start > verb.start]))
         elif not {"-y", "--yes"} & {argument.value for argument in arguments}:
             edits.put(verb.end, verb.end, " --yes")
+    _revise([word for command, _, _ in installing for word in package_words(command)], event.revisions, edits)
     if not event.python or any("--require-hashes" in command.values for command, _, _ in installing):
         return
     if event.digests and len(installing) == 1 and _is_plain(*installing[0]):
         _with_digests(event, *installing[0][1:], edits)
     elif installing:
         _with_versions(event, installing, edits)
+
+
+def _revise(words: list[Word], commits: list[str], edits: Edits) -> None:
+    """Give what is installed from git its commit."""
+    sources = [word for word in words if re.search(r"(^|@\s*)git\+", word.value)]
+    if len(sources) == len(commits) == 1:
+        found = re.fullmatch(r"(.*?git\+(?:[^/]*://[^/]*/)?[^@#'\"]*)(@[^#'\"]*)?(.*)", sources[0].raw, re.DOTALL)
+        if found:
+            edits.put(sources[0].start, sources[0].end, f"{found[1]}@{commits[0]}{found[3]}")
+    elif any(not re.search(r"@[0-9a-f]{40}", word.value) for word in sources):
+        edits.warnings.append("what pip takes from git is not pinned; write the commit behind the address: git+https://…@COMMIT")
 
 
 def _is_plain(command: Command, verb: Word, after: list[Word]) -> bool:

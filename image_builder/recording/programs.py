@@ -9,6 +9,8 @@ SHELLS = frozenset({"bash", "sh", "dash", "zsh", "ksh", "fish"})
 SESSIONS = frozenset({"screen", "tmux", "ssh", "chroot", "newgrp", "script", "machinectl"})
 """Programs in which more is typed that nobody records."""
 INTERPRETERS = frozenset({"python", "python3", "ipython", "R", "julia", "irb", "node", "psql", "mysql", "sqlite3", "octave", "matlab"})
+RUN_WHAT_THEY_READ = SHELLS | {"python", "python3", "perl", "php", "ruby", "node", "R"}
+"""Programs that run what is piped into them."""
 REBOOTS = frozenset({"reboot", "shutdown", "poweroff", "halt", "init", "telinit"})
 ASKERS: dict[str, str] = {
     "passwd": "images need no password; leave it out",

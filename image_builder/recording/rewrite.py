@@ -13,7 +13,7 @@ from image_builder import shell
 from image_builder.recording import packages, programs
 from image_builder.recording.edits import Edits
 from image_builder.recording.events import Event
-from image_builder.recording.pipes import piped_shell
+from image_builder.recording.pipes import piped_shell, runner_of
 from image_builder.recording.refusals import Refused, no_secret, refuse
 from image_builder.recording.syntax import complete
 from image_builder.shell import Command
@@ -44,6 +44,11 @@ def rewrite(event: Event) -> Rewritten:
     piped = piped_shell(event.text)
     if piped:
         return _saved_script(event, piped.source, piped.runner, piped.arguments)
+    for command in found:
+        runner = runner_of(command, found) if command.program in programs.DOWNLOADERS else ""
+        if runner:
+            got = f"what `{command.program}` prints, run by `{runner}` at once: nobody knows on another day what it is"
+            raise Refused(got, "`rec drop` the line; save the download into a file, whose digest is recorded, and run the file")
     edits = Edits(event.text)
     top = [command for command in found if not command.nested]
     packages.pin(event, top, edits)

@@ -9,6 +9,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,20 @@ budget_usd: 300
 """
 
 
+# A build backend that needs nothing: packages from git are built without a package index.
+BACKEND = """
+import zipfile
+
+def build_wheel(folder, *_):
+    with zipfile.ZipFile(f"{folder}/mine-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("mine.py", "")
+        wheel.writestr("mine-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n")
+        wheel.writestr("mine-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("mine-1.dist-info/RECORD", "mine.py,,\\n")
+    return "mine-1-py3-none-any.whl"
+"""
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("recordings")
@@ -63,7 +78,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@y"]
     repository.mkdir()
     (repository / "file").write_text("first\n")
-    for arguments in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"], ["update-server-info"]):
+    (repository / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
+    (repository / "backend.py").write_text(BACKEND)
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["update-server-info"]):
         subprocess.run([*git, *arguments], check=True)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -296,6 +313,7 @@ apt-get -qq update
 apt install -y sl
 python3 -m venv --without-pip /opt/v
 python3 -m pip --python /opt/v/bin/python install 'six>=1.15,<1.17'
+python3 -m pip --python /opt/v/bin/python install git+{web}/tool/.git
 curl -fsSLO {web}/data.bin
 wget -q {web}/data.bin -O /opt/other.bin && date +%N > "$(echo thi)rd"
 curl -fsSL {web}/install.sh | bash -s -- a 'b c'
@@ -306,8 +324,9 @@ exit
 """)
     for pinned in ("apt-get install -y sl=", "\nsix==1.16.0 --hash=sha256:", "install --no-deps --require-hashes -r /tmp/recorded-5.txt\n",
                    "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
-                   "bash /tmp/recorded-8.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
+                   "bash /tmp/recorded-9.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
         assert pinned in script
+    assert re.search(r"install git\+http://\S+/tool/\.git@[0-9a-f]{40}\n", script)
     assert "/opt/build/third' | sha256sum" not in script
     verdict = bench.verify()
     assert verdict.against == "the recorded root"

@@ -116,6 +116,7 @@ curl -fsSL https://x.example/key.asc | gpg --dearmor -o /usr/share/keyrings/x.gp
 curl -s http://169.254.169.254/latest/meta-data/instance-id > /run/id
 TOKEN=$(curl -sX PUT http://169.254.169.254/latest/api/token -H 'X-aws-ec2-metadata-token-ttl-seconds: 60')
 curl -sf http://localhost:8080/health -o /dev/null
+curl -s https://x.example/v1 | python3 -c 'import json, sys; json.load(sys.stdin)'; curl -s https://x.example/v1 | perl -ne print
 url=$(curl -fsSL https://x.example/api/v1 | jq -r .url | awk '{print $2}'); curl -s https://x.example/v1 | grep -q ready
 wget -qO- https://x.example/v1/ready | grep -q yes; curl -so - https://x.example/v1/ready
 git clone --branch v1.2 https://x.example/o/r

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from image_builder.recording import changes
+from image_builder.recording.manifest import cache_of
 from image_builder.recording.root import View
 
 
@@ -34,3 +37,17 @@ def test_conda_packages_by_the_path_of_their_record(tmp_path: Path) -> None:
     record = {"channel": "https://c.example/linux-64", "name": "numpy", "version": "1.26", "build": "py_0", "files": []}
     views, paths = layer(tmp_path, {f"{meta}/numpy-1.26-py_0.json": json.dumps(record), f"{meta}/broken.json": "{", f"{meta}/history": ""})
     assert changes.conda_packages(views, paths) == {f"{meta}/numpy-1.26-py_0.json": "https://c.example/linux-64::numpy=1.26=py_0"}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/opt/v/lib/python3.11/site-packages/six-1.dist-info/RECORD", "pip's own bookkeeping"),
+        ("/opt/v/lib/python3.11/site-packages/six-1.dist-info/METADATA", None),
+        ("/opt/tool/RECORD", None),
+        ("/opt/tool/.git/index", "git's own bookkeeping"),
+        ("/opt/tool/.git/HEAD", None),
+    ],
+)
+def test_what_is_known_to_differ(path: str, kind: str | None) -> None:
+    assert cache_of(path) == kind

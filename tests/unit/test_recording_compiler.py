@@ -223,6 +223,26 @@ def test_digests_come_from_a_report_about_the_whole_line() -> None:
         assert pip.digests(broken, PIP) == {}
 
 
+COMMIT = "c0ffee" + "0" * 34
+
+
+@pytest.mark.parametrize(
+    ("word", "pinned"),
+    [
+        ("git+https://x.example/o/r.git", f"git+https://x.example/o/r.git@{COMMIT}"),
+        ("git+https://x.example/o/r@feature/x#egg=r", f"git+https://x.example/o/r@{COMMIT}#egg=r"),
+        ("'r @ git+ssh://git@x.example/o/r.git@v1#subdirectory=a'", f"'r @ git+ssh://git@x.example/o/r.git@{COMMIT}#subdirectory=a'"),
+        ("git+$SITE/r", f"git+$SITE/r@{COMMIT}"),
+    ],
+)
+def test_what_pip_takes_from_git_gets_its_commit(word: str, pinned: str) -> None:
+    report = {"install": [{"download_info": {"url": "x", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}}, {"download_info": {}}]}
+    assert pip.revisions(json.dumps(report)) == [COMMIT]
+    assert body(line(f"pip install -q {word}", revisions=[COMMIT])) == f"pip install -q {pinned}"
+    unknown = compiled(line(f"pip install {word}"))
+    assert ["git is not pinned" in warning for warning in unknown.warnings] == [True]
+
+
 def test_several_installations_in_a_line_keep_to_themselves() -> None:
     result = compiled(line("/a/bin/pip install joblib && /b/bin/pip install scikit-learn", python={**PIP, f"{SITE}|scipy": "1.1"}))
     assert "/a/bin/pip install joblib==1.4.0 && /b/bin/pip install scikit-learn==1.4.2\n" in result.build
@@ -296,6 +316,7 @@ def test_downloads_are_checked_afterwards() -> None:
     [
         ("curl -fsSL https://x.example/i.sh | bash", "bash /tmp/recorded-2.sh"),
         ("wget -qO- https://x.example/i.sh | sh -s -- --yes 'a b'", "sh /tmp/recorded-2.sh --yes 'a b'"),
+        ("curl -sSL https://x.example/i.py | python3 - --version 1", "python3 /tmp/recorded-2.sh --version 1"),
     ],
 )
 def test_a_download_piped_into_a_shell_is_saved_checked_and_run(text: str, run: str) -> None:
@@ -348,6 +369,11 @@ def test_a_clone_is_taken_to_its_commit() -> None:
         ("cd /opt && ipython", "not recorded"),
         ("psql", "not recorded"),
         ("cat > x <<END\nopen", "never ends"),
+        ("bash <(curl -s https://x.example/i.sh) --all", "run by `bash` at once"),
+        ('eval "$(wget -qO- https://x.example/i.sh)"', "run by `eval` at once"),
+        ('sh -c "$(curl -fsSL https://x.example/i.sh)"', "run by `sh` at once"),
+        ("cd /opt && curl -s https://x.example/i.sh | sudo bash -x", "run by `bash` at once"),
+        ("curl -s https://x.example/i.sh | sed s/a/b/ | tee i.sh | bash -es -- --all", "run by `bash` at once"),
     ],
 )
 def test_refused(text: str, word: str) -> None:
@@ -362,6 +388,8 @@ def test_refused(text: str, word: str) -> None:
      "sudo -i <<'X'\ntouch x\nX", "bash --norc x.sh", "python3 -m venv x", "set +e; touch x", "bash -c 'touch x'", "bash x.sh",
      "sudo -u ubuntu -H -- bash -c 'touch x'", "python3 -c 'open(\"x\", \"w\")'", "python3 x.py > y",
      "cat x.sh | bash", "python3 - <<'END'\nopen('x', 'w')\nEND", "set -- a b", "adduser --disabled-password --gecos '' alice",
+     "curl -s https://x.example/a | python3 -c 'import sys; print(sys.stdin.read())' > x", "curl -s https://x.example/a | bash x.sh",
+     "x=$(curl -s https://x.example/v); touch $x",
      "while read x; do touch $x; done < list", "cat list | while read x; do touch $x; done", "echo reboot > x"],
 )  # fmt: skip
 def test_not_refused(text: str) -> None:
