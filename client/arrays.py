@@ -6,6 +6,7 @@ Formats: numpy.lib.format (versions 1 to 3), and the NIfTI-1 header of 348 bytes
 import ast
 import gzip
 import io
+import math
 import struct
 import sys
 import zipfile
@@ -67,6 +68,7 @@ def _npy(raw: bytes) -> Numbers:
         raise UnreadableError(f"an array of {described!r} has no plain numbers")
     kind = described[1:]
     values = _values(raw[start + length :], _COMPLEX.get(kind, kind), swapped=described[0] == (">" if sys.byteorder == "little" else "<"))
+    _check_whole(values, shape, pair=kind in _COMPLEX)
     if header["fortran_order"] and len(shape) > 1 and kind not in _COMPLEX:
         values = _c_order(values, shape)
     return Numbers(shape, kind, values)
@@ -80,15 +82,21 @@ def _nifti(raw: bytes) -> Numbers:
     offset, slope, intercept = struct.unpack_from(f"{order}3f", raw, 108)
     if code not in _NIFTI or raw[344:347] == b"ni1":
         raise UnreadableError(f"a NIfTI file of data type {code} in {'two files' if raw[344:347] == b'ni1' else 'one file'}")
-    count = 1
-    for size in shape:
-        count *= size
     kind = _NIFTI[code]
     start = int(offset)
-    values = _values(raw[start : start + count * int(kind[1])], kind, swapped=order != ("<" if sys.byteorder == "little" else ">"))
+    values = _values(
+        raw[start : start + math.prod(shape) * int(kind[1])], kind, swapped=order != ("<" if sys.byteorder == "little" else ">")
+    )
+    _check_whole(values, shape)
     if slope not in (0.0, 1.0) or (slope and intercept):
         values = array("d", (value * slope + intercept for value in values))
     return Numbers(shape, kind, values)
+
+
+def _check_whole(values: Sequence[float], shape: Sequence[int], *, pair: bool = False) -> None:
+    """Raise ValueError unless there are as many values as the shape says (`pair`: two for each)."""
+    if len(values) != math.prod(shape) * (1 + pair):
+        raise ValueError(f"{len(values)} values for the shape {tuple(shape)}: the file is not whole")
 
 
 def _values(raw: bytes, kind: str, *, swapped: bool) -> Sequence[float]:

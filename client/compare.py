@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client import arrays
+from client import arrays, images
 from client.errors import AnalysisError
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
@@ -50,8 +50,8 @@ class Rule:
     except_keys: tuple[str, ...] = ()
 
     def near(self, one: float, other: float) -> bool:
-        if math.isnan(one) or math.isnan(other):
-            return math.isnan(one) and math.isnan(other)
+        if not (math.isfinite(one) and math.isfinite(other)):
+            return _same_number(one, other)
         return one == other or abs(one - other) <= max(self.absolute, self.relative * max(abs(one), abs(other)))
 
     @property
@@ -130,7 +130,10 @@ def _json(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
 
 def _csv(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     delimiter = "\t" if path.lower().endswith(".tsv") else ","
-    before, after = (list(csv.reader(io.StringIO(_decoded(raw), newline=""), delimiter=delimiter)) for raw in (old, new))
+    try:
+        before, after = (list(csv.reader(io.StringIO(_decoded(raw), newline=""), delimiter=delimiter)) for raw in (old, new))
+    except csv.Error as error:
+        raise _UnreadableError(f"not a table ({error})") from error
     if len(before) != len(after):
         return f"{len(before)} and {len(after)} rows", False
     names = before[0] if before else []
@@ -150,9 +153,12 @@ def _cells(number: int, one: Sequence[str], other: Sequence[str], names: Sequenc
         if left == right or any(fnmatch.fnmatchcase(name, pattern) for pattern in rule.except_keys):
             continue
         try:
-            yield _number(f"row {number}, {name}", float(left), float(right), rule)
+            numbers = float(left), float(right)
         except ValueError:
             yield _Difference(f"row {number}, {name}", f"{left!r} and {right!r}")
+        else:
+            if not _same_number(*numbers):
+                yield _number(f"row {number}, {name}", *numbers, rule)
 
 
 def _numpy(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
@@ -169,23 +175,16 @@ def _numpy(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
             found.append(_Difference(name, f"shape {one.shape} of {one.kind} and {other.shape} of {other.kind}"))
             continue
         pairs = enumerate(zip(one.values, other.values, strict=True))
-        found += [_number(f"{name}[{index}]", left, right, rule) for index, (left, right) in pairs if left != right]
+        found += [_number(f"{name}[{index}]", left, right, rule) for index, (left, right) in pairs if not _same_number(left, right)]
     return _told(found)
 
 
 def _image(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     try:
-        from PIL import Image, ImageChops
-    except ImportError:
-        raise _UnreadableError("pixels are not compared: Pillow is not installed here (pip install pillow)") from None
-    try:
-        before, after = (Image.open(io.BytesIO(raw)).convert("RGBA") for raw in (old, new))
-    except (OSError, ValueError) as error:
-        raise _UnreadableError(f"not an image ({error})") from error
-    if before.size != after.size:
-        return f"{before.size} and {after.size} pixels", False
-    largest = max(high for _, high in ImageChops.difference(before, after).getextrema())
-    return f"the largest difference of a channel is {largest} of 255", largest <= rule.absolute
+        detail, largest = images.difference(old, new)
+    except arrays.UnreadableError as error:
+        raise _UnreadableError(str(error)) from error
+    return detail, largest <= rule.absolute
 
 
 _COMPARATORS: Mapping[str, Callable[[str, bytes, bytes, Rule], tuple[str, bool]]] = {
@@ -208,9 +207,17 @@ class _Difference:
     near: bool = False
 
 
+def _same_number(one: float, other: float) -> bool:
+    """NaN is the same as NaN here."""
+    return one == other or (one != one and other != other)
+
+
 def _number(place: str, one: float, other: float, rule: Rule) -> _Difference:
-    by = abs(one - other)
-    return _Difference(place, f"{one!r} and {other!r}", math.inf if math.isnan(by) else by, rule.near(one, other))
+    try:
+        by, near = float(abs(one - other)), rule.near(one, other)
+    except OverflowError:  # whole numbers in JSON may have any length
+        return _Difference(place, f"{one!r} and {other!r}")
+    return _Difference(place, f"{one!r} and {other!r}", math.inf if math.isnan(by) else by, near)
 
 
 def _differences(one: Any, other: Any, place: str, rule: Rule) -> Iterator[_Difference]:
@@ -230,7 +237,7 @@ def _differences(one: Any, other: Any, place: str, rule: Rule) -> Iterator[_Diff
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
             yield from _differences(left, right, f"{place}[{index}]", rule)
     elif isinstance(one, (int, float)) and isinstance(other, (int, float)) and not isinstance(one, bool) and not isinstance(other, bool):
-        if one != other:
+        if not _same_number(one, other):
             yield _number(place, one, other, rule)
     elif one != other or type(one) is not type(other):
         yield _Difference(place, f"{one!r} and {other!r}")
@@ -244,7 +251,8 @@ def _told(differences: Any) -> tuple[str, bool]:
     if not worst:
         return f"{len(found)} numbers differ, at most by {max(one.by for one in found):.3g}", True
     first = worst[0]
-    return f"{len(worst)} differences, the first at {first.place or 'the top'}: {first.values[:120]}", False
+    place = " ".join(first.place[:120].split()) or "the top"
+    return f"{len(worst)} {'difference' if len(worst) == 1 else 'differences'}, the first at {place}: {first.values[:120]}", False
 
 
 def _decoded(raw: bytes) -> str:

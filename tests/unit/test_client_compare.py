@@ -57,6 +57,16 @@ def verdict(path: str, old: bytes, new: bytes, **rules: Any) -> Verdict:
         ("x.npy", npy([1.0, 2.0]), npy([1.0, 2.0 + 1e-8]), WITHIN),
         ("x.npy", npy([1.0, 2.0]), npy([1.0, 2.1]), DIFFERENT),
         ("x.npy", npy([1.0, 2.0]), npy([1.0, 2.0], shape=(2, 1)), DIFFERENT),
+        ("x.json", b'{"a": Infinity}', b'{"a": -Infinity}', DIFFERENT),
+        ("x.json", b'{"a": Infinity}', b'{"a": 5}', DIFFERENT),
+        ("x.json", b'{"a": [NaN, 1]}', b'{"a": [NaN, 1.0000000001]}', WITHIN),
+        ("x.json", b'{"a": 1' + b"0" * 400 + b"}", b'{"a": 2.0}', DIFFERENT),
+        ("x.csv", b"inf,nan\n", b"Infinity,NaN\n", WITHIN),
+        ("x.csv", b"inf\n", b"1e300\n", DIFFERENT),
+        ("x.csv", b"a\n" + b"x" * 200_000, b"a\n" + b"x" * 200_001, DIFFERENT),
+        ("x.npy", npy([1.0, 2.0]), npy([1.0, 2.0])[:-8], DIFFERENT),
+        ("x.npy", npy([1.0, 2.0]), npy([1.0, 2.0], shape=(99,)), DIFFERENT),
+        ("x.npy", npy([math.inf]), npy([3.0]), DIFFERENT),
         ("x.npy", npy([math.nan]), npy([math.nan]) + b"", IDENTICAL),
         ("x.npy", b"nothing", b"else", DIFFERENT),
         ("x.nii.gz", gzip.compress(nifti([1.0]), mtime=1), gzip.compress(nifti([1.0]), mtime=2), WITHIN),
@@ -109,6 +119,23 @@ def test_images_are_compared_by_their_pixels() -> None:
     assert verdict("x.png", png(7, 0), png(7, 9)).outcome == WITHIN
     assert verdict("x.png", png(7, 0), png(9, 9)).outcome == DIFFERENT
     assert verdict("x.png", png(7, 0), png(9, 9), **{"*.png": {"as": "image", "absolute": 2}}).outcome == WITHIN
+
+
+def test_all_images_of_a_file_and_all_their_bits_are_compared() -> None:
+    image = pytest.importorskip("PIL.Image")
+
+    def tiff(*values: float, mode: str = "L") -> bytes:
+        first, *more = [image.new(mode, (4, 4), value) for value in values]
+        out = io.BytesIO()
+        first.save(out, "TIFF", save_all=True, append_images=more)
+        return out.getvalue()
+
+    assert verdict("x.tif", tiff(1, 2, 3), tiff(1, 2, 9)).detail == "the largest difference of a channel is 6 of 255"
+    assert verdict("x.tif", tiff(1, 2), tiff(1, 2, 3)).outcome == DIFFERENT
+    assert verdict("x.tif", tiff(300, mode="I;16"), tiff(60000, mode="I;16")).outcome == DIFFERENT
+    assert verdict("x.tif", tiff(0.1, mode="F"), tiff(0.2, mode="F")).outcome == DIFFERENT
+    assert verdict("x.tif", tiff(7), tiff(7, mode="I;16")).outcome == DIFFERENT
+    assert "not an image that can be read" in verdict("x.tif", tiff(7), tiff(7)[:-30]).detail
 
 
 @pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", ">f4", "<i2", ">i2", "<f2", ">f2"])

@@ -45,7 +45,7 @@ ALSO = {
     "client.job_commands": {"invoke"},
     "client.speaking": {"invoke"},
     "runtime.protocol.config": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML config
-    "client.compare": {"PIL"},  # pixels of images, imported only when images differ and if it is there
+    "client.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "client.view": {"rich"},  # the live table, imported only for a terminal
 }
 
