@@ -21,7 +21,7 @@ PHASES = ("build", "validate", "test")
 ABOUT = "recording"
 """Folder below provision/ that tells where the scripts come from; it is not read as part of them."""
 
-_IGNORED = frozenset({"__pycache__", ".DS_Store"})
+_IGNORED = frozenset({"__pycache__", ".DS_Store", ".git"})
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Provision:
 
 
 def read(folder: Path) -> Provision:
-    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends."""
+    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends or a byte order mark."""
     files = tuple(
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))
@@ -95,6 +95,10 @@ def read(folder: Path) -> Provision:
             except UnicodeDecodeError:
                 problems.append(Problem(where, "bytes that are not UTF-8", "a text file in UTF-8", "Save it as UTF-8"))
                 continue
+            if text.startswith("\ufeff"):
+                problems.append(
+                    Problem(where, "a byte order mark, which hides the `#!`", "UTF-8 without a mark", "Save it without the mark")
+                )
             if "\r\n" in text:
                 problems.append(Problem(where, "Windows line ends", "lines that end in \\n", "Convert it, for instance with dos2unix"))
             elif "\0" in text or not text.strip():

@@ -225,7 +225,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 def test_the_folder_says_what_runs_when(tmp_path: Path) -> None:
     scripts = ["20-b.sh", "10-a.sh", "test/10-t.sh", "validate/10-v.sh"]
-    others = ["files/x.sh", "requirements.txt", "__pycache__/x.pyc", "test/data.txt"]
+    others = ["files/x.sh", "requirements.txt", "__pycache__/x.pyc", "files/.git/HEAD", "test/data.txt"]
     read = provision.read(write(tmp_path, dict.fromkeys([*scripts, *others], b"x\n")))
     assert [(script.phase, script.path) for script in read.scripts] == [
         ("build", "10-a.sh"),
@@ -233,14 +233,24 @@ def test_the_folder_says_what_runs_when(tmp_path: Path) -> None:
         ("validate", "validate/10-v.sh"),
         ("test", "test/10-t.sh"),
     ]
-    assert read.extra_files == ("files/x.sh", "requirements.txt", "test/data.txt")
+    assert read.extra_files == ("files/x.sh", "requirements.txt", "test/data.txt"), "what tools keep beside them is no material"
 
 
 def test_scripts_that_cannot_run_are_refused_all_at_once(tmp_path: Path) -> None:
-    folder = write(tmp_path, {"1.sh": b"echo a\r\n", "2.sh": b"\xff\xfe", "3.sh": b"  \n", "4.sh": b"a\0b", "5.sh": b"echo ok"})
+    folder = write(
+        tmp_path,
+        {
+            "1.sh": b"echo a\r\n",
+            "2.sh": b"\xff\xfe",
+            "3.sh": b"  \n",
+            "4.sh": b"a\0b",
+            "5.sh": b"echo ok",
+            "6.sh": b"\xef\xbb\xbf#!/bin/sh\n",
+        },
+    )
     with pytest.raises(InvalidInput) as error:
         provision.read(folder)
-    assert [problem.field.rpartition("/")[2] for problem in error.value.problems] == ["1.sh", "2.sh", "3.sh", "4.sh"]
+    assert [problem.field.rpartition("/")[2] for problem in error.value.problems] == ["1.sh", "2.sh", "3.sh", "4.sh", "6.sh"]
 
 
 def test_the_digest_sees_contents_and_modes(tmp_path: Path) -> None:
