@@ -173,6 +173,13 @@ def main(arguments: Sequence[str]) -> int:
     except (SetupFailed, CliUnavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"got no further: {error}\n"
+            f"allowed are a checkout ({ROOT}) and a cache folder ({cache_home()}) that can be written, with 6 GB of disk for the first run\n"
+            "put that right, or name another cache (export XDG_CACHE_HOME=/some/folder), then run the same command again: it goes on from here\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again, it goes on from here\n")
         return 130

@@ -181,6 +181,20 @@ def test_interrupting_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "goes on from here" in capsys.readouterr().err
 
 
+def test_a_home_that_cannot_be_written_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").write_text("a file, in which no folder can be made, not even by root")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(bootstrap, "_stamp", lambda venv: bootstrap._key(venv, bootstrap.LOCKS) if venv == bootstrap.VENV else "")
+    assert bootstrap.main([]) == 1
+    got, allowed, do = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "home") in got
+    assert str(tmp_path / "home" / ".cache" / "neurocaas") in allowed
+    assert "XDG_CACHE_HOME=" in do
+
+
 def test_clean_keeps_the_cache_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
