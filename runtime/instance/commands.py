@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,15 @@ def run_local(
     missing.
     """
     from runtime.instance import local
+    from runtime.protocol.problems import InvalidInput, Problem
 
     blueprint = _blueprint(analysis)
-    source = _existing("--data", data, "a file or a folder", "Name the dataset")
+    source = _existing("--data", data, "a file, or a folder with files", "Name the dataset", _has_content)
     target = Path(to)
-    file = _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out") if config else _empty(target, analysis)
+    file = _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out", Path.is_file) if config else None
+    if target.exists() and not target.is_dir():
+        raise InvalidInput([Problem("--to", f"{to}, which is a file", "a folder", "Name a folder; it is made if it is not there")])
+    file = file or _empty(target, analysis)
     checked = _checked(blueprint, file)
     environment = {**os.environ, **({"ANALYSIS_PYTHON": str(Path(python).absolute())} if python else {})}
     run = local.LocalRun(analysis, blueprint.folder, blueprint.script, source, file, checked.values, target, checked.duration_minutes)
@@ -68,12 +73,25 @@ def _blueprint(analysis: str) -> "Blueprint":
     return blueprints.load(analysis, blueprints.Stage.WEBDEV, ROOT)
 
 
-def _existing(flag: str, path: str, allowed: str, do: str) -> Path:
+def _existing(flag: str, path: str, allowed: str, do: str, good: Callable[[Path], bool]) -> Path:
     from runtime.protocol.problems import InvalidInput, Problem, shown
 
-    if not path or not Path(path).exists():
-        raise InvalidInput([Problem(flag, f"{shown(path)}, which does not exist" if path else "nothing", allowed, do)])
-    return Path(path)
+    place = Path(path)
+    if not path:
+        got = "nothing"
+    elif not place.exists():
+        got = f"{shown(path)}, which does not exist"
+    elif path != path.encode(errors="replace").decode():
+        got = f"{shown(path)}, a name that is not UTF-8"
+    elif not good(place):
+        got = f"{shown(path)}, which is not that"
+    else:
+        return place
+    raise InvalidInput([Problem(flag, got, allowed, do)])
+
+
+def _has_content(place: Path) -> bool:
+    return place.is_file() or any(path.is_file() for path in place.rglob("*"))
 
 
 def _empty(target: Path, analysis: str) -> Path:
@@ -135,8 +153,9 @@ def _show(result: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     sys.stdout.write(f"{result.folder}\n" + "".join(f"  {path}  {size} bytes\n" for path, size in files))
-    reason = "" if result.exit_code == 0 else f": {result.status.reason}"
-    sys.stdout.write(f"{result.status.status}, exit code {result.exit_code}{reason}\n")
+    code, reason = f"exit code {result.exit_code}", result.status.reason
+    end = code if result.exit_code == 0 else reason if reason.startswith(code) else f"{code}: {reason}"
+    sys.stdout.write(f"{result.status.status}, {end}\n")
 
 
 collection = Collection(run_local)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
     data.write_text("no zip file")
     done = invoke("--analysis", "dti", "--data", str(data), "--to", str(tmp_path / "out"), "--python", "/bin/false")
     assert done.returncode == 1
-    assert "FAILED, exit code 1: exit code 1, its last command: " in done.stdout
+    assert "\nFAILED, exit code 1, its last command: " in done.stdout
     assert list((tmp_path / "out/dti/local/results").glob("*/process_results/end.txt"))
 
 
@@ -118,6 +119,8 @@ def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
         (("--analysis", "analysis"), "--data: got nothing"),
         (("--analysis", "analysis", "--data", "nowhere.zip"), "--data: got 'nowhere.zip', which does not exist"),
         (("--analysis", "analysis", "--data", "README.md", "--config", "Makefile"), "config file"),
+        (("--analysis", "analysis", "--data", "README.md", "--config", "docs"), "--config: got 'docs', which is not that"),
+        (("--analysis", "analysis", "--data", "/dev/null"), "--data: got '/dev/null', which is not that"),
     ],
 )
 def test_a_wrong_call_is_one_message(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -126,3 +129,12 @@ def test_a_wrong_call_is_one_message(tmp_path: Path, arguments: tuple[str, ...],
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_and_places_that_cannot_be_are_told(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"bad\xff.zip")
+    odd.write_text("x")
+    done = invoke("--analysis", "analysis", "--data", str(odd), "--to", str(tmp_path / "out"))
+    assert (done.returncode, "a name that is not UTF-8" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    done = invoke("--analysis", "analysis", "--data", "README.md", "--to", "Makefile")
+    assert (done.returncode, "--to: got Makefile, which is a file" in done.stderr) == (1, True)
