@@ -18,7 +18,7 @@ from components.machines import GroupMachines, GroupMachinesArgs
 from components.manager import Manager, ManagerArgs
 from components.names import logical
 from components.options import child
-from components.outputs import SCHEMA_VERSION, AnalysisOutputs, DirectoryGroup, UtilsOutputs
+from components.outputs import SCHEMA_VERSION, AnalysisOutputs, UtilsOutputs
 from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
@@ -37,7 +37,7 @@ from runtime.protocol.settings import Image
 class AnalysisStackArgs:
     """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording, None without scripts.
     `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept.
-    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml."""
+    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml, and the IAM group of each."""
 
     place: Place
     blueprint: Blueprint
@@ -47,7 +47,7 @@ class AnalysisStackArgs:
     prices: Prices
     commit: str | None
     log_days: int = 30
-    known_groups: Mapping[str, DirectoryGroup] = field(default_factory=dict)
+    known_groups: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnalysisStack(pulumi.ComponentResource):
@@ -173,7 +173,7 @@ class AnalysisStack(pulumi.ComponentResource):
             if group not in args.known_groups
         }
         analysts: dict[str, pulumi.Input[str]] = {
-            **{group: known.analyst_group for group, known in args.known_groups.items()},
+            **args.known_groups,
             **{group: made.name for group, made in people.items()},
         }
         self.outputs = {

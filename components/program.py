@@ -14,7 +14,7 @@ from components import project
 from runtime.protocol.problems import InvalidInput
 
 if TYPE_CHECKING:
-    from components.outputs import DirectoryGroup, UtilsOutputs
+    from components.outputs import UtilsOutputs
 
 
 async def outputs(root: Path) -> dict[str, Any]:
@@ -102,13 +102,18 @@ async def _analysis(root: Path) -> dict[str, Any]:
     return stack.outputs
 
 
-def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> DirectoryGroup:
-    """What `utils` has made for a group of groups.yaml. Raises pulumi.RunError when it has not, or not for this bucket."""
+def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> str:
+    """The IAM group that `utils` has made for a group of groups.yaml. Raises pulumi.RunError when it has not, or not for this bucket;
+    a preview only warns, so that a change to groups.yaml can be previewed as a whole before any of it is deployed."""
     found = utils.groups.get(group)
-    if found is None or blueprint.bucket not in found.buckets:
-        has = "does not know the group" if found is None else f"has made the group for the buckets {', '.join(found.buckets)}"
-        raise pulumi.RunError(
-            f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but stack {UTILS} {has}. "
-            f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `pulumi up --stack {UTILS}` first."
-        )
-    return found
+    if found is not None and blueprint.bucket in found.buckets:
+        return found.analyst_group
+    has = "does not know the group" if found is None else f"has made the group for the buckets {', '.join(found.buckets)}"
+    said = (
+        f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but stack {UTILS} {has}. "
+        f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `pulumi up --stack {UTILS}` first."
+    )
+    if not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError(said)
+    pulumi.log.warn(said)
+    return found.analyst_group if found is not None else f"(stack {UTILS} makes it)"

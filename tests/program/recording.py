@@ -152,6 +152,7 @@ def deploy(
     config: Mapping[str, str] | None = None,
     references: Mapping[str, Mapping[str, Any]] | None = None,
     recorder: Recorder | None = None,
+    preview: bool = False,
 ) -> Recorded:
     """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was registered.
 
@@ -163,7 +164,7 @@ def deploy(
     recorder = recorder or Recorder(references or {})
     try:
         settings.reset_options()
-        pulumi.runtime.set_mocks(recorder, project="neurocaas", stack=stack_name, preview=False)
+        pulumi.runtime.set_mocks(recorder, project="neurocaas", stack=stack_name, preview=preview)
         values = {"aws:region": REGION, "neurocaas:logRetentionDays": "30", **(config or {})}
         pulumi.runtime.set_all_config(values)
         exported: dict[str, Any] = {}

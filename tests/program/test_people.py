@@ -124,6 +124,18 @@ def test_an_analysis_says_when_utils_has_not_heard_of_a_group(peopled: Path, uti
         deploy(lambda: program.outputs(peopled), "spikes-webdev", elsewhere, {REFERENCE: shared.outputs})
 
 
+def test_a_group_that_utils_does_not_know_yet_can_be_previewed(
+    peopled: Path, utils: Recorded, analysis: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request that adds a group changes `utils` and the analysis at once."""
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    soon = deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs}, preview=True)
+    assert {(one.type, one.name) for one in soon.resources} == {(one.type, one.name) for one in analysis.resources}
+    assert len(warned) == 2
+    assert all("stack utils does not know the group" in text for text in warned)
+
+
 def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made(tmp_path: Path) -> None:
     project, recorder = make_project(tmp_path), Recorder({})
     source = (project / "blueprints/spikes/blueprint.yaml").read_text()
