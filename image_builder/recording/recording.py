@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +53,16 @@ class Recording:
 
     def drop(self) -> None:
         """Forget an interrupted recording: its root and its log."""
-        with_root = self._open(again=True) if self.interrupted else None
-        if with_root is not None:
-            with_root.close()
-        self.log.path.unlink(missing_ok=True)
+        with self._alone():
+            if self.interrupted:
+                self._open(again=True).close()
+                self.log.path.unlink(missing_ok=True)
 
     def check(self, *, force: bool) -> None:
         """Refuse to begin where something would be lost: an interrupted recording, or a recorded script that somebody edited."""
-        if self.interrupted:
+        with self._alone():
+            interrupted = self.interrupted
+        if interrupted:
             raise RecordingError(
                 f"a recording of {self._blueprint.name} was interrupted, and is still there",
                 "one recording at a time",
@@ -77,6 +82,10 @@ class Recording:
 
     def session(self, say: replay.Say, *, script: str | None, resume: bool) -> bool:
         """Open the root, run what is there already, and record. Returns whether the session came to its end."""
+        with self._alone():
+            return self._session(say, script, resume=resume)
+
+    def _session(self, say: replay.Say, script: str | None, *, resume: bool) -> bool:
         root = self._open(again=resume)
         try:
             earlier = self._earlier()
@@ -92,6 +101,10 @@ class Recording:
 
     def finish(self) -> Finished:
         """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that cannot be repeated."""
+        with self._alone():
+            return self._finish()
+
+    def _finish(self) -> Finished:
         if not self.interrupted:
             raise RecordingError(
                 f"there is no recording of {self._blueprint.name} to finish",
@@ -109,6 +122,18 @@ class Recording:
         root.close()
         self.log.path.unlink()
         return Finished(files, compiled.kept, compiled.left_out, tuple(compiled.warnings))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else touches the recording meanwhile. Raises RecordingError when somebody does."""
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._state / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                name = self._blueprint.name
+                raise RecordingError(f"a recording of {name} runs in another terminal", "one at a time", "end it there") from None
+            yield
 
     def _write(self, compiled: Compiled) -> tuple[str, ...]:
         replaced = [self._folder / path for path in self.replaced()]

@@ -211,6 +211,9 @@ def test_typed_at_a_terminal(project: Project) -> None:
 def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     def killed(shown: Terminal) -> None:
         lines("mkdir /opt/half && cd /opt/half", "export STAYS=1", "lost=1")(shown)
+        for words in (["record", "--discard"], ["record", "--script", "/dev/null"], ["record-finish"]):
+            status, said = project.invoke(*words)
+            assert (status, "runs in another terminal" in said) == (1, True), said
         shown.type("kill -9 $$\n")
 
     status, shown = project.record("--force", type_into=killed)
