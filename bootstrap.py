@@ -176,8 +176,8 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(
             f"got no further: {error}\n"
-            f"allowed are a checkout ({ROOT}) and a cache folder ({cache_home()}) that can be written, with 6 GB of disk for the first run\n"
-            "put that right, or name another cache (export XDG_CACHE_HOME=/some/folder), then run the same command again: it goes on from here\n"
+            f"allowed is a checkout and a cache folder that can be written ({ROOT} and {cache_home()}), with 6 GB of disk for a first run\n"
+            "put that right, or name another cache (export XDG_CACHE_HOME=/a/folder), and run it again: it goes on from there\n"
         )
         return 1
     except KeyboardInterrupt:
