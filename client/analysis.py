@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
 from client import checks
-from client.bucket import Bucket, read_times_quickly
+from client.bucket import AT_ONCE, Bucket, s3_client
 from client.errors import AnalysisError, raise_all, s3_errors
 from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
-from client.listing import AT_ONCE, ListedJob, listing, resolve
+from client.listing import ListedJob, listing, resolve
 from client.states import DatasetState
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
@@ -42,8 +41,7 @@ class Analysis:
             )
         self.bucket, self.group = bucket, group
         self.session = session or boto3.DEFAULT_SESSION or boto3.Session()
-        read_times_quickly(self.session)
-        self.s3 = self.session.client("s3", config=Config(max_pool_connections=AT_ONCE))
+        self.s3 = s3_client(self.session)
         self.objects = Bucket(self.s3, bucket)
 
     def upload(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:

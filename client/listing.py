@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from client.bucket import Bucket
+from client.bucket import AT_ONCE, Bucket
 from client.errors import AnalysisError
 from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
 from runtime.protocol.documents import DocumentError, moment
@@ -19,9 +19,8 @@ from runtime.protocol.keys import CANCEL_SUFFIX, RESULTS, SUBMISSION_SUFFIX, SUB
 JUST_SUBMITTED = timedelta(minutes=15)
 """So long a submission without an answer is listed: where an answer was deleted since, the file would be listed for ever."""
 
-AT_ONCE, LOOKED_AT = 16, 256
-"""So many certificates are asked at once whose file they answer; no more than these, the latest by name, unless a file that has just
-come is not among them."""
+LOOKED_AT = 256
+"""So many certificates, the latest by name, are asked whose file they answer; more, if a file that has just come is not among them."""
 
 CLOCKS = timedelta(seconds=5)
 """How far the clocks of S3 and of a manager may differ."""

@@ -63,6 +63,8 @@ class Original:
         """Raises AnalysisError for a text that is not the certificate of a job that ran."""
         try:
             facts = loads(text, source)
+            if not facts["datasets"]:
+                raise ValueError("none of its datasets was run")
             types = {str(one["instance_type"]) for one in facts["datasets"] if one.get("instance_type")}
             configs = {str(facts["configpath"]), *(str(one.get("configpath")) for one in facts["datasets"])}
             begun = [moment(one["start"]) for one in facts["datasets"] if one.get("start")]
@@ -81,7 +83,7 @@ class Original:
                 read_files=tuple(_files(facts["datasets"], configs)),
                 started=min(begun) if begun else moment(facts["created"]),
             )
-        except (DocumentError, LookupError, TypeError, ValueError) as error:
+        except (DocumentError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise AnalysisError(
                 f"{source} is not the certificate of a job that ran ({error})",
                 "the file logs/certificate.json of a job's results",

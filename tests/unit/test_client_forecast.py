@@ -129,8 +129,8 @@ def test_a_group_with_a_budget_of_its_own(s3: Any) -> None:
 class Denied:
     """A session of an analyst: S3 and nothing else."""
 
-    def client(self, service: str, **options: Any) -> Any:
-        made = boto3.client(service, **options)  # type: ignore[call-overload]
+    def client(self, service: str) -> Any:
+        made = boto3.client(service)  # type: ignore[call-overload]
         if service != "s3":
             from botocore.exceptions import ClientError
 

@@ -163,8 +163,8 @@ def test_a_version_that_is_gone_is_refused_unless_the_input_of_now_will_do(s3: A
 class Refusing:
     """A session whose S3 client may not look at versions, and whose EC2 client knows no image."""
 
-    def client(self, service: str, **options: Any) -> Any:
-        made = boto3.client(service, **options)  # type: ignore[call-overload]
+    def client(self, service: str) -> Any:
+        made = boto3.client(service)  # type: ignore[call-overload]
         code = {"s3": "AccessDenied", "ec2": "InvalidAMIID.NotFound"}[service]
 
         def refuse(**_: Any) -> None:
@@ -224,7 +224,9 @@ def test_what_there_was_then_must_be_there(s3: Any) -> None:
     assert "deploy commit abc" in caught.value.do
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"datasets": 3}', "REQUEST START TIME"])
+@pytest.mark.parametrize(
+    "text", ["{", "{}", '{"datasets": 3}', '{"datasets": []}', '{"datasets": ["a"], "configpath": "c"}', "REQUEST START TIME"]
+)
 def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: str) -> None:
     path = tmp_path / "certificate.txt"
     path.write_text(text)
