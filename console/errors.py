@@ -31,11 +31,11 @@ MESSAGES = {
     "image_builder.dev.errors.DevelopmentError",
     "image_builder.images.ImageProblem",
     "image_builder.recording.errors.RecordingError",
-    "localcloud.cloud.CloudError",
     "localcloud.emulator_env.EmulatorMissing",
     "localcloud.images.store.ImageError",
     "localcloud.pulumi.cli.CliUnavailable",
     "localcloud.pulumi.stacks.StackFileConflict",
+    "localcloud.running.CloudError",
     _INVALID,
 }
 _NETWORK = {

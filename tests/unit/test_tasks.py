@@ -118,6 +118,7 @@ def test_every_exception_with_a_message_exists(name: str) -> None:
     module, _, kind = name.rpartition(".")
     error = getattr(__import__(module, fromlist=[kind]), kind)
     assert issubclass(error, Exception)
+    assert f"{error.__module__}.{error.__qualname__}" == name  # where it is defined, not where it is imported
 
 
 def test_missing_credentials_are_a_message() -> None:
