@@ -33,8 +33,9 @@ class PeopleArgs:
 
 
 class People(pulumi.ComponentResource):
-    """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has leads, and one budget
-    parameter an analysis that has its own budget. Per user: the user, unless it exists, and the groups it is in."""
+    """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has leads (the role alone, when
+    only an identity provider may send some), and one budget parameter an analysis that has its own budget. Per user: the user, unless it
+    exists, and the groups it is in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
@@ -43,7 +44,7 @@ class People(pulumi.ComponentResource):
         super().__init__("neurocaas:access:People", name, {}, opts)
         self._name, self._args, self._below = name, args, child(self)
         groups = {group.name: self._group(group) for group in args.directory.groups.values()}
-        leads = {group.name: self._leads(group) for group in args.directory.groups.values() if group.leads}
+        leads = {group.name: made for group in args.directory.groups.values() if (made := self._leads(group)) is not None}
         for user in args.directory.users.values():
             self._user(user, groups, leads)
         self.outputs = {
@@ -77,13 +78,18 @@ class People(pulumi.ComponentResource):
                 )
         return made
 
-    def _leads(self, group: Group) -> aws.iam.Group:
+    def _leads(self, group: Group) -> aws.iam.Group | None:
+        """The role of its leads, where there are any or an identity provider may send some, and the IAM group of those with a user."""
+        if not group.leads and self._args.directory.federation is None:
+            return None
         args, name = self._args, logical(self._name, group.name, "leads")
         role, buckets = lead_role(args.place.region, group.name), args.buckets[group.name]
         rights = people.leads(args.place, buckets=buckets, group=group.name)
         analysts = people.analysts(args.place, buckets=buckets, group=group.name)
         trust = people.session_trust(args.place, group.name, args.directory.federation, lead=True)
         self._session(name, role, f"leads of the group {group.name}", trust, document(*analysts["Statement"], *rights["Statement"]))
+        if not group.leads:
+            return None
         made = aws.iam.Group(name, opts=self._below)
         own = document(*rights["Statement"], people.take(args.place.global_arn("iam", f"role/{role}")))
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)

@@ -172,13 +172,17 @@ def test_nobody_of_an_identity_provider_is_let_in_unless_groups_yaml_says_so(sha
     }
 
 
-def test_people_of_an_identity_provider_take_their_groups_role_and_no_more_is_made(tmp_path: Path, shared: Recorded) -> None:
+def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, shared: Recorded) -> None:
     project = make_project(tmp_path)
     (project / "groups.yaml").write_text(f"{GROUPS}federation: {{provider: '{PROVIDER}', tag: lab}}\n")
     federated = deploy(lambda: program.outputs(project), "utils", recorder=Recorder({}, users=["old"]))
-    assert len(federated.resources) == len(shared.resources)
+    more = {(one.type.rpartition(":")[2], one.name) for one in federated.resources} - {
+        (one.type.rpartition(":")[2], one.name) for one in shared.resources
+    }
+    assert sorted(kind for kind, _ in more) == ["Role", "RolePolicy"], "the leads of the group that has none with a user"
+    assert set(trusts(federated)) == {*trusts(shared), "neurocaas-us-east-1-south.2+lead"}
     for name, (members, people) in trusts(federated).items():
-        assert members == trusts(shared)[name][0]
+        assert members["Sid"] == "MembersByTheirPolicy"
         wanted = {"SAML:aud": "https://signin.aws.amazon.com/saml", "aws:RequestTag/lab": "south.2" if "south" in name else "north"}
         assert people["Principal"] == {"Federated": PROVIDER}
         assert people["Condition"] == {"StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {})}
