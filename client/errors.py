@@ -1,9 +1,15 @@
 """What the client says when it cannot go on: every message names what was got, what is allowed, and what to do next."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+PATIENCE = 600.0
+"""Seconds for which those who follow a job bear with a network, or a service, that is away: the job goes on without them."""
 
 
 class AnalysisError(Exception):
@@ -17,6 +23,10 @@ class AnalysisError(Exception):
     def __init__(self, got: str, allowed: str, do: str) -> None:
         super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
         self.got, self.allowed, self.do = got, allowed, do
+
+
+class UnreachableError(AnalysisError):
+    """The service cannot be reached now, or has a fault of its own: it may work again in a moment."""
 
 
 class SeveralErrors(AnalysisError):
@@ -39,6 +49,7 @@ def raise_all(errors: Sequence[AnalysisError]) -> None:
 
 _MEMBER = "a deployed analysis, and credentials of a member of the group"
 _NAMES = "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` prints the local one)"
+_FAULTS = frozenset({"500", "503", "InternalError", "ServiceUnavailable", "SlowDown"})
 _LOG_IN = "log in again, or set AWS_PROFILE or a key pair (`invoke local.env` prints the local ones)"
 _KEYS = "credentials that the service knows and that have not expired"
 _SAID_BY_S3 = {
@@ -65,7 +76,10 @@ def s3_errors(bucket: str, key: str) -> Iterator[None]:
         yield
     except (botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError) as error:
         # A failed upload hides the service's answer behind an error of its own.
-        said = _SAID_BY_S3.get(code_of(error) or code_of(error.__context__))
+        code = code_of(error) or code_of(error.__context__)
+        if code in _FAULTS:
+            raise UnreachableError(f"S3 cannot answer now ({code})", "a service that works", "try again in a moment") from error
+        said = _SAID_BY_S3.get(code)
         if said is None:
             raise
         raise AnalysisError(*(part.format(bucket=bucket, key=key) for part in said)) from error
@@ -73,13 +87,36 @@ def s3_errors(bucket: str, key: str) -> Iterator[None]:
         raise AnalysisError(
             "no AWS credentials in this shell", "AWS_PROFILE, or a key pair in the environment", "log in, or run `invoke local.up`"
         ) from error
-    except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError) as error:
+    except botocore.exceptions.SSLError:
+        raise
+    except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError, botocore.exceptions.IncompleteReadError) as error:
         place = urlsplit(str(error.kwargs.get("endpoint_url", "")))
-        raise AnalysisError(
-            f"no answer from {place.scheme}://{place.netloc}",
+        raise UnreachableError(
+            f"no answer from {f'{place.scheme}://{place.netloc}' if place.netloc else 'S3'}",
             "an endpoint that answers",
             "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real account",
         ) from error
+
+
+class Patient(Generic[T]):
+    """Asks again and again: while the service cannot be reached the answer is None, until that has lasted for `PATIENCE` seconds."""
+
+    def __init__(self, ask: Callable[[], T], clock: Any = time) -> None:
+        self._ask, self._clock = ask, clock
+        self._since: float | None = None
+
+    def __call__(self) -> T | None:
+        """Raises UnreachableError after all that time, and every other error of the question at once."""
+        try:
+            answer = self._ask()
+        except UnreachableError:
+            now = self._clock.monotonic()
+            self._since = now if self._since is None else self._since
+            if now - self._since >= PATIENCE:
+                raise
+            return None
+        self._since = None
+        return answer
 
 
 def code_of(error: Any) -> str:

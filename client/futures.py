@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from client.errors import AnalysisError
+from client.errors import AnalysisError, Patient
 from client.states import DatasetState, JobState
 from runtime.protocol.status import SUCCESS
 
@@ -78,20 +78,25 @@ def _watch(job: Asked, count: int, result: Callable[[int, JobState], T | None], 
             future.set_result(value)
 
     def ask() -> None:
+        patient = Patient(job.status)
         while open_:
             try:
-                state = job.status()
+                state = patient()
             except Exception as error:  # noqa: BLE001 (as above)
                 for number in list(open_):
                     settle(number, partial(_raise, error))
                 return
             for number in list(open_):
-                settle(number, partial(result, number, state))
+                settle(number, partial(result, number, state) if state is not None else _nothing)
             if open_:
                 time.sleep(interval)
 
     threading.Thread(target=ask, name=f"job {job.timestamp}", daemon=True).start()
     return futures
+
+
+def _nothing() -> None:
+    """The answer while there is none."""
 
 
 def _raise(error: Exception) -> None:

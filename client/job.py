@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from client.bucket import Bucket
-from client.errors import AnalysisError
+from client.errors import AnalysisError, Patient
 from client.futures import of_datasets, of_job
 from client.results import ChangedError, FetchedFile, fetch, wanted
 from client.states import DatasetState, JobState, dataset_state
@@ -78,18 +78,21 @@ class JobHandle:
     ) -> JobState:
         """Call `callback` with the job's state every `interval` seconds until the job is finished, and return the last state.
 
-        S3 sends a user no events, so this asks; see `status` for what one question costs.
+        S3 sends a user no events, so this asks; see `status` for what one question costs. A network that is away for some minutes
+        (`client.errors.PATIENCE`) is waited for.
         `timeout` in seconds (None: no limit) raises AnalysisError.
         """
-        begun = clock.monotonic()
+        begun, ask, phase = clock.monotonic(), Patient(self.status, clock), "out of reach"
         while True:
-            state = self.status()
-            callback(state)
-            if state.finished:
-                return state
+            state = ask()
+            if state is not None:
+                phase = state.phase
+                callback(state)
+                if state.finished:
+                    return state
             if timeout is not None and clock.monotonic() - begun >= timeout:
                 raise AnalysisError(
-                    f"job {self.timestamp} is still {state.phase} after {timeout:.0f} s",
+                    f"job {self.timestamp} is still {phase} after {timeout:.0f} s",
                     "a job that ends within the time limit",
                     f"look at its certificate (`invoke status {self.timestamp} --bucket {self.bucket} --group {self.group}`),"
                     " or follow it again: the job goes on",

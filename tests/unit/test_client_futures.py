@@ -6,15 +6,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, as_completed, wait
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 from client_world import ABOUT
 from moto import mock_aws
 
 import client
-from client.errors import AnalysisError
+from client import errors
+from client.errors import AnalysisError, UnreachableError
 from client.futures import DatasetFailedError, of_datasets, of_job
 from client.states import DatasetState, JobState
 from runtime.protocol.about import about_key
@@ -75,6 +78,37 @@ def test_results_exceptions_and_callbacks_are_those_of_concurrent_futures() -> N
     assert isinstance(error, DatasetFailedError)
     assert error.state is not None
     assert "b of job t1 has failed: FAILED 1/2" in str(error)
+
+
+def test_a_network_that_is_away_for_a_while_is_waited_for() -> None:
+    away = UnreachableError("no answer", "one", "wait")
+    (a,) = of_datasets(Job(away, RUNNING, away, away, HALF, DONE), inputs("a"), 0.001)
+    assert a.result(timeout=PATIENCE).state == "SUCCESS"
+    ticks = iter([0.0, 1.0, 2.0, errors.PATIENCE + 1, errors.PATIENCE + 2, 2 * errors.PATIENCE + 3])
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    ask = errors.Patient(Job(away, away, RUNNING, away, away, away).status, clock)
+    assert [ask(), ask(), ask(), ask(), ask()] == [None, None, RUNNING, None, None]
+    with pytest.raises(UnreachableError):
+        [ask() for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"),
+        ClientError({"Error": {"Code": "503"}}, "HeadObject"),
+        ReadTimeoutError(endpoint_url="https://s3.amazonaws.com/b"),
+        ConnectTimeoutError(endpoint_url="https://s3.amazonaws.com/b"),
+        ResponseStreamingError(error="cut"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+)
+def test_what_may_work_again_in_a_moment_is_told_apart(error: Exception) -> None:
+    with (
+        pytest.raises(UnreachableError, match=r"S3 cannot answer now|no answer from (S3|https://s3\.amazonaws\.com)\n"),
+        errors.s3_errors("b", "k"),
+    ):
+        raise error
 
 
 def test_a_refused_submission_fails_every_dataset() -> None:
