@@ -392,6 +392,13 @@ def test_a_failing_iteration_is_named_and_the_others_run(bench: Bench) -> None:
     assert "attempt 1 of 2 failed" in bench.log()
 
 
+def test_a_loop_ends_with_its_steps_time_however_long_it_is(bench: Bench) -> None:
+    loop = {"for": {"start": "0", "end": "1000000000", "updateBy": "1"}}
+    result = bench.run(bash("true", loop=loop, timeoutSeconds="1", onFailure="Ignore"), bash("true"))
+    assert (result.status, bench.statuses()) == ("successWithIgnoredFailure", ["IGNORED", "COMPLETED"])
+    assert "build.s0 failed, and the next step runs (Ignore): it took longer than 1 s" in bench.log()
+
+
 def test_a_loop_over_what_a_step_said(bench: Bench) -> None:
     loop = {"forEach": {"list": "{{ build.s0.outputs.stdout }}", "delimiter": "\\n"}}
     result = bench.run(bash("echo a; echo b"), bash("echo {{ loop.index }}{{ loop.value }} >> out", loop=loop))

@@ -1,6 +1,7 @@
 """Loops: which values a step is repeated with (source: Image Builder User Guide, "Looping constructs")."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _DELIMITERS = {"\\n": "\n", "\\t": "\t", "space": " ", **{sign: sign for sign in ".,;: -_\n\t"}}
@@ -28,14 +29,14 @@ def check(loop: Any) -> None:
         raise BadLoop("forEach needs a list of values, or `list:` and `delimiter:`")
 
 
-def values(loop: dict[str, Any]) -> list[str]:
+def values(loop: dict[str, Any]) -> Iterable[str]:
     """The values of a loop whose references are resolved. Raises BadLoop."""
     check(loop)
     if "for" in loop:
-        return [str(number) for number in _range(loop["for"])]
+        return map(str, _range(loop["for"]))
     each = loop["forEach"]
     if isinstance(each, list):
-        return each
+        return (str(value) for value in each)
     parts = each["list"].split(_DELIMITERS[each.get("delimiter", ",")])
     return [part.strip() for part in parts if part.strip()]
 

@@ -58,10 +58,8 @@ Event = Callable[[dict[str, Any]], None]
 
 
 class Runner:
-    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events as they happen; values of SSM parameters are
-    taken out of them.
-
-    ``environment`` is what scripts get: PATH and LANG, and what the host needs to reach package registries. HOME is not set, as on AWS.
+    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events, without the values of SSM parameters. Scripts get
+    ``environment``: PATH, LANG, and what the host needs to reach package registries; no HOME, as on AWS.
     """
 
     def __init__(self, environment: dict[str, str], working_directory: str, event: Event, aws: transfer.Aws, nesting: int = 0) -> None:
@@ -136,6 +134,8 @@ class Runner:
             skipped = self._attempts(document, number, phase, step)
         except StepFailed as error:
             ignored = step.on_failure == "Ignore"
+            if step.on_failure != "Abort":
+                self._log(f"{phase}.{step.name} failed, and the next step runs ({step.on_failure}): {error}")
             self._event({**label, "status": "IGNORED" if ignored else "FAILED", "message": str(error), "ended": time.time()})
             if ignored:
                 result.ignoredFailedStepCount += 1
@@ -183,6 +183,8 @@ class Runner:
         records: list[dict[str, Any]] = []
         failures: list[tuple[int, StepFailed]] = []
         for index, value in enumerate(values):
+            if deadline is not None and time.monotonic() > deadline:
+                raise StepFailed(f"it took longer than {step.timeout} s and was ended before iteration {index}")
             try:
                 records.append(self._once(document, number, step, (name, str(index), value), deadline))
             except StepFailed as error:
@@ -293,7 +295,6 @@ class Runner:
         wanted = [name.strip() for name in str(inputs.get("phases") or "").split(",") if name.strip()]
         wanted = wanted or [phase.name for phase in document.phases]
         inner = Runner(self._environment, self._directory, self._event, self._aws, self._nesting + 1)
-        result = inner.run([document], wanted, self._execution)
-        if result.failedStepCount:
+        if (result := inner.run([document], wanted, self._execution)).failedStepCount:
             raise ActionError(result.failureMessage)
         return {}
