@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from localcloud.fleet.machine import Services
 
 _FULL = "No space left on device"
+_FULL_BYTES = 64 << 20
+"""With less room than this after a failed script the disk was the cause: programs tidy up before they fail, and not all say why."""
 
 
 class Cancelled(Exception):
@@ -192,7 +194,7 @@ class Build(threading.Thread):
         result = outcome.result
         if result is not None and result["status"] != "failed":
             return
-        if self._full or shutil.disk_usage(self._services.host.scratch).free < 2**20:
+        if self._full or shutil.disk_usage(self._services.host.scratch).free < _FULL_BYTES:
             raise BuildFailed(self._full_disk(), **self._where(documents, result))
         if result is None:
             raise BuildFailed("The sandbox of the bake ended without a result. " + (" | ".join(outcome.console[-5:]) or "It said nothing."))
