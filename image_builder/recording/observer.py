@@ -106,7 +106,8 @@ class Observer:
         _hide(event, after, self._unseen)
 
     def _contents(self, text: str, paths: list[str]) -> dict[str, Content]:
-        programs = {command.program for command in shell.commands(text)}
+        commands = shell.commands(text)
+        programs = {command.program for command in commands}
         views = self._root.live_views()
         if programs & EDITORS:
             found = {path: changes.content(views, path) for path in paths}
@@ -114,7 +115,8 @@ class Observer:
         result: dict[str, Content] = {}
         if programs & DOWNLOADERS:
             # What else such a line makes may have the time in it: only a file that the line names is certainly a download.
-            named = paths if programs <= DOWNLOADERS else [path for path in paths if _names(text, path.rpartition("/")[2])]
+            only_loads = {command.program for command in commands if not command.nested} <= DOWNLOADERS
+            named = paths if only_loads else [path for path in paths if _names(text, path.rpartition("/")[2])]
             for path in named[:_DOWNLOADS_HASHED]:
                 content = changes.content(views, path)
                 if content is not None:

@@ -51,6 +51,24 @@ def test_parameters_without_a_name(text: str) -> None:
         pairs(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "checked"),
+    [
+        ('curl -LO "https://x.example/Tool-$(uname)-$(uname -m).sh"', ["/opt/Tool-Linux.sh", "/opt/o"]),
+        ("curl -LO https://x.example/Tool-Linux.sh && make", ["/opt/Tool-Linux.sh"]),
+        ("make", []),
+    ],
+)
+def test_which_files_are_downloads(tmp_path: Path, text: str, checked: list[str]) -> None:
+    observer = Observer(cast(Any, SimpleNamespace(live_views=lambda: [View("/", tmp_path, ())])))
+    for name in ("Tool-Linux.sh", "o"):
+        (tmp_path / "opt").mkdir(exist_ok=True)
+        (tmp_path / "opt" / name).write_text(name)
+    event, shell = Event(2, "command", text), ShellState("/", {}, Counter(), frozenset(), frozenset())
+    observer.describe(event, shell, shell)
+    assert sorted(event.contents) == checked
+
+
 def test_what_is_typed_without_being_shown_is_a_secret(tmp_path: Path) -> None:
     observer = Observer(cast(Any, SimpleNamespace(live_views=lambda: [View("/", tmp_path, ())])))
 
