@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path as FilePath
@@ -27,13 +28,22 @@ def schema() -> dict[str, Any]:
 
 def check(document: Document, *, part: str | None = None, whole: Mapping[str, Any] | None = None) -> list[Finding]:
     """All the places where the document breaks the schema (`part`: a definition of it; `whole`: another schema), in the file's order."""
-    from jsonschema import Draft202012Validator  # imported late: 0.1 s
+    from jsonschema import Draft202012Validator, validators  # imported late: 0.1 s
 
+    judge = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
     whole = schema() if whole is None else whole
     rules = whole if part is None else {"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]}
-    errors = Draft202012Validator(rules).iter_errors(document.data)
+    errors = judge(rules).iter_errors(document.data)
     found = [problem for error in errors for problem in _explain(document, error)]
     return sorted(found, key=lambda problem: problem.line or 0)
+
+
+def _pattern(validator: object, pattern: str, value: object, rule: object) -> Iterable[ValidationError]:
+    """As JSON Schema means it: `$` is the end of the text. Python's also stands before a last line break."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern}")
 
 
 def defaults() -> dict[str, Any]:

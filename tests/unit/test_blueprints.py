@@ -106,6 +106,8 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("script: run_spikes.sh", "script: ./run_spikes.sh", "Write 'run_spikes.sh', for instance."),
         ("[lab1, lab2]", "lab1, lab2", "Allowed: a list ([a, b]). Groups of analysts."),
         ("[lab1, lab2]", "lab1, lab2", "Write [lab1, lab2]."),
+        ("[lab1, lab2]", '["lab1\\n"]', "groups[0]: got 'lab1\\n'. Allowed: Name of a group"),
+        ("[lab1, lab2]", '["lab1\\n"]', "Write 'lab1', for instance."),
         ("[lab1, lab2]", "[Lab Müller]", "Write 'Lab-Muller', for instance."),
         ("type: m5.large,", "instance_type: m5.large,", "instance.instance_type: got the unknown key 'instance_type'"),
         ("duration_minutes: 30", "duration_minutes: 2h", "Write the number alone, without a unit."),
