@@ -36,8 +36,12 @@ def digests(report: str, installed: Mapping[str, str]) -> dict[str, str]:
         found = {name: str(info["archive_info"]["hashes"]["sha256"]) for (name, _), info in taken.items()}
     except (ValueError, KeyError, TypeError):
         return {}
-    wanted = {(normal(key.rpartition("|")[2]), version) for key, version in installed.items()}
-    return found if wanted == taken.keys() else {}
+    return found if versions(installed).items() == taken.keys() else {}
+
+
+def versions(installed: Mapping[str, str]) -> dict[str, str]:
+    """Name -> version, of packages as they are in `Event.python`."""
+    return {normal(key.rpartition("|")[2]): version for key, version in installed.items()}
 
 
 def revisions(report: str) -> list[str]:
@@ -88,10 +92,10 @@ def _is_plain(command: Command, verb: Word, after: list[Word]) -> bool:
 
 def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> None:
     file = f"/tmp/recorded-{event.seq}.txt"  # noqa: S108 (Image Builder empties /tmp before the snapshot)
-    versions = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
+    pinned = versions(event.python)
     edits.before += [
         f"cat > {file} <<'END-{event.seq}'",
-        *(f"{name}=={versions[name]} --hash=sha256:{digest}" for name, digest in sorted(event.digests.items())),
+        *(f"{name}=={pinned[name]} --hash=sha256:{digest}" for name, digest in sorted(event.digests.items())),
         f"END-{event.seq}",
     ]
     options, listed = _options(after)
@@ -100,7 +104,7 @@ def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> 
 
 
 def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word]]], edits: Edits) -> None:
-    pinned = {normal(key.rpartition("|")[2]): version for key, version in event.python.items()}
+    pinned = versions(event.python)
     named: set[str] = set()
     for command, _, _ in installing:
         for argument in package_words(command):
@@ -120,9 +124,8 @@ def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word
 
 def is_unseen(event: Event, commands: list[Command]) -> bool:
     """Whether Python packages were installed that no command of the line pins, such as by a pip inside a quoted script."""
-    names = {normal(key.rpartition("|")[2]) for key in event.python}
     seen = any(_arguments(command) is not None for command in commands)
-    return bool(names - _BASICS) and not (seen or event.apt or event.conda)
+    return bool(versions(event.python).keys() - _BASICS) and not (seen or event.apt or event.conda)
 
 
 def package_words(command: Command) -> list[Word]:
