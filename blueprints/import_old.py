@@ -15,8 +15,8 @@ from blueprints import old_format, old_people
 from blueprints.loader import FILE
 from blueprints.old_fields import Context, Field, apply
 from blueprints.starter import check_new_name
-from blueprints.verdicts import Draft, Status, Verdict, duplicate_keys
-from runtime.protocol.problems import InvalidInput, Problem, shown
+from blueprints.verdicts import Draft, Status, Verdict, as_json, duplicate_keys
+from runtime.protocol.problems import InvalidInput, Problem
 
 KEPT = "imported"
 """Folder of the new blueprint with the old file as it was, and the report: what was dropped can be read there for ever."""
@@ -55,7 +55,9 @@ def read(text: str, types: Collection[str], name: str | None = None) -> Imported
     except (ValueError, RecursionError) as error:
         raise InvalidInput([_not_json(text, error)]) from None
     if not isinstance(data, dict):
-        raise InvalidInput([Problem("the file", shown(data), "one JSON object with PipelineName, Lambda and UXData", "Give another file")])
+        raise InvalidInput(
+            [Problem("the file", as_json(data), "one JSON object with PipelineName, Lambda and UXData", "Give another file")]
+        )
     draft = Draft()
     for key in dict.fromkeys(twice):
         draft.impossible((key,), "given twice in one object", "each key once", "Remove one, or import --anyway with the last")
@@ -90,7 +92,7 @@ def _objects(draft: Draft, data: Mapping[str, Any], names: Collection[str], abov
         if isinstance(value, dict):
             found[key] = value
         else:
-            got = "nothing" if key not in data else shown(value)
+            got = "nothing" if key not in data else as_json(value)
             draft.impossible((*above, key), got, "an object", "Add it, or import --anyway with the defaults")
     return found
 
@@ -133,7 +135,7 @@ def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
             inner.dropped(path, value, "people are in groups.yaml, and stack utils makes them")
         else:
             do = "Correct it, or import --anyway"
-            inner.impossible(path, shown(value), ", ".join(_PROFILE_STAGES), do)
+            inner.impossible(path, as_json(value), ", ".join(_PROFILE_STAGES), do)
 
     fields = {"STAGE": Field("text", stage), "REGION": Field("text", old_format.TOP["REGION"].use)}
     apply(draft, fields, data, (), Context(), old_format.OBJECTS)

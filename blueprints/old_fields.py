@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blueprints.finding import Path
-from blueprints.verdicts import Draft
-from runtime.protocol.problems import shown
+from blueprints.verdicts import Draft, as_json
 
 DEAD = "nothing in the first implementation reads it"
 
@@ -83,7 +82,7 @@ def apply(
                 known = sorted({*fields, *also})
                 draft.unknown(path, value, known, next(iter(difflib.get_close_matches(key, known, 1)), None))
         elif rule.kind != "any" and not is_kind(value, rule.kind):
-            draft.impossible(path, shown(value), KINDS[rule.kind], "Correct it, or import --anyway to leave it out")
+            draft.impossible(path, as_json(value), KINDS[rule.kind], "Correct it, or import --anyway to leave it out")
         else:
             rule.use(draft, path, value, context)
     for key, rule in fields.items():

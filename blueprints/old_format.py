@@ -13,9 +13,8 @@ from blueprints.checks import near_types
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Context, Field, drop
 from blueprints.starter import NAME_RULE
-from blueprints.verdicts import Draft
+from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.problems import shown
 
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -43,7 +42,7 @@ def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.set("name", value)
         draft.mapped(path, value, "name")
     else:
-        draft.impossible(path, shown(value), NAME_RULE, "Correct it, or give another with --name NAME")
+        draft.impossible(path, as_json(value), NAME_RULE, "Correct it, or give another with --name NAME")
 
 
 def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -51,7 +50,7 @@ def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
         do = f"where it runs is the stack's setting aws:region (pulumi config set aws:region {value} --stack STACK)"
         draft.dropped(path, value, do)
     else:
-        draft.impossible(path, shown(value), "the name of a region, for instance us-east-1", "Correct it, or remove it")
+        draft.impossible(path, as_json(value), "the name of a region, for instance us-east-1", "Correct it, or remove it")
 
 
 def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -60,7 +59,7 @@ def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.mapped(path, value, "the stack's name", f"…-{draft.stage}")
     else:
         allowed = ", ".join(_STAGES)
-        draft.impossible(path, shown(value), allowed, "Choose one; a stage is part of the stack's name here: <analysis>-<stage>")
+        draft.impossible(path, as_json(value), allowed, "Choose one; a stage is part of the stack's name here: <analysis>-<stage>")
 
 
 def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -69,13 +68,13 @@ def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
     else:
         why = "the first implementation, as it was last, has no such handler: every job would fail"
         do = "Name one that exists, or import --anyway: the manager takes its place"
-        draft.impossible(path, shown(value), ", ".join(_HANDLERS), do, why)
+        draft.impossible(path, as_json(value), ", ".join(_HANDLERS), do, why)
 
 
 def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> None:
     do = "Submit the second step as a job of its own on the results, or import --anyway to leave it out"
     why = "" if value in _POST_HANDLERS else "the first implementation, as it was last, has no such handler"
-    draft.impossible(path, shown(value), "no step after a job", do, why)
+    draft.impossible(path, as_json(value), "no step after a job", do, why)
 
 
 def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -85,7 +84,7 @@ def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.mapped(path, value, "image.parent", "an image of one region and account, whose making nobody recorded: write provision/*.sh")
     else:
         do = "Correct it, or import --anyway to start from ubuntu24"
-        draft.impossible(path, shown(value), "the id of an image, ami- and 8 to 17 hexadecimal digits", do)
+        draft.impossible(path, as_json(value), "the id of an image, ami- and 8 to 17 hexadecimal digits", do)
 
 
 def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -93,7 +92,7 @@ def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> No
         draft.set("instance.type", value)
         draft.mapped(path, value, "instance.type")
     else:
-        draft.impossible(path, shown(value), near_types(value, context.types), "Choose one of these, or import --anyway with m5.large")
+        draft.impossible(path, as_json(value), near_types(value, context.types), "Choose one of these, or import --anyway with m5.large")
 
 
 def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -101,7 +100,7 @@ def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
     if wrong is not None:
         allowed = f"a shell line with four placeholders {{}}: {', '.join(old_command.PLACEHOLDERS)}"
         do = "Correct it, or import --anyway: machines run run_main.sh with the blueprint's script"
-        draft.impossible(path, f"{shown(value)}, {wrong}", allowed, do)
+        draft.impossible(path, f"{as_json(value)}, {wrong}", allowed, do)
         return
     command = old_command.read(value)
     named = f"put the text of {command.script} into it" if command.script else "it names no script: write one"
@@ -113,14 +112,14 @@ def _shutdown(draft: Draft, path: Path, value: str, context: Context) -> None:
     if value == "terminate":
         draft.mapped(path, value, "the launch template", "machines always terminate")
     else:
-        draft.impossible(path, shown(value), "terminate", "Write terminate: a machine that is only stopped keeps data and costs money")
+        draft.impossible(path, as_json(value), "terminate", "Write terminate: a machine that is only stopped keeps data and costs money")
 
 
 def _launch(draft: Draft, path: Path, value: bool, context: Context) -> None:
     if value:
         draft.mapped(path, value, "the manager", "it starts a machine for each dataset")
     else:
-        draft.impossible(path, shown(value), "true", "Write true: the first implementation does not have the other either")
+        draft.impossible(path, as_json(value), "true", "Write true: the first implementation does not have the other either")
 
 
 def _monitor(draft: Draft, path: Path, value: bool, context: Context) -> None:
@@ -138,7 +137,7 @@ def _job_limit(draft: Draft, path: Path, value: int, context: Context) -> None:
         why = f"seconds, as {minutes} minutes; a job without __duration__ has 60 at most"
         draft.mapped(path, value, "instance.max_duration_minutes", why)
     else:
-        draft.impossible(path, shown(value), "1 to 2592000 seconds", "Correct it, or import --anyway with 2880 minutes")
+        draft.impossible(path, as_json(value), "1 to 2592000 seconds", "Correct it, or import --anyway with 2880 minutes")
 
 
 def _machines(draft: Draft, path: Path, value: int, context: Context) -> None:
@@ -147,7 +146,7 @@ def _machines(draft: Draft, path: Path, value: int, context: Context) -> None:
         why = "there: machines of this type in the whole account; here: datasets of one submission"
         draft.mapped(path, value, "limits.datasets", why)
     else:
-        draft.impossible(path, shown(value), "1 to 10000", "Correct it, or import --anyway with 500")
+        draft.impossible(path, as_json(value), "1 to 10000", "Correct it, or import --anyway with 500")
 
 
 def _budget(draft: Draft, path: Path, value: float | str, context: Context) -> None:
@@ -159,7 +158,7 @@ def _budget(draft: Draft, path: Path, value: float | str, context: Context) -> N
         draft.set("budget_usd", int(dollars) if dollars.is_integer() else dollars)
         draft.mapped(path, value, "budget_usd", "there: for ever; here: each month")
     else:
-        draft.impossible(path, shown(value), "a number of US dollars, 0 or more", "Write a number, or import --anyway with 300")
+        draft.impossible(path, as_json(value), "a number of US dollars, 0 or more", "Write a number, or import --anyway with 300")
 
 
 _TEXT_DROPPED = {

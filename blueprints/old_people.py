@@ -8,9 +8,8 @@ from typing import Any
 
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Context, Field, apply, drop
-from blueprints.verdicts import Draft
+from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
-from runtime.protocol.problems import shown
 
 _PROSE = "The email we should notify"
 _USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,50}")
@@ -25,7 +24,7 @@ def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> 
     path = (*above, "Affiliates")
     given = ux.get("Affiliates")
     if not isinstance(given, list) or not given:
-        got = "nothing" if "Affiliates" not in ux else shown(given)
+        got = "nothing" if "Affiliates" not in ux else as_json(given)
         draft.impossible(path, got, "a list of at least one affiliate", "Add one, or import --anyway with the group debuggers")
     else:
         for index, one in enumerate(given):
@@ -38,7 +37,7 @@ def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> 
 
 def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) -> None:
     if not isinstance(one, Mapping):
-        draft.impossible(path, shown(one), "an object with AffiliateName", "Correct it, or import --anyway without it")
+        draft.impossible(path, as_json(one), "an object with AffiliateName", "Correct it, or import --anyway without it")
         return
     name, where, group = one.get("AffiliateName"), (*path, "AffiliateName"), None
     if isinstance(name, str) and GROUP_NAME.fullmatch(name) and name not in RESERVED_GROUPS:
@@ -46,7 +45,7 @@ def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) 
         draft.mapped(where, name, "groups")
         draft.groups.setdefault(name, {"members": []})
     else:
-        got = "nothing" if "AffiliateName" not in one else shown(name)
+        got = "nothing" if "AffiliateName" not in one else as_json(name)
         allowed = "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and not 'logs'"
         draft.impossible(where, got, allowed, "Correct it, or import --anyway without this group")
     apply(draft, fields, one, path, Context(group=group), ("AffiliateName",))
@@ -55,7 +54,7 @@ def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) 
 def _members(draft: Draft, path: Path, value: Any, context: Context) -> None:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list):
-        draft.impossible(path, shown(value), "a list of names", "Correct it, or import --anyway without the members")
+        draft.impossible(path, as_json(value), "a list of names", "Correct it, or import --anyway without the members")
         return
     if context.group is None:
         draft.dropped(path, value, _NO_GROUP)
@@ -64,7 +63,7 @@ def _members(draft: Draft, path: Path, value: Any, context: Context) -> None:
     for index, name in enumerate(names):
         if not (isinstance(name, str) and _USER.fullmatch(name)):
             allowed = "1 to 50 letters, digits and _+=,.@-, as names of IAM users are"
-            draft.impossible((*path, index), shown(name), allowed, "Correct it, or import --anyway without this member")
+            draft.impossible((*path, index), as_json(name), allowed, "Correct it, or import --anyway without this member")
         elif name not in members:
             members.append(name)
     draft.mapped(path, value, "members of the group", "in imported/groups.yaml")
@@ -84,7 +83,7 @@ def _analyses(draft: Draft, path: Path, value: list[str], context: Context) -> N
         return
     wrong = [name for name in value if not ANALYSIS_NAME.fullmatch(name)]
     if wrong:
-        draft.impossible(path, shown(wrong), "names of buckets of analyses", "Correct them, or import --anyway without them")
+        draft.impossible(path, as_json(wrong), "names of buckets of analyses", "Correct them, or import --anyway without them")
     kept = draft.groups[context.group].setdefault("analyses", [])
     kept.extend(name for name in value if name not in wrong and name not in kept)
     if kept:
@@ -96,7 +95,7 @@ def _input(draft: Draft, path: Path, value: bool, context: Context) -> None:
         draft.mapped(path, value, "the bucket's notification", "submissions start jobs")
     else:
         do = "Write true, or import --anyway: the group then submits like the others"
-        draft.impossible(path, "False, so that results of another job start the analysis", "true", do)
+        draft.impossible(path, "false, so that results of another job start the analysis", "true", do)
 
 
 _BOTH: dict[str, Field] = {

@@ -13,6 +13,11 @@ from blueprints.finding import Path, dotted
 from runtime.protocol.problems import shown
 
 
+def as_json(value: object) -> str:
+    """A value of a JSON file as it may be printed in one line, called as JSON calls it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else shown(value)
+
+
 class Status(StrEnum):
     """What became of a field."""
 
@@ -60,18 +65,18 @@ class Draft:
     verdicts: list[Verdict] = field(default_factory=list)
 
     def mapped(self, path: Path, value: object, to: str, why: str = "") -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.MAPPED, shown(value), why, to))
+        self.verdicts.append(Verdict(dotted(path), Status.MAPPED, as_json(value), why, to))
 
     def defaulted(self, path: Path, to: str, why: str) -> None:
         self.verdicts.append(Verdict(dotted(path), Status.DEFAULTED, "nothing", why, to))
 
     def dropped(self, path: Path, value: object, why: str) -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.DROPPED, shown(value), why))
+        self.verdicts.append(Verdict(dotted(path), Status.DROPPED, as_json(value), why))
 
     def unknown(self, path: Path, value: object, known: Iterable[str], near: str | None) -> None:
         do = f"Did you mean {near!r}? Correct it, remove it, or import --anyway" if near else "Remove it, or import --anyway"
         why = "no version of the format has it"
-        self.verdicts.append(Verdict(dotted(path), Status.UNKNOWN, shown(value), why, allowed=", ".join(known), do=do))
+        self.verdicts.append(Verdict(dotted(path), Status.UNKNOWN, as_json(value), why, allowed=", ".join(known), do=do))
 
     def impossible(self, path: Path, got: str, allowed: str, do: str, why: str = "") -> None:
         self.verdicts.append(Verdict(dotted(path), Status.IMPOSSIBLE, got, why, allowed=allowed, do=do))

@@ -390,3 +390,8 @@ def test_more_groups_than_a_blueprint_has_need_a_decision_and_the_rest_is_kept(t
     script.write_text("echo\n")
     import_old.write(imported, "{}", tmp_path, "x.json", script)
     assert blueprints.load_problems("epi-web", tmp_path, TYPES) == ()
+
+
+@pytest.mark.parametrize(("value", "got"), [(None, "null"), (False, "false"), (3, "3"), ("a\x1b[2J", r"'a\x1b[2J'")])
+def test_values_are_told_as_json_calls_them(value: Any, got: str) -> None:
+    assert {one.got for one in read(changed("REGION", value=value)).verdicts if one.path == "REGION"} == {got}
