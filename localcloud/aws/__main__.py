@@ -11,9 +11,10 @@ from localcloud.aws import settings as settings_module
 
 
 def main() -> int:
-    """Run until SIGTERM. Exit code 2: refused settings."""
+    """Run until SIGTERM. Exit code 2: refused settings, or a damaged state."""
     try:
         settings = settings_module.read()
+        settings_module.check_state(settings.paths)
     except settings_module.SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

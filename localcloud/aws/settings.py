@@ -60,6 +60,22 @@ def read() -> Settings:
         raise SettingsError(f"{error!r} while reading the settings. `python -m localcloud.aws` is started by `invoke local.up`.") from error
 
 
+def check_state(paths: Paths) -> None:
+    """Raises SettingsError when a file of the state is damaged: MiniStack would begin without it, and then write over it."""
+    damaged = []
+    for file in (paths.plugin_state, *sorted(paths.emulator_state.glob("*.json"))):
+        try:
+            if file.exists():
+                json.loads(file.read_text())
+        except ValueError as error:
+            damaged.append(f"{file} ({error})")
+    if damaged:
+        raise SettingsError(
+            f"The local cloud's state cannot be read: {'; '.join(damaged)}. Whole JSON files are needed. "
+            "Move them away to go on without what they held, or delete everything: invoke local.reset"
+        )
+
+
 def apply(settings: Settings) -> None:
     """Set the environment variables that MiniStack reads when it is imported. Call before the first import of ``hooks``."""
     for folder in (settings.paths.emulator_state, settings.paths.emulator_s3, settings.paths.emulator_tmp, settings.paths.consoles):

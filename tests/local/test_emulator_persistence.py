@@ -225,6 +225,19 @@ def test_a_port_taken_by_another_checkout_s_cloud_says_whose_and_how_it_is_stopp
         other.up()
 
 
+def test_a_damaged_state_is_told_and_not_written_over(cloud_home: CloudHome) -> None:
+    client_of(cloud_home.up())("sqs").create_queue(QueueName="kept")
+    cloud_home.down()
+    file = cloud_home.paths.emulator_state / "sqs.json"
+    whole = file.read_text()
+    file.write_text(whole[:-20])
+    with pytest.raises(CloudError, match=rf"{re.escape(str(file))} .*invoke local\.reset"):
+        cloud_home.up()
+    assert file.read_text() == whole[:-20]
+    file.write_text(whole)
+    assert client_of(cloud_home.up())("sqs").get_queue_url(QueueName="kept")["QueueUrl"]
+
+
 @pytest.mark.parametrize("lost", ["cloud.json damaged", "home deleted"])
 def test_a_cloud_that_lost_its_file_is_still_stopped_and_started(cloud_home: CloudHome, lost: str) -> None:
     first = cloud_home.up(fleet=True)
