@@ -22,7 +22,7 @@ def lint_paths(paths: Iterable[Path], root: Path) -> list[Finding]:
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                if file.suffix == ".sh" or (file.suffix in _DOCUMENTS and is_document(file.read_text(encoding="utf-8", errors="replace"))):
+                if file.is_file() and (file.suffix == ".sh" or (file.suffix in _DOCUMENTS and is_document(_text(file)))):
                     found += _lint(file, root, strict=False)
         elif path.is_file():
             found += _lint(path, root, strict=False)
@@ -42,10 +42,18 @@ def lint_provision(folder: Path, root: Path) -> list[Finding]:
         runs = file.suffix == ".sh" and (len(place) == 1 or (len(place) == 2 and place[0] in PHASES[1:]))
         if runs or file.suffix == ".sh":
             found += _lint(file, root, strict=runs, updated=updated)
-            updated = updated or (runs and asks_for_index(file.read_text(encoding="utf-8", errors="replace")))
-        elif file.suffix in _DOCUMENTS and is_document(file.read_text(encoding="utf-8", errors="replace")):
+            updated = updated or (runs and asks_for_index(_text(file)))
+        elif file.suffix in _DOCUMENTS and is_document(_text(file)):
             found += _lint(file, root, strict=False)
     return found
+
+
+def _text(file: Path) -> str:
+    """What can be read of a file; "" when nothing can."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _order(file: Path) -> tuple[int, Path]:
@@ -55,11 +63,12 @@ def _order(file: Path) -> tuple[int, Path]:
 
 def _lint(file: Path, root: Path, *, strict: bool, updated: bool = False) -> list[Finding]:
     name = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
-    data = file.read_bytes()
     try:
-        text = data.decode("utf-8")
+        text = file.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         return [Finding(name, 1, "encoding", "bytes that are not UTF-8", "Save it as UTF-8")]
+    except OSError as error:
+        return [Finding(name, 1, "encoding", f"a file that cannot be read: {error.strerror}", "Let it be read")]
     if not text.strip("\ufeff \t\r\n") or "\0" in text:
         return [Finding(name, 1, "encoding", "an empty or binary file", "Write it, or remove it")]
     found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -71,6 +72,21 @@ def test_a_document_in_a_folder(tmp_path: Path, content: bytes, rules: list[str]
     """Line ends of Windows and JSON are YAML."""
     write(tmp_path, {"a.yml": content})
     assert [finding.rule for finding in lint_paths([tmp_path], tmp_path)] == rules
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder.sh").mkdir()
+    (tmp_path / "gone.sh").symlink_to("nowhere")
+    (tmp_path / "loop.yml").symlink_to("loop.yml")
+    os.mkfifo(tmp_path / "pipe.yml")
+    write(tmp_path, {"folder.sh/a.sh": "#!/bin/bash\nreboot\n"})
+    assert [(finding.file, finding.rule) for finding in lint_paths([tmp_path], tmp_path)] == [("folder.sh/a.sh", "reboot")]
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (write(tmp_path, {"a.sh": "ls\n"}) / "a.sh").chmod(0)
+    assert "cannot be read" in lint_paths([tmp_path], tmp_path)[0].got
 
 
 def test_a_folder_is_read_whole_and_places_are_relative(tmp_path: Path) -> None:
