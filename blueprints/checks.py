@@ -121,10 +121,11 @@ def _recording(layers: Layers, world: World) -> Iterator[Finding]:
 
 def _scripts(layers: Layers, world: World) -> Iterator[Finding]:
     for script in sorted((world.folder / "provision").glob("*.sh")):
-        if not script.read_bytes().strip():
+        got = "a folder, or a link to nothing" if not script.is_file() else "" if script.read_bytes().strip() else "an empty script"
+        if got:
             name = f"blueprints/{world.folder.name}/provision/{script.name}"
             do = "Write it, or remove the file"
-            yield finding.finding(name, None, (), "image.empty-script", "an empty script", "a script with commands", do)
+            yield finding.finding(name, None, (), "image.empty-script", got, "a script with commands", do)
 
 
 def _groups(layers: Layers, world: World) -> Iterator[Finding]:

@@ -201,6 +201,10 @@ def test_an_empty_provisioning_script_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"provision/10-packages\.sh: got an empty script"):
         blueprints.load("spikes", "webdev", root)
     script.unlink()
+    script.symlink_to("nowhere")
+    with pytest.raises(InvalidInput, match=r"provision/10-packages\.sh: got a folder, or a link to nothing"):
+        blueprints.load("spikes", "webdev", root)
+    script.unlink()
     with pytest.raises(InvalidInput, match="no provisioning script"):
         blueprints.load("spikes", "webdev", root)
 
