@@ -61,6 +61,9 @@ def _measured() -> list[Figure]:
         calls.clear()
         measured[name] = p50([_seconds(work) for _ in range(RUNS)])
         figures.append(Figure(name, measured[name], "s", 1.0, f"{len(calls) // RUNS} requests, median of {RUNS}"))
+    begun = time.process_time()
+    analysis.listing()
+    figures.append(Figure("of the times: the client's own work", time.process_time() - begun, "s", None, "processor time"))
     one_by_one = _seconds(lambda: [analysis.job(name).status() for name in names[-ASKED:]]) * JOBS / ASKED
     return [
         *figures,

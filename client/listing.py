@@ -61,8 +61,8 @@ def listing(objects: Bucket, group: str) -> list[ListedJob]:
         files, folders = came.result(), refused.result()
     named = {rejected_keys(group, name).folder.removeprefix(_REJECTED): name for name in files}
     refusals = {named.get(folder, folder) for folder in folders if not folder.endswith(_CANCEL)}
-    latest = datetime.now(UTC) - JUST_SUBMITTED
-    waiting = {name: sent for name, sent in files.items() if name not in jobs | refusals and sent.time >= latest}
+    latest, answered = datetime.now(UTC) - JUST_SUBMITTED, jobs | refusals
+    waiting = {name: sent for name, sent in files.items() if sent.time >= latest and name not in answered}
     claims = _claims(objects, group, jobs - files.keys(), waiting.values())
     times = {name: sent.time for name, sent in (files | claims).items()}
     found = [ListedJob(name, times.get(name), "job") for name in jobs]
