@@ -8,13 +8,14 @@ answered like a refused submission, below `results/rejected_{id}_cancel/`.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
 from runtime.manager.answer import close, refuse, version_of
 from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.port import Cloud, ObjectTooLargeError
+from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
 from runtime.protocol.certificate import CLAIM_METADATA, SetupLog, claim_id, claim_metadata, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
 from runtime.protocol.keys import CancelKey, JobKeys
@@ -95,7 +96,9 @@ def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]
         raw = cloud.get(bucket, key.key, SUBMISSION_MAX_BYTES)
     except ObjectTooLargeError as error:
         raise InvalidInput([Problem("cancellation", f"{error.size} bytes", _ALLOWED, _DO)]) from error
-    if raw is not None and raw.strip():
+    except BucketRefusedError:
+        raw = None  # encrypted with a key of the user's own: that it is there says enough
+    if raw is not None and raw.removeprefix(BOM_UTF8).strip():
         try:
             stamp = loads(raw, "it").get("timestamp")
         except DocumentError as error:
@@ -103,7 +106,7 @@ def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]
         if stamp is not None:
             return _timestamp(stamp), None
     submission = None
-    with suppress(ObjectTooLargeError):
+    with suppress(ObjectTooLargeError, BucketRefusedError):
         submission = cloud.get(bucket, key.submission.key, SUBMISSION_MAX_BYTES)
     if submission is None:
         got = f"no submission {shown(key.submission.key)} beside it, and no timestamp in it"

@@ -166,3 +166,10 @@ def test_killed_after_any_call_and_delivered_again(begun: bool) -> None:
         assert len(world.aws.ec2) == begun
         assert world.facts()["exit_class"] == "cancelled"
         assert money_is_free(world)
+
+
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbf", b" \n", b"{}", b'\xef\xbb\xbf{"timestamp": "t1"}', b'{"timestamp": null}'])
+def test_what_editors_make_of_an_empty_file_cancels_all_the_same(world: World, body: bytes) -> None:
+    world.submit(world.submission())
+    world.aws.upload(BUCKET, CANCEL, body)
+    assert world.deliver(CANCEL) == Outcome(0, "job t1 is being stopped")
