@@ -42,6 +42,7 @@ check_vars() {
 errorlog() {
     set -e
     if [ -n "${NEUROCAAS_STATE:-}" ] && exec {neurocaas_commands}>>"$NEUROCAAS_STATE/commands"; then
+        # shellcheck disable=SC2064  # the descriptor's number is meant as it is now
         trap "printf '%.1000s\\0' \"\$BASH_COMMAND\" >&$neurocaas_commands || trap - DEBUG" DEBUG
     fi 2>/dev/null
 }
