@@ -93,7 +93,7 @@ def parent_at(code: str, root: Path, account: str, region: str) -> ParentImage:
         return parent_image(code)
     baked = load(root).image.baked(account, region)
     if baked is None:
-        got = f"{BASE}, of which no image was baked for account {account} in {region}"
+        got = f"{BASE!r}, of which no image was baked for account {account} in {region}"
         raise InvalidInput([Problem("image.parent", got, f"a base image that is recorded in {SOURCE}", f"Bake it: `{BAKE}`")])
     return ParentImage(ami=baked)
 

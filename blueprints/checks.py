@@ -109,12 +109,12 @@ def _parent(layers: Layers, world: World) -> Iterator[Finding]:
     try:
         below = base.load(world.folder.parents[1])
     except InvalidInput as error:
-        got = f"{BASE}, whose settings are wrong: {error.problems[0].text()}"
+        got = f"{BASE!r}, whose settings are wrong: {error.problems[0].text()}"
         yield layers.finding(path, "image.base", got, f"a base image with settings in {base.SOURCE}", f"Run `invoke validate {BASE}`")
         return
     if not below.image.amis:
         allowed = f"{BASE} when it was baked; until then {', '.join(PARENTS)}"
-        yield layers.finding(path, "image.base-not-baked", f"{BASE}, which was never baked", allowed, f"Bake it: `{base.BAKE}`")
+        yield layers.finding(path, "image.base-not-baked", f"{BASE!r}, which was never baked", allowed, f"Bake it: `{base.BAKE}`")
     if layers.data["instance"]["volume_gib"] < below.volume_gib:
         got = f"{layers.data['instance']['volume_gib']}"
         allowed = f"at least the {below.volume_gib} GiB of the base image"

@@ -97,9 +97,8 @@ def _ours(name: str, root: Path) -> dict[str, Any]:
     from blueprints.model import FILE
 
     name = name.removesuffix(f"/{FILE}").removesuffix(f"/{base.FILE}").rstrip("/").removeprefix("blueprints/")
-    file, found = (
-        (base.SOURCE, base.load_problems(root)) if name == BASE else (f"blueprints/{name}/{FILE}", load_problems(name, root, _types()))
-    )
+    file = base.SOURCE if name == BASE else f"blueprints/{name}/{FILE}"
+    found = base.load_problems(root) if name == BASE else load_problems(name, root, _types())
     problems = [problem.to_dict() for problem in found]
     if (root / file).is_file():
         problems += _provision(root / "blueprints" / name / "provision")

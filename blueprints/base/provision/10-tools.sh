@@ -8,9 +8,9 @@ if ! { command -v git && command -v jq; } >/dev/null || ! python3 -c 'import ens
 fi
 
 mkdir -p /opt/neurocaas
-python3 -m venv --clear /opt/neurocaas/tools
-/opt/neurocaas/tools/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --only-binary :all: --require-hashes \
+python3 -m venv --clear /opt/neurocaas/awscli
+/opt/neurocaas/awscli/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --only-binary :all: --require-hashes \
     --requirement requirements.txt
-ln -sf /opt/neurocaas/tools/bin/aws /usr/local/bin/aws
+ln -sf /opt/neurocaas/awscli/bin/aws /usr/local/bin/aws
 
 rm -rf /root/.cache/pip
