@@ -70,7 +70,6 @@ def test_the_base_is_baked_and_recorded_in_two_commits_of_its_folder(ground: Pla
     assert files == ["blueprints/base/bake.json", "blueprints/base/image.yaml"]
     assert provenance(settings)["packages"]["pip:/opt/neurocaas/awscli"]["awscli"]
     assert baked(ground, "utils")["action"] == "nothing"
-    assert previewed(ground, "utils") == {}
 
 
 def test_an_analysis_is_a_layer_over_the_base_and_has_its_tools(ground: Playground) -> None:
@@ -126,8 +125,5 @@ def test_another_base_is_another_recipe_and_nothing_else(ground: Playground) -> 
         ],
     }
     plan = ground.invoke("bake-ami", "--local", "--stack", STACK, "--plan", check=False)
+    assert "the scripts (or parent, or volume) changed" in plan.stdout
     assert f"invoke deploy {STACK}" in plan.stdout
-    assert "base" in plan.stdout
-    deploy(ground, STACK)
-    retired = ground.invoke("images.retire", "--local", str(old), check=False)
-    assert retired.returncode == 0, retired.stderr
