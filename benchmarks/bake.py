@@ -73,7 +73,8 @@ def layer_mib(ground: Playground, image_id: str) -> float:
 def two_layers(ground: Playground) -> Iterator[Figure]:
     """The starter, whose image has the tools that the base has: with them in its own layer, and over the base."""
     own, stack = ground.root / "blueprints" / "analysis", "analysis-webdev"
-    first, rows = 0.0, (("tools in the analysis's image", stack), ("tools in the base image", "utils"), ("the analysis over the base", stack))
+    rows = (("tools in the analysis's image", stack), ("tools in the base image", "utils"), ("the analysis over the base", stack))
+    first = 0.0
     for name, baked in rows:
         say(f"bake, {name}")
         if name == rows[2][0]:

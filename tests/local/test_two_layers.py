@@ -44,6 +44,13 @@ jq --null-input --argjson words "$(wc -w < "$datastore/$dataname")" --arg baked 
     --arg here "$(aws --version | cut -d ' ' -f 1)" '{$words, $baked, $here}' > "$outstore/summary.json"
 upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
 """
+DOCUMENT = """\
+schemaVersion: 1.0
+phases:
+  - name: build
+    steps:
+      - {name: tools, action: ExecuteBash, inputs: {commands: ["set -e; jq --version; aws --version"]}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +102,12 @@ def test_the_base_stays_while_an_analysis_stands_on_it(ground: Playground) -> No
     assert "is in use" in refused.stderr
 
 
-def test_a_recording_is_replayed_on_the_base(ground: Playground) -> None:
+def test_recordings_are_replayed_and_documents_tried_on_the_base(ground: Playground) -> None:
     told = json.loads(ground.invoke("verify-recording", "--analysis", "layered", "--json").stdout)
     assert told["reproduces"], told
     assert baked(ground, STACK, "--plan")["verified"] == "yes"
+    (ground.root / "document.yaml").write_text(DOCUMENT)
+    ground.invoke("run-document", "--document", "document.yaml", "--parent", "base")
 
 
 def test_another_base_is_another_recipe_and_nothing_else(ground: Playground) -> None:

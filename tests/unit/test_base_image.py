@@ -68,7 +68,7 @@ def test_the_settings_have_defaults_and_the_image_is_written_into_them(root: Pat
         ("schema_version: 1\nimage: {parent: ubuntu18}\n", "image.yaml:2: image.parent: got 'ubuntu18', which gets no security updates"),
         ("schema_version: 1\nimage: {required: false}\n", "image.yaml:2: image.required: got the unknown key 'required'"),
         ("image: [\n", "image.yaml:2: got"),
-        ("[]\n", "got []. Allowed: an object."),
+        ("[]\n", "image.yaml:1: got []. Allowed: a mapping"),
     ],
 )
 def test_mistakes_in_the_settings_are_told_with_their_line(root: Path, text: str, said: str) -> None:
