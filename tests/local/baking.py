@@ -15,6 +15,22 @@ from demo.playground import Playground, playground
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_START = """\
+#!/bin/bash
+source "$(dirname "$0")/ncap_utils/workflow.sh"
+source "$(dirname "$0")/ncap_utils/transfer.sh"
+errorlog
+datastore="$userhome/data" outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
+accessdir "$datastore" "$userhome/config" "$outstore"
+download "$inputpath" "$bucketname" "$datastore"
+"""
+_END = 'upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"\n'
+
+
+def analysis_script(commands: str) -> str:
+    """A script that leaves a summary.json in $outstore, of the dataset $datastore/$dataname."""
+    return _START + commands + _END
+
 
 @contextmanager
 def project(analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:

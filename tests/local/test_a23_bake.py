@@ -16,7 +16,7 @@ from typing import Any
 
 import baking
 import pytest
-from baking import commits, git, previewed, project, provenance, run
+from baking import analysis_script, commits, git, previewed, project, provenance, run
 from deployed import client
 from homes import free_port
 
@@ -55,22 +55,14 @@ echo 'export COUNTER_STEP=1' > /etc/profile.d/counter.sh
 VALIDATE = "test -x /usr/games/sl\n/opt/counter/bin/python -c 'import six'\n"
 TEST = "test ! -e /tmp/left\n"
 GOLDEN = '{"files": {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}}\n'
-RUN = """\
-#!/bin/bash
-source "$(dirname "$0")/ncap_utils/workflow.sh"
-source "$(dirname "$0")/ncap_utils/transfer.sh"
-errorlog
-datastore="$userhome/data" outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
-accessdir "$datastore" "$userhome/config" "$outstore"
-download "$inputpath" "$bucketname" "$datastore"
+RUN = analysis_script("""\
 source /etc/profile.d/counter.sh
 /opt/counter/bin/python - "$datastore/$dataname" "$COUNTER_STEP" > "$outstore/summary.json" <<'PYTHON'
 import json, six, sys
 words = len(six.ensure_text(open(sys.argv[1], "rb").read()).split())
 print(json.dumps({"words": words, "step": int(sys.argv[2]), "six": six.__version__}))
 PYTHON
-upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
-"""
+""")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from baking import baked, commits, deploy, git, previewed, project, provenance, recorded, run
+from baking import analysis_script, baked, commits, deploy, git, previewed, project, provenance, recorded, run
 
 from demo.playground import Playground
 from localcloud.images.store import Images
@@ -32,18 +32,10 @@ TOOLS = """\
 set -euo pipefail
 aws --version | cut -d ' ' -f 1 > /opt/layered
 """
-RUN = """\
-#!/bin/bash
-source "$(dirname "$0")/ncap_utils/workflow.sh"
-source "$(dirname "$0")/ncap_utils/transfer.sh"
-errorlog
-datastore="$userhome/data" outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
-accessdir "$datastore" "$userhome/config" "$outstore"
-download "$inputpath" "$bucketname" "$datastore"
+RUN = analysis_script("""\
 jq --null-input --argjson words "$(wc -w < "$datastore/$dataname")" --arg baked "$(cat /opt/layered)" \\
     --arg here "$(aws --version | cut -d ' ' -f 1)" '{$words, $baked, $here}' > "$outstore/summary.json"
-upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
-"""
+""")
 DOCUMENT = """\
 schemaVersion: 1.0
 phases:
