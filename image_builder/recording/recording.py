@@ -131,7 +131,7 @@ class Recording:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                name = self._blueprint.name
+                name = self._imaged.name
                 raise RecordingError(f"a recording of {name} runs in another terminal", "one at a time", "end it there") from None
             yield
 
