@@ -1,10 +1,13 @@
-"""Baking on the local cloud: an image cold, again, and unchanged; machines that start from it; what its layer takes on disk."""
+"""Baking on the local cloud: an image cold, again, and unchanged; machines that start from it; what its layer takes on disk; and the
+same image with its tools in a base image below it."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +41,9 @@ def main() -> None:
             ("bake, unchanged", (), "finds that there is nothing to do"),
         ):
             say(name)
-            seconds = bake(ground, *flags)
+            seconds, image_id = bake(ground, STACK, *flags)
             figures.append(Figure(name, seconds, "s", note=f"{note}; {seconds / alone:.2f} x the packages alone"))
         lay_over(os.environ, ground.local_environment())
-        image_id = boto3.client("ec2").describe_images(Owners=["self"])["Images"][-1]["ImageId"]
-        layer = ground.root / ".local" / "images" / image_id / "layer"
         parent = p50([start(ground, BASE_IMAGES[0].image_id) for _ in range(MACHINES)])
         layered = p50([start(ground, image_id) for _ in range(MACHINES)])
         figures.append(
@@ -52,15 +53,40 @@ def main() -> None:
             Figure("start of a machine, baked image", layered, "s", note=f"{layered / parent:.2f} x the public one; p50 of {MACHINES}")
         )
         figures.append(
-            Figure("layer of the image", size_bytes(layer) / 2**20, "MiB", note="on disk; its parent is this machine's own system")
+            Figure("layer of the image", layer_mib(ground, image_id), "MiB", note="on disk; its parent is this machine's own system")
         )
+        figures += two_layers(ground)
     show("bake", figures, as_json=wants_json())
 
 
-def bake(ground: Playground, *flags: str) -> float:
+def bake(ground: Playground, stack: str, *flags: str) -> tuple[float, str]:
+    """How long it took, and the image."""
     begun = time.monotonic()
-    ground.invoke("bake-ami", "--local", "--stack", STACK, "--no-commit", "--unverified", *flags)
-    return time.monotonic() - begun
+    done = ground.invoke("bake-ami", "--local", "--json", "--stack", stack, "--no-commit", "--unverified", *flags)
+    return time.monotonic() - begun, str(json.loads(done.stdout)["image_id"])
+
+
+def layer_mib(ground: Playground, image_id: str) -> float:
+    return size_bytes(ground.root / ".local" / "images" / image_id / "layer") / 2**20
+
+
+def two_layers(ground: Playground) -> Iterator[Figure]:
+    """The starter, whose image has the tools that the base has: with them in its own layer, and over the base."""
+    own, stack = ground.root / "blueprints" / "analysis", "analysis-webdev"
+    rows = (("tools in the analysis's image", stack), ("tools in the base image", "utils"), ("the analysis over the base", stack))
+    first = 0.0
+    for name, baked in rows:
+        say(f"bake, {name}")
+        if name == rows[2][0]:
+            settings = own / "blueprint.yaml"
+            settings.write_text(settings.read_text().replace("parent: ubuntu24", "parent: base"))
+            (own / "provision" / "10-tools.sh").unlink()
+            (own / "provision" / "10-tools.sh").write_text("true\n")
+        ground.pulumi("up", "--yes", "--skip-preview", "--stack", baked)
+        seconds, image_id = bake(ground, baked)
+        first = first or seconds
+        size = layer_mib(ground, image_id)
+        yield Figure(f"bake, {name}", seconds, "s", note=f"a layer of {size:.0f} MiB; {seconds / first:.2f} x with its own tools")
 
 
 def packages_alone(ground: Playground) -> float:

@@ -1,23 +1,30 @@
 """What an analysis is: `blueprint.yaml` files, their schema and their loader. No AWS and no Pulumi in here."""
 
+from blueprints.base import Base, parent_at, parent_of
 from blueprints.edit import record_image
-from blueprints.loader import load, load_problems, names
-from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, StackName, Stage, parse_stack_name
-from blueprints.parents import PARENTS, ParentImage, parent_image
+from blueprints.loader import imaged, load, load_problems, names
+from blueprints.model import Blueprint, Imaged, ImageSettings, InstanceSettings, Limits, StackName, Stage, parse_stack_name
+from blueprints.parents import BASE, PARENTS, ParentImage, parent_image
 
 __all__ = [
+    "BASE",
     "PARENTS",
+    "Base",
     "Blueprint",
     "ImageSettings",
+    "Imaged",
     "InstanceSettings",
     "Limits",
     "ParentImage",
     "StackName",
     "Stage",
+    "imaged",
     "load",
     "load_problems",
     "names",
+    "parent_at",
     "parent_image",
+    "parent_of",
     "parse_stack_name",
     "record_image",
 ]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import finding, parameters
+from blueprints import base, finding, parameters
 from blueprints.finding import Finding
 from blueprints.merge import Layers
-from blueprints.parents import PARENTS, RETIRED, parent_image
+from blueprints.parents import BASE, PARENTS
 from runtime.protocol.names import RESERVED_GROUPS
-from runtime.protocol.problems import shown
+from runtime.protocol.problems import InvalidInput, shown
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,23 @@ def _duration(layers: Layers, world: World) -> Iterator[Finding]:
 
 
 def _parent(layers: Layers, world: World) -> Iterator[Finding]:
-    code = layers.data["image"]["parent"]
+    path: finding.Path = ("image", "parent")
+    if layers.data["image"]["parent"] != BASE:
+        yield from base.parent_findings(layers, (*PARENTS, BASE))
+        return
     try:
-        parent_image(code)
-    except ValueError as error:
-        do = f"Write {RETIRED[code]}" if code in RETIRED else finding.meant(code, PARENTS, "Choose one of these")
-        allowed = f"{', '.join(PARENTS)}, an AMI id (ami-…), or ssm:<parameter>"
-        yield layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)
+        below = base.load(world.folder.parents[1])
+    except InvalidInput as error:
+        got = f"{BASE!r}, whose settings are wrong: {error.problems[0].text()}"
+        yield layers.finding(path, "image.base", got, f"a base image with settings in {base.SOURCE}", f"Run `invoke validate {BASE}`")
+        return
+    if not below.image.amis:
+        allowed = f"{BASE} when it was baked; until then {', '.join(PARENTS)}"
+        yield layers.finding(path, "image.base-not-baked", f"{BASE!r}, which was never baked", allowed, f"Bake it: `{base.BAKE}`")
+    if layers.data["instance"]["volume_gib"] < below.volume_gib:
+        got = f"{layers.data['instance']['volume_gib']}"
+        allowed = f"at least the {below.volume_gib} GiB of the base image"
+        yield layers.finding(("instance", "volume_gib"), "instance.volume-below-base", got, allowed, "Choose a larger volume")
 
 
 def _recording(layers: Layers, world: World) -> Iterator[Finding]:
@@ -156,7 +166,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("instance", "types"), ("instance", "type")), _type),
     ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
     (_DURATIONS, _duration),
-    ((("image", "parent"),), _parent),
+    ((("image", "parent"), ("instance", "volume_gib")), _parent),
     ((("image", "required"),), _recording),
     ((), _scripts),
     ((("groups",),), _groups),

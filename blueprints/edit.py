@@ -1,4 +1,4 @@
-"""Changes to `blueprint.yaml` that keep its comments, its order and its style."""
+"""Changes to `blueprint.yaml` (and to the settings of the base image) that keep its comments, its order and its style."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from blueprints.base import FILE as BASE_FILE
 from blueprints.document import parse
-from blueprints.loader import FILE
+from blueprints.model import FILE
+from blueprints.parents import BASE
 from runtime.protocol.problems import InvalidInput, Problem, shown
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -20,12 +22,12 @@ _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 
 
 def record_image(root: Path, name: str, account: str, region: str, ami: str) -> bool:
-    """Writes `image.amis["<account>/<region>"] = ami` into the blueprint; False when it says so already.
+    """Writes `image.amis["<account>/<region>"] = ami` into the blueprint (or the settings of `base`); False when it says so already.
 
     The file is replaced in one step. Raises InvalidInput when the file or one of the values is wrong; the file is then as it was.
     """
-    path = root / "blueprints" / name / FILE
-    source = f"blueprints/{name}/{FILE}"
+    source = f"blueprints/{name}/{BASE_FILE if name == BASE else FILE}"
+    path = root / source
     problems = [
         Problem(what, shown(value), allowed, "Report this: the value comes from the service")
         for what, value, rule, allowed in (

@@ -19,6 +19,7 @@ from typing import Any
 from blueprints import loader, schema
 from blueprints.document import Document, parse
 from blueprints.finding import Finding, meant, some
+from blueprints.model import FILE as BLUEPRINT
 from blueprints.model import Stage
 from runtime.protocol.names import RESERVED_GROUPS
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -213,7 +214,7 @@ def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[
                 allowed, do = f"the blueprints there are: {some(known)}", meant(analysis, known, "Correct the name")
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
             elif group.name in listed[analysis]:
-                allowed = f"the group in one place: blueprints/{analysis}/{loader.FILE} names it too"
+                allowed = f"the group in one place: blueprints/{analysis}/{BLUEPRINT} names it too"
                 do = "Remove it from the blueprint, which is for the developers' own group, or from here"
                 yield document.finding(where, "groups.said-twice", f"{group.name} and {analysis}", allowed, do)
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from blueprints import old_format, old_people
-from blueprints.loader import FILE
+from blueprints.model import FILE
 from blueprints.old_fields import Context, Field, apply
 from blueprints.starter import check_new_name
 from blueprints.verdicts import Draft, Status, Verdict, as_json, duplicate_keys

@@ -11,17 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blueprints import checks, schema
+from blueprints import base, checks, schema
 from blueprints.document import Document, parse
 from blueprints.finding import Finding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
-from blueprints.model import Blueprint, ImageSettings, InstanceSettings, Limits, Stage
+from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, InstanceSettings, Limits, Stage
+from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.problems import InvalidInput, shown
 
-FILE = "blueprint.yaml"
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
 
 
@@ -54,6 +54,11 @@ def load(
     if problems:
         raise InvalidInput(problems)
     return _blueprint(layers.data, Stage(stage), root)
+
+
+def imaged(name: str, root: Path, stage: Stage | str = Stage.WEBDEV, overrides: Mapping[str, Any] | None = None) -> Imaged:
+    """What the image `name` is of: `base`, else the blueprint, as `load` gives it. Raises InvalidInput as `load`."""
+    return base.load(root) if name == BASE else load(name, stage, root, overrides)
 
 
 def load_problems(name: str, root: Path, known_types: Collection[str] | None = None) -> tuple[Finding, ...]:

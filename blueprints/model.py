@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from blueprints.parents import ParentImage, parent_image
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
 
+FILE = "blueprint.yaml"
 UTILS = "utils"
 """Name of the stack that all analyses share."""
 
@@ -64,16 +64,29 @@ class ImageSettings:
     """The machine image. `amis` maps '<account>/<region>' to the image baked there."""
 
     parent: str
-    required: bool
     amis: Mapping[str, str]
-
-    @property
-    def parent_image(self) -> ParentImage:
-        return parent_image(self.parent)
+    required: bool = True
 
     def baked(self, account: str, region: str) -> str | None:
         """Id of the image baked in this account and region, or None."""
         return self.amis.get(f"{account}/{region}")
+
+
+class Imaged(Protocol):
+    """What an image is baked for: an analysis, or the project's base. `file`: its settings, relative to `root`, the project's folder."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def root(self) -> Path: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def image(self) -> ImageSettings: ...
+    @property
+    def volume_gib(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +130,14 @@ class Blueprint:
     @property
     def folder(self) -> Path:
         return self.root / "blueprints" / self.name
+
+    @property
+    def file(self) -> str:
+        return f"blueprints/{self.name}/{FILE}"
+
+    @property
+    def volume_gib(self) -> int:
+        return self.instance.volume_gib
 
     @property
     def stack(self) -> str:

@@ -21,6 +21,9 @@ PARENTS: dict[str, str] = {
 }
 """Code -> public SSM parameter that holds the image id."""
 
+BASE = "base"
+"""The project's own base image, as a parent (`blueprints.base`)."""
+
 RETIRED: dict[str, str] = {"ubuntu16": "ubuntu24", "ubuntu18": "ubuntu24", "dlami16": "dlami24", "dlami18": "dlami24"}
 """Codes of the developer guide whose systems get no security updates any more -> their replacement."""
 
@@ -44,7 +47,7 @@ class ParentImage:
 
 
 def parent_image(code: str) -> ParentImage:
-    """What `image.parent` of a blueprint stands for. Raises ValueError for a code that is not known or no longer usable."""
+    """What a code stands for, but for `base` (`blueprints.base`). Raises ValueError for one that is not known or no longer usable."""
     if code in PARENTS:
         return ParentImage(parameter=PARENTS[code])
     if _AMI.fullmatch(code):

@@ -46,9 +46,9 @@ def _pattern(validator: object, pattern: str, value: object, rule: object) -> It
         yield ValidationError(f"{value!r} does not match {pattern}")
 
 
-def defaults() -> dict[str, Any]:
-    """The values of everything that a blueprint may leave out."""
-    return _defaults(schema())
+def defaults(part: str | None = None) -> dict[str, Any]:
+    """The values of everything that a blueprint (or `part`, as for `check`) may leave out."""
+    return _defaults(schema() if part is None else schema()["$defs"][part])
 
 
 def _defaults(rules: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from pathlib import Path
 import yaml
 
 from blueprints.finding import finding
-from blueprints.loader import FILE
+from blueprints.model import FILE, UTILS
+from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.problems import InvalidInput, Problem, shown
 
 STARTER = "analysis"
 NAME_RULE = "Names must be 3 to 63 lowercase letters, digits and '-', with a letter or digit at both ends"
-_RESERVED = frozenset({"utils"})
-"""Names that are taken: the stack that all analyses share."""
+_RESERVED = {UTILS: "the stack of this one is shared by all analyses", BASE: "this is the project's base image"}
+"""Names that are taken, and by what."""
 
 _README = """\
 # {name}
@@ -43,7 +44,7 @@ def check_new_name(name: str, root: Path) -> None:
     if not ANALYSIS_NAME.fullmatch(name):
         problems.append(Problem("analysis name", shown(name), NAME_RULE, f"Choose another name{_proposal(name)}"))
     elif name in _RESERVED:
-        allowed = "any other name: the stack of this one is shared by all analyses"
+        allowed = f"any other name: {_RESERVED[name]}"
         problems.append(Problem("analysis name", shown(name), allowed, "Choose another name"))
     elif folder.exists():
         do = "Choose another name; nothing was changed"

@@ -146,7 +146,7 @@ def _bakes(engine: Any) -> dict[str, Any]:
     found = {}
     for stack in engine.stack_names():
         try:
-            bake = needed(stack, engine.root, str(utils["account"]), str(utils["region"])) if stack != "utils" else None
+            bake = needed(stack, engine.root, str(utils["account"]), str(utils["region"]))
         except (InvalidInput, ValueError):
             continue
         if bake is not None:

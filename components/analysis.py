@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from blueprints.model import Blueprint
+from blueprints.parents import ParentImage
 from components.about import AboutObject, AboutObjectArgs
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
@@ -36,6 +37,7 @@ from runtime.protocol.settings import Image
 @dataclass(frozen=True, kw_only=True)
 class AnalysisStackArgs:
     """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording, None without scripts.
+    `parent`: what `image.parent` stands for.
     `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept.
     `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml, and the IAM group of each."""
 
@@ -43,6 +45,7 @@ class AnalysisStackArgs:
     blueprint: Blueprint
     utils: UtilsOutputs
     provision: Provision | None
+    parent: ParentImage
     code: CodeArchive
     prices: Prices
     commit: str | None
@@ -147,7 +150,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 topic_arn=topic,
                 topic_key_arn=utils.kms_key_arn,
                 outside_buckets=blueprint.outside_buckets,
-                image_parameter=None if self._baked else blueprint.image.parent_image.parameter,
+                image_parameter=None if self._baked else args.parent.parameter,
                 log_days=args.log_days,
             ),
             opts=self._below,
@@ -224,7 +227,7 @@ class AnalysisStack(pulumi.ComponentResource):
         """The baked image of this account and region, else the parent, which will do only where no image is required."""
         image = self._args.blueprint.image
         return Image(
-            id=self._baked or image.parent_image.for_launch_template,
+            id=self._baked or self._args.parent.for_launch_template,
             ready=self._baked is not None or not image.required,
             recipe_sha256=pipeline.recipe_sha256 if pipeline else None,
         )
@@ -245,7 +248,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     boundary_arn=utils.permissions_boundary_arn,
                     security_group_id=utils.security_group_id,
                     key_name=utils.key_pair_name,
-                    image_id=self._baked or args.blueprint.image.parent_image.for_launch_template,
+                    image_id=self._baked or args.parent.for_launch_template,
                     instance_type=instance.type,
                     volume_gib=instance.volume_gib,
                     outside_buckets=args.blueprint.outside_buckets,
@@ -266,7 +269,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 analysis=blueprint.name,
                 region=args.place.region,
                 provision=args.provision,
-                parent=blueprint.image.parent_image.for_image_builder,
+                parent=args.parent.for_image_builder,
                 volume_gib=blueprint.instance.volume_gib,
                 instance_type=blueprint.instance.type,
                 instance_profile=utils.image_builder_instance_profile,

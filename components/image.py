@@ -1,4 +1,4 @@
-"""The image pipeline of an analysis. It is declared here; a build is not (`invoke bake-ami` starts one)."""
+"""The image pipeline of an analysis, or of the base image. It is declared here; a build is not (`invoke bake-ami` starts one)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ImagePipelineArgs:
     """What an image is made of and where.
 
     `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that machines start with
-    at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's settings in the artifact bucket. `tags`: of
-    the images that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
+    at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's settings in the artifact bucket, for golden
+    tests. `tags`: of the images that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
     """
 
     analysis: str
@@ -36,7 +36,7 @@ class ImagePipelineArgs:
     instance_profile: pulumi.Input[str]
     security_group_id: pulumi.Input[str]
     artifact_bucket: pulumi.Input[str]
-    settings_key: str
+    settings_key: str = "settings.json"
     log_bucket: pulumi.Input[str]
     lifecycle_role_arn: pulumi.Input[str]
     tags: dict[str, str]

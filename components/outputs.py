@@ -38,7 +38,8 @@ class DirectoryGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class UtilsOutputs:
-    """Outputs of the stack `utils`. The catalogue's are null without a public catalogue. The last five are names that older tools read."""
+    """Outputs of the stack `utils`. The image's are of the base image, null without one; the catalogue's are null without a
+    public catalogue. The last five are names that older tools read."""
 
     schema_version: int
     kind: Literal["utils"]
@@ -68,6 +69,9 @@ class UtilsOutputs:
     image_builder_instance_profile: str
     image_builder_role: str
     lifecycle_role_arn: str
+    image_pipeline_arn: str | None = None
+    image_recipe_arn: str | None = None
+    image_recipe_sha256: str | None = None
     groups: Mapping[str, DirectoryGroup]
     catalogue_bucket: str | None = None
     catalogue_url: str | None = None

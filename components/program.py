@@ -31,6 +31,8 @@ def _utils(root: Path) -> dict[str, Any]:
 
     config = pulumi.Config()
     directory = project.directory(root)
+    base = project.base_image(root)
+    recording = project.recording(base) if base else None
     provider = project.provider(UTILS, {})
     place = project.place(provider)
     try:
@@ -48,6 +50,8 @@ def _utils(root: Path) -> dict[str, Any]:
                 root=root,
                 directory=directory,
                 buckets=buckets,
+                base=base,
+                provision=recording,
                 protect=config.get_bool("protectUtilities") or False,
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
@@ -67,13 +71,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
     blueprint = project.blueprint(root, prices.table().usd_per_hour)
     from components.analysis import AnalysisStack, AnalysisStackArgs
     from components.outputs import UtilsOutputs, utils_reference_name
-    from image_builder import provision
 
-    folder = blueprint.folder / "provision"
-    try:
-        recording = provision.read(folder) if folder.is_dir() else None
-    except InvalidInput as error:
-        raise project.refused(f"the blueprint of stack {blueprint.stack}", error) from None
+    recording = project.recording(blueprint)
     directory = project.directory(root)
     utils = await UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name()))
     provider = project.provider(blueprint.stack, {"analysis": blueprint.name, "stage": blueprint.stage.value})
@@ -91,7 +90,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
             blueprint=replace(blueprint, groups=(*blueprint.groups, *known)),
             known_groups=known,
             utils=utils,
-            provision=recording if recording and recording.scripts else None,
+            provision=recording,
+            parent=project.parent(blueprint, place),
             code=packaging.code_archive(root, blueprint.name),
             prices=project.prices_of(place.region, blueprint.instance.types),
             commit=provenance.blueprint_commit(root, blueprint.name),

@@ -10,12 +10,16 @@ import pulumi
 import pulumi_aws as aws
 
 import blueprints
-from blueprints import groups
+from blueprints import base, groups
+from blueprints.base import Base
 from blueprints.groups import Directory
-from blueprints.model import UTILS, Blueprint
+from blueprints.model import UTILS, Blueprint, Imaged
+from blueprints.parents import ParentImage
 from components.names import PREFIX, logical
 from components.place import Place
 from components.prices import Prices, table
+from image_builder import provision
+from image_builder.provision import Provision
 from runtime.protocol.problems import InvalidInput, Problem
 
 TOP_LIMIT = 38
@@ -41,6 +45,32 @@ def blueprint(root: Path, known_types: Collection[str]) -> Blueprint:
         return blueprints.load(name.analysis, name.stage, root, overrides, known_types)
     except InvalidInput as error:
         raise refused(f"the blueprint of stack {stack}", error) from None
+
+
+def base_image(root: Path) -> Base | None:
+    """The settings of the project's base image, None for a project without one. Raises pulumi.RunError, once."""
+    try:
+        return base.load(root) if base.exists(root) else None
+    except InvalidInput as error:
+        raise refused("the base image", error) from None
+
+
+def recording(imaged: Imaged) -> Provision | None:
+    """The provisioning scripts of an image, None without any. Raises pulumi.RunError, once."""
+    folder = imaged.folder / "provision"
+    try:
+        found = provision.read(folder) if folder.is_dir() else None
+    except InvalidInput as error:
+        raise refused(f"blueprints/{imaged.name}", error) from None
+    return found if found and found.scripts else None
+
+
+def parent(of: Blueprint, at: Place) -> ParentImage:
+    """What the image of an analysis starts from. Raises pulumi.RunError for a base that was not baked there."""
+    try:
+        return base.parent_of(of, at.account, at.region)
+    except InvalidInput as error:
+        raise refused(f"the blueprint of stack {of.stack}", error) from None
 
 
 def directory(root: Path) -> Directory:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pulumi
 
+from blueprints.base import Base, parent_of
 from blueprints.groups import Directory
+from blueprints.model import UTILS
 from components import audit
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
@@ -19,6 +21,7 @@ from components.catalogue import Catalogue, CatalogueArgs
 from components.developers import DeveloperMachines, DeveloperMachinesArgs
 from components.directory import People, PeopleArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
+from components.image import ImagePipeline, ImagePipelineArgs
 from components.keys import DeveloperKey, DeveloperKeyArgs
 from components.ledger import Ledger, LedgerArgs
 from components.monitor import Monitor, MonitorArgs
@@ -29,6 +32,7 @@ from components.outputs import SCHEMA_VERSION, UtilsOutputs
 from components.packaging import lambda_archive
 from components.place import Place
 from components.policies import resources
+from image_builder.provision import Provision
 from runtime.protocol import keys
 
 
@@ -37,12 +41,14 @@ class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
     `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published analyses.
     `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of groups.yaml.
-    `buckets`: that its groups may use."""
+    `buckets`: that its groups may use. `base`, `provision`: the project's base image and its scripts, None without."""
 
     place: Place
     root: Path
     directory: Directory = field(default_factory=Directory)
     buckets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    base: Base | None = None
+    provision: Provision | None = None
     protect: bool = False
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
@@ -51,7 +57,7 @@ class UtilityStackArgs:
 
 
 class UtilityStack(pulumi.ComponentResource):
-    """Key pair, encryption key, boundary, buckets, ledger, notices, network, monitor, roles of baking."""
+    """Key pair, encryption key, boundary, buckets, ledger, notices, network, monitor, roles of baking, pipeline of the base image."""
 
     outputs: dict[str, Any]
     """The values of UtilsOutputs, by name."""
@@ -86,6 +92,30 @@ class UtilityStack(pulumi.ComponentResource):
                 log_bucket=buckets.logs.name,
             ),
             opts=below,
+        )
+        pipeline = (
+            ImagePipeline(
+                f"{name}-base",
+                ImagePipelineArgs(
+                    analysis=args.base.name,
+                    region=place.region,
+                    provision=args.provision,
+                    parent=parent_of(args.base, place.account, place.region).for_image_builder,
+                    volume_gib=args.base.volume_gib,
+                    instance_type=args.base.instance_type,
+                    instance_profile=image_roles.profile_name,
+                    security_group_id=network.security_group_id,
+                    artifact_bucket=buckets.artifacts.name,
+                    log_bucket=buckets.logs.name,
+                    lifecycle_role_arn=image_roles.lifecycle_role_arn,
+                    tags={"neurocaas:analysis": args.base.name, "neurocaas:stack": UTILS},
+                    build_dir=args.root / "build",
+                    log_days=args.log_days,
+                ),
+                opts=below,
+            )
+            if args.base and args.provision
+            else None
         )
         catalogue = Catalogue(f"{name}-catalogue", CatalogueArgs(place=place), opts=below) if args.catalogue else None
         people = People(
@@ -135,6 +165,9 @@ class UtilityStack(pulumi.ComponentResource):
             "image_builder_instance_profile": image_roles.profile_name,
             "image_builder_role": image_roles.build_role_name,
             "lifecycle_role_arn": image_roles.lifecycle_role_arn,
+            "image_pipeline_arn": pipeline.pipeline_arn if pipeline else None,
+            "image_recipe_arn": pipeline.recipe_arn if pipeline else None,
+            "image_recipe_sha256": pipeline.recipe_sha256 if pipeline else None,
             "groups": people.outputs,
             "catalogue_bucket": catalogue.bucket if catalogue else None,
             "catalogue_url": catalogue.url if catalogue else None,

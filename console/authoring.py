@@ -46,19 +46,22 @@ def configure(c: Context, name: str) -> None:
     positional=["names"],
     auto_shortflags=False,
     help={
-        "names": "Blueprints, groups.yaml, or files of the first implementation (just write them); all that is here when left out.",
+        "names": "Blueprints, base, groups.yaml, or files of the first implementation (just write them); all that is here when left out.",
         "json": "One JSON object for a program.",
     },
 )
 def validate(c: Context, names: list[str], json: bool = False) -> None:
     """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""
-    from blueprints.loader import FILE, misnamed
+    from blueprints import BASE, base
+    from blueprints.loader import misnamed
     from blueprints.loader import names as all_names
+    from blueprints.model import FILE
     from console.cloud import project_root
 
     root = project_root()
     folders = (folder.name for folder in sorted((root / "blueprints").iterdir()) if misnamed(folder, FILE))
-    here = [*all_names(root), *folders, *([GROUPS] if (root / GROUPS).is_file() or misnamed(root, GROUPS) else [])]
+    groups = [GROUPS] if (root / GROUPS).is_file() or misnamed(root, GROUPS) else []
+    here = [*([BASE] if base.exists(root) else []), *all_names(root), *folders, *groups]
     verdicts = [_verdict(name, root) for name in names or here]
     good = all(verdict["ok"] for verdict in verdicts)
     if json:
@@ -89,13 +92,17 @@ def _groups(root: Path) -> dict[str, Any]:
 
 
 def _ours(name: str, root: Path) -> dict[str, Any]:
-    from blueprints.loader import FILE, load_problems
+    from blueprints import BASE, base
+    from blueprints.loader import load_problems
+    from blueprints.model import FILE
 
-    name = name.removesuffix(f"/{FILE}").rstrip("/").removeprefix("blueprints/")
-    problems = [problem.to_dict() for problem in load_problems(name, root, _types())]
-    if (root / "blueprints" / name / FILE).is_file():
+    name = name.removesuffix(f"/{FILE}").removesuffix(f"/{base.FILE}").rstrip("/").removeprefix("blueprints/")
+    file = base.SOURCE if name == BASE else f"blueprints/{name}/{FILE}"
+    found = base.load_problems(root) if name == BASE else load_problems(name, root, _types())
+    problems = [problem.to_dict() for problem in found]
+    if (root / file).is_file():
         problems += _provision(root / "blueprints" / name / "provision")
-    return {"name": name, "file": f"blueprints/{name}/{FILE}", "ok": not problems, "problems": problems}
+    return {"name": name, "file": file, "ok": not problems, "problems": problems}
 
 
 def _provision(folder: Path) -> list[dict[str, Any]]:

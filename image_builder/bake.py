@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from blueprints.parents import BASE
 from image_builder.progress import Event, Watch
 
 RECIPE_TAG = "recipe_sha256"
@@ -25,7 +26,7 @@ class BakeError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """What the outputs of an analysis stack say about its image."""
+    """What the outputs of a stack say about its image. `analysis` is `base` for that of `utils`."""
 
     stack: str
     analysis: str
@@ -41,12 +42,12 @@ class Target:
         if not pipeline:
             raise BakeError(
                 f"stack '{stack}' has no image pipeline\n"
-                "  allowed: the stack of an analysis with a provision/ folder\n"
-                f"  do: choose an analysis's stack; was it deployed? `invoke deploy {stack}`"
+                "  allowed: the stack of an analysis with a provision/ folder, or utils, which has the base image\n"
+                f"  do: choose one of these; was it deployed? `invoke deploy {stack}`"
             )
         return cls(
             stack,
-            str(outputs["analysis"]),
+            str(outputs.get("analysis", BASE)),  # the stack `utils` has the base image
             str(outputs["account"]),
             str(outputs["region"]),
             str(pipeline),

@@ -1,4 +1,4 @@
-"""The whole of `invoke bake-ami`, for one analysis: look, build, write down, commit."""
+"""The whole of `invoke bake-ami`, for one image: look, build, write down, commit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import blueprints
-from blueprints import Blueprint
+from blueprints import BASE, Imaged
 from image_builder import bake, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
 from image_builder.images import BakedImage
@@ -22,7 +22,7 @@ from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification
 from image_builder.report import Report
-from runtime.protocol.problems import Problem
+from runtime.protocol.problems import InvalidInput, Problem
 
 PARENT_TAG = "neurocaas:parent"
 VERIFIED_TAG = "neurocaas:verified"
@@ -66,7 +66,7 @@ class _About:
 
 @dataclass
 class Baking:
-    """One analysis, its stack's outputs (`target`), and boto3 clients (`clients("ec2")`) for the target's region."""
+    """An analysis (or the base), its stack's outputs (`target`), and boto3 clients (`clients("ec2")`) for the target's region."""
 
     root: Path
     target: bake.Target
@@ -76,8 +76,8 @@ class Baking:
 
     def __post_init__(self) -> None:
         self.clients = cache(self.clients)
-        self.blueprint = load_blueprint(self.root, self.target)
-        provision = self.blueprint.folder / "provision"
+        self.imaged = load_imaged(self.root, self.target)
+        provision = self.imaged.folder / "provision"
         files = read(provision).files if provision.is_dir() else ()
         self._scripts = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in files}
 
@@ -91,10 +91,10 @@ class Baking:
 
     def preview(self) -> Preview:
         """Look at everything that can be seen without building: seconds, and all problems at once."""
-        recorded = self.blueprint.image.baked(self.target.account, self.target.region)
+        recorded = self.imaged.image.baked(self.target.account, self.target.region)
         plan = bake.plan(self.target, recorded, self.clients("imagebuilder"), force=self.options.force)
         problems, notes, parent = self._recipe_problems(), [], None
-        verified, doubt = _verified(self.blueprint)
+        verified, doubt = _verified(self.imaged)
         if doubt:
             notes.append(doubt)
         if self.options.resume and plan.action != "resume":
@@ -106,17 +106,20 @@ class Baking:
             except CommitError as error:
                 problems.append(str(error))
         if plan.action == "build":
-            checked = check(self.target.stack, self.target.pipeline_arn, self.clients)
+            checked = check(self.target.stack, self.target.pipeline_arn, self.clients, parent=self.imaged.image.parent)
             problems += [problem.text() for problem in checked.problems]
             notes += checked.notes
             parent = checked.parent_ami
-            if verified == "no" and (self.blueprint.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
+            if verified == "no" and (self.imaged.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
                 do = f"Replay it: `invoke verify-recording --analysis {self.target.analysis}`; or bake it as it is with --unverified"
                 problems.append(Problem("recording", doubt, "a recording that a replay on a clean root has proved", do).text())
         return Preview(plan, recorded, tuple(problems), tuple(notes), parent, verified)
 
     def _recipe_problems(self) -> list[str]:
-        recipe = recipe_of(self.blueprint)
+        try:
+            recipe = recipe_of(self.imaged, self.target.account, self.target.region)
+        except InvalidInput as error:
+            return [problem.text() for problem in error.problems]
         stack, folder = self.target.stack, f"blueprints/{self.target.analysis}/provision/"
         if recipe is None:
             do = f"Write {folder}10-tools.sh, then `invoke deploy {stack}`"
@@ -170,7 +173,7 @@ class Baking:
         if not self.options.keep:
             blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
             return []
-        folder, now = self.blueprint.folder, datetime.now(UTC).isoformat(timespec="seconds")
+        folder, now = self.imaged.folder, datetime.now(UTC).isoformat(timespec="seconds")
         commits: list[str | None] = []
         if self._commits:
             message = f"automatic commit to document pipeline blueprint.yaml before update at {now}"
@@ -181,7 +184,7 @@ class Baking:
             target=about.recipe,
             git=where if about.commit is None else State(about.commit, about.commit == "unknown"),
             scripts=about.scripts,
-            parent=self.blueprint.image.parent,
+            parent=self.imaged.image.parent,
             verified=about.verified,
             imagebuilder=self.clients("imagebuilder"),
             logs=self.clients("logs"),
@@ -201,17 +204,19 @@ class Baking:
         return [commit for commit in commits if commit]
 
 
-def load_blueprint(root: Path, target: bake.Target) -> Blueprint:
-    """The blueprint as the stack resolves it: with the overrides of the stack's settings file, if there is one."""
+def load_imaged(root: Path, target: bake.Target) -> Imaged:
+    """The base, or the blueprint as the stack resolves it: with the overrides of the stack's settings file, if there is one."""
+    if target.analysis == BASE:
+        return blueprints.imaged(BASE, root)
     overrides: Mapping[str, Any] | None = None
     settings = root / "stacks" / f"Pulumi.{target.stack}.yaml"
     if settings.is_file():
         loaded = yaml.safe_load(settings.read_text(encoding="utf-8")) or {}
         overrides = (loaded.get("config") or {}).get("neurocaas:overrides")
-    return blueprints.load(target.analysis, target.stack.rpartition("-")[2], root, overrides)
+    return blueprints.imaged(target.analysis, root, target.stack.rpartition("-")[2], overrides)
 
 
-def _verified(blueprint: Blueprint) -> tuple[str, str]:
+def _verified(imaged: Imaged) -> tuple[str, str]:
     """ "yes", or "no" with the reason: what the image's tag says."""
-    known = verification(blueprint)
-    return ("yes", "") if isinstance(known, Verified) else ("no", f"the recording of {blueprint.name} is not verified: {known.why}")
+    known = verification(imaged)
+    return ("yes", "") if isinstance(known, Verified) else ("no", f"the recording of {imaged.name} is not verified: {known.why}")

@@ -6,6 +6,7 @@ import json as json_module
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from blueprints.model import UTILS
+from blueprints.parents import BASE
+
 HELP = {
-    "stack": "The analysis's stack, for instance dti-webdev.",
-    "analysis": "The analysis's name, in place of --stack; its webdev stack is meant.",
+    "stack": "The analysis's stack, for instance dti-webdev; utils for the project's base image.",
+    "analysis": "The analysis's name, in place of --stack; its webdev stack is meant. base: the project's base image.",
     "json": "One JSON object on standard output; progress goes to standard error.",
 }
 
@@ -25,6 +29,7 @@ HELP = {
     name="bake-ami",
     help={
         **HELP,
+        "base": "The project's base image, in place of an analysis: the same as --stack utils.",
         "plan": "Look at everything, say what would be done, and do nothing. Exit status 1 when there are problems.",
         "force": "Build even when the recorded image is of this recipe.",
         "resume": "Only take up a build that is under way (without the flag that happens by itself).",
@@ -38,6 +43,7 @@ def bake_ami(
     c: Context,
     stack: str = "",
     analysis: str = "",
+    base: bool = False,
     plan: bool = False,
     force: bool = False,
     resume: bool = False,
@@ -47,7 +53,7 @@ def bake_ami(
     message: str = "",
     json: bool = False,
 ) -> None:
-    """Bake the machine image of an analysis from its provision/ folder.
+    """Bake the machine image of an analysis, or the project's base image, from its provision/ folder.
 
     Looks for everything that would fail later, starts the stack's Image Builder pipeline, shows its steps as they go, and writes the
     id of the new image into blueprints/<analysis>/blueprint.yaml and where it comes from into bake.json, in two git commits of that
@@ -58,7 +64,7 @@ def bake_ami(
     from image_builder.baking import Baking, Options
     from image_builder.report import Report
 
-    target = target_of(stack, analysis)
+    target = target_of(stack, analysis, base=base)
     report = Report(sys.stderr if json else sys.stdout)
     options = Options(force=force, resume=resume, unverified=unverified, commit=commit, purpose=message)
     baking = Baking(_root(), target, clients_of(target.region), report, options)
@@ -77,10 +83,10 @@ def bake_ami(
     else:
         result |= _run(baking, preview)
         if result["image_id"] != preview.recorded:
-            report.say(f"{result['image_id']} is recorded in blueprints/{target.analysis}/blueprint.yaml and bake.json")
+            report.say(f"{result['image_id']} is recorded in {baking.imaged.file} and bake.json")
             for made in result["commits"]:
                 report.say(f"  commit {made}")
-            report.say(f"to use it: `invoke deploy {target.stack}`")
+            report.say(_next(target))
     if json:
         sys.stdout.write(dumps(result))
     if plan and preview.problems:
@@ -100,14 +106,40 @@ def _run(baking: Any, preview: Any) -> dict[str, Any]:
         ) from None
 
 
-def target_of(stack: str, analysis: str) -> Any:
+def target_of(stack: str, analysis: str, *, base: bool = False) -> Any:
     """What the outputs of the stack (or of the analysis's webdev stack) say about its image."""
     from image_builder import bake
 
-    stack = stack or (f"{analysis}-webdev" if analysis else "")
+    if base and (stack or analysis) and stack_of(stack, analysis) != UTILS:
+        raise bake.BakeError(f"--base and {stack or analysis}\n  allowed: one image\n  do: leave one of the two out")
+    stack = UTILS if base else stack_of(stack, analysis)
     if not stack:
-        raise bake.BakeError("no stack\n  allowed: the stack of an analysis\n  do: name one: `invoke bake-ami --stack dti-webdev`")
+        raise bake.BakeError(
+            "no stack\n  allowed: the stack of an analysis, or --base\n  do: name one: `invoke bake-ami --stack dti-webdev`"
+        )
     return bake.Target.from_outputs(stack, stack_outputs(_root(), stack))
+
+
+def stack_of(stack: str, analysis: str) -> str:
+    """The stack that has an image: the one that is named, else that of the analysis; empty when neither is."""
+    return stack or (UTILS if analysis == BASE else f"{analysis}-webdev" if analysis else "")
+
+
+def _next(target: Any) -> str:
+    """What brings a new image to where it is used."""
+    import blueprints
+    from runtime.protocol.problems import InvalidInput
+
+    if target.analysis != BASE:
+        return f"to use it: `invoke deploy {target.stack}`"
+    users = []
+    for name in blueprints.names(_root()):
+        with suppress(InvalidInput):  # that one's own commands say what is wrong with it
+            if blueprints.load(name, blueprints.Stage.WEBDEV, _root()).image.parent == BASE:
+                users.append(name)
+    if not users:
+        return f"to use it: write `parent: {BASE}` below `image` in a blueprint"
+    return f"to use it, for each of {', '.join(users)}: `invoke deploy STACK`, then `invoke bake-ami --stack STACK`"
 
 
 def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:

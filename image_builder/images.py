@@ -45,10 +45,15 @@ class BakedImage:
 
 
 def listed(
-    target: bake.Target, outputs: Mapping[str, Any], recorded: str | None, parents: Mapping[str, str], clients: ClientMaker
+    target: bake.Target,
+    outputs: Mapping[str, Any],
+    recorded: str | None,
+    parents: Mapping[str, str],
+    users: Iterable[Mapping[str, Any]],
+    clients: ClientMaker,
 ) -> list[BakedImage]:
-    """The analysis's images in the target's account and region, the newest first. `parents`: analysis -> the image that its own
-    start from."""
+    """The images of a stack in the target's account and region, the newest first. `parents`: analysis -> the image that its own
+    start from; `users`: outputs of the stacks whose jobs may have run on them."""
     built: dict[str, Mapping[str, Any]] = {}
     for image in bake.images(target, clients("imagebuilder")):
         amis = (image.get("outputResources") or {}).get("amis", [])
@@ -58,7 +63,10 @@ def listed(
         return []
     filters = [{"Name": "image-id", "Values": list(built)}]
     known = {ami["ImageId"]: ami for ami in clients("ec2").describe_images(Filters=filters)["Images"]}
-    jobs = jobs_by_image(str(outputs["bucket"]), outputs["groups"], clients("s3"))
+    jobs: dict[str, list[str]] = {}
+    for stack in users:
+        for image_id, names in jobs_by_image(str(stack["bucket"]), stack["groups"], clients("s3")).items():
+            jobs.setdefault(image_id, []).extend(names)
     found = []
     for image_id, image in built.items():
         ami = known.get(image_id)

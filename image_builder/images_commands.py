@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from image_builder.commands import HELP, _root, clients_of, dumps, stack_outputs
+from blueprints.model import UTILS
+from blueprints.parents import BASE
+from image_builder.commands import HELP, _root, clients_of, dumps, stack_of, stack_outputs
 
 _WHICH = {"stack": HELP["stack"], "analysis": HELP["analysis"]}
 _JSON = {"json": "One JSON document on standard output."}
@@ -137,7 +140,7 @@ def promote(
     report = Report(sys.stderr if json else sys.stdout)
     baking = Baking(_root(), place.target, place.clients, report, Options(commit=commit, purpose=message or f"promoted {one.image_id}"))
     commits = [] if one.blueprint else baking.promote(one)
-    report.say(f"{one.image_id} is named in blueprints/{place.target.analysis}/blueprint.yaml" + (" already" if one.blueprint else ""))
+    report.say(f"{one.image_id} is named in {place.file}" + (" already" if one.blueprint else ""))
     report.say(f"to use it: `invoke deploy {place.target.stack}`")
     if json:
         _out(dumps({"image_id": one.image_id, "changed": not one.blueprint, "commits": commits}))
@@ -160,47 +163,57 @@ class _Place:
     """The images of one stack."""
 
     def __init__(self, target: Any, outputs: Mapping[str, Any]) -> None:
-        from functools import cache
-
-        from image_builder.baking import load_blueprint
+        from image_builder.baking import load_imaged
         from image_builder.images import listed
 
         self.target = target
         self.clients = cache(clients_of(target.region))
-        recorded = load_blueprint(_root(), target).image.baked(target.account, target.region)
-        self.images = listed(target, outputs, recorded, _parents(), self.clients)
+        imaged = load_imaged(_root(), target)
+        self.file, recorded = imaged.file, imaged.image.baked(target.account, target.region)
+        users = [outputs] if target.analysis != BASE else [found for _, found in _deployed()]
+        self.images = listed(target, outputs, recorded, _parents(target.account, target.region), users, self.clients)
 
 
-def _parents() -> dict[str, str]:
-    """Analysis -> the image that its own start from, where the blueprint names one by its id."""
+def _parents(account: str, region: str) -> dict[str, str]:
+    """Analysis -> the image that its own start from, where the blueprint names one by its id, or the base."""
     import blueprints
     from runtime.protocol.problems import InvalidInput
 
     found = {}
     for name in blueprints.names(_root()):
         with suppress(InvalidInput):  # that one's own commands say what is wrong with it
-            parent = blueprints.load(name, blueprints.Stage.WEBDEV, _root()).image.parent_image.ami
+            parent = blueprints.parent_of(blueprints.load(name, blueprints.Stage.WEBDEV, _root()), account, region).ami
             if parent:
                 found[name] = parent
     return found
 
 
 def _places(stack: str, analysis: str) -> Iterator[_Place]:
-    import blueprints
     from image_builder.bake import BakeError, Target
 
-    if stack or analysis:
-        name = stack or f"{analysis}-webdev"
+    if name := stack_of(stack, analysis):
         outputs = stack_outputs(_root(), name)
         yield _Place(Target.from_outputs(name, outputs), outputs)
         return
-    for one in blueprints.names(_root()):
+    for name, outputs in [*_deployed(UTILS), *_deployed()]:
         try:
-            outputs = stack_outputs(_root(), f"{one}-webdev")
-            target = Target.from_outputs(f"{one}-webdev", outputs)
-        except BakeError:  # not deployed, or without scripts: it has no images
+            target = Target.from_outputs(name, outputs)
+        except BakeError:  # without scripts: it has no images
             continue
         yield _Place(target, outputs)
+
+
+@cache
+def _deployed(*names: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and outputs of those of the stacks that were deployed; without names, of the webdev stacks of all analyses."""
+    import blueprints
+    from image_builder.bake import BakeError
+
+    found = []
+    for name in names or [f"{one}-{blueprints.Stage.WEBDEV}" for one in blueprints.names(_root())]:
+        with suppress(BakeError):
+            found.append((name, stack_outputs(_root(), name)))
+    return found
 
 
 def _only(stack: str, analysis: str, image: str, place: _Place | None = None) -> tuple[_Place, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from blueprints import BASE, base
 from runtime.protocol.problems import Problem
 
 ClientMaker = Callable[[str], Any]
@@ -27,8 +28,8 @@ _STANDARD = "L-1216C47A"
 """Quotas of EC2, "Running On-Demand … instances", in virtual CPUs, by the beginning of the type's name ("On-Demand Instance quotas")."""
 
 
-def check(stack: str, pipeline_arn: str, clients: ClientMaker) -> Checked:
-    """Ask for everything that a build of the pipeline needs."""
+def check(stack: str, pipeline_arn: str, clients: ClientMaker, *, parent: str) -> Checked:
+    """Ask for everything that a build of the pipeline needs. `parent`: the blueprint's name for the parent image."""
     from botocore.exceptions import ClientError
 
     imagebuilder = clients("imagebuilder")
@@ -43,7 +44,7 @@ def check(stack: str, pipeline_arn: str, clients: ClientMaker) -> Checked:
         return Checked((Problem("image pipeline", f"one that cannot be read ({error})", "the pipeline of the stack", deploy),), (), None)
     problems: list[Problem] = []
     notes: list[str] = []
-    parent = None
+    parent_ami = None
     checks: tuple[Callable[[], Iterable[Problem]], ...] = (
         lambda: _profile(infrastructure, clients("iam")),
         lambda: _network(infrastructure, clients("ec2")),
@@ -55,17 +56,18 @@ def check(stack: str, pipeline_arn: str, clients: ClientMaker) -> Checked:
         except ClientError as error:
             notes.append(f"not checked, because it could not be asked: {error}")
     try:
-        parent = _parent(str(recipe["parentImage"]), clients)
+        parent_ami = _parent(str(recipe["parentImage"]), clients)
     except (ClientError, LookupError) as error:
+        again = f"Bake the base again: `{base.BAKE} --force`" if parent == BASE else "Correct image.parent in the blueprint"
         problems.append(
             Problem(
                 "image.parent",
                 f"{recipe['parentImage']}, which cannot be used here ({error})",
                 "an image of this region that exists and is shared with this account",
-                f"Correct image.parent in the blueprint, then `invoke deploy {stack}`",
+                f"{again}, then `invoke deploy {stack}`",
             )
         )
-    return Checked(tuple(problems), tuple(notes), parent)
+    return Checked(tuple(problems), tuple(notes), parent_ami)
 
 
 def _profile(infrastructure: Mapping[str, Any], iam: Any) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from blueprints.parents import BASE
 from image_builder import golden
 from runtime.protocol.problems import InvalidInput, Problem
 
@@ -83,7 +84,11 @@ def read(folder: Path) -> Provision:
         if path.is_file() and path.relative_to(folder).parts[0] != ABOUT and not _IGNORED.intersection(path.relative_to(folder).parts)
     )
     scripts: list[Script] = []
-    problems = list(golden.problems(folder / golden.FOLDER, f"blueprints/{folder.parent.name}/{folder.name}/{golden.FOLDER}"))
+    where = f"blueprints/{folder.parent.name}/{folder.name}/{golden.FOLDER}"
+    problems = list(golden.problems(folder / golden.FOLDER, where))
+    if folder.parent.name == BASE and (folder / golden.FOLDER).is_dir():
+        allowed, do = "scripts test/*.sh: the base image has no analysis to run", "Move it to an analysis, or remove it"
+        problems.append(Problem(where, "a golden test of the base image", allowed, do))
     for phase in PHASES:
         for path, file in files:
             parent, _, name = path.rpartition("/")

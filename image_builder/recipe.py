@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blueprints import Blueprint
+from blueprints import Imaged, parent_of
 from image_builder import golden
 from image_builder.archive import pack, sha256
 from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
@@ -40,19 +40,21 @@ class Recording:
         return compile_documents(analysis, self.provision, archive)
 
     def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
-        """With placeholders for the bucket and the stack, which are not content: stages and accounts share the digest."""
+        """With placeholders for the bucket and the stack, which are not content: stages share the digest, and accounts where they share
+        the parent."""
         return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))
 
 
-def recipe_of(blueprint: Blueprint) -> Recipe | None:
-    """The recipe that a deployment of the blueprint as it is now would have; None without scripts.
+def recipe_of(imaged: Imaged, account: str, region: str) -> Recipe | None:
+    """The recipe that a deployment there would have, as the files are now; None without scripts.
 
-    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
+    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`), or the parent is a base that was not baked.
     """
-    folder = blueprint.folder / "provision"
+    folder = imaged.folder / "provision"
     if not folder.is_dir():
         return None
     provision = read(folder)
     if not provision.scripts:
         return None
-    return Recording.of(provision).recipe(blueprint.name, blueprint.image.parent_image.for_image_builder, blueprint.instance.volume_gib)
+    parent = parent_of(imaged, account, region).for_image_builder
+    return Recording.of(provision).recipe(imaged.name, parent, imaged.volume_gib)

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 
 import blueprints
-from blueprints.loader import FILE
+from blueprints.model import FILE
 from image_builder.commands import stack_outputs
 from image_builder.dev import access, machine
 from image_builder.dev.errors import DevelopmentError

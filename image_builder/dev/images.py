@@ -8,14 +8,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from blueprints import BASE, PARENTS, ParentImage, parent_at, parent_of
 from blueprints.model import Blueprint
-from blueprints.parents import PARENTS, RETIRED
+from blueprints.parents import RETIRED
 from image_builder.dev.errors import DevelopmentError
 
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 """Names of images."""
-_ALLOWED = f"an id such as ami-0123456789abcdef0, or one of the codes {', '.join(PARENTS)}"
+_ALLOWED = f"an id such as ami-0123456789abcdef0, or one of the codes {', '.join((*PARENTS, BASE))}"
 
 
 def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, ssm: Any) -> tuple[str, str]:
@@ -27,13 +28,12 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
         baked = blueprint.image.baked(account, region)
         if baked:
             return baked, f"{baked}, recorded in the blueprint for {account}/{region}"
-        parent = blueprint.image.parent_image
-        image = parent.ami or _parameter(str(parent.parameter), ssm)
+        image = _today(parent_of(blueprint, account, region), ssm)
         return image, f"{image}, the blueprint's parent '{blueprint.image.parent}': it records no image for {account}/{region} yet"
     if not isinstance(code, str):
         raise DevelopmentError(f"ami={code!r}", _ALLOWED, "give it as a text, in quotes")
-    if code in PARENTS:
-        image = _parameter(PARENTS[code], ssm)
+    if code in (*PARENTS, BASE):
+        image = _today(parent_at(code, blueprint.root, account, region), ssm)
         return image, f"{image}, what '{code}' stands for in {region} today"
     if code in RETIRED:
         raise DevelopmentError(
@@ -99,5 +99,5 @@ def tag_list(marks: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in marks.items()]
 
 
-def _parameter(name: str, ssm: Any) -> str:
-    return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+def _today(parent: ParentImage, ssm: Any) -> str:
+    return parent.ami or str(ssm.get_parameter(Name=parent.parameter)["Parameter"]["Value"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blueprints.edit import record_image
-from blueprints.loader import FILE
+from blueprints.model import FILE
 from image_builder.commits import CommitError, can_commit, commit_folder
 from image_builder.dev.errors import DevelopmentError
 

@@ -15,7 +15,7 @@ from invoke.tasks import task
     name="lint-provision",
     help={
         "files": "Scripts, component documents or folders, separated by commas. All blueprints when nothing is named.",
-        "analysis": "Read the provision/ folder of this analysis.",
+        "analysis": "Read the provision/ folder of this analysis, or of base.",
         "strict": "Count warnings as errors.",
         "json": "One JSON object on standard output.",
     },
@@ -37,7 +37,7 @@ def lint_provision(c: Context, files: str = "", analysis: str = "", strict: bool
             found += lint.lint_paths([Path(name) for name in files.split(",")], Path.cwd())
     except FileNotFoundError as error:
         raise RecordingError(f"no file {error}", "scripts, documents and folders", "correct the name of --files") from error
-    known = blueprints.names(root)
+    known = (*([blueprints.BASE] if blueprints.base.exists(root) else []), *blueprints.names(root))
     if analysis and analysis not in known:
         raise RecordingError(f"no blueprint {analysis!r}", f"{', '.join(known) or 'none yet'}", "correct the name of --analysis")
     for name in [analysis] if analysis else ([] if files else known):

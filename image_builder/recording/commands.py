@@ -16,12 +16,12 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 if TYPE_CHECKING:
-    from blueprints import Blueprint
+    from blueprints import Imaged
     from image_builder.recording.recording import Recording
     from image_builder.recording.replay import Verdict
     from image_builder.recording.root import CleanRoots
 
-_ANALYSIS = "The analysis's name."
+_ANALYSIS = "The analysis's name; base for the project's base image."
 
 
 def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
@@ -83,16 +83,16 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         from image_builder.provision import Provision, read
         from image_builder.recording import replay
         from image_builder.recording.errors import RecordingError
-        from image_builder.recording.verification import recipe_digest, store
+        from image_builder.recording.verification import digest_of, store
 
-        blueprint = _blueprint(analysis)
-        folder = blueprint.folder / "provision"
+        imaged = _imaged(analysis)
+        folder = imaged.folder / "provision"
         provision = read(folder) if folder.is_dir() else Provision((), ())
         if not provision.scripts:
             do = f"write one, or record it: `invoke record --analysis {analysis}`"
             raise RecordingError(f"{analysis} has no provisioning scripts", "scripts in provision/", do)
-        verdict = replay.verify(clean_roots(), blueprint, provision, _say)
-        digest = recipe_digest(blueprint.image.parent, provision)
+        verdict = replay.verify(clean_roots(), imaged, provision, _say)
+        digest = digest_of(imaged, provision)
         store(folder, digest, verdict.as_json())
         if json:
             from json import dumps
@@ -109,7 +109,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
             "document": "The component document (YAML).",
             "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",
             "parameters": "Values of its parameters: Name=value, separated by commas (a value may have commas, too).",
-            "parent": "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, or an image that was baked here.",
+            "parent": "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, base, or an image that was baked here.",
             "s3": "A folder in the place of S3: s3://BUCKET/KEY is its file BUCKET/KEY.",
             "logs": "A folder that gets the log folder of the run, with the files that AWSTOE writes.",
         },
@@ -163,14 +163,14 @@ def _finish(recording: Recording, analysis: str) -> None:
 def _recording(roots: CleanRoots, analysis: str, *, add: bool) -> Recording:
     from image_builder.recording.recording import Recording
 
-    return Recording(roots, _blueprint(analysis), add=add)
+    return Recording(roots, _imaged(analysis), add=add)
 
 
-def _blueprint(analysis: str) -> Blueprint:
+def _imaged(analysis: str) -> Imaged:
     import blueprints
 
     before_scripts = {"image": {"required": False}}  # an image may be required of an analysis that is only now recorded
-    return blueprints.load(analysis, "webdev", Path(__file__).resolve().parents[2], before_scripts)
+    return blueprints.imaged(analysis, Path(__file__).resolve().parents[2], overrides=before_scripts)
 
 
 def _read(script: str) -> str:

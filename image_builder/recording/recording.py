@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprints import Blueprint
+from blueprints import Imaged, parent_of
 from image_builder.provision import ABOUT, Provision, Script, read
 from image_builder.recording import replay
 from image_builder.recording.compiler import Compiled, compile_recording, is_recorded
@@ -20,7 +20,7 @@ from image_builder.recording.errors import RecordingError
 from image_builder.recording.events import Log
 from image_builder.recording.root import CleanRoot, CleanRoots
 from image_builder.recording.session import record as record_session
-from image_builder.recording.verification import recipe_digest
+from image_builder.recording.verification import digest_of
 from runtime.protocol.problems import InvalidInput
 
 SESSION = "session.jsonl"
@@ -38,12 +38,12 @@ class Finished:
 
 
 class Recording:
-    """The recording of one blueprint. `add`: after the scripts that are there; otherwise an earlier recording is replaced."""
+    """The recording of one image. `add`: after the scripts that are there; otherwise an earlier recording is replaced."""
 
-    def __init__(self, roots: CleanRoots, blueprint: Blueprint, *, add: bool = False) -> None:
-        self._roots, self._blueprint, self._add = roots, blueprint, add
-        self._folder = blueprint.folder / "provision"
-        self._state = roots.folder(blueprint.name)
+    def __init__(self, roots: CleanRoots, imaged: Imaged, *, add: bool = False) -> None:
+        self._roots, self._imaged, self._add = roots, imaged, add
+        self._folder = imaged.folder / "provision"
+        self._state = roots.folder(imaged.name)
         self.log = Log(self._state / SESSION)
 
     @property
@@ -64,7 +64,7 @@ class Recording:
             interrupted = self.interrupted
         if interrupted:
             raise RecordingError(
-                f"a recording of {self._blueprint.name} was interrupted, and is still there",
+                f"a recording of {self._imaged.name} was interrupted, and is still there",
                 "one recording at a time",
                 "--resume goes on with it, `invoke record-finish` writes its script, --discard throws it away",
             )
@@ -91,7 +91,7 @@ class Recording:
             earlier = self._earlier()
             if not resume and earlier.scripts:
                 say(f"first, on the clean root: {', '.join(script.path for script in earlier.scripts)}")
-                failure = replay.run(root, self._blueprint.name, earlier, say, phases=("build",))
+                failure = replay.run(root, self._imaged.name, earlier, say, phases=("build",))
                 if failure is not None:
                     root.close()
                     raise RecordingError(f"the scripts that are there fail: {failure}", "scripts that run", "put them right first")
@@ -107,9 +107,9 @@ class Recording:
     def _finish(self) -> Finished:
         if not self.interrupted:
             raise RecordingError(
-                f"there is no recording of {self._blueprint.name} to finish",
+                f"there is no recording of {self._imaged.name} to finish",
                 "one that was begun on this computer",
-                f"`invoke record --analysis {self._blueprint.name}`",
+                f"`invoke record --analysis {self._imaged.name}`",
             )
         compiled = compile_recording(self.log.read())
         if compiled.problems:
@@ -118,7 +118,7 @@ class Recording:
             raise RecordingError("no line of the recording changed anything", "lines with an effect", "--resume to type some, or --discard")
         root = self._open(again=True)
         files = self._write(compiled)
-        replay.save_manifest(root, self._state, recipe_digest(self._blueprint.image.parent, self._provision()))
+        replay.save_manifest(root, self._state, digest_of(self._imaged, self._provision()))
         root.close()
         self.log.path.unlink()
         return Finished(files, compiled.kept, compiled.left_out, tuple(compiled.warnings))
@@ -131,7 +131,7 @@ class Recording:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                name = self._blueprint.name
+                name = self._imaged.name
                 raise RecordingError(f"a recording of {name} runs in another terminal", "one at a time", "end it there") from None
             yield
 
@@ -188,4 +188,5 @@ class Recording:
             return {}
 
     def _open(self, *, again: bool) -> CleanRoot:
-        return self._roots.open(f"record-{self._blueprint.name}", self._blueprint.image.parent_image.for_image_builder, again=again)
+        parent = parent_of(self._imaged, self._roots.account, self._roots.region).for_image_builder
+        return self._roots.open(f"record-{self._imaged.name}", parent, again=again)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blueprints import Blueprint
+from blueprints import Imaged, parent_of
 from image_builder import archive, documents
 from image_builder.provision import Provision
 from image_builder.recording import manifest
 from image_builder.recording.manifest import Difference, Manifest
 from image_builder.recording.root import CleanRoot, CleanRoots
-from image_builder.recording.verification import recipe_digest
+from image_builder.recording.verification import digest_of
 
 MANIFEST = "manifest.json.gz"
 """Name of the recorded root's manifest in `CleanRoots.folder`."""
@@ -90,18 +90,18 @@ def run(root: CleanRoot, analysis: str, provision: Provision, say: Say, phases: 
     return f"{place}{failure.get('text') or failure.get('message') or result.get('failureMessage') or 'it ended without a result'}"
 
 
-def verify(roots: CleanRoots, blueprint: Blueprint, provision: Provision, say: Say) -> Verdict:
-    """Replay on a clean root of the blueprint's parent; compare with the recorded root, or for other scripts with a second replay."""
+def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) -> Verdict:
+    """Replay on a clean root of the image's parent; compare with the recorded root, or for other scripts with a second replay."""
     begun = time.monotonic()
-    recorded = manifest.load(roots.folder(blueprint.name) / MANIFEST, recipe_digest(blueprint.image.parent, provision))
+    recorded = manifest.load(roots.folder(imaged.name) / MANIFEST, digest_of(imaged, provision))
     against = "the recorded root" if recorded else "a second replay"
     found: list[Manifest] = [recorded] if recorded else []
     described = ""
     while len(found) < 2:
         say(f"replay {len(found) if recorded else len(found) + 1} of {1 if recorded else 2} on a clean root")
-        with clean_root(roots, f"verify-{blueprint.name}", blueprint) as root:
+        with clean_root(roots, f"verify-{imaged.name}", imaged) as root:
             described = root.description
-            failure = run(root, blueprint.name, provision, say)
+            failure = run(root, imaged.name, provision, say)
             if failure is not None:
                 return Verdict(failure, (), against, described, time.monotonic() - begun)
             found.append(manifest.take(root.views()))
@@ -109,9 +109,9 @@ def verify(roots: CleanRoots, blueprint: Blueprint, provision: Provision, say: S
 
 
 @contextlib.contextmanager
-def clean_root(roots: CleanRoots, name: str, blueprint: Blueprint) -> Iterator[CleanRoot]:
-    """A fresh root over the blueprint's parent, thrown away at the end."""
-    root = roots.open(name, blueprint.image.parent_image.for_image_builder)
+def clean_root(roots: CleanRoots, name: str, imaged: Imaged) -> Iterator[CleanRoot]:
+    """A fresh root over the image's parent, thrown away at the end."""
+    root = roots.open(name, parent_of(imaged, roots.account, roots.region).for_image_builder)
     try:
         yield root
     finally:

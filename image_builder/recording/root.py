@@ -72,6 +72,10 @@ class CleanRoot(Protocol):
 class CleanRoots(Protocol):
     """Makes clean roots on this computer. Raises an exception with a message for people when it cannot."""
 
+    account: str
+    region: str
+    """Whose baked images it can open."""
+
     def open(self, name: str, parent: str, *, again: bool = False) -> CleanRoot:
         """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again` the one that is there."""
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints.parents import PARENTS, parent_image
+from blueprints import BASE, PARENTS, parent_at
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import CleanRoots
 
+ROOT = Path(__file__).resolve().parents[2]
 _ALL = ("build", "validate", "test")
 
 
@@ -32,11 +33,11 @@ class Trial:
         """The result in the service's words. Raises RecordingError for what cannot be tried."""
         try:
             text = self.document.read_text(encoding="utf-8")
-            parent = parent_image(self.parent).for_image_builder
+            parent = parent_at(self.parent, ROOT, roots.account, roots.region).for_image_builder
         except (OSError, UnicodeDecodeError) as error:
             raise RecordingError(f"{self.document}: {error}", "a component document", "correct the name of --document") from error
         except ValueError as error:
-            raise RecordingError(f"--parent {error}", ", ".join(PARENTS), "choose one") from error
+            raise RecordingError(f"--parent {error}", ", ".join((*PARENTS, BASE)), "choose one") from error
         if self.objects is not None and not self.objects.is_dir():
             raise RecordingError(f"no folder {self.objects}", "a folder of buckets", "correct the name of --s3")
         root = roots.open("trial", parent)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import Blueprint
+from blueprints import BASE, Imaged, base
 from image_builder.provision import ABOUT, Provision, read
 from image_builder.versions import GENERATOR
 
@@ -47,19 +47,28 @@ def recipe_digest(parent: str, provision: Provision) -> str:
     return hashlib.sha256(f"{GENERATOR}\0{parent}\0{provision.digest()}".encode()).hexdigest()
 
 
-def verification(blueprint: Blueprint) -> Verified | Unverified | Stale:
-    """What is known about the recording of a blueprint. An analysis without scripts is Verified: there is nothing to replay.
+def digest_of(imaged: Imaged, provision: Provision) -> str:
+    """`recipe_digest` of an image's scripts. Of `base` as a parent it is the base's scripts that count: accounts share them."""
+    parent = imaged.image.parent
+    if parent == BASE:
+        below = base.load(imaged.root)
+        parent = digest_of(below, read(below.folder / "provision"))
+    return recipe_digest(parent, provision)
+
+
+def verification(imaged: Imaged) -> Verified | Unverified | Stale:
+    """What is known about the recording of an image. One without scripts is Verified: there is nothing to replay.
 
     Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
     """
-    folder = blueprint.folder / "provision"
+    folder = imaged.folder / "provision"
     provision = read(folder) if folder.is_dir() else Provision((), ())
     if not provision.scripts:
         return Verified("no scripts", "")
     stored = load(folder)
     if stored is None:
         return Unverified("it was never replayed")
-    if stored.get("recipe_sha256") != recipe_digest(blueprint.image.parent, provision):
+    if stored.get("recipe_sha256") != digest_of(imaged, provision):
         return Stale(f"the scripts or the parent changed since it was replayed on {stored.get('when', 'an unknown day')}")
     if stored.get("reproduces") is not True:
         return Unverified(f"its replay: {stored.get('verdict', 'unknown')}")

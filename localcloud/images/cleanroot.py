@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from localcloud.cloud import ACCOUNT, DEFAULT_REGION
 from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, detect, launcher_command
 from localcloud.fleet.spawn import end_tree
 from localcloud.images import base, hostaccess
@@ -25,7 +26,6 @@ from localcloud.paths import Paths
 
 _LIBRARY = "/run/localcloud-library"
 _LOGS = "/run/localcloud-logs"
-_REGION = "us-east-1"
 
 
 class ChannelLike(Protocol):
@@ -97,7 +97,7 @@ class LocalRoot:
                 "environment": {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **self._access.environment},
                 "working_directory": "/tmp",  # noqa: S108 (the service's default)
                 "endpoint": endpoint,
-                "region": _REGION,
+                "region": DEFAULT_REGION,
                 "metadata": endpoint,
                 "events": write,
                 "logs": _LOGS if logs else None,
@@ -175,6 +175,8 @@ class LocalRoot:
 
 class LocalRoots:
     """The roots of one local cloud's home. The cloud itself need not run."""
+
+    account, region = ACCOUNT, DEFAULT_REGION
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths

@@ -12,17 +12,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import boto3
+import baking
 import pytest
-import yaml
+from baking import analysis_script, commits, git, previewed, project, provenance, run
+from deployed import client
 from homes import free_port
 
-from demo.playground import Playground, playground
+from demo.playground import Playground
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 STACK = "counter-webdev"
 FOLDER = "blueprints/counter"
@@ -56,65 +55,36 @@ echo 'export COUNTER_STEP=1' > /etc/profile.d/counter.sh
 VALIDATE = "test -x /usr/games/sl\n/opt/counter/bin/python -c 'import six'\n"
 TEST = "test ! -e /tmp/left\n"
 GOLDEN = '{"files": {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}}\n'
-RUN = """\
-#!/bin/bash
-source "$(dirname "$0")/ncap_utils/workflow.sh"
-source "$(dirname "$0")/ncap_utils/transfer.sh"
-errorlog
-datastore="$userhome/data" outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
-accessdir "$datastore" "$userhome/config" "$outstore"
-download "$inputpath" "$bucketname" "$datastore"
+RUN = analysis_script("""\
 source /etc/profile.d/counter.sh
 /opt/counter/bin/python - "$datastore/$dataname" "$COUNTER_STEP" > "$outstore/summary.json" <<'PYTHON'
 import json, six, sys
 words = len(six.ensure_text(open(sys.argv[1], "rb").read()).split())
 print(json.dumps({"words": words, "step": int(sys.argv[2]), "six": six.__version__}))
 PYTHON
-upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
-"""
+""")
 
 
 @pytest.fixture(scope="module")
 def ground() -> Iterator[Playground]:
-    """The project with `counter` beside the other blueprints, in a git repository; `utils` is deployed."""
-    with playground(ROOT) as made:
-        for name, text in {
-            "blueprint.yaml": BLUEPRINT,
-            "run_counter.sh": RUN,
-            "README.md": "# Counter\n",
-            "provision/10-apt.sh": APT,
-            "provision/20-pip.sh": PIP,
-            "provision/validate/10-there.sh": VALIDATE,
-            "provision/test/10-fresh.sh": TEST,
-            "provision/test/golden/dataset/words.txt": "a b c",
-            "provision/test/golden/expected.json": GOLDEN,
-        }.items():
-            path = made.root / FOLDER / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        git(made, "init", "--quiet", "--initial-branch", "main")
-        git(made, "config", "user.name", "Someone")
-        git(made, "config", "user.email", "someone@example.org")
-        git(made, "add", ".gitignore", "blueprints")
-        git(made, "commit", "--quiet", "-m", "start")
-        made.invoke("local.up")
-        deploy(made, "utils")
+    """The project with `counter`."""
+    files = {
+        "blueprint.yaml": BLUEPRINT,
+        "run_counter.sh": RUN,
+        "README.md": "# Counter\n",
+        "provision/10-apt.sh": APT,
+        "provision/20-pip.sh": PIP,
+        "provision/validate/10-there.sh": VALIDATE,
+        "provision/test/10-fresh.sh": TEST,
+        "provision/test/golden/dataset/words.txt": "a b c",
+        "provision/test/golden/expected.json": GOLDEN,
+    }
+    with project("counter", files) as made:
         yield made
 
 
-def deploy(ground: Playground, stack: str = STACK) -> None:
-    ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-
-
-def client(ground: Playground, service: str) -> Any:
-    environ = ground.local_environment()
-    boto: Any = boto3
-    keys = {"aws_access_key_id": environ["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": environ["AWS_SECRET_ACCESS_KEY"]}
-    return boto.client(service, endpoint_url=environ["AWS_ENDPOINT_URL"], region_name=environ["AWS_REGION"], **keys)
-
-
-def git(ground: Playground, *arguments: str) -> str:
-    return ground.run(["git", *arguments], ground.environ).stdout
+def deploy(ground: Playground) -> None:
+    baking.deploy(ground, STACK)
 
 
 def bake(ground: Playground, *flags: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
@@ -122,17 +92,11 @@ def bake(ground: Playground, *flags: str, check: bool = True) -> "subprocess.Com
 
 
 def baked(ground: Playground, *flags: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(bake(ground, "--json", *flags).stdout)
-    return document
+    return baking.baked(ground, STACK, *flags)
 
 
 def recorded(ground: Playground) -> str | None:
-    amis = yaml.safe_load((ground.root / FOLDER / "blueprint.yaml").read_text())["image"].get("amis", {})
-    return next(iter(amis.values()), None)
-
-
-def commits(ground: Playground) -> list[str]:
-    return git(ground, "log", "--format=%H", "main").split()
+    return baking.recorded(ground.root / FOLDER / "blueprint.yaml")
 
 
 def builds(ground: Playground) -> list[str]:
@@ -156,7 +120,7 @@ def test_bake_deploy_and_run(ground: Playground) -> None:
     assert "Purpose: the first image" in git(ground, "log", "-1", "--format=%s", second)
     assert git(ground, "status", "--porcelain", "staged.txt") == "A  staged.txt\n"
     assert "  # the newest" in (ground.root / FOLDER / "blueprint.yaml").read_text()
-    what = json.loads((ground.root / FOLDER / "bake.json").read_text())["images"]["000000000000/us-east-1"]
+    what = provenance(ground.root / FOLDER / "blueprint.yaml")
     assert what["git"] == {"commit": first, "dirty": False}
     assert what["packages"]["pip:/opt/counter"]["six"] == "1.16.0"
     assert "sl" in what["packages"]["dpkg"]
@@ -165,23 +129,7 @@ def test_bake_deploy_and_run(ground: Playground) -> None:
     assert set(what["scripts"]) >= {"10-apt.sh", "20-pip.sh", "test/golden/expected.json", "validate/10-there.sh"}
     assert what["golden"] == {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}
     deploy(ground)
-    assert run(ground, "one two three four") == {"words": 4, "step": 1, "six": "1.16.0"}
-
-
-def run(ground: Playground, text: str) -> dict[str, Any]:
-    """A job on one dataset; what the analysis wrote."""
-    data = ground.root / "words.txt"
-    data.write_text(text)
-    config = ground.root / "config.json"
-    config.write_text("{}")
-    where = ["--local", "--bucket", "counter", "--group", "debuggers"]
-    job = ground.invoke("submit", *where, "--data", str(data), "--config", str(config), "--no-forecast").stdout.split()[-1]
-    ground.invoke("follow", *where, "--job", job)
-    s3 = client(ground, "s3")
-    found = s3.list_objects_v2(Bucket="counter", Prefix=f"debuggers/results/job_{job}/process_results/")["Contents"]
-    (key,) = [one["Key"] for one in found if one["Key"].endswith("summary.json")]
-    document: dict[str, Any] = json.load(s3.get_object(Bucket="counter", Key=key)["Body"])
-    return document
+    assert run(ground, "counter", "one two three four") == {"words": 4, "step": 1, "six": "1.16.0"}
 
 
 def test_unchanged_bakes_nothing(ground: Playground) -> None:
@@ -200,7 +148,7 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
     assert f"invoke deploy {STACK}" in refused.stderr + refused.stdout
     assert "Traceback" not in refused.stderr
     assert builds(ground) == made
-    assert previewed(ground) == {
+    assert previewed(ground, STACK) == {
         "replace": [
             "BucketObjectv2 counter-webdev-image-provision",
             "Component counter-webdev-image-build",
@@ -216,7 +164,7 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
         ],
     }
     deploy(ground)  # Image Builder refuses to delete what the pipeline still refers to: the order matters
-    assert previewed(ground) == {}
+    assert previewed(ground, STACK) == {}
     plan = baked(ground, "--plan")
     assert (plan["action"], plan["problems"]) == ("build", [])
     done = baked(ground)
@@ -225,16 +173,6 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
     assert len(commits(ground)) == len(history) + 2
     files = git(ground, "show", "--format=", "--name-only", "HEAD~1", "HEAD").split()
     assert all(name.startswith(FOLDER) for name in files)
-
-
-def previewed(ground: Playground) -> dict[str, list[str]]:
-    """What a deployment would change: operation -> "type name", sorted."""
-    found: dict[str, list[str]] = {}
-    for step in json.loads(ground.pulumi("preview", "--json", "--stack", STACK).stdout)["steps"]:
-        *_, kind, name = step["urn"].split("::")
-        if step["op"] not in ("same", "read"):
-            found.setdefault(step["op"], []).append(f"{kind.rpartition(':')[2]} {name.removeprefix('neurocaas-')}")
-    return {operation: sorted(names) for operation, names in found.items()}
 
 
 def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> None:

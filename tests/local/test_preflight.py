@@ -22,8 +22,8 @@ def chain(client: Client, emulator: Cloud) -> Chain:
     return Chain(client, emulator)
 
 
-def checked(chain: Chain, client: Client) -> Checked:
-    return check(STACK, chain.pipeline, lambda service: client(service))
+def checked(chain: Chain, client: Client, parent: str = "ubuntu24") -> Checked:
+    return check(STACK, chain.pipeline, lambda service: client(service), parent=parent)
 
 
 def fields(found: Checked) -> list[str]:
@@ -53,6 +53,8 @@ def test_every_problem_is_told_at_once(chain: Chain, client: Client) -> None:
     text = "\n".join(problem.text() for problem in found.problems)
     for words in ("without a role", "subnet-0123456789abcdef0, which is not there", "ami-0123456789abcdef0", f"invoke deploy {STACK}"):
         assert words in text
+    again = "\n".join(problem.do for problem in checked(chain, client, parent="base").problems)
+    assert f"`invoke bake-ami --base --force`, then `invoke deploy {STACK}`" in again
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_a_quota_that_the_machine_would_exceed(chain: Chain, client: Client) -> 
     def clients(service: str) -> Any:
         return SmallAccount(client(service)) if service == "service-quotas" else client(service)
 
-    found = check(STACK, chain.pipeline, clients)
+    found = check(STACK, chain.pipeline, clients, parent="ubuntu24")
     assert fields(found) == ["quota of this account"]
     assert "4 wanted (m5.xlarge)" in found.problems[0].text()
 

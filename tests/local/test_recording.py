@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from terminals import Terminal, terminal
 
 import blueprints
-from blueprints import Blueprint
+from blueprints import Blueprint, parent_of
 from demo.playground import copied
 from image_builder.provision import read
 from image_builder.recording import replay
@@ -355,7 +355,7 @@ def test_every_difference_is_listed(bench: Bench) -> None:
     )
     path = bench.blueprint.folder / "provision/10-recorded.sh"
     path.write_text(script)
-    root = bench.roots.open("record-bench", bench.blueprint.image.parent_image.for_image_builder)
+    root = bench.roots.open("record-bench", parent_of(bench.blueprint, bench.roots.account, bench.roots.region).for_image_builder)
     other = script.replace("touch mode owner", "touch mode owner more; chmod 600 mode; chown 33 owner").replace("-s a", "-s b")
     path.write_text(other.replace("rm /etc/hostname", "true").replace("mkdir d", "touch d"))
     try:

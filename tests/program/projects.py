@@ -26,8 +26,12 @@ stages:
 
 
 def make_project(folder: Path, blueprint: str = BLUEPRINT, name: str = "spikes") -> Path:
-    """A project whose `runtime` is the real one and whose blueprint is the given text."""
+    """A project whose `runtime` is the real one and whose blueprint is the given text. Its base image was never baked."""
     (folder / "runtime").symlink_to(ROOT / "runtime")
+    base = folder / "blueprints" / "base"
+    base.mkdir(parents=True)
+    (base / "image.yaml").write_text("schema_version: 1\n")
+    (base / "provision").symlink_to(ROOT / "blueprints/base/provision")
     own = folder / "blueprints" / name
     (own / "provision" / "test").mkdir(parents=True)
     (own / "blueprint.yaml").write_text(blueprint)

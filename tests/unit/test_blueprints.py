@@ -126,7 +126,7 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("name: spikes", "name: other", "blueprint.yaml:2: name: got 'other'. Allowed: the name of its folder, 'spikes'"),
         ("ubuntu24", "ubuntu18", "blueprint.yaml:7: image.parent: got 'ubuntu18', which gets no security updates any more"),
         ("ubuntu24", "dlami16", "Write dlami24."),
-        ("ubuntu24", "windows", "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, an AMI id (ami-…), or ssm:<parameter>."),
+        ("ubuntu24", "windows", "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, base, an AMI id (ami-…), or ssm:<parameter>."),
         ("[lab1, lab2]", "[lab1, lab1]", "blueprint.yaml:8: groups: got 'lab1' twice. Allowed: items that differ"),
         ("[lab1, lab2]", "[lab1, logs]", "blueprint.yaml:8: groups[1]: got 'logs'"),
         ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got 0 items. Allowed: 1 to 99 items."),

@@ -33,7 +33,7 @@ def write(root: Path, image: str) -> None:
 def baked(root: Path, recipe: str | None = None) -> None:
     """As `invoke bake-ami` leaves it."""
     write(root, f'image: {{parent: ubuntu24, amis: {{"{ACCOUNT}/{REGION}": {IMAGE}}}}}')
-    made = recipe_of(blueprints.load("spikes", blueprints.Stage.WEBDEV, root))
+    made = recipe_of(blueprints.load("spikes", blueprints.Stage.WEBDEV, root), ACCOUNT, REGION)
     assert made is not None
     what = {"image_id": IMAGE, "recipe_sha256": recipe or made.sha256}
     provenance.write(root / "blueprints" / "spikes", f"{ACCOUNT}/{REGION}", what)

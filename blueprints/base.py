@@ -1,0 +1,103 @@
+"""The project's base image: what the images of analyses have in common, baked once. `image.parent: base` stands an image on it.
+
+`blueprints/base/` is laid out as an analysis: scripts in `provision/`, where the image comes from in `bake.json`, and its settings, with
+the images that were baked, in `image.yaml`. `base` as a parent means the very image that is recorded there for the account and region:
+another base image is another recipe of what stands on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from blueprints import schema
+from blueprints.document import Document, parse
+from blueprints.finding import Finding, meant
+from blueprints.merge import Layers
+from blueprints.model import Imaged, ImageSettings
+from blueprints.parents import BASE, PARENTS, RETIRED, ParentImage, parent_image
+from runtime.protocol.problems import InvalidInput, Problem
+
+FILE = "image.yaml"
+SOURCE = f"blueprints/{BASE}/{FILE}"
+BAKE = "invoke bake-ami --base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The settings of the base image. `root`: the project's folder; `instance_type`: of the machine that builds."""
+
+    root: Path
+    image: ImageSettings
+    instance_type: str
+    volume_gib: int
+    name: str = BASE
+    file: str = SOURCE
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "blueprints" / self.name
+
+
+def exists(root: Path) -> bool:
+    """Whether the project has a base image."""
+    return (root / SOURCE).is_file()
+
+
+def load(root: Path) -> Base:
+    """The base image of the project in `root`. Raises InvalidInput with every problem found."""
+    layers, problems = _resolve(root)
+    if problems:
+        raise InvalidInput(problems)
+    image, instance = layers.data["image"], layers.data["instance"]
+    return Base(root=root, image=ImageSettings(**image), instance_type=instance["type"], volume_gib=instance["volume_gib"])
+
+
+def load_problems(root: Path) -> list[Finding]:
+    """Every problem of the base image's settings."""
+    return _resolve(root)[1]
+
+
+def _resolve(root: Path) -> tuple[Layers, list[Finding]]:
+    layers = Layers()
+    try:
+        document = parse((root / SOURCE).read_text(encoding="utf-8"), SOURCE)
+    except (OSError, UnicodeDecodeError) as error:
+        got = f"a file that cannot be read ({error})"
+        return layers, [Document(SOURCE).finding((), "file.unreadable", got, "the settings of the base image", f"Restore {SOURCE}")]
+    problems = [*(document.problems or schema.check(document, part="base"))]
+    if not problems:
+        layers.add(Document("", schema.defaults("base")))
+        layers.add(document)
+        problems += parent_findings(layers, PARENTS)
+    return layers, problems
+
+
+def parent_findings(layers: Layers, codes: Collection[str]) -> list[Finding]:
+    """What is wrong with `image.parent`, of which `codes` are allowed."""
+    code = layers.data["image"]["parent"]
+    try:
+        parent_image(code)
+    except ValueError as error:
+        do = f"Write {RETIRED[code]}" if code in RETIRED else meant(code, codes, "Choose one of these")
+        allowed = f"{', '.join(codes)}, an AMI id (ami-…), or ssm:<parameter>"
+        return [layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)]
+    return []
+
+
+def parent_at(code: str, root: Path, account: str, region: str) -> ParentImage:
+    """What `image.parent` stands for in an account and region. Raises InvalidInput for `base` where no base image was baked,
+    ValueError for a code that is not known."""
+    if code != BASE:
+        return parent_image(code)
+    baked = load(root).image.baked(account, region)
+    if baked is None:
+        got = f"{BASE!r}, of which no image was baked for account {account} in {region}"
+        raise InvalidInput([Problem("image.parent", got, f"a base image that is recorded in {SOURCE}", f"Bake it: `{BAKE}`")])
+    return ParentImage(ami=baked)
+
+
+def parent_of(one: Imaged, account: str, region: str) -> ParentImage:
+    """What an image starts from in an account and region. Raises InvalidInput as `parent_at`."""
+    return parent_at(one.image.parent, one.root, account, region)
