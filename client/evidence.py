@@ -14,6 +14,7 @@ from client.errors import code_of
 from client.job import JobHandle
 from client.states import JobState
 from runtime.protocol.documents import DocumentError, loads
+from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey
 from runtime.protocol.status import INITIALIZING
 from runtime.protocol.stop import StopOrder
 from runtime.protocol.tags import BUCKET, GROUP, JOB, PRICE_TRACKING
@@ -46,8 +47,7 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
     """Read what there is. `dead_letters`: URL of the dead-letter queue, "" when it is not known."""
     now = datetime.now(UTC)
     state = job.status()
-    stem = job.submission_key or f"{job.group}/submissions/{job.timestamp}_submit.json"
-    came = next((entry["LastModified"] for entry in job.objects.list(stem)), None)
+    key, came = _submission(job)
     certificate = job.answer()
     facts: Mapping[str, Any] = {}
     with contextlib.suppress(DocumentError):
@@ -61,7 +61,7 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
         certificate=certificate,
         facts=facts,
         submitted=None if came is None else max(0.0, (now - came).total_seconds()),
-        dead=_is_dead(stem, dead_letters, session) if unanswered and came is not None else None,
+        dead=_is_dead(key, dead_letters, session) if unanswered and came is not None else None,
         age=age,
         others=difflib.get_close_matches(job.timestamp, others, 3, 0.6) if unanswered and came is None else (),
         stop=_stop(job) if not state.finished else "",
@@ -69,6 +69,16 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
         running=running,
         types=types,
     )
+
+
+def _submission(job: JobHandle) -> tuple[str, datetime | None]:
+    """The key of the job's submission file, and when it came (None: there is none). A file may join its id to `submit.json` as it likes."""
+    below = f"{job.group}/{SUBMISSIONS}/{job.timestamp}"
+    for entry in job.objects.list(job.submission_key or below):
+        key = str(entry["Key"])
+        if key == job.submission_key or (key.endswith(SUBMISSION_SUFFIX) and SubmissionKey.parse(key).id == job.timestamp):
+            return key, entry["LastModified"]
+    return job.submission_key or f"{below}_{SUBMISSION_SUFFIX}", None
 
 
 def _stop(job: JobHandle) -> str:

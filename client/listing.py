@@ -15,9 +15,11 @@ from client.errors import AnalysisError
 from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
 from runtime.protocol.documents import DocumentError, moment
 from runtime.protocol.keys import CANCEL_SUFFIX, RESULTS, SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, SubmissionKey, rejected_keys
+from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
-JUST_SUBMITTED = timedelta(minutes=15)
-"""So long a submission without an answer is listed: where an answer was deleted since, the file would be listed for ever."""
+JUST_SUBMITTED = timedelta(seconds=1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES)
+"""So long a submission without an answer is listed. By then the manager has given one; where it was deleted since, the file would be
+listed for ever."""
 
 LOOKED_AT = 256
 """So many certificates, the latest by name, are asked whose file they answer; more, if a file that has just come is not among them."""

@@ -287,3 +287,15 @@ def test_a_cloud_that_is_down_is_one_message(monkeypatch: pytest.MonkeyPatch) ->
     analysis.objects.s3 = session.client("s3", endpoint_url="http://127.0.0.1:9")
     with pytest.raises(AnalysisError, match=r"^no answer from http://127\.0\.0\.1:9\n"):
         analysis.jobs()
+
+
+@pytest.mark.parametrize("name", ["first_submit.json", "firstsubmit.json", "first-submit.json"])
+def test_a_submission_without_an_answer_is_explained_whatever_joins_its_name(
+    s3: Any, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    put(s3, f"{GROUP}/submissions/first-of-all_submit.json", "{}")
+    run(job_commands.explain, "first")
+    assert "There is no job first" in capsys.readouterr().out
+    put(s3, f"{GROUP}/submissions/{name}", "{}")
+    run(job_commands.explain, "first")
+    assert "the submission came" in capsys.readouterr().out
