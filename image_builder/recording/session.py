@@ -6,17 +6,21 @@ is known exactly, whatever programs it ran.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pty
 import re
 import select
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from image_builder import secrets, shell
 from image_builder.recording.events import Event, Log
@@ -38,7 +42,7 @@ def record(root: CleanRoot, log: Log, *, script: str | None = None) -> bool:
 
     Returns whether it came to its end (`rec finish`, `exit`, the last line); False: the shell went away in the middle of a line.
     """
-    with tempfile.TemporaryDirectory(prefix="neurocaas-record-") as folder:
+    with _put_away(), tempfile.TemporaryDirectory(prefix="neurocaas-record-") as folder:
         channel = Channel(Path(folder), INSIDE)
         recorder = _Recorder(root, log, channel.folder, chunks(script) if script is not None else None)
         for name in ("ask", "answered"):
@@ -60,6 +64,21 @@ def record(root: CleanRoot, log: Log, *, script: str | None = None) -> bool:
         with relay(outer):
             recorder.follow(process)
         return recorder.ended
+
+
+@contextlib.contextmanager
+def _put_away() -> Iterator[None]:
+    """A terminal that is closed and a request to end are interruptions: what the session keeps in temporary files goes all the same."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def chunks(script: str) -> list[str]:

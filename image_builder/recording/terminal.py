@@ -56,7 +56,8 @@ def relay(outer: int) -> Iterator[None]:
         os.write(stop_write, b"x")
         thread.join(timeout=2)
         if before is not None:
-            termios.tcsetattr(source, termios.TCSADRAIN, before)
+            with contextlib.suppress(termios.error):  # it is closed
+                termios.tcsetattr(source, termios.TCSADRAIN, before)
             signal.signal(signal.SIGWINCH, previous)
         for descriptor in (outer, stop_read, stop_write):
             os.close(descriptor)

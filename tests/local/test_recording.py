@@ -249,6 +249,18 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     assert (status, "/opt/half/11" in said or "does not replay" in said) == (1, True), "rm of files that the script never makes"
 
 
+def test_a_request_to_end_leaves_nothing_but_the_recording(project: Project, tmp_path: Path) -> None:
+    environ = {**project.environ, "TMPDIR": str(tmp_path)}
+    with terminal(project.command("record", "--force"), project.root, environ) as shown:
+        prompt(shown)
+        lines("mkdir /opt/kept")(shown)
+        shown.process.terminate()
+        assert shown.end() == 130
+    assert list(tmp_path.iterdir()) == []
+    status, said = project.invoke("record-finish")
+    assert (status, "1 lines kept" in said) == (0, True), said
+
+
 def test_what_was_interrupted_can_be_finished_or_thrown_away(project: Project, tmp_path: Path) -> None:
     session = tmp_path / "session"
     session.write_text("touch kept\nls\nkill -9 $$\ntouch never\n")
