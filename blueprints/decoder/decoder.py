@@ -28,25 +28,30 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 DEFAULTS = {"mode": "train", "model": None, "penalty": 1, "folds": 5, "jobnb": None}
+LARGEST = 2**53
+"""Whole numbers below are exact."""
+
 MODEL = ("mean", "scale", "weights", "intercept", "labels")
 
 
 def table(data):
     """The numbers of a CSV file, two-dimensional."""
     try:
-        values = np.loadtxt(data, delimiter=",", ndmin=2)
+        values = np.loadtxt(data, delimiter=",", ndmin=2, encoding="utf-8-sig")  # spreadsheets begin with a mark
     except (ValueError, OSError) as error:
-        raise Unusable(f"{data.name}: {error}. Allowed: numbers separated by commas, rows of equal length. Correct the dataset.") from error
-    if not values.size or not np.isfinite(values).all():
-        raise Unusable(f"{data.name}: got no trials or numbers that are not finite. Allowed: one row a trial. Correct the dataset.")
+        raise Unusable(f"{data.name}: {error}. Allowed: no header, rows of numbers separated by commas. Correct the dataset.") from error
+    if not values.size or not (np.abs(values) < LARGEST).all():
+        got = f"no trials, or numbers that are not below {LARGEST:g}"
+        raise Unusable(f"{data.name}: got {got}. Allowed: one row a trial. Correct the dataset.")
     return values
 
 
 def split(values):
     """Features and labels (the last column)."""
     labels = values[:, -1]
-    if values.shape[1] < 2 or (labels != labels.round()).any():
-        got = f"{values.shape[1]} columns, the last one with {labels[labels != labels.round()][:1] or 'whole numbers'}"
+    parts = labels[labels != labels.round()]
+    if values.shape[1] < 2 or parts.size:
+        got = f"{values.shape[1]} columns, the last one with {parts[0] if parts.size else 'whole numbers'}"
         raise Unusable(f"The labels: got {got}. Allowed: features, then a column of whole numbers. Correct the dataset.")
     return values[:, :-1], labels.astype(np.int64)
 

@@ -10,6 +10,7 @@ import csv
 import json
 import platform
 import tempfile
+import zlib
 from pathlib import Path
 
 import dipy
@@ -41,7 +42,7 @@ def load(image, bvals, bvecs, values):
         loaded = nibabel.load(image)
         signal = loaded.get_fdata()
         b, directions = read_bvals_bvecs(str(bvals), str(bvecs))
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
         raise Unusable(f"The recording cannot be read: {error}. Allowed: NIfTI with FSL gradient files. Correct the dataset.") from error
     if signal.ndim != 4 or signal.shape[3] != len(b):
         got = f"an image of shape {signal.shape} and {len(b)} b-values"
@@ -49,7 +50,10 @@ def load(image, bvals, bvecs, values):
     if values["max_bvalue"]:
         keep = b <= values["max_bvalue"]
         signal, b, directions = signal[..., keep], b[keep], directions[keep]
-    table = gradient_table(b, bvecs=directions, b0_threshold=values["b0_threshold"])
+    try:
+        table = gradient_table(b, bvecs=directions, b0_threshold=values["b0_threshold"])
+    except ValueError as error:
+        raise Unusable(f"The gradients: {error}. Allowed: directions of length 1 where there is weighting. Correct them.") from error
     if not table.b0s_mask.any() or (~table.b0s_mask).sum() < 6:
         got = f"{table.b0s_mask.sum()} volumes up to b0_threshold and {(~table.b0s_mask).sum()} between it and max_bvalue"
         raise Unusable(f"The gradients: got {got}. Allowed: at least 1 and at least 6. Change b0_threshold or max_bvalue.")

@@ -11,6 +11,7 @@ import csv
 import json
 import platform
 import tempfile
+import zlib
 from pathlib import Path
 
 import matplotlib
@@ -34,7 +35,7 @@ def images(files):
             try:
                 loaded[path] = nibabel.load(path)
                 loaded[path].get_fdata()
-            except (OSError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
+            except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
                 raise Unusable(f"{path.name} cannot be read: {error}. Allowed: NIfTI. Correct the dataset.") from error
             found.setdefault(loaded[path].ndim, []).append(path)
     functional = exactly_one("functional image", found[4], "image *.nii or *.nii.gz with four dimensions")
@@ -43,8 +44,9 @@ def images(files):
 
 
 def head(mean, anatomy, fraction):
-    """The voxels that have signal in both images."""
-    mask = (mean > fraction * np.percentile(mean, 98)) & (anatomy > 0)
+    """The voxels that have signal in both images; not those without a number, as some programs leave them outside of the head."""
+    known = mean[np.isfinite(mean)]
+    mask = (mean > fraction * (np.percentile(known, 98) if known.size else 0)) & (anatomy > 0)
     if not mask.any():
         got = f"no voxel with a mean above {fraction:g} of the 98th percentile and an anatomical intensity above 0"
         allowed = "images of the same head, in the same world coordinates"

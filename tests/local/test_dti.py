@@ -114,6 +114,7 @@ def test_volumes_above_the_limit_are_left_out(machine: Machine, python: Path, tm
             {"a.nii": "x", "b.nii": "x", "c.bval": "1", "c.bvec": "1"},
             "image: got a.nii, b.nii. Allowed: exactly one file *.nii or *.nii.gz",
         ),
+        ({"a.nii": "x", "a": "x", "a/b.bval": "1"}, "bad.zip cannot be unpacked"),
         ({"a.nii": "not an image", "a.bval": "0 1", "a.bvec": "1 0"}, "The recording cannot be read"),
         ({}, "is not a zip file"),
     ],

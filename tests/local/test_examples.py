@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -121,6 +122,28 @@ def test_time_courses_are_those_of_the_packages(machine: Machine, python: Path, 
     assert (results / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+WITHOUT_NUMBERS = """
+import json, sys, zipfile
+import nibabel, numpy
+folder = sys.argv[2]
+zipfile.ZipFile(sys.argv[1]).extractall(folder)
+image = nibabel.load(f"{folder}/functional.nii")
+signal = image.get_fdata(dtype="float32")
+signal[0] = numpy.nan
+nibabel.save(nibabel.Nifti1Image(signal, image.affine), f"{folder}/functional.nii")
+print(json.dumps({"voxels": signal[0, ..., 0].size}))
+"""
+
+
+def test_voxels_without_a_number_are_outside_of_the_head(machine: Machine, python: Path, tmp_path: Path) -> None:
+    (dataset,) = head.sample_datasets(tmp_path)
+    assert directly(python, WITHOUT_NUMBERS, dataset, tmp_path / "masked")["voxels"] > 0
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "masked"))
+    code, results = run_example(machine, python, "fmri", packed, {})
+    assert code == 0, errors(machine)
+    assert 0 < summary(results)["voxels"]["head"] < summary(results)["voxels"]["all"]
+
+
 def test_one_image_is_not_enough(machine: Machine, python: Path, tmp_path: Path) -> None:
     (dataset,) = head.sample_datasets(tmp_path)
     folder = tmp_path / "half"
@@ -172,9 +195,11 @@ def test_an_ensemble_is_averaged(machine: Machine, python: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "config", "said"),
     [
-        ("1,2\n3\n", {}, "Allowed: numbers separated by commas"),
+        ("1,2\n3\n", {}, "Allowed: no header, rows of numbers separated by commas"),
         ("1,2.5\n3,1\n", {}, "then a column of whole numbers"),
-        ("1,0\n2,1\n", {}, "each with at least 5 trials (folds)"),
+        ("1\n2\n", {}, "The labels: got 1 columns"),
+        ("1,1e300\n2,0\n", {}, "numbers that are not below"),
+        ("\ufeff1,0\n2,1\n", {}, "each with at least 5 trials (folds)"),
         ("1,0\n2,1\n", {"mode": "predict"}, "model: got nothing. Allowed: the path of a model"),
         ("1,0\n2,1\n", {"mode": "predict", "model": "inputs/other.npz"}, "other.npz is no model"),
     ],

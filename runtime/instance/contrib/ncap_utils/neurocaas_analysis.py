@@ -6,10 +6,12 @@ ncap_utils/workflow.sh puts it on the path: `PYTHONPATH="$scriptpath" python pro
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
@@ -50,6 +52,11 @@ def dataset_files(data: Path, folder: Path) -> List[Path]:
                 archive.extractall(folder)
         except zipfile.BadZipFile as error:
             raise Unusable(f"{data.name} is not a zip file. Allowed: a zip file or a folder. Pack the files together.") from error
+        except (RuntimeError, OSError, EOFError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            # It has a password, an uncommon method, names that cannot be files, or is not whole.
+            raise Unusable(f"{data.name} cannot be unpacked: {error}. Allowed: an ordinary zip file. Pack it anew.") from error
         data = folder
     return [path for path in sorted(data.rglob("*")) if path.is_file() and "__MACOSX" not in path.parts and path.name[0] != "."]
 
@@ -72,5 +79,5 @@ def program(main: Callable[..., None], *arguments: str) -> None:
     try:
         main(*(Path(argument) for argument in arguments or sys.argv[1:]))
     except Unusable as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(" ".join(str(error).split()) + "\n")  # what libraries say can have several lines
         sys.exit(UNUSABLE)
