@@ -293,6 +293,9 @@ def test_finish_reads_the_exit_code_that_was_left(watch: Watch, tmp_path: Path) 
 def test_a_second_agent_goes_on_where_the_first_stopped(watch: Watch, tmp_path: Path) -> None:
     (tmp_path / "joboutput.txt").write_text("one\ntwo\n")
     (tmp_path / "sent").write_text('{"stdout": [3, 4]}')
+    config = tmp_path / "buckets/mock/lab/configs/c.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("{}")
     second = Watch(watch.context, tmp_path, tmp_path, watch.storage)
     (tmp_path / "exit").write_text("0")
     assert second.finish() == 0

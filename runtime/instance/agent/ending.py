@@ -10,6 +10,9 @@ from pathlib import Path
 
 from runtime.protocol.status import NONE
 
+REFUSED = "The analysis script "
+"""How run_main.sh begins to say why it does not run a script."""
+
 _DISK_LEFT = 1 << 20
 
 
@@ -50,13 +53,13 @@ class Ending:
         return True
 
 
-def reason(code: int | None, last_command: str, last_line: str, disk: Path) -> str:
-    """Why a script failed that was not ended from outside: from its exit code (None: unknown), the last line of its errors, and
-    whether the disk of `disk` is full."""
+def reason(code: int | None, last_command: str, refused: str | None, disk: Path) -> str:
+    """Why a script failed that was not ended from outside: from its exit code (None: unknown), run_main.sh's word when it was not run,
+    and whether the disk of `disk` is full."""
     if code is None:
         return "the script's end was not recorded"
-    if code in (126, 127) and last_line.startswith("The analysis script "):
-        return last_line
+    if code in (126, 127) and refused:
+        return refused
     full = ""
     with suppress(OSError):
         if shutil.disk_usage(disk).free < _DISK_LEFT:

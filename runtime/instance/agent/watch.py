@@ -20,7 +20,7 @@ from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetS
 from . import measure
 from .checkpoint import Checkpoint
 from .context import Context
-from .ending import Ending, reason
+from .ending import REFUSED, Ending, reason
 from .logs import Log
 from .pieces import Pieces
 from .reporter import Reporter
@@ -178,8 +178,8 @@ class Watch:
             file.write(line + "\n")
 
     def _reason(self) -> str:
-        last = next(reversed(self.logs["stderr"].tail().values()), "")
-        return self._ending.because or reason(self._exit, self._status.last_command, last, self.logs["stdout"].path.parent)
+        refused = next((line for line in self.logs["stderr"].tail().values() if line.startswith(REFUSED)), None)
+        return self._ending.because or reason(self._exit, self._status.last_command, refused, self.logs["stdout"].path.parent)
 
     def _last_command(self) -> str:
         path = self.state / "commands"
