@@ -141,6 +141,15 @@ def test_a_script_that_reports_for_itself(machine: Machine, code: int) -> None:
     assert list((machine.root / "tmp").iterdir()) == []
 
 
+def test_a_script_that_runs_another(machine: Machine) -> None:
+    inner = machine.script("echo inner\nexit 5\n", "inner/run.sh")
+    call = 'bash "$neurocaasrootdir/run_main.sh" "$bucketname" "$inputpath" results/job_2 "$configpath"'
+    assert machine.run(machine.script(f"{call} {inner}\necho $?\n")).returncode == 0
+    assert machine.log("stdout").endswith(b"5\n")
+    status = machine.job.parent / "job_2/logs/DATASET_NAME:data.zip_STATUS.txt"
+    assert json.loads(status.read_text())["exit_code"] == 5
+
+
 def test_nothing_that_goes_wrong_keeps_the_final_status_away(machine: Machine) -> None:
     script = machine.script('errorlog\nprintf "no record" >"$NEUROCAAS_STATE/files"\nrm -r "$neurocaasrootdir/ncap_utils"\nexit 4\n')
     assert machine.run(script).returncode == 4

@@ -29,6 +29,7 @@ set +a
 check_vars
 
 ## Set up error status reporting:
+unset NEUROCAAS_STATE neurocaas_control ## of a job whose script runs this
 errorlog_init
 
 ## Set up STDOUT and STDERR monitoring:
