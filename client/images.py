@@ -47,8 +47,8 @@ def _largest(one: Any, other: Any) -> float:
         return max((abs(float(left) - float(right)) for left, right in pairs), default=0.0)
     if one.mode != other.mode or one.mode in ("1", "P", "PA"):
         one, other = one.convert("RGBA"), other.convert("RGBA")
-    bands = zip(one.split(), other.split(), strict=True)
-    return float(max(ImageChops.difference(left, right).getextrema()[1] for left, right in bands))
+    differences: list[Any] = [ImageChops.difference(left, right) for left, right in zip(one.split(), other.split(), strict=True)]
+    return float(max(band.getextrema()[1] for band in differences))
 
 
 def _pixels(image: Any) -> Any:
