@@ -8,7 +8,7 @@ import functools
 import time
 from typing import Any
 
-from localcloud.aws import delivery, quotas, storage, tracking
+from localcloud.aws import delivery, quotas, storage, tracking, workers
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
@@ -53,6 +53,7 @@ async def launch(settings: Settings) -> None:
     commands.install()
     storage.install()
     delivery.install()
+    workers.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
     admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, commands, stop)
     orphans = functools.partial(_finish, context, imagebuilder.builds)

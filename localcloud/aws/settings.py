@@ -16,7 +16,9 @@ LOOPBACK = "127.0.0.1"
 LAMBDA_CONCURRENCY = 16
 """Lambda executions at once in the whole account: each is a process of some 45 MB."""
 LAMBDA_WARM_SECONDS = 60
-"""Idle time after which a surplus worker of a function ends; its first worker stays, so that nobody waits for a cold start."""
+"""Idle time after which a surplus worker of a function ends."""
+LAMBDA_IDLE_SECONDS = 300
+"""Idle time after which its first worker ends: until then nobody waits for a cold start."""
 
 
 class SettingsError(Exception):

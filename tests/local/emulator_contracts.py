@@ -15,6 +15,8 @@ import pathlib
 import sys
 import tempfile
 import traceback
+import types
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -226,6 +228,28 @@ def contract_function_credentials(h):
     assert h.lambda_svc.execution_credentials is h.lambda_runtime.execution_credentials
     config = {"FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}
     assert h.lambda_runtime._account_region_from_function_config(config) == ("000000000000", "us-east-1")
+
+
+def contract_idle_workers(h):
+    assert h.lambda_svc.reap_idle_workers is h.lambda_runtime.reap_idle_workers
+    assert "reap_idle_workers()" in inspect.getsource(h.lambda_svc._ensure_reaper_thread)
+    assert parameters(h.lambda_runtime.kill_workers) == ["workers"]
+    worker = h.lambda_runtime.Worker("f", {}, b"")
+    assert {"in_use", "last_used"} <= vars(worker).keys()
+    assert isinstance(h.lambda_runtime._workers, dict)
+    assert h.lambda_runtime._lock.acquire(blocking=False)
+    h.lambda_runtime._lock.release()
+
+
+def contract_workers_that_nobody_calls_end(h):
+    from localcloud.aws import workers
+
+    busy, called, idle = (types.SimpleNamespace(in_use=use, last_used=last) for use, last in ((True, 1.0), (False, 9.0), (False, 1.0)))
+    ended = []
+    with unittest.mock.patch.multiple(h.lambda_runtime, _workers={"f": [busy, called, idle], "g": [idle]}, kill_workers=ended.extend):
+        workers.end_idle(5.0)
+        assert h.lambda_runtime._workers == {"f": [busy, called]}
+    assert ended == [idle, idle]
 
 
 def contract_action_extraction(h):

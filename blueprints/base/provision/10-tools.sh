@@ -9,8 +9,6 @@ fi
 
 mkdir -p /opt/neurocaas
 python3 -m venv --clear /opt/neurocaas/awscli
-/opt/neurocaas/awscli/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --only-binary :all: --require-hashes \
-    --requirement requirements.txt
+/opt/neurocaas/awscli/bin/python -m pip install --disable-pip-version-check --no-input --no-cache-dir --progress-bar off --only-binary :all: \
+    --require-hashes --requirement requirements.txt
 ln -sf /opt/neurocaas/awscli/bin/aws /usr/local/bin/aws
-
-rm -rf /root/.cache/pip

@@ -1,0 +1,36 @@
+"""Processes of Lambda functions end when nobody has called them for a while: a local cloud that does nothing takes little memory.
+
+MiniStack keeps the first process of each function for ever. Without it the next call waits for a new one, as it does on AWS.
+"""
+
+from __future__ import annotations
+
+import time
+
+from localcloud.aws import hooks
+from localcloud.aws.settings import LAMBDA_IDLE_SECONDS
+
+
+def install() -> None:
+    """Do it whenever MiniStack looks for surplus processes: every 30 seconds."""
+    end_surplus = hooks.lambda_svc.reap_idle_workers
+
+    def end() -> None:
+        end_surplus()
+        end_idle(time.time() - LAMBDA_IDLE_SECONDS)
+
+    hooks.lambda_svc.reap_idle_workers = end
+
+
+def end_idle(since: float) -> None:
+    """End the processes whose last call began before `since` (seconds since 1970) and is over."""
+    idle = []
+    with hooks.lambda_runtime._lock:
+        pools = hooks.lambda_runtime._workers
+        for key, pool in list(pools.items()):
+            ended = [worker for worker in pool if not worker.in_use and worker.last_used < since]
+            idle += ended
+            pools[key] = [worker for worker in pool if worker not in ended]
+            if not pools[key]:
+                del pools[key]
+    hooks.lambda_runtime.kill_workers(idle)
