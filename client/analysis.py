@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from client import checks
-from client.bucket import AT_ONCE, Bucket, s3_client
+from client.bucket import AT_ONCE, Bucket, own_session, s3_client
 from client.errors import AnalysisError, raise_all, s3_errors
 from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
@@ -40,7 +40,7 @@ class Analysis:
                 f"{group!r} as the name of a group", GROUP_NAME.pattern, "use the group's name as the administrator gave it"
             )
         self.bucket, self.group = bucket, group
-        self.session = session or boto3.DEFAULT_SESSION or boto3.Session()
+        self.session = session or boto3.DEFAULT_SESSION or own_session()
         self.s3 = s3_client(self.session)
         self.objects = Bucket(self.s3, bucket)
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import boto3
 import botocore.exceptions
+import botocore.session
 import botocore.utils
 from botocore.config import Config
 
@@ -16,10 +18,14 @@ AT_ONCE = 16
 
 
 def s3_client(session: Any) -> Any:
-    """A client of S3 for long listings and many small objects. A session of another kind than boto3's is left as it is.
+    """A client of S3 for many small objects. A session of another kind than boto3's is asked as it can be."""
+    if isinstance(session, boto3.Session):
+        return session.client("s3", config=Config(max_pool_connections=AT_ONCE))
+    return session.client("s3")
 
-    botocore's parser for times of any form takes half of a long listing: S3's form is read with the standard library.
-    """
+
+def own_session() -> boto3.Session:
+    """A session for long listings: botocore's parser for times of any form takes half of theirs, so S3's form is read as what it is."""
 
     def parse(value: Any) -> datetime:
         with contextlib.suppress(TypeError, ValueError):
@@ -28,11 +34,9 @@ def s3_client(session: Any) -> Any:
                 return time
         return botocore.utils.parse_timestamp(value)
 
-    core = getattr(session, "_session", None)
-    if core is None:
-        return session.client("s3")
+    core = botocore.session.get_session()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse)
-    return session.client("s3", config=Config(max_pool_connections=AT_ONCE))
+    return boto3.Session(botocore_session=core)
 
 
 class Bucket:
