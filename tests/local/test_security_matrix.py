@@ -149,7 +149,7 @@ def test_everything_else(world: World, who: str) -> None:
         "ledger": lambda: dynamo.get_item(TableName=table, Key=item("matrix")),
         "spend": lambda: dynamo.delete_item(TableName=table, Key=item("matrix")),
         "invoke": lambda: service.client("lambda", keys).invoke(FunctionName=service.analysis["manager_function"], Payload=b"{}"),
-        "end": lambda: service.client("ec2", keys).terminate_instances(InstanceIds=[tagged(service)]),
+        "end": lambda: end_one(service, keys),
         "user": lambda: iam.create_user(UserName=f"mallory-{who.replace(' ', '-')}"),
         "grant": lambda: iam.put_group_policy(GroupName=group, PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)),
     }
@@ -181,14 +181,19 @@ def either(*calls: Callable[[], Any]) -> Any:
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def tagged(service: Deployed) -> str:
-    """A machine with the tag of a job's machines."""
+def end_one(service: Deployed, keys: Keys) -> None:
+    """End a machine with the tag of a job's machines. It is gone in any case: the local cloud has room for few."""
     tags = [{"ResourceType": kind, "Tags": [{"Key": "PriceTracking", "Value": "On"}]} for kind in ("instance", "volume")]
     template = service.analysis["groups"]["lab1"]
-    made = service.client("ec2").run_instances(
+    root = service.client("ec2")
+    made = root.run_instances(
         LaunchTemplate={"LaunchTemplateId": template["launch_template_id"], "Version": template["launch_template_version"]},
         MinCount=1,
         MaxCount=1,
         TagSpecifications=tags,
     )
-    return str(made["Instances"][0]["InstanceId"])
+    machines = [str(made["Instances"][0]["InstanceId"])]
+    try:
+        service.client("ec2", keys).terminate_instances(InstanceIds=machines)
+    finally:
+        root.terminate_instances(InstanceIds=machines)
