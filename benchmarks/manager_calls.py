@@ -106,6 +106,7 @@ def _prepare() -> dict[str, str]:
         script="dti/run_dti.sh",
         code=Code(CODE, "code/x.tar.gz", "a" * 64),
         ledger_table="ledger",
+        queue_url="queue",
         budget_parameters="/neurocaas/budgets",
     ).to_json()
     past = ComputeReport(

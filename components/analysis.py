@@ -114,6 +114,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 code=args.code,
                 prices=args.prices,
                 ledger_table=utils.ledger_table,
+                queue_url=queue.url,
                 topic_arn=topic,
             ),
             opts=child(self, depends_on=[code]),

@@ -54,6 +54,7 @@ class GroupMachines(pulumi.ComponentResource):
 
     role_name: pulumi.Output[str]
     role_arn: pulumi.Output[str]
+    role_id: pulumi.Output[str]
     template_id: pulumi.Output[str]
     template_arn: pulumi.Output[str]
     template_version: pulumi.Output[str]
@@ -106,7 +107,7 @@ class GroupMachines(pulumi.ComponentResource):
             tag_specifications=[{"resource_type": kind, "tags": tags} for kind in ("instance", "volume")],
             opts=child(self),
         )
-        self.role_name, self.role_arn = role.name, role.arn
+        self.role_name, self.role_arn, self.role_id = role.name, role.arn, role.unique_id
         self.template_id, self.template_arn = template.id, template.arn
         self.template_version = template.latest_version.apply(str)
         self.register_outputs({"template_id": self.template_id, "role_arn": self.role_arn})

@@ -29,6 +29,8 @@ class BoundedRole(pulumi.ComponentResource):
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
+    unique_id: pulumi.Output[str]
+    """IAM's unique id of the role (`AROA…`), with which the `aws:userid` of its sessions begins."""
 
     def __init__(self, name: str, args: BoundedRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:access:BoundedRole", name, {}, opts)
@@ -41,7 +43,7 @@ class BoundedRole(pulumi.ComponentResource):
             permissions_boundary=args.boundary_arn,
             opts=child(self),
         )
-        self.name, self.arn = self._role.name, self._role.arn
+        self.name, self.arn, self.unique_id = self._role.name, self._role.arn, self._role.unique_id
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def attach(self, policy: pulumi.Input[str]) -> pulumi.Resource:

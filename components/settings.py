@@ -38,6 +38,7 @@ class SettingsObjectArgs:
     code: CodeArchive
     prices: Prices
     ledger_table: pulumi.Input[str]
+    queue_url: pulumi.Input[str]
     topic_arn: pulumi.Input[str]
 
 
@@ -55,9 +56,11 @@ class SettingsObject(pulumi.ComponentResource):
             bucket=args.bucket,
             artifact_bucket=args.artifact_bucket,
             ledger_table=args.ledger_table,
+            queue_url=args.queue_url,
             topic_arn=args.topic_arn,
             ids=pulumi.Output.all(**{group: machines.template_id for group, machines in args.machines.items()}),
             versions=pulumi.Output.all(**{group: machines.template_version for group, machines in args.machines.items()}),
+            roles=pulumi.Output.all(**{group: machines.role_id for group, machines in args.machines.items()}),
         ).apply(lambda known: render(args, **known))
         self.object = aws.s3.BucketObjectv2(
             name,
@@ -77,9 +80,11 @@ def render(
     bucket: str,
     artifact_bucket: str,
     ledger_table: str,
+    queue_url: str,
     topic_arn: str,
     ids: Mapping[str, str],
     versions: Mapping[str, str],
+    roles: Mapping[str, str],
 ) -> str:
     """The document's text: the same settings give the same bytes."""
     blueprint, instance = args.blueprint, args.blueprint.instance
@@ -90,7 +95,7 @@ def render(
         bucket=bucket,
         region=args.place.region,
         account=args.place.account,
-        groups={group: Group(ids[group], versions[group]) for group in sorted(ids)},
+        groups={group: Group(ids[group], versions[group], roles[group]) for group in sorted(ids)},
         instance_type=instance.type,
         instance_types=instance.types,
         duration_minutes=instance.duration_minutes,
@@ -115,6 +120,7 @@ def render(
         script=f"{blueprint.name}/{blueprint.script}",
         code=Code(artifact_bucket, args.code.key, args.code.sha256),
         ledger_table=ledger_table,
+        queue_url=queue_url,
         topic_arn=topic_arn,
         parameters=blueprint.parameters,
         blueprint_digest=blueprint.digest,

@@ -14,7 +14,7 @@ from image_builder.dev.errors import DevelopmentError
 from runtime.manager.plan import plan
 from runtime.protocol.command import main_command, shown
 from runtime.protocol.config import parse_config
-from runtime.protocol.development import GROUP, debug_keys
+from runtime.protocol.development import GROUP, debug_job_key, debug_keys
 from runtime.protocol.job import Job
 from runtime.protocol.keys import SUBMISSIONS
 from runtime.protocol.problems import InvalidInput, Problem
@@ -69,7 +69,8 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
     job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), sizes, parsed, now)
     keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
     datasets = tuple(dataclasses.replace(dataset, status_key=keys.status(dataset.name)) for dataset in job.datasets)
-    return dataclasses.replace(job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets)
+    template = dataclasses.replace(job.launch_template, role_id="")  # the development instance has another role
+    return dataclasses.replace(job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets, launch_template=template)
 
 
 def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ssm: Any) -> dict[str, Any]:
@@ -77,12 +78,13 @@ def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ss
     when the instance takes no commands."""
     job = job_of(path, settings, s3, datetime.now(UTC))
     keys = debug_keys(job.timestamp)
-    s3.put_object(Bucket=job.bucket, Key=keys.job, Body=job.to_json().encode())
+    document = debug_job_key(keys)
+    s3.put_object(Bucket=job.bucket, Key=document, Body=job.to_json().encode())
     for dataset in job.datasets:
         initial = DatasetStatus(input=dataset.inputpath, instance=instance_id).to_json()
         s3.put_object(Bucket=job.bucket, Key=dataset.status_key, Body=initial.encode())
     count = len(job.datasets)
-    script = debug_script(UserDataPayload(job.bucket, keys.job, job.code), count)
+    script = debug_script(UserDataPayload(job.bucket, document, job.code), count)
     seconds = min(_LONGEST_SECONDS, (job.duration_minutes + 5) * 60 * count)
     try:
         sent = ssm.send_command(

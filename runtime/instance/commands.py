@@ -130,6 +130,7 @@ def _checked(blueprint: "Blueprint", file: Path) -> "JobConfig":
         script=blueprint.script,
         code=Code("", "", ""),
         ledger_table="",
+        queue_url="",
         parameters=blueprint.parameters,
     )
     return parse_config(file.read_bytes(), file.name, settings)

@@ -1,6 +1,6 @@
-"""What an analysis tells its users: `{group}/results/analysis.json`, written by the stack, read by the client.
+"""What an analysis tells its users: `jobs/{group}/analysis.json`, written by the stack, read by the client.
 
-It is the part of the settings that a forecast and a rerun need. It lies where a group may read and not write.
+It is the part of the settings that a forecast and a rerun need. It lies where a group and its machines may read and not write.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
-from runtime.protocol.keys import RESULTS
+from runtime.protocol.keys import JOBS
 
 SCHEMA_VERSION = 1
 _WHAT = "analysis.json"
@@ -18,7 +18,7 @@ _WHAT = "analysis.json"
 
 def about_key(group: str) -> str:
     """Where a group finds the document."""
-    return f"{group}/{RESULTS}/analysis.json"
+    return f"{JOBS}/{group}/analysis.json"
 
 
 @dataclass(frozen=True)

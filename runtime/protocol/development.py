@@ -20,6 +20,11 @@ def debug_keys(timestamp: str) -> JobKeys:
     return JobKeys(GROUP, f"debugjob_{timestamp}", timestamp=timestamp)
 
 
+def debug_job_key(keys: JobKeys) -> str:
+    """The document of a test job: beside its logs, since developers may not write where the service keeps its records."""
+    return f"{keys.logs_prefix}job.json"
+
+
 def dev_tags(analysis: str, owner_arn: str, timeout_minutes: int) -> dict[str, str]:
     """Tags of a development instance and its volumes."""
     return {

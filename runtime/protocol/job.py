@@ -1,7 +1,7 @@
-"""The job document `logs/job.json`: what the manager decided, for the machines, the monitor, the client and reruns.
+"""The job document `job.json`: what the manager decided, for the machines, the monitor, the client and reruns.
 
-It is written once, before anything is launched, and never changed. Everything a launch call contains is derived from it,
-so that a repeated launch is the same launch.
+It lies among the service's records (`JobKeys.job`), where machines may read and not write. It is written once, before anything is
+launched, and never changed. Everything a launch call contains is derived from it, so that a repeated launch is the same launch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
 from runtime.protocol.keys import JobKeys, ResultKeys
 from runtime.protocol.outside import place_of
-from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, image_from, texts
+from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, group_from, image_from, texts
 
 SCHEMA_VERSION = 1
 _WHAT = "job.json"
@@ -123,7 +123,7 @@ class Job:
             volume_gib=take(data, "volume_gib", int, _WHAT),
             dataset_size_gib=take(data, "dataset_size_gib", int, _WHAT),
             image=image_from(take(data, "image", dict, _WHAT)),
-            launch_template=Group(take(template, "launch_template_id", str, _WHAT), take(template, "launch_template_version", str, _WHAT)),
+            launch_template=group_from(template, _WHAT),
             price_per_hour=take(data, "price_per_hour", float, _WHAT),
             created=take(data, "created", str, _WHAT),
             datasets=tuple(_dataset(item) for item in take(data, "datasets", list, _WHAT)),

@@ -6,7 +6,12 @@
 {group}/results/rejected_{id}/logs/certificate.txt      a submission that could not become a job
 {group}/submissions/{id}_cancel.json                    ends the job of {id}_submit.json
 logs/active/{instance}.json   logs/{group}/{instance}.json
+jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
+evidence/{role}:{instance}/…                            what one machine says of its dataset
 ```
+
+What the service decides by lies below `jobs/` and `logs/`, where only the service writes, and in its table. What lies below a
+group's `results/` is for people: the group's machines may write there, and manager and monitor read nothing of it again.
 """
 
 from __future__ import annotations
@@ -25,12 +30,36 @@ SUBMISSION_SUFFIX = "submit.json"
 CANCEL_SUFFIX = "cancel.json"
 RETRY_SUFFIX = ".retry"
 ACTIVE_PREFIX = "logs/active/"
+JOBS = "jobs"
+"""Only manager and monitor (and the stack, at deploy) write below it; a group's people and machines may read what is theirs."""
+EVIDENCE = "evidence"
+"""Each machine may write below a prefix of its own, and nobody below another's."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/\\\ud800-\udfff]")
 _ID_MAX_BYTES = 128
 _RETRY = re.compile(
-    rf"({GROUP_NAME.pattern})/{RESULTS}/job_({TIMESTAMP.pattern})/logs/attempts/([0-9]{{1,5}})-([0-9]{{1,3}}){re.escape(RETRY_SUFFIX)}"
+    rf"{JOBS}/({GROUP_NAME.pattern})/job_({TIMESTAMP.pattern})/attempts/([0-9]{{1,5}})-([0-9]{{1,3}}){re.escape(RETRY_SUFFIX)}"
 )
+
+
+@dataclass(frozen=True)
+class RecordKeys:
+    """Keys of the service's records of one submission: the answer and the end that count. `prefix` ends in '/'."""
+
+    prefix: str
+
+    @property
+    def certificate(self) -> str:
+        return f"{self.prefix}certificate.txt"
+
+    @property
+    def certificate_json(self) -> str:
+        return f"{self.prefix}certificate.json"
+
+    @property
+    def end(self) -> str:
+        """The line of `end.txt`, written when every dataset is final, whatever the outcome."""
+        return f"{self.prefix}end.txt"
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,11 @@ class ResultKeys:
         return self.elsewhere or f"{self.group}/{self.resultdir}/"
 
     @property
+    def records(self) -> RecordKeys:
+        """Where the service keeps what it decides by; `certificate` to `end` are copies of it for people."""
+        return RecordKeys(f"{JOBS}/{self.group}/{self.folder}/")
+
+    @property
     def logs_prefix(self) -> str:
         return f"{self.prefix}logs/"
 
@@ -69,7 +103,7 @@ class ResultKeys:
 
     @property
     def end(self) -> str:
-        """Written exactly once, when every dataset is final, whatever the outcome."""
+        """Written when every dataset is final, whatever the outcome."""
         return f"{self.process_prefix}end.txt"
 
 
@@ -85,20 +119,20 @@ class JobKeys(ResultKeys):
 
     @property
     def job(self) -> str:
-        return f"{self.logs_prefix}job.json"
+        return f"{self.records.prefix}job.json"
 
     @property
     def stop(self) -> str:
         """The order to end the job early (`runtime.protocol.stop`)."""
-        return f"{self.logs_prefix}stop.json"
+        return f"{self.records.prefix}stop.json"
 
     def record(self, name: str) -> str:
-        """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote."""
+        """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote (for people)."""
         return f"{self.logs_prefix}{name}_files.json"
 
     def retry(self, dataset: int, attempt: int) -> str:
         """What the monitor writes to ask the manager for another machine for a dataset (by its index)."""
-        return f"{self.logs_prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
+        return f"{self.records.prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
 
     @property
     def update(self) -> str:
@@ -207,6 +241,29 @@ def rejected_keys(group: str, submission_id: str) -> ResultKeys:
 def rejected_certificate_key(group: str, submission_id: str) -> str:
     """The certificate of a submission that could not become a job; `submission_id` is `SubmissionKey.id`."""
     return rejected_keys(group, submission_id).certificate
+
+
+@dataclass(frozen=True)
+class EvidenceKeys:
+    """What the machine `instance` with the role `role_id` (`AROA…`) says of its own dataset. The prefix is the machine's `aws:userid`
+    (IAM user guide, "IAM policy elements: Variables and tags"), by which its policy lets it write there and nowhere else."""
+
+    role_id: str
+    instance: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{EVIDENCE}/{self.role_id}:{self.instance}/"
+
+    @property
+    def status(self) -> str:
+        """Its last status (`runtime.protocol.status`)."""
+        return f"{self.prefix}status.json"
+
+    @property
+    def files(self) -> str:
+        """Size and SHA-256 of the files that it read and wrote."""
+        return f"{self.prefix}files.json"
 
 
 def active_report_key(instance: str) -> str:

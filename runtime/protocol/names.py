@@ -17,7 +17,7 @@ GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TIMESTAMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _UNFIT = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of surrogate pairs."""
-RESERVED_GROUPS = frozenset({"logs"})
+RESERVED_GROUPS = frozenset({"logs", "jobs", "evidence"})
 """First key segments of an analysis bucket that belong to the service."""
 
 
@@ -41,7 +41,7 @@ def check_group_name(value: object) -> list[Problem]:
         Problem(
             "group name",
             shown(value),
-            "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and not 'logs'",
+            f"1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and none of {', '.join(sorted(RESERVED_GROUPS))}",
             "Choose another name",
         )
     ]

@@ -20,10 +20,12 @@ _WHAT = "settings"
 
 @dataclass(frozen=True)
 class Group:
-    """The launch template of one group; it carries the group's own instance profile."""
+    """The launch template of one group; it carries the group's own instance profile, whose role has the unique id `role_id`
+    (`AROA…`; empty where machines have no evidence of their own, as in test jobs on a development instance)."""
 
     launch_template_id: str
     launch_template_version: str
+    role_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class AnalysisSettings:
     `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one. `fallback_types`
     stand in for `instance_type` while there is no capacity; `market` is one of MARKETS; `zones` are tried in turn (none: AWS
     chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
-    `outside_buckets`: what submissions may name besides the own bucket.
+    `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of submissions.
 
     `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
     None where the manager has no right to look there."""
@@ -78,6 +80,7 @@ class AnalysisSettings:
     script: str
     code: Code
     ledger_table: str
+    queue_url: str
     folder: str = "one"
     fallback_types: tuple[str, ...] = ()
     market: str = ON_DEMAND
@@ -136,6 +139,7 @@ class AnalysisSettings:
             script=take(data, "script", str, _WHAT),
             code=code_from(take(data, "code", dict, _WHAT)),
             ledger_table=take(data, "ledger_table", str, _WHAT),
+            queue_url=take(data, "queue_url", str, _WHAT),
             folder=take(data, "folder", str, _WHAT),
             fallback_types=texts(data, "fallback_types", _WHAT),
             market=market,
@@ -157,7 +161,15 @@ def _group(name: str, value: Any) -> Group:
     if not isinstance(value, dict):
         raise DocumentError(f"settings group {name!r} is not an object")
     what = f"settings group {name!r}"
-    return Group(take(value, "launch_template_id", str, what), take(value, "launch_template_version", str, what))
+    return group_from(value, what)
+
+
+def group_from(data: Mapping[str, Any], what: str) -> Group:
+    return Group(
+        take(data, "launch_template_id", str, what),
+        take(data, "launch_template_version", str, what),
+        take(data, "role_id", str, what),
+    )
 
 
 def texts(data: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ class Bench:
             max_datasets=50, prices={"m5.large": 0.096}, prices_date="2026-01-01", budget_usd=10.0,
             image=Image("ami-1", ready=True), script="analysis/run_analysis.sh", code=Code("dev-bench-artifacts", code.key, code.sha256),
             ledger_table="none",
+            queue_url="none",
         )  # fmt: skip
         s3.put_object(Bucket="dev-bench-artifacts", Key="analyses/analysis-webdev/settings.json", Body=settings.to_json().encode())
         return {"settings_bucket": "dev-bench-artifacts", "settings_key": "analyses/analysis-webdev/settings.json"}

@@ -38,6 +38,7 @@ def prepare(folder: Path, analysis: str, script: str, code: bytes, sha256: str, 
         script=f"{analysis}/{script}",
         code=Code("artifacts", "code/x", sha256),
         ledger_table="t",
+        queue_url="q",
         parameters=parameters,
     )
     (folder / "settings.json").write_text(settings.to_json())

@@ -45,6 +45,7 @@ SETTINGS = AnalysisSettings(
     script="analysis/run_analysis.sh",
     code=Code("artifacts", "code/a.tar.gz", "a" * 64),
     ledger_table="ledger",
+    queue_url="queue",
     parameters={"type": "object", "properties": {"wait": {"type": "number"}}},
     blueprint_digest="b" * 64,
     blueprint_commit="c" * 40,
