@@ -74,11 +74,11 @@ def _measured() -> list[Figure]:
 
 def _job(s3: Any, number: int) -> None:
     name = f"job-{number:05d}"
-    folder = f"{GROUP}/results/job_{name}/"
+    folder = f"jobs/{GROUP}/job_{name}/"
     s3.put_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/{name}_submit.json", Body=json.dumps({"timestamp": name}).encode())
-    s3.put_object(Bucket=BUCKET, Key=f"{folder}logs/certificate.txt", Body=b"JOB ID\n")
+    s3.put_object(Bucket=BUCKET, Key=f"{folder}certificate.txt", Body=b"JOB ID\n")
     if number >= JOBS - ASKED:
-        s3.put_object(Bucket=BUCKET, Key=f"{folder}process_results/end.txt", Body=b"SUCCESS 1/1\n")
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}end.txt", Body=b"SUCCESS 1/1\n")
 
 
 def _seconds(work: Callable[[], Any]) -> float:

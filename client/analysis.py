@@ -23,7 +23,7 @@ from client.listing import ListedJob, listing, resolve
 from client.states import DatasetState
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
-from runtime.protocol.keys import JobKeys, rejected_keys
+from runtime.protocol.keys import JOBS, JobKeys, rejected_keys
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 from runtime.protocol.outside import place_of
 
@@ -137,7 +137,7 @@ class Analysis:
 
     def jobs(self, *, after: str = "") -> list[str]:
         """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a thousand jobs."""
-        return sorted(self.objects.folders(f"{self.group}/results/job_", after=after))
+        return sorted(self.objects.folders(f"{JOBS}/{self.group}/job_", after=after))
 
     def ends(self, jobs: Iterable[ListedJob]) -> dict[ListedJob, str]:
         """The line of each job's end.txt ("" while it is open), sixteen read at once."""
@@ -147,7 +147,7 @@ class Analysis:
 
     def _end(self, one: ListedJob) -> str:
         keys = rejected_keys(self.group, one.job) if one.answer == "refused" else JobKeys.of(self.group, one.job)
-        return self.objects.text(keys.end).strip() if one.answer else ""
+        return self.objects.text(keys.records.end).strip() if one.answer else ""
 
     def about(self) -> About:
         """What the analysis says of itself: instance types, prices, budget, image. Raises AnalysisError when it says nothing."""
@@ -215,7 +215,7 @@ class Analysis:
             )
         latest = self.jobs()[: -LATEST - 1 : -1]
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
-        certificates = (self.objects.text(JobKeys.of(self.group, stamp).certificate) for stamp in latest)
+        certificates = (self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest)
         return Forecast(
             datasets=len(sizes),
             minutes=minutes or about.duration_minutes,

@@ -51,7 +51,7 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
     certificate = job.answer()
     facts: Mapping[str, Any] = {}
     with contextlib.suppress(DocumentError):
-        facts = loads(job.objects.get(job.answer_keys().certificate_json) or b"{}", "certificate.json")
+        facts = loads(job.objects.get(job.answer_keys().records.certificate_json) or b"{}", "certificate.json")
     unanswered = state.phase == "SUBMITTED" and not certificate
     age = job.age(now)
     waits = state.phase == "RUNNING" and any(one.state == INITIALIZING for one in state.datasets) and (age or 0.0) > SETTLED

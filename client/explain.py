@@ -67,7 +67,7 @@ def explain(found: Evidence) -> Explanation:
     if state.phase == "DONE":
         return _ended(found)
     if found.stop:
-        return Explanation(f"Job {state.timestamp} is being ended: {found.stop}.", ("logs/stop.json",), "wait: it takes seconds to minutes")
+        return Explanation(f"Job {state.timestamp} is being ended: {found.stop}.", ("stop.json",), "wait: it takes seconds to minutes")
     if state.phase == "RUNNING":
         return _running(found)
     if found.certificate:

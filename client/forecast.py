@@ -139,7 +139,7 @@ def history(objects: Bucket, group: str, timestamps: Iterable[str], instance_typ
 def _runs(objects: Bucket, group: str, timestamp: str) -> list[Run]:
     keys = JobKeys.of(group, timestamp)
     with contextlib.suppress(DocumentError, LookupError, TypeError, ValueError):
-        datasets = loads(objects.get(keys.certificate_json) or b"", "certificate.json")["datasets"]
+        datasets = loads(objects.get(keys.records.certificate_json) or b"", "certificate.json")["datasets"]
         good = [one for one in datasets if one["status"] == SUCCESS and one.get("seconds")]
         if not good:
             return []

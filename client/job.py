@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from client.bucket import Bucket
 from client.errors import AnalysisError, Patient
 from client.futures import of_datasets, of_job
-from client.results import ChangedError, FetchedFile, fetch, wanted
+from client.results import ChangedError, FetchedFile, Wanted, fetch, wanted
 from client.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -50,25 +50,31 @@ class JobHandle:
         self._refused = False
 
     def status(self) -> JobState:
-        """The job now. One LIST, one GET for each status file that changed since the last call, and one GET for `end.txt`
-        once every dataset is final or certificate.json is there, or while no dataset is known."""
-        listed = {entry["Key"]: entry["ETag"] for entry in self.objects.list(self.keys.logs_prefix)}
+        """The job now. Two LISTs, one GET for each status file and verdict that changed since the last call, and one GET for `end.txt`
+        once it is there, or while no dataset is known.
+
+        What counts (the job's record, how datasets ended, the end) is read where only the service writes; only what the machines print
+        comes from the job's own folder.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            both = pool.map(lambda prefix: list(self.objects.list(prefix)), (self.keys.logs_prefix, self.keys.records.prefix))
+            listed = {entry["Key"]: entry["ETag"] for entries in both for entry in entries}
         self._seen.listed = listed
         if self._seen.job is None and self.keys.job in listed:
             self._seen.job = self._read_job()
         if self._not_ours():
             return JobState(self.timestamp, "REJECTED")
         known = self._seen.job.datasets if self._seen.job else ()
-        self._read_statuses([dataset.status_key for dataset in known], listed)
-        now = datetime.now(UTC)
-        datasets = tuple(dataset_state(dataset, self._seen.statuses.get(dataset.status_key), now) for dataset in known)
-        # certificate.json is written at the end only: it tells of jobs that end without having started their machines.
-        if datasets and not all(dataset.final for dataset in datasets) and self.keys.certificate_json not in listed:
-            return JobState(self.timestamp, "RUNNING", datasets)
-        end = self.objects.get(self.keys.end)
+        self._read_statuses([key for dataset in known for key in (dataset.status_key, self.keys.verdict(dataset.index))], listed)
+        now, statuses = datetime.now(UTC), self._seen.statuses
+        datasets = tuple(
+            dataset_state(dataset, statuses.get(dataset.status_key), now, statuses.get(self.keys.verdict(dataset.index)))
+            for dataset in known
+        )
+        end = self.objects.get(self.keys.records.end) if self.keys.records.end in listed else None
         if end is not None:
             return JobState(self.timestamp, "DONE" if datasets else "REJECTED", datasets, end.decode("utf-8", "replace").strip())
-        if not datasets and self.keys.certificate not in listed and self.objects.get(self._rejection.certificate) is not None:
+        if not datasets and self.keys.records.certificate not in listed and self._is_refused():
             self._refused = True
             return JobState(self.timestamp, "REJECTED")
         return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets)
@@ -104,12 +110,12 @@ class JobHandle:
         return self._seen.statuses
 
     def listed(self) -> Mapping[str, str]:
-        """The keys below the job's logs with their ETags, as the last `status` has listed them."""
+        """The keys below the job's logs and the service's records of it with their ETags, as the last `status` has listed them."""
         return self._seen.listed
 
     def end(self) -> str:
         """The line of end.txt; "" while the job is open."""
-        return self.objects.text(self.keys.end).strip()
+        return self.objects.text(self.keys.records.end).strip()
 
     def certificate(self) -> str:
         """The job's human-readable log. Where the submission was refused for a used timestamp, the text of that refusal.
@@ -126,7 +132,7 @@ class JobHandle:
 
     def answer(self) -> str:
         """The certificate of the job or of its refusal, as far as `status` knows; "" when there is none."""
-        return self.objects.text(self.answer_keys().certificate)
+        return self.objects.text(self.answer_keys().records.certificate)
 
     def answer_keys(self) -> ResultKeys:
         """Where the answer to the submission is: in the job's folder, or in that of its refusal."""
@@ -155,7 +161,19 @@ class JobHandle:
         files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known)
         if logs:
             files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known)
-        return fetch(self.s3, sorted(files, key=lambda one: one.path), target)
+        return fetch(self.s3, sorted(self._as_recorded(files), key=lambda one: one.path), target)
+
+    def _as_recorded(self, files: Sequence[Wanted]) -> list[Wanted]:
+        """Those files that are copies of the service's records, in place of which the records are fetched."""
+        names = ("certificate", "certificate_json", "end")
+        records = {getattr(self.keys, name): getattr(self.keys.records, name) for name in names}
+        there = {str(entry["Key"]): entry for entry in self.objects.list(self.keys.records.prefix)}
+        return [
+            replace(file, key=key, size=int(there[key]["Size"]), etag=str(there[key]["ETag"]), sha256="")
+            if file.bucket == self.bucket and (key := records.get(file.key, "")) in there
+            else file
+            for file in files
+        ]
 
     def results_place(self) -> tuple[str, ResultKeys]:
         """The bucket that the results are in, and their keys there."""
@@ -163,9 +181,14 @@ class JobHandle:
         return (self.bucket, self.keys) if job is None else job.results
 
     def digests(self, kind: str = "results") -> dict[str, str]:
-        """The SHA-256 of the `results` or `inputs` that the machines have moved, by key, as their records
-        (`logs/{dataset}_files.json`) say."""
+        """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has certified it, or, before the
+        job's end, as they say themselves (`logs/{dataset}_files.json`)."""
         known = {}
+        certified = self.objects.get(self.keys.records.certificate_json)
+        if certified is not None:
+            with contextlib.suppress(DocumentError, LookupError, TypeError):
+                datasets = loads(certified, "certificate.json")["datasets"]
+                return {str(moved["key"]): str(moved["sha256"]) for dataset in datasets for moved in dataset[kind]}
         for entry in self.objects.list(self.keys.logs_prefix):
             if not str(entry["Key"]).endswith(RECORD_SUFFIX):
                 continue
@@ -225,6 +248,9 @@ class JobHandle:
                 self._seen.etags[key] = listed[key]
                 with contextlib.suppress(DocumentError):  # a script may have spoilt its own status file: what was known before stands
                     self._seen.statuses[key] = DatasetStatus.from_json(raw)
+
+    def _is_refused(self) -> bool:
+        return self.objects.get(self._rejection.records.certificate) is not None
 
     def _not_ours(self) -> bool:
         job = self._seen.job

@@ -14,7 +14,7 @@ from client.bucket import AT_ONCE, Bucket
 from client.errors import AnalysisError
 from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
 from runtime.protocol.documents import DocumentError, moment
-from runtime.protocol.keys import CANCEL_SUFFIX, RESULTS, SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import CANCEL_SUFFIX, JOBS, SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, SubmissionKey, rejected_keys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 JUST_SUBMITTED = timedelta(seconds=1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES)
@@ -58,8 +58,8 @@ def listing(objects: Bucket, group: str) -> list[ListedJob]:
     """The jobs of a group, the latest submission last; those without a known time come first, by name."""
     with ThreadPoolExecutor(3) as pool:
         came = pool.submit(_submissions, objects, f"{group}/{SUBMISSIONS}/")
-        refused = pool.submit(lambda: list(objects.folders(f"{group}/{RESULTS}/{_REJECTED}")))
-        jobs = set(objects.folders(f"{group}/{RESULTS}/{_JOB}"))
+        refused = pool.submit(lambda: list(objects.folders(f"{JOBS}/{group}/{_REJECTED}")))
+        jobs = set(objects.folders(f"{JOBS}/{group}/{_JOB}"))
         files, folders = came.result(), refused.result()
     named = {rejected_keys(group, name).folder.removeprefix(_REJECTED): name for name in files}
     refusals = {named.get(folder, folder) for folder in folders if not folder.endswith(_CANCEL)}
@@ -83,7 +83,7 @@ def _claims(objects: Bucket, group: str, jobs: Iterable[str], files: Collection[
     """Of jobs, the file that each answers and when it was taken: of the latest by name, and of more while one of `files` has no answer."""
 
     def claim(job: str) -> _Sent | None:
-        said = objects.metadata(JobKeys.of(group, job).certificate)
+        said = objects.metadata(JobKeys.of(group, job).records.certificate)
         try:
             return _Sent(said.get(SUBMISSION_METADATA, ""), moment(said.get(STARTED_METADATA, "")))
         except DocumentError:
@@ -118,22 +118,22 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
                 f"group {group} has no job in bucket {objects.name}", "a job that was submitted", "submit one: `invoke submit --help`"
             )
         return every[-1].job
-    begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{group}/{RESULTS}/{_JOB}{name}"))
+    begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{JOBS}/{group}/{_JOB}{name}"))
     if name in begins:
         return name
     files = _submissions(objects, f"{group}/{SUBMISSIONS}/{name}")
     if name in files:
-        jobs = objects.folders(f"{group}/{RESULTS}/{_JOB}")
+        jobs = objects.folders(f"{JOBS}/{group}/{_JOB}")
         answers = _answers(_claims(objects, group, jobs, [files[name]]), files[name])
         return answers[-1] if answers else name
-    if any(True for _ in objects.list(rejected_keys(group, name).logs_prefix)):
+    if any(True for _ in objects.list(rejected_keys(group, name).records.prefix)):
         return name
     if len(begins) > 1:
         raise AnalysisError(
             f"{name!r} is the beginning of {len(begins)} jobs", _some(begins), "write more of the name, or `last` for the latest one"
         )
     if not begins:
-        near = difflib.get_close_matches(name, objects.folders(f"{group}/{RESULTS}/{_JOB}"), 3, 0.6)
+        near = difflib.get_close_matches(name, objects.folders(f"{JOBS}/{group}/{_JOB}"), 3, 0.6)
         raise UnknownJobError(
             f"group {group} has no job {name!r} in bucket {objects.name}",
             f"a job of the group{': ' + ', '.join(near) if near else ''}",

@@ -137,10 +137,10 @@ def original(name: str, analysis: Analysis | None, session: Any = None) -> Origi
             "check the path, or say where the job is",
         )
     job = analysis.find(name)
-    raw = analysis.objects.get(job.keys.certificate_json)
+    raw = analysis.objects.get(job.keys.records.certificate_json)
     if raw is None:
         raise AnalysisError(f"job {job.timestamp} has no certificate.json", "a job that has ended", "wait for its end")
-    return Original.read(raw, job.keys.certificate_json)
+    return Original.read(raw, job.keys.records.certificate_json)
 
 
 def differences(of: Original, about: About) -> list[str]:
@@ -230,7 +230,7 @@ def judge(of: Original, again: JobHandle, about: About, names: Mapping[str, str]
         for key, digest in before.inputs.items()
         if after.inputs.get(_now(key, names or {}), digest) != digest
     ]
-    amis = Original.read(again.objects.get(again.keys.certificate_json) or b"", "the certificate of the rerun").amis
+    amis = Original.read(again.objects.get(again.keys.records.certificate_json) or b"", "the certificate of the rerun").amis
     if of.amis and amis and of.amis != amis:
         notes.append(f"it ran on the image {', '.join(of.amis)}, now on {', '.join(amis)}")
     return verdicts, notes

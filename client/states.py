@@ -1,12 +1,12 @@
 """What a job and its datasets look like at one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runtime.protocol.documents import DocumentError, moment
 from runtime.protocol.job import Dataset
-from runtime.protocol.status import FINAL, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from runtime.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,18 @@ class JobState:
         return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
 
 
-def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime) -> DatasetState:
-    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up."""
-    if status is None:
+def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime, verdict: DatasetStatus | None = None) -> DatasetState:
+    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up. How it ended is said by
+    `verdict`, which the service writes: any machine of the group can write status files, so one that tells of an end is not final yet."""
+    if status is None and verdict is None:
         return DatasetState(dataset.name, dataset.inputpath, INITIALIZING)
+    status = status or DatasetStatus()
+    if verdict is not None:
+        start = status.job_start if verdict.job_start == NONE else verdict.job_start
+        lines = verdict if verdict.stdout or verdict.stderr else status
+        status = replace(verdict, job_start=start, stdout=lines.stdout, stderr=lines.stderr)
+    elif status.final:
+        status = replace(status, status=IN_PROGRESS)
     started, finished = _moment(status.job_start), _moment(status.job_finish)
     until = finished or (None if status.final else now)
     errors = _last_line(status.stderr)

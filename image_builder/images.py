@@ -10,6 +10,7 @@ from typing import Any
 
 from image_builder import bake, golden, manifest, provenance
 from image_builder.preflight import ClientMaker
+from runtime.protocol.keys import JOBS
 
 SNAPSHOT_USD_PER_GIB_MONTH = 0.05
 """Amazon EBS snapshots, standard tier, us-east-1 (the price page in 2025). Stored blocks count, so a volume's size is an upper bound."""
@@ -100,12 +101,12 @@ def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list
     """Image id -> the jobs whose certificates name it: one request a job, sixteen at a time."""
     folders = []
     for group in groups:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{group}/results/job_", Delimiter="/"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{JOBS}/{group}/job_", Delimiter="/"):
             folders += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
 
     def image_of(folder: str) -> str | None:
         try:
-            stored = json.load(s3.get_object(Bucket=bucket, Key=f"{folder}logs/certificate.json")["Body"])
+            stored = json.load(s3.get_object(Bucket=bucket, Key=f"{folder}certificate.json")["Body"])
             return str(stored["image"]["id"])
         except (s3.exceptions.ClientError, ValueError, KeyError, TypeError):
             return None  # a job without a certificate names no image
@@ -114,8 +115,7 @@ def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list
     with ThreadPoolExecutor(_READERS) as readers:
         for folder, image_id in zip(folders, readers.map(image_of, folders), strict=True):
             if image_id:
-                group, _, job = folder.rstrip("/").partition("/results/job_")
-                named.setdefault(image_id, []).append(f"{group}/{job}")
+                named.setdefault(image_id, []).append(folder.removeprefix(f"{JOBS}/").rstrip("/").replace("/job_", "/", 1))
     return named
 
 

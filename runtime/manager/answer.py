@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from runtime.manager.port import Cloud
-from runtime.protocol.certificate import CertificateFacts, SetupLog, end_line
+from runtime.protocol.certificate import CertificateFacts, SetupLog, claim_metadata, end_line
 from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, ResultKeys, SubmissionKey, rejected_keys
@@ -14,6 +14,7 @@ from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.status import FAILED, DatasetStatus
 
 SERVICE_FAILED = Problem(
     "submission",
@@ -58,6 +59,20 @@ def refuse(
     close(cloud, settings, rejected_keys(group, name), log, exit_class, source, now, problems=problems)
 
 
+def certify(cloud: Cloud, bucket: str, keys: ResultKeys, text: str, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a certificate: the service's own, which has `metadata`, and the copy for people."""
+    cloud.put(bucket, keys.records.certificate, text, metadata=metadata)
+    cloud.put(bucket, keys.certificate, text)
+
+
+def fail_dataset(cloud: Cloud, job: Job, index: int, reason: str, now: datetime) -> None:
+    """Say how a dataset ended for which no machine was started: the verdict that counts, and the status that people see."""
+    dataset = job.datasets[index]
+    text = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now)).to_json()
+    cloud.put(job.bucket, job.keys.verdict(index), text)
+    cloud.put(job.bucket, dataset.status_key, text)
+
+
 def close(
     cloud: Cloud,
     settings: AnalysisSettings,
@@ -71,9 +86,9 @@ def close(
     note: str = "",
     job: Job | None = None,
     metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write certificate, certificate.json and `end.txt` of something that ends without a machine. `end.txt` tells the
-    first problem, else `note`; who writes it sends the notice, if it is about a job."""
+) -> tuple[CertificateFacts, str]:
+    """Write certificate, certificate.json and `end.txt` of something that ends without a machine; the facts, and what `end.txt`
+    tells: the first problem, else `note`."""
     total = len(job.datasets) if job else 0
     facts = CertificateFacts(
         exit_class=exit_class,
@@ -86,11 +101,34 @@ def close(
         job=job,
         problems=tuple(problems),
     )
-    cloud.put(settings.bucket, keys.certificate, log.render(), metadata=metadata)
-    cloud.put(settings.bucket, keys.certificate_json, facts.to_json())
     if problems:
         note = problems[0].text()
     more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
-    won = cloud.put(settings.bucket, keys.end, end_line(0, total, note + more), if_absent=True)
-    if won and settings.topic_arn and isinstance(keys, JobKeys):
-        cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), note))
+    certify(cloud, settings.bucket, keys, log.render(), metadata)
+    for place in (keys, keys.records):
+        cloud.put(settings.bucket, place.certificate_json, facts.to_json())
+        cloud.put(settings.bucket, place.end, end_line(0, total, note + more))
+    return facts, note
+
+
+def end_without_machine(
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    keys: JobKeys,
+    log: SetupLog,
+    exit_class: str,
+    submission_key: str,
+    now: datetime,
+    *,
+    problems: Sequence[Problem] = (),
+    note: str = "",
+    job: Job | None = None,
+) -> None:
+    """End a job without a machine: write its end, release what was reserved for it, and send the notice, which is sent once."""
+    metadata = claim_metadata(submission_key, log.started)
+    facts, told = close(
+        cloud, settings, keys, log, exit_class, submission_key, now, problems=problems, note=note, job=job, metadata=metadata
+    )
+    won = cloud.forget(settings.ledger_table, (settings.bucket, keys.group, keys.timestamp), iso(now))
+    if won and settings.topic_arn:
+        cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), told))

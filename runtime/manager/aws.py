@@ -2,7 +2,8 @@
 
 Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
 buckets that the blueprint registers, s3:GetObject on the settings object,
-dynamodb:GetItem, UpdateItem and DeleteItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
+dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem
+on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
 iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
 ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the topic.
 """
@@ -18,7 +19,22 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
-from runtime.protocol.ledger import LAUNCHED, STARTING, budget_read, change, item_key, note_stop, reserve_writes, settle_writes, transact
+from runtime.protocol.ledger import (
+    LAUNCHED,
+    Claim,
+    budget_read,
+    change,
+    close_writes,
+    heard_key,
+    item_key,
+    lease_writes,
+    note_stop,
+    read_claim,
+    reserve_writes,
+    settle_writes,
+    take_claim,
+    transact,
+)
 from runtime.protocol.notice import send
 from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.settings import SPOT
@@ -112,24 +128,21 @@ class AwsCloud:
             raise
 
     def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
-        taken = change(
-            self._table,
-            table,
-            job,
-            "SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, :now)"
-            + "".join(f", #{name} = :{name}" for name in about),
-            {
-                ":starting": {"S": STARTING},
-                ":owner": {"S": owner},
-                ":now": {"N": f"{now:.3f}"},
-                ":until": {"N": f"{until:.3f}"},
-                **{f":{name}": {"S": text} for name, text in about.items()},
-            },
-            "attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
-        )
-        if taken is not None:
+        refused = transact(self._table, lease_writes(table, job, owner, now, until, about))
+        if not refused:
             return "taken"
+        if refused[0] != "None":
+            return "ended"
         return "launched" if self._item(table, job).get("state", {}).get("S") == LAUNCHED else "busy"
+
+    def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
+        self._table.put_item(TableName=table, Item={**heard_key(bucket, key), "etag": {"S": etag}})
+
+    def claim(self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None) -> Claim | None:
+        return take_claim(self._table, table, job, claim, after)
+
+    def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
+        return read_claim(self._table, table, job)
 
     def _item(self, table: str, job: tuple[str, str, str]) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._table.get_item(TableName=table, Key=item_key(job), ConsistentRead=True).get("Item", {})
@@ -162,12 +175,13 @@ class AwsCloud:
     def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
         change(self._table, table, job, "ADD #failed :failed", {":failed": {"NS": [str(dataset)]}})
 
-    def forget(self, table: str, job: tuple[str, str, str]) -> None:
+    def forget(self, table: str, job: tuple[str, str, str], ended: str) -> bool:
         item = self._item(table, job)
-        if "reserved" in item:  # a refused transaction means that another run has released it already
-            transact(self._table, settle_writes(table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0))
+        if "reserved" in item:
+            writes = settle_writes(table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0, ended)
         else:
-            self._table.delete_item(TableName=table, Key=item_key(job))
+            writes = close_writes(table, job, ended)
+        return not transact(self._table, writes)
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         found = self._ssm.get_parameters(Names=list(names))["Parameters"]

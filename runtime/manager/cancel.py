@@ -1,6 +1,6 @@
 """A cancellation: `{group}/submissions/{id}_cancel.json` ends the job of `{id}_submit.json`, or the job it names.
 
-The file may be empty, or `{"timestamp": "…"}`. What it does is one conditional write, `logs/stop.json` of the job, so it
+The file may be empty, or `{"timestamp": "…"}`. What it does is one conditional write, `stop.json` among the job's records, so it
 may come before the submission is processed, while machines start, or twice. A cancellation that can have no effect is
 answered like a refused submission, below `results/rejected_{id}_cancel/`.
 """
@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from runtime.manager.answer import close, refuse, version_of
+from runtime.manager.answer import end_without_machine, refuse, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
-from runtime.protocol.certificate import CLAIM_METADATA, SetupLog, claim_id, claim_metadata, digest_of
+from runtime.protocol.certificate import SetupLog, claim_id, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
 from runtime.protocol.keys import CancelKey, JobKeys
+from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.stop import CANCELLED, StopOrder
-
-_BY = "neurocaas-cancelled-by"
-"""S3 metadata of the certificate of a job that was cancelled before it began: by which file (its digest)."""
 
 _ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "…"}'
 _DO = "Correct the file and upload it again"
@@ -39,11 +37,11 @@ def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
     try:
         timestamp, claim = _wanted(cloud, bucket, key)
         delivery.notes.timestamp = timestamp
-        keys = JobKeys.of(key.group, timestamp)
-        there = cloud.head(bucket, keys.certificate)
+        keys, item = JobKeys.of(key.group, timestamp), (bucket, key.group, timestamp)
+        there = cloud.claimed(settings.ledger_table, item)
         _check_claim(key, timestamp, claim, there)
         order = StopOrder(CANCELLED, f"by {key.key}", iso(now))
-        if cloud.head(bucket, keys.end) is not None:
+        if there is not None and there.ended:
             earlier = read_order(cloud, bucket, keys)
             if earlier is not None and earlier.reason == order.reason:
                 return Outcome(0, "delivered again: the job is cancelled")
@@ -57,7 +55,7 @@ def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
         order = read_order(cloud, bucket, keys) or order
     if claim is not None and _never_begins(cloud, settings, key, keys, claim, order, now):
         return Outcome(0, f"job {timestamp} will not be started")
-    if cloud.note_stop(settings.ledger_table, (bucket, key.group, timestamp), order.text, now.timestamp()):
+    if cloud.note_stop(settings.ledger_table, item, order.text, now.timestamp()):
         return Outcome(0, f"job {timestamp} is being stopped")
     # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
     return Outcome(0, f"job {timestamp} is only just beginning", again=True)
@@ -70,12 +68,11 @@ def _never_begins(
     log = SetupLog(now, version_of(settings), keys.timestamp)
     log.manager(f"Job {order.text}.", now)
     log.manager("Shutting down job.", now)
-    metadata = {**claim_metadata(key.submission.key, claim, now), _BY: digest_of(key.key)}
-    if not cloud.put(settings.bucket, keys.certificate, log.render(), if_absent=True, metadata=metadata):
-        there = cloud.head(settings.bucket, keys.certificate) or {}
-        if there.get(_BY) != metadata[_BY]:
-            return False
-    close(cloud, settings, keys, log, order.outcome, key.submission.key, now, note=order.text, metadata=metadata)
+    ours = Claim(claim, key.submission.key, iso(now), cancelled_by=digest_of(key.key))
+    there = cloud.claim(settings.ledger_table, (settings.bucket, keys.group, keys.timestamp), ours)
+    if there is not None and there.cancelled_by != ours.cancelled_by:
+        return False
+    end_without_machine(cloud, settings, keys, log, order.outcome, key.submission.key, now, note=order.text)
     return True
 
 
@@ -127,12 +124,12 @@ def _timestamp(value: object) -> str:
     return str(value)
 
 
-def _check_claim(key: CancelKey, timestamp: str, claim: str | None, there: Mapping[str, str] | None) -> None:
+def _check_claim(key: CancelKey, timestamp: str, claim: str | None, there: Claim | None) -> None:
     """A file beside a submission cancels that submission's job, not one of the same timestamp."""
     if there is None and claim is None:
         got = f"the timestamp {timestamp!r}, which no job of group {key.group!r} has"
         raise InvalidInput([Problem("cancellation", got, "the timestamp of a job", "Correct it and upload the file again")])
-    if there is not None and claim is not None and there.get(CLAIM_METADATA) != claim:
+    if there is not None and claim is not None and there.claim != claim:
         got = f"the timestamp {timestamp!r}, which another submission than {key.submission.name!r} has used"
         do = f'Name the job to cancel in the file: {{"timestamp": "{timestamp}"}}'
         raise InvalidInput([Problem("cancellation", got, "the submission of the job", do)])

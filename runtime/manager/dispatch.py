@@ -28,6 +28,8 @@ def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], dateti
         return Outcome(0, f"ignored: {error}")
     if event.bucket != settings.bucket or group not in settings.groups:
         return Outcome(0, f"ignored: {event.bucket}/{group} is no group of {settings.stack}")
+    if event.etag and work is not retry:  # before the work: from here on the queue sees to it that there is an answer
+        cloud.hear(settings.ledger_table, event.bucket, event.key, event.etag)
     return work(cloud, settings, clock, delivery)
 
 

@@ -1,7 +1,7 @@
 """The image and the code of an earlier job, for a rerun of it.
 
-The earlier job's document lies where the group's own machines may write, so only two things are taken from it, and each can only
-name what was deployed for this group once: the version of the group's launch template, and the digest of a code archive.
+Only two things are taken from its document, and each can only name what was deployed for this group once: the version of the group's
+launch template, and the digest of a code archive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.settings import AnalysisSettings, Code, Group
+from runtime.protocol.settings import AnalysisSettings, Code
 
 _ALLOWED = "the timestamp of a job of your group, launched from the launch template that it has now"
 _DO = "Correct it, or leave it out: the job then runs on what is deployed now"
@@ -36,5 +36,5 @@ def as_then(cloud: Cloud, settings: AnalysisSettings, group: str, timestamp: str
     if not re.fullmatch("[0-9]{1,9}", version) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise InvalidInput([Problem("rerun_of", f"{shown(timestamp)}, whose document was changed", _ALLOWED, _DO)])
     code = Code(settings.code.bucket, settings.code.key.replace(settings.code.sha256, digest), digest)
-    groups = {**settings.groups, group: Group(now.launch_template_id, version)}
+    groups = {**settings.groups, group: replace(now, launch_template_version=version)}
     return replace(settings, groups=groups, code=code, image=replace(job.image, ready=True))

@@ -11,11 +11,12 @@ from urllib.parse import unquote_plus
 
 @dataclass(frozen=True)
 class ObjectCreated:
-    """An object was written; `key` is decoded, `size` in bytes as the event says it."""
+    """An object was written; `key` is decoded, `size` in bytes and `etag` (without quotes) as the event says them."""
 
     bucket: str
     key: str
     size: int
+    etag: str = ""
 
 
 def objects_created(body: str) -> list[ObjectCreated]:
@@ -35,6 +36,9 @@ def _object_created(record: Mapping[str, Any]) -> ObjectCreated | None:
         return None
     try:
         s3 = record["s3"]
-        return ObjectCreated(str(s3["bucket"]["name"]), unquote_plus(str(s3["object"]["key"])), int(s3["object"].get("size", 0)))
+        item = s3["object"]
+        return ObjectCreated(
+            str(s3["bucket"]["name"]), unquote_plus(str(item["key"])), int(item.get("size", 0)), str(item.get("eTag", "")).strip('"')
+        )
     except (KeyError, TypeError, ValueError):
         return None

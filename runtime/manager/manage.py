@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runtime.manager.answer import SERVICE_FAILED, close, reject, version_of
+from runtime.manager.answer import SERVICE_FAILED, certify, end_without_machine, fail_dataset, reject, version_of
 from runtime.manager.budget import reserve
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
@@ -18,14 +18,14 @@ from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, 
 from runtime.manager.plan import member_configs, plan
 from runtime.manager.port import BucketRefusedError, Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request, log_started
-from runtime.protocol.certificate import CLAIM_METADATA, STARTED_METADATA, SetupLog, claim_id, claim_metadata, initial_lines
+from runtime.protocol.certificate import SetupLog, claim_id, claim_metadata, initial_lines
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
+from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.status import FAILED, DatasetStatus
 from runtime.protocol.stop import StopOrder
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission, too_large
 
@@ -76,6 +76,9 @@ def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
     return raw
 
 
+_ENDED = Outcome(0, "delivered again: the job has ended")
+
+
 @dataclass
 class _Run:
     """One submission with a usable timestamp in the hands of one manager."""
@@ -101,19 +104,19 @@ class _Run:
     def item(self) -> tuple[str, str, str]:
         return self.settings.bucket, self.key.group, self.timestamp
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        return claim_metadata(self.key.key, claim_id(self.key.key, self.sha256), self.log.started)
-
     def claim(self) -> Outcome | None:
-        """Take the timestamp for this submission by writing its certificate; an outcome when there is nothing to do."""
-        bucket, now = self.settings.bucket, self.clock()
+        """Take the timestamp for this submission, and begin its certificate; an outcome when there is nothing to do."""
+        now = self.clock()
         self.log.manager("Detected new job: starting up.", now)
         self.log.detail("init", "Initializing job manager.", now)
-        if self.cloud.put(bucket, self.keys.certificate, self.log.render(), if_absent=True, metadata=self.metadata):
+        claim = Claim(claim_id(self.key.key, self.sha256), self.key.key, iso(self.log.started))
+        there = self.cloud.claim(self.settings.ledger_table, self.item, claim)
+        if there is not None and there.ended and self.cloud.head(self.settings.bucket, self.keys.records.certificate) is None:
+            there = self.cloud.claim(self.settings.ledger_table, self.item, claim, there)  # that job was deleted
+        if there is None:
+            self._certify(self.log.render())
             return None
-        there = self.cloud.head(bucket, self.keys.certificate) or {}
-        if there.get(CLAIM_METADATA) != self.metadata[CLAIM_METADATA]:
+        if there.claim != claim.claim:
             used = Problem(
                 "timestamp",
                 f"{self.timestamp!r}, which another submission of group {self.key.group!r} has used",
@@ -122,10 +125,10 @@ class _Run:
             )
             reject(self.cloud, self.settings, self.key, [used], now)
             return Outcome(99, f"refused: {used.text()}")
-        if self.cloud.head(bucket, self.keys.end) is not None:
-            return Outcome(0, "delivered again: the job has ended")
+        if there.ended:
+            return _ENDED
         self.redelivered = True
-        self.log.started = moment(there[STARTED_METADATA])
+        self.log.started = moment(there.started)
         return None
 
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
@@ -148,6 +151,8 @@ class _Run:
         state = self.cloud.lease(table, self.item, self.delivery.owner, now.timestamp(), until.timestamp(), about)
         if state == "launched":
             return Outcome(0, "delivered again: the job is launched")
+        if state == "ended":
+            return _ENDED
         if state == "busy":
             return Outcome(0, "another manager is working on this job", again=True)
         try:
@@ -245,8 +250,7 @@ class _Run:
         total, now = len(job.datasets), self.clock()
         log_started(self.log, job.datasets[:done], now)
         for dataset in job.datasets[done:]:
-            status = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now))
-            self.cloud.put(job.bucket, dataset.status_key, status.to_json())
+            fail_dataset(self.cloud, job, dataset.index, reason, now)
         self._write(job, complete=True)
         self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)))
 
@@ -270,22 +274,14 @@ class _Run:
         return Outcome(99, f"refused: {problems[0].text()}")
 
     def _close(self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None) -> None:
-        """End the job without a machine, and release what was reserved for it."""
-        close(
-            self.cloud,
-            self.settings,
-            self.keys,
-            self.log,
-            exit_class,
-            self.key.key,
-            self.clock(),
-            problems=problems,
-            note=note,
-            job=job,
-            metadata=self.metadata,
+        """End the job without a machine."""
+        now = self.clock()
+        end_without_machine(
+            self.cloud, self.settings, self.keys, self.log, exit_class, self.key.key, now, problems=problems, note=note, job=job
         )
-        self.cloud.forget(self.settings.ledger_table, self.item)
 
     def _write(self, job: Job, *, complete: bool) -> None:
-        text = self.log.render(initial_lines(job, iso(self.clock())), complete=complete)
-        self.cloud.put(job.bucket, self.keys.certificate, text, metadata=self.metadata)
+        self._certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
+
+    def _certify(self, text: str) -> None:
+        certify(self.cloud, self.settings.bucket, self.keys, text, claim_metadata(self.key.key, self.log.started))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from runtime.protocol.ledger import Claim
 from runtime.protocol.settings import ON_DEMAND
 
 
@@ -88,8 +89,17 @@ class Cloud(Protocol):
     def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         """Up to `limit` objects below `prefix` in key order, behind key `after`."""
 
+    def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
+        """Note that a manager has taken this file from the queue."""
+
+    def claim(self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None) -> Claim | None:
+        """Claim a timestamp (in place of the claim `after`); None when that was done, else the claim that was there before."""
+
+    def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
+        """The claim of a timestamp, None when it is free."""
+
     def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
-        """Take the job for this manager, noting `about` in its item: "taken", "busy" (another has it) or "launched"."""
+        """Take the job for this manager, noting `about` in its item: "taken", "busy" (another has it), "launched" or "ended"."""
 
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
@@ -109,8 +119,9 @@ class Cloud(Protocol):
     def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
         """No further machine will be there for a dataset of an open job."""
 
-    def forget(self, table: str, job: tuple[str, str, str]) -> None:
-        """The job has ended without a machine: its item goes, its reservation is released."""
+    def forget(self, table: str, job: tuple[str, str, str], ended: str) -> bool:
+        """The job has ended (ISO 8601) without a machine: its item goes, its reservation is released, its claim says so. False when
+        another has ended it."""
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         """The values of those SSM parameters (up to 10) that there are."""

@@ -1,6 +1,5 @@
-"""Another machine for a dataset whose spot machine AWS has taken back. The monitor asks for it, by an object in the bucket.
-
-A request counts only if the job's item in the ledger says so: machines may write to the results folder, too.
+"""Another machine for a dataset whose spot machine AWS has taken back. The monitor asks for it, by an object among the service's
+records. A request counts only if the job's item in the ledger says so.
 """
 
 from __future__ import annotations
@@ -8,17 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from runtime.manager.answer import fail_dataset
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, own_machines, request, room_for
 from runtime.manager.port import Cloud
-from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, RetryKey
 from runtime.protocol.ledger import retry_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES
 from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.status import FAILED, DatasetStatus
 
 
 def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
@@ -63,8 +61,6 @@ def event_name(key: RetryKey) -> str:
 
 
 def _give_up(cloud: Cloud, settings: AnalysisSettings, job: Job, key: RetryKey, reason: str, now: datetime) -> Outcome:
-    dataset = job.datasets[key.dataset]
-    status = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now))
-    cloud.put(job.bucket, dataset.status_key, status.to_json())
+    fail_dataset(cloud, job, key.dataset, reason, now)
     cloud.give_up(settings.ledger_table, (settings.bucket, key.group, key.timestamp), key.dataset)
     return Outcome(99, f"gave up {event_name(key)}: {reason}")

@@ -1,29 +1,39 @@
 """The monitor's AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects of the analysis buckets and s3:ListBucket on
-those buckets (by their bucket policies), s3:PutObject where outside buckets take results (by policies of the analysis stacks),
-dynamodb:GetItem, UpdateItem, DeleteItem and Query on the table, ec2:DescribeInstances, ec2:TerminateInstances and
+Permissions: s3:GetObject on the objects of the analysis buckets and s3:ListBucket on those buckets (by their bucket policies), the same on
+the settings of analyses in the artifact bucket, sts:AssumeRole on the writer, which has s3:PutObject and s3:DeleteObject on the objects of
+the analysis buckets, and s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem, UpdateItem, DeleteItem and
+Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances, ec2:TerminateInstances and
 StopInstances (machines tagged PriceTracking=On), sns:Publish on the topic.
 """
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote_plus
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.monitor.port import Content, Instance, JobId, OpenJob
+from runtime.monitor.confined import Writers
+from runtime.monitor.port import Content, Deployed, Heard, Instance, JobId, OpenJob, Search, Written
 from runtime.protocol import logline
+from runtime.protocol.documents import DocumentError
 from runtime.protocol.ledger import (
     LAUNCHED,
     OPEN_JOBS,
+    SEARCHES,
     STARTING,
     change,
+    close_writes,
+    heard_key,
     item_key,
     note_stop,
     parse_open_job_key,
@@ -34,21 +44,31 @@ from runtime.protocol.ledger import (
 from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.notice import send
 from runtime.protocol.objects import MISSING, code_of, put
+from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = MISSING | {"NoSuchBucket"}
 _COPIES = 16
 """Objects that are copied at a time."""
 
+_SETTINGS = "analyses/"
+"""Prefix of the settings of all analyses that are deployed, in the artifact bucket."""
+
+_LOOKED_UP = 100
+"""Keys of one BatchGetItem (Amazon DynamoDB API reference)."""
+
 
 class AwsCloud:
-    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`: its name in the log."""
+    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`: its name in the log.
+    `artifacts`: the bucket that has the settings of all analyses, "" where nobody searches."""
 
-    def __init__(self, table: str, topic: str | None, service: str = "monitor") -> None:
+    def __init__(self, table: str, topic: str | None, service: str = "monitor", *, artifacts: str = "") -> None:
         self._name, self._service = table, service
-        self._topic = topic
+        self._topic, self._artifacts = topic, artifacts
+        self._group: tuple[str, str] | None = None
         self._session = botocore.session.get_session()
         self._config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30)
+        self._writers = Writers(self._session, self._config)
 
     @cached_property
     def _s3(self) -> Any:
@@ -66,7 +86,22 @@ class AwsCloud:
     def _sns(self) -> Any:
         return self._session.create_client("sns", config=self._config)
 
-    def get(self, bucket: str, key: str) -> Content | None:
+    @cached_property
+    def _sqs(self) -> Any:
+        return self._session.create_client("sqs", config=self._config)
+
+    def acting_for(self, bucket: str, group: str) -> AwsCloud:
+        confined = copy.copy(self)
+        confined._group = (bucket, group)
+        return confined
+
+    def _writer(self, outside: str | None = None) -> Any:
+        """The S3 client that writes what is the group's. Raises PermissionError for whoever acts for no group."""
+        if self._group is None:
+            raise PermissionError("nothing is written but for a group: see acting_for")
+        return self._writers.s3(*self._group, (outside,) if outside else ())
+
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -74,27 +109,29 @@ class AwsCloud:
                 return None
             raise
         with answer["Body"] as body:
-            if answer["ContentLength"] > JOB_MAX_BYTES:
+            if answer["ContentLength"] > limit:
                 return None
             return Content(bytes(body.read()), answer["Metadata"])
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
-        return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
+        return put(self._writer(), bucket, key, body, if_absent=if_absent, metadata=metadata)
 
     def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
-        def copy(key: str) -> None:
-            self._s3.copy_object(CopySource={"Bucket": bucket, "Key": key}, Bucket=to_bucket, Key=keys[key])
+        s3 = self._writer(to_bucket)
+
+        def hand(key: str) -> None:
+            s3.copy_object(CopySource={"Bucket": bucket, "Key": key}, Bucket=to_bucket, Key=keys[key])
 
         try:
             with ThreadPoolExecutor(_COPIES) as pool:
-                list(pool.map(copy, keys))
-            self.put(to_bucket, *end)
+                list(pool.map(hand, keys))
+            put(s3, to_bucket, *end)
         except ClientError as error:
             return code_of(error)
         return None
 
     def delete(self, bucket: str, key: str) -> None:
-        self._s3.delete_object(Bucket=bucket, Key=key)
+        self._writer().delete_object(Bucket=bucket, Key=key)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -172,11 +209,73 @@ class AwsCloud:
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         return note_stop(self._table, self._name, job, reason, now)
 
-    def settle(self, item: OpenJob, spent: int) -> None:
-        if item.reserved is not None and item.budget is not None:  # refused when another monitor has settled it already
-            transact(self._table, settle_writes(self._name, item.job, item.budget, item.reserved, spent))
+    def begin_end(self, job: JobId, now: float, stale: float) -> bool:
+        values = {":now": {"N": f"{now:.3f}"}, ":stale": {"N": f"{stale:.3f}"}}
+        condition = "attribute_exists(pk) AND (attribute_not_exists(#ending) OR #ending < :stale)"
+        return change(self._table, self._name, job, "SET #ending = :now", values, condition) is not None
+
+    def settle(self, item: OpenJob, spent: int, ended: str) -> None:
+        if item.reserved is not None and item.budget is not None:
+            writes = settle_writes(self._name, item.job, item.budget, item.reserved, spent, ended)
         else:
-            self._table.delete_item(TableName=self._name, Key=item_key(item.job))
+            writes = close_writes(self._name, item.job, ended)
+        transact(self._table, writes)  # refused when another monitor has settled it already
+
+    def analyses(self) -> Iterator[Deployed]:
+        if not self._artifacts:
+            return
+        for key in list(self.keys(self._artifacts, _SETTINGS)):
+            content = self.get(self._artifacts, key)
+            if content is not None:
+                with suppress(DocumentError):  # of another version: its own deployment comes
+                    settings = AnalysisSettings.from_json(content.body)
+                    yield Deployed(settings.bucket, tuple(sorted(settings.groups)), settings.queue_url)
+
+    def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
+        answer = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit)
+        return [Written(one["Key"], one["ETag"].strip('"'), one["LastModified"], one["Size"]) for one in answer.get("Contents", [])]
+
+    def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
+        found: dict[str, Heard] = {}
+        for start in range(0, len(keys), _LOOKED_UP):
+            names = {heard_key(bucket, key)["sk"]["S"]: key for key in keys[start : start + _LOOKED_UP]}
+            wanted: Mapping[str, Any] = {self._name: {"Keys": [heard_key(bucket, key) for key in names.values()], "ConsistentRead": True}}
+            while wanted:
+                answer = self._table.batch_get_item(RequestItems=wanted)
+                for item in answer["Responses"].get(self._name, []):
+                    text = {name: item.get(name, {}).get("S", "") for name in ("etag", "sent")}
+                    found[names[item["sk"]["S"]]] = Heard(**text, sent_at=float(item.get("sent_at", {}).get("N", 0)))
+                wanted = answer.get("UnprocessedKeys") or {}
+        return found
+
+    def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
+        s3 = {
+            "bucket": {"name": bucket},
+            "object": {"key": quote_plus(written.key), "size": written.size, "eTag": written.etag},
+        }
+        record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}
+        self._sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
+        self._table.update_item(
+            TableName=self._name,
+            Key=heard_key(bucket, written.key),
+            UpdateExpression="SET #sent = :sent, #sent_at = :now",
+            ExpressionAttributeNames={"#sent": "sent", "#sent_at": "sent_at"},
+            ExpressionAttributeValues={":sent": {"S": written.etag}, ":now": {"N": f"{now:.3f}"}},
+        )
+
+    def searched(self, bucket: str) -> Search | None:
+        item = self._table.get_item(TableName=self._name, Key=_search_key(bucket), ConsistentRead=True).get("Item")
+        return item and Search(item["after"]["S"], float(item["begun"]["N"]), float(item["through"]["N"]))
+
+    def note_search(self, bucket: str, search: Search) -> None:
+        values = {":after": {"S": search.after}, ":begun": {"N": f"{search.begun:.3f}"}, ":through": {"N": f"{search.through:.3f}"}}
+        self._table.update_item(
+            TableName=self._name,
+            Key=_search_key(bucket),
+            UpdateExpression="SET #after = :after, #begun = :begun, #through = :through",
+            ExpressionAttributeNames={"#after": "after", "#begun": "begun", "#through": "through"},
+            ExpressionAttributeValues=values,
+        )
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
@@ -184,6 +283,10 @@ class AwsCloud:
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         logline.write(self._service, message, job=job, metrics=metrics)
+
+
+def _search_key(bucket: str) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": SEARCHES}, "sk": {"S": bucket}}
 
 
 def _instance(item: Mapping[str, Any]) -> Instance:
@@ -226,6 +329,7 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         retries=frozenset(item.get("retries", {}).get("SS", [])),
         stop=item.get("stop", {}).get("S"),
         stopped=number("stopped"),
+        ending=number("ending"),
         submission=item.get("submission", {}).get("S", ""),
         analysis=item.get("analysis", {}).get("S", ""),
     )

@@ -7,14 +7,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from runtime.monitor.machine import RECLAIM, read_status
+from runtime.monitor.evidence import files_of, read_status, status_of
+from runtime.monitor.machine import RECLAIM
 from runtime.monitor.port import Cloud, OpenJob
 from runtime.protocol import logline
-from runtime.protocol.certificate import CertificateFacts, DatasetOutcome, MovedFile, SetupLog, end_line, final_line, one_line, with_outcome
-from runtime.protocol.documents import DocumentError, iso, loads, moment, take, take_optional
+from runtime.protocol.certificate import (
+    CertificateFacts,
+    DatasetOutcome,
+    SetupLog,
+    claim_metadata,
+    closing_lines,
+    end_line,
+    final_line,
+    one_line,
+    with_closing,
+    with_outcome,
+)
+from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.limits import MONITOR_TIMEOUT, STATUS_MAX_BYTES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
@@ -22,12 +35,14 @@ from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from runtime.protocol.stop import CANCELLED, outcome_of
 
 
-def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool = False) -> bool:
-    """Write the end of a job whose datasets are all final, exactly once; True if this call did it.
+def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
+    """Write the end of a job whose datasets are all final; True if this call did it.
 
-    Two monitors may come here at once: both write the same certificate, the conditional write of `end.txt` decides who
-    notifies. With `repair` a job whose `end.txt` is there but which is still open is notified and closed as well.
+    Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone. When it dies on the way,
+    the sweep does it all once more: the end is written in the same words, and told twice rather than never.
     """
+    if not _begin(cloud, item, now):
+        return False
     reports: dict[int, list[ComputeReport]] = defaultdict(list)
     for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start)):
         reports[report.dataset].append(report)
@@ -44,27 +59,39 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime, *, repair: bool
         job=job,
         datasets=tuple(outcomes),
     )
-    _write_certificate(cloud, job, facts, now)
-    cloud.put(job.bucket, job.keys.certificate_json, facts.to_json())
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
+    _write_end(cloud, job.bucket, job.keys, facts, _certificate(cloud, job, facts, now), line, job.submission_key, job.created)
     refused = _tell_outside(cloud, job, line)
-    won = cloud.put(job.bucket, job.keys.end, line, if_absent=True)
-    if won or repair:
-        cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
-        cloud.settle(item, micro_dollars(facts.cost))
-        metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
-        cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
-    return won
+    cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
+    cloud.settle(item, micro_dollars(facts.cost), iso(now))
+    metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
+    cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
+    return True
+
+
+def _begin(cloud: Cloud, item: OpenJob, now: datetime) -> bool:
+    return cloud.begin_end(item.job, now.timestamp(), now.timestamp() - MONITOR_TIMEOUT)
 
 
 def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
     """What the script of the first dataset that failed said last on its stderr."""
-    for dataset, outcome in zip(job.datasets, outcomes, strict=True):
+    for outcome in outcomes:
         if outcome.status != SUCCESS:
-            content = cloud.get(job.bucket, dataset.status_key)
-            lines = [line for line in read_status(content.body if content else None).stderr.values() if line.strip()]
+            said = status_of(cloud, job, outcome.instance).stderr.values() if outcome.instance else ()
+            lines = [line for line in said if line.strip()]
             return one_line(lines[-1]) if lines else ""
     return ""
+
+
+def _write_end(
+    cloud: Cloud, bucket: str, keys: JobKeys, facts: CertificateFacts, certificate: str, line: str, submission_key: str, created: str
+) -> None:
+    """The end of a job: the service's own records, then the copies for people, `end.txt` last."""
+    cloud.put(bucket, keys.records.certificate, certificate, metadata=claim_metadata(submission_key, moment(created)))
+    cloud.put(bucket, keys.certificate, certificate)
+    for place in (keys.records, keys):
+        cloud.put(bucket, place.certificate_json, facts.to_json())
+        cloud.put(bucket, place.end, line)
 
 
 def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
@@ -84,16 +111,16 @@ def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
     keys = JobKeys.of(group, timestamp)
     told = Problem("job", "a job whose document job.json is missing", "a job that can be followed", "Submit again with another timestamp")
     facts = CertificateFacts("platform", now, group, timestamp, item.submission, item.analysis, bucket, problems=(told,))
-    cost = micro_dollars(sum(report.cost for report in filed_reports(cloud, item)))
+    if not _begin(cloud, item, now):
+        return
+    reports = filed_reports(cloud, item)
+    cost, created = sum(report.cost for report in reports), iso(datetime.fromtimestamp(item.created, timezone.utc))
     line = end_line(0, 0, told.text())
-    old = cloud.get(bucket, keys.certificate)
-    closing = f"JOB RESULT: {line}JOB FINISHED: {iso(now)} (exit class: {facts.exit_class})\nJOB COST: ${cost / 1e6:.4f}\n"
-    text = old.body.decode("utf-8", "replace") if old else ""
-    cloud.put(bucket, keys.certificate, text + closing, metadata=old.metadata if old else None)
-    cloud.put(bucket, keys.certificate_json, facts.to_json())
-    cloud.put(bucket, keys.end, line, if_absent=True)
-    cloud.publish(*notice(facts, iso(datetime.fromtimestamp(item.created, timezone.utc)), told.text()))
-    cloud.settle(item, cost)
+    closing = closing_lines(line, now, facts.exit_class, cost, sum(report.seconds for report in reports))
+    certificate = with_closing(_log_so_far(cloud, bucket, keys), closing)
+    _write_end(cloud, bucket, keys, facts, certificate, line, item.submission, created)
+    cloud.publish(*notice(facts, created, told.text()))
+    cloud.settle(item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 
 
@@ -114,7 +141,7 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
     last = reports[-1] if reports else None
     if last is None or (state == FAILED and last.exit_class == RECLAIM):  # then the manager, or the monitor, has said why
-        content = cloud.get(job.bucket, dataset.status_key)
+        content = cloud.get(job.bucket, job.keys.verdict(dataset.index), STATUS_MAX_BYTES)
         status: DatasetStatus = read_status(content.body if content else None)
         reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
     else:
@@ -135,29 +162,7 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         seconds=sum(report.seconds for report in reports),
         cost=sum(report.cost for report in reports),
         configpath=job.configpath_of(dataset.index),
-        **_moved(cloud, job, dataset),
-    )
-
-
-def _moved(cloud: Cloud, job: Job, dataset: Dataset) -> dict[str, tuple[MovedFile, ...]]:
-    """What the dataset's machine has recorded of the files it moved; analysis scripts can reach the record, so it may be
-    anything."""
-    content = cloud.get(job.bucket, job.keys.record(dataset.name))
-    with suppress(DocumentError):
-        record = loads(content.body if content else b"{}", "record")
-        return {kind: tuple(map(_moved_file, take_optional(record, kind, list, "record") or ())) for kind in ("inputs", "results")}
-    return {}
-
-
-def _moved_file(entry: object) -> MovedFile:
-    if not isinstance(entry, dict):
-        raise DocumentError("record: a file is not an object")
-    return MovedFile(
-        bucket=take(entry, "bucket", str, "record"),
-        key=take(entry, "key", str, "record"),
-        bytes=take(entry, "bytes", int, "record"),
-        sha256=take(entry, "sha256", str, "record"),
-        version_id=take_optional(entry, "version_id", str, "record"),
+        **(files_of(cloud, job, dataset.index, last.instance_id) if last else {}),
     )
 
 
@@ -181,19 +186,21 @@ def _why(outcome: DatasetOutcome) -> str | None:
     return outcome.reason or failed
 
 
-def _write_certificate(cloud: Cloud, job: Job, facts: CertificateFacts, now: datetime) -> None:
+def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts, now: datetime) -> str:
+    """The certificate with the job's end in it."""
     time = iso(now)
     lines = [final_line(outcome.inputpath, outcome.status, outcome.end or time, _why(outcome)) for outcome in facts.datasets]
     seconds = sum(outcome.seconds for outcome in facts.datasets)
-    closing = [
-        f"JOB RESULT: {end_line(facts.succeeded, len(facts.datasets)).strip()}",
-        f"JOB FINISHED: {time} (exit class: {facts.exit_class})",
-        f"JOB COST: ${facts.cost:.4f} for {seconds / 3600:.4f} machine hours",
-    ]
-    old = cloud.get(job.bucket, job.keys.certificate)
-    text = with_outcome(old.body.decode("utf-8", "replace"), lines, closing) if old else None
-    if text is None:  # the certificate was deleted or edited: say at least what is known
+    closing = closing_lines(end_line(facts.succeeded, len(facts.datasets)), now, facts.exit_class, facts.cost, seconds)
+    text = with_outcome(_log_so_far(cloud, job.bucket, job.keys), lines, closing)
+    if text is None:  # it was deleted, or the launch did not come to its end: say at least what is known
         log = SetupLog(moment(job.created), job.blueprint_commit or job.blueprint_digest or "unknown", job.timestamp)
         text = with_outcome(log.render(lines), lines, closing)
         assert text is not None
-    cloud.put(job.bucket, job.keys.certificate, text, metadata=old.metadata if old else None)
+    return text
+
+
+def _log_so_far(cloud: Cloud, bucket: str, keys: JobKeys) -> str:
+    """What the manager has written of the job."""
+    old = cloud.get(bucket, keys.records.certificate)
+    return old.body.decode("utf-8", "replace") if old else ""

@@ -2,7 +2,8 @@
 
 `handler` takes SQS batches of EventBridge "EC2 Instance State-change Notification" events (answering with partial batch
 failures) and, sent directly, EventBridge's schedule; `sweep` takes the schedule alone.
-Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices).
+Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices), NEUROCAAS_ARTIFACT_BUCKET (empty: nothing is
+searched for lost submissions), NEUROCAAS_WRITER_ROLE_ARN (empty: writes with its own rights).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MONITOR, SWEEP = "monitor", "sweep"
 
 @lru_cache(maxsize=2)
 def _cloud(service: str) -> Cloud:
-    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], os.environ.get("NEUROCAAS_TOPIC_ARN") or None, service)
+    topic, artifacts = (os.environ.get(f"NEUROCAAS_{name}", "") for name in ("TOPIC_ARN", "ARTIFACT_BUCKET"))
+    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], topic or None, service, artifacts=artifacts)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

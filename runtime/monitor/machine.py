@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from runtime.monitor.port import Instance, JobId
-from runtime.protocol.documents import DocumentError, iso
+from runtime.protocol.documents import iso
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
@@ -56,16 +56,6 @@ def ended_at(instance: Instance, otherwise: datetime) -> datetime:
     return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc) if found else otherwise
 
 
-def read_status(raw: bytes | None) -> DatasetStatus:
-    """The status a machine has written so far; a missing or unreadable file counts as INITIALIZING."""
-    if raw is None:
-        return DatasetStatus()
-    try:
-        return DatasetStatus.from_json(raw)
-    except DocumentError:
-        return DatasetStatus()
-
-
 def judge(status: DatasetStatus, instance: Instance) -> Verdict:
     """The verdict of a machine that has ended: its own final status, else why it died."""
     if status.status == SUCCESS:
@@ -77,7 +67,7 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
         return Verdict(FAILED, reason, status.exit_code, stopped or ("timeout" if timed_out else "analysis"))
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
-    if instance.reason_code in _RECLAIMED or status.reason.startswith(INTERRUPTED):
+    if instance.reason_code in _RECLAIMED or (instance.spot and status.reason.startswith(INTERRUPTED)):
         return Verdict(FAILED, "AWS has taken the spot machine back before its analysis was done.", None, RECLAIM)
     if instance.reason_code.startswith("Client.UserInitiated"):
         return Verdict(FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled")
@@ -86,14 +76,16 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
 
 
 def with_verdict(status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: Verdict, now: datetime) -> DatasetStatus:
-    """The status file of a machine that could not write its own end; what it had written is kept."""
+    """How a dataset ended; what `status` has besides (lines, times of a machine that told its own end) is kept."""
+    finish = status.job_finish if status.status == verdict.status and status.job_finish != NONE else iso(now)
     return replace(
         status,
         status=verdict.status,
         reason=verdict.reason or NONE,
+        exit_code=verdict.exit_code,
         input=dataset.inputpath,
         instance=instance or NONE,
-        job_finish=iso(now),
+        job_finish=finish,
         updated=iso(now),
     )
 

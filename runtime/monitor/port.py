@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from runtime.protocol.limits import JOB_MAX_BYTES
+
 ALIVE = frozenset({"pending", "running"})
 
 JobId = tuple[str, str, str]
@@ -41,7 +43,7 @@ class Instance:
 @dataclass(frozen=True)
 class OpenJob:
     """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars;
-    `stop` says why the job is being ended early, since `stopped`."""
+    `stop` says why the job is being ended early, since `stopped`; `ending` since when a monitor is writing its end."""
 
     job: JobId
     state: str
@@ -57,6 +59,7 @@ class OpenJob:
     retries: frozenset[str] = frozenset()
     stop: str | None = None
     stopped: float | None = None
+    ending: float | None = None
     submission: str = ""
     analysis: str = ""
 
@@ -65,11 +68,52 @@ class OpenJob:
         return self.succeeded | self.failed
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """What the sweep needs to know of a deployed analysis."""
+
+    bucket: str
+    groups: tuple[str, ...]
+    queue_url: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """An object of a listing; `etag` without quotes."""
+
+    key: str
+    etag: str
+    modified: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The ETag of what a manager has taken from the queue, and of what the sweep has told the queue of, since when (epoch seconds)."""
+
+    etag: str = ""
+    sent: str = ""
+    sent_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Search:
+    """`after`: the last key that was listed in this round, which began at `begun`; `through`: when the last whole round began.
+    Epoch seconds."""
+
+    after: str
+    begun: float
+    through: float
+
+
 class Cloud(Protocol):
     """What the monitor needs of AWS."""
 
-    def get(self, bucket: str, key: str) -> Content | None:
-        """The object, None when there is none, or it is larger than any document."""
+    def acting_for(self, bucket: str, group: str) -> Cloud:
+        """The same, but what it writes to S3 is confined to what is this group's in this bucket."""
+
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+        """The object, None when there is none, or when it has more bytes than `limit`."""
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         """Write text. With `if_absent`, False (and nothing written) when the key exists."""
@@ -115,8 +159,30 @@ class Cloud(Protocol):
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         """Note why and since when an open job is to end; False when there is none. The first note stays."""
 
-    def settle(self, item: OpenJob, spent: int) -> None:
-        """The job has ended: its item goes, and in its budget what it spent (micro-dollars) replaces what it had reserved."""
+    def begin_end(self, job: JobId, now: float, stale: float) -> bool:
+        """Take it on to write the end of an open job. False when there is none, or when another monitor has begun after `stale`."""
+
+    def settle(self, item: OpenJob, spent: int, ended: str) -> None:
+        """The job has ended (ISO 8601): its item goes, its claim says so, and in its budget what it spent (micro-dollars) replaces what
+        it had reserved."""
+
+    def analyses(self) -> Iterator[Deployed]:
+        """The analyses that are deployed."""
+
+    def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
+        """Up to `limit` objects below `prefix` in key order, behind key `after`."""
+
+    def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
+        """What the table knows of submissions and cancellations."""
+
+    def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
+        """Tell the managers' queue of a file as S3 would, and note that in the table."""
+
+    def searched(self, bucket: str) -> Search | None:
+        """Where the search of a bucket stands."""
+
+    def note_search(self, bucket: str, search: Search) -> None:
+        """Where it goes on."""
 
     def publish(self, subject: str, text: str) -> None:
         """Notify the subscribers."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from runtime.monitor.port import Cloud, Content, Instance, JobId, OpenJob
+from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, JobId, OpenJob, Search, Written
+from runtime.protocol.limits import JOB_MAX_BYTES
 
 
 class Rehearsal:
@@ -13,8 +14,11 @@ class Rehearsal:
     def __init__(self, cloud: Cloud, tell: Callable[[str], None]) -> None:
         self._cloud, self._tell = cloud, tell
 
-    def get(self, bucket: str, key: str) -> Content | None:
-        return self._cloud.get(bucket, key)
+    def acting_for(self, bucket: str, group: str) -> Rehearsal:
+        return self
+
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+        return self._cloud.get(bucket, key, limit)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         return self._cloud.keys(bucket, prefix)
@@ -30,6 +34,24 @@ class Rehearsal:
 
     def open_jobs(self) -> Iterator[OpenJob]:
         return self._cloud.open_jobs()
+
+    def analyses(self) -> Iterator[Deployed]:
+        return self._cloud.analyses()
+
+    def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
+        return self._cloud.submissions(bucket, prefix, after, limit)
+
+    def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
+        return self._cloud.heard(bucket, keys)
+
+    def searched(self, bucket: str) -> Search | None:
+        return self._cloud.searched(bucket)
+
+    def note_search(self, bucket: str, search: Search) -> None:
+        """Where the search goes on is nobody's business."""
+
+    def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
+        self._tell(f"deliver s3://{bucket}/{written.key} again")
 
     def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         self._tell(f"write s3://{bucket}/{key}")
@@ -64,7 +86,10 @@ class Rehearsal:
         self._tell(f"stop {'/'.join(job)}: {reason}")
         return True
 
-    def settle(self, item: OpenJob, spent: int) -> None:
+    def begin_end(self, job: JobId, now: float, stale: float) -> bool:
+        return True
+
+    def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         self._tell(f"end {'/'.join(item.job)} for ${spent / 1e6:.4f}")
 
     def publish(self, subject: str, text: str) -> None:

@@ -1,8 +1,8 @@
 """The periodic reconciliation: events make the monitor fast, the sweep makes it true.
 
 It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events, ends machines
-that outlive their duration, machines whose job has ended, and jobs whose machines are gone, and stops machines without a
-job whose time is over.
+that outlive their duration, machines whose job has ended, and jobs whose machines are gone, stops machines without a
+job whose time is over, and tells the managers of submissions whose event was lost.
 """
 
 from __future__ import annotations
@@ -11,20 +11,35 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
+from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place, read_status, with_verdict
+from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place
 from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
+from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import Watch, complete
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
-from runtime.protocol.limits import DEADLINE_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
+from runtime.protocol.limits import (
+    CAPACITY_ATTEMPTS,
+    DEADLINE_GRACE,
+    MONITOR_TIMEOUT,
+    ORPHAN_GRACE,
+    QUEUE_VISIBILITY,
+    SETTLE_GRACE,
+    STALLED_LAUNCH,
+    STOP_GRACE,
+    SWEEP_INTERVAL,
+)
 from runtime.protocol.logline import OVERTIME
 from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import FAILED, TIMED_OUT
+from runtime.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
+
+_UNANSWERED = timedelta(seconds=QUEUE_VISIBILITY * (CAPACITY_ATTEMPTS + 1))
+"""After this long a manager has started another machine, or has given up, if it has heard of the request at all."""
 
 _GONE = Instance("unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone")
 
@@ -48,6 +63,7 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
             _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
+    faults += deliver_unheard(cloud, clock, log)
     _end_machines(cloud.terminate, "terminated machines without an open dataset", _orphans(every, open_jobs, clock()), cloud, log)
     _end_machines(cloud.switch_off, "stopped machines without a job whose time is over", overdue(every, clock()), cloud, log)
     if faults:
@@ -109,7 +125,7 @@ class _Reconciliation:
             self._end_without_document()
         elif complete(job, item):
             if now - (item.closed_at or 0.0) > MONITOR_TIMEOUT:
-                finish(self._cloud, job, item, self._clock(), repair=True)
+                finish(self._watch.for_group(job), job, item, self._clock())
                 self._log("ended a job that was left open", item.job)
         else:
             self._enforce_budget(job)
@@ -130,7 +146,7 @@ class _Reconciliation:
         if micro_dollars(cost) <= item.reserved:
             return
         order = StopOrder(QUOTA, f"the ${item.reserved / 1e6:.2f} that were reserved for the job are used up", iso(now))
-        self._cloud.put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
+        self._watch.for_group(job).put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
         self._cloud.note_stop(item.job, order.text, now.timestamp())
         self._log(order.text, item.job)
 
@@ -162,18 +178,17 @@ class _Reconciliation:
         where = place(machine)
         if where is None or machine.state != "terminated" or retry_name(index, where.attempt + 1) not in self._item.retries:
             return False
-        if self._cloud.get(job.bucket, job.keys.retry(index, where.attempt + 1)) is None:
-            self._watch.ended(job, index, machine, ended_at(machine, self._clock()))
+        request, ended = job.keys.retry(index, where.attempt + 1), ended_at(machine, self._clock())
+        if self._cloud.get(job.bucket, request) is None:
+            self._watch.ended(job, index, machine, ended)
+        elif self._clock() - ended > _UNANSWERED:
+            self._watch.for_group(job).put(job.bucket, request, "")  # its event was lost; a machine that is there is not started twice
         return True
 
     def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
         """Close a dataset that has no machine."""
-        content = self._cloud.get(job.bucket, job.datasets[index].status_key)
-        status = read_status(content.body if content else None)
-        told = with_verdict(status, job.datasets[index], None, verdict, self._clock())
-        self._cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
         self._log(f"dataset {index}: {verdict.reason}", self._item.job)
-        self._watch.close(job, index, verdict, None)
+        self._watch.close(job, index, verdict, None, DatasetStatus())
 
     def _end(self, job: Job, index: int, machine: Instance, verdict: Verdict) -> None:
         """End a machine from here."""
@@ -183,24 +198,19 @@ class _Reconciliation:
 
     def _lost(self, job: Job, index: int) -> None:
         """A dataset whose machine EC2 no longer shows (or which never had one)."""
-        dataset, now = job.datasets[index], self._clock()
-        content = self._cloud.get(job.bucket, dataset.status_key)
-        status = read_status(content.body if content else None)
+        cloud, now = self._watch.for_group(job), self._clock()
         active = self._active_report(job, index)
+        status = status_of(cloud, job, active.instance_id) if active else DatasetStatus()
         if self._item.total is None and active is None and not status.final:
             verdict = Verdict(FAILED, "No machine was started: the launch did not come to its end.", None, "platform")
         else:
             verdict = judge(status, _GONE)
         if active is not None:
             filed = final_report(active, now, verdict)
-            self._cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
-            self._cloud.delete(job.bucket, f"{ACTIVE_PREFIX}{active.instance_id}.json")
-        instance = active.instance_id if active else None
-        if not status.final:
-            told = with_verdict(status, dataset, instance, verdict, now)
-            self._cloud.put(job.bucket, dataset.status_key, told.to_json())
+            cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
+            cloud.delete(job.bucket, f"{ACTIVE_PREFIX}{active.instance_id}.json")
         self._log(f"dataset {index}: its machine is gone", self._item.job)
-        self._watch.close(job, index, verdict, instance)
+        self._watch.close(job, index, verdict, active.instance_id if active else None, status)
 
     def _active_report(self, job: Job, index: int) -> ComputeReport | None:
         for key in self._cloud.keys(job.bucket, ACTIVE_PREFIX):
@@ -223,5 +233,6 @@ class _Reconciliation:
         if late:
             self._cloud.terminate(late)
         if not alive:
-            finish_without_document(self._cloud, self._item, self._clock())
+            bucket, group, _ = self._item.job
+            finish_without_document(self._cloud.acting_for(bucket, group), self._item, self._clock())
             self._log("ended a job without a document", self._item.job)

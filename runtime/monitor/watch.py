@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from runtime.monitor.evidence import read_status, status_of
 from runtime.monitor.finish import finish
 from runtime.monitor.machine import (
     INTERRUPTED,
@@ -16,7 +18,6 @@ from runtime.monitor.machine import (
     judge,
     new_report,
     place,
-    read_status,
     with_verdict,
 )
 from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
@@ -24,6 +25,7 @@ from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, active_report_key, report_key
 from runtime.protocol.ledger import LAUNCHED
+from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import INITIALIZING, NONE, SUCCESS, DatasetStatus
 
@@ -50,15 +52,19 @@ class Watch:
         self._jobs: dict[JobId, Job | None] = {}
 
     def job(self, job: JobId) -> Job | None:
-        """The job document, None when it is gone or unreadable."""
+        """The job document, None when it is gone, unreadable, or another job's."""
         if job not in self._jobs:
             bucket, group, timestamp = job
             content = self._cloud.get(bucket, JobKeys.of(group, timestamp).job)
-            try:
-                self._jobs[job] = Job.from_json(content.body) if content else None
-            except DocumentError:
-                self._jobs[job] = None
+            found = None
+            with suppress(DocumentError):
+                found = Job.from_json(content.body) if content else None
+            self._jobs[job] = found if found is not None and found.id == job else None
         return self._jobs[job]
+
+    def for_group(self, job: Job) -> Cloud:
+        """The cloud in which writes are confined to what is the job's group's."""
+        return self._cloud.acting_for(job.bucket, job.group)
 
     def changed(self, change: StateChange, instance: Instance) -> str:
         """Handle one event about `instance` (as EC2 describes it now); the answer says what was done, for the log."""
@@ -80,7 +86,7 @@ class Watch:
 
     def _begun(self, job: Job, index: int, instance: Instance, start: datetime) -> None:
         report = new_report(job, index, instance, start)
-        self._cloud.put(job.bucket, active_report_key(instance.instance_id), report.to_json())
+        self.for_group(job).put(job.bucket, active_report_key(instance.instance_id), report.to_json())
 
     def ended(self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None) -> str:
         """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back. A machine that
@@ -89,13 +95,9 @@ class Watch:
 
         Idempotent: the filed report is written by a conditional write, and whoever comes later follows it.
         """
-        dataset, cloud = job.datasets[index], self._cloud
+        cloud = self.for_group(job)
         active_key, filed_key = active_report_key(instance.instance_id), report_key(job.group, instance.instance_id)
-        content = cloud.get(job.bucket, dataset.status_key)
-        status = read_status(content.body if content else None)
-        own = status.instance in (NONE, instance.instance_id)
-        if not own:  # a later machine has the dataset now
-            status = DatasetStatus()
+        status = status_of(cloud, job, instance.instance_id)
         active = _report(cloud, job.bucket, active_key)
         if instance.state == "shutting-down" and not status.final and verdict is None:
             begun = active or new_report(job, index, instance, instance.launched)
@@ -111,17 +113,13 @@ class Watch:
         if active is not None:  # before anything that lets others go on with the dataset: they do not look for it
             cloud.delete(job.bucket, active_key)
         if verdict.exit_class == RECLAIM:
-            again = self._again(job, index, instance, status if own else None)
+            again = self._again(job, index, instance)
             if again is not None:
                 return again
-        if own and status.status != verdict.status:
-            told = with_verdict(status, dataset, instance.instance_id, verdict, self._clock())
-            cloud.put(job.bucket, dataset.status_key, told.to_json())
-        return self.close(job, index, verdict, instance.instance_id)
+        return self.close(job, index, verdict, instance.instance_id, status)
 
-    def _again(self, job: Job, index: int, instance: Instance, status: DatasetStatus | None) -> str | None:
-        """Ask the manager for another machine after `instance`, None when the dataset may have no more. `status` is what
-        the machine had written, None when a later one has written already."""
+    def _again(self, job: Job, index: int, instance: Instance) -> str | None:
+        """Ask the manager for another machine after `instance`, None when the dataset may have no more."""
         where = place(instance)
         attempt = where.attempt + 1 if where else 1
         if where is None or attempt > job.max_attempts:
@@ -131,25 +129,38 @@ class Watch:
             return "the job has ended already"
         if item.stop is not None:
             return None
-        if status is not None and index not in item.closed:
+        cloud = self.for_group(job)
+        shown = self._shown(job, index)
+        if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
             reason = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {job.max_attempts} is being started"
-            told = replace(status, status=INITIALIZING, reason=reason, instance=NONE, updated=iso(self._clock()))
-            self._cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
-        self._cloud.put(job.bucket, job.keys.retry(index, attempt), "", if_absent=True)
+            told = replace(shown, status=INITIALIZING, reason=reason, instance=NONE, updated=iso(self._clock()))
+            cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
+        cloud.put(job.bucket, job.keys.retry(index, attempt), "", if_absent=True)
         return f"dataset {index}: attempt {attempt} asked for"
 
-    def close(self, job: Job, index: int, verdict: Verdict, instance: str | None) -> str:
-        """Note that a dataset is final, and end the job when it was the last one."""
-        key = (job.bucket, job.group, job.timestamp)
+    def _shown(self, job: Job, index: int) -> DatasetStatus:
+        """What people see of a dataset. Any machine of the group may have written it: nothing follows from it but what they see."""
+        content = self._cloud.get(job.bucket, job.datasets[index].status_key, STATUS_MAX_BYTES)
+        return read_status(content.body if content else None)
+
+    def close(self, job: Job, index: int, verdict: Verdict, instance: str | None, status: DatasetStatus) -> str:
+        """Note that a dataset is final, and end the job when it was the last one. `status` is the word of its machine."""
+        cloud, now = self.for_group(job), self._clock()
+        told = with_verdict(status, job.datasets[index], instance, verdict, now)
+        cloud.put(job.bucket, job.keys.verdict(index), told.to_json())
+        shown = self._shown(job, index)
+        if (shown.status, shown.instance) != (told.status, told.instance):
+            copy = with_verdict(shown, job.datasets[index], instance, verdict, now)
+            cloud.put(job.bucket, job.datasets[index].status_key, copy.to_json())
         succeeded = verdict.status == SUCCESS
-        item = self._cloud.close_dataset(key, index, succeeded=succeeded, instance=instance, now=self._clock().timestamp())
+        item = self._cloud.close_dataset(job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp())
         if item is None:
             return "the job has ended already"
         if not complete(job, item):
             return f"dataset {index} closed: {verdict.status}"
         if item.state != LAUNCHED:
             raise StillLaunchingError(f"job {job.timestamp} of {job.group}")
-        return "job ended" if finish(self._cloud, job, item, self._clock()) else "another monitor has ended the job"
+        return "job ended" if finish(cloud, job, item, self._clock()) else "another monitor ends the job"
 
 
 def complete(job: Job, item: OpenJob) -> bool:

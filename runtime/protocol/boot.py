@@ -102,6 +102,12 @@ def unpack(machine: Machine, code: dict[str, str]) -> None:
         link.symlink_to(root)
 
 
+def evidence(machine: Machine, job: dict[str, Any]) -> str:
+    """Where the service takes this machine's word (runtime.protocol.keys.EvidenceKeys); "" for a test job."""
+    role = job.get("launch_template", {}).get("role_id")
+    return f"evidence/{role}:{machine.id}/" if role else ""
+
+
 def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset: dict[str, Any]) -> int:
     unpack(machine, payload["code"])
     (OPT / "job.json").write_text(json.dumps(job))
@@ -112,6 +118,8 @@ def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset:
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
         "NEUROCAAS_GROUP": job["group"],
+        "NEUROCAAS_STOP": payload["job_key"].rpartition("/")[0] + "/stop.json",
+        "NEUROCAAS_EVIDENCE": evidence(machine, job),
         "NEUROCAAS_LOGS": dataset["status_key"].rpartition("/")[0],
         "NEUROCAAS_INSTANCE_ID": machine.id,
         "NEUROCAAS_ATTEMPT": str(payload["attempt"]),
@@ -123,15 +131,18 @@ def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset:
     return subprocess.call(command, cwd=HOME, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
 
 
-def settle(machine: Machine, bucket: str, dataset: dict[str, Any], reason: str, code: int) -> None:
-    """FAILED in the status file, unless the agent has written a final status."""
+def settle(machine: Machine, job: dict[str, Any], dataset: dict[str, Any], reason: str, code: int) -> None:
+    """FAILED as the machine's last word, and in the status file that people see, unless the agent has written a final status."""
+    place = evidence(machine, job)
+    keys = [*([f"{place}status.json"] if place else []), dataset["status_key"]]
     status: dict[str, Any] = {"input": dataset["inputpath"], "instance": machine.id}
     with contextlib.suppress(OSError, ValueError):
-        status = json.loads(machine.s3("GET", bucket, dataset["status_key"], tries=2))
+        status = json.loads(machine.s3("GET", job["bucket"], keys[0], tries=2))
     if status.get("status") not in ("SUCCESS", "FAILED"):
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         status.update(status="FAILED", reason=reason, exit_code=code, job_finish=now, updated=now)
-        machine.s3("PUT", bucket, dataset["status_key"], json.dumps(status).encode())
+        for key in keys:
+            machine.s3("PUT", job["bucket"], key, json.dumps(status).encode())
 
 
 def main(text: str) -> int:
@@ -145,11 +156,11 @@ def main(text: str) -> int:
     dataset = job["datasets"][number]
     try:
         code = run(machine, payload, job, dataset)
-        settle(machine, job["bucket"], dataset, f"run_main.sh ended with exit code {code} without a report", code)
+        settle(machine, job, dataset, f"run_main.sh ended with exit code {code} without a report", code)
         return code
     except Exception as error:  # whatever it is, the user must hear of it
         print("NeuroCAAS:", repr(error), file=sys.stderr, flush=True)
-        settle(machine, job["bucket"], dataset, f"The machine could not start the analysis: {error}", 99)
+        settle(machine, job, dataset, f"The machine could not start the analysis: {error}", 99)
         return 99
 
 

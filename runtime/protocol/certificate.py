@@ -23,10 +23,8 @@ from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
 DIVIDER = "================"
 STEPS = ("Initialization", "Validation", "Environment Setup", "Initialize Processing")
 INDENT = " " * 8
-CLAIM_METADATA = "neurocaas-claim"
-"""Name of the S3 metadata of certificate.txt that says which submission has claimed the timestamp."""
 STARTED_METADATA = "neurocaas-started"
-"""When it was claimed, so that a manager that goes on with the job tells times from there."""
+"""Name of the S3 metadata of certificate.txt (the service's own) that says when the timestamp was claimed."""
 SUBMISSION_METADATA = "neurocaas-submission"
 """The digest of the key of that submission: whoever lists jobs finds the one of a file by it, whatever the file is called."""
 
@@ -48,6 +46,7 @@ datasets are not there, `platform` a fault of the service."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SETUP = "JOB MANAGER SETUP LOG:"
+_RESULT = "JOB RESULT: "
 _NOTES = (
     "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs finish for results to appear.",
     "For more information, see DATASET_NAME: files for stdout and stderr output.",
@@ -63,9 +62,9 @@ def claim_id(submission_key: str, submission_sha256: str) -> str:
     return hashlib.sha256(f"{submission_key}\0{submission_sha256}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def claim_metadata(submission_key: str, claim: str, started: datetime) -> dict[str, str]:
-    """The metadata of the certificate of a job that a submission has claimed (`claim_id`)."""
-    return {CLAIM_METADATA: claim, STARTED_METADATA: iso(started), SUBMISSION_METADATA: digest_of(submission_key)}
+def claim_metadata(submission_key: str, started: datetime) -> dict[str, str]:
+    """The metadata of the certificate of a job, for whoever lists jobs."""
+    return {STARTED_METADATA: iso(started), SUBMISSION_METADATA: digest_of(submission_key)}
 
 
 def digest_of(key: str) -> str:
@@ -145,15 +144,31 @@ def initial_lines(job: Job, time: str) -> list[str]:
     return [dataset_line(dataset.inputpath, INITIALIZING, time) for dataset in job.datasets]
 
 
+def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, seconds: float) -> list[str]:
+    """The last lines of a job's certificate. `cost` in USD, `seconds` of all its machines."""
+    return [
+        f"{_RESULT}{end.strip()}",
+        f"JOB FINISHED: {iso(finished)} (exit class: {exit_class})",
+        f"JOB COST: ${cost:.4f} for {seconds / 3600:.4f} machine hours",
+    ]
+
+
+def with_closing(text: str, closing: Sequence[str]) -> str:
+    """A certificate with `closing` lines at its end, in place of those that it has already."""
+    lines = text.removesuffix("\n").split("\n") if text else []
+    kept = next((number for number, line in enumerate(lines) if line.startswith(_RESULT)), len(lines))
+    return "\n".join([*lines[:kept], *closing]) + "\n"
+
+
 def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> str | None:
     """An earlier certificate with its monitoring lines replaced and `closing` lines at its end; None when `text` has
-    no monitoring block (somebody has changed it)."""
+    no monitoring block (its job was never launched)."""
     lines = text.removesuffix("\n").split("\n")
     dividers = [number for number, line in enumerate(lines) if line == DIVIDER]
     if len(dividers) != 2:
         return None
     top, bottom = dividers
-    return "\n".join([*lines[: top + 1], *datasets, *lines[bottom:], *closing]) + "\n"
+    return with_closing("\n".join([*lines[: top + 1], *datasets, *lines[bottom:]]), closing)
 
 
 def end_line(succeeded: int, total: int, note: str = "") -> str:

@@ -75,6 +75,11 @@ class Job:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
+    def id(self) -> tuple[str, str, str]:
+        """Bucket, group and timestamp: which job it is."""
+        return self.bucket, self.group, self.timestamp
+
+    @property
     def keys(self) -> JobKeys:
         return JobKeys.of(self.group, self.timestamp)
 

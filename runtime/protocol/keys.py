@@ -126,6 +126,10 @@ class JobKeys(ResultKeys):
         """The order to end the job early (`runtime.protocol.stop`)."""
         return f"{self.records.prefix}stop.json"
 
+    def verdict(self, index: int) -> str:
+        """How the dataset of that index ended, as the service has decided (`runtime.protocol.status`)."""
+        return f"{self.records.prefix}datasets/{index}.json"
+
     def record(self, name: str) -> str:
         """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote (for people)."""
         return f"{self.logs_prefix}{name}_files.json"
@@ -141,7 +145,7 @@ class JobKeys(ResultKeys):
 
     def member_config(self, number: int, configname: str) -> str:
         """The configuration of member `number` (from 1) of an ensemble: the job's, with `jobnb`."""
-        return f"{self.prefix}configs/inst{number}_{configname}"
+        return f"{self.records.prefix}configs/inst{number}_{configname}"
 
     def status(self, name: str) -> str:
         """The status file of the dataset with display name `name` (unique in its job, see `names.dataset_names`)."""

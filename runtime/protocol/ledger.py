@@ -2,7 +2,8 @@
 
 String partition key `pk`, string sort key `sk`, on-demand billing, encryption, point-in-time recovery.
 
-The manager needs dynamodb:GetItem, UpdateItem and DeleteItem on it, the monitor those and Query. The manager gets the
+The manager needs dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem on it; the monitor GetItem, BatchGetItem, Query,
+UpdateItem and DeleteItem. The manager gets the
 table's name from its settings (`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
 
 Items:
@@ -17,29 +18,57 @@ Items:
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
     - `retries` SS: `{dataset}:{attempt}` of each further attempt that the monitor has asked for;
     - `closed` N (epoch seconds): when the last of them became final;
+    - `ending` N (epoch seconds): since when a monitor is writing the job's end;
     - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early (`runtime.protocol.stop`);
     - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
+- claims: `pk = "claim"`, `sk` as of open jobs. Which submission has a timestamp: it is used once, unless the records of its job were
+  deleted. Attributes (S):
+  `claim` (`certificate.claim_id`), `submission` (key), `started` (ISO 8601), `cancelled_by` (where a cancellation came before any
+  manager: the digest of its key), `ended` (ISO 8601, once it is over).
+- heard: `pk = "heard"`, `sk = "{bucket}/{key}"`. The submission or cancellation that a manager has last taken from the queue; `etag` S,
+  of what was written. A file whose ETag is another one has not been heard of (`runtime.monitor.unheard`): `sent` S, `sent_at` N (epoch
+  seconds) say that the sweep has told the queue of it, by its ETag.
+- searches: `pk = "search"`, `sk = "{bucket}"`. Where the search for files that were not heard of goes on; see there.
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC, of the
   submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N, in micro-dollars.
 
-A job's item and its budget change together, in transactions: a reservation is made exactly once, and settled exactly
+A job's item, its claim and its budget change together, in transactions: a reservation is made exactly once, and settled exactly
 once, however often a message is delivered.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 OPEN_JOBS = "open-job"
+CLAIMS = "claim"
+HEARD = "heard"
+SEARCHES = "search"
 BUDGETS = "budget"
+_SORT_KEY_MAX_BYTES = 1024
+"""Longest sort key (DynamoDB developer guide, "Quotas")."""
+
 STARTING = "starting"
 LAUNCHED = "launched"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which submission has a timestamp, since when (ISO 8601); see above."""
+
+    claim: str
+    submission: str
+    started: str
+    cancelled_by: str = ""
+    ended: str = ""
 
 
 def open_job_key(bucket: str, group: str, timestamp: str) -> dict[str, str]:
@@ -95,8 +124,38 @@ def reserve_writes(table: str, job: tuple[str, str, str], budget: str, amount: i
     return [{"Update": take}, {"Update": note}]
 
 
-def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: int, spent: int) -> list[dict[str, Any]]:
-    """The transaction that ends a job: what it spent takes the place of what it had reserved, and its item goes."""
+def lease_writes(
+    table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The transaction by which a manager takes a job until `until` (epoch seconds), noting `about` in its item. First its claim (a
+    failed condition means: it has ended), then its item (a failed condition: another manager has it, or it is launched)."""
+    open_yet = {
+        "TableName": table,
+        "Key": claim_key(job),
+        "ConditionExpression": "attribute_not_exists(#ended)",
+        "ExpressionAttributeNames": {"#ended": "ended"},
+    }
+    names = ("state", "owner", "lease", "created", *about)
+    take = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": "attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now))",
+        "UpdateExpression": "SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, :now)"
+        + "".join(f", #{name} = :{name}" for name in about),
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeValues": {
+            ":starting": {"S": STARTING},
+            ":owner": {"S": owner},
+            ":now": {"N": f"{now:.3f}"},
+            ":until": {"N": f"{until:.3f}"},
+            **{f":{name}": {"S": text} for name, text in about.items()},
+        },
+    }
+    return [{"ConditionCheck": open_yet}, {"Update": take}]
+
+
+def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: int, spent: int, ended: str) -> list[dict[str, Any]]:
+    """The transaction that ends a job: what it spent takes the place of what it had reserved, its item goes, and its claim says so."""
     settle = {
         "TableName": table,
         "Key": _strings({"pk": BUDGETS, "sk": budget}),
@@ -111,7 +170,64 @@ def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: 
         "ExpressionAttributeNames": {"#reserved": "reserved"},
         "ExpressionAttributeValues": {":reserved": _number(reserved)},
     }
-    return [{"Update": settle}, {"Delete": close}]
+    return [{"Update": settle}, {"Delete": close}, _note_end(table, job, ended)]
+
+
+def close_writes(table: str, job: tuple[str, str, str], ended: str) -> list[dict[str, Any]]:
+    """The same for a job for which nothing was reserved."""
+    return [{"Delete": {"TableName": table, "Key": item_key(job)}}, _note_end(table, job, ended)]
+
+
+def _note_end(table: str, job: tuple[str, str, str], ended: str) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": claim_key(job),
+            "ConditionExpression": "attribute_not_exists(#ended)",
+            "UpdateExpression": "SET #ended = :ended",
+            "ExpressionAttributeNames": {"#ended": "ended"},
+            "ExpressionAttributeValues": {":ended": {"S": ended}},
+        }
+    }
+
+
+def take_claim(client: Any, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None) -> Claim | None:
+    """Claim a timestamp; None when that was done, else the claim that was there before. `after`: a claim of before whose job was deleted,
+    and whose place this one takes."""
+    values = {name: {"S": text} for name, text in vars(claim).items() if text}
+    condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+    if after is not None:
+        condition = {
+            "ConditionExpression": "#started = :started AND attribute_exists(#ended)",
+            "ExpressionAttributeNames": {"#started": "started", "#ended": "ended"},
+            "ExpressionAttributeValues": {":started": {"S": after.started}},
+        }
+    try:
+        client.put_item(TableName=table, Item={**claim_key(job), **values}, **condition)
+    except client.exceptions.ConditionalCheckFailedException:
+        return read_claim(client, table, job)
+    return None
+
+
+def read_claim(client: Any, table: str, job: tuple[str, str, str]) -> Claim | None:
+    """The claim of a timestamp, None when it is free."""
+    item = client.get_item(TableName=table, Key=claim_key(job), ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    return Claim(**{name: item.get(name, {}).get("S", "") for name in ("claim", "submission", "started", "cancelled_by", "ended")})
+
+
+def claim_key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+    """The primary key of a job's claim, as DynamoDB takes it."""
+    return _strings({**open_job_key(*job), "pk": CLAIMS})
+
+
+def heard_key(bucket: str, key: str) -> dict[str, dict[str, str]]:
+    """The primary key of what was heard of a submission or cancellation. A sort key has room for 1,024 bytes: longer ones get a digest."""
+    name = f"{bucket}/{key}"
+    if len(name.encode("utf-8", "surrogatepass")) > _SORT_KEY_MAX_BYTES:
+        name = f"{bucket}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return _strings({"pk": HEARD, "sk": name})
 
 
 def item_key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:

@@ -13,6 +13,12 @@ CONFIG_MAX_NODES = 100_000
 JOB_MAX_BYTES = 16 * 1024 * 1024
 """More than any job document has: 10,000 datasets make about 5 MB."""
 
+STATUS_MAX_BYTES = 256 * 1024
+"""More than any status has: the last lines of both outputs, each line cut."""
+
+RECORD_MAX_BYTES = 16 * 1024 * 1024
+"""More than any record of moved files has: 40,000 files make about 10 MB."""
+
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
 

@@ -17,6 +17,8 @@ GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TIMESTAMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _UNFIT = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of surrogate pairs."""
+_FILE_OF_LOGS = re.compile(r"certificate\.(txt|json)|job\.json|.*_files\.json|DATASET_NAME:.*_STATUS\.txt", re.DOTALL)
+"""Names of files in the folder `logs/` of a job, where each dataset has a folder of its own name."""
 RESERVED_GROUPS = frozenset({"logs", "jobs", "evidence"})
 """First key segments of an analysis bucket that belong to the service."""
 
@@ -80,11 +82,12 @@ def key_fault(key: str) -> str | None:
 
 def dataset_names(inputpaths: Sequence[str]) -> list[str]:
     """A unique display name for each input, in order: its base name, with leading folders (joined by '_') where base
-    names are equal, and a number where even those are. Names have no '/', so each is one file name."""
+    names are equal, and a number where even those are. Names have no '/', so each is one file name; none is that of a file
+    beside which its logs lie."""
     split = [[part for part in path.split("/") if part] or ["dataset"] for path in inputpaths]
     depth = [1] * len(split)
     while True:
-        names = ["_".join(parts[-d:]) for parts, d in zip(split, depth, strict=True)]
+        names = [_fit("_".join(parts[-d:])) for parts, d in zip(split, depth, strict=True)]
         counts = Counter(names)
         longer = [i for i, name in enumerate(names) if counts[name] > 1 and depth[i] < len(split[i])]
         if not longer:
@@ -101,3 +104,7 @@ def dataset_names(inputpaths: Sequence[str]) -> list[str]:
         taken.add(unique)
         result.append(unique)
     return result
+
+
+def _fit(name: str) -> str:
+    return f"{name}_data" if _FILE_OF_LOGS.fullmatch(name) else name

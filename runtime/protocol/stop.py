@@ -1,4 +1,4 @@
-"""`logs/stop.json`: the order that ends a running job early. Whoever writes it first (conditionally) has decided.
+"""`stop.json` among a job's records: the order that ends a running job early. Whoever writes it first (conditionally) has decided.
 
 Its machines look for it every few seconds: they end the script, keep its partial results, and say why in their final
 status, whose reason begins with the outcome. Machines that do not are terminated after `limits.STOP_GRACE`.

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
-from runtime.monitor.port import Content, Instance, OpenJob
+from runtime.monitor.port import Content, Deployed, Heard, Instance, OpenJob, Search, Written
+from runtime.protocol.ledger import Claim
+from runtime.protocol.limits import JOB_MAX_BYTES
 
 JobId = tuple[str, str, str]
 
@@ -48,6 +50,12 @@ class FakeAws:
     kill_at: int | None = None
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
     items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
+    claims: dict[JobId, Claim] = field(default_factory=dict)
+    heard_: dict[tuple[str, str], Heard] = field(default_factory=dict)
+    searches: dict[str, Search] = field(default_factory=dict)
+    deployed: list[Deployed] = field(default_factory=list)
+    queue: list[tuple[str, str]] = field(default_factory=list)
+    times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
     parameters_: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
@@ -73,6 +81,7 @@ class FakeAws:
     # S3 -------------------------------------------------------------------------------------------------------------
     def upload(self, bucket: str, key: str, body: bytes | str = b"x") -> None:
         self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, {})
+        self.times[bucket, key] = self.clock()
 
     def text(self, bucket: str, key: str) -> str:
         return self.objects_[bucket, key][0].decode()
@@ -196,9 +205,63 @@ class FakeAws:
                 self.set_state(name, "stopping", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
 
     # DynamoDB -------------------------------------------------------------------------------------------------------
+    def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
+        with self.lock:
+            self._call("hear", key)
+            self.heard_[bucket, key] = Heard(etag)
+
+    def claim(self, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
+        with self.lock:
+            self._call("claim")
+            if after is not None and self.claims[job] == after:
+                del self.claims[job]
+            return None if self.claims.setdefault(job, claim) is claim else self.claims[job]
+
+    def claimed(self, table: str, job: JobId) -> Claim | None:
+        with self.lock:
+            self._call("get-claim")
+            return self.claims.get(job)
+
+    def begin_end(self, job: JobId, now: float, stale: float) -> bool:
+        with self.lock:
+            self._call("begin-end")
+            item = self.items.get(job)
+            if item is None or item.get("ending", 0.0) >= stale:
+                return False
+            item["ending"] = now
+            return True
+
+    def analyses(self) -> Iterator[Deployed]:
+        yield from self.deployed
+
+    def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
+        found = list(self.objects(bucket, prefix, after, limit))
+        return [Written(one.key, self.etag(bucket, one.key), self.times[bucket, one.key], one.size) for one in found]
+
+    def etag(self, bucket: str, key: str) -> str:
+        return hashlib.md5(self.objects_[bucket, key][0]).hexdigest()
+
+    def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
+        self._call("heard", str(len(keys)))
+        return {key: self.heard_[bucket, key] for key in keys if (bucket, key) in self.heard_}
+
+    def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
+        with self.lock:
+            self._call("deliver", written.key)
+            self.queue.append((queue_url, written.key))
+            self.heard_[bucket, written.key] = replace(self.heard_.get((bucket, written.key), Heard()), sent=written.etag, sent_at=now)
+
+    def searched(self, bucket: str) -> Search | None:
+        return self.searches.get(bucket)
+
+    def note_search(self, bucket: str, search: Search) -> None:
+        self.searches[bucket] = search
+
     def lease(self, table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
         with self.lock:
             self._call("lease")
+            if job in self.claims and self.claims[job].ended:
+                return "ended"
             item = self.items.get(job)
             if item is not None and item["state"] == "launched":
                 return "launched"
@@ -312,6 +375,7 @@ class FakeAws:
             frozenset(item.get("retries", ())),
             item.get("stop"),
             item.get("stopped"),
+            item.get("ending"),
             item["submission"],
             item["analysis"],
         )
@@ -345,13 +409,19 @@ class FakeAws:
             item.update(reserved=amount, budget=budget)
             return True
 
-    def _settle(self, job: JobId, spent: int) -> None:
+    def _settle(self, job: JobId, spent: int, ended: str) -> bool:
         with self.lock:
             self._call("settle")
+            claim = self.claims.get(job)
+            if claim is not None and claim.ended:
+                return False
+            if claim is not None:
+                self.claims[job] = replace(claim, ended=ended)
             item = self.items.pop(job, None)
             if item is not None and "reserved" in item:
                 committed, earlier = self.budgets[item["budget"]]
                 self.budgets[item["budget"]] = (committed + spent - item["reserved"], earlier + spent)
+            return True
 
 
 class ManagerView:
@@ -386,27 +456,49 @@ class ManagerView:
     def publish(self, topic: str, subject: str, text: str) -> None:
         self.aws.publish(subject, text)
 
-    def forget(self, table: str, job: JobId) -> None:
-        self.aws._settle(job, 0)
+    def forget(self, table: str, job: JobId, ended: str) -> bool:
+        return self.aws._settle(job, 0, ended)
 
 
 class MonitorView:
-    """The monitor's port of a FakeAws."""
+    """The monitor's port of a FakeAws. What it writes for a group is confined as in AWS."""
 
     def __init__(self, aws: FakeAws) -> None:
         self.aws = aws
+        self.group: tuple[str, str] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.aws, name)
 
-    def get(self, bucket: str, key: str) -> Content | None:
+    def acting_for(self, bucket: str, group: str) -> MonitorView:
+        confined = MonitorView(self.aws)
+        confined.group = (bucket, group)
+        return confined
+
+    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+        self._check_confined(bucket, key)
+        return self.aws.put(bucket, key, body, if_absent=if_absent, metadata=metadata)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._check_confined(bucket, key)
+        self.aws.delete(bucket, key)
+
+    def _check_confined(self, bucket: str, key: str) -> None:
+        """What the session policy of the monitor's writer allows (`runtime.monitor.confined`)."""
+        assert self.group is not None, f"{key} was to be written for no group"
+        own, group = self.group
+        prefixes = (f"{group}/results/", f"jobs/{group}/", f"logs/{group}/", "logs/active/")
+        assert bucket == own, f"{bucket} is not {own}"
+        assert key.startswith(prefixes), f"{key} is not {group}'s"
+
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
         with self.aws.lock:
             self.aws._call("get", key)
             found = self.aws.objects_.get((bucket, key))
-        return None if found is None else Content(found[0], found[1])
+        return None if found is None or len(found[0]) > limit else Content(found[0], found[1])
 
-    def settle(self, item: OpenJob, spent: int) -> None:
-        self.aws._settle(item.job, spent)
+    def settle(self, item: OpenJob, spent: int, ended: str) -> None:
+        self.aws._settle(item.job, spent, ended)
 
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         return self.aws._note_stop(job, reason, now)

@@ -16,7 +16,7 @@ from runtime.monitor.machine import place
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import EvidenceKeys, JobKeys
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
 from runtime.protocol.status import DatasetStatus
 
@@ -75,7 +75,8 @@ class World:
     def deliver(self, key: str = SUBMISSION, receives: int = 1) -> Outcome:
         self._runs += 1
         until = self.clock() + timedelta(seconds=121)
-        delivery = Delivery(ObjectCreated(BUCKET, key, 1), receives, f"run-{self._runs}", "arn:manager", until)
+        etag = self.aws.etag(BUCKET, key) if (BUCKET, key) in self.aws.objects_ else "gone"
+        delivery = Delivery(ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self._runs}", "arn:manager", until)
         return process(ManagerView(self.aws), self.settings, self.clock, delivery)
 
     def job(self, timestamp: str = "t1") -> Job:
@@ -115,6 +116,13 @@ class World:
         dataset = self.job(where.job[2]).datasets[where.index]
         written = replace(DatasetStatus(status, dataset.inputpath, instance), **fields)
         self.aws.upload(BUCKET, dataset.status_key, written.to_json())
+        self.aws.upload(BUCKET, self.evidence(instance).status, written.to_json())
+
+    def evidence(self, instance: str) -> EvidenceKeys:
+        """Where the machine's own word is."""
+        where = place(self.aws.ec2[instance])
+        assert where is not None
+        return EvidenceKeys(self.job(where.job[2]).launch_template.role_id, instance)
 
     def complete(self, instance: str, status: str = "SUCCESS", **fields: Any) -> None:
         """The machine's whole life: boot, final status, shutdown."""

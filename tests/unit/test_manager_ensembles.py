@@ -31,7 +31,7 @@ def test_each_member_has_its_machine_number_configuration_and_status() -> None:
     assert len({dataset.status_key for dataset in job.datasets}) == len(world.aws.ec2) == 5
     for index, dataset in enumerate(job.datasets):
         config = main_command(job, index)[5]
-        assert config == dataset.configpath == f"lab/results/job_t1/configs/inst{index + 1}_c.json"
+        assert config == dataset.configpath == f"jobs/lab/job_t1/configs/inst{index + 1}_c.json"
         told = json.loads(world.aws.text(BUCKET, config))
         assert told == {"mode": "train", "ensemble_size": 5, "rate": 0.1, "wait": 5, "jobnb": index + 1}
     for machine in list(world.aws.ec2):

@@ -136,7 +136,7 @@ def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None],
         where = [place(machine) for machine in world.aws.ec2.values()]
         assert sorted((one.index, one.attempt) for one in where if one) == sorted(machines), f"killed after call {number}"
         assert world.end() == f"{end}\n", f"killed after call {number}"
-        assert world.aws.written[BUCKET, KEYS.end] == 1
+        assert world.aws.written[BUCKET, KEYS.end] in ({1, 2} if struck and actor == "monitor" else {1})
         spent = sum(micro_dollars(world.report(machine)["cost"]) for machine in world.aws.ec2)
         ((committed, settled),) = world.aws.budgets.values()
         assert committed == settled == pytest.approx(spent, abs=len(machines)), f"killed after call {number}"

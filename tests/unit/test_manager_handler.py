@@ -22,9 +22,10 @@ from runtime.manager.aws import AwsCloud
 from runtime.manager.events import objects_created
 from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError
 from runtime.monitor.aws import AwsCloud as MonitorCloud
+from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import transact
+from runtime.protocol.ledger import CLAIMS, HEARD, Claim, transact
 from runtime.protocol.settings import AnalysisSettings, Group
 
 JOB = (BUCKET, "lab", "t1")
@@ -113,8 +114,11 @@ def test_a_submission_through_the_whole_handler(
     assert job.datasets[0].size == 4
     encoded = account.ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")["UserData"]["Value"]
     assert base64.b64decode(encoded).startswith(b"#!")
-    certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").certificate)
-    assert certificate["Metadata"]["neurocaas-claim"]
+    certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").records.certificate)
+    assert certificate["Metadata"][SUBMISSION_METADATA] == digest_of(key)
+    claim = AwsCloud().claimed("ledger", JOB)
+    assert claim is not None
+    assert (claim.submission, claim.ended) == (key, "")
     assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {"batchItemFailures": []}
     assert len(account.instances()) == 1
 
@@ -155,7 +159,8 @@ def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
     folder = "rejected_a" if key == SUBMISSION else "job_t1"
     end = account.s3.get_object(Bucket=BUCKET, Key=f"lab/results/{folder}/process_results/end.txt")["Body"].read().decode()
     assert f"({code})" in end
-    assert "Items" not in account.table.scan(TableName="ledger") or account.table.scan(TableName="ledger")["Items"] == []
+    kinds = {item["pk"]["S"] for item in account.table.scan(TableName="ledger").get("Items", [])}
+    assert kinds <= {CLAIMS, HEARD}, "nothing is open, nothing was reserved"
     assert "Upload it again, without a key of your own" in end
 
 
@@ -225,9 +230,25 @@ def test_the_lease(account: Account) -> None:
     assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken", "a lease ends"
     cloud.launched("ledger", JOB, 3, frozenset({2}))
     assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
-    cloud.forget("ledger", JOB)
+    assert cloud.forget("ledger", JOB, "2026-01-31")
+    assert not cloud.forget("ledger", JOB, "2026-02-01"), "a job ends once"
     cloud.launched("ledger", JOB, 3, frozenset())
-    assert account.table.scan(TableName="ledger")["Count"] == 0, "a job that has ended stays away"
+    assert [item["pk"]["S"] for item in account.table.scan(TableName="ledger")["Items"]] == [CLAIMS], "a job that has ended stays away"
+    assert cloud.lease("ledger", JOB, "five", 600.0, 700.0, {"submission": "k", "analysis": "dti"}) == "ended"
+
+
+def test_a_claim_is_made_once_and_replaced_only_when_its_job_was_deleted(account: Account) -> None:
+    cloud, first, other = AwsCloud(), Claim("c1", "k1", "2026-01-31"), Claim("c2", "k2", "2026-02-01", cancelled_by="x")
+    assert cloud.claimed("ledger", JOB) is None
+    assert cloud.claim("ledger", JOB, first) is None
+    assert cloud.claim("ledger", JOB, other) == first
+    assert cloud.claim("ledger", JOB, other, first) == first, "it has not ended"
+    assert cloud.forget("ledger", JOB, "2026-01-31T13")
+    ended = replace(first, ended="2026-01-31T13")
+    assert cloud.claimed("ledger", JOB) == ended
+    assert cloud.claim("ledger", JOB, other, replace(ended, started="2025")) == ended, "it is another one"
+    assert cloud.claim("ledger", JOB, other, ended) is None
+    assert cloud.claimed("ledger", JOB) == other
 
 
 REQUEST = LaunchRequest(
@@ -295,7 +316,7 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
     assert not cloud.reserve("ledger", other, "dti/lab/2026-01", 401, 1000)
     assert cloud.reserve("ledger", other, "dti/lab/2026-01", 400, 1000)
     for _ in range(2):
-        cloud.forget("ledger", JOB)
+        cloud.forget("ledger", JOB, "2026-01-31")
         assert cloud.committed("ledger", "dti/lab/2026-01") == 400
 
 
@@ -306,7 +327,7 @@ def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Acc
     item = monitor.open_job(JOB)
     assert item is not None
     for _ in range(2):
-        monitor.settle(item, 50)
+        monitor.settle(item, 50, "2026-01-31")
         assert cloud.committed("ledger", "dti/lab/2026-01") == 50
     assert monitor.open_job(JOB) is None
 

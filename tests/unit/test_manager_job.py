@@ -74,7 +74,7 @@ def test_calls_do_not_grow_with_the_number_of_datasets(number: int) -> None:
     world.submit(world.submission(dataname=names))
     assert len(world.aws.ec2) == number
     chunks = -(-number // 100)
-    assert len(world.aws.calls) <= 10 + chunks
+    assert len(world.aws.calls) <= 15 + chunks
     offsets = sorted(int(machine.tags["offset"]) + machine.launch_index for machine in world.aws.ec2.values())
     assert offsets == list(range(number))
 
@@ -151,7 +151,7 @@ def test_two_managers_at_once_launch_one_set() -> None:
 
 
 def test_a_second_manager_waits_while_the_first_lives(world: World) -> None:
-    world.aws.kill_at = 4
+    world.aws.kill_at = 6
     with pytest.raises(KilledError):
         world.submit(world.submission())
     world.aws.revive()
@@ -317,7 +317,7 @@ def test_a_timestamp_whose_results_were_deleted_runs_anew(world: World) -> None:
     world.submit(world.submission())
     world.complete(next(iter(world.aws.ec2)))
     for bucket, key in list(world.aws.objects_):
-        if key.startswith("lab/results/"):
+        if key.startswith(("lab/results/", "jobs/lab/")):
             del world.aws.objects_[bucket, key]
     world.clock.forward(60)
     assert world.deliver().exit_code == 0
@@ -333,19 +333,22 @@ def test_other_keys_are_ignored(world: World, key: str) -> None:
 
 def _delete(world: World, *suffixes: str) -> None:
     for bucket, key in list(world.aws.objects_):
-        if key.startswith("lab/results/") and key.endswith(suffixes or ""):
+        if key.startswith(("lab/results/", "jobs/lab/")) and key.endswith(suffixes or ""):
             del world.aws.objects_[bucket, key]
 
 
 def test_machines_of_a_deleted_run_do_not_count_for_its_successor(world: World) -> None:
     world.submit(world.submission())
     world.complete(next(iter(world.aws.ec2)))
+    before = world.job().created
     _delete(world)
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 8  # the job document is written, nothing is launched
+    world.aws.kill_at = 13
     with pytest.raises(KilledError):
         world.deliver()
+    assert world.job().created > before, "the job document is written"
+    assert len(world.aws.ec2) == 1, "nothing is launched"
     world.aws.revive()
     world.clock.forward(150)
     assert world.deliver(receives=2).exit_code == 0
@@ -359,9 +362,10 @@ def test_a_job_document_of_a_deleted_run_is_not_used(world: World) -> None:
     _delete(world, "certificate.txt", "end.txt")
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 3
+    world.aws.kill_at = 8
     with pytest.raises(KilledError):
         world.deliver()
+    assert world.job().created == before, "that of the deleted run is still there"
     world.aws.revive()
     world.clock.forward(150)
     assert world.deliver(receives=2).exit_code == 0

@@ -17,8 +17,9 @@ from runtime.monitor import handler as module
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import JOB_MAX_BYTES
+from runtime.protocol.keys import EvidenceKeys, JobKeys
+from runtime.protocol.ledger import CLAIMS, HEARD
+from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import job_tags
 
@@ -74,6 +75,11 @@ def open_item() -> None:
     manager.launched("ledger", JOB, 1, frozenset())
 
 
+def nothing_open(account: dict[str, Any]) -> bool:
+    """Whether only claims, and what was heard, are left in the table."""
+    return {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]} <= {CLAIMS, HEARD}
+
+
 def event(instance: str, state: str, name: str = "m1") -> dict[str, Any]:
     detail = {"instance-id": instance, "state": state}
     body = {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "time": iso(datetime.now(UTC)), "detail": detail}
@@ -86,8 +92,7 @@ def test_a_job_through_the_whole_handler(account: dict[str, Any], capsys: pytest
     active = json.loads(account["s3"].get_object(Bucket=BUCKET, Key=f"logs/active/{instance}.json")["Body"].read())
     assert active["instance-id"] == instance
     status = DatasetStatus("SUCCESS", "lab/inputs/a.zip", instance, exit_code=0)
-    key = JobKeys.of("lab", "t1").status("a.zip")
-    account["s3"].put_object(Bucket=BUCKET, Key=key, Body=status.to_json())
+    account["s3"].put_object(Bucket=BUCKET, Key=EvidenceKeys("AROALAB", instance).status, Body=status.to_json())
     account["ec2"].terminate_instances(InstanceIds=[instance])
     records = [
         event(instance, "shutting-down", "m1"),
@@ -97,7 +102,7 @@ def test_a_job_through_the_whole_handler(account: dict[str, Any], capsys: pytest
     assert module.handler({"Records": records}, None) == {"batchItemFailures": []}
     end = account["s3"].get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)["Body"].read()
     assert end == b"SUCCESS 1/1\n"
-    assert account["dynamodb"].scan(TableName="ledger")["Count"] == 0
+    assert nothing_open(account)
     (notice,) = account["sqs"].receive_message(QueueUrl=account["inbox"], MaxNumberOfMessages=10)["Messages"]
     assert "SUCCESS 1/1" in json.loads(notice["Body"])["Subject"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -143,7 +148,7 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
         assert (item.closed, item.instances, item.total, item.state) == ({0}, {"i-1"}, 1, "launched")
     assert cloud.open_job(JOB) == item
     assert list(cloud.open_jobs()) == [item]
-    cloud.settle(item, 0)
+    cloud.settle(item, 0, "2026-01-31")
     assert cloud.close_dataset(JOB, 0, succeeded=True, instance=None, now=6.0) is None
     assert cloud.open_job(JOB) is None
 
@@ -174,7 +179,9 @@ def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:
 
 
 def test_objects(account: dict[str, Any]) -> None:
-    cloud = AwsCloud("ledger", None)
+    cloud = AwsCloud("ledger", None).acting_for(BUCKET, "lab")
+    with pytest.raises(PermissionError):
+        AwsCloud("ledger", None).put(BUCKET, "p/a", "text")
     assert cloud.get(BUCKET, "none") is None
     assert cloud.get("no-such-bucket", "none") is None
     assert cloud.put(BUCKET, "p/a", "text", if_absent=True, metadata={"claim": "x"})
@@ -192,9 +199,10 @@ def test_neither_a_topic_that_is_gone_nor_a_status_file_of_any_size_keeps_a_job_
 ) -> None:
     monkeypatch.setenv("NEUROCAAS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:gone")
     instance = start(account)
-    account["s3"].put_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").status("a.zip"), Body=b"{" + b" " * JOB_MAX_BYTES + b"}")
+    for key in (EvidenceKeys("AROALAB", instance).status, JobKeys.of("lab", "t1").status("a.zip")):
+        account["s3"].put_object(Bucket=BUCKET, Key=key, Body=b"{" + b" " * STATUS_MAX_BYTES + b"}")
     account["ec2"].terminate_instances(InstanceIds=[instance])
     assert module.handler({"Records": [event(instance, "terminated")]}, None) == {"batchItemFailures": []}
     account["s3"].head_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").end)
-    assert account["dynamodb"].scan(TableName="ledger")["Items"] == []
+    assert nothing_open(account)
     assert "no notice was sent, because SNS refuses (NotFound)" in capsys.readouterr().out

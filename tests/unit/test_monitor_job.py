@@ -194,11 +194,12 @@ def test_two_monitors_at_once_write_one_end_and_one_notice() -> None:
 
 def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) -> None:
     (machine,) = started(world)
-    world.aws.upload(BUCKET, world.job().keys.end, "SUCCESS 1/1\n")
+    world.aws.items[BUCKET, "lab", "t1"]["ending"] = world.clock().timestamp()
     world.write_status(machine, "SUCCESS")
     world.die(machine)
     assert world.aws.notices == []
     assert len(world.aws.items) == 1
+    assert world.end() is None
 
 
 def test_an_event_during_the_launch_comes_again(world: World) -> None:
@@ -321,7 +322,7 @@ def test_a_manager_that_comes_back_too_late_launches_nothing(world: World) -> No
 
 
 def test_a_job_without_a_document_has_its_certificate_and_notice(world: World) -> None:
-    world.aws.kill_at = 4
+    world.aws.kill_at = 6
     with pytest.raises(KilledError):
         world.submit(world.submission())
     world.aws.revive()

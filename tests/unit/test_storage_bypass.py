@@ -59,7 +59,7 @@ def test_data_comes_from_outside_and_results_go_there(world: World) -> None:
     world.complete(next(iter(world.aws.ec2)))
     assert world.end() == "SUCCESS 1/1\n"
     assert world.aws.text("out", "res/job_t1/process_results/end.txt") == world.end()
-    for key in (JOB.certificate, JOB.certificate_json, JOB.status("a.zip"), JOB.job):
+    for key in (JOB.certificate, JOB.certificate_json, JOB.status("a.zip")):
         there = key.replace(JOB.prefix, "res/job_t1/")
         assert world.aws.objects_["out", there] == world.aws.objects_[BUCKET, key]
     assert "s3://out/res/job_t1/" in world.aws.notices[0][1]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .context import Context, result_place
+from .context import Context, result_place, service_files
 from .storage import Location, StorageError, open_storage
 from .transfer import Transfer
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if chosen.command == "upload":
             place = result_place(chosen.bucket, chosen.group, chosen.resultdir)
-            transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out)
+            transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out, taken=service_files(os.environ))
         else:
             get = transfer.download if chosen.command == "download" else transfer.download_folder
             get(Location.parse(chosen.source, chosen.bucket), Path(chosen.folder or "."))

@@ -13,12 +13,17 @@ from runtime.protocol.status import NONE
 from .reporter import PATIENCE
 from .storage import Location
 
+END, UPDATE = "end.txt", "update.txt"
+"""Files of the service among the results: the job's end, and the mark of a dataset that is done."""
+
 
 @dataclass(frozen=True)
 class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload; `checkpoint` the one that outlives a spot machine. Reports go to `logs`, results to `results`
+    ended before it could upload; `checkpoint` the one that outlives a spot machine. `stop` is where an
+    order to stop appears; `evidence` is the folder in which the service takes
+    this machine's word (None where there is no service); what goes to `logs` is for people. Reports go to `logs`, results to `results`
     (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the end waits for a service that
     is away."""
 
@@ -29,6 +34,7 @@ class Context:
     inputpath: str
     configpath: str
     configname: str
+    stop: Location
     name: str
     status_key: str
     command: str
@@ -38,6 +44,7 @@ class Context:
     outputs: Path | None = None
     checkpoint: Path | None = None
     patience: float = PATIENCE
+    evidence: Location | None = None
 
     @property
     def status_place(self) -> Location:
@@ -56,7 +63,7 @@ class Context:
         group, resultdir, name = environment["groupdir"], environment["resultdir"], environment["dataname"]
         bucket, duration = environment["bucketname"], None
         home = result_place(bucket, group, resultdir)
-        # The service reads a job's reports beside its job.json, wherever its results go.
+        # A job's logs are below its group, wherever its results go.
         logs = Location.parse(environment.get("NEUROCAAS_LOGS") or str(home.below("logs")), bucket)
         status_key = logs.below(f"DATASET_NAME:{name}_STATUS.txt").key
         try:
@@ -69,6 +76,7 @@ class Context:
         arguments = [bucket, environment["inputpath"], resultdir, environment["configpath"]]
         script = environment.get("NEUROCAAS_SCRIPT", "")
         outputs, checkpoint = environment.get("NEUROCAAS_OUTPUT"), environment.get("CHECKPOINT_DIR")
+        evidence = environment.get("NEUROCAAS_EVIDENCE")
         return cls(
             bucket=bucket,
             group=group,
@@ -77,6 +85,7 @@ class Context:
             inputpath=environment["inputpath"],
             configpath=environment["configpath"],
             configname=environment["configname"],
+            stop=Location.parse(environment.get("NEUROCAAS_STOP") or str(logs.below("stop.json")), bucket),
             name=name,
             status_key=status_key,
             command=shlex.join(["bash", "run_main.sh", *arguments, script]),
@@ -86,7 +95,17 @@ class Context:
             outputs=Path(outputs) if outputs else None,
             checkpoint=Path(checkpoint) if checkpoint else None,
             patience=float(environment.get("NEUROCAAS_PATIENCE") or PATIENCE),
+            evidence=Location(logs.bucket, evidence.rstrip("/")) if evidence else None,
         )
+
+
+def service_files(environment: Mapping[str, str]) -> frozenset[str]:
+    """The keys among a job's results that the service writes itself; none outside of a job."""
+    if not {"bucketname", "groupdir", "resultdir", "configname"} <= environment.keys():
+        return frozenset()
+    results = result_place(environment["bucketname"], environment["groupdir"], environment["resultdir"]).below("process_results")
+    names = (END, UPDATE, environment["configname"])
+    return frozenset(results.below(name).key for name in names if name)
 
 
 def result_place(bucket: str, group: str, resultdir: str) -> Location:

@@ -1,4 +1,4 @@
-"""The order to stop a running job: `logs/stop.json` (runtime.protocol.stop), looked for every few seconds."""
+"""The order to stop a running job: `stop.json` among the service's records (runtime.protocol.stop), looked for every few seconds."""
 
 from __future__ import annotations
 

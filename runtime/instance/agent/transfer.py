@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,9 +78,10 @@ class Transfer:
                 raise StorageError(f"{place} would be written outside {folder}", permanent=True)
         return self._many(_getter(self, place, target, size) for place, target, size in found)
 
-    def upload(self, source: Path, target: Location, *, leave_out: str = "") -> list[Moved]:
-        """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here.
-        Raises StorageError when `source` does not exist, and at the end for names that S3 cannot bear; an empty folder is nothing to do."""
+    def upload(self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()) -> list[Moved]:
+        """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here; what would lie at
+        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. Raises StorageError when `source`
+        does not exist, and at the end for names that S3 cannot bear; an empty folder is nothing to do."""
         if source.is_dir():
             files = [(path, path.relative_to(source).as_posix()) for path in files_in(source, _left_out)]
         elif source.is_file():
@@ -89,7 +90,7 @@ class Transfer:
             raise StorageError(f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.", permanent=True)
         ending = f".{leave_out.lstrip('.')}" if leave_out else None
         prefix = target.key.rstrip("/")
-        chosen = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
+        chosen = [(path, _aside(f"{prefix}/{name}", taken)) for path, name in files if not (ending and name.endswith(ending))]
         done = self._many(_putter(self, path, Location(target.bucket, key)) for path, key in chosen if _is_key(key))
         if wrong := [path for path, key in chosen if not _is_key(key)]:
             got = ", ".join(map(_shown, wrong))
@@ -187,6 +188,18 @@ def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Pat
             left_out(path)
         elif UPLOAD_STATE not in path.name:
             yield path
+
+
+def _aside(key: str, taken: Collection[str]) -> str:
+    """The key of a result: another one where the service has a file of its own, or the result would lie below one."""
+    for own in taken:
+        if key == own or key.startswith(f"{own}/"):
+            folder, _, name = own.rpartition("/")
+            stem, _, ending = name.rpartition(".")
+            moved = f"{folder}/{stem}.result.{ending}{key[len(own) :]}" if stem else f"{folder}/{name}.result{key[len(own) :]}"
+            sys.stderr.write(f"{key} is the name of a file of the service: the result is {moved}\n")
+            return moved
+    return key
 
 
 def _left_out(path: Path) -> None:

@@ -19,7 +19,7 @@ from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetS
 
 from . import measure
 from .checkpoint import Checkpoint
-from .context import Context
+from .context import UPDATE, Context, service_files
 from .ending import REFUSED, Ending, reason
 from .logs import Log
 from .pieces import Pieces
@@ -63,7 +63,7 @@ class Watch:
         self._exit: int | None = None
         self._ending = Ending(grace)
         self._warned = False
-        self._stop = StopWatch(storage, context.log_place("stop.json"))
+        self._stop = StopWatch(storage, context.stop)
         place = context.log_place(f"{context.name}/checkpoint")
         self._checkpoint, self._checkpoint_at = Checkpoint(storage, context.checkpoint, place), 0.0
         self._spot = SpotNotice() if context.instance != NONE else None
@@ -103,6 +103,8 @@ class Watch:
             state, why = (SUCCESS, NONE) if good else (FAILED, self._reason())
             self._status = replace(self._status, status=state, reason=why, exit_code=self._exit, job_finish=_now())
         text = self._report()
+        if self.context.evidence:
+            self.reporter.put(self.context.evidence.below("status.json"), text.encode())
         if self.reporter.close(self.context.patience):
             return 0
         sys.stderr.write(f"NeuroCAAS: the final status could not be sent to {self.context.status_place}:\n{text}")
@@ -247,7 +249,7 @@ class Watch:
         """What a script that failed or was ended had ready in its output folder."""
         folder = self.context.outputs
         if folder and folder.is_dir():
-            Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place())
+            Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place(), taken=service_files(os.environ))
 
     def _send_record(self) -> None:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
@@ -259,12 +261,16 @@ class Watch:
                 "inputs": [item for item in moved if item["kind"] != RESULT],
                 "results": [item for item in moved if item["kind"] == RESULT],
             }
-            self.reporter.put(self.context.log_place(f"{self.context.name}_files.json"), dumps(record).encode())
+            places = [self.context.log_place(f"{self.context.name}_files.json")]
+            if self.context.evidence:
+                places.append(self.context.evidence.below("files.json"))
+            for place in places:
+                self.reporter.put(place, dumps(record).encode())
 
     def _send_config(self) -> None:
         """The config as it was used, and the mark that results are there (the guide's lines 56 and 57)."""
         context = self.context
-        self.reporter.put(context.result_place("update.txt"), b"update results.\n")
+        self.reporter.put(context.result_place(UPDATE), b"update results.\n")
         body = self.storage.read(Location.parse(context.configpath, context.bucket))
         self.reporter.put(context.result_place(context.configname), body)
 

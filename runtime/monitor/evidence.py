@@ -1,0 +1,87 @@
+"""What a machine says of its own dataset: from the one place that only this machine can write, bounded, parsed strictly.
+
+It is evidence about that dataset and nothing else. Nothing in it is taken for a path to read or write, a key or an order: files that it
+names outside of what its job may touch are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+
+from runtime.monitor.port import Cloud
+from runtime.protocol.certificate import MovedFile
+from runtime.protocol.documents import DocumentError, loads, take, take_optional
+from runtime.protocol.job import Job
+from runtime.protocol.keys import JOBS, EvidenceKeys
+from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
+from runtime.protocol.names import key_fault
+from runtime.protocol.outside import place_of
+from runtime.protocol.status import DatasetStatus
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_VERSION_MAX = 1024
+"""Longest version id (Amazon S3 user guide, "How S3 Versioning works")."""
+
+
+def read_status(raw: bytes | None) -> DatasetStatus:
+    """The status that a machine has written so far; a missing or unreadable file counts as INITIALIZING."""
+    if raw is None:
+        return DatasetStatus()
+    try:
+        return DatasetStatus.from_json(raw)
+    except DocumentError:
+        return DatasetStatus()
+
+
+def status_of(cloud: Cloud, job: Job, instance: str) -> DatasetStatus:
+    """The last status of a machine of the job, by its own word."""
+    content = cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).status, STATUS_MAX_BYTES)
+    return read_status(content.body if content else None)
+
+
+def files_of(cloud: Cloud, job: Job, index: int, instance: str) -> dict[str, tuple[MovedFile, ...]]:
+    """The `inputs` and `results` that a machine of the job has moved, by its own word."""
+    content = cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).files, RECORD_MAX_BYTES)
+    with suppress(DocumentError):
+        record = loads(content.body if content else b"{}", "record")
+        kinds = {"inputs": _sources(job, index), "results": _targets(job)}
+        return {kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within)) for kind, within in kinds.items()}
+    return {}
+
+
+def _sources(job: Job, index: int) -> list[tuple[str, str]]:
+    """Bucket and prefix of what a machine of the job may have read."""
+    own = [(job.bucket, f"{job.group}/"), (job.bucket, f"{JOBS}/{job.group}/")]
+    named = (place_of(path, job.bucket) for path in (job.datasets[index].inputpath, job.configpath_of(index)))
+    return own + [(bucket, key) for bucket, key in named if bucket != job.bucket]
+
+
+def _targets(job: Job) -> list[tuple[str, str]]:
+    bucket, keys = job.results
+    return [(bucket, keys.prefix)]
+
+
+def _moved(entries: Iterable[object], within: list[tuple[str, str]]) -> Iterable[MovedFile]:
+    for entry in entries:
+        with suppress(DocumentError):
+            file = _file(entry)
+            if any(file.bucket == bucket and file.key.startswith(prefix) for bucket, prefix in within):
+                yield file
+
+
+def _file(entry: object) -> MovedFile:
+    """Raises DocumentError for what cannot be a file."""
+    if not isinstance(entry, dict):
+        raise DocumentError("record: a file is not an object")
+    file = MovedFile(
+        bucket=take(entry, "bucket", str, "record"),
+        key=take(entry, "key", str, "record"),
+        bytes=take(entry, "bytes", int, "record"),
+        sha256=take(entry, "sha256", str, "record"),
+        version_id=take_optional(entry, "version_id", str, "record"),
+    )
+    if key_fault(file.key) or file.bytes < 0 or not _SHA256.fullmatch(file.sha256) or len(file.version_id or "") > _VERSION_MAX:
+        raise DocumentError("record: not a file that a machine can have moved")
+    return file
