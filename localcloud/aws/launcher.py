@@ -14,7 +14,7 @@ from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
-from localcloud.aws.iam import conditions, enforcement, public, resources, root
+from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
 from localcloud.aws.runcommand import RunCommand
@@ -42,7 +42,7 @@ async def launch(settings: Settings) -> None:
             "lambda": resources.on_lambda,
             "events": resources.on_events,
             "ssm": resources.on_ssm,
-            "dynamodb": resources.on_dynamodb,
+            "dynamodb": leading_keys.on_dynamodb,
             "imagebuilder": imagebuilder.checks,
         }
     )

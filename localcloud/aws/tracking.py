@@ -15,6 +15,9 @@ DATA_PLANE = {
 }  # fmt: skip
 """Objects are on disk already; the rest of what S3 keeps about them is saved in the regular pass."""
 
+TRANSACTIONS = {"dynamodb:TransactWriteItems", "dynamodb:TransactGetItems"}
+"""No actions of IAM: each of their items is checked as what it does."""
+
 
 @dataclass(frozen=True)
 class Request:

@@ -223,6 +223,26 @@ def contract_session_registration(h):
     assert parameters(h.sts.register_session) == ["access_key", "session"]
 
 
+def contract_role_ids(h):
+    with h.scope("000000000000", "us-east-1"):
+        h.iam._roles["named"] = {"Arn": "arn:aws:iam::000000000000:role/p/named", "RoleId": "AROAX"}
+    assert h.sts._role_id("arn:aws:iam::000000000000:role/p/named") == "AROAX"
+
+
+def contract_principal_keys(h):
+    assert parameters(h.iam_evaluator._principal_keys) == ["credential"]
+    assert h.sts._principal_keys is h.iam_evaluator._principal_keys
+    fields = {"principal_arn", "principal_id", "account_id", "source_access_key_id"}
+    assert fields <= set(h.iam_evaluator.ResolvedCredential.__dataclass_fields__)
+    assert '"aws:userid": credential.principal_id' in inspect.getsource(h.iam_evaluator._principal_keys)
+
+
+def contract_transactions(h):
+    body = json.dumps({"TransactItems": [{"Put": {"TableName": "t", "Item": {}}}, {"ConditionCheck": {"TableName": "t", "Key": {}}}]})
+    checks = h.iam_actions.dynamodb_transaction_checks("dynamodb:TransactWriteItems", body.encode(), "r", "a")
+    assert [action for action, _ in checks] == ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
+
+
 def contract_function_credentials(h):
     assert parameters(h.lambda_runtime.execution_credentials) == ["config"]
     assert h.lambda_svc.execution_credentials is h.lambda_runtime.execution_credentials

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +82,25 @@ class World:
     def run(self, template: str = "", **arguments: Any) -> Any:
         wanted = {"LaunchTemplate": {"LaunchTemplateId": template or self.template}, **arguments}
         return self.as_user("ec2").run_instances(MinCount=1, MaxCount=1, **wanted)
+
+    def role_may(self, *statements: dict[str, Any]) -> None:
+        """What the instance role is allowed."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self.iam.put_role_policy(RoleName=f"instance-{self.id}", PolicyName="p", PolicyDocument=document)
+
+    def session(self, name: str, **arguments: Any) -> Callable[[str], Any]:
+        """Clients of a session of the instance role, which root begins as the fleet does."""
+        answer = self._client("sts").assume_role(RoleArn=self.role, RoleSessionName=name, **arguments)
+        return self.with_credentials(answer["Credentials"])
+
+    def with_credentials(self, given: dict[str, Any]) -> Callable[[str], Any]:
+        key = {"key": given["AccessKeyId"], "secret": given["SecretAccessKey"], "token": given["SessionToken"]}
+        return lambda service: self._client(service, **key)
+
+    def bucket(self, name: str) -> str:
+        full = f"{name}-{self.id}"
+        self._client("s3").create_bucket(Bucket=full)
+        return full
 
 
 @pytest.fixture
@@ -274,3 +295,248 @@ def test_image_builder_is_checked_by_resource(world: World) -> None:
     assert user.create_component(name=f"ours-{world.id}", **rest)["componentBuildVersionArn"]
     assert code(user.create_component, name=f"theirs-{world.id}", **rest) == "AccessDeniedException"
     assert code(user.list_components) == "AccessDeniedException"
+
+
+def test_a_user_id_is_the_role_s_id_and_the_session_s_name(world: World, client: Client) -> None:
+    """What a machine says of itself lies where only it can write: a prefix with its ``aws:userid``."""
+    role_id = world.iam.get_role(RoleName=f"instance-{world.id}")["Role"]["RoleId"]
+    assert role_id.startswith("AROA")
+    bucket = world.bucket("evidence")
+    world.role_may(
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/evidence/${{aws:userid}}/*"},
+        {
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": f"arn:aws:s3:::{bucket}",
+            "Condition": {"StringLike": {"s3:prefix": "evidence/${aws:userid}/*"}},
+        },
+    )
+    for name, other in (("i-0123456789abcdef0", "i-0123456789abcdef1"), ("i-0123456789abcdef1", "i-0123456789abcdef0")):
+        session = world.session(name)
+        assert session("sts").get_caller_identity()["UserId"] == f"{role_id}:{name}"
+        session("s3").put_object(Bucket=bucket, Key=f"evidence/{role_id}:{name}/status.json", Body=b"1")
+        session("s3").list_objects_v2(Bucket=bucket, Prefix=f"evidence/{role_id}:{name}/")
+        for key in (f"evidence/{role_id}:{other}/status.json", f"evidence/{role_id}:{name}", f"evidence/instance-{world.id}:{name}/x"):
+            assert code(session("s3").put_object, Bucket=bucket, Key=key, Body=b"1") == "AccessDenied"
+        assert code(session("s3").list_objects_v2, Bucket=bucket, Prefix=f"evidence/{role_id}:{other}/") == "AccessDenied"
+
+
+def test_a_user_id_as_a_condition(world: World, client: Client) -> None:
+    bucket = world.bucket("userid")
+    user_id = world.iam.get_user(UserName=world.user)["User"]["UserId"]
+    assert world.as_user("sts").get_caller_identity()["UserId"] == user_id
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    for wanted, result in ((user_id, "written"), ("AIDAANOTHER", "AccessDenied")):
+        world.allow({**statement, "Condition": {"StringEquals": {"aws:userid": wanted}}})
+        if result == "written":
+            world.as_user("s3").put_object(Bucket=bucket, Key="k", Body=b"1")
+        else:
+            assert code(world.as_user("s3").put_object, Bucket=bucket, Key="k", Body=b"1") == result
+
+
+def test_a_role_s_id_is_its_own_and_stays(world: World) -> None:
+    name = f"again-{world.id}"
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+        }
+    )
+    first = world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["RoleId"]
+    world.iam.update_role(RoleName=name, Description="other")
+    world.iam.tag_role(RoleName=name, Tags=[{"Key": "k", "Value": "v"}])
+    assert world.iam.get_role(RoleName=name)["Role"]["RoleId"] == first
+    listed = [role for page in world.iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+    assert [role["RoleId"] for role in listed if role["RoleName"] == name] == [first]
+    assert len({role["RoleId"] for role in listed}) == len(listed)
+    world.iam.delete_role(RoleName=name)
+    assert world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["RoleId"] != first
+
+
+WHO = """
+import json, boto3
+def handler(event, context):
+    said = boto3.client("sts").get_caller_identity()["UserId"]
+    s3, written = boto3.client("s3"), []
+    for key in event["keys"]:
+        try:
+            s3.put_object(Bucket=event["bucket"], Key=key, Body=b"1")
+        except s3.exceptions.ClientError:
+            continue
+        written.append(key)
+    return {"UserId": said, "written": written}
+"""
+
+
+def test_a_function_s_user_id_is_its_role_s_id_and_its_name(world: World, client: Client) -> None:
+    bucket, name = world.bucket("function"), f"who-{world.id}"
+    role = world.make_role("function", "lambda.amazonaws.com")
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:userid}}/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.iam.put_role_policy(RoleName=f"function-{world.id}", PolicyName="p", PolicyDocument=document)
+    role_id = world.iam.get_role(RoleName=f"function-{world.id}")["Role"]["RoleId"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("h.py", WHO)
+    client("lambda").create_function(
+        FunctionName=name, Runtime="python3.12", Handler="h.handler", Role=role, Code={"ZipFile": archive.getvalue()}, Timeout=30
+    )
+    keys = [f"{role_id}:{name}/k", f"{role_id}:other/k", f"function-{world.id}:{name}/k"]
+    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps({"bucket": bucket, "keys": keys}).encode())
+    assert json.load(answer["Payload"]) == {"UserId": f"{role_id}:{name}", "written": keys[:1]}
+
+
+def test_tags_of_the_principal(world: World, client: Client) -> None:
+    bucket = world.bucket("tags")
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/group}}/*"}
+    world.allow(statement)
+    world.role_may(statement)
+    world.iam.tag_user(UserName=world.user, Tags=[{"Key": "group", "Value": "a"}])
+    world.iam.tag_role(RoleName=f"instance-{world.id}", Tags=[{"Key": "group", "Value": "a"}])
+    for s3 in (world.as_user("s3"), world.session("x1")("s3")):
+        s3.put_object(Bucket=bucket, Key="a/k", Body=b"1")
+        assert code(s3.put_object, Bucket=bucket, Key="b/k", Body=b"1") == "AccessDenied"
+
+
+def test_the_instance_that_a_session_is_of(world: World, client: Client) -> None:
+    """``ec2:SourceInstanceARN`` is there for sessions that the fleet begins for an instance with this role, and for no other."""
+    bucket = world.bucket("source")
+    template = {"LaunchTemplateId": world.template}
+    [instance, other] = client("ec2").run_instances(MinCount=2, MaxCount=2, LaunchTemplate=template)["Instances"]
+    arn = f"arn:aws:ec2:us-east-1:000000000000:instance/{instance['InstanceId']}"
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    world.role_may({**statement, "Condition": {"ArnEquals": {"ec2:SourceInstanceARN": arn}}})
+    world.session(instance["InstanceId"])("s3").put_object(Bucket=bucket, Key="k", Body=b"1")
+    for name in (other["InstanceId"], "i-0123456789abcdef0", "somebody"):
+        assert code(world.session(name)("s3").put_object, Bucket=bucket, Key="k", Body=b"1") == "AccessDenied"
+    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    world.iam.update_assume_role_policy(RoleName=f"instance-{world.id}", PolicyDocument=document)
+    world.allow({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": world.role})
+    given = world.as_user("sts").assume_role(RoleArn=world.role, RoleSessionName=instance["InstanceId"])["Credentials"]
+    assert code(world.with_credentials(given)("s3").put_object, Bucket=bucket, Key="k", Body=b"1") == "AccessDenied"
+
+
+def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> None:
+    """A machine that is tagged with a group gets that group's profile only, and a Timeout within the analysis's maximum."""
+    prefix = "arn:aws:iam::000000000000:instance-profile/neurocaas/stack"
+    for group in ("a", "b"):
+        world.iam.create_instance_profile(InstanceProfileName=f"{group}-{world.id}", Path=f"/neurocaas/stack/{group}/")
+        world.iam.add_role_to_instance_profile(InstanceProfileName=f"{group}-{world.id}", RoleName=f"instance-{world.id}")
+    bound = {
+        "Effect": "Allow",
+        "Action": "ec2:RunInstances",
+        "Resource": "arn:aws:ec2:*:*:instance/*",
+        "Condition": {
+            "ArnLike": {"ec2:InstanceProfile": f"{prefix}/${{aws:RequestTag/group}}/*"},
+            "NumericLessThanEquals": {"aws:RequestTag/Timeout": "3600"},
+        },
+    }
+    rest = {"Effect": "Allow", "Action": "ec2:RunInstances", "NotResource": "arn:aws:ec2:*:*:instance/*"}
+    tagging = {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*"}
+    world.allow(bound, rest, tagging, world.pass_role)
+
+    def launch(profile: str, **tags: str) -> Any:
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specification = [{"ResourceType": "instance", "Tags": listed}] if tags else []
+        return world.run(IamInstanceProfile={"Name": profile}, TagSpecifications=specification)
+
+    assert len(launch(f"a-{world.id}", group="a", Timeout="3600")["Instances"]) == 1
+    refused: list[tuple[str, dict[str, str]]] = [
+        (f"b-{world.id}", {"group": "a", "Timeout": "60"}),
+        (f"a-{world.id}", {"group": "b", "Timeout": "60"}),
+        (world.id, {"group": "a", "Timeout": "60"}),
+        (f"a-{world.id}", {"group": "a", "Timeout": "3601"}),
+        (f"a-{world.id}", {"group": "a", "Timeout": "for ever"}),
+        (f"a-{world.id}", {"group": "a"}),
+        (f"a-{world.id}", {"Timeout": "60"}),
+        (f"a-{world.id}", {}),
+    ]
+    for profile, tags in refused:
+        assert code(launch, profile=profile, **tags) == "UnauthorizedOperation", (profile, tags)
+
+
+def test_a_session_policy_confines_what_the_role_and_the_bucket_allow(world: World, client: Client) -> None:
+    """The monitor's writer: each session is confined to one group, also where the bucket's policy names the role.
+
+    IAM user guide, "Session policies": a grant to the role's ARN is limited by the session policy, one to the session's ARN is not.
+    """
+    own, given = world.bucket("own"), world.bucket("given")
+    for bucket in (own, given):
+        for key in ("a/old", "b/old"):
+            client("s3").put_object(Bucket=bucket, Key=key, Body=b"1")
+    world.role_may({"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"arn:aws:s3:::{own}/*"})
+    actions = ["s3:PutObject", "s3:DeleteObject"]
+    session_arn = f"arn:aws:sts::000000000000:assumed-role/instance-{world.id}/named"
+
+    def bucket_policy(principal: str) -> None:
+        statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions, "Resource": f"arn:aws:s3:::{given}/*"}
+        client("s3").put_bucket_policy(Bucket=given, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    policy = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{bucket}/a/*" for bucket in (own, given)]}
+    limit = {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [policy]})}
+    bucket_policy(world.role)
+    free, confined = world.session("free")("s3"), world.session("confined", **limit)("s3")
+    for bucket in (own, given):
+        for key in ("a/k", "b/k"):
+            free.put_object(Bucket=bucket, Key=key, Body=b"1")
+        confined.put_object(Bucket=bucket, Key="a/k", Body=b"2")
+        assert code(confined.put_object, Bucket=bucket, Key="b/k", Body=b"2") == "AccessDenied"
+    confined.delete_object(Bucket=given, Key="a/old")
+    assert code(confined.delete_object, Bucket=given, Key="b/old") == "AccessDenied"
+    assert code(confined.delete_object, Bucket=own, Key="a/old") == "AccessDenied"  # the role has no such right: no session gets more
+    assert code(confined.get_object, Bucket=own, Key="a/old") == "AccessDenied"  # the session has not what the role has
+    bucket_policy(session_arn)
+    world.session("named", **limit)("s3").put_object(Bucket=given, Key="b/k", Body=b"3")
+    assert code(confined.put_object, Bucket=given, Key="b/k", Body=b"3") == "AccessDenied"
+    assert code(confined.put_object, Bucket=given, Key="a/k", Body=b"3") == "AccessDenied"
+
+
+ASSUME = """
+import json, boto3
+def handler(event, context):
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [event["statement"]]})
+    sts = boto3.client("sts")
+    given = sts.assume_role(RoleArn=event["role"], RoleSessionName="group", Policy=policy, DurationSeconds=900)["Credentials"]
+    s3 = boto3.client("s3", aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
+                      aws_session_token=given["SessionToken"])
+    outcomes = {}
+    for key in event["keys"]:
+        try:
+            s3.put_object(Bucket=event["bucket"], Key=key, Body=b"1")
+            outcomes[key] = "written"
+        except s3.exceptions.ClientError as error:
+            outcomes[key] = error.response["Error"]["Code"]
+    return outcomes
+"""
+
+
+def test_a_function_s_role_confines_itself(world: World, client: Client) -> None:
+    bucket, name = world.bucket("writer"), f"assume-{world.id}"
+    role = world.make_role("monitor", "lambda.amazonaws.com")
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": world.role}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.iam.put_role_policy(RoleName=f"monitor-{world.id}", PolicyName="p", PolicyDocument=document)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("h.py", ASSUME)
+    client("lambda").create_function(
+        FunctionName=name, Runtime="python3.12", Handler="h.handler", Role=role, Code={"ZipFile": archive.getvalue()}, Timeout=30
+    )
+    write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    world.role_may(write)
+    asked = {
+        "bucket": bucket,
+        "role": world.role,
+        "keys": ["a/k", "b/k"],
+        "statement": {**write, "Resource": f"arn:aws:s3:::{bucket}/a/*"},
+    }
+
+    def outcome() -> Any:
+        return json.load(client("lambda").invoke(FunctionName=name, Payload=json.dumps(asked).encode())["Payload"])
+
+    assert "AccessDenied" in outcome().get("errorMessage", "")  # its role does not trust the function's
+    trust = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    world.iam.update_assume_role_policy(RoleName=f"instance-{world.id}", PolicyDocument=document)
+    assert outcome() == {"a/k": "written", "b/k": "AccessDenied"}

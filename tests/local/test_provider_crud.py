@@ -204,6 +204,19 @@ def test_a_name_given_in_words_is_deleted_before_it_is_made_again(engine: Engine
         assert engine.diff(Resource(token, "role", "in-words", olds, olds), news).delete_first is first
 
 
+def test_a_role_s_unique_id_is_what_its_sessions_are_called_by(engine: Engine, client: Any) -> None:
+    """``uniqueId`` is the first half of ``aws:userid``; unknown before the role is there, and the same after a change."""
+    token, args = "aws:iam/role:Role", {"assumeRolePolicy": trust("ec2.amazonaws.com")}
+    preview = engine.preview_create(token, "named", engine.check(token, "named", args))
+    assert contains_unknown(preview["uniqueId"])
+    role = engine.create(token, "named", args)
+    session = client("sts").assume_role(RoleArn=role.outputs["arn"], RoleSessionName="i-1")["AssumedRoleUser"]
+    assert session["AssumedRoleId"] == f"{role.outputs['uniqueId']}:i-1"
+    changed = engine.update(role, engine.check(token, "named", {**args, "description": "other"}, role.inputs))
+    assert changed.outputs["uniqueId"] == role.outputs["uniqueId"]
+    engine.delete(changed)
+
+
 def test_the_functions(engine: Engine, emulator: Cloud) -> None:
     assert engine.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == emulator.account
     assert engine.invoke("aws:index/getRegion:getRegion")["region"] == emulator.region

@@ -8,13 +8,15 @@ import re
 from typing import Any
 
 from localcloud.aws import hooks
+from localcloud.aws.ec2 import records
 
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
+INSTANCE = re.compile(r":assumed-role/([^/]+)/(i-[0-9a-f]+)$")
 LITERALS = {"*": "*", "?": "?", "$": "$"}
 
 
 def install() -> None:
-    """Resolve resource tags of EC2 and Image Builder, and ``${…}`` in resources and condition values."""
+    """Resolve resource tags of EC2 and Image Builder, whose session it is, and ``${…}`` in resources and condition values."""
     evaluator = hooks.iam_evaluator
     resolve_original, first_match_original = evaluator._resolve_condition_key, evaluator._first_match
     hooks.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _ec2_tags
@@ -33,8 +35,34 @@ def install() -> None:
     def first_match(context: Any, statements: list[Any], effect: str) -> Any:
         return first_match_original(context, [_expanded(statement, context, resolve) for statement in statements], effect)
 
+    keys_original = evaluator._principal_keys
+
+    def principal_keys(credential: Any) -> dict[str, Any]:
+        source = _source_instance(credential)
+        return {**keys_original(credential), **({"ec2:sourceinstancearn": source} if source else {})}
+
+    evaluator._principal_keys = principal_keys
+    hooks.sts._principal_keys = principal_keys
     evaluator._resolve_condition_key = resolve
     evaluator._first_match = first_match
+
+
+def _source_instance(credential: Any) -> str | None:
+    """The instance whose metadata service gave these credentials: only the fleet, which is root, begins sessions for instances.
+
+    The name of a session alone says nothing: whoever may assume the role chooses it.
+    """
+    named = INSTANCE.search(credential.principal_arn)
+    if not named or not hooks.iam_evaluator.is_root_access_key(credential.source_access_key_id or "-"):
+        return None
+    for account, region, record in records.everywhere():
+        if account == credential.account_id and record["InstanceId"] == named[2]:
+            profile = (record.get("IamInstanceProfile") or {}).get("Arn")
+            with hooks.scope(account, region):
+                role = records.role_arn(hooks.iam._lookup_instance_profile(arn=profile) if profile else None, account)
+            if role is not None and role.rsplit("/", 1)[-1] == named[1]:
+                return f"arn:aws:ec2:{region}:{account}:instance/{named[2]}"
+    return None
 
 
 def _ec2_tags() -> Any:

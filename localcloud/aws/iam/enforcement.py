@@ -52,7 +52,8 @@ def install(expansions: dict[str, Expansion]) -> None:
         first = Check(iam_action, resource_arn, context, service)
         request = tracking.current.get()
         expand = expansions.get(service)
-        if expand is None or request is None or request.action != iam_action or evaluator.is_root_access_key(access_key_id):
+        asked = request is not None and (request.action == iam_action or request.action in tracking.TRANSACTIONS)
+        if expand is None or request is None or not asked or evaluator.is_root_access_key(access_key_id):
             return enforce_original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context)
         for check in expand(request, first):
             denied = enforce_original(

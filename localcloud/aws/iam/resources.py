@@ -1,4 +1,4 @@
-"""Which resources a request touches: EC2, Lambda, EventBridge, SSM, DynamoDB."""
+"""Which resources a request touches: EC2, Lambda, EventBridge, SSM (DynamoDB: ``leading_keys``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from localcloud.aws.protocol import ec2query
 
 ON_INSTANCES = {"TerminateInstances", "StopInstances", "StartInstances", "RebootInstances"}
 ON_TEMPLATE = {"CreateLaunchTemplateVersion", "ModifyLaunchTemplate", "DeleteLaunchTemplate", "DeleteLaunchTemplateVersions"}
-KEYED = {"GetItem": "Key", "PutItem": "Item", "UpdateItem": "Key", "DeleteItem": "Key"}
 
 
 def ec2_arn(kind: str, name: str) -> str:
@@ -106,7 +105,7 @@ class Ec2:
 def on_lambda(request: tracking.Request, first: Check) -> list[Check]:
     """CreateFunction and UpdateFunctionConfiguration hand a role to Lambda."""
     if first.action in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
-        role = _document(request).get("Role")
+        role = document(request).get("Role")
         if role:
             return [first, pass_role(role, "lambda.amazonaws.com")]
     return [first]
@@ -114,14 +113,14 @@ def on_lambda(request: tracking.Request, first: Check) -> list[Check]:
 
 def on_events(request: tracking.Request, first: Check) -> list[Check]:
     """PutTargets and PutRule hand roles to EventBridge."""
-    document = _document(request)
-    roles = [document.get("RoleArn"), *(target.get("RoleArn") for target in document.get("Targets", []) if isinstance(target, dict))]
+    asked = document(request)
+    roles = [asked.get("RoleArn"), *(target.get("RoleArn") for target in asked.get("Targets", []) if isinstance(target, dict))]
     return [first, *(pass_role(role, "events.amazonaws.com") for role in roles if role)]
 
 
 def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
     """GetParameters and DeleteParameters touch every parameter that they name."""
-    names = _document(request).get("Names") if first.action in ("ssm:GetParameters", "ssm:DeleteParameters") else None
+    names = document(request).get("Names") if first.action in ("ssm:GetParameters", "ssm:DeleteParameters") else None
     if not isinstance(names, list) or not names:
         return [first]
     base = f"arn:aws:ssm:{hooks.region()}:{hooks.account()}:parameter/"
@@ -130,23 +129,10 @@ def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
     return [Check(first.action, arn, first.context) for arn in arns]
 
 
-def on_dynamodb(request: tracking.Request, first: Check) -> list[Check]:
-    """``dynamodb:LeadingKeys``: the partition key's value in single-item operations."""
-    member = KEYED.get(first.action.partition(":")[2])
-    document = _document(request)
-    table = hooks.dynamodb._tables.get(str(document.get("TableName", "")).rsplit("/", 1)[-1]) if member else None
-    if not member or not table:
-        return [first]
-    partition = next((k["AttributeName"] for k in table.get("KeySchema", []) if k["KeyType"] == "HASH"), "")
-    value = (document.get(member) or {}).get(partition)
-    if not isinstance(value, dict) or not value:
-        return [first]
-    return [Check(first.action, first.arn, {**first.context, "dynamodb:LeadingKeys": [str(next(iter(value.values())))]})]
-
-
-def _document(request: tracking.Request) -> dict[str, Any]:
+def document(request: tracking.Request) -> dict[str, Any]:
+    """The request's body as JSON; empty when it is none (its handler says so)."""
     try:
-        document = json.loads(request.body or b"{}")
+        body = json.loads(request.body or b"{}")
     except ValueError:
         return {}
-    return document if isinstance(document, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -50,7 +50,7 @@ class _Credentials:
             made["AWS_ACCESS_KEY_ID"],
             {
                 "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
-                "UserId": f"{name}:{session}",
+                "UserId": f"{hooks.sts._role_id(role)}:{session}",
                 "SecretAccessKey": made["AWS_SECRET_ACCESS_KEY"],
                 "SessionToken": made["AWS_SESSION_TOKEN"],
             },
