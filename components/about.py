@@ -32,7 +32,7 @@ class AboutObjectArgs:
 
 
 class AboutObject(pulumi.ComponentResource):
-    """`{group}/results/analysis.json` in the analysis's bucket, for each group of the blueprint."""
+    """`jobs/{group}/analysis.json` in the analysis's bucket, for each group of the blueprint."""
 
     def __init__(self, name: str, args: AboutObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:storage:AboutObject", name, {}, opts)

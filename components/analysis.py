@@ -84,6 +84,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 groups=blueprint.groups,
                 queue=queue,
                 monitor_role_arn=utils.monitor_role_arn,
+                writer_role_arn=utils.monitor_writer_role_arn,
                 developer_role_arn=utils.developer_role_arn,
             ),
             opts=self._below,
@@ -150,6 +151,8 @@ class AnalysisStack(pulumi.ComponentResource):
                 ledger_arn=utils.ledger_table_arn,
                 topic_arn=topic,
                 topic_key_arn=utils.kms_key_arn,
+                instance_types=blueprint.instance.types,
+                max_minutes=blueprint.instance.max_duration_minutes,
                 outside_buckets=blueprint.outside_buckets,
                 image_parameter=None if self._baked else args.parent.parameter,
                 log_days=args.log_days,
@@ -214,12 +217,12 @@ class AnalysisStack(pulumi.ComponentResource):
         return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
 
     def _admit_monitor(self) -> None:
-        """Let the monitor, which the stack `utils` has made, write to the outside buckets that take results."""
+        """Let the monitor's writer, which the stack `utils` has made, write to the outside buckets that take results."""
         buckets = [one for one in self._args.blueprint.outside_buckets if RESULTS in one.use]
         if buckets:
             aws.iam.RolePolicy(
                 f"{self._name}-monitor",
-                role=self._args.utils.monitor_role_arn.rpartition("/")[2],
+                role=self._args.utils.monitor_writer_role_arn.rpartition("/")[2],
                 policy=json.dumps(outside.monitor(self._args.place, buckets), sort_keys=True),
                 opts=self._below,
             )

@@ -60,9 +60,11 @@ class WorkerFunction(pulumi.ComponentResource):
         self.log_group_name, self.log_group_arn = logs.name, logs.arn
         self.register_outputs({"role_arn": self.role.arn, "log_group": self.log_group_name})
 
-    def create(self, policy: pulumi.Input[str]) -> aws.lambda_.Function:
-        """The function, after its permissions: a role without them would fail the first event."""
+    def create(self, policy: pulumi.Input[str], environment: Mapping[str, pulumi.Input[str]] | None = None) -> aws.lambda_.Function:
+        """The function, after its permissions: a role without them would fail the first event. `environment`: further variables, which
+        may come from what needs the role."""
         self._granted = self.role.attach(policy)
+        self._environment = {**self._args.environment, **(environment or {})}
         args = self._args
         self.function = self._function(self._logical, args.handler, args.description, args.timeout_seconds)
         return self.function
@@ -83,7 +85,7 @@ class WorkerFunction(pulumi.ComponentResource):
             code=args.code,
             timeout=timeout_seconds,
             memory_size=args.memory_mib,
-            environment={"variables": dict(args.environment)},
+            environment={"variables": self._environment},
             logging_config={"log_format": "JSON", "log_group": self.log_group_name},
             opts=child(self, depends_on=[self._granted, self._logs]),
         )

@@ -20,8 +20,8 @@ ROOT_DEVICE = "/dev/sda1"
 """Root device of all parent images on offer (Ubuntu and the DLAMI built on it)."""
 
 
-def role_path(stack: str) -> str:
-    """Path of the roles of all machines of a stack, and of no other role."""
+def machine_path(stack: str) -> str:
+    """Path of the roles of all machines of a stack, and of no other role. Their instance profiles lie one step below, by group."""
     return f"/{PREFIX}/{stack}/"
 
 
@@ -68,7 +68,7 @@ class GroupMachines(pulumi.ComponentResource):
                 service="ec2.amazonaws.com",
                 boundary_arn=args.boundary_arn,
                 description=f"Machines of group {args.group} in {args.analysis}",
-                path=role_path(args.stack),
+                path=machine_path(args.stack),
             ),
             opts=child(self),
         )
@@ -79,7 +79,9 @@ class GroupMachines(pulumi.ComponentResource):
                 artifact_bucket=args.artifact_bucket,
             )
         )
-        profile = aws.iam.InstanceProfile(name, role=role.name, opts=child(self, depends_on=[granted]))
+        # The path tells the manager's policy whose profile it is. A path takes all characters of a group's name (IAM API reference).
+        path = f"{machine_path(args.stack)}{args.group}/"
+        profile = aws.iam.InstanceProfile(name, path=path, role=role.name, opts=child(self, depends_on=[granted]))
         tags = {"PriceTracking": "On", "analysis": args.analysis, "group": args.group}
         template = aws.ec2.LaunchTemplate(
             name,

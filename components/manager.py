@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.function import WorkerFunction, WorkerFunctionArgs
-from components.machines import role_path
+from components.machines import machine_path
 from components.options import child
 from components.place import Place
 from components.policies import manager
@@ -24,6 +24,7 @@ BATCH = 1
 @dataclass(frozen=True, kw_only=True)
 class ManagerArgs:
     """`settings_key`, `settings_sha256`: the settings object in the artifact bucket.
+    `instance_types`, `max_minutes`: what machines it may start, and for how long.
     `image_parameter`: the parameter that the launch templates resolve, None when they name an image."""
 
     place: Place
@@ -40,6 +41,8 @@ class ManagerArgs:
     ledger_arn: pulumi.Input[str]
     topic_arn: pulumi.Input[str]
     topic_key_arn: pulumi.Input[str]
+    instance_types: Sequence[str]
+    max_minutes: int
     image_parameter: str | None
     outside_buckets: Sequence[OutsideBucket] = ()
     log_days: int = 30
@@ -78,7 +81,9 @@ class Manager(pulumi.ComponentResource):
                 args.place,
                 analysis=args.analysis,
                 stack=args.stack,
-                machine_role_path=role_path(args.stack),
+                machine_path=machine_path(args.stack),
+                instance_types=args.instance_types,
+                max_minutes=args.max_minutes,
                 settings_key=args.settings_key,
                 image_parameter=args.image_parameter,
                 outside_buckets=args.outside_buckets,

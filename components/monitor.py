@@ -1,4 +1,5 @@
-"""The monitor: every change of a machine's state, and a sweep every few minutes, end in one set of code."""
+"""The monitor: every change of a machine's state, and a sweep every few minutes, end in one set of code, which writes to buckets by a
+role of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from components.place import Place
 from components.policies import monitor, resources
 from components.policies.document import rendered
 from components.queue import WorkQueue, WorkQueueArgs
+from components.role import BoundedRole, BoundedRoleArgs
 from runtime.protocol import limits
 
 MACHINE_STATES = ("running", "stopped", "shutting-down", "terminated")
@@ -24,11 +26,13 @@ BATCH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorArgs:
-    """`code`: files of the function. `sweep`: EventBridge schedule, default every five minutes."""
+    """`code`: files of the function. `artifact_bucket`: where the settings of all analyses lie. `sweep`: EventBridge schedule, default
+    every five minutes."""
 
     place: Place
     code: pulumi.Archive
     boundary_arn: pulumi.Input[str]
+    artifact_bucket: pulumi.Input[str]
     ledger: Ledger
     topic_arn: pulumi.Input[str]
     topic_key_arn: pulumi.Input[str]
@@ -37,7 +41,8 @@ class MonitorArgs:
 
 
 class Monitor(pulumi.ComponentResource):
-    """EventBridge rule -> queue -> function for events; EventBridge schedule -> function for the sweep."""
+    """EventBridge rule -> queue -> function for events; EventBridge schedule -> function for the sweep. `writer_role_arn`: of the role
+    that it takes to write, to which the stacks of analyses give the buckets."""
 
     def __init__(self, name: str, args: MonitorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:compute:Monitor", name, {}, opts)
@@ -76,7 +81,19 @@ class Monitor(pulumi.ComponentResource):
                 environment={
                     "NEUROCAAS_LEDGER_TABLE": args.ledger.name,
                     "NEUROCAAS_TOPIC_ARN": args.topic_arn,
+                    "NEUROCAAS_ARTIFACT_BUCKET": args.artifact_bucket,
                 },
+            ),
+            opts=child(self),
+        )
+        writer = BoundedRole(
+            f"{name}-writer",
+            BoundedRoleArgs(
+                place=args.place,
+                role_arn=worker.role.arn,
+                boundary_arn=args.boundary_arn,
+                description="Writes of the monitor, for one bucket and one group at a time",
+                path=monitor.WRITER_PATH,
             ),
             opts=child(self),
         )
@@ -88,7 +105,10 @@ class Monitor(pulumi.ComponentResource):
                 ledger_arn=args.ledger.arn,
                 topic_arn=args.topic_arn,
                 topic_key_arn=args.topic_key_arn,
-            )
+                artifact_bucket=args.artifact_bucket,
+                writer_role_arn=writer.arn,
+            ),
+            {"NEUROCAAS_WRITER_ROLE_ARN": writer.arn},
         )
         mapping = worker.read(queue, batch_size=BATCH)
         aws.cloudwatch.EventTarget(name, rule=states.name, arn=queue.arn, opts=child(self, depends_on=[admitted, mapping]))
@@ -109,6 +129,6 @@ class Monitor(pulumi.ComponentResource):
         aws.cloudwatch.EventTarget(f"{name}-sweep", rule=schedule.name, arn=sweep.arn, opts=child(self, depends_on=[permitted]))
         errors_alarm(name, "The monitor failed on a machine's event.", function.name, args.topic_arn, child(self))
         errors_alarm(f"{name}-sweep", "The sweep failed: what events missed is not repaired.", sweep.name, args.topic_arn, child(self))
-        self.function_name, self.role_arn = function.name, worker.role.arn
+        self.function_name, self.role_arn, self.writer_role_arn = function.name, worker.role.arn, writer.arn
         self.sweep_function_name, self.log_group_name, self.queue = sweep.name, worker.log_group_name, queue
         self.register_outputs({"function_name": self.function_name, "queue_url": queue.url})

@@ -60,6 +60,7 @@ class UtilsOutputs:
     monitor_function: str
     sweep_function: str
     monitor_role_arn: str
+    monitor_writer_role_arn: str
     monitor_log_group: str
     events_queue_url: str
     events_dead_letter_queue_url: str

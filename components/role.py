@@ -9,23 +9,37 @@ import pulumi_aws as aws
 
 from components.options import child
 from components.place import Place
-from components.policies.document import trust
+from components.policies.document import trust, trust_role
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedRoleArgs:
-    """`service`: who takes the role ("lambda.amazonaws.com"). `boundary_arn`: the permissions boundary, never optional.
-    `path`: of the role's ARN, by which a policy can name many roles; starts and ends with '/'."""
+    """`service`: who takes the role ("lambda.amazonaws.com"), or `role_arn`: the one role that does. `boundary_arn`: the permissions
+    boundary, never optional. `path`: of the role's ARN, by which a policy can name many roles; starts and ends with '/'."""
 
     place: Place
-    service: str
+    service: str | None = None
+    role_arn: pulumi.Input[str] | None = None
     boundary_arn: pulumi.Input[str]
     description: str
     path: str = "/"
 
+    def __post_init__(self) -> None:
+        if (self.service is None) == (self.role_arn is None):
+            raise ValueError(f"a role is taken by one service or by one role, got {self.service} and {self.role_arn}")
+
+    @property
+    def trust(self) -> pulumi.Input[str]:
+        """The trust policy as text."""
+        if self.service is not None:
+            return trust(self.place.partition, self.service, self.place.account)
+        assert self.role_arn is not None
+        return pulumi.Output.from_input(self.role_arn).apply(trust_role)
+
 
 class BoundedRole(pulumi.ComponentResource):
-    """A role that one AWS service can take. The policy comes later, by `attach`: it often names what needs the role's ARN."""
+    """A role that one AWS service, or one other role, can take. The policy comes later, by `attach`: it often names what needs the
+    role's ARN."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -39,7 +53,7 @@ class BoundedRole(pulumi.ComponentResource):
             name,
             description=args.description,
             path=args.path,
-            assume_role_policy=trust(args.place.partition, args.service, args.place.account),
+            assume_role_policy=args.trust,
             permissions_boundary=args.boundary_arn,
             opts=child(self),
         )

@@ -17,6 +17,9 @@ from components.policies.document import Statement, rendered
 from components.queue import WorkQueue
 from runtime.protocol import keys
 
+EVIDENCE_DAYS = 90
+"""How long it is kept what machines have said of themselves: a job is over long before."""
+
 RULES = 100
 """Notification rules that S3 has room for in a bucket (S3 user guide, "Amazon S3 Event Notifications")."""
 
@@ -24,7 +27,7 @@ RULES = 100
 @dataclass(frozen=True, kw_only=True)
 class AnalysisBucketArgs:
     """`bucket`: its name, which the contract fixes. `stage`: at `prod` the bucket is protected. `groups`: whose submissions start jobs.
-    `queue`: where submissions go. `monitor_role_arn`: who may write reports.
+    `queue`: where submissions go. `monitor_role_arn`: who reads records, evidence and reports. `writer_role_arn`: who writes them.
     `developer_role_arn`: development instances, which reach the data of the group `debuggers`."""
 
     place: Place
@@ -33,6 +36,7 @@ class AnalysisBucketArgs:
     groups: Sequence[str]
     queue: WorkQueue
     monitor_role_arn: pulumi.Input[str]
+    writer_role_arn: pulumi.Input[str]
     developer_role_arn: pulumi.Input[str]
 
 
@@ -47,9 +51,9 @@ class AnalysisBucket(pulumi.ComponentResource):
         super().__init__("neurocaas:storage:AnalysisBucket", name, {}, opts)
         place = args.place
 
-        def statements(bucket: str, monitor_role_arn: str, developer_role_arn: str) -> Sequence[Statement]:
+        def statements(bucket: str, monitor_role_arn: str, writer_role_arn: str, developer_role_arn: str) -> Sequence[Statement]:
             return [
-                *monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn),
+                *monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn, writer_role_arn=writer_role_arn),
                 *developer.bucket_access(place, bucket=bucket, developer_role_arn=developer_role_arn),
             ]
 
@@ -60,8 +64,13 @@ class AnalysisBucket(pulumi.ComponentResource):
                 bucket=args.bucket,
                 protect=args.stage is Stage.PROD,
                 old_version_days=30,
+                expire_days=[(f"{keys.EVIDENCE}/", EVIDENCE_DAYS)],
                 statements=statements,
-                grants={"monitor_role_arn": args.monitor_role_arn, "developer_role_arn": args.developer_role_arn},
+                grants={
+                    "monitor_role_arn": args.monitor_role_arn,
+                    "writer_role_arn": args.writer_role_arn,
+                    "developer_role_arn": args.developer_role_arn,
+                },
             ),
             opts=child(self),
         )
@@ -75,7 +84,7 @@ class AnalysisBucket(pulumi.ComponentResource):
         aws.s3.BucketNotification(
             name,
             bucket=data.name,
-            queues=[*_submissions(args.queue, args.groups), _rule(args.queue, "attempts", keys.RETRY_SUFFIX)],
+            queues=[*_submissions(args.queue, args.groups), _rule(args.queue, "attempts", keys.RETRY_SUFFIX, f"{keys.JOBS}/")],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready]),
         )

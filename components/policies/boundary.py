@@ -1,7 +1,8 @@
 """The permissions boundary: the most that any role of the program can ever have.
 
-What a role really has is the intersection with its own policy. Nothing in here touches IAM but PassRole, so no role can widen
-itself or another, and nothing reaches services that the program does not use.
+What a role really has is the intersection with its own policy. Nothing in here touches IAM but PassRole, and no role can be taken but
+the monitor's writers, which are under the same boundary: so no role can widen itself or another, and nothing reaches services that the
+program does not use.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, allow, allow_unscoped, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
+from components.policies.monitor import WRITER_PATH
 
 
 def boundary(place: Place) -> Policy:
@@ -30,7 +32,14 @@ def boundary(place: Place) -> Policy:
         allow("Notices", ["sns:Publish"], [place.arn("sns", f"{PREFIX}-*")]),
         allow(
             "Ledger",
-            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            [
+                "dynamodb:GetItem",
+                "dynamodb:BatchGetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:Query",
+            ],
             [place.arn("dynamodb", f"table/{PREFIX}-*")],
         ),
         allow(
@@ -49,6 +58,7 @@ def boundary(place: Place) -> Policy:
             [place.global_arn("iam", f"role/{PREFIX}/*")],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
+        allow("Writers", ["sts:AssumeRole"], [place.global_arn("iam", f"role{WRITER_PATH}*")]),
         allow(
             "Images",
             [

@@ -25,6 +25,11 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str], condition:
     return _statement("Allow", sid, actions, resources, condition)
 
 
+def deny(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    """Refuses the actions on the resources, whatever else allows them: what a pattern with a wildcard would let through."""
+    return _statement("Deny", sid, actions, resources, None)
+
+
 def allow_unscoped(sid: str, actions: Sequence[str]) -> Statement:
     """Allows actions that have no resource level. Raises ValueError for one that is not in UNSCOPED."""
     unknown = [action for action in actions if action not in UNSCOPED]
@@ -46,6 +51,11 @@ def trust(partition: str, service: str, account: str) -> str:
     if service == "imagebuilder.amazonaws.com":
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     return json.dumps(document(statement), sort_keys=True)
+
+
+def trust_role(role_arn: str) -> str:
+    """Who may take a role: one other role."""
+    return json.dumps(document({"Effect": "Allow", "Principal": {"AWS": role_arn}, "Action": "sts:AssumeRole"}), sort_keys=True)
 
 
 def rendered(build: Callable[..., Policy], **inputs: Any) -> pulumi.Output[str]:

@@ -1,4 +1,5 @@
-"""The machines of one group in one analysis: their own group's data and the code, nothing of another group."""
+"""The machines of one group in one analysis: their own group's data and the code, nothing of another group, and no record of the
+service."""
 
 from __future__ import annotations
 
@@ -7,16 +8,21 @@ from collections.abc import Sequence
 from components.place import Place
 from components.policies import outside
 from components.policies.document import Policy, allow, document
-from runtime.protocol.keys import INPUTS, RESULTS
+from runtime.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
 from runtime.protocol.outside import OutsideBucket, registered
 
 
 def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str, outside_buckets: Sequence[OutsideBucket] = ()) -> Policy:
-    """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the group."""
-    readable = [f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")]
+    """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the group.
+
+    A machine's own place for evidence is its `aws:userid`, which for a role on an instance is the role's id and the instance's (IAM user
+    guide, "IAM policy elements: Variables and tags"): it cannot write that of another machine, not even of its own group.
+    """
+    readable = [*(f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")), f"{JOBS}/{group}/*"]
     return document(
         allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
         allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{group}/results/*")]),
+        allow("GiveEvidence", ["s3:PutObject"], [place.objects(bucket, f"{EVIDENCE}/${{aws:userid}}/*")]),
         allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
         allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *outside.readable(place, registered(outside_buckets, group, INPUTS)),

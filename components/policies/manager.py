@@ -1,4 +1,4 @@
-"""The manager of an analysis: reads submissions, answers them, launches machines from the stack's templates, nothing else."""
+"""The manager of an analysis: reads submissions, answers and records them, launches machines from its stack's templates, nothing else."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies import outside
-from components.policies.document import Policy, allow, allow_unscoped, document
+from components.policies.document import Policy, allow, allow_unscoped, deny, document
+from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from runtime.protocol.outside import OutsideBucket
+from runtime.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
 
 BUDGET_PARAMETERS = "/neurocaas/budgets"
 """Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the contract fixes)."""
@@ -29,18 +31,25 @@ def manager(
     topic_arn: str,
     topic_key_arn: str,
     stack: str,
-    machine_role_path: str,
+    machine_path: str,
+    instance_types: Sequence[str],
+    max_minutes: int,
     image_parameter: str | None,
     outside_buckets: Sequence[OutsideBucket] = (),
 ) -> Policy:
-    """`stack`: whose launch templates it may use, by their tag. `machine_role_path`: of the roles that it may give to machines. Both
-    hold for any number of groups, so the policy is as long with a hundred as with one. `outside_buckets`: looked at, never written.
+    """`stack`: whose launch templates it may use, by their tag. `machine_path`: of the roles that it may give to machines; their instance
+    profiles have the name of their group below it. Both hold for any number of groups, so the policy is as long with a hundred as with
+    one. `instance_types`, `max_minutes`: what a machine may be, and how long it may run. `outside_buckets`: looked at, never written.
     `image_parameter` is the public parameter that the launch templates resolve, None when they name an image.
 
     RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to control launching
     instances"): there must be a template, and it must be the stack's; the machine and its volume must carry the tag by which the
     monitor may end them; image, security groups and key must be the template's own, so that a call cannot put others in their place.
+    The machine's tags say for which bucket and group it works, and the monitor believes them: the bucket must be the analysis's, and
+    the machine must have the profile of that very group. Keys of a machine (its type, its profile) are there when the resource
+    `instance/*` is checked, and not with the others (Service Authorization Reference, "Amazon EC2").
     """
+    templates = place.arn("ec2", "launch-template/*")
     statements = [
         allow(
             "ReadSubmissions",
@@ -48,6 +57,13 @@ def manager(
             [place.objects(bucket, f"*/{folder}/*") for folder in ("submissions", "configs", "inputs", "results")],
         ),
         allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
+        allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{JOBS}/*")]),
+        # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no result.
+        deny(
+            "LeaveReportsAlone",
+            ["s3:GetObject", "s3:PutObject"],
+            [place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"), place.objects(bucket, f"{EVIDENCE}/*")],
+        ),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
         allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)]),
         allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
@@ -59,7 +75,7 @@ def manager(
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             [ledger_arn],
         ),
         allow(
@@ -71,13 +87,29 @@ def manager(
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
-            "LaunchTaggedMachines",
+            "LaunchMachinesOfJobs",
             ["ec2:RunInstances"],
-            [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
+            [place.arn("ec2", "instance/*")],
             {
-                "ArnLike": {"ec2:LaunchTemplate": place.arn("ec2", "launch-template/*")},
-                "StringEquals": {"aws:RequestTag/PriceTracking": "On"},
+                "ArnLike": {
+                    "ec2:LaunchTemplate": templates,
+                    "ec2:InstanceProfile": place.global_arn("iam", f"instance-profile{machine_path}${{aws:RequestTag/{GROUP}}}/*"),
+                },
+                "StringEquals": {
+                    f"aws:RequestTag/{PRICE_TRACKING}": "On",
+                    f"aws:RequestTag/{BUCKET}": bucket,
+                    "ec2:InstanceType": sorted(instance_types),
+                },
+                "StringLike": {f"aws:RequestTag/{TIMEOUT}": numbers_up_to(max_minutes)},
+                # A tag may have a character that would be a wildcard in the profile's ARN; the name of a group has none.
+                "StringNotLike": {f"aws:RequestTag/{GROUP}": ["*${*}*", "*${?}*"]},
             },
+        ),
+        allow(
+            "LaunchTaggedVolumes",
+            ["ec2:RunInstances"],
+            [place.arn("ec2", "volume/*")],
+            {"ArnLike": {"ec2:LaunchTemplate": templates}, "StringEquals": {f"aws:RequestTag/{PRICE_TRACKING}": "On"}},
         ),
         allow(
             "LaunchWithTemplatesParts",
@@ -88,7 +120,7 @@ def manager(
         allow(
             "LaunchFromOwnTemplates",
             ["ec2:RunInstances"],
-            [place.arn("ec2", "launch-template/*")],
+            [templates],
             {"StringEquals": {"aws:ResourceTag/neurocaas:stack": stack}},
         ),
         # A launch always touches a machine and its template too, so the conditions above hold for these as well.
@@ -110,7 +142,7 @@ def manager(
         allow(
             "GiveMachinesTheirRole",
             ["iam:PassRole"],
-            [place.global_arn("iam", f"role{machine_role_path}*")],
+            [place.global_arn("iam", f"role{machine_path}*")],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
@@ -122,3 +154,15 @@ def manager(
             arns = [place.arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
         statements.append(allow("ResolveImage", ["ssm:GetParameter", "ssm:GetParameters"], arns))
     return document(*statements)
+
+
+def numbers_up_to(largest: int) -> list[str]:
+    """Patterns of `StringLike` for the decimal numbers from 1 to `largest` (without leading zeros). IAM's numeric operators are for keys
+    with numeric values, and a tag is a string. A pattern's "?" is any character, not only a digit; what is no number is none to those
+    who read the tag (`runtime.monitor.jobless`), who then go by an hour."""
+    digits = str(largest)
+    patterns = ["?" * length for length in range(1, len(digits))]
+    for place, digit in enumerate(digits):
+        rest = "?" * (len(digits) - place - 1)
+        patterns += [f"{digits[:place]}{smaller}{rest}" for smaller in range(0 if place else 1, int(digit))]
+    return [*patterns, digits]

@@ -1,11 +1,25 @@
-"""The monitor: one for all analyses. It ends machines and closes jobs; each analysis bucket lets it in by its own policy."""
+"""The monitor: one for all analyses. It ends machines and closes jobs; each analysis bucket lets it in by its own policy.
+
+It reads by its own role, and writes to buckets by another, its writer: each session of the writer is for one bucket and one group
+(`runtime.monitor.confined`), so what went wrong with the documents of one group cannot be written into another's folders.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_unscoped, document
+from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
+
+WRITER_PATH = f"/{PREFIX}-writers/"
+"""Path of the roles by which the monitor writes, and of no other role."""
+
+SETTINGS = "analyses/"
+"""Where the artifact bucket has the settings of all analyses."""
+
+_LOGS = ACTIVE_PREFIX.split("/")[0]
 
 
 def monitor(
@@ -16,6 +30,8 @@ def monitor(
     ledger_arn: str,
     topic_arn: str,
     topic_key_arn: str,
+    artifact_bucket: str,
+    writer_role_arn: str,
 ) -> Policy:
     return document(
         allow(
@@ -26,9 +42,15 @@ def monitor(
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
             [ledger_arn],
         ),
+        allow("WriteToBuckets", ["sts:AssumeRole"], [writer_role_arn]),
+        # Which buckets and queues there are, to find submissions that nobody has answered and to deliver them again.
+        allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, f"{SETTINGS}*")]),
+        allow("ListSettings", ["s3:ListBucket"], [place.bucket(artifact_bucket)], {"StringLike": {"s3:prefix": [f"{SETTINGS}*"]}}),
+        # Seven characters are Pulumi's; the dead-letter queues end otherwise.
+        allow("DeliverAgain", ["sqs:SendMessage"], [place.arn("sqs", f"{PREFIX}-*-submissions-???????")]),
         allow("SendNotices", ["sns:Publish"], [topic_arn]),
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
         allow(
@@ -47,13 +69,23 @@ def monitor(
     )
 
 
-def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str) -> Sequence[Statement]:
-    """What the policy of an analysis bucket lets the monitor do: reports and results, neither inputs nor submissions."""
-    statements = [
-        allow("MonitorReads", ["s3:GetObject"], [place.objects(bucket, "logs/*"), place.objects(bucket, "*/results/*")]),
-        allow("MonitorWrites", ["s3:PutObject"], [place.objects(bucket, "logs/*"), place.objects(bucket, "*/results/*")]),
-        allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, "logs/active/*")]),
+def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str, writer_role_arn: str) -> Sequence[Statement]:
+    """What the policy of an analysis bucket lets the monitor and its writer do: records, evidence, reports and results, neither inputs
+    nor submissions."""
+
+    def objects(*prefixes: str) -> list[str]:
+        return [place.objects(bucket, f"{prefix}/*") for prefix in prefixes]
+
+    reader = [
+        allow("MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE)),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
         allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
     ]
-    return [{**statement, "Principal": {"AWS": monitor_role_arn}} for statement in statements]
+    writer = [
+        allow("MonitorWrites", ["s3:PutObject"], objects(_LOGS, JOBS, f"*/{RESULTS}")),
+        allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, f"{ACTIVE_PREFIX}*")]),
+        # To copy the logs of a job to the outside bucket that its results went to.
+        allow("MonitorCopies", ["s3:GetObject"], objects(f"*/{RESULTS}")),
+    ]
+    by = ((monitor_role_arn, reader), (writer_role_arn, writer))
+    return [{**statement, "Principal": {"AWS": role}} for role, statements in by for statement in statements]

@@ -20,7 +20,7 @@ def writable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
 
 
 def monitor(place: Place, buckets: Sequence[OutsideBucket]) -> Policy:
-    """The monitor copies the logs of a job to its results and writes their `end.txt`."""
+    """For the monitor's writer, which copies the logs of a job to its results and writes their `end.txt`."""
     return document(allow("EndJobsOutside", ["s3:PutObject"], _objects(place, buckets)))
 
 

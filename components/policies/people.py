@@ -1,7 +1,7 @@
 """People: the analysts of a group, who leads it, and who takes its role for a session.
 
-Analysts write inputs, configs and submissions and read configs and results. They cannot read inputs back (the service is no
-storage), cannot touch results, and see no name of another group.
+Analysts write inputs, configs and submissions and read configs, results and what the service has recorded of their jobs. They cannot
+read inputs back (the service is no storage), cannot touch results, and see no name of another group.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from blueprints.groups import Federation
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
+from runtime.protocol.keys import JOBS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
 _WRITABLE = FOLDERS[:3]
@@ -40,13 +41,17 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
         allow(
             "Fetch",
             ["s3:GetObject"],
-            [place.objects(bucket, f"{group}/{folder}/*") for bucket in buckets for folder in _READABLE],
+            [
+                place.objects(bucket, pattern)
+                for bucket in buckets
+                for pattern in (*(f"{group}/{f}/*" for f in _READABLE), f"{JOBS}/{group}/*")
+            ],
         ),
         allow(
             "List",
             ["s3:ListBucket"],
             [place.bucket(bucket) for bucket in buckets],
-            {"StringLike": {"s3:prefix": [f"{group}/", *(f"{group}/{folder}/*" for folder in FOLDERS)]}},
+            {"StringLike": {"s3:prefix": [f"{group}/", *(f"{group}/{folder}/*" for folder in FOLDERS), f"{JOBS}/{group}/*"]}},
         ),
     ]
     if session_role is not None:

@@ -1,5 +1,6 @@
 """An IAM of its own, from AWS's description of how requests are judged (IAM user guide, "Policy evaluation logic", "IAM JSON policy
-elements: Condition operators"). It shares nothing with the program or with the local cloud, and refuses what it does not know."""
+elements: Condition operators", "IAM policy elements: Variables and tags"). It shares nothing with the program or with the local cloud,
+and refuses what it does not know."""
 
 from __future__ import annotations
 
@@ -9,6 +10,14 @@ from functools import cache
 from typing import Any
 
 Policy = Mapping[str, Any]
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_LITERAL = {"*": "\ue000", "?": "\ue001", "$": "\ue002"}
+"""Characters of no name, which stand for the variables `${*}`, `${?}` and `${$}` in a pattern."""
+
+
+class _UnresolvedError(Exception):
+    """A variable without a value: the statement does not apply."""
 
 
 def allowed(policies: Sequence[Policy], action: str, resource: str, boundary: Policy | None = None, **context: str) -> bool:
@@ -40,19 +49,39 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Map
     assert not unknown, f"the oracle does not know {unknown}"
     if not any(_like(wanted.lower(), action.lower()) for wanted in _list(statement["Action"])):
         return False
-    if not any(_like(wanted, resource) for wanted in _list(statement["Resource"])):
+    try:
+        if not any(_like(_expanded(wanted, keys), resource) for wanted in _list(statement["Resource"])):
+            return False
+        return all(_holds(operator, tests, keys) for operator, tests in statement.get("Condition", {}).items())
+    except _UnresolvedError:
         return False
-    return all(_holds(operator, tests, keys) for operator, tests in statement.get("Condition", {}).items())
 
 
 def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
-    """Every key of an operator must hold, with one of its values; a key that the request does not have holds for none of these."""
-    match = {"StringEquals": str.__eq__, "StringLike": _like, "ArnEquals": _like, "ArnLike": _like, "Bool": _same}[operator]
+    """Every key of an operator must hold, with one of its values (for a negated operator: with none). A key that the request does not
+    have holds for the negated ones only."""
+    match = {
+        "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like, "ArnLike": _like, "Bool": _same,
+    }[operator]  # fmt: skip
+    negated = "Not" in operator
     for key, values in tests.items():
-        value = keys.get(key.lower())
-        if value is None or not any(match(str(wanted), value) for wanted in _list(values)):
+        value, texts = keys.get(key.lower()), [_expanded(str(wanted), keys) for wanted in _list(values)]
+        if (value is not None and any(match(text, value) for text in texts)) is negated:
             return False
     return True
+
+
+def _expanded(text: str, keys: Mapping[str, str]) -> str:
+    """The text with the values of its variables. What is a wildcard in a value counts as one here, so that a policy which is right with
+    this is right in either case: AWS does not say."""
+
+    def value(found: re.Match[str]) -> str:
+        known = _LITERAL.get(found[1]) or keys.get(found[1].lower())
+        if known is None:
+            raise _UnresolvedError(found[1])
+        return known
+
+    return _VARIABLE.sub(value, text)
 
 
 def _same(wanted: str, value: str) -> bool:
@@ -60,9 +89,7 @@ def _same(wanted: str, value: str) -> bool:
 
 
 def _list(value: Any) -> list[str]:
-    found = [value] if isinstance(value, str) else list(value)
-    assert not any("${" in one for one in found), "the oracle does not know policy variables"
-    return found
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _like(pattern: str, value: str) -> bool:
@@ -72,5 +99,5 @@ def _like(pattern: str, value: str) -> bool:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     """'*' is any text, with '/' and ':' in it, '?' one character; nothing else is special."""
-    special = {"*": ".*", "?": "."}
-    return re.compile("".join(special.get(part) or re.escape(part) for part in re.split(r"([*?])", pattern)), re.S)
+    special = {"*": ".*", "?": ".", **{stands: re.escape(character) for character, stands in _LITERAL.items()}}
+    return re.compile("".join(special.get(part) or re.escape(part) for part in re.split("([*?\ue000-\ue002])", pattern)), re.S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import zlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,7 +129,9 @@ class Recorder(mocks.Mocks):
             bucket = args.inputs.get("bucket") or f"{args.name}-1a2b3c4"
             extra |= {"bucket": bucket, "arn": f"arn:aws:s3:::{bucket}"}
         elif service == "iam":
-            extra |= {"arn": f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{name}"}
+            path = args.inputs.get("path", "/")
+            what = {"InstanceProfile": "instance-profile"}.get(kind, kind.lower())
+            extra |= {"arn": f"arn:aws:iam::{ACCOUNT}:{what}{path}{name}", "uniqueId": f"AROA{zlib.crc32(name.encode()):08X}"}
         elif kind == "Queue":
             extra |= {"arn": f"{regional}:{name}", "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"}
         elif kind == "LogGroup":

@@ -15,12 +15,12 @@ from runtime.protocol.documents import DocumentError
 
 
 def text(stack: Recorded) -> Iterator[str]:
-    yield from (one.inputs["content"] for one in stack.of_type("BucketObjectv2") if "/results/analysis.json" in one.inputs["key"])
+    yield from (one.inputs["content"] for one in stack.of_type("BucketObjectv2") if "/analysis.json" in one.inputs["key"])
 
 
 def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     objects = [one for one in analysis.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("analysis.json")]
-    assert {one.inputs["key"] for one in objects} == {"lab1/results/analysis.json", "lab10/results/analysis.json"}
+    assert {one.inputs["key"] for one in objects} == {"jobs/lab1/analysis.json", "jobs/lab10/analysis.json"}
     assert {one.inputs["bucket"] for one in objects} == {analysis.outputs["bucket"]}
     about = About.from_json(objects[0].inputs["content"])
     assert (about.analysis, about.stage, about.title) == ("spikes", "webdev", "Spike sorting")

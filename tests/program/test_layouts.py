@@ -16,7 +16,7 @@ from recording import Recorded, deploy
 
 from blueprints.groups import GROUPS_OF_A_USER, Federation, lead_role, session_role
 from components import program
-from components.machines import role_path
+from components.machines import machine_path
 from components.names import AUTONAME_SUFFIX, logical
 from components.place import Place
 from components.policies import boundary, machine, manager, people
@@ -28,6 +28,8 @@ MANAGED, ROLE, GROUP, USER, TRUST, ATTACHED = 6_144, 10_240, 5_120, 2_048, 2_048
 """Characters of a managed policy, of all inline policies of a role, a group and a user, and of a trust policy; policies attached to one
 of them (IAM user guide, "IAM and AWS STS quotas")."""
 NAME_LIMIT, BUCKET_LIMIT = 64, 63
+TYPES = [f"u7in-{number}tb.224xlarge" for number in range(10, 30)]
+"""As many types as a blueprint may name."""
 PLACES = [
     Place(partition="aws", region="us-east-1", account="111122223333"),
     Place(partition="aws-us-gov", region="us-gov-west-1", account="999999999999"),
@@ -89,11 +91,12 @@ def bucket_arn(place: Place, bucket: str, key: str = "") -> str:
 def touches(policies: Sequence[Policy], place: Place, bucket: str, group: str) -> list[str]:
     """Everything of a group's data that these policies let somebody do."""
     found = []
-    for folder in ("inputs", "configs", "submissions", "results"):
-        key = bucket_arn(place, bucket, f"{group}/{folder}/job/x")
+    folders = {folder: f"{group}/{folder}/" for folder in ("inputs", "configs", "submissions", "results")} | {"jobs": f"jobs/{group}/"}
+    for folder, prefix in folders.items():
+        key = bucket_arn(place, bucket, f"{prefix}job/x")
         actions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
-        found += [f"{action} {folder}" for action in actions if allowed(policies, action, key)]
-        if allowed(policies, "s3:ListBucket", bucket_arn(place, bucket), s3__prefix=f"{group}/{folder}/"):
+        found += [f"{action} {folder}" for action in actions if allowed(policies, action, key, aws__userid=USER_ID)]
+        if allowed(policies, "s3:ListBucket", bucket_arn(place, bucket), s3__prefix=prefix):
             found.append(f"list {folder}")
     found += [f"list {prefix!r}" for prefix in ("", group, f"{group}/") if allowed(
         policies, "s3:ListBucket", bucket_arn(place, bucket), s3__prefix=prefix)]  # fmt: skip
@@ -103,9 +106,10 @@ def touches(policies: Sequence[Policy], place: Place, bucket: str, group: str) -
 
 ANALYST = ["s3:PutObject inputs", "s3:DeleteObject inputs", "list inputs", "s3:GetObject configs", "s3:PutObject configs",
            "s3:DeleteObject configs", "list configs", "s3:PutObject submissions", "s3:DeleteObject submissions", "list submissions",
-           "s3:GetObject results", "list results"]  # fmt: skip
+           "s3:GetObject results", "list results", "s3:GetObject jobs", "list jobs"]  # fmt: skip
 MACHINE = ["s3:GetObject inputs", "list inputs", "s3:GetObject configs", "list configs", "s3:GetObject results", "s3:PutObject results",
-           "list results"]  # fmt: skip
+           "list results", "s3:GetObject jobs", "list jobs"]  # fmt: skip
+USER_ID = "AROAEXAMPLE1:i-0123456789abcdef0"
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -175,12 +179,33 @@ def test_a_manager_uses_the_templates_and_roles_of_its_own_stack(chunk: int) -> 
             for other in {*stacks, f"{stack}-webdev", stack.rpartition("-")[0], f"{analysis}-{layout.stage}x"}:
                 template = f"arn:{place.partition}:ec2:{place.region}:{place.account}:launch-template/lt-1"
                 tag = {"aws__ResourceTag__neurocaas:stack": other}
-                role = f"arn:{place.partition}:iam::{place.account}:role{role_path(other)}neurocaas-machine"
+                role = f"arn:{place.partition}:iam::{place.account}:role{machine_path(other)}neurocaas-machine"
                 assert allowed(own, "ec2:RunInstances", template, limit, **tag) is (other == stack), (layout, stack, other)
+                group = layout.groups[0]
+                assert launches(place, own, limit, analysis, other, group, group) is (other == stack), (layout, stack, other)
                 passes = allowed(own, "iam:PassRole", role, limit, iam__PassedToService="ec2.amazonaws.com")
                 assert passes is (other == stack), (layout, stack, other)
+            for group in layout.groups[:2]:
+                for another in (*nearest(group, layout.groups), f"{group}*", "*", "?" * len(group), f"{group}/x", "", group.swapcase()):
+                    same = group == another
+                    assert launches(place, own, limit, analysis, stack, group, another) is same, (layout, group, another)
             itself = f"arn:{place.partition}:iam::{place.account}:role/{logical(top_name(stack), 'manager')}-1a2b3c4"
             assert not allowed(own, "iam:PassRole", itself, limit, iam__PassedToService="ec2.amazonaws.com")
+
+
+def launches(place: Place, own: Sequence[Policy], limit: Policy, bucket: str, stack: str, profile: str, tag: str) -> bool:
+    """Whether a manager may start a machine with the profile of one group and the tag of one."""
+    of_group = f"arn:{place.partition}:iam::{place.account}:instance-profile{machine_path(stack)}{profile}/neurocaas-machine-1a2b3c4"
+    template = f"arn:{place.partition}:ec2:{place.region}:{place.account}:launch-template/lt-1"
+    instance = f"arn:{place.partition}:ec2:{place.region}:{place.account}:instance/*"
+    tags = {
+        "aws:RequestTag/PriceTracking": "On",
+        "aws:RequestTag/bucket": bucket,
+        "aws:RequestTag/Timeout": "60",
+        "aws:RequestTag/group": tag,
+    }
+    keys = {"ec2:LaunchTemplate": template, "ec2:InstanceProfile": of_group, "ec2:InstanceType": TYPES[0]}
+    return allowed(own, "ec2:RunInstances", instance, limit, **tags, **keys)
 
 
 def manager_of(place: Place, analysis: str, stack: str) -> Policy:
@@ -189,7 +214,9 @@ def manager_of(place: Place, analysis: str, stack: str) -> Policy:
         place,
         analysis=analysis,
         stack=stack,
-        machine_role_path=role_path(stack),
+        machine_path=machine_path(stack),
+        instance_types=TYPES,
+        max_minutes=43200,
         bucket=analysis,
         artifact_bucket="neurocaas-utils-artifacts-1a2b3c4",
         settings_key=f"analyses/{stack}/settings.json",
@@ -268,8 +295,9 @@ def test_more_groups_than_s3_has_rules_are_told_of_all_the_same(tmp_path: Path) 
     utils = deploy(lambda: program.outputs(project), "utils")
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
     rules = stack.one("BucketNotification").inputs["queues"]
-    assert sorted(rule["filterSuffix"] for rule in rules) == [".retry", "cancel.json", "submit.json"]
-    assert not any(rule.get("filterPrefix") for rule in rules)
+    assert sorted((rule["filterSuffix"], rule.get("filterPrefix")) for rule in rules) == [
+        (".retry", "jobs/"), ("cancel.json", None), ("submit.json", None),
+    ]  # fmt: skip
     assert size(stack.one("RolePolicy", "manager").policy()) <= ROLE
     assert len(stack.of_type("LaunchTemplate")) == 152
 

@@ -46,8 +46,8 @@ def test_who_reaches_what(stack: Recorded, role: str, action: str, key: str, all
     assert reaches(stack.one("RolePolicy", role).policy(), action, f"arn:aws:s3:::{key}") is allowed
 
 
-def test_the_monitors_policy_is_attached_to_the_monitor_of_utils(stack: Recorded, utils: Recorded) -> None:
-    assert stack.one("RolePolicy", "-webdev-monitor").inputs["role"] == utils.outputs["monitor_role_arn"].rpartition("/")[2]
+def test_the_monitors_policy_is_attached_to_its_writer_of_utils(stack: Recorded, utils: Recorded) -> None:
+    assert stack.one("RolePolicy", "-webdev-monitor").inputs["role"] == utils.outputs["monitor_writer_role_arn"].rpartition("/")[2]
 
 
 def test_without_results_outside_the_monitor_gets_nothing(analysis: Recorded) -> None:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from iam_oracle import Policy, allowed
 from recording import Recorded
 
 from components.place import Place
@@ -27,10 +28,15 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_every_role_is_taken_by_one_service(stack: Recorded) -> None:
+def test_every_role_is_taken_by_one_service_but_the_writer_which_the_monitor_takes(stack: Recorded) -> None:
     for role in stack.of_type("Role"):
         (statement,) = role.policy("assumeRolePolicy")["Statement"]
-        assert set(statement["Principal"]) == {"Service"}, role.name
+        writer = role.name.endswith("-writer")
+        assert (
+            statement["Principal"] == {"AWS": stack.outputs["monitor_role_arn"]} if writer else set(statement["Principal"]) == {"Service"}
+        )
+        assert role.inputs.get("path", "/").startswith("/neurocaas-writers/") is writer, role.name
+    assert sum(role.name.endswith("-writer") for role in stack.of_type("Role")) == (stack.outputs["kind"] == "utils")
 
 
 def test_queues_have_a_dead_letter_queue_with_an_alarm(stack: Recorded) -> None:
@@ -95,8 +101,9 @@ def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) ->
     launches = [statement for statement in policy["Statement"] if "ec2:RunInstances" in statement["Action"]]
     by_resource = {resource.split(":")[5].split("/")[0]: s.get("Condition", {}) for s in launches for resource in s["Resource"]}
     for kind in ("instance", "volume"):
-        assert by_resource[kind]["ArnLike"] == {"ec2:LaunchTemplate": f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/*"}
-        assert by_resource[kind]["StringEquals"] == {"aws:RequestTag/PriceTracking": "On"}
+        templates = f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/*"
+        assert by_resource[kind]["ArnLike"]["ec2:LaunchTemplate"] == templates
+        assert by_resource[kind]["StringEquals"]["aws:RequestTag/PriceTracking"] == "On"
     for kind in ("image", "security-group", "key-pair"):
         assert by_resource[kind] == {"Bool": {"ec2:IsLaunchTemplateResource": "true"}}
     assert by_resource["launch-template"] == {"StringEquals": {"aws:ResourceTag/neurocaas:stack": "spikes-webdev"}}
@@ -105,6 +112,68 @@ def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) ->
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     paths = {role.name.rpartition("-")[2]: role.inputs["path"] for role in analysis.of_type("Role")}
     assert paths == {"machine": "/neurocaas/spikes-webdev/", "manager": "/"}
+    profiles = {one.name.split("-")[3]: one.inputs["path"] for one in analysis.of_type("InstanceProfile")}
+    assert profiles == {group: f"/neurocaas/spikes-webdev/{group}/" for group in ("lab1", "lab10")}
+
+
+LAUNCH = {
+    "ec2:LaunchTemplate": f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/lt-1",
+    "ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab1/machine-1a2b3c4",
+    "ec2:InstanceType": "m5.large",
+    "aws:RequestTag/PriceTracking": "On",
+    "aws:RequestTag/Timeout": "60",
+    "aws:RequestTag/bucket": "spikes",
+    "aws:RequestTag/group": "lab1",
+}
+"""What EC2 says of the machine of a launch (Service Authorization Reference, "Amazon EC2": instance)."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"ec2:InstanceType": "m5.xlarge"},
+        {"aws:RequestTag/Timeout": "1"},
+        {"aws:RequestTag/Timeout": "2880"},
+        {"ec2:InstanceMarketType": "spot", "ec2:AvailabilityZone": "us-east-1b"},
+    ],
+)
+def test_the_manager_starts_machines_of_its_analysis(analysis: Recorded, change: dict[str, str]) -> None:
+    own = analysis.one("RolePolicy", "manager").policy()
+    assert allowed([own], "ec2:RunInstances", PLACE.arn("ec2", "instance/*"), boundary.boundary(PLACE), **{**LAUNCH, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ec2:InstanceType": "p4d.24xlarge"},
+        {"ec2:InstanceType": "m5.*"},
+        {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab10/machine-1a2b3c4"},
+        {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-prod/lab1/machine-1a2b3c4"},
+        {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/lab1/machine-1a2b3c4"},
+        {"aws:RequestTag/group": "lab10"},
+        {"aws:RequestTag/group": "*"},
+        {"aws:RequestTag/group": "lab?"},
+        {"aws:RequestTag/bucket": "another"},
+        {"aws:RequestTag/Timeout": "2881"},
+        {"aws:RequestTag/Timeout": "10000"},
+        {"aws:RequestTag/PriceTracking": "Off"},
+        {"ec2:LaunchTemplate": "arn:aws:ec2:us-east-1:999999999999:launch-template/lt-1"},
+        *({key: None} for key in LAUNCH),
+    ],
+)
+def test_the_manager_starts_no_other_machine(analysis: Recorded, change: dict[str, str | None]) -> None:
+    own = analysis.one("RolePolicy", "manager").policy()
+    keys = {key: value for key, value in {**LAUNCH, **change}.items() if value is not None}
+    assert not allowed([own], "ec2:RunInstances", PLACE.arn("ec2", "instance/*"), **keys)
+
+
+@pytest.mark.parametrize("largest", [1, 9, 10, 60, 99, 100, 2880, 39999, 43200])
+def test_numbers_up_to_a_number_as_patterns(largest: int) -> None:
+    patterns = manager.numbers_up_to(largest)
+    for number in (*range(1, 200), *range(largest - 20, largest + 20), 9999, 10_000, 43_199, 43_200, 43_201, 99_999, 100_000):
+        if number > 0:
+            assert any(fnmatch.fnmatchcase(str(number), pattern) for pattern in patterns) is (number <= largest), number
 
 
 def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Recorded, analysis: Recorded) -> None:
@@ -112,9 +181,108 @@ def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Reco
     ends = next(statement for statement in policy["Statement"] if "ec2:TerminateInstances" in statement["Action"])
     assert ends["Condition"] == {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}}
     granted = [s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Monitor")]
-    assert granted
-    assert all(s["Principal"] == {"AWS": utils.outputs["monitor_role_arn"]} for s in granted)
+    assert {s["Principal"]["AWS"] for s in granted} == {utils.outputs["monitor_role_arn"], utils.outputs["monitor_writer_role_arn"]}
     assert not any("inputs" in resource or "submissions" in resource for s in granted for resource in s["Resource"])
+
+
+def in_bucket(analysis: Recorded, role_arn: str) -> Policy:
+    """What the bucket's policy gives a role."""
+    statements = analysis.one("BucketPolicy").policy()["Statement"]
+    own = [{key: value for key, value in one.items() if key != "Principal"} for one in statements if one["Principal"] == {"AWS": role_arn}]
+    return {"Statement": own}
+
+
+OWN = "AROAEXAMPLE1:i-0123456789abcdef0"
+
+
+def rights(stacks: tuple[Recorded, Recorded], who: str, key: str) -> str:
+    """What somebody may do with an object of the bucket of an analysis: get, put, delete."""
+    utils, analysis = stacks
+    monitor, writer = utils.outputs["monitor_role_arn"], utils.outputs["monitor_writer_role_arn"]
+    policies = {
+        "analyst": lambda: analysis.one("GroupPolicy", "lab1-").policy(),
+        "machine": lambda: analysis.one("RolePolicy", "lab1-machine").policy(),
+        "manager": lambda: analysis.one("RolePolicy", "-manager").policy(),
+        "monitor": lambda: in_bucket(analysis, monitor),
+        "writer": lambda: in_bucket(analysis, writer),
+        "developer": lambda: in_bucket(analysis, utils.outputs["developer_role_arn"]),
+    }
+    limit, arn, keys = boundary.boundary(PLACE), f"arn:aws:s3:::spikes/{key}", {"aws:userid": OWN}
+    actions = {"G": "s3:GetObject", "P": "s3:PutObject", "D": "s3:DeleteObject"}
+    return "".join(letter for letter, action in actions.items() if allowed([policies[who]()], action, arn, limit, **keys))
+
+
+@pytest.mark.parametrize(
+    ("key", "who"),
+    [
+        ("jobs/lab1/job_1/job.json", {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "P"}),
+        ("jobs/lab10/job_1/job.json", {"manager": "GP", "monitor": "G", "writer": "P"}),
+        ("jobs/lab1/results/x", {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "GP"}),
+        (f"evidence/{OWN}/status.json", {"machine": "P", "monitor": "G"}),
+        ("evidence/AROAEXAMPLE1:i-0123456789abcdef1/status.json", {"monitor": "G"}),
+        (f"evidence/{OWN[:-1]}/status.json", {"monitor": "G"}),
+        ("evidence/lab1/results/x", {"monitor": "G", "writer": "GP"}),
+        ("logs/active/i-1.json", {"monitor": "G", "writer": "PD"}),
+        ("logs/lab1/i-1.json", {"monitor": "G", "writer": "P"}),
+        ("logs/results/i-1.json", {"monitor": "G", "writer": "GP"}),
+        ("lab1/results/job_1/logs/certificate.txt", {"analyst": "G", "machine": "GP", "manager": "GP", "writer": "GP"}),
+        ("lab1/submissions/x_submit.json", {"analyst": "PD", "manager": "G"}),
+        ("debuggers/results/debugjob_1/logs/job.json", {"manager": "GP", "writer": "GP", "developer": "GP"}),
+        ("jobs/debuggers/job_1/job.json", {"manager": "GP", "monitor": "G", "writer": "P"}),
+    ],
+)
+def test_who_says_what_the_service_believes(utils: Recorded, analysis: Recorded, key: str, who: dict[str, str]) -> None:
+    """The writer's rights are those of no session: each has a policy for one group (tests/unit/test_monitor_confined.py)."""
+    principals = ("analyst", "machine", "manager", "monitor", "writer", "developer")
+    assert {one: found for one in principals if (found := rights((utils, analysis), one, key))} == who
+
+
+def test_records_are_listed_by_those_who_may_read_them(analysis: Recorded) -> None:
+    for policy in (analysis.one("GroupPolicy", "lab1-").policy(), analysis.one("RolePolicy", "lab1-machine").policy()):
+        for prefix, listed in (("jobs/lab1/", True), ("jobs/lab1/job_1/stop.json", True), ("jobs/lab10/", False), ("jobs/", False)):
+            assert allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": prefix}) is listed, prefix
+        assert not allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": "evidence/"})
+
+
+def test_the_monitor_writes_to_no_bucket_by_itself_and_takes_its_writer_only(utils: Recorded) -> None:
+    own, limit = utils.one("RolePolicy", "monitor").policy(), boundary.boundary(PLACE)
+    used = {action for statement in own["Statement"] for action in as_list(statement["Action"]) if action.startswith("s3:")}
+    assert used == {"s3:GetObject", "s3:ListBucket"}
+    writer = utils.outputs["monitor_writer_role_arn"]
+    assert allowed([own], "sts:AssumeRole", f"arn:aws:iam::{PLACE.account}:role/neurocaas-writers/x", limit) is False
+    assert allowed([own], "sts:AssumeRole", writer)
+    assert not allowed([own], "sts:AssumeRole", utils.outputs["developer_role_arn"])
+    assert not [one for one in utils.of_type("RolePolicy") if one.name.endswith("-writer")]
+    for function in utils.of_type("Function"):
+        environment = function.inputs["environment"]["variables"]
+        assert environment["NEUROCAAS_WRITER_ROLE_ARN"] == writer
+        assert environment["NEUROCAAS_ARTIFACT_BUCKET"] == utils.outputs["artifact_bucket"]
+
+
+def test_no_role_takes_another_but_a_writer() -> None:
+    limit = boundary.boundary(PLACE)
+    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    for path, taken in (("neurocaas-writers/", True), ("", False), ("neurocaas/spikes-webdev/", False)):
+        role = f"arn:aws:iam::{PLACE.account}:role/{path}x"
+        assert allowed([everything], "sts:AssumeRole", role, limit) is taken, path
+
+
+def test_the_monitor_delivers_to_the_queues_of_submissions_and_to_no_other(utils: Recorded, analysis: Recorded) -> None:
+    own, limit = utils.one("RolePolicy", "monitor").policy(), boundary.boundary(PLACE)
+    (queue,) = [one for one in analysis.of_type("Queue") if not one.name.endswith("-dead")]
+    for name, sends in ((queue.name, True), (f"{queue.name}-dead", False), ("neurocaas-utils-monitor", False)):
+        arn = PLACE.arn("sqs", f"{name}-1a2b3c4")
+        assert allowed([own], "sqs:SendMessage", arn, limit) is sends, name
+    artifacts = utils.outputs["artifact_bucket"]
+    for key, read in (("analyses/spikes-webdev/settings.json", True), ("code/x.tar.gz", False)):
+        assert allowed([own], "s3:GetObject", f"arn:aws:s3:::{artifacts}/{key}", limit) is read, key
+    for prefix, listed in (("analyses/", True), ("code/", False), ("", False)):
+        assert allowed([own], "s3:ListBucket", f"arn:aws:s3:::{artifacts}", limit, **{"s3:prefix": prefix}) is listed, prefix
+
+
+def test_evidence_expires_and_records_stay(analysis: Recorded) -> None:
+    rules = analysis.one("BucketLifecycleConfiguration").inputs["rules"]
+    assert {rule["filter"]["prefix"]: rule["expiration"]["days"] for rule in rules if "expiration" in rule} == {"evidence/": 90}
 
 
 def test_development_instances_reach_the_debuggers_data_and_no_other_groups(utils: Recorded, analysis: Recorded) -> None:
@@ -206,7 +374,7 @@ def test_submissions_enter_by_the_groups_prefix_and_from_this_bucket_only(analys
     assert {(n.get("filterPrefix"), n["filterSuffix"]) for n in notices} == {
         ("lab1/submissions/", ".json"),
         ("lab10/submissions/", ".json"),
-        (None, ".retry"),
+        ("jobs/", ".retry"),
     }
     (statement,) = analysis.one("QueuePolicy").policy()["Statement"]
     assert statement["Condition"] == {
@@ -238,7 +406,9 @@ def test_policies_fit_into_iams_limits() -> None:
         log_group_arn=arn,
         ledger_arn=arn,
         stack=name,
-        machine_role_path=f"/neurocaas/{name}/",
+        machine_path=f"/neurocaas/{name}/",
+        instance_types=[f"u7in-{number}tb.224xlarge" for number in range(10, 30)],
+        max_minutes=39999,
         topic_arn=arn,
         topic_key_arn=arn,
         image_parameter="/aws/service/x",

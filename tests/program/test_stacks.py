@@ -66,6 +66,9 @@ def test_the_settings_tell_the_manager_what_was_deployed(analysis: Recorded, uti
     assert settings.image.id.startswith("resolve:ssm:/aws/service/canonical/")
     assert settings.image.ready is False
     assert {group.launch_template_version for group in settings.groups.values()} == {"1"}
+    assert all(group.role_id.startswith("AROA") for group in settings.groups.values())
+    assert len({group.role_id for group in settings.groups.values()}) == 2
+    assert settings.queue_url == analysis.outputs["submission_queue_url"]
     environment = analysis.one("Function").inputs["environment"]["variables"]
     assert environment["NEUROCAAS_SETTINGS_SHA256"] == hashlib.sha256(text.encode()).hexdigest()
     assert environment["NEUROCAAS_SETTINGS_KEY"] == analysis.outputs["settings_key"]
