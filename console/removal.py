@@ -9,7 +9,8 @@ from console.errors import UserError
 
 
 def users_data(s3: Any, outputs: Mapping[str, Any]) -> dict[str, Contents]:
-    """What the bucket of a stack holds, by group ("logs": the compute reports), without what the stack itself has put there."""
+    """What the bucket of a stack holds, by group ("logs": the compute reports, "jobs": the service's records), without what the stack
+    itself has put there."""
     from botocore.exceptions import ClientError
 
     from runtime.protocol.about import about_key
@@ -84,17 +85,18 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
 
     from runtime.protocol.about import about_key
 
-    lines = []
+    lines, prefixes = [], (f"{group}/", f"jobs/{group}/", f"logs/{group}/")
     for bucket in buckets:
         held = Contents()
-        for prefix in (f"{group}/", f"logs/{group}/"):
+        for prefix in prefixes:
             try:
                 held = sum(by_folder(s3, bucket, prefix, without={about_key(group)}).values(), held)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "NoSuchBucket":
                     raise
         if not held.empty:
-            lines.append(f"group {group} is removed; its data stays: s3://{bucket}/{group}/ and logs/{group}/ hold {held.text()}.")
+            where = f"s3://{bucket}/{prefixes[0]}, {prefixes[1]} and {prefixes[2]}"
+            lines.append(f"group {group} is removed; its data stays: {where} hold {held.text()}.")
             if stack != "utils":
-                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/ (and logs/{group}/)")
+                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/ (and {prefixes[1]}, {prefixes[2]})")
     return lines

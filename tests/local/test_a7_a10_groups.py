@@ -40,7 +40,7 @@ class TestA7:
             assert s3.list_objects_v2(Bucket="analysis", Prefix=f"lab10/{folder}/")["IsTruncated"] is False
         for folder in ("inputs", "configs"):
             s3.put_object(Bucket="analysis", Key=f"lab10/{folder}/first", Body=b"1")
-        assert "lab10/results/analysis.json" in keys(service, "lab10/results/")
+        assert "jobs/lab10/analysis.json" in keys(service, "jobs/lab10/")
 
     def test_a7_a_second_up_changes_nothing(self, service: Deployed) -> None:
         service.ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", STACK)
@@ -138,7 +138,7 @@ def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
 def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(service: Deployed, lab1_removed: tuple[Any, Any]) -> None:
     ann, bob = service.user("ann"), service.user("bob")
     for done in lab1_removed:
-        assert "group lab1 is removed; its data stays: s3://analysis/lab1/ and logs/lab1/ hold " in done.stderr
+        assert "group lab1 is removed; its data stays: s3://analysis/lab1/, jobs/lab1/ and logs/lab1/ hold " in done.stderr
         assert "group lab10" not in done.stderr
     assert "invoke empty-bucket analysis-webdev --prefix lab1/" in lab1_removed[1].stderr
     for group in ("lab1", "lab10"):

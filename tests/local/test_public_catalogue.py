@@ -61,7 +61,7 @@ def test_nothing_else_is_public(service: Deployed) -> None:
     assert denied(lambda: nobody.put_object(Bucket=public, Key="catalogue/there.json", Body=b"mine"))
     assert denied(lambda: nobody.delete_object(Bucket=public, Key="catalogue/there.json"))
     for bucket, key in (
-        (service.analysis["bucket"], "lab1/results/analysis.json"),
+        (service.analysis["bucket"], "jobs/lab1/analysis.json"),
         (service.analysis["settings_bucket"], service.analysis["settings_key"]),
     ):
         assert root.head_object(Bucket=bucket, Key=key)

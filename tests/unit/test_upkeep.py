@@ -232,7 +232,7 @@ def test_a_prod_bucket_wants_its_name_as_well(pulumi: Engine, s3: Any) -> None:
 def test_a_stack_without_users_data_is_destroyed_as_ever(pulumi: Engine, s3: Any) -> None:
     buckets.empty(s3, "spikes")
     pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"lab1": {}}}})
-    s3.put_object(Bucket="spikes", Key="lab1/results/analysis.json", Body=b"what the stack itself has put there")
+    s3.put_object(Bucket="spikes", Key="jobs/lab1/analysis.json", Body=b"what the stack itself has put there")
     upkeep.destroy(Context(), "spikes-webdev", yes=True)
     assert pulumi.asked("destroy") == [["destroy", "--stack", "spikes-webdev", "--yes", "--skip-preview", "--non-interactive"]]
 
@@ -289,13 +289,14 @@ def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(pulumi: Engin
 @pytest.mark.parametrize("command", [commands.deploy, commands.preview])
 def test_a_group_that_goes_is_said_to_leave_its_data(pulumi: Engine, s3: Any, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"debuggers": {}, "lab1": {}, "lab2": {}}}})
+    s3.put_object(Bucket="spikes", Key="jobs/lab1/job_1/job.json", Body=b"{}")
     command(Context(), "spikes-webdev")
     said = capsys.readouterr().err
-    assert "group lab1 is removed; its data stays: s3://spikes/lab1/ and logs/lab1/ hold 1 object, 2 older versions" in said
+    assert "group lab1 is removed; its data stays: s3://spikes/lab1/, jobs/lab1/ and logs/lab1/ hold 2 objects, 2 older versions" in said
     assert "invoke empty-bucket spikes-webdev --prefix lab1/" in said
     assert "debuggers" not in said
     assert "lab2" not in said
-    assert buckets.contents(s3, "spikes").objects == 2
+    assert buckets.contents(s3, "spikes").objects == 3
     pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"debuggers": {}}}})
     command(Context(), "spikes-webdev")
     assert "stays" not in capsys.readouterr().err
