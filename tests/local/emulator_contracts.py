@@ -297,6 +297,9 @@ def contract_condition_keys(h):
     fields = {"resources", "not_resources", "conditions", "actions", "effect"}
     assert fields <= set(h.iam_evaluator.ParsedStatement.__dataclass_fields__)
     assert "resource_arn" in h.iam_evaluator.EvalContext.__dataclass_fields__
+    assert parameters(h.iam_evaluator._fnmatch_compile) == ["pattern", "ignore_case"]
+    for match in (h.iam_evaluator.fnmatch_iam, h.iam_evaluator.fnmatch_iam_cs):
+        assert "_fnmatch_compile(pattern, " in inspect.getsource(match)
 
 
 def contract_resource_tags(h):

@@ -14,6 +14,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from deployed import denied
 from homes import Client
 
 from localcloud.cloud import Cloud
@@ -248,6 +249,34 @@ def test_policy_variables(world: World, client: Client) -> None:
     user = world.as_user("s3")
     assert user.get_object(Bucket=bucket, Key=f"home/{world.user}/x")["Body"].read() == b"1"
     assert code(user.get_object, Bucket=bucket, Key="home/somebody/x") == "AccessDenied"
+
+
+def test_characters_that_would_be_wildcards(world: World, client: Client) -> None:
+    """`${*}` and `${?}` are the characters themselves, wherever a pattern may be (IAM user guide, "Variables and tags")."""
+    s3, bucket = client("s3"), f"literals-{world.id}"
+    s3.create_bucket(Bucket=bucket)
+    for key in ("a*b", "axb", "a?b", "plain", "x"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    user, everything = world.as_user("s3"), f"arn:aws:s3:::{bucket}/*"
+
+    def readable() -> set[str]:
+        return {key for key in ("a*b", "axb", "a?b", "plain", "x") if not denied(lambda: user.get_object(Bucket=bucket, Key=key))}  # noqa: B023
+
+    get = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": everything}
+    world.allow({**get, "Resource": f"arn:aws:s3:::{bucket}/a${{*}}b"})
+    assert readable() == {"a*b"}
+    world.allow({**get, "Resource": [f"arn:aws:s3:::{bucket}/a${{?}}b", f"arn:aws:s3:::{bucket}/p*"]})
+    assert readable() == {"a?b", "plain"}
+    world.allow({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}",
+                 "Condition": {"StringLike": {"s3:prefix": "*"}, "StringNotLike": {"s3:prefix": ["*${*}*", "*${?}*"]},
+                               "StringNotEquals": {"s3:prefix": "x${*}"}}})  # fmt: skip
+    assert user.list_objects_v2(Bucket=bucket, Prefix="plain")["KeyCount"] == 1
+    for prefix in ("*", "a*b", "a?", "?"):
+        assert code(user.list_objects_v2, Bucket=bucket, Prefix=prefix) == "AccessDenied", prefix
+    world.allow({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}",
+                 "Condition": {"StringEquals": {"s3:prefix": "x${*}"}}})  # fmt: skip
+    assert user.list_objects_v2(Bucket=bucket, Prefix="x*")["KeyCount"] == 0
+    assert code(user.list_objects_v2, Bucket=bucket, Prefix="xy") == "AccessDenied"
 
 
 def test_leading_keys(world: World, client: Client) -> None:

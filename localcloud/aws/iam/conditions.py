@@ -12,7 +12,8 @@ from localcloud.aws.ec2 import records
 
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 INSTANCE = re.compile(r":assumed-role/([^/]+)/(i-[0-9a-f]+)$")
-LITERALS = {"*": "*", "?": "?", "$": "$"}
+LITERALS = {"*": "\ue000", "?": "\ue001", "$": "$"}
+"""What stands in a pattern for ``${*}``, ``${?}`` and ``${$}``: the characters themselves, of which the first two are no wildcards then."""
 
 
 def install() -> None:
@@ -43,6 +44,18 @@ def install() -> None:
 
     evaluator._principal_keys = principal_keys
     hooks.sts._principal_keys = principal_keys
+    compile_original = evaluator._fnmatch_compile
+
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        found: re.Pattern[str] = compile_original(pattern, ignore_case)
+        if not any(mark in pattern for mark in (LITERALS["*"], LITERALS["?"])):
+            return found
+        text = found.pattern
+        for character in ("*", "?"):
+            text = text.replace(LITERALS[character], re.escape(character))
+        return re.compile(text, found.flags)
+
+    evaluator._fnmatch_compile = compiled
     evaluator._resolve_condition_key = resolve
     evaluator._first_match = first_match
 
@@ -82,28 +95,33 @@ def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
     if "${" not in texts:
         return statement
 
-    def replace(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str], pattern: bool) -> str:
         name, _, default = match[1].partition(",")
         name = name.strip()
         if name in LITERALS:
-            return LITERALS[name]
+            return LITERALS[name] if pattern else name
         value = resolve(name, context)
         if value is None and default:
             return default.strip().strip("'")
         return match[0] if value is None or isinstance(value, list) else str(value)
 
-    def walk(value: Any) -> Any:
+    def walk(value: Any, pattern: bool = True) -> Any:
         if isinstance(value, str):
-            return VARIABLE.sub(replace, value)
+            return VARIABLE.sub(lambda match: replace(match, pattern), value)
         if isinstance(value, list):
-            return [walk(item) for item in value]
+            return [walk(item, pattern) for item in value]
         if isinstance(value, dict):
-            return {name: walk(item) for name, item in value.items()}
+            return {name: walk(item, pattern) for name, item in value.items()}
         return value
 
     return dataclasses.replace(
         statement,
         resources=walk(statement.resources),
         not_resources=walk(statement.not_resources),
-        conditions=walk(statement.conditions),
+        conditions={operator: walk(tests, _of_patterns(operator)) for operator, tests in statement.conditions.items()},
     )
+
+
+def _of_patterns(operator: str) -> bool:
+    """Whether the operator's values may have wildcards."""
+    return "like" in operator.lower() or "arn" in operator.lower()
