@@ -14,8 +14,11 @@ BEGIN, END = "<!-- made by tests/local/security_matrix.py -->", "<!-- end -->"
 ACTIONS = {"G": "read an object", "P": "write", "D": "delete", "L": "list"}
 FOLDERS = ("inputs", "configs", "submissions", "results")
 ANALYSIS = tuple(f"{group}/{folder}/" for group in ("lab1", "lab10", "debuggers") for folder in FOLDERS)
+RECORDS = ("jobs/lab1/", "jobs/lab10/")
+EVIDENCE = ("evidence/{one machine of lab1}/", "evidence/{another machine of lab1}/")
+"""What is in braces stands for the user id of a machine; the row `machine of lab1` is that of the first one."""
 LOGS = ("logs/active/", "logs/lab1/", "logs/lab10/")
-PREFIXES = (*ANALYSIS, *LOGS, "")
+PREFIXES = (*ANALYSIS, *RECORDS, *EVIDENCE, *LOGS, "")
 """Prefixes of the analysis bucket; the last one is the whole bucket."""
 
 SHARED = ("code/", "analyses/", "provision/")
@@ -26,7 +29,8 @@ _ANALYST = {"inputs": "PDL", "configs": "GPDL", "submissions": "PDL", "results":
 
 
 def _group(name: str, rights: Mapping[str, str]) -> dict[str, str]:
-    return {f"{name}/{folder}/": letters for folder, letters in rights.items()}
+    """The group's folders, and the service's records of its jobs."""
+    return {f"{name}/{folder}/": letters for folder, letters in rights.items()} | {f"jobs/{name}/": "GL"}
 
 
 PUBLIC = ("catalogue/", "")
@@ -42,21 +46,17 @@ BUCKET: Mapping[str, Mapping[str, str]] = {
     "lead of lab1, in a session": {**_group("lab1", _ANALYST), **_REPORTS},
     "analyst of lab10": _group("lab10", _ANALYST),
     "developer (debuggers)": _group("debuggers", _ANALYST),
-    "development instance": _group("debuggers", _MACHINE),
+    "development instance": {f"debuggers/{folder}/": letters for folder, letters in _MACHINE.items()},
     "CI that reviews": {},
-    "machine of lab1": _group("lab1", _MACHINE),
+    "machine of lab1": {**_group("lab1", _MACHINE), EVIDENCE[0]: "P"},
     "machine of lab10": _group("lab10", _MACHINE),
     "manager": {
         **_SERVICE,
         **{p: "GPL" if "results" in p else "GL" for p in ANALYSIS},
+        **dict.fromkeys(RECORDS, "GPL"),
     },
-    "monitor": {
-        **_SERVICE,
-        **{p: "GPL" for p in ANALYSIS if "results" in p},
-        "logs/active/": "GPDL",
-        "logs/lab1/": "GPL",
-        "logs/lab10/": "GPL",
-    },
+    "monitor": {**_SERVICE, **dict.fromkeys((*RECORDS, *EVIDENCE, *LOGS), "GL")},
+    "monitor's writer, for lab1": {"lab1/results/": "P", "jobs/lab1/": "P", "logs/active/": "PD", "logs/lab1/": "P"},
     "machine that bakes": {},
     "anonymous": {},
 }
@@ -67,16 +67,19 @@ ARTIFACTS: Mapping[str, Mapping[str, str]] = {
     "machine of lab1": {"code/": "G"},
     "machine of lab10": {"code/": "G"},
     "manager": {"analyses/": "G"},
+    "monitor": {"analyses/": "GL"},
     "machine that bakes": {"code/": "G", "analyses/": "G", "provision/": "G"},
 }
 
 CATALOGUE: Mapping[str, str] = {"catalogue/": "G"}
-"""The same for every principal, with credentials or without."""
+"""The same for every principal, with credentials or without, but for a session with a policy of its own (the writer's): a public object
+is open to all, and nothing hangs on whether its session may have it."""
 
 OTHERS = {
     "session1": "take the role of lab1",
     "lead1": "take the role of the leads of lab1",
     "session10": "take the role of lab10",
+    "writer": "take the role of the monitor's writer",
     "budget": "read the budget of lab1",
     "raise": "set the budget of lab1",
     "limit": "set a limit of lab1",
@@ -104,7 +107,8 @@ RIGHTS: Mapping[str, frozenset[str]] = {
     "machine of lab1": frozenset(),
     "machine of lab10": frozenset(),
     "manager": frozenset({"budget", "take", "ledger", "spend"}),
-    "monitor": frozenset({"ledger", "spend", "end"}),
+    "monitor": frozenset({"writer", "submit", "ledger", "spend", "end"}),
+    "monitor's writer, for lab1": frozenset(),
     "machine that bakes": frozenset(),
     "anonymous": frozenset(),
 }
@@ -122,7 +126,7 @@ def tables() -> str:
         "",
         *_table({who: ARTIFACTS.get(who, {}) for who in BUCKET}, SHARED),
         "",
-        "In the catalogue bucket (there when the setting `publicCatalogue` is true), the same for all of them:",
+        "In the catalogue bucket (there when the setting `publicCatalogue` is true), the same for all but the writer, which never asks:",
         "",
         "| `catalogue/` | all else |",
         "|---|---|",

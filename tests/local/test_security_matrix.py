@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from deployed import Deployed, Keys, denied
-from security_matrix import ARTIFACTS, BUCKET, CATALOGUE, DOCUMENT, OTHERS, PREFIXES, PUBLIC, RIGHTS, SHARED, inserted
+from security_matrix import ARTIFACTS, BUCKET, CATALOGUE, DOCUMENT, EVIDENCE, OTHERS, PREFIXES, PUBLIC, RIGHTS, SHARED, inserted
+
+from runtime.monitor.confined import session_policy
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -20,11 +22,14 @@ class World:
         self.service = service
         self.bucket, self.artifacts = service.analysis["bucket"], service.utils["artifact_bucket"]
         self.public = service.utils["catalogue_bucket"]
-        self.machine = ""
         self.keys = self._principals()
+        me = str(service.client("sts", self.keys["machine of lab1"]).get_caller_identity()["UserId"])
+        role, _, name = me.partition(":")
+        assert role.startswith("AROA"), "IAM's id of the role"
+        self._places = dict(zip(EVIDENCE, (f"evidence/{me}/", f"evidence/{role}:another-{name}/"), strict=True))
         s3 = service.client("s3")
         for prefix in PREFIXES:
-            s3.put_object(Bucket=self.bucket, Key=f"{prefix}there", Body=b"1")
+            s3.put_object(Bucket=self.bucket, Key=self.object(self.bucket, prefix), Body=b"1")
         for prefix in SHARED:
             s3.put_object(Bucket=self.artifacts, Key=self.object(self.artifacts, prefix), Body=b"1")
         for prefix in PUBLIC:
@@ -39,6 +44,7 @@ class World:
         iam.create_user(UserName="ci")
         iam.put_user_policy(UserName="ci", PolicyName="review", PolicyDocument=json.dumps(REVIEW))
         lea, member = service.user("lea"), service.utils["groups"]["lab1"]["session_role"]
+        monitor = service.role(service.utils["monitor_role_arn"])
         return {
             "analyst of lab1": ann,
             "analyst of lab1, in a session": self._session(ann, member),
@@ -51,7 +57,8 @@ class World:
             "machine of lab1": service.role(groups["lab1"]["instance_role"]),
             "machine of lab10": service.role(groups["lab10"]["instance_role"]),
             "manager": service.role(service.analysis["manager_role_arn"]),
-            "monitor": service.role(service.utils["monitor_role_arn"]),
+            "monitor": monitor,
+            "monitor's writer, for lab1": self._writer(monitor),
             "machine that bakes": service.role(service.utils["image_builder_role"]),
             "anonymous": Keys(None),
         }
@@ -61,20 +68,31 @@ class World:
         taken = self.service.client("sts", who).assume_role(RoleArn=arn, RoleSessionName="matrix", DurationSeconds=43200)["Credentials"]
         return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
+    def _writer(self, monitor: Keys) -> Keys:
+        """As the monitor begins a session of its writer (runtime.monitor.confined)."""
+        sts, role = self.service.client("sts", monitor), self.service.utils["monitor_writer_role_arn"]
+        policy = session_policy("aws", self.bucket, "lab1")
+        taken = sts.assume_role(RoleArn=role, RoleSessionName="matrix", Policy=policy)["Credentials"]
+        return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
+
+    def place(self, prefix: str) -> str:
+        """The prefix of a column."""
+        return self._places.get(prefix, prefix)
+
     def object(self, bucket: str, prefix: str) -> str:
         """The settings that the manager may read are one object; elsewhere any will do."""
         if bucket == self.artifacts and prefix == "analyses/":
             return str(self.service.analysis["settings_key"])
-        return f"{prefix}there"
+        return f"{self.place(prefix)}there"
 
     def letters(self, who: str, bucket: str, prefix: str) -> str:
         """The actions that are not refused, in the order of ACTIONS. Writes go to keys of their own, and nothing of value is deleted."""
-        s3, key = self.service.client("s3", self.keys[who]), f"{prefix}by-{who.replace(' ', '-')}"
+        s3, key = self.service.client("s3", self.keys[who]), f"{self.place(prefix)}by-{who.replace(' ', '-')}"
         tries: dict[str, Callable[[], Any]] = {
             "G": lambda: s3.get_object(Bucket=bucket, Key=self.object(bucket, prefix)),
             "P": lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"2"),
             "D": lambda: s3.delete_object(Bucket=bucket, Key=key),
-            "L": lambda: s3.list_objects_v2(Bucket=bucket, Prefix=prefix),
+            "L": lambda: s3.list_objects_v2(Bucket=bucket, Prefix=self.place(prefix)),
         }
         return "".join(letter for letter, call in tries.items() if not denied(call))
 
@@ -101,14 +119,14 @@ def test_the_artifact_bucket(world: World, who: str) -> None:
     assert measured == {prefix: ARTIFACTS.get(who, {}).get(prefix, "") for prefix in SHARED}
 
 
-@pytest.mark.parametrize("who", BUCKET)
+@pytest.mark.parametrize("who", [who for who in BUCKET if "writer" not in who])
 def test_the_catalogue_bucket(world: World, who: str) -> None:
     measured = {prefix: world.letters(who, world.public, prefix) for prefix in PUBLIC}
     assert measured == {prefix: CATALOGUE.get(prefix, "") for prefix in PUBLIC}
 
 
 @pytest.mark.parametrize("who", [who for who in BUCKET if who != "monitor" and who != "manager"])
-@pytest.mark.parametrize("prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/"])
+@pytest.mark.parametrize("prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/", "jobs/", "jobs/lab1", "evidence/"])
 def test_a_part_of_a_name_lists_nothing(world: World, who: str, prefix: str) -> None:
     s3 = world.service.client("s3", world.keys[who])
     assert denied(lambda: s3.list_objects_v2(Bucket=world.bucket, Prefix=prefix))
@@ -137,6 +155,7 @@ def test_everything_else(world: World, who: str) -> None:
         "session1": session("lab1"),
         "lead1": session("lab1+lead"),
         "session10": session("lab10"),
+        "writer": lambda: sts.assume_role(RoleArn=service.utils["monitor_writer_role_arn"], RoleSessionName="test"),
         "budget": lambda: either(
             lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"), lambda: ssm.get_parameters(Names=[f"{budgets}/lab1/analysis"])
         ),
