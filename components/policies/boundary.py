@@ -36,6 +36,7 @@ def boundary(place: Place) -> Policy:
                 "dynamodb:GetItem",
                 "dynamodb:BatchGetItem",
                 "dynamodb:PutItem",
+                "dynamodb:ConditionCheckItem",
                 "dynamodb:UpdateItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:Query",

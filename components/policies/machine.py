@@ -22,7 +22,7 @@ def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str, outs
     return document(
         allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
         allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{group}/results/*")]),
-        allow("GiveEvidence", ["s3:PutObject"], [place.objects(bucket, f"{EVIDENCE}/${{aws:userid}}/*")]),
+        allow("GiveEvidence", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{EVIDENCE}/${{aws:userid}}/*")]),
         allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
         allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *outside.readable(place, registered(outside_buckets, group, INPUTS)),

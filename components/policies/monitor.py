@@ -71,13 +71,13 @@ def monitor(
 
 def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str, writer_role_arn: str) -> Sequence[Statement]:
     """What the policy of an analysis bucket lets the monitor and its writer do: records, evidence, reports and results, neither inputs
-    nor submissions."""
+    nor submissions. Of results it reads the statuses that people see, to keep what they show, and believes nothing of them."""
 
     def objects(*prefixes: str) -> list[str]:
         return [place.objects(bucket, f"{prefix}/*") for prefix in prefixes]
 
     reader = [
-        allow("MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE)),
+        allow("MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE, f"*/{RESULTS}")),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
         allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
     ]
