@@ -62,7 +62,7 @@ def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime,
         lines = verdict if verdict.stdout or verdict.stderr else status
         status = replace(verdict, job_start=start, stdout=lines.stdout, stderr=lines.stderr)
     elif status.final:
-        status = replace(status, status=IN_PROGRESS)
+        status = replace(status, status=IN_PROGRESS, progress=None, eta_seconds=None)
     started, finished = _moment(status.job_start), _moment(status.job_finish)
     until = finished or (None if status.final else now)
     errors = _last_line(status.stderr)

@@ -242,11 +242,6 @@ def rejected_keys(group: str, submission_id: str) -> ResultKeys:
     return ResultKeys(group, f"rejected_{safe}")
 
 
-def rejected_certificate_key(group: str, submission_id: str) -> str:
-    """The certificate of a submission that could not become a job; `submission_id` is `SubmissionKey.id`."""
-    return rejected_keys(group, submission_id).certificate
-
-
 @dataclass(frozen=True)
 class EvidenceKeys:
     """What the machine `instance` with the role `role_id` (`AROA…`) says of its own dataset. The prefix is the machine's `aws:userid`

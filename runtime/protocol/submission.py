@@ -58,7 +58,7 @@ class Submission:
 
 class InvalidSubmission(InvalidInput):
     """A refused submission. `timestamp` is set when that field alone is usable: the answer then goes to its job folder,
-    otherwise to `keys.rejected_certificate_key`. `datanames` and `configname` are the parts that are right so far, so
+    otherwise to `keys.rejected_keys`. `datanames` and `configname` are the parts that are right so far, so
     that whoever can may look them up and tell all problems at once."""
 
     def __init__(self, problems: Sequence[Problem], timestamp: str | None, datanames: Sequence[str] = (), configname: str = "") -> None:

@@ -46,10 +46,11 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
     put(s3, keys.job, job_json(f"{GROUP}/submissions/{stamp}_submit.json", *seconds, stamp=stamp))
     for name, body in (outputs or {}).items():
         put(s3, keys.process_prefix + name, body)
-    put(s3, keys.certificate, f"JOB ID: {stamp}\nProjected total costs: $0.12. Remaining budget: $77.00\n")
-    for name in seconds:
-        put(s3, keys.status(name), DatasetStatus(status="SUCCESS", exit_code=0).to_json())
-    put(s3, keys.end, f"SUCCESS {len(seconds)}/{len(seconds)}\n")
+    put(s3, keys.records.certificate, f"JOB ID: {stamp}\nProjected total costs: $0.12. Remaining budget: $77.00\n")
+    for index, name in enumerate(seconds):
+        for key in (keys.status(name), keys.verdict(index)):
+            put(s3, key, DatasetStatus(status="SUCCESS", exit_code=0).to_json())
+    put(s3, keys.records.end, f"SUCCESS {len(seconds)}/{len(seconds)}\n")
     datasets = [
         {
             "name": name,
@@ -78,7 +79,7 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
         "datasets": datasets,
         "problems": [],
     }
-    put(s3, keys.certificate_json, json.dumps({**certificate, **facts}))
+    put(s3, keys.records.certificate_json, json.dumps({**certificate, **facts}))
 
 
 def run(task: Any, *arguments: Any, **flags: Any) -> None:

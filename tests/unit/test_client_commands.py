@@ -42,15 +42,15 @@ def submitted(s3: Any, *ids: str) -> None:
 
 
 def refused(s3: Any, name: str, problem: str) -> None:
-    put(s3, rejected_keys(GROUP, name).certificate, "…")
-    put(s3, rejected_keys(GROUP, name).end, f"FAILED 0/0 {problem}")
+    put(s3, rejected_keys(GROUP, name).records.certificate, "…")
+    put(s3, rejected_keys(GROUP, name).records.end, f"FAILED 0/0 {problem}")
 
 
 def test_jobs_are_listed_with_their_outcomes_the_latest_last(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     run(job_commands.jobs)
     assert "has no job in bucket dti yet" in capsys.readouterr().err
     ended(s3, "b", {"a": 1.0})
-    put(s3, JobKeys.of(GROUP, "c").certificate, "begun")
+    put(s3, JobKeys.of(GROUP, "c").records.certificate, "begun")
     ended(s3, "old", {"a": 1.0})
     submitted(s3, "c", "wrong", "b", "new")
     refused(s3, "wrong", "no timestamp")
@@ -96,8 +96,8 @@ def test_a_job_is_named_by_its_beginning_or_as_the_last(s3: Any) -> None:
 
 def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def claimed(stamp: str, name: str, at: datetime) -> None:
-        metadata = claim_metadata(f"{GROUP}/submissions/{name}", "0" * 64, at)
-        s3.put_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, stamp).certificate, Body=b"begun", Metadata=metadata)
+        metadata = claim_metadata(f"{GROUP}/submissions/{name}", at)
+        s3.put_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, stamp).records.certificate, Body=b"begun", Metadata=metadata)
 
     now = datetime.now(UTC)
     for name in ("experiment 7submit.json", "submit.json", "Zürich-submit.json", "unanswered_submit.json"):
@@ -157,9 +157,11 @@ def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(s3: Any
 def test_a_failed_job_shows_why_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     keys = JobKeys.of(GROUP, "t1")
     put(s3, keys.job, job_json("s", "a", stamp="t1"))
-    put(s3, keys.status("a"), DatasetStatus(status="FAILED", reason="exit code 3", exit_code=3, stderr={"0": "no signal"}).to_json())
-    put(s3, keys.certificate_json, json.dumps({"exit_class": "analysis", "problems": []}))
-    put(s3, keys.end, "FAILED 0/1")
+    failed = DatasetStatus(status="FAILED", reason="exit code 3", exit_code=3, stderr={"0": "no signal"}).to_json()
+    put(s3, keys.status("a"), failed)
+    put(s3, keys.verdict(0), failed)
+    put(s3, keys.records.certificate_json, json.dumps({"exit_class": "analysis", "problems": []}))
+    put(s3, keys.records.end, "FAILED 0/1")
     with pytest.raises(Exit) as caught:
         run(job_commands.follow, "t1")
     assert caught.value.code == 1

@@ -75,7 +75,7 @@ def test_a_dearer_type_that_may_stand_in_counts_for_the_worst_case(s3: Any) -> N
 def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
     for number in range(6):
         ended(s3, f"j{number}", {"a": 60.0 + number, "b": 60.0 + number})
-    put(s3, f"{GROUP}/results/job_broken/logs/certificate.json", "{")
+    put(s3, f"jobs/{GROUP}/job_broken/certificate.json", "{")
     found = Analysis(BUCKET, GROUP).forecast([3, 3], budget=False)
     assert (found.runs, found.similar) == (12, True)
     assert found.p50 == pytest.approx(62.5)
@@ -92,7 +92,7 @@ def test_an_instance_type_without_a_price_is_refused(s3: Any) -> None:
 
 
 def test_an_analysis_that_says_nothing_of_itself_is_one_message(s3: Any) -> None:
-    with pytest.raises(AnalysisError, match=r"strangers/results/analysis\.json"):
+    with pytest.raises(AnalysisError, match=r"jobs/strangers/analysis\.json"):
         Analysis(BUCKET, "strangers").forecast([1])
 
 

@@ -153,8 +153,9 @@ class Service:
             begun, done = "2026-01-31T12:00:00Z", "2026-01-31T12:00:07Z"
             status = DatasetStatus(status=state, reason="exit code 3", job_start=begun, job_finish=done)
             self._put(one.status_key, status.to_json())
+            self._put(keys.verdict(one.index), status.to_json())
             self._put(f"{keys.process_prefix}{one.name}/fa.json", "{}")
-        self._put(keys.end, f"SUCCESS {len(datasets)}/{len(datasets)}\n")
+        self._put(keys.records.end, f"SUCCESS {len(datasets)}/{len(datasets)}\n")
 
     def _put(self, key: str, body: str) -> None:
         self._s3.put_object(Bucket="dti", Key=key, Body=body.encode())

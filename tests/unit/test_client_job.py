@@ -17,7 +17,7 @@ from client import Analysis, AnalysisError, JobState
 from client.states import DatasetState, dataset_state
 from client.view import Changes, clock, what_is_said
 from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobKeys, rejected_certificate_key
+from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
 
 
@@ -115,9 +115,15 @@ def test_a_job_runs_and_ends(s3: Any) -> None:
     assert state.phase == "RUNNING"
     assert state.datasets[0].last_line == "ten"
     put(s3, KEYS.status("a"), status("SUCCESS", job_start="2026-01-31T12:00:00Z", job_finish="2026-01-31T12:00:07.5Z", exit_code=0))
-    put(s3, KEYS.status("b"), status("FAILED", reason="exit status 3", instance="i-1", exit_code=3))
-    assert not job.status().finished, "end.txt, not the last dataset, ends a job"
-    put(s3, KEYS.end, "FAILED 1/2\n")
+    failed = status("FAILED", reason="exit status 3", instance="i-1", exit_code=3)
+    put(s3, KEYS.status("b"), failed)
+    assert {one.state for one in job.status().datasets} == {"IN PROGRESS"}, "a status file is no verdict: any machine can write it"
+    put(s3, KEYS.verdict(0), status("SUCCESS", job_finish="2026-01-31T12:00:07.5Z", exit_code=0))
+    put(s3, KEYS.verdict(1), failed)
+    assert {one.state for one in job.status().datasets} == {"SUCCESS", "FAILED"}
+    put(s3, KEYS.end, "SUCCESS 2/2\n")
+    assert not job.status().finished, "the service's end.txt, not the last dataset or a copy, ends a job"
+    put(s3, KEYS.records.end, "FAILED 1/2\n")
     state = job.status()
     assert (state.phase, state.end, state.succeeded) == ("DONE", "FAILED 1/2", False)
     assert state.datasets[0] == DatasetState("a", "debuggers/inputs/a", "SUCCESS", seconds=7.5, exit_code=0)
@@ -133,24 +139,24 @@ def test_a_status_file_that_a_script_has_spoilt_does_not_end_the_watch(s3: Any) 
     assert job.status().datasets[0].last_line == "known"
 
 
-def test_a_quiet_tick_costs_one_call(s3: Any) -> None:
+def test_a_quiet_tick_costs_two_calls(s3: Any) -> None:
     job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
     put(s3, KEYS.job, job_json(str(job.submission_key), "a"))
     put(s3, KEYS.status("a"), status("IN PROGRESS"))
     job.status()
     counting = Counting(job.s3)
     job.status()
-    assert counting.calls == ["ListObjectsV2"]
+    assert counting.calls == ["ListObjectsV2"] * 2
     put(s3, KEYS.status("a"), status("IN PROGRESS", stdout={"0": "new"}))
     counting.calls.clear()
     job.status()
-    assert counting.calls == ["ListObjectsV2", "GetObject"]
+    assert counting.calls == ["ListObjectsV2", "ListObjectsV2", "GetObject"]
 
 
 def test_a_used_timestamp_shows_the_refusal_and_not_the_other_job(s3: Any) -> None:
     put(s3, KEYS.job, job_json("debuggers/submissions/other_submit.json", "a"))
-    put(s3, KEYS.certificate, "the other job")
-    put(s3, rejected_certificate_key(GROUP, STAMP), "timestamp is used already")
+    put(s3, KEYS.records.certificate, "the other job")
+    put(s3, rejected_keys(GROUP, STAMP).records.certificate, "timestamp is used already")
     job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
     state = job.status()
     assert (state.phase, state.finished, state.succeeded) == ("REJECTED", True, False)
@@ -161,8 +167,8 @@ def test_a_refused_submission_is_finished_and_has_its_certificate(s3: Any) -> No
     job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/none", "c", STAMP)
     with pytest.raises(AnalysisError, match="no certificate yet"):
         job.certificate()
-    put(s3, KEYS.certificate, "dataname: no such object")
-    put(s3, KEYS.end, "REJECTED")
+    put(s3, KEYS.records.certificate, "dataname: no such object")
+    put(s3, KEYS.records.end, "REJECTED")
     state = job.follow(lambda _: None, clock=Clock())
     assert (state.phase, state.succeeded) == ("REJECTED", False)
     assert job.certificate() == "dataname: no such object"
@@ -180,12 +186,14 @@ def test_results_are_fetched_with_their_digests(s3: Any, tmp_path: Path) -> None
     put(s3, f"{KEYS.process_prefix}fa.png", "picture")
     put(s3, f"{KEYS.process_prefix}deep/numbers.json", "{}")
     put(s3, f"{KEYS.prefix}process_results_of_another/x", "no")
-    put(s3, KEYS.certificate, "text")
+    put(s3, KEYS.records.certificate, "text")
+    put(s3, KEYS.certificate, "what a machine has made of the copy")
     put(s3, f"{KEYS.process_prefix}folder/", "")
     files = Analysis(BUCKET, GROUP).job(STAMP).fetch(tmp_path)
     assert [one.path for one in files] == ["logs/certificate.txt", "process_results/deep/numbers.json", "process_results/fa.png"]
     assert files[2].sha256 == hashlib.sha256(b"picture").hexdigest()
     assert files[2].size == 7
+    assert (tmp_path / "logs" / "certificate.txt").read_text() == "text", "the service's own, not the copy"
     assert (tmp_path / "process_results" / "fa.png").read_text() == "picture"
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         "certificate.txt",
@@ -212,8 +220,8 @@ def test_a_bucket_that_is_not_there_is_said_in_three_parts(s3: Any) -> None:
 
 def test_jobs_are_listed_by_timestamp(s3: Any) -> None:
     for stamp in ("b", "a"):
-        put(s3, JobKeys.of(GROUP, stamp).certificate, "x")
-    put(s3, "debuggers/results/rejected_z/logs/certificate.txt", "x")
+        put(s3, JobKeys.of(GROUP, stamp).records.certificate, "x")
+    put(s3, "jobs/debuggers/rejected_z/certificate.txt", "x")
     assert Analysis(BUCKET, GROUP).jobs() == ["a", "b"]
 
 
@@ -246,7 +254,7 @@ def test_plain_output_says_each_change_once() -> None:
 def test_progress_is_read_out(status: dict[str, Any], text: str) -> None:
     dataset = Dataset(0, "a", "g/inputs/a", "key")
     read = DatasetStatus.from_json(json.dumps({"status": "IN PROGRESS", **status}))
-    assert what_is_said(dataset_state(dataset, read, datetime.now(UTC))) == text
+    assert what_is_said(dataset_state(dataset, read, datetime.now(UTC), read if read.final else None)) == text
 
 
 def test_plain_output_says_no_time_again_that_is_only_shorter() -> None:

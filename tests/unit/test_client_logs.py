@@ -113,8 +113,8 @@ def test_a_job_that_has_not_begun_says_so(s3: Any, capsys: pytest.CaptureFixture
         run(job_commands.logs, "t2", [])
     assert caught.value.code == 0
     assert "waits for the manager" in capsys.readouterr().err
-    put(s3, JobKeys.of(GROUP, "t2").certificate, "…")
-    put(s3, JobKeys.of(GROUP, "t2").end, "FAILED 0/0 no data")
+    put(s3, JobKeys.of(GROUP, "t2").records.certificate, "…")
+    put(s3, JobKeys.of(GROUP, "t2").records.end, "FAILED 0/0 no data")
     with pytest.raises(Exit) as caught:
         run(job_commands.logs, "t2", [], follow=True)
     assert caught.value.code == 1

@@ -83,7 +83,7 @@ def test_the_same_inputs_config_and_machine_are_submitted(s3: Any, tmp_path: Pat
     for name in ("a", "b"):
         put(s3, f"{GROUP}/inputs/{name}", "data")
     ended(s3, "first", {"a": 9.0, "b": 9.0}, {"x": "1"})
-    certificate = JobKeys.of(GROUP, "first").certificate_json
+    certificate = JobKeys.of(GROUP, "first").records.certificate_json
     path = tmp_path / "certificate.json"
     path.write_bytes(s3.get_object(Bucket=BUCKET, Key=certificate)["Body"].read())
     assert again.original(str(path), None) == again.original(f"s3://{BUCKET}/{certificate}", None)
@@ -110,7 +110,7 @@ def submitted_again(of: again.Original) -> tuple[again.Prepared, Any]:
 def has_read(s3: Any, stamp: str, *, hours: float, **files: tuple[str, str | None]) -> None:
     """A job that began `hours` ago and has read objects below inputs/: key -> its content and the version that it had."""
     ended(s3, stamp, dict.fromkeys(files, 9.0), {"x": "1"})
-    key = JobKeys.of(GROUP, stamp).certificate_json
+    key = JobKeys.of(GROUP, stamp).records.certificate_json
     facts = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
     for dataset in facts["datasets"]:
         body, version = files[dataset["name"]]
@@ -191,7 +191,7 @@ def test_everything_that_is_not_as_it_was_is_said_at_once(s3: Any) -> None:
 def test_another_image_beneath_the_same_name_is_told_afterwards(s3: Any) -> None:
     for stamp, ami in (("first", "ami-1"), ("second", "ami-9")):
         ended(s3, stamp, {"a": 9.0}, {"x": "1"})
-        key = JobKeys.of(GROUP, stamp).certificate_json
+        key = JobKeys.of(GROUP, stamp).records.certificate_json
         facts = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
         facts["datasets"][0]["image_id"] = ami
         put(s3, key, json.dumps(facts))
@@ -237,9 +237,9 @@ def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: st
 def test_a_refused_submission_is_explained_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     keys = JobKeys.of(GROUP, "t1")
     problem = {"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data to analyse"}
-    put(s3, keys.certificate, "…")
-    put(s3, keys.certificate_json, json.dumps({"exit_class": "user", "problems": [problem]}))
-    put(s3, keys.end, "FAILED 0/0")
+    put(s3, keys.records.certificate, "…")
+    put(s3, keys.records.certificate_json, json.dumps({"exit_class": "user", "problems": [problem]}))
+    put(s3, keys.records.end, "FAILED 0/0")
     run(job_commands.explain, "t1")
     out = capsys.readouterr().out
     assert out.startswith("Job t1 was refused: dataname: got nothing; allowed: a path.")
@@ -293,6 +293,6 @@ def test_a_job_that_ended_without_machines_is_done(s3: Any) -> None:
     put(s3, keys.job, job_json("s", "a", stamp="t1"))
     job = Analysis(BUCKET, GROUP).job("t1")
     assert job.status().phase == "RUNNING"
-    put(s3, keys.certificate_json, json.dumps({"exit_class": "capacity", "problems": []}))
-    put(s3, keys.end, "FAILED 0/1 AWS has none")
+    put(s3, keys.records.certificate_json, json.dumps({"exit_class": "capacity", "problems": []}))
+    put(s3, keys.records.end, "FAILED 0/1 AWS has none")
     assert (job.status().phase, job.status().succeeded) == ("DONE", False)

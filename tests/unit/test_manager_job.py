@@ -11,7 +11,7 @@ from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager.launch import Option, request
-from runtime.protocol.keys import rejected_certificate_key
+from runtime.protocol.keys import rejected_keys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
 from runtime.protocol.settings import Image
 
@@ -106,7 +106,7 @@ def test_another_submission_with_a_used_timestamp_is_refused_and_the_job_untouch
     outcome = world.submit(world.submission(dataname="lab/inputs/b.zip"), key="lab/submissions/b_submit.json")
     assert outcome.exit_code == 99
     assert len(world.aws.ec2) == 1
-    answer = world.aws.text(BUCKET, rejected_certificate_key("lab", "b"))
+    answer = world.aws.text(BUCKET, rejected_keys("lab", "b").certificate)
     assert "another submission of group 'lab' has used" in answer
     assert {key: value for key, value in world.aws.objects_.items() if key in before} == before
 
@@ -257,14 +257,14 @@ def test_without_an_image_the_certificate_says_how_to_get_one() -> None:
 )
 def test_what_cannot_be_a_job_is_answered_under_a_predictable_key(world: World, body: bytes, wanted: str) -> None:
     assert world.submit(body).exit_code == 99
-    assert wanted in world.aws.text(BUCKET, rejected_certificate_key("lab", "a"))
+    assert wanted in world.aws.text(BUCKET, rejected_keys("lab", "a").certificate)
     assert world.aws.text(BUCKET, "lab/results/rejected_a/process_results/end.txt").startswith("FAILED 0/0")
     assert not world.aws.ec2
 
 
 def test_a_file_that_was_deleted_before_it_was_read_is_answered(world: World) -> None:
     assert world.deliver().exit_code == 99
-    assert "deleted before it was read" in world.aws.text(BUCKET, rejected_certificate_key("lab", "a"))
+    assert "deleted before it was read" in world.aws.text(BUCKET, rejected_keys("lab", "a").certificate)
 
 
 def test_all_problems_are_told_at_once(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_certificate_key, rejected_keys, report_key
+from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys, report_key
 from runtime.protocol.names import check_analysis_name, check_group_name, check_timestamp, dataset_names, key_fault
 
 paths = st.lists(
@@ -92,7 +92,7 @@ def test_other_keys_are_no_submissions(key: str) -> None:
 
 @given(st.text(), st.text())
 def test_refused_submissions_have_their_own_places(one: str, other: str) -> None:
-    keys = [rejected_certificate_key("lab", name) for name in (one, other)]
+    keys = [rejected_keys("lab", name).certificate for name in (one, other)]
     assert (keys[0] == keys[1]) is (one == other)
     for key in keys:
         assert key.startswith("lab/results/rejected_")
