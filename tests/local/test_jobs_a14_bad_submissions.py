@@ -9,6 +9,7 @@ from job_helpers import Lab, ended, until
 
 from client import JobHandle
 from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
+from runtime.protocol.ledger import CLAIMS, HEARD
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -56,9 +57,10 @@ def lab(service: Deployed) -> Lab:
 
 
 def traces(lab: Lab, group: str) -> tuple[set[str], list[Any]]:
-    """What a group has: its results, and its money."""
+    """What a group has: its results, the service's records of its jobs, and its items in the ledger."""
     items = lab.deployed.client("dynamodb").scan(TableName=lab.deployed.utils["ledger_table"])["Items"]
-    return lab.keys_below(f"{group}/results/"), sorted(str(item) for item in items if f"/{group}/" in item["sk"]["S"])
+    keys = lab.keys_below(f"{group}/results/") | lab.keys_below(f"jobs/{group}/")
+    return keys, sorted(str(item) for item in items if f"/{group}/" in item["sk"]["S"])
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +120,10 @@ def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs
     tagged = lab.ec2.describe_instances(Filters=[{"Name": "tag:job", "Values": sorted(stamps)}])
     assert tagged["Reservations"] == []
     assert traces(lab, "lab10") == theirs
-    _, money = traces(lab, "lab1")
-    assert not [item for item in money if any(stamp in item for stamp in stamps)], "no job of these is open"
+    _, items = traces(lab, "lab1")
+    mine = [item for item in items if any(stamp in item for stamp in stamps)]
+    assert mine
+    assert all(f"'{CLAIMS}'" in item or f"'{HEARD}'" in item for item in mine), "answered; no job of these is open, nothing is reserved"
 
 
 def test_a14_yaml_by_its_short_name_is_taken(lab: Lab) -> None:
