@@ -58,6 +58,11 @@ class Paths:
         return self.emulator / "state"
 
     @property
+    def emulator_journal(self) -> Path:
+        """Changes that were answered and are not in the files of :attr:`emulator_state` yet."""
+        return self.emulator / "journal"
+
+    @property
     def emulator_s3(self) -> Path:
         """The objects of S3."""
         return self.emulator / "s3"

@@ -7,6 +7,7 @@ import importlib.metadata
 import shutil
 import sys
 
+from localcloud.aws import recovery
 from localcloud.aws import settings as settings_module
 
 
@@ -15,7 +16,8 @@ def main() -> int:
     try:
         settings = settings_module.read()
         settings_module.check_state(settings.paths)
-    except settings_module.SettingsError as error:
+        recovery.recover(settings.paths)
+    except (settings_module.SettingsError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     shutil.rmtree(settings.paths.emulator_tmp, ignore_errors=True)  # Lambda folders of earlier runs

@@ -39,10 +39,14 @@ Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    """Serves the interface; ``operations`` maps ``(method, name)`` to a coroutine that takes query and body as one dict."""
+    """Serves the interface; ``operations`` maps ``(method, name)`` to a coroutine that takes query and body as one dict.
 
-    def __init__(self, token: str) -> None:
+    ``saved`` returns when what an operation may have changed is on disk; then it is answered.
+    """
+
+    def __init__(self, token: str, saved: Callable[[], Awaitable[None]]) -> None:
         self._token = token
+        self._saved = saved
         self.operations: dict[tuple[str, str], Operation] = {}
         self.fleet_seen: float | None = None
 
@@ -74,8 +78,13 @@ class Admin:
         try:
             request: dict[str, Any] = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
             request |= json.loads(body) if body else {}
-            return 200, await operation(request)
+            answer = await operation(request)
+            if scope["method"] == "POST":
+                await self._saved()
+            return 200, answer
         except AdminError as error:
             return error.status, {"error": str(error)}
+        except OSError as error:
+            return 507, {"error": str(error)}
         except (KeyError, ValueError, TypeError) as error:
             return 400, {"error": f"Malformed request: {error!r}"}

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import ministack.app as app
@@ -53,18 +51,20 @@ __all__ = [
     "iam_evaluator",
     "lambda_runtime",
     "lambda_svc",
+    "leave_saving_to_us",
     "region",
     "responses",
     "router",
     "s3",
     "scope",
+    "scoped_key",
     "sqs",
     "ssm",
+    "state_document",
     "state_keys",
     "state_readers",
     "sts",
     "tagging",
-    "write_state",
 ]  # fmt: skip
 
 
@@ -134,12 +134,17 @@ def encode_state(state: Any) -> str:
     return json.dumps(state, default=persistence._json_default)
 
 
-def write_state(key: str, text: str) -> None:
-    """Replace the file of one service's state (:func:`encode_state`) atomically, with the format mark that MiniStack checks."""
-    file = Path(persistence.STATE_DIR) / f"{key}.json"
-    temporary = file.with_suffix(".json.tmp")
-    with temporary.open("w") as out:
-        out.write(f'{{"__ministack_format__": {persistence._state_format_version(key)}, "payload": {text}}}')
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
+def state_document(key: str, text: str, more: dict[str, Any]) -> str:
+    """The content of the file of one service's state (:func:`encode_state`), with the format mark that MiniStack checks."""
+    marks = json.dumps({"__ministack_format__": persistence._state_format_version(key), **more})
+    return f'{marks[:-1]}, "payload": {text}}}'
+
+
+def scoped_key(account_id: str, region_name: str, key: str) -> str:
+    """The name that an entry of a store of an account and region has in the file of its state."""
+    return f"{account_id}\x00{region_name}\x00{key!r}"
+
+
+def leave_saving_to_us() -> None:
+    """MiniStack saves all services at a clean stop, without the mark that says which records of the journal are in the file."""
+    app.save_all = lambda services: None

@@ -8,7 +8,7 @@ import functools
 import time
 from typing import Any
 
-from localcloud.aws import delivery, quotas, storage, tracking, workers
+from localcloud.aws import delivery, hooks, notifications, quotas, storage, tracking, workers
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
@@ -17,6 +17,8 @@ from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
+from localcloud.aws.journal import Journal
+from localcloud.aws.parts import Items, Messages
 from localcloud.aws.runcommand import RunCommand
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
@@ -27,12 +29,16 @@ FLEET_SILENCE_SECONDS = 10.0
 
 async def launch(settings: Settings) -> None:
     """Install everything, serve until told to stop."""
-    admin = Admin(settings.admin_token)
     store = Store(settings.paths.plugin_state)
-    checkpoint = Checkpoint(store)
+    items, messages = Items(), Messages()
+    checkpoint = Checkpoint(store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), (items, messages))
+    admin = Admin(settings.admin_token, functools.partial(checkpoint.settle, "ec2", "ssm", parts=("sqs",)))
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
     imagebuilder = imagebuilder_service.install(context)
+    hooks.leave_saving_to_us()
+    items.install()
+    notifications.install()
     tracking.install(checkpoint)
     root.install(settings.access_key_id)
     conditions.install()
@@ -52,7 +58,7 @@ async def launch(settings: Settings) -> None:
     commands = RunCommand(context)
     commands.install()
     storage.install()
-    delivery.install()
+    delivery.install(checkpoint)
     workers.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
     admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, commands, stop)
@@ -96,6 +102,7 @@ async def _changes(context: Context, builds: Builds, commands: RunCommand, stop:
             break
         await context.store.wait(int(request.get("since", -1)), step, stop)
         admin.fleet_seen = time.monotonic()
+    await context.checkpoint.settle("ec2")  # no machine starts that a killed emulator would not know of
     return {
         "version": context.store.version,
         "instances": ec2_service.fleet_view(),

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from localcloud.aws.journal import GENERATION
+
+STORE = "localcloud"
+"""The store's name in the journal."""
 
 
 class Store:
     """Named sections of plain JSON data, kept in one file. Used from the server's event loop only."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         self._sections: dict[str, dict[str, Any]] = {}
         self.version = 1
         self.dirty = False
         self._changed = asyncio.Event()
         if file.exists():
             self._sections = json.loads(file.read_text())
+            self._sections.pop(GENERATION, None)
 
     def section(self, name: str) -> dict[str, Any]:
         """A dictionary that survives restarts; call :meth:`touch` after changing it."""
@@ -43,16 +48,6 @@ class Store:
             for waiter in waiters:
                 waiter.cancel()
 
-    def snapshot(self) -> str:
-        """The whole state as text, taken at once."""
-        self.dirty = False
-        return json.dumps(self._sections)
-
-    def write(self, text: str) -> None:
-        """Replace the file atomically."""
-        temporary = self._file.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._file)
+    def text(self, more: dict[str, Any] | None = None) -> str:
+        """The whole state as text, taken at once, with ``more`` beside the sections."""
+        return json.dumps({**self._sections, **(more or {})})

@@ -85,11 +85,79 @@ def contract_state_is_read_back(h):
     with h.scope("000000000000", "us-east-1"):
         h.ec2._tags["i-1"] = [{"Key": "a", "Value": "ü"}]
     pathlib.Path(persistence.STATE_DIR).mkdir(parents=True, exist_ok=True)
-    h.write_state("ec2", h.encode_state(h.state_readers()["ec2"]()))
+    document = h.state_document("ec2", h.encode_state(h.state_readers()["ec2"]()), {"journal": 1})
+    (pathlib.Path(persistence.STATE_DIR) / "ec2.json").write_text(document)
     h.ec2._tags.clear()
     h.ec2.load_persisted_state(persistence.load_state("ec2"))
     with h.scope("000000000000", "us-east-1"):
         assert h.ec2._tags["i-1"] == [{"Key": "a", "Value": "ü"}]
+
+
+def contract_places_in_a_state(h):
+    """A record of the journal names an item and a message by where they are in the state's file."""
+    with h.scope("000000000000", "us-east-1"):
+        h.dynamodb._tables["t'1"] = {"items": {"p": {"s": {"pk": {"S": "p"}}}}}
+        h.sqs._queues["u"] = {"messages": [{"id": "m"}]}
+    key = h.scoped_key("000000000000", "us-east-1", "t'1")
+    tables = json.loads(h.encode_state(h.state_readers()["dynamodb"]()))["tables"]["data"]
+    assert tables[key]["items"]["p"]["s"] == {"pk": {"S": "p"}}
+    queues = json.loads(h.encode_state(h.state_readers()["sqs"]()))["queues"]["data"]
+    assert queues[h.scoped_key("000000000000", "us-east-1", "u")]["messages"] == [{"id": "m"}]
+    with h.scope("000000000000", "us-east-1"):
+        del h.dynamodb._tables["t'1"], h.sqs._queues["u"]
+
+
+def contract_items_change_in_two_places(h):
+    assert parameters(h.dynamodb._set_item) == ["table", "pk_val", "sk_val", "item"]
+    assert parameters(h.dynamodb._remove_item) == ["table", "pk_val", "sk_val"]
+    assert parameters(h.dynamodb._items_replaced) == ["table"]
+    assert inspect.getsource(h.dynamodb).count('["items"].setdefault(') == 1, "another place writes items"
+
+
+def contract_messages(h):
+    with h.scope("000000000000", "us-east-1"):
+        url = h.sqs._act_create_queue({"QueueName": "contract"}, "")["QueueUrl"]
+        h.sqs._act_send_message({"QueueUrl": url, "MessageBody": "b"}, url)
+        [message] = h.sqs._queues[url]["messages"]
+        assert {"id", "visible_at", "receive_count", "receipt_handle"} <= message.keys()
+        [taken] = h.sqs._receive_messages_for_esm(url, 10)
+        assert (taken["receive_count"], taken["id"]) == (1, message["id"])
+        h.sqs._delete_messages_for_esm(url, {taken["receipt_handle"]})
+        assert h.sqs._queues[url]["messages"] == []
+        assert [queue["attributes"]["QueueArn"].rsplit(":", 1)[-1] for _, queue in h.sqs._queues.all_items()] == ["contract"]
+        assert {"dedup_cache", "fifo_seq", "is_fifo"} <= h.sqs._queues[url].keys()
+        del h.sqs._queues[url]
+
+
+def contract_mappings_in_a_state(h):
+    """A start gives back what the queues of these mappings had handed out."""
+    with h.scope("000000000000", "us-east-1"):
+        h.lambda_svc._esms["e"] = {"UUID": "e", "EventSourceArn": "arn:q"}
+    state = json.loads(h.encode_state(h.state_readers()["lambda"]()))
+    assert [one["EventSourceArn"] for one in state["esms"]["data"].values()] == ["arn:q"]
+    with h.scope("000000000000", "us-east-1"):
+        del h.lambda_svc._esms["e"]
+
+
+def contract_object_events(h):
+    names = ["bucket_name", "key", "event_name", "size", "etag", "deletion_type"]
+    assert parameters(h.s3._fire_s3_event_async)[:6] == names
+    assert parameters(h.s3._fire_s3_event)[:6] == names
+    assert set(parameters(h.s3._fire_s3_event_async)[6:]) < set(parameters(h.s3._fire_s3_event)[6:])
+    assert "sequencer" in parameters(h.s3._fire_s3_event)
+    assert parameters(h.s3._next_event_sequencer) == ["event_name"]
+    assert hasattr(h.s3._bucket_notifications, "get")
+
+
+def contract_objects_are_written_in_one_place(h):
+    assert parameters(h.s3._atomic_write) == ["fpath", "data", "text"]
+    source = inspect.getsource(h.s3)
+    assert source.count("os.open(") == 1, "objects are written in another way"
+
+
+def contract_saving_at_the_end(h):
+    assert parameters(h.app.save_all) == ["services"]
+    assert "save_all(_build_persistence_save_dict())" in inspect.getsource(h.app)
 
 
 def contract_request_scope(h):
@@ -286,7 +354,10 @@ def contract_enforce(h):
 def contract_denials(h):
     wanted = ["service", "action", "principal_arn", "request_id"]
     assert parameters(h.iam_actions.access_denied_response)[:4] == wanted
-    assert "message" in parameters(h.iam_actions.access_denied_response)
+    assert {"message", "error_code", "headers"} <= set(parameters(h.iam_actions.access_denied_response))
+    _, headers, body = h.iam_actions.access_denied_response("ec2", "", "", "r", error_code="InternalError", message="m", headers={})
+    assert "xml" in headers["Content-Type"]
+    assert b"<Code>InternalError</Code>" in body
     assert parameters(h.iam_actions.identity_denial_message) == ["action", "principal_arn", "resource", "explicit_deny"]
     assert not hasattr(h.app, "access_denied_response")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,15 @@ class CloudHome:
     def variables(self) -> dict[str, str]:
         """What a command needs in its environment to mean this cloud."""
         return {HOME_VARIABLE: str(self.paths.home), "LOCALCLOUD_PORT": str(self.port)}
+
+
+def kill(cloud: Cloud) -> None:
+    """``kill -9`` the control plane, and wait until it is gone."""
+    os.kill(cloud.emulator_pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while cloud.emulator.alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not cloud.emulator.alive()
 
 
 Client = Callable[..., Any]

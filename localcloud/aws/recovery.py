@@ -1,0 +1,56 @@
+"""What a start makes of the files that a killed emulator left. It comes before MiniStack reads them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from localcloud.aws import journal
+from localcloud.aws.store import STORE
+from localcloud.paths import Paths
+
+
+def recover(paths: Paths) -> None:
+    """Put the journal into the states, and give back the messages that functions had taken.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+    if paths.emulator_journal.is_dir():
+        journal.fold(paths.emulator_journal, {STORE: paths.plugin_state}, paths.emulator_state)
+    _give_back(paths)
+
+
+def _give_back(paths: Paths) -> None:
+    """Nobody works on what an event source mapping had received: its function ended with the emulator.
+
+    Who received a message by a request of his own still has it until its visibility timeout.
+    """
+    file, mappings = paths.emulator_state / "sqs.json", _entries(paths, "lambda", "esms")
+    fed = {mapping.get("EventSourceArn") for mapping in mappings.values()}
+    queues = _entries(paths, "sqs", "queues")
+    taken = [
+        message
+        for queue in queues.values()
+        if queue.get("attributes", {}).get("QueueArn") in fed
+        for message in queue.get("messages", [])
+        if message.get("receive_count") and message.get("visible_at", 0.0) > time.time()
+    ]
+    if taken:
+        document = json.loads(file.read_text())
+        for message in taken:
+            message["visible_at"] = 0.0
+        document["payload"]["queues"]["data"] = queues
+        journal.write(file, json.dumps(document))
+
+
+def _entries(paths: Paths, key: str, store: str) -> dict[str, dict[str, Any]]:
+    """The entries of a store of accounts and regions in the file of a state; empty when there is none."""
+    try:
+        document = json.loads((paths.emulator_state / f"{key}.json").read_text())
+    except FileNotFoundError:
+        return {}
+    found = (document.get("payload") or {}).get(store)
+    entries: dict[str, dict[str, Any]] = found.get("data", {}) if isinstance(found, dict) else {}
+    return entries
