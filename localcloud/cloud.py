@@ -11,7 +11,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud import keys as keys_module
 from localcloud import ports, processes
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.images.hostaccess import passed_on
@@ -55,11 +55,14 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
         cloud = Cloud.load(paths)
         if cloud is None or cloud.code != code:
             before = Cloud.read(paths)
-            ended = _end(paths)  # a fleet whose emulator was killed, or processes of the code before an update
+            left = _left_alone(before, code, port)
+            ended = _end(paths, spare=left)  # what a killed emulator left, or processes of the code before an update
             wanted = port or ports.wanted(before.port if before is not None else ports.DEFAULT_PORT)
             # The last thread of an emulator that was just killed may hold the port for a moment more.
             ports.await_free(wanted, RELEASE_SECONDS if ended or before is not None else 0.0)
             cloud = _start_emulator(paths, wanted, code)
+            if left is not None and before is not None:
+                cloud = _take_in(paths, cloud, before, left)
         if fleet and not (cloud.fleet and cloud.fleet.alive()):
             cloud = _start_fleet(paths, cloud)
         return cloud
@@ -126,9 +129,8 @@ def _locked(paths: Paths) -> Iterator[None]:
 def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
     python = emulator_python()
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
-    access_key_id = "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
-    keys = {"access_key_id": access_key_id, "secret_access_key": secrets.token_urlsafe(30), "admin_token": secrets.token_urlsafe(30)}
     paths.emulator.mkdir(parents=True, exist_ok=True)
+    keys = keys_module.keys(paths)
     _rotate(paths.emulator_log)
     process = processes.spawn(
         [str(python), "-B", "-m", ports.EMULATOR],
@@ -156,6 +158,27 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
         processes.stop([process])
         raise
     return cloud
+
+
+def _left_alone(before: Cloud | None, code: str, port: int | None) -> Process | None:
+    """The fleet whose emulator was killed: its machines go on, if its cloud comes back where it was."""
+    if before is None or before.emulator.alive() or before.code != code or before.fleet is None or not before.fleet.alive():
+        return None
+    return before.fleet if (port or ports.wanted(before.port)) == before.port else None
+
+
+def _take_in(paths: Paths, cloud: Cloud, before: Cloud, fleet: Process) -> Cloud:
+    """The cloud with the fleet that was left alone; without it when it does not come back (it is ended then)."""
+    whole = dataclasses.replace(cloud, fleet_pid=fleet.pid, fleet_start=fleet.start, sandbox=before.sandbox)
+    try:
+        if cloud.admin_token != before.admin_token:
+            raise CloudError("The fleet has the token of an earlier state.")
+        _await(whole, fleet, "fleet", paths.fleet_log, lambda health: health["fleet_seen"] is not None)
+    except CloudError:
+        processes.stop([fleet])
+        return cloud
+    whole.write(paths)
+    return whole
 
 
 def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
@@ -231,13 +254,19 @@ def _rotate(log: Path, limit: int = 10 * 2**20) -> None:
         log.replace(log.with_name(log.name + ".1"))
 
 
-def _end(paths: Paths) -> bool:
-    """End the processes of this home, also those that ``cloud.json`` does not name, since it was damaged or the home deleted."""
+def _end(paths: Paths, *, spare: Process | None = None) -> bool:
+    """End the processes of this home, also those that ``cloud.json`` does not name, since it was damaged or the home deleted.
+
+    ``spare`` and what belongs to it goes on.
+    """
     home = {HOME_VARIABLE: str(paths.home)}
     roots = [*processes.find(FLEET, home), *processes.find(ports.EMULATOR, home)]
     cloud = Cloud.read(paths)
     if cloud is not None:
         roots += [p for p in (cloud.fleet, cloud.emulator) if p is not None and p not in roots]
+    if spare is not None:
+        kept = processes.family(spare)
+        roots = [p for p in roots if p not in kept]
     ran = any(p.alive() for p in roots)
     for process in roots:  # machines first: their ends are still recorded
         processes.stop([process])

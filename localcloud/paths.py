@@ -53,6 +53,11 @@ class Paths:
         return self.home / "emulator"
 
     @property
+    def keys_file(self) -> Path:
+        """The root user's keys and the administrative token (mode 0600): they live as long as the state."""
+        return self.emulator / "keys.json"
+
+    @property
     def emulator_state(self) -> Path:
         """One JSON file a service, written by MiniStack's own persistence."""
         return self.emulator / "state"

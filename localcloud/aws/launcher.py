@@ -15,6 +15,7 @@ from localcloud.aws.context import Context
 from localcloud.aws.ec2 import reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
+from localcloud.aws.iam.sessions import Sessions
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
 from localcloud.aws.journal import Journal
@@ -30,14 +31,16 @@ FLEET_SILENCE_SECONDS = 10.0
 async def launch(settings: Settings) -> None:
     """Install everything, serve until told to stop."""
     store = Store(settings.paths.plugin_state)
-    items, messages = Items(), Messages()
-    checkpoint = Checkpoint(store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), (items, messages))
+    items, sessions = Items(), Sessions()
+    parts = (items, Messages(), sessions)
+    checkpoint = Checkpoint(store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), parts)
     admin = Admin(settings.admin_token, functools.partial(checkpoint.settle, "ec2", "ssm", parts=("sqs",)))
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
     imagebuilder = imagebuilder_service.install(context)
     hooks.leave_saving_to_us()
     items.install()
+    sessions.install()
     notifications.install()
     tracking.install(checkpoint)
     root.install(settings.access_key_id)

@@ -1,4 +1,4 @@
-"""Single items of tables and single messages of queues, so that one change of a large state is a small record."""
+"""Single items of tables and messages of queues: one change of a large state is a small record (sessions: ``iam.sessions``)."""
 
 from __future__ import annotations
 

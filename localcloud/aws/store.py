@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ class Store:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._sections: dict[str, dict[str, Any]] = {}
-        self.version = 1
+        self.version = int(time.time() * 1000)
+        """Grows across restarts, too: a fleet that waits for news of an emulator that was killed hears of the next one's state."""
         self.dirty = False
         self._changed = asyncio.Event()
         if file.exists():

@@ -21,8 +21,9 @@ PARTS = {
         "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage", "DeleteMessageBatch",
         "ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "PurgeQueue",
     },
+    "sts": {"AssumeRole", "AssumeRoleWithWebIdentity", "GetSessionToken", "GetFederationToken"},
 }  # fmt: skip
-"""Operations that change items or messages and nothing else of their service."""
+"""Operations that change items, messages or sessions and nothing else of their service."""
 SENDING = {"s3", "events", "sns", "ec2", "sqs"}
 """Services whose requests may put a message into a queue."""
 UNSAVED = {"lambda:InvokeFunction", "lambda:InvokeAsync"}
@@ -88,14 +89,14 @@ async def _saved(service: str, action: str | None, keys: tuple[str, ...], checkp
     """Return when what the request may have changed is on disk. Raises OSError when it cannot be written."""
     name = (action or "").partition(":")[2]
     sent = {"sqs"} if service in SENDING else set()
-    if action is not None and name.startswith(READING):
+    if name in PARTS.get(service, ()):
+        await checkpoint.settle(parts={service, *sent})
+    elif action is not None and name.startswith(READING):
         return
-    if action in UNSAVED:
+    elif action in UNSAVED:
         checkpoint.mark(*keys)
     elif action in DATA_PLANE:
         await checkpoint.settle(parts=sent)
-    elif name in PARTS.get(service, ()):
-        await checkpoint.settle(parts={service, *sent})
     else:
         await checkpoint.settle(*keys, parts=sent)
 

@@ -4,17 +4,26 @@ import datetime as dt
 import http.client
 import json
 import threading
+import time
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from localcloud.fleet.sigv4 import Credentials, sign
 
+AWAY_SECONDS = 120.0
+"""An emulator that was killed and started again is waited for so long; then it is taken for gone."""
+AGAIN_SECONDS = 0.2
+
 
 class CloudError(Exception):
     """The emulator did not answer, or answered with an error. The text says which."""
+
+
+class _NoAnswer(CloudError):
+    """There was no whole answer: the emulator is away, or ended while it was answering."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,8 @@ class Connection:
     account: str
     root: Credentials
     admin_token: str
+    ending: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when the fleet ends: then nothing waits for the emulator any more."""
 
     @classmethod
     def load(cls, cloud_file: Path) -> "Connection":
@@ -53,13 +64,23 @@ class Connection:
         return loaded
 
     def _request(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:
+        """The body of the answer. All our requests may be made twice, so one that an emulator's end cut off is made again."""
+        deadline = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self._request_once(method, path, body, headers, timeout)
+            except _NoAnswer:
+                if time.monotonic() > deadline or self.ending.wait(AGAIN_SECONDS):
+                    raise
+
+    def _request_once(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body or None, headers=headers)
             response = connection.getresponse()
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise CloudError(f"{method} {path}: {error!r}") from error
+            raise _NoAnswer(f"{method} {path}: {error!r}") from error
         finally:
             connection.close()
         if response.status >= 300:
@@ -68,7 +89,8 @@ class Connection:
 
     def _admin(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
-        data = self._request(method, "/_localcloud/" + path, json.dumps(body).encode() if body is not None else b"", headers, timeout)
+        ask = self._request if body is not None else self._request_once  # the poll has its own patience
+        data = ask(method, "/_localcloud/" + path, json.dumps(body).encode() if body is not None else b"", headers, timeout)
         try:
             answer = json.loads(data) if data.strip() else {}
         except ValueError as error:
@@ -97,8 +119,11 @@ class Connection:
         """Report that an image of a machine's disk is there, or why it is not."""
         self._admin("POST", "images", body)
 
-    def assume_role(self, role_arn: str, session: str, seconds: int = 3600) -> dict[str, str]:
-        """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role."""
+    def assume_role(self, role_arn: str, session: str, seconds: int = 3600, *, patient: bool = True) -> dict[str, str]:
+        """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role.
+
+        ``patient``: wait for an emulator that is away.
+        """
         form = {
             "Action": "AssumeRole",
             "Version": "2011-06-15",
@@ -109,7 +134,8 @@ class Connection:
         body = urllib.parse.urlencode(form).encode()
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         url = f"http://{self.host}:{self.port}/"
-        data = self._request("POST", "/", body, sign("POST", url, body, "sts", self.region, self.root, headers), 30.0)
+        ask = self._request if patient else self._request_once
+        data = ask("POST", "/", body, sign("POST", url, body, "sts", self.region, self.root, headers), 30.0)
         found = {element.tag.rpartition("}")[2]: element.text or "" for element in ElementTree.fromstring(data).iter()}  # noqa: S314 (our own emulator)
         try:
             return {key: found[key] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")}
@@ -143,11 +169,10 @@ class RoleCredentials:
         """The document that IMDS serves. Raises CloudError when the role cannot be assumed."""
         now = dt.datetime.now(dt.UTC)
         with self._lock:
-            if self._current is None or _moment(self._current["Expiration"]) - now < self._RENEW:
-                self._current = self._connection.assume_role(self._role_arn, self._session)
-                self._updated = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-                self.issued.add(self._current["AccessKeyId"])
             current = self._current
+            left = dt.timedelta(0) if current is None else _moment(current["Expiration"]) - now
+            if current is None or left < self._RENEW:
+                current = self._renewed(current if left > dt.timedelta(0) else None)
         return {
             "Code": "Success",
             "LastUpdated": self._updated,
@@ -157,3 +182,15 @@ class RoleCredentials:
             "Token": current["SessionToken"],
             "Expiration": _moment(current["Expiration"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
+
+    def _renewed(self, good: dict[str, str] | None) -> dict[str, str]:
+        """New credentials; ``good`` ones, which have not expired yet, when the emulator is away."""
+        try:
+            made = self._connection.assume_role(self._role_arn, self._session, patient=good is None)
+        except CloudError:
+            if good is None:
+                raise
+            return good
+        self._current, self._updated = made, dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.issued.add(made["AccessKeyId"])
+        return made

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from localcloud.fleet.acceptor import Acceptor
-from localcloud.fleet.cloud import CloudError, Connection
+from localcloud.fleet.cloud import AWAY_SECONDS, CloudError, Connection
 from localcloud.fleet.copies import Copies
 from localcloud.fleet.limits import Limiter, maximum_machines
 from localcloud.fleet.machine import Machine, Services
@@ -23,7 +23,7 @@ from localcloud.paths import Paths
 _log = logging.getLogger("localcloud.fleet")
 _POLL_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
-_ALONE_SECONDS = 120.0
+_ALONE_SECONDS = AWAY_SECONDS
 """A fleet that hears nothing of its emulator for so long ends: nobody would stop it."""
 STATUS_FILE = "status.json"
 
@@ -198,6 +198,7 @@ class Fleet:
         self._reconcile()
 
     def _end(self) -> None:
+        self._services.connection.ending.set()
         with self._lock:
             self._stopping.set()
             machines = list(self._machines.values())

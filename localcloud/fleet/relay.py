@@ -8,9 +8,11 @@ import contextlib
 import re
 import socket
 import threading
+import time
 import xml.sax.saxutils
 from collections.abc import Callable
 
+from localcloud.fleet.cloud import AGAIN_SECONDS, AWAY_SECONDS
 from localcloud.fleet.http1 import BadRequest, Head, Reader, response
 
 _BUFFER = 1 << 20
@@ -40,6 +42,17 @@ class Relay:
             return f"the access key {match[1]} is not one of this instance's; use the credentials of its role (default credential chain)"
         return None
 
+    def _connect(self) -> socket.socket:
+        """A connection to the emulator; one that was killed is waited for, so that its machines go on when it is there again."""
+        deadline = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return socket.create_connection(self._address)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(AGAIN_SECONDS)
+
     def serve(self, guest: socket.socket) -> None:
         """Serve one connection of the machine until either side closes it."""
         reader = Reader(guest)
@@ -61,7 +74,7 @@ class Relay:
                     guest.sendall(_error("400 Bad Request", "BadRequest", "Protocol upgrades are not passed on."))
                     return
                 if upstream is None:
-                    upstream = socket.create_connection(self._address)
+                    upstream = self._connect()
                     for side in (upstream, guest):
                         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     threading.Thread(target=_copy_back, args=(upstream, guest), daemon=True).start()

@@ -291,6 +291,14 @@ def contract_session_registration(h):
     assert parameters(h.sts.register_session) == ["access_key", "session"]
 
 
+def contract_sessions_are_kept_by_us(h):
+    assert h.sts.get_state() == {}, "MiniStack keeps sessions itself"
+    assert h.app._build_persistence_save_dict()["sts"] is h.sts.get_state
+    assert parameters(h.sts.load_persisted_state) == ["data"]
+    h.sts.register_session("ASIAX", {"Arn": "arn:x", "Expiration": 2**40})
+    assert h.sts._sessions.pop("ASIAX")["Expiration"] == 2**40
+
+
 def contract_role_ids(h):
     with h.scope("000000000000", "us-east-1"):
         h.iam._roles["named"] = {"Arn": "arn:aws:iam::000000000000:role/p/named", "RoleId": "AROAX"}

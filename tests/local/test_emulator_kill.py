@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from homes import CloudHome, client_of, kill
 
 from localcloud.cloud import Cloud
@@ -93,7 +94,7 @@ class Work:
             name = f"{kind}-{self._number}-{turn}"
             try:
                 answer = call(name)
-            except (BotoCoreError, ClientError, OSError):
+            except (BotoCoreError, ClientError, ResponseParserError, OSError):
                 return  # it was killed
             done.append((name, answer))
 
