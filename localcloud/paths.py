@@ -73,6 +73,11 @@ class Paths:
         return self.emulator / "s3"
 
     @property
+    def emulator_uploads(self) -> Path:
+        """One folder an upload in parts that has begun."""
+        return self.emulator / "uploads"
+
+    @property
     def emulator_tmp(self) -> Path:
         """Temporary files of the emulator and of Lambda functions; emptied at every start."""
         return self.emulator / "tmp"

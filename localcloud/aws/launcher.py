@@ -24,6 +24,7 @@ from localcloud.aws.runcommand import RunCommand
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
 from localcloud.aws.store import Store
+from localcloud.aws.uploads import Uploads
 
 FLEET_SILENCE_SECONDS = 10.0
 
@@ -42,6 +43,7 @@ async def launch(settings: Settings) -> None:
     items.install()
     sessions.install()
     notifications.install()
+    Uploads(settings.paths.emulator_uploads).install()
     tracking.install(checkpoint)
     root.install(settings.access_key_id)
     conditions.install()

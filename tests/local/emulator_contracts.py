@@ -155,6 +155,15 @@ def contract_objects_are_written_in_one_place(h):
     assert source.count("os.open(") == 1, "objects are written in another way"
 
 
+def contract_uploads_in_parts(h):
+    assert isinstance(h.s3._multipart_uploads, h.responses.AccountScopedDict)
+    assert isinstance(h.s3._completed_multipart_uploads, h.responses.AccountScopedDict)
+    source = inspect.getsource(h.s3)
+    assert '_completed_multipart_uploads[upload_id] = {"key": key, "response": response}' in source
+    assert '_multipart_uploads[upload_id]["parts"][part_number] = {' in source
+    assert 'upload["parts"][pn] = {' in source
+
+
 def contract_saving_at_the_end(h):
     assert parameters(h.app.save_all) == ["services"]
     assert "save_all(_build_persistence_save_dict())" in inspect.getsource(h.app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import random
@@ -253,6 +254,38 @@ def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(c
     cloud = cloud_home.up()
     assert await_keys(cloud, "done/", 60) == ["done/work"]
     assert "Messages" not in client_of(cloud)("sqs").receive_message(QueueUrl=urls["states"])  # who took it by a request still has it
+
+
+def test_an_upload_in_parts_goes_on_after_a_kill(cloud_home: CloudHome) -> None:
+    cloud = cloud_home.up()
+    urls = furnish(cloud)
+    s3, where = client_of(cloud)("s3"), {"Bucket": "bucket", "Key": "large"}
+    begun = s3.create_multipart_upload(**where, Metadata={"a": "1"}, ContentType="text/x")["UploadId"]
+    aborted = s3.create_multipart_upload(**where)["UploadId"]
+    s3.abort_multipart_upload(**where, UploadId=aborted)
+    parts, bodies = [], [bytes([number]) * (5 << 20) for number in (1, 2)]
+    for number, body in enumerate(bodies, 1):
+        kill(cloud)
+        cloud = cloud_home.up()
+        answer = client_of(cloud)("s3").upload_part(**where, UploadId=begun, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+    kill(cloud)
+    cloud = cloud_home.up()
+    s3 = client_of(cloud)("s3")
+    assert [one["UploadId"] for one in s3.list_multipart_uploads(Bucket="bucket")["Uploads"]] == [begun]
+    complete = functools.partial(s3.complete_multipart_upload, **where, UploadId=begun, MultipartUpload={"Parts": parts})
+    tag = complete()["ETag"]
+    kill(cloud)
+    cloud = cloud_home.up()
+    s3 = client_of(cloud)("s3")
+    found = s3.get_object(**where)
+    assert (found["Body"].read() == b"".join(bodies), found["Metadata"], found["ContentType"]) == (True, {"a": "1"}, "text/x")
+    again = s3.complete_multipart_upload(**where, UploadId=begun, MultipartUpload={"Parts": parts})  # a client that got no answer
+    assert again["ETag"] == tag
+    told = [json.loads(body).get("Records", [{}])[0].get("eventName") for body in drain(client_of(cloud)("sqs"), urls["submissions"])]
+    assert told.count("ObjectCreated:CompleteMultipartUpload") == 1
+    assert list(cloud_home.paths.emulator_uploads.glob("*/*.part*")) == []
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="bucket")
 
 
 def refused(call: Call) -> bool:
