@@ -33,7 +33,11 @@ import ministack.services.tagging as tagging
 Reply = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Reply]]
 
+SCOPED = "__account_region_scoped__"
+"""The mark of a store of accounts and regions in the file of a state."""
+
 __all__ = [
+    "SCOPED",
     "Handler",
     "Reply",
     "account",

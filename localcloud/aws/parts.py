@@ -23,16 +23,22 @@ class Parts(Protocol):
 
 
 class Items:
-    """Items of DynamoDB's tables. MiniStack writes and removes each in one place."""
+    """Items of DynamoDB's tables, and the tokens of its transactions. MiniStack writes and removes each in one place.
+
+    Stock MiniStack forgets the tokens, so that a client that got no answer would hear that its own transaction stands in its way.
+    """
 
     key = "dynamodb"
+    _TOKENS = "transaction_tokens"
 
     def __init__(self) -> None:
         self._changed: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._tokens: list[tuple[str, str]] = []
         self._whole = False
 
     def install(self) -> None:
-        """Follow the two places, and the one that says that a table was filled anew."""
+        """Follow these places, and the one that says that a table was filled anew."""
+        self._install_tokens()
         put, remove, replaced = hooks.dynamodb._set_item, hooks.dynamodb._remove_item, hooks.dynamodb._items_replaced
 
         def set_item(table: dict[str, Any], partition: str, sort: str, item: Any) -> Any:
@@ -53,10 +59,30 @@ class Items:
         hooks.dynamodb._remove_item = remove_item
         hooks.dynamodb._items_replaced = items_replaced
 
+    def _install_tokens(self) -> None:
+        store, state, load = hooks.dynamodb._txn_token_store, hooks.dynamodb.get_state, hooks.dynamodb.load_persisted_state
+
+        def remember(token: str, entry: dict[str, Any]) -> None:
+            store(token, entry)
+            self._tokens.append((hooks.scoped_key(hooks.account(), hooks.region(), token), hooks.encode_state(entry)))
+
+        def load_with_tokens(data: dict[str, Any]) -> None:
+            load(data)
+            hooks.dynamodb._txn_idempotency.update(data.get(self._TOKENS) or {})
+
+        hooks.dynamodb._txn_token_store = remember
+        hooks.dynamodb.get_state = lambda: {**state(), self._TOKENS: hooks.dynamodb._txn_idempotency}
+        hooks.dynamodb.load_persisted_state = load_with_tokens
+
     def take(self) -> list[Record] | None:
         changed, self._changed = self._changed, {}
+        tokens, self._tokens = self._tokens, []
         whole, self._whole = self._whole, False
-        return None if whole else list(self._records(changed))
+        place = (PAYLOAD, self._TOKENS)
+        records = [Record(self.key, entry, (*place, "data", token)) for token, entry in tokens]
+        if records:
+            records.append(Record(self.key, "true", (*place, hooks.SCOPED)))
+        return None if whole else [*records, *self._records(changed)]
 
     def _records(self, changed: dict[tuple[str, str, str], dict[str, Any]]) -> Iterator[Record]:
         tables: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}

@@ -114,6 +114,14 @@ def contract_items_change_in_two_places(h):
     assert inspect.getsource(h.dynamodb).count('["items"].setdefault(') == 1, "another place writes items"
 
 
+def contract_transaction_tokens(h):
+    assert parameters(h.dynamodb._txn_token_store) == ["crt", "entry"]
+    assert isinstance(h.dynamodb._txn_idempotency, h.responses.AccountRegionScopedDict)
+    assert "_txn_idempotency" not in inspect.getsource(h.dynamodb.get_state), "MiniStack keeps tokens itself"
+    assert json.loads(h.encode_state(h.dynamodb._txn_idempotency)) == {h.SCOPED: True, "data": {}}
+    assert parameters(h.dynamodb.load_persisted_state) == ["data"]
+
+
 def contract_messages(h):
     with h.scope("000000000000", "us-east-1"):
         url = h.sqs._act_create_queue({"QueueName": "contract"}, "")["QueueUrl"]

@@ -256,6 +256,32 @@ def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(c
     assert "Messages" not in client_of(cloud)("sqs").receive_message(QueueUrl=urls["states"])  # who took it by a request still has it
 
 
+def test_a_request_that_is_made_again_after_a_kill_is_the_same_request(cloud_home: CloudHome) -> None:
+    """Tokens of launches (in the test above), of transactions and of messages; and what a key has sealed can be opened."""
+    cloud = cloud_home.up()
+    furnish(cloud)
+    client = client_of(cloud)
+    fifo = client("sqs").create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    put = {"Put": {"TableName": "table", "Item": {"pk": {"S": "k"}}, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+    def twice(client: Any) -> None:
+        client("dynamodb").transact_write_items(TransactItems=[put], ClientRequestToken="token")
+        client("sqs").send_message(QueueUrl=fifo, MessageBody="m", MessageGroupId="g", MessageDeduplicationId="d")
+
+    key = client("kms").create_key()["KeyMetadata"]["KeyId"]
+    sealed = client("kms").encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    twice(client)
+    for end in (kill, kill, lambda _: cloud_home.down()):
+        end(cloud)
+        cloud = cloud_home.up()
+        twice(client_of(cloud))
+    client = client_of(cloud)
+    assert drain(client("sqs"), fifo) == ["m"]
+    assert client("kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"secret"
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        client("dynamodb").transact_write_items(TransactItems=[put], ClientRequestToken="other")
+
+
 def test_an_upload_in_parts_goes_on_after_a_kill(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
     urls = furnish(cloud)
