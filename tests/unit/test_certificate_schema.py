@@ -40,8 +40,9 @@ def test_a_job_tells_what_was_read_and_written() -> None:
         "inputs": [moved("lab/inputs/a.zip", version_id="v1"), moved("lab/configs/c.json")],
         "results": [moved("lab/results/job_t1/process_results/out.csv")],
     }
-    world.aws.upload(BUCKET, KEYS.record("a.zip"), json.dumps(record))
     first, second = world.aws.ec2
+    world.aws.upload(BUCKET, world.evidence(first).files, json.dumps(record))
+    world.aws.upload(BUCKET, KEYS.record("b.zip"), json.dumps(record))  # the copy for people, which nobody believes
     world.complete(first)
     world.complete(second, "FAILED", exit_code=3)
     facts = world.facts()
@@ -69,8 +70,9 @@ def test_a_job_tells_what_was_read_and_written() -> None:
 def test_a_spoilt_record_spoils_nothing_else(record: str) -> None:
     world = World()
     world.submit(world.submission())
-    world.aws.upload(BUCKET, KEYS.record("a.zip"), record)
-    world.complete(next(iter(world.aws.ec2)))
+    (machine,) = world.aws.ec2
+    world.aws.upload(BUCKET, world.evidence(machine).files, record)
+    world.complete(machine)
     check(world.facts())
     assert (world.end(), world.facts()["datasets"][0]["inputs"]) == ("SUCCESS 1/1\n", [])
 

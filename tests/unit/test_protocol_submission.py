@@ -114,9 +114,9 @@ def test_no_submission_crashes_the_manager_or_touches_another_group(raw: bytes) 
     world.submit(raw)
     for bucket, key in set(world.aws.objects_) - before:
         assert bucket == BUCKET
-        assert key == SUBMISSION or key.startswith("lab/results/")
+        assert key == SUBMISSION or key.startswith(("lab/results/", "jobs/lab/"))
     for _, detail in world.aws.calls:
-        assert detail.startswith("lab/") or "/" not in detail
+        assert detail.startswith(("lab/", "jobs/lab/")) or "/" not in detail
     if not world.aws.ec2:
         assert any(key.endswith("certificate.txt") for _, key in world.aws.objects_)
 
