@@ -41,6 +41,7 @@ def _give_back(paths: Paths) -> None:
         document = json.loads(file.read_text())
         for message in taken:
             message["visible_at"] = 0.0
+            message["receive_count"] -= 1  # nobody failed on it: kills shall not bring it among the dead letters
         document["payload"]["queues"]["data"] = queues
         journal.write(file, json.dumps(document))
 

@@ -232,7 +232,7 @@ def await_keys(cloud: Cloud, prefix: str, seconds: float) -> list[str]:
 
 
 def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(cloud_home: CloudHome) -> None:
-    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that."""
+    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that. And a kill is no failed attempt."""
     cloud = cloud_home.up()
     urls, client = furnish(cloud), client_of(cloud)
     trust = policy({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
@@ -245,6 +245,8 @@ def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(c
     code = {"ZipFile": archive.getvalue()}
     client("lambda").create_function(FunctionName="slow", Runtime="python3.12", Handler="h.handler", Role=role, Code=code, Timeout=120)
     arn = client("sqs").get_queue_attributes(QueueUrl=urls["own"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    dead = {"deadLetterTargetArn": arn.replace(":own", ":states"), "maxReceiveCount": 1}
+    client("sqs").set_queue_attributes(QueueUrl=urls["own"], Attributes={"RedrivePolicy": json.dumps(dead)})
     client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=arn)
     client("sqs").send_message(QueueUrl=urls["own"], MessageBody="work")
     client("sqs").send_message(QueueUrl=urls["states"], MessageBody="somebody's")
