@@ -61,7 +61,7 @@ def check_end(lab: Lab, job: JobHandle) -> None:
     until("the machines' ends", lambda: not alive(lab, job))
     end = lab.text(job.keys.end)
     until("the reports", lambda: len(lab.reports(job)) >= len(lab.machines(job)))
-    assert sorted(report["instance_id"] for report in lab.reports(job)) == sorted(one["InstanceId"] for one in lab.machines(job))
+    assert sorted(report["instance-id"] for report in lab.reports(job)) == sorted(one["InstanceId"] for one in lab.machines(job))
     lab.deliver(job)
     queue = lab.deployed.analysis["submission_queue_url"]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
