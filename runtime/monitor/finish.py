@@ -27,7 +27,7 @@ from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import MONITOR_TIMEOUT, STATUS_MAX_BYTES
+from runtime.protocol.limits import ENDING_GRACE, STATUS_MAX_BYTES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
@@ -39,7 +39,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     """Write the end of a job whose datasets are all final; True if this call did it.
 
     Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone. When it dies on the way,
-    the sweep does it all once more: the end is written in the same words, and told twice rather than never.
+    the next one, or the sweep, does it all once more: the end is written in the same words, and told twice rather than never.
     """
     if not _begin(cloud, item, now):
         return False
@@ -70,7 +70,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
 
 
 def _begin(cloud: Cloud, item: OpenJob, now: datetime) -> bool:
-    return cloud.begin_end(item.job, now.timestamp(), now.timestamp() - MONITOR_TIMEOUT)
+    return cloud.begin_end(item.job, now.timestamp(), now.timestamp() - ENDING_GRACE)
 
 
 def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:

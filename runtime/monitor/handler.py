@@ -21,7 +21,7 @@ from runtime.monitor.machine import place
 from runtime.monitor.port import Cloud, JobId
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
-from runtime.monitor.watch import StateChange, Watch
+from runtime.monitor.watch import ComeAgainError, StateChange, Watch
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError, moment
 
@@ -86,6 +86,9 @@ def watch(cloud: Cloud, changes: Mapping[str, StateChange | None]) -> list[str]:
             continue
         try:
             logline.write(MONITOR, watcher.changed(change, instance), **line)
+        except ComeAgainError as error:
+            logline.write(MONITOR, f"again: {error}", **line)
+            again.append(message)
         except Exception as error:  # noqa: BLE001 (whatever it is, the other messages of the batch must be handled)
             told = f"{type(error).__name__}: {error}"
             logline.write(MONITOR, told, level="ERROR", traceback=traceback.format_exc(), **line)

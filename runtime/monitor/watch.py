@@ -39,8 +39,9 @@ class StateChange:
     time: datetime
 
 
-class StillLaunchingError(Exception):
-    """A job's machines have all ended while its manager still works on it; the event must come again."""
+class ComeAgainError(Exception):
+    """An event must come again: the job's machines have all ended, but its manager still works on it, or another monitor has begun to
+    write its end and may have died since."""
 
 
 class Watch:
@@ -159,8 +160,12 @@ class Watch:
         if not complete(job, item):
             return f"dataset {index} closed: {verdict.status}"
         if item.state != LAUNCHED:
-            raise StillLaunchingError(f"job {job.timestamp} of {job.group}")
-        return "job ended" if finish(cloud, job, item, self._clock()) else "another monitor ends the job"
+            raise ComeAgainError("its manager is still at work")
+        if finish(cloud, job, item, self._clock()):
+            return "job ended"
+        if self._cloud.open_job(job.id) is not None:
+            raise ComeAgainError("another monitor writes the job's end")
+        return "another monitor has ended the job"
 
 
 def complete(job: Job, item: OpenJob) -> bool:

@@ -44,6 +44,10 @@ LAUNCH_OPTIONS = 40
 MONITOR_TIMEOUT = 120
 """Timeout of the monitor Lambda."""
 
+ENDING_GRACE = 20
+"""How long a monitor that has begun to write the end of a job is left alone with it. Whoever comes later does it once more, in the same
+words."""
+
 DEADLINE_GRACE = 300
 """How long after its duration a machine may still live (boot, upload) before the sweep ends it."""
 

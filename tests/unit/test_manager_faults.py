@@ -12,7 +12,7 @@ from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager import launch, manage
 from runtime.monitor.machine import place
-from runtime.monitor.watch import StillLaunchingError
+from runtime.monitor.watch import ComeAgainError
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
@@ -54,7 +54,7 @@ class Life:
         def act() -> bool:
             try:
                 self.world.event(machine, state)
-            except StillLaunchingError:
+            except ComeAgainError:
                 return False
             return True
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.machine import place
-from runtime.monitor.watch import StillLaunchingError
+from runtime.monitor.watch import ComeAgainError
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
@@ -131,7 +131,7 @@ class JobPath(RuleBasedStateMachine):
         """The queue would deliver it again; here the sweep must do without."""
         self.world.aws.calls.clear()
         self.world.aws.kill_at = kill
-        with suppress(StillLaunchingError, KilledError):
+        with suppress(ComeAgainError, KilledError):
             self.world.event(name, state)
         self.world.aws.revive()
 

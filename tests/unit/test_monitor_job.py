@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
-from runtime.monitor.watch import StillLaunchingError
+from runtime.monitor.watch import ComeAgainError
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import DEADLINE_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
+from runtime.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
 from runtime.protocol.logline import OVERTIME, SUCCEEDED
 
 THREE = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
@@ -179,7 +180,8 @@ def test_two_monitors_at_once_write_one_end_and_one_notice() -> None:
 
         def tell(machine: str, world: World = world, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            world.event(machine, "terminated")
+            with suppress(ComeAgainError):
+                world.event(machine, "terminated")
 
         threads = [threading.Thread(target=tell, args=(machine,)) for machine in [*machines, *machines]]
         for thread in threads:
@@ -196,17 +198,21 @@ def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) 
     (machine,) = started(world)
     world.aws.items[BUCKET, "lab", "t1"]["ending"] = world.clock().timestamp()
     world.write_status(machine, "SUCCESS")
-    world.die(machine)
+    with pytest.raises(ComeAgainError):
+        world.die(machine)
     assert world.aws.notices == []
     assert len(world.aws.items) == 1
     assert world.end() is None
+    world.clock.forward(ENDING_GRACE + 1)
+    world.die(machine)
+    assert (world.end(), len(world.aws.notices), world.aws.items) == ("SUCCESS 1/1\n", 1, {}), "the other one has died"
 
 
 def test_an_event_during_the_launch_comes_again(world: World) -> None:
     (machine,) = started(world)
     world.aws.items[BUCKET, "lab", "t1"]["state"] = "starting"
     world.write_status(machine, "SUCCESS")
-    with pytest.raises(StillLaunchingError):
+    with pytest.raises(ComeAgainError):
         world.die(machine)
     world.aws.items[BUCKET, "lab", "t1"]["state"] = "launched"
     world.die(machine)
