@@ -160,11 +160,9 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
     component = context.get("componentFailure") or {}
     message = str(component.get("errorMessage") or state.get("reason") or "the service gave no reason").strip()
     said = [f"the image of '{target.analysis}' was not built; the blueprint is unchanged"]
-    if component:
-        names = [str(component.get("componentArn", "")).rpartition("component/")[2], component.get("phaseName"), component.get("stepName")]
-        said.append(f"  at: component {names[0]}, phase {names[1]}, step {names[2]} ({component.get('action')})")
-    elif context.get("failedStep") or context.get("stepExecutionId"):
-        said.append(f"  at: step {context.get('failedStep') or context.get('stepExecutionId')}")
+    at, step = _where(component), context.get("failedStep") or context.get("stepExecutionId")
+    if at or step:
+        said.append(f"  at: {at or f'step {step}'}")
     place = next((found for line in [*message.splitlines(), *tail] if (found := _AT.search(line))), None)
     if place:
         folder = "" if place["script"].startswith("/") else f"blueprints/{target.analysis}/provision/"
@@ -173,11 +171,20 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
     if rest := [line for line in tail if line not in message.splitlines()]:
         said += ["  last log lines:", *(f"    {line}" for line in rest[-15:])]
     again = f"`invoke bake-ami --stack {target.stack}`"
-    if component and not any(full in message for full in _FULL):
+    if (at or place) and not any(full in message for full in _FULL):
         said.append(f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}` and {again}")
     else:
         said.append(f"  do: see to what is said above, then start it again: {again}")
     return "\n".join(said)
+
+
+def _where(component: Mapping[str, Any]) -> str:
+    """The place in the component documents that failed, as far as the service tells it; "" when it was none of them."""
+    arn, action = str(component.get("componentArn") or "").rpartition("component/")[2], component.get("action")
+    parts = [f"{name} {value}" for name, value in (("component", arn), ("phase", component.get("phaseName"))) if value]
+    if component.get("stepName"):
+        parts.append(f"step {component['stepName']}" + (f" ({action})" if action else ""))
+    return ", ".join(parts)
 
 
 def cancel(build_arn: str, imagebuilder: Any) -> None:

@@ -209,6 +209,19 @@ def test_a_failed_build_says_where_and_registers_nothing(chain: Chain, client: C
     assert summary["state"]["status"] == "FAILED"
 
 
+def test_a_build_that_no_component_failed_names_none(chain: Chain) -> None:
+    arn = chain.start()
+    assert chain.work(arn) is not None
+    chain.report(arn, "BUILDING")
+    chain.report(
+        arn, "FAILED", failure={"message": "this host cannot give the bake a root of its own", "component_arn": None, "phase": None}
+    )
+    state = chain.image(arn)["state"]
+    assert state["reason"] == "this host cannot give the bake a root of its own"
+    assert state["failureContext"]["failedStep"]
+    assert "componentFailure" not in state["failureContext"]
+
+
 def test_a_parent_that_is_not_there_fails_the_build_at_once(chain: Chain) -> None:
     recipe = chain.make_recipe("ssm:/not/there", "4.0.0")
     arn = chain.ib.create_image(imageRecipeArn=recipe, infrastructureConfigurationArn=chain.infrastructure)["imageBuildVersionArn"]

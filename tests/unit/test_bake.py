@@ -193,6 +193,36 @@ def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message()
         follow(service)
 
 
+@pytest.mark.parametrize(
+    ("context", "at"),
+    [
+        ({"failedStep": "LaunchBuildInstance", "componentFailure": {"errorMessage": "no room"}}, "step LaunchBuildInstance"),
+        ({"failedStep": "LaunchBuildInstance"}, "step LaunchBuildInstance"),
+        ({"stepExecutionId": "step-1"}, "step step-1"),
+        ({"componentFailure": {"errorMessage": "no room"}}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_machine_that_failed_is_not_put_down_to_the_scripts(context: dict[str, Any], at: str) -> None:
+    service = Service(moments=[{"image": image("FAILED", state={"reason": "no room", "failureContext": context})}])
+    with pytest.raises(bake.BakeError) as caught:
+        follow(service)
+    text = str(caught.value)
+    assert "None" not in text
+    assert "component" not in text
+    assert "provision" not in text
+    assert [line.strip() for line in text.splitlines() if line.startswith("  at: ")] == ([f"at: {at}"] if at else [])
+    assert "why: no room" in text
+    assert "do: see to what is said above" in text
+
+
+def test_of_a_component_only_what_is_known_is_told() -> None:
+    known = {"componentArn": "x:component/c/1.0.0/1", "stepName": "one", "errorMessage": "broken"}
+    service = Service(moments=[{"image": image("FAILED", state={"failureContext": {"componentFailure": known}})}])
+    with pytest.raises(bake.BakeError, match=r"at: component c/1\.0\.0/1, step one\n"):
+        follow(service)
+
+
 def test_a_failure_without_a_context_still_gives_the_reason() -> None:
     service = Service(moments=[{"image": image("FAILED", state={"reason": "no capacity"})}])
     with pytest.raises(bake.BakeError, match="no capacity"):

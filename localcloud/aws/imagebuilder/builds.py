@@ -190,10 +190,13 @@ class Builds:
         if failure.get("distribution"):
             context["distributionFailure"] = {"errorMessage": message[:ERROR_CHARACTERS]}
             return {"reason": message, "failureContext": context}
+        component = failure.get("component_arn")
+        if not component:
+            return {"reason": message, "failureContext": context}
         context["componentFailure"] = {
             member: value[:ERROR_CHARACTERS]
             for member, value in (
-                ("componentArn", failure.get("component_arn")),
+                ("componentArn", component),
                 ("phaseName", failure.get("phase")),
                 ("stepName", failure.get("step")),
                 ("action", failure.get("action")),
@@ -201,8 +204,7 @@ class Builds:
             )
             if value
         }
-        component = failure.get("component_arn")
-        return {"reason": f"Document {component} failed! {message}" if component else message, "failureContext": context}
+        return {"reason": f"Document {component} failed! {message}", "failureContext": context}
 
     def _end(self, image: Record, status: str, state: dict[str, Any]) -> None:
         workflow.advance(image["_executions"], status, state.get("reason", ""))
