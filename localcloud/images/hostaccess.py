@@ -53,7 +53,7 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
     binds: dict[str, str] = {}
     for value in passed.values():
         binds.update({path: path for path in _paths(value)})
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # not $HOME, which the local cloud sets to its own folder
+    home = _home()
     configs = [Path("/etc/pip.conf"), Path("/etc/xdg/pip/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf"]
     if passed.get("PIP_CONFIG_FILE"):
         configs.append(Path(passed["PIP_CONFIG_FILE"]))
@@ -77,6 +77,14 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
         if os.access(name, os.R_OK) and (os.path.isfile(name) or os.listdir(name)):
             binds.setdefault(name, name)
     return HostAccess(passed, tuple((source, target) for source, target in binds.items()))
+
+
+def _home() -> Path:
+    """The user's, by the system's list of users: $HOME is set to a folder of the local cloud. A container's user may be in no list."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/nonexistent")
 
 
 def remove_mount_points(upper: Path, binds: Iterable[tuple[str, str]]) -> None:

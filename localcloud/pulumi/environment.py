@@ -6,6 +6,7 @@ Everything is reached through the environment: in a shell without these variable
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import stat
 import sys
@@ -61,7 +62,17 @@ def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str
         "PULUMI_ERROR_OUTPUT_STRING": "1",
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "",
         "PYTHONDONTWRITEBYTECODE": "",  # else a program of many modules compiles them anew at every run
+        **_name_of_the_nameless(),
     }
+
+
+def _name_of_the_nameless() -> dict[str, str]:
+    """USER, for a user whom the system's list does not name, as containers have them: the engine then goes by it."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"USER": os.environ.get("USER") or f"user-{os.getuid()}"}
+    return {}
 
 
 def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -253,6 +253,15 @@ def test_the_variables_make_the_plain_command_local(project: Project, monkeypatc
     assert environment.environment(project.paths, project.root, CLOUD)["PATH"] == variables["PATH"], "twice in one shell is as once"
 
 
+def test_a_user_without_a_name_gets_one_for_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USER", raising=False)
+    assert "USER" not in environment.environment(project.paths, project.root, CLOUD)
+    monkeypatch.setattr(os, "getuid", lambda: 4_294_967_000)  # nobody has it
+    assert environment.environment(project.paths, project.root, CLOUD)["USER"] == "user-4294967000"
+    monkeypatch.setenv("USER", "someone")
+    assert environment.environment(project.paths, project.root, CLOUD)["USER"] == "someone"
+
+
 def test_the_real_provider_may_be_downloaded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(environment.PROVIDER_VARIABLE, "real")
     monkeypatch.setenv("PATH", f"{project.paths.pulumi / 'standin'}:/bin")
