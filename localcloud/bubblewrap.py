@@ -1,10 +1,12 @@
 """Find bubblewrap, the program that makes the instances' sandboxes, or get it (standard library only: set-up imports this).
 
-It is not needed: without it instances are plain processes, which the fleet says when it starts.
+Whoever needs it asks `find_bubblewrap`, and whoever starts a process with another PATH or HOME than the user's gives it `passed_on`:
+what set-up found is what is used. It is not needed: without it instances are plain processes, which the fleet says when it starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -17,17 +19,39 @@ from localcloud.cache import cache_home, locked
 from localcloud.progress import Progress
 
 PACKAGE = "bubblewrap"
+VARIABLE = "LOCALCLOUD_BUBBLEWRAP"
+"""Names the program, before PATH and the cache: so the fleet, which has neither the user's PATH nor the user's cache, is told of it."""
 _REFUSED = ".none"
 """Left in the cache when nothing worked, so that not every run spends half a minute on trying the same again."""
 
 
+class BubblewrapMisnamed(ValueError):
+    """`LOCALCLOUD_BUBBLEWRAP` names no program."""
+
+
 def find_bubblewrap() -> Path | None:
-    """`bwrap` on PATH, else the one in the user's cache, else None. Changes nothing."""
+    """The one that `LOCALCLOUD_BUBBLEWRAP` names, else `bwrap` on PATH, else the one in the user's cache, else None. Changes nothing.
+
+    Raises `BubblewrapMisnamed`.
+    """
+    named = os.environ.get(VARIABLE, "")
+    if named:
+        if not (named.startswith("/") and _is_program(Path(named))):
+            raise BubblewrapMisnamed(
+                f"{VARIABLE} is {named!r}\n  allowed: the absolute path of a program\n  do: correct it, or unset it to have bwrap found"
+            )
+        return Path(named)
     found = shutil.which("bwrap")
     if found is not None:
-        return Path(found)
+        return Path(found).absolute()
     kept = _cached()
-    return kept if os.access(kept, os.X_OK) else None
+    return kept if _is_program(kept) else None
+
+
+def passed_on() -> dict[str, str]:
+    """What a process needs in its environment to find the same program as this one; nothing when there is none."""
+    found = find_bubblewrap()
+    return {} if found is None else {VARIABLE: str(found)}
 
 
 def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
@@ -43,8 +67,11 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
     if refused.is_file():
         progress.say(refused.read_text())
         return None
-    with locked(cache_home() / "bubblewrap.lock", waiting_for=PACKAGE, say=progress.say):
-        reasons = [] if find_bubblewrap() else list(_install(progress))
+    try:
+        with locked(cache_home() / "bubblewrap.lock", waiting_for=PACKAGE, say=progress.say):
+            reasons = [] if find_bubblewrap() else list(_install(progress))
+    except OSError as error:
+        reasons = [str(error)]
     found = find_bubblewrap()
     if found is None:
         text = (
@@ -52,8 +79,9 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
             "instances will be plain processes without a root and a network of their own. "
             f"To have sandboxes, install the package {PACKAGE} and run `make setup` again."
         )
-        refused.parent.mkdir(parents=True, exist_ok=True)
-        refused.write_text(text)
+        with contextlib.suppress(OSError):  # where it cannot be kept, it is tried again
+            refused.parent.mkdir(parents=True, exist_ok=True)
+            refused.write_text(text)
         progress.say(text)
     return found
 
@@ -61,6 +89,10 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
 def forget_refusal() -> None:
     """Let the next run try again."""
     (_cached().parent / _REFUSED).unlink(missing_ok=True)
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
 
 
 def _cached() -> Path:

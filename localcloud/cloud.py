@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud import bubblewrap, ports, processes
 from localcloud import keys as keys_module
-from localcloud import ports, processes
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.images.hostaccess import passed_on
 from localcloud.paths import HOME_VARIABLE, Paths
@@ -186,7 +186,12 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
     process = processes.spawn(
         [sys.executable, "-m", FLEET],
         # Bakes reach package registries the way that this shell does.
-        env={**_environment(paths, Path(sys.executable)), **passed_on(os.environ), "PYTHONPATH": str(PACKAGE_ROOT)},
+        env={
+            **_environment(paths, Path(sys.executable)),
+            **passed_on(os.environ),
+            **bubblewrap.passed_on(),
+            "PYTHONPATH": str(PACKAGE_ROOT),
+        },
         cwd=paths.home,
         log=paths.fleet_log,
     )

@@ -10,7 +10,6 @@ Three kinds, the best possible is taken (``LOCALCLOUD_SANDBOX`` forces one):
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from localcloud.bubblewrap import find_bubblewrap
 from localcloud.fleet import oneid
 from localcloud.images import base
 
@@ -198,21 +198,22 @@ def detect(home: Path) -> Host:
     if forced and forced not in set(Mode):
         raise ValueError(f"LOCALCLOUD_SANDBOX is {forced!r}; allowed: {', '.join(Mode)}. Unset it to let the fleet choose.")
     notes: list[str] = []
-    bwrap = shutil.which("bwrap")
+    found = find_bubblewrap()
+    bwrap = None if found is None else str(found)
     if bwrap is None:
         notes.append("bubblewrap (bwrap) is not installed")
     candidates = [Mode(forced)] if forced else ([Mode.BUBBLEWRAP] if os.getuid() == 0 else []) + [Mode.BUBBLEWRAP_USERNS]
     for mode in candidates:
         if mode is Mode.PROCESS or bwrap is None:
             break
-        for scratch in (home, _memory_scratch(home)):
+        for scratch in (home, memory_scratch(home)):
             host = _try(mode, home, scratch, bwrap, notes)
             if host is not None:
                 return host
     return Host(Mode.PROCESS, home, None, None, tuple(notes))
 
 
-def _memory_scratch(home: Path) -> Path:
+def memory_scratch(home: Path) -> Path:
     """A folder in memory for hosts whose own file system cannot hold overlay uppers (for instance inside a container)."""
     return Path("/dev/shm") / f"localcloud-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108 (the owner is checked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from localcloud import bubblewrap, emulator_env
-from localcloud.cache import cache_home, content_hash, locked
+from localcloud.cache import HomeUnknown, cache_home, content_hash, locked
 from localcloud.progress import Progress, duration, last_line
 
 
@@ -22,6 +23,23 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     for ignored in ("", "relative/folder"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
         assert cache_home() == Path("/home/someone/.cache/neurocaas")
+
+
+@pytest.mark.parametrize("home", [None, "", "relative/home"])
+def test_without_a_home_in_the_environment_it_is_the_systems(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    assert cache_home() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "neurocaas"
+    monkeypatch.setattr(os, "getuid", lambda: 4_294_967_000)  # nobody has it
+    with pytest.raises(HomeUnknown) as error:
+        cache_home()
+    got, allowed, do = str(error.value).splitlines()
+    assert got.startswith("no home folder")
+    assert (allowed.split(":")[0], do) == ("  allowed", "  do: export HOME=/a/folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/mine")
+    assert cache_home() == Path("/var/cache/mine/neurocaas")
 
 
 def test_the_hash_depends_on_content_and_order_alone(tmp_path: Path) -> None:
@@ -119,6 +137,37 @@ def program(folder: Path, name: str, body: str) -> None:
 def test_bubblewrap_on_path_is_taken(programs: Path) -> None:
     program(programs, "bwrap", "")
     assert bubblewrap.ensure_bubblewrap(Progress(io.StringIO())) == programs / "bwrap"
+
+
+def test_bubblewrap_that_is_named_goes_before_the_one_on_path(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(programs, "bwrap", "")
+    assert bubblewrap.passed_on() == {"LOCALCLOUD_BUBBLEWRAP": str(programs / "bwrap")}
+    program(tmp_path, "mine", "")
+    monkeypatch.setenv("LOCALCLOUD_BUBBLEWRAP", str(tmp_path / "mine"))
+    assert bubblewrap.find_bubblewrap() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("named", ["bwrap", "/nonexistent/bwrap", "/etc/passwd", "/usr"])
+def test_a_name_that_is_no_program_is_told(programs: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    program(programs, "bwrap", "")
+    monkeypatch.setenv("LOCALCLOUD_BUBBLEWRAP", named)
+    with pytest.raises(bubblewrap.BubblewrapMisnamed, match="allowed: the absolute path of a program\n  do: "):
+        bubblewrap.passed_on()
+
+
+def test_bubblewrap_on_a_relative_path_has_an_absolute_one(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(programs, "bwrap", "")
+    monkeypatch.chdir(programs.parent)
+    monkeypatch.setenv("PATH", "bin")
+    assert bubblewrap.find_bubblewrap() == programs / "bwrap"
+
+
+def test_a_cache_that_cannot_be_written_is_a_reason_and_no_failure(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (programs.parent / "cache").write_text("a file, in which no folder can be made")
+    assert bubblewrap.passed_on() == {}
+    said = io.StringIO()
+    assert bubblewrap.ensure_bubblewrap(Progress(said)) is None
+    assert "Not a directory" in said.getvalue() or "File exists" in said.getvalue()
 
 
 def test_an_ordinary_user_gets_it_from_its_package(programs: Path) -> None:
