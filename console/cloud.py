@@ -6,7 +6,6 @@ Only the environment differs between the two; no command asks which it is.
 import functools
 import inspect
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -80,14 +79,18 @@ def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) ->
 
 
 def add_pulumi(environ: MutableMapping[str, str]) -> None:
-    """Put the CLI of the user's cache on PATH when there is none on it; one without a Python language host serves the local cloud only."""
-    if shutil.which("pulumi", path=environ.get("PATH")):
-        return
-    from localcloud.pulumi.cli import find_cli
+    """Put the CLI of the user's cache on PATH when there is none on it, or one that set-up has skipped as well.
 
+    One without a Python language host serves the local cloud only.
+    """
+    from localcloud.pulumi.cli import find_cli, is_ours, on_path
+
+    there = on_path(environ.get("PATH"))
+    if there is not None and is_ours(there):
+        return
     cli = find_cli()
-    if cli is not None and cli.has_python_host:
-        environ["PATH"] = os.pathsep.join([environ.get("PATH", os.defpath), str(cli.path.parent)])
+    if cli is not None and cli.from_cache and cli.has_python_host:
+        environ["PATH"] = os.pathsep.join([str(cli.path.parent), environ.get("PATH", os.defpath)])
 
 
 def project_root() -> Path:
@@ -100,8 +103,10 @@ def in_cloud(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def chosen(*args: Any, local: bool = False, **kwargs: Any) -> Any:
+        from localcloud.cache import user_home
+
         root = project_root()
-        choice = choose(os.environ, running_local(root), want_local=local, home=Path.home())
+        choice = choose(os.environ, running_local(root), want_local=local, home=user_home())
         sys.stderr.write(f"cloud: {choice.name}\n")
         lay_over(os.environ, choice.variables)
         add_pulumi(os.environ)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,10 +125,12 @@ class Engine:
         return Update(stack, time.monotonic() - begun, resource_changes(seen))
 
     def _pulumi(self) -> str:
-        found = shutil.which("pulumi", path=self.environ.get("PATH"))
+        from localcloud.pulumi.cli import on_path
+
+        found = on_path(self.environ.get("PATH"))
         if found is None:
             raise UserError("there is no pulumi on PATH", "the Pulumi CLI", "`invoke setup` finds or makes one; `invoke local.up` as well")
-        return found
+        return str(found)
 
 
 def resource_changes(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:

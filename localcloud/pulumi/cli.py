@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,25 @@ def ensure_cli(progress: Progress | None = None) -> PulumiCli:
     return cli
 
 
+def obstacles(python: Path) -> list[str]:
+    """Why the CLI cannot be had on this machine, in the order of the ways to it; empty when it is here, or when a way looks open.
+
+    Takes seconds and gets nothing. `python` is one with a pip: its package index is a way.
+    """
+    if find_cli() is not None:
+        return []
+    refused = _on_path()[1]
+    reasons = [refused] if refused else []
+    for ask in (lambda: cli_release.wanted(wanted_version()), lambda: cli_build.ask(wanted_version(), cache_directory(), python)):
+        try:
+            ask()
+        except cli_release.Unavailable as reason:
+            reasons.append(str(reason))
+        else:
+            return []
+    return reasons
+
+
 def version_of(binary: Path) -> str | None:
     """The version a binary reports, without the leading v; None when it cannot be run or does not answer in ten seconds."""
     try:
@@ -110,13 +130,24 @@ def supported(version: str) -> bool:
     return OLDEST <= (major, minor) < (NEXT_MAJOR, 0)
 
 
+def on_path(path: str | None = None) -> Path | None:
+    """`pulumi` on a PATH (default: this process's), whatever its version."""
+    found = shutil.which("pulumi", path=path)
+    return None if found is None else Path(found)
+
+
+def is_ours(found: Path) -> bool:
+    """Whether this is the CLI of our cache, or a link to it."""
+    return cache_home().resolve() in found.resolve().parents
+
+
 def _on_path() -> tuple[PulumiCli | None, str | None]:
     """The CLI on PATH, else the reason why the one there is not used."""
-    found = shutil.which("pulumi")
+    found = on_path()
     if found is None:
         return None, None
-    binary = Path(found).resolve()
-    if cache_home().resolve() in binary.parents:
+    binary = found.resolve()
+    if is_ours(found):
         return None, None  # our own link, from an environment of the local cloud: the cache is looked at next
     version = version_of(binary)
     if version is None:
@@ -124,7 +155,7 @@ def _on_path() -> tuple[PulumiCli | None, str | None]:
     if not supported(version):
         oldest = ".".join(str(part) for part in OLDEST)
         return None, f"{found} is skipped: it is version {version}, supported are {oldest} up to, not including, {NEXT_MAJOR}.0"
-    beside = (Path(found).parent, binary.parent)
+    beside = (found.parent, binary.parent)
     host = any((folder / LANGUAGE_HOST).is_file() for folder in beside)
     return PulumiCli(path=binary, version=version, has_python_host=host, from_cache=False), None
 
@@ -161,11 +192,16 @@ def _get(target: Path, version: str, progress: Progress, tried: list[str]) -> No
             return
         finally:
             shutil.rmtree(work, ignore_errors=True)
+    raise CliUnavailable(no_way("could not be got", tried))
+
+
+def no_way(verdict: str, tried: Sequence[str]) -> str:
+    """What a person is told who has no CLI: why not, what is needed, what to do."""
     oldest = ".".join(str(part) for part in OLDEST)
-    raise CliUnavailable(
-        "There is no Pulumi CLI on this machine, and it could not be got:\n"
+    return (
+        f"There is no Pulumi CLI on this machine, and it {verdict}:\n"
         + "".join(f"  - {reason}\n" for reason in tried)
-        + f"Needed is the Pulumi CLI, version {oldest} or later (we would get {version}), or a way to get it.\n"
+        + f"Needed is the Pulumi CLI, version {oldest} or later (we would get {wanted_version()}), or a way to get it.\n"
         "Do one of these, then run the command again:\n"
         "  - install the CLI so that `pulumi` is on PATH (https://www.pulumi.com/docs/install/);\n"
         f"  - install Go {cli_build.needed_go(MODULE)} or later so that `go` is on PATH, with access to a Go module proxy;\n"

