@@ -7,9 +7,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 BIN := .venv/bin
 CHECKED := $(wildcard blueprints checks ci components image_builder runtime localcloud client console demo tasks.py bootstrap.py __main__.py)
 
-.PHONY: demo test setup lint types clean lock
+.PHONY: demo test setup python lint types clean lock
 
-demo: setup  ## The whole service on this machine: deploy, bake, submit, results.
+demo: python  ## The whole service on this machine: deploy, bake, submit, results. What it needs is looked at before set-up's long steps.
+	@"$(PYTHON)" bootstrap.py demo
 	@$(BIN)/invoke demo
 
 test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
@@ -19,14 +20,16 @@ test: setup  ## Lint, types, and all tests; all of them run even if one fails, a
 	$(BIN)/python -m pytest || failed=1; \
 	exit $$failed
 
-setup:  ## Everything that the other targets need; takes no time when it was done before.
+setup: python  ## Everything that the other targets need; takes no time when it was done before.
+	@"$(PYTHON)" bootstrap.py setup
+
+python:
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "got no Python 3.11 or later on PATH (python3 is: $$(python3 --version 2>&1 || echo missing))" >&2; \
 		echo "allowed is Python 3.11 or later" >&2; \
 		echo "install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3" >&2; \
 		exit 2; \
 	fi
-	@$(PYTHON) bootstrap.py setup
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -35,7 +38,7 @@ types: setup
 	@$(BIN)/mypy $(CHECKED)
 
 clean:  ## Remove what set-up made in this checkout (the user's cache stays).
-	@$(PYTHON) bootstrap.py clean
+	@"$(PYTHON)" bootstrap.py clean
 
 lock: setup  ## Compile requirements/*.in to locks with hashes.
 	@cd requirements && for name in base dev emulator go policypack; do \

@@ -3,6 +3,9 @@
 
 Makes what is missing, in this order: the virtual environment `.venv` with the pinned packages; the emulator's own environment, bubblewrap
 and the Pulumi CLI in the user's cache. When nothing is missing it takes a tenth of a second. A step that was interrupted is done again.
+
+Before a step that takes minutes, what all of them need is looked at within seconds, and everything that is missing is said at once. For
+`demo` (`make demo`) that is also what the demo needs, which runs after them.
 """
 
 import sys
@@ -25,17 +28,22 @@ from pathlib import Path
 from typing import Optional
 
 from localcloud import apt
-from localcloud.bubblewrap import ensure_bubblewrap, forget_refusal
-from localcloud.cache import cache_home, content_hash, locked
+from localcloud.bubblewrap import BubblewrapMisnamed, ensure_bubblewrap, find_bubblewrap, forget_refusal
+from localcloud.cache import HomeUnknown, cache_home, content_hash, locked, user_home
 from localcloud.emulator_env import COMPLETE, LOCK_FILE, emulator_directory
 from localcloud.progress import Progress
-from localcloud.pulumi.cli import CliUnavailable, find_cli
+from localcloud.pulumi.cli import CliUnavailable, find_cli, no_way
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements" / "base.txt", ROOT / "requirements" / "dev.txt")
 COMPILED = ("localcloud", "blueprints", "components", "image_builder", "runtime", "client", "console", "demo")
 """Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
+CHECKOUT_BYTES, CACHE_BYTES, DEMO_BYTES = (1 << 30), (1 << 28), (1 << 30)
+"""Room for the environment, for the emulator's, and for an image and machines of the demo (measured: 0.8, 0.1 and 0.6 GiB)."""
+
+
+INDEX = "a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured)"
 
 
 class SetupFailed(Exception):
@@ -65,7 +73,7 @@ def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progres
             if answer.returncode != 0:
                 raise SetupFailed(
                     f"{title}: pip could not install the pinned packages:\n{answer.stderr.strip()}\n"
-                    "Needed is a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured), and 1 GB of disk.\n"
+                    f"Needed is {INDEX}, and 1 GB of disk.\n"
                     "Put that right, then run the same command again: it goes on from here."
                 )
         stamp.write_text(key)
@@ -126,7 +134,7 @@ def _pip_from_package(venv: Path) -> Optional[str]:
 
 def _shown(path: Path) -> str:
     """A path as a person would write it."""
-    for start, name in ((ROOT, "."), (Path.home(), "~")):
+    for start, name in ((ROOT, "."), (user_home(), "~")):
         if start in path.parents:
             return f"{name}/{path.relative_to(start)}"
     return str(path)
@@ -141,9 +149,88 @@ def ensure_cli_with_venv() -> None:
         raise SetupFailed("set-up stopped: there is no Pulumi CLI (see above)")
 
 
-def setup(progress: Progress) -> None:
+def missing() -> list[str]:
+    """What set-up still has to make: `environment`, `emulator`, `bubblewrap`, `cli`."""
+    emulator = emulator_directory()
+    unfinished = {
+        "environment": _stamp(VENV) != _key(VENV, LOCKS),
+        "emulator": _stamp(emulator) != _key(emulator, (LOCK_FILE,)),
+        "bubblewrap": find_bubblewrap() is None,
+        "cli": find_cli() is None,
+    }
+    return [name for name, wanted in unfinished.items() if wanted]
+
+
+def check(todo: Sequence[str], progress: Progress, for_demo: bool) -> None:
+    """Look at what the steps `todo` need, and for the demo at what it needs. Raises `SetupFailed` with all that is missing.
+
+    Of the steps only two are done here, which take seconds: the empty environment, whose pip then asks the package index, and, when nothing
+    else is missing, bubblewrap for the demo, without which no sandbox can be tried.
+    """
+    from localcloud import needs
+    from localcloud.paths import Paths
+
+    paths, cache = Paths.find(ROOT), cache_home()
+    found = [needs.temporary()]
+    if "environment" in todo:
+        found.append(needs.writable("checkout", VENV, "run it as the owner of the checkout, or clone it to a folder of your own"))
+        found.append(needs.room("disk of the checkout", VENV, CHECKOUT_BYTES + for_demo * DEMO_BYTES, "the packages, images and machines"))
+    if {"emulator", "cli"} & set(todo) or (for_demo and "bubblewrap" in todo):
+        found.append(needs.writable("cache", cache, "put that right, or name another cache: export XDG_CACHE_HOME=/a/folder"))
+        found.append(needs.room("disk of the cache", cache, CACHE_BYTES, "the emulator's packages"))
+    if for_demo:
+        found += [one for one in needs.of_a_cloud(paths, keep=True) if one.name != "bubblewrap" or shutil.which("apt-get") is None]
+    said = [one.text() for one in needs.problems(found)]
+    if not any(one.name in ("temporary files", "checkout") for one in needs.problems(found)):
+        said += _unreachable(todo, progress)
+    if said:
+        raise SetupFailed("\n".join([*said, _once_more(len(said))]))
+    if for_demo and "bubblewrap" in todo:
+        forget_refusal()
+        ensure_bubblewrap(progress)
+        said = [one.text() for one in needs.problems(needs.of_a_cloud(paths, keep=True))]
+        if said:
+            raise SetupFailed("\n".join([*said, _once_more(len(said))]))
+
+
+def _unreachable(todo: Sequence[str], progress: Progress) -> list[str]:
+    """What keeps the steps from getting what they make: no environment, no package index, no way to a CLI."""
+    from localcloud import needs, packages
+    from localcloud.pulumi.cli import obstacles
+
+    if not {"environment", "emulator", "cli"} & set(todo):
+        return []
+    try:
+        if not _usable(VENV):
+            with locked(VENV.with_name(f"{VENV.name}.lock"), waiting_for="Python packages", say=progress.say):
+                if not _usable(VENV):
+                    _create(VENV)
+    except SetupFailed as error:
+        return [str(error)]
+    python, said = VENV / "bin" / "python", []
+    try:
+        for name, lock in (("environment", LOCKS[0]), ("emulator", LOCK_FILE)):
+            if name in todo:
+                packages.ask(python, lock)
+    except packages.Unreachable as reason:
+        said.append(needs.Finding("Python packages", f"no answer from the package index: {reason}", INDEX, "see `pip config debug`").text())
+    reasons = obstacles(python) if "cli" in todo else []
+    if reasons:
+        said.append(no_way("cannot be got", reasons))
+    return said
+
+
+def _once_more(count: int) -> str:
+    these = "This is" if count == 1 else f"These {count} are"
+    return f"{these} missing; nothing long was begun. Put that right, then run the same command again."
+
+
+def setup(progress: Progress, for_demo: bool = False) -> None:
     """Everything, in order of need; each step does nothing when it was done before."""
     first = _stamp(VENV) != _key(VENV, LOCKS)
+    todo = missing()
+    if todo:
+        check(todo, progress, for_demo)
     install(VENV, LOCKS, "Python packages", "1-3 minutes", progress)
     if first:
         folders = [str(ROOT / name) for name in COMPILED if (ROOT / name).is_dir()]
@@ -166,11 +253,14 @@ def clean(progress: Progress) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Exit codes: 0 done, 1 a step failed, 2 wrong use, 130 interrupted."""
     parser = argparse.ArgumentParser(description="Set up this checkout.")
-    parser.add_argument("command", nargs="?", default="setup", choices=("setup", "clean"))
+    parser.add_argument("command", nargs="?", default="setup", choices=("setup", "demo", "clean"))
     command = parser.parse_args(arguments).command
     try:
-        (setup if command == "setup" else clean)(Progress())
-    except (SetupFailed, CliUnavailable) as error:
+        if command == "clean":
+            clean(Progress())
+        else:
+            setup(Progress(), for_demo=command == "demo")
+    except (SetupFailed, CliUnavailable, HomeUnknown, BubblewrapMisnamed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:

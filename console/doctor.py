@@ -18,6 +18,7 @@ def doctor(c: Context, json: bool = False, machine: bool = False) -> None:
 
     around = health.Surroundings.here(project_root())
     found = [health.asked(check, around) for check in own.CHECKS]
+    found += health.all_asked("local cloud", own.local_cloud(around))
     if not machine:
         import os
 

@@ -19,12 +19,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """`found` is one line of what is there; `fix` one of what to do, "" when all is well."""
+    """`found` is one line of what is there; `fix` one of what to do, "" when all is well; `allowed` what would do, where that is told."""
 
     name: str
     state: State
     found: str
     fix: str = ""
+    allowed: str = ""
 
     def to_dict(self) -> dict[str, str]:
         return {"name": self.name, "state": self.state.value, "found": self.found, "fix": self.fix}
@@ -34,12 +35,12 @@ def good(name: str, found: str) -> Check:
     return Check(name, State.OK, found)
 
 
-def note(name: str, found: str, fix: str) -> Check:
-    return Check(name, State.NOTE, found, fix)
+def note(name: str, found: str, fix: str, allowed: str = "") -> Check:
+    return Check(name, State.NOTE, found, fix, allowed)
 
 
-def bad(name: str, found: str, fix: str) -> Check:
-    return Check(name, State.BAD, found, fix)
+def bad(name: str, found: str, fix: str, allowed: str = "") -> Check:
+    return Check(name, State.BAD, found, fix, allowed)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Surroundings:
 
     @classmethod
     def here(cls, root: Path) -> "Surroundings":
-        return cls(root, Path.home(), dict(os.environ))
+        from localcloud.cache import user_home
+
+        return cls(root, user_home(), dict(os.environ))
 
 
 Checks = Iterable[Callable[[Surroundings], Check]]

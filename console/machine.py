@@ -1,26 +1,25 @@
 """Checks of this machine: programs, sandboxes, room, and what set-up made. None of them talks to a cloud, and none changes anything."""
 
+from __future__ import annotations
+
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from console.health import Check, Checks, Surroundings, bad, good, note
+
+if TYPE_CHECKING:
+    from localcloud.needs import Finding
 
 MINIMUM_PYTHON = (3, 11)
 DISK_GIB, MEMORY_GIB = 5, 4
 """Room for the environments, the engine, a few images and machines."""
-
-_GIB = 2**30
-_OVERLAY = (
-    "mkdir -p lower/folder/old upper work merged && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr merged"
-    " && rm -r merged/folder && mkdir merged/folder && test ! -e merged/folder/old"
-)
-"""Deleting and making again a folder of the lower layer: overlay needs extended attributes for that."""
+DEMO_DISK_GIB = 1
+"""What one image and its machines take, with half as much again."""
 
 
 def python(around: Surroundings) -> Check:
@@ -36,7 +35,7 @@ def environment(around: Surroundings) -> Check:
     try:
         found = ", ".join(f"{name} {version(name)}" for name in ("pulumi", "pulumi-aws", "boto3"))
     except PackageNotFoundError as error:
-        return bad("packages", f"no package {error.name} in {sys.prefix}", "make setup")
+        return bad("packages", f"no package {error.name} in {sys.prefix}", "make setup", "the packages of requirements/base.txt")
     return good("packages", found)
 
 
@@ -45,70 +44,47 @@ def pulumi(around: Surroundings) -> Check:
 
     cli = find_cli()
     if cli is None:
-        return bad("pulumi", "no Pulumi CLI", "make setup (gets or builds one)")
+        return bad("pulumi", "no Pulumi CLI", "make setup (gets or builds one)", "the Pulumi CLI, on PATH or in the user's cache")
     host = "its Python language host" if cli.has_python_host else "a language host of ours"
     return good("pulumi", f"{cli.version} with {host} ({cli.path})")
 
 
 def go(around: Surroundings) -> Check:
     from localcloud.pulumi.cli import find_cli
+    from localcloud.pulumi.cli_build import find_go
 
-    found = shutil.which("go", path=around.environ.get("PATH"))
-    if found:
+    found, reason = find_go()
+    if found is not None:
         return good("go", found)
     if find_cli() is not None:
-        return good("go", "none, and not needed: there is a Pulumi CLI")
-    return note("go", "none", "make setup gets a toolchain if the Pulumi CLI has to be built")
+        return good("go", "none that is wanted: there is a Pulumi CLI")
+    return note("go", reason.removeprefix("build from source: "), "make setup gets a toolchain if the Pulumi CLI has to be built")
 
 
-def bubblewrap(around: Surroundings) -> Check:
-    from localcloud.bubblewrap import find_bubblewrap
+def local_cloud(around: Surroundings, *, keep: bool = False) -> Iterator[Check]:
+    """What a local cloud needs of this machine, as set-up and the demo look at it. `keep`: one is about to be started."""
+    from localcloud import needs
+    from localcloud.paths import Paths
 
-    found = find_bubblewrap()
-    if found is None:
-        return note("bubblewrap", "none: local machines would be plain processes", "apt-get install bubblewrap, or make setup")
-    return good("bubblewrap", str(found))
-
-
-def _unshared(script: str, folder: Path) -> str | None:
-    """Why a script does not run in a mount namespace of its own, or None."""
-    own = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
-    command = ["unshare", *own, "--mount", "sh", "-c", script]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    for finding in needs.of_a_cloud(Paths.find(around.root), keep=keep):
+        yield _told(finding)
 
 
-def namespaces(around: Surroundings) -> Check:
-    reason = _unshared("true", around.root)
-    if reason:
-        fix = "sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0, or work as root"
-        return note("namespaces", f"refused: {reason}", fix)
-    return good("namespaces", "allowed" if os.getuid() == 0 else "allowed for this user")
+def _told(finding: Finding) -> Check:
+    if finding.enough:
+        return good(finding.name, finding.found)
+    return (bad if finding.wrong else note)(finding.name, " ".join(finding.found.split()), finding.do, finding.allowed)
 
 
-def overlay(around: Surroundings) -> Check:
-    reasons = []
-    for place in (around.root, Path("/dev/shm")):  # noqa: S108  (only asked whether it can)
-        try:
-            with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place, ignore_cleanup_errors=True) as folder:
-                reason = _unshared(_OVERLAY, Path(folder))
-        except OSError as error:
-            reason = str(error)
-        if reason is None:
-            return good("overlay", f"works in {place}")
-        reasons.append(f"{place}: {reason}")
-    return note("overlay", "; ".join(reasons), "use a file system with extended attributes; without, local machines are plain processes")
+def disk(around: Surroundings, wanted: float | None = None) -> Check:
+    from localcloud import needs
+
+    wanted = DISK_GIB if wanted is None else wanted
+    return _told(needs.room("disk", around.root, int(wanted * needs.GIB), "set-up, images and machines"))
 
 
-def disk(around: Surroundings) -> Check:
-    free = shutil.disk_usage(around.root).free / _GIB
-    if free < DISK_GIB:
-        fix = f"make room: {DISK_GIB} GiB are enough for set-up, a few images and machines"
-        return note("disk", f"{free:.1f} GiB free in {around.root}", fix)
-    return good("disk", f"{free:.0f} GiB free")
+def room_for_a_demo(around: Surroundings) -> Check:
+    return disk(around, DEMO_DISK_GIB)
 
 
 def memory(around: Surroundings) -> Check:
@@ -127,28 +103,7 @@ def emulator(around: Surroundings) -> Check:
     try:
         return good("emulator", str(emulator_python()))
     except EmulatorMissing as error:
-        return bad("emulator", str(error).splitlines()[0], "make setup")
-
-
-def port(around: Surroundings) -> Check:
-    from localcloud.paths import Paths
-    from localcloud.ports import DEFAULT_PORT, LOOPBACK
-    from localcloud.running import Cloud
-
-    running = Cloud.load(Paths.find(around.root))
-    if running is not None:
-        return good("local cloud", f"runs at {running.endpoint}")
-    given = around.environ.get("LOCALCLOUD_PORT", "")
-    if given and not (given.isdigit() and 1024 <= int(given) <= 65535):
-        return bad("port", f"LOCALCLOUD_PORT is {given!r}", "set it to a number from 1024 to 65535, or unset it")
-    wanted = int(given or DEFAULT_PORT)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, wanted))
-        except OSError as error:
-            return note("port", f"{wanted}: {error.strerror}", f"another port: LOCALCLOUD_PORT={wanted + 1 if wanted < 65535 else 24567}")
-    return good("port", f"{wanted} is free for the local cloud (invoke local.up)")
+        return bad("emulator", str(error).splitlines()[0], "make setup", "the emulator's own Python environment")
 
 
 def git(around: Surroundings) -> Check:
@@ -164,4 +119,14 @@ def git(around: Surroundings) -> Check:
     return good("git", found)
 
 
-CHECKS: Checks = (python, environment, pulumi, go, bubblewrap, namespaces, overlay, disk, memory, emulator, port, git)
+def checkout(around: Surroundings) -> Check:
+    from localcloud import needs
+
+    return _told(
+        needs.writable("checkout", around.root / "results", "run it as the owner of the checkout, or clone it to a folder of your own")
+    )
+
+
+CHECKS: Checks = (python, environment, pulumi, go, disk, memory, emulator, git)
+FOR_A_DEMO: Checks = (environment, pulumi, checkout, room_for_a_demo, emulator)
+"""With `local_cloud`, what the tour of the demo cannot do without."""

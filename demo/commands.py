@@ -12,9 +12,11 @@ def demo(c: Context, to: str = "results/demo") -> None:
     from pathlib import Path
 
     from console.cloud import project_root
+    from demo.preflight import require
     from demo.tour import Tour
 
     root = project_root()
+    require(root)
     code = Tour(root, root / Path(to)).run()
     if code:
         raise Exit(code=code)

@@ -39,6 +39,8 @@ class Tour:
 
     def run(self) -> int:
         """The exit code: 0 when every dataset of every analysis succeeded."""
+        with self._phase("recordings"):  # before all that takes minutes: they may have to be fetched
+            samples = {sample.analysis: sample.data(self.root, self.paths.home / "samples" / sample.analysis) for sample in SAMPLES}
         with self._phase("local cloud"):
             self._start_cloud()
         engine = Engine(self.root)
@@ -49,7 +51,7 @@ class Tour:
             if sample.baked:
                 self._bake(engine, sample)
         with self._phase("data"):
-            jobs = {sample.analysis: self._submit(sample) for sample in SAMPLES}
+            jobs = {sample.analysis: self._submit(sample, samples[sample.analysis]) for sample in SAMPLES}
         with self._phase("jobs"):
             states = self._follow(jobs)
         with self._phase("results"):
@@ -91,10 +93,10 @@ class Tour:
             with self._phase(f"deploy {sample.stack} with its image"):
                 self._deploy(engine, sample.stack)
 
-    def _submit(self, sample: Sample) -> JobHandle:
+    def _submit(self, sample: Sample, data: list[Path]) -> JobHandle:
         bucket = str(self.outputs[sample.stack]["bucket"])
         analysis = Analysis(bucket, GROUP)
-        keys = analysis.upload(sample.data(self.root, self.paths.home / "samples" / sample.analysis))
+        keys = analysis.upload(data)
         job = analysis.submit(keys, dict(sample.config))
         self._say(f"{sample.analysis}: {len(keys)} dataset{'s' if len(keys) > 1 else ''} submitted as job {job.timestamp}")
         return job

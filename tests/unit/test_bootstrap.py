@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import bootstrap
-from localcloud import apt
+from localcloud import apt, needs
+from localcloud.paths import Paths
 from localcloud.progress import Progress
 
 ROOT = Path(bootstrap.__file__).resolve().parent
@@ -166,6 +169,7 @@ def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bootstrap, "install", lambda *arguments: None)
     monkeypatch.setattr(bootstrap, "ensure_bubblewrap", lambda progress: None)
     monkeypatch.setattr(bootstrap, "find_cli", lambda: None)
+    monkeypatch.setattr(bootstrap, "check", lambda *arguments: None)
     monkeypatch.setattr(bootstrap, "COMPILED", ())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert bootstrap.main([]) == 1
@@ -173,7 +177,7 @@ def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_interrupting_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(progress: Progress) -> None:
+    def interrupted(progress: Progress, for_demo: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bootstrap, "setup", interrupted)
@@ -188,11 +192,59 @@ def test_a_home_that_cannot_be_written_is_one_message(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(bootstrap, "_stamp", lambda venv: bootstrap._key(venv, bootstrap.LOCKS) if venv == bootstrap.VENV else "")
+    monkeypatch.setattr(bootstrap, "_unreachable", lambda *arguments: [])
     assert bootstrap.main([]) == 1
-    got, allowed, do = capsys.readouterr().err.splitlines()
-    assert str(tmp_path / "home") in got
+    got, allowed, do, last = capsys.readouterr().err.splitlines()
+    assert got == f"cache: got {tmp_path / 'home'}, which is no folder"
     assert str(tmp_path / "home" / ".cache" / "neurocaas") in allowed
     assert "XDG_CACHE_HOME=" in do
+    assert "nothing long was begun" in last
+
+
+class Looked:
+    """A machine without bubblewrap, on which everything else is in order; `gets` says whether it can be had."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, gets: bool, apt_get: bool = True) -> None:
+        self.here, self.gets, self.done = False, gets, list[str]()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(needs, "of_a_cloud", self._of_a_cloud)
+        monkeypatch.setattr(shutil, "which", lambda name, **options: "/usr/bin/apt-get" if apt_get else None)
+        monkeypatch.setattr(bootstrap, "_unreachable", lambda *arguments: [])
+        monkeypatch.setattr(bootstrap, "forget_refusal", lambda: self.done.append("forget"))
+        monkeypatch.setattr(bootstrap, "ensure_bubblewrap", self._ensure)
+
+    def _of_a_cloud(self, paths: Paths, *, keep: bool) -> Iterator[needs.Finding]:
+        assert keep
+        yield needs.Finding("bubblewrap", "/bin/bwrap") if self.here else needs.Finding("bubblewrap", "none", "one", "get it")
+
+    def _ensure(self, progress: Progress) -> None:
+        self.done.append("get")
+        self.here = self.gets
+
+    def look(self, for_demo: bool) -> None:
+        bootstrap.check(["bubblewrap"], Progress(io.StringIO()), for_demo)
+
+
+def test_bubblewrap_is_got_before_the_long_steps_of_a_demo_and_tried_again_although_it_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Looked(monkeypatch, tmp_path, gets=True)
+    machine.look(for_demo=True)
+    assert machine.done == ["forget", "get"]
+
+
+@pytest.mark.parametrize(("apt_get", "done"), [(True, ["forget", "get"]), (False, [])])
+def test_a_demo_without_bubblewrap_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt_get: bool, done: list[str]) -> None:
+    machine = Looked(monkeypatch, tmp_path, gets=False, apt_get=apt_get)
+    with pytest.raises(bootstrap.SetupFailed, match=r"bubblewrap: got none\n  allowed: one\n  do: get it\n.*nothing long was begun"):
+        machine.look(for_demo=True)
+    assert machine.done == done
+
+
+def test_set_up_alone_goes_on_without_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Looked(monkeypatch, tmp_path, gets=False)
+    machine.look(for_demo=False)
+    assert machine.done == []
 
 
 def test_clean_keeps_the_cache_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
