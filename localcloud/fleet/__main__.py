@@ -6,6 +6,7 @@ Exit status: 0 ended as asked, 1 it could not start (one line says why), 2 wrong
 
 import json
 import logging
+import os
 import signal
 import sys
 
@@ -15,6 +16,7 @@ from localcloud.paths import Paths
 
 def main(arguments: list[str]) -> int:
     """Run the fleet."""
+    os.umask(0o022)  # what it writes into machines is read by their users; its own files are in a home that has the user's mode
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if arguments not in ([], ["--probe"]):
         sys.stderr.write(f"localcloud.fleet: got {' '.join(arguments)!r}; allowed: nothing, or --probe.\n")

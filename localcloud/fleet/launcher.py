@@ -120,6 +120,7 @@ def main(text: str) -> None:
             os.write(program, bytes.fromhex(spec["filter"]))
             os.lseek(program, 0, os.SEEK_SET)
             os.dup2(program, spec["filter_descriptor"], inheritable=True)
+        os.umask(0o022)  # that of a machine, not that of who started the fleet
         step = "bubblewrap"
         os.execv(spec["exec"][0], spec["exec"])  # noqa: S606 (no shell is wanted)
     except (OSError, ValueError) as error:

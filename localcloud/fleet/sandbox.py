@@ -66,9 +66,10 @@ class Root:
 
     def create(self) -> None:
         """Make the upper, work and mount-point folders (kept when they exist: a stopped machine keeps its disk)."""
-        for tree in ("root", "usr"):
-            for kind in ("upper", "work", "merged"):
-                (self.work / kind / tree).mkdir(parents=True, exist_ok=True)
+        with base.readable():  # the upper folder is what a machine sees as / or /usr
+            for tree in ("root", "usr"):
+                for kind in ("upper", "work", "merged"):
+                    (self.work / kind / tree).mkdir(parents=True, exist_ok=True)
 
     def upper(self, tree: str) -> Path:
         """The folder that receives what is written below ``/`` (``root``) or ``/usr`` (``usr``)."""

@@ -13,11 +13,13 @@ kept in ``.local/images/base-<fingerprint>/``:
   directories can be added, replaced or removed.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _FORMAT = "7"
@@ -103,6 +105,16 @@ def fingerprint(user_namespace: bool) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """While files of machines are made: as on a machine of AWS, others may read them, however private the files of the caller are."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def prepare(images: Path, *, user_namespace: bool) -> Path:
     """The base for this host state, built if it is not there yet (0.2 s to 2 s, once); older bases are removed.
 
@@ -116,7 +128,8 @@ def prepare(images: Path, *, user_namespace: bool) -> Path:
         remove_tree(old)
     building = images / f"base-building-{os.getpid()}"
     try:
-        _build(building, user_namespace)
+        with readable():
+            _build(building, user_namespace)
         building.rename(target)
     finally:
         remove_tree(building)

@@ -28,7 +28,11 @@ phases:
         action: ExecuteBash
         inputs: {commands: ["echo from-the-bake > /opt/baked"]}
 """
-USER_DATA = "#!/bin/bash\necho read: $(cat /opt/baked)\nshutdown -h now\n"
+USER_DATA = """#!/bin/bash
+echo "read: $(cat /opt/baked)"
+echo "modes:" $(umask; stat -c %a / /usr /usr/local/bin /etc/hosts /opt/baked)
+shutdown -h now
+"""
 PATIENCE = 90.0
 
 

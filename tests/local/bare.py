@@ -86,9 +86,16 @@ def python_for_others() -> str | None:
 
 
 def run(
-    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], user: tuple[int, int] | None = None, namespaces: bool = True
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    user: tuple[int, int] | None = None,
+    namespaces: bool = True,
+    umask: int = 0o022,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with this environment and no other variable; as `user`, and, on demand, in a process that may make no namespaces."""
+    """Run a command with this environment and no other variable; as `user`, and, on demand, in a process that may make no namespaces or
+    whose files are private."""
     other = user is not None and os.geteuid() == 0
     return subprocess.run(
         command,
@@ -97,6 +104,7 @@ def run(
         user=user[0] if other and user else None,
         group=user[1] if other and user else None,
         extra_groups=[] if other else None,
+        umask=umask,
         preexec_fn=None if namespaces else refuse_namespaces,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -139,7 +147,7 @@ def without(program: str, user: tuple[int, int], scratch: Path, needed: Sequence
         made.mkdir(mode=0o755)
     root = os.geteuid() == 0
     options = f"lowerdir=/usr,upperdir={upper},workdir={work}{'' if root else ',userxattr'}"
-    lines = ["set -e", f"mount -t overlay overlay -o {shlex.quote(options)} /usr"]
+    lines = ["set -e", "given=$(umask)", "umask 022", f"mount -t overlay overlay -o {shlex.quote(options)} /usr"]
     for place in SYSTEM:
         if Path(place, program).exists():
             hidden = upper / Path(place).resolve().relative_to("/usr") / program
@@ -151,7 +159,7 @@ def without(program: str, user: tuple[int, int], scratch: Path, needed: Sequence
     else:
         become = f"exec unshare --user --map-user={user[0]} --map-group={user[1]} -- " + '"$@"'
     begin = ["unshare", "--mount"] if root else ["unshare", "--user", "--map-root-user", "--mount"]
-    return [*begin, "sh", "-c", "\n".join([*lines, become]), "sh"]
+    return [*begin, "sh", "-c", "\n".join([*lines, 'umask "$given"', become]), "sh"]
 
 
 def _opened(needed: Sequence[Path], kept: Path) -> list[str]:

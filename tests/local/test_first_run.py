@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
 """Neither the vendor's site nor a package index can be reached."""
+MODES = "modes: 0022 755 755 755 644 644"
 LACKING = ("bwrap", "go", "pulumi", "apt-get", "sudo")
 
 
@@ -172,12 +173,22 @@ def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the
         seen = bare.run([*prefix, sys.executable, "-c", hidden], cwd=home, environ=environ)
         assert seen.stdout.split() == [str(user[0]), "None"], seen.stderr
         program = str(Path(__file__).with_name("bake_and_boot.py"))
-        done = bare.run([*prefix, sys.executable, program, str(home), str(free_port())], cwd=home, environ=environ)
+        done = bare.run([*prefix, sys.executable, program, str(home), str(free_port())], cwd=home, environ=environ, umask=0o077)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["sandbox"] == "bubblewrap-userns"
     assert found["bake"]["status"] == "AVAILABLE", found["bake"]
     assert "read: from-the-bake" in found["console"]
+    assert MODES in found["console"], "a machine is not as private as the files of its user"
+
+
+def test_machines_are_not_as_private_as_the_files_of_whoever_starts_them(tmp_path: Path) -> None:
+    if detect(tmp_path / "here").mode is Mode.PROCESS:
+        pytest.skip("this machine allows no sandboxes")
+    program = str(Path(__file__).with_name("bake_and_boot.py"))
+    done = bare.run([sys.executable, program, str(tmp_path), str(free_port())], cwd=tmp_path, environ=os.environ, umask=0o077)
+    assert done.returncode == 0, done.stderr
+    assert MODES in json.loads(done.stdout)["console"]
 
 
 def test_the_tour_looks_before_its_first_phase(tmp_path: Path) -> None:
