@@ -78,14 +78,15 @@ class Baked:
 def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool = False) -> Plan:
     """Compare the stack's recipe with the images that the pipeline has built. `recorded` is the blueprint's image, if it names
     one for this account and region. `force` builds in any case, unless a build is under way."""
-    usable, building = None, None
+    usable, made_by, building = None, None, None
     for image in images(target, imagebuilder):
         if (image.get("tags") or {}).get(RECIPE_TAG) != target.recipe_sha256:
             continue
         status = image["state"]["status"]
         if status == _BUILT:
             found = pick(image, target)
-            usable = recorded if found == recorded else usable or found
+            if usable is None or found == recorded:
+                usable, made_by = found, image["arn"]
         elif status not in _DEAD:
             building = image["arn"]
     if building:
@@ -95,7 +96,7 @@ def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool
     if usable and usable == recorded:
         return Plan("nothing", f"{recorded} was built from this recipe", recorded)
     if usable:
-        return Plan("record", f"{usable} was built from this recipe, and the blueprint does not name it", usable)
+        return Plan("record", f"{usable} was built from this recipe, and the blueprint does not name it", usable, made_by)
     return Plan("build", f"no image of this recipe yet (the blueprint names {recorded or 'none'})")
 
 

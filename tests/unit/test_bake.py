@@ -1,15 +1,21 @@
 """Baking against a scripted Image Builder: what is planned, how a build is watched, and what a failure says."""
 
+import io
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from image_builder import bake
+from image_builder.baking import Baking, Options, Preview, load_imaged
 from image_builder.progress import Event, log_of
+from image_builder.report import Report
 
+ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 PIPELINE = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image-pipeline/dti"
 BUILD = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image/dti/1.2.3/1"
@@ -121,6 +127,19 @@ def test_what_is_to_be_done(images: list[dict[str, Any]], recorded: str | None, 
 def test_a_plan_names_the_image_or_the_build_that_it_found() -> None:
     assert bake.plan(TARGET, None, Service(images=[image("AVAILABLE", "ami-9")])).image_id == "ami-9"
     assert bake.plan(TARGET, None, Service(images=[image("TESTING")])).build_arn == BUILD
+
+
+def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_path: Path) -> None:
+    """After `git checkout`, or in another clone: the image is there, and is written down without a build."""
+    shutil.copytree(ROOT / "blueprints", tmp_path / "blueprints", ignore=shutil.ignore_patterns("__pycache__"))
+    service = Service(images=[image("AVAILABLE", "ami-00000000000000009")])
+    baking = Baking(tmp_path, TARGET, lambda name: service, Report(io.StringIO()), Options(keep=False))
+    preview = Preview(bake.plan(TARGET, None, service), None)
+    assert preview.plan.action == "record"
+    assert baking.run(preview)["image_id"] == "ami-00000000000000009"
+    assert baking.imaged.image.baked(ACCOUNT, REGION) is None
+    assert load_imaged(tmp_path, TARGET).image.baked(ACCOUNT, REGION) == "ami-00000000000000009"
+    assert service.started == []
 
 
 def test_a_build_carries_its_recipe_as_a_tag() -> None:
