@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from localcloud import bubblewrap, ports, processes
+from localcloud import bubblewrap, memory, ports, private, processes
 from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.images.hostaccess import passed_on
@@ -47,13 +47,14 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
         fleet: start the machines too; the control plane alone is enough for tests of it.
 
     Raises:
-        CloudError: the port is taken, or a process did not start; nothing is left running that was not before.
+        CloudError: the port is taken, the home is another user's, or a process did not start; nothing is left running that was not before.
     """
-    paths.home.mkdir(parents=True, exist_ok=True)
-    with _locked(paths):
+    _close(paths)
+    with private.umask(), _locked(paths):
         code = code_digest()
         cloud = Cloud.load(paths)
         if cloud is None or cloud.code != code:
+            private.tighten(paths.home)
             before = Cloud.read(paths)
             left = _left_alone(before, code, port)
             ended = _end(paths, spare=left)  # what a killed emulator left, or processes of the code before an update
@@ -85,7 +86,11 @@ def reset(paths: Paths) -> list[Path]:
     """
     down(paths)
     gone = []
-    for folder in (paths.emulator, paths.fleet, paths.consoles, paths.images, paths.builds, paths.pulumi_state, paths.logs):
+    in_memory = memory.find(paths.home)
+    for folder in (
+        *((in_memory,) if in_memory else ()),
+        paths.emulator, paths.fleet, paths.consoles, paths.images, paths.builds, paths.pulumi_state, paths.logs,
+    ):  # fmt: skip
         if folder.exists():
             _delete(folder)
             gone.append(folder)
@@ -117,6 +122,13 @@ def status(paths: Paths) -> dict[str, Any]:
         answer["instances"] = health.get("instances", {})
         answer["builds"] = health.get("builds", {})
     return answer
+
+
+def _close(paths: Paths) -> None:
+    try:
+        private.folder(paths.home)
+    except PermissionError as error:
+        raise CloudError(str(error)) from error
 
 
 @contextlib.contextmanager

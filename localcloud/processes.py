@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -96,14 +98,17 @@ def family(root: Process) -> list[Process]:
 def spawn(command: list[str], *, env: dict[str, str], cwd: Path, log: Path, stdin: str = "") -> Process:
     """Start ``command`` in a session of its own, with exactly ``env``; ``stdin`` is given to it and closed.
 
-    Its output is appended to ``log``. Raises OSError when the program cannot be started.
+    Its output is appended to ``log``. What it makes is for this user only, and it leaves no core file: its memory holds keys.
+    Raises OSError when the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as out:
         child = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True, close_fds=True
+            command, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True, close_fds=True, umask=0o077
         )
     process = identify(child.pid)
+    with contextlib.suppress(ProcessLookupError):  # it ended already
+        resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, resource.prlimit(child.pid, resource.RLIMIT_CORE)[1]))
     assert child.stdin is not None
     try:
         child.stdin.write(stdin.encode())

@@ -16,7 +16,7 @@ from localcloud.paths import Paths
 
 def main(arguments: list[str]) -> int:
     """Run the fleet."""
-    os.umask(0o022)  # what it writes into machines is read by their users; its own files are in a home that has the user's mode
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if arguments not in ([], ["--probe"]):
         sys.stderr.write(f"localcloud.fleet: got {' '.join(arguments)!r}; allowed: nothing, or --probe.\n")

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from localcloud import private
 from localcloud.fleet.acceptor import Acceptor
 from localcloud.fleet.cloud import AWAY_SECONDS, CloudError, Connection
 from localcloud.fleet.copies import Copies
@@ -101,7 +102,7 @@ class Fleet:
         self._services.limiter.clean()
         self._services.images.clean()
         for folder in {self._host.scratch / "fleet", self._paths.fleet}:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.folder(folder)
             for entry in folder.iterdir():
                 if entry.is_dir() and not (entry / "disk").is_dir():
                     base.remove_tree(entry)

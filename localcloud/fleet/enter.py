@@ -69,6 +69,7 @@ def _capabilities(pid: int) -> int:
 def _become(capabilities: int, filter_hex: str, terminal: bool) -> None:
     _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir("/")
+    os.umask(0o022)
     os.setsid()
     if terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)

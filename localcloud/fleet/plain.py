@@ -13,4 +13,5 @@ if __name__ == "__main__":
     for path in sys.argv[2:split]:
         with open(path, "w", encoding="ascii") as file:
             file.write(str(os.getpid()))
+    os.umask(0o022)  # as on any machine; the fleet's own is closed
     os.execv(sys.argv[split + 1], sys.argv[split + 1 :])  # noqa: S606 (no shell is wanted)

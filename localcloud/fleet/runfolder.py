@@ -39,6 +39,8 @@ def fill(run: Path, user_data: UserData, hostname: str, address: str, environmen
     )
     (run / "hostname").write_text(hostname + "\n")
     (run / "environment").write_text("".join(f'{key}="{value}"\n' for key, value in environment.items() if key not in ("HOME", "LANG")))
+    for name in ETC_FILES:
+        (run / name).chmod(0o644)
     return [part.name for part in user_data.parts]
 
 

@@ -2,22 +2,24 @@
 
 Three kinds, the best possible is taken (``LOCALCLOUD_SANDBOX`` forces one):
 
-- ``bubblewrap``: we are root; overlays over the host's ``/usr`` and a small base, bubblewrap with few capabilities;
+- ``bubblewrap``: we are root; overlays over the host's ``/usr`` and a small base, bubblewrap with few capabilities, which count inside a
+  user namespace only (where the host allows one) that has the same ids;
 - ``bubblewrap-userns``: an ordinary user; the same inside a user namespace that maps one id;
 - ``process``: no namespaces here; a private process with its own folders. It sees the host, has no image layers, and says so.
 """
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from localcloud import memory, private
 from localcloud.bubblewrap import find_bubblewrap
 from localcloud.fleet import oneid
 from localcloud.images import base
@@ -26,7 +28,12 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 RUN = "/run/localcloud"
 """Where a sandbox sees its own run folder: user data, control pipe, boot program (read-only)."""
 GUEST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_FILTER_DESCRIPTOR = 250
+_FILTER_DESCRIPTOR, _ARGUMENTS_DESCRIPTOR = 250, 251
+_SPECIFICATION = "launch.json"
+_IN_MEMORY = {"shm": "1777", "run": "755"}
+"""File systems in memory, and their modes: /dev/shm and /run."""
+_READ_ONLY_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+"""Parts of /proc that are the whole host's and that root may write by its id alone, without any capability."""
 _CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT",
     "AUDIT_WRITE", "SETFCAP",
@@ -50,6 +57,8 @@ class Host:
     base: Path | None
     bwrap: str | None
     notes: tuple[str, ...] = ()
+    own_users: bool = True
+    """Whether a machine's root is one in a user namespace only."""
 
     @property
     def isolated(self) -> bool:
@@ -65,11 +74,18 @@ class Root:
     chain: tuple[Path, ...] = ()
 
     def create(self) -> None:
-        """Make the upper, work and mount-point folders (kept when they exist: a stopped machine keeps its disk)."""
-        with base.readable():  # the upper folder is what a machine sees as / or /usr
-            for tree in ("root", "usr"):
-                for kind in ("upper", "work", "merged"):
-                    (self.work / kind / tree).mkdir(parents=True, exist_ok=True)
+        """Make the upper, work and mount-point folders (kept when they exist: a stopped machine keeps its disk).
+
+        An upper folder's mode is that of ``/`` or ``/usr`` of the machine, where not all are root.
+        """
+        for tree in ("root", "usr"):
+            for kind in ("upper", "work", "merged"):
+                folder = self.work / kind / tree
+                if not folder.is_dir():
+                    folder.mkdir(parents=True)
+                    folder.chmod(0o755)
+        for name in _IN_MEMORY:
+            (self.work / "memory" / name).mkdir(parents=True, exist_ok=True)
 
     def upper(self, tree: str) -> Path:
         """The folder that receives what is written below ``/`` (``root``) or ``/usr`` (``usr``)."""
@@ -111,36 +127,49 @@ class Plan:
     cgroups: tuple[str, ...] = ()
     rlimits: dict[str, int] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
+    memory_mib: int | None = None
     hand_over: int | None = None
 
 
 def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
-    """The command that becomes the sandbox; it must run with ``start`` readable and ``plan.hand_over`` inherited."""
+    """The command that becomes the sandbox; it must run with ``start`` readable and ``plan.hand_over`` inherited.
+
+    What it is to do is in a file beside the root's disk, which it removes: command lines are for all users of the host to read.
+    """
     if host.base is None or host.bwrap is None:
         raise ValueError("no sandboxes on this host")
     filtered = oneid.program() if host.mode is Mode.BUBBLEWRAP_USERNS else None
+    size = f",size={plan.memory_mib * 2**19}" if plan.memory_mib else ""  # half the memory, as on any machine
     spec = {
         "parent": os.getpid(),
         "directory": str(start),
-        "userns": host.mode is Mode.BUBBLEWRAP_USERNS,
+        "userns": "one" if host.mode is Mode.BUBBLEWRAP_USERNS else "same" if host.own_users else None,
         "net": None
         if plan.listen is None
         else {"addresses": list(plan.addresses), "listen": [list(pair) for pair in plan.listen], "hand_over": plan.hand_over},
         "mounts": plan.root.mounts(host.base, start),
+        "memory": [[str(plan.root.work / "memory" / name), f"mode={mode}{size}"] for name, mode in _IN_MEMORY.items()],
         "cgroups": list(plan.cgroups),
         "rlimits": plan.rlimits,
         "cpus": list(plan.cpus),
         "filter": filtered.hex() if filtered else None,
         "filter_descriptor": _FILTER_DESCRIPTOR,
+        "arguments": ["--clearenv", *(part for key, value in plan.environment.items() for part in ("--setenv", key, value))],
+        "arguments_descriptor": _ARGUMENTS_DESCRIPTOR,
         "exec": [
             host.bwrap,
+            *("--args", str(_ARGUMENTS_DESCRIPTOR)),
             *(["--seccomp", str(_FILTER_DESCRIPTOR)] if filtered else []),
             *_bubblewrap(host, plan, start),
             "--",
             *plan.command,
         ],
     }
-    return [sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(spec)]
+    file = plan.root.work / _SPECIFICATION
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as text:
+        json.dump(spec, text)
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(file)]
 
 
 def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
@@ -149,20 +178,12 @@ def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if Path("/", name).is_dir() and not Path("/", name).is_symlink():
             arguments += ["--ro-bind", f"/{name}", f"/{name}"]
+    arguments += ["--proc", "/proc", *(part for name in _READ_ONLY_PROC for part in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}"))]
+    in_memory = plan.root.work / "memory"
+    arguments += ["--dev", "/dev", "--bind", str(in_memory / "shm"), "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 (the sandbox's)
     arguments += [
-        "--proc",
-        "/proc",
-        "--ro-bind-try",
-        "/proc/sys",
-        "/proc/sys",
-        "--ro-bind-try",
-        "/proc/sysrq-trigger",
-        "/proc/sysrq-trigger",
-    ]
-    arguments += [
-        "--dev",
-        "/dev",
-        "--tmpfs",
+        "--bind",
+        str(in_memory / "run"),
         "/run",
         "--dir",
         "/run/lock",
@@ -189,7 +210,6 @@ def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
         "/",
     ]
     arguments += ["--cap-drop", "ALL", *(part for name in _CAPABILITIES for part in ("--cap-add", f"CAP_{name}"))]
-    arguments += ["--clearenv", *(part for key, value in plan.environment.items() for part in ("--setenv", key, value))]
     return arguments
 
 
@@ -207,30 +227,25 @@ def detect(home: Path) -> Host:
     for mode in candidates:
         if mode is Mode.PROCESS or bwrap is None:
             break
-        for scratch in (home, memory_scratch(home)):
-            host = _try(mode, home, scratch, bwrap, notes)
-            if host is not None:
-                return host
+        for place in (private.folder, memory.make):
+            for own_users in (True,) if mode is Mode.BUBBLEWRAP_USERNS else (True, False):
+                host = _try(mode, home, place, own_users, bwrap, notes)
+                if host is not None:
+                    return host
     return Host(Mode.PROCESS, home, None, None, tuple(notes))
 
 
-def memory_scratch(home: Path) -> Path:
-    """A folder in memory for hosts whose own file system cannot hold overlay uppers (for instance inside a container)."""
-    return Path("/dev/shm") / f"localcloud-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108 (the owner is checked)
-
-
-def _try(mode: Mode, home: Path, scratch: Path, bwrap: str, notes: list[str]) -> Host | None:
+def _try(mode: Mode, home: Path, place: Callable[[Path], Path], own_users: bool, bwrap: str, notes: list[str]) -> Host | None:
     try:
-        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if scratch.stat().st_uid != os.getuid():
-            raise PermissionError(f"{scratch} belongs to somebody else")
+        scratch = private.folder(place(home))
         root_base = base.prepare(scratch / "images", user_namespace=mode is Mode.BUBBLEWRAP_USERNS)
     except OSError as error:
-        notes.append(f"{mode}: the base root could not be made in {scratch}: {error}")
+        notes.append(f"{mode}: the base root could not be made: {error}")
         return None
-    in_memory = [] if scratch == home else [f"image layers and machine disks live in memory ({scratch})"]
-    host = Host(mode, scratch, root_base, bwrap, (*notes, *in_memory))
-    (scratch / "fleet").mkdir(exist_ok=True)
+    less = [] if scratch == home else [f"image layers and machine disks live in memory ({scratch})"]
+    less += [] if own_users else ["root in a machine is root of this host, held by few capabilities only: user namespaces are refused"]
+    host = Host(mode, scratch, root_base, bwrap, (*notes, *less), own_users)
+    private.folder(scratch / "fleet")
     with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch / "fleet", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         (work / "run").mkdir()

@@ -13,16 +13,16 @@ kept in ``.local/images/base-<fingerprint>/``:
   directories can be added, replaced or removed.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-_FORMAT = "7"
+from localcloud import private
+
+_FORMAT = "8"
 """Raised whenever this module makes another base from the same host."""
 
 PYTHON_MOUNT = "/run/localcloud-python"
@@ -105,22 +105,12 @@ def fingerprint(user_namespace: bool) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-@contextlib.contextmanager
-def readable() -> Iterator[None]:
-    """While files of machines are made: as on a machine of AWS, others may read them, however private the files of the caller are."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
 def prepare(images: Path, *, user_namespace: bool) -> Path:
     """The base for this host state, built if it is not there yet (0.2 s to 2 s, once); older bases are removed.
 
     Returns the folder that holds ``root`` and ``usr``. It appears whole or not at all.
     """
-    images.mkdir(parents=True, exist_ok=True)
+    private.folder(images)
     target = images / f"base-{fingerprint(user_namespace)}"
     if target.is_dir():
         return target
@@ -128,8 +118,9 @@ def prepare(images: Path, *, user_namespace: bool) -> Path:
         remove_tree(old)
     building = images / f"base-building-{os.getpid()}"
     try:
-        with readable():
+        with private.umask(0o022):  # these are folders of machines, where not all are root
             _build(building, user_namespace)
+        building.chmod(0o700)
         building.rename(target)
     finally:
         remove_tree(building)

@@ -192,7 +192,6 @@ class LocalRoots:
         Raises ImageError when this host has no sandboxes, or does not know the parent.
         """
         if self._host is None:
-            self._paths.home.mkdir(parents=True, exist_ok=True)
             self._host = detect(self._paths.home)
         host = self._host
         if not host.isolated:

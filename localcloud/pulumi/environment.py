@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from localcloud import private
 from localcloud.cache import locked
 from localcloud.paths import Paths
 from localcloud.progress import Progress
@@ -96,8 +97,9 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
     if cli is None:
         raise CliUnavailable("got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make setup`, which gets it")
     with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):
-        for folder in (paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
-            folder.mkdir(parents=True, exist_ok=True)
+        private.folder(_passphrase_file(project_root).parents[1])
+        for folder in (paths.pulumi, paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
+            private.folder(folder)
         _write_wrappers(paths, cli)
         locks.drop_dead(paths.pulumi_state)
         init_stacks(

@@ -186,6 +186,14 @@ class RunningFleet:
     def console(self, identifier: str) -> str:
         return (self.home / "console" / f"{identifier}.log").read_text()
 
+    def console_until(self, identifier: str, text: str, timeout: float = 20) -> str:
+        """The console of a machine as soon as it has a text."""
+        deadline = time.monotonic() + timeout
+        while text not in self.console(identifier):
+            assert time.monotonic() < deadline, f"{text!r} does not come: {self.console(identifier)}"
+            time.sleep(0.02)
+        return self.console(identifier)
+
 
 @contextlib.contextmanager
 def running_fleet(home: Path, **environment: str) -> Iterator[RunningFleet]:
