@@ -28,7 +28,7 @@ from localcloud.processes import Process
 from localcloud.running import SCHEMA_VERSION, Cloud, CloudError
 from localcloud.version import code_digest
 
-__all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "reset", "status", "up"]
+__all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "notes", "reset", "status", "up"]
 
 FLEET = "localcloud.fleet"
 DEFAULT_REGION = "us-east-1"
@@ -117,7 +117,7 @@ def status(paths: Paths) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         health = cloud.admin("GET", "health")
         answer["emulator"]["healthy"] = True
-        answer["notes"] = list(_fleet_said(paths).get("notes", [])) if cloud.fleet_pid is not None else []
+        answer["notes"] = notes(paths) if cloud.fleet_pid is not None else []
         answer["fleet"]["healthy"] = health["fleet_seen"] is not None and health["fleet_seen"] < 10
         answer["instances"] = health.get("instances", {})
         answer["builds"] = health.get("builds", {})
@@ -129,6 +129,11 @@ def _close(paths: Paths) -> None:
         private.folder(paths.home)
     except PermissionError as error:
         raise CloudError(str(error)) from error
+
+
+def notes(paths: Paths) -> list[str]:
+    """What machines lack on this host, in words, as the fleet found it out when it started."""
+    return [str(note) for note in _fleet_said(paths).get("notes", [])]
 
 
 @contextlib.contextmanager

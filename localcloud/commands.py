@@ -36,6 +36,8 @@ def collection(stack_names: StackNames) -> Collection:
         running = _or_exit(lambda: cloud_module.up(paths))
         _or_exit(lambda: engine.prepare(paths, root, running, stack_names()))
         _say(f"The local cloud runs at {running.endpoint} (machines: {running.sandbox or 'unknown'}). State: {paths.home}")
+        for note in cloud_module.notes(paths):
+            _say(f"Note: {note}.")
         _say('To use it with pulumi, aws or boto3 in this shell:  eval "$(invoke local.env)"')
 
     @task

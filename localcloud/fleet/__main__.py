@@ -11,6 +11,7 @@ import signal
 import sys
 
 from localcloud.fleet.daemon import Fleet, describe
+from localcloud.fleet.disks import own_mounts
 from localcloud.paths import Paths
 
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
         if arguments:
             sys.stdout.write(json.dumps(describe(Paths.find()), indent=1) + "\n")
             return 0
-        fleet = Fleet(Paths.find())
+        fleet = Fleet(Paths.find(), mounts=os.getuid() == 0 and own_mounts())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"localcloud.fleet: {error}\n")
         return 1

@@ -55,8 +55,9 @@ class Copies:
         host = self._services.host
         if not host.isolated:
             raise CopyFailed("a machine without a sandbox has no disk of its own")
-        upper = (host.scratch / "fleet" / instance_id / "disk" / "upper").resolve()
-        if not upper.is_dir():
+        folder = host.scratch / "fleet" / instance_id
+        upper = self._services.disks.open(folder) / "upper" if folder.is_dir() else folder
+        if not (upper / "root").is_dir():
             raise CopyFailed(f"the disk of {instance_id} is gone")
         work = host.scratch / "copies" / image_id
         base.remove_tree(work)

@@ -11,11 +11,13 @@ from localcloud import private
 from localcloud.fleet.acceptor import Acceptor
 from localcloud.fleet.cloud import AWAY_SECONDS, CloudError, Connection
 from localcloud.fleet.copies import Copies
+from localcloud.fleet.disks import Disks, DiskWatch
 from localcloud.fleet.limits import Limiter, maximum_machines
 from localcloud.fleet.machine import Machine, Services
 from localcloud.fleet.orders import Orders
 from localcloud.fleet.sandbox import Host, detect
 from localcloud.fleet.spawn import Spawner, end_strays
+from localcloud.fleet.watch import Watch
 from localcloud.images import base
 from localcloud.images.builder import Builder
 from localcloud.images.store import Images
@@ -32,13 +34,21 @@ STATUS_FILE = "status.json"
 class Fleet:
     """All machines and image builds of one local cloud. :meth:`run` returns when :meth:`stop` was called."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, mounts: bool = False) -> None:
+        """``mounts``: this process has mounts of its own (:func:`localcloud.fleet.disks.own_mounts`)."""
         self._paths = paths
         self._maximum = maximum_machines()
         self._host = detect(paths.home)
         limiter = Limiter(paths.home)
         images = Images(paths.images, self._host.mode)
-        self._services = Services(paths, self._host, Connection.load(paths.cloud_file), images, limiter, Acceptor(), Spawner())
+        scratch = self._host.scratch
+        # In memory a disk counts as memory of its machine only when the machine itself writes there.
+        disks = Disks(scratch, mounts=mounts and self._host.isolated and scratch == paths.home)
+        connection = Connection.load(paths.cloud_file)
+        self._services = Services(
+            paths, self._host, connection, images, limiter, Acceptor(), Spawner(), Watch(), disks, DiskWatch(scratch)
+        )  # fmt: skip
+        self._notes = (*self._host.notes, *limiter.notes, *disks.notes)
         self._machines: dict[str, Machine] = {}
         self._lock = threading.Lock()
         self._turn = 0
@@ -55,7 +65,7 @@ class Fleet:
         self._clean_up_after_predecessor()
         self._write_status()
         _log.info("fleet ready: sandbox %s, limits by %s, at most %d machines", self._host.mode, self._services.limiter.kind, self._maximum)
-        for note in self._host.notes:
+        for note in self._notes:
             _log.info("note: %s", note)
         version, first, heard = 0, True, time.monotonic()
         try:
@@ -114,7 +124,8 @@ class Fleet:
             "limits": self._services.limiter.kind,
             "max_instances": self._maximum,
             "scratch": str(self._host.scratch),
-            "notes": list(self._host.notes),
+            "disks": self._services.disks.kind,
+            "notes": list(self._notes),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         self._paths.fleet.mkdir(parents=True, exist_ok=True)
@@ -178,7 +189,7 @@ class Fleet:
         self._seen.add(instance["id"])
         done = "stopped" if instance["state"] == "stopping" else "terminated"
         if done == "terminated":
-            base.remove_tree(self._host.scratch / "fleet" / instance["id"])
+            self._services.disks.remove(self._host.scratch / "fleet" / instance["id"])
         try:
             self._services.connection.instance_state(instance["id"], done)
         except CloudError as error:
@@ -221,5 +232,5 @@ def describe(paths: Paths) -> dict[str, Any]:
         "limits": kind,
         "max_instances": maximum_machines(),
         "scratch": str(host.scratch),
-        "notes": list(host.notes),
+        "notes": [*host.notes, *limiter.notes],
     }

@@ -1,6 +1,5 @@
 """The door of a running machine: which process is its first, and a command or a shell inside it."""
 
-import contextlib
 import os
 import pty
 import select
@@ -10,11 +9,10 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
 
-from localcloud.fleet import oneid
+from localcloud.fleet import oneid, trees
 from localcloud.running import Cloud
 
 ENTER = Path(__file__).with_name("enter.py")
@@ -27,11 +25,11 @@ def first_process(fleet_pid: int, instance_id: str) -> int | None:
 
     A sandbox is a child of the fleet with the machine's id among its arguments; a machine without a sandbox has it in its environment.
     """
-    for child in _children(fleet_pid):
+    for child in trees.children(fleet_pid):
         arguments = _read(child, "cmdline").split(b"\0")
         if instance_id.encode() in arguments and b"--unshare-pid" in arguments:
-            for reaper in _children(child):  # bubblewrap's own first process; the machine's is its child
-                return next(_children(reaper), reaper)
+            for reaper in trees.children(child):  # bubblewrap's own first process; the machine's is its child
+                return next(trees.children(reaper), reaper)
         elif f"/{instance_id}/run/control".encode() in _read(child, "environ"):
             return child
     return None
@@ -95,13 +93,6 @@ def _copy(ours: int) -> None:
             if not typed:
                 sources = [ours]
             os.write(ours, typed or b"\x04")
-
-
-def _children(pid: int) -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                yield from map(int, (thread / "children").read_text().split())
 
 
 def _read(pid: int, name: str) -> bytes:

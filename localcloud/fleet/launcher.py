@@ -139,6 +139,7 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
         hard = resource.getrlimit(number)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(number, (value, value))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that cannot grow is an error for a program, not its end
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a core file may go to the host
     if spec["cpus"]:
         os.sched_setaffinity(0, spec["cpus"])

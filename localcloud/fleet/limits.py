@@ -1,16 +1,19 @@
 """Memory and process limits of a machine.
 
 Where control groups can be written (version 1 or 2), a machine may use the memory of its instance type, never more than the host can
-spare, and 4,096 processes. All machines together are held below the host's memory too, so that they can be killed but never the host.
+spare, and 4,096 processes; it gets no swap, as in AWS. All machines together are held below the host's memory and number of processes
+too, so that they can be killed but never the host.
 
-Where they cannot, each *process* is held to the same amount of writable private memory (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also
-counts address space that numerical libraries reserve and never use), and an ordinary user's machine to 4,096 processes (``RLIMIT_NPROC``,
-counted per user namespace). Several processes together may then exceed the instance type.
+Where they cannot, :mod:`localcloud.fleet.watch` looks several times a second, and ends what is too much. Against what happens in between,
+each *process* is held to a quarter more writable private memory than the machine has (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also
+counts address space that numerical libraries reserve and never use), and an ordinary user's machine to 4,096 processes
+(``RLIMIT_NPROC``, counted per user namespace).
 """
 
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +27,27 @@ _CGROUP = Path("/sys/fs/cgroup")
 def host_memory_mib() -> int:
     """Physical memory of the host in MiB, or less where a control group that we live in says so."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            total = min(total, int((_CGROUP / name).read_text()) // 2**20)
+    for folder in _own_groups():
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                total = min(total, int((folder / name).read_text()) // 2**20)
     return total
+
+
+def _own_groups() -> Iterator[Path]:
+    """The control groups for memory that this process is in, with those above."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "memory" in controllers.split(","):
+            top = _CGROUP / "memory" if controllers else _CGROUP
+            own = top / path.lstrip("/")
+            yield from (own, *(above for above in own.parents if above.is_relative_to(top)))
+
+
+def spare_processes() -> int:
+    """How many processes and threads all machines together may have: half of what the host can."""
+    counts = [int(Path("/proc/sys/kernel", name).read_text()) for name in ("pid_max", "threads-max")]
+    return max(PROCESSES, min(counts) // 2)
 
 
 def spare_memory_mib() -> int:
@@ -70,6 +90,12 @@ class Limit:
 
     cgroups: tuple[Path, ...]
     rlimits: dict[str, int]
+    mib: int
+
+    @property
+    def watched(self) -> bool:
+        """Whether nobody but us keeps the machine within its limits."""
+        return not self.cgroups
 
     @property
     def join(self) -> tuple[str, ...]:
@@ -106,6 +132,16 @@ class Limiter:
                 self.kind, self._parents = kind, parents
                 break
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is less than ideal here, in words."""
+        if self._parents:
+            return ()
+        return (
+            "no control groups can be written: the memory and the processes of a machine are counted ten times a second, not by the "
+            "kernel; a script that takes more in between gets an error, or the host's memory may run short for a moment",
+        )
+
     def _version1(self) -> tuple[Path, ...]:
         folders = tuple(_CGROUP / controller for controller in ("memory", "pids"))
         return tuple(folder / self._name for folder in folders) if all((folder / "cgroup.procs").exists() for folder in folders) else ()
@@ -123,7 +159,7 @@ class Limiter:
                 parent.mkdir(exist_ok=True)
                 if (parent / "cgroup.subtree_control").exists():
                     (parent / "cgroup.subtree_control").write_text("+memory +pids")
-                self._memory(parent, spare_memory_mib())
+                self._set(parent, spare_memory_mib(), spare_processes())
             probe = self._make("probe", parents, 64, 16)
             for folder in probe:
                 folder.rmdir()
@@ -135,18 +171,20 @@ class Limiter:
         return True
 
     @staticmethod
-    def _memory(folder: Path, mib: int) -> None:
-        for name in ("memory.max", "memory.limit_in_bytes"):
+    def _set(folder: Path, mib: int, processes: int) -> None:
+        size = str(mib * 2**20)
+        _write_if_it_can(folder / "memory.memsw.limit_in_bytes", "-1")  # version 1: never less than the next
+        for name, value in {"memory.max": size, "memory.limit_in_bytes": size, "pids.max": str(processes)}.items():
             if (folder / name).exists():
-                (folder / name).write_text(str(mib * 2**20))
+                (folder / name).write_text(value)
+        _write_if_it_can(folder / "memory.memsw.limit_in_bytes", size)
+        _write_if_it_can(folder / "memory.swap.max", "0")
 
     def _make(self, name: str, parents: tuple[Path, ...], mib: int, processes: int) -> tuple[Path, ...]:
         folders = tuple(parent / name for parent in parents)
         for folder in folders:
             folder.mkdir(exist_ok=True)
-            self._memory(folder, mib)
-            if (folder / "pids.max").exists():
-                (folder / "pids.max").write_text(str(processes))
+            self._set(folder, mib, processes)
         if not any((folder / name).exists() for folder in folders for name in ("memory.max", "memory.limit_in_bytes")):
             raise FileNotFoundError("no memory controller")
         return folders
@@ -156,8 +194,9 @@ class Limiter:
         mib = memory_mib(type_name)
         if self._parents:
             with contextlib.suppress(OSError):
-                return Limit(self._make(name, self._parents, mib, PROCESSES), {})
-        return Limit((), {"RLIMIT_DATA": mib * 2**20, **({"RLIMIT_NPROC": PROCESSES} if os.getuid() != 0 else {})})
+                return Limit(self._make(name, self._parents, mib, PROCESSES), {}, mib)
+        data = min(mib + mib // 4, host_memory_mib()) * 2**20
+        return Limit((), {"RLIMIT_DATA": data, **({"RLIMIT_NPROC": PROCESSES} if os.getuid() != 0 else {})}, mib)
 
     def clean(self) -> None:
         """Remove what an earlier fleet of the same home left behind."""
@@ -173,3 +212,10 @@ class Limiter:
         for parent in self._parents:
             with contextlib.suppress(OSError):
                 parent.rmdir()
+
+
+def _write_if_it_can(file: Path, text: str) -> None:
+    """Hosts without swap accounting lack these files."""
+    with contextlib.suppress(OSError):
+        if file.exists():
+            file.write_text(text)

@@ -7,7 +7,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,12 +18,14 @@ from localcloud.fleet import runfolder
 from localcloud.fleet.acceptor import Acceptor
 from localcloud.fleet.cloud import CloudError, Connection, RoleCredentials
 from localcloud.fleet.console import Console
+from localcloud.fleet.disks import DEFAULT_GIB, Disks, DiskWatch, Measured
 from localcloud.fleet.imds import Imds, user_data
-from localcloud.fleet.limits import Limiter, memory_mib, processors
+from localcloud.fleet.limits import Limit, Limiter, processors
 from localcloud.fleet.relay import Relay
 from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, launcher_command
-from localcloud.fleet.spawn import Spawner, end_tree
+from localcloud.fleet.spawn import Spawner, end_tree, plain_command
 from localcloud.fleet.userdata import UserData, parse
+from localcloud.fleet.watch import Watch, Watched
 from localcloud.images import base
 from localcloud.images.store import ImageError, Images
 from localcloud.paths import Paths
@@ -44,6 +45,9 @@ class Services:
     limiter: Limiter
     acceptor: Acceptor
     spawner: Spawner
+    watch: Watch
+    disks: Disks
+    disk_watch: DiskWatch
 
 
 class Machine(threading.Thread):
@@ -145,15 +149,17 @@ class Machine(threading.Thread):
         limit = self._services.limiter.limit(self.id, self.instance["instance_type"])
         try:
             start = self._start_isolated if self._services.host.isolated else self._start_process
-            process = start(parsed, run, limit.join, limit.rlimits)
+            process = start(parsed, run, limit)
+            self._watch(process, limit)
             request = self._wait(process, control)
             self._kill(process)
             if limit.killed_for_memory():
-                size = memory_mib(self.instance["instance_type"])
                 self._console.line(
-                    f"Out of memory: the kernel killed a process of this machine ({self.instance['instance_type']}: {size} MiB)."
+                    f"Out of memory: the kernel killed a process of this machine ({self.instance['instance_type']}: {limit.mib} MiB)."
                 )
         finally:
+            self._services.watch.remove(self.id)
+            self._services.disk_watch.remove(self.id)
             if self._process is not None:
                 self._kill(self._process)
             limit.remove()
@@ -163,6 +169,22 @@ class Machine(threading.Thread):
                 self._services.acceptor.remove(listener)
             self._listeners = []
         return request
+
+    def _watch(self, process: "subprocess.Popen[bytes]", limit: Limit) -> None:
+        """Where the kernel does not keep it within its limits, somebody does."""
+        services, isolated = self._services, self._services.host.isolated
+        watched = Watched(process.pid, limit, self._console.line, lambda: end_tree(process), isolated)
+        services.watch.add(self.id, watched)
+        size = None if services.disks.kind == "file" else self._gib() << 30
+        folder = self._folder / ("disk" if isolated else "home")
+        services.disk_watch.add(self.id, Measured(process.pid, folder, size, self._console.line))
+
+    def _gib(self) -> int:
+        return int(self.instance.get("volume_gib") or DEFAULT_GIB)
+
+    def _limits(self, limit: Limit) -> dict[str, int]:
+        """No file is longer than the volume, where nothing else says so."""
+        return limit.rlimits if self._services.disks.kind == "file" else {**limit.rlimits, "RLIMIT_FSIZE": self._gib() << 30}
 
     def _prefetch(self) -> None:
         if self._credentials is not None:
@@ -183,10 +205,10 @@ class Machine(threading.Thread):
     def _hostname(self) -> str:
         return "ip-" + (self.instance.get("private_ip") or "10.0.0.1").replace(".", "-")
 
-    def _start_isolated(self, parsed: UserData, run: Path, cgroups: tuple[str, ...], rlimits: dict[str, int]) -> "subprocess.Popen[bytes]":
+    def _start_isolated(self, parsed: UserData, run: Path, limit: Limit) -> "subprocess.Popen[bytes]":
         host, services = self._services.host, self._services
         chain = services.images.chain(self.instance["image_id"])
-        root = Root(self._folder / "disk", chain)
+        root = Root(services.disks.open(self._folder, self._gib()), chain)
         root.create()
         environment = self._environment()
         address = self.instance.get("private_ip") or "10.0.0.1"
@@ -202,9 +224,10 @@ class Machine(threading.Thread):
             addresses=(IMDS_ADDRESS, address),
             binds=[(str(run / name), f"/etc/{name}") for name in runfolder.ETC_FILES]
             + [(str(run / "bin" / place.rpartition("/")[2]), f"/usr/{place}") for place in base.STAND_INS],
-            cgroups=cgroups,
-            rlimits=rlimits,
+            cgroups=limit.join,
+            rlimits=self._limits(limit),
             cpus=processors(self.instance["instance_type"], self._turn),
+            memory_mib=limit.mib,
             hand_over=theirs.fileno(),
         )
         with ours, theirs:
@@ -221,7 +244,7 @@ class Machine(threading.Thread):
         self._serve()
         return process
 
-    def _start_process(self, parsed: UserData, run: Path, cgroups: tuple[str, ...], rlimits: dict[str, int]) -> "subprocess.Popen[bytes]":
+    def _start_process(self, parsed: UserData, run: Path, limit: Limit) -> "subprocess.Popen[bytes]":
         """A machine without a sandbox: what the instance's user data does, it does on this host, as this user."""
         self._services.images.chain_without_layers(self.instance["image_id"])
         self._console.line(
@@ -242,8 +265,7 @@ class Machine(threading.Thread):
         parts = runfolder.fill(run, parsed, self._hostname(), "127.0.0.1", environment)
         self._serve()
         command = ["/bin/bash", str(run / "boot"), self.id, str(self._alive), *(str(run / "scripts" / name) for name in parts)]
-        wrapper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("plain.py")), str(os.getpid()), *cgroups, "--", *command]
-        return self._popen(wrapper, environment, str(home), (self._alive,))
+        return self._popen(plain_command(command, limit.join, self._limits(limit)), environment, str(home), (self._alive,))
 
     def _serve(self) -> None:
         connection = self._services.connection
@@ -304,4 +326,4 @@ class Machine(threading.Thread):
         if keep_disk:
             shutil.rmtree(self._folder / "run", ignore_errors=True)
         else:
-            base.remove_tree(self._folder)
+            self._services.disks.remove(self._folder)

@@ -9,11 +9,14 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from localcloud.fleet import trees
 
 
 @dataclass
@@ -45,6 +48,12 @@ class Spawner:
                 order.result.set_exception(error)
 
 
+def plain_command(command: list[str], cgroups: tuple[str, ...], rlimits: dict[str, int]) -> list[str]:
+    """The command that becomes ``command``, dies with this process, and is held to limits as a sandbox is."""
+    words = [*cgroups, *(f"{name}={value}" for name, value in rlimits.items())]
+    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("plain.py")), str(os.getpid()), *words, "--", *command]
+
+
 def end_tree(process: "subprocess.Popen[bytes]") -> None:
     """Kill a sandbox (or a plain process group) and wait for it.
 
@@ -60,9 +69,26 @@ def end_tree(process: "subprocess.Popen[bytes]") -> None:
         if inner:
             process.wait(timeout=5)
             return
+    _kill_all(process.pid)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _kill_all(root: int) -> None:
+    """Kill a process and its descendants. They are stopped first, so that none is born while we count."""
+    stopped: set[int] = set()
+    while fresh := set(trees.tree(root)) - stopped:
+        for pid in fresh:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= fresh
+    for pid in stopped:
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def end_strays(scratch: Path) -> None:

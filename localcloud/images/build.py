@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.fleet.cloud import CloudError
+from localcloud.fleet.disks import reserve_bytes
 from localcloud.fleet.sandbox import Root
 from localcloud.images import base, cleanup
 from localcloud.images.awstoe.checks import load
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from localcloud.fleet.machine import Services
 
 _FULL = "No space left on device"
-_FULL_BYTES = 64 << 20
-"""With less room than this after a failed script the disk was the cause: programs tidy up before they fail, and not all say why."""
 
 
 class Cancelled(Exception):
@@ -194,7 +193,9 @@ class Build(threading.Thread):
         result = outcome.result
         if result is not None and result["status"] != "failed":
             return
-        if self._full or shutil.disk_usage(self._services.host.scratch).free < _FULL_BYTES:
+        scratch = self._services.host.scratch
+        # With so little room after a failed script the disk was the cause: programs tidy up before they fail, and not all say why.
+        if self._full or shutil.disk_usage(scratch).free < reserve_bytes(scratch):
             raise BuildFailed(self._full_disk(), **self._where(documents, result))
         if result is None:
             raise BuildFailed("The sandbox of the bake ended without a result. " + (" | ".join(outcome.console[-5:]) or "It said nothing."))

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from localcloud.fleet.cloud import RoleCredentials
+from localcloud.fleet.disks import Measured
 from localcloud.fleet.imds import Imds
+from localcloud.fleet.limits import Limit
 from localcloud.fleet.sandbox import GUEST_PATH, RUN, Plan, Root, launcher_command
-from localcloud.fleet.spawn import end_tree
+from localcloud.fleet.spawn import end_tree, plain_command
+from localcloud.fleet.watch import Watched
 from localcloud.images import base
 from localcloud.images.hostaccess import HostAccess
 
@@ -89,16 +92,29 @@ class ComponentRun:
             reader.start()
             if self._killed:
                 end_tree(self._process)
+            self._watch(self._process, limit)
             self._follow(events_read, outcome)
             end_tree(self._process)
             reader.join(timeout=2)
         finally:
+            services.watch.remove(self._work.name)
+            services.disk_watch.remove(self._work.name)
             self._process = None
             os.close(events_read)
             limit.remove()
             if listener is not None:
                 services.acceptor.remove(listener)
         return outcome
+
+    def _watch(self, process: "subprocess.Popen[bytes]", limit: Limit) -> None:
+        """As with machines; how large an image becomes is only bounded by the host's disk."""
+        services = self._services
+
+        def say(line: str) -> None:
+            self._hear({"type": "log", "line": line})
+
+        services.watch.add(self._work.name, Watched(process.pid, limit, say, lambda: end_tree(process), services.host.isolated))
+        services.disk_watch.add(self._work.name, Measured(process.pid, self._work, None, say))
 
     def _specification(self, phases: list[str], access: HostAccess, metadata: str | None, events: int) -> dict[str, Any]:
         """What the runner inside is told (see ``localcloud.images.awstoe.__main__``)."""
@@ -145,8 +161,7 @@ class ComponentRun:
         host, package = self._services.host, Path(__file__).parents[1]
         module = ["-m", "localcloud.images.awstoe"]
         if not host.isolated:
-            plain = [sys.executable, "-I", "-S", str(package / "fleet" / "plain.py"), str(os.getpid()), *cgroups, "--"]
-            return [*plain, sys.executable, *module, str(run / "build.json")], self._work
+            return plain_command([sys.executable, *module, str(run / "build.json")], cgroups, rlimits), self._work
         plan = Plan(
             root=root,
             command=[base.python_in_sandbox(), "-B", *module, f"{RUN}/build.json"],

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,17 +171,24 @@ class RunningFleet:
         }
         (home / "cloud.json").write_text(json.dumps(cloud))
         self.environment = {**os.environ, "LOCALCLOUD_HOME": str(home), "PYTHONPATH": str(REPOSITORY), **environment}
+        self.wrapper: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         log = (self.home / "fleet.log").open("ab")
-        self.process = subprocess.Popen([sys.executable, "-m", "localcloud.fleet"], env=self.environment, stdout=log, stderr=log, cwd="/")
+        command = [*self.wrapper, sys.executable, "-m", "localcloud.fleet"]
+        self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd="/")
         log.close()
 
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout=20)
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
 
     def console(self, identifier: str) -> str:
         return (self.home / "console" / f"{identifier}.log").read_text()
@@ -195,10 +202,22 @@ class RunningFleet:
         return self.console(identifier)
 
 
+POOR = (
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    'mount -t tmpfs none /sys/fs/cgroup && mount --bind /dev/null "$(command -v mkfs.ext4)" && exec "$@"',
+    "-",
+)
+"""Starts a fleet (as root) on a host without control groups and without file systems in files."""
+
+
 @contextlib.contextmanager
-def running_fleet(home: Path, **environment: str) -> Iterator[RunningFleet]:
+def running_fleet(home: Path, wrapper: Sequence[str] = (), **environment: str) -> Iterator[RunningFleet]:
     """A fleet that runs inside the ``with`` block."""
     fleet = RunningFleet(home, FakeEmulator(), environment)
+    fleet.wrapper = list(wrapper)
     fleet.start()
     try:
         yield fleet

@@ -188,8 +188,18 @@ def for_fleet(account: str, region: str, record: Record) -> dict[str, Any]:
             "launched_at": record["LaunchTime"],
             "life_cycle": record.get("InstanceLifecycle", "on-demand"),
             "reclaim_time": reclaim_time(record),
+            "volume_gib": _root_gib(record),
             "http_tokens": record.get("MetadataOptions", {}).get("HttpTokens", "required"),
         }
+
+
+def _root_gib(record: Record) -> int | None:
+    """The size of the volume that the instance starts from."""
+    for mapping in record["BlockDeviceMappings"]:
+        if mapping["DeviceName"] == record["RootDeviceName"]:
+            volume = hooks.ec2._volumes.get(mapping["Ebs"]["VolumeId"])
+            return int(volume["Size"]) if volume else None
+    return None
 
 
 def role_arn(profile: dict[str, Any] | None, account: str) -> str | None:
