@@ -12,7 +12,7 @@ import tty
 from fcntl import ioctl
 from pathlib import Path
 
-from localcloud.fleet import oneid, trees
+from localcloud.fleet import callfilter, trees
 from localcloud.running import Cloud
 
 ENTER = Path(__file__).with_name("enter.py")
@@ -37,7 +37,7 @@ def first_process(fleet_pid: int, instance_id: str) -> int | None:
 
 def command(pid: int, arguments: list[str], *, terminal: bool = False) -> list[str]:
     """The command that runs ``arguments`` in the machine whose first process is ``pid``."""
-    filtered = oneid.program() if _in_other_user_namespace(pid) else None
+    filtered = callfilter.program(one_id=_has_one_id(pid)) if _in_other_namespace(pid) else None
     kind = "terminal" if terminal else "plain"
     return [sys.executable, "-I", "-S", str(ENTER), str(pid), filtered.hex() if filtered else "-", kind, "--", *arguments]
 
@@ -102,8 +102,13 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
-def _in_other_user_namespace(pid: int) -> bool:
+def _in_other_namespace(pid: int) -> bool:
+    """Whether it is a sandbox, not a plain process."""
     try:
-        return Path(f"/proc/{pid}/ns/user").stat().st_ino != Path("/proc/self/ns/user").stat().st_ino
+        return Path(f"/proc/{pid}/ns/mnt").stat().st_ino != Path("/proc/self/ns/mnt").stat().st_ino
     except OSError:
         return False
+
+
+def _has_one_id(pid: int) -> bool:
+    return _read(pid, "uid_map").split()[2:] == [b"1"]

@@ -149,7 +149,7 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
 
 def _descriptor(number: int, content: bytes) -> None:
     """Open ``content`` for reading as the descriptor ``number`` of the next program."""
-    file = os.memfd_create("given", 0)
+    file = os.memfd_create("given")  # this one is closed by the next program, its copy is not
     os.write(file, content)
     os.lseek(file, 0, os.SEEK_SET)
     os.dup2(file, number, inheritable=True)

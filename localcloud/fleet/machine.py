@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet import runfolder
-from localcloud.fleet.acceptor import Acceptor
+from localcloud.fleet import peers, runfolder
+from localcloud.fleet.acceptor import Acceptor, Handler
 from localcloud.fleet.cloud import CloudError, Connection, RoleCredentials
 from localcloud.fleet.console import Console
 from localcloud.fleet.disks import DEFAULT_GIB, Disks, DiskWatch, Measured
@@ -270,7 +270,10 @@ class Machine(threading.Thread):
     def _serve(self) -> None:
         connection = self._services.connection
         relay = Relay(connection.host, connection.port, lambda: self._credentials.issued if self._credentials else set())
-        self._services.acceptor.add(self._listeners[0], self._imds.serve)
+        serve: Handler = self._imds.serve
+        if not self._services.host.isolated:  # it listens on the host's network
+            serve = peers.only_for(lambda: self._process.pid if self._process else None, serve)
+        self._services.acceptor.add(self._listeners[0], serve)
         self._services.acceptor.add(self._listeners[1], relay.serve)
 
     def _popen(self, command: list[str], environment: dict[str, str], cwd: str, descriptors: tuple[int, ...]) -> "subprocess.Popen[bytes]":

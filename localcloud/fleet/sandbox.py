@@ -21,7 +21,7 @@ from typing import Any
 
 from localcloud import memory, private
 from localcloud.bubblewrap import find_bubblewrap
-from localcloud.fleet import oneid
+from localcloud.fleet import callfilter
 from localcloud.images import base
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -34,6 +34,8 @@ _IN_MEMORY = {"shm": "1777", "run": "755"}
 """File systems in memory, and their modes: /dev/shm and /run."""
 _READ_ONLY_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 """Parts of /proc that are the whole host's and that root may write by its id alone, without any capability."""
+_HIDDEN_PROC = ("kcore", "keys", "key-users", "timer_list", "sched_debug", "latency_stats")
+"""Parts that tell of other users' programs."""
 _CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT",
     "AUDIT_WRITE", "SETFCAP",
@@ -138,7 +140,7 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
     """
     if host.base is None or host.bwrap is None:
         raise ValueError("no sandboxes on this host")
-    filtered = oneid.program() if host.mode is Mode.BUBBLEWRAP_USERNS else None
+    filtered = callfilter.program(one_id=host.mode is Mode.BUBBLEWRAP_USERNS)
     size = f",size={plan.memory_mib * 2**19}" if plan.memory_mib else ""  # half the memory, as on any machine
     spec = {
         "parent": os.getpid(),
@@ -179,6 +181,8 @@ def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
         if Path("/", name).is_dir() and not Path("/", name).is_symlink():
             arguments += ["--ro-bind", f"/{name}", f"/{name}"]
     arguments += ["--proc", "/proc", *(part for name in _READ_ONLY_PROC for part in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}"))]
+    hidden = [f"/proc/{name}" for name in _HIDDEN_PROC if Path("/proc", name).exists()]
+    arguments += [part for place in hidden for part in ("--ro-bind", "/dev/null", place)]
     in_memory = plan.root.work / "memory"
     arguments += ["--dev", "/dev", "--bind", str(in_memory / "shm"), "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 (the sandbox's)
     arguments += [

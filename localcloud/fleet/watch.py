@@ -82,12 +82,12 @@ class Watch:
             return
         most = machine.limit.mib * 2**20
         if sum(map(trees.resident, pids)) + in_memory(machine) > most and memory(machine, pids) > most:
-            _kill_largest(machine, pids, f"this machine has {machine.limit.mib} MiB")
+            _kill_largest(machine, f"this machine has {machine.limit.mib} MiB")
 
     def _relieve(self, machines: list[Watched]) -> None:
         """The kernel would choose as well, but later, and perhaps the emulator."""
         largest = max(machines, key=lambda machine: memory(machine, trees.tree(machine.root)))
-        _kill_largest(largest, trees.tree(largest.root), "this computer has hardly any memory left")
+        _kill_largest(largest, "this computer has hardly any memory left")
 
 
 def available_memory() -> int:
@@ -121,9 +121,14 @@ def memory(machine: Watched, pids: list[int]) -> int:
     return anonymous + max(shared, in_memory(machine))  # a file in /dev/shm that is mapped is both
 
 
-def _kill_largest(machine: Watched, pids: list[int], why: str) -> None:
-    """Kill it and wait until its memory is back, a second at most."""
-    largest = max(pids, key=lambda pid: trees.own(pid)[0])
+def _kill_largest(machine: Watched, why: str) -> None:
+    """Kill a machine's largest process and wait until its memory is back, a second at most. A machine that has none to lose ends."""
+    candidates = scripts(machine)
+    if not candidates:
+        machine.say(f"Out of memory: {why}. There is no process to kill, so the machine is ended.")
+        machine.end()
+        return
+    largest = max(candidates, key=lambda pid: trees.own(pid)[0])
     try:
         name = Path(f"/proc/{largest}/comm").read_text().strip()
         descriptor = os.pidfd_open(largest)
@@ -137,3 +142,15 @@ def _kill_largest(machine: Watched, pids: list[int], why: str) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def scripts(machine: Watched) -> list[int]:
+    """The processes of a machine without those that are the machine: the sandbox, its first process, and the boot program below that.
+
+    The others depend on these; without the sandbox's own process they would not even end with the fleet.
+    """
+    keep = {machine.root}
+    if machine.isolated:
+        for _ in range(2):
+            keep |= {child for pid in tuple(keep) for child in list(trees.children(pid))[:1]}
+    return [pid for pid in trees.tree(machine.root) if pid not in keep]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from localcloud.fleet import peers
 from localcloud.fleet.cloud import RoleCredentials
 from localcloud.fleet.disks import Measured
 from localcloud.fleet.imds import Imds
@@ -137,7 +138,9 @@ class ComponentRun:
         }
 
     def _metadata(self) -> tuple[socket.socket | None, str | None]:
-        """A metadata service, when the build has a role. A build uses the host's network, so scripts find it through the environment."""
+        """A metadata service, when the build has a role. A build uses the host's network, so scripts find it through the environment,
+        and it asks who is asking.
+        """
         role, region = self._build.get("role_arn"), self._build["region"]
         if not role:
             return None, None
@@ -151,7 +154,8 @@ class ComponentRun:
             "account": self._build["account"],
         }
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._services.acceptor.add(listener, Imds(record, RoleCredentials(self._services.connection, role, session)).serve)
+        serve = Imds(record, RoleCredentials(self._services.connection, role, session)).serve
+        self._services.acceptor.add(listener, peers.only_for(lambda: self._process.pid if self._process else None, serve))
         return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     def _command(

@@ -120,10 +120,15 @@ def test_a_full_disk_is_an_error_of_the_script_and_no_harm_to_the_host(fleet: Ru
 
 @pytest.fixture
 def hogs() -> Iterator["list[subprocess.Popen[str]]"]:
-    """Two programs that hold 150 and 20 MiB."""
+    """Two shells, each with a program that holds 150 or 20 MiB."""
     program = "import sys; held = bytearray(b'x') * (int(sys.argv[1]) << 20); print('held', flush=True); sys.stdin.read()"
     found = [
-        subprocess.Popen([sys.executable, "-c", program, size], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", program, size],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for size in ("150", "20")
     ]
     for process in found:
@@ -131,7 +136,6 @@ def hogs() -> Iterator["list[subprocess.Popen[str]]"]:
         assert process.stdout.readline() == "held\n"
     yield found
     for process in found:
-        process.kill()
         process.communicate()
 
 
@@ -144,7 +148,7 @@ def test_a_host_without_memory_takes_it_from_the_largest_machine(
     by_kernel = Limit((Path("/sys/fs/cgroup"),), {}, 8192)
     for number, process in enumerate(hogs):
         watching.add(str(number), watch.Watched(process.pid, by_kernel, lines.append, process.kill, isolated=False))
-    assert hogs[0].wait(timeout=20) == -9
+    assert hogs[0].wait(timeout=20) == 128 + 9
     assert hogs[1].poll() is None
     watching.remove("0")
     watching.remove("1")
