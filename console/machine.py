@@ -97,6 +97,19 @@ def memory(around: Surroundings) -> Check:
     return good("memory", found)
 
 
+def limits(around: Surroundings) -> Check:
+    from localcloud.fleet.limits import Limiter
+
+    limiter = Limiter(around.root / "doctor")  # a group of its own, made and removed
+    try:
+        if limiter.notes:
+            fix = "work as root, or from a shell over ssh: systemd-run --user --scope invoke local.up"
+            return note("limits", limiter.notes[0].partition(";")[0], fix)
+        return good("limits", f"memory and processes of local machines are held by {limiter.kind}")
+    finally:
+        limiter.close()
+
+
 def emulator(around: Surroundings) -> Check:
     from localcloud.emulator_env import EmulatorMissing, emulator_python
 
@@ -127,6 +140,6 @@ def checkout(around: Surroundings) -> Check:
     )
 
 
-CHECKS: Checks = (python, environment, pulumi, go, disk, memory, emulator, git)
+CHECKS: Checks = (python, environment, pulumi, go, disk, memory, limits, emulator, git)
 FOR_A_DEMO: Checks = (environment, pulumi, checkout, room_for_a_demo, emulator)
 """With `local_cloud`, what the tour of the demo cannot do without."""

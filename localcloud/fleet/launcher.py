@@ -194,7 +194,6 @@ def main(file: str) -> None:
             _descriptor(spec["filter_descriptor"], bytes.fromhex(spec["filter"]))
         _descriptor(spec["arguments_descriptor"], b"".join(word.encode() + b"\0" for word in spec["arguments"]))
         _nothing_inherited()
-        os.umask(0o022)  # that of a machine, not that of who started the fleet
         step = "bubblewrap"
         os.execv(spec["exec"][0], spec["exec"])  # noqa: S606 (no shell is wanted)
     except (OSError, ValueError) as error:

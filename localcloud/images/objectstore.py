@@ -3,12 +3,21 @@
 import contextlib
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
+
+from localcloud.fleet import peers
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Only what this process started may ask: every user of the host can connect."""
+        return peers.made_below(os.getpid(), request)
 
 
 @contextlib.contextmanager
@@ -63,7 +72,7 @@ def object_store(archive: bytes | None, objects: Path | None = None) -> Iterator
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

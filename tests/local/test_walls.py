@@ -139,6 +139,28 @@ def test_a_metadata_service_on_the_hosts_network_knows_who_asks() -> None:
             sleeper.wait()
 
 
+STORE = """
+import subprocess, sys
+from localcloud.images.objectstore import object_store
+with object_store(b"hidden archive") as endpoint:
+    print(endpoint, flush=True)
+    print(subprocess.run(["curl", "--silent", endpoint + "/bucket/key"], capture_output=True, text=True).stdout, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_store_of_a_recording_is_for_its_own_programs() -> None:
+    store = subprocess.Popen([sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert store.stdout is not None
+        endpoint = store.stdout.readline().strip()
+        assert store.stdout.readline() == "hidden archive\n"
+        other = subprocess.run(["curl", "--silent", f"{endpoint}/bucket/key"], capture_output=True, text=True, check=False)
+        assert (other.returncode, other.stdout) == (52, "")  # an empty reply
+    finally:
+        store.communicate()
+
+
 def test_another_user_cannot_look_into_a_machine_through_a_process_with_his_number(fleet: RunningFleet) -> None:
     """Programs of ``ubuntu`` in a machine have a number that a user of this host may have too."""
     strangers.needed()
