@@ -36,6 +36,8 @@ _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _JOIN_SESSION_KEYRING = 1
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same for all processors
 _ABSTRACT_SOCKETS = 1
+_PER_NAMESPACE = {"RLIMIT_NPROC"}
+"""Limits of a user: set in the machine's own user namespace they count its processes, before it those of all machines."""
 _EASILY_KILLED = 500
 """What the kernel adds to the memory of these processes (in thousandths of the host's) when it looks for one to kill."""
 
@@ -131,14 +133,19 @@ def _network(net: dict) -> None:  # type: ignore[type-arg]
         listener.close()
 
 
+def _limit(name: str, value: int) -> None:
+    number = getattr(resource, name)
+    hard = resource.getrlimit(number)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (value, value))
+
+
 def _limits(spec: dict) -> None:  # type: ignore[type-arg]
     for path in spec["cgroups"]:
         _write(path, str(os.getpid()))
     for name, value in spec["rlimits"].items():
-        number = getattr(resource, name)
-        hard = resource.getrlimit(number)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (value, value))
+        if name not in _PER_NAMESPACE:
+            _limit(name, value)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that cannot grow is an error for a program, not its end
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a core file may go to the host
     if spec["cpus"]:
@@ -179,6 +186,8 @@ def main(file: str) -> None:
         _limits(spec)
         step = "namespaces"
         _namespaces(spec)
+        for name in _PER_NAMESPACE & spec["rlimits"].keys():
+            _limit(name, spec["rlimits"][name])
         step = "overlay"
         os.chdir(spec["directory"])
         for mount in spec["mounts"]:
