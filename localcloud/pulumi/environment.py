@@ -96,9 +96,10 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
     cli = find_cli()
     if cli is None:
         raise CliUnavailable("got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make setup`, which gets it")
+    private.folder(paths.home)
     with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):
-        private.folder(_passphrase_file(project_root).parents[1])
-        for folder in (paths.pulumi, paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
+        phrase = _passphrase_file(project_root)
+        for folder in (phrase.parents[1], phrase.parent, paths.pulumi, paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
             private.folder(folder)
         _write_wrappers(paths, cli)
         locks.drop_dead(paths.pulumi_state)
@@ -106,11 +107,13 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
             stack_names,
             project_root=project_root,
             state=paths.pulumi_state,
-            passphrase_file=_passphrase_file(project_root),
+            passphrase_file=phrase,
             cli=cli.path,
             variables=applied(environment(paths, project_root, cloud)),
             say=progress.say,
         )
+        for folder in {phrase.parent, paths.pulumi}:
+            private.tighten(folder)  # the engine makes files as the umask says
 
 
 def _passphrase_file(project_root: Path) -> Path:

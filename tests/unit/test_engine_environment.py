@@ -17,6 +17,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from localcloud import private
 from localcloud.paths import Paths
 from localcloud.progress import Progress
 from localcloud.pulumi import cli, environment, passphrase
@@ -105,6 +106,16 @@ def test_stacks_are_made_once(project: Project) -> None:
     assert project.asked() == []
     project.prepare("utils", "dti-webdev")
     assert project.asked() == ["stack init dti-webdev --no-select --non-interactive"]
+
+
+def test_all_of_it_is_for_this_user_only(project: Project) -> None:
+    with private.umask(0):
+        project.prepare("utils")
+    for folder in (project.root / ".local", project.paths.home):
+        everything = [folder, *folder.rglob("*")]
+        assert len(everything) > 3
+        assert [str(path) for path in everything if not path.is_symlink() and path.stat().st_mode & 0o077] == []
+    assert os.access(project.paths.pulumi / "standin" / "pulumi-resource-aws", os.X_OK)
 
 
 def test_a_second_call_starts_no_process(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
