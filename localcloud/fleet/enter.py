@@ -20,7 +20,7 @@ import termios
 _libc = ctypes.CDLL(None, use_errno=True)
 _NEW = {"user": 0x10000000, "mnt": 0x00020000, "net": 0x40000000, "uts": 0x04000000, "ipc": 0x08000000, "pid": 0x20000000}
 _PDEATHSIG, _CAPBSET_DROP, _SECCOMP, _NO_NEW_PRIVS = 1, 24, 22, 38
-_LIMITS = ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_NOFILE")
+_LIMITS = ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE")
 
 
 class _Program(ctypes.Structure):
@@ -93,9 +93,10 @@ def main(pid: int, filter_hex: str, terminal: bool, command: list[str]) -> int:
         capabilities = _capabilities(pid)
         step = "limits"
         _join_control_groups(pid)
-        _limits(pid)
         step = "namespaces"
         _namespaces(pid)
+        step = "limits"
+        _limits(pid)  # only now: the number of processes is counted in the machine's user namespace
     except FileNotFoundError:
         sys.stderr.write("enter: the machine is gone\n")
         return 72

@@ -123,6 +123,13 @@ def test_all_machines_of_a_launch_share_user_data_and_differ_by_index(ec2: Any, 
     assert base64.b64decode(value) == b"#!/bin/bash\necho hello"
 
 
+def test_the_fleet_is_told_how_large_the_volume_is(ec2: Any, emulator: Cloud) -> None:
+    volume = {"DeviceName": BASE.root_device, "Ebs": {"VolumeSize": 23}}
+    [plain], [larger] = launch(ec2), launch(ec2, BlockDeviceMappings=[volume, {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 99}}])
+    shown = {i["id"]: i["volume_gib"] for i in emulator.admin("GET", "changes?since=0&timeout=0")["instances"]}
+    assert [shown[instance["InstanceId"]] for instance in (plain, larger)] == [BASE.size_gib, 23]
+
+
 def test_a_client_token_launches_once(ec2: Any) -> None:
     token = name("token")
     first, second = (launch(ec2, ClientToken=token, MaxCount=2) for _ in range(2))

@@ -268,6 +268,22 @@ def test_the_end_of_the_fleet_is_the_end_of_its_machines(tmp_path: Path, number:
         assert [entry.name for entry in (tmp_path / "fleet").iterdir()] == ["status.json"]
 
 
+def test_the_disk_of_a_stopped_machine_outlives_the_fleet(tmp_path: Path) -> None:
+    if detect(tmp_path).mode is Mode.PROCESS:
+        pytest.skip("this host allows no namespaces")
+    with running_fleet(tmp_path) as fleet:
+        identifier = fleet.emulator.launch(1, "#!/bin/bash\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop")
+        fleet.emulator.until_state(identifier, "stopped")
+        fleet.end(signal.SIGKILL)
+        fleet.start()
+        fleet.emulator.set_state(identifier, "pending")
+        fleet.emulator.until_state(identifier, "running")
+        assert inside(fleet, identifier, "/bin/cat", "/opt/kept") == "kept\n"
+        fleet.emulator.set_state(identifier, "shutting-down")
+        fleet.emulator.until_state(identifier, "terminated")
+        assert [entry.name for entry in (tmp_path / "fleet").iterdir()] == ["status.json"]
+
+
 def test_a_fleet_killed_while_it_makes_a_sandbox_leaves_none(tmp_path: Path) -> None:
     """Bubblewrap dies with its parent once it is up. What is left of the moments before, the boot program and the next fleet end."""
     if detect(tmp_path).mode is Mode.PROCESS:

@@ -77,10 +77,10 @@ def test_a_shell_in_a_machine_has_no_more_than_its_scripts(fleet: RunningFleet) 
     fleet.console_until(identifier, "up")
     pid = first_process(fleet.pid, identifier)
     assert pid is not None
-    line = f"umask; touch /opt/file; chown 1000 /opt/file; stat -c %u /opt/file; python3 -c '{KEYRING}'"
+    line = f"umask; ulimit -c; touch /opt/file; chown 1000 /opt/file; stat -c %u /opt/file; python3 -c '{KEYRING}'"
     done = subprocess.run(enter(pid, ["/bin/bash", "-c", line]), capture_output=True, text=True, check=False)
     owner = "1000" if os.getuid() == 0 else "0"
-    assert done.stdout == f"0022\n{owner}\n" + "keyring ENOSYS\n" * 3, done.stderr
+    assert done.stdout == f"0022\n0\n{owner}\n" + "keyring ENOSYS\n" * 3, done.stderr
 
 
 def test_a_bake_has_the_network_and_not_the_sockets_of_the_host(tmp_path: Path) -> None:
