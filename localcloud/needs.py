@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import ports, processes
+from localcloud import memory, ports, processes
 from localcloud.bubblewrap import PACKAGE, BubblewrapMisnamed, find_bubblewrap
 from localcloud.fleet import sandbox
 from localcloud.fleet.limits import maximum_machines
@@ -235,11 +235,11 @@ def problems(findings: Iterable[Finding]) -> list[Finding]:
 
 def _tried(home: Path) -> sandbox.Host:
     """The best kind of sandbox; where there is none, nothing of the attempt is left in memory."""
-    memory = sandbox.memory_scratch(home)
-    before = memory.exists()
+    before = memory.find(home)
     host = sandbox.detect(home)
-    if not host.isolated and not before:
-        base.remove_tree(memory)
+    after = memory.find(home)
+    if not host.isolated and before is None and after is not None:
+        base.remove_tree(after)
     return host
 
 
@@ -253,7 +253,9 @@ def _home(paths: Paths) -> Iterator[Path]:
             yield Path(name)
         finally:
             base.remove_tree(Path(name) / "images")
-            base.remove_tree(sandbox.memory_scratch(Path(name)))
+            in_memory = memory.find(Path(name))
+            if in_memory is not None:
+                base.remove_tree(in_memory)
 
 
 def _launched(folder: Path, *, with_files: bool) -> str | None:
@@ -267,16 +269,21 @@ def _launched(folder: Path, *, with_files: bool) -> str | None:
             specification = {
                 "parent": os.getpid(),
                 "directory": name,
-                "userns": os.geteuid() != 0,
+                "userns": "one" if os.geteuid() != 0 else None,
                 "net": None if with_files else {"addresses": [], "listen": [["127.0.0.1", 0]], "hand_over": theirs.fileno()},
                 "mounts": [{"lower": ["lower"], "upper": "upper", "work": "work", "target": "merged"}] if with_files else [],
+                "memory": [],
                 "cgroups": [],
                 "rlimits": {},
                 "cpus": [],
                 "filter": None,
+                "arguments": [],
+                "arguments_descriptor": 251,
                 "exec": ["/bin/sh", "-c", _AGAIN if with_files else "true"],
             }
-            command = [sys.executable, "-I", "-S", str(sandbox.LAUNCHER), json.dumps(specification)]
+            file = work / "launch.json"
+            file.write_text(json.dumps(specification))
+            command = [sys.executable, "-I", "-S", str(sandbox.LAUNCHER), str(file)]
             try:
                 done = subprocess.run(
                     command,

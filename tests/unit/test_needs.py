@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import needs, packages
+from localcloud import memory, needs, packages
 from localcloud.fleet import sandbox
 from localcloud.fleet.sandbox import Host, Mode
 from localcloud.paths import Paths
@@ -101,28 +101,28 @@ def test_a_cloud_that_runs_without_sandboxes_is_told_to_be_stopped(paths: Paths,
 
 def test_what_was_refused_is_in_the_finding_and_nothing_stays(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     homes: list[Path] = []
+    made: list[Path] = []
 
     def refused(home: Path) -> Host:
         homes.append(home)
-        sandbox.memory_scratch(home).mkdir(mode=0o700, exist_ok=True)
-        (home / "images" / "base-0").mkdir(parents=True)
+        made.append(memory.make(home))
+        (home / "images" / "base-0").mkdir(parents=True, exist_ok=True)
         return Host(Mode.PROCESS, home, None, None, ("seccomp is refused",))
 
     monkeypatch.setattr(sandbox, "detect", refused)
     assert "seccomp is refused" in whole(needs.sandboxes(paths)).found
     assert homes[0].parent == next(one for one in paths.home.parents if one.exists())
-    assert not any(place.exists() for place in (homes[0], sandbox.memory_scratch(homes[0])))
+    assert not any(place.exists() for place in (homes[0], made[0]))
     paths.home.mkdir(parents=True)
-    memory = sandbox.memory_scratch(paths.home)
     needs.sandboxes(paths)
     assert homes[1] == paths.home
-    assert not memory.exists()
-    memory.mkdir(mode=0o700)  # of a cloud that keeps its images there
+    assert not made[1].exists()
+    kept = memory.make(paths.home)  # of a cloud that keeps its images there
     try:
         needs.sandboxes(paths)
-        assert memory.is_dir()
+        assert kept.is_dir()
     finally:
-        memory.rmdir()
+        kept.rmdir()
 
 
 def test_what_is_mounted_below_usr_is_named_to_an_ordinary_user(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
