@@ -75,20 +75,6 @@ class AnalysisStack(pulumi.ComponentResource):
             ),
             opts=self._below,
         )
-        bucket = AnalysisBucket(
-            f"{name}-data",
-            AnalysisBucketArgs(
-                place=place,
-                bucket=blueprint.bucket,
-                stage=blueprint.stage,
-                groups=blueprint.groups,
-                queue=queue,
-                monitor_role_arn=utils.monitor_role_arn,
-                writer_role_arn=utils.monitor_writer_role_arn,
-                developer_role_arn=utils.developer_role_arn,
-            ),
-            opts=self._below,
-        )
         code = aws.s3.BucketObjectv2(
             f"{name}-code",
             bucket=artifact_bucket,
@@ -98,8 +84,8 @@ class AnalysisStack(pulumi.ComponentResource):
             # Named by its content: machines that are starting, other stages and later reruns may still ask for the old one.
             opts=child(self, retain_on_delete=True),
         )
-        self._admit_monitor()
-        machines = self._machines(bucket)
+        admitted = self._admit_monitor()
+        machines = self._machines()
         pipeline = self._pipeline()
         image = self._image(pipeline)
         settings = SettingsObject(
@@ -108,7 +94,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 place=place,
                 blueprint=blueprint,
                 commit=args.commit,
-                bucket=bucket.name,
+                bucket=blueprint.bucket,
                 artifact_bucket=artifact_bucket,
                 machines=machines,
                 image=image,
@@ -120,20 +106,6 @@ class AnalysisStack(pulumi.ComponentResource):
             ),
             opts=child(self, depends_on=[code]),
         )
-        AboutObject(
-            f"{name}-about",
-            AboutObjectArgs(
-                blueprint=blueprint,
-                commit=args.commit,
-                bucket=bucket.name,
-                image=image,
-                code=args.code,
-                prices=args.prices,
-                ledger_table=utils.ledger_table,
-                dead_letter_queue_url=queue.dead_letter_url,
-            ),
-            opts=child(self, depends_on=[bucket]),
-        )
         manager = Manager(
             f"{name}-manager",
             ManagerArgs(
@@ -142,7 +114,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 analysis=blueprint.name,
                 code=lambda_archive(blueprint.root, "manager", with_yaml=True),
                 queue=queue,
-                bucket=bucket.name,
+                bucket=blueprint.bucket,
                 artifact_bucket=artifact_bucket,
                 settings_key=settings.key,
                 settings_sha256=settings.sha256,
@@ -159,11 +131,11 @@ class AnalysisStack(pulumi.ComponentResource):
             ),
             opts=self._below,
         )
-        Watch(
+        watch = Watch(
             name,
             WatchArgs(
                 place=place,
-                bucket_name=bucket.name,
+                bucket_name=blueprint.bucket,
                 function_name=manager.function_name,
                 queue_name=queue.name,
                 dead_letter_name=queue.dead_letter_name,
@@ -174,7 +146,7 @@ class AnalysisStack(pulumi.ComponentResource):
         )
         people = {
             group: AnalystGroup(
-                logical(name, group, "analysts"), AnalystGroupArgs(place=place, group=group, bucket=bucket.name), opts=self._below
+                logical(name, group, "analysts"), AnalystGroupArgs(place=place, group=group, bucket=blueprint.bucket), opts=self._below
             )
             for group in blueprint.groups
             if group not in args.known_groups
@@ -183,6 +155,41 @@ class AnalysisStack(pulumi.ComponentResource):
             **args.known_groups,
             **{group: made.name for group, made in people.items()},
         }
+        # Whatever else there is comes first, and so goes last: a destroy begins with the bucket, and ends there while it has users' data.
+        bucket = AnalysisBucket(
+            f"{name}-data",
+            AnalysisBucketArgs(
+                place=place,
+                bucket=blueprint.bucket,
+                stage=blueprint.stage,
+                groups=blueprint.groups,
+                queue=queue,
+                monitor_role_arn=utils.monitor_role_arn,
+                writer_role_arn=utils.monitor_writer_role_arn,
+                developer_role_arn=utils.developer_role_arn,
+                after=[
+                    *(queue, settings, manager, watch, *admitted),
+                    *machines.values(),
+                    *people.values(),
+                    *([pipeline] if pipeline else []),
+                ],
+            ),
+            opts=self._below,
+        )
+        AboutObject(
+            f"{name}-about",
+            AboutObjectArgs(
+                blueprint=blueprint,
+                commit=args.commit,
+                bucket=bucket.name,
+                image=image,
+                code=args.code,
+                prices=args.prices,
+                ledger_table=utils.ledger_table,
+                dead_letter_queue_url=queue.dead_letter_url,
+            ),
+            opts=child(self, depends_on=[bucket]),
+        )
         self.outputs = {
             "schema_version": SCHEMA_VERSION,
             "kind": "analysis",
@@ -216,16 +223,19 @@ class AnalysisStack(pulumi.ComponentResource):
     def _baked(self) -> str | None:
         return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
 
-    def _admit_monitor(self) -> None:
+    def _admit_monitor(self) -> list[pulumi.Resource]:
         """Let the monitor's writer, which the stack `utils` has made, write to the outside buckets that take results."""
         buckets = [one for one in self._args.blueprint.outside_buckets if RESULTS in one.use]
-        if buckets:
+        if not buckets:
+            return []
+        return [
             aws.iam.RolePolicy(
                 f"{self._name}-monitor",
                 role=self._args.utils.monitor_writer_role_arn.rpartition("/")[2],
                 policy=json.dumps(outside.monitor(self._args.place, buckets), sort_keys=True),
                 opts=self._below,
             )
+        ]
 
     def _image(self, pipeline: ImagePipeline | None) -> Image:
         """The baked image of this account and region, else the parent, which will do only where no image is required."""
@@ -236,7 +246,7 @@ class AnalysisStack(pulumi.ComponentResource):
             recipe_sha256=pipeline.recipe_sha256 if pipeline else None,
         )
 
-    def _machines(self, bucket: AnalysisBucket) -> Mapping[str, GroupMachines]:
+    def _machines(self) -> Mapping[str, GroupMachines]:
         args, utils = self._args, self._args.utils
         instance = args.blueprint.instance
         return {
@@ -247,7 +257,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     stack=args.blueprint.stack,
                     analysis=args.blueprint.name,
                     group=group,
-                    bucket=bucket.name,
+                    bucket=args.blueprint.bucket,
                     artifact_bucket=utils.artifact_bucket,
                     boundary_arn=utils.permissions_boundary_arn,
                     security_group_id=utils.security_group_id,

@@ -23,6 +23,7 @@ class PrivateBucketArgs:
     `old_version_days`: days that overwritten and deleted objects stay, at least 1, default 30.
     `public_prefix`: anybody may read the objects below it, and nobody may list them; default none.
     `statements`: further statements of its policy, from the bucket's name and the inputs in `grants` once these are known.
+    `after`: what is made before it, and so deleted after it.
     """
 
     place: Place
@@ -34,6 +35,7 @@ class PrivateBucketArgs:
     public_prefix: str | None = None
     statements: Callable[..., Sequence[Statement]] | None = None
     grants: dict[str, pulumi.Input[str]] | None = None
+    after: Sequence[pulumi.Resource] = ()
 
     def __post_init__(self) -> None:
         if self.public_prefix is not None and not self.public_prefix.endswith("/"):
@@ -48,16 +50,23 @@ class PrivateBucket(pulumi.ComponentResource):
     """A bucket with versioning, encryption (SSE-S3), no public access but to `public_prefix`, no ACLs, a TLS-only policy, and expiry of
     old versions.
 
-    `ready` is the last of its parts: what writes to the bucket through another service depends on it.
+    `ready` is the last of its parts: what writes to the bucket through another service depends on it. A further setting of `bucket` is
+    deleted with it, as its own parts are: a bucket that cannot be deleted keeps its settings.
     """
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
+    bucket: aws.s3.Bucket
     ready: pulumi.Resource
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:storage:PrivateBucket", name, {}, opts)
-        bucket = aws.s3.Bucket(name, bucket=args.bucket, force_destroy=args.force_destroy, opts=child(self, protect=args.protect or None))
+        bucket = aws.s3.Bucket(
+            name,
+            bucket=args.bucket,
+            force_destroy=args.force_destroy,
+            opts=child(self, protect=args.protect or None, depends_on=args.after),
+        )
         part, public = child(self, deleted_with=bucket), args.public_prefix
         aws.s3.BucketVersioning(name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=part)
         aws.s3.BucketServerSideEncryptionConfiguration(
@@ -92,7 +101,7 @@ class PrivateBucket(pulumi.ComponentResource):
             # The policy would be refused, or judged public, while the block is being put in place.
             opts=child(self, deleted_with=bucket, depends_on=[private]),
         )
-        self.name, self.arn = bucket.bucket, bucket.arn
+        self.bucket, self.name, self.arn = bucket, bucket.bucket, bucket.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
 
 

@@ -28,7 +28,7 @@ RULES = 100
 class AnalysisBucketArgs:
     """`bucket`: its name, which the contract fixes. `stage`: at `prod` the bucket is protected. `groups`: whose submissions start jobs.
     `queue`: where submissions go. `monitor_role_arn`: who reads records, evidence and reports. `writer_role_arn`: who writes them.
-    `developer_role_arn`: development instances, which reach the data of the group `debuggers`."""
+    `developer_role_arn`: development instances, which reach the data of the group `debuggers`. `after`: the rest of the stack."""
 
     place: Place
     bucket: str
@@ -38,11 +38,13 @@ class AnalysisBucketArgs:
     monitor_role_arn: pulumi.Input[str]
     writer_role_arn: pulumi.Input[str]
     developer_role_arn: pulumi.Input[str]
+    after: Sequence[pulumi.Resource] = ()
 
 
 class AnalysisBucket(pulumi.ComponentResource):
-    """The bucket, which no destroy takes along while it has objects; its notifications: a rule for each group, since one for the whole
-    bucket would fire on results as well, and one for the further attempts that the monitor asks for."""
+    """The bucket, which no destroy takes along while it has objects, and which is deleted before the rest of the stack: where S3 refuses
+    that, the service goes on. Its notifications: a rule for each group, since one for the whole bucket would fire on results as well, and
+    one for the further attempts that the monitor asks for."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -57,6 +59,12 @@ class AnalysisBucket(pulumi.ComponentResource):
                 *developer.bucket_access(place, bucket=bucket, developer_role_arn=developer_role_arn),
             ]
 
+        admitted = args.queue.admit(
+            rendered(
+                lambda queue_arn: resources.queue_from_bucket(place, queue_arn=queue_arn, bucket_name=args.bucket),
+                queue_arn=args.queue.arn,
+            )
+        )
         data = PrivateBucket(
             name,
             PrivateBucketArgs(
@@ -71,22 +79,16 @@ class AnalysisBucket(pulumi.ComponentResource):
                     "writer_role_arn": args.writer_role_arn,
                     "developer_role_arn": args.developer_role_arn,
                 },
+                after=[*args.after, admitted],
             ),
             opts=child(self),
-        )
-        admitted = args.queue.admit(
-            rendered(
-                lambda queue_arn, bucket_name: resources.queue_from_bucket(place, queue_arn=queue_arn, bucket_name=bucket_name),
-                queue_arn=args.queue.arn,
-                bucket_name=data.name,
-            )
         )
         aws.s3.BucketNotification(
             name,
             bucket=data.name,
             queues=[*_submissions(args.queue, args.groups), _rule(args.queue, "attempts", keys.RETRY_SUFFIX, f"{keys.JOBS}/")],
             # S3 sends a test message on creation, which the queue must already accept.
-            opts=child(self, depends_on=[admitted, data.ready]),
+            opts=child(self, depends_on=[admitted, data.ready], deleted_with=data.bucket),
         )
         self.name, self.arn = data.name, data.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
