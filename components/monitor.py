@@ -50,6 +50,7 @@ class Monitor(pulumi.ComponentResource):
         states = aws.cloudwatch.EventRule(
             name,
             description="State changes of machines",
+            state="ENABLED",  # said, so that a deploy puts back what was switched off by hand
             event_pattern=json.dumps(
                 {
                     "source": ["aws.ec2"],
@@ -116,7 +117,7 @@ class Monitor(pulumi.ComponentResource):
             f"{name}-sweep", "runtime.monitor.handler.sweep", "Repairs what events missed", timeout_seconds=limits.MONITOR_TIMEOUT
         )
         schedule = aws.cloudwatch.EventRule(
-            f"{name}-sweep", description="The monitor's sweep", schedule_expression=args.sweep, opts=child(self)
+            f"{name}-sweep", description="The monitor's sweep", schedule_expression=args.sweep, state="ENABLED", opts=child(self)
         )
         permitted = aws.lambda_.Permission(
             f"{name}-sweep",
