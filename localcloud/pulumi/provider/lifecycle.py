@@ -219,14 +219,15 @@ class Lifecycle:
         return resource_id, outputs, {key: value for key, value in refreshed.items() if value is not None}
 
     def _import_inputs(self, kind: ResourceType, outputs: Properties) -> Properties:
-        """The inputs that make a program with them match: all that AWS reports, but for what is empty or chosen by the service."""
+        """The inputs that make a program with them match: all that AWS reports, but for what is empty or chosen by the service. A secret
+        stays one: the engine writes inputs into its state as well."""
         inputs = {
-            key: _opened(value)
+            key: value
             for key, value in outputs.items()
             if key in kind.schema.inputs
             and key not in kind.not_imported
             and key not in kind.schema.deprecated
-            and value not in (None, "", [], {})
+            and _opened(value) not in (None, "", [], {})
         }
         if kind.regional and inputs.get("region") == self.region:
             del inputs["region"]

@@ -150,7 +150,7 @@ _SQS = [
                   "messageRetentionSeconds": 345600, "receiveWaitTimeSeconds": 0, "visibilityTimeoutSeconds": 30},
         computed="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy redriveAllowPolicy redrivePolicy "
         "sqsManagedSseEnabled",
-        not_imported="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds sqsManagedSseEnabled",
+        not_imported="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy sqsManagedSseEnabled",
     ),
     _type("sqs.QueuePolicy", sqs.QueuePolicy(), "{queueUrl}", replace="queueUrl"),
 ]  # fmt: skip
@@ -233,7 +233,7 @@ _EC2 = [
           conflicts=(("keyName", "keyNamePrefix"),)),
     _type("ec2.SecurityGroup", ec2.SecurityGroup(), "sg-*", replace=f"{PREFIXED} description vpcId", autoname=NAME,
           conflicts=(("name", "namePrefix"),), defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
-          computed="egress ingress vpcId", unsupported="egress ingress"),
+          computed="egress ingress vpcId", not_imported="vpcId", unsupported="egress ingress"),
     _type(
         "ec2.LaunchTemplate", launch_template.LaunchTemplate(), "lt-*", replace=PREFIXED, autoname=NAME,
         computed="defaultVersion", conflicts=(("name", "namePrefix"), ("defaultVersion", "updateDefaultVersion"),
