@@ -92,12 +92,12 @@ class UtilsOutputs:
         missing = [name for name, value in found.items() if value is None and name not in _optional(cls)]
         if missing:
             names = "output " + ", ".join(f"'{name}'" for name in missing) if len(missing) < 4 else f"outputs ({len(missing)} are missing)"
-            raise pulumi.RunError(f"stack {UTILS} has no {names}; run `pulumi up --stack {UTILS}` first")
+            raise pulumi.RunError(f"stack {UTILS} has no {names}; run `invoke deploy {UTILS}` first")
         version = int(found.pop("schema_version"))
         if version != SCHEMA_VERSION:
             raise pulumi.RunError(
                 f"stack {UTILS} has outputs of version {version}. Allowed: {SCHEMA_VERSION}. "
-                f"Run `pulumi up --stack {UTILS}` with this checkout."
+                f"Run `invoke deploy {UTILS}` with this checkout."
             )
         groups = {name: DirectoryGroup(**{"lead_group": None, **group}) for name, group in found.pop("groups").items()}
         return cls(schema_version=version, groups=groups, **found)

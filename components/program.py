@@ -111,7 +111,7 @@ def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> str:
     has = "does not know the group" if found is None else f"has made the group for the buckets {', '.join(found.buckets)}"
     said = (
         f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but stack {UTILS} {has}. "
-        f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `pulumi up --stack {UTILS}` first."
+        f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `invoke deploy {UTILS}` first."
     )
     if not pulumi.runtime.is_dry_run():
         raise pulumi.RunError(said)

@@ -52,25 +52,69 @@ def _say_what_stays(engine: Any, stack: str) -> None:
             sys.stderr.write(f"{line}\n")
 
 
-@task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview."})
-def deploy(c: Context, stack: str, yes: bool = False) -> None:
-    """Create or update a stack (pulumi up). Shows the changes and asks first, unless --yes.
+_NO_RIGHTS = ("Denied", "Unauthorized", "InvalidClientTokenId", "UnrecognizedClient", "AuthFailure", "ExpiredToken", "InvalidAccessKeyId",
+              "SignatureDoesNotMatch")  # fmt: skip
+
+
+def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
+    """Take into the state what is the stack's own and the state does not know, and say so. `always`: look even without a hint."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    from console import adoption
+    from console.cloud import project_root
+    from console.removal import blueprint_bucket
+
+    make: Any = boto3.client
+    try:
+        if not always and not adoption.needed(engine, stack, make, blueprint_bucket(stack, project_root())):
+            return
+    except ClientError as error:
+        if not any(word in error.response["Error"]["Code"] for word in _NO_RIGHTS):
+            raise
+        sys.stderr.write(f"not looked for what is {stack}'s own and not in its state, for want of rights: {error}\n")
+        return  # of credentials that are no good, the engine says more
+    sys.stderr.write(f"looking for what is {stack}'s own and not in its state ...\n")
+    adopted = adoption.adopt(engine, stack, make)
+    for urn, thing in adopted.taken.items():
+        sys.stderr.write(f"  {thing.type.rpartition(':')[2]} {urn.rpartition('::')[2]} is {thing.id}\n")
+    count = len(adopted.taken)
+    sys.stderr.write(f"{count or 'no'} resource{'' if count == 1 else 's'} taken into the state of {stack}\n")
+    if adopted.left:
+        several = f"{', '.join(thing.id for thing in adopted.left)}: no place in the program, although the tags are {stack}'s."
+        sys.stderr.write(f"{several} Nothing refers to them through the state; delete them by hand once nothing uses them.\n")
+
+
+_NO_REFRESH = "Do not look at the cloud first: what was changed there by hand stays so."
+
+
+@task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview.", "no-refresh": _NO_REFRESH})
+def deploy(c: Context, stack: str, yes: bool = False, no_refresh: bool = False) -> None:
+    """Create or update a stack (pulumi up --refresh). Shows the changes and asks first, unless --yes.
 
     The stack is made when the backend does not have it yet. `utils` comes first: all analyses read its outputs. What is in the cloud
-    afterwards is what the blueprint and this program say; when that is so already, nothing happens. Exit code: the engine's.
+    afterwards is what the blueprint and this program say, whatever was deleted or changed there by hand; when that is so already, nothing
+    happens. What a killed deploy has made, or a lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
     """
     engine, name = engine_of(stack)
     if not ensure_stack(engine, name):
         _say_what_stays(engine, name)
-    end(engine.show("up", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    adopt_what_is_own(engine, name)
+    flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]
+    end(engine.show("up", "--stack", name, *flags))
 
 
-@task(help={**_STACK, "json": "The engine's preview digest as one JSON object."})
-def preview(c: Context, stack: str, json: bool = False) -> None:
-    """Show what a deploy would change, and change nothing (pulumi preview)."""
+def refreshing(no_refresh: bool = False) -> tuple[str, ...]:
+    """The flag with which the engine reads what is there before it compares."""
+    return () if no_refresh else ("--refresh",)
+
+
+@task(help={**_STACK, "json": "The engine's preview digest as one JSON object.", "no-refresh": _NO_REFRESH})
+def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False) -> None:
+    """Show what a deploy would change, and change nothing (pulumi preview --refresh)."""
     engine, name = engine_of(stack)
     _say_what_stays(engine, name)
-    end(engine.show("preview", "--stack", name, "--non-interactive", *(("--json",) if json else ())))
+    end(engine.show("preview", "--stack", name, "--non-interactive", *refreshing(no_refresh), *(("--json",) if json else ())))
 
 
 @task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old names)."})

@@ -14,6 +14,8 @@ from typing import Any
 from console.errors import UserError
 from console.interrupts import running
 
+LOCKED = "the stack is currently locked"
+"""What the CLI says of a stack that another update works on, or that a killed one left so."""
 # What the engine calls an operation -> what a person reads.
 _WORDS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
 
@@ -77,6 +79,13 @@ class Engine:
         """The project's stacks in the backend of this environment: `name`, `resourceCount` (left out for none)."""
         done = self.capture("stack", "ls", "--json", "--non-interactive")
         if done.returncode != 0:
+            if cut := self.torn():
+                stacks = [file.name.partition(".json")[0] for file in cut if "stacks" in file.parts]
+                raise UserError(
+                    f"the Pulumi backend has files whose writing was cut off: {', '.join(map(str, cut))}",
+                    "files that a finished write has left",
+                    f"when no deploy runs, one was killed: invoke unlock {stacks[0] if stacks else 'STACK'}",
+                )
             raise UserError(
                 f"the Pulumi backend does not answer: {_last(done.stderr)}",
                 "a backend that this shell is logged in to",
@@ -84,22 +93,87 @@ class Engine:
             )
         return list(json.loads(done.stdout))
 
+    def torn(self) -> list[Path]:
+        """Files of a backend on this machine that no engine can read."""
+        from localcloud.pulumi import torn
+
+        folder = torn.folder(self.environ.get("PULUMI_BACKEND_URL", ""))
+        return torn.torn(folder) if folder else []
+
+    def mend(self) -> list[Path]:
+        """Make such a backend readable again; what was torn. Only when nobody deploys."""
+        from localcloud.pulumi import torn
+
+        folder = torn.folder(self.environ.get("PULUMI_BACKEND_URL", ""))
+        return torn.mend(folder) if folder else []
+
     def stack_names(self) -> list[str]:
         """The names of these stacks."""
         return [str(one["name"]) for one in self.stacks()]
 
-    def capture(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the CLI quietly, with its output as text."""
-        return subprocess.run(self.command(*arguments), cwd=self.root, env=self.environ, capture_output=True, text=True, check=False)
+    def export(self, stack: str) -> dict[str, Any]:
+        """The stack's state, its secrets sealed."""
+        done = self.capture("stack", "export", "--stack", stack, "--non-interactive")
+        if done.returncode != 0:
+            raise UserError(f"no state of '{stack}': {_last(done.stderr)}", "a stack that exists", f"make it: invoke new-stack {stack}")
+        return dict(json.loads(done.stdout))
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """What the stack's state knows; nothing for a stack that is not there."""
+        done = self.capture("stack", "export", "--stack", stack, "--non-interactive")
+        deployment = json.loads(done.stdout).get("deployment") if done.returncode == 0 else None
+        return list((deployment or {}).get("resources") or ())
+
+    def import_state(self, stack: str, document: Mapping[str, Any]) -> None:
+        """Put a state in the place of the stack's own. The engine refuses one that does not hold together."""
+        with tempfile.TemporaryDirectory(prefix="neurocaas-") as scratch:
+            file = Path(scratch) / "state.json"
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(document))
+            done = self.capture("stack", "import", "--stack", stack, "--file", str(file), "--non-interactive")
+        if done.returncode != 0:
+            said = done.stderr.strip()
+            do = unlocking(stack) if LOCKED in said else "this is a defect of the program: please report it"
+            raise UserError(f"the state of stack '{stack}' cannot be written:\n{said}", "a state that holds together, and no lock", do)
+
+    def region(self, stack: str) -> str | None:
+        """The region that the settings of a stack name, its own before the project's."""
+        done = self.capture("config", "get", "aws:region", "--stack", stack, "--non-interactive")
+        return done.stdout.strip() or None
+
+    def preview_steps(self, stack: str) -> list[dict[str, Any]]:
+        """What a deploy would do, step by step."""
+        done = self.capture("preview", "--json", "--stack", stack, "--non-interactive")
+        try:
+            digest = json.loads(done.stdout)
+        except ValueError:
+            digest = {}
+        if done.returncode != 0 or "steps" not in digest:
+            errors = [plain(one["message"]).strip() for one in digest.get("diagnostics") or () if one.get("severity") == "error"]
+            said = "\n".join(f"  {line}" for line in dict.fromkeys(errors or [_last(done.stderr)]))
+            raise UserError(
+                f"the program of stack '{stack}' does not run:\n{said}", "a program and a cloud that agree", "put right what is said above"
+            )
+        return list(digest["steps"])
+
+    def capture(self, *arguments: str, debug: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run the CLI quietly, with its output as text. `debug`: with the flags that it hides."""
+        environ = {**self.environ, **({"PULUMI_DEBUG_COMMANDS": "1"} if debug else {})}
+        return subprocess.run(self.command(*arguments), cwd=self.root, env=environ, capture_output=True, text=True, check=False)
 
     def show(self, *arguments: str) -> int:
-        """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local cloud put there stay out."""
+        """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local cloud put there stay out, and
+        of a lock it is said what to do here."""
         from localcloud.pulumi.environment import HARMLESS
 
+        locked = False
         with running(self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE) as child:
             for line in child.stderr or ():
+                locked = locked or LOCKED in line
                 if not any(warning in line for warning in HARMLESS):
                     sys.stderr.write(line)
+        if locked and "--stack" in arguments:
+            sys.stderr.write(f"  allowed: one deploy of a stack at a time\n  do: {unlocking(arguments[arguments.index('--stack') + 1])}\n")
         return child.returncode
 
     def _update(self, verb: str, stack: str, log: Path, flags: Sequence[str]) -> Update:
@@ -118,7 +192,7 @@ class Engine:
             seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
         if child.returncode != 0:
             raise UserError(
-                f"pulumi {verb} of stack '{stack}' failed:\n{_failure(seen, log)}",
+                f"pulumi {verb} of stack '{stack}' failed:\n{failure(seen, log.read_text())}",
                 "a program and a cloud that agree",
                 f"put right what is said above, then try again; the whole output is in {log}",
             )
@@ -141,7 +215,12 @@ def resource_changes(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return {str(operation): int(count) for operation, count in counts.items()}
 
 
-def _failure(events: Iterable[Mapping[str, Any]], log: Path) -> str:
+def unlocking(stack: str) -> str:
+    """What to do about a lock."""
+    return f"wait for the deploy that runs; when none does, one was killed: invoke unlock {stack}"
+
+
+def failure(events: Iterable[Mapping[str, Any]], output: str) -> str:
     """The engine's error messages, each once and with the resource it is about; without any, the end of its output."""
     said: list[str] = []
     for event in events:
@@ -152,7 +231,7 @@ def _failure(events: Iterable[Mapping[str, Any]], log: Path) -> str:
             line = f"  {name}: {text}" if name else f"  {text}"
             if text and line not in said:
                 said.append(line)
-    return "\n".join(said) if said else "\n".join(f"  {line}" for line in log.read_text().splitlines()[-15:])
+    return "\n".join(said) if said else "\n".join(f"  {line}" for line in output.splitlines()[-15:])
 
 
 def plain(text: str) -> str:

@@ -7,19 +7,25 @@ from typing import Any
 from console.buckets import Contents, by_folder
 from console.errors import UserError
 
+_BUCKET, _OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 
-def users_data(s3: Any, outputs: Mapping[str, Any]) -> dict[str, Contents]:
-    """What the bucket of a stack holds, by group ("logs": the compute reports, "jobs": the service's records), without what the stack
-    itself has put there."""
+
+def data_bucket(resources: Iterable[Mapping[str, Any]]) -> str:
+    """The bucket of users' data by a stack's state; "" without one. A deploy that was not finished has no outputs, perhaps a bucket."""
+    buckets = (one for one in resources if one["type"] == _BUCKET and not one.get("delete"))
+    return next((str(one["id"]) for one in buckets if not (one.get("inputs") or {}).get("forceDestroy")), "")
+
+
+def users_data(s3: Any, bucket: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, Contents]:
+    """What a stack's bucket holds, by group ("logs": the compute reports, "jobs": the service's records), without what the stack itself
+    has put there by its state."""
     from botocore.exceptions import ClientError
 
-    from runtime.protocol.about import about_key
-
-    bucket = outputs.get("bucket")
     if not bucket:
         return {}
+    objects = (one["inputs"] for one in resources if one["type"] == _OBJECT)
     try:
-        return by_folder(s3, bucket, without={about_key(group) for group in outputs.get("groups", ())})
+        return by_folder(s3, bucket, without={str(one["key"]) for one in objects if one.get("bucket") == bucket})
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             return {}
@@ -29,6 +35,17 @@ def users_data(s3: Any, outputs: Mapping[str, Any]) -> dict[str, Contents]:
 def told(data: Mapping[str, Contents]) -> str:
     """One line a group."""
     return "\n".join(f"  {folder}: {held.text()}" for folder, held in sorted(data.items()))
+
+
+def refuse_protected(stack: str, resources: Iterable[Mapping[str, Any]]) -> None:
+    """Raises UserError while something is protected: the engine would say so only when it comes to that, and have deleted much by then."""
+    found = sorted(f"{one['type'].rpartition(':')[2]} {one.get('id', '')}" for one in resources if one.get("protect"))
+    if found:
+        raise UserError(
+            f"{stack}, in which is protected: {', '.join(found)}",
+            "a stack in which nothing is protected",
+            f"if you mean it: pulumi config set protectUtilities false --stack {stack}, then `invoke deploy {stack}`, then this again",
+        )
 
 
 def refuse_destroy(stack: str, outputs: Mapping[str, Any], data: Mapping[str, Contents], *, delete_data: bool, bucket: str) -> None:
@@ -77,6 +94,18 @@ def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[s
     except InvalidInput:
         return {}
     return {group: [str(outputs["bucket"])] for group in before if group not in now}
+
+
+def blueprint_bucket(stack: str, root: Path) -> str:
+    """The bucket's name that the blueprint of a stack chooses; "" for `utils`, and for files with mistakes: the program tells them."""
+    from blueprints import load, parse_stack_name
+    from runtime.protocol.problems import InvalidInput
+
+    try:
+        name = parse_stack_name(stack)
+        return load(name.analysis, name.stage, root).bucket
+    except (InvalidInput, ValueError):
+        return ""
 
 
 def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[str]:

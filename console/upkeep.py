@@ -1,4 +1,4 @@
-"""`invoke promote`, `unlock`, `destroy`, `empty-bucket`, `recover`: thin over the Pulumi CLI and S3."""
+"""`invoke promote`, `adopt`, `unlock`, `destroy`, `empty-bucket`, `recover`: thin over the Pulumi CLI and S3."""
 
 import sys
 from typing import Any
@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from console.commands import end, engine_of, ensure_stack
+from console.commands import adopt_what_is_own, end, engine_of, ensure_stack, refreshing
 
 
 def _say(text: str) -> None:
@@ -64,7 +64,7 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
     for line in differences(before, after):
         _say(f"  differs as the blueprint says: {line}")
     ensure_stack(engine, target)
-    end(engine.show("up", "--stack", target, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    end(engine.show("up", "--stack", target, *refreshing(), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
     wrong = not_the_same(deployed, engine.outputs(target))
     if wrong:
         do = f"compare the stacks' config (stacks/Pulumi.{target}.yaml) and their accounts, then try again"
@@ -72,25 +72,45 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
     _say(f"{target} runs what {source} runs.")
 
 
+@task(help={"stack": "utils, or <analysis>-<stage>."})
+def adopt(c: Context, stack: str) -> None:
+    """Take into a stack's state what is the stack's own and the state does not know: after a killed deploy, or a lost state.
+
+    What is found by name and carries the stack's tags (or lies on what does) is imported; nothing else is taken, and nothing in the cloud
+    is changed. `invoke deploy` does the same first. What is in the way and not the stack's own is named.
+    """
+    engine, name = engine_of(stack)
+    ensure_stack(engine, name)
+    adopt_what_is_own(engine, name, always=True)
+
+
 @task(help={"stack": "utils, or <analysis>-<stage>.", "yes": "Do not ask."})
 def unlock(c: Context, stack: str, yes: bool = False) -> None:
     """Remove the lock that a killed deploy left on a stack (pulumi cancel).
 
     A lock keeps two deploys from changing a stack at the same time. Only remove it when nobody is deploying: a deploy that still runs
-    ends badly. What the killed one had begun is found by the next deploy, or by `pulumi refresh`.
+    ends badly. What the killed one has made and could not write down is taken into the state, as by `invoke adopt`.
     """
     from console.errors import UserError
 
     engine, name = engine_of(stack)
-    if name not in engine.stack_names():
+    cut = engine.torn()
+    if not cut and name not in engine.stack_names():
         raise UserError(f"stack '{name}' is not in this backend", "a stack that exists", f"make it: invoke new-stack {name}")
     _confirm(f"This ends any deploy of {name} that still runs, here or elsewhere.", name, yes)
+    for file in engine.mend() if cut else ():
+        _say(f"{file} was cut off in the writing; what was there before it counts.")
+    if name not in engine.stack_names():
+        _say(f"{name} has no state any more. What is its own is found by the next deploy: invoke deploy {name}")
+        return
     end(engine.show("cancel", "--yes", "--stack", name, "--non-interactive"))
     pending = _pending(engine, name)
-    if pending:
-        _say(f"{name} is unlocked. The killed deploy left {pending} unfinished: look at them with `pulumi refresh --stack {name}`.")
-    else:
+    if not pending and not cut:
         _say(f"{name} is unlocked; nothing was left unfinished.")
+        return
+    _say(f"{name} is unlocked. The killed deploy left {pending or 'something'} unfinished.")
+    adopt_what_is_own(engine, name)
+    _say(f"To go on: invoke deploy {name}")
 
 
 def _pending(engine: Any, stack: str) -> str:
@@ -161,13 +181,15 @@ def destroy(c: Context, stack: str, yes: bool = False, delete_data: bool = False
 
     engine, name = engine_of(stack)
     outputs = engine.outputs_if_any(name)
+    resources = engine.resources(name)
     if name == "utils":
         removal.refuse_destroy_of_utils(engine.stacks())
+        removal.refuse_protected(name, resources)
     s3 = boto3.client("s3")
-    data = removal.users_data(s3, outputs)
-    removal.refuse_destroy(name, outputs, data, delete_data=delete_data, bucket=bucket)
+    own = outputs.get("bucket") or (removal.data_bucket(resources) if name != "utils" else "")
+    data = removal.users_data(s3, own, resources)
+    removal.refuse_destroy(name, {**outputs, "bucket": own}, data, delete_data=delete_data, bucket=bucket)
     if data:
-        own = outputs["bucket"]
         _say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
         _confirm(f"All of it is deleted for good, and {name} with it.", own, yes)
         yes = True  # the name was typed: nothing more to ask
@@ -229,4 +251,4 @@ def _own_bucket(outputs: Any, stack: str) -> str:
     return str(outputs["bucket"])
 
 
-collection = Collection(promote, unlock, destroy, empty_bucket, recover)
+collection = Collection(promote, adopt, unlock, destroy, empty_bucket, recover)

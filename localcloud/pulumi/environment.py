@@ -18,7 +18,7 @@ from localcloud import private
 from localcloud.cache import locked
 from localcloud.paths import Paths
 from localcloud.progress import Progress
-from localcloud.pulumi import locks
+from localcloud.pulumi import locks, torn
 from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
 from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
 from localcloud.pulumi.stacks import StackFileConflict, init_stacks
@@ -88,7 +88,8 @@ def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None)
 
 
 def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterable[str], progress: Progress | None = None) -> None:
-    """Make the engine's side ready: the wrappers, the passphrase, every stack that does not exist yet; no stack locked by a dead engine.
+    """Make the engine's side ready: the wrappers, the passphrase, every stack that does not exist yet; no stack locked by a dead engine,
+    and no file that it has not finished.
 
     A second call finds everything there and starts no process. Raises `CliUnavailable` and `StackFileConflict`.
     """
@@ -103,6 +104,8 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
             private.folder(folder)
         _write_wrappers(paths, cli)
         locks.drop_dead(paths.pulumi_state)
+        if not locks.held(paths.pulumi_state):
+            torn.mend(paths.pulumi_state / ".pulumi")
         init_stacks(
             stack_names,
             project_root=project_root,

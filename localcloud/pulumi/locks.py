@@ -19,6 +19,11 @@ def drop_dead(state: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+def held(state: Path) -> bool:
+    """Whether an engine holds a lock in the backend `state`, or may hold one."""
+    return any((state / ".pulumi" / "locks").rglob("*.json"))
+
+
 def _is_engine(pid: int) -> bool:
     try:
         return "pulumi" in Path(f"/proc/{pid}/comm").read_text()

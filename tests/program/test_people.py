@@ -117,7 +117,7 @@ def test_a_user_who_is_not_in_the_file_is_named_before_anything_is_made(tmp_path
 
 
 def test_an_analysis_says_when_utils_has_not_heard_of_a_group(peopled: Path, utils: Recorded, shared: Recorded) -> None:
-    with pytest.raises(pulumi.RunError, match=r"stack utils does not know the group\. .*Run `pulumi up --stack utils` first"):
+    with pytest.raises(pulumi.RunError, match=r"stack utils does not know the group\. .*Run `invoke deploy utils` first"):
         deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs})
     elsewhere = {"neurocaas:overrides": '{"bucket": "spikes-elsewhere"}'}
     with pytest.raises(pulumi.RunError, match="has made the group for the buckets spikes, spikes-prod"):

@@ -163,7 +163,7 @@ def test_a_stack_can_override_its_blueprint(project: Path, utils: Recorded) -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ledger_table": None}, "stack utils has no output 'ledger_table'; run `pulumi up --stack utils`"),
+        ({"ledger_table": None}, "stack utils has no output 'ledger_table'; run `invoke deploy utils`"),
         (dict.fromkeys(("ledger_table", "topic_arn", "region", "account")), "stack utils has no outputs (4 are missing)"),
         ({"schema_version": 2}, "stack utils has outputs of version 2. Allowed: 1."),
         ({"account": "999999999999"}, "Allowed: where stack utils is, account 999999999999, region us-east-1"),

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 import console.cloud
 from blueprints import starter
-from console import buckets, commands, promotion, upkeep
+from console import adoption, buckets, commands, promotion, upkeep
 from console.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ if command[:2] == ["stack", "ls"]:
 elif command[:2] == ["stack", "output"]:
     print(json.dumps(state["outputs"].get(stack, {{}})))
 elif command[:2] == ["stack", "export"]:
-    print(json.dumps(dict(deployment=dict(pending_operations=state.get("pending", [])))))
+    print(json.dumps(dict(deployment=dict(pending_operations=state.get("pending", []), resources=state.get("resources", [])))))
 elif command[0] == "up":
     state["outputs"][stack] = state.get("after", state["outputs"]["spikes-webdev"])
     (home / "state.json").write_text(json.dumps(state))
@@ -77,6 +77,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(console.cloud, "project_root", lambda: tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(adoption, "needed", lambda *_: False)  # what is found in an account: tests/local/test_recovery.py
     engine = Engine(tmp_path)
     engine.set()
     return engine
@@ -152,6 +153,13 @@ def test_a_deploy_makes_the_stack_that_is_not_there(pulumi: Engine) -> None:
         ["stack", "init", "spikes-develop"],
         ["up", "--stack", "spikes-develop"],
     ]
+
+
+def test_a_deploy_and_a_preview_look_at_the_cloud_first_unless_told_not_to(pulumi: Engine) -> None:
+    for command, word in ((commands.deploy, "up"), (commands.preview, "preview")):
+        command(Context(), "spikes-webdev")
+        command(Context(), "spikes-webdev", no_refresh=True)
+        assert ["--refresh" in arguments for arguments in pulumi.asked(word)] == [True, False]
 
 
 @pytest.fixture
@@ -231,10 +239,30 @@ def test_a_prod_bucket_wants_its_name_as_well(pulumi: Engine, s3: Any) -> None:
 
 def test_a_stack_without_users_data_is_destroyed_as_ever(pulumi: Engine, s3: Any) -> None:
     buckets.empty(s3, "spikes")
-    pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"lab1": {}}}})
-    s3.put_object(Bucket="spikes", Key="jobs/lab1/analysis.json", Body=b"what the stack itself has put there")
+    own = {"bucket": "spikes", "key": "jobs/lab1/analysis.json"}
+    pulumi.set(resources=[{"type": "aws:s3/bucketObjectv2:BucketObjectv2", "urn": "u", "inputs": own}])
+    s3.put_object(Bucket="spikes", Key=own["key"], Body=b"what the stack itself has put there")
     upkeep.destroy(Context(), "spikes-webdev", yes=True)
     assert pulumi.asked("destroy") == [["destroy", "--stack", "spikes-webdev", "--yes", "--skip-preview", "--non-interactive"]]
+
+
+def test_data_of_a_stack_whose_first_deploy_was_killed_is_seen_in_its_state(pulumi: Engine, s3: Any) -> None:
+    resources = [
+        {"type": "aws:s3/bucket:Bucket", "id": "code", "urn": "u", "inputs": {"forceDestroy": True}},
+        {"type": "aws:s3/bucket:Bucket", "id": "spikes", "urn": "v", "inputs": {"forceDestroy": False}},
+    ]
+    pulumi.set(outputs={}, resources=resources)
+    with pytest.raises(UserError, match="s3://spikes/ holds 2 objects"):
+        upkeep.destroy(Context(), "spikes-webdev", yes=True)
+    assert pulumi.asked("destroy") == []
+
+
+def test_what_is_protected_is_told_before_anything_goes(pulumi: Engine, s3: Any) -> None:
+    table = {"type": "aws:dynamodb/table:Table", "id": "ledger", "urn": "u", "protect": True, "inputs": {}}
+    pulumi.set(stacks=["utils"], outputs={}, resources=[table])
+    with pytest.raises(UserError, match=r"protected: Table ledger\n(.|\n)*protectUtilities false --stack utils"):
+        upkeep.destroy(Context(), "utils", yes=True)
+    assert pulumi.asked("destroy") == []
 
 
 def test_a_stack_with_users_data_is_destroyed_only_when_told_so(pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
