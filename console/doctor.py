@@ -8,18 +8,34 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from console.names import TaskOfNames
 
-@task(help={"json": "One JSON object for a program.", "machine": "Only this machine; leave the account alone."})
-def doctor(c: Context, json: bool = False, machine: bool = False) -> None:
-    """Check this machine and the account: one line each, and what to do. Exit code 1 only when something essential is broken."""
+
+@task(
+    klass=TaskOfNames,
+    positional=["names"],
+    help={
+        "names": "Stacks: is all there that they need to answer a submission? In the place of the other checks.",
+        "json": "One JSON object for a program.",
+        "machine": "Only this machine; leave the account alone.",
+    },
+)
+def doctor(c: Context, names: list[str], json: bool = False, machine: bool = False) -> None:
+    """Check this machine and the account, or deployed stacks: one line each, and what to do. Exit code 1 only when something essential is
+    broken."""
     from console import account, health
     from console import machine as own
     from console.cloud import add_pulumi, project_root
 
     around = health.Surroundings.here(project_root())
-    found = [health.asked(check, around) for check in own.CHECKS]
-    found += health.all_asked("local cloud", own.local_cloud(around))
-    if not machine:
+    if names:
+        from console import stack_health
+
+        found = stack_health.of_stacks(names, around)
+    else:
+        found = [health.asked(check, around) for check in own.CHECKS]
+        found += health.all_asked("local cloud", own.local_cloud(around))
+    if not machine and not names:
         import os
 
         add_pulumi(os.environ)
