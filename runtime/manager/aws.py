@@ -18,7 +18,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import BucketRefusedError, JobGoneError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.protocol.ledger import (
     LAUNCHED,
     Claim,
@@ -193,7 +193,13 @@ class AwsCloud:
 
     def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
         refused = transact(self._table, reserve_writes(table, job, budget, amount, limit))
-        return not refused or refused[1] == "ConditionalCheckFailed"
+        if not refused:
+            return True
+        if refused[1] != "None":  # it has a reservation, or is no more
+            if "reserved" not in self._item(table, job):
+                raise JobGoneError("another has ended the job: nothing was reserved for it")
+            return True
+        return False
 
     def publish(self, topic: str, subject: str, text: str) -> None:
         send(self._sns, topic, subject, text, "manager")

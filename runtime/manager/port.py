@@ -24,6 +24,10 @@ class BucketRefusedError(Exception):
     (encrypted with a key that the manager has not, or archived); the text is S3's code."""
 
 
+class JobGoneError(Exception):
+    """Another has ended the job that this manager works on: the next delivery finds its end."""
+
+
 class LaunchError(Exception):
     """RunInstances was refused; `code` is the EC2 error code, `text` what EC2 said."""
 
@@ -130,7 +134,7 @@ class Cloud(Protocol):
         """Micro-dollars that a budget has spent or reserved so far."""
 
     def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
-        """Reserve micro-dollars for a job, once; False when the budget has not enough left."""
+        """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises JobGoneError."""
 
     def publish(self, topic: str, subject: str, text: str) -> None:
         """Notify the subscribers of an SNS topic."""

@@ -56,6 +56,12 @@ BUDGETS = "budget"
 _SORT_KEY_MAX_BYTES = 1024
 """Longest sort key (DynamoDB developer guide, "Quotas")."""
 
+_BUSY = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+"""Reasons of a cancelled transaction that pass (DynamoDB API reference, "TransactWriteItems"); botocore does not try again by itself."""
+
+_TRIES = 6
+_sleep = time.sleep
+
 STARTING = "starting"
 LAUNCHED = "launched"
 
@@ -174,8 +180,15 @@ def settle_writes(table: str, job: tuple[str, str, str], budget: str, reserved: 
 
 
 def close_writes(table: str, job: tuple[str, str, str], ended: str) -> list[dict[str, Any]]:
-    """The same for a job for which nothing was reserved."""
-    return [{"Delete": {"TableName": table, "Key": item_key(job)}}, _note_end(table, job, ended)]
+    """The same for a job for which nothing was reserved. If that has changed since it was read, the transaction is refused: what was
+    reserved would be committed for ever."""
+    close = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": "attribute_not_exists(#reserved)",
+        "ExpressionAttributeNames": {"#reserved": "reserved"},
+    }
+    return [{"Delete": close}, _note_end(table, job, ended)]
 
 
 def _note_end(table: str, job: tuple[str, str, str], ended: str) -> dict[str, Any]:
@@ -203,7 +216,7 @@ def take_claim(client: Any, table: str, job: tuple[str, str, str], claim: Claim,
             "ExpressionAttributeValues": {":started": {"S": after.started}},
         }
     try:
-        client.put_item(TableName=table, Item={**claim_key(job), **values}, **condition)
+        _alone(client, client.put_item, TableName=table, Item={**claim_key(job), **values}, **condition)
     except client.exceptions.ConditionalCheckFailedException:
         return read_claim(client, table, job)
     return None
@@ -241,7 +254,9 @@ def change(
     """Change a job's item with a DynamoDB client; the item afterwards, None when the condition does not hold. All attributes
     are written `#name` in the expressions: DynamoDB reserves hundreds of words."""
     try:
-        answer = client.update_item(
+        answer = _alone(
+            client,
+            client.update_item,
             TableName=table,
             Key=item_key(job),
             ConditionExpression=condition,
@@ -262,22 +277,39 @@ def note_stop(client: Any, table: str, job: tuple[str, str, str], reason: str, n
     return change(client, table, job, update, {":reason": {"S": reason}, ":now": {"N": f"{now:.3f}"}}) is not None
 
 
-def transact(client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] = time.sleep) -> list[str]:
+def transact(client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] | None = None) -> list[str]:
     """Run a transaction with a DynamoDB client; the codes of the writes that were refused ("None" for the others), or []
-    when it went through. Conflicts with other transactions on the same items are tried again, for about two seconds."""
-    for attempt in range(6):
+    when it went through. While the table is busy, with other transactions on the same items or with too much at once, it is tried again,
+    for about two seconds: a condition that fails beside that says nothing about the write that had no turn."""
+    for attempt in range(_TRIES):
         try:
             client.transact_write_items(TransactItems=list(writes))
         except client.exceptions.TransactionCanceledException as error:
             codes = [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
-            if "ConditionalCheckFailed" in codes:
+            if _BUSY.isdisjoint(codes) and "ConditionalCheckFailed" in codes:
                 return codes
-            if "TransactionConflict" not in codes or attempt == 5:
+            if _BUSY.isdisjoint(codes) or attempt == _TRIES - 1:
                 raise
-            pause(random.uniform(0.02, 0.06) * 2**attempt)  # noqa: S311 (spreads retries, protects nothing)
+            _wait(attempt, pause)
         else:
             return []
     raise AssertionError("unreachable")
+
+
+def _alone(client: Any, write: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
+    """A write of one item, which a transaction on this item refuses for as long as it runs."""
+    for attempt in range(_TRIES):
+        try:
+            return write(**arguments)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"].get("Code") != "TransactionConflictException" or attempt == _TRIES - 1:
+                raise
+            _wait(attempt)
+    raise AssertionError("unreachable")
+
+
+def _wait(attempt: int, pause: Callable[[float], None] | None = None) -> None:
+    (pause or _sleep)(random.uniform(0.02, 0.06) * 2**attempt)  # noqa: S311 (spreads retries, protects nothing)
 
 
 def _strings(values: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.manager.port import BucketRefusedError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import BucketRefusedError, JobGoneError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
 from runtime.monitor.port import Content, Deployed, Heard, Instance, OpenJob, Search, Written
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
@@ -400,7 +400,9 @@ class FakeAws:
     def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
         with self.lock:
             self._call("reserve")
-            item, (committed, spent) = self.items[job], self.budgets.get(budget, (0, 0))
+            item, (committed, spent) = self.items.get(job), self.budgets.get(budget, (0, 0))
+            if item is None:
+                raise JobGoneError
             if "reserved" in item:
                 return True
             if committed + amount > limit:
