@@ -1,0 +1,192 @@
+"""What the manager decides by: the bucket and the group of an event, the document of the very same submission, and the ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fake_aws import FakeAws, KilledError, ManagerView
+from job_world import BUCKET, SETTINGS, SUBMISSION, World
+
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.dispatch import process
+from runtime.manager.events import ObjectCreated
+from runtime.manager.port import JobGoneError
+from runtime.monitor.port import Heard
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.limits import JOB_MAX_BYTES, STALLED_LAUNCH
+from runtime.protocol.tags import TIMEOUT
+
+KEYS = JobKeys.of("lab", "t1")
+JOB = (BUCKET, "lab", "t1")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def event(world: World, key: str = SUBMISSION, bucket: str = BUCKET, etag: str = "e") -> Outcome:
+    delivery = Delivery(ObjectCreated(bucket, key, 1, etag), 1, "run", "arn:manager", world.clock() + timedelta(seconds=121))
+    return process(ManagerView(world.aws), world.settings, world.clock, delivery)
+
+
+def killed_before(world: World, call: str, body: dict[str, Any]) -> None:
+    """Submit; the manager dies before the first call of this name."""
+    counts = World()
+    counts.submit(body)
+    world.aws.calls.clear()
+    world.aws.kill_at = [name for name, _ in counts.aws.calls].index(call)
+    with pytest.raises(KilledError):
+        world.submit(body)
+    world.aws.revive()
+    world.clock.forward(150)
+
+
+# Whose event it is --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [
+        ("dti2", SUBMISSION),
+        ("", SUBMISSION),
+        (BUCKET, "nobody/submissions/a_submit.json"),
+        (BUCKET, "jobs/submissions/a_submit.json"),
+        ("dti2", "lab/submissions/a_cancel.json"),
+        ("dti2", KEYS.retry(0, 2)),
+        (BUCKET, "lab/inputs/a_submit.json"),
+        (BUCKET, "lab/submissions/a.json"),
+    ],
+)
+def test_what_is_not_of_a_group_of_this_analysis_is_neither_heard_nor_done(world: World, bucket: str, key: str) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    world.aws.upload(BUCKET, key, json.dumps(world.submission()))
+    world.aws.upload("dti2", key, json.dumps(world.submission()))
+    before = dict(world.aws.objects_)
+    outcome = event(world, key, bucket)
+    assert (outcome.exit_code, outcome.again) == (0, False)
+    assert outcome.message.startswith("ignored: ")
+    assert world.aws.calls == []
+    assert world.aws.objects_ == before
+
+
+def test_a_submission_counts_as_heard_before_anything_is_done_with_it(world: World) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    event(world, etag="e1")
+    assert world.aws.calls[0] == ("hear", SUBMISSION)
+    assert world.aws.heard_ == {(BUCKET, SUBMISSION): Heard("e1")}
+    event(world, "lab/submissions/a_cancel.json", etag="e2")
+    assert world.aws.heard_[BUCKET, "lab/submissions/a_cancel.json"] == Heard("e2")
+
+
+def test_an_event_without_an_etag_and_a_request_for_an_attempt_are_not_noted(world: World) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    assert event(world, etag="").exit_code == 0
+    event(world, KEYS.retry(0, 2))
+    assert world.aws.heard_ == {}
+    assert len(world.aws.ec2) == 1
+
+
+# Which document it is -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "change",
+    [{"submission_sha256": "0" * 64}, {"created": "2026-01-31T11:59:59.000Z"}, {"schema_version": 99}],
+)
+def test_the_document_of_another_submission_is_not_taken_for_this_ones(world: World, change: dict[str, Any]) -> None:
+    killed_before(world, "run", world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+    document = {**json.loads(world.aws.text(BUCKET, KEYS.job)), "duration_minutes": 599, **change}
+    world.aws.upload(BUCKET, KEYS.job, json.dumps(document))
+    world.deliver(receives=2)
+    job = world.job()
+    assert (job.duration_minutes, len(job.datasets), len(world.aws.ec2)) == (60, 2, 2)
+    assert {request.tags[TIMEOUT] for request, _ in world.aws.reservations.values()} == {"60"}
+
+
+def test_the_document_of_the_same_submission_is_kept(world: World) -> None:
+    """Its machines may be there already: with another plan they would be others."""
+    killed_before(world, "run", world.submission())
+    planned = world.aws.text(BUCKET, KEYS.job)
+    world.settings = replace(SETTINGS, instance_type="m5.xlarge", fallback_types=(), duration_minutes=1)
+    world.deliver(receives=2)
+    assert world.aws.text(BUCKET, KEYS.job) == planned
+    assert [machine.instance_type for machine in world.aws.ec2.values()] == ["m5.large"]
+
+
+# What the ledger says -----------------------------------------------------------------------------------------------------
+def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock was behind: the sweep has taken the job, and it is over before the money is reserved."""
+    real = FakeAws.committed
+
+    def late(aws: FakeAws, table: str, budget: str) -> int:
+        world.clock.forward(STALLED_LAUNCH + 1)
+        world.sweep()
+        return real(aws, table, budget)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeAws, "committed", late)
+        with pytest.raises(JobGoneError):
+            world.submit(world.submission())
+    end = world.end()
+    assert (end or "").startswith("FAILED 0/0")
+    assert world.deliver(receives=2).message == "delivered again: the job has ended"
+    assert (world.aws.ec2, world.end()) == ({}, end)
+    assert all(amount == 0 for amount, _ in world.aws.budgets.values())
+
+
+def spot(world: World) -> str:
+    """A job of a spot machine that AWS has taken back; the request for another is there."""
+    world.settings = replace(SETTINGS, market="spot", max_attempts=3)
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    world.die(machine, "Server.SpotInstanceTermination", "Spot Instance termination")
+    key = KEYS.retry(0, 2)
+    assert (BUCKET, key) in world.aws.objects_
+    return key
+
+
+@pytest.mark.parametrize(
+    "key", [KEYS.retry(0, 3), KEYS.retry(1, 2), JobKeys.of("lab", "t2").retry(0, 2), JobKeys.of("other", "t1").retry(0, 2)]
+)
+def test_an_attempt_that_the_ledger_does_not_ask_for_starts_nothing(world: World, key: str) -> None:
+    spot(world)
+    world.aws.upload(BUCKET, key, "")
+    assert "ignored: no open job has asked for" in world.deliver(key).message
+    assert len(world.aws.ec2) == 1
+
+
+def test_an_attempt_of_a_dataset_that_is_closed_starts_nothing(world: World) -> None:
+    key = spot(world)
+    world.aws.items[JOB].setdefault("failed", set()).add(0)
+    assert "ignored" in world.deliver(key).message
+    assert len(world.aws.ec2) == 1
+
+
+def test_an_attempt_without_the_jobs_document_starts_nothing(world: World) -> None:
+    key = spot(world)
+    del world.aws.objects_[BUCKET, KEYS.job]
+    assert "the job document is gone" in world.deliver(key).message
+    assert len(world.aws.ec2) == 1
+
+
+def test_an_attempt_says_of_which_machine_it_is_and_waits_for_room(world: World) -> None:
+    key = spot(world)
+    world.settings = replace(world.settings, max_machines=0)
+    outcome = world.deliver(key)
+    assert outcome.again
+    assert outcome.message.startswith("waiting: ")
+    world.settings = replace(world.settings, max_machines=1)
+    assert world.deliver(key, 2).message.startswith("launched ")
+    _, second = world.aws.ec2.values()
+    assert (second.tags["attempt"], second.tags["offset"], second.launch_index) == ("2", "0", 0)
+    assert "is there for attempt 2 of dataset 0" in world.deliver(key, 3).message
+    assert len(world.aws.ec2) == 2
+
+
+def test_a_document_that_is_larger_than_any_is_no_document(world: World) -> None:
+    killed_before(world, "run", world.submission())
+    world.aws.upload(BUCKET, KEYS.job, world.aws.text(BUCKET, KEYS.job).ljust(JOB_MAX_BYTES))
+    assert world.deliver(receives=2).exit_code == 0
+    assert len(world.aws.ec2) == 1
