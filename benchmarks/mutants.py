@@ -127,7 +127,7 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
     if isinstance(node, ast.If) and not node.orelse:
         yield one(f"never: {_text(node.test)}", lambda it: setattr(it, "test", ast.Constant(False)))
     if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-        yield one(f"other constant: {node.value}", lambda it: setattr(it, "value", _next(it.value)))
+        yield one(f"other constant: {node.value!r}", lambda it: setattr(it, "value", _next(it.value)))
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and _PART.match(node.value):
         for text in _conditions(node.value):
             yield one(f"{node.value!r} -> {text!r}", lambda it, text=text: setattr(it, "value", text))  # type: ignore[misc]
@@ -139,9 +139,9 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
         for number, value in enumerate(node.elts):
             yield one(f"element left out: {_text(value)}", lambda it, number=number: it.elts.pop(number), value.lineno)  # type: ignore[misc]
     if isinstance(node, ast.Dict):
-        for number, value in enumerate(node.keys):
-            if not (isinstance(value, ast.Constant) and _DULL.fullmatch(str(value.value))):
-                yield one(f"entry left out: {_text(value)}", lambda it, number=number: (it.keys.pop(number), it.values.pop(number)))  # type: ignore[misc]
+        for number, name in enumerate(node.keys):
+            if not (isinstance(name, ast.Constant) and _DULL.fullmatch(str(name.value))):
+                yield one(f"entry left out: {_text(name)}", lambda it, number=number: [it.keys.pop(number), it.values.pop(number)].clear())  # type: ignore[misc]
     for block in ("body", "orelse"):
         for number, statement in enumerate(getattr(node, block, None) or () if not isinstance(node, (ast.IfExp, ast.Lambda)) else ()):
             call = isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Constant)

@@ -124,11 +124,14 @@ def end_without_machine(
     note: str = "",
     job: Job | None = None,
 ) -> None:
-    """End a job without a machine: write its end, release what was reserved for it, and send the notice, which is sent once."""
+    """End a job without a machine: write its end, send the notice, and release what was reserved for it. Whoever dies in between leaves the
+    job open, and the next one tells it twice rather than never."""
     metadata = claim_metadata(submission_key, log.started)
     facts, told = close(
         cloud, settings, keys, log, exit_class, submission_key, now, problems=problems, note=note, job=job, metadata=metadata
     )
-    won = cloud.forget(settings.ledger_table, (settings.bucket, keys.group, keys.timestamp), iso(now))
-    if won and settings.topic_arn:
+    item = (settings.bucket, keys.group, keys.timestamp)
+    claim = cloud.claimed(settings.ledger_table, item)
+    if settings.topic_arn and not (claim and claim.ended):
         cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), told))
+    cloud.forget(settings.ledger_table, item, iso(now))

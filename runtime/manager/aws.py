@@ -38,7 +38,7 @@ from runtime.protocol.ledger import (
 from runtime.protocol.notice import send
 from runtime.protocol.objects import MISSING, code_of, put
 from runtime.protocol.settings import SPOT
-from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
+from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 
 _REFUSED = frozenset(
     {
@@ -151,9 +151,9 @@ class AwsCloud:
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         change(self._table, table, job, "REMOVE #lease, #owner", {":owner": {"S": owner}}, "#owner = :owner")
 
-    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
-        update = "SET #state = :launched, #total = :total REMOVE #lease, #owner"
-        values: dict[str, Any] = {":launched": {"S": LAUNCHED}, ":total": {"N": str(total)}}
+    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float) -> None:
+        update = "SET #state = :launched, #total = :total, #since = :now REMOVE #lease, #owner"
+        values: dict[str, Any] = {":launched": {"S": LAUNCHED}, ":total": {"N": str(total)}, ":now": {"N": f"{now:.3f}"}}
         if failed:
             update += " ADD #failed :failed"
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
@@ -247,9 +247,13 @@ class AwsCloud:
 
 
 def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> Machine:
-    launched = item.get("LaunchTime")
     return Machine(
-        item["InstanceId"], item["InstanceType"], item["AmiLaunchIndex"], int(tags[OFFSET]), launched, int(tags.get(ATTEMPT, "1"))
+        item["InstanceId"],
+        item["InstanceType"],
+        item["AmiLaunchIndex"],
+        int(tags[OFFSET]),
+        int(tags.get(ATTEMPT, "1")),
+        tags.get(RUN, ""),
     )
 
 

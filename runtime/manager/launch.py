@@ -11,12 +11,10 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
 from runtime.manager.port import Cloud, LaunchError, LaunchRequest, Machine
-from runtime.protocol.documents import moment
 from runtime.protocol.job import Job
 from runtime.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS
 from runtime.protocol.problems import Problem
@@ -155,9 +153,9 @@ def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
 
 
 def own_machines(job: Job, machines: Iterable[Machine]) -> list[Machine]:
-    """Those of this run: an earlier job of the same name, whose results were deleted, has older machines."""
-    earliest = moment(job.created) - timedelta(seconds=2)  # EC2 gives launch times in whole seconds
-    return [machine for machine in machines if machine.launched is None or machine.launched >= earliest]
+    """Those of this run: an earlier job of the same name, whose records were deleted, has others. What a clock says does not count:
+    that of the manager may be wrong, and a dataset would get two machines."""
+    return [machine for machine in machines if machine.run == job.created]
 
 
 def next_dataset(machines: Sequence[Machine]) -> int:

@@ -217,7 +217,7 @@ class _Run:
             log_started(self.log, job.datasets, now)
             self.log.step_done(4, now)
             self._write(job, complete=True)
-            self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset())
+            self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(), now.timestamp())
             return Outcome(0, f"launched {total} machines")
         exit_class, problem, temporary = explain(result, job)
         self.log.problems("acquire_instances", [problem], now, kind="RESOURCE")
@@ -252,7 +252,7 @@ class _Run:
         for dataset in job.datasets[done:]:
             fail_dataset(self.cloud, job, dataset.index, reason, now)
         self._write(job, complete=True)
-        self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)))
+        self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)), now.timestamp())
 
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from runtime.protocol.ledger import Claim
@@ -47,14 +46,15 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Machine:
-    """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine of it."""
+    """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine of it; `run` is when its job
+    was created."""
 
     instance_id: str
     instance_type: str
     launch_index: int
     offset: int
-    launched: datetime | None = None
     attempt: int = 1
+    run: str = ""
 
     @property
     def dataset(self) -> int:
@@ -108,7 +108,7 @@ class Cloud(Protocol):
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
 
-    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int]) -> None:
+    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
     def abandon(self, table: str, job: tuple[str, str, str]) -> None:

@@ -330,6 +330,7 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         stop=item.get("stop", {}).get("S"),
         stopped=number("stopped"),
         ending=number("ending"),
+        since=number("since"),
         submission=item.get("submission", {}).get("S", ""),
         analysis=item.get("analysis", {}).get("S", ""),
     )

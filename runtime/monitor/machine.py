@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from runtime.monitor.port import Instance, JobId
-from runtime.protocol.documents import iso
+from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import outcome_of
-from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET
+from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
@@ -48,6 +48,11 @@ def place(instance: Instance) -> Place | None:
         return Place((tags[BUCKET], tags[GROUP], tags[JOB]), int(tags[OFFSET]) + instance.launch_index, int(tags.get(ATTEMPT, "1")))
     except (KeyError, ValueError):
         return None
+
+
+def of_run(instance: Instance, job: Job) -> bool:
+    """Whether a machine is of this job, and not of an earlier one of its name, whose records were deleted."""
+    return instance.tags.get(RUN) == job.created
 
 
 def ended_at(instance: Instance, otherwise: datetime) -> datetime:
@@ -106,13 +111,15 @@ def new_report(job: Job, index: int, instance: Instance, start: datetime) -> Com
         dataset=index,
         start=iso(start),
         image_id=instance.image_id,
+        run=job.created,
     )
 
 
 def final_report(report: ComputeReport, end: datetime, verdict: Verdict) -> ComputeReport:
+    """`end` may be what the monitor's clock says, and `start` is EC2's: no machine ends before it has begun."""
     return replace(
         report,
-        end=report.end or iso(end),
+        end=report.end or iso(max(end, moment(report.start))),
         status=verdict.status,
         reason=verdict.reason,
         exit_code=verdict.exit_code,

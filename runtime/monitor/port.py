@@ -43,7 +43,8 @@ class Instance:
 @dataclass(frozen=True)
 class OpenJob:
     """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars;
-    `stop` says why the job is being ended early, since `stopped`; `ending` since when a monitor is writing its end."""
+    `stop` says why the job is being ended early, since `stopped`; `ending` since when a monitor is writing its end;
+    `since` when all of it was launched."""
 
     job: JobId
     state: str
@@ -60,6 +61,7 @@ class OpenJob:
     stop: str | None = None
     stopped: float | None = None
     ending: float | None = None
+    since: float | None = None
     submission: str = ""
     analysis: str = ""
 

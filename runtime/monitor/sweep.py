@@ -8,17 +8,17 @@ job whose time is over, and tells the managers of submissions whose event was lo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, place
+from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, of_run, place
 from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import Watch, complete
-from runtime.protocol.documents import DocumentError, iso, moment
+from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
@@ -64,7 +64,10 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
     faults += deliver_unheard(cloud, clock, log)
-    _end_machines(cloud.terminate, "terminated machines without an open dataset", _orphans(every, open_jobs, clock()), cloud, log)
+    orphans = _orphans(every, {item.job: item for item in open_jobs}, clock())
+    again = {job: cloud.open_job(job) for job in {where.job for where in map(place, orphans) if where}}  # some may have begun meanwhile
+    unneeded = [one.instance_id for one in _orphans(orphans, {job: item for job, item in again.items() if item}, clock())]
+    _end_machines(cloud.terminate, "terminated machines without an open dataset", unneeded, cloud, log)
     _end_machines(cloud.switch_off, "stopped machines without a job whose time is over", overdue(every, clock()), cloud, log)
     if faults:
         raise SweepError("; ".join(faults))
@@ -79,17 +82,16 @@ def _end_machines(
         cloud.publish(f"NeuroCAAS: {what}", "\n".join([f"The sweep has {what}:", *ids]))
 
 
-def _orphans(instances: Iterable[Instance], open_jobs: Iterable[OpenJob], now: datetime) -> list[str]:
+def _orphans(instances: Iterable[Instance], open_jobs: Mapping[JobId, OpenJob], now: datetime) -> list[Instance]:
     """Machines of jobs whose job has ended, or whose dataset is closed, and which are old enough not to be a race."""
-    closed = {item.job: item.closed for item in open_jobs}
     oldest = now - timedelta(seconds=ORPHAN_GRACE)
     found = []
     for instance in instances:
         where = place(instance)
         if where is None or exempt(instance) or instance.state not in {*ALIVE, "stopped"} or instance.launched > oldest:
             continue
-        if where.job not in closed or where.index in closed[where.job]:
-            found.append(instance.instance_id)
+        if where.job not in open_jobs or where.index in open_jobs[where.job].closed:
+            found.append(instance)
     return found
 
 
@@ -128,6 +130,7 @@ class _Reconciliation:
                 finish(self._watch.for_group(job), job, item, self._clock())
                 self._log("ended a job that was left open", item.job)
         else:
+            self._machines = {index: machine for index, machine in self._machines.items() if of_run(machine, job)}
             self._enforce_budget(job)
             for dataset in job.datasets:
                 if dataset.index not in item.closed:
@@ -153,7 +156,7 @@ class _Reconciliation:
     def _dataset(self, job: Job, index: int) -> None:
         machine, now = self._machines.get(index), self._clock()
         if machine is None:
-            if now.timestamp() - self._item.created > SETTLE_GRACE:
+            if now.timestamp() - (self._item.since or self._item.created) > SETTLE_GRACE:
                 self._lost(job, index)
         elif machine.state in ALIVE:
             limit, stopped = job.duration_minutes, self._item.stopped
@@ -219,9 +222,7 @@ class _Reconciliation:
                 report = ComputeReport.from_json(content.body) if content else None
             except DocumentError:
                 continue
-            if report is None or (report.jobpath, report.dataset) != (job.keys.prefix, index):
-                continue
-            if moment(report.start) >= moment(job.created) - timedelta(seconds=2):
+            if report is not None and (report.jobpath, report.dataset, report.run) == (job.keys.prefix, index, job.created):
                 return report
         return None
 

@@ -17,6 +17,7 @@ from runtime.monitor.machine import (
     final_report,
     judge,
     new_report,
+    of_run,
     place,
     with_verdict,
 )
@@ -75,19 +76,25 @@ class Watch:
         job = self.job(where.job)
         if job is None or not 0 <= where.index < len(job.datasets):
             return "ignored: its job document is gone"
+        if not of_run(instance, job):
+            return "ignored: a machine of an earlier job of this name"
         if change.state == "running":
             if instance.state not in ALIVE:
                 return "late: the machine has ended already"
-            self._begun(job, where.index, instance, change.time)
+            self._note_active(job, instance.instance_id, new_report(job, where.index, instance, change.time))
             return "active report written"
         if change.state == "stopped":
             self._cloud.terminate([instance.instance_id])
             return self.ended(job, where.index, replace(instance, state="stopped"), change.time)
         return self.ended(job, where.index, replace(instance, state=change.state), ended_at(instance, change.time))
 
-    def _begun(self, job: Job, index: int, instance: Instance, start: datetime) -> None:
-        report = new_report(job, index, instance, start)
-        self.for_group(job).put(job.bucket, active_report_key(instance.instance_id), report.to_json())
+    def _note_active(self, job: Job, instance: str, report: ComputeReport) -> None:
+        """Write the report of a machine that lives. Events come in any order: if its last one was handled already, nobody would look for
+        this report any more."""
+        cloud = self.for_group(job)
+        cloud.put(job.bucket, active_report_key(instance), report.to_json())
+        if cloud.get(job.bucket, report_key(job.group, instance)) is not None:
+            cloud.delete(job.bucket, active_report_key(instance))
 
     def ended(self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None) -> str:
         """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back. A machine that
@@ -103,7 +110,7 @@ class Watch:
         if instance.state == "shutting-down" and not status.final and verdict is None:
             begun = active or new_report(job, index, instance, instance.launched)
             if begun.end is None:
-                cloud.put(job.bucket, active_key, replace(begun, end=iso(end)).to_json())
+                self._note_active(job, instance.instance_id, replace(begun, end=iso(end)))
             return "shutting down without a final status"
         verdict = judge(status, instance) if status.final or verdict is None else verdict
         begun = active or new_report(job, index, instance, instance.launched)
@@ -111,8 +118,7 @@ class Watch:
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
             verdict = Verdict(report.status or verdict.status, report.reason, report.exit_code, report.exit_class or verdict.exit_class)
-        if active is not None:  # before anything that lets others go on with the dataset: they do not look for it
-            cloud.delete(job.bucket, active_key)
+        cloud.delete(job.bucket, active_key)  # before anything that lets others go on with the dataset: they do not look for it
         if verdict.exit_class == RECLAIM:
             again = self._again(job, index, instance)
             if again is not None:
@@ -128,15 +134,17 @@ class Watch:
         item = self._cloud.retry_dataset(where.job, index, attempt, instance.instance_id)
         if item is None:
             return "the job has ended already"
-        if item.stop is not None:
+        cloud, request = self.for_group(job), job.keys.retry(index, attempt)
+        if (
+            item.stop is not None and cloud.get(job.bucket, request) is None
+        ):  # else the manager was asked before the order came, and answers
             return None
-        cloud = self.for_group(job)
         shown = self._shown(job, index)
         if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
             reason = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {job.max_attempts} is being started"
             told = replace(shown, status=INITIALIZING, reason=reason, instance=NONE, updated=iso(self._clock()))
             cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
-        cloud.put(job.bucket, job.keys.retry(index, attempt), "", if_absent=True)
+        cloud.put(job.bucket, request, "", if_absent=True)
         return f"dataset {index}: attempt {attempt} asked for"
 
     def _shown(self, job: Job, index: int) -> DatasetStatus:

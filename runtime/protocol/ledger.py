@@ -13,8 +13,8 @@ Items:
     - `state` S: `starting` or `launched`;
     - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is launched;
     - `created` N (epoch seconds), `submission` S (key), `analysis` S;
-    - `total` N: number of datasets, set by the manager that has launched the job; a job that is `launched` without it was
-      taken from its manager by the sweep;
+    - `total` N: number of datasets, `since` N (epoch seconds): set by the manager that has launched the job; a job that is `launched`
+      without them was taken from its manager by the sweep;
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have ended;
     - `retries` SS: `{dataset}:{attempt}` of each further attempt that the monitor has asked for;
     - `closed` N (epoch seconds): when the last of them became final;

@@ -19,7 +19,8 @@ _WHAT = "compute report"
 class ComputeReport:
     """`price` in USD an hour, `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix.
     `status` (SUCCESS or FAILED), `reason`, `exit_code` and `exit_class` (see `certificate.EXIT_CLASSES`) are filled when
-    the machine has ended; `dataset` is the index, `image_id` the AMI (unknown in reports of before it was noted)."""
+    the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created (unknown in
+    reports of before they were noted)."""
 
     instance_id: str
     instance_type: str
@@ -39,6 +40,7 @@ class ComputeReport:
     exit_code: int | None = None
     exit_class: str | None = None
     image_id: str | None = None
+    run: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -77,6 +79,7 @@ class ComputeReport:
                 "reason": self.reason,
                 "exit_code": self.exit_code,
                 "exit_class": self.exit_class,
+                "run": self.run,
                 "cost": round(self.cost, 6),
             }
         )
@@ -104,4 +107,5 @@ class ComputeReport:
             exit_code=take_optional(data, "exit_code", int, _WHAT),
             exit_class=take_optional(data, "exit_class", str, _WHAT),
             image_id=take_optional(data, "image-id", str, _WHAT),
+            run=take_optional(data, "run", str, _WHAT),
         )

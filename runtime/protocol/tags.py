@@ -15,6 +15,8 @@ OFFSET = "offset"
 """Index of the first dataset of the launch call; a machine's dataset is this plus its launch index."""
 ATTEMPT = "attempt"
 """Which machine of its dataset it is, from 1: AWS may take a spot machine back, then the dataset gets another."""
+RUN = "run"
+"""`created` of the job's document: an earlier job of the same name, whose records were deleted, has other machines."""
 EXEMPT = "neurocaas-exempt"
 """A machine with this tag (value `On`) is left alone by the sweep; its job, if it has one, is not."""
 NAME = "Name"
@@ -32,5 +34,6 @@ def job_tags(job: Job, owner_arn: str, offset: int, attempt: int = 1) -> dict[st
         BUCKET: job.bucket,
         OFFSET: str(offset),
         ATTEMPT: str(attempt),
+        RUN: job.created,
         NAME: f"{job.analysis}/{job.group}/{job.timestamp}"[:255],
     }

@@ -173,8 +173,8 @@ class FakeAws:
             instance.instance_type,
             instance.launch_index,
             int(tags["offset"]),
-            instance.launched,
             int(tags["attempt"]),
+            tags["run"],
         )
 
     def set_state(self, name: str, state: str, **changes: str) -> Instance:
@@ -277,12 +277,12 @@ class FakeAws:
             if item is not None and item.get("owner") == owner:
                 item.pop("lease", None)
 
-    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int]) -> None:
+    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         with self.lock:
             self._call("launched")
             item = self.items.get(job)
             if item is not None:
-                item.update(state="launched", total=total)
+                item.update(state="launched", total=total, since=now)
                 item.setdefault("failed", set()).update(failed)
                 item.pop("lease", None)
 
@@ -376,6 +376,7 @@ class FakeAws:
             item.get("stop"),
             item.get("stopped"),
             item.get("ending"),
+            item.get("since"),
             item["submission"],
             item["analysis"],
         )

@@ -139,11 +139,11 @@ def test_a_lease_ends_after_its_time_and_not_at_it(table: Table) -> None:
 
 def test_a_job_that_is_launched_or_has_ended_is_leased_to_nobody(table: Table) -> None:
     table.lease()
-    table.manager.launched("ledger", JOB, 2, frozenset({1}))
+    table.manager.launched("ledger", JOB, 2, frozenset({1}), 300.0)
     assert table.lease(now=1e6, until=2e6) == "launched"
     item = table.monitor.open_job(JOB)
     assert item is not None
-    assert (item.state, item.total, item.failed, item.lease) == ("launched", 2, {1}, None)
+    assert (item.state, item.total, item.failed, item.lease) == ("launched", 2, frozenset({1}), None)
     table.monitor.settle(item, 0, "2026-01-31")
     assert table.lease(now=1e6, until=2e6) == "ended"
     assert table.kinds() == {CLAIMS}
@@ -181,7 +181,7 @@ def test_one_monitor_writes_the_end_and_another_only_when_the_first_is_dead(tabl
 
 
 def test_nothing_brings_a_job_back_that_has_ended(table: Table) -> None:
-    table.manager.launched("ledger", JOB, 1, frozenset())
+    table.manager.launched("ledger", JOB, 1, frozenset(), 300.0)
     table.manager.abandon("ledger", JOB)
     table.manager.give_up("ledger", JOB, 0)
     table.manager.release("ledger", JOB, "")
@@ -208,10 +208,15 @@ def test_a_further_attempt_counts_while_its_dataset_is_open(table: Table) -> Non
         table.monitor.retry_dataset(JOB, index, 2, f"i-{index}")
     table.monitor.close_dataset(JOB, 0, succeeded=True, instance=None, now=1.0)
     table.manager.give_up("ledger", JOB, 1)
-    assert table.manager.retries("ledger", JOB) == {"2:2"}
+    assert table.manager.retries("ledger", JOB) == frozenset({"2:2"})
     item = table.monitor.open_job(JOB)
     assert item is not None
-    assert (item.succeeded, item.failed, item.instances, item.closed_at) == ({0}, {1}, {"i-0", "i-1", "i-2"}, 1.0)
+    assert (item.succeeded, item.failed, item.instances, item.closed_at) == (
+        frozenset({0}),
+        frozenset({1}),
+        frozenset({"i-0", "i-1", "i-2"}),
+        1.0,
+    )
 
 
 def test_a_claim_is_replaced_only_by_who_has_seen_it_and_only_after_its_end(table: Table) -> None:

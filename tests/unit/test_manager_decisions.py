@@ -190,3 +190,50 @@ def test_a_document_that_is_larger_than_any_is_no_document(world: World) -> None
     world.aws.upload(BUCKET, KEYS.job, world.aws.text(BUCKET, KEYS.job).ljust(JOB_MAX_BYTES))
     assert world.deliver(receives=2).exit_code == 0
     assert len(world.aws.ec2) == 1
+
+
+@pytest.mark.parametrize("ahead", [-600, 600])
+def test_a_manager_whose_clock_is_wrong_starts_no_second_machine_for_a_dataset(ahead: float) -> None:
+    """The first one dies after it has started a machine of another type than the next one would."""
+    world = World()
+    world.aws.capacity = {"m5.large": 0}
+    right = world.clock.now
+    world.clock.forward(ahead)
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    real = FakeAws.run
+
+    def run(aws: FakeAws, request: Any) -> Any:
+        wrong, world.clock.now = world.clock.now, right  # EC2's clock is right
+        try:
+            return real(aws, request)
+        finally:
+            world.clock.now = wrong
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeAws, "run", run)
+        patch.setattr(FakeAws, "launched", lambda *_: (_ for _ in ()).throw(KilledError))
+        with pytest.raises(KilledError):
+            world.deliver()
+    world.aws.capacity = {}
+    world.clock.forward(150)
+    world.deliver(receives=2)
+    assert [machine.instance_type for machine in world.aws.ec2.values()] == ["m5.xlarge"]
+
+
+def test_the_end_of_a_job_without_a_machine_is_told_whenever_its_manager_dies() -> None:
+    number, done = 0, False
+    while not done:
+        number += 1
+        world = World()
+        world.aws.kill_at = number
+        try:
+            done = world.submit(world.submission(dataname="lab/inputs/none.zip")).exit_code == 99
+        except KilledError:
+            world.aws.revive()
+            world.clock.forward(150)
+            world.deliver(receives=2)
+        world.aws.revive()
+        world.deliver(receives=3)
+        assert len(world.aws.notices) in ({1} if done else {1, 2}), f"killed after call {number}"
+        assert world.aws.claims[JOB].ended
+    assert number > 10

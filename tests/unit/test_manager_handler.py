@@ -228,11 +228,11 @@ def test_the_lease(account: Account) -> None:
     cloud.release("ledger", JOB, "one")
     assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "taken"
     assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken", "a lease ends"
-    cloud.launched("ledger", JOB, 3, frozenset({2}))
+    cloud.launched("ledger", JOB, 3, frozenset({2}), 300.0)
     assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
     assert cloud.forget("ledger", JOB, "2026-01-31")
     assert not cloud.forget("ledger", JOB, "2026-02-01"), "a job ends once"
-    cloud.launched("ledger", JOB, 3, frozenset())
+    cloud.launched("ledger", JOB, 3, frozenset(), 300.0)
     assert [item["pk"]["S"] for item in account.table.scan(TableName="ledger")["Items"]] == [CLAIMS], "a job that has ended stays away"
     assert cloud.lease("ledger", JOB, "five", 600.0, 700.0, {"submission": "k", "analysis": "dti"}) == "ended"
 

@@ -11,6 +11,7 @@ from fake_aws import MonitorView
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.finish import finish
+from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
@@ -217,3 +218,95 @@ def test_a_launch_is_taken_over_when_nobody_has_it(world: World, lease: float | 
         world.aws.items[JOB]["lease"] = world.clock().timestamp() + lease
     world.sweep()
     assert world.aws.items[JOB]["state"] == ("launched" if taken else "starting")
+
+
+def test_late_news_of_a_reclaimed_machine_do_not_end_a_stopped_job_whose_next_machine_is_there() -> None:
+    world = spot(2)
+    (first,) = started(world)
+    world.reclaim(first)
+    _, second = world.aws.ec2
+    world.boot(second)
+    world.aws.upload(BUCKET, "lab/submissions/a_cancel.json", b"")
+    world.deliver("lab/submissions/a_cancel.json")
+    world.event(first, "terminated")
+    assert world.end() is None
+    world.complete(second, "FAILED", reason=json.loads(world.aws.text(BUCKET, KEYS.stop))["outcome"])
+    costs = [world.report(machine)["cost"] for machine in (first, second)]
+    assert world.aws.budgets[MONTH] == (micro_dollars(sum(costs)),) * 2
+
+
+def test_a_machine_that_is_taken_back_after_the_order_to_stop_has_no_successor() -> None:
+    world = spot(2)
+    (first,) = started(world)
+    world.aws.upload(BUCKET, "lab/submissions/a_cancel.json", b"")
+    world.deliver("lab/submissions/a_cancel.json")
+    world.reclaim(first)
+    assert len(world.aws.ec2) == 1
+    assert (world.end() or "").startswith("FAILED 0/1")
+
+
+# Clocks that disagree -----------------------------------------------------------------------------------------------------
+def test_a_machine_that_ends_before_its_start_by_the_monitors_clock_has_an_end(world: World) -> None:
+    (machine,) = started(world)
+    world.write_status(machine, "SUCCESS")
+    world.aws.set_state(machine, "terminated")
+    world.clock.forward(-600)
+    world.sweep()
+    report = world.report(machine)
+    assert report["end"] == report["start"]
+
+
+def test_a_machine_that_ec2_does_not_show_yet_counts_as_gone_only_some_time_after_the_launch(world: World) -> None:
+    """However long the job waited for it."""
+    world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
+    world.submit(world.submission())
+    world.clock.forward(900)
+    world.aws.capacity = {}
+    world.deliver(receives=2)
+    hidden, world.aws.ec2 = world.aws.ec2, {}
+    world.clock.forward(SETTLE_GRACE)
+    world.sweep()
+    assert world.end() is None
+    world.aws.ec2 = hidden
+    world.complete(next(iter(hidden)))
+    assert world.end() == "SUCCESS 1/1\n"
+
+
+def test_a_machine_that_began_while_the_sweep_looked_is_not_ended_whatever_the_clock_says(world: World) -> None:
+    view, jobs = MonitorView(world.aws), dict(world.aws.items)
+    started(world)
+    fresh, world.aws.items = world.aws.items, jobs
+
+    class Late(MonitorView):
+        def all_instances(self) -> Any:
+            world.aws.items = fresh
+            return self.aws.all_instances()
+
+    world.clock.forward(ORPHAN_GRACE + 60)
+    sweep(Late(world.aws), world.clock, lambda *_: None)
+    assert [machine.state for machine in world.aws.ec2.values()] == ["running"]
+    assert view.open_job(JOB) is not None
+
+
+@pytest.mark.parametrize("run", ["2026-01-30T12:00:00.000Z", None])
+def test_a_machine_of_an_earlier_job_of_the_same_name_says_nothing_of_this_one(world: World, run: str | None) -> None:
+    (machine,) = started(world)
+    tags = {name: text for name, text in {**world.aws.ec2[machine].tags, "run": run}.items() if text is not None}
+    world.aws.ec2[machine] = replace(world.aws.ec2[machine], tags=tags)
+    assert world.event(machine, "terminated") == "ignored: a machine of an earlier job of this name"
+    world.aws.set_state(machine, "terminated")
+    world.sweep()
+    assert not world.aws.items[JOB].get("failed")
+
+
+@pytest.mark.parametrize("late", ["running", "shutting-down"])
+@pytest.mark.parametrize("shown", ["running", "terminated"])
+def test_an_event_that_comes_after_the_last_one_leaves_no_active_report(world: World, late: str, shown: str) -> None:
+    """What EC2 shows of the machine may be old as well."""
+    (machine,) = started(world)
+    world.aws.set_state(machine, "terminated")
+    world.event(machine, "terminated")
+    assert world.end() is not None
+    world.aws.set_state(machine, shown)
+    world.event(machine, late)
+    assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]

@@ -72,7 +72,7 @@ def start(account: dict[str, Any]) -> str:
 def open_item() -> None:
     manager = ManagerCloud()
     manager.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
-    manager.launched("ledger", JOB, 1, frozenset())
+    manager.launched("ledger", JOB, 1, frozenset(), 300.0)
 
 
 def nothing_open(account: dict[str, Any]) -> bool:
