@@ -31,12 +31,12 @@ from benchmarks.report import ROOT, Figure, say, show
 
 LARGE = ("boto3", "hypothesis.stateful", "pytest", *(f"moto.{name}.responses" for name in ("dynamodb", "ec2", "s3", "sns", "sqs", "ssm")))
 
-_MANAGER, _MONITOR = ("test_manager_job", "test_manager_machines"), ("test_monitor_decisions", "test_monitor_job")
+_MANAGER, _MONITOR = ("test_manager_job", "test_manager_machines"), ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job")
 _AWS = ("test_ledger_conditions", "test_manager_handler", "test_monitor_handler")
 _POLICIES = ("program/test_policies", "program/test_policy_lint", "program/test_outside_buckets")
 TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/protocol/ledger.py": _AWS,
-    "runtime/protocol/report.py": ("test_protocol_documents", "test_monitor_job"),
+    "runtime/protocol/report.py": ("test_protocol_documents", "test_monitor_decisions", "test_monitor_job"),
     "runtime/protocol/keys.py": ("test_protocol_names", "test_protocol_documents", "test_manager_job"),
     "runtime/protocol/names.py": ("test_protocol_names", "test_protocol_submission"),
     "runtime/manager/dispatch.py": ("test_manager_decisions", *_MANAGER),
@@ -49,13 +49,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/manager/aws.py": _AWS,
     "runtime/monitor/watch.py": (*_MONITOR, "test_manager_machines"),
     "runtime/monitor/sweep.py": (*_MONITOR, "test_manager_machines", "test_manager_budget"),
-    "runtime/monitor/finish.py": (*_MONITOR, "test_manager_machines"),
+    "runtime/monitor/finish.py": (*_MONITOR, "test_manager_machines", "test_storage_bypass"),
     "runtime/monitor/evidence.py": ("test_monitor_evidence",),
     "runtime/monitor/unheard.py": ("test_monitor_unheard",),
     "runtime/monitor/machine.py": (*_MONITOR, "test_manager_machines"),
-    "runtime/monitor/jobless.py": ("test_monitor_jobless",),
+    "runtime/monitor/jobless.py": ("test_monitor_verdicts", "test_monitor_jobless"),
     "runtime/monitor/confined.py": ("test_monitor_confined",),
-    "runtime/monitor/aws.py": ("test_ledger_conditions", "test_monitor_handler"),
+    "runtime/monitor/aws.py": ("test_monitor_verdicts", "test_ledger_conditions", "test_monitor_handler"),
     **{f"components/policies/{name}.py": _POLICIES for name in ("document", "machine", "manager", "monitor", "outside", "people")},
     "components/policies/resources.py": _POLICIES,
 }

@@ -310,3 +310,22 @@ def test_an_event_that_comes_after_the_last_one_leaves_no_active_report(world: W
     world.aws.set_state(machine, shown)
     world.event(machine, late)
     assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
+
+
+def test_a_reclaimed_machine_of_a_job_that_has_ended_asks_for_nothing() -> None:
+    world = spot(3)
+    (machine,) = started(world)
+    world.complete(machine, "FAILED")
+    world.aws.objects_.pop((BUCKET, f"logs/lab/{machine}.json"))
+    world.write_status(machine, "IN PROGRESS")
+    world.aws.set_state(machine, "terminated", reason_code="Server.SpotInstanceTermination")
+    assert world.event(machine, "terminated") == "the job has ended already"
+    assert not [key for _, key in world.aws.objects_ if key.endswith(".retry")]
+
+
+def test_a_machine_that_the_sweep_finds_stopped_is_ended_and_its_dataset_closed(world: World) -> None:
+    (machine,) = started(world)
+    world.aws.set_state(machine, "stopped")
+    world.sweep()
+    assert world.aws.ec2[machine].state == "shutting-down"
+    assert (world.end() or "").startswith("FAILED 0/1 a.zip: The machine was stopped by hand")
