@@ -32,10 +32,10 @@ from benchmarks.report import ROOT, Figure, say, show
 LARGE = ("boto3", "hypothesis.stateful", "pytest", *(f"moto.{name}.responses" for name in ("dynamodb", "ec2", "s3", "sns", "sqs", "ssm")))
 
 _MANAGER, _MONITOR = ("test_manager_job", "test_manager_machines"), ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job")
-_AWS = ("test_ledger_conditions", "test_manager_handler", "test_monitor_handler")
+_AWS = ("test_ledger_conditions", "test_manager_handler")
 _POLICIES = ("program/test_policies", "program/test_policy_lint", "program/test_outside_buckets")
 TARGETS: dict[str, tuple[str, ...]] = {
-    "runtime/protocol/ledger.py": _AWS,
+    "runtime/protocol/ledger.py": ("test_ledger_conditions",),
     "runtime/protocol/report.py": ("test_protocol_documents", "test_monitor_decisions", "test_monitor_job"),
     "runtime/protocol/keys.py": ("test_protocol_names", "test_protocol_documents", "test_manager_job"),
     "runtime/protocol/names.py": ("test_protocol_names", "test_protocol_submission"),

@@ -28,7 +28,7 @@ from runtime.manager.events import ObjectCreated
 from runtime.monitor.machine import place
 from runtime.monitor.port import Deployed
 from runtime.monitor.sweep import SweepError, sweep
-from runtime.monitor.watch import StateChange, StillLaunchingError, Watch
+from runtime.monitor.watch import ComeAgainError, StateChange, Watch
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
@@ -38,7 +38,7 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 FAULTS = ("refused", "lost", "killed", "killed after", "another")
 LETHAL = ("SlowDown", "ServiceUnavailable", "ProvisionedThroughputExceededException", "ThrottlingException", "RequestTimeout")
-Error = (ClientError, ReadTimeoutError, KilledError, StillLaunchingError, SweepError)
+Error = (ClientError, ReadTimeoutError, KilledError, ComeAgainError, SweepError)
 
 plans = st.dictionaries(st.integers(0, 25), st.sampled_from(FAULTS), max_size=2)
 picks = st.randoms(use_true_random=False)

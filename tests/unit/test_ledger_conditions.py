@@ -170,7 +170,7 @@ def test_a_launch_is_taken_over_after_its_lease_and_not_before(table: Table) -> 
 
 def test_one_monitor_writes_the_end_and_another_only_when_the_first_is_dead(table: Table) -> None:
     table.open()
-    assert table.monitor.begin_end(JOB, now=1000.0, stale=880.0)
+    assert table.monitor.begin_end(JOB, now=1000.0, stale=980.0)
     assert not table.monitor.begin_end(JOB, now=1001.0, stale=881.0)
     assert not table.monitor.begin_end(JOB, now=1120.0, stale=1000.0), "as old as it may be"
     assert table.item(item_key(JOB))["ending"] == "1000.000"

@@ -15,7 +15,7 @@ from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
+from runtime.protocol.limits import ENDING_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
 from runtime.protocol.tags import EXEMPT
 
 KEYS = JobKeys.of("lab", "t1")
@@ -188,7 +188,7 @@ def test_a_monitor_that_another_has_overtaken_writes_nothing(world: World) -> No
     (machine,) = started(world)
     world.write_status(machine, "SUCCESS")
     item = replace(world.aws._open(JOB, world.aws.items[JOB]), succeeded=frozenset({0}), instances=frozenset({machine}))
-    world.aws.items[JOB]["ending"] = world.clock().timestamp() - MONITOR_TIMEOUT
+    world.aws.items[JOB]["ending"] = world.clock().timestamp() - ENDING_GRACE
     before = dict(world.aws.objects_)
     cloud = MonitorView(world.aws).acting_for(BUCKET, "lab")
     assert not finish(cloud, world.job(), item, world.clock())
