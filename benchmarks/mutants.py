@@ -101,7 +101,8 @@ def _nodes(node: ast.AST) -> Iterator[ast.AST]:
     """All that runs: no annotations and no text of messages."""
     yield node
     for name, value in ast.iter_fields(node):
-        if name not in ("annotation", "returns", "decorator_list") and not isinstance(node, ast.JoinedStr):
+        of_type = isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("Callable", "dict", "list", "tuple")
+        if name not in ("annotation", "returns", "decorator_list") and not of_type and not isinstance(node, ast.JoinedStr):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     yield from _nodes(child)

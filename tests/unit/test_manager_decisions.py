@@ -17,7 +17,8 @@ from runtime.manager.events import ObjectCreated
 from runtime.manager.port import JobGoneError
 from runtime.monitor.port import Heard
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import JOB_MAX_BYTES, STALLED_LAUNCH
+from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, STALLED_LAUNCH
+from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.tags import TIMEOUT
 
 KEYS = JobKeys.of("lab", "t1")
@@ -237,3 +238,73 @@ def test_the_end_of_a_job_without_a_machine_is_told_whenever_its_manager_dies() 
         assert len(world.aws.notices) in ({1} if done else {1, 2}), f"killed after call {number}"
         assert world.aws.claims[JOB].ended
     assert number > 10
+
+
+# Cancellations ------------------------------------------------------------------------------------------------------------
+CANCEL = "lab/submissions/a_cancel.json"
+
+
+def test_a_second_order_after_the_end_is_told_so_and_the_first_one_again_is_not(world: World) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    world.aws.upload(BUCKET, CANCEL, "")
+    assert world.deliver(CANCEL).message == "job t1 will not be started"
+    assert world.deliver(CANCEL).message == "delivered again: the job is cancelled"
+    other = "lab/submissions/b_cancel.json"
+    world.aws.upload(BUCKET, other, '{"timestamp": "t1"}')
+    assert "which has ended already" in world.deliver(other).message
+
+
+def test_a_cancellation_between_claim_and_lease_comes_again(world: World) -> None:
+    killed_before(world, "lease", world.submission())
+    world.aws.upload(BUCKET, CANCEL, "")
+    outcome = world.deliver(CANCEL)
+    assert (outcome.message, outcome.again) == ("job t1 is only just beginning", True)
+    assert world.deliver(receives=2).exit_code == 0
+    assert (world.facts()["exit_class"], world.aws.ec2) == ("cancelled", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("5", True), ('"5"', True), ("true", False), ("5.0", False), ("[5]", False), ('"../5"', False)]
+)
+def test_how_a_cancellation_names_a_job(world: World, value: str, wanted: bool) -> None:
+    world.submit(world.submission(timestamp="5"))
+    world.aws.upload(BUCKET, "lab/submissions/b_cancel.json", f'{{"timestamp": {value}}}')
+    outcome = world.deliver("lab/submissions/b_cancel.json")
+    assert (outcome.message == "job 5 is being stopped") is wanted
+    assert ((BUCKET, JobKeys.of("lab", "5").stop) in world.aws.objects_) is wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "exit_class"),
+    [
+        ({"dataname": "lab/inputs/none.zip"}, "data"),
+        ({"configname": "lab/configs/none.json"}, "user"),
+        ({"dataname": "lab/inputs/none.zip", "configname": "lab/configs/none.json"}, "user"),
+    ],
+)
+def test_missing_data_is_told_from_other_mistakes(world: World, fields: dict[str, str], exit_class: str) -> None:
+    assert world.submit(world.submission(**fields)).exit_code == 99
+    assert world.facts()["exit_class"] == exit_class
+
+
+def test_a_launch_that_stays_partial_has_a_certificate_that_is_complete(world: World) -> None:
+    world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
+    for receives in range(1, CAPACITY_ATTEMPTS + 1):
+        assert "All jobs submitted" not in (world.certificate() if receives > 1 else "")
+        world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), receives=receives)
+        world.clock.forward(1)
+    world.clock.forward(-1)
+    assert "All jobs submitted. Processing..." in world.certificate()
+    assert world.aws.items[JOB]["since"] == world.clock().timestamp()
+
+
+@pytest.mark.parametrize(("budget", "used", "number"), [(0.48, 50.0, 1), (0.96, 75.0, 3), (0.24, 100.0, 1), (0.2, 0.0, 1)])
+def test_how_much_of_the_budget_is_used_is_measured(budget: float, used: float, number: int) -> None:
+    world = World(replace(SETTINGS, budget_usd=budget))
+    for job in range(number):
+        key = f"lab/submissions/{job}_submit.json"
+        world.aws.upload(BUCKET, key, json.dumps(world.submission(timestamp=f"t{job}")))
+        until = world.clock() + timedelta(seconds=121)
+        delivery = Delivery(ObjectCreated(BUCKET, key, 1, "e"), 1, f"run-{job}", "arn:manager", until)
+        process(ManagerView(world.aws), world.settings, world.clock, delivery)
+    assert delivery.notes.metrics == {BUDGET_USED: used}
