@@ -79,8 +79,14 @@ class World:
         delivery = Delivery(ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self._runs}", "arn:manager", until)
         return process(ManagerView(self.aws), self.settings, self.clock, delivery)
 
-    def job(self, timestamp: str = "t1") -> Job:
-        return Job.from_json(self.aws.text(BUCKET, JobKeys.of("lab", timestamp).job))
+    def job(self, timestamp: str = "t1", group: str = "lab") -> Job:
+        return Job.from_json(self.aws.text(BUCKET, JobKeys.of(group, timestamp).job))
+
+    def job_of(self, instance: str) -> tuple[Job, int]:
+        """The job of a machine, and the index of its dataset."""
+        where = place(self.aws.ec2[instance])
+        assert where is not None
+        return self.job(where.job[2], where.job[1]), where.index
 
     def certificate(self, timestamp: str = "t1") -> str:
         return self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate)
@@ -111,18 +117,15 @@ class World:
         self.event(instance, "running")
 
     def write_status(self, instance: str, status: str, **fields: Any) -> None:
-        where = place(self.aws.ec2[instance])
-        assert where is not None
-        dataset = self.job(where.job[2]).datasets[where.index]
+        job, index = self.job_of(instance)
+        dataset = job.datasets[index]
         written = replace(DatasetStatus(status, dataset.inputpath, instance), **fields)
         self.aws.upload(BUCKET, dataset.status_key, written.to_json())
         self.aws.upload(BUCKET, self.evidence(instance).status, written.to_json())
 
     def evidence(self, instance: str) -> EvidenceKeys:
         """Where the machine's own word is."""
-        where = place(self.aws.ec2[instance])
-        assert where is not None
-        return EvidenceKeys(self.job(where.job[2]).launch_template.role_id, instance)
+        return EvidenceKeys(self.job_of(instance)[0].launch_template.role_id, instance)
 
     def complete(self, instance: str, status: str = "SUCCESS", **fields: Any) -> None:
         """The machine's whole life: boot, final status, shutdown."""

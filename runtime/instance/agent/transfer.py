@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -90,7 +91,9 @@ class Transfer:
             raise StorageError(f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.", permanent=True)
         ending = f".{leave_out.lstrip('.')}" if leave_out else None
         prefix = target.key.rstrip("/")
-        chosen = [(path, _aside(f"{prefix}/{name}", taken)) for path, name in files if not (ending and name.endswith(ending))]
+        wanted = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
+        others = {key for _, key in wanted}
+        chosen = [(path, _aside(key, taken, others)) for path, key in wanted]
         done = self._many(_putter(self, path, Location(target.bucket, key)) for path, key in chosen if _is_key(key))
         if wrong := [path for path, key in chosen if not _is_key(key)]:
             got = ", ".join(map(_shown, wrong))
@@ -190,13 +193,19 @@ def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Pat
             yield path
 
 
-def _aside(key: str, taken: Collection[str]) -> str:
-    """The key of a result: another one where the service has a file of its own, or the result would lie below one."""
+def _aside(key: str, taken: Collection[str], others: set[str]) -> str:
+    """The key of a result: another one where the service has a file of its own, or the result would lie below one. None of `others`,
+    the keys of all results, to which it is added."""
     for own in taken:
         if key == own or key.startswith(f"{own}/"):
             folder, _, name = own.rpartition("/")
-            stem, _, ending = name.rpartition(".")
-            moved = f"{folder}/{stem}.result.{ending}{key[len(own) :]}" if stem else f"{folder}/{name}.result{key[len(own) :]}"
+            stem, dot, ending = name.rpartition(".")
+            stem, ending = (stem, dot + ending) if stem else (name, "")
+            for number in itertools.count(1):
+                moved = f"{folder}/{stem}.result{f'-{number}' if number > 1 else ''}{ending}{key[len(own) :]}"
+                if moved not in others:
+                    break
+            others.add(moved)
             sys.stderr.write(f"{key} is the name of a file of the service: the result is {moved}\n")
             return moved
     return key

@@ -1,0 +1,302 @@
+"""Lies that a group's machine can tell, one by one, and what they are worth: nothing but its own dataset's outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from client_jobs import BUCKET as CLIENT_BUCKET
+from client_jobs import GROUP, job_json
+from client_world import put, run
+from job_world import BUCKET, SETTINGS, SUBMISSION, World
+from moto import mock_aws
+
+from client import job_commands
+from runtime.instance.agent.context import service_files
+from runtime.instance.agent.storage import Location
+from runtime.instance.agent.transfer import Transfer
+from runtime.manager.budget import worst_case
+from runtime.protocol.certificate import claim_id
+from runtime.protocol.job import Dataset
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.names import dataset_names
+from runtime.protocol.settings import Group
+from runtime.protocol.status import DatasetStatus
+
+OTHERS = JobKeys.of("other", "t1")
+
+
+def plant(world: World, key: str, body: str | bytes, metadata: Mapping[str, str] | None = None) -> None:
+    """What a machine writes with its own credentials."""
+    world.aws.upload(BUCKET, key, body)
+    world.aws.objects_[BUCKET, key] = (world.aws.objects_[BUCKET, key][0], dict(metadata or {}))
+
+
+def both() -> tuple[World, str, str]:
+    """Two groups, each with a job t1 that runs; the machines of `lab` and of `other`."""
+    world = World()
+    for name in ("inputs/o.zip", "configs/c.json"):
+        world.aws.upload(BUCKET, f"other/{name}", "{}")
+    world.submit(world.submission())
+    body = {"dataname": "other/inputs/o.zip", "configname": "other/configs/c.json", "timestamp": "t1"}
+    world.submit(body, "other/submissions/a_submit.json")
+    lab, other = world.aws.ec2
+    world.boot(lab)
+    world.boot(other)
+    return world, lab, other
+
+
+def of_other(world: World) -> dict[str, Any]:
+    """Everything that is the other group's."""
+    aws = world.aws
+    mine = ("other/", "jobs/other/", "logs/other/")
+    return {
+        "objects": {key: found for (_, key), found in aws.objects_.items() if key.startswith(mine)},
+        "items": {job: dict(item) for job, item in aws.items.items() if job[1] == "other"},
+        "claims": {job: claim for job, claim in aws.claims.items() if job[1] == "other"},
+        "budgets": {name: amounts for name, amounts in aws.budgets.items() if "/other/" in name},
+        "machines": {name: machine for name, machine in aws.ec2.items() if machine.tags["group"] == "other"},
+    }
+
+
+def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
+    """The machine knows even what the submission will say, and writes claim and order wherever it may write."""
+    world = World()
+    body = world.submission(timestamp="t2", dataname=["lab/inputs/a.zip"])
+    raw = json.dumps(body).encode()
+    world.submit(world.submission())
+    (liar,) = world.aws.ec2
+    world.boot(liar)
+    forged = replace(
+        world.job(),
+        timestamp="t2",
+        submission_sha256=sha256(raw).hexdigest(),
+        submission_key="lab/submissions/b_submit.json",
+        launch_template=Group("lt-2", "1", "AROAOTHER"),
+        instance_type="p4d.24xlarge",
+        instance_types=("p4d.24xlarge",),
+        prices={"p4d.24xlarge": 0.0},
+        duration_minutes=5_000_000,
+        created="2026-01-31T12:00:00.000Z",
+        datasets=tuple(Dataset(n, f"{n}", f"lab/inputs/{n}.zip", f"lab/results/job_t2/logs/{n}") for n in range(3)),
+    ).to_json()
+    claim = {
+        "neurocaas-claim": claim_id("lab/submissions/b_submit.json", sha256(raw).hexdigest()),
+        "neurocaas-started": "2026-01-31T12:00:00.000Z",
+        "neurocaas-submission": sha256(b"lab/submissions/b_submit.json").hexdigest(),
+    }
+    for prefix in ("lab/results/job_t2/logs/", "lab/results/job_t2/process_results/", "lab/results/", world.evidence(liar).prefix):
+        for name in ("certificate.txt", "certificate.json", "job.json", "stop.json", "end.txt"):
+            plant(world, prefix + name, forged, claim)
+
+    spent = dict(world.aws.budgets)
+    assert world.submit(raw, "lab/submissions/b_submit.json").exit_code == 0
+
+    (machine,) = [one for name, one in world.aws.ec2.items() if name != liar]
+    request, _ = list(world.aws.reservations.values())[-1]
+    job = world.job("t2")
+    assert (request.template_id, request.count, machine.instance_type) == ("lt-1", 1, "m5.large")
+    assert (job.duration_minutes, len(job.datasets), job.launch_template) == (60, 1, SETTINGS.groups["lab"])
+    assert int(machine.tags["Timeout"]) < 100
+    (budget,) = world.aws.budgets
+    assert world.aws.budgets[budget][0] - spent[budget][0] == worst_case(job) > 0, "it is paid"
+    assert world.aws.items[BUCKET, "lab", "t2"]["submission"] == "lab/submissions/b_submit.json"
+    assert world.certificate("t2").startswith("REQUEST START TIME"), "the copies that were there are the service's now"
+
+
+def test_a_machine_that_turns_its_job_into_another_groups_touches_nothing_of_it() -> None:
+    world, lab, other = both()
+    honest = both()[0]
+    job = world.job()
+    forged = replace(
+        job,
+        group="other",
+        timestamp="t1",
+        resultdir=OTHERS.resultdir,
+        datasets=(replace(job.datasets[0], status_key=OTHERS.status("o.zip")),),
+    ).to_json()
+    for prefix in (job.keys.logs_prefix, job.keys.prefix, world.evidence(lab).prefix):
+        plant(world, f"{prefix}job.json", forged)
+    word = DatasetStatus("FAILED", "other/inputs/o.zip", other, "cancelled: by nobody").to_json()
+    plant(world, world.evidence(lab).status, word)
+    plant(world, world.evidence(lab).files, json.dumps({"results": [_moved(OTHERS.process_prefix + "r", "2" * 64)]}))
+    before = of_other(world)
+
+    for one in (world, honest):
+        one.clock.forward(60)
+        one.die(lab)
+        one.sweep()
+
+    assert of_other(world) == before == of_other(honest)
+    assert world.aws.items.keys() == {(BUCKET, "other", "t1")}
+    assert world.facts()["datasets"][0]["results"] == [], "of another group's files it certifies nothing"
+    world.clock.forward(60)
+    world.complete(other)
+    assert world.aws.text(BUCKET, OTHERS.records.end) == "SUCCESS 1/1\n"
+
+
+def _moved(key: str, digest: str) -> dict[str, Any]:
+    return {"bucket": BUCKET, "key": key, "bytes": 1, "sha256": digest}
+
+
+@pytest.mark.parametrize("forged", ["", "garbage", "[]", "{}", '{"schema_version": 1}', None], ids=repr)
+def test_a_job_whose_machine_spoils_every_copy_of_the_order_ends_and_is_paid(forged: str | None) -> None:
+    """`None`: the order as it was, but without datasets."""
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    (budget,) = world.aws.budgets
+    job = world.job()
+    body = replace(job, datasets=()).to_json() if forged is None else forged
+    own = world.evidence(machine)
+    for key in [*_below(world, job.keys.prefix), f"{job.keys.logs_prefix}job.json", own.status, own.files]:
+        plant(world, key, body)
+    world.clock.forward(1800)
+    world.die(machine, "Client.InstanceInitiatedShutdown")
+    world.sweep()
+
+    cost = world.report(machine)["cost"]
+    assert cost > 0
+    assert world.aws.items == {}
+    committed, spent = world.aws.budgets[budget]
+    assert committed == spent == pytest.approx(cost * 1e6, abs=1)
+    assert not _below(world, "logs/active/")
+    assert world.aws.text(BUCKET, job.keys.records.end).startswith("FAILED 0/1")
+
+
+def _below(world: World, prefix: str) -> list[str]:
+    return [key for _, key in world.aws.objects_ if key.startswith(prefix)]
+
+
+HOSTILE_NAMES = ("end.txt", "update.txt", "c.json", "certificate.txt", "job.json")
+
+
+class Kept:
+    """A storage that keeps what is uploaded; nothing twice at one key."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def upload(self, source: Path, target: Location) -> None:
+        assert target.key not in self.files
+        self.files[target.key] = source.read_bytes()
+
+
+def results_of(tmp_path: Path, *names: str) -> dict[str, bytes]:
+    """What an upload of files with these names leaves among the results of a job."""
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    environment = {"bucketname": "b", "groupdir": "lab", "resultdir": "results/job_t1", "configname": "c.json"}
+    storage = Kept()
+    target = Location("b", "lab/results/job_t1/process_results")
+    Transfer(storage).upload(tmp_path, target, taken=service_files(environment))  # type: ignore[arg-type]
+    return {key.removeprefix(f"{target.key}/"): body for key, body in storage.files.items()}
+
+
+def test_outputs_with_names_of_the_service_are_moved_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = results_of(tmp_path, *HOSTILE_NAMES, "folder/end.txt", "end.txt.gz")
+    assert written == {
+        "end.result.txt": b"end.txt",
+        "update.result.txt": b"update.txt",
+        "c.result.json": b"c.json",
+        "certificate.txt": b"certificate.txt",
+        "job.json": b"job.json",
+        "folder/end.txt": b"folder/end.txt",
+        "end.txt.gz": b"end.txt.gz",
+    }
+    assert capsys.readouterr().err.count("is the name of a file of the service") == 3
+
+
+def test_a_folder_with_a_name_of_the_service_is_moved_aside(tmp_path: Path) -> None:
+    assert results_of(tmp_path, "end.txt/a/b", "c.json/x").keys() == {"end.result.txt/a/b", "c.result.json/x"}
+
+
+def test_what_is_moved_aside_takes_no_other_outputs_place(tmp_path: Path) -> None:
+    written = results_of(tmp_path, "end.txt", "end.result.txt", "end.result-2.txt", "c.json/x", "c.result.json/x")
+    assert {key: body.decode() for key, body in written.items()} == {
+        "end.result.txt": "end.result.txt",
+        "end.result-2.txt": "end.result-2.txt",
+        "end.result-3.txt": "end.txt",
+        "c.result.json/x": "c.result.json/x",
+        "c.result-2.json/x": "c.json/x",
+    }, "a file keeps the name that it may have"
+
+
+def test_an_end_that_a_machine_writes_ends_nothing() -> None:
+    """The other dataset is cancelled as ever, and the end says what the service knows."""
+    world = World()
+    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+    liar, other = world.aws.ec2
+    world.boot(other)
+    keys = world.job().keys
+    for key in (keys.end, f"{keys.end}/x", keys.update, keys.certificate, keys.certificate_json):
+        plant(world, key, "SUCCESS 2/2\n")
+    world.complete(liar)
+    plant(world, keys.end, "SUCCESS 2/2\n")
+    assert world.submit(b"", SUBMISSION.replace("submit", "cancel")).message == "job t1 is being stopped"
+    world.write_status(other, "FAILED", reason=f"cancelled: by {SUBMISSION.replace('submit', 'cancel')}")
+    world.die(other, "Client.InstanceInitiatedShutdown")
+    assert world.aws.text(BUCKET, keys.records.end).startswith("FAILED 1/2 b.zip: cancelled: by ")
+    assert world.end() == world.aws.text(BUCKET, keys.records.end), "the copy is put right"
+
+
+def test_datasets_with_names_of_the_service_have_logs_of_their_own() -> None:
+    names = dataset_names([f"lab/inputs/{name}" for name in ("certificate.txt", "certificate.json", "job.json", "x_files.json", "x")])
+    keys = JobKeys.of("lab", "t1")
+    own = {keys.certificate, keys.certificate_json, f"{keys.logs_prefix}job.json", *(keys.status(name) for name in names)}
+    records = {keys.record(name) for name in names}
+    assert len(set(names)) == len(records) == 5
+    for folder in (f"{keys.logs_prefix}{name}" for name in names):
+        assert folder not in own | records
+    world = World()
+    for name in ("certificate.txt", "job.json", "x_files.json"):
+        world.aws.upload(BUCKET, f"lab/inputs/{name}")
+    world.submit(world.submission(dataname=[f"lab/inputs/{name}" for name in ("certificate.txt", "job.json", "x_files.json")]))
+    for machine in list(world.aws.ec2):
+        world.complete(machine)
+    assert world.aws.text(BUCKET, keys.records.end) == "SUCCESS 3/3\n"
+    assert world.certificate().startswith("REQUEST START TIME")
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=CLIENT_BUCKET)
+        yield client
+
+
+def test_commands_show_the_services_outcome(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for stamp in ("done", "open"):
+        keys = JobKeys.of(GROUP, stamp)
+        put(s3, keys.job, job_json(f"{GROUP}/submissions/{stamp}_submit.json", "a", "b", stamp=stamp))
+        put(s3, keys.records.certificate, "the service's\n")
+        for key in (keys.end, f"{keys.end}/x", keys.certificate, keys.certificate_json):
+            put(s3, key, "SUCCESS 9/9\n")
+        for name in ("a", "b"):
+            put(s3, keys.status(name), DatasetStatus("SUCCESS").to_json())
+    put(s3, JobKeys.of(GROUP, "done").records.end, "FAILED 1/2 b: no\n")
+    where = {"bucket": CLIENT_BUCKET, "group": GROUP}
+
+    run(job_commands.jobs, **where)
+    listed = dict(line.split("  ", 1) for line in map(str.strip, capsys.readouterr().out.splitlines()))
+    assert listed == {"done": "FAILED 1/2 b: no", "open": "open"}
+    run(job_commands.status, "open", certificate=True, **where)
+    shown = capsys.readouterr().out
+    assert "the service's" in shown
+    assert "RUNNING" in shown
+    assert "SUCCESS" not in shown
+    run(job_commands.cancel, "open", **where)
+    assert "asked to end job open" in capsys.readouterr().out
