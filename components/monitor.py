@@ -78,6 +78,7 @@ class Monitor(pulumi.ComponentResource):
                 description="Closes datasets and jobs as machines end",
                 log_name=name,
                 timeout_seconds=limits.MONITOR_TIMEOUT,
+                memory_mib=512,  # the records of moved files of one job, as large as they may be, take about 240
                 log_days=args.log_days,
                 environment={
                     "NEUROCAAS_LEDGER_TABLE": args.ledger.name,

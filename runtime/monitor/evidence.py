@@ -15,12 +15,15 @@ from runtime.protocol.certificate import MovedFile
 from runtime.protocol.documents import DocumentError, loads, take, take_optional
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JOBS, EvidenceKeys
-from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
+from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
 from runtime.protocol.names import key_fault
 from runtime.protocol.outside import place_of
 from runtime.protocol.status import DatasetStatus
 
 _SHA256 = re.compile("[0-9a-f]{64}")
+_FACTS = 10
+"""More than a record says of one file."""
+
 _VERSION_MAX = 1024
 """Longest version id (Amazon S3 user guide, "How S3 Versioning works")."""
 
@@ -41,14 +44,28 @@ def status_of(cloud: Cloud, job: Job, instance: str) -> DatasetStatus:
     return read_status(content.body if content else None)
 
 
-def files_of(cloud: Cloud, job: Job, index: int, instance: str) -> dict[str, tuple[MovedFile, ...]]:
-    """The `inputs` and `results` that a machine of the job has moved, by its own word."""
-    content = cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).files, RECORD_MAX_BYTES)
-    with suppress(DocumentError):
-        record = loads(content.body if content else b"{}", "record")
-        kinds = {"inputs": _sources(job, index), "results": _targets(job)}
-        return {kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within)) for kind, within in kinds.items()}
-    return {}
+class Records:
+    """What the machines of one job have moved, by their own word. All of it together has a limit: whoever writes the end of a job does so
+    for all groups, and must not choke on what one of them says."""
+
+    def __init__(self, cloud: Cloud, job: Job) -> None:
+        self._cloud, self._job = cloud, job
+        self._bytes, self._files = RECORD_MAX_BYTES, RECORD_MAX_FILES
+
+    def of(self, index: int, instance: str) -> dict[str, tuple[MovedFile, ...]]:
+        """The `inputs` and `results` of a dataset's machine; nothing of a record that is too large."""
+        job = self._job
+        content = self._cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).files, self._bytes)
+        raw = content.body if content else b"{}"
+        files = max(raw.count(b"{") + raw.count(b"["), raw.count(b",") // _FACTS)  # as many as it could have, before it is taken apart
+        if files > self._files:
+            return {}
+        self._bytes, self._files = self._bytes - len(raw), self._files - files
+        with suppress(DocumentError):
+            record = loads(raw, "record")
+            kinds = {"inputs": _sources(job, index), "results": _targets(job)}
+            return {kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within)) for kind, within in kinds.items()}
+        return {}
 
 
 def _sources(job: Job, index: int) -> list[tuple[str, str]]:

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import islice
 
-from runtime.monitor.evidence import files_of, read_status, status_of
+from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.machine import RECLAIM
 from runtime.monitor.port import Cloud, OpenJob
 from runtime.protocol import logline
 from runtime.protocol.certificate import (
+    LINE,
     CertificateFacts,
     DatasetOutcome,
     SetupLog,
@@ -19,7 +21,6 @@ from runtime.protocol.certificate import (
     closing_lines,
     end_line,
     final_line,
-    one_line,
     with_closing,
     with_outcome,
 )
@@ -27,8 +28,9 @@ from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import ENDING_GRACE, STATUS_MAX_BYTES
+from runtime.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
 from runtime.protocol.notice import notice
+from runtime.protocol.printable import one_line
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
@@ -46,7 +48,8 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     reports: dict[int, list[ComputeReport]] = defaultdict(list)
     for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start)):
         reports[report.dataset].append(report)
-    outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index]) for dataset in job.datasets]
+    records = Records(cloud, job)
+    outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index], records) for dataset in job.datasets]
     exit_class, reason = _exit(outcomes)
     facts = CertificateFacts(
         exit_class=exit_class,
@@ -79,7 +82,7 @@ def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> s
         if outcome.status != SUCCESS:
             said = status_of(cloud, job, outcome.instance).stderr.values() if outcome.instance else ()
             lines = [line for line in said if line.strip()]
-            return one_line(lines[-1]) if lines else ""
+            return one_line(lines[-1], LINE) if lines else ""
     return ""
 
 
@@ -101,7 +104,10 @@ def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
     if bucket == job.bucket:
         return None
     own = job.keys.logs_prefix
-    logs = {key: there.logs_prefix + key.removeprefix(own) for key in cloud.keys(job.bucket, own)}
+    # The group's machines can write any number of files there: those that the service writes come first, and of all others some.
+    first = [job.keys.certificate, job.keys.certificate_json, *(dataset.status_key for dataset in job.datasets)]
+    keys = dict.fromkeys([*first, *islice(cloud.keys(job.bucket, own), LOGS_MAX_COPIES)])
+    logs = {key: there.logs_prefix + key.removeprefix(own) for key in islice(keys, max(LOGS_MAX_COPIES, len(first)))}
     return cloud.hand_over(job.bucket, logs, bucket, (there.end, line))
 
 
@@ -136,12 +142,12 @@ def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
     return found
 
 
-def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: Sequence[ComputeReport]) -> DatasetOutcome:
+def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: Sequence[ComputeReport], records: Records) -> DatasetOutcome:
     """How a dataset ended, from the reports of its machines, the last of which decides."""
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
     last = reports[-1] if reports else None
     if last is None or (state == FAILED and last.exit_class == RECLAIM):  # then the manager, or the monitor, has said why
-        content = cloud.get(job.bucket, job.keys.verdict(dataset.index), STATUS_MAX_BYTES)
+        content = cloud.get(job.bucket, job.keys.verdict(dataset.index))
         status: DatasetStatus = read_status(content.body if content else None)
         reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
     else:
@@ -162,7 +168,7 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         seconds=sum(report.seconds for report in reports),
         cost=sum(report.cost for report in reports),
         configpath=job.configpath_of(dataset.index),
-        **(files_of(cloud, job, dataset.index, last.instance_id) if last else {}),
+        **(records.of(dataset.index, last.instance_id) if last else {}),
     )
 
 
@@ -174,7 +180,7 @@ def _exit(outcomes: Sequence[DatasetOutcome]) -> tuple[str, str]:
     """The job's exit class and the reason: those of the first dataset that failed."""
     for outcome in outcomes:
         if outcome.status != SUCCESS:
-            return outcome.exit_class, one_line(f"{outcome.name}: {_why(outcome)}")
+            return outcome.exit_class, one_line(f"{outcome.name}: {_why(outcome)}", LINE)
     return "success", ""
 
 

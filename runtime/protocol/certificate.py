@@ -9,7 +9,6 @@ status files.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -17,6 +16,7 @@ from typing import Any
 
 from runtime.protocol.documents import dumps, iso
 from runtime.protocol.job import Job
+from runtime.protocol.printable import one_line
 from runtime.protocol.problems import Problem
 from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
 
@@ -44,7 +44,9 @@ EXIT_CLASSES = (
 """Why a job ended as it did: `analysis` is a script that failed, `user` a submission with mistakes, `data` one whose
 datasets are not there, `platform` a fault of the service."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+LINE = 300
+"""Longest text from a machine in one line of the certificate."""
+
 _SETUP = "JOB MANAGER SETUP LOG:"
 _RESULT = "JOB RESULT: "
 _NOTES = (
@@ -74,20 +76,14 @@ def digest_of(key: str) -> str:
 
 def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:
     """The monitoring line of one dataset."""
-    line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: {one_line(last_command)}"
-    return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage)}"
+    line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: {one_line(last_command, LINE)}"
+    return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage, LINE)}"
 
 
 def final_line(dataname: str, status: str, time: str, reason: str | None = None) -> str:
     """The monitoring line of a dataset that has ended."""
     line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} (finished)"
-    return f"{line} | REASON: {one_line(reason)}" if reason else line
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Text from a machine as it may stand in one line of the certificate."""
-    flat = _CONTROL.sub("", " ".join(text.split()))
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+    return f"{line} | REASON: {one_line(reason, LINE)}" if reason else line
 
 
 @dataclass
@@ -174,7 +170,7 @@ def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> 
 def end_line(succeeded: int, total: int, note: str = "") -> str:
     """The one line of `end.txt`: `SUCCESS 3/3`, or `FAILED 1/3`; `total` is 0 for a submission that never became a job."""
     outcome = SUCCESS if total and succeeded == total else FAILED
-    return f"{outcome} {succeeded}/{total}{' ' + one_line(note) if note else ''}\n"
+    return f"{outcome} {succeeded}/{total}{' ' + one_line(note, LINE) if note else ''}\n"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,13 @@ STATUS_MAX_BYTES = 256 * 1024
 """More than any status has: the last lines of both outputs, each line cut."""
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
-"""More than any record of moved files has: 40,000 files make about 10 MB."""
+"""More than the records of moved files of a job have: 40,000 files make about 10 MB. What is over it is not certified."""
+
+RECORD_MAX_FILES = 80_000
+"""So many objects such a record may have: 16 MB of "{}" would be gigabytes for whoever reads it."""
+
+LOGS_MAX_COPIES = 10_000
+"""So many files of a job's logs are copied to an outside bucket. A job has a few for each dataset, and two each minute."""
 
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""

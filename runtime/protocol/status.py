@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,12 @@ SUCCESS = "SUCCESS"
 FAILED = "FAILED"
 STATES = (INITIALIZING, IN_PROGRESS, SUCCESS, FAILED)
 FINAL = frozenset({SUCCESS, FAILED})
+LINES, LINE_CHARS = 50, 500
+"""So many lines of each output a status has, each cut at so many characters."""
+
+TEXT_CHARS = 1000
+"""Where the texts of a status are cut: reasons, commands."""
+
 NONE = "NONE"
 """What an unknown field says."""
 TIMED_OUT = "timed out"
@@ -53,14 +60,14 @@ class DatasetStatus:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DatasetStatus:
-        """Analysis scripts and people can reach this file, so a field of the wrong type counts as unknown; only text
-        that is no JSON object raises DocumentError."""
+        """Analysis scripts and people can reach this file, so a field of the wrong type counts as unknown, and what is longer than
+        a status may be is cut; only text that is no JSON object raises DocumentError."""
         data = loads(text, "status file")
         state = data.get("status")
         code = data.get("exit_code")
         return cls(
             status=state if state in STATES else IN_PROGRESS,
-            exit_code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+            exit_code=code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**32 else None,
             stdout=_lines(data.get("stdout")),
             stderr=_lines(data.get("stderr")),
             progress=_number(data.get("progress"), 1),
@@ -69,6 +76,7 @@ class DatasetStatus:
         )
 
 
+_NUMBER = re.compile("0|[1-9][0-9]{0,14}")
 _TEXTS = (
     *("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated"),
     "progress_text",
@@ -76,7 +84,7 @@ _TEXTS = (
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and value else NONE
+    return value[:TEXT_CHARS] if isinstance(value, str) and value else NONE
 
 
 def _number(value: Any, most: float) -> float | None:
@@ -84,4 +92,8 @@ def _number(value: Any, most: float) -> float | None:
 
 
 def _lines(value: Any) -> dict[str, str]:
-    return {str(number): str(line) for number, line in value.items()} if isinstance(value, dict) else {}
+    """The last lines, by their numbers as `str` writes them."""
+    if not isinstance(value, dict):
+        return {}
+    numbered = sorted((int(number), line) for number, line in value.items() if _NUMBER.fullmatch(number) and isinstance(line, str))
+    return {str(number): line[:LINE_CHARS] for number, line in numbered[-LINES:]}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-TAIL_LINES = 50
+from runtime.protocol.status import LINE_CHARS
+from runtime.protocol.status import LINES as TAIL_LINES
+
 TAIL_BYTES = 16 << 10
-LINE_CHARS = 500
 _READ = 1 << 20
 _PROGRESS = re.compile(rb"^::progress[ \t]+([0-9.eE+-]+)(?:[ \t]+([^\r\n]*))?(?=[\r\n])", re.MULTILINE)
 
