@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from client.evidence import Evidence
 from client.states import DatasetState
 from client.view import clock
+from runtime.protocol.printable import one_line
 from runtime.protocol.status import INITIALIZING, SUCCESS
 from runtime.protocol.stop import outcome_of
 
@@ -177,7 +178,7 @@ def _ended(found: Evidence) -> Explanation:
         return _refused(found, "has ended without a machine")
     first = failed[0]
     kind = _kind(first, str(found.facts.get("exit_class", "analysis")))
-    last = _one_line(first.last_error or first.last_line)
+    last = one_line(first.last_error or first.last_line)
     return Explanation(
         f"Job {job} has failed for {len(failed)} of {total} datasets: {first.name}: {_KINDS.get(kind, _UNKNOWN)[0]} ({_why(first)}).",
         (
@@ -200,12 +201,8 @@ def _kind(dataset: DatasetState, exit_class: str) -> str:
 def _why(dataset: DatasetState) -> str:
     """Why a dataset failed, in one line. The reason of one that was stopped begins with its exit class, which is said already."""
     if dataset.reason:
-        return _one_line(dataset.reason.removeprefix(f"{outcome_of(dataset.reason)}: ").rstrip("."))
+        return one_line(dataset.reason.removeprefix(f"{outcome_of(dataset.reason)}: ").rstrip("."))
     return "no reason was written" if dataset.exit_code is None else f"exit code {dataset.exit_code}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _fix(kind: str, found: Evidence) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from client.errors import AnalysisError
+from runtime.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {"bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.", "group": f"Your group. Default: ${GROUP}."}
@@ -17,16 +18,17 @@ JSON = {"json": "One JSON document."}
 
 
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def note(text: str) -> None:
     """Beside the result: standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=lambda one: asdict(one) if is_dataclass(one) else str(one))  # type: ignore[arg-type]
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=lambda one: asdict(one) if is_dataclass(one) else str(one))  # type: ignore[arg-type]
+    return printable_json(text)
 
 
 def analysis_of(bucket: str, group: str) -> Any:
@@ -49,7 +51,8 @@ def explanation_lines(analysis: Any, handle: Any) -> list[str]:
     from client.explain import explain
 
     found = explain(analysis.evidence(handle))
-    return [found.sentence, *(f"  because: {line}" for line in found.evidence), *([f"  do: {found.fix}"] if found.fix else [])]
+    lines = [found.sentence, *(f"  because: {line}" for line in found.evidence), *([f"  do: {found.fix}"] if found.fix else [])]
+    return [printable(line, keep="\t") for line in lines]
 
 
 def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, out: Any = None) -> Any:

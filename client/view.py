@@ -8,8 +8,10 @@ from typing import Any, TextIO
 
 from client.listing import ListedJob
 from client.states import DatasetState, JobState
+from runtime.protocol.printable import printable
 
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
+_BREAK = re.compile(r"[\t\r\n]+")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
 
 
@@ -24,16 +26,21 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
+def cell(text: str) -> str:
+    """What others have written, as it may stand in a row of a table."""
+    return printable(_BREAK.sub(" ", text), keep="")
+
+
 def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
     """The one line that says most about a dataset: why it failed, else how far its script is, about how long it will take (with `left`),
     and its last line: `25 % fitting, about 1:30 left`. A progress mark (`::progress 0.25 fitting`) is no line of its own.
     """
     if dataset.state == "FAILED" and dataset.reason:
-        return dataset.reason
-    line = "" if _PROGRESS.fullmatch(dataset.last_line) else dataset.last_line
+        return cell(dataset.reason)
+    line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
     if dataset.progress is None or (dataset.final and line):
         return line
-    far = f"{dataset.progress:.0%} {dataset.progress_text}".replace("%", " %", 1).rstrip()
+    far = f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
     if left and dataset.eta_seconds is not None and not dataset.final:
         far += f", about {clock(dataset.eta_seconds)} left"
     return f"{far}: {line}" if line else far
@@ -41,9 +48,9 @@ def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
 
 def status_lines(state: JobState) -> list[str]:
     """A job as it is now: its own line, then one for each dataset, in columns."""
-    rows = [(one.name, one.state, clock(one.seconds), what_is_said(one)) for one in state.datasets]
+    rows = [(cell(one.name), one.state, clock(one.seconds), what_is_said(one)) for one in state.datasets]
     end = state.end if rows else " ".join(state.end.split()[:2])  # why a job was refused is told by itself
-    return [f"job {state.timestamp}  {state.phase}  {end}".rstrip(), *columns(rows)]
+    return [cell(f"job {state.timestamp}  {state.phase}  {end}".rstrip()), *columns(rows)]
 
 
 def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[str]:
@@ -52,7 +59,7 @@ def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[
     for one in jobs:
         time = f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else ""
         open_ = {"job": "open", "refused": "refused", "": "no answer yet"}[one.answer]
-        rows.append((time, one.job, ends[one] or open_))
+        rows.append((time, cell(one.job), cell(ends[one]) or open_))
     return columns(rows)
 
 
@@ -84,12 +91,13 @@ class Changes:
             now = (dataset.state, what_is_said(dataset, left=False))
             if self._told.get((title, dataset.name)) != now:
                 self._told[title, dataset.name] = now
-                said.append(f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {what_is_said(dataset)}".rstrip())
+                row = f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {what_is_said(dataset)}"
+                said.append(cell(row).rstrip())
         now = (state.phase, state.end)
         if self._told.get((title, "")) != now:
             self._told[title, ""] = now
             if not state.datasets or state.finished:
-                said.append(f"{title}  {state.phase}  {state.end}".rstrip())
+                said.append(cell(f"{title}  {state.phase}  {state.end}").rstrip())
         return said
 
 
@@ -118,12 +126,12 @@ class Board:
         for name in (*(("job",) if several else ()), "dataset", "state", "elapsed", "last line"):
             table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None)
         for title, state in self._states.items():
-            first = (Text(title),) if several else ()
+            first = (Text(cell(title)),) if several else ()
             if not state.datasets:
-                table.add_row(*first, "", state.phase, "", Text(state.end))
+                table.add_row(*first, "", state.phase, "", Text(cell(state.end)))
             for dataset in state.datasets:
                 coloured = Text(dataset.state, style=_COLOURS.get(dataset.state, ""))
-                table.add_row(*first, Text(dataset.name), coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
+                table.add_row(*first, Text(cell(dataset.name)), coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
         return table
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
+from runtime.protocol.printable import printable
+
 
 class UserError(Exception):
     """A mistake that a person can put right: what was got, what is allowed, what to do next."""
@@ -102,7 +104,7 @@ def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
             text = message(error)
             if text is None:
                 raise
-            raise Exit(_shown(f"error: {text}"), code=getattr(error, "exit_code", 1)) from error
+            raise Exit(_shown(printable(f"error: {text}")), code=getattr(error, "exit_code", 1)) from error
         except KeyboardInterrupt:
             raise Exit("interrupted", code=130) from None
 

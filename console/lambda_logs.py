@@ -14,6 +14,7 @@ from invoke.tasks import Task
 
 from console.errors import UserError
 from console.names import Names
+from runtime.protocol.printable import printable, printable_json
 
 LAMBDAS = ("manager", "monitor", "sweep")
 OUTPUTS = {"manager": "manager_log_group", "monitor": "monitor_log_group", "sweep": "monitor_log_group"}
@@ -128,23 +129,25 @@ def _events(client: Any, group: str, start: int, job: str) -> Iterator[Mapping[s
 
 
 def told(message: str, service: str, bucket: str | None, job: str, *, as_json: bool) -> str | None:
-    """A line of the log for a person or a program; None for one that is not asked for."""
+    """A line of the log for a person or a program; None for one that is not asked for. A log has the words of users, in keys and
+    documents: nothing in them is obeyed, and none begins a line of its own."""
     try:
         entry = json_format.loads(message)
     except ValueError:
         entry = None
     if not isinstance(entry, dict) or "service" not in entry:
-        return _foreign(message, entry, bucket or job, as_json=as_json)
+        foreign = _foreign(message, entry, bucket or job, as_json=as_json)
+        return foreign and (printable_json(foreign) if as_json else printable(foreign))
     about = str(entry.get("job") or "")
     if entry["service"] != service or (job and about.rpartition("/")[2] != job) or (bucket and about and about.partition("/")[0] != bucket):
         return None
     if as_json:
-        return message
+        return printable_json(message)
     known = ("schema_version", "time", "level", "service", "message", "job", "detail", "traceback", "_aws")
     facts = [f"{key}={value}" for key, value in entry.items() if key not in known and value not in (None, "")]
     words = [entry.get("time"), entry.get("level"), about, entry.get("message"), entry.get("detail"), " ".join(facts)]
-    text = "  ".join(str(word) for word in words if word)
-    return f"{text}\n{str(entry['traceback']).rstrip()}" if entry.get("traceback") else text
+    text = "  ".join(printable(str(word), keep="\t") for word in words if word)
+    return f"{text}\n{printable(str(entry['traceback'])).rstrip()}" if entry.get("traceback") else text
 
 
 def _foreign(message: str, entry: Any, narrowed: str, *, as_json: bool) -> str | None:

@@ -9,10 +9,11 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.commands import adopt_what_is_own, end, engine_of, ensure_stack, refreshing
+from runtime.protocol.printable import printable
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _confirm(question: str, word: str, yes: bool) -> None:
@@ -205,7 +206,7 @@ def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
 
     where = f"s3://{bucket}/{prefix}"
     for line in buckets.empty(s3, bucket, prefix)[:20]:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{printable(line)}\n")
     left = buckets.contents(s3, bucket, prefix)
     if not left.empty:
         raise Exit(f"{where} still holds {left.text()}: somebody is writing to it, or deleting was refused. Run it again.", code=1)
@@ -240,7 +241,7 @@ def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bo
         what = "can come back" if dry_run else "are back"
         sys.stderr.write(f"{len(keys)} object{'' if len(keys) == 1 else 's'} below s3://{own}/{prefix} {what}\n")
     if refused:
-        raise Exit("\n".join(["S3 refused:", *refused[:20]]), code=1)
+        raise Exit(printable("\n".join(["S3 refused:", *refused[:20]])), code=1)
 
 
 def _own_bucket(outputs: Any, stack: str) -> str:

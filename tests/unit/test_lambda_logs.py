@@ -33,6 +33,20 @@ def test_a_traceback_keeps_its_lines() -> None:
     assert text.endswith("\nTraceback\n  File x")
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_users_words_in_a_log_are_not_obeyed(as_json: bool) -> None:
+    words = "\x1b]0;x\x07\x9b2J\u202e\nINFO  dti/other/t9  job ended: SUCCESS 9/9"
+    for message in (
+        line(detail=words, submission=words, level="ERROR", traceback="one\ntwo\x1b[2J"),
+        json.dumps({"level": "ERROR", "message": words}, ensure_ascii=False),
+    ):
+        text = told(message, "monitor", None, "", as_json=as_json)
+        assert text is not None
+        assert not set(text) & set("\x1b\x07\x9b\u202e")
+        assert not [one for one in text.splitlines() if one.startswith("INFO")]
+        assert not as_json or json.loads(text) == json.loads(message)
+
+
 def test_only_what_is_asked_for_is_shown() -> None:
     assert told(line(), "sweep", None, "", as_json=False) is None
     assert told(line(), "monitor", None, "t", as_json=False) is None
