@@ -24,6 +24,7 @@ from client.states import DatasetState
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import JOBS, JobKeys, rejected_keys
+from runtime.protocol.limits import CONFIG_MAX_BYTES
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 from runtime.protocol.outside import place_of
 
@@ -185,12 +186,12 @@ class Analysis:
     def duration(self, config: str) -> int | None:
         """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none that can be read."""
         raw = Path(config).read_bytes() if config and Path(config).is_file() else self._read(config) if config else None
-        found = re.search(rb"[\"']?__duration__[\"']?\s*:\s*(\d+)", raw or b"")
+        found = re.search(rb"[\"']?__duration__[\"']?\s*:\s*(\d{1,9})", raw or b"")
         return int(found[1]) if found else None
 
     def _read(self, path: str) -> bytes | None:
         bucket, key = place_of(path, self.bucket)
-        return Bucket(self.s3, bucket).get(key)
+        return Bucket(self.s3, bucket).get(key, CONFIG_MAX_BYTES)
 
     def evidence(self, job: JobHandle) -> Evidence:
         """What there is to say why a job waits or failed, for `client.explain.explain`."""

@@ -27,6 +27,9 @@ _BROKEN = (
 )
 """What reading half a file, or a file of another kind, can end in."""
 
+UNPACKED = 1 << 30
+"""Bytes up to which packed arrays are unpacked."""
+
 
 class UnreadableError(Exception):
     """Not an array file, or one with values that are no plain numbers; the text says which."""
@@ -45,17 +48,26 @@ def read(name: str, raw: bytes) -> Mapping[str, Numbers]:
     """The arrays in a file by their names ("" where a file has only one). Raises UnreadableError."""
     try:
         if raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+                raw = packed.read(UNPACKED + 1)
+            _check_size(len(raw))
         if raw.startswith(_NPY):
             return {"": _npy(raw)}
         if raw.startswith(b"PK") and name.lower().endswith(".npz"):
             with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+                _check_size(sum(one.file_size for one in archive.infolist()))
                 return {one.removesuffix(".npy"): _npy(archive.read(one)) for one in sorted(archive.namelist())}
         if raw[344:347] in (b"n+1", b"ni1"):
             return {"": _nifti(raw)}
     except _BROKEN as error:
         raise UnreadableError(f"{name} cannot be read: {error}") from error
     raise UnreadableError(f"{name} is neither .npy, .npz nor NIfTI")
+
+
+def _check_size(size: int) -> None:
+    """A few bytes can be packed zeros without end."""
+    if size > UNPACKED:
+        raise UnreadableError(f"it unpacks to more than {UNPACKED >> 20} MiB")
 
 
 def _npy(raw: bytes) -> Numbers:

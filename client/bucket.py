@@ -59,11 +59,13 @@ class Bucket:
             for page in pages:
                 yield from (one["Prefix"].removeprefix(prefix).removesuffix("/") for one in page.get("CommonPrefixes", []))
 
-    def get(self, key: str) -> bytes | None:
-        """An object's content, None when there is no such object."""
+    def get(self, key: str, limit: int | None = None) -> bytes | None:
+        """An object's content, None when there is no such object, or when it has more than `limit` bytes."""
         with s3_errors(self.name, key):
             try:
-                return bytes(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read())
+                answer = self.s3.get_object(Bucket=self.name, Key=key)
+                with contextlib.closing(answer["Body"]) as body:
+                    return None if limit is not None and answer["ContentLength"] > limit else bytes(body.read())
             except botocore.exceptions.ClientError as error:
                 if code_of(error) in ("NoSuchKey", "404"):
                     return None

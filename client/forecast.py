@@ -31,7 +31,8 @@ ENOUGH = 5
 LATEST = 50
 """So many jobs are looked at, the last ones by name."""
 
-_REMAINING = re.compile(r"Remaining budget: \$([0-9.]+)")
+_REMAINING = re.compile(r"^ +\[Internal \(get_costmonitoring\)\] .*Remaining budget: \$([0-9]+(?:\.[0-9]+)?)", re.MULTILINE)
+"""The manager's own line: names and reasons, which are others' words, stand in lines of another kind."""
 
 
 @dataclass(frozen=True)

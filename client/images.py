@@ -9,6 +9,8 @@ from client.arrays import UnreadableError
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"})
 """Pillow's modes whose channels have 0 to 255. Others have numbers that Pillow would cut to these."""
 
+_PIXELS = 200_000_000
+
 
 def difference(old: bytes, new: bytes) -> tuple[str, float]:
     """The largest difference of a channel, in words and as a number: infinite for other sizes or kinds. Raises UnreadableError."""
@@ -30,7 +32,13 @@ def _frames(raw: bytes) -> list[Any]:
     except ImportError:
         raise UnreadableError("pixels are not compared: Pillow is not installed here (pip install pillow)") from None
     try:
-        return [frame.copy() for frame in ImageSequence.Iterator(Image.open(io.BytesIO(raw)))]
+        frames, pixels = [], 0
+        for frame in ImageSequence.Iterator(Image.open(io.BytesIO(raw))):
+            pixels += frame.width * frame.height
+            if pixels > _PIXELS:
+                raise UnreadableError(f"an image of more than {_PIXELS} pixels in all its frames")
+            frames.append(frame.copy())
+        return frames
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableError(f"not an image that can be read ({error})") from error
 

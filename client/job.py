@@ -14,11 +14,12 @@ from typing import Any
 from client.bucket import Bucket
 from client.errors import AnalysisError, Patient
 from client.futures import of_datasets, of_job
-from client.results import ChangedError, FetchedFile, Wanted, fetch, wanted
+from client.results import ChangedError, FetchedFile, Wanted, fetch, placed, wanted
 from client.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 
 RECORD_SUFFIX = "_files.json"
@@ -157,11 +158,11 @@ class JobHandle:
 
     def _fetch(self, target: Path, logs: bool) -> list[FetchedFile]:
         bucket, keys = self.results_place()
-        known = self.digests()
-        files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known)
+        known, source = self._digests("results")
+        files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known, source)
         if logs:
-            files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known)
-        return fetch(self.s3, sorted(self._as_recorded(files), key=lambda one: one.path), target)
+            files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source)
+        return fetch(self.s3, placed(self._as_recorded(files)), target)
 
     def _as_recorded(self, files: Sequence[Wanted]) -> list[Wanted]:
         """Those files that are copies of the service's records, in place of which the records are fetched."""
@@ -183,19 +184,23 @@ class JobHandle:
     def digests(self, kind: str = "results") -> dict[str, str]:
         """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has certified it, or, before the
         job's end, as they say themselves (`logs/{dataset}_files.json`)."""
+        return self._digests(kind)[0]
+
+    def _digests(self, kind: str) -> tuple[dict[str, str], str]:
+        """The same, and whether that is of the `certificate` or of a `record` that any machine of the group could have written."""
         known = {}
         certified = self.objects.get(self.keys.records.certificate_json)
         if certified is not None:
             with contextlib.suppress(DocumentError, LookupError, TypeError):
                 datasets = loads(certified, "certificate.json")["datasets"]
-                return {str(moved["key"]): str(moved["sha256"]) for dataset in datasets for moved in dataset[kind]}
+                return {str(moved["key"]): str(moved["sha256"]) for dataset in datasets for moved in dataset[kind]}, "certificate"
         for entry in self.objects.list(self.keys.logs_prefix):
             if not str(entry["Key"]).endswith(RECORD_SUFFIX):
                 continue
             with contextlib.suppress(DocumentError, LookupError, TypeError):
-                for moved in loads(self.objects.get(entry["Key"]) or b"", "record")[kind]:
+                for moved in loads(self.objects.get(entry["Key"], RECORD_MAX_BYTES) or b"", "record")[kind]:
                     known[str(moved["key"])] = str(moved["sha256"])
-        return known
+        return known, "record"
 
     def cancel(self) -> str:
         """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends within seconds
@@ -242,12 +247,16 @@ class JobHandle:
         if not changed:
             return
         with ThreadPoolExecutor(min(8, len(changed))) as pool:
-            for key, raw in zip(changed, pool.map(self.objects.get, changed), strict=True):
+            for key, raw in zip(changed, pool.map(self._read_status, changed), strict=True):
                 if raw is None:
-                    continue
+                    continue  # gone again, or larger than any status
                 self._seen.etags[key] = listed[key]
                 with contextlib.suppress(DocumentError):  # a script may have spoilt its own status file: what was known before stands
                     self._seen.statuses[key] = DatasetStatus.from_json(raw)
+
+    def _read_status(self, key: str) -> bytes | None:
+        """How a dataset ended is the service's word; the status of its machine has a limit."""
+        return self.objects.get(key, None if key.startswith(self.keys.records.prefix) else STATUS_MAX_BYTES)
 
     def _is_refused(self) -> bool:
         return self.objects.get(self._rejection.records.certificate) is not None

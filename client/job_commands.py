@@ -11,6 +11,7 @@ from invoke.tasks import task
 from client.errors import AnalysisError
 from client.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
 from client.speaking import follow as follow_job
+from runtime.protocol.printable import printable
 
 
 @task(
@@ -89,7 +90,8 @@ def logs(c: Context, job: str, dataset: list[str], bucket: str = "", group: str 
         for line in reader.lines():
             aside = line.note or (line.stream == "stderr" and not stderr)
             text = f"[{line.text}]" if line.note else line.text
-            (sys.stderr if aside else sys.stdout).write(f"{line.dataset}: {text}\n" if several else f"{text}\n")
+            shown = printable(f"{line.dataset}: {text}" if several else text, keep="\t")
+            (sys.stderr if aside else sys.stdout).write(f"{shown}\n")
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -118,6 +120,9 @@ def results(
     else:
         for one in files:
             say(f"{to}/{one.path}  {one.size} bytes  {'was there' if one.kept else 'checked: ' + one.checked}")
+        for one in files:
+            if one.renamed:
+                note(f"{to}/{one.path} is {one.key}, whose name cannot be had here")
         say(f"{len(files)} files in {to}/; their SHA-256 are in {to}/manifest.json")
     if not handle.status().finished:
         note(f"job {handle.timestamp} has not ended: more may come; fetch again then")

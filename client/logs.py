@@ -1,6 +1,7 @@
 """What the scripts of a job have printed: the full text from the pieces that the machines send each minute, the newest lines from
 the status files, which are written every few seconds and hold the last 50 lines of each stream."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,11 @@ STREAMS = ("stdout", "stderr")
 
 ATTEMPT_STEP = 10_000
 """Numbers of pieces that each machine of a dataset has for itself (`runtime.instance.agent.pieces`)."""
+
+PIECE_MAX_BYTES = 16 << 20
+"""More than any piece has (`runtime.instance.agent.pieces`)."""
+
+_NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5}")
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,16 @@ class LogReader:
         """The lines of the pieces that were not read yet."""
         prefix = f"{self._job.keys.logs_prefix}{dataset.name}/{stream}."
         numbers = (key.removeprefix(prefix) for key in self._job.listed() if key.startswith(prefix))
-        for number in sorted(int(text) for text in numbers if text.isdigit()):
+        for number in sorted(int(text) for text in numbers if _NUMBER.fullmatch(text)):
             attempt, piece = number // ATTEMPT_STEP + 1, number % ATTEMPT_STEP
             if (attempt, piece) < (place.attempt, place.pieces):
                 continue
             if attempt > place.attempt:
                 yield from self._another_machine(dataset, stream, place, attempt)
-            raw = place.half + (self._job.objects.get(f"{prefix}{number:05d}") or b"")
+            found = self._job.objects.get(f"{prefix}{number:05d}", PIECE_MAX_BYTES)
+            if found is None:
+                yield Line(dataset.name, stream, f"{stream}.{number:05d} is gone, or larger than a piece of a log can be", note=True)
+            raw = place.half + (found or b"")
             *whole, place.half = raw.split(b"\n")
             place.pieces = piece + 1
             yield from (Line(dataset.name, stream, _last_state(line)) for line in whole[max(0, place.given - place.read) :])
@@ -81,7 +90,7 @@ class LogReader:
     def _newest(self, dataset: Dataset, stream: str, place: _Place, status: DatasetStatus) -> Iterator[Line]:
         """The lines that only the status file has. Pieces are looked at where it does not go back far enough."""
         tail = status.stdout if stream == "stdout" else status.stderr
-        numbers = sorted(int(key) for key in tail if key.isdigit())
+        numbers = sorted(map(int, tail))
         changed = NONE not in (place.instance, status.instance) and place.instance != status.instance
         if changed or (numbers and numbers[-1] + 1 < place.given):
             yield from self._another_machine(dataset, stream, place, place.attempt + 1)

@@ -24,7 +24,9 @@ from client.inputs import Input, Then
 from client.job import JobHandle
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads, moment
+from runtime.protocol.names import check_group_name, check_timestamp, key_fault
 from runtime.protocol.outside import SCHEME
+from runtime.protocol.problems import shown
 
 LARGEST = 256 << 20
 """Bytes up to which outputs are compared by their values; larger ones are compared by their SHA-256."""
@@ -65,6 +67,7 @@ class Original:
             facts = loads(text, source)
             if not facts["datasets"]:
                 raise ValueError("none of its datasets was run")
+            _check(facts)
             types = {str(one["instance_type"]) for one in facts["datasets"] if one.get("instance_type")}
             configs = {str(facts["configpath"]), *(str(one.get("configpath")) for one in facts["datasets"])}
             begun = [moment(one["start"]) for one in facts["datasets"] if one.get("start")]
@@ -105,6 +108,17 @@ class Rerun:
     def reproduced(self) -> bool:
         """Whether every output of a job that succeeded is identical or within its tolerance."""
         return bool(self.verdicts) and all(one.outcome != DIFFERENT for one in self.verdicts)
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    """A certificate may come from anywhere: what it names must be names, before anything is asked or copied by them. Raises ValueError."""
+    every = [str(moved["key"]) for dataset in facts["datasets"] for moved in dataset.get("inputs", [])]
+    every += [str(facts["configpath"]), *(str(dataset["inputpath"]) for dataset in facts["datasets"])]
+    faults = [f"{shown(path)} as a path: {fault}" for path in every if (fault := key_fault(path.removeprefix(SCHEME))) is not None]
+    problems = [*check_group_name(facts["group"]), *check_timestamp(facts["job_id"])]
+    faults += [f"{problem.got} as its {problem.field}" for problem in problems]
+    if faults:
+        raise ValueError("; ".join(faults[:3]))
 
 
 def _files(datasets: Sequence[Mapping[str, Any]], configs: set[str]) -> Sequence[Input]:

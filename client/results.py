@@ -1,38 +1,48 @@
 """Fetching the files of a job: interrupted copies go on where they stopped, and every file is checked against a digest.
 
-What a file is checked against, best first: the SHA-256 that the job's certificate.json names for it; a SHA-256 that S3 holds;
+What a file is checked against, best first: the SHA-256 that the job's certificate.json names for it, or, before the job's end, what its
+machines have noted; a SHA-256 that S3 holds;
 the ETag where it is an MD5 (objects that were sent in one piece). A copy of several parts that S3 holds without a SHA-256 has
 nothing to be checked against but its size; `FetchedFile.checked` says which it was.
+
+Keys in a bucket may be any text; what cannot be a file here, or not beside the others, is fetched under another name (`placed`).
 """
 
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from client.errors import AnalysisError, code_of, s3_errors
+from runtime.protocol.printable import printable
 
 MANIFEST = "manifest.json"
 """The list of what was fetched, in the folder that it was fetched to."""
 
 CHUNK = 1 << 20
 WORKERS = 8
+_NAME_BYTES = 200
+"""Longest name of a file here: file systems have 255, and half a file has a longer name."""
+
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 @dataclass(frozen=True)
 class FetchedFile:
     """A result on this computer; `path` is relative to the folder that was asked for. `checked` says against what:
-    `certificate`, `s3-sha256`, `md5` or `size`. `kept`: it was there already, complete."""
+    `certificate`, `record`, `s3-sha256`, `md5` or `size`. `kept`: it was there already, complete. `renamed`: the path is not that of
+    its key, which cannot be had here."""
 
     path: str
     key: str
@@ -40,11 +50,12 @@ class FetchedFile:
     sha256: str
     checked: str = "size"
     kept: bool = False
+    renamed: bool = False
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An object to fetch, and where to. `sha256` as the certificate says, "" when it says nothing."""
+    """An object to fetch, and where to. `sha256` as the certificate says (or the `record` of a machine), "" when it says nothing."""
 
     bucket: str
     key: str
@@ -52,23 +63,51 @@ class Wanted:
     size: int
     etag: str
     sha256: str = ""
+    source: str = "certificate"
+    renamed: bool = False
 
 
-def wanted(bucket: str, entries: Sequence[Mapping[str, Any]], prefix: str, known: Mapping[str, str]) -> list[Wanted]:
-    """What a listing of `bucket` below the job's `prefix` means as files; `known` are SHA-256 by key.
+def wanted(
+    bucket: str, entries: Sequence[Mapping[str, Any]], prefix: str, known: Mapping[str, str], source: str = "certificate"
+) -> list[Wanted]:
+    """What a listing of `bucket` below the job's `prefix` means as files; `known` are SHA-256 by key, as `source` says them."""
+    entries = [entry for entry in entries if not str(entry["Key"]).endswith("/")]
+    return [
+        Wanted(bucket, key, key.removeprefix(prefix), int(entry["Size"]), str(entry["ETag"]), known.get(key, ""), source)
+        for entry in entries
+        for key in [str(entry["Key"])]
+    ]
 
-    Raises AnalysisError for a key that would be written outside the folder.
-    """
-    files = []
-    for entry in entries:
-        key = str(entry["Key"])
-        if key.endswith("/"):
-            continue
-        relative = key.removeprefix(prefix)
-        if ".." in PurePosixPath(relative).parts or relative.startswith("/"):
-            raise AnalysisError(f"the result {key!r} would be written outside its folder", "keys without '..'", "fetch it by hand")
-        files.append(Wanted(bucket, key, relative, int(entry["Size"]), str(entry["ETag"]), known.get(key, "")))
-    return files
+
+def placed(files: Sequence[Wanted]) -> list[Wanted]:
+    """`files` with paths that can lie beside each other in one folder, and nowhere else, sorted by them: of `a` and `a/b` the first gets
+    another name, as does what has segments such as `..`, characters that a terminal obeys, or more bytes than a name may have."""
+    safe = [(file, "/".join(map(_segment, file.path.split("/")))) for file in files]
+    folders = {path[:place] for _, path in safe for place, character in enumerate(path) if character == "/"}
+    taken = folders | {file.path for file, path in safe if path == file.path}
+    done = []
+    for file, path in safe:
+        chosen = path
+        if path != file.path or path in folders:
+            others = (f"{path}~{_digest(f'{file.path} {number}')}" for number in itertools.count())
+            while chosen in taken:
+                chosen = next(others)
+            taken.add(chosen)
+        done.append(replace(file, path=chosen, renamed=chosen != file.path))
+    return sorted(done, key=lambda file: file.path)
+
+
+def _segment(name: str) -> str:
+    """A part of a key as the name of a file or a folder."""
+    if name in ("", ".", ".."):
+        return quote(name or "/", safe="").replace(".", "%2E")
+    written = "".join(character if printable(character, keep="") == character else quote(character, errors="replace") for character in name)
+    raw = written.encode()
+    return written if len(raw) <= _NAME_BYTES else f"{raw[: _NAME_BYTES - 9].decode(errors='ignore')}~{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def fetch(s3: Any, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
@@ -79,14 +118,20 @@ def fetch(s3: Any, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
     folder.mkdir(parents=True, exist_ok=True)
     before = _manifest(folder)
     with ThreadPoolExecutor(WORKERS) as pool:
-        done = [pool.submit(_one, s3, file, folder, before.get(file.path)) for file in files]
-    fetched, faults = [], []
+        done = [pool.submit(_one, s3, file, folder, before) for file in files]
+    fetched, faults, stuck = [], [], []
     for future in done:
         try:
             fetched.append(future.result())
         except _WrongDigestError as error:
             faults.append(str(error))
+        except _NoPlaceError as error:
+            stuck.append(str(error))
     _remember(folder, before, fetched, files)
+    if stuck:
+        raise AnalysisError(
+            f"files that cannot be written: {'; '.join(stuck)}", "a folder with room for them", "fetch into another folder: --to"
+        )
     if faults:
         raise AnalysisError(
             f"wrong content: {'; '.join(faults)}",
@@ -100,17 +145,30 @@ class ChangedError(AnalysisError):
     """An object is another one than was listed."""
 
 
+class _NoPlaceError(Exception):
+    """Something else is here where a file, or the folder that it lies in, should be."""
+
+
 class _WrongDigestError(Exception):
     """A file has come, but not with the content that it should have."""
 
 
-def _one(s3: Any, file: Wanted, folder: Path, before: Mapping[str, Any] | None) -> FetchedFile:
-    path = folder.joinpath(*PurePosixPath(file.path).parts)
+def _one(s3: Any, file: Wanted, folder: Path, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
+    path, before = folder.joinpath(*PurePosixPath(file.path).parts), earlier.get(file.path)
     if before is not None and before.get("etag") == file.etag and path.is_file() and path.stat().st_size == file.size:
         digest = sha256_of(path)
         if digest == before.get("sha256") and file.sha256 in ("", digest):
-            return FetchedFile(file.path, file.key, file.size, digest, str(before.get("checked", "size")), kept=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+            checked = str(before.get("checked", "size"))
+            return FetchedFile(file.path, file.key, file.size, digest, checked, kept=True, renamed=file.renamed)
+    for above in PurePosixPath(file.path).parents:  # fetched as a file while nothing lay below it: its name is another now
+        if str(above) in earlier and folder.joinpath(above).is_file():
+            folder.joinpath(above).unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _NoPlaceError(f"{file.path} ({error.strerror})") from error
+    if path.is_dir():
+        raise _NoPlaceError(f"{file.path} (Is a directory)")
     # The name has the object's version in it, so that half of an older object is never completed with half of a newer one.
     partial = path.with_name(f".{path.name}.{hashlib.sha256(file.etag.encode()).hexdigest()[:12]}.part")
     checked, fault = _check(partial, file, _copy(s3, file, partial))
@@ -118,7 +176,7 @@ def _one(s3: Any, file: Wanted, folder: Path, before: Mapping[str, Any] | None) 
         partial.unlink()
         raise _WrongDigestError(f"{file.path} {fault}")
     partial.replace(path)
-    return FetchedFile(file.path, file.key, file.size, sha256_of(path), checked)
+    return FetchedFile(file.path, file.key, file.size, sha256_of(path), checked, renamed=file.renamed)
 
 
 def _copy(s3: Any, file: Wanted, partial: Path) -> Mapping[str, Any]:
@@ -154,7 +212,7 @@ def _check(path: Path, file: Wanted, answer: Mapping[str, Any]) -> tuple[str, st
         return "size", f"has {size} bytes, not {file.size}"
     of_s3 = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType") != "COMPOSITE" else ""
     if file.sha256 or of_s3:
-        known, source = (file.sha256, "certificate") if file.sha256 else (base64.b64decode(of_s3).hex(), "s3-sha256")
+        known, source = (file.sha256, file.source) if file.sha256 else (base64.b64decode(of_s3).hex(), "s3-sha256")
         digest = sha256_of(path)
         return source, "" if digest == known else f"has SHA-256 {digest}, not {known}"
     md5 = _MD5.fullmatch(file.etag)

@@ -88,7 +88,7 @@ def _known(text: str) -> str:
 
 def _last_line(lines: Mapping[str, str]) -> str:
     """The last line that is not blank of a status file's `{"0": line, …}`."""
-    numbered = sorted((int(number), line) for number, line in lines.items() if number.isdigit())
+    numbered = sorted((int(number), line) for number, line in lines.items())
     return next((line.rstrip() for _, line in reversed(numbered) if line.strip()), "")
 
 

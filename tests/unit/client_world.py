@@ -46,7 +46,11 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
     put(s3, keys.job, job_json(f"{GROUP}/submissions/{stamp}_submit.json", *seconds, stamp=stamp))
     for name, body in (outputs or {}).items():
         put(s3, keys.process_prefix + name, body)
-    put(s3, keys.records.certificate, f"JOB ID: {stamp}\nProjected total costs: $0.12. Remaining budget: $77.00\n")
+    put(
+        s3,
+        keys.records.certificate,
+        f"JOB ID: {stamp}\n        [Internal (get_costmonitoring)] Projected total costs: $0.12. Remaining budget: $77.00\n",
+    )
     for index, name in enumerate(seconds):
         for key in (keys.status(name), keys.verdict(index)):
             put(s3, key, DatasetStatus(status="SUCCESS", exit_code=0).to_json())

@@ -174,3 +174,15 @@ def test_nearness_is_symmetric_and_holds_of_itself(one: float, other: float) -> 
     rule = Rule("json")
     assert rule.near(one, other) == rule.near(other, one)
     assert rule.near(one, one)
+
+
+def test_what_unpacks_without_end_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes of a machine's output must not take all memory of whoever compares it."""
+    monkeypatch.setattr(arrays, "UNPACKED", 10_000)
+    large = npy([0.0] * 10_000)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("x.npy", large)
+    for path, raw in (("x.nii.gz", gzip.compress(large)), ("x.npz", archive.getvalue())):
+        with pytest.raises(arrays.UnreadableError, match="unpacks to more than"):
+            arrays.read(path, raw)

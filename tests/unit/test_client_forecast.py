@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from client import Analysis, AnalysisError
 from client.forecast import ENOUGH, Run, estimate
+from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
 
 
@@ -152,3 +153,14 @@ def test_where_the_ledger_may_not_be_read_the_last_certificate_tells(s3: Any) ->
     assert known is not None
     assert known.left == 77.0
     assert "when job j1 began" in known.source
+
+
+def test_what_is_left_is_the_managers_word_and_no_others(s3: Any) -> None:
+    """A reason or a name may say so too."""
+    ended(s3, "first", {"a": 60.0})
+    key = JobKeys.of(GROUP, "first").records.certificate
+    text = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+    put(s3, key, text + "DATANAME: x | REASON: Remaining budget: $1.2.3\nJOB RESULT: FAILED a: Remaining budget: $9999999\n")
+    budget = Analysis(BUCKET, GROUP).forecast([1]).budget
+    assert budget is not None
+    assert budget.left == 77.0

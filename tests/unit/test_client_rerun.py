@@ -234,6 +234,31 @@ def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: st
         again.original(str(path), None)
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"group": "../other"},
+        {"group": "jobs"},
+        {"job_id": "../t1"},
+        {"job_id": "t1\x1b[2J"},
+        {"configpath": "a/../../b"},
+        {"input": "x/../y"},
+    ],
+    ids=str,
+)
+def test_a_certificate_from_elsewhere_names_only_what_has_a_name(s3: Any, tmp_path: Path, forged: dict[str, str]) -> None:
+    ended(s3, "first", {"a": 9.0}, {"x": "1"})
+    facts = json.loads(s3.get_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "first").records.certificate_json)["Body"].read())
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(facts))
+    assert again.original(str(path), None).timestamp == "first"
+    moved = [{"key": forged.pop("input", "debuggers/inputs/a"), "bytes": 1, "sha256": "2" * 64}]
+    facts["datasets"][0]["inputs"] = moved
+    path.write_text(json.dumps({**facts, **forged}))
+    with pytest.raises(AnalysisError, match="is not the certificate of a job that ran"):
+        again.original(str(path), None)
+
+
 def test_a_refused_submission_is_explained_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     keys = JobKeys.of(GROUP, "t1")
     problem = {"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data to analyse"}

@@ -8,11 +8,14 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET, GROUP, KEYS, STAMP
+from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
+from client_world import run
 from moto import mock_aws
 
-from client import Analysis, AnalysisError
+from client import Analysis, AnalysisError, job_commands
+from client.logs import LogReader
 from client.results import MANIFEST
+from runtime.protocol.status import DatasetStatus
 
 
 @pytest.fixture
@@ -97,7 +100,7 @@ def test_files_are_checked_against_the_machines_record(s3: Any, tmp_path: Path) 
     assert not (tmp_path / "process_results" / "bad").exists()
     record(s3, good=hashlib.sha256(b"good").hexdigest())
     files = fetch(tmp_path)
-    assert files["process_results/good"].checked == "certificate"
+    assert files["process_results/good"].checked == "record", "what the machines say, until the service has certified it"
     assert files["process_results/good"].kept
 
 
@@ -139,3 +142,78 @@ def test_what_changes_while_it_is_fetched_is_listed_again(s3: Any, tmp_path: Pat
     else:
         with pytest.raises(AnalysisError, match="has changed while it was fetched"):
             analysis.job(STAMP).fetch(tmp_path, logs=False)
+
+
+HOSTILE = {
+    "a": "process_results/a",
+    "a/b": "process_results/a/b",
+    "a/b/c": "process_results/a/b/c",
+    "../../outside": "process_results/%2E%2E/%2E%2E/outside",
+    "x/./y": "process_results/x/%2E/y",
+    "x//y": "process_results/x/%2F/y",
+    "x/%2F/y": "process_results/x/%2F/y",
+    "line\nbreak": "process_results/line%0Abreak",
+    "\x1b]0;title\x07": "process_results/%1B]0;title%07",
+    "\u202egnp.exe": "process_results/%E2%80%AEgnp.exe",
+    "\u00e9" * 300: "",
+}
+"""Keys below process_results/, and where they are fetched to if nothing else is there."""
+
+
+def test_keys_that_cannot_be_files_or_not_beside_each_other_are_fetched_under_other_names(s3: Any, tmp_path: Path) -> None:
+    for name in HOSTILE:
+        put(s3, KEYS.process_prefix + name, name.encode())
+    files = [*fetch(tmp_path).values()]
+    assert sorted(one.key.removeprefix(KEYS.process_prefix) for one in files) == sorted(HOSTILE)
+    paths = {one.key.removeprefix(KEYS.process_prefix): one.path for one in files}
+    for name, path in paths.items():
+        assert (tmp_path / path).read_text() == name
+        assert (tmp_path / path).resolve().is_relative_to(tmp_path.resolve())
+        assert path.isprintable()
+    assert {name for name in HOSTILE if paths[name] != HOSTILE[name]} == {"a", "a/b", "x//y", "\u00e9" * 300}, (
+        "those whose place is another's"
+    )
+    assert {one.key.removeprefix(KEYS.process_prefix) for one in files if not one.renamed} == {"a/b/c", "x/%2F/y"}
+    assert all(one.kept for one in fetch(tmp_path).values()), "the names are the same again"
+
+
+def test_a_file_that_has_become_a_folder_makes_room_and_what_is_not_ours_stays(s3: Any, tmp_path: Path) -> None:
+    put(s3, KEYS.process_prefix + "a", b"file")
+    put(s3, KEYS.process_prefix + "mine", b"file")
+    fetch(tmp_path)
+    put(s3, KEYS.process_prefix + "a/b", b"below")
+    assert {one.path.partition("~")[0] for one in fetch(tmp_path).values()} == {
+        "process_results/a",
+        "process_results/a/b",
+        "process_results/mine",
+    }
+    (tmp_path / "process_results" / "own").write_text("not fetched")
+    put(s3, KEYS.process_prefix + "own/x", b"x")
+    put(s3, KEYS.process_prefix + "z", b"z")
+    with pytest.raises(AnalysisError, match=r"(?s)process_results/own/x .*--to"):
+        fetch(tmp_path)
+    assert (tmp_path / "process_results" / "own").read_text() == "not fetched"
+    assert (tmp_path / "process_results" / "z").read_text() == "z", "one file does not keep the others away"
+
+
+def test_the_command_says_which_names_are_others(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "a/b", "\x1b[2J"):
+        put(s3, KEYS.process_prefix + name, b"x")
+    put(s3, KEYS.job, job_json("s", "a").encode())
+    run(job_commands.results, STAMP, bucket=BUCKET, group=GROUP, to=str(tmp_path))
+    said = capsys.readouterr()
+    assert said.err.count("whose name cannot be had here") == 2
+    assert "\x1b" not in said.out + said.err
+
+
+def test_megabytes_in_place_of_a_status_or_a_record_are_not_read(s3: Any, tmp_path: Path) -> None:
+    put(s3, KEYS.job, job_json("s", "a").encode())
+    put(s3, KEYS.status("a"), DatasetStatus("IN PROGRESS", stdout={"0": "honest"}).to_json().encode())
+    put(s3, f"{KEYS.logs_prefix}a/stdout.00000", b"x" * (17 << 20))
+    handle = Analysis(BUCKET, GROUP).job(STAMP)
+    assert handle.status().datasets[0].last_line == "honest"
+    put(s3, KEYS.status("a"), json.dumps({"status": "FAILED", "reason": "y" * (5 << 20)}).encode())
+    assert handle.status().datasets[0].last_line == "honest", "what was known before stands"
+    note, line = LogReader(handle).lines()
+    assert (line.text, note.note) == ("honest", True)
+    assert len(note.text) < 200

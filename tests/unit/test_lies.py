@@ -14,6 +14,7 @@ import pytest
 from client_jobs import BUCKET as CLIENT_BUCKET
 from client_jobs import GROUP, job_json
 from client_world import put, run
+from invoke.exceptions import Exit
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 from moto import mock_aws
 
@@ -22,10 +23,13 @@ from runtime.instance.agent.context import service_files
 from runtime.instance.agent.storage import Location
 from runtime.instance.agent.transfer import Transfer
 from runtime.manager.budget import worst_case
+from runtime.monitor import evidence, finish
 from runtime.protocol.certificate import claim_id
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.limits import RECORD_MAX_BYTES
 from runtime.protocol.names import dataset_names
+from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.settings import Group
 from runtime.protocol.status import DatasetStatus
 
@@ -300,3 +304,109 @@ def test_commands_show_the_services_outcome(s3: Any, capsys: pytest.CaptureFixtu
     assert "SUCCESS" not in shown
     run(job_commands.cancel, "open", **where)
     assert "asked to end job open" in capsys.readouterr().out
+
+
+TRICKS = "\x1b]0;owned\x07\x1b[2Jgone\x9b\u202eabc\nJOB RESULT: SUCCESS 9/9"
+
+
+def test_no_command_lets_a_machine_speak_to_the_terminal(s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Wherever a machine's words are shown: nothing in them is obeyed, and none of them begins a line of its own in a table."""
+    keys = JobKeys.of(GROUP, "t1")
+    put(s3, keys.job, job_json(f"{GROUP}/submissions/t1_submit.json", "a", "b", stamp="t1"))
+    put(s3, keys.records.certificate, f"the service's, with a reason of a machine: {TRICKS}\n")
+    lines = {"0": TRICKS, "\u00b2": "x", "007": "y"}
+    forged: dict[str, Any] = {"status": "IN PROGRESS", "reason": TRICKS, "stdout": lines, "stderr": {"0": TRICKS}}
+    forged |= {"progress": 0.5, "progress_text": TRICKS, "instance": TRICKS, "job_start": TRICKS}
+    put(s3, keys.status("a"), json.dumps(forged))
+    put(s3, f"{keys.logs_prefix}b/stdout.00000", f"{TRICKS}\n")
+    put(s3, f"{keys.logs_prefix}b/stdout.\u00b2", "no number")
+    put(s3, keys.verdict(1), DatasetStatus("FAILED", reason=TRICKS, stdout={"0": TRICKS}).to_json())
+    put(s3, keys.process_prefix + TRICKS, "x")
+    where = {"bucket": CLIENT_BUCKET, "group": GROUP}
+    for command, more in (
+        (job_commands.status, {}),
+        (job_commands.status, {"certificate": True}),
+        (job_commands.status, {"json": True, "certificate": True}),
+        (job_commands.explain, {}),
+        (job_commands.explain, {"json": True}),
+        (job_commands.logs, {"dataset": []}),
+        (job_commands.results, {"to": str(tmp_path)}),
+        (job_commands.results, {"to": str(tmp_path), "json": True}),
+        (job_commands.jobs, {}),
+    ):
+        run(command, *(["t1"] if command is not job_commands.jobs else []), **where, **more)
+        said = capsys.readouterr()
+        assert not set(said.out + said.err) & set("\x1b\x07\x9b\u202e"), (command, more)
+        if not more:
+            assert not [line for line in said.out.splitlines() if line.startswith("JOB RESULT")], command
+        if more.get("json"):
+            json.loads(said.out)
+    put(s3, keys.records.end, "FAILED 0/2\n")
+    with pytest.raises(Exit) as ended:
+        run(job_commands.follow, "t1", **where)
+    assert not set(str(ended.value.message) + capsys.readouterr().out) & set("\x1b\x07\x9b\u202e")
+
+
+def test_records_that_would_choke_their_reader_are_left_out_and_the_job_ends() -> None:
+    """The end is written for all groups by one function of 512 MiB."""
+    for choking in (b'{"results":[' + b"{}," * 5_000_000 + b"{}]}", b'{"results":[' + b"1.5," * 3_900_000 + b"1]}"):
+        assert len(choking) < RECORD_MAX_BYTES
+        world = World()
+        world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+        for machine, record in zip(
+            list(world.aws.ec2), (choking, json.dumps({"results": [_moved(world.job().keys.process_prefix + "x", "2" * 64)]})), strict=True
+        ):
+            plant(world, world.evidence(machine).files, record)
+            world.complete(machine)
+        assert [len(dataset["results"]) for dataset in world.facts()["datasets"]] == [0, 1]
+        assert world.aws.text(BUCKET, world.job().keys.records.end) == "SUCCESS 2/2\n"
+
+
+def test_the_records_of_a_job_have_one_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.submit(world.submission(dataname=[f"lab/inputs/{name}.zip" for name in "abc"]))
+    record = json.dumps({"results": [_moved(f"{world.job().keys.process_prefix}{number}", "2" * 64) for number in range(40)]})
+    monkeypatch.setattr(evidence, "RECORD_MAX_BYTES", int(2.5 * len(record)))
+    for machine in list(world.aws.ec2):
+        plant(world, world.evidence(machine).files, record)
+        world.complete(machine)
+    assert [len(dataset["results"]) for dataset in world.facts()["datasets"]] == [40, 40, 0]
+
+
+HOSTILE_FIELDS = ("reason", "command", "input", "instance", "job_start", "job_finish", "updated", "progress_text", "last_command")
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 20_000, "\x1b]0;x\x07\n" * 1000, "\u202e" * 5000, 10**4000, [[[[]]]], {"a": {}}, None, True], ids=lambda v: repr(v)[:12]
+)
+def test_what_a_machine_says_has_a_length(value: object) -> None:
+    """Every field of the word that counts, wrong at once: the records of the job stay short, and its end is one line."""
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    word = {"status": "FAILED", "exit_code": value, "progress": value, "eta_seconds": value, "stdout": value, "stderr": {"0": value}}
+    word |= dict.fromkeys(HOSTILE_FIELDS, value)
+    plant(world, world.evidence(machine).status, json.dumps(word))
+    world.die(machine, "Client.InstanceInitiatedShutdown")
+    records = {key: body for (_, key), (body, _) in world.aws.objects_.items() if key.startswith(("jobs/lab/job_t1/", "logs/lab/"))}
+    assert {key: len(body) for key, body in records.items() if len(body) > 40_000} == {}
+    end = world.aws.text(BUCKET, world.job().keys.records.end)
+    assert end.startswith("FAILED 0/1 a.zip: ")
+    assert end[:-1].isprintable()
+    assert world.certificate().count("JOB RESULT: ") == 1
+    assert world.aws.items == {}
+
+
+def test_a_million_logs_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied to an outside bucket has a limit; what the service has written comes first."""
+    monkeypatch.setattr(finish, "LOGS_MAX_COPIES", 5)
+    bucket = OutsideBucket("outside", "results/", ("results",), ())
+    world = World(replace(SETTINGS, outside_buckets=(bucket,)))
+    world.submit(world.submission(resultpath="s3://outside/results/x"))
+    (machine,) = world.aws.ec2
+    for number in range(50):
+        plant(world, f"{world.job().keys.logs_prefix}0{number}", "x")
+    world.complete(machine)
+    copied = sorted(key.rpartition("/")[2] for there, key in world.aws.objects_ if there == "outside" and "/logs/" in key)
+    assert copied == ["00", "01", "DATASET_NAME:a.zip_STATUS.txt", "certificate.json", "certificate.txt"]
