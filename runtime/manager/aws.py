@@ -1,11 +1,10 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
 Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
-buckets that the blueprint registers, s3:GetObject on the settings object,
-dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem
-on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances,
-iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
-ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the topic.
+buckets that the blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and
+ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of the groups' instance roles,
+ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances, ssm:GetParameters on the budgets of the analysis when the
+settings name where they are, sns:Publish on the topic.
 """
 
 from __future__ import annotations
