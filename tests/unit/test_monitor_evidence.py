@@ -10,7 +10,7 @@ import pytest
 from fake_aws import MonitorView
 from job_world import BUCKET, World
 
-from runtime.monitor.evidence import files_of, read_status, status_of
+from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.protocol.certificate import MovedFile
 from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys
@@ -37,7 +37,7 @@ def found(world: World, record: object, job: Job | None = None, index: int = 0) 
     """Bucket and key of the files that are believed."""
     body = record if isinstance(record, bytes) else json.dumps(record).encode()
     world.aws.upload(BUCKET, PLACE.files, body)
-    files = files_of(MonitorView(world.aws), job or world.job(), index, MACHINE)
+    files = Records(MonitorView(world.aws), job or world.job()).of(index, MACHINE)
     return {kind: [(file.bucket, file.key) for file in some] for kind, some in files.items()}
 
 
@@ -105,14 +105,14 @@ def test_a_record_of_another_kind_says_nothing(world: World, body: bytes) -> Non
 
 
 def test_a_record_without_files_and_a_missing_one(world: World) -> None:
-    assert files_of(MonitorView(world.aws), world.job(), 0, MACHINE) == {"inputs": (), "results": ()}
+    assert Records(MonitorView(world.aws), world.job()).of(0, MACHINE) == {"inputs": (), "results": ()}
     assert found(world, {}) == {"inputs": [], "results": []}
     assert found(world, {"inputs": [entry()], "results": None}) == {"inputs": [(BUCKET, "lab/inputs/a.zip")], "results": []}
 
 
 def test_a_file_has_all_that_was_told_of_it(world: World) -> None:
     world.aws.upload(BUCKET, PLACE.files, json.dumps({"inputs": [entry(bytes=0, version_id="v1"), entry()]}))
-    one, other = files_of(MonitorView(world.aws), world.job(), 0, MACHINE)["inputs"]
+    one, other = Records(MonitorView(world.aws), world.job()).of(0, MACHINE)["inputs"]
     assert one == MovedFile(BUCKET, "lab/inputs/a.zip", 0, SHA, "v1")
     assert other.version_id is None
 
