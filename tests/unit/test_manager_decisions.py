@@ -308,3 +308,52 @@ def test_how_much_of_the_budget_is_used_is_measured(budget: float, used: float, 
         delivery = Delivery(ObjectCreated(BUCKET, key, 1, "e"), 1, f"run-{job}", "arn:manager", until)
         process(ManagerView(world.aws), world.settings, world.clock, delivery)
     assert delivery.notes.metrics == {BUDGET_USED: used}
+
+
+# What EC2 answers ---------------------------------------------------------------------------------------------------------
+WAITING = (
+    *("InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity", "InsufficientReservedInstanceCapacity"),
+    *("InsufficientFreeAddressesInSubnet", "InsufficientVolumeCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded"),
+    *("VolumeLimitExceeded", "MaxSpotInstanceCountExceeded", "SpotMaxPriceTooLow", "Unsupported"),
+)
+PASSING = (
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "InternalError",
+    "InternalFailure",
+    "ServiceUnavailable",
+    "Unavailable",
+)
+IMAGE = (
+    *("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound"),
+    "InvalidLaunchTemplateId.VersionNotFound",
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_class"),
+    [
+        *((code, "capacity") for code in WAITING),
+        *((code, "platform") for code in PASSING),
+        *((code, "image") for code in IMAGE),
+        ("Other", "platform"),
+    ],
+)
+def test_what_a_refused_launch_means(world: World, code: str, exit_class: str) -> None:
+    world.aws.refusals = {"m5.large": code, "m5.xlarge": code}
+    passes = code in (*WAITING, *PASSING)
+    assert world.submit(world.submission()).again is passes
+    assert world.aws.count("run") == (2 if code in WAITING else 1), "another type helps only where there is no capacity"
+    if passes:
+        world.deliver(receives=CAPACITY_ATTEMPTS)
+    assert world.facts()["exit_class"] == exit_class
+    assert world.aws.items == {}
+
+
+def test_each_machine_is_named_in_the_certificate(world: World) -> None:
+    world.aws.capacity = {"m5.large": 1}
+    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+    for name, machine in world.aws.ec2.items():
+        assert f"New instance {name} ({machine.instance_type}) created!" in world.certificate()
+    assert len(world.aws.ec2) == 2
