@@ -17,7 +17,6 @@ from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
 from runtime.monitor.machine import RECLAIM, Place, Verdict, ended_at, judge, new_report, place, with_verdict
 from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
-from runtime.protocol.keys import CancelKey, JobKeys, RetryKey
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import TIMEOUT
@@ -196,7 +195,7 @@ def test_machines_are_ended_by_hundreds(cloud: AwsCloud, code: str) -> None:
         ec2.assert_no_pending_responses()
 
 
-# Reports and keys ---------------------------------------------------------------------------------------------------------
+# Reports ------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("minutes", "cost"), [(-5, 0.0), (0, 0.0), (30, 0.048), (25 * 60, 2.4)])
 def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_for_ever(minutes: float, cost: float) -> None:
     report, then = new_report(_job(), 0, MACHINE, NOW), NOW + timedelta(minutes=minutes)
@@ -205,16 +204,3 @@ def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_
     ended = replace(report, end=iso(then))
     assert (ended.seconds, ended.cost) == (max(0, 60 * minutes), pytest.approx(cost))
     assert ComputeReport.from_json(ended.to_json()) == ended
-
-
-def test_a_cancellation_is_of_the_submission_beside_it() -> None:
-    assert CancelKey.parse("lab/submissions/my run_cancel.json").submission.key == "lab/submissions/my run_submit.json"
-
-
-@pytest.mark.parametrize(
-    "key", ["jobs/lab/job_t1/attempts/0-2", "lab/results/job_t1/attempts/0-2.retry", "jobs/lab/job_t1/attempts/a-2.retry", "x.retry", ""]
-)
-def test_what_asks_for_no_attempt(key: str) -> None:
-    assert RetryKey.parse(JobKeys.of("lab", "t1").retry(10, 3)) == RetryKey("lab", "t1", 10, 3)
-    with pytest.raises(ValueError, match="does not ask for another attempt"):
-        RetryKey.parse(key)

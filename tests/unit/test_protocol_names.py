@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys, report_key
-from runtime.protocol.names import check_analysis_name, check_group_name, check_timestamp, dataset_names, key_fault
+from runtime.protocol.keys import CancelKey, JobKeys, RetryKey, SubmissionKey, rejected_keys, report_key
+from runtime.protocol.names import RESERVED_GROUPS, check_analysis_name, check_group_name, check_timestamp, dataset_names, key_fault
 
 paths = st.lists(
     st.lists(st.text(st.sampled_from("ab_1."), min_size=1, max_size=3), min_size=1, max_size=4).map("/".join), unique=True, max_size=30
@@ -103,3 +105,50 @@ def test_refused_submissions_have_their_own_places(one: str, other: str) -> None
 
 def test_a_plain_id_is_kept() -> None:
     assert rejected_keys("lab", "my run").resultdir == "results/rejected_my run"
+
+
+def test_a_cancellation_is_of_the_submission_beside_it() -> None:
+    assert CancelKey.parse("lab/submissions/my run_cancel.json").submission.key == "lab/submissions/my run_submit.json"
+
+
+@pytest.mark.parametrize(
+    "key", ["jobs/lab/job_t1/attempts/0-2", "lab/results/job_t1/attempts/0-2.retry", "jobs/lab/job_t1/attempts/a-2.retry", "x.retry", ""]
+)
+def test_what_asks_for_no_attempt(key: str) -> None:
+    assert RetryKey.parse(JobKeys.of("lab", "t1").retry(10, 3)) == RetryKey("lab", "t1", 10, 3)
+    with pytest.raises(ValueError, match="does not ask for another attempt"):
+        RetryKey.parse(key)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["x/a", "y/a", "a"], ["x_a", "y_a", "a"]),
+        (["a", "a", "a", "a_2"], ["a", "a_3", "a_4", "a_2"]),
+        (["x/a", "x//a", "x_a"], ["x_a", "x_a_2", "x_a_3"]),
+    ],
+)
+def test_datasets_of_equal_names_are_told_apart(paths: list[str], names: list[str]) -> None:
+    assert dataset_names(paths) == names
+
+
+@pytest.mark.parametrize("char", ["\n", "\x7f", "\u2028", "\u2029", "\ud800"])
+def test_keys_with_characters_that_nobody_sees_are_refused(char: str) -> None:
+    assert key_fault(f"lab/inputs/a{char}b") == "it has control characters or line breaks"
+    assert key_fault("lab/inputs/ab") is None
+
+
+@pytest.mark.parametrize("value", [None, 3, "", "jobs", "logs", "evidence", "-a", "a" * 64, "a/b"])
+def test_what_is_no_group_and_no_analysis(value: object) -> None:
+    assert len(check_group_name(value)) == 1
+    assert len(check_analysis_name(None if isinstance(value, str) and value in RESERVED_GROUPS else value)) == 1
+    assert check_group_name("a" * 63) == check_analysis_name("a" * 63) == []
+
+
+def test_different_refused_files_have_different_answers() -> None:
+    odd = [" ", "a b", "a_b", "a/b", "x" * 200, "x" * 201, ".a", "a"]
+    folders = [rejected_keys("lab", name).folder for name in odd]
+    assert len(set(folders)) == len(odd)
+    assert rejected_keys("lab", "a").folder == "rejected_a"
+    digest = hashlib.sha256(b"a/b").hexdigest()
+    assert rejected_keys("lab", "a/b").folder == f"rejected_a_b-{digest[:8]}"
