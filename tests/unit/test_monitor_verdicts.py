@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,7 +120,7 @@ def test_the_lifetime_that_a_tag_says(text: str, minutes: int) -> None:
 
 # Clients ------------------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCloud]:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
@@ -202,5 +201,6 @@ def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_
     assert (report.seconds, report.cost) == (0.0, 0.0)
     assert report.cost_until(then) == pytest.approx(cost)
     ended = replace(report, end=iso(then))
-    assert (ended.seconds, ended.cost) == (max(0, 60 * minutes), pytest.approx(cost))
+    assert ended.seconds == max(0, 60 * minutes)
+    assert ended.cost == pytest.approx(cost)
     assert ComputeReport.from_json(ended.to_json()) == ended
