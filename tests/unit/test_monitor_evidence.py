@@ -14,7 +14,7 @@ from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.protocol.certificate import MovedFile
 from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys
-from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
+from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 
 SHA = "0123456789abcdef" * 4
@@ -166,3 +166,16 @@ def test_what_is_larger_than_it_can_be_is_not_read(world: World) -> None:
     record = json.dumps({"inputs": [entry()]})
     for size, number in ((RECORD_MAX_BYTES, 1), (RECORD_MAX_BYTES + 1, 0)):
         assert len(found(world, record.ljust(size).encode())["inputs"]) == number
+
+
+def test_the_records_of_a_job_have_one_limit_together(world: World) -> None:
+    record = json.dumps({"inputs": [entry()]}).encode()
+    for number, size in (("1", RECORD_MAX_BYTES - 2 * len(record) - 2), ("2", 0), ("3", len(record) + 3), ("4", 0)):
+        world.aws.upload(BUCKET, EvidenceKeys("AROALAB", f"i-{number}").files, record.ljust(size))
+    records = Records(MonitorView(world.aws), world.job())
+    assert [len(records.of(0, f"i-{number}").get("inputs", ())) for number in "1234"] == [1, 1, 0, 1]
+
+
+def test_a_record_of_more_files_than_any_is_not_taken_apart(world: World) -> None:
+    for number, read in ((RECORD_MAX_FILES - 2, 1), (RECORD_MAX_FILES - 1, 0)):
+        assert len(found(world, {"inputs": [entry()], "x": "{" * (number - 1)}).get("inputs", [])) == read
