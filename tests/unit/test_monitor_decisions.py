@@ -15,7 +15,7 @@ from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import ENDING_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH
+from runtime.protocol.limits import ENDING_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE
 from runtime.protocol.tags import EXEMPT
 
 KEYS = JobKeys.of("lab", "t1")
@@ -329,3 +329,58 @@ def test_a_machine_that_the_sweep_finds_stopped_is_ended_and_its_dataset_closed(
     world.sweep()
     assert world.aws.ec2[machine].state == "shutting-down"
     assert (world.end() or "").startswith("FAILED 0/1 a.zip: The machine was stopped by hand")
+
+
+# Bounds -------------------------------------------------------------------------------------------------------------------
+def test_the_record_of_the_certificate_is_what_people_see_with_its_submission(world: World) -> None:
+    (machine,) = started(world)
+    world.complete(machine)
+    assert "JOB RESULT: SUCCESS 1/1" in world.aws.text(BUCKET, KEYS.records.certificate)
+    assert world.aws.text(BUCKET, KEYS.records.certificate) == world.certificate()
+    assert world.aws.objects_[BUCKET, KEYS.records.certificate][1]
+
+
+def test_a_dataset_that_has_failed_once_has_failed(world: World) -> None:
+    (machine,) = started(world)
+    world.aws.items[JOB]["failed"] = {0}
+    world.complete(machine)
+    assert (world.end() or "").startswith("FAILED 0/1")
+
+
+@pytest.mark.parametrize("without", ["reserved", "nothing"])
+def test_a_job_without_a_reservation_is_looked_after_like_any_other(world: World, without: str) -> None:
+    (machine,) = started(world)
+    world.aws.items[JOB].pop(without, None)
+    world.aws.set_state(machine, "terminated")
+    world.sweep()
+    assert (world.end() or "").startswith("FAILED 0/1")
+
+
+def test_a_job_that_is_being_stopped_is_not_stopped_for_money_too(world: World) -> None:
+    started(world)
+    world.aws.items[JOB].update(stop="cancelled: by k", stopped=world.clock().timestamp(), reserved=0)
+    world.sweep()
+    assert (BUCKET, KEYS.stop) not in world.aws.objects_
+    assert world.aws.items[JOB]["stop"] == "cancelled: by k"
+
+
+def test_an_order_to_stop_leaves_a_machine_its_time_and_no_more(world: World) -> None:
+    (machine,) = started(world)
+    world.aws.items[JOB].update(stop="cancelled: by k", stopped=world.clock().timestamp())
+    world.clock.forward(STOP_GRACE)
+    world.sweep()
+    assert world.aws.ec2[machine].state == "running"
+    world.clock.forward(1)
+    world.sweep()
+    assert world.aws.ec2[machine].state == "shutting-down"
+
+
+def test_a_launch_is_left_to_its_manager_for_its_time_and_no_more(world: World) -> None:
+    started(world)
+    world.aws.items[JOB].update(state="starting", created=world.clock().timestamp())
+    world.clock.forward(STALLED_LAUNCH)
+    world.sweep()
+    assert world.aws.items[JOB]["state"] == "starting"
+    world.clock.forward(1)
+    world.sweep()
+    assert world.aws.items.get(JOB, {"state": "launched"})["state"] == "launched"
