@@ -137,7 +137,9 @@ def test_a_manager_can_launch_its_launch_template_and_nothing_else(ground: Playg
     other = outputs(ground, "dti-webdev")
     function = client("lambda").get_function(FunctionName=stack["manager_function"])["Configuration"]
     manager = as_role(ground, client, function["Role"], "ec2")
-    tags = [{"ResourceType": kind, "Tags": [{"Key": "PriceTracking", "Value": "On"}]} for kind in ("instance", "volume")]
+    told = {"PriceTracking": "On", "group": GROUP, "bucket": stack["bucket"], "Timeout": "60"}
+    pairs = [{"Key": key, "Value": value} for key, value in told.items()]
+    tags = [{"ResourceType": kind, "Tags": pairs} for kind in ("instance", "volume")]
     one = {"MinCount": 1, "MaxCount": 1, "TagSpecifications": tags}
 
     def template(group: dict[str, Any]) -> dict[str, Any]:
