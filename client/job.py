@@ -108,7 +108,7 @@ class JobHandle:
 
     def statuses(self) -> Mapping[str, DatasetStatus]:
         """The status files by key, as far as `status` has read them."""
-        return self._seen.statuses
+        return {key: status for key, status in self._seen.statuses.items() if key.startswith(self.keys.logs_prefix)}
 
     def listed(self) -> Mapping[str, str]:
         """The keys below the job's logs and the service's records of it with their ETags, as the last `status` has listed them."""
