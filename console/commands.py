@@ -52,8 +52,24 @@ def _say_what_stays(engine: Any, stack: str) -> None:
             sys.stderr.write(f"{line}\n")
 
 
-_NO_RIGHTS = ("Denied", "Unauthorized", "InvalidClientTokenId", "UnrecognizedClient", "AuthFailure", "ExpiredToken", "InvalidAccessKeyId",
-              "SignatureDoesNotMatch")  # fmt: skip
+_NO_RIGHTS = ("Denied", "Unauthorized")
+
+
+def accepted() -> None:
+    """Raises UserError for credentials that AWS refuses. The engine, which looks at each resource first, would say it as many times."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    from console.errors import UserError
+
+    try:
+        boto3.client("sts").get_caller_identity()
+    except ClientError as error:
+        raise UserError(
+            f"AWS does not accept the credentials: {error}",
+            "valid credentials of the account",
+            "renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing was changed",
+        ) from None
 
 
 def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
@@ -65,6 +81,7 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
     from console.cloud import project_root
     from console.removal import blueprint_bucket
 
+    accepted()
     make: Any = boto3.client
     try:
         if not always and not adoption.needed(engine, stack, make, blueprint_bucket(stack, project_root())):
@@ -73,7 +90,7 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
         if not any(word in error.response["Error"]["Code"] for word in _NO_RIGHTS):
             raise
         sys.stderr.write(f"not looked for what is {stack}'s own and not in its state, for want of rights: {error}\n")
-        return  # of credentials that are no good, the engine says more
+        return
     sys.stderr.write(f"looking for what is {stack}'s own and not in its state ...\n")
     adopted = adoption.adopt(engine, stack, make)
     for urn, thing in adopted.taken.items():
@@ -113,6 +130,7 @@ def refreshing(no_refresh: bool = False) -> tuple[str, ...]:
 def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False) -> None:
     """Show what a deploy would change, and change nothing (pulumi preview --refresh)."""
     engine, name = engine_of(stack)
+    accepted()
     _say_what_stays(engine, name)
     end(engine.show("preview", "--stack", name, "--non-interactive", *refreshing(no_refresh), *(("--json",) if json else ())))
 

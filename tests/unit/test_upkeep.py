@@ -78,6 +78,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(console.cloud, "project_root", lambda: tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setattr(adoption, "needed", lambda *_: False)  # what is found in an account: tests/local/test_recovery.py
+    monkeypatch.setattr(commands, "accepted", lambda: None)
     engine = Engine(tmp_path)
     engine.set()
     return engine
