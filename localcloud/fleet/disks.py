@@ -9,7 +9,6 @@ files longer ("File too large"). In both cases that also happens to all machines
 """
 
 import ctypes
-import logging
 import os
 import resource
 import shutil
@@ -22,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.fleet import trees
+from localcloud.fleet.rounds import Rounds
 from localcloud.images import base, cleanup
 
-_log = logging.getLogger("localcloud.fleet")
 _NEWNS, _MS_REC, _MS_SLAVE = 0x00020000, 0x4000, 1 << 19
 _PROBE_BYTES = 16 << 20
 _SECONDS = 1.0
@@ -138,42 +137,17 @@ class Measured:
     full: bool = False
 
 
-class DiskWatch:
-    """One thread for all machines; it sleeps while there is none."""
+class DiskWatch(Rounds[Measured]):
+    """Measures the disks of machines."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._machines: dict[str, Measured] = {}
-        self._lock = threading.Lock()
-        self._any = threading.Event()
-        threading.Thread(target=self._run, name="disk-watch", daemon=True).start()
+        super().__init__("disk-watch", _SECONDS)
 
-    def add(self, name: str, machine: Measured) -> None:
-        """Watch a machine until it is removed."""
-        with self._lock:
-            self._machines[name] = machine
-            self._any.set()
-
-    def remove(self, name: str) -> None:
-        """Its processes are gone."""
-        with self._lock:
-            self._machines.pop(name, None)
-            if not self._machines:
-                self._any.clear()
-
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            self._any.wait()
-            with self._lock:
-                machines = list(self._machines.values())
-            try:
-                short = shutil.disk_usage(self._scratch).free < reserve_bytes(self._scratch)
-                for machine in machines:
-                    self._look(machine, short)
-            except OSError:
-                _log.exception("measuring disks")
-            pause.wait(_SECONDS)
+    def look(self, machines: list[Measured]) -> None:
+        short = shutil.disk_usage(self._scratch).free < reserve_bytes(self._scratch)
+        for machine in machines:
+            self._look(machine, short)
 
     def _look(self, machine: Measured, short: bool) -> None:
         began = time.monotonic()

@@ -5,19 +5,17 @@ SIGKILL as from the kernel; a machine with too many processes ends as a whole, f
 """
 
 import contextlib
-import logging
 import os
 import select
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.fleet import trees
 from localcloud.fleet.limits import PROCESSES, Limit, host_memory_mib
+from localcloud.fleet.rounds import Rounds
 
-_log = logging.getLogger("localcloud.fleet")
 _SECONDS = 0.1
 _GONE_SECONDS = 1.0
 _IN_MEMORY = ("dev/shm", "run")
@@ -35,44 +33,19 @@ class Watched:
     isolated: bool
 
 
-class Watch:
-    """One thread for all machines; it sleeps while there is none."""
+class Watch(Rounds[Watched]):
+    """Watches the memory and the processes of machines."""
 
     def __init__(self) -> None:
-        self._machines: dict[str, Watched] = {}
-        self._lock = threading.Lock()
-        self._any = threading.Event()
         self._reserve = min(_RESERVE_MIB, host_memory_mib() // 16) * 2**20
-        threading.Thread(target=self._run, name="watch", daemon=True).start()
+        super().__init__("watch", _SECONDS)
 
-    def add(self, name: str, machine: Watched) -> None:
-        """Watch a machine until it is removed."""
-        with self._lock:
-            self._machines[name] = machine
-            self._any.set()
-
-    def remove(self, name: str) -> None:
-        """Its first process ends, or has ended."""
-        with self._lock:
-            self._machines.pop(name, None)
-            if not self._machines:
-                self._any.clear()
-
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            self._any.wait()
-            with self._lock:
-                machines = list(self._machines.values())
-            try:
-                for machine in machines:
-                    if machine.limit.watched:
-                        self._look(machine)
-                if machines and available_memory() < self._reserve:
-                    self._relieve(machines)
-            except (OSError, ValueError):
-                _log.exception("watching machines")
-            pause.wait(_SECONDS)
+    def look(self, machines: list[Watched]) -> None:
+        for machine in machines:
+            if machine.limit.watched:
+                self._look(machine)
+        if machines and available_memory() < self._reserve:
+            self._relieve(machines)
 
     def _look(self, machine: Watched) -> None:
         pids = trees.tree(machine.root)
