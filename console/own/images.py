@@ -1,6 +1,7 @@
 """EC2 Image Builder: what images are baked from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from console.own.model import Account, Thing, tagging
 
@@ -25,13 +26,13 @@ def _all(at: Account, kind: str, prefix: str) -> Iterator[Thing]:
     operation, key, arguments = _LISTS[kind]
     for one in at.pages("imagebuilder", operation, key, **arguments):
         if one["name"].startswith(prefix):
-            yield Thing(
-                kind,
-                one["name"],
-                one["arn"],
-                one["arn"],
-                tagging(at.client("imagebuilder").list_tags_for_resource, "tags", resourceArn=one["arn"]),
-            )
+            yield _thing(at, kind, one)
+
+
+def _thing(at: Account, kind: str, one: Mapping[str, Any]) -> Thing:
+    """What Image Builder lists goes by its ARN."""
+    arn = one["arn"]
+    return Thing(kind, one["name"], arn, arn, tagging(at.client("imagebuilder").list_tags_for_resource, "tags", resourceArn=arn))
 
 
 def recipes(at: Account, prefix: str) -> Iterator[Thing]:
@@ -62,10 +63,4 @@ def components(at: Account, prefix: str) -> Iterator[Thing]:
                 "imagebuilder", "list_component_build_versions", "componentSummaryList", componentVersionArn=version["arn"]
             )  # fmt: skip
             for build in builds:
-                yield Thing(
-                    COMPONENT,
-                    build["name"],
-                    build["arn"],
-                    build["arn"],
-                    tagging(at.client("imagebuilder").list_tags_for_resource, "tags", resourceArn=build["arn"]),
-                )
+                yield _thing(at, COMPONENT, build)

@@ -63,12 +63,12 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
             _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
-    faults += deliver_unheard(cloud, clock, log)
     orphans = _orphans(every, {item.job: item for item in open_jobs}, clock())
     again = {job: cloud.open_job(job) for job in {where.job for where in map(place, orphans) if where}}  # some may have begun meanwhile
     unneeded = [one.instance_id for one in _orphans(orphans, {job: item for job, item in again.items() if item}, clock())]
     _end_machines(cloud.terminate, "terminated machines without an open dataset", unneeded, cloud, log)
     _end_machines(cloud.switch_off, "stopped machines without a job whose time is over", overdue(every, clock()), cloud, log)
+    faults += deliver_unheard(cloud, clock, log)  # last: where the analyses cannot be read, machines have been ended all the same
     if faults:
         raise SweepError("; ".join(faults))
 

@@ -21,11 +21,10 @@ END, UPDATE = "end.txt", "update.txt"
 class Context:
     """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
     None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload; `checkpoint` the one that outlives a spot machine. `stop` is where an
-    order to stop appears; `evidence` is the folder in which the service takes
-    this machine's word (None where there is no service); what goes to `logs` is for people. Reports go to `logs`, results to `results`
-    (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the end waits for a service that
-    is away."""
+    ended before it could upload; `checkpoint` the one that outlives a spot machine. `stop` is where an order to
+    stop appears; `evidence` is the folder in which the service takes this machine's word (None where there is no service); what goes
+    to `logs` is for people. Reports go to `logs`, results to `results` (folders); `status_key` is a key of the bucket of `logs`.
+    `patience` is for how many seconds the end waits for a service that is away."""
 
     bucket: str
     group: str
