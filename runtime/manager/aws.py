@@ -1,6 +1,6 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject and s3:ListBucket on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
+Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
 buckets that the blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and
 ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of the groups' instance roles,
 ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances, ssm:GetParameters on the budgets of the analysis when the
@@ -9,6 +9,7 @@ settings name where they are, sns:Publish on the topic.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,16 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.manager.port import BucketRefusedError, JobGoneError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import (
+    BucketRefusedError,
+    Content,
+    JobGoneError,
+    LaunchError,
+    LaunchRequest,
+    Machine,
+    ObjectTooLargeError,
+    StoredObject,
+)
 from runtime.protocol.ledger import (
     LAUNCHED,
     Claim,
@@ -89,33 +99,53 @@ class AwsCloud:
         return self._session.create_client("ssm", config=self._config)
 
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
-        answer = self._read("get_object", Bucket=bucket, Key=key)
+        found = self.read(bucket, key, limit)
+        return None if found is None else found.body
+
+    def read(self, bucket: str, key: str, limit: int) -> Content | None:
+        answer = self._ask("get_object", Bucket=bucket, Key=key)
         if answer is None:
             return None
         with answer["Body"] as body:
             if answer["ContentLength"] > limit:
                 raise ObjectTooLargeError(answer["ContentLength"])
-            return bytes(body.read())
+            return Content(bytes(body.read()), _etag(answer), _version(answer))
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
+    ) -> bool:
         return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
 
-    def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
-        answer = self._read("head_object", Bucket=bucket, Key=key)
-        return answer and {**answer["Metadata"], "size": str(answer["ContentLength"]), "etag": answer["ETag"]}
+    def head(self, bucket: str, key: str) -> StoredObject | None:
+        answer = self._ask("head_object", Bucket=bucket, Key=key)
+        return None if answer is None else StoredObject(key, answer["ContentLength"], _etag(answer), _version(answer))
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
+    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
+        found = self._versions(bucket, prefix, after) if versions else self._objects(bucket, prefix, after, limit)
+        yield from itertools.islice(found, limit)
+
+    def _objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         start = {"StartAfter": after} if after else {}
-        while limit > 0:
-            answer = self._read("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start)
+        while True:
+            answer = self._ask("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start)
             for item in answer.get("Contents", []):
-                yield StoredObject(item["Key"], item["Size"])
-            limit -= answer["KeyCount"]
+                yield StoredObject(item["Key"], item["Size"], _etag(item))
             if not answer["IsTruncated"]:
                 return
             start = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def _read(self, operation: str, **arguments: Any) -> Any:
+    def _versions(self, bucket: str, prefix: str, after: str) -> Iterator[StoredObject]:
+        start = {"KeyMarker": after} if after else {}
+        while True:
+            answer = self._ask("list_object_versions", Bucket=bucket, Prefix=prefix, MaxKeys=1000, **start)
+            for item in answer.get("Versions", []):
+                if item["IsLatest"]:
+                    yield StoredObject(item["Key"], item["Size"], _etag(item), _version(item))
+            if not answer["IsTruncated"]:
+                return
+            start = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
         """The answer of an S3 call, None when there is no such object."""
         try:
             return getattr(self._s3, operation)(**arguments)
@@ -243,6 +273,17 @@ class AwsCloud:
         for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer["ETag"]).strip('"')
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    """The version of an object; "null" is what a bucket without versions has (S3 user guide, "Working with objects in a
+    versioning-suspended bucket"): the next write replaces it."""
+    version = answer.get("VersionId")
+    return None if version in (None, "null") else str(version)
 
 
 def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> Machine:

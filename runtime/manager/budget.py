@@ -15,11 +15,16 @@ from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
+DISK_USD_PER_GIB_HOUR = 0.08 / 730
+"""A gp3 volume in us-east-1: $0.08 for a GiB and month (aws.amazon.com/ebs/pricing). Reserved, not settled: machines are what is billed."""
+
 
 def worst_case(job: Job) -> int:
-    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in."""
+    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, with the disk that was added for
+    its data."""
     hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
-    return len(job.datasets) * micro_dollars(hours * max(job.prices[name] for name in job.instance_types))
+    an_hour = max(job.prices[name] for name in job.instance_types) + job.dataset_size_gib * DISK_USD_PER_GIB_HOUR
+    return len(job.datasets) * micro_dollars(hours * an_hour)
 
 
 def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes) -> list[Problem]:
@@ -34,6 +39,8 @@ def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, n
         log.detail("get_costmonitoring", text, now)
 
     say(f"Prices an hour, of {settings.prices_date}: {', '.join(f'{name} ${job.prices[name]:g}' for name in job.instance_types)}.")
+    if job.dataset_size_gib:
+        say(f"Reserved with {job.dataset_size_gib} GiB more of disk for each machine.")
     if not own:
         say(f"Customized budget not found. Using default budget value of {dollars(limit)}")
     budget, cost = budget_name(settings.analysis, job.group, log.started), worst_case(job)

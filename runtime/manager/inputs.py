@@ -1,19 +1,31 @@
-"""Looking up what a submission names: the datasets and the configuration."""
+"""Looking up what a submission names: the datasets and the configuration, each as it is now and may not be any more when a machine reads it.
+
+What is found is pinned (`runtime.protocol.pins`): size, ETag and, in the analysis's own bucket, the version, so that a machine gets what
+was submitted although it was replaced since. Few objects are asked for one by one; many of one folder are found by listing the versions of
+the folder, a thousand in a call, as many calls as for their names. Of outside buckets the ETag alone is pinned: to list and to read versions
+their owners would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from runtime.manager.plan import display_names
-from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
+from runtime.manager.disk import room
+from runtime.manager.port import BucketRefusedError, Cloud, Content, ObjectTooLargeError, StoredObject
 from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_bytes, parse_config
+from runtime.protocol.ignored import is_ignored
+from runtime.protocol.job import PASSED_OVER, ConfigSource
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.names import key_fault
+from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
+from runtime.protocol.names import dataset_names, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
+from runtime.protocol.pins import Pin
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import long_names
@@ -24,33 +36,82 @@ _SHOWN, _NEAR = 20, 3
 """So many missing datasets are told, and for so many of them it is looked up what may have been meant."""
 
 
+@dataclass(frozen=True)
+class Input:
+    """A dataset that is there: the object, or the objects of its `folder`."""
+
+    pins: tuple[Pin, ...]
+    folder: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(pin.size for pin in self.pins)
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """A configuration that was checked, the bytes that were, and where they were from."""
+
+    config: JobConfig
+    raw: bytes
+    source: ConfigSource
+
+
+@dataclass
+class Found:
+    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects of their folders that are none;
+    `dataset_size_gib`: by which their machines' volumes are enlarged."""
+
+    inputs: dict[str, Input] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    config: ReadConfig | None = None
+    dataset_size_gib: int = 0
+
+    def pass_over(self, path: str) -> None:
+        if len(self.passed_over) < PASSED_OVER:
+            self.passed_over.append(path)
+
+
 def look_up(
     cloud: Cloud, settings: AnalysisSettings, keys: JobKeys, datanames: Sequence[str], configname: str, resultpath: str | None = None
-) -> tuple[list[Problem], dict[str, int | None], JobConfig | None]:
-    """Everything that a submission names: all problems, the datasets with their sizes, the configuration (None when faulty)."""
-    problems: list[Problem] = []
-    sizes, config = dict[str, int | None](), None
+) -> Found:
+    """Everything that a submission names, with all problems; the configuration is None when it is faulty."""
+    found = Found()
     try:
-        sizes, problems = find_datasets(cloud, settings, datanames)
+        find_datasets(cloud, settings, datanames, found)
     except BucketRefusedError as error:
-        problems.append(_refused("dataname", datanames[0], settings, error))
+        found.problems.append(_refused("dataname", datanames[0], settings, error))
+    problems = found.problems
     if configname:
         try:
-            config = read_config(cloud, settings, configname)
+            found.config = read_config(cloud, settings, configname)
         except InvalidInput as error:
             problems += error.problems
         except BucketRefusedError as error:
             problems.append(_refused("configname", configname, settings, error))
     if resultpath is not None:
         problems += _taken(cloud, settings, resultpath)
-    if config is not None and sizes:
-        if config.members is not None and len(sizes) > 1:
-            got = f"{len(sizes)} datasets: for ensembles, we must have only one dataset."
+    if found.config is not None and found.inputs:
+        config = found.config.config
+        if config.members is not None and len(found.inputs) > 1:
+            got = f"{len(found.inputs)} datasets: for ensembles, we must have only one dataset."
             do = f"Name one dataset, or leave {ENSEMBLE_SIZE} out of the configuration"
             problems.append(Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do))
         else:
-            problems += long_names(keys, display_names(sizes, config), resultpath)
-    return problems, sizes, config
+            problems += long_names(keys, display_names(found.inputs, config), resultpath)
+        try:
+            found.dataset_size_gib = room(settings, config.dataset_size_gib, {path: one.size for path, one in found.inputs.items()})
+        except InvalidInput as error:
+            problems += error.problems
+    return found
+
+
+def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
+    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
+    names = dataset_names(list(paths))
+    return names if config.members is None else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
 
 
 def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
@@ -75,79 +136,137 @@ def _refused(field: str, path: str, settings: AnalysisSettings, error: BucketRef
     return Problem(field, f"{shown(path)}: S3 refuses access to its bucket ({error})", "a bucket that the analysis can read", do)
 
 
-def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str]) -> tuple[dict[str, int | None], list[Problem]]:
-    """The size of each dataset that exists (None for a folder), in order, and a problem for each that does not.
+def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str], found: Found) -> None:
+    """Put each dataset that exists into `found`, in order, and a problem for each that does not.
 
-    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it: it is one dataset,
-    or each of its objects is (`settings.folder`). Datasets of one folder are found by listing the folder, so the number of
-    calls follows the number of folders.
+    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it that is not ignored
+    (`settings.ignore`): it is one dataset, or each of its objects is (`settings.folder`). Datasets of one folder are found by listing the
+    folder, so the number of calls follows the number of folders.
     """
-    sizes: dict[str, dict[str, int | None]] = {}
+    inputs: dict[str, dict[str, Input]] = {}
     folders: dict[str, list[str]] = defaultdict(list)
+    empty, count, problems = dict[str, str](), 0, found.problems
     for key in keys:
-        if key.endswith("/"):
-            content = _find_folder(cloud, settings, key)
-            if content:
-                sizes[key] = content
-        else:
+        if not key.endswith("/"):
             folders[key.rpartition("/")[0] + "/"].append(key)
+        elif settings.folder == "each":
+            inputs[key] = _each(cloud, settings, key, found, empty)
+        else:
+            one = _one(cloud, settings, key, found, empty)
+            count += len(one.pins) if one else 0
+            if count > FOLDERS_MAX_OBJECTS:
+                problems.append(_too_many("folders", FOLDERS_MAX_OBJECTS, "in the folders of one submission"))
+                return
+            inputs[key] = {key: one} if one else {}
     for folder, wanted in folders.items():
-        sizes.update((key, {key: size}) for key, size in _find_files(cloud, settings, folder, wanted).items())
-    missing = [key for key in keys if key not in sizes]
-    problems = [_missing(cloud, "dataname", settings.bucket, key) for key in missing[:_NEAR]]
+        inputs.update((key, {key: Input((pin,))}) for key, pin in _find_files(cloud, settings, folder, wanted).items())
+    missing = [key for key in keys if not inputs.get(key) and key not in empty]
+    problems += [
+        Problem("dataname", f"{shown(key)}, in which there is only what {why}", "a folder with data in it", "Upload the data, or correct it")
+        for key, why in list(empty.items())[:_SHOWN]
+    ]
+    problems += [_missing(cloud, "dataname", settings.bucket, key) for key in missing[:_NEAR]]
     problems += [_missing(None, "dataname", settings.bucket, key) for key in missing[_NEAR:_SHOWN]]
     if len(missing) > _SHOWN:
         problems.append(
             Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
         )
-    found = {path: size for key in keys for path, size in sizes.get(key, {}).items()}
-    if len(found) > settings.max_datasets:
+    found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
+    if len(found.inputs) > settings.max_datasets:
         got = f"folders with more than {settings.max_datasets} objects"
         do = "Split the work into several submissions"
         problems.append(Problem("dataname", got, f"up to {settings.max_datasets} datasets in a submission", do))
-    return found, problems
 
 
-def _find_folder(cloud: Cloud, settings: AnalysisSettings, prefix: str) -> dict[str, int | None]:
+def _objects(
+    cloud: Cloud, settings: AnalysisSettings, bucket: str, prefix: str, after: str, limit: int
+) -> Iterator[tuple[StoredObject, Pin]]:
+    """The objects below a prefix, and what pins each."""
+    for item in cloud.objects(bucket, prefix, after, limit, versions=bucket == settings.bucket):
+        yield item, _pin(settings, bucket, item)
+
+
+def _pin(settings: AnalysisSettings, bucket: str, item: StoredObject) -> Pin:
+    if bucket == settings.bucket:
+        return Pin(item.key, item.size, item.etag, item.version_id)
+    return Pin(whole(bucket, item.key), item.size, item.etag)
+
+
+def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: dict[str, str]) -> dict[str, Input]:
     """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in '/' are what
     consoles make to show a folder."""
-    each = settings.folder == "each"
-    wanted = settings.max_datasets + 1 if each else 1
-    found: dict[str, int | None] = {}
+    wanted = settings.max_datasets + 1
+    inputs: dict[str, Input] = {}
     bucket, folder = place_of(prefix, settings.bucket)
-    for item in cloud.objects(bucket, folder, "", 2 * wanted + 1000 if each else 2):
-        if not item.key.endswith("/") or (not each and item.key != folder):
-            found[item.key if bucket == settings.bucket else whole(bucket, item.key)] = item.size
-        if len(found) == wanted:
+    for item, pin in _objects(cloud, settings, bucket, folder, "", 2 * wanted + 1000):
+        if item.key.endswith("/"):
+            continue
+        if is_ignored(item.key[len(folder) :], settings.ignore):
+            found.pass_over(pin.path)
+            empty[prefix] = _LEFT_BEHIND
+        elif (fault := key_fault(item.key)) is not None:
+            if len(found.problems) < _SHOWN:
+                found.problems.append(Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it"))
+        else:
+            inputs[pin.path] = Input((pin,))
+        if len(inputs) == wanted:
             break
-    return found if each else {prefix: None} if found else {}
+    if inputs:
+        empty.pop(prefix, None)
+    return inputs
 
 
-def _find_files(cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]) -> dict[str, int]:
-    """The sizes of those paths of one folder that exist."""
+def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: dict[str, str]) -> Input | None:
+    """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those that would make no dataset."""
+    bucket, folder = place_of(prefix, settings.bucket)
+    pins, something = list[Pin](), False
+    for item, pin in _objects(cloud, settings, bucket, folder, "", FOLDER_MAX_OBJECTS + 1000):
+        if not item.key.endswith("/"):
+            pins.append(pin)
+        something = something or (item.key != folder and not is_ignored(item.key[len(folder) :], settings.ignore))
+    if len(pins) > FOLDER_MAX_OBJECTS:
+        found.problems.append(_too_many(shown(prefix), FOLDER_MAX_OBJECTS, "in a folder"))
+    elif pins and not something:
+        for pin in pins:
+            found.pass_over(pin.path)
+        empty[prefix] = _LEFT_BEHIND
+        return None
+    return Input(tuple(pins), folder=True) if something else None
+
+
+_LEFT_BEHIND = "operating systems and programs leave behind (datasets.ignore of the blueprint)"
+
+
+def _too_many(what: str, limit: int, where: str) -> Problem:
+    got = f"{what} with more than {limit:,} objects"
+    return Problem("dataname", got, f"up to {limit:,} objects {where}", "Put them into archives (tar, zip), which are read faster as well")
+
+
+def _find_files(cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]) -> dict[str, Pin]:
+    """Those paths of one folder that exist."""
     bucket, folder = place_of(folder, settings.bucket)
     paths = {place_of(path, settings.bucket)[1]: path for path in wanted}
-    return {paths[key]: size for key, size in _find_keys(cloud, bucket, folder, list(paths)).items()}
+    return {paths[key]: pin for key, pin in _find_keys(cloud, settings, bucket, folder, list(paths)).items()}
 
 
-def _find_keys(cloud: Cloud, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, int]:
+def _find_keys(cloud: Cloud, settings: AnalysisSettings, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, Pin]:
     rest = sorted(wanted, key=_s3_order)
-    found: dict[str, int] = {}
+    found: dict[str, Pin] = {}
     if len(rest) > _HEADS:
         looked_for, last = frozenset(rest), _s3_order(rest[-1])
         # Ten times as many objects as wanted (at least two pages): a folder with a million others is not read to its end.
         limit, count, behind = max(2000, 10 * len(rest)), 0, b""
-        for item in cloud.objects(bucket, folder, _before(rest[0], folder), limit):
+        for item, pin in _objects(cloud, settings, bucket, folder, _before(rest[0], folder), limit):
             count, behind = count + 1, _s3_order(item.key)
             if item.key in looked_for:
-                found[item.key] = item.size
+                found[item.key] = pin
             if behind >= last:
                 break
         rest = [key for key in rest if _s3_order(key) > behind] if count == limit else []
     for key in rest:
         head = cloud.head(bucket, key)
         if head is not None:
-            found[key] = int(head["size"])
+            found[key] = _pin(settings, bucket, head)
     return found
 
 
@@ -161,17 +280,19 @@ def _before(key: str, folder: str) -> str:
     return key[:-1] if len(key) > len(folder) + 1 else ""
 
 
-def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> JobConfig:
-    """Fetch and check the configuration. Raises InvalidInput."""
+def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfig:
+    """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises InvalidInput."""
     bucket, name = place_of(key, settings.bucket)
     try:
-        raw = cloud.get(bucket, name, max_bytes(key))
+        content: Content | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:
         allowed = f"up to {max_bytes(key)} bytes"
         raise InvalidInput([Problem("config file", f"{error.size} bytes", allowed, "Put data into the inputs folder instead")]) from error
-    if raw is None:
+    if content is None:
         raise InvalidInput([_missing(cloud, "configname", settings.bucket, key)])
-    return parse_config(raw, key, settings)
+    version = content.version_id if bucket == settings.bucket else None
+    source = ConfigSource(content.etag, version, hashlib.sha256(content.body).hexdigest())
+    return ReadConfig(parse_config(content.body, key, settings), content.body, source)
 
 
 def _missing(cloud: Cloud | None, field: str, bucket: str, path: str) -> Problem:

@@ -15,7 +15,7 @@ from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
-from runtime.manager.plan import member_configs, plan
+from runtime.manager.plan import plan, records
 from runtime.manager.port import BucketRefusedError, Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request, log_started
 from runtime.protocol.certificate import SetupLog, claim_id, claim_metadata, initial_lines
@@ -135,7 +135,7 @@ class _Run:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""
         problems = list[Problem]()
         if not self.delivery.last:  # else looking up may be what has failed so far
-            problems, _, _ = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname)
+            problems = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname).problems
         now = self.clock()
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
@@ -170,10 +170,8 @@ class _Run:
             if order is not None:
                 return self._stopped(order, job, known)
         if job is None:
-            problems, sizes, config = look_up(
-                self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath
-            )
-            settings = self.settings
+            found = look_up(self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath)
+            problems, settings = found.problems, self.settings
             if submission.rerun_of is not None:
                 try:
                     settings = as_then(self.cloud, settings, self.key.group, submission.rerun_of)
@@ -181,15 +179,15 @@ class _Run:
                     problems += error.problems
             if not settings.image.ready:
                 return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
-            if problems or config is None:
+            if problems or found.config is None:
                 missing = all(problem.field == "dataname" for problem in problems)
                 return self._end(2, problems, "data" if missing else "user", "INPUT", "check_existence")
-            job = plan(settings, submission, self.key.key, self.sha256, sizes, config, self.log.started)
+            job = plan(settings, submission, self.key.key, self.sha256, found, self.log.started)
             unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
             if unpaid:
                 return self._end(2, unpaid, "quota", "INPUT", "get_costmonitoring")
-            for key, text in member_configs(job).items():
-                self.cloud.put(job.bucket, key, text)
+            for key, content in records(job, found):
+                self.cloud.put(job.bucket, key, content)
             self.cloud.put(job.bucket, job.keys.job, job.to_json())
         log_config(self.log, job, self.clock())
         now = self.clock()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
+from runtime.manager.inputs import Found, Input, display_names
 from runtime.protocol.config import MEMBER, JobConfig
-from runtime.protocol.documents import dumps, iso
+from runtime.protocol.documents import iso
 from runtime.protocol.job import Dataset, Job
-from runtime.protocol.names import dataset_names
+from runtime.protocol.keys import JobKeys
+from runtime.protocol.normal import normal_text
+from runtime.protocol.pins import pins_text
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
 
@@ -18,11 +22,12 @@ def plan(
     submission: Submission,
     submission_key: str,
     submission_sha256: str,
-    sizes: Mapping[str, int | None],
-    config: JobConfig,
+    found: Found,
     created: datetime,
 ) -> Job:
-    """The job of `submission`. `sizes` has the bytes of each dataset, None for folders. Pure."""
+    """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
+    assert found.config is not None
+    config = found.config.config
     chosen = submission.instance_type or settings.instance_type
     # A type that the analyst chose is kept; the analysis's own may be replaced by its alternatives.
     others = () if submission.instance_type else settings.fallback_types
@@ -46,41 +51,50 @@ def plan(
         instance_types=types,
         prices={name: settings.prices[name] for name in types},
         duration_minutes=config.duration_minutes,
-        volume_gib=settings.volume_gib + config.dataset_size_gib,
-        dataset_size_gib=config.dataset_size_gib,
+        volume_gib=settings.volume_gib + found.dataset_size_gib,
+        dataset_size_gib=found.dataset_size_gib,
         image=settings.image,
         launch_template=settings.groups[submission.group],
         price_per_hour=settings.prices[chosen],
         created=iso(created),
-        datasets=_datasets(submission, sizes, config),
+        datasets=_datasets(submission, found.inputs, config),
         market=settings.market,
         zones=settings.zones,
         max_attempts=settings.max_attempts,
         blueprint_digest=settings.blueprint_digest,
         blueprint_commit=settings.blueprint_commit,
+        config_source=found.config.source,
+        passed_over=tuple(found.passed_over),
     )
 
 
-def _datasets(submission: Submission, sizes: Mapping[str, int | None], config: JobConfig) -> tuple[Dataset, ...]:
+def _datasets(submission: Submission, inputs: Mapping[str, Input], config: JobConfig) -> tuple[Dataset, ...]:
     keys, configname = submission.keys, submission.configname.rpartition("/")[2]
-    names = display_names(sizes, config)
+    names = display_names(inputs, config)
+    common = keys.records.config(configname)
     if config.members is None:
-        return tuple(
-            Dataset(index, name, path, keys.status(name), sizes[path]) for index, (name, path) in enumerate(zip(names, sizes, strict=True))
-        )
-    (path,) = sizes
+        return tuple(_dataset(keys, index, *one, common) for index, one in enumerate(zip(names, inputs.items(), strict=True)))
+    (item,) = inputs.items()
     return tuple(
-        Dataset(index, name, path, keys.status(name), sizes[path], keys.member_config(index + 1, configname), index + 1)
+        replace(_dataset(keys, index, name, item, keys.member_config(index + 1, configname)), jobnb=index + 1)
         for index, name in enumerate(names)
     )
 
 
-def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
-    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
-    names = dataset_names(list(paths))
-    return names if config.members is None else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+def _dataset(keys: JobKeys, index: int, name: str, item: tuple[str, Input], configpath: str) -> Dataset:
+    path, one = item
+    plain = Dataset(index, name, path, keys.status(name), one.size, configpath, pins=one.folder)
+    return plain if one.folder else replace(plain, etag=one.pins[0].etag, version_id=one.pins[0].version_id)
 
 
-def member_configs(job: Job) -> dict[str, str]:
-    """Key and text of the configuration of each member of an ensemble (JSON, which is YAML too)."""
-    return {dataset.configpath: dumps({**job.config, MEMBER: dataset.jobnb}) for dataset in job.datasets if dataset.configpath is not None}
+def records(job: Job, found: Found) -> Iterator[tuple[str, str | bytes]]:
+    """Keys and contents of what the machines of a job read beside job.json: the objects of folders, the configuration (of each member of
+    an ensemble), and for people the one that was submitted."""
+    assert found.config is not None
+    for dataset in job.datasets:
+        if dataset.pins:
+            yield job.keys.records.pins(dataset.index), pins_text(found.inputs[dataset.inputpath].pins)
+    configs = {dataset.configpath: dataset.jobnb for dataset in job.datasets if dataset.configpath is not None}
+    for key, number in configs.items():
+        yield key, normal_text(job.config if number is None else {**job.config, MEMBER: number})
+    yield job.keys.records.original_config(job.configname), found.config.raw

@@ -38,10 +38,21 @@ class LaunchError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Key and size in bytes."""
+    """Size in bytes, ETag without quotes, and the version where it was asked for and the bucket has versions."""
 
     key: str
     size: int
+    etag: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """An object in one read: its bytes, and which object that was."""
+
+    body: bytes
+    etag: str
+    version_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,14 +95,17 @@ class Cloud(Protocol):
     def get(self, bucket: str, key: str, limit: int) -> bytes | None:
         """The object's content, None when there is none. Raises ObjectTooLargeError."""
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
-        """Write text. With `if_absent`, False (and nothing written) when the key exists."""
+    def read(self, bucket: str, key: str, limit: int) -> Content | None:
+        """The object and which one it is, None when there is none. Raises ObjectTooLargeError."""
 
-    def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
-        """The object's metadata with "size" and "etag", None when there is none."""
+    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+        """Write text, or bytes. With `if_absent`, False (and nothing written) when the key exists."""
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
-        """Up to `limit` objects below `prefix` in key order, behind key `after`."""
+    def head(self, bucket: str, key: str) -> StoredObject | None:
+        """What object is there, with its version; None when there is none."""
+
+    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
+        """Up to `limit` objects below `prefix` in key order, behind key `after`; with their `versions`, where that is asked for."""
 
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         """Note that a manager has taken this file from the queue."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runtime.protocol.certificate import SetupLog
 from runtime.protocol.config import DATASET_SIZE, DURATION, is_service_key
-from runtime.protocol.job import Dataset, Job
+from runtime.protocol.job import PASSED_OVER, Dataset, Job
 from runtime.protocol.outside import place_of
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
@@ -41,6 +41,14 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
     for name in job.config:
         if is_service_key(name) and name not in standard:
             log.detail("parse_config", f"parameter {name!r} is none of the service's ({', '.join(standard)}), and means nothing to it", now)
+    if job.dataset_size_gib > (job.config.get(DATASET_SIZE) or 0):
+        largest = max(job.datasets, key=lambda dataset: dataset.size or 0)
+        text = f"{job.volume_gib} GiB, {job.dataset_size_gib} of them for data: the largest dataset, {largest.name}, has"
+        log.detail("parse_config", f"volume of each machine enlarged to {text} {(largest.size or 0) / (1 << 30):.1f} GiB", now)
+    if job.passed_over:
+        more = " and perhaps more" if len(job.passed_over) >= PASSED_OVER else ""
+        text = f"what operating systems and programs leave behind is no dataset, and was passed over: {', '.join(job.passed_over)}{more}"
+        log.detail("check_existence", text, now)
     if job.datasets[0].jobnb is not None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)

@@ -16,15 +16,27 @@ from runtime.protocol.outside import place_of
 from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, group_from, image_from, texts
 
 SCHEMA_VERSION = 1
+PASSED_OVER = 20
+"""So many objects that are no datasets are told."""
+
 _WHAT = "job.json"
+
+
+@dataclass(frozen=True)
+class ConfigSource:
+    """The configuration that the submission named, as it was read: `sha256` of its bytes, `etag` without quotes."""
+
+    etag: str
+    version_id: str | None
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Dataset:
     """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder), or a whole
-    s3:// path of an outside bucket;
-    `size` is in bytes, None where it was not looked up (folders). A member of an ensemble has its number `jobnb` (from 1) and a
-    configuration of its own at `configpath`."""
+    s3:// path of an outside bucket; `size` in bytes, of all its objects for a folder. `etag` and `version_id` are the object's as the
+    manager saw it (`runtime.protocol.pins`); `pins`: it is a folder, whose objects are in a record of their own. `configpath` is the
+    record with the configuration that its machine gets. A member of an ensemble has its number `jobnb` (from 1)."""
 
     index: int
     name: str
@@ -33,13 +45,17 @@ class Dataset:
     size: int | None = None
     configpath: str | None = None
     jobnb: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    pins: bool = False
 
 
 @dataclass(frozen=True)
 class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
     has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
-    configuration with defaults filled in. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
+    configuration with defaults filled in; `configpath` and `configname` are the submission's, `config_source` what lay there.
+    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
     records (logs/) are below the group always."""
 
     analysis: str
@@ -72,6 +88,8 @@ class Job:
     max_attempts: int = 3
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
+    config_source: ConfigSource | None = None
+    passed_over: tuple[str, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -137,7 +155,17 @@ class Job:
             max_attempts=take(data, "max_attempts", int, _WHAT),
             blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
             blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
+            config_source=_config_source(take_optional(data, "config_source", dict, _WHAT)),
+            passed_over=texts(data, "passed_over", _WHAT) if "passed_over" in data else (),
         )
+
+
+def _config_source(data: Mapping[str, Any] | None) -> ConfigSource | None:
+    if data is None:
+        return None
+    what = "job.json config_source"
+    version = take_optional(data, "version_id", str, what)
+    return ConfigSource(take(data, "etag", str, what), version, take(data, "sha256", str, what))
 
 
 def _dataset(data: Any) -> Dataset:
@@ -152,4 +180,7 @@ def _dataset(data: Any) -> Dataset:
         size=take_optional(data, "size", int, what),
         configpath=take_optional(data, "configpath", str, what),
         jobnb=take_optional(data, "jobnb", int, what),
+        etag=take_optional(data, "etag", str, what),
+        version_id=take_optional(data, "version_id", str, what),
+        pins=bool(take_optional(data, "pins", bool, what)),
     )

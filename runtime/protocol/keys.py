@@ -61,6 +61,18 @@ class RecordKeys:
         """The line of `end.txt`, written when every dataset is final, whatever the outcome."""
         return f"{self.prefix}end.txt"
 
+    def pins(self, index: int) -> str:
+        """The objects of the folder that is the dataset of that index (`runtime.protocol.pins`)."""
+        return f"{self.prefix}pins/{index}.json"
+
+    def config(self, configname: str) -> str:
+        """The configuration as the machines get it (`runtime.protocol.normal`)."""
+        return f"{self.prefix}configs/{configname}"
+
+    def original_config(self, configname: str) -> str:
+        """The configuration as it was submitted, byte for byte."""
+        return f"{self.prefix}configs/original/{configname}"
+
 
 @dataclass(frozen=True)
 class ResultKeys:
@@ -145,7 +157,7 @@ class JobKeys(ResultKeys):
 
     def member_config(self, number: int, configname: str) -> str:
         """The configuration of member `number` (from 1) of an ensemble: the job's, with `jobnb`."""
-        return f"{self.records.prefix}configs/inst{number}_{configname}"
+        return self.records.config(f"inst{number}_{configname}")
 
     def status(self, name: str) -> str:
         """The status file of the dataset with display name `name` (unique in its job, see `names.dataset_names`)."""

@@ -25,6 +25,13 @@ RECORD_MAX_FILES = 80_000
 LOGS_MAX_COPIES = 10_000
 """So many files of a job's logs are copied to an outside bucket. A job has a few for each dataset, and two each minute."""
 
+FOLDER_MAX_OBJECTS = 40_000
+"""Objects of a folder that is one dataset: each is pinned at submission, in a record of about 10 MB then. More belong into an archive,
+which is also read many times faster."""
+
+FOLDERS_MAX_OBJECTS = 100_000
+"""Objects of all such folders of one submission: 100 listings of S3, and half of the manager's memory."""
+
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.outside import OutsideBucket
 
 SCHEMA_VERSION = 1
@@ -51,7 +52,8 @@ class Code:
 class AnalysisSettings:
     """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for each group.
 
-    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one. `fallback_types`
+    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one, but for what the patterns
+    `ignore` match (`runtime.protocol.ignored`). A machine's disk has room for `disk_factor` times its dataset. `fallback_types`
     stand in for `instance_type` while there is no capacity; `market` is one of MARKETS; `zones` are tried in turn (none: AWS
     chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
     `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of submissions.
@@ -82,6 +84,8 @@ class AnalysisSettings:
     ledger_table: str
     queue_url: str
     folder: str = "one"
+    ignore: tuple[str, ...] = LEFT_BEHIND
+    disk_factor: float = 2.0
     fallback_types: tuple[str, ...] = ()
     market: str = ON_DEMAND
     zones: tuple[str, ...] = ()
@@ -141,6 +145,8 @@ class AnalysisSettings:
             ledger_table=take(data, "ledger_table", str, _WHAT),
             queue_url=take(data, "queue_url", str, _WHAT),
             folder=take(data, "folder", str, _WHAT),
+            ignore=texts(data, "ignore", _WHAT),
+            disk_factor=take(data, "disk_factor", float, _WHAT),
             fallback_types=texts(data, "fallback_types", _WHAT),
             market=market,
             zones=texts(data, "zones", _WHAT),

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.manager.port import BucketRefusedError, JobGoneError, LaunchError, LaunchRequest, Machine, ObjectTooLargeError, StoredObject
+from runtime.manager.port import (
+    BucketRefusedError,
+    Content as Read,
+    JobGoneError,
+    LaunchError,
+    LaunchRequest,
+    Machine,
+    ObjectTooLargeError,
+    StoredObject,
+)
 from runtime.monitor.port import Content, Deployed, Heard, Instance, OpenJob, Search, Written
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
@@ -40,7 +49,7 @@ class FakeAws:
     """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
     `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
-    `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
+    `sizes` are told of objects in place of their own; `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -54,6 +63,9 @@ class FakeAws:
     heard_: dict[tuple[str, str], Heard] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
     deployed: list[Deployed] = field(default_factory=list)
+    sizes: dict[tuple[str, str], int] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    uploads: int = 0
     queue: list[tuple[str, str]] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -82,32 +94,39 @@ class FakeAws:
     def upload(self, bucket: str, key: str, body: bytes | str = b"x") -> None:
         self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, {})
         self.times[bucket, key] = self.clock()
+        self.uploads += 1
+        self.versions[bucket, key] = f"v{self.uploads}"
 
     def text(self, bucket: str, key: str) -> str:
         return self.objects_[bucket, key][0].decode()
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
+    ) -> bool:
         with self.lock:
             self._call("put", key)
             if if_absent and (bucket, key) in self.objects_:
                 return False
-            self.objects_[bucket, key] = (body.encode(), dict(metadata or {}))
+            self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, dict(metadata or {}))
             self.written[bucket, key] += 1
             return True
 
-    def head(self, bucket: str, key: str) -> Mapping[str, str] | None:
+    def head(self, bucket: str, key: str) -> StoredObject | None:
         with self.lock:
             self._call("head", key)
             self._check_open(bucket)
-            found = self.objects_.get((bucket, key))
-            return None if found is None else {**found[1], "size": str(len(found[0])), "etag": hashlib.md5(found[0]).hexdigest()}
+            return self._stored(bucket, key) if (bucket, key) in self.objects_ else None
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
+    def _stored(self, bucket: str, key: str, *, versions: bool = True) -> StoredObject:
+        size = self.sizes.get((bucket, key), len(self.objects_[bucket, key][0]))
+        return StoredObject(key, size, self.etag(bucket, key), self.versions.get((bucket, key)) if versions else None)
+
+    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
         with self.lock:
             self._call("list", prefix)
             self._check_open(bucket)
             names = sorted((k for b, k in self.objects_ if b == bucket and k.startswith(prefix)), key=str.encode)
-            found = [StoredObject(k, len(self.objects_[bucket, k][0])) for k in names if k.encode() > after.encode()]
+            found = [self._stored(bucket, k, versions=versions) for k in names if k.encode() > after.encode()]
         yield from found[:limit]
 
     def _check_open(self, bucket: str) -> None:
@@ -436,14 +455,20 @@ class ManagerView:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.aws, name)
 
-    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
+    def read(self, bucket: str, key: str, limit: int) -> Read | None:
         with self.aws.lock:
             self.aws._call("get", key)
             self.aws._check_open(bucket)
             found = self.aws.objects_.get((bucket, key))
-        if found is not None and len(found[0]) > limit:
+        if found is None:
+            return None
+        if len(found[0]) > limit:
             raise ObjectTooLargeError(len(found[0]))
-        return None if found is None else found[0]
+        return Read(found[0], self.aws.etag(bucket, key), self.aws.versions.get((bucket, key)))
+
+    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
+        found = self.read(bucket, key, limit)
+        return None if found is None else found.body
 
     def abandon(self, table: str, job: JobId) -> None:
         with self.aws.lock:
