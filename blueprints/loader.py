@@ -16,7 +16,7 @@ from blueprints.document import Document, parse
 from blueprints.finding import Finding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
-from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, InstanceSettings, Limits, Stage
+from blueprints.model import FILE, Blueprint, DataSettings, Imaged, ImageSettings, InstanceSettings, Limits, Stage
 from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
@@ -137,7 +137,7 @@ def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
 
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
-    instance = dict(data["instance"])
+    instance, datasets = dict(data["instance"]), data["datasets"]
     lists = {key: tuple(instance[key]) for key in ("types", "fallback", "zones")}
     settings = {key: value for key, value in data.items() if key != "stages"}
     canonical = json.dumps({"stage": stage, **settings}, sort_keys=True, separators=(",", ":"))
@@ -151,7 +151,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         instance=InstanceSettings(**{**instance, **lists}),
         image=ImageSettings(**data["image"]),
         limits=Limits(**data["limits"]),
-        data_folders=data["datasets"]["folder"],
+        data=DataSettings(folder=datasets["folder"], ignore=tuple(datasets["ignore"]), disk_factor=float(datasets["disk_factor"])),
         groups=tuple(data["groups"]),
         outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
         budget_usd=float(data["budget_usd"]),

@@ -102,6 +102,15 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What a submission's data is."""
+
+    folder: str
+    ignore: tuple[str, ...]
+    disk_factor: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """An analysis, resolved for one stage; every field is documented in `schema.json`.
 
@@ -118,7 +127,7 @@ class Blueprint:
     instance: InstanceSettings
     image: ImageSettings
     limits: Limits
-    data_folders: str
+    data: DataSettings
     groups: tuple[str, ...]
     outside_buckets: tuple[OutsideBucket, ...]
     budget_usd: float

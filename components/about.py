@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -19,7 +20,7 @@ from runtime.protocol.settings import Image
 
 @dataclass(frozen=True, kw_only=True)
 class AboutObjectArgs:
-    """What the document names. `bucket`: of the analysis, where it is put."""
+    """What the document names. `bucket`: of the analysis, where it is put. `template_ids`: the launch template of each group."""
 
     blueprint: Blueprint
     commit: str | None
@@ -29,6 +30,7 @@ class AboutObjectArgs:
     prices: Prices
     ledger_table: str
     dead_letter_queue_url: pulumi.Input[str]
+    template_ids: Mapping[str, pulumi.Input[str]]
 
 
 class AboutObject(pulumi.ComponentResource):
@@ -36,8 +38,9 @@ class AboutObject(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AboutObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:storage:AboutObject", name, {}, opts)
-        text = pulumi.Output.from_input(args.dead_letter_queue_url).apply(lambda url: render(args, url))
         for group in args.blueprint.groups:
+            known = pulumi.Output.all(url=args.dead_letter_queue_url, template=args.template_ids[group])
+            text = known.apply(lambda found: render(args, found["url"], found["template"]))
             aws.s3.BucketObjectv2(
                 logical(name, group),
                 bucket=args.bucket,
@@ -49,8 +52,8 @@ class AboutObject(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def render(args: AboutObjectArgs, dead_letter_queue_url: str) -> str:
-    """The document's text: the same analysis gives the same bytes."""
+def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) -> str:
+    """The document's text for one group: the same analysis gives the same bytes."""
     blueprint, instance = args.blueprint, args.blueprint.instance
     return About(
         analysis=blueprint.name,
@@ -69,6 +72,9 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str) -> str:
         code_sha256=args.code.sha256,
         blueprint_commit=args.commit,
         compare=blueprint.compare,
+        launch_template_id=template_id,
+        folder=blueprint.data.folder,
+        ignore=blueprint.data.ignore,
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

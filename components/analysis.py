@@ -187,6 +187,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 prices=args.prices,
                 ledger_table=utils.ledger_table,
                 dead_letter_queue_url=queue.dead_letter_url,
+                template_ids={group: machines[group].template_id for group in blueprint.groups},
             ),
             opts=child(self, depends_on=[bucket]),
         )

@@ -23,7 +23,7 @@ def boundary(place: Place) -> Policy:
             ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
             [place.objects("*", "*")],
         ),
-        allow("Lists", ["s3:ListBucket"], [place.bucket("*")]),
+        allow("Lists", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket("*")]),
         allow(
             "Queues",
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],

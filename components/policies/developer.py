@@ -38,7 +38,7 @@ def bucket_access(place: Place, *, bucket: str, developer_role_arn: str) -> Sequ
     in the folders of other groups. Prefixes end in '/'."""
     readable = [f"{GROUP}/{folder}/*" for folder in ("inputs", "configs", "results")]
     statements = [
-        allow("DeveloperReads", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
+        allow("DeveloperReads", ["s3:GetObject", "s3:GetObjectVersion"], [place.objects(bucket, pattern) for pattern in readable]),
         allow("DeveloperWrites", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{GROUP}/results/*")]),
         allow("DeveloperLists", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
     ]

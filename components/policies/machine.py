@@ -18,9 +18,12 @@ def machine(place: Place, *, bucket: str, group: str, artifact_bucket: str, outs
     A machine's own place for evidence is its `aws:userid`, which for a role on an instance is the role's id and the instance's (IAM user
     guide, "IAM policy elements: Variables and tags"): it cannot write that of another machine, not even of its own group.
     """
-    readable = [*(f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")), f"{JOBS}/{group}/*"]
+    data = [f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")]
+    readable = [*data, f"{JOBS}/{group}/*"]
     return document(
         allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
+        # The version that was submitted, also where another is there by now.
+        allow("ReadVersions", ["s3:GetObjectVersion"], [place.objects(bucket, pattern) for pattern in data]),
         allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{group}/results/*")]),
         allow("GiveEvidence", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{EVIDENCE}/${{aws:userid}}/*")]),
         allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),

@@ -65,7 +65,7 @@ def manager(
             [place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"), place.objects(bucket, f"{EVIDENCE}/*")],
         ),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
-        allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)]),
+        allow("ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(bucket)]),
         allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
         allow(
             "TakeSubmissions",

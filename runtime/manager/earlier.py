@@ -1,7 +1,8 @@
 """The image and the code of an earlier job, for a rerun of it.
 
 Only two things are taken from its document, and each can only name what was deployed for this group once: the version of the group's
-launch template, and the digest of a code archive.
+launch template, and the digest of a code archive. An image of then can be started by a version of the launch template that the group has
+now. Where that is another one (the group was removed, and came back), the image of now does when it is the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings, Code
 
-_ALLOWED = "the timestamp of a job of your group, launched from the launch template that it has now"
+_ALLOWED = "the timestamp of a job of your group, whose image can still be started"
 _DO = "Correct it, or leave it out: the job then runs on what is deployed now"
 
 
@@ -28,13 +29,22 @@ def as_then(cloud: Cloud, settings: AnalysisSettings, group: str, timestamp: str
         job = Job.from_json(raw) if raw is not None else None
     except DocumentError:
         job = None
-    now = settings.groups[group]
-    if job is None or job.launch_template.launch_template_id != now.launch_template_id:
-        got = f"{shown(timestamp)}, {'which is no job that can be read' if job is None else 'whose launch template is gone'}"
-        raise InvalidInput([Problem("rerun_of", got, _ALLOWED, _DO)])
-    version, digest = job.launch_template.launch_template_version, job.code.sha256
+    if job is None:
+        raise _refused(timestamp, "which is no job that can be read")
+    version, digest, now = job.launch_template.launch_template_version, job.code.sha256, settings.groups[group]
     if not re.fullmatch("[0-9]{1,9}", version) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise InvalidInput([Problem("rerun_of", f"{shown(timestamp)}, whose document was changed", _ALLOWED, _DO)])
+        raise _refused(timestamp, "whose document was changed")
+    if job.launch_template.launch_template_id == now.launch_template_id:
+        settings = replace(
+            settings,
+            groups={**settings.groups, group: replace(now, launch_template_version=version)},
+            image=replace(job.image, ready=True),
+        )
+    elif job.image.id != settings.image.id:
+        raise _refused(timestamp, f"whose launch template is gone, and with it the image {job.image.id}; now it is {settings.image.id}")
     code = Code(settings.code.bucket, settings.code.key.replace(settings.code.sha256, digest), digest)
-    groups = {**settings.groups, group: replace(now, launch_template_version=version)}
-    return replace(settings, groups=groups, code=code, image=replace(job.image, ready=True))
+    return replace(settings, code=code)
+
+
+def _refused(timestamp: str, why: str) -> InvalidInput:
+    return InvalidInput([Problem("rerun_of", f"{shown(timestamp)}, {why}", _ALLOWED, _DO)])

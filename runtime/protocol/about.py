@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.keys import JOBS
+from runtime.protocol.settings import texts
 
 SCHEMA_VERSION = 1
 _WHAT = "analysis.json"
@@ -25,7 +27,8 @@ def about_key(group: str) -> str:
 class About:
     """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
     `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
-    `compare`: how the outputs of reruns are compared, by pattern of their path.
+    `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which
+    goes what images can still be started. `folder` and `ignore` as in AnalysisSettings.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -46,10 +49,13 @@ class About:
     budget_parameters: str | None = None
     blueprint_commit: str | None = None
     compare: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    launch_template_id: str | None = None
+    folder: str = "one"
+    ignore: tuple[str, ...] = LEFT_BEHIND
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
-        return dumps({**asdict(self), "instance_types": list(self.instance_types), "fallback_types": list(self.fallback_types)})
+        return dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> About:
@@ -77,4 +83,7 @@ class About:
             budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
             blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
             compare=take_optional(data, "compare", dict, _WHAT) or {},
+            launch_template_id=take_optional(data, "launch_template_id", str, _WHAT),
+            folder=take_optional(data, "folder", str, _WHAT) or "one",
+            ignore=texts(data, "ignore", _WHAT) if "ignore" in data else LEFT_BEHIND,
         )

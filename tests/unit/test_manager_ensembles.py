@@ -44,8 +44,8 @@ def test_each_member_has_its_machine_number_configuration_and_status() -> None:
 def test_anything_else_is_a_plain_job(config: dict[str, Any]) -> None:
     world = ensemble(config)
     (dataset,) = world.job().datasets
-    assert (dataset.jobnb, dataset.configpath) == (None, None)
-    assert world.job().configpath_of(0) == CONFIG
+    assert dataset.jobnb is None
+    assert world.job().configpath_of(0) == "jobs/lab/job_t1/configs/c.json"
 
 
 @pytest.mark.parametrize("size", [0, -1, 11, 1.5, "3", True, None])

@@ -20,7 +20,7 @@ from moto import mock_aws
 from runtime.manager import handler as module
 from runtime.manager.aws import AwsCloud
 from runtime.manager.events import objects_created
-from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError
+from runtime.manager.port import Content, LaunchError, LaunchRequest, ObjectTooLargeError, StoredObject
 from runtime.monitor.aws import AwsCloud as MonitorCloud
 from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
 from runtime.protocol.job import Job
@@ -204,9 +204,10 @@ def test_objects(account: Account) -> None:
     assert cloud.put(BUCKET, "a", "text", if_absent=True, metadata={"claim": "x"})
     assert not cloud.put(BUCKET, "a", "other", if_absent=True)
     assert cloud.get(BUCKET, "a", 10) == b"text"
-    head = cloud.head(BUCKET, "a")
-    assert head is not None
-    assert (head["claim"], head["size"]) == ("x", "4")
+    etag = hashlib.md5(b"text").hexdigest()
+    assert cloud.head(BUCKET, "a") == StoredObject("a", 4, etag)
+    assert cloud.put(BUCKET, "raw", b"\xef\xbb\xbf{}")
+    assert cloud.read(BUCKET, "raw", 10) == Content(b"\xef\xbb\xbf{}", hashlib.md5(b"\xef\xbb\xbf{}").hexdigest())
     with pytest.raises(ObjectTooLargeError):
         cloud.get(BUCKET, "a", 3)
 
@@ -217,6 +218,21 @@ def test_listing_pages_and_starts_behind_a_key(account: Account) -> None:
     cloud = AwsCloud()
     assert [item.key for item in cloud.objects(BUCKET, "p/", "p/1", 2)] == ["p/2", "p/3"]
     assert [item.size for item in cloud.objects(BUCKET, "p/", "", 2000)] == [0, 1, 2, 3, 4]
+
+
+def test_versions_are_those_that_are_latest(account: Account) -> None:
+    account.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    written = {}
+    for key in ("p/a", "p/b", "p/b", "p/c", "p/d"):
+        written[key] = account.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())["VersionId"]
+    account.s3.delete_object(Bucket=BUCKET, Key="p/c")
+    cloud = AwsCloud()
+    found = list(cloud.objects(BUCKET, "p/", "p/a", 2, versions=True))
+    assert [(item.key, item.version_id) for item in found] == [(key, written[key]) for key in ("p/b", "p/d")]
+    assert [item.version_id for item in cloud.objects(BUCKET, "p/", "", 9)] == [None, None, None]
+    for one in (cloud.head(BUCKET, "p/b"), cloud.read(BUCKET, "p/b", 9)):
+        assert one is not None
+        assert (one.version_id, one.etag) == (written["p/b"], hashlib.md5(b"p/b").hexdigest())
 
 
 def test_the_lease(account: Account) -> None:

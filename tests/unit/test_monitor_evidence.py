@@ -122,7 +122,10 @@ def test_outside_buckets_are_those_that_this_dataset_names(world: World) -> None
     first, second = job.datasets
     job = replace(
         job,
-        datasets=(replace(first, inputpath="s3://archive/lab/a.zip"), replace(second, inputpath="s3://vault/lab/b.zip")),
+        datasets=(
+            replace(first, inputpath="s3://archive/lab/a.zip", configpath=None),
+            replace(second, inputpath="s3://vault/lab/b.zip", configpath=None),
+        ),
         configpath="s3://settings/lab/c.json",
         resultdir="s3://results/lab/job_t1",
     )

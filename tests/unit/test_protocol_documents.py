@@ -87,7 +87,7 @@ def test_the_command_line_is_a_list_and_shown_quoted() -> None:
         "dti",
         "lab/inputs/$(touch x); a b.zip",
         "results/job_t1",
-        "lab/configs/c.json",
+        "jobs/lab/job_t1/configs/c.json",
         "dti/run_dti.sh",
     ]
     assert "'lab/inputs/$(touch x); a b.zip'" in shown(command)
