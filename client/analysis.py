@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +15,20 @@ import boto3
 
 from client import checks
 from client.bucket import AT_ONCE, Bucket, own_session, s3_client
-from client.errors import AnalysisError, raise_all, s3_errors
+from client.errors import AnalysisError, raise_all
 from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
 from client.listing import ListedJob, listing, resolve
+from client.notes import note
 from client.states import DatasetState
+from client.uploads import Content, Uploads
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
-from runtime.protocol.keys import JOBS, JobKeys, rejected_keys
+from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
 from runtime.protocol.limits import CONFIG_MAX_BYTES
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
+from runtime.protocol.normal import normal_text
 from runtime.protocol.outside import place_of
 
 
@@ -45,34 +48,39 @@ class Analysis:
         self.s3 = s3_client(self.session)
         self.objects = Bucket(self.s3, bucket)
 
-    def upload(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-        """Upload files to the group's `inputs/` under their own names and return their keys, which is what `submit` takes.
+    def upload(self, paths: Iterable[str | os.PathLike[str]], *, say: Callable[[str], None] = note) -> list[str]:
+        """Upload files and folders to the group's `inputs/` and return their keys, which is what `submit` takes; those of folders end
+        in '/'.
 
-        Two files of one name would replace each other: that is refused before anything is uploaded, as is a missing file.
+        Nothing that is there is replaced: what has the same content is not sent again, and where a name has other content, the file
+        goes to a folder of its own, which `say` is told (by default standard error), see `client.uploads`. Two files of one name are
+        refused before anything is uploaded, as is a missing one.
         """
         files = [Path(path) for path in paths]
         raise_all(checks.files([str(path) for path in files]))
-        keys = []
-        for path in files:
-            key = f"{self.group}/inputs/{path.name}"
-            with s3_errors(self.bucket, key):
-                self.s3.upload_file(str(path), self.bucket, key)
-            keys.append(key)
-        return keys
+        uploads = Uploads(self.objects, self.session, self.group, say)
+        ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
+        return [uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, path.name) for path in files]
 
-    def upload_config(self, config: Mapping[str, Any] | str | os.PathLike[str], name: str | None = None) -> str:
-        """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key."""
+    def upload_config(
+        self, config: Mapping[str, Any] | str | os.PathLike[str], name: str | None = None, *, say: Callable[[str], None] = note
+    ) -> str:
+        """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key. Like `upload`, it replaces
+        nothing."""
         if isinstance(config, Mapping):
-            body = json.dumps(config, indent=2).encode()
+            try:
+                body = normal_text(config).encode()
+            except (TypeError, ValueError) as error:
+                raise AnalysisError(
+                    f"a config that JSON cannot hold: {error}", "texts, numbers, lists and mappings", "change it"
+                ) from error
             name = name or "config.json"
         else:
             path = Path(config)
             if not path.is_file():
                 raise AnalysisError(f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path")
             body, name = path.read_bytes(), name or path.name
-        key = f"{self.group}/configs/{name}"
-        self.objects.put(key, body)
-        return key
+        return Uploads(self.objects, self.session, self.group, say).put(Content(body), CONFIGS, name)
 
     def submit(
         self,
@@ -86,11 +94,10 @@ class Analysis:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started for each dataset.
 
         `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file. `timestamp` names the
-        job (letters, digits, `.` `_` `:` `-`, at most 64); by default the time of now. `instance_type` must be one that the
-        analysis allows; by default the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of
-        a folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose image and
-        code are used in place of those that are deployed now. The answer to the submission is in the
-        job's certificate.
+        job (letters, digits, `.` `_` `:` `-`, at most 64), and no other submission may have it; by default the time of now.
+        `instance_type` must be one that the analysis allows; by default the analysis's own. Data and config may be `s3://` paths, and
+        `resultpath` the `s3://` path of a folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job
+        whose image and code are used in place of those that are deployed now. The answer to the submission is in the job's certificate.
         """
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
@@ -107,8 +114,14 @@ class Analysis:
         if rerun_of:
             body["rerun_of"] = rerun_of
         key = f"{self.group}/submissions/{stamp}_submit.json"
-        self.objects.put(key, json.dumps(body, indent=2).encode())
+        text = json.dumps(body, indent=2).encode()
+        if not self.objects.create(key, text) and not self._is_there(key, text):
+            raise AnalysisError(f"timestamp {stamp!r}, which another submission has", "a timestamp that is used once", "choose another")
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
+
+    def _is_there(self, key: str, body: bytes) -> bool:
+        entry = self.objects.entry(key)
+        return entry is not None and Content(body).is_that_of(entry)
 
     def map(
         self, datasets: Iterable[str | os.PathLike[str]], config: Mapping[str, Any] | str, **submission: Any

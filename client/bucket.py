@@ -16,6 +16,12 @@ from client.errors import code_of, s3_errors
 AT_ONCE = 16
 """So many objects are asked for at a time."""
 
+TAKEN = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+"""How S3 answers a conditional write where an object is, or is just being written (S3 user guide, "Conditional writes")."""
+
+UNCONDITIONAL = frozenset({"501", "NotImplemented"})
+"""How an endpoint answers it that has no such writes."""
+
 
 def s3_client(session: Any) -> Any:
     """A client of S3 for many small objects. A session of another kind than boto3's is asked as it can be."""
@@ -50,6 +56,11 @@ class Bucket:
         with s3_errors(self.name, prefix):
             for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 yield from page.get("Contents", [])
+
+    def entry(self, key: str) -> dict[str, Any] | None:
+        """The object of that very key, as S3 lists it; None when there is none. What it has in it need not be readable."""
+        first = next(self.list(key), None)  # S3 sorts by key, so it comes before all that are longer
+        return first if first is not None and first["Key"] == key else None
 
     def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """What follows `prefix` up to the next "/", once each; only what lies behind `after`. One LIST for a thousand."""
@@ -94,6 +105,19 @@ class Bucket:
     def put(self, key: str, body: bytes) -> None:
         with s3_errors(self.name, key):
             self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Write what is not there yet; False, and nothing written, when it is. (An endpoint without conditional writes replaces it.)"""
+        with s3_errors(self.name, key):
+            try:
+                self.s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+            except botocore.exceptions.ClientError as error:
+                if code_of(error) in TAKEN:
+                    return False
+                if code_of(error) not in UNCONDITIONAL:
+                    raise
+                self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+        return True
 
     def copy(self, source: Mapping[str, str], key: str) -> None:
         """Copy an object (`Bucket`, `Key` and perhaps `VersionId`) to `key`, in parts where it is large."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from client.bucket import Bucket
 from client.errors import AnalysisError, raise_all
+from client.uploads import names_below
 from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
@@ -15,7 +16,7 @@ from runtime.protocol.outside import SCHEME
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be submitted: `files` here, `keys` in the bucket, `config` either ("" for none), and how."""
+    """What is to be submitted: `files` (and folders) here, `keys` in the bucket, `config` either ("" for none), and how."""
 
     files: Sequence[str] = ()
     keys: Sequence[str] = ()
@@ -27,7 +28,7 @@ class Wish:
 def check(wish: Wish, about: About, objects: Bucket, group: str) -> None:
     """Raises AnalysisError with everything that is wrong."""
     errors = [*files(wish.files), *_keys(wish, objects, group)]
-    count = len(wish.files) + len(wish.keys)
+    count = len(wish.keys) + len(sizes_here(wish.files, about, errors))
     if not 0 < count <= about.max_datasets:
         got = f"{count} datasets" if count else "no datasets"
         errors.append(AnalysisError(got, f"1 to {about.max_datasets} datasets", "name files with --data, or keys in the bucket with --key"))
@@ -41,14 +42,30 @@ def check(wish: Wish, about: About, objects: Bucket, group: str) -> None:
     raise_all(errors)
 
 
+def sizes_here(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
+    """The bytes of each dataset that files and folders on this computer are; `errors` gets what is wrong with the folders."""
+    sizes = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            sizes.append(path.stat().st_size if path.is_file() else 0)
+            continue
+        try:
+            names = names_below(path, about.ignore)
+        except AnalysisError as error:
+            errors.append(error)
+            names = ["."]
+        below = [(path / name).stat().st_size for name in names]
+        sizes += below if about.folder == "each" else [sum(below)]
+    return sizes
+
+
 def files(paths: Sequence[str]) -> list[AnalysisError]:
-    """What is wrong with files that are to be uploaded under their own names."""
+    """What is wrong with files and folders that are to be uploaded under their own names."""
     errors = []
-    missing = [path for path in paths if not Path(path).is_file()]
+    missing = [path for path in paths if not (Path(path).is_file() or Path(path).is_dir())]
     if missing:
-        do = "check the paths (a folder is uploaded file by file)"
-        errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files on this computer", do))
-    names = [Path(path).name for path in paths]
+        errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"))
+    names = [Path(path).resolve().name for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         got = f"several files are called {', '.join(twice)}"

@@ -18,7 +18,7 @@ from client.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, s
 from client.speaking import follow as follow_job
 
 _DATA = {
-    "data": "A file to upload and analyse. May be given several times.",
+    "data": "A file or a folder to upload and analyse. Nothing that is there is replaced. May be given several times.",
     "key": "A dataset in the bucket (GROUP/inputs/…), or in a registered outside bucket (s3://…). May be given several times.",
     "config": "The config: a file here, a key in the bucket (GROUP/configs/…), or s3://… beside data of an outside bucket.",
     "instance-type": "Another machine than the analysis's default.",
@@ -65,12 +65,14 @@ def submit(
             _ask()
     stamp = timestamp or new_timestamp(now())
     keys = [*key, *(analysis.upload(data) if data else [])]
-    handle = analysis.submit(keys, _configname(analysis, config, stamp), stamp, instance_type or None, resultpath or None)
+    configname = _configname(analysis, config, stamp)
+    handle = analysis.submit(keys, configname, stamp, instance_type or None, resultpath or None)
     if not json:
         say(handle.timestamp)
     state = follow_job(handle, quiet=json) if follow else None
     if json:
-        submitted = {"job": handle.timestamp, "submission": handle.submission_key, "datasets": keys, "forecast": _facts(foreseen)}
+        submitted = {"job": handle.timestamp, "submission": handle.submission_key, "datasets": keys}
+        submitted |= {"config": configname, "forecast": _facts(foreseen)}
         say(as_json({**submitted, "state": state} if state else submitted))
     if state:
         end_with(analysis, handle, state)
@@ -130,20 +132,19 @@ def _ask() -> None:
 
 
 def _configname(analysis: Any, config: str, stamp: str) -> Any:
-    """The config's key in the bucket: what was named, or the file uploaded under a name of the job's own."""
-    if not config:
-        return {}
-    if not Path(config).is_file():
+    """The config's key in the bucket: what was named, or what was uploaded under a name of the job's own."""
+    if config and not Path(config).is_file():
         return config
-    return analysis.upload_config(config, f"{stamp}_{Path(config).name}")
+    return analysis.upload_config(config, f"{stamp}_{Path(config).name}") if config else analysis.upload_config({}, f"{stamp}_config.json")
 
 
 def _forecast(analysis: Any, data: list[str], key: list[str], config: str, instance_type: str, timestamp: str = "") -> Any:
     """The forecast of a submission that has nothing wrong that can be seen from here."""
-    from client.checks import Wish, check
+    from client.checks import Wish, check, sizes_here
 
-    check(Wish(data, key, config, timestamp, instance_type), analysis.about(), analysis.objects, analysis.group)
-    sizes = [*analysis.sizes(key), *(Path(path).stat().st_size for path in data)]
+    about = analysis.about()
+    check(Wish(data, key, config, timestamp, instance_type), about, analysis.objects, analysis.group)
+    sizes = [*analysis.sizes(key), *sizes_here(data, about, [])]
     return analysis.forecast(sizes, minutes=analysis.duration(config), instance_type=instance_type or None)
 
 

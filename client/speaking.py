@@ -9,6 +9,7 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from client.errors import AnalysisError
+from client.notes import note as note
 from runtime.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
@@ -19,11 +20,6 @@ JSON = {"json": "One JSON document."}
 
 def say(text: str) -> None:
     sys.stdout.write(printable(text) + "\n")
-
-
-def note(text: str) -> None:
-    """Beside the result: standard error."""
-    sys.stderr.write(printable(text) + "\n")
 
 
 def as_json(value: Any) -> str:

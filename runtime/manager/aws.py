@@ -1,10 +1,10 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObject and s3:ListBucket on the outside
-buckets that the blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and
-ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of the groups' instance roles,
-ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances, ssm:GetParameters on the budgets of the analysis when the
-settings name where they are, sns:Publish on the topic.
+Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObject and
+s3:ListBucket on the outside buckets that the blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem,
+UpdateItem, DeleteItem and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of the
+groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances, ssm:GetParameters on the budgets of
+the analysis when the settings name where they are, sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ class AwsCloud:
                 raise ObjectTooLargeError(answer["ContentLength"])
             return Content(bytes(body.read()), _etag(answer), _version(answer))
 
-    def put(
-        self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
-    ) -> bool:
+    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
 
     def head(self, bucket: str, key: str) -> StoredObject | None:

@@ -1,9 +1,9 @@
-"""Looking up what a submission names: the datasets and the configuration, each as it is now and may not be any more when a machine reads it.
+"""Looking up what a submission names: the datasets and the configuration, each as it is now, before a machine reads it.
 
 What is found is pinned (`runtime.protocol.pins`): size, ETag and, in the analysis's own bucket, the version, so that a machine gets what
-was submitted although it was replaced since. Few objects are asked for one by one; many of one folder are found by listing the versions of
-the folder, a thousand in a call, as many calls as for their names. Of outside buckets the ETag alone is pinned: to list and to read versions
-their owners would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
+was submitted although it was replaced since. Few objects are asked for one by one; many of one folder are found by listing the versions
+of the folder, a thousand in a call, as many calls as for their names. Of outside buckets the ETag alone is pinned: to list and to read
+versions, their owners would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
     """
     inputs: dict[str, dict[str, Input]] = {}
     folders: dict[str, list[str]] = defaultdict(list)
-    empty, count, problems = dict[str, str](), 0, found.problems
+    empty, count, problems = list[str](), 0, found.problems
     for key in keys:
         if not key.endswith("/"):
             folders[key.rpartition("/")[0] + "/"].append(key)
@@ -162,8 +162,8 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
         inputs.update((key, {key: Input((pin,))}) for key, pin in _find_files(cloud, settings, folder, wanted).items())
     missing = [key for key in keys if not inputs.get(key) and key not in empty]
     problems += [
-        Problem("dataname", f"{shown(key)}, in which there is only what {why}", "a folder with data in it", "Upload the data, or correct it")
-        for key, why in list(empty.items())[:_SHOWN]
+        Problem("dataname", f"{shown(key)}, in which there is only what {_LEFT_BEHIND}", "a folder with data in it", "Upload the data")
+        for key in empty[:_SHOWN]
     ]
     problems += [_missing(cloud, "dataname", settings.bucket, key) for key in missing[:_NEAR]]
     problems += [_missing(None, "dataname", settings.bucket, key) for key in missing[_NEAR:_SHOWN]]
@@ -192,18 +192,18 @@ def _pin(settings: AnalysisSettings, bucket: str, item: StoredObject) -> Pin:
     return Pin(whole(bucket, item.key), item.size, item.etag)
 
 
-def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: dict[str, str]) -> dict[str, Input]:
+def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> dict[str, Input]:
     """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in '/' are what
     consoles make to show a folder."""
     wanted = settings.max_datasets + 1
-    inputs: dict[str, Input] = {}
+    inputs, ignored = dict[str, Input](), False
     bucket, folder = place_of(prefix, settings.bucket)
     for item, pin in _objects(cloud, settings, bucket, folder, "", 2 * wanted + 1000):
         if item.key.endswith("/"):
             continue
         if is_ignored(item.key[len(folder) :], settings.ignore):
             found.pass_over(pin.path)
-            empty[prefix] = _LEFT_BEHIND
+            ignored = True
         elif (fault := key_fault(item.key)) is not None:
             if len(found.problems) < _SHOWN:
                 found.problems.append(Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it"))
@@ -211,12 +211,12 @@ def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, e
             inputs[pin.path] = Input((pin,))
         if len(inputs) == wanted:
             break
-    if inputs:
-        empty.pop(prefix, None)
+    if ignored and not inputs:
+        empty.append(prefix)
     return inputs
 
 
-def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: dict[str, str]) -> Input | None:
+def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> Input | None:
     """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those that would make no dataset."""
     bucket, folder = place_of(prefix, settings.bucket)
     pins, something = list[Pin](), False
@@ -229,7 +229,7 @@ def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, em
     elif pins and not something:
         for pin in pins:
             found.pass_over(pin.path)
-        empty[prefix] = _LEFT_BEHIND
+        empty.append(prefix)
         return None
     return Input(tuple(pins), folder=True) if something else None
 

@@ -55,8 +55,8 @@ class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
     has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
     configuration with defaults filled in; `configpath` and `configname` are the submission's, `config_source` what lay there.
-    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
-    records (logs/) are below the group always."""
+    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where
+    results go: below the group, or a whole s3:// path; the job's own records (logs/) are below the group always."""
 
     analysis: str
     stage: str

@@ -16,7 +16,9 @@ def code_of(error: Any) -> str:
     return str(error.response["Error"].get("Code", "Unknown"))
 
 
-def put(client: Any, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+def put(
+    client: Any, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
+) -> bool:
     """Write text, or bytes as they are. With `if_absent`, False (and nothing written) when the key exists."""
     kind = "application/json" if key.endswith(".json") else "text/plain; charset=utf-8"
     raw = body.encode() if isinstance(body, str) else body

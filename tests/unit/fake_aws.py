@@ -12,7 +12,6 @@ from typing import Any
 
 from runtime.manager.port import (
     BucketRefusedError,
-    Content as Read,
     JobGoneError,
     LaunchError,
     LaunchRequest,
@@ -20,6 +19,7 @@ from runtime.manager.port import (
     ObjectTooLargeError,
     StoredObject,
 )
+from runtime.manager.port import Content as Read
 from runtime.monitor.port import Content, Deployed, Heard, Instance, OpenJob, Search, Written
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
@@ -49,7 +49,8 @@ class FakeAws:
     """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
     `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
-    `sizes` are told of objects in place of their own; `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
+    `sizes` are told of objects in place of their own; `kill_at` is the number of the call after which the caller is dead (counted from 1,
+    see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -100,9 +101,7 @@ class FakeAws:
     def text(self, bucket: str, key: str) -> str:
         return self.objects_[bucket, key][0].decode()
 
-    def put(
-        self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
-    ) -> bool:
+    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         with self.lock:
             self._call("put", key)
             if if_absent and (bucket, key) in self.objects_:
