@@ -116,7 +116,7 @@ class Analysis:
         key = f"{self.group}/submissions/{stamp}_submit.json"
         text = json.dumps(body, indent=2).encode()
         if not self.objects.create(key, text) and not self._is_there(key, text):
-            raise AnalysisError(f"timestamp {stamp!r}, which another submission has", "a timestamp that is used once", "choose another")
+            raise checks.timestamp_used(stamp)
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
 
     def _is_there(self, key: str, body: bytes) -> bool:

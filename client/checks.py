@@ -77,6 +77,10 @@ def timestamp_error(stamp: str) -> AnalysisError:
     return AnalysisError(f"timestamp {stamp!r}", f"{TIMESTAMP.pattern} (at most 64 characters)", "choose another, or leave it out")
 
 
+def timestamp_used(stamp: str) -> AnalysisError:
+    return AnalysisError(f"timestamp {stamp!r}, which another submission has", "a timestamp that is used once", "choose another")
+
+
 def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
     """What is wrong with the names of objects in the bucket."""
     errors = []

@@ -1,6 +1,12 @@
 """The inputs of an earlier job as they were then: what has changed since is found among the versions of its object (the bucket
-keeps them) and put beside the group's inputs, where a new job can read it."""
+keeps them) and put beside the group's inputs, where a new job can read it.
 
+What has changed is said by content: by the ETag that the job has pinned, or the SHA-256 that its machine has read. The same bytes that were
+uploaded again are the same input. Only where neither is known (jobs made before), the times of the objects say it.
+"""
+
+import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,20 +19,30 @@ from client.errors import AnalysisError, code_of
 from runtime.protocol.keys import INPUTS
 from runtime.protocol.outside import SCHEME
 
+LARGEST = 256 << 20
+"""Bytes up to which an object is read to see whether it is the same, and up to which outputs are compared by their values."""
+
 
 @dataclass(frozen=True)
 class Input:
-    """An object that a job has read. `sha256` of its content, `version_id` where the certificate has it."""
+    """An object that a job has read, or was to. `sha256` of its content ("": not known), `version_id` and `etag` (without quotes) where the
+    job's records have them."""
 
     key: str
     size: int
     sha256: str
     version_id: str | None = None
+    etag: str | None = None
+
+    def is_that_of(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an object, or a version of it, is the same by its size and ETag."""
+        return self.etag is not None and int(entry["Size"]) == self.size and str(entry.get("ETag", "")).strip('"') == self.etag
 
 
 @dataclass(frozen=True)
 class Then:
-    """The datasets of a job when it `started`, and the objects that its machines have read."""
+    """The datasets of a job when it `started`, and the objects that were in them (as far as they were pinned) or that its machines have
+    read."""
 
     datanames: Sequence[str]
     read: Sequence[Input]
@@ -56,7 +72,8 @@ def find(objects: Bucket, then: Then) -> Found:
         now = {str(entry["Key"]): entry for entry in objects.list(dataname) if dataname.endswith("/") or entry["Key"] == dataname}
         read = then.below(dataname)
         keys = [one.key for one in read] or [dataname]
-        later = [key for key in keys if key not in now or now[key]["LastModified"] > then.started]
+        known = {one.key: one for one in read}
+        later = [key for key in keys if key not in now or not _is_same(objects, known.get(key), now[key], then.started)]
         added = sorted(now.keys() - set(keys)) if read else []
         if later or added:
             _versions(objects, then, dataname, read, later, added, found)
@@ -79,7 +96,7 @@ def _versions(
             found.faults.append(AnalysisError(got, "the inputs that the job has read", do))
             return
         known = sizes.get(key)
-        old = next((one for one in every if _is(one, known, then.started)), None)
+        old = _then(every, known, then.started)
         if old is None:
             got = f"the input {key} as the job has read it is gone"
             do = "upload it again, or rerun with the input of now: --anyway"
@@ -95,11 +112,29 @@ def _versions(
         found.changed.add(dataname)
 
 
-def _is(version: Mapping[str, Any], known: Input | None, started: datetime) -> bool:
-    """Whether it is the version that was read: the one that the certificate names, else the last one before the job began."""
-    if known is not None and known.version_id:
-        return bool(version["VersionId"] == known.version_id)
-    return version["LastModified"] <= started and (known is None or version["Size"] == known.size)
+def _then(versions: Sequence[Mapping[str, Any]], known: Input | None, started: datetime) -> Mapping[str, Any] | None:
+    """The version that was read: the one that the job's records name, or one of the same content; where they know neither, the last one
+    before the job began."""
+    for one in versions if known is not None else ():
+        if known is not None and (one["VersionId"] == known.version_id or known.is_that_of(one)):
+            return one
+    if known is not None and (known.version_id or known.etag):
+        return None
+    return next((one for one in versions if one["LastModified"] <= started and (known is None or one["Size"] == known.size)), None)
+
+
+def _is_same(objects: Bucket, known: Input | None, entry: Mapping[str, Any], started: datetime) -> bool:
+    """Whether what lies there now is what lay there then."""
+    if known is not None and known.is_that_of(entry):
+        return True
+    if (known is None or known.etag is None) and entry["LastModified"] <= started:
+        return True
+    if known is None or not known.sha256 or int(entry["Size"]) != known.size or known.size > LARGEST:
+        return False
+    # Members of a group may not read its inputs back; then the content is not known.
+    with contextlib.suppress(AnalysisError), contextlib.closing(objects.open(known.key)) as body:
+        return hashlib.file_digest(body, "sha256").hexdigest() == known.sha256
+    return False
 
 
 def _history(objects: Bucket, key: str) -> Iterator[dict[str, Any]]:

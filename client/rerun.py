@@ -1,7 +1,8 @@
 """Running a job again, and saying for each output whether it came out the same.
 
-The new job has the configuration, the instance type and the inputs of the old one's certificate, these by their versions of then,
-and its image and code, also where others are deployed now. What cannot be had as it was is said before anything is submitted.
+The new job has the configuration, the instance type and the inputs of the old one's certificate, these with their content of then,
+and its image and code, also where others are deployed now. It is started from the launch template that the group has now. What cannot be
+had as it was is said before anything is submitted or copied.
 """
 
 import contextlib
@@ -18,18 +19,19 @@ from botocore.exceptions import ClientError
 from client import inputs
 from client.analysis import Analysis, new_timestamp
 from client.bucket import Bucket
+from client.checks import timestamp_error, timestamp_used
 from client.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, rule_for
 from client.errors import AnalysisError, code_of, raise_all
-from client.inputs import Input, Then
+from client.inputs import LARGEST, Input, Then
 from client.job import JobHandle
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads, moment
-from runtime.protocol.names import check_group_name, check_timestamp, key_fault
+from runtime.protocol.job import Job
+from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
+from runtime.protocol.names import TIMESTAMP, check_group_name, check_timestamp, key_fault
 from runtime.protocol.outside import SCHEME
+from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import shown
-
-LARGEST = 256 << 20
-"""Bytes up to which outputs are compared by their values; larger ones are compared by their SHA-256."""
 
 _SERVICE = frozenset({"end.txt", "update.txt"})
 
@@ -55,10 +57,6 @@ class Original:
     @property
     def configname(self) -> str:
         return self.configpath.rpartition("/")[2]
-
-    @property
-    def then(self) -> Then:
-        return Then(self.datanames, self.read_files, self.started)
 
     @classmethod
     def read(cls, text: str | bytes, source: str) -> "Original":
@@ -163,15 +161,43 @@ def differences(of: Original, about: About) -> list[str]:
     return [f"the {what} was {before}, now it is {now}" for what, before, now in pairs if before != now]
 
 
-def _cannot_be_had(of: Original, analysis: Analysis, about: About) -> list[AnalysisError]:
-    """Why the image and the code of then, which are not deployed any more, cannot be used; [] when the manager can be asked for them."""
+def _record(of: Original, analysis: Analysis) -> Job | None:
+    """The manager's record of the job, where it is of this bucket and group and can be read."""
+    if (of.bucket, of.group) == (analysis.bucket, analysis.group):
+        with contextlib.suppress(AnalysisError):
+            return analysis.job(of.timestamp).job()
+    return None
+
+
+def _as_pinned(of: Original, job: Job | None, objects: Bucket) -> Then:
+    """The inputs of then: what was pinned at the submission, and what else the machines have read."""
+    read = {one.key: one for one in of.read_files}
+    for dataset in job.datasets if job is not None else ():
+        pins = list[Pin]()
+        if dataset.pins and job is not None:
+            with contextlib.suppress(DocumentError):
+                pins = read_pins(objects.get(job.keys.records.pins(dataset.index)) or b"")
+        elif dataset.etag is not None:
+            pins = [Pin(dataset.inputpath, dataset.size or 0, dataset.etag, dataset.version_id)]
+        for pin in pins:
+            digest = read[pin.path].sha256 if pin.path in read else ""
+            read[pin.path] = Input(pin.path, pin.size, digest, pin.version_id, pin.etag)
+    return Then(of.datanames, tuple(read.values()), of.started)
+
+
+def _cannot_be_had(of: Original, analysis: Analysis, about: About, job: Job | None) -> list[AnalysisError]:
+    """Why the image and the code of then, which are not deployed any more, cannot be used; [] when the manager can be asked for them.
+    `job`: the record of then."""
     allowed, anyway = "the image and the code of the certificate", "rerun with what is deployed now: --anyway"
     if of.image_id != about.image_id and _retired(of.image_id, analysis.session):
         got = f"the image {of.image_id} has been retired; now it is {about.image_id}"
         return [AnalysisError(got, allowed, f"it cannot be had again; {anyway}")]
-    here = (of.bucket, of.group) == (analysis.bucket, analysis.group)
-    if here and analysis.objects.get(analysis.job(of.timestamp).keys.job) is not None:
-        return []
+    if job is not None:
+        template = about.launch_template_id or job.launch_template.launch_template_id
+        if of.image_id == about.image_id or template == job.launch_template.launch_template_id:
+            return []
+        got = f"the launch template of the image {of.image_id} is gone (the group was removed, and came back); now it is {about.image_id}"
+        return [AnalysisError(got, allowed, f"it cannot be had again; {anyway}")]
     again = f"deploy commit {of.commit} of the blueprint" if of.commit else "deploy the blueprint as it was"
     return [AnalysisError("; ".join(differences(of, about)), allowed, f"{again} and rerun, or {anyway}")]
 
@@ -189,12 +215,14 @@ def _retired(image: str, session: Any) -> bool:
 @dataclass(frozen=True)
 class Prepared:
     """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what is not the same.
-    `as_then`: with the image and the code of then, which are not those that are deployed now."""
+    `as_then`: with the image and the code of then, which are not those that are deployed now. `instance_type`: None for the
+    analysis's own."""
 
     stamp: str
     names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     as_then: bool = False
+    instance_type: str | None = None
 
 
 def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | None = None, *, anyway: bool = False) -> Prepared:
@@ -206,20 +234,27 @@ def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | Non
         raise AnalysisError(
             f"job {of.timestamp} has no outputs to compare with", "a job that wrote some, which are still in the bucket", "choose another"
         )
-    found = inputs.find(analysis.objects, of.then)
+    stamp = timestamp or new_timestamp(datetime.now(UTC))
+    raise_all(_cannot_be_asked(of, analysis, about, stamp))
+    job = _record(of, analysis)
+    then = _as_pinned(of, job, analysis.objects)
+    found = inputs.find(analysis.objects, then)
     other = differences(of, about)
-    lost = _cannot_be_had(of, analysis, about) if other else []
-    faults = [*lost, *found.faults]
+    lost = _cannot_be_had(of, analysis, about, job) if other else []
+    faults, instance_type = [*lost, *found.faults], of.instance_type
+    if instance_type is not None and instance_type not in about.instance_types:
+        do = f"rerun with {about.instance_type}: --anyway"
+        faults.append(AnalysisError(f"the instance type was {instance_type}", f"now {', '.join(about.instance_types)}", do))
+        instance_type = None
     if not anyway:
         raise_all(faults)
-    stamp = timestamp or new_timestamp(datetime.now(UTC))
     notes = [*(fault.got for fault in faults), *found.notes]
     if not of.image_id.startswith("ami-") and not of.amis:
         notes.append(f"the image is what {of.image_id} names, which may have changed")
     as_then = bool(other) and not lost
     if as_then:
         notes.append(f"{'; '.join(other)}: the job runs on what there was then")
-    return Prepared(stamp, inputs.restore(analysis.objects, of.group, of.then, found, stamp), tuple(notes), as_then)
+    return Prepared(stamp, inputs.restore(analysis.objects, of.group, then, found, stamp), tuple(notes), as_then, instance_type)
 
 
 def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
@@ -229,7 +264,20 @@ def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
     if not config.startswith(SCHEME):
         config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
     earlier = of.timestamp if prepared.as_then else None
-    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, of.instance_type, rerun_of=earlier)
+    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, prepared.instance_type, rerun_of=earlier)
+
+
+def _cannot_be_asked(of: Original, analysis: Analysis, about: About, stamp: str) -> list[AnalysisError]:
+    """What no --anyway helps against."""
+    errors = []
+    if not TIMESTAMP.fullmatch(stamp):
+        errors.append(timestamp_error(stamp))
+    elif analysis.objects.entry(f"{analysis.group}/{SUBMISSIONS}/{stamp}_{SUBMISSION_SUFFIX}") is not None:
+        errors.append(timestamp_used(stamp))
+    if len(of.datanames) > about.max_datasets:
+        got, allowed = f"{len(of.datanames)} datasets", f"up to {about.max_datasets} in a submission now"
+        errors.append(AnalysisError(got, allowed, "ask the analysis's developer for a larger limits.datasets"))
+    return errors
 
 
 def judge(of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None) -> tuple[list[Verdict], list[str]]:

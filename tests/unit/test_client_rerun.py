@@ -206,6 +206,7 @@ def test_an_analysis_that_has_moved_on_runs_as_it_was_then(s3: Any) -> None:
     assert json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())["rerun_of"] == "first"
     assert made.notes == (f"the code was {'1' * 12}, now it is {'2' * 12}: the job runs on what there was then",)
     tell(s3)
+    s3.delete_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/second_submit.json")
     _, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
     assert "rerun_of" not in json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
 
