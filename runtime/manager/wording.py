@@ -9,6 +9,7 @@ from runtime.protocol.certificate import SetupLog
 from runtime.protocol.config import DATASET_SIZE, DURATION, is_service_key
 from runtime.protocol.job import PASSED_OVER, Dataset, Job
 from runtime.protocol.outside import place_of
+from runtime.protocol.problems import shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
 
@@ -17,14 +18,14 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
     data = submission.datanames
     if submission.instance_type is None:
         log.detail("init", f"Using default instance type {settings.instance_type} from config file.", now)
-    shown = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
+    named = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
     source, _ = place_of(submission.configname, settings.bucket)
     if source != settings.bucket:
         log.detail("init", f"Storage Bypass initiated from bucket: s3://{source}", now)
     if submission.resultpath is not None:
         target, _ = place_of(submission.resultpath, settings.bucket)
         log.detail("init", f"Storage Bypass initiated to bucket: s3://{target}", now)
-    log.detail("init", f"Analysis request with dataset(s): {shown}, config file {submission.configname}", now)
+    log.detail("init", f"Analysis request with dataset(s): {named}, config file {submission.configname}", now)
     if submission.ignored:
         log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
     log.step_done(1, now)
@@ -47,7 +48,7 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail("parse_config", f"volume of each machine enlarged to {text} {(largest.size or 0) / (1 << 30):.1f} GiB", now)
     if job.passed_over:
         more = " and perhaps more" if len(job.passed_over) >= PASSED_OVER else ""
-        text = f"what operating systems and programs leave behind is no dataset, and was passed over: {', '.join(job.passed_over)}{more}"
+        text = f"what operating systems and programs leave behind is no dataset, and was passed over: {', '.join(map(shown, job.passed_over))}{more}"
         log.detail("check_existence", text, now)
     if job.datasets[0].jobnb is not None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
