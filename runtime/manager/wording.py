@@ -48,8 +48,8 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail("parse_config", f"volume of each machine enlarged to {text} {(largest.size or 0) / (1 << 30):.1f} GiB", now)
     if job.passed_over:
         more = " and perhaps more" if len(job.passed_over) >= PASSED_OVER else ""
-        text = f"what operating systems and programs leave behind is no dataset, and was passed over: {', '.join(map(shown, job.passed_over))}{more}"
-        log.detail("check_existence", text, now)
+        names = ", ".join(map(shown, job.passed_over)) + more
+        log.detail("check_existence", f"what operating systems and programs leave behind is no dataset, and was passed over: {names}", now)
     if job.datasets[0].jobnb is not None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)

@@ -1,6 +1,7 @@
 """Running a job again: what is submitted, what is refused, and the verdicts; and the commands around a job, against an in-process S3."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -11,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from client_jobs import BUCKET, GROUP, job_json
 from client_world import ABOUT, ended, put, run, tell
@@ -21,6 +23,7 @@ from client import Analysis, AnalysisError, commands, job_commands, speaking
 from client import rerun as again
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.pins import Pin, pins_text
 
 
 @pytest.fixture
@@ -209,6 +212,101 @@ def test_an_analysis_that_has_moved_on_runs_as_it_was_then(s3: Any) -> None:
     s3.delete_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/second_submit.json")
     _, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
     assert "rerun_of" not in json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
+
+
+def recorded(s3: Any, stamp: str, body: str, *, pinned: bool = True, template: str = "lt-1") -> None:
+    """A job that has read `inputs/a`, as the manager records it now: with the object that was submitted."""
+    entry = s3.head_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/a")
+    has_read(s3, stamp, hours=1, a=(body, entry.get("VersionId")))
+    record = json.loads(job_json(f"{GROUP}/submissions/{stamp}_submit.json", "a", stamp=stamp))
+    record["launch_template"]["launch_template_id"] = template
+    if pinned:
+        record["datasets"][0] |= {"etag": entry["ETag"].strip('"'), "version_id": entry.get("VersionId"), "size": len(body)}
+    put(s3, JobKeys.of(GROUP, stamp).job, json.dumps(record))
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("pieces", [True, False])
+def test_the_same_bytes_uploaded_again_are_the_same_input(s3: Any, pinned: bool, pieces: bool) -> None:
+    body = "x" * (6 << 20) if pieces else "data"
+    first = versioned(s3, "a", body)
+    recorded(s3, "first", body, pinned=pinned)
+    if pieces:
+        config = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+        s3.upload_fileobj(io.BytesIO(body.encode()), BUCKET, f"{GROUP}/inputs/a", Config=config)
+    else:
+        versioned(s3, "a", body)
+    s3.delete_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/a", VersionId=first)
+    made = prepared("first")
+    assert made.names == {f"{GROUP}/inputs/a": f"{GROUP}/inputs/a"}
+    assert made.notes == ()
+
+
+def test_a_pinned_input_that_was_replaced_is_taken_by_its_content_also_where_that_version_is_gone(s3: Any) -> None:
+    first = versioned(s3, "a", "before")
+    recorded(s3, "first", "before")
+    versioned(s3, "a", "before")
+    versioned(s3, "a", "after!")
+    s3.delete_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/a", VersionId=first)
+    made = prepared("first")
+    assert s3.get_object(Bucket=BUCKET, Key=made.names[f"{GROUP}/inputs/a"])["Body"].read() == b"before"
+
+
+def test_a_folder_is_what_was_pinned_of_it(s3: Any) -> None:
+    for name in ("rec/1", "rec/2"):
+        versioned(s3, name, name)
+    ended(s3, "first", {"rec/": 9.0}, {"x": "1"})
+    record = json.loads(job_json("x", "rec/", stamp="first"))
+    record["datasets"][0] |= {"pins": True}
+    put(s3, JobKeys.of(GROUP, "first").job, json.dumps(record))
+    pins = [Pin(f"{GROUP}/inputs/rec/{n}", 5, hashlib.md5(f"rec/{n}".encode()).hexdigest()) for n in (1, 2)]
+    put(s3, JobKeys.of(GROUP, "first").records.pins(0), pins_text(pins))
+    assert prepared("first").names == {f"{GROUP}/inputs/rec/": f"{GROUP}/inputs/rec/"}
+    versioned(s3, "rec/3", "new")
+    versioned(s3, "rec/2", "other")
+    made = prepared("first")
+    assert made.notes[-1] == "the input debuggers/inputs/rec/3 has been added since: it is left out"
+    moved = s3.list_objects_v2(Bucket=BUCKET, Prefix=made.names[f"{GROUP}/inputs/rec/"])["Contents"]
+    assert [s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in moved] == [b"rec/1", b"rec/2"]
+
+
+def test_a_launch_template_that_is_gone_is_said_before_anything_starts(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again, "_retired", lambda *_: False)
+    versioned(s3, "a", "data")
+    recorded(s3, "first", "data", template="lt-old")
+    now = replace(ABOUT, launch_template_id="lt-new", code_sha256="2" * 64)
+    tell(s3, now)
+    assert prepared("first").as_then, "the same image: the launch template of now will do"
+    tell(s3, replace(now, image_id="ami-2"))
+    with pytest.raises(AnalysisError, match="the launch template of the image ami-1 is gone"):
+        prepared("first")
+    made = prepared("first", anyway=True)
+    assert not made.as_then, "the manager would refuse it"
+    assert "now it is ami-2" in made.notes[0]
+    tell(s3, replace(now, image_id="ami-2", launch_template_id="lt-old"))
+    assert prepared("first").as_then
+
+
+def test_an_instance_type_that_is_gone_is_said_before_anything_starts(s3: Any) -> None:
+    versioned(s3, "a", "data")
+    has_read(s3, "first", hours=-1, a=("data", None))
+    tell(s3, replace(ABOUT, instance_type="m6i.large", instance_types=("m6i.large",), prices={"m6i.large": 0.1}))
+    with pytest.raises(AnalysisError, match=r"the instance type was m5\.large"):
+        prepared("first")
+    assert prepared("first", anyway=True).instance_type is None
+
+
+def test_what_no_flag_helps_against_is_said_before_anything_is_copied(s3: Any) -> None:
+    before = versioned(s3, "a", "before")
+    versioned(s3, "a", "after!")
+    has_read(s3, "first", hours=1, a=("before", before))
+    analysis = Analysis(BUCKET, GROUP)
+    tell(s3, replace(ABOUT, max_datasets=0))
+    put(s3, f"{GROUP}/submissions/used_submit.json", "{}")
+    for stamp, said in (("a/b", "timestamp 'a/b'"), ("used", "which another submission has"), ("new", "1 datasets")):
+        with pytest.raises(AnalysisError, match=said):
+            again.prepare(again.original("first", analysis), analysis, analysis.about(), stamp, anyway=True)
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/inputs/rerun_")
 
 
 def test_what_there_was_then_must_be_there(s3: Any) -> None:

@@ -59,7 +59,14 @@ def test_an_image_of_then_will_do_where_none_of_now_is_ready(world: World) -> No
 
 def test_another_jobs_template_is_never_taken(world: World) -> None:
     world.settings = replace(NEW, groups={**NEW.groups, "lab": Group("lt-9", "1")})
-    assert "whose launch template is gone" in again(world)
+    assert "whose launch template is gone, and with it the image ami-old; now it is ami-new" in again(world)
+
+
+def test_a_group_that_was_removed_and_came_back_runs_again_on_the_same_image(world: World) -> None:
+    world.settings = replace(NEW, groups={**NEW.groups, "lab": Group("lt-9", "1", "AROANEW")}, image=OLD.image)
+    assert again(world) == ""
+    job = world.job("now")
+    assert (job.launch_template, job.code, job.image) == (Group("lt-9", "1", "AROANEW"), OLD.code, OLD.image)
 
 
 @pytest.mark.parametrize("named", ["no-such-job", "../other", 3, ["then"]])
