@@ -98,7 +98,7 @@ def test_a11_the_certificate_for_machines_has_the_same_facts(lab: Lab, job: JobH
     (dataset,) = facts["datasets"]
     assert dataset["image_id"].startswith("ami-"), "also where the analysis names a parameter"
     moved = [*dataset["inputs"], *dataset["results"]]
-    assert {"lab1/inputs/a11.txt", job.job().configpath} <= {one["key"] for one in dataset["inputs"]}
+    assert {"lab1/inputs/a11.txt", job.job().configpath_of(0)} <= {one["key"] for one in dataset["inputs"]}
     assert all(len(one["sha256"]) == 64 and one["version_id"] for one in moved)
 
 

@@ -12,6 +12,7 @@ from recording import Recorded, deploy
 from components import program
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError
+from runtime.protocol.ignored import LEFT_BEHIND
 
 
 def text(stack: Recorded) -> Iterator[str]:
@@ -29,6 +30,9 @@ def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     assert about.image_id == analysis.outputs["image_id"]
     assert about.budget_parameters == "/neurocaas/budgets"
     assert about.compare == {}
+    templates = {one.id for one in analysis.of_type("LaunchTemplate")}
+    assert {About.from_json(one.inputs["content"]).launch_template_id for one in objects} == templates
+    assert (about.folder, about.ignore) == ("one", LEFT_BEHIND)
 
 
 def test_how_reruns_are_compared_is_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:

@@ -355,6 +355,10 @@ def test_analysts_list_their_own_prefix_only(analysis: Recorded, prefix: str | N
     [
         ("s3:GetObject", "spikes/lab1/inputs/a.zip", True),
         ("s3:GetObject", "spikes/lab10/inputs/a.zip", False),
+        ("s3:GetObjectVersion", "spikes/lab1/inputs/a.zip", True),
+        ("s3:GetObjectVersion", "spikes/lab1/configs/c.json", True),
+        ("s3:GetObjectVersion", "spikes/lab10/inputs/a.zip", False),
+        ("s3:GetObjectVersion", "spikes/jobs/lab1/job_1/job.json", False),
         ("s3:PutObject", "spikes/lab1/results/job_1/x", True),
         ("s3:PutObject", "spikes/lab10/results/job_1/x", False),
         ("s3:PutObject", "spikes/lab1/inputs/a.zip", False),
@@ -367,6 +371,13 @@ def test_analysts_list_their_own_prefix_only(analysis: Recorded, prefix: str | N
 def test_machines_reach_their_own_group_only(analysis: Recorded, action: str, key: str, allowed: bool) -> None:
     policy = analysis.one("RolePolicy", "lab1-machine").policy()
     assert reaches(policy, action, f"arn:aws:s3:::{key}") is allowed
+
+
+def test_the_manager_lists_the_versions_that_it_pins_and_reads_none(analysis: Recorded) -> None:
+    policy = analysis.one("RolePolicy", "manager").policy()
+    assert reaches(policy, "s3:ListBucketVersions", "arn:aws:s3:::spikes")
+    assert not reaches(policy, "s3:ListBucketVersions", "arn:aws:s3:::another")
+    assert not reaches(policy, "s3:GetObjectVersion", "arn:aws:s3:::spikes/lab1/inputs/a.zip")
 
 
 def test_submissions_enter_by_the_groups_prefix_and_from_this_bucket_only(analysis: Recorded) -> None:
