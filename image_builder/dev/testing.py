@@ -11,12 +11,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from image_builder.dev.errors import DevelopmentError
-from runtime.manager.plan import plan
+from runtime.manager.inputs import Found, Input, ReadConfig
+from runtime.manager.plan import configs, plan
+from runtime.manager.port import Content
 from runtime.protocol.command import main_command, shown
 from runtime.protocol.config import parse_config
 from runtime.protocol.development import GROUP, debug_job_key, debug_keys
-from runtime.protocol.job import Job
+from runtime.protocol.job import ConfigSource, Job
 from runtime.protocol.keys import SUBMISSIONS
+from runtime.protocol.pins import Pin
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import DatasetStatus
@@ -61,14 +64,25 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
     if len(submission.datanames) > MOST:
         got, do = f"{len(submission.datanames)} datasets", "Test with a few of them"
         problems.append(Problem("dataname", got, f"up to {MOST}, which run one after another on one machine", do))
-    sizes = {name: _size(name, settings.bucket, s3, problems) for name in submission.datanames}
+    inputs = {name: _input(name, settings.bucket, s3, problems) for name in submission.datanames}
     config = _object(submission.configname, settings.bucket, s3, problems)
     if problems or config is None:
         raise InvalidInput(problems)
-    parsed = parse_config(config, submission.configname, settings)
-    job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), sizes, parsed, now)
+    parsed = parse_config(config.body, submission.configname, settings)
+    source = ConfigSource(config.etag, config.version_id, hashlib.sha256(config.body).hexdigest())
+    found = Found(inputs, config=ReadConfig(parsed, config.body, source), dataset_size_gib=parsed.dataset_size_gib)
+    job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), found, now)
     keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
-    datasets = tuple(dataclasses.replace(dataset, status_key=keys.status(dataset.name)) for dataset in job.datasets)
+    # The records of real jobs are out of a development instance's reach: configurations lie with the results, folders are not pinned.
+    datasets = tuple(
+        dataclasses.replace(
+            dataset,
+            status_key=keys.status(dataset.name),
+            configpath=f"{keys.prefix}configs/{job.configpath_of(dataset.index).rpartition('/')[2]}",
+            pins=False,
+        )
+        for dataset in job.datasets
+    )
     template = dataclasses.replace(job.launch_template, role_id="")  # the development instance has another role
     return dataclasses.replace(job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets, launch_template=template)
 
@@ -80,6 +94,8 @@ def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ss
     keys = debug_keys(job.timestamp)
     document = debug_job_key(keys)
     s3.put_object(Bucket=job.bucket, Key=document, Body=job.to_json().encode())
+    for key, text in configs(job).items():
+        s3.put_object(Bucket=job.bucket, Key=key, Body=text.encode())
     for dataset in job.datasets:
         initial = DatasetStatus(input=dataset.inputpath, instance=instance_id).to_json()
         s3.put_object(Bucket=job.bucket, Key=dataset.status_key, Body=initial.encode())
@@ -138,9 +154,10 @@ def _missing(field: str, key: str, bucket: str) -> Problem:
     return Problem(field, f"{key!r}, which is not in the bucket", "data that is uploaded", f"Upload it: aws s3 cp FILE s3://{bucket}/{key}")
 
 
-def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> bytes | None:
+def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Content | None:
     try:
-        return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        found = s3.get_object(Bucket=bucket, Key=key)
+        return Content(bytes(found["Body"].read()), found["ETag"].strip('"'), found.get("VersionId"))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
@@ -148,16 +165,17 @@ def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> bytes | 
     return None
 
 
-def _size(key: str, bucket: str, s3: Any, problems: list[Problem]) -> int | None:
-    """Bytes of a dataset, None for a folder or what is missing."""
+def _input(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Input:
+    """A dataset, as far as it is needed here: the object, or that there is a folder. One without anything for what is missing."""
     if key.endswith("/"):
         if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=2).get("Contents"):
             problems.append(_missing("dataname", key, bucket))
-        return None
+        return Input((), folder=True)
     try:
-        return int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+        found = s3.head_object(Bucket=bucket, Key=key)
+        return Input((Pin(key, int(found["ContentLength"]), found["ETag"].strip('"'), found.get("VersionId")),))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise
     problems.append(_missing("dataname", key, bucket))
-    return None
+    return Input(())

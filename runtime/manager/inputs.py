@@ -22,7 +22,7 @@ from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_b
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import PASSED_OVER, ConfigSource
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
+from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS, NAME_MAX_BYTES
 from runtime.protocol.names import dataset_names, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
@@ -283,6 +283,9 @@ def _before(key: str, folder: str) -> str:
 def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfig:
     """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises InvalidInput."""
     bucket, name = place_of(key, settings.bucket)
+    length = len(key.rpartition("/")[2].encode())
+    if length > NAME_MAX_BYTES:
+        raise InvalidInput([Problem("configname", f"a name of {length} bytes", f"up to {NAME_MAX_BYTES} bytes", "Rename the configuration")])
     try:
         content: Content | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:

@@ -94,7 +94,11 @@ def records(job: Job, found: Found) -> Iterator[tuple[str, str | bytes]]:
     for dataset in job.datasets:
         if dataset.pins:
             yield job.keys.records.pins(dataset.index), pins_text(found.inputs[dataset.inputpath].pins)
-    configs = {dataset.configpath: dataset.jobnb for dataset in job.datasets if dataset.configpath is not None}
-    for key, number in configs.items():
-        yield key, normal_text(job.config if number is None else {**job.config, MEMBER: number})
+    yield from configs(job).items()
     yield job.keys.records.original_config(job.configname), found.config.raw
+
+
+def configs(job: Job) -> dict[str, str]:
+    """Key and text of the configuration of each machine: one for all, or one for each member of an ensemble."""
+    numbers = {job.configpath_of(dataset.index): dataset.jobnb for dataset in job.datasets}
+    return {key: normal_text(job.config if number is None else {**job.config, MEMBER: number}) for key, number in numbers.items()}

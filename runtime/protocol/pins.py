@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 _WHAT = "pins"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a submission may have 100,000
 class Pin:
     """One object. `path` as in `Dataset.inputpath`: a key of the analysis's bucket, or a whole s3:// path; `size` in bytes; `etag` without
     quotes; `version_id` where the bucket keeps versions that the service may read, which is the analysis's own."""

@@ -13,6 +13,7 @@ EVERYTHING = {
     "tasks", "bootstrap", "benchmarks",
 }  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
+PLANNING = {"runtime.manager.inputs", "runtime.manager.plan", "runtime.manager.port"}
 # Room -> what of ours it may import beside itself. The longest matching room decides.
 RULES = {
     "runtime.protocol": set(),
@@ -24,7 +25,7 @@ RULES = {
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},
     # A test on a development instance is the very job that the manager would plan.
-    "image_builder.dev.testing": {"blueprints", "image_builder", "runtime.manager.plan", *PROTOCOL},
+    "image_builder.dev.testing": {"blueprints", "image_builder", *PLANNING, *PROTOCOL},
     "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
     "checks": set(),
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},

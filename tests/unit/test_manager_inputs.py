@@ -177,6 +177,15 @@ def test_the_configuration_is_read_once(world: World) -> None:
     assert json.loads(world.aws.text(BUCKET, world.job().configpath_of(0))) == {"wait": 5}
 
 
+@pytest.mark.parametrize(("letters", "taken"), [(125, True), (126, False)])
+def test_a_configuration_has_a_name_that_a_file_can_have(world: World, letters: int, taken: bool) -> None:
+    name = f"lab/configs/{'ä' * letters}.json"
+    world.aws.upload(BUCKET, name, "{}")
+    world.submit(world.submission(configname=name))
+    assert bool(world.aws.ec2) == taken
+    assert ("a name of 257 bytes" in world.certificate()) != taken
+
+
 # What is no dataset -------------------------------------------------------------------------------------------------
 
 JUNK = [".DS_Store", "._rec1.tif", "Thumbs.db", "THUMBS.DB", "Desktop.ini", "__MACOSX/rec1.tif", "@eaDir/rec1.tif/x", "~$notes.docx",
