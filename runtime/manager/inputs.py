@@ -285,7 +285,7 @@ def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfi
     bucket, name = place_of(key, settings.bucket)
     length = len(key.rpartition("/")[2].encode())
     if length > NAME_MAX_BYTES:
-        raise InvalidInput([Problem("configname", f"a name of {length} bytes", f"up to {NAME_MAX_BYTES} bytes", "Rename the configuration")])
+        raise InvalidInput([Problem("configname", f"a name of {length} bytes", f"up to {NAME_MAX_BYTES} bytes", "Rename the file")])
     try:
         content: Content | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:

@@ -262,7 +262,8 @@ class _Run:
 
     def _no_image(self) -> Problem:
         stack = self.settings.stack
-        return Problem("machine image", "no machine image yet", "an image that was baked", f"invoke bake-ami --stack {stack}")
+        do = f"invoke bake-ami --stack {stack}, and invoke deploy {stack}: an image counts from the deploy after its bake"
+        return Problem("machine image", "no machine image yet", "an image that was baked and deployed", do)
 
     def _end(self, step: int, problems: Sequence[Problem], exit_class: str, kind: str, part: str, job: Job | None = None) -> Outcome:
         now = self.clock()
