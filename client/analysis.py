@@ -22,7 +22,7 @@ from client.job import JobHandle
 from client.listing import ListedJob, listing, resolve
 from client.notes import note
 from client.states import DatasetState
-from client.uploads import Content, Uploads
+from client.uploads import Content, Uploads, name_of
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
@@ -60,7 +60,7 @@ class Analysis:
         raise_all(checks.files([str(path) for path in files]))
         uploads = Uploads(self.objects, self.session, self.group, say)
         ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
-        return [uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, path.name) for path in files]
+        return [uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, name_of(path)) for path in files]
 
     def upload_config(
         self, config: Mapping[str, Any] | str | os.PathLike[str], name: str | None = None, *, say: Callable[[str], None] = note

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from client.bucket import Bucket
 from client.errors import AnalysisError, raise_all
-from client.uploads import names_below
+from client.uploads import name_of, names_below
 from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
-from runtime.protocol.names import TIMESTAMP
+from runtime.protocol.names import TIMESTAMP, key_fault
 from runtime.protocol.outside import SCHEME
+from runtime.protocol.problems import shown
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ def files(paths: Sequence[str]) -> list[AnalysisError]:
     missing = [path for path in paths if not (Path(path).is_file() or Path(path).is_dir())]
     if missing:
         errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"))
-    names = [Path(path).resolve().name for path in paths]
+    names = [name_of(path) for path in paths]
+    wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
+    if wrong:
+        got = f"names that S3 cannot have: {'; '.join(wrong[:5])}"
+        errors.append(AnalysisError(got, "names without control characters", "rename them"))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         got = f"several files are called {', '.join(twice)}"

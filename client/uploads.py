@@ -122,7 +122,7 @@ class Uploads:
         '/' at its end."""
         files = {name: Content(path / name) for name in names_below(path, ignore)}
         listing = "\n".join(f"{files[name].sha256} {name}" for name in sorted(files))
-        name = path.resolve().name
+        name = name_of(path)
         for prefix in _hashed(f"{self._group}/inputs/", hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()):
             target = f"{prefix}{name}/"
             if any(str(entry["Key"]).removeprefix(target) not in files for entry in self._objects.list(target)):
@@ -185,6 +185,11 @@ def _prefixes(plain: str, content: Content) -> Iterator[str]:
 def _hashed(plain: str, sha256: str) -> Iterator[str]:
     yield f"{plain}{sha256[:8]}/"
     yield f"{plain}{sha256}/"
+
+
+def name_of(path: str | Path) -> str:
+    """A file's or a folder's own name, also where the path is `.`"""
+    return Path(os.path.abspath(path)).name
 
 
 def names_below(path: Path, ignore: Sequence[str]) -> list[str]:

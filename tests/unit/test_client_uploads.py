@@ -231,7 +231,8 @@ def test_what_cannot_be_uploaded_is_said_before_anything_is(s3: Any, tmp_path: P
     file(empty, "Thumbs.db", "x")
     (wrong / "gone").symlink_to(tmp_path / "nowhere")
     with pytest.raises(AnalysisError) as caught:
-        submitted(capsys, data=[str(good), str(empty), str(wrong), str(tmp_path / "none")])
-    for part in ("no data in", "only 1 that operating systems", r"'a\nb': it has control", "'gone': it is no file", "no such file"):
+        submitted(capsys, data=[*map(str, (good, empty, wrong, tmp_path / "none", file(tmp_path, "c\rd", "x")))])
+    parts = ["no data in", "only 1 that operating systems", r"'a\nb': it has control", r"'c\rd': it has control"]
+    for part in (*parts, "'gone': it is no file", "no such file"):
         assert part in str(caught.value)
     assert there(s3, "inputs/") == {}

@@ -146,6 +146,30 @@ def test_a_record_of_before_has_no_pins() -> None:
     assert (old.config_source, old.passed_over, old.datasets[0].pins, old.configpath_of(0)) == (None, (), False, "lab/configs/c.json")
 
 
+S3_KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda text: len(text.encode()) < 900)
+
+
+@given(st.lists(S3_KEYS, min_size=1, max_size=5, unique=True), st.booleans())
+def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool) -> None:
+    world = World(EACH)
+    for name in names:
+        world.aws.upload(BUCKET, f"lab/inputs/day/{name}", name)
+    world.submit(world.submission(dataname="lab/inputs/day/" if folder else [f"lab/inputs/day/{name}" for name in names]))
+    if (BUCKET, KEYS.job) not in world.aws.objects_:
+        assert world.aws.ec2 == {}
+        assert "dataname" in world.facts()["problems"][0]["field"]
+        return
+    taken = {dataset.inputpath: (dataset.etag, dataset.version_id) for dataset in world.job().datasets}
+    there = {f"lab/inputs/day/{name}": name for name in names}
+    if not folder:
+        assert {path for path in taken if not path.endswith("/")} <= there.keys()
+    left_out = {path for path in there if path not in taken}
+    assert all(path in world.job().passed_over or path.endswith("/") or not folder for path in left_out)
+    for path, pinned in taken.items():
+        if path in there and not path.endswith("/"):
+            assert pinned == (etag(there[path].encode()), world.aws.versions[BUCKET, path])
+
+
 # Configuration ------------------------------------------------------------------------------------------------------
 
 
