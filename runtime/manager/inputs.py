@@ -195,20 +195,18 @@ def _pin(settings: AnalysisSettings, bucket: str, item: StoredObject) -> Pin:
 def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> dict[str, Input]:
     """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in '/' are what
     consoles make to show a folder."""
-    wanted = settings.max_datasets + 1
-    inputs, ignored = dict[str, Input](), False
-    bucket, folder = place_of(prefix, settings.bucket)
-    for item, pin in _objects(cloud, settings, bucket, folder, "", 2 * wanted + 1000):
-        if item.key.endswith("/"):
+    wanted, inputs, ignored = settings.max_datasets + 1, dict[str, Input](), False
+    for name, pin in _below(cloud, settings, prefix, found):
+        if name.endswith("/"):
             continue
-        if is_ignored(item.key[len(folder) :], settings.ignore):
+        if is_ignored(name, settings.ignore):
             found.pass_over(pin.path)
             ignored = True
-        elif (fault := key_fault(item.key)) is not None:
-            if len(found.problems) < _SHOWN:
-                found.problems.append(Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it"))
-        else:
-            inputs[pin.path] = Input((pin,))
+            continue
+        fault = key_fault(name)
+        if fault is not None and len(found.problems) < _SHOWN:
+            found.problems.append(Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it"))
+        inputs[pin.path] = Input((pin,))
         if len(inputs) == wanted:
             break
     if ignored and not inputs:
@@ -218,20 +216,27 @@ def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, e
 
 def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> Input | None:
     """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those that would make no dataset."""
-    bucket, folder = place_of(prefix, settings.bucket)
     pins, something = list[Pin](), False
-    for item, pin in _objects(cloud, settings, bucket, folder, "", FOLDER_MAX_OBJECTS + 1000):
-        if not item.key.endswith("/"):
+    for name, pin in _below(cloud, settings, prefix, found):
+        if not name.endswith("/"):
             pins.append(pin)
-        something = something or (item.key != folder and not is_ignored(item.key[len(folder) :], settings.ignore))
-    if len(pins) > FOLDER_MAX_OBJECTS:
-        found.problems.append(_too_many(shown(prefix), FOLDER_MAX_OBJECTS, "in a folder"))
-    elif pins and not something:
+        something = something or not is_ignored(name, settings.ignore)
+    if pins and not something:
         for pin in pins:
             found.pass_over(pin.path)
         empty.append(prefix)
-        return None
     return Input(tuple(pins), folder=True) if something else None
+
+
+def _below(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found) -> Iterator[tuple[str, Pin]]:
+    """The objects in a folder, but for the one that shows it: their names below it, and what pins each. Nothing is left out in silence: a
+    folder with too many is a problem."""
+    bucket, folder = place_of(prefix, settings.bucket)
+    for count, (item, pin) in enumerate(_objects(cloud, settings, bucket, folder, "", FOLDER_MAX_OBJECTS + 1)):
+        if count == FOLDER_MAX_OBJECTS:
+            found.problems.append(_too_many(shown(prefix), FOLDER_MAX_OBJECTS, "in a folder"))
+        if item.key != folder:
+            yield item.key[len(folder) :], pin
 
 
 _LEFT_BEHIND = "operating systems and programs leave behind (datasets.ignore of the blueprint)"

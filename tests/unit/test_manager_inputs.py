@@ -134,6 +134,25 @@ def test_a_folder_with_more_objects_than_can_be_pinned_is_refused(
     assert limits.FOLDER_MAX_OBJECTS < limits.FOLDERS_MAX_OBJECTS
 
 
+@pytest.mark.parametrize("folder", ["one", "each"])
+@pytest.mark.parametrize("clutter", ["._{}", "x/{}/"])
+def test_no_data_is_left_out_in_silence_behind_what_is_none(monkeypatch: pytest.MonkeyPatch, folder: str, clutter: str) -> None:
+    """What is no data sorts before it, and fills the listing."""
+    monkeypatch.setattr("runtime.manager.inputs.FOLDER_MAX_OBJECTS", 30)
+    for number in (20, 27, 28, 40):
+        world = World(replace(SETTINGS, folder=folder, max_datasets=3))
+        for index in range(number):
+            world.aws.upload(BUCKET, f"lab/inputs/day/{clutter.format(index)}")
+        for name in ("y", "z1", "z2"):
+            world.aws.upload(BUCKET, f"lab/inputs/day/{name}")
+        world.submit(world.submission(dataname="lab/inputs/day/"))
+        if number > 27:
+            assert "'lab/inputs/day/' with more than 30 objects" in world.certificate()
+            continue
+        paths = {pin.path for pin in pins(world, 0)} if folder == "one" else {one.inputpath for one in world.job().datasets}
+        assert paths >= {f"lab/inputs/day/{name}" for name in ("y", "z1", "z2")}
+
+
 def test_a_record_of_before_has_no_pins() -> None:
     world = World()
     world.submit(world.submission())
