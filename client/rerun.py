@@ -28,8 +28,9 @@ from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
+from runtime.protocol.limits import CONFIG_MAX_BYTES
 from runtime.protocol.names import TIMESTAMP, check_group_name, check_timestamp, key_fault
-from runtime.protocol.outside import SCHEME
+from runtime.protocol.outside import SCHEME, place_of
 from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import shown
 
@@ -241,7 +242,7 @@ def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | Non
     found = inputs.find(analysis.objects, then)
     other = differences(of, about)
     lost = _cannot_be_had(of, analysis, about, job) if other else []
-    faults, instance_type = [*lost, *found.faults], of.instance_type
+    faults, instance_type = [*lost, *found.faults, *_config_has_changed(of, job, analysis)], of.instance_type
     if instance_type is not None and instance_type not in about.instance_types:
         do = f"rerun with {about.instance_type}: --anyway"
         faults.append(AnalysisError(f"the instance type was {instance_type}", f"now {', '.join(about.instance_types)}", do))
@@ -265,6 +266,23 @@ def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
         config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
     earlier = of.timestamp if prepared.as_then else None
     return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, prepared.instance_type, rerun_of=earlier)
+
+
+def _config_has_changed(of: Original, job: Job | None, analysis: Analysis) -> list[AnalysisError]:
+    """The configuration of an outside bucket is taken as it is there now. What these credentials may not read is not known to differ."""
+    if not of.configpath.startswith(SCHEME) or job is None or job.config_source is None:
+        return []
+    bucket, key = place_of(of.configpath, analysis.bucket)
+    try:
+        raw = Bucket(analysis.s3, bucket).get(key, CONFIG_MAX_BYTES)
+    except AnalysisError:
+        return []
+    if raw is not None and hashlib.sha256(raw).hexdigest() == job.config_source.sha256:
+        return []
+    got = f"the configuration {of.configpath} {'is gone' if raw is None else 'has changed since'}"
+    original = job.keys.records.original_config(of.configname)
+    do = f"put back s3://{of.bucket}/{original}, or rerun with what is there now: --anyway"
+    return [AnalysisError(got, "the configuration of then", do)]
 
 
 def _cannot_be_asked(of: Original, analysis: Analysis, about: About, stamp: str) -> list[AnalysisError]:

@@ -296,6 +296,23 @@ def test_an_instance_type_that_is_gone_is_said_before_anything_starts(s3: Any) -
     assert prepared("first", anyway=True).instance_type is None
 
 
+@pytest.mark.parametrize(("now", "said"), [("then", None), ("other", "has changed since"), (None, "is gone")])
+def test_a_configuration_of_an_outside_bucket_is_that_of_then(s3: Any, now: str | None, said: str | None) -> None:
+    s3.create_bucket(Bucket="archive")
+    path = "s3://archive/c.json"
+    ended(s3, "first", {"a": 9.0}, {"x": "1"}, configpath=path)
+    put(s3, f"{GROUP}/inputs/a", "a")
+    record = json.loads(job_json("x", "a", stamp="first"))
+    source = {"etag": "e", "version_id": None, "sha256": hashlib.sha256(b"then").hexdigest()}
+    put(s3, JobKeys.of(GROUP, "first").job, json.dumps({**record, "configpath": path, "config_source": source}))
+    if now is not None:
+        s3.put_object(Bucket="archive", Key="c.json", Body=now.encode())
+    if said is not None:
+        with pytest.raises(AnalysisError, match=said):
+            prepared("first")
+    assert bool(prepared("first", anyway=True).notes) == (said is not None)
+
+
 def test_what_no_flag_helps_against_is_said_before_anything_is_copied(s3: Any) -> None:
     before = versioned(s3, "a", "before")
     versioned(s3, "a", "after!")
