@@ -1,4 +1,5 @@
-"""The agent's commands. Exit codes: 0 done, 1 a transfer failed (said on stderr), 2 wrong arguments, 3 reports not sent."""
+"""The agent's commands. Exit codes: 0 done, 1 a transfer failed (said on stderr), 2 wrong arguments, 3 reports not sent; of `run`, the
+script's."""
 
 from __future__ import annotations
 
@@ -10,16 +11,21 @@ from pathlib import Path
 
 from .context import Context, result_place, service_files
 from .storage import Location, StorageError, open_storage
-from .transfer import Transfer
 
 
 def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
+    if chosen.command == "run":
+        from .session import run
+
+        return run(chosen.words, chosen.state, os.environ)
     if chosen.command in ("watch", "finish"):
         from .watch import Watch  # the transfers start faster without it
 
         watch = Watch(Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ))
         return watch.run(sys.stdin.fileno()) if chosen.command == "watch" else watch.finish()
+    from .transfer import Transfer
+
     state = os.environ.get("NEUROCAAS_STATE")
     transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None)
     try:
@@ -42,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name)
         command.add_argument("--logs", type=Path, required=True, help="folder of joboutput.txt and joberror.txt")
         command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
+    command = commands.add_parser("run")
+    command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
+    command.add_argument("words", nargs="+", help="the program and its arguments, after --")
     for name in ("download", "download-folder"):
         command = commands.add_parser(name)
         for argument in ("source", "bucket", "folder"):

@@ -3,12 +3,15 @@
 
 ## Declares the environment of an analysis script. Call it between "set -a" and "set +a".
 ## $1: bucket   $2: path to the input   $3: result folder, below the group   $4: path to the config file
-## The paths may also be whole s3://bucket/... paths: of data, configuration or results in another bucket.
+## The paths may also be whole s3://bucket/... paths: of data, configuration or results in another bucket. An argument that is empty
+## changes nothing: an analysis script may call this with its own arguments, whether it was given any or not.
 parseargsstd() {
-    bucketname="$1"
-    inputpath="$2"
-    resultdir="${3%/}"
-    configpath="$4"
+    bucketname="${1:-${bucketname:-}}"
+    inputpath="${2:-${inputpath:-}}"
+    resultdir="${3:-${resultdir:-}}"
+    resultdir="${resultdir%/}"
+    configpath="${4:-${configpath:-}}"
+    [ -n "$bucketname$inputpath$resultdir$configpath" ] || return 0
     userhome="${NEUROCAAS_USERHOME:-/home/ubuntu}"
     [ -d "$userhome" ] || userhome="${HOME:-/root}"
     ## The group is the first folder. Data in another bucket (s3://...) has none: there the config says whose job it is.
@@ -54,26 +57,46 @@ errorlog() {
 ## An analysis script that reports for itself, as main scripts do, changes nothing: errorlog_init, errorlog_background and
 ## errorlog_final know by $neurocaas_control whether it is this shell that reports.
 errorlog_init() {
-    local memory=/dev/shm
+    local folders=("${TMPDIR:-/tmp}" /var/tmp /dev/shm /run "${userhome:-/home/ubuntu}")
     [ -z "${NEUROCAAS_STATE:-}" ] || return 0
-    [ -w "$memory" ] || memory="${TMPDIR:-/tmp}"
-    NEUROCAAS_STATE="$(mktemp -d "$memory/neurocaas.XXXXXXXX")" || return
-    NEUROCAAS_OUTPUT="$(mktemp -d "${TMPDIR:-/tmp}/neurocaas-output.XXXXXXXX")" || return
-    CHECKPOINT_DIR="$(mktemp -d "${TMPDIR:-/tmp}/neurocaas-checkpoint.XXXXXXXX")" || return
+    NEUROCAAS_STATE="$(neurocaas_folder neurocaas /dev/shm "${folders[@]}")" || return
+    NEUROCAAS_OUTPUT="$(neurocaas_folder neurocaas-output "${folders[@]}")" || return
+    CHECKPOINT_DIR="$(neurocaas_folder neurocaas-checkpoint "${folders[@]}")" || return
+    [[ "$NEUROCAAS_OUTPUT" == "${folders[0]}"/* ]] || export TMPDIR="${NEUROCAAS_OUTPUT%/*}"
     export NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
+    export -n neurocaas_control
     : >"$NEUROCAAS_STATE/commands"
     neurocaas_logs="$neurocaasrootdir"
-    { : >"$neurocaas_logs/joboutput.txt"; } 2>/dev/null || neurocaas_logs="$NEUROCAAS_STATE"
+    { echo >"$neurocaas_logs/joboutput.txt"; } 2>/dev/null || neurocaas_logs="$NEUROCAAS_STATE"
     : >"$neurocaas_logs/joboutput.txt"
     : >"$neurocaas_logs/joberror.txt"
     mkfifo "$NEUROCAAS_STATE/control"
     exec {neurocaas_control}<>"$NEUROCAAS_STATE/control"
 }
 
+## Makes a new folder and prints its path: in the first of the folders where something can be written. (A disk may be full.)
+## $1: how its name begins   $2...: folders
+neurocaas_folder() {
+    local name="$1" folder made
+    shift
+    for folder in "$@"; do
+        made="$(mktemp -d "$folder/$name.XXXXXXXX" 2>/dev/null)" || continue
+        if { echo >"$made/.try" && [ -s "$made/.try" ]; } 2>/dev/null; then
+            rm "$made/.try"
+            printf '%s\n' "$made"
+            return 0
+        fi
+        rm -rf "$made"
+    done
+    printf 'NeuroCAAS: nothing can be written: got folders %s. Allowed: one with space that this user may write. Make room.\n' "$*" >&2
+    return 1
+}
+
 ## Reports until it is told the end; errorlog_final does that, and so does the death of this shell. Run it with "&": it
 ## becomes the agent, and must not keep the pipe's other end open, or it would never see that this shell is gone.
 errorlog_background() {
-    [ -n "${neurocaas_control:-}" ] || exec tail --pid="$$" -f /dev/null ## scripts expect something to kill
+    ## Scripts expect something to kill. By its name the agent knows that it is nobody's work.
+    [ -n "${neurocaas_control:-}" ] || exec -a neurocaas-background tail --pid="$$" -f /dev/null
     exec {neurocaas_control}>&-
     neurocaas_agent_path
     exec "$NEUROCAAS_PYTHON" -E -s "$REPLY" watch --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" <"$NEUROCAAS_STATE/control"
@@ -88,25 +111,18 @@ restore_checkpoint() {
         echo "This attempt begins without a checkpoint." >&2
 }
 
-## Runs the analysis script in a process group of its own and returns its exit code. Bash runs it, as ever, unless its first line names
-## something that is no such shell (#!/usr/bin/env python3).
+## Runs the analysis script and returns its exit code. It gets the arguments bucket, input, result folder and config. What its first
+## line says runs it (neurocaas_interpreter). The agent starts it, in a process group of its own, and ends what the script leaves running.
 ## $1: the script; a relative path counts from neurocaasrootdir, then from the current folder
 run_script() {
-    local script="$1" folder code first="" uptime="" interpreter=(bash)
+    local script="$1" folder interpreter=() arguments REPLY
     [[ "$script" == /* || ! -e "$neurocaasrootdir/$script" ]] || script="$neurocaasrootdir/$script"
     if [ -z "$1" ] || [ ! -f "$script" ]; then
         refuse_script "is missing: got \"$1\". Allowed: a file, absolute or relative to $neurocaasrootdir." \
             'Correct "script" in the blueprint, or the path of the fifth argument.'
         return 127
     fi
-    IFS= read -r first <"$script"
-    if [[ "$first" == *$'\r' ]]; then
-        refuse_script "has Windows line ends: got CR LF in \"$1\". Allowed: LF." "Convert it, for instance with dos2unix."
-        return 126
-    fi
-    if [[ "$first" == '#!'* && ! "$first" =~ [/[:space:]](ba|da)?sh([[:space:]]|$) ]]; then
-        read -ra interpreter <<<"${first:2}"
-    fi
+    neurocaas_interpreter "$script" "$1" || return
     ## Scripts source "$(dirname "$0")/ncap_utils/...": a script that a developer just put here gets the link, too.
     folder="$(dirname "$script")"
     if [[ "$folder" == "$neurocaasrootdir"/?* && ! -e "$folder/ncap_utils" ]]; then
@@ -114,15 +130,58 @@ run_script() {
     fi
     export NEUROCAAS_CONTRIB="$neurocaasrootdir/ncap_utils/contrib_cli.py"
     export -f neurocaas-contrib
+    arguments=("$bucketname" "$inputpath" "$resultdir" "$configpath")
     set -m
-    "${interpreter[@]}" "$script" >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
+    neurocaas_agent_path
+    PATH="$neurocaasrootdir/ncap_utils/machine:$PATH" "$NEUROCAAS_PYTHON" -E -s "$REPLY" run --state "$NEUROCAAS_STATE" -- \
+        "${interpreter[@]}" "$script" "${arguments[@]}" \
+        >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
     set +m
-    { read -r uptime _ </proc/uptime; } 2>/dev/null
-    printf 'pid %s %s\n' "$neurocaas_script" "$uptime" >&"$neurocaas_control"
     wait "$neurocaas_script"
-    code=$?
-    return "$code"
+}
+
+## Sets the array "interpreter" to what runs a script, as Linux reads the first line (execve(2)): a program, and all that follows as one
+## argument. (#!/usr/bin/env -S splits it.) Bash runs what has no such line, and what says sh, as the first implementation did.
+## runtime/protocol/interpreter.py says the same before there is a machine.
+## $1: the script   $2: its name in messages
+neurocaas_interpreter() {
+    local LC_ALL=C line="" program="" argument="" name
+    { IFS= read -r line; } <"$1" 2>/dev/null
+    case "$line" in
+        $'\xef\xbb\xbf'* | $'\xff\xfe'* | $'\xfe\xff'*)
+            refuse_script "begins with a byte order mark: got \"$2\". Allowed: UTF-8 without one." "Save it again without."
+            return 126
+            ;;
+        *$'\r')
+            refuse_script "has Windows line ends: got CR LF in \"$2\". Allowed: LF." "Convert it, for instance with dos2unix."
+            return 126
+            ;;
+    esac
+    interpreter=(bash)
+    [[ "$line" == '#!'* ]] || return 0
+    IFS=$' \t' read -r program argument <<<"${line:2}"
+    [ -n "$program" ] || return 0
+    name="${program##*/}"
+    if [[ "$name" == env && "$argument" =~ ^(-v?S[[:blank:]]*|--split-string=[[:blank:]]*)?(sh|/[^[:blank:]]*/sh)([[:blank:]]+(.*))?$ &&
+        (-n "${BASH_REMATCH[1]}" || -z "${BASH_REMATCH[3]}") && "${BASH_REMATCH[4]}" != *[\'\"\\\$]* ]]; then
+        [ -z "${BASH_REMATCH[4]}" ] || IFS=$' \t' read -ra interpreter <<<"bash ${BASH_REMATCH[4]}"
+        return 0
+    fi
+    if [ "$name" = sh ] || { [ "$name" = bash ] && [ ! -x "$program" ]; }; then
+        program=bash
+    elif ! type -P -- "$program" >/dev/null; then
+        refuse_script "needs an interpreter that is not here: got \"$program\" in the first line of \"$2\". Allowed: a program of the" \
+            "machine. Correct the line, or install the program in provision/."
+        return 127
+    elif [[ "$name" == env && -n "$argument" && "$argument" != -* && "$argument" != *=* ]] && ! type -P -- "$argument" >/dev/null; then
+        name="Correct the line, or install the program in provision/."
+        [[ "$argument" != *[[:blank:]]* ]] || name="Several words need env -S: #!$program -S $argument"
+        refuse_script "needs an interpreter that is not here: got \"$argument\" for env in the first line of \"$2\". Allowed: a program of" \
+            "the machine. $name"
+        return 127
+    fi
+    interpreter=("$program" ${argument:+"$argument"})
 }
 
 ## Says, where the status finds it, why the analysis script does not run.
@@ -131,9 +190,16 @@ refuse_script() {
 }
 
 ## Reports the end with the exit code of the command before it, and returns that code. Waits until the report is sent.
+## A script that reports for itself, as main scripts do, leaves the code that it saw. The first failure counts: the dataset has failed
+## with this code, whatever the script does afterwards.
 errorlog_final() {
-    local code=$?
-    [ -n "${neurocaas_control:-}" ] || return "$code"
+    local code=$? first
+    if [ -z "${neurocaas_control:-}" ]; then
+        ## A link holds the code without a byte of disk, and is made once.
+        [ "$code" -eq 0 ] || ln -s "$code" "${NEUROCAAS_STATE:-/nowhere}/failure" 2>/dev/null || :
+        return "$code"
+    fi
+    first="$(readlink "$NEUROCAAS_STATE/failure")" && code="$first"
     printf 'exit %s\n' "$code" >&"$neurocaas_control"
     printf '%s\n' "$code" >"$NEUROCAAS_STATE/exit"
     wait "${background_pid:-$!}"
@@ -160,8 +226,18 @@ accessdir() {
     done
 }
 
-## Removes files and folders, then switches the machine off. (A machine of a job switches itself off: jobs need no call.)
+## Removes files and folders. A machine of a job switches itself off when all is reported, so this does not; on any other computer only
+## what belongs to the run goes.
 cleanup() {
-    rm -rf -- "$@"
-    shutdown -h now
+    local path real folder
+    for path in "$@"; do
+        real="$(realpath -m -- "$path")" || continue
+        for folder in ${NEUROCAAS_INSTANCE_ID:+/} "${NEUROCAAS_RUN_FOLDER:-}" "${NEUROCAAS_USERHOME:-}" "${NEUROCAAS_OUTPUT:-}" "${CHECKPOINT_DIR:-}"; do
+            if [ -n "$folder" ] && [[ "$real" == "${folder%/}"/?* ]]; then
+                rm -rf -- "$path"
+                continue 2
+            fi
+        done
+        printf 'NeuroCAAS: cleanup leaves %s alone: this is no machine of a job, and it is not part of the run.\n' "$path" >&2
+    done
 }
