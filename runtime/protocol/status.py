@@ -29,9 +29,10 @@ TIMED_OUT = "timed out"
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """`reason` says why a dataset failed; `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO
-    8601 in UTC. `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` what is left if it goes on as until then.
-    A missing status file means INITIALIZING: the machine is not up yet."""
+    """`reason` says why a dataset failed; `said` is the last error line of its script, in the script's words; `out_of_memory`: the
+    machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO 8601 in UTC. `progress`
+    (0 to 1) and its text are the script's last mark, `eta_seconds` what is left if it goes on as until then. `uploaded` is how many result
+    files the machine has sent. A missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -50,6 +51,9 @@ class DatasetStatus:
     progress: float | None = None
     progress_text: str = NONE
     eta_seconds: float | None = None
+    said: str = NONE
+    out_of_memory: bool = False
+    uploaded: int = 0
 
     @property
     def final(self) -> bool:
@@ -72,6 +76,8 @@ class DatasetStatus:
             stderr=_lines(data.get("stderr")),
             progress=_number(data.get("progress"), 1),
             eta_seconds=_number(data.get("eta_seconds"), 1e9),
+            out_of_memory=data.get("out_of_memory") is True,
+            uploaded=int(_number(data.get("uploaded"), 1e9) or 0),
             **{name: _text(data.get(name)) for name in _TEXTS},
         )
 
@@ -79,7 +85,7 @@ class DatasetStatus:
 _NUMBER = re.compile("0|[1-9][0-9]{0,14}")
 _TEXTS = (
     *("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated"),
-    "progress_text",
+    *("progress_text", "said"),
 )
 
 

@@ -13,6 +13,9 @@ from runtime.protocol.status import NONE
 REFUSED = "The analysis script "
 """How run_main.sh begins to say why it does not run a script."""
 
+CHANGED = "the data changed after it was submitted: "
+"""How a download says that a dataset is not what was submitted."""
+
 _DISK_LEFT = 1 << 20
 
 
@@ -53,21 +56,22 @@ class Ending:
         return True
 
 
-def reason(code: int | None, last_command: str, refused: str | None, disk: Path) -> str:
-    """Why a script failed that was not ended from outside: from its exit code (None: unknown), run_main.sh's word when it was not run,
-    and whether the disk of `disk` is full."""
+def reason(code: int | None, said: str, last_command: str, refused: str | None, out_of_memory: bool, disk: Path) -> str:
+    """Why a script failed that was not ended from outside: its own last words, or what was found out of its exit code (None: unknown),
+    run_main.sh's word when it was not run, whether the machine's memory was enough, and whether the disk of `disk` is full."""
     if code is None:
         return "the script's end was not recorded"
     if code in (126, 127) and refused:
         return refused
-    full = ""
-    with suppress(OSError):
-        if shutil.disk_usage(disk).free < _DISK_LEFT:
-            full = ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
-    where = "" if last_command == NONE else f", its last command: {last_command}"
+    how = f"exit code {code}"
     if code > 128:
         with suppress(ValueError):
-            name = signal.Signals(code - 128).name
-            hint = " (often: not enough memory)" if name == "SIGKILL" else ""
-            return f"exit code {code}: the script was killed by {name}{hint}{where}{full}"
-    return f"exit code {code}{where}{full}"
+            how += f": the script was killed by {signal.Signals(code - 128).name}"
+    if out_of_memory:
+        how += ", not enough memory (a larger instance_type has more)"
+    with suppress(OSError):
+        if shutil.disk_usage(disk).free < _DISK_LEFT:
+            how += ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
+    if said != NONE:
+        return f"{said} ({how})"
+    return how if last_command == NONE else f"{how}, its last command: {last_command}"

@@ -61,6 +61,10 @@ class Log:
         if 0 <= value <= 1:
             self.progress = (value, text.decode("utf-8", "replace").strip()[:LINE_CHARS])
 
+    def text(self) -> list[str]:
+        """The last 16 KiB in lines, none of them cut."""
+        return [_whole(line) for line in self._tail.split(b"\n")]
+
     def tail(self) -> dict[str, str]:
         """The last lines (at most 50, 16 KiB, 500 characters each), by their number in the file, from "0"."""
         lines = self._tail.split(b"\n")
@@ -72,4 +76,8 @@ class Log:
 
 
 def _shown(line: bytes) -> str:
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")[:LINE_CHARS]
+    return _whole(line)[:LINE_CHARS]
+
+
+def _whole(line: bytes) -> str:
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")

@@ -56,7 +56,7 @@ class Process:
 def become_subreaper() -> bool:
     """Make this process the parent of orphans below it. False where that does not exist (it is Linux's)."""
     try:
-        return ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0) == 0
+        return bool(ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
 

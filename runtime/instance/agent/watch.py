@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from runtime.protocol.documents import dumps, iso
-from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, DatasetStatus
+from runtime.protocol.printable import one_line
+from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, TEXT_CHARS, DatasetStatus
 
-from . import measure
+from . import measure, processes
 from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
-from .ending import REFUSED, Ending, reason
+from .ending import CHANGED, REFUSED, Ending, reason
 from .logs import Log
+from .memory import Memory
 from .pieces import Pieces
 from .reporter import Reporter
+from .said import said
 from .spot import SpotNotice
 from .stop import StopWatch
 from .storage import Location, Storage
-from .transfer import RESULT, Transfer, read_record
+from .transfer import RESULT, Moved, Transfer, read_record
+from .unsent import unsent
 
 TICK = 0.5
 """Seconds between two looks at the logs and the watch."""
@@ -62,6 +66,8 @@ class Watch:
         self._begin = time.monotonic()
         self._exit: int | None = None
         self._ending = Ending(grace)
+        self._memory = Memory(state / "memory")
+        self._lost: list[str] = []
         self._warned = False
         self._stop = StopWatch(storage, context.stop)
         place = context.log_place(f"{context.name}/checkpoint")
@@ -92,16 +98,17 @@ class Watch:
         if self._exit is None:
             with suppress(OSError, ValueError):
                 self._exit = int((self.state / "exit").read_text())
+        self._end_rest()
         self._send_logs()
         self._send_rest()
         self._send_logs()  # with what was said about the rest
-        self._status = replace(self._status, last_command=self._last_command())
-        good = self._exit == 0 and not self._ending.because
+        self._status = replace(self._status, last_command=self._last_command(), uploaded=len(self._results()))
+        good = self._exit == 0 and not self._ending.because and not self._lost
         if not good and not self._ending.begun and self._spot and self._spot.time:
             self._interruption(time.monotonic() + CHECKPOINT_EVERY)  # not final: there will be another attempt
         else:
-            state, why = (SUCCESS, NONE) if good else (FAILED, self._reason())
-            self._status = replace(self._status, status=state, reason=why, exit_code=self._exit, job_finish=_now())
+            verdict = {"status": SUCCESS, "reason": NONE} if good else {"status": FAILED, **self._failure()}
+            self._status = replace(self._status, **verdict, exit_code=self._exit, job_finish=_now())
         text = self._report()
         if self.context.evidence:
             self.reporter.put(self.context.evidence.below("status.json"), text.encode())
@@ -179,9 +186,16 @@ class Watch:
         with suppress(OSError), self.logs["stderr"].path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def _reason(self) -> str:
-        refused = next((line for line in self.logs["stderr"].tail().values() if line.startswith(REFUSED)), None)
-        return self._ending.because or reason(self._exit, self._status.last_command, refused, self.logs["stdout"].path.parent)
+    def _failure(self) -> dict[str, Any]:
+        """Why the dataset has failed, as fields of the status."""
+        lines = self.logs["stderr"].tail().values()
+        refused = next((line for line in lines if line.startswith(REFUSED)), None)
+        changed = next((line[line.index(CHANGED) :] for line in lines if CHANGED in line), None)
+        words = NONE if self._exit == 0 or refused else said(self.logs["stderr"].text())
+        short = not self._ending.because and self._memory.ran_out(self._exit, words, own_machine=self.context.instance != NONE)
+        why = self._ending.because or changed or (self._lost[0] if self._exit == 0 else None)
+        why = why or reason(self._exit, words, self._status.last_command, refused, short, self.logs["stdout"].path.parent)
+        return {"reason": why[:TEXT_CHARS], "said": words, "out_of_memory": short}
 
     def _last_command(self) -> str:
         path = self.state / "commands"
@@ -236,24 +250,38 @@ class Watch:
 
     def _send_rest(self) -> None:
         """What goes with the final status. Nothing that goes wrong here may keep the final status from being written."""
-        steps = {"the record of transfers": self._send_record, "the configuration": self._send_config}
-        if self._exit != 0 or self._ending.because:
-            steps = {"all partial results": self._send_outputs, **steps}
+        steps = {"all results": self._send_outputs, "the record of transfers": self._send_record, "the configuration": self._send_config}
         for what, step in steps.items():
             try:
                 step()
             except Exception as error:  # noqa: BLE001
                 self._say(f"NeuroCAAS: {what} could not be saved: {error}")
+                if step == self._send_outputs:
+                    self._lost.append(f"results could not be uploaded: {error}")
+
+    def _end_rest(self) -> None:
+        """Of the script nothing may run any more when its results are read: what run_main.sh did not see end, by the mark that it has."""
+        if ended := processes.end(lambda: processes.marked(f"NEUROCAAS_STATE={self.state}")):
+            self._say(processes.told(ended))
 
     def _send_outputs(self) -> None:
-        """What a script that failed or was ended had ready in its output folder."""
+        """What is in the output folder when the script has ended, but for what it has uploaded from there itself."""
         folder = self.context.outputs
         if folder and folder.is_dir():
-            Transfer(self.storage, self.state / "files").upload(folder, self.context.result_place(), taken=service_files(os.environ))
+            transfer = Transfer(self.storage, self.state / "files")
+            with unsent(folder, self.context.result_place(), self._results(), self.state) as rest:
+                transfer.upload(rest, self.context.result_place(), taken=service_files(os.environ))
+
+    def _results(self) -> list[Moved]:
+        with suppress(OSError, ValueError, TypeError):  # scripts can reach the record
+            return [item for item in read_record(self.state / "files") if item.kind == RESULT]
+        return []
 
     def _send_record(self) -> None:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
         moved = [asdict(item) for item in read_record(self.state / "files")]
+        if changed := [item["key"] for item in moved if item.get("changed")]:
+            self._lost.insert(0, f"results that changed while they were uploaded: {', '.join(map(self._shown_key, changed[:5]))}")
         if moved:
             record = {
                 "schema_version": 1,
@@ -266,6 +294,10 @@ class Watch:
                 places.append(self.context.evidence.below("files.json"))
             for place in places:
                 self.reporter.put(place, dumps(record).encode())
+
+    def _shown_key(self, key: str) -> str:
+        """Below the folder of results, where it is there."""
+        return one_line(key.removeprefix(f"{self.context.results.key}/"), 200)
 
     def _send_config(self) -> None:
         """The config as it was used, and the mark that results are there (the guide's lines 56 and 57)."""
