@@ -20,6 +20,9 @@ MARKS = {b"\xef\xbb\xbf": "UTF-8", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 _FIELD = "script, first line"
 _SPLIT = re.compile(r"(?:-v?S|--split-string=)[ \t]*(.*)")
+_ENV_SH = re.compile(r"""(-v?S[ \t]*|--split-string=[ \t]*)?(?:sh|/[^ \t]*/sh)(?:[ \t]+([^'"\\$]*))?""")
+"""How `env` is told to run sh, with arguments that mean themselves."""
+
 _ONE_ARGUMENT = SHELLS | {"env", "python", "python2", "python3"}
 """Programs that take an argument with a blank in it for nonsense. (Others, perl for one, split it themselves.)"""
 
@@ -48,9 +51,11 @@ class Interpreter:
         """What stands before the script's path when it is run."""
         if not self.program:
             return (BASH,)
-        if self.name == "sh":
-            return (BASH, *self.words[1:])
-        return (self.program,) if self.argument is None else (self.program, self.argument)
+        own = self.program.rpartition("/")[2]
+        if own == "env" and (sh := _ENV_SH.fullmatch(self.argument or "")) and (sh[1] or not sh[2]):
+            return (BASH, *(sh[2] or "").split())
+        program = BASH if own == "sh" else self.program
+        return (program,) if self.argument is None else (program, self.argument)
 
 
 def parse(head: bytes) -> Interpreter:
