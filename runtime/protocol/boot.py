@@ -1,14 +1,19 @@
-"""First program on a machine (sent inside the user data): fetch job.json and the code, run run_main.sh, never stay silent."""
+"""First program on a machine (sent inside the user data): fetch job.json and the code, run run_main.sh, never stay silent.
 
-# ruff: noqa: BLE001, S202, T201  (it talks to the console log and opens two fixed services)
+Whatever Python the image has runs it, from 3.6: an image that is too old for the rest must say so, too.
+"""
+
+# ruff: noqa: BLE001, S108, S202, T201  (it talks to the console log, opens two fixed services, and is for an old Python)
 import contextlib
 import datetime
+import email.utils
 import hashlib
 import hmac
 import io
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,6 +27,12 @@ from typing import Any
 IMDS = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254").rstrip("/")
 OPT = pathlib.Path(os.environ.get("NEUROCAAS_OPT", "/opt/neurocaas"))
 HOME = pathlib.Path(os.environ.get("NEUROCAAS_USERHOME", "/home/ubuntu"))
+PYTHON = (3, 10)
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Skewed(Exception):
+    """S3 says that the machine's clock is wrong; the argument is S3's time, in seconds."""
 
 
 def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
@@ -31,6 +42,9 @@ def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
+            if error.code == 403 and b"RequestTimeTooSkewed" in error.read():
+                date = email.utils.parsedate_to_datetime(error.headers["Date"])
+                raise Skewed(date.replace(tzinfo=datetime.timezone.utc).timestamp()) from error
             if attempt == tries - 1 or error.code not in (403, 429, 500, 502, 503, 504):
                 raise
         except OSError:
@@ -41,7 +55,9 @@ def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
 
 
 class Machine:
-    """Instance metadata (IMDSv2) and S3 with the credentials of the machine's role."""
+    """Instance metadata (IMDSv2) and S3 with the credentials of the machine's role. Its clock is `skew` seconds behind that of S3."""
+
+    skew = 0.0
 
     def __init__(self) -> None:
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}
@@ -55,6 +71,22 @@ class Machine:
         return fetch(urllib.request.Request(f"{IMDS}/latest/meta-data/{name}", headers=header)).decode().strip()
 
     def s3(self, method: str, bucket: str, key: str, body: bytes = b"", tries: int = 6) -> bytes:
+        try:
+            return self._s3(method, bucket, key, body, tries)
+        except Skewed as error:
+            self._correct(error.args[0] - time.time())
+            return self._s3(method, bucket, key, body, tries)
+
+    def _correct(self, skew: float) -> None:
+        """Set the clock, where this is a machine in AWS; else sign with the time that S3 has."""
+        print("NeuroCAAS: the clock is wrong by", round(-skew), "seconds", file=sys.stderr, flush=True)
+        self.skew = skew
+        if not (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
+            with contextlib.suppress(OSError, AttributeError):
+                time.clock_settime(time.CLOCK_REALTIME, time.time() + skew)
+                self.skew = 0.0
+
+    def _s3(self, method: str, bucket: str, key: str, body: bytes, tries: int) -> bytes:
         """Signature version 4 (IAM user guide, "Create a signed AWS API request")."""
         role = self.meta("iam/security-credentials/").split()[0]
         keys = json.loads(self.meta("iam/security-credentials/" + role))
@@ -65,7 +97,8 @@ class Machine:
             base, path = (base or f"https://s3.{self.region}.{suffix}").rstrip("/"), f"/{bucket}{path}"
         else:
             base = f"https://{bucket}.s3.{self.region}.{suffix}"
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.skew)
+        now = moment.strftime("%Y%m%dT%H%M%SZ")
         digest = hashlib.sha256(body).hexdigest()
         headers = {"host": base.split("//", 1)[1], "x-amz-content-sha256": digest, "x-amz-date": now, "x-amz-security-token": keys["Token"]}
         signed = ";".join(headers)
@@ -81,61 +114,83 @@ class Machine:
         return fetch(urllib.request.Request(base + path, data=body or None, method=method, headers=headers), tries)
 
 
-def unpack(machine: Machine, code: dict[str, str]) -> None:
-    """The code tree at /opt/neurocaas/code/<sha256> (there already when the image has it), linked into the home."""
-    root = OPT / "code" / code["sha256"]
-    if not root.is_dir():
-        archive = machine.s3("GET", code["bucket"], code["key"])
-        if hashlib.sha256(archive).hexdigest() != code["sha256"]:
-            raise ValueError(f"the code archive {code['key']} is not the one that was deployed (its SHA-256 differs)")
-        root.parent.mkdir(parents=True, exist_ok=True)
-        fresh = pathlib.Path(tempfile.mkdtemp(dir=root.parent))
-        fresh.chmod(0o755)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)
-            tar.extractall(fresh)
-        fresh.rename(root)
-    HOME.mkdir(parents=True, exist_ok=True)
-    link = HOME / "neurocaas_contrib"
-    if link.is_symlink() or not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(root)
+def room(*folders: pathlib.Path) -> pathlib.Path:
+    """The first folder with room for the code and what belongs to it: an image's disk may be full, or read-only."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=str(folder)) as file:
+                file.write(b"room")
+                file.flush()
+                if shutil.disk_usage(str(folder)).free > 64 << 20:
+                    return folder
+    raise OSError(f"nothing can be written: got {', '.join(map(str, folders))}. Allowed: one of them with 64 MiB")
 
 
-def evidence(machine: Machine, job: dict[str, Any]) -> str:
+def unpack(machine: Machine, code: "dict[str, str]", place: pathlib.Path) -> pathlib.Path:
+    """The code tree {place}/code/<sha256>, or the one that the image has in /opt/neurocaas."""
+    for root in (OPT / "code" / code["sha256"], place / "code" / code["sha256"]):
+        if root.is_dir():
+            return root
+    archive = machine.s3("GET", code["bucket"], code["key"])
+    if hashlib.sha256(archive).hexdigest() != code["sha256"]:
+        raise ValueError(f"the code archive {code['key']} is not the one that was deployed (its SHA-256 differs)")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    fresh = pathlib.Path(tempfile.mkdtemp(dir=str(root.parent)))
+    fresh.chmod(0o755)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(str(fresh))
+    fresh.rename(root)
+    return root
+
+
+def evidence(machine: Machine, job: "dict[str, Any]") -> str:
     """Where the service takes this machine's word (runtime.protocol.keys.EvidenceKeys); "" for a test job."""
     role = job.get("launch_template", {}).get("role_id")
     return f"evidence/{role}:{machine.id}/" if role else ""
 
 
-def run(machine: Machine, payload: dict[str, Any], job: dict[str, Any], dataset: dict[str, Any]) -> int:
-    unpack(machine, payload["code"])
-    (OPT / "job.json").write_text(json.dumps(job))
+def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", dataset: "dict[str, Any]") -> int:
+    if sys.version_info < PYTHON:
+        got = f"{sys.executable}, {sys.version.split()[0]}"
+        raise RuntimeError(f"no Python of the image is new enough: got {got}. Allowed: 3.10 or newer. Install one in provision/")
+    place = room(OPT, pathlib.Path("/run/neurocaas"), pathlib.Path("/dev/shm/neurocaas"))
+    root = unpack(machine, payload["code"], place)
+    with contextlib.suppress(OSError):
+        HOME.mkdir(parents=True, exist_ok=True)
+    (place / "job.json").write_text(json.dumps(job))
+    records = payload["job_key"].rpartition("/")[0]
     environment = {
         "AWS_REGION": machine.region,
         "AWS_DEFAULT_REGION": machine.region,
-        "NEUROCAAS_JOB_FILE": str(OPT / "job.json"),
+        "NEUROCAAS_JOB_FILE": str(place / "job.json"),
+        "NEUROCAAS_PYTHON": sys.executable,
+        "NEUROCAAS_CLOCK_SKEW": str(machine.skew),
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
         "NEUROCAAS_GROUP": job["group"],
-        "NEUROCAAS_STOP": payload["job_key"].rpartition("/")[0] + "/stop.json",
+        "NEUROCAAS_STOP": records + "/stop.json",
         "NEUROCAAS_EVIDENCE": evidence(machine, job),
         "NEUROCAAS_LOGS": dataset["status_key"].rpartition("/")[0],
         "NEUROCAAS_INSTANCE_ID": machine.id,
         "NEUROCAAS_ATTEMPT": str(payload["attempt"]),
+        "PATH": ":".join(filter(None, (os.environ.get("PATH"), SYSTEM_PATH))),
     }
     configpath = dataset.get("configpath") or job["configpath"]
-    arguments = [job["bucket"], dataset["inputpath"], job["resultdir"], configpath, job["script"]]
-    command = ["bash", str(HOME / "neurocaas_contrib" / "run_main.sh"), *arguments]
+    if job.get("config_source") and not dataset.get("configpath"):  # the checked one, among the records
+        configpath = f"{records}/configs/{job['configname']}"
+    command = ["bash", str(root / "run_main.sh"), job["bucket"], dataset["inputpath"], job["resultdir"], configpath, job["script"]]
     print("NeuroCAAS:", machine.id, "runs", command[2:], flush=True)
-    return subprocess.call(command, cwd=HOME, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    home = str(HOME) if HOME.is_dir() else "/"
+    return subprocess.call(command, cwd=home, env=dict(os.environ, **environment), stdin=subprocess.DEVNULL)
 
 
-def settle(machine: Machine, job: dict[str, Any], dataset: dict[str, Any], reason: str, code: int) -> None:
+def settle(machine: Machine, job: "dict[str, Any]", dataset: "dict[str, Any]", reason: str, code: int) -> None:
     """FAILED as the machine's last word, and in the status file that people see, unless the agent has written a final status."""
     place = evidence(machine, job)
     keys = [*([f"{place}status.json"] if place else []), dataset["status_key"]]
-    status: dict[str, Any] = {"input": dataset["inputpath"], "instance": machine.id}
+    status = {"input": dataset["inputpath"], "instance": machine.id}
     with contextlib.suppress(OSError, ValueError):
         status = json.loads(machine.s3("GET", job["bucket"], keys[0], tries=2))
     if status.get("status") not in ("SUCCESS", "FAILED"):

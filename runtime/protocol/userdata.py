@@ -1,8 +1,9 @@
 """The user data of a machine: fetch the code, run one dataset, switch off.
 
-The script has to work before anything of ours is on the machine, so it needs only bash and Python 3.10+ and carries
-`boot.py` (standard library, its own request signing). One user data serves every machine of a RunInstances call: a
-machine takes the dataset `offset + ami-launch-index` of the job.
+The script has to work before anything of ours is on the machine, so it needs only bash and Python, and carries `boot.py` (standard library,
+its own request signing). It takes the first Python of the image that is new enough (3.10), else the first that can at least say that none
+is; where none works, the console log says so. It needs no disk: bash would keep `boot.py` in a file of /tmp. One user data serves every
+machine of a RunInstances call: a machine takes the dataset `offset + ami-launch-index` of the job.
 """
 
 from __future__ import annotations
@@ -19,12 +20,24 @@ USER_DATA_MAX_BYTES = 16384
 
 _MARKER = "NEUROCAAS_BOOT"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FIND = r"""export HOME="${HOME:-/root}"
+[ ! -w /dev/shm ] || TMPDIR=/dev/shm
+python=
+for program in python3 /usr/bin/python3 /usr/local/bin/python3 /usr/bin/python3.[1-9][0-9] /usr/local/bin/python3.[1-9][0-9] \
+  /opt/*/bin/python3 /home/ubuntu/*/bin/python3 /usr/libexec/platform-python; do
+  version=$("$program" -E -s -c 'import hashlib, ssl, sys; print("%d%02d" % sys.version_info[:2])' 2>/dev/null) || continue
+  [ "$version" -ge 306 ] || continue
+  [ -n "$python" ] || python=$program
+  [ "$version" -lt 310 ] || { python=$program; break; }
+done
+[ -n "$python" ] || echo "NeuroCAAS: no python3 of this image works: nothing is run or reported. Install 3.10 or newer in provision/" >&2"""
+
 _SCRIPT = """\
 #!/bin/bash
 # NeuroCAAS: this machine runs one dataset of {job} and then ends, whatever happens.
-trap 'shutdown -h now' EXIT
-export HOME="${{HOME:-/root}}"
-python3 -E -s - {payload} <<'{marker}'
+trap 'shutdown -h now || /sbin/shutdown -h now || poweroff -f' EXIT
+{find}
+"$python" -E -s - {payload} <<'{marker}'
 {boot}
 {marker}
 """
@@ -32,10 +45,10 @@ python3 -E -s - {payload} <<'{marker}'
 _DEBUG_SCRIPT = """\
 #!/bin/sh
 # NeuroCAAS: runs the datasets of {job} one after another; the machine stays up.
-export HOME="${{HOME:-/root}}"
+{find}
 status=0
 for payload in {payloads}; do
-python3 -E -s - "$payload" <<'{marker}' || status=$?
+"$python" -E -s - "$payload" <<'{marker}' || status=$?
 {boot}
 {marker}
 done
@@ -80,7 +93,8 @@ def user_data(payload: UserDataPayload) -> str:
         raise ValueError(f"code.sha256 is {payload.code.sha256!r}, not 64 hex digits")
     if payload.offset < 0 or payload.attempt < 1:
         raise ValueError(f"offset {payload.offset} must be >= 0 and attempt {payload.attempt} >= 1")
-    text = _SCRIPT.format(job=json.dumps(payload.job_key), payload=shlex.quote(payload.to_json()), marker=_MARKER, boot=_boot())
+    words = {"job": json.dumps(payload.job_key), "payload": shlex.quote(payload.to_json())}
+    text = _SCRIPT.format(**words, find=_FIND, marker=_MARKER, boot=_boot())
     if len(text.encode()) > USER_DATA_MAX_BYTES:
         raise ValueError(f"user data has {len(text.encode())} bytes, EC2 takes {USER_DATA_MAX_BYTES}: the job key is too long")
     return text
@@ -90,7 +104,7 @@ def debug_script(payload: UserDataPayload, datasets: int) -> str:
     """The same for a machine that is up already and stays up (a development instance): a POSIX shell script that runs the first
     `datasets` datasets of a job one after another. Its exit status is that of the last one that failed, else 0."""
     payloads = " ".join(shlex.quote(replace(payload, offset=number).to_json()) for number in range(datasets))
-    return _DEBUG_SCRIPT.format(job=json.dumps(payload.job_key), payloads=payloads, marker=_MARKER, boot=_boot())
+    return _DEBUG_SCRIPT.format(job=json.dumps(payload.job_key), payloads=payloads, find=_FIND, marker=_MARKER, boot=_boot())
 
 
 def _boot() -> str:

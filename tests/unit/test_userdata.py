@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import tarfile
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -50,6 +54,7 @@ class Cloud:
         self.objects: dict[str, bytes] = {}
         self.index = 0
         self.failures: list[int] = []
+        self.ahead = 0.0
         self.requests: list[str] = []
         cloud = self
 
@@ -96,6 +101,10 @@ class Cloud:
                 request.context["timestamp"] = headers["x-amz-date"]
                 auth = S3SigV4Auth(KEYS, "s3", "eu-west-3")
                 expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+                seconds = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()
+                if abs(time.time() + cloud.ahead - seconds) > 900:
+                    self._answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>")
+                    return False
                 right = given.endswith(f"Signature={expected}") and headers["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
                 if not right:
                     self._answer(403, b"SignatureDoesNotMatch")
@@ -106,6 +115,9 @@ class Cloud:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(int(time.time() + cloud.ahead))
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -152,7 +164,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 def test_the_text_is_small_stable_and_shell() -> None:
     text = user_data(payload())
     assert text == user_data(payload())
-    assert len(text.encode()) < USER_DATA_MAX_BYTES / 1.6
+    assert len(text.encode()) < USER_DATA_MAX_BYTES - 3 * 1024  # the key of a job stands in it twice
     assert text.startswith("#!/bin/bash\n")
     assert subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True).returncode == 0
 
@@ -160,9 +172,9 @@ def test_the_text_is_small_stable_and_shell() -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=80), st.integers(0, 9999))
 def test_the_payload_reaches_the_program_whatever_it_is(key: str, offset: int) -> None:
     made = payload(job_key=key, offset=offset)
-    line = next(line for line in user_data(made).splitlines() if line.startswith("python3 "))
+    line = next(line for line in user_data(made).splitlines() if line.startswith('"$python" '))
     words = shlex.split(line.removesuffix(" <<'NEUROCAAS_BOOT'"))
-    assert words[:-1] == ["python3", "-E", "-s", "-"]
+    assert words[:-1] == ["$python", "-E", "-s", "-"]
     assert json.loads(words[-1])["job_key"] == key
     assert json.loads(words[-1])["offset"] == offset
 
@@ -189,9 +201,11 @@ def test_a_machine_runs_its_own_dataset(cloud: Cloud, tmp_path: Path, monkeypatc
     cloud.index = 1
     hostile = "lab/inputs/$(touch x) 'ü\".zip"
     cloud.job("lab/inputs/a", "lab/inputs/b", "lab/inputs/c", hostile)
-    assert start(cloud, cloud.code(MAIN), offset=2) == 0
+    code = cloud.code(MAIN)
+    assert start(cloud, code, offset=2) == 0
     home = str(tmp_path / "home")
-    expected = [f"{home}/neurocaas_contrib/run_main.sh", home, "mock", hostile, "results/job_a:1", "lab/configs/c.json", "mock/run.sh"]
+    program = f"{tmp_path}/opt/code/{code.sha256}/run_main.sh"
+    expected = [program, home, "mock", hostile, "results/job_a:1", "lab/configs/c.json", "mock/run.sh"]
     assert out.read_text().splitlines() == [*expected, "3", "i-1", "eu-west-3", "lab"]
     assert json.loads((tmp_path / "opt/job.json").read_text())["group"] == "lab"
 
@@ -244,6 +258,60 @@ def test_it_waits_for_a_service_that_is_not_ready(cloud: Cloud) -> None:
     assert start(cloud, cloud.code("exit 0\n")) == 0
 
 
+def test_a_clock_that_is_wrong_keeps_nothing_away(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of a computer that is no machine in AWS is left as it is."""
+    monkeypatch.setattr(time, "clock_settime", pytest.fail)
+    cloud.ahead = 5 * 3600.0
+    cloud.job("lab/inputs/a")
+    assert start(cloud, cloud.code(f'echo "$NEUROCAAS_CLOCK_SKEW" >{tmp_path}/skew; exit 5\n')) == 5
+    assert (cloud.status(0)["status"], cloud.status(0)["exit_code"]) == ("FAILED", 5)
+    assert abs(float((tmp_path / "skew").read_text()) - cloud.ahead) < 5
+
+
+def test_a_disk_that_is_full_is_not_needed(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "opt").write_text("no folder")
+    (tmp_path / "home").write_text("no folder")
+    spare = boot.room(tmp_path / "opt", tmp_path / "spare")
+    assert spare == tmp_path / "spare"
+    with pytest.raises(OSError, match=r"nothing can be written: got .*opt"):
+        boot.room(tmp_path / "opt")
+    monkeypatch.setattr(boot, "room", lambda *folders: spare)
+    cloud.job("lab/inputs/a")
+    assert start(cloud, cloud.code(f'echo "$PWD" "$NEUROCAAS_JOB_FILE" >{tmp_path}/out\n')) == 0
+    assert (tmp_path / "out").read_text() == f"/ {spare}/job.json\n"
+
+
+def test_an_image_whose_python_is_old_says_so(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "PYTHON", (99, 0))
+    cloud.job("lab/inputs/a")
+    assert start(cloud, cloud.code("exit 0\n")) == 99
+    assert "no Python of the image is new enough: got /" in cloud.status(0)["reason"]
+
+
+def test_it_is_for_an_old_python() -> None:
+    """No syntax after 3.6, and no annotation that 3.6 cannot evaluate; functions that came later are not called without need."""
+    text = Path(boot.__file__).read_text()
+    ast.parse(text, feature_version=(3, 6))
+    assert not re.search(r"(?:->|: ) ?(?:dict|list|tuple)\[|missing_ok|removeprefix|:=", text)
+
+
+@pytest.mark.parametrize(("source", "dataset", "expected"), [
+    (False, {}, "lab/configs/c.json"),
+    (True, {}, "lab/results/job_a:1/logs/configs/c.json"),
+    (True, {"configpath": "jobs/x/configs/2_c.json"}, "jobs/x/configs/2_c.json"),
+])  # fmt: skip
+def test_the_machine_gets_the_checked_configuration(
+    cloud: Cloud, tmp_path: Path, source: bool, dataset: dict[str, str], expected: str
+) -> None:
+    cloud.job("lab/inputs/a")
+    job = json.loads(cloud.objects[f"mock/{JOB_KEY}"])
+    job.update({"configname": "c.json", "config_source": {"etag": "x"} if source else None})
+    job["datasets"][0].update(dataset)
+    cloud.objects[f"mock/{JOB_KEY}"] = json.dumps(job).encode()
+    assert start(cloud, cloud.code(f'echo "$4" >{tmp_path}/out\n')) == 0
+    assert (tmp_path / "out").read_text() == f"{expected}\n"
+
+
 def test_a_machine_without_a_dataset_does_nothing(cloud: Cloud) -> None:
     cloud.job("lab/inputs/a")
     assert start(cloud, cloud.code("exit 0\n"), offset=1) == 99
@@ -279,6 +347,8 @@ def test_the_whole_script_ends_in_a_shutdown(cloud: Cloud, tmp_path: Path) -> No
     programs.mkdir()
     (programs / "shutdown").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/off\n')
     (programs / "shutdown").chmod(0o755)
+    (programs / "python3").write_text("#!/bin/bash\nexit 1\n")  # the image's own is broken
+    (programs / "python3").chmod(0o755)
     cloud.job("lab/inputs/a")
     text = user_data(payload(code=cloud.code(MAIN)))
     environment = {

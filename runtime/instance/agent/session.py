@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from . import processes
 from .measure import uptime
-from .storage import LOCAL_ROOT, Location, StorageError, open_storage
+from .prepare import link_home, prepared
+from .storage import StorageError
 
-CONFIG, CONFIG_FILE = "NEUROCAAS_CONFIG", "config.json"
 NOT_STARTED = 126
 
 
@@ -24,10 +23,13 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # who ends the script ends its group; this one comes after it
     processes.become_subreaper()
+    if environment.get("NEUROCAAS_INSTANCE_ID"):
+        for line in link_home(Path(environment["userhome"]), Path(environment["neurocaasrootdir"])):
+            sys.stderr.write(f"{line}\n")
     try:
-        script = subprocess.Popen(command, env={**environment, **_config(environment, state)}, preexec_fn=_as_a_script)
-    except OSError as error:
-        sys.stderr.write(f"The analysis script could not be started: {command[0]}: {error.strerror}\n")
+        script = subprocess.Popen(command, env={**environment, **prepared(environment, state)}, preexec_fn=_as_a_script)
+    except (OSError, StorageError) as error:
+        sys.stderr.write(f"The analysis script could not be started: {error}\n")
         return NOT_STARTED
     with suppress(OSError, ValueError), (state / "control").open("w") as control:
         control.write(f"pid {script.pid} {_uptime()}\n")
@@ -56,22 +58,3 @@ def _uptime() -> str:
         return str(uptime())
     except (OSError, ValueError):
         return ""
-
-
-def _config(environment: Mapping[str, str], state: Path) -> dict[str, str]:
-    """The configuration as JSON, where the machine's first program has not left it: the job's, else that of the folder which stands for the
-    bucket. Nothing when it cannot be had."""
-    if environment.get(CONFIG):
-        return {}
-    with suppress(OSError, ValueError, KeyError, StorageError):  # by hand there may be none, or one that is no JSON
-        if environment.get("NEUROCAAS_JOB_FILE"):
-            values = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())["config"]
-        elif environment.get(LOCAL_ROOT):
-            place = Location.parse(environment["configpath"], environment["bucketname"])
-            values = json.loads(open_storage(environment).read(place).decode("utf-8-sig"))
-        else:
-            return {}
-        path = state / CONFIG_FILE
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        return {CONFIG: str(path)}
-    return {}

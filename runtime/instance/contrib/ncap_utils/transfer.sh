@@ -6,6 +6,8 @@
 ## The Python that reports and transfers. It is looked up before a script can activate an environment of its own.
 : "${NEUROCAAS_PYTHON:=$(command -v python3)}"
 export NEUROCAAS_PYTHON
+## Its libraries, as they were before a script activates an environment with others.
+export NEUROCAAS_LIBRARIES="${NEUROCAAS_LIBRARIES-${LD_LIBRARY_PATH-}}"
 
 ## Sets REPLY to the agent's program: agent/ is in the root of the code tree; in the repository it lies beside contrib/.
 neurocaas_agent_path() {
@@ -17,7 +19,7 @@ neurocaas_agent_path() {
 neurocaas_agent() {
     local REPLY
     neurocaas_agent_path
-    "$NEUROCAAS_PYTHON" -E -s "$REPLY" "$@"
+    LD_LIBRARY_PATH="$NEUROCAAS_LIBRARIES" "$NEUROCAAS_PYTHON" -E -s "$REPLY" "$@"
 }
 
 ## Get a file, or a whole folder (a path that ends in "/", or that only exists as a folder).

@@ -215,7 +215,7 @@ errorlog_final() {
 
 ## The command by which scripts of the first implementation get their data and hand in results. Exported: they source nothing.
 neurocaas-contrib() {
-    "$NEUROCAAS_PYTHON" -E -s "$NEUROCAAS_CONTRIB" "$@"
+    LD_LIBRARY_PATH="${NEUROCAAS_LIBRARIES-}" "$NEUROCAAS_PYTHON" -E -s "$NEUROCAAS_CONTRIB" "$@"
 }
 
 ## Makes folders that everybody may read and write.
