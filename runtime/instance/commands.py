@@ -44,6 +44,7 @@ def run_local(
     What the analysis needs has to be installed here; no image is used. The exit code is the script's; 1 also when something is
     missing.
     """
+    from localcloud.bubblewrap import find_bubblewrap
     from runtime.instance import local
     from runtime.protocol.problems import InvalidInput, Problem
 
@@ -55,9 +56,19 @@ def run_local(
         raise InvalidInput([Problem("--to", f"{to}, which is a file", "a folder", "Name a folder; it is made if it is not there")])
     file = file or _empty(target, analysis)
     checked = _checked(blueprint, file)
-    environment = {**os.environ, **({"ANALYSIS_PYTHON": str(Path(python).absolute())} if python else {})}
-    run = local.LocalRun(analysis, blueprint.folder, blueprint.script, source, file, checked.values, target, checked.duration_minutes)
-    result = local.run_local(run, environment, _hear)
+    run = local.LocalRun(
+        analysis,
+        blueprint.folder,
+        blueprint.script,
+        source,
+        file,
+        checked.values,
+        target,
+        checked.duration_minutes,
+        find_bubblewrap(),
+        Path(python) if python else None,
+    )
+    result = local.run_local(run, os.environ, _hear, lambda text: _hear(f"run-local: {text}\n".encode()))
     _show(result, as_json=json)
     if result.exit_code:
         raise Exit(code=result.exit_code)

@@ -1,4 +1,5 @@
-"""One dataset on this computer, without AWS: the same run_main.sh, with a folder in the place of the bucket."""
+"""One dataset on this computer, without AWS: the same run_main.sh, with a folder in the place of the bucket, in a place that looks like a
+machine (`sandbox`)."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import NONE, SUCCESS, DatasetStatus
 
+from . import sandbox
+
 GROUP = "local"
 _HERE = Path(__file__).resolve().parent
 _LOGS = ("joboutput.txt", "joberror.txt")
@@ -34,7 +37,8 @@ Hear = Callable[[bytes], object]
 @dataclass(frozen=True)
 class LocalRun:
     """What to run. `blueprint` is the analysis's folder and `script` a path in it; `data` a file or folder and `config` a file, both
-    anywhere; `values` the configuration with its defaults. `target` gets a folder `{analysis}/` laid out like the bucket."""
+    anywhere; `values` the configuration with its defaults. `target` gets a folder `{analysis}/` laid out like the bucket. `bubblewrap` is
+    the program that makes sandboxes (None: there is none); `python` the one that has the analysis's packages."""
 
     analysis: str
     blueprint: Path
@@ -44,6 +48,8 @@ class LocalRun:
     values: Mapping[str, Any]
     target: Path
     duration_minutes: int = 60
+    bubblewrap: Path | None = None
+    python: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,40 +66,50 @@ class LocalResult:
         return sorted((path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found)
 
 
-def run_local(run: LocalRun, environment: Mapping[str, str] = os.environ, hear: Hear | None = None) -> LocalResult:
-    """Run it and wait. Output of the script goes to the job's logs, and to `hear`. Raises FileNotFoundError for a missing
-    blueprint, data or config."""
+def run_local(
+    run: LocalRun, environment: Mapping[str, str] = os.environ, hear: Hear | None = None, tell: Callable[[str], object] | None = None
+) -> LocalResult:
+    """Run it and wait. Output of the script goes to the job's logs, and to `hear`; `tell` hears before what is not as on a machine. Raises
+    FileNotFoundError for a missing blueprint, data or config."""
     for path in (run.blueprint / run.script, run.data, run.config):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. Allowed: what is there. Check the path.")
     bucket = run.target.resolve() / run.analysis
+    data = run.data.resolve()
     started = datetime.now(timezone.utc)
     keys = JobKeys.of(GROUP, started.strftime("%Y-%m-%dT%H-%M-%S.%f"))
-    inputpath = f"{GROUP}/inputs/{run.data.resolve().name}"
+    inputpath = f"{GROUP}/inputs/{data.name}"
     configpath = f"{GROUP}/configs/{run.config.name}"
-    _link(bucket / inputpath, run.data)
-    _link(bucket / configpath, run.config)
-    name = Path(inputpath).name
+    _link(bucket / inputpath, data)
+    _write(bucket / configpath, json.dumps(dict(run.values), indent=2) + "\n")  # as the service hands it on: checked, with its defaults
+    name = data.name
+    inputpath += "/" if data.is_dir() else ""
     dataset = {"index": 0, "name": name, "inputpath": inputpath, "status_key": keys.status(name)}
     job = {"config": dict(run.values), "duration_minutes": run.duration_minutes, "datasets": [dataset]}
-    with tempfile.TemporaryDirectory(prefix="neurocaas-run-") as scratch:
-        folder = Path(scratch)
-        tree = _tree(folder / "neurocaas_contrib", run.analysis, run.blueprint)
-        (folder / "home").mkdir()
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="neurocaas-run-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch).resolve()
+        needs = [run.blueprint.resolve(), data, *sandbox.prefixes(Path(sys.executable)), Path(sys.base_prefix)]
+        needs += sandbox.prefixes(run.python) if run.python else []
+        room = sandbox.room(folder, environment, run.bubblewrap, needs, bucket)
+        tree = _tree(folder / "own/home/ubuntu/neurocaas_contrib", run.analysis, run.blueprint)
+        (folder / "own/home/ubuntu/.neurocaas").mkdir()
+        (folder / "own/home/ubuntu/.neurocaas/job.json").write_text(json.dumps(job), encoding="utf-8")
         extra = {
-            "NEUROCAAS_LOCAL_BUCKET_ROOT": str(run.target.resolve()),
+            "NEUROCAAS_LOCAL_BUCKET_ROOT": str(bucket.parent),
             "NEUROCAAS_PYTHON": sys.executable,
-            "NEUROCAAS_USERHOME": str(folder / "home"),
-            "NEUROCAAS_JOB_FILE": str(folder / "job.json"),
+            "NEUROCAAS_JOB_FILE": str(room.home / ".neurocaas/job.json"),
             "NEUROCAAS_DATASET_INDEX": "0",
             "NEUROCAAS_DATASET": name,
             "NEUROCAAS_GROUP": GROUP,
+            **({"ANALYSIS_PYTHON": str(run.python.absolute())} if run.python else {}),
         }
         script = f"{run.analysis}/{run.script}"
-        command = ["bash", str(tree / "run_main.sh"), run.analysis, inputpath, keys.resultdir, configpath, script]
+        main = str(room.home / "neurocaas_contrib/run_main.sh")
+        command = [*room.command, "bash", main, run.analysis, inputpath, keys.resultdir, configpath, script]
+        if tell:
+            tell(room.differs)
         with _heard([tree / log for log in _LOGS], hear):
-            code = subprocess.call(command, env={**environment, **extra}, cwd=folder / "home", stdout=subprocess.DEVNULL)
+            code = subprocess.call(command, env={**room.environment, **extra}, cwd=folder / "own/home/ubuntu", stdout=subprocess.DEVNULL)
     status = DatasetStatus.from_json((bucket / keys.status(name)).read_bytes())
     _close(bucket, keys, run, inputpath, status, started)
     return LocalResult(code, status, bucket / keys.prefix)
@@ -139,15 +155,25 @@ def _heard(logs: list[Path], hear: Hear | None) -> Iterator[None]:
 
 
 def _tree(target: Path, analysis: str, blueprint: Path) -> Path:
-    """The code tree of a machine, out of links where nothing is written."""
+    """The code tree of a machine; the analysis's own files are links."""
     shutil.copytree(_HERE / "contrib", target)
-    (target / "agent").symlink_to(_HERE / "agent")
+    pycache = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_HERE / "agent", target / "agent", ignore=pycache)
+    shutil.copytree(_HERE.parent / "protocol", target / "runtime" / "protocol", ignore=pycache)
+    shutil.copy(_HERE.parent / "__init__.py", target / "runtime")
+    sandbox.mask_programs(target)
     own = target / analysis
     own.mkdir()
     for path in blueprint.resolve().iterdir():
         (own / path.name).symlink_to(path)
     (own / "ncap_utils").symlink_to("../ncap_utils")
     return target
+
+
+def _write(place: Path, text: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.write_text(text, encoding="utf-8")
 
 
 def _link(place: Path, source: Path) -> None:

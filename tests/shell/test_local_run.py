@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from localcloud.bubblewrap import find_bubblewrap
 from runtime.instance.local import LocalRun, run_local
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +45,7 @@ def test_the_same_files_appear(run: LocalRun) -> None:
     result = run_local(run)
     assert (result.exit_code, result.status.status) == (0, "SUCCESS")
     assert (result.folder / "process_results" / "count.txt").read_text() == "2 files\n"
-    assert (result.folder / "process_results" / "c.yaml").read_text() == "x: 1"
+    assert json.loads((result.folder / "process_results" / "c.yaml").read_text()) == {"x": 1}
     assert (result.folder / "logs" / "DATASET_NAME:my data_STATUS.txt").is_file()
     assert result.folder.parent == run.target / "count" / "local" / "results"
 
@@ -68,6 +70,64 @@ def test_the_output_is_heard_while_it_runs(run: LocalRun) -> None:
     text = b"".join(heard)
     assert text == (b"".join(path.read_bytes() for path in (run.target / "count").rglob("stdout.*")))
     assert b"s3://count/local/inputs/my data" in text
+
+
+TOUCHES = """#!/bin/bash
+source "$(dirname "$0")/ncap_utils/workflow.sh"
+echo "$inputpath $dataname $userhome $(pwd) $HOME"
+mkdir -p "$userhome/epi" && touch "$userhome/epi/x" && ls "$userhome"
+(setsid sleep 600 >/dev/null 2>&1 &)
+cleanup {outside} "$userhome/epi"
+shutdown -h now; sudo -u ubuntu poweroff; sudo systemctl reboot
+"""
+SANDBOXED = """
+set -x
+id -u; touch {outside}/y; touch {data}/z; touch {blueprint}/z; touch /usr/z
+mkdir /work-of-a-machine; touch /tmp/{name} /var/tmp/{name} /root/{name} /home/ubuntu/{name}; ls {outside} /run/dbus
+"""
+
+
+def touching(run: LocalRun, tmp_path: Path, text: str) -> tuple[LocalRun, Path]:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    words = {"outside": outside, "data": run.data, "blueprint": run.blueprint, "name": f"written-by-{tmp_path.name}"}
+    (run.blueprint / "run.sh").write_text(text.format(**words))
+    return run, outside
+
+
+def sleepers() -> set[str]:
+    return {path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if path.read_bytes() == b"sleep\x00600\x00"}
+
+
+def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(run: LocalRun, tmp_path: Path) -> None:
+    run, outside = touching(run, tmp_path, TOUCHES)
+    before, told = sleepers(), []
+    result = run_local(run, tell=told.append)
+    out = "".join(result.status.stdout.values())
+    assert (result.status.status, "is not its home" in told[0]) == ("SUCCESS", True), result.status
+    assert (outside / "kept").is_file()
+    assert [sum(word in line for line in result.status.stderr.values()) for word in ("is not obeyed", "alone", "ended before")] == [3, 1, 1]
+    assert out.startswith("local/inputs/my data/ my data /")
+    assert sleepers() <= before
+
+
+def test_a_sandbox_looks_like_the_machine(run: LocalRun, tmp_path: Path) -> None:
+    bubblewrap = find_bubblewrap()
+    run, outside = touching(run, tmp_path, TOUCHES + SANDBOXED)
+    before, told = sleepers(), []
+    result = run_local(replace(run, bubblewrap=bubblewrap), tell=told.append)
+    if "is not its home" in told[0]:
+        pytest.skip("bubblewrap is not here or not allowed")
+    out = list(result.status.stdout.values())
+    assert out[0] == "local/inputs/my data/ my data /home/ubuntu /home/ubuntu /root"
+    assert out[1:] == ["check_vars.txt", "epi", "neurocaas_contrib", "0"]
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+    assert [path.name for path in run.blueprint.iterdir()] == ["run.sh"]
+    assert not (run.data / "z").exists()
+    assert not [path for place in ("/tmp", "/var/tmp", "/root", "/usr", "/") for path in Path(place).glob("*written-by-*")]
+    assert not Path("/work-of-a-machine").exists()
+    assert sleepers() <= before
 
 
 def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,8 @@ RULES = {
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
     "runtime.instance": PROTOCOL,
-    "runtime.instance.commands": {"blueprints", "runtime.instance", *PROTOCOL},  # a task of this machine: reads a blueprint, runs it here
+    # A task of this machine: reads a blueprint, and runs it here in the local cloud's kind of sandbox.
+    "runtime.instance.commands": {"blueprints", "localcloud.bubblewrap", "runtime.instance", *PROTOCOL},
     "client": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},
