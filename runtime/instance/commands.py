@@ -1,9 +1,11 @@
-"""`invoke run-local`: an analysis on this computer, without AWS and without an image."""
+"""`invoke run-local`: an analysis on this computer, without AWS."""
 
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,11 @@ from invoke.tasks import task
 
 if TYPE_CHECKING:
     from blueprints.model import Blueprint
+    from runtime.instance.sandbox import MakeRoom
     from runtime.protocol.config import JobConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+_BAKED_HERE = "an image that was baked on this computer"
 
 
 @task(
@@ -27,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
         "config": "The configuration: a JSON or YAML file, anywhere. The analysis's defaults when left out.",
         "to": "Gets the folder ANALYSIS/, laid out like the analysis's bucket.",
         "python": "The Python that has the analysis's packages ($ANALYSIS_PYTHON for its script); where the image has it when left out.",
+        "image": "Run in the root of the analysis's image that was baked on this computer (the local cloud's).",
         "json": "One JSON object on standard output; the script's output goes to standard error in any case.",
     },
 )
@@ -37,18 +42,20 @@ def run_local(
     config: str = "",
     to: str = "results/local",
     python: str = "",
+    image: bool = False,
     json: bool = False,
 ) -> None:
     """Run an analysis on this computer: the same run_main.sh, with a folder in the place of the bucket.
 
-    What the analysis needs has to be installed here; no image is used. The exit code is the script's; 1 also when something is
-    missing.
+    What the analysis needs has to be installed here, or is in its image (--image). Where bubblewrap works the script has a home, folders
+    and processes of its own, as on a machine; in any case nothing else of this computer is written, removed or switched off by what we give
+    it. The exit code is the script's; 1 also when something is missing.
     """
-    from localcloud.bubblewrap import find_bubblewrap
     from runtime.instance import local
     from runtime.protocol.problems import InvalidInput, Problem
 
     blueprint = _blueprint(analysis)
+    baked = _baked(blueprint) if image else None
     source = _existing("--data", data, "a file, or a folder with files", "Name the dataset", _has_content)
     target = Path(to)
     file = _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out", Path.is_file) if config else None
@@ -65,10 +72,10 @@ def run_local(
         checked.values,
         target,
         checked.duration_minutes,
-        find_bubblewrap(),
         Path(python) if python else None,
     )
-    result = local.run_local(run, os.environ, _hear, lambda text: _hear(f"run-local: {text}\n".encode()))
+    with _rooms(baked) as make_room:
+        result = local.run_local(replace(run, make_room=make_room), _hear, lambda text: _hear(f"run-local: {text}\n".encode()))
     _show(result, as_json=json)
     if result.exit_code:
         raise Exit(code=result.exit_code)
@@ -82,6 +89,56 @@ def _blueprint(analysis: str) -> "Blueprint":
         known = ", ".join(blueprints.names(ROOT))
         raise InvalidInput([Problem("--analysis", "nothing", known, "Name the analysis")])
     return blueprints.load(analysis, blueprints.Stage.WEBDEV, ROOT)
+
+
+@contextmanager
+def _rooms(image: str | None) -> Iterator["MakeRoom"]:
+    """Where runs take place: on this computer, or in the root of an image that was baked here."""
+    from localcloud.bubblewrap import find_bubblewrap
+    from runtime.instance import sandbox
+
+    if image is None:
+        yield sandbox.rooms(os.environ, find_bubblewrap())
+        return
+    from localcloud.images.rootrun import image_root
+    from localcloud.images.store import ImageError
+    from runtime.protocol.problems import InvalidInput, Problem
+
+    try:
+        with image_root(image, os.environ) as root:
+            yield _in_image(root)
+    except ImageError as error:
+        got = " ".join(str(error).split())
+        raise InvalidInput([Problem("--image", got, _BAKED_HERE, "Bake it in the local cloud, or leave --image out")]) from error
+
+
+def _baked(blueprint: "Blueprint") -> str:
+    from localcloud.cloud import ACCOUNT, DEFAULT_REGION
+    from runtime.protocol.problems import InvalidInput, Problem
+
+    found = blueprint.image.baked(ACCOUNT, DEFAULT_REGION)
+    if found is None:
+        do = f"Bake it (`invoke --local bake-ami --analysis {blueprint.name}`), or leave --image out"
+        raise InvalidInput([Problem("--image", f"no image of {blueprint.name}", _BAKED_HERE, do)])
+    return found
+
+
+def _in_image(root: Any) -> "MakeRoom":
+    from runtime.instance.sandbox import IMAGE_DIFFERENCES, Room, Start
+
+    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> Room:
+        there = Path("/opt/neurocaas/code/local")
+
+        def start(command: Sequence[str], variables: Mapping[str, str]) -> Start:
+            read = [(path, path) for path in needs[:2]]  # the blueprint and the data: the programs are the image's
+            write = [(scratch / "own/home/ubuntu/neurocaas_contrib", there), (writable, writable)]
+            inside = {**variables, "NEUROCAAS_RUN_FOLDER": "/"}
+            return Start(root.command(command, inside, read, write), root.environment, root.start)
+
+        (scratch / "own/home/ubuntu").mkdir(parents=True)
+        return Room(there, root.python, IMAGE_DIFFERENCES, start)
+
+    return make
 
 
 def _existing(flag: str, path: str, allowed: str, do: str, good: Callable[[Path], bool]) -> Path:

@@ -37,8 +37,8 @@ Hear = Callable[[bytes], object]
 @dataclass(frozen=True)
 class LocalRun:
     """What to run. `blueprint` is the analysis's folder and `script` a path in it; `data` a file or folder and `config` a file, both
-    anywhere; `values` the configuration with its defaults. `target` gets a folder `{analysis}/` laid out like the bucket. `bubblewrap` is
-    the program that makes sandboxes (None: there is none); `python` the one that has the analysis's packages."""
+    anywhere; `values` the configuration with its defaults. `target` gets a folder `{analysis}/` laid out like the bucket. `python`
+    is the one that has the analysis's packages; `make_room` makes the place of the run (None: on this computer, without a sandbox)."""
 
     analysis: str
     blueprint: Path
@@ -48,8 +48,8 @@ class LocalRun:
     values: Mapping[str, Any]
     target: Path
     duration_minutes: int = 60
-    bubblewrap: Path | None = None
     python: Path | None = None
+    make_room: sandbox.MakeRoom | None = None
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,7 @@ class LocalResult:
         return sorted((path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found)
 
 
-def run_local(
-    run: LocalRun, environment: Mapping[str, str] = os.environ, hear: Hear | None = None, tell: Callable[[str], object] | None = None
-) -> LocalResult:
+def run_local(run: LocalRun, hear: Hear | None = None, tell: Callable[[str], object] | None = None) -> LocalResult:
     """Run it and wait. Output of the script goes to the job's logs, and to `hear`; `tell` hears before what is not as on a machine. Raises
     FileNotFoundError for a missing blueprint, data or config."""
     for path in (run.blueprint / run.script, run.data, run.config):
@@ -90,26 +88,25 @@ def run_local(
         folder = Path(scratch).resolve()
         needs = [run.blueprint.resolve(), data, *sandbox.prefixes(Path(sys.executable)), Path(sys.base_prefix)]
         needs += sandbox.prefixes(run.python) if run.python else []
-        room = sandbox.room(folder, environment, run.bubblewrap, needs, bucket)
+        room = (run.make_room or sandbox.rooms(os.environ))(folder, needs, bucket)
         tree = _tree(folder / "own/home/ubuntu/neurocaas_contrib", run.analysis, run.blueprint)
-        (folder / "own/home/ubuntu/.neurocaas").mkdir()
-        (folder / "own/home/ubuntu/.neurocaas/job.json").write_text(json.dumps(job), encoding="utf-8")
+        (tree / "job.json").write_text(json.dumps(job), encoding="utf-8")
         extra = {
             "NEUROCAAS_LOCAL_BUCKET_ROOT": str(bucket.parent),
-            "NEUROCAAS_PYTHON": sys.executable,
-            "NEUROCAAS_JOB_FILE": str(room.home / ".neurocaas/job.json"),
+            "NEUROCAAS_PYTHON": room.python,
+            "NEUROCAAS_JOB_FILE": str(room.code / "job.json"),
             "NEUROCAAS_DATASET_INDEX": "0",
             "NEUROCAAS_DATASET": name,
             "NEUROCAAS_GROUP": GROUP,
             **({"ANALYSIS_PYTHON": str(run.python.absolute())} if run.python else {}),
         }
         script = f"{run.analysis}/{run.script}"
-        main = str(room.home / "neurocaas_contrib/run_main.sh")
-        command = [*room.command, "bash", main, run.analysis, inputpath, keys.resultdir, configpath, script]
+        main = str(room.code / "run_main.sh")
+        start = room.start(["bash", main, run.analysis, inputpath, keys.resultdir, configpath, script], extra)
         if tell:
             tell(room.differs)
         with _heard([tree / log for log in _LOGS], hear):
-            code = subprocess.call(command, env={**room.environment, **extra}, cwd=folder / "own/home/ubuntu", stdout=subprocess.DEVNULL)
+            code = subprocess.call(start.command, env=start.environment, cwd=start.folder, stdout=subprocess.DEVNULL)
     status = DatasetStatus.from_json((bucket / keys.status(name)).read_bytes())
     _close(bucket, keys, run, inputpath, status, started)
     return LocalResult(code, status, bucket / keys.prefix)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,33 +37,60 @@ SANDBOX_DIFFERENCES = (
 )
 
 
+IMAGE_DIFFERENCES = "unlike on a machine, there is no metadata service, no role and no GPU, and the network is this computer's."
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a process is started: its command, its environment, and where."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+
+
 @dataclass(frozen=True)
 class Room:
-    """Where a run takes place: `command` comes before its own, `home` is the folder that is its home, as it sees it. `differs` says what is
-    not as on a machine."""
+    """Where a run takes place. `code` is the folder of the code tree, as the run sees it, `python` the interpreter that reports; `differs`
+    says what is not as on a machine. `start` makes a command and its variables a process in it."""
 
-    command: tuple[str, ...]
-    home: Path
-    environment: Mapping[str, str]
+    code: Path
+    python: str
     differs: str
+    start: Callable[[Sequence[str], Mapping[str, str]], Start]
 
 
-def room(scratch: Path, environment: Mapping[str, str], bubblewrap: Path | None, needs: Iterable[Path], writable: Path) -> Room:
-    """For a run in `scratch`, a folder whose `home` becomes the run's. `needs` are files and folders that it reads, `writable` is the one
-    folder outside that it writes. Sandboxed where `bubblewrap` works."""
+MakeRoom = Callable[[Path, Sequence[Path], Path], Room]
+"""For a run in a folder, whose `own/home/ubuntu/neurocaas_contrib` becomes the code tree: with the paths that it reads, and the one folder
+outside that it writes."""
+
+
+def rooms(environment: Mapping[str, str], bubblewrap: Path | None = None) -> MakeRoom:
+    """Rooms on this computer: sandboxed where `bubblewrap` works."""
     kept = {name: value for name, value in environment.items() if name not in _FORGOTTEN}
-    for name in _OWN:
-        (scratch / "own" / name).mkdir(parents=True, exist_ok=True)
-    if bubblewrap:
-        paths = [*needs, *_of_path(environment.get("PATH", ""))]
-        command = (str(bubblewrap), *_arguments(scratch, paths, writable))
-        if _works((*command, "true")):
-            inside = {**kept, "HOME": "/root", "NEUROCAAS_RUN_FOLDER": "/"}
-            return Room(command, HOME, inside, SANDBOX_DIFFERENCES)
-    own = scratch / "own"
-    outside = {**kept, "HOME": str(own / "home/ubuntu"), "TMPDIR": str(own / "tmp")}
-    outside |= {"NEUROCAAS_USERHOME": str(own / "home/ubuntu"), "NEUROCAAS_RUN_FOLDER": str(own)}
-    return Room((), own / "home/ubuntu", outside, DIFFERENCES)
+
+    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> Room:
+        own = scratch / "own"
+        home = own / "home/ubuntu"
+        for name in _OWN:
+            (own / name).mkdir(parents=True, exist_ok=True)
+        before: list[str] = []
+        if bubblewrap:
+            before = [str(bubblewrap), *_arguments(scratch, [*needs, *_of_path(environment.get("PATH", ""))], writable)]
+        if before and _works((*before, "true")):
+            inside, differs = HOME, SANDBOX_DIFFERENCES
+            variables = {"HOME": "/root", "NEUROCAAS_RUN_FOLDER": "/"}
+        else:
+            before, inside, differs = [], home, DIFFERENCES
+            variables = {"HOME": str(home), "TMPDIR": str(own / "tmp")}
+            variables |= {"NEUROCAAS_USERHOME": str(home), "NEUROCAAS_RUN_FOLDER": str(own)}
+
+        def start(command: Sequence[str], more: Mapping[str, str]) -> Start:
+            return Start([*before, *command], {**kept, **variables, **more}, home)
+
+        return Room(inside / "neurocaas_contrib", sys.executable, differs, start)
+
+    return make
 
 
 def prefixes(program: Path) -> Iterator[Path]:

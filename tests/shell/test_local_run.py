@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from localcloud.bubblewrap import find_bubblewrap
+from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.images.rootrun import image_root
+from localcloud.images.store import ImageError
+from localcloud.paths import Paths
+from runtime.instance.commands import _in_image
 from runtime.instance.local import LocalRun, run_local
+from runtime.instance.sandbox import rooms
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,10 +119,9 @@ def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(ru
 
 
 def test_a_sandbox_looks_like_the_machine(run: LocalRun, tmp_path: Path) -> None:
-    bubblewrap = find_bubblewrap()
     run, outside = touching(run, tmp_path, TOUCHES + SANDBOXED)
     before, told = sleepers(), []
-    result = run_local(replace(run, bubblewrap=bubblewrap), tell=told.append)
+    result = run_local(replace(run, make_room=rooms(os.environ, find_bubblewrap())), tell=told.append)
     if "is not its home" in told[0]:
         pytest.skip("bubblewrap is not here or not allowed")
     out = list(result.status.stdout.values())
@@ -128,6 +133,20 @@ def test_a_sandbox_looks_like_the_machine(run: LocalRun, tmp_path: Path) -> None
     assert not [path for place in ("/tmp", "/var/tmp", "/root", "/usr", "/") for path in Path(place).glob("*written-by-*")]
     assert not Path("/work-of-a-machine").exists()
     assert sleepers() <= before
+
+
+def test_in_an_image_the_script_has_the_images_root(run: LocalRun, tmp_path: Path) -> None:
+    text = "#!/bin/bash -e\nid -u; pwd; readlink -f neurocaas_contrib; touch /usr/z /opt/z\n"
+    run, _ = touching(run, tmp_path, f"{text}ls {{outside}} || cp '{run.data}/a' $NEUROCAAS_OUTPUT\n")
+    try:
+        with image_root(BASE_IMAGES[0].image_id, os.environ, Paths(tmp_path / "cloud")) as root:
+            result = run_local(replace(run, make_room=_in_image(root)))
+    except ImageError as error:
+        pytest.skip(str(error))
+    assert list(result.status.stdout.values())[:3] == ["0", "/home/ubuntu", "/opt/neurocaas/code/local"], result.status
+    assert (result.status.status, (result.folder / "process_results/a").read_text()) == ("SUCCESS", "a")
+    assert not Path("/opt/z").exists()
+    assert not Path("/usr/z").exists()
 
 
 def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -177,6 +196,7 @@ def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
         (("--data", "README.md"), "--analysis: got nothing\n  allowed: analysis"),
         (("--analysis", "no-such", "--data", "README.md"), "no file blueprints/no-such/blueprint.yaml"),
         (("--analysis", "analysis"), "--data: got nothing"),
+        (("--analysis", "analysis", "--data", "README.md", "--image"), "--image: got no image of analysis"),
         (("--analysis", "analysis", "--data", "nowhere.zip"), "--data: got 'nowhere.zip', which does not exist"),
         (("--analysis", "analysis", "--data", "README.md", "--config", "Makefile"), "config file"),
         (("--analysis", "analysis", "--data", "README.md", "--config", "docs"), "--config: got 'docs', which is not that"),

@@ -21,7 +21,7 @@ RULES = {
     "runtime.monitor": PROTOCOL,
     "runtime.instance": PROTOCOL,
     # A task of this machine: reads a blueprint, and runs it here in the local cloud's kind of sandbox.
-    "runtime.instance.commands": {"blueprints", "localcloud.bubblewrap", "runtime.instance", *PROTOCOL},
+    "runtime.instance.commands": {"blueprints", "localcloud", "runtime.instance", *PROTOCOL},
     "client": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},

@@ -64,7 +64,7 @@ def test_what_is_there_already_is_left(tmp_path: Path) -> None:
 
 
 def test_without_a_list_of_its_files_a_dataset_is_not_run(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="pins/1.json does not exist"):
+    with pytest.raises(StorageError, match=r"pins/1\.json does not exist"):
         prepared(environment(tmp_path, {"pins": True}), tmp_path)
 
 

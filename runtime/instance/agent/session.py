@@ -23,7 +23,7 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # who ends the script ends its group; this one comes after it
     processes.become_subreaper()
-    if environment.get("NEUROCAAS_INSTANCE_ID"):
+    if environment.get("NEUROCAAS_INSTANCE_ID") or environment.get("NEUROCAAS_RUN_FOLDER") == "/":
         for line in link_home(Path(environment["userhome"]), Path(environment["neurocaasrootdir"])):
             sys.stderr.write(f"{line}\n")
     try:
