@@ -23,7 +23,7 @@ from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import PASSED_OVER, ConfigSource
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS, NAME_MAX_BYTES
-from runtime.protocol.names import dataset_names, key_fault
+from runtime.protocol.names import DATASET_NAME_BYTES, bounded, dataset_names, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -111,7 +111,9 @@ def look_up(
 def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
     """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
     names = dataset_names(list(paths))
-    return names if config.members is None else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+    if config.members is None:
+        return names
+    return [bounded(names[0], DATASET_NAME_BYTES, ending=f"_inst{number}") for number in range(1, config.members + 1)]
 
 
 def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
@@ -172,6 +174,10 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
             Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
         )
     found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
+    unfit = {path: fault for path in found.inputs if (fault := key_fault(place_of(path, settings.bucket)[1]))}  # of folders, as yet unseen
+    problems += [Problem("dataname", f"{shown(path)}: {fault}", "names that a file can have", "Rename it") for path, fault in unfit.items()][
+        :_SHOWN
+    ]
     if len(found.inputs) > settings.max_datasets:
         got = f"folders with more than {settings.max_datasets} objects"
         do = "Split the work into several submissions"

@@ -16,7 +16,7 @@ from runtime.protocol.documents import DocumentError, loads, take, take_optional
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JOBS, EvidenceKeys
 from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
-from runtime.protocol.names import key_fault
+from runtime.protocol.names import file_fault
 from runtime.protocol.outside import place_of
 from runtime.protocol.status import DatasetStatus
 
@@ -99,6 +99,6 @@ def _file(entry: object) -> MovedFile:
         sha256=take(entry, "sha256", str, "record"),
         version_id=take_optional(entry, "version_id", str, "record"),
     )
-    if key_fault(file.key) or file.bytes < 0 or not _SHA256.fullmatch(file.sha256) or len(file.version_id or "") > _VERSION_MAX:
+    if file_fault(file.key) or file.bytes < 0 or not _SHA256.fullmatch(file.sha256) or len(file.version_id or "") > _VERSION_MAX:
         raise DocumentError("record: not a file that a machine can have moved")
     return file

@@ -38,6 +38,9 @@ NAME_MAX_BYTES = 255
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
 
+NAME_MAX_BYTES = 255
+"""Longest name of a file or a folder on Linux, macOS and Windows (Linux: NAME_MAX, pathconf(3)); bytes, not characters."""
+
 MANAGER_TIMEOUT = 120
 """Timeout of the manager Lambda, and thereby the longest time for which one manager holds a job."""
 

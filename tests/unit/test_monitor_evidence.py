@@ -68,6 +68,11 @@ def test_results_are_those_of_the_job(world: World, key: str) -> None:
     assert found(world, {"results": [entry(key), mine]})["results"] == [(BUCKET, mine["key"])]
 
 
+def test_a_line_break_in_its_name_makes_no_less_of_a_result(world: World) -> None:
+    odd = entry(f"{RESULTS}process_results/two\nlines")
+    assert found(world, {"results": [odd]})["results"] == [(BUCKET, odd["key"])]
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
@@ -82,7 +87,7 @@ def test_results_are_those_of_the_job(world: World, key: str) -> None:
         {"bucket": "elsewhere"},
         {"bucket": 3},
         {"key": "lab/inputs/../../other/x"},
-        {"key": "lab/inputs/\n"},
+        {"key": "lab/inputs//x"},
         {"key": "lab/inputs/" + "x" * 1024},
         {"key": ""},
         {"version_id": "x" * 1025},

@@ -9,11 +9,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.protocol.keys import CancelKey, JobKeys, RetryKey, SubmissionKey, rejected_keys, report_key
-from runtime.protocol.names import RESERVED_GROUPS, check_analysis_name, check_group_name, check_timestamp, dataset_names, key_fault
+from runtime.protocol.names import (
+    DATASET_NAME_BYTES,
+    RESERVED_GROUPS,
+    bounded,
+    check_analysis_name,
+    check_group_name,
+    check_timestamp,
+    dataset_names,
+    folder_faults,
+    key_fault,
+    object_fault,
+)
 
 paths = st.lists(
     st.lists(st.text(st.sampled_from("ab_1."), min_size=1, max_size=3), min_size=1, max_size=4).map("/".join), unique=True, max_size=30
 )
+
+
+names_of_any_length = st.text(st.sampled_from("a.\u2028é語😀"), min_size=1, max_size=300).filter(lambda name: len(name.encode()) <= 900)
+
+
+@given(st.lists(names_of_any_length.map(lambda name: f"lab/inputs/{name}"), unique=True, max_size=6))
+def test_a_dataset_of_any_name_has_files_that_a_file_system_takes(inputs: list[str]) -> None:
+    """Bytes count: 83 characters of Chinese are 249 of them."""
+    keys, names = JobKeys.of("lab", "t1"), dataset_names(inputs)
+    assert len(set(names)) == len(inputs)
+    for path, name in zip(inputs, names, strict=True):
+        assert all(len(key.rpartition("/")[2].encode()) <= 255 for key in (keys.status(name), keys.record(name), f"x/{name}"))
+        assert name == path.rpartition("/")[2] or len(path.encode()) > DATASET_NAME_BYTES
+
+
+def test_long_names_that_are_equal_up_to_their_end_stay_apart_and_short() -> None:
+    paths = [f"{folder}/{'語' * 83}{end}" for folder in ("a", "b") for end in ("1", "2")]
+    names = dataset_names(paths)
+    assert len({name.encode()[:DATASET_NAME_BYTES] for name in names}) == 4
+    assert max(len(name.encode()) for name in names) <= DATASET_NAME_BYTES
+
+
+@given(st.text(max_size=40), st.integers(20, 60))
+def test_a_name_is_cut_only_where_it_is_too_long(name: str, limit: int) -> None:
+    cut = bounded(name, limit, before=".", ending=".part")
+    fits = len(name.encode("utf-8", "surrogatepass")) + 6 <= limit
+    assert (cut == f".{name}.part") is fits
+    assert len(cut.encode("utf-8", "surrogatepass")) <= limit
+    assert cut.startswith(".")
+    assert cut.endswith(".part")
 
 
 @given(paths)
@@ -58,16 +99,27 @@ def test_group_names(name: str, good: bool) -> None:
     assert (check_group_name(name) == []) is good
 
 
-@pytest.mark.parametrize("key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b"])
+@pytest.mark.parametrize("key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b", "g/inputs/ a ", "g/a\\b", "g/" + "é" * 127])
 def test_good_object_keys(key: str) -> None:
     assert key_fault(key) is None
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512, "g/a\x85b", "g/a\u2028b"]
+    "key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512, "g/a\x85b", "g/a\u2028b", "g/" + "é" * 128, "g/" + "x" * 256 + "/"]
 )
 def test_bad_object_keys(key: str) -> None:
     assert key_fault(key) is not None
+
+
+@pytest.mark.parametrize(("key", "good"), [("a\nb//../c", True), ("é" * 512, True), ("é" * 513, False), ("\ud800", False), ("", False)])
+def test_what_s3_itself_can_have(key: str, good: bool) -> None:
+    assert (object_fault(key) is None) is good
+
+
+def test_objects_that_cannot_be_files_beside_each_other_are_named() -> None:
+    assert folder_faults(["a\nb", " c ", "d/e", "d.txt", "é" * 127]) == []
+    faults = folder_faults(["a", "a/b", "c//d", "../e", "é" * 128, "f/g/h", "f/g", "x\0"])
+    assert [fault.partition("'")[2].partition("'")[0][:5] for fault in faults] == ["a", "c//d", "../e", "é" * 5, "f/g", "x\\x00"]
 
 
 def test_the_layout_of_a_job() -> None:
