@@ -166,7 +166,6 @@ def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", data
         "AWS_DEFAULT_REGION": machine.region,
         "NEUROCAAS_JOB_FILE": str(place / "job.json"),
         "NEUROCAAS_PYTHON": sys.executable,
-        "NEUROCAAS_CLOCK_SKEW": str(machine.skew),
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
         "NEUROCAAS_GROUP": job["group"],

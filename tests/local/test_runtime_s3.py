@@ -18,11 +18,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from environments import environment
 
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
+from runtime.instance.agent.reading import Reading, Room
 from runtime.instance.agent.storage import UPLOAD_STATE, Location, Seen, StorageError
 from runtime.instance.agent.transfer import Transfer
 from tests.shell.machines import Machine, new_machine
@@ -171,17 +172,21 @@ class Counting:
 PLACE = Location("mock", "lab/results/resumed.bin")
 
 
+def send(client: Any, source: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, Reading(source) as reading:
+        multipart.upload(client, pool, Room(10 << 20), reading, PLACE, 5 << 20)
+
+
 def test_an_upload_goes_on_where_it_stopped(storage: s3.S3Storage, tmp_path: Path) -> None:
     source = tmp_path / "resumed.bin"
     source.write_bytes(os.urandom(21 << 20))
     state = tmp_path / f".resumed.bin{UPLOAD_STATE}"
     first, second = Counting(storage.client, 2), Counting(storage.client, 99)
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(EndpointConnectionError):
-            multipart.upload(first, pool, source, PLACE, 5 << 20)
-        assert first.sent == [1, 2]
-        assert state.is_file()
-        multipart.upload(second, pool, source, PLACE, 5 << 20)
+    with pytest.raises(EndpointConnectionError):
+        send(first, source)
+    assert first.sent == [1, 2]
+    assert state.is_file()
+    send(second, source)
     assert second.sent == [3, 4, 5]
     assert not state.exists()
     assert storage.read(PLACE) == source.read_bytes()
@@ -192,15 +197,16 @@ def test_an_upload_that_cannot_go_on_begins_anew(service: Service, storage: s3.S
     source = tmp_path / "resumed.bin"
     source.write_bytes(os.urandom(11 << 20))
     first, second = Counting(storage.client, 2), Counting(storage.client, 99)
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(EndpointConnectionError):
-            multipart.upload(first, pool, source, PLACE, 5 << 20)
-        if change == "the file":
-            source.write_bytes(os.urandom(11 << 20))
-        else:
-            for item in service.client.list_multipart_uploads(Bucket="mock")["Uploads"]:
-                service.client.abort_multipart_upload(Bucket="mock", Key=item["Key"], UploadId=item["UploadId"])
-        multipart.upload(second, pool, source, PLACE, 5 << 20)
+    with pytest.raises(EndpointConnectionError):
+        send(first, source)
+    if change == "the file":
+        source.write_bytes(os.urandom(11 << 20))
+    else:
+        for item in service.client.list_multipart_uploads(Bucket="mock")["Uploads"]:
+            service.client.abort_multipart_upload(Bucket="mock", Key=item["Key"], UploadId=item["UploadId"])
+        with pytest.raises(ClientError, match="NoSuchUpload"):
+            send(second, source)
+    send(second, source)
     assert {1, 2, 3} <= set(second.sent)
     assert storage.read(PLACE) == source.read_bytes()
 
@@ -235,11 +241,13 @@ def test_large_objects_by_the_common_runtime(service: Service, storage: s3.S3Sto
     command = [str(python), str(program), service.url.removeprefix("http://"), "mock", str(source), str(tmp_path / "back")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    digest, refused = done.stdout.splitlines()
-    assert digest == hashlib.sha256(source.read_bytes()).hexdigest()
-    assert refused.startswith("refused: s3://mock/lab/results/nothing: ")
+    digest, sent, *refused = done.stdout.splitlines()
+    assert digest == sent == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert [line.partition(": s3://mock/lab/results/")[2].partition(":")[0] for line in refused] == ["nothing", "by-runtime.bin"]
     (got,) = Transfer(storage).download(Location("mock", "lab/results/by-runtime.bin"), tmp_path / "by-botocore")
     assert got.sha256 == digest
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.read(Location("mock", "lab/results/changed.bin"))  # it changed while the runtime read it, so no object came of it
 
 
 def test_a_runtime_that_fails_is_not_asked_again(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
@@ -249,7 +257,7 @@ def test_a_runtime_that_fails_is_not_asked_again(service: Service, storage: s3.S
         def takes(self, place: Location) -> bool:
             return True
 
-        def download(self, source: Location, target: Path, seen: Seen) -> None:
+        def download(self, source: Location, target: Path, seen: Seen, etag: str, version: str | None) -> None:
             Failing.asked += 1
             seen(b"half")
             raise StorageError("the runtime has no network")

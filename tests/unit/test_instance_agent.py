@@ -19,7 +19,7 @@ from runtime.instance.agent.context import Context
 from runtime.instance.agent.ending import Ending
 from runtime.instance.agent.reporter import Piece, Reporter
 from runtime.instance.agent.stop import StopWatch
-from runtime.instance.agent.storage import FolderStorage, Location, Seen, Storage, StorageError, open_storage
+from runtime.instance.agent.storage import FolderStorage, Location, Pin, Seen, Sent, Storage, StorageError, open_storage
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
 
@@ -57,10 +57,10 @@ class Memory:
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         return iter(())
 
-    def download(self, source: Location, target: Path, seen: object, size: int | None = None) -> None:
+    def download(self, source: Location, target: Path, seen: object, size: int | None = None, pin: Pin | None = None) -> None:
         raise NotImplementedError
 
-    def upload(self, source: Path, target: Location) -> None:
+    def upload(self, source: Path, target: Location) -> Sent:
         raise NotImplementedError
 
 
@@ -205,7 +205,7 @@ def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_found_where_s3_denies_instead_of_missing(tmp_path: Path) -> None:
     class Denying(FolderStorage):
-        def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> None:
+        def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> None:
             if not self.path(source).is_file():
                 raise StorageError("AccessDenied", permanent=True)
             super().download(source, target, seen, size)

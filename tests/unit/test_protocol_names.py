@@ -99,13 +99,30 @@ def test_group_names(name: str, good: bool) -> None:
     assert (check_group_name(name) == []) is good
 
 
-@pytest.mark.parametrize("key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b", "g/inputs/ a ", "g/a\\b", "g/" + "é" * 127])
+@pytest.mark.parametrize(
+    "key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b", "g/inputs/ a ", "g/a\\b", "g/" + "é" * 127]
+)
 def test_good_object_keys(key: str) -> None:
     assert key_fault(key) is None
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/g", "g//a", "g/../a", "g/./a", "g/a\n", "g/\x00", "g/\ud800", "g/" + "ä" * 512, "g/a\x85b", "g/a\u2028b", "g/" + "é" * 128, "g/" + "x" * 256 + "/"]
+    "key",
+    [
+        "",
+        "/g",
+        "g//a",
+        "g/../a",
+        "g/./a",
+        "g/a\n",
+        "g/\x00",
+        "g/\ud800",
+        "g/" + "ä" * 512,
+        "g/a\x85b",
+        "g/a\u2028b",
+        "g/" + "é" * 128,
+        "g/" + "x" * 256 + "/",
+    ],
 )
 def test_bad_object_keys(key: str) -> None:
     assert key_fault(key) is not None

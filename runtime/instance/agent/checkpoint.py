@@ -22,13 +22,14 @@ class Checkpoint:
         """Send new and changed files. The reason when not all could be sent, else None."""
         if self._folder is None or not self._folder.is_dir():
             return None
-        try:
-            for path in files_in(self._folder, str):
+        failed = []
+        for path in files_in(self._folder, str):
+            try:
                 with suppress(FileNotFoundError):  # the script is still at work
                     self._send(path, path.parent.relative_to(self._folder).as_posix())
-        except (StorageError, OSError) as error:
-            return str(error)
-        return None
+            except (StorageError, OSError) as error:
+                failed.append(str(error))
+        return "; ".join(failed[:3]) or None
 
     def _send(self, path: Path, below: str) -> None:
         stat = path.stat()

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .clock import sign_with
 from .context import Context, result_place, service_files
+from .pins import Pins, read_pins
 from .storage import Location, StorageError, open_storage
 
 
@@ -20,8 +20,6 @@ def main(arguments: Sequence[str]) -> int:
         from .session import run
 
         return run(chosen.words, chosen.state, os.environ)
-    if skew := float(os.environ.get("NEUROCAAS_CLOCK_SKEW") or 0):
-        sign_with(skew)
     if chosen.command in ("watch", "finish"):
         from .watch import Watch  # the transfers start faster without it
 
@@ -30,8 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     from .transfer import Transfer
 
     state = os.environ.get("NEUROCAAS_STATE")
-    transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None)
     try:
+        pins = Pins() if chosen.command == "upload" else read_pins(os.environ)
+        transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None, pins)
         if chosen.command == "upload":
             place = result_place(chosen.bucket, chosen.group, chosen.resultdir)
             transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out, taken=service_files(os.environ))

@@ -1,15 +1,53 @@
-"""Requests are signed with the time that S3 has, where the machine's own clock is wrong and cannot be set."""
+"""Requests are signed with S3's time where this machine's clock is wrong.
+
+S3 refuses a signature whose time is more than fifteen minutes off (`RequestTimeTooSkewed`; a HEAD is just 403) and says in the answer's
+`Date` what time it is. Botocore then asks again, with a signature of that time; so are all that follow.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import Any
 
+from botocore import compat
 
-def sign_with(skew: float) -> None:
-    """From now on botocore signs with its clock and `skew` seconds. (One without that function keeps its own.)"""
-    auth: Any = import_module("botocore.auth")  # only where it is needed: it takes its time
-    now = getattr(auth, "get_current_datetime", None)
-    if now:
-        auth.get_current_datetime = lambda *arguments, **named: now(*arguments, **named) + timedelta(seconds=skew)
+SKEWED = timedelta(minutes=5)
+"""By so much a clock is wrong that is corrected: requests may be on their way for a while, and S3 lets fifteen minutes pass."""
+
+_machine: Callable[[bool], datetime] = compat.get_current_datetime
+_lock = threading.Lock()
+_offset = timedelta()
+
+
+def follow(client: Any) -> None:
+    """Let `client` learn the time from refusals. What it learns holds for all clients of this process."""
+    for name in ("botocore.auth", *(["botocore.crt.auth"] if compat.HAS_CRT else [])):  # it signs by the Common Runtime, where there is one
+        # Where they take the time of a signature from. Botocore comes with the code, so it is of the version that the tests have.
+        vars(import_module(name))["get_current_datetime"] = now
+    client.meta.events.register("needs-retry", _learn)
+
+
+def now(remove_tzinfo: bool = True) -> datetime:
+    """The time, as far as it is known."""
+    return _machine(remove_tzinfo) + _offset
+
+
+def _learn(response: Any, attempts: int, **_: Any) -> int | None:
+    """0 (seconds until the next try) after a refusal that the clock may be the reason of, else None."""
+    global _offset
+    if response is None or response[0].status_code not in (400, 401, 403) or attempts > 3:
+        return None
+    try:
+        told = parsedate_to_datetime(response[0].headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    with _lock:
+        wrong = told - now(remove_tzinfo=False)
+        if abs(wrong) < SKEWED:
+            return None
+        _offset += wrong
+    return 0

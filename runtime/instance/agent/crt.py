@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from .reading import Reading
 from .storage import Location, Seen, StorageError
 
 MEMORY = 1 << 30
@@ -63,8 +64,9 @@ class Runtime:
         """A bucket with dots in its name has no certificate for its host."""
         return "." not in place.bucket
 
-    def download(self, source: Location, target: Path, seen: Seen) -> None:
-        """The object into `target`, checked against the checksums that S3 has of it; `seen` gets it in order."""
+    def download(self, source: Location, target: Path, seen: Seen, etag: str, version: str | None = None) -> None:
+        """The object into `target`, if it is the one with this ETag (of this version), checked against the checksums that S3 has of it;
+        `seen` gets it in order."""
         with target.open("wb") as file:
 
             def take(chunk: bytes, offset: int, **_: Any) -> None:
@@ -74,19 +76,57 @@ class Runtime:
                 seen(chunk)
 
             kind, checks = self._s3.S3RequestType.GET_OBJECT, self._s3.S3ChecksumConfig(validate_response=True)
-            self._done(source, kind, "GET", (), on_body=take, checksum_config=checks)
+            query = f"?versionId={quote(version, safe='')}" if version else ""
+            request = self._request(source, "GET", (("If-Match", etag),), query)
+            self._done(source, request, type=kind, on_body=take, checksum_config=checks)
 
-    def upload(self, source: Path, target: Location) -> None:
-        """The file, in parts, each checked by S3 against its CRC-32."""
+    def upload(self, reading: Reading, target: Location) -> dict[str, str] | None:
+        """What is read of a file, in parts, each checked by S3 against its CRC-32. `VersionId`, where S3 has told it; None when the file
+        has to be read again first."""
         checksum, place = self._s3.S3ChecksumAlgorithm.CRC32, self._s3.S3ChecksumLocation.TRAILER
-        headers = (("Content-Length", str(source.stat().st_size)), ("Content-Type", "application/octet-stream"))
+        headers = (("Content-Length", str(reading.size)), ("Content-Type", "application/octet-stream"))
         checks = self._s3.S3ChecksumConfig(algorithm=checksum, location=place)
-        self._done(target, self._s3.S3RequestType.PUT_OBJECT, "PUT", headers, send_filepath=str(source), checksum_config=checks)
+        answered: dict[str, str] = {}
 
-    def _done(self, place: Location, kind: Any, method: str, headers: tuple[tuple[str, str], ...], **options: Any) -> None:
-        host, path = self._address(place)
-        request = self._http.HttpRequest(method, path, self._http.HttpHeaders([("Host", host), *headers]))
+        def hear(status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
+            if version := next((value for name, value in headers if name.lower() == "x-amz-version-id"), None):
+                answered["VersionId"] = version
+
+        request = self._request(target, "PUT", headers)
+        request.body_stream = _Body(reading)
         try:
-            self._client.make_request(type=kind, request=request, **options).finished_future.result()
+            self._done(target, request, type=self._s3.S3RequestType.PUT_OBJECT, on_headers=hear, checksum_config=checks)
+        except StorageError:
+            if reading.again:
+                return None
+            raise
+        return answered
+
+    def _request(self, place: Location, method: str, headers: tuple[tuple[str, str], ...], query: str = "") -> Any:
+        host, path = self._address(place)
+        return self._http.HttpRequest(method, path + query, self._http.HttpHeaders([("Host", host), *headers]))
+
+    def _done(self, place: Location, request: Any, **options: Any) -> None:
+        try:
+            self._client.make_request(request=request, **options).finished_future.result()
         except Exception as error:  # its own kinds, and what `seen` raised: each is a reason to go on without it
             raise StorageError(f"{place}: {error}") from error
+
+
+class _Body:
+    """A file as the runtime reads it: once, in order. It breaks off where the file has changed and is to be read again, so that no
+    object comes of it."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def read(self, most: int) -> bytes:
+        block = self._reading.read(most)
+        if self._reading.bytes == self._reading.size and self._reading.again:
+            raise StorageError(f"{self._reading.path} has changed while it was read")
+        return block
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if (offset, whence) != (self._reading.bytes, 0):
+            raise StorageError(f"{self._reading.path} is read only once")
+        return offset

@@ -1,8 +1,9 @@
 """Uploads of large files in parallel parts, which go on where an earlier try stopped.
 
-What has been sent is kept in a small file beside the file (`.NAME.neurocaas-upload`): the upload's id and the parts that S3 has
-confirmed. S3 checks each part against the CRC-32 that goes with it, and gives the object the checksum of the whole (S3 user guide,
-"Checking object integrity").
+A part is read, hashed and sent from memory. What has been sent is kept in a small file beside the file (`.NAME.neurocaas-upload`): the
+upload's id, and of each part that S3 has confirmed the SHA-256 of the file up to its end. A part is not sent again where the file up to
+there is the same as then. S3 checks each part against the CRC-32 that goes with it, and gives the object the checksum of the whole (S3
+user guide, "Checking object integrity").
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from runtime.protocol.names import bounded
+
+from .reading import Reading, Room
 from .storage import UPLOAD_STATE, Location
 
 PARTS_MAX = 10_000
@@ -47,7 +51,7 @@ def settled(futures: Sequence[Future[Any]]) -> Iterator[None]:
 
 @dataclass
 class _State:
-    """What is kept beside the file. Another size, time, place or part size makes it worthless."""
+    """What is kept beside the file. Another place or part size makes it worthless. A part is what S3 wants to hear of it, and `upto`."""
 
     path: Path
     mark: list[Any]
@@ -57,14 +61,17 @@ class _State:
 
     @classmethod
     def of(cls, source: Path, target: Location, part: int) -> _State:
-        stat = source.stat()
-        mark = [target.bucket, target.key, stat.st_size, stat.st_mtime_ns, part]
-        state = cls(source.with_name(f".{source.name[:200]}{UPLOAD_STATE}"), mark)
+        mark = [target.bucket, target.key, part]
+        state = cls(source.with_name(bounded(source.name, _STATE_BYTES, before=".", ending=UPLOAD_STATE)), mark)
         with suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(state.path.read_text(encoding="utf-8"))
             if kept["mark"] == mark:
-                state.upload_id, state.parts = str(kept["upload_id"]), {int(number): dict(one) for number, one in kept["parts"].items()}
+                parts = {int(number): {name: str(one[name]) for name in _PART} for number, one in kept["parts"].items()}
+                state.upload_id, state.parts = str(kept["upload_id"]), parts
         return state
+
+    def has(self, number: int, upto: str) -> bool:
+        return number in self.parts and self.parts[number]["upto"] == upto
 
     def done(self, number: int, part: dict[str, Any]) -> None:
         with self.lock:
@@ -82,43 +89,64 @@ class _State:
             self.path.unlink(missing_ok=True)
 
 
-def upload(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, part: int) -> dict[str, Any]:
-    """Send `source` in parts of at least `part` bytes (5 MiB or more), and give S3's answer to the last call. Raises what the
-    client raises; then what was sent stays there for the next try."""
-    size = source.stat().st_size
-    part = max(part, -(-size // PARTS_MAX))
-    state = _State.of(source, target, part)
+_PART = ("ETag", "ChecksumCRC32", "upto")
+_STATE_BYTES = 240
+"""Longest name of such a file: what is written before it takes its place has the number of a process at its end."""
+
+
+def upload(client: Any, pool: ThreadPoolExecutor, room: Room, reading: Reading, target: Location, part: int) -> dict[str, Any] | None:
+    """Send what is read in parts of at least `part` bytes (5 MiB or more), and give S3's answer to the last call; None when the file has
+    to be read again first: what was sent stays there, as it does when this raises what the client raises."""
+    part = max(part, -(-reading.size // PARTS_MAX))
+    state = _State.of(reading.path, target, part)
     try:
-        return _send(client, pool, source, target, state)
+        numbers = _send(client, pool, room, reading, target, state)
+        if reading.again:
+            return None
+        if not numbers:  # the file was emptied meanwhile
+            return dict(client.put_object(Bucket=target.bucket, Key=target.key, Body=b""))
+        parts = [{"PartNumber": number, **{name: state.parts[number][name] for name in _PART[:2]}} for number in numbers]
+        whole = {"MultipartUpload": {"Parts": parts}, "ChecksumType": "FULL_OBJECT", "UploadId": state.upload_id}
+        completed: dict[str, Any] = client.complete_multipart_upload(Bucket=target.bucket, Key=target.key, **whole)
     except ClientError as error:
-        if not state.upload_id or error.response.get("Error", {}).get("Code") not in _GONE:
-            raise
-        state.upload_id, state.parts = "", {}  # it was ended meanwhile, by a lifecycle rule for instance
-        return _send(client, pool, source, target, state)
+        if error.response.get("Error", {}).get("Code") in _GONE:
+            state.forget()  # it was ended meanwhile, by a lifecycle rule for instance: the next try begins anew
+        raise
+    state.forget()
+    return completed
 
 
-def _send(client: Any, pool: ThreadPoolExecutor, source: Path, target: Location, state: _State) -> dict[str, Any]:
-    place = {"Bucket": target.bucket, "Key": target.key}
-    size, part = state.mark[2], state.mark[4]
+def _send(client: Any, pool: ThreadPoolExecutor, room: Room, reading: Reading, target: Location, state: _State) -> range:
+    """Read the file to its end and send what is not there yet; the numbers of its parts."""
+    place, part = {"Bucket": target.bucket, "Key": target.key}, int(state.mark[2])
     if not state.upload_id:
         answer = client.create_multipart_upload(**place, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
         state.upload_id = answer["UploadId"]
         state.save()
-    with source.open("rb") as file:
 
-        def send(number: int) -> None:
-            body = os.pread(file.fileno(), part, (number - 1) * part)
-            checksum = encoded(zlib.crc32(body))
-            answer = client.upload_part(**place, UploadId=state.upload_id, PartNumber=number, Body=body, ChecksumCRC32=checksum)
-            state.done(number, {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": checksum})
+    def send(number: int, body: bytes, upto: str) -> None:
+        checksum = encoded(zlib.crc32(body))
+        answer = client.upload_part(**place, UploadId=state.upload_id, PartNumber=number, Body=body, ChecksumCRC32=checksum)
+        state.done(number, {"ETag": answer["ETag"], "ChecksumCRC32": checksum, "upto": upto})
 
-        missing = [number for number in range(1, -(-size // part) + 1) if number not in state.parts]
-        futures = [pool.submit(send, number) for number in missing]
-        with settled(futures):  # they use the file
-            for future in futures:
-                future.result()
-    parts = [state.parts[number] for number in sorted(state.parts)]
-    whole = {"MultipartUpload": {"Parts": parts}, "ChecksumType": "FULL_OBJECT"}
-    completed: dict[str, Any] = client.complete_multipart_upload(**place, UploadId=state.upload_id, **whole)
-    state.forget()
-    return completed
+    def over(future: Future[None]) -> None:
+        room.give(part)
+        if future.cancelled() or future.exception():
+            failed.set()
+
+    number, futures, failed = 0, list[Future[None]](), Event()
+    with settled(futures):
+        while not failed.is_set():
+            room.take(part)
+            body = reading.read(part)
+            if body and not state.has(number + 1, reading.sha256):
+                futures.append(pool.submit(send, number + 1, body, reading.sha256))
+                futures[-1].add_done_callback(over)
+            else:
+                room.give(part)
+            if not body:
+                break
+            number += 1
+        for future in futures:
+            future.result()
+    return range(1, number + 1)

@@ -1,8 +1,11 @@
-"""Objects in S3, through botocore. Large objects go in parallel parts, by the AWS Common Runtime where that is possible."""
+"""Objects in S3, through botocore. Large objects go in parallel parts, by the AWS Common Runtime where that is possible.
+
+A download is one version of an object, whatever happens to the object meanwhile: of the parts of a large one, each is asked for with
+the ETag of the whole. An upload is one read of its file (`reading`).
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,9 +20,10 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import crt
+from . import clock, crt
 from .multipart import encoded, settled, upload
-from .storage import BLOCK, FILES, Location, Seen, StorageError
+from .reading import Reading, Room, readings
+from .storage import BLOCK, FILES, Location, Pin, Seen, Sent, StorageError, lasting, outdated
 
 PART = 16 << 20
 """Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight are in memory."""
@@ -28,6 +32,10 @@ WORKERS = 8
 """Parts that are under way at a time."""
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_OTHER = frozenset({*_MISSING, "412", "PreconditionFailed", "NoSuchVersion", "405", "MethodNotAllowed"})
+"""What S3 answers where a version is gone, deleted, or another than the ETag says."""
+
+_DENIED = frozenset({"403", "AccessDenied"})
 _PERMANENT = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "400", "InvalidRequest"})
 
 
@@ -37,9 +45,8 @@ def _error(place: Location, error: Exception) -> StorageError:
         if code in _MISSING:
             return StorageError(f"{place} does not exist", missing=True)
         return StorageError(f"{place}: {error}", permanent=code in _PERMANENT)
-    lasting = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "NoRegionError")
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT)
-    return StorageError(f"{place}: {error}", permanent=lasting or full)
+    hopeless = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "NoRegionError")
+    return StorageError(f"{place}: {error}", permanent=hopeless or lasting(error))
 
 
 class S3Storage:
@@ -65,7 +72,9 @@ class S3Storage:
             s3={"addressing_style": "path"} if override else {},
         )
         region = self._session.get_config_variable("region") or "us-east-1"
-        return self._session.create_client("s3", config=config, region_name=region)
+        client = self._session.create_client("s3", config=config, region_name=region)
+        clock.follow(client)
+        return client
 
     @cached_property
     def _runtime(self) -> crt.Runtime | None:
@@ -89,8 +98,13 @@ class S3Storage:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """For the parts of all transfers of this process: what is in memory stays bounded."""
+        """For the parts of all transfers of this process."""
         return ThreadPoolExecutor(WORKERS)
+
+    @cached_property
+    def _room(self) -> Room:
+        """For what all uploads of this process have read and not yet sent."""
+        return Room((WORKERS + 1) * PART)
 
     @property
     def client(self) -> Any:
@@ -120,15 +134,41 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(prefix, error) from error
 
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> str | None:
-        """The object into the file `target`; `seen` gets its content in order. The object must not change meanwhile. With a `size`, small
-        objects take one request."""
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> str | None:
+        """The object into the file `target`; `seen` gets its content in order. With a `size`, small objects take one request."""
         place = {"Bucket": source.bucket, "Key": source.key, "ChecksumMode": "ENABLED"}
+        if pin is None:
+            return self._download(source, target, seen, size, place)
+        place |= {"IfMatch": f'"{pin.etag}"'}
+        if pin.version_id:
+            try:
+                return self._download(source, target, seen, pin.size, {**place, "VersionId": pin.version_id})
+            except StorageError as error:
+                if _is(error, _OTHER):
+                    raise outdated(source) from error
+                if not _is(error, _DENIED):
+                    raise
+                # These credentials may read objects, but not versions: it will do if it is the latest one.
+        try:
+            return self._download(source, target, seen, pin.size, place)
+        except StorageError as error:
+            if _is(error, _OTHER) or (_is(error, _DENIED) and not self._listed(source)):
+                raise outdated(source) from error
+            raise
+
+    def _listed(self, place: Location) -> bool:
+        """Whether there is such an object: without the right to list all of a bucket S3 says "denied" for those that are gone."""
+        try:
+            return any(found.key == place.key for found, _ in self.keys(place))
+        except StorageError:
+            return True
+
+    def _download(self, source: Location, target: Path, seen: Seen, size: int | None, place: Mapping[str, str]) -> str | None:
         try:
             if size is None or size >= 2 * PART:
                 head = self.client.head_object(**place)
                 if head["ContentLength"] >= 2 * PART:
-                    return self._large(source, target, seen, head)
+                    return self._large(source, target, seen, {**place, "IfMatch": head["ETag"]}, head)
             answer = self.client.get_object(**place)
             checked = _Checked(seen, answer)
             with target.open("wb") as file:
@@ -139,22 +179,23 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(source, error) from error
 
-    def _large(self, source: Location, target: Path, seen: Seen, head: Mapping[str, Any]) -> str | None:
+    def _large(self, source: Location, target: Path, seen: Seen, place: Mapping[str, str], head: Mapping[str, Any]) -> str | None:
         checked = _Checked(seen, head)
         with target.open("w+b") as file, self._by_runtime(source) as runtime:
             if runtime:
-                runtime.download(source, target, checked)
+                runtime.download(source, target, checked, place["IfMatch"], place.get("VersionId"))
             else:
-                self._parts(source, head["ETag"], head["ContentLength"], file.fileno(), checked)
+                one = {name: value for name, value in place.items() if name != "ChecksumMode"}
+                self._parts(source, one, head["ContentLength"], file.fileno(), checked)
         return _whole(source, target, checked, head)
 
-    def _parts(self, source: Location, etag: str, size: int, file: int, seen: Seen) -> None:
+    def _parts(self, source: Location, place: Mapping[str, str], size: int, file: int, seen: Seen) -> None:
         os.posix_fallocate(file, 0, size)
 
         def fetch(start: int) -> int:
             end = min(start + PART, size)
             span = f"bytes={start}-{end - 1}"
-            answer = self.client.get_object(Bucket=source.bucket, Key=source.key, Range=span, IfMatch=etag)
+            answer = self.client.get_object(**place, Range=span)
             position = start
             for block in answer["Body"].iter_chunks(BLOCK):
                 position += os.pwrite(file, block, position)
@@ -172,18 +213,39 @@ class S3Storage:
                     seen(block)
                     position += len(block)
 
-    def upload(self, source: Path, target: Location) -> str | None:
+    def upload(self, source: Path, target: Location) -> Sent:
         try:
-            if source.stat().st_size < 2 * PART:
-                with source.open("rb") as file:  # botocore adds the CRC-32 that S3 checks
-                    return _version(self.client.put_object(Bucket=target.bucket, Key=target.key, Body=file))
-            with self._by_runtime(target) as runtime:
-                if not runtime:
-                    return _version(upload(self.client, self._pool, source, target, PART))
-                runtime.upload(source, target)
-            return _version(self.client.head_object(Bucket=target.bucket, Key=target.key))
+            for reading in readings(source):
+                sent = self._small(reading, target) if reading.size < 2 * PART else self._in_parts(reading, target)
+                if sent:
+                    return sent
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(target, error) from error
+        raise AssertionError("unreachable")
+
+    def _small(self, reading: Reading, target: Location) -> Sent | None:
+        with self._room.taken(reading.size):
+            body = reading.read(reading.size)
+            if reading.again:
+                return None
+            changed = reading.changed
+            answer = self.client.put_object(Bucket=target.bucket, Key=target.key, Body=body)  # botocore adds the CRC-32 that S3 checks
+        return Sent(reading.bytes, reading.sha256, _version(answer), changed)
+
+    def _in_parts(self, reading: Reading, target: Location) -> Sent | None:
+        with self._by_runtime(target) as runtime:
+            answer = runtime.upload(reading, target) if runtime else upload(self.client, self._pool, self._room, reading, target, PART)
+        if answer is None:
+            return None
+        if runtime and "VersionId" not in answer:
+            answer = self.client.head_object(Bucket=target.bucket, Key=target.key)
+        return Sent(reading.bytes, reading.sha256, _version(answer), reading.changed)
+
+
+def _is(error: StorageError, codes: frozenset[str]) -> bool:
+    """Whether it comes from an answer of S3 with one of these codes."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and str(cause.response.get("Error", {}).get("Code", "")) in codes
 
 
 def _whole(source: Location, target: Path, checked: _Checked, answer: Mapping[str, Any]) -> str | None:

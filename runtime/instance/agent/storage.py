@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
+
+from runtime.protocol.names import bounded
+
+from .reading import readings
 
 LOCAL_ROOT = "NEUROCAAS_LOCAL_BUCKET_ROOT"
 
@@ -20,16 +25,27 @@ BLOCK = 256 << 10
 """Bytes that are read and written at a time. With 1 MiB the kernel took three times as long: it clears memory that is new."""
 
 UPLOAD_STATE = ".neurocaas-upload"
-"""How the files end that are kept beside a file while it is uploaded. They are no results."""
+"""How the files end that are kept beside a file while it is uploaded."""
+
+
+_PASSING = frozenset({errno.EINTR, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
+"""Faults of a file or its disk that may be over in a moment. Names that are too long, rights and full disks are not."""
 
 
 class StorageError(Exception):
-    """An object could not be read or written. `missing`: there is none. `permanent`: waiting will not help."""
+    """An object could not be read or written. `missing`: there is none. `permanent`: waiting will not help. `outdated`: it is not the
+    one that was submitted."""
 
-    def __init__(self, message: str, *, missing: bool = False, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, missing: bool = False, permanent: bool = False, outdated: bool = False) -> None:
         super().__init__(message)
         self.missing = missing
-        self.permanent = permanent or missing
+        self.permanent = permanent or missing or outdated
+        self.outdated = outdated
+
+
+def lasting(error: Exception) -> bool:
+    """Whether a fault of a file stays, however long one waits. That of a network passes."""
+    return isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)) and error.errno not in (None, *_PASSING)
 
 
 @dataclass(frozen=True)
@@ -51,22 +67,51 @@ class Location:
         return cls(bucket, path)
 
 
+@dataclass(frozen=True)
+class Pin:
+    """The version of an object that counts: its ETag (without quotes), its version where its bucket keeps them, its size in bytes."""
+
+    etag: str
+    version_id: str | None
+    size: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What has arrived of a file: so many bytes of this SHA-256, as this version. `changed`: the file was written to meanwhile, so
+    these bytes may never have been together in it."""
+
+    bytes: int
+    sha256: str
+    version_id: str | None = None
+    changed: bool = False
+
+
 Seen = Callable[[bytes], object]
 """Is given the content of an object, in order, while it goes by."""
 
 
 class Storage(Protocol):
-    """`download` and `upload` tell the version of the object that they have read or made, None in a bucket that keeps none."""
+    """`download` tells the version of the object that it has read, None in a bucket that keeps none; with a `pin` it reads that version
+    or raises an `outdated` StorageError. `size` in bytes, where it is known."""
 
     def read(self, place: Location) -> bytes: ...
     def write(self, place: Location, body: bytes) -> None: ...
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]: ...
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> str | None: ...
-    def upload(self, source: Path, target: Location) -> str | None: ...
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> str | None: ...
+    def upload(self, source: Path, target: Location) -> Sent: ...
+
+
+def outdated(source: Location) -> StorageError:
+    """What is said where an object is not there any more as the manager saw it."""
+    return StorageError(
+        f"the data changed after it was submitted: {source.key}. Allowed: the object as it was then. Submit a new job for the data of now.",
+        outdated=True,
+    )
 
 
 class FolderStorage:
-    """Buckets are the sub-folders of `root`, keys are paths in them."""
+    """Buckets are the sub-folders of `root`, keys are paths in them. It keeps no versions, so there is nothing to pin."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,11 +130,11 @@ class FolderStorage:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise StorageError(f"{place} does not exist (no file {self.path(place)})", missing=True) from error
         except OSError as error:
-            raise StorageError(f"{place}: {error}") from error
+            raise StorageError(f"{place}: {error}", permanent=lasting(error)) from error
 
     def write(self, place: Location, body: bytes) -> None:
         path = self.path(place)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part = _part(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(body)
@@ -107,11 +152,11 @@ class FolderStorage:
             if path.is_file() and key.startswith(prefix.key):
                 yield Location(prefix.bucket, key), path.stat().st_size
 
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None) -> None:
+    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> None:
         path = self.path(source)
-        if not path.is_file():
-            raise StorageError(f"{source} does not exist (no file {path})", missing=True)
         try:
+            if not path.is_file():
+                raise StorageError(f"{source} does not exist (no file {path})", missing=True)
             with path.open("rb") as reader, target.open("wb") as writer:
                 while block := reader.read(BLOCK):
                     writer.write(block)
@@ -119,15 +164,30 @@ class FolderStorage:
         except OSError as error:
             raise StorageError(f"{source}: {error}", permanent=True) from error
 
-    def upload(self, source: Path, target: Location) -> None:
+    def upload(self, source: Path, target: Location) -> Sent:
         path = self.path(target)
+        part = _part(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
-            shutil.copyfile(source, part)
-            part.replace(path)
+            for reading in readings(source):
+                with part.open("wb") as writer:
+                    while block := reading.read(BLOCK):
+                        writer.write(block)
+                if reading.again:
+                    continue
+                part.replace(path)
+                return Sent(reading.bytes, reading.sha256, changed=reading.changed)
         except OSError as error:
             raise StorageError(f"{target}: {error}", permanent=True) from error
+        finally:
+            with suppress(OSError):
+                part.unlink()
+        raise AssertionError("unreachable")
+
+
+def _part(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(bounded(path.name, before=".", ending=f".{os.getpid()}-{get_ident()}.part"))
 
 
 def open_storage(environment: Mapping[str, str]) -> Storage:

@@ -1,4 +1,8 @@
-"""The scripts' `download`, `download_folder` and `upload`: whole files, verified, hashed while they go by, tried again."""
+"""The scripts' `download`, `download_folder` and `upload`: whole files, verified, hashed while they go by, tried again.
+
+An upload tries all of its files, and fails at the end with the names of those that could not be sent. A download is all or nothing:
+what cannot become files beside each other is told before anything is fetched.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,43 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from .storage import BLOCK, FILES, UPLOAD_STATE, Location, Storage, StorageError
+from runtime.protocol.names import bounded, folder_faults, object_fault
+from runtime.protocol.printable import printable
+
+from .pins import Pins
+from .reading import READS, Reading
+from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
 
 INPUT, RESULT = "input", "result"
 TRIES = 5
 
-KEY_BYTES = 1024
-"""The longest key of S3 (S3 user guide, "Naming Amazon S3 objects")."""
+OUTDATED = "outdated"
+"""A file beside the record: what is said of the first input that is not there any more as it was submitted."""
 
-SMALL = 1 << 20
-"""Files below this are hashed and sent one after the other: another thread costs more than it gains."""
+_SHOWN = 20
+"""So many names are in a message."""
+
+_STATE = re.compile(rf"\..*{re.escape(UPLOAD_STATE)}(\.[0-9]+)?", re.DOTALL)
+"""Files that `multipart` keeps beside others. They are no results."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One file that went from or to the bucket. `kind` is "input" or "result"; `version_id` is the object's version."""
+    """One file that went from or to the bucket. `kind` is "input" or "result"; `version_id` is the object's version; `changed`: the
+    file was written to while it was read, so the object may be a mixture that never was the file."""
 
     kind: str
     bucket: str
@@ -39,24 +54,32 @@ class Moved:
     bytes: int
     sha256: str
     version_id: str | None = None
+    changed: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in records: `changed` only where it is so."""
+        return {name: value for name, value in asdict(self).items() if name != "changed" or value}
 
 
 class Transfer:
-    """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's certificate."""
+    """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's certificate. What is in `pins`
+    is fetched as it was when the job was submitted."""
 
-    def __init__(self, storage: Storage, record: Path | None = None) -> None:
+    def __init__(self, storage: Storage, record: Path | None = None, pins: Pins | None = None) -> None:
         self.storage = storage
         self.record = record
+        self.pins = pins or Pins()
         self._lock = threading.Lock()
 
     def download(self, source: Location, folder: Path) -> list[Moved]:
         """A file into `folder`, or all of a folder into `folder`/its name. Raises StorageError."""
         name = source.key.rstrip("/").rpartition("/")[2]
-        if not source.key.endswith("/"):
+        covered = self.pins.cover(source) and self.pins.of(source) is None
+        if not covered and not source.key.endswith("/"):
             try:
-                return self._many([lambda: self._get(source, folder / name)])
+                return self._all([lambda: self._get(source, folder / name)])
             except StorageError as error:
-                if not error.permanent:
+                if not error.permanent or error.outdated:
                     raise
                 # S3 says "denied" for a missing object when the role may list only a part of the bucket: it can still be a folder.
                 if not error.missing and not any(True for _ in self.storage.keys(Location(source.bucket, source.key + "/"))):
@@ -64,25 +87,29 @@ class Transfer:
         return self.download_folder(source, folder / name)
 
     def download_folder(self, source: Location, folder: Path) -> list[Moved]:
-        """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is nothing."""
+        """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is nothing, or what cannot be
+        files of one folder."""
         prefix = Location(source.bucket, source.key.rstrip("/") + "/")
-        found = [(place, folder / place.key[len(prefix.key) :], size) for place, size in self.storage.keys(prefix)]
+        listed = self.pins.below(prefix) if self.pins.cover(prefix) else self.storage.keys(prefix)
+        found = [(place, place.key[len(prefix.key) :], size) for place, size in listed]
         if not found:
             message = (
                 f"There is neither a file {source} nor anything below {prefix}. Allowed: an object of the bucket, or a folder of "
-                "objects. Check the path, and that the file was uploaded."
+                "objects, as they were when the job was submitted. Check the path, and that the file was uploaded before."
             )
             raise StorageError(message, missing=True)
-        root = folder.resolve()
-        for place, target, _ in found:
-            if not Path(os.path.normpath(root / target.relative_to(folder))).is_relative_to(root):
-                raise StorageError(f"{place} would be written outside {folder}", permanent=True)
-        return self._many(_getter(self, place, target, size) for place, target, size in found)
+        if faults := folder_faults(path for _, path, _ in found):
+            message = f"{_few(faults)} below {prefix} would be written outside {folder}, or cannot be files there"
+            raise StorageError(f"{message}. Allowed: names that files of one folder can have. Rename them.", permanent=True)
+        return self._all(_getter(self, place, folder / path, size) for place, path, size in found)
 
-    def upload(self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()) -> list[Moved]:
+    def upload(
+        self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = (), unsent: bool = False
+    ) -> list[Moved]:
         """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here; what would lie at
-        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. Raises StorageError when `source`
-        does not exist, and at the end for names that S3 cannot bear; an empty folder is nothing to do."""
+        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. `unsent`: files that the record
+        has with the same content are there already. Raises StorageError when `source` does not exist, and at the end for the files that
+        could not be sent; an empty folder is nothing to do."""
         if source.is_dir():
             files = [(path, path.relative_to(source).as_posix()) for path in files_in(source, _left_out)]
         elif source.is_file():
@@ -93,60 +120,62 @@ class Transfer:
         prefix = target.key.rstrip("/")
         wanted = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
         others = {key for _, key in wanted}
-        chosen = [(path, _aside(key, taken, others)) for path, key in wanted]
-        done = self._many(_putter(self, path, Location(target.bucket, key)) for path, key in chosen if _is_key(key))
-        if wrong := [path for path, key in chosen if not _is_key(key)]:
-            got = ", ".join(map(_shown, wrong))
-            raise StorageError(
-                f"Not uploaded: {got}. Allowed: names in UTF-8, of 1024 bytes with their folders. Rename them.", permanent=True
-            )
-        return done
+        chosen = [(path, Location(target.bucket, _aside(key, taken, others))) for path, key in wanted]
+        known = {(one.bucket, one.key): one for one in read_record(self.record) if one.kind == RESULT} if unsent and self.record else {}
+        return self._each([(path, _putter(self, path, place, known.get((place.bucket, place.key)))) for path, place in chosen])
 
     def _get(self, source: Location, target: Path, size: int | None = None) -> Moved:
+        pin = self.pins.of(source)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise StorageError(
-                f"{source} -> {target}: {target.parent} is a file. Allowed: a folder. Choose another.", permanent=True
-            ) from error
-        part = target.with_name(f".{target.name[:200]}.{os.getpid()}-{threading.get_ident()}.part")
+        except OSError as error:
+            what = f"{target.parent} cannot be a folder ({error.strerror})"
+            raise StorageError(f"{source} -> {target}: {what}. Allowed: a folder. Choose another.", permanent=True) from error
+        ending = f".{os.getpid()}-{threading.get_ident()}.part"
+        part = target.with_name(bounded(target.name, before=".", ending=ending))
 
         def once() -> tuple[str, str | None]:
             digest = hashlib.sha256()
-            version = self.storage.download(source, part, digest.update, size)
+            version = self.storage.download(source, part, digest.update, size, pin)
             return digest.hexdigest(), version
 
         try:
             told, seconds = _timed(once)
             part.replace(target)
+        except StorageError as error:
+            if error.outdated and self.record:
+                with suppress(OSError), self.record.with_name(OUTDATED).open("x", encoding="utf-8") as file:
+                    file.write(f"the data changed after it was submitted: {printable(source.key, keep='')}")
+            raise
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
         return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, *told), f"{source} -> {target}", seconds)
 
-    def _put(self, source: Path, target: Location) -> Moved:
-        def once() -> tuple[str, str | None]:
-            if source.stat().st_size < SMALL:
-                return _sha256(source), self.storage.upload(source, target)
-            with ThreadPoolExecutor(1) as pool:  # hashing reads what the upload reads: the second reader finds it in memory
-                digest = pool.submit(_sha256, source)
-                version = self.storage.upload(source, target)
-                return digest.result(), version
-
-        told, seconds = _timed(once)
-        return self._moved(Moved(RESULT, target.bucket, target.key, source.stat().st_size, *told), f"{source} -> {target}", seconds)
+    def _put(self, source: Path, target: Location, known: Moved | None) -> Moved:
+        if fault := object_fault(target.key):
+            raise StorageError(f"its key cannot be one of S3: {fault}", permanent=True)
+        if known is not None and not known.changed and _same(source, known):
+            return known
+        sent, seconds = _timed(lambda: self.storage.upload(source, target))
+        moved = Moved(RESULT, target.bucket, target.key, sent.bytes, sent.sha256, sent.version_id, sent.changed)
+        if sent.changed:
+            sys.stderr.write(f"{_shown(source)} changed while it was uploaded, {READS} times: what was read last is in the bucket.\n")
+        return self._moved(moved, f"{source} -> {target}", seconds)
 
     def _moved(self, moved: Moved, what: str, seconds: float) -> Moved:
-        speed = moved.bytes * 8 / 1e9 / max(seconds, 1e-6)
-        line = f"{what}: {moved.bytes / 1e9:.6f} GB in {seconds:.2f} s ({speed:.2f} Gb/s), sha256 {moved.sha256}\n"
+        speed = _amount(moved.bytes * 8 / max(seconds, 1e-6), "b")
+        line = f"{_shown(what)}: {_amount(moved.bytes, 'B')} in {seconds:.2f} s ({speed}/s), sha256 {moved.sha256}\n"
         with self._lock:
             sys.stdout.write(line)
             sys.stdout.flush()
             if self.record:
                 with self.record.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(moved)) + "\n")
+                    file.write(json.dumps(moved.document()) + "\n")
         return moved
 
-    def _many(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
+    def _all(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
+        """The results of all, or the first error, after which no more are begun."""
         with ThreadPoolExecutor(FILES) as pool:
             futures = [pool.submit(task) for task in tasks]
             try:
@@ -154,6 +183,33 @@ class Transfer:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _each(self, tasks: Sequence[tuple[Path, Callable[[], Moved]]]) -> list[Moved]:
+        """The results of all. Raises StorageError with the names of those that failed when all were tried; or when S3 is away, which
+        is what many failures say of the kind that passes, with no success between them."""
+        done, failed, away = list[Moved](), list[tuple[Path, StorageError]](), 0
+        with ThreadPoolExecutor(FILES) as pool:
+            futures: list[Future[Moved]] = [pool.submit(task) for _, task in tasks]
+            for (path, _), future in zip(tasks, futures, strict=True):
+                try:
+                    done.append(future.result())
+                    away = 0
+                except StorageError as error:
+                    failed.append((path, error))
+                    away += not error.permanent
+                if away >= FILES:
+                    pool.shutdown(cancel_futures=True)
+                    break
+        if not failed:
+            return done
+        reasons = _few([f"{_shown(path)} ({_reason(error)})" for path, error in failed])
+        untried = len(tasks) - len(done) - len(failed)
+        rest = f"; {untried} more were left, as S3 does not answer" if untried else ""
+        raise StorageError(
+            f"{len(failed)} of {len(tasks)} files were not uploaded: {reasons}{rest}. Allowed: files that can be read, with names in UTF-8 "
+            "of at most 1024 bytes with their folders. Correct them, and upload them again.",
+            permanent=all(error.permanent for _, error in failed),
+        )
 
 
 def read_record(record: Path) -> Iterator[Moved]:
@@ -170,8 +226,18 @@ def _getter(transfer: Transfer, source: Location, target: Path, size: int) -> Ca
     return lambda: transfer._get(source, target, size)
 
 
-def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], Moved]:
-    return lambda: transfer._put(source, target)
+def _putter(transfer: Transfer, source: Path, target: Location, known: Moved | None) -> Callable[[], Moved]:
+    return lambda: transfer._put(source, target, known)
+
+
+def _same(source: Path, known: Moved) -> bool:
+    """Whether a file still is what was sent of it."""
+    with suppress(OSError), Reading(source) as reading:
+        if reading.size == known.bytes:
+            while reading.read(1 << 20):
+                pass
+            return not reading.changed and reading.sha256 == known.sha256
+    return False
 
 
 def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()) -> Iterator[Path]:
@@ -189,7 +255,7 @@ def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Pat
             yield from files_in(path, left_out, (*inside, real))
         elif not path.is_file():
             left_out(path)
-        elif UPLOAD_STATE not in path.name:
+        elif not _STATE.fullmatch(path.name):
             yield path
 
 
@@ -216,15 +282,29 @@ def _left_out(path: Path) -> None:
     sys.stderr.write(f"Not uploaded: {_shown(path)} is {what}.\n")
 
 
-def _shown(path: Path) -> str:
-    return str(path).encode(errors="backslashreplace").decode()
+def _shown(what: object) -> str:
+    """A name or a path as it may stand in a line of the log."""
+    return printable(str(what), keep="")
 
 
-def _is_key(key: str) -> bool:
-    try:
-        return len(key.encode()) <= KEY_BYTES
-    except UnicodeEncodeError:
-        return False
+def _few(texts: Sequence[str]) -> str:
+    more = len(texts) - _SHOWN
+    return "; ".join([*texts[:_SHOWN], *([f"{more} more"] if more > 0 else [])])
+
+
+def _reason(error: StorageError) -> str:
+    """Why a file was not sent: of a fault of the file, only what the fault is."""
+    fault = error.__cause__
+    return fault.strerror if isinstance(fault, OSError) and fault.strerror else str(error)
+
+
+def _amount(number: float, unit: str) -> str:
+    """In the unit that shows three digits: `0 B`, `17 B`, `1.23 kB`, `123 MB`."""
+    thousands = 0
+    while number >= 999.5 and thousands < 4:
+        number, thousands = number / 1000, thousands + 1
+    prefix = ("", "k", "M", "G", "T")[thousands]
+    return f"{number:.0f} {unit}" if not prefix else f"{number:.3g} {prefix}{unit}"
 
 
 def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
@@ -239,11 +319,3 @@ def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
             sys.stderr.write(f"{error}; trying again\n")
         time.sleep(3**attempt)
     raise AssertionError("unreachable")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -279,7 +279,7 @@ class Watch:
 
     def _send_record(self) -> None:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
-        moved = [asdict(item) for item in read_record(self.state / "files")]
+        moved = [item.document() for item in read_record(self.state / "files")]
         if changed := [item["key"] for item in moved if item.get("changed")]:
             self._lost.insert(0, f"results that changed while they were uploaded: {', '.join(map(self._shown_key, changed[:5]))}")
         if moved:
