@@ -290,6 +290,16 @@ def test_finish_reads_the_exit_code_that_was_left(watch: Watch, tmp_path: Path) 
     assert final(tmp_path)["status"] == "SUCCESS"
 
 
+def test_data_that_changed_after_the_submission_is_no_success_whatever_the_script_says(watch: Watch, tmp_path: Path) -> None:
+    (tmp_path / "exit").write_text("0\n")
+    (tmp_path / "outdated").write_text("the data changed after it was submitted: lab/inputs/d.zip")
+    assert watch.finish() == 0
+    assert (final(tmp_path)["status"], final(tmp_path)["reason"]) == (
+        "FAILED",
+        "the data changed after it was submitted: lab/inputs/d.zip",
+    )
+
+
 def test_a_second_agent_goes_on_where_the_first_stopped(watch: Watch, tmp_path: Path) -> None:
     (tmp_path / "joboutput.txt").write_text("one\ntwo\n")
     (tmp_path / "sent").write_text('{"stdout": [3, 4]}')

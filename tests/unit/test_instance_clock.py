@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,6 +21,7 @@ class Strict(BaseHTTPRequestHandler):
     """Refuses what is not signed within fifteen minutes of its time, as S3 does: a HEAD without a word; and all, for want of rights,
     below `denied/`."""
 
+    protocol_version = "HTTP/1.1"  # which answers "Expect: 100-continue"
     times: list[datetime]
 
     def do_PUT(self) -> None:
@@ -31,8 +32,8 @@ class Strict(BaseHTTPRequestHandler):
         self._answer(b"content")
 
     def _answer(self, body: bytes) -> None:
-        now = datetime.now(timezone.utc)
-        signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        now = datetime.now(UTC)
+        signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         type(self).times.append(signed)
         code = "RequestTimeTooSkewed" if abs(signed - now) > timedelta(minutes=15) else "AccessDenied" if "/denied/" in self.path else ""
         if code:

@@ -21,7 +21,7 @@ from runtime.instance.agent.checkpoint import Checkpoint
 from runtime.instance.agent.pins import Pins, read_pins
 from runtime.instance.agent.reading import Reading, Room
 from runtime.instance.agent.storage import FolderStorage, Location, Pin, Sent, StorageError, lasting
-from runtime.instance.agent.transfer import OUTDATED, Moved, Transfer, _amount, read_record
+from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
 
 PART = 16
 """Bytes of a part here: a file of 32 goes in parts."""
@@ -121,7 +121,6 @@ def test_a_file_that_changes_once_is_read_again_and_three_times_is_told(
     assert not moved.changed
     assert fake.content("lab", "r/a") == source.read_bytes()
     assert len(fake.versions["lab", "r/a"]) == 1, "what was read of a file that changed is no version"
-    assert "changed" not in (tmp_path / "record").read_text()
     times[0] = 99
     (moved,) = Transfer(made, tmp_path / "record").upload(source, at("r"))
     assert moved.changed
@@ -278,20 +277,6 @@ def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path: Path) -> No
         Reading(tmp_path / "a")
 
 
-def test_results_that_are_there_are_not_sent_again(tmp_path: Path) -> None:
-    out, (made, fake) = tmp_path / "out", storage()
-    out.mkdir()
-    for name in ("same", "other", "new"):
-        (out / name).write_text(name)
-    sender = Transfer(made, tmp_path / "record")
-    for name in ("same", "other"):
-        sender.upload(out / name, at("r"))
-    (out / "other").write_text("OTHER")
-    moved = sender.upload(out, at("r"), unsent=True)
-    assert {key: len(every) for (_, key), every in fake.versions.items()} == {"r/same": 1, "r/other": 2, "r/new": 1}
-    assert [one.key for one in moved] == ["r/new", "r/other", "r/same"]
-
-
 @pytest.mark.parametrize(
     ("number", "text"),
     [
@@ -371,8 +356,8 @@ def test_the_data_of_a_job_is_that_of_its_submission(tmp_path: Path, size: int, 
     with pytest.raises(StorageError, match=f"^the data changed after it was submitted: {KEY}. Allowed: .*Submit") as caught:
         mover.download(at(KEY), tmp_path / "in")
     assert caught.value.permanent
-    assert (tmp_path / OUTDATED).read_text() == f"the data changed after it was submitted: {KEY}"
     assert list((tmp_path / "in").iterdir()) == []
+    assert outdated_input(tmp_path / "record") == f"the data changed after it was submitted: {KEY}"
 
 
 def test_an_object_that_is_gone_is_told_where_s3_only_says_denied(tmp_path: Path) -> None:
@@ -465,8 +450,3 @@ def test_a_list_of_pins_that_cannot_be_read_lets_nothing_through(tmp_path: Path,
     (tmp_path / "pins").write_bytes(text.encode("latin-1"))
     with pytest.raises(StorageError, match=r"cannot be read.*Allowed.*run the job again"):
         read_pins({"NEUROCAAS_PINS": str(tmp_path / "pins"), "bucketname": "lab"})
-
-
-def test_the_record_leaves_out_what_is_not_so() -> None:
-    assert "changed" not in Moved("result", "b", "k", 1, "0").document()
-    assert Moved("result", "b", "k", 1, "0", changed=True).document()["changed"] is True

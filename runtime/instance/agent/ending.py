@@ -13,9 +13,6 @@ from runtime.protocol.status import NONE
 REFUSED = "The analysis script "
 """How run_main.sh begins to say why it does not run a script."""
 
-CHANGED = "the data changed after it was submitted: "
-"""How a download says that a dataset is not what was submitted."""
-
 _DISK_LEFT = 1 << 20
 
 

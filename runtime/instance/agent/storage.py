@@ -13,6 +13,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from runtime.protocol.names import bounded
+from runtime.protocol.printable import printable
 
 from .reading import readings
 
@@ -104,10 +105,9 @@ class Storage(Protocol):
 
 def outdated(source: Location) -> StorageError:
     """What is said where an object is not there any more as the manager saw it."""
-    return StorageError(
-        f"the data changed after it was submitted: {source.key}. Allowed: the object as it was then. Submit a new job for the data of now.",
-        outdated=True,
-    )
+    name = printable(source.key, keep="")
+    allowed = "Allowed: the object as it was then. Submit a new job for the data of now."
+    return StorageError(f"the data changed after it was submitted: {name}. {allowed}", outdated=True)
 
 
 class FolderStorage:

@@ -19,13 +19,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from runtime.protocol.names import bounded, folder_faults, object_fault
 from runtime.protocol.printable import printable
 
 from .pins import Pins
-from .reading import READS, Reading
+from .reading import READS
 from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
 
 INPUT, RESULT = "input", "result"
@@ -55,10 +55,6 @@ class Moved:
     sha256: str
     version_id: str | None = None
     changed: bool = False
-
-    def document(self) -> dict[str, Any]:
-        """As it stands in records: `changed` only where it is so."""
-        return {name: value for name, value in asdict(self).items() if name != "changed" or value}
 
 
 class Transfer:
@@ -103,13 +99,10 @@ class Transfer:
             raise StorageError(f"{message}. Allowed: names that files of one folder can have. Rename them.", permanent=True)
         return self._all(_getter(self, place, folder / path, size) for place, path, size in found)
 
-    def upload(
-        self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = (), unsent: bool = False
-    ) -> list[Moved]:
+    def upload(self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()) -> list[Moved]:
         """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here; what would lie at
-        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. `unsent`: files that the record
-        has with the same content are there already. Raises StorageError when `source` does not exist, and at the end for the files that
-        could not be sent; an empty folder is nothing to do."""
+        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. Raises StorageError
+        when `source` does not exist, and at the end for the files that could not be sent; an empty folder is nothing to do."""
         if source.is_dir():
             files = [(path, path.relative_to(source).as_posix()) for path in files_in(source, _left_out)]
         elif source.is_file():
@@ -121,8 +114,7 @@ class Transfer:
         wanted = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
         others = {key for _, key in wanted}
         chosen = [(path, Location(target.bucket, _aside(key, taken, others))) for path, key in wanted]
-        known = {(one.bucket, one.key): one for one in read_record(self.record) if one.kind == RESULT} if unsent and self.record else {}
-        return self._each([(path, _putter(self, path, place, known.get((place.bucket, place.key)))) for path, place in chosen])
+        return self._each([(path, _putter(self, path, place)) for path, place in chosen])
 
     def _get(self, source: Location, target: Path, size: int | None = None) -> Moved:
         pin = self.pins.of(source)
@@ -145,18 +137,16 @@ class Transfer:
         except StorageError as error:
             if error.outdated and self.record:
                 with suppress(OSError), self.record.with_name(OUTDATED).open("x", encoding="utf-8") as file:
-                    file.write(f"the data changed after it was submitted: {printable(source.key, keep='')}")
+                    file.write(str(error).partition(". Allowed:")[0])
             raise
         finally:
             with suppress(OSError):
                 part.unlink()
         return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, *told), f"{source} -> {target}", seconds)
 
-    def _put(self, source: Path, target: Location, known: Moved | None) -> Moved:
+    def _put(self, source: Path, target: Location) -> Moved:
         if fault := object_fault(target.key):
             raise StorageError(f"its key cannot be one of S3: {fault}", permanent=True)
-        if known is not None and not known.changed and _same(source, known):
-            return known
         sent, seconds = _timed(lambda: self.storage.upload(source, target))
         moved = Moved(RESULT, target.bucket, target.key, sent.bytes, sent.sha256, sent.version_id, sent.changed)
         if sent.changed:
@@ -171,7 +161,7 @@ class Transfer:
             sys.stdout.flush()
             if self.record:
                 with self.record.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(moved.document()) + "\n")
+                    file.write(json.dumps(asdict(moved)) + "\n")
         return moved
 
     def _all(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
@@ -222,22 +212,19 @@ def read_record(record: Path) -> Iterator[Moved]:
     yield from last.values()
 
 
+def outdated_input(record: Path) -> str:
+    """What is said of an input that was not fetched because it is not there any more as it was submitted; "" when there is none."""
+    with suppress(OSError):
+        return record.with_name(OUTDATED).read_text(encoding="utf-8")
+    return ""
+
+
 def _getter(transfer: Transfer, source: Location, target: Path, size: int) -> Callable[[], Moved]:
     return lambda: transfer._get(source, target, size)
 
 
-def _putter(transfer: Transfer, source: Path, target: Location, known: Moved | None) -> Callable[[], Moved]:
-    return lambda: transfer._put(source, target, known)
-
-
-def _same(source: Path, known: Moved) -> bool:
-    """Whether a file still is what was sent of it."""
-    with suppress(OSError), Reading(source) as reading:
-        if reading.size == known.bytes:
-            while reading.read(1 << 20):
-                pass
-            return not reading.changed and reading.sha256 == known.sha256
-    return False
+def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], Moved]:
+    return lambda: transfer._put(source, target)
 
 
 def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()) -> Iterator[Path]:

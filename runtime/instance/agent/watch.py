@@ -21,7 +21,7 @@ from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, TEXT_CHA
 from . import measure, processes
 from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
-from .ending import CHANGED, REFUSED, Ending, reason
+from .ending import REFUSED, Ending, reason
 from .logs import Log
 from .memory import Memory
 from .pieces import Pieces
@@ -30,7 +30,7 @@ from .said import said
 from .spot import SpotNotice
 from .stop import StopWatch
 from .storage import Location, Storage
-from .transfer import RESULT, Moved, Transfer, read_record
+from .transfer import RESULT, Moved, Transfer, outdated_input, read_record
 from .unsent import unsent
 
 TICK = 0.5
@@ -99,6 +99,7 @@ class Watch:
             with suppress(OSError, ValueError):
                 self._exit = int((self.state / "exit").read_text())
         self._end_rest()
+        self._ending.because = self._ending.because or outdated_input(self.state / "files") or None  # whatever the script made of it
         self._send_logs()
         self._send_rest()
         self._send_logs()  # with what was said about the rest
@@ -190,10 +191,9 @@ class Watch:
         """Why the dataset has failed, as fields of the status."""
         lines = self.logs["stderr"].tail().values()
         refused = next((line for line in lines if line.startswith(REFUSED)), None)
-        changed = next((line[line.index(CHANGED) :] for line in lines if CHANGED in line), None)
         words = NONE if self._exit == 0 or refused else said(self.logs["stderr"].text())
         short = not self._ending.because and self._memory.ran_out(self._exit, words, own_machine=self.context.instance != NONE)
-        why = self._ending.because or changed or (self._lost[0] if self._exit == 0 else None)
+        why = self._ending.because or (self._lost[0] if self._exit == 0 else None)
         why = why or reason(self._exit, words, self._status.last_command, refused, short, self.logs["stdout"].path.parent)
         return {"reason": why[:TEXT_CHARS], "said": words, "out_of_memory": short}
 
@@ -279,8 +279,8 @@ class Watch:
 
     def _send_record(self) -> None:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
-        moved = [item.document() for item in read_record(self.state / "files")]
-        if changed := [item["key"] for item in moved if item.get("changed")]:
+        moved = [asdict(item) for item in read_record(self.state / "files")]
+        if changed := [item["key"] for item in moved if item["changed"]]:
             self._lost.insert(0, f"results that changed while they were uploaded: {', '.join(map(self._shown_key, changed[:5]))}")
         if moved:
             record = {
