@@ -279,6 +279,47 @@ def test_characters_that_would_be_wildcards(world: World, client: Client) -> Non
     assert code(user.list_objects_v2, Bucket=bucket, Prefix="xy") == "AccessDenied"
 
 
+ODD_KEYS = (
+    *(
+        "two\nlines",
+        "\n",
+        "a\r",
+        "tab\tb",
+        "\x01",
+        " a ",
+        "a//b",
+        "/a",
+        "a/",
+        "a\\b",
+        "../b",
+        "a/../b",
+        "./a",
+        "%2e%2e",
+        "a+b",
+        "a?b#c&d=e",
+    ),
+    *("é", "e\u0301", "A", "a", "語" * 83, "x" * 1000, "😀", "\u2028", "a;b,c", "x=y&uploads", "ends in a break\n", "*", "\x7f"),
+)
+
+
+def test_keys_of_every_kind_are_below_the_prefix_that_they_begin_with(world: World, client: Client) -> None:
+    """A group may reach all that S3 can hold below its own folder, with line breaks, too, and nothing beside it."""
+    s3, bucket, user = client("s3"), f"odd-{world.id}", world.as_user("s3")
+    s3.create_bucket(Bucket=bucket)
+    mine = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/lab/*"}
+    lists = {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}", "Condition": {"StringLike": {"s3:prefix": "lab/*"}}}
+    world.allow(mine, {"Effect": "Allow", **lists})
+    for key in ODD_KEYS:
+        user.put_object(Bucket=bucket, Key=f"lab/{key}", Body=key.encode())
+        assert user.get_object(Bucket=bucket, Key=f"lab/{key}")["Body"].read() == key.encode(), repr(key)
+        assert code(user.put_object, Bucket=bucket, Key=f"other/{key}", Body=b"") == "AccessDenied", repr(key)
+        assert user.list_objects_v2(Bucket=bucket, Prefix=f"lab/{key}")["Contents"][0]["Key"].startswith(f"lab/{key}")
+    for place in ("lab", "lab\n", "labx/a", "\nlab/a"):
+        assert code(user.put_object, Bucket=bucket, Key=place, Body=b"") == "AccessDenied", repr(place)
+    world.allow({**mine, "Resource": f"arn:aws:s3:::{bucket}/lab/exact"})
+    assert code(user.put_object, Bucket=bucket, Key="lab/exact\n", Body=b"") == "AccessDenied", "the end is the end"
+
+
 def test_leading_keys(world: World, client: Client) -> None:
     table = f"ledger-{world.id}"
     client("dynamodb").create_table(

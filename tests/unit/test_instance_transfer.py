@@ -73,7 +73,7 @@ def _replace(path: Path) -> None:
     fresh.replace(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100), st.lists(st.sampled_from(sorted(CHANGES)), max_size=12))
 def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
     tmp_path_factory: pytest.TempPathFactory, size: int, changes: list[str]
