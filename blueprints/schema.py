@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path as FilePath
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blueprints import wording
 from blueprints.document import Document
 from blueprints.finding import Finding, Path, meant
+from runtime.protocol.schema import matches
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -39,10 +39,9 @@ def check(document: Document, *, part: str | None = None, whole: Mapping[str, An
 
 
 def _pattern(validator: object, pattern: str, value: object, rule: object) -> Iterable[ValidationError]:
-    """As JSON Schema means it: `$` is the end of the text. Python's also stands before a last line break."""
     from jsonschema.exceptions import ValidationError
 
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+    if isinstance(value, str) and not matches(pattern, value):
         yield ValidationError(f"{value!r} does not match {pattern}")
 
 

@@ -92,6 +92,11 @@ def schema_faults(schema: object, path: str = "parameters") -> list[str]:
     return faults
 
 
+def matches(pattern: str, text: str) -> bool:
+    """As JSON Schema means it: `$` at the end of a pattern is the end of the text. Python's also stands before a last line break."""
+    return re.search(re.sub(r"(?<!\\)((?:\\\\)*)\$$", r"\1\\Z", pattern), text) is not None
+
+
 def with_defaults(value: Any, schema: Any) -> Any:
     """A copy of `value` in which missing properties have their schema's default, at every depth that exists."""
     if not isinstance(schema, Mapping):
@@ -134,7 +139,7 @@ def check(value: Any, schema: Any, path: str) -> list[Problem]:
     elif isinstance(value, str):
         if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf):
             refuse(_range("characters", schema.get("minLength", 0), schema.get("maxLength")))
-        if "pattern" in schema and not re.search(schema["pattern"], value):
+        if "pattern" in schema and not matches(schema["pattern"], value):
             refuse(f"text matching {schema['pattern']}")
     elif isinstance(value, list):
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):

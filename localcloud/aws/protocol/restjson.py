@@ -30,7 +30,7 @@ class ServiceError(Exception):
 def _route(uri: str) -> re.Pattern[str]:
     """Parameters take slashes too: ARNs in paths arrive decoded."""
     pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+)", uri.split("?")[0])
-    return re.compile(f"^{pattern}/?$")
+    return re.compile(rf"{pattern}/?\Z", re.DOTALL)
 
 
 class RestJson:

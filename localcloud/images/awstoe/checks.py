@@ -10,7 +10,7 @@ from localcloud.images.awstoe.context import CONTEXT
 from localcloud.images.awstoe.document import DEFAULT_TIMEOUT, Document, InvalidDocument, Phase, Step, read
 from localcloud.images.awstoe.references import Reference, find, strings
 
-_NAME = re.compile(r"^[A-Za-z0-9_-]{3,128}$")
+_NAME = re.compile(r"[A-Za-z0-9_-]{3,128}")
 _ON_FAILURE = ("Abort", "Continue", "Ignore")
 _STEP_KEYS = {"name", "action", "timeoutSeconds", "onFailure", "maxAttempts", "if", "loop", "disableLogging", "inputs"}
 _PHASE_KEYS = {"name", "steps"}
@@ -61,7 +61,7 @@ class _Checker:
                 if not isinstance(settings, dict):
                     self.problem(f"{section} {name}", repr(settings), "a mapping", "Write `- Name: {type: string, …}`.")
                     continue
-                if not _NAME.match(name):
+                if not _NAME.fullmatch(name):
                     self.problem(section, f"the name {name!r}", "3 to 128 of A-Z a-z 0-9 _ -", "Rename it.")
                 if name in declared:
                     self.problem(section, f"the name {name!r} twice", "unique names over parameters and constants", "Rename one.")
