@@ -14,7 +14,7 @@ from typing import Any
 from client.bucket import Bucket
 from client.errors import AnalysisError, Patient
 from client.futures import of_datasets, of_job
-from client.results import ChangedError, FetchedFile, Wanted, fetch, placed, wanted
+from client.results import ChangedError, FetchedFile, NameRules, Wanted, fetch, placed, wanted
 from client.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -162,7 +162,7 @@ class JobHandle:
         files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known, source)
         if logs:
             files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source)
-        return fetch(self.s3, placed(self._as_recorded(files)), target)
+        return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
 
     def _as_recorded(self, files: Sequence[Wanted]) -> list[Wanted]:
         """Those files that are copies of the service's records, in place of which the records are fetched."""
@@ -170,7 +170,7 @@ class JobHandle:
         records = {getattr(self.keys, name): getattr(self.keys.records, name) for name in names}
         there = {str(entry["Key"]): entry for entry in self.objects.list(self.keys.records.prefix)}
         return [
-            replace(file, key=key, size=int(there[key]["Size"]), etag=str(there[key]["ETag"]), sha256="")
+            replace(file, key=key, size=int(there[key]["Size"]), etag=str(there[key]["ETag"]), sha256=())
             if file.bucket == self.bucket and (key := records.get(file.key, "")) in there
             else file
             for file in files
@@ -184,22 +184,28 @@ class JobHandle:
     def digests(self, kind: str = "results") -> dict[str, str]:
         """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has certified it, or, before the
         job's end, as they say themselves (`logs/{dataset}_files.json`)."""
-        return self._digests(kind)[0]
+        return {key: several[-1] for key, several in self._digests(kind)[0].items()}
 
-    def _digests(self, kind: str) -> tuple[dict[str, str], str]:
-        """The same, and whether that is of the `certificate` or of a `record` that any machine of the group could have written."""
-        known = {}
+    def _digests(self, kind: str) -> tuple[dict[str, tuple[str, ...]], str]:
+        """The same, all of each key (datasets may replace each other's results), and whether that is of the `certificate` or of a `record`
+        that any machine of the group could have written."""
+        known: dict[str, tuple[str, ...]] = {}
+
+        def take(files: Sequence[Mapping[str, Any]]) -> None:
+            for moved in files:
+                known[str(moved["key"])] = (*known.get(str(moved["key"]), ()), str(moved["sha256"]))
+
         certified = self.objects.get(self.keys.records.certificate_json)
         if certified is not None:
             with contextlib.suppress(DocumentError, LookupError, TypeError):
                 datasets = loads(certified, "certificate.json")["datasets"]
-                return {str(moved["key"]): str(moved["sha256"]) for dataset in datasets for moved in dataset[kind]}, "certificate"
+                take([moved for dataset in datasets for moved in dataset[kind]])
+                return known, "certificate"
         for entry in self.objects.list(self.keys.logs_prefix):
             if not str(entry["Key"]).endswith(RECORD_SUFFIX):
                 continue
             with contextlib.suppress(DocumentError, LookupError, TypeError):
-                for moved in loads(self.objects.get(entry["Key"], RECORD_MAX_BYTES) or b"", "record")[kind]:
-                    known[str(moved["key"])] = str(moved["sha256"])
+                take(loads(self.objects.get(entry["Key"], RECORD_MAX_BYTES) or b"", "record")[kind])
         return known, "record"
 
     def cancel(self) -> str:

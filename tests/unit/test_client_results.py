@@ -1,7 +1,10 @@
 """Fetching results: what is there is kept, what is half there is completed, and what is wrong is told."""
 
+import errno
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,13 @@ import boto3
 import pytest
 from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from client_world import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, job_commands
 from client.logs import LogReader
-from client.results import MANIFEST
+from client.results import MANIFEST, NameRules, Wanted, placed
 from runtime.protocol.status import DatasetStatus
 
 
@@ -79,15 +84,14 @@ def test_half_a_file_is_completed_from_where_it_stopped(s3: Any, tmp_path: Path)
     assert not half.exists()
 
 
-def test_a_half_that_was_spoilt_is_found_out_and_thrown_away(s3: Any, tmp_path: Path) -> None:
+def test_a_half_that_was_spoilt_is_found_out_and_fetched_anew(s3: Any, tmp_path: Path) -> None:
     etag = put(s3, KEYS.process_prefix + "big", b"0123456789")
     half = tmp_path / "process_results" / f".big.{hashlib.sha256(etag.encode()).hexdigest()[:12]}.part"
     half.parent.mkdir()
     half.write_bytes(b"x123")
-    with pytest.raises(AnalysisError, match="has MD5"):
-        fetch(tmp_path)
-    assert not half.exists()
     assert fetch(tmp_path)["process_results/big"].checked == "md5"
+    assert (tmp_path / "process_results" / "big").read_bytes() == b"0123456789"
+    assert not half.exists()
 
 
 def test_files_are_checked_against_the_machines_record(s3: Any, tmp_path: Path) -> None:
@@ -98,10 +102,25 @@ def test_files_are_checked_against_the_machines_record(s3: Any, tmp_path: Path) 
         fetch(tmp_path)
     assert (tmp_path / "process_results" / "good").read_bytes() == b"good", "one bad file does not keep the others away"
     assert not (tmp_path / "process_results" / "bad").exists()
+    assert (tmp_path / "process_results" / "bad.unverified").read_bytes() == b"bad", "what is wrong is not lost"
     record(s3, good=hashlib.sha256(b"good").hexdigest())
     files = fetch(tmp_path)
     assert files["process_results/good"].checked == "record", "what the machines say, until the service has certified it"
     assert files["process_results/good"].kept
+    assert not (tmp_path / "process_results" / "bad.unverified").exists()
+
+
+def test_of_a_result_that_two_datasets_have_written_either_content_is_right(s3: Any, tmp_path: Path) -> None:
+    digests = [hashlib.sha256(body).hexdigest() for body in (b"first", b"second", b"nobody's")]
+    moved = [{"key": KEYS.process_prefix + "summary.json", "sha256": digest} for digest in digests]
+    certificate = {"datasets": [{"inputs": [], "results": [one]} for one in moved[:2]]}
+    put(s3, KEYS.records.certificate_json, json.dumps(certificate).encode())
+    for body in (b"second", b"first"):
+        put(s3, KEYS.process_prefix + "summary.json", body)
+        assert fetch(tmp_path)["process_results/summary.json"].checked == "certificate"
+    put(s3, KEYS.process_prefix + "summary.json", b"another")
+    with pytest.raises(AnalysisError, match="wrong content"):
+        fetch(tmp_path)
 
 
 def test_a_sha256_that_s3_holds_is_used(s3: Any, tmp_path: Path) -> None:
@@ -175,6 +194,73 @@ def test_keys_that_cannot_be_files_or_not_beside_each_other_are_fetched_under_ot
     )
     assert {one.key.removeprefix(KEYS.process_prefix) for one in files if not one.renamed} == {"a/b/c", "x/%2F/y"}
     assert all(one.kept for one in fetch(tmp_path).values()), "the names are the same again"
+
+
+LONG = ("x" * 249, "x" * 255, "語" * 83, "語" * 85, "é" * 127, f"{'d' * 250}/{'e' * 250}", " blanks ", "b\\c", "e\u0301", "\u00e9", "A")
+
+
+def test_names_that_files_can_have_are_kept(s3: Any, tmp_path: Path) -> None:
+    for name in LONG:
+        put(s3, KEYS.process_prefix + name, name.encode())
+    files = fetch(tmp_path)
+    assert files.keys() == {f"process_results/{name}" for name in LONG}
+    assert all((tmp_path / one.path).read_bytes() == one.key.removeprefix(KEYS.process_prefix).encode() for one in files.values())
+
+
+def test_a_file_that_cannot_be_written_keeps_no_other_away(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        put(s3, KEYS.process_prefix + name, name.encode())
+    plain = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        if target.name == "b":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    with pytest.raises(AnalysisError, match=r"(?s)process_results/b \(No space left on device\).*--to"):
+        fetch(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "process_results").iterdir() if not path.name.startswith(".")) == ["a", "c"]
+    assert len(json.loads((tmp_path / MANIFEST).read_text())["files"]) == 2
+    monkeypatch.undo()
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AnalysisError, match="no folder that files can be written to"):
+        fetch(tmp_path / "file" / "below")
+
+
+KEYS_OF_ANY_KIND = st.text(st.sampled_from("aA/.\n\x01 \\:~%éE\u0301\u00c9語😀"), min_size=1, max_size=12) | st.text(
+    st.sampled_from("aé語/"), min_size=200, max_size=600
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(KEYS_OF_ANY_KIND, unique=True, max_size=8), st.booleans(), st.booleans())
+def test_whatever_keys_there_are_each_gets_a_place_of_its_own(keys: list[str], folding: bool, windows: bool) -> None:
+    rules = NameRules(folding, windows)
+    files = placed([Wanted(BUCKET, key, f"process_results/{key}", 1, "e") for key in keys], rules)
+    assert sorted(file.key for file in files) == sorted(keys)
+    paths = [rules.fold(file.path) for file in files]
+    assert len(set(paths)) == len(keys)
+    for file, path in zip(files, paths, strict=True):
+        assert not any(other.startswith(f"{path}/") for other in paths), "a file is no folder"
+        for name in file.path.split("/"):
+            assert name not in ("", ".", "..")
+            assert len(name.encode()) <= 255
+            assert name.isprintable()
+            assert not windows or not set(name) & set('<>:"|?*\\')
+        assert file.renamed is (file.path != f"process_results/{file.key}")
+
+
+def test_names_that_one_file_system_takes_for_one(tmp_path: Path) -> None:
+    wanted = [Wanted(BUCKET, key, key, 1, "e") for key in ("a", "A", "é", "e\u0301", "b/x", "B/y", "c.tif", "NUL.txt", "a?b. ")]
+    assert [file.renamed for file in placed(wanted, NameRules(False, False))] == [False] * 9
+    folded = {file.key: file.path for file in placed(wanted, NameRules(True, False))}
+    assert {key for key, path in folded.items() if path != key} == {"a", "é"}, "the first in the order of characters stays"
+    assert {file.path for file in placed(wanted, NameRules(False, True))} >= {"%4E%55%4C.txt", "a%3Fb%2E%20", "c.tif"}
+    assert NameRules.of(tmp_path) == NameRules(sys.platform == "darwin", os.name == "nt")
 
 
 def test_a_file_that_has_become_a_folder_makes_room_and_what_is_not_ours_stays(s3: Any, tmp_path: Path) -> None:
