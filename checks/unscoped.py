@@ -7,6 +7,7 @@ _DESCRIBE = "EC2 Describe* actions have no resource level (Service Authorization
 UNSCOPED: dict[str, str] = {
     "ec2:DescribeInstances": _DESCRIBE,
     "ec2:DescribeImages": _DESCRIBE,
+    "ec2:DescribeSpotPriceHistory": _DESCRIBE,
     "ec2messages:AcknowledgeMessage": _AGENT,
     "ec2messages:DeleteMessage": _AGENT,
     "ec2messages:FailMessage": _AGENT,

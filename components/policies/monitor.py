@@ -65,7 +65,7 @@ def monitor(
             [place.arn("ec2", "instance/*")],
             {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
         ),
-        allow_unscoped("SeeMachines", ["ec2:DescribeInstances"]),
+        allow_unscoped("SeeMachines", ["ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory"]),
     )
 
 
@@ -84,8 +84,9 @@ def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str, writer_ro
     writer = [
         allow("MonitorWrites", ["s3:PutObject"], objects(_LOGS, JOBS, f"*/{RESULTS}")),
         allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, f"{ACTIVE_PREFIX}*")]),
-        # To copy the logs of a job to the outside bucket that its results went to.
+        # To copy the logs of a job to the outside bucket that its results went to, and to set aside what an earlier attempt has written.
         allow("MonitorCopies", ["s3:GetObject"], objects(f"*/{RESULTS}")),
+        allow("MonitorSetsAside", ["s3:DeleteObject"], objects(f"*/{RESULTS}/*/process_results")),
     ]
     by = ((monitor_role_arn, reader), (writer_role_arn, writer))
     return [{**statement, "Principal": {"AWS": role}} for role, statements in by for statement in statements]

@@ -1,29 +1,31 @@
 """The monitor's AWS calls. Clients are made at first use, once per container.
 
 Permissions: s3:GetObject on the objects of the analysis buckets and s3:ListBucket on those buckets (by their bucket policies), the same on
-the settings of analyses in the artifact bucket, sts:AssumeRole on the writer, which has s3:PutObject and s3:DeleteObject on the objects of
-the analysis buckets, and s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem, UpdateItem, DeleteItem and
-Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances, ec2:TerminateInstances and
-StopInstances (machines tagged PriceTracking=On), sns:Publish on the topic.
+the settings of analyses in the artifact bucket, sts:AssumeRole on the writer, which has s3:PutObject, s3:DeleteObject and, for copies,
+s3:GetObject on objects of the analysis buckets, and s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem,
+UpdateItem, DeleteItem and Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances, ec2:TerminateInstances
+and StopInstances (machines tagged PriceTracking=On), ec2:DescribeSpotPriceHistory, sns:Publish on the topic.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime.monitor.confined import Writers
-from runtime.monitor.port import Content, Deployed, Heard, Instance, JobId, OpenJob, Search, Written
+from runtime.monitor.port import ComeAgainError, Content, Deployed, Heard, Instance, JobId, Move, OpenJob, Search, Written
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.ledger import (
@@ -43,13 +45,19 @@ from runtime.protocol.ledger import (
 )
 from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.notice import send
-from runtime.protocol.objects import MISSING, code_of, put
+from runtime.protocol.objects import LOST_RACE, MISSING, code_of, put
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.tags import PRICE_TRACKING
 
 _MISSING = MISSING | {"NoSuchBucket"}
 _COPIES = 16
 """Objects that are copied at a time."""
+
+_MOVING = 40.0
+"""Seconds for which one call moves objects: the function has MONITOR_TIMEOUT for all that it does."""
+
+_COPY_MAX = 5 << 30
+"""The largest object that one CopyObject copies (Amazon S3 API reference, "CopyObject")."""
 
 _SETTINGS = "analyses/"
 """Prefix of the settings of all analyses that are deployed, in the artifact bucket."""
@@ -130,13 +138,59 @@ class AwsCloud:
             return code_of(error)
         return None
 
+    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+        if not moves:
+            return {}
+        if self._group is None:
+            raise PermissionError("nothing is moved but for a group: see acting_for")
+        writer, until = self._writers.s3(*self._group, moving=True), time.monotonic() + _MOVING
+        refused, left = dict[str, str](), list[str]()
+
+        def move(one: Move) -> None:
+            if time.monotonic() > until:
+                left.append(one.key)
+                return
+            try:
+                there = self._s3.head_object(Bucket=bucket, Key=one.key)
+                etag = str(there["ETag"])
+                if one.version not in (None, there.get("VersionId")) or one.etag not in ("", etag.strip('"')):
+                    return
+                if there["ContentLength"] <= _COPY_MAX:
+                    source = {"Bucket": bucket, "Key": one.key}
+                    writer.copy_object(CopySource=source, CopySourceIfMatch=etag, Bucket=bucket, Key=one.to)
+                writer.delete_object(Bucket=bucket, Key=one.key, IfMatch=etag)
+            except ClientError as error:
+                if code_of(error) in _MISSING | LOST_RACE:  # gone, or another one, by now
+                    return
+                if not _is_refusal(error):
+                    raise
+                refused[one.key] = code_of(error)
+
+        with ThreadPoolExecutor(_COPIES) as pool:
+            list(pool.map(move, moves))
+        if left:
+            raise ComeAgainError(f"{len(left)} of {len(moves)} results of an earlier attempt are still to be moved")
+        return refused
+
+    def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
+        asked = {"InstanceTypes": [instance_type], "AvailabilityZone": zone, "ProductDescriptions": ["Linux/UNIX"]}
+        try:  # with both times the same, EC2 answers with the price that held then (EC2 API reference, "DescribeSpotPriceHistory")
+            told = self._ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)["SpotPriceHistory"]
+            prices = {one["Timestamp"]: float(one["SpotPrice"]) for one in told}
+            return prices[max(prices)] if prices else None
+        except (ClientError, BotoCoreError, ValueError):  # a price that cannot be had keeps no report from being written
+            return None
+
     def delete(self, bucket: str, key: str) -> None:
         self._writer().delete_object(Bucket=bucket, Key=key)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        for one in self.files(bucket, prefix):
+            yield one.key
+
+    def files(self, bucket: str, prefix: str) -> Iterator[Written]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                yield item["Key"]
+            yield from map(_written, page.get("Contents", []))
 
     def instances(self, ids: Sequence[str]) -> list[Instance]:
         # A filter, not InstanceIds: one id that EC2 has forgotten would fail the whole call.
@@ -233,7 +287,7 @@ class AwsCloud:
 
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         answer = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit)
-        return [Written(one["Key"], one["ETag"].strip('"'), one["LastModified"], one["Size"]) for one in answer.get("Contents", [])]
+        return list(map(_written, answer.get("Contents", [])))
 
     def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
         found: dict[str, Heard] = {}
@@ -285,6 +339,12 @@ class AwsCloud:
         logline.write(self._service, message, job=job, metrics=metrics)
 
 
+def _is_refusal(error: ClientError) -> bool:
+    """Whether S3 would answer the same to the next try."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500 and "Throttl" not in code_of(error) and code_of(error) not in ("SlowDown", "RequestTimeout", "ExpiredToken")
+
+
 def _search_key(bucket: str) -> dict[str, dict[str, str]]:
     return {"pk": {"S": SEARCHES}, "sk": {"S": bucket}}
 
@@ -301,9 +361,14 @@ def _instance(item: Mapping[str, Any]) -> Instance:
         reason_code=reason.get("Code", ""),
         reason=reason.get("Message", ""),
         image_id=item.get("ImageId"),
+        zone=(item.get("Placement") or {}).get("AvailabilityZone", ""),
         transition=item.get("StateTransitionReason", ""),
         tags={tag["Key"]: tag["Value"] for tag in item.get("Tags", [])},
     )
+
+
+def _written(one: Mapping[str, Any]) -> Written:
+    return Written(one["Key"], one["ETag"].strip('"'), one["LastModified"], one["Size"])
 
 
 def _open_job(item: Mapping[str, Any]) -> OpenJob:

@@ -53,25 +53,26 @@ class Writers:
         self._clients: OrderedDict[tuple[str, ...], tuple[Any, datetime | None]] = OrderedDict()
         self._sts: Any = None
 
-    def s3(self, bucket: str, group: str, outside: Iterable[str] = ()) -> Any:
+    def s3(self, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False) -> Any:
         """A botocore S3 client for the writes of one group in one analysis bucket. `outside`: names of further buckets, which the group's
-        results go to; with these the client may also read the group's results, to copy them there.
+        results go to; with these the client may also read the group's results, to copy them there. `moving`: it may read them, and remove
+        what lies in the folders `process_results/` of jobs.
 
         Raises ValueError for names that are none of a bucket or a group: in a policy, a wildcard would be all of them.
         """
         further = tuple(sorted(set(outside)))
-        key = (bucket, group, *further) if self._role else ()
+        key = (bucket, group, str(moving), *further) if self._role else ()
         with self._lock:
             client, until = self._clients.get(key, (None, None))
             if client is None or (until is not None and self._now() >= until - _EARLY):
-                client, until = self._made(bucket, group, further)
+                client, until = self._made(bucket, group, further, moving)
                 self._clients[key] = client, until
             self._clients.move_to_end(key)
             if len(self._clients) > _CLIENTS:
                 self._clients.popitem(last=False)
             return client
 
-    def _made(self, bucket: str, group: str, outside: tuple[str, ...]) -> tuple[Any, datetime | None]:
+    def _made(self, bucket: str, group: str, outside: tuple[str, ...], moving: bool) -> tuple[Any, datetime | None]:
         if not self._role:
             return self._session.create_client("s3", config=self._config), None
         if self._sts is None:
@@ -80,7 +81,7 @@ class Writers:
             RoleArn=self._role,
             RoleSessionName=session_name(bucket, group),
             DurationSeconds=SESSION_SECONDS,
-            Policy=session_policy(self._role.split(":")[1], bucket, group, outside),
+            Policy=session_policy(self._role.split(":")[1], bucket, group, outside, moving=moving),
         )["Credentials"]
         client = self._session.create_client(
             "s3",
@@ -97,7 +98,7 @@ def session_name(bucket: str, group: str) -> str:
     return _NO_SESSION_NAME.sub("-", f"{group}@{bucket}")[:_SESSION_NAME]
 
 
-def session_policy(partition: str, bucket: str, group: str, outside: Iterable[str] = ()) -> str:
+def session_policy(partition: str, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False) -> str:
     """The policy of a session, as text: at most 2,048 characters (STS API reference, "AssumeRole"). Raises ValueError for names that are
     none of a bucket or a group."""
     if not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
@@ -113,9 +114,9 @@ def session_policy(partition: str, bucket: str, group: str, outside: Iterable[st
     own = objects(bucket, results, f"{JOBS}/{group}/", f"{reports}/{group}/", ACTIVE_PREFIX)
     statements = [
         _allow("s3:PutObject", own + [one for name in outside for one in objects(name, "")]),
-        _allow("s3:DeleteObject", objects(bucket, ACTIVE_PREFIX)),
+        _allow("s3:DeleteObject", objects(bucket, ACTIVE_PREFIX, *([f"{results}*/process_results/"] if moving else []))),
     ]
-    if outside:
+    if outside or moving:
         statements.append(_allow("s3:GetObject", objects(bucket, results)))
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 
+from runtime.monitor.attempts import Apart, late, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
-from runtime.monitor.machine import RECLAIM
 from runtime.monitor.port import Cloud, OpenJob
 from runtime.protocol import logline
+from runtime.protocol.attempt import RECLAIM, AttemptRequest
 from runtime.protocol.certificate import (
     LINE,
     CertificateFacts,
     DatasetOutcome,
+    MachineOutcome,
+    MovedFile,
     SetupLog,
+    attempt_lines,
     claim_metadata,
     closing_lines,
+    datanames,
     end_line,
     final_line,
     with_closing,
@@ -33,6 +39,7 @@ from runtime.protocol.notice import notice
 from runtime.protocol.printable import one_line
 from runtime.protocol.problems import Problem
 from runtime.protocol.report import ComputeReport
+from runtime.protocol.settings import ON_DEMAND, SPOT
 from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from runtime.protocol.stop import CANCELLED, outcome_of
 
@@ -41,19 +48,22 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     """Write the end of a job whose datasets are all final; True if this call did it.
 
     Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone. When it dies on the way,
-    the next one, or the sweep, does it all once more: the end is written in the same words, and told twice rather than never.
+    the next one, or the sweep, does it all once more: the end is written in the same words, and told twice rather than never. So its time
+    is that at which the last machine ended, which all of them read in the same reports.
     """
     if not _begin(cloud, item, now):
         return False
     reports: dict[int, list[ComputeReport]] = defaultdict(list)
-    for report in sorted(filed_reports(cloud, item), key=lambda report: moment(report.start)):
+    filed = filed_reports(cloud, item)
+    for report in sorted(filed, key=lambda report: (report.attempt, moment(report.start))):
         reports[report.dataset].append(report)
     records = Records(cloud, job)
     outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index], records) for dataset in job.datasets]
+    outcomes = _with_machines(cloud, job, reports, outcomes, records)
     exit_class, reason = _exit(outcomes)
     facts = CertificateFacts(
         exit_class=exit_class,
-        finished=now,
+        finished=max((moment(report.end) for report in filed if report.end), default=now),
         group=job.group,
         job_id=job.timestamp,
         submission_key=job.submission_key,
@@ -63,7 +73,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
         datasets=tuple(outcomes),
     )
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
-    _write_end(cloud, job.bucket, job.keys, facts, _certificate(cloud, job, facts, now), line, job.submission_key, job.created)
+    _write_end(cloud, job.bucket, job.keys, facts, _certificate(cloud, job, facts), line, job.submission_key, job.created)
     refused = _tell_outside(cloud, job, line)
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     cloud.settle(item, micro_dollars(facts.cost), iso(now))
@@ -146,12 +156,15 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
     """How a dataset ended, from the reports of its machines, the last of which decides."""
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
     last = reports[-1] if reports else None
-    if last is None or (state == FAILED and last.exit_class == RECLAIM):  # then the manager, or the monitor, has said why
+    if last is None or (
+        state == FAILED and (last.exit_class == RECLAIM or last.out_of_memory)
+    ):  # then the manager, or the monitor, has said why
         content = cloud.get(job.bucket, job.keys.verdict(dataset.index))
         status: DatasetStatus = read_status(content.body if content else None)
         reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
     else:
         reason, exit_code = last.reason, last.exit_code
+    moved = records.of(dataset.index, last.instance_id) if last else {}
     return DatasetOutcome(
         name=dataset.name,
         inputpath=dataset.inputpath,
@@ -168,7 +181,68 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         seconds=sum(report.seconds for report in reports),
         cost=sum(report.cost for report in reports),
         configpath=job.configpath_of(dataset.index),
-        **(records.of(dataset.index, last.instance_id) if last else {}),
+        note=_note(cloud, job, dataset, last, moved.get("results", ())) if state == SUCCESS else None,
+        **moved,
+    )
+
+
+def _note(cloud: Cloud, job: Job, dataset: Dataset, last: ComputeReport | None, results: Sequence[MovedFile]) -> str | None:
+    """What is to be said of a dataset that has succeeded: that nothing came of it."""
+    if results or last is None or status_of(cloud, job, last.instance_id).uploaded:
+        return None
+    if next(results_of(cloud, job, dataset.index, ()), None) is not None:
+        return None
+    return "no result was uploaded" if len(job.datasets) == 1 else "its machine has recorded no result"
+
+
+def _with_machines(
+    cloud: Cloud, job: Job, reports: Mapping[int, Sequence[ComputeReport]], outcomes: Sequence[DatasetOutcome], records: Records
+) -> list[DatasetOutcome]:
+    """The outcomes with each of their machines. What earlier attempts have written late is set aside; where each dataset had one machine,
+    as most have, nothing is looked up for that."""
+    earlier = [(index, report) for index, some in sorted(reports.items()) for report in some[:-1]]
+    final = {file.key for outcome in outcomes for file in outcome.results}
+    written = {report.instance_id: records.of(index, report.instance_id) for index, report in earlier}
+    moves = [
+        move
+        for index, report in earlier
+        for move in late(job, index, report.attempt, written[report.instance_id].get("results", ()), final)
+    ]
+    apart = Apart(cloud, job, cloud.set_aside(job.bucket, moves)) if earlier else None
+    done = []
+    for index, outcome in enumerate(outcomes):
+        machines = []
+        for number, report in enumerate(reports[index]):
+            machine, recorded = _machine(report), written.get(report.instance_id)
+            if apart is not None and recorded is not None:
+                files, known = apart.files(report.attempt, recorded.get("results", ())), any(recorded.values())
+                told = apart.told(report.attempt, files, recorded=known)
+                machine = replace(machine, recorded=known, results_are=told, results=files)
+            if number:
+                request = cloud.get(job.bucket, job.keys.retry(index, report.attempt))
+                machine = replace(machine, resumed=AttemptRequest.from_json(request.body if request else None).checkpoint)
+            machines.append(machine)
+        done.append(replace(outcome, machines=tuple(machines)))
+    return done
+
+
+def _machine(report: ComputeReport) -> MachineOutcome:
+    """What the report of a machine says of it: all that there is to say of the only one of a dataset."""
+    return MachineOutcome(
+        attempt=report.attempt,
+        instance=report.instance_id,
+        instance_type=report.instance_type,
+        market=SPOT if report.spot else ON_DEMAND,
+        price=report.price,
+        spot_price=report.spot_price,
+        start=report.start,
+        end=report.end or report.start,
+        seconds=report.seconds,
+        cost=report.cost,
+        status=report.status or FAILED,
+        reason=report.reason,
+        exit_class=report.exit_class or "platform",
+        out_of_memory=report.out_of_memory,
     )
 
 
@@ -192,12 +266,15 @@ def _why(outcome: DatasetOutcome) -> str | None:
     return outcome.reason or failed
 
 
-def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts, now: datetime) -> str:
+def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts) -> str:
     """The certificate with the job's end in it."""
-    time = iso(now)
-    lines = [final_line(outcome.inputpath, outcome.status, outcome.end or time, _why(outcome)) for outcome in facts.datasets]
-    seconds = sum(outcome.seconds for outcome in facts.datasets)
-    closing = closing_lines(end_line(facts.succeeded, len(facts.datasets)), now, facts.exit_class, facts.cost, seconds)
+    time, names = iso(facts.finished), datanames(job.datasets)
+    lines = [
+        final_line(name, outcome.status, outcome.end or time, _why(outcome), outcome.note)
+        for name, outcome in zip(names, facts.datasets, strict=True)
+    ]
+    seconds, end = sum(outcome.seconds for outcome in facts.datasets), end_line(facts.succeeded, len(facts.datasets))
+    closing = closing_lines(end, facts.finished, facts.exit_class, facts.cost, seconds, attempt_lines(names, facts.datasets))
     text = with_outcome(_log_so_far(cloud, job.bucket, job.keys), lines, closing)
     if text is None:  # it was deleted, or the launch did not come to its end: say at least what is known
         log = SetupLog(moment(job.created), job.blueprint_commit or job.blueprint_digest or "unknown", job.timestamp)

@@ -18,10 +18,10 @@ from typing import Any
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.machine import place
-from runtime.monitor.port import Cloud, JobId
+from runtime.monitor.port import Cloud, ComeAgainError, JobId
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
-from runtime.monitor.watch import ComeAgainError, StateChange, Watch
+from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError, moment
 

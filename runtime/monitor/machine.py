@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from runtime.monitor.port import Instance, JobId
+from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
@@ -17,7 +18,6 @@ from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 
-RECLAIM = "reclaim"
 INTERRUPTED = "interrupted:"
 """How the reason of a dataset begins whose machine has been told that AWS takes it back."""
 
@@ -33,12 +33,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`."""
+    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory`: as its machine says."""
 
     status: str
     reason: str | None
     exit_code: int | None
     exit_class: str
+    out_of_memory: bool = False
 
 
 def place(instance: Instance) -> Place | None:
@@ -67,9 +68,10 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
         return Verdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
         reason = None if status.reason == NONE else status.reason
-        stopped = outcome_of(reason)
-        timed_out = (reason or "").startswith(TIMED_OUT)
-        return Verdict(FAILED, reason, status.exit_code, stopped or ("timeout" if timed_out else "analysis"))
+        ended = outcome_of(reason) or ("timeout" if (reason or "").startswith(TIMED_OUT) else None)
+        if ended is None and status.said != NONE and not (reason or "").startswith(status.said):
+            reason = status.said if reason is None else f"{status.said} ({reason})"
+        return Verdict(FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None)
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
     if instance.reason_code in _RECLAIMED or (instance.spot and status.reason.startswith(INTERRUPTED)):
@@ -95,13 +97,16 @@ def with_verdict(status: DatasetStatus, dataset: Dataset, instance: str | None, 
     )
 
 
-def new_report(job: Job, index: int, instance: Instance, start: datetime) -> ComputeReport:
-    """The report of a machine that has begun. A type that was not planned for has price 0."""
+def new_report(job: Job, index: int, instance: Instance, start: datetime, spot_price: float | None = None) -> ComputeReport:
+    """The report of a machine that has begun. It costs `spot_price` (USD an hour), None: as on demand. A type that was not planned for
+    has price 0."""
+    where = place(instance)
     return ComputeReport(
         instance_id=instance.instance_id,
         instance_type=instance.instance_type,
         spot=instance.spot,
-        price=job.prices.get(instance.instance_type, 0.0),
+        price=job.prices.get(instance.instance_type, 0.0) if spot_price is None else spot_price,
+        spot_price=spot_price,
         databucket=job.bucket,
         datapath=job.datasets[index].inputpath,
         configpath=job.configpath_of(index),
@@ -112,6 +117,7 @@ def new_report(job: Job, index: int, instance: Instance, start: datetime) -> Com
         start=iso(start),
         image_id=instance.image_id,
         run=job.created,
+        attempt=where.attempt if where else 1,
     )
 
 
@@ -124,4 +130,5 @@ def final_report(report: ComputeReport, end: datetime, verdict: Verdict) -> Comp
         reason=verdict.reason,
         exit_code=verdict.exit_code,
         exit_class=verdict.exit_class,
+        out_of_memory=verdict.out_of_memory,
     )

@@ -37,6 +37,7 @@ class Instance:
     reason: str = ""
     transition: str = ""
     image_id: str | None = None
+    zone: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,6 +109,22 @@ class Search:
     through: float
 
 
+class ComeAgainError(Exception):
+    """What was begun must be gone on with later: a job's machines have all ended, but its manager still works on it, or another monitor
+    has begun to write its end and may have died since, or there are more files to move than one call has the time for."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """An object that is to go from `key` to `to` as long as it is the very one that was meant: of this version (None: a bucket without
+    versions, or it was not told), and with this ETag ("": any)."""
+
+    key: str
+    to: str
+    version: str | None = None
+    etag: str = ""
+
+
 class Cloud(Protocol):
     """What the monitor needs of AWS."""
 
@@ -124,11 +141,22 @@ class Cloud(Protocol):
         """Copy `keys` of a bucket to their new keys in another, then write `end` (key and text) there. None when that is
         done, else S3's first refusal."""
 
+    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+        """Move objects within a bucket; S3's refusals by key. What is gone by now, or another object, is left alone. What is larger than
+        one copy may be is removed only. Raises ComeAgainError when there are more than one call has the time for: those that have been
+        moved are gone, so it goes on where it was."""
+
     def delete(self, bucket: str, key: str) -> None:
         """Remove the object if it is there."""
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """All keys below `prefix`."""
+
+    def files(self, bucket: str, prefix: str) -> Iterator[Written]:
+        """All objects below `prefix`."""
+
+    def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
+        """What a machine of this type costs in this zone's spot market at a time, in USD an hour; None when that cannot be known."""
 
     def instances(self, ids: Sequence[str]) -> list[Instance]:
         """Those of the named machines that EC2 still knows."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
-from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, JobId, OpenJob, Search, Written
+from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, JobId, Move, OpenJob, Search, Written
 from runtime.protocol.limits import JOB_MAX_BYTES
 
 
@@ -22,6 +23,9 @@ class Rehearsal:
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         return self._cloud.keys(bucket, prefix)
+
+    def files(self, bucket: str, prefix: str) -> Iterator[Written]:
+        return self._cloud.files(bucket, prefix)
 
     def instances(self, ids: Sequence[str]) -> list[Instance]:
         return self._cloud.instances(ids)
@@ -60,6 +64,13 @@ class Rehearsal:
     def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
         self._tell(f"copy {len(keys)} logs to s3://{to_bucket}/")
         return None
+
+    def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
+        return self._cloud.spot_price(instance_type, zone, when)
+
+    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+        self._tell(f"set {len(moves)} results of earlier attempts aside in s3://{bucket}/")
+        return {}
 
     def delete(self, bucket: str, key: str) -> None:
         self._tell(f"delete s3://{bucket}/{key}")

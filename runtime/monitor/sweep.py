@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import RECLAIM, Verdict, ended_at, final_report, judge, new_report, of_run, place
-from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
+from runtime.monitor.machine import Verdict, ended_at, final_report, new_report, of_run, place
+from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, JobId, OpenJob
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import Watch, complete
+from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, report_key
@@ -61,6 +63,8 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
     for item in open_jobs:
         try:
             _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
+        except ComeAgainError as error:
+            log(f"again: {error}", item.job)
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
     orphans = _orphans(every, {item.job: item for item in open_jobs}, clock())
@@ -168,8 +172,7 @@ class _Reconciliation:
                 self._cloud.measure(self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1})
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(minutes=job.duration_minutes, seconds=STALLED_LAUNCH):
-                reason = "AWS has taken the spot machine back, and no other was started."
-                self._close_without(job, index, Verdict(FAILED, reason, None, RECLAIM))
+                self._close_without(job, index, self._unanswered(job, index, machine))
         elif machine.state in ("stopped", "terminated"):
             if machine.state == "stopped":
                 self._cloud.terminate([machine.instance_id])
@@ -182,11 +185,22 @@ class _Reconciliation:
         if where is None or machine.state != "terminated" or retry_name(index, where.attempt + 1) not in self._item.retries:
             return False
         request, ended = job.keys.retry(index, where.attempt + 1), ended_at(machine, self._clock())
-        if self._cloud.get(job.bucket, request) is None:
+        asked = self._cloud.get(job.bucket, request)
+        if asked is None:
             self._watch.ended(job, index, machine, ended)
-        elif self._clock() - ended > _UNANSWERED:
-            self._watch.for_group(job).put(job.bucket, request, "")  # its event was lost; a machine that is there is not started twice
+        elif self._clock() - ended > _UNANSWERED:  # its event was lost; a machine that is there is not started twice
+            self._watch.for_group(job).put(job.bucket, request, asked.body.decode("utf-8", "replace"))
         return True
+
+    def _unanswered(self, job: Job, index: int, machine: Instance) -> Verdict:
+        """The verdict of a dataset for which another machine was asked for after this one, and which has got none."""
+        where = place(machine)
+        asked = self._cloud.get(job.bucket, job.keys.retry(index, where.attempt + 1)) if where else None
+        request = AttemptRequest.from_json(asked.body if asked else None)
+        if request.because == MEMORY:
+            reason = f"{machine.instance_type} had not enough memory, and no {request.instance_type} was started."
+            return Verdict(FAILED, reason, None, "analysis")
+        return Verdict(FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM)
 
     def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
         """Close a dataset that has no machine."""
@@ -207,7 +221,7 @@ class _Reconciliation:
         if self._item.total is None and active is None and not status.final:
             verdict = Verdict(FAILED, "No machine was started: the launch did not come to its end.", None, "platform")
         else:
-            verdict = judge(status, _GONE)
+            verdict = self._watch.judged(job, index, status, replace(_GONE, instance_id=active.instance_id) if active else _GONE)
         if active is not None:
             filed = final_report(active, now, verdict)
             cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)

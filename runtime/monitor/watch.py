@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
-from runtime.monitor.evidence import read_status, status_of
+from runtime.monitor.attempts import before_next, results_of
+from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
 from runtime.monitor.machine import (
     INTERRUPTED,
-    RECLAIM,
     Verdict,
     ended_at,
     final_report,
@@ -21,14 +22,19 @@ from runtime.monitor.machine import (
     place,
     with_verdict,
 )
-from runtime.monitor.port import ALIVE, Cloud, Instance, JobId, OpenJob
+from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, JobId, OpenJob
+from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, active_report_key, report_key
 from runtime.protocol.ledger import LAUNCHED
 from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import INITIALIZING, NONE, SUCCESS, DatasetStatus
+from runtime.protocol.required import missing
+from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, DatasetStatus
+
+_SHOWN = 5
+"""Names of results that a reason has."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,6 @@ class StateChange:
     instance_id: str
     state: str
     time: datetime
-
-
-class ComeAgainError(Exception):
-    """An event must come again: the job's machines have all ended, but its manager still works on it, or another monitor has begun to
-    write its end and may have died since."""
 
 
 class Watch:
@@ -81,12 +82,16 @@ class Watch:
         if change.state == "running":
             if instance.state not in ALIVE:
                 return "late: the machine has ended already"
-            self._note_active(job, instance.instance_id, new_report(job, where.index, instance, change.time))
+            self._note_active(job, instance.instance_id, self._begun(job, where.index, instance, change.time))
             return "active report written"
         if change.state == "stopped":
             self._cloud.terminate([instance.instance_id])
             return self.ended(job, where.index, replace(instance, state="stopped"), change.time)
         return self.ended(job, where.index, replace(instance, state=change.state), ended_at(instance, change.time))
+
+    def _begun(self, job: Job, index: int, instance: Instance, start: datetime) -> ComputeReport:
+        price = self._cloud.spot_price(instance.instance_type, instance.zone, start) if instance.spot else None
+        return new_report(job, index, instance, start, price)
 
     def _note_active(self, job: Job, instance: str, report: ComputeReport) -> None:
         """Write the report of a machine that lives. Events come in any order: if its last one was handled already, nobody would look for
@@ -97,8 +102,9 @@ class Watch:
             cloud.delete(job.bucket, active_report_key(instance))
 
     def ended(self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None) -> str:
-        """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back. A machine that
-        is shutting down without a final status may still write one, so its dataset is closed when it is terminated.
+        """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back, or when its memory was
+        used up and there is a larger type for it. A machine that is shutting down without a final status may still write one, so its
+        dataset is closed when it is terminated.
         `verdict` is for a machine that is being ended from here; a final status of its own comes first.
 
         Idempotent: the filed report is written by a conditional write, and whoever comes later follows it.
@@ -108,44 +114,95 @@ class Watch:
         status = status_of(cloud, job, instance.instance_id)
         active = _report(cloud, job.bucket, active_key)
         if instance.state == "shutting-down" and not status.final and verdict is None:
-            begun = active or new_report(job, index, instance, instance.launched)
+            begun = active or self._begun(job, index, instance, instance.launched)
             if begun.end is None:
                 self._note_active(job, instance.instance_id, replace(begun, end=iso(end)))
             return "shutting down without a final status"
-        verdict = judge(status, instance) if status.final or verdict is None else verdict
-        begun = active or new_report(job, index, instance, instance.launched)
+        verdict = self.judged(job, index, status, instance) if status.final or verdict is None else verdict
+        begun = active or self._begun(job, index, instance, instance.launched)
         report = final_report(begun, end, verdict)
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
-            verdict = Verdict(report.status or verdict.status, report.reason, report.exit_code, report.exit_class or verdict.exit_class)
+            verdict = Verdict(
+                report.status or verdict.status,
+                report.reason,
+                report.exit_code,
+                report.exit_class or verdict.exit_class,
+                report.out_of_memory,
+            )
         cloud.delete(job.bucket, active_key)  # before anything that lets others go on with the dataset: they do not look for it
-        if verdict.exit_class == RECLAIM:
-            again = self._again(job, index, instance)
+        if verdict.exit_class == RECLAIM or verdict.out_of_memory:
+            again = self._again(job, index, instance, MEMORY if verdict.out_of_memory else RECLAIM)
             if again is not None:
                 return again
         return self.close(job, index, verdict, instance.instance_id, status)
 
-    def _again(self, job: Job, index: int, instance: Instance) -> str | None:
-        """Ask the manager for another machine after `instance`, None when the dataset may have no more."""
+    def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> Verdict:
+        """The verdict of a machine that has ended: its own word, unless the analysis requires results that it has not written."""
+        verdict = judge(status, instance)
+        if verdict.status != SUCCESS or not job.results_required:
+            return verdict
+        recorded = Records(self._cloud, job).of(index, instance.instance_id).get("results", ())
+        lacking = missing(job.results_required, results_of(self._cloud, job, index, recorded))
+        if not lacking:
+            return verdict
+        there = list(islice(results_of(self._cloud, job, index, recorded), _SHOWN + 1))
+        some = ", ".join(there[:_SHOWN]) + (", …" if len(there) > _SHOWN else "") if there else "none"
+        reason = f"the results lack {', '.join(lacking)}, which the analysis requires; the results that there are: {some}"
+        return Verdict(FAILED, reason, verdict.exit_code, "analysis")
+
+    def _again(self, job: Job, index: int, instance: Instance, because: str) -> str | None:
+        """Ask the manager for another machine after `instance`, None when the dataset may have no more.
+
+        What the machine has written is set aside before, and looked up before it is certain that nobody has asked yet: nothing of it can
+        be a later machine's.
+        """
         where = place(instance)
-        attempt = where.attempt + 1 if where else 1
-        if where is None or attempt > job.max_attempts:
+        asked = self._next(job, index, instance, because)
+        if where is None or asked is None:
             return None
+        attempt = where.attempt + 1
         item = self._cloud.retry_dataset(where.job, index, attempt, instance.instance_id)
         if item is None:
             return "the job has ended already"
         cloud, request = self.for_group(job), job.keys.retry(index, attempt)
-        if (
-            item.stop is not None and cloud.get(job.bucket, request) is None
-        ):  # else the manager was asked before the order came, and answers
-            return None
+        written = before_next(cloud, job, index, where.attempt, instance.instance_id)
+        if cloud.get(job.bucket, request) is None:  # else the manager was asked already, and answers
+            if item.stop is not None:
+                return None
+            if index not in item.closed:
+                cloud.set_aside(job.bucket, written)
         shown = self._shown(job, index)
         if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
-            reason = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {job.max_attempts} is being started"
-            told = replace(shown, status=INITIALIZING, reason=reason, instance=NONE, updated=iso(self._clock()))
+            if because == MEMORY:
+                why = f"{instance.instance_type} had not enough memory; attempt {attempt} is being started on {asked.instance_type}"
+            else:
+                of = job.max_attempts + asked.grown
+                why = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being started"
+            told = replace(shown, status=INITIALIZING, reason=why, instance=NONE, exit_code=None, updated=iso(self._clock()))
             cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
-        cloud.put(job.bucket, request, "", if_absent=True)
+        cloud.put(job.bucket, request, asked.to_json(), if_absent=True)
         return f"dataset {index}: attempt {attempt} asked for"
+
+    def _next(self, job: Job, index: int, instance: Instance, because: str) -> AttemptRequest | None:
+        """What machine a dataset gets after `instance`; None when it gets none. One that was given a larger type keeps it."""
+        where = place(instance)
+        if where is None:
+            return None
+        content = self._cloud.get(job.bucket, job.keys.retry(index, where.attempt)) if where.attempt > 1 else None
+        before = AttemptRequest.from_json(content.body if content else None)
+        kind, grown = before.instance_type, before.grown
+        if because == MEMORY:
+            known = job.oom_types.index(instance.instance_type) + 1 if instance.instance_type in job.oom_types else 0
+            larger = job.oom_types[known:]
+            if not larger:
+                return None
+            kind, grown = larger[0], grown + 1
+        elif where.attempt + 1 - grown > job.max_attempts:
+            return None
+        saved = f"{job.keys.logs_prefix}{job.datasets[index].name}/checkpoint/"
+        checkpoint = next(iter(self._cloud.keys(job.bucket, saved)), None) is not None
+        return AttemptRequest(because, kind, grown, checkpoint)
 
     def _shown(self, job: Job, index: int) -> DatasetStatus:
         """What people see of a dataset. Any machine of the group may have written it: nothing follows from it but what they see."""

@@ -9,15 +9,17 @@ status files.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from runtime.protocol.documents import dumps, iso
-from runtime.protocol.job import Job
+from runtime.protocol.job import Dataset, Job
 from runtime.protocol.printable import one_line
 from runtime.protocol.problems import Problem
+from runtime.protocol.settings import SPOT
 from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
 
 DIVIDER = "================"
@@ -49,6 +51,7 @@ LINE = 300
 
 _SETUP = "JOB MANAGER SETUP LOG:"
 _RESULT = "JOB RESULT: "
+_ATTEMPT = "ATTEMPT "
 _NOTES = (
     "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs finish for results to appear.",
     "For more information, see DATASET_NAME: files for stdout and stderr output.",
@@ -74,16 +77,24 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def datanames(datasets: Sequence[Dataset]) -> list[str]:
+    """What the lines of a job's datasets call them: their paths, and where several have the same (members of an ensemble), also their
+    names, which are unique in a job."""
+    often = Counter(dataset.inputpath for dataset in datasets)
+    return [one.inputpath if often[one.inputpath] == 1 else f"{one.inputpath} ({one.name})" for one in datasets]
+
+
 def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:
     """The monitoring line of one dataset."""
     line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: {one_line(last_command, LINE)}"
     return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage, LINE)}"
 
 
-def final_line(dataname: str, status: str, time: str, reason: str | None = None) -> str:
-    """The monitoring line of a dataset that has ended."""
+def final_line(dataname: str, status: str, time: str, reason: str | None = None, note: str | None = None) -> str:
+    """The monitoring line of a dataset that has ended. `note`: what is to be said of one that may have succeeded."""
     line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} (finished)"
-    return f"{line} | REASON: {one_line(reason, LINE)}" if reason else line
+    told = f"{line} | REASON: {one_line(reason, LINE)}" if reason else line
+    return f"{told} | NOTE: {one_line(note, LINE)}" if note else told
 
 
 @dataclass
@@ -137,12 +148,38 @@ class SetupLog:
 
 
 def initial_lines(job: Job, time: str) -> list[str]:
-    return [dataset_line(dataset.inputpath, INITIALIZING, time) for dataset in job.datasets]
+    return [dataset_line(name, INITIALIZING, time) for name in datanames(job.datasets)]
 
 
-def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, seconds: float) -> list[str]:
-    """The last lines of a job's certificate. `cost` in USD, `seconds` of all its machines."""
+def attempt_lines(names: Sequence[str], outcomes: Sequence[DatasetOutcome]) -> list[str]:
+    """A line for each machine of the datasets that had several: what became of it, what it cost, and where its results are. `names` of the
+    datasets as in their own lines."""
     return [
+        one_line(_attempt_line(name, machine), 3 * LINE)
+        for name, outcome in zip(names, outcomes, strict=True)
+        for machine in outcome.machines
+        if len(outcome.machines) > 1
+    ]
+
+
+def _attempt_line(name: str, machine: MachineOutcome) -> str:
+    begun = "" if machine.attempt == 1 else "RESUMED FROM A CHECKPOINT, " if machine.resumed else "BEGUN AGAIN, "
+    unknown = " (on demand: spot's price could not be read)" if machine.market == SPOT and machine.spot_price is None else ""
+    parts = [
+        f"{_ATTEMPT}{machine.attempt}: {name}",
+        f"MACHINE: {machine.instance} {machine.instance_type} {machine.market}",
+        f"STATUS: {begun}{machine.status} ({machine.exit_class})",
+        f"TIME: {machine.start} to {machine.end}",
+        f"COST: ${machine.cost:.4f} at ${machine.price:g} an hour{unknown}",
+        f"RESULTS: {machine.results_are}",
+    ]
+    return " | ".join([*parts, f"REASON: {one_line(machine.reason, LINE)}"] if machine.reason else parts)
+
+
+def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, seconds: float, attempts: Sequence[str] = ()) -> list[str]:
+    """The last lines of a job's certificate. `cost` in USD, `seconds` of all its machines; `attempts` as `attempt_lines` gives them."""
+    return [
+        *attempts,
         f"{_RESULT}{end.strip()}",
         f"JOB FINISHED: {iso(finished)} (exit class: {exit_class})",
         f"JOB COST: ${cost:.4f} for {seconds / 3600:.4f} machine hours",
@@ -152,7 +189,7 @@ def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, se
 def with_closing(text: str, closing: Sequence[str]) -> str:
     """A certificate with `closing` lines at its end, in place of those that it has already."""
     lines = text.removesuffix("\n").split("\n") if text else []
-    kept = next((number for number, line in enumerate(lines) if line.startswith(_RESULT)), len(lines))
+    kept = next((number for number, line in enumerate(lines) if line.startswith((_RESULT, _ATTEMPT))), len(lines))
     return "\n".join([*lines[:kept], *closing]) + "\n"
 
 
@@ -186,11 +223,41 @@ class MovedFile:
 
 
 @dataclass(frozen=True)
+class MachineOutcome:
+    """What became of one machine of a dataset. `attempt` counts from 1; `market` is `on-demand` or `spot`; `price` in USD an hour is what
+    it cost: of a spot machine its `spot_price` when it began, where AWS has told that (else null, and the price on demand); `seconds` and
+    `cost` (USD) of its life. `reason` says why it did not succeed, `exit_class` is one of EXIT_CLASSES, `out_of_memory` that its memory was
+    used up. `resumed`: it had the checkpoint of an earlier machine to go on from. Of a machine that was not the last: `recorded` says
+    whether it has left a record of what it wrote, `results` are the files of that record, where they lie now, and `results_are` says where
+    in words. The results of the last one are those of the dataset."""
+
+    attempt: int
+    instance: str
+    instance_type: str
+    market: str
+    price: float
+    spot_price: float | None
+    start: str
+    end: str
+    seconds: float
+    cost: float
+    status: str
+    reason: str | None
+    exit_class: str
+    out_of_memory: bool
+    resumed: bool = False
+    recorded: bool = True
+    results_are: str = "those of the dataset"
+    results: tuple[MovedFile, ...] = ()
+
+
+@dataclass(frozen=True)
 class DatasetOutcome:
     """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one,
     `image_id` the AMI that it ran (the job's `image` may be the name of a parameter). Times ISO 8601, None when no
     machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES. `inputs` (the
-    configuration among them) and `results` are what its last machine moved."""
+    configuration among them) and `results` are what its last machine moved; `machines` are all of them, in their order. `note` is what is
+    to be said of a dataset that has succeeded: that it has no result."""
 
     name: str
     inputpath: str
@@ -209,6 +276,8 @@ class DatasetOutcome:
     configpath: str
     inputs: tuple[MovedFile, ...] = ()
     results: tuple[MovedFile, ...] = ()
+    machines: tuple[MachineOutcome, ...] = ()
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-from runtime.protocol.certificate import EXIT_CLASSES, DatasetOutcome, MovedFile
+from runtime.protocol.certificate import EXIT_CLASSES, DatasetOutcome
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import Image
 from runtime.protocol.status import FAILED, SUCCESS
@@ -78,7 +78,7 @@ def _of(hint: Any) -> Mapping[str, Any]:
     if hint in _SIMPLE:
         return {"type": _SIMPLE[hint]}
     if get_origin(hint) is tuple:
-        return {"type": "array", "items": _object(MovedFile)}
+        return {"type": "array", "items": _object(get_args(hint)[0])}
     (inner,) = (one for one in get_args(hint) if one is not type(None))
     return {"type": [_SIMPLE[inner], "null"]}
 

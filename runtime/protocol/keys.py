@@ -3,6 +3,7 @@
 ```
 {group}/inputs|configs|submissions/…
 {group}/results/job_{timestamp}/logs/…  process_results/…
+{group}/results/job_{timestamp}/attempts/{n}/process_results/…  what an attempt wrote that was not its dataset's last
 {group}/results/rejected_{id}/logs/certificate.txt      a submission that could not become a job
 {group}/submissions/{id}_cancel.json                    ends the job of {id}_submit.json
 logs/active/{instance}.json   logs/{group}/{instance}.json
@@ -118,6 +119,14 @@ class ResultKeys:
         """Written when every dataset is final, whatever the outcome."""
         return f"{self.process_prefix}end.txt"
 
+    @property
+    def attempts_prefix(self) -> str:
+        return f"{self.prefix}attempts/"
+
+    def apart(self, attempt: int, key: str) -> str:
+        """Where a result at `key` goes that only the attempt of this number has written, which was not the last of its dataset."""
+        return f"{self.attempts_prefix}{attempt}/{key.removeprefix(self.prefix)}"
+
 
 @dataclass(frozen=True)
 class JobKeys(ResultKeys):
@@ -147,7 +156,7 @@ class JobKeys(ResultKeys):
         return f"{self.logs_prefix}{name}_files.json"
 
     def retry(self, dataset: int, attempt: int) -> str:
-        """What the monitor writes to ask the manager for another machine for a dataset (by its index)."""
+        """What the monitor writes to ask the manager for another machine for a dataset, by its index (`runtime.protocol.attempt`)."""
         return f"{self.records.prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
 
     @property

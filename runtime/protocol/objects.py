@@ -8,7 +8,8 @@ from typing import Any
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 """Codes with which S3 says that there is no such object."""
 
-_LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+LOST_RACE = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+"""Codes with which S3 says that an object is another one, or is being written, by now."""
 
 
 def code_of(error: Any) -> str:
@@ -26,7 +27,7 @@ def put(
     try:
         client.put_object(Bucket=bucket, Key=key, Body=raw, ContentType=kind, Metadata=dict(metadata or {}), **condition)
     except client.exceptions.ClientError as error:
-        if if_absent and code_of(error) in _LOST_RACE:
+        if if_absent and code_of(error) in LOST_RACE:
             return False
         raise
     return True

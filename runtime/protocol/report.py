@@ -17,10 +17,11 @@ _WHAT = "compute report"
 
 @dataclass(frozen=True)
 class ComputeReport:
-    """`price` in USD an hour, `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix.
-    `status` (SUCCESS or FAILED), `reason`, `exit_code` and `exit_class` (see `certificate.EXIT_CLASSES`) are filled when
-    the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created (unknown in
-    reports of before they were noted)."""
+    """`price` in USD an hour: of a spot machine its `spot_price` when it began (None: on demand, or it could not be read). `start` and
+    `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix, `attempt` which machine of its dataset it was.
+    `status` (SUCCESS or FAILED), `reason`, `exit_code`, `exit_class` (see `certificate.EXIT_CLASSES`) and `out_of_memory` (as its own last
+    status says) are filled when the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created (unknown
+    in reports of before they were noted)."""
 
     instance_id: str
     instance_type: str
@@ -41,6 +42,9 @@ class ComputeReport:
     exit_class: str | None = None
     image_id: str | None = None
     run: str | None = None
+    attempt: int = 1
+    spot_price: float | None = None
+    out_of_memory: bool = False
 
     @property
     def seconds(self) -> float:
@@ -80,6 +84,9 @@ class ComputeReport:
                 "exit_code": self.exit_code,
                 "exit_class": self.exit_class,
                 "run": self.run,
+                "attempt": self.attempt,
+                "spot_price": self.spot_price,
+                "out_of_memory": self.out_of_memory,
                 "cost": round(self.cost, 6),
             }
         )
@@ -108,4 +115,7 @@ class ComputeReport:
             exit_class=take_optional(data, "exit_class", str, _WHAT),
             image_id=take_optional(data, "image-id", str, _WHAT),
             run=take_optional(data, "run", str, _WHAT),
+            attempt=take_optional(data, "attempt", int, _WHAT) or 1,
+            spot_price=take_optional(data, "spot_price", float, _WHAT),
+            out_of_memory=take_optional(data, "out_of_memory", bool, _WHAT) or False,
         )

@@ -58,6 +58,9 @@ class AnalysisSettings:
     chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
     `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of submissions.
 
+    `oom_types` has, for each of `instance_types`, the larger ones on which a dataset that ran out of memory may be run again, the next
+    larger first (nothing: none is). `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit.
+
     `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
     None where the manager has no right to look there."""
 
@@ -99,6 +102,8 @@ class AnalysisSettings:
     parameters: Mapping[str, Any] | None = None
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
+    oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    results_required: tuple[str, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
@@ -118,7 +123,10 @@ class AnalysisSettings:
         market = take(data, "market", str, _WHAT)
         if market not in MARKETS:
             raise DocumentError(f"{_WHAT}: market is {market!r}, not one of {', '.join(MARKETS)}")
-        unpriced = [name for name in (*types, str(data.get("instance_type"))) if name not in prices]
+        larger = take_optional(data, "oom_types", dict, _WHAT) or {}
+        oom_types = {name: texts(larger, name, "settings oom_types") for name in larger}
+        used = {*types, str(data.get("instance_type")), *(name for some in oom_types.values() for name in some)}
+        unpriced = sorted(used - prices.keys())
         if unpriced:
             raise DocumentError(f"{_WHAT}: no price for {', '.join(unpriced)}")
         return cls(
@@ -160,6 +168,8 @@ class AnalysisSettings:
             parameters=take_optional(data, "parameters", dict, _WHAT),
             blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
             blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
+            oom_types=oom_types,
+            results_required=texts(data, "results_required", _WHAT) if "results_required" in data else (),
         )
 
 

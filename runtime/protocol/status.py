@@ -32,7 +32,7 @@ class DatasetStatus:
     """`reason` says why a dataset failed; `said` is the last error line of its script, in the script's words; `out_of_memory`: the
     machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO 8601 in UTC. `progress`
     (0 to 1) and its text are the script's last mark, `eta_seconds` what is left if it goes on as until then. `uploaded` is how many result
-    files the machine has sent. A missing status file means INITIALIZING: the machine is not up yet."""
+    files the machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -53,7 +53,7 @@ class DatasetStatus:
     eta_seconds: float | None = None
     said: str = NONE
     out_of_memory: bool = False
-    uploaded: int = 0
+    uploaded: int | None = None
 
     @property
     def final(self) -> bool:
@@ -77,7 +77,7 @@ class DatasetStatus:
             progress=_number(data.get("progress"), 1),
             eta_seconds=_number(data.get("eta_seconds"), 1e9),
             out_of_memory=data.get("out_of_memory") is True,
-            uploaded=int(_number(data.get("uploaded"), 1e9) or 0),
+            uploaded=_count(data.get("uploaded")),
             **{name: _text(data.get(name)) for name in _TEXTS},
         )
 
@@ -95,6 +95,10 @@ def _text(value: Any) -> str:
 
 def _number(value: Any, most: float) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32 else None
 
 
 def _lines(value: Any) -> dict[str, str]:

@@ -20,7 +20,7 @@ from runtime.manager.port import (
     StoredObject,
 )
 from runtime.manager.port import Content as Read
-from runtime.monitor.port import Content, Deployed, Heard, Instance, OpenJob, Search, Written
+from runtime.monitor.port import Content, Deployed, Heard, Instance, Move, OpenJob, Search, Written
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
 
@@ -48,6 +48,8 @@ class Clock:
 class FakeAws:
     """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
+    `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved (keys); each write of an object
+    gives it the next version (`version`).
     `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
     `sizes` are told of objects in place of their own; `kill_at` is the number of the call after which the caller is dead (counted from 1,
     see `revive`).
@@ -69,6 +71,8 @@ class FakeAws:
     uploads: int = 0
     queue: list[tuple[str, str]] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    spot: dict[str, float] = field(default_factory=dict)
+    immovable: set[str] = field(default_factory=set)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
     parameters_: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
@@ -97,6 +101,10 @@ class FakeAws:
         self.times[bucket, key] = self.clock()
         self.uploads += 1
         self.versions[bucket, key] = f"v{self.uploads}"
+
+    def version(self, bucket: str, key: str) -> str:
+        """Of the object as it is now."""
+        return self.versions[bucket, key]
 
     def text(self, bucket: str, key: str) -> str:
         return self.objects_[bucket, key][0].decode()
@@ -143,6 +151,23 @@ class FakeAws:
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         yield from [item.key for item in self.objects(bucket, prefix, "", 10**9)]
+
+    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+        refused = {}
+        for one in moves:
+            with self.lock:
+                self._call("set aside", one.key)
+                there = (bucket, one.key) in self.objects_
+                same = one.version in (None, self.version(bucket, one.key)) and there and one.etag in ("", self.etag(bucket, one.key))
+                if same and one.key in self.immovable:
+                    refused[one.key] = "AccessDenied"
+                elif same:
+                    self.objects_[bucket, one.to] = self.objects_.pop((bucket, one.key))
+        return refused
+
+    def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
+        self._call("spot price", instance_type)
+        return self.spot.get(instance_type)
 
     def delete(self, bucket: str, key: str) -> None:
         with self.lock:
@@ -509,6 +534,17 @@ class MonitorView:
     def delete(self, bucket: str, key: str) -> None:
         self._check_confined(bucket, key)
         self.aws.delete(bucket, key)
+
+    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+        for one in moves:
+            self._check_confined(bucket, one.to)
+            assert one.key.startswith(f"{self.group and self.group[1]}/results/"), one.key
+            assert "/process_results/" in one.key, one.key
+        return self.aws.set_aside(bucket, moves)
+
+    def files(self, bucket: str, prefix: str) -> Iterator[Written]:
+        for one in self.aws.objects(bucket, prefix, "", 10**9):
+            yield Written(one.key, self.aws.etag(bucket, one.key), self.aws.clock(), one.size)
 
     def _check_confined(self, bucket: str, key: str) -> None:
         """What the session policy of the monitor's writer allows (`runtime.monitor.confined`)."""

@@ -26,9 +26,9 @@ from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.monitor.machine import place
-from runtime.monitor.port import Deployed
+from runtime.monitor.port import ComeAgainError, Deployed
 from runtime.monitor.sweep import SweepError, sweep
-from runtime.monitor.watch import ComeAgainError, StateChange, Watch
+from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars

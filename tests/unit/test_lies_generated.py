@@ -22,7 +22,7 @@ from job_world import BUCKET, SETTINGS, World
 
 from components.place import Place
 from components.policies import developer, machine, people
-from runtime.monitor.watch import ComeAgainError
+from runtime.monitor.port import ComeAgainError
 from runtime.protocol.about import about_key
 from runtime.protocol.keys import EvidenceKeys, JobKeys, active_report_key, report_key
 from runtime.protocol.settings import Group

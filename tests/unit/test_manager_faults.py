@@ -12,7 +12,7 @@ from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager import launch, manage
 from runtime.monitor.machine import place
-from runtime.monitor.watch import ComeAgainError
+from runtime.monitor.port import ComeAgainError
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY

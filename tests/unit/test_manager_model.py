@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.machine import place
-from runtime.monitor.watch import ComeAgainError
+from runtime.monitor.port import ComeAgainError
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES

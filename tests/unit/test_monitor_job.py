@@ -10,7 +10,7 @@ from fake_aws import KilledError
 from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
-from runtime.monitor.watch import ComeAgainError
+from runtime.monitor.port import ComeAgainError
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
 from runtime.protocol.logline import OVERTIME, SUCCEEDED
