@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, finding, parameters
+from blueprints import base, finding, memory, parameters
 from blueprints.finding import Finding
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
@@ -93,6 +93,28 @@ def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
             yield layers.finding(("instance", "fallback", index), "instance.fallback-not-listed", shown(name), allowed, do)
 
 
+def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
+    instance, path = layers.data["instance"], ("instance", "grow_memory")
+    if not instance["grow_memory"]:
+        return
+    unknown = [name for name in instance["types"] if memory.gib(name) is None]
+    if unknown:
+        got, allowed = f"true, with {', '.join(unknown)} in instance.types", "types whose memory is known (blueprints/memory.py)"
+        yield layers.finding(path, "instance.memory-unknown", got, allowed, "Leave these types out, or set grow_memory: false")
+    elif not memory.larger(instance["type"], instance["types"], {}):
+        allowed = f"a type in instance.types with more memory than {instance['type']}, and with GPUs if that has some"
+        yield layers.finding(
+            path, "instance.nothing-larger", "true", allowed, "Add a larger type to instance.types, or leave grow_memory out"
+        )
+
+
+def _results(layers: Layers, world: World) -> Iterator[Finding]:
+    for index, pattern in enumerate(layers.data["results"]["required"]):
+        if pattern.startswith("process_results/"):
+            allowed, do = "a path below process_results/", f"Write {pattern.removeprefix('process_results/')!r}"
+            yield layers.finding(("results", "required", index), "results.required-folder", shown(pattern), allowed, do)
+
+
 def _duration(layers: Layers, world: World) -> Iterator[Finding]:
     instance = layers.data["instance"]
     if instance["duration_minutes"] > instance["max_duration_minutes"]:
@@ -165,6 +187,8 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("instance", "types"), ("instance", "type")), _types),
     ((("instance", "types"), ("instance", "type")), _type),
     ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
+    ((("instance", "types"), ("instance", "type"), ("instance", "grow_memory")), _grow_memory),
+    ((("results",),), _results),
     (_DURATIONS, _duration),
     ((("image", "parent"), ("instance", "volume_gib")), _parent),
     ((("image", "required"),), _recording),

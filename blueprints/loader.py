@@ -157,6 +157,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),
         compare=data["compare"],
+        results_required=tuple(data["results"]["required"]),
         root=root,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
     )

@@ -47,7 +47,8 @@ def parse_stack_name(text: str) -> StackName:
 @dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
     """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`; `fallback` are those of
-    them that stand in for `type` while there is no capacity."""
+    them that stand in for `type` while there is no capacity. `grow_memory`: whether a dataset that ran out of memory is run again on a
+    larger one of `types`."""
 
     type: str
     types: tuple[str, ...]
@@ -57,6 +58,7 @@ class InstanceSettings:
     volume_gib: int
     duration_minutes: int
     max_duration_minutes: int
+    grow_memory: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,7 @@ class Blueprint:
     budget_usd: float
     parameters: Mapping[str, Any] | None
     compare: Mapping[str, Mapping[str, Any]]
+    results_required: tuple[str, ...]
     root: Path
     digest: str
 

@@ -227,6 +227,7 @@ class Analysis:
             raise AnalysisError(
                 f"no price for instance type {chosen!r}", ", ".join(sorted(about.prices)), "choose one of the analysis's types"
             )
+        stand_ins = () if instance_type else about.fallback_types
         latest = self.jobs()[: -LATEST - 1 : -1]
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
         certificates = (self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest)
@@ -235,7 +236,7 @@ class Analysis:
             minutes=minutes or about.duration_minutes,
             instance_type=chosen,
             price_per_hour=about.prices[chosen],
-            dearest_per_hour=max(about.prices[name] for name in (chosen, *(() if instance_type else about.fallback_types))),
+            dearest_per_hour=max(about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ()))),
             prices_date=about.prices_date,
             p50=p50,
             p90=p90,

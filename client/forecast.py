@@ -57,7 +57,7 @@ class Forecast:
     """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run at once, so this
     is also what the whole takes, but for the wait for machines. `runs` is how many earlier runs it rests on, `similar` whether
     they were of similar size. `minutes` is the duration at which a machine is ended; `dearest_per_hour` is
-    the price of the dearest type that may stand in for `instance_type` when AWS has none of it."""
+    the price of the dearest type that may stand in for `instance_type` when AWS has none of it, or when its memory is not enough."""
 
     datasets: int
     minutes: int

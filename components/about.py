@@ -14,6 +14,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
 from components.prices import Prices
+from components.settings import larger_types
 from runtime.protocol.about import About, about_key
 from runtime.protocol.settings import Image
 
@@ -75,6 +76,7 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         launch_template_id=template_id,
         folder=blueprint.data.folder,
         ignore=blueprint.data.ignore,
+        oom_types=larger_types(instance, args.prices),
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.model import Blueprint
+from blueprints import memory
+from blueprints.model import Blueprint, InstanceSettings
 from components.machines import GroupMachines
 from components.options import child
 from components.packaging import CodeArchive
@@ -127,4 +128,13 @@ def render(
         parameters=blueprint.parameters,
         blueprint_digest=blueprint.digest,
         blueprint_commit=args.commit,
+        oom_types=larger_types(instance, args.prices),
+        results_required=blueprint.results_required,
     ).to_json()
+
+
+def larger_types(instance: InstanceSettings, prices: Prices) -> dict[str, tuple[str, ...]]:
+    """For each type that a submission may ask for, those on which a dataset that ran out of memory is run again."""
+    if not instance.grow_memory:
+        return {}
+    return {name: memory.larger(name, instance.types, prices.usd_per_hour, instance.fallback) for name in sorted(instance.types)}

@@ -20,11 +20,12 @@ DISK_USD_PER_GIB_HOUR = 0.08 / 730
 
 
 def worst_case(job: Job) -> int:
-    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, with the disk that was added for
-    its data."""
+    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, or on which a dataset that ran out of
+    memory may be run again, with the disk that was added for its data. Further attempts must do with that: the monitor ends a job before it
+    costs more than was reserved."""
     hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
-    an_hour = max(job.prices[name] for name in job.instance_types) + job.dataset_size_gib * DISK_USD_PER_GIB_HOUR
-    return len(job.datasets) * micro_dollars(hours * an_hour)
+    dearest = max(job.prices[name] for name in (*job.instance_types, *job.oom_types))
+    return len(job.datasets) * micro_dollars(hours * (dearest + job.dataset_size_gib * DISK_USD_PER_GIB_HOUR))
 
 
 def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes) -> list[Problem]:
@@ -38,7 +39,9 @@ def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, n
     def say(text: str) -> None:
         log.detail("get_costmonitoring", text, now)
 
-    say(f"Prices an hour, of {settings.prices_date}: {', '.join(f'{name} ${job.prices[name]:g}' for name in job.instance_types)}.")
+    say(f"Prices an hour, of {settings.prices_date}: {', '.join(f'{name} ${price:g}' for name, price in job.prices.items())}.")
+    if job.oom_types:
+        say(f"A dataset that runs out of memory is run again on the next larger of {', '.join(job.oom_types)}.")
     if job.dataset_size_gib:
         say(f"Reserved with {job.dataset_size_gib} GiB more of disk for each machine.")
     if not own:

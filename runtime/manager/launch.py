@@ -66,9 +66,11 @@ class Option(NamedTuple):
         return " ".join(words)
 
 
-def options(job: Job) -> list[Option]:
-    """The ways to get the machines of a job, best first."""
-    every = itertools.product(MARKETS[job.market], job.instance_types, job.zones or (None,))
+def options(job: Job, first: str | None = None) -> list[Option]:
+    """The ways to get the machines of a job, best first. `first` is the one of its `oom_types` that a dataset that ran out of memory gets;
+    those after it are larger still, and may stand in."""
+    types = job.instance_types if first is None else job.oom_types[job.oom_types.index(first) :]
+    every = itertools.product(MARKETS[job.market], types, job.zones or (None,))
     return [Option(*one) for one in itertools.islice(every, LAUNCH_OPTIONS)]
 
 

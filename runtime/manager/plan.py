@@ -32,6 +32,7 @@ def plan(
     # A type that the analyst chose is kept; the analysis's own may be replaced by its alternatives.
     others = () if submission.instance_type else settings.fallback_types
     types = (chosen, *(name for name in others if name != chosen))
+    larger = tuple(settings.oom_types.get(chosen, ()))
     return Job(
         analysis=settings.analysis,
         stage=settings.stage,
@@ -49,7 +50,7 @@ def plan(
         code=settings.code,
         instance_type=chosen,
         instance_types=types,
-        prices={name: settings.prices[name] for name in types},
+        prices={name: settings.prices[name] for name in (*types, *larger)},
         duration_minutes=config.duration_minutes,
         volume_gib=settings.volume_gib + found.dataset_size_gib,
         dataset_size_gib=found.dataset_size_gib,
@@ -65,6 +66,8 @@ def plan(
         blueprint_commit=settings.blueprint_commit,
         config_source=found.config.source,
         passed_over=tuple(found.passed_over),
+        oom_types=larger,
+        results_required=settings.results_required,
     )
 
 

@@ -1,5 +1,5 @@
-"""Another machine for a dataset whose spot machine AWS has taken back. The monitor asks for it, by an object among the service's
-records. A request counts only if the job's item in the ledger says so.
+"""Another machine for a dataset whose spot machine AWS has taken back, or whose machine had not enough memory. The monitor asks for it, by
+an object among the service's records (`runtime.protocol.attempt`). A request counts only if the job's item in the ledger says so.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, own_machines, request, room_for
 from runtime.manager.port import Cloud
+from runtime.protocol.attempt import MEMORY, AttemptRequest
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, RetryKey
 from runtime.protocol.ledger import retry_name
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES
+from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.settings import AnalysisSettings
 
 
@@ -30,6 +31,7 @@ def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime
     if raw is None:
         return Outcome(0, "ignored: the job document is gone; the sweep ends the job")
     job = Job.from_json(raw)
+    asked = AttemptRequest.from_json(cloud.get(settings.bucket, delivery.event.key, SUBMISSION_MAX_BYTES))
     for machine in own_machines(job, cloud.machines(*item)):
         if (machine.dataset, machine.attempt) == (key.dataset, key.attempt):
             return Outcome(0, f"delivered again: {machine.instance_id} is there for {event_name(key)}")
@@ -44,7 +46,7 @@ def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime
         result.machines = launch_chunk(
             cloud,
             result,
-            options(job),
+            options(job, asked.instance_type if asked.instance_type in job.oom_types else None),
             lambda _: None,
             lambda option: request(job, delivery.owner_arn, key.dataset, 1, option, key.attempt),
         )
@@ -53,7 +55,10 @@ def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime
     _, problem, temporary = explain(result, job)
     if temporary and delivery.receives < CAPACITY_ATTEMPTS:
         return Outcome(0, f"waiting: {problem.text()}", again=True)
-    return _give_up(cloud, settings, job, key, f"AWS has taken the spot machine back, and no other was started: {problem.text()}", clock())
+    why = "AWS has taken the spot machine back, and no other was started"
+    if asked.because == MEMORY:
+        why = f"The memory of its machine was used up, and no larger one ({asked.instance_type}) was started"
+    return _give_up(cloud, settings, job, key, f"{why}: {problem.text()}", clock())
 
 
 def event_name(key: RetryKey) -> str:

@@ -181,8 +181,9 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
         seconds=sum(report.seconds for report in reports),
         cost=sum(report.cost for report in reports),
         configpath=job.configpath_of(dataset.index),
+        inputs=moved.get("inputs", ()),
+        results=moved.get("results", ()),
         note=_note(cloud, job, dataset, last, moved.get("results", ())) if state == SUCCESS else None,
-        **moved,
     )
 
 

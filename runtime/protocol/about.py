@@ -27,6 +27,7 @@ def about_key(group: str) -> str:
 class About:
     """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
     `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
+    `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again.
     `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which
     goes what images can still be started. `folder` and `ignore` as in AnalysisSettings.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
@@ -52,6 +53,7 @@ class About:
     launch_template_id: str | None = None
     folder: str = "one"
     ignore: tuple[str, ...] = LEFT_BEHIND
+    oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
@@ -64,6 +66,7 @@ class About:
         if data.get("schema_version") != SCHEMA_VERSION:
             raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
         prices = take(data, "prices", dict, _WHAT)
+        larger = take_optional(data, "oom_types", dict, _WHAT) or {}
         return cls(
             analysis=take(data, "analysis", str, _WHAT),
             stage=take(data, "stage", str, _WHAT),
@@ -86,4 +89,5 @@ class About:
             launch_template_id=take_optional(data, "launch_template_id", str, _WHAT),
             folder=take_optional(data, "folder", str, _WHAT) or "one",
             ignore=texts(data, "ignore", _WHAT) if "ignore" in data else LEFT_BEHIND,
+            oom_types={name: texts(larger, name, _WHAT) for name in larger},
         )
