@@ -55,7 +55,7 @@ _KINDS = {
 _UNKNOWN = ("the reason is not known to this client", f"read its certificate (`invoke status {{job}} --certificate`), or {_ADMIN}")
 
 _BY_REASON = (
-    ("memory", re.compile(r"not enough memory|out of memory|MemoryError|cannot allocate memory|bad_alloc|oom-kill", re.IGNORECASE)),
+    ("memory", re.compile(r"out of memory|MemoryError|cannot allocate memory|bad_alloc|oom-kill", re.IGNORECASE)),
     ("disk", re.compile(r"disk is full|No space left on device|Disk quota exceeded", re.IGNORECASE)),
 )
 
@@ -191,8 +191,10 @@ def _ended(found: Evidence) -> Explanation:
 
 
 def _kind(dataset: DatasetState, exit_class: str) -> str:
-    """The kind of a failure: its exit class, or more exactly what its reason and its last error say."""
+    """The kind of a failure: its exit class, or more exactly what its machine has seen, or its reason and its last error say."""
     if exit_class in ("analysis", "data"):
+        if dataset.out_of_memory:
+            return "memory"
         said = f"{dataset.reason}\n{dataset.last_error}"
         return next((kind for kind, pattern in _BY_REASON if pattern.search(said)), exit_class)
     return exit_class

@@ -159,7 +159,9 @@ class JobHandle:
     def _fetch(self, target: Path, logs: bool) -> list[FetchedFile]:
         bucket, keys = self.results_place()
         known, source = self._digests("results")
-        files = wanted(bucket, list(Bucket(self.s3, bucket).list(keys.process_prefix)), keys.prefix, known, source)
+        superseded = self._superseded()
+        there = [entry for entry in Bucket(self.s3, bucket).list(keys.process_prefix) if str(entry["Key"]) not in superseded]
+        files = wanted(bucket, there, keys.prefix, known, source)
         if logs:
             files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source)
         return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
@@ -195,11 +197,10 @@ class JobHandle:
             for moved in files:
                 known[str(moved["key"])] = (*known.get(str(moved["key"]), ()), str(moved["sha256"]))
 
-        certified = self.objects.get(self.keys.records.certificate_json)
+        certified = self._certified()
         if certified is not None:
-            with contextlib.suppress(DocumentError, LookupError, TypeError):
-                datasets = loads(certified, "certificate.json")["datasets"]
-                take([moved for dataset in datasets for moved in dataset[kind]])
+            with contextlib.suppress(LookupError, TypeError):
+                take([moved for dataset in certified for moved in dataset[kind]])
                 return known, "certificate"
         for entry in self.objects.list(self.keys.logs_prefix):
             if not str(entry["Key"]).endswith(RECORD_SUFFIX):
@@ -207,6 +208,22 @@ class JobHandle:
             with contextlib.suppress(DocumentError, LookupError, TypeError):
                 take(loads(self.objects.get(entry["Key"], RECORD_MAX_BYTES) or b"", "record")[kind])
         return known, "record"
+
+    def _certified(self) -> list[Any] | None:
+        """The datasets of the service's certificate.json; None while there is none that can be read."""
+        with contextlib.suppress(DocumentError, LookupError):
+            datasets = loads(self.objects.get(self.keys.records.certificate_json) or b"", "certificate.json")["datasets"]
+            return datasets if isinstance(datasets, list) else None
+        return None
+
+    def _superseded(self) -> frozenset[str]:
+        """Keys among the results that only an attempt before a dataset's last has written, and that the service could not set aside."""
+        earlier, final = set[str](), set[str]()
+        with contextlib.suppress(LookupError, TypeError):
+            for dataset in self._certified() or ():
+                final |= {str(moved["key"]) for moved in dataset["results"]}
+                earlier |= {str(moved["key"]) for machine in dataset["machines"][:-1] for moved in machine["results"]}
+        return frozenset(earlier - final)
 
     def cancel(self) -> str:
         """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends within seconds

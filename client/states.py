@@ -13,7 +13,8 @@ from runtime.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCC
 class DatasetState:
     """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the dataset is final.
     `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error` the last of its errors.
-    `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is about what is left."""
+    `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is about what is left.
+    `out_of_memory`: its machine has seen that its memory was used up."""
 
     name: str
     input: str
@@ -27,6 +28,7 @@ class DatasetState:
     progress: float | None = None
     progress_text: str = ""
     eta_seconds: float | None = None
+    out_of_memory: bool = False
 
     @property
     def final(self) -> bool:
@@ -79,6 +81,7 @@ def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime,
         progress=status.progress,
         progress_text=_known(status.progress_text),
         eta_seconds=None if status.final else status.eta_seconds,
+        out_of_memory=status.out_of_memory,
     )
 
 

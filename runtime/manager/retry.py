@@ -57,7 +57,7 @@ def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime
         return Outcome(0, f"waiting: {problem.text()}", again=True)
     why = "AWS has taken the spot machine back, and no other was started"
     if asked.because == MEMORY:
-        why = f"The memory of its machine was used up, and no larger one ({asked.instance_type}) was started"
+        why = f"Its machine ran out of memory, and no larger one ({asked.instance_type}) was started"
     return _give_up(cloud, settings, job, key, f"{why}: {problem.text()}", clock())
 
 

@@ -87,12 +87,12 @@ def _begin(cloud: Cloud, item: OpenJob, now: datetime) -> bool:
 
 
 def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
-    """What the script of the first dataset that failed said last on its stderr."""
+    """What the script of the first dataset that failed said last on its stderr; "" when the reason says it."""
     for outcome in outcomes:
         if outcome.status != SUCCESS:
             said = status_of(cloud, job, outcome.instance).stderr.values() if outcome.instance else ()
-            lines = [line for line in said if line.strip()]
-            return one_line(lines[-1], LINE) if lines else ""
+            lines = [line.strip() for line in said if line.strip()]
+            return one_line(lines[-1], LINE) if lines and lines[-1] not in (outcome.reason or "") else ""
     return ""
 
 

@@ -198,7 +198,7 @@ class _Reconciliation:
         asked = self._cloud.get(job.bucket, job.keys.retry(index, where.attempt + 1)) if where else None
         request = AttemptRequest.from_json(asked.body if asked else None)
         if request.because == MEMORY:
-            reason = f"{machine.instance_type} had not enough memory, and no {request.instance_type} was started."
+            reason = f"Its machine ({machine.instance_type}) ran out of memory, and no larger one ({request.instance_type}) was started."
             return Verdict(FAILED, reason, None, "analysis")
         return Verdict(FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM)
 

@@ -146,7 +146,7 @@ class Watch:
         lacking = missing(job.results_required, results_of(self._cloud, job, index, recorded))
         if not lacking:
             return verdict
-        there = list(islice(results_of(self._cloud, job, index, recorded), _SHOWN + 1))
+        there = sorted(set(islice(results_of(self._cloud, job, index, recorded), 2 * _SHOWN)))
         some = ", ".join(there[:_SHOWN]) + (", …" if len(there) > _SHOWN else "") if there else "none"
         reason = f"the results lack {', '.join(lacking)}, which the analysis requires; the results that there are: {some}"
         return Verdict(FAILED, reason, verdict.exit_code, "analysis")
@@ -175,7 +175,7 @@ class Watch:
         shown = self._shown(job, index)
         if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
             if because == MEMORY:
-                why = f"{instance.instance_type} had not enough memory; attempt {attempt} is being started on {asked.instance_type}"
+                why = f"its machine ({instance.instance_type}) ran out of memory; attempt {attempt} is being started on {asked.instance_type}"
             else:
                 of = job.max_attempts + asked.grown
                 why = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being started"

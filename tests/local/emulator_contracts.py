@@ -212,6 +212,7 @@ def contract_ec2_actions(h):
         "GetConsoleOutput",
         "CreateImage",
         "DescribeInstanceTypeOfferings",
+        "DescribeSpotPriceHistory",
         "DeleteLaunchTemplateVersions",
         "ModifyInstanceAttribute",
     }

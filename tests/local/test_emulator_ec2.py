@@ -265,6 +265,9 @@ def test_types_have_their_real_sizes(ec2: Any) -> None:
     assert code(ec2.describe_instance_types, InstanceTypes=["m5.gigantic"]) == "InvalidInstanceType"
     offers = ec2.describe_instance_type_offerings(Filters=[{"Name": "instance-type", "Values": ["m5.large"]}])["InstanceTypeOfferings"]
     assert [offer["Location"] for offer in offers] == ["us-east-1"]
+    asked = {"InstanceTypes": ["m5.large"], "AvailabilityZone": "us-east-1b", "StartTime": "2026-11-01T00:00:00Z"}
+    [spot] = ec2.describe_spot_price_history(**asked)["SpotPriceHistory"]
+    assert (spot["SpotPrice"], spot["AvailabilityZone"], spot["Timestamp"].year) == ("0.028800", "us-east-1b", 2026)
 
 
 def test_a_rule_cannot_be_there_twice(ec2: Any) -> None:

@@ -29,7 +29,7 @@ def job(phase: str, *datasets: DatasetState, end: str = "") -> JobState:
 FULL = WAITING.replace(
     "Instances not launched.", "no room for 1 of 3 machines: as many are running as the analysis, or the account, may have"
 )
-KILLED = "exit code 137: the script was killed by SIGKILL (often: not enough memory)"
+KILLED = "exit code 137: the script was killed by SIGKILL"
 REFUSED = {"exit_class": "user", "problems": [{"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data"}]}
 
 
@@ -77,9 +77,17 @@ REFUSED = {"exit_class": "user", "problems": [{"field": "dataname", "got": "noth
         ),
         (Evidence(job("RUNNING", dataset("IN PROGRESS")), stop="cancelled: by x"), "is being ended: cancelled: by x.", "wait"),
         (
-            Evidence(job("DONE", dataset("FAILED", reason=f"{KILLED}, its last command: a\n b"), end="FAILED 0/1"), types=["m5.xlarge"]),
+            Evidence(
+                job("DONE", dataset("FAILED", reason=f"{KILLED}, its last command: a\n b", out_of_memory=True), end="FAILED 0/1"),
+                types=["m5.xlarge"],
+            ),
             "a: it ran out of memory (exit code 137: ",
             "--instance-type (there are m5.xlarge)",
+        ),
+        (
+            Evidence(job("DONE", dataset("FAILED", reason=f"{KILLED} (often: not enough memory)"), end="FAILED 0/1")),
+            "a: its script failed (exit code 137: ",
+            "invoke logs t1",
         ),
         (
             Evidence(job("DONE", dataset("FAILED", exit_code=1, last_error="cp: x: No space left on device"), end="FAILED 0/1")),

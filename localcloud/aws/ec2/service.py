@@ -34,6 +34,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeregisterImage": images.deregister_image,
     "DescribeInstanceTypes": types.describe_instance_types,
     "DescribeInstanceTypeOfferings": types.describe_instance_type_offerings,
+    "DescribeSpotPriceHistory": types.describe_spot_price_history,
     "CreateLaunchTemplate": templates.create_launch_template,
     "CreateLaunchTemplateVersion": templates.create_launch_template_version,
     "DescribeLaunchTemplates": templates.describe_launch_templates,

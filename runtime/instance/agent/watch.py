@@ -159,6 +159,7 @@ class Watch:
             return
         first, self._checkpoint_at = not self._checkpoint_at, now
         fault = self._checkpoint.save()
+        self._send_record()  # the monitor sets aside what an attempt has written by its record, and the end may come any moment
         saved = f"the checkpoint could not be saved: {fault}" if fault else "the checkpoint is saved"
         why = f"interrupted: AWS takes this spot machine back at {self._spot.time}; {saved}"
         self._status = replace(self._status, reason=why)
