@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from client.bucket import Bucket
-from client.errors import AnalysisError, Patient
+from client.errors import AnalysisError, Patient, s3_errors
 from client.futures import of_datasets, of_job
 from client.results import ChangedError, FetchedFile, NameRules, Wanted, fetch, placed, wanted
 from client.states import DatasetState, JobState, dataset_state
@@ -158,10 +158,11 @@ class JobHandle:
 
     def _fetch(self, target: Path, logs: bool) -> list[FetchedFile]:
         bucket, keys = self.results_place()
-        known, source = self._digests("results")
-        superseded = self._superseded()
-        there = [entry for entry in Bucket(self.s3, bucket).list(keys.process_prefix) if str(entry["Key"]) not in superseded]
-        files = wanted(bucket, there, keys.prefix, known, source)
+        certified = self._certified()
+        known, source = self._digests("results", certified)
+        listed = list(Bucket(self.s3, bucket).list(keys.process_prefix))
+        earlier = self._superseded(bucket, {str(entry["Key"]) for entry in listed}, certified or ())
+        files = wanted(bucket, [entry for entry in listed if str(entry["Key"]) not in earlier], keys.prefix, known, source)
         if logs:
             files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source)
         return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
@@ -186,18 +187,17 @@ class JobHandle:
     def digests(self, kind: str = "results") -> dict[str, str]:
         """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has certified it, or, before the
         job's end, as they say themselves (`logs/{dataset}_files.json`)."""
-        return {key: several[-1] for key, several in self._digests(kind)[0].items()}
+        return {key: several[-1] for key, several in self._digests(kind, self._certified())[0].items()}
 
-    def _digests(self, kind: str) -> tuple[dict[str, tuple[str, ...]], str]:
-        """The same, all of each key (datasets may replace each other's results), and whether that is of the `certificate` or of a `record`
-        that any machine of the group could have written."""
+    def _digests(self, kind: str, certified: Sequence[Any] | None) -> tuple[dict[str, tuple[str, ...]], str]:
+        """The same, all of each key (datasets may replace each other's results), and whether that is of the `certificate` (whose datasets
+        are `certified`) or of a `record` that any machine of the group could have written."""
         known: dict[str, tuple[str, ...]] = {}
 
         def take(files: Sequence[Mapping[str, Any]]) -> None:
             for moved in files:
                 known[str(moved["key"])] = (*known.get(str(moved["key"]), ()), str(moved["sha256"]))
 
-        certified = self._certified()
         if certified is not None:
             with contextlib.suppress(LookupError, TypeError):
                 take([moved for dataset in certified for moved in dataset[kind]])
@@ -216,14 +216,21 @@ class JobHandle:
             return datasets if isinstance(datasets, list) else None
         return None
 
-    def _superseded(self) -> frozenset[str]:
-        """Keys among the results that only an attempt before a dataset's last has written, and that the service could not set aside."""
-        earlier, final = set[str](), set[str]()
+    def _superseded(self, bucket: str, keys: Collection[str], certified: Sequence[Any]) -> frozenset[str]:
+        """Those of `keys` that only an attempt before a dataset's last has written, and that the service could not set aside: what lies
+        there is still the version that the certificate names (where a bucket keeps none, what it names)."""
+        earlier, final = dict[str, str | None](), set[str]()
         with contextlib.suppress(LookupError, TypeError):
-            for dataset in self._certified() or ():
+            for dataset in certified:
                 final |= {str(moved["key"]) for moved in dataset["results"]}
-                earlier |= {str(moved["key"]) for machine in dataset["machines"][:-1] for moved in machine["results"]}
-        return frozenset(earlier - final)
+                earlier |= {str(moved["key"]): moved["version_id"] for machine in dataset["machines"][:-1] for moved in machine["results"]}
+        found = set()
+        for key in (earlier.keys() - final) & set(keys):
+            with s3_errors(bucket, key):
+                version = self.s3.head_object(Bucket=bucket, Key=key).get("VersionId")
+            if earlier[key] in (None, version):
+                found.add(key)
+        return frozenset(found)
 
     def cancel(self) -> str:
         """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends within seconds

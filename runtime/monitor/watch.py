@@ -175,7 +175,8 @@ class Watch:
         shown = self._shown(job, index)
         if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
             if because == MEMORY:
-                why = f"its machine ({instance.instance_type}) ran out of memory; attempt {attempt} is being started on {asked.instance_type}"
+                kind, larger = instance.instance_type, asked.instance_type
+                why = f"its machine ({kind}) ran out of memory; attempt {attempt} is being started on {larger}"
             else:
                 of = job.max_attempts + asked.grown
                 why = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being started"

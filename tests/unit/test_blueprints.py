@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -11,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blueprints
-from blueprints import merge, schema
+from blueprints import memory, merge, schema
 from blueprints.document import Document, parse
 from blueprints.model import StackName, Stage, parse_stack_name
+from components import prices
+from localcloud import instance_types
+from runtime.protocol import required
 from runtime.protocol.problems import InvalidInput
 
 GOOD = """\
@@ -52,6 +56,65 @@ def problems(folder: Path, text: str, **files: str) -> list[str]:
     with pytest.raises(InvalidInput) as error:
         blueprints.load("spikes", Stage.WEBDEV, root)
     return [problem.text() for problem in error.value.problems]
+
+
+GROW = "instance: {type: m5.large, types: [m5.large, m5.xlarge, r5.large, g4dn.xlarge], grow_memory: true}"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (GROW, ""),
+        (GROW.replace("m5.xlarge, r5.large, ", ""), "a type in instance.types with more memory than m5.large"),
+        (GROW.replace("r5.large", "x1e.xlarge"), "true, with x1e.xlarge in instance.types"),
+        ("results: {required: [summary.json, '**/*.png']}", ""),
+        ("results: {required: [process_results/a.csv]}", "a path below process_results/"),
+        ("results: {required: [/a.csv]}", "/a.csv"),
+        ("results: {require: [a.csv]}", "require"),
+    ],
+)
+def test_growing_and_required_results_are_checked(tmp_path: Path, line: str, said: str) -> None:
+    text = re.sub(r"instance: .*", line, GOOD, count=1) if line.startswith("instance") else f"{GOOD}{line}\n"
+    text = text.replace("    instance: {type: m5.xlarge}\n", "")
+    if said:
+        assert said in "\n".join(problems(tmp_path, text))
+    else:
+        loaded = blueprints.load("spikes", "webdev", project(tmp_path, text))
+        assert (loaded.instance.grow_memory, loaded.results_required) in ((True, ()), (False, ("summary.json", "**/*.png")))
+
+
+def test_a_dataset_grows_to_the_next_amount_of_memory_on_a_type_of_its_kind() -> None:
+    prices = {"m5.large": 0.096, "m5.xlarge": 0.192, "r5.large": 0.126, "r5.4xlarge": 1.008, "g4dn.xlarge": 0.526, "g4dn.2xlarge": 0.752}
+    assert memory.larger("m5.large", tuple(prices), prices) == ("r5.large", "r5.4xlarge")
+    assert memory.larger("m5.large", tuple(prices), prices, ("m5.xlarge",)) == ("m5.xlarge", "r5.4xlarge"), "one that may have stood in"
+    assert memory.larger("g4dn.xlarge", tuple(prices), prices) == ("g4dn.2xlarge",)
+    assert memory.larger("r5.4xlarge", tuple(prices), prices) == ()
+
+
+def test_the_memory_of_every_type_on_offer_is_known_and_is_what_the_local_cloud_has() -> None:
+    for name in prices.table().usd_per_hour:
+        assert memory.gib(name) == instance_types.table().types[name].memory_mib / 1024, name
+    assert memory.gib("m5.metal") is memory.gib("zz9.large") is memory.gib("m5") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "others"),
+    [
+        ("summary.json", ["summary.json"], ["a/summary.json", "summary.json2", "Summary.json", "summaryxjson"]),
+        ("*.csv", ["a.csv", ".csv"], ["a/b.csv", "a.csv/b"]),
+        ("**/*.csv", ["a.csv", "a/b.csv", "a/b/c.csv"], ["a.txt"]),
+        ("a/**", ["a/b", "a/b/c"], ["a", "b/a"]),
+        ("a/**/b", ["a/b", "a/x/y/b"], ["a", "ab"]),
+        ("run[0-9]?.h5", ["run1a.h5"], ["runa1.h5", "run1.h5", "run1/.h5"]),
+    ],
+)
+def test_patterns_of_results(pattern: str, fits: list[str], others: list[str]) -> None:
+    assert [path for path in [*fits, *others] if required.fits(pattern, path)] == fits
+    assert required.missing([pattern, "**"], others) == [pattern]
+
+
+def test_no_pattern_takes_long_whatever_a_machine_calls_its_results() -> None:
+    assert required.missing(["**/" * 40 + "*a" * 30 + "b"], ["a/" * 500 + "a" * 20] * 20)
 
 
 def test_a_blueprint_is_resolved_with_defaults(tmp_path: Path) -> None:

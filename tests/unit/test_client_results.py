@@ -69,6 +69,21 @@ def test_a_second_fetch_downloads_only_what_has_changed(s3: Any, tmp_path: Path)
     assert [(tmp_path / "process_results" / name).read_text() for name in "abc"] == ["a", "B", "c"]
 
 
+def test_what_an_earlier_attempt_has_left_among_the_results_is_not_fetched(s3: Any, tmp_path: Path) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    moved = {}
+    for name in ("partial", "replaced", "final"):
+        put(s3, KEYS.process_prefix + name, name.encode())
+        version = s3.head_object(Bucket=BUCKET, Key=KEYS.process_prefix + name)["VersionId"]
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        moved[name] = {"bucket": BUCKET, "key": KEYS.process_prefix + name, "bytes": 1, "sha256": digest, "version_id": version}
+    put(s3, KEYS.process_prefix + "replaced", b"by a script's own means")
+    machines = [{"results": [moved["partial"], moved["replaced"], moved["final"]]}, {"results": []}]
+    certificate = {"datasets": [{"inputs": [], "results": [moved["final"]], "machines": machines}]}
+    put(s3, KEYS.records.certificate_json, json.dumps(certificate).encode())
+    assert set(fetch(tmp_path, logs=False)) == {"process_results/final", "process_results/replaced"}
+
+
 def test_half_a_file_is_completed_from_where_it_stopped(s3: Any, tmp_path: Path) -> None:
     body = bytes(range(256)) * 100
     etag = put(s3, KEYS.process_prefix + "big", body)

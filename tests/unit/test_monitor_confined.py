@@ -110,9 +110,24 @@ def test_with_an_outside_bucket_results_can_be_copied_there() -> None:
     assert not may(policy, "s3:DeleteObject", "archive", "res/job_1/logs/certificate.txt")
 
 
+def test_a_session_that_moves_results_reads_and_removes_those_of_its_group_only() -> None:
+    policy = session_policy("aws", "dti", "lab1", moving=True)
+    for key, read, removed in (
+        ("lab1/results/job_1/process_results/a/b.csv", True, True),
+        ("lab1/results/job_1/logs/certificate.txt", True, False),
+        ("lab1/results/job_1/attempts/1/process_results/b.csv", True, True),
+        ("lab10/results/job_1/process_results/b.csv", False, False),
+        ("lab1/inputs/process_results/b.csv", False, False),
+        ("jobs/lab1/job_1/job.json", False, False),
+    ):
+        assert (may(policy, "s3:GetObject", "dti", key), may(policy, "s3:DeleteObject", "dti", key)) == (read, removed), key
+        assert not may(policy, "s3:DeleteObject", "dti2", key)
+
+
 def test_policies_and_names_fit_into_the_limits_of_sts() -> None:
     bucket, group = "b" * 63, "g" * 63
-    assert len(session_policy("aws-us-gov", bucket, group, ("a" * 63, "c" * 63))) <= 2048
+    for moving in (True, False):
+        assert len(session_policy("aws-us-gov", bucket, group, ("a" * 63, "c" * 63), moving=moving)) <= 2048
     assert len(session_name(bucket, group)) == 64
     assert session_name("dti.data", "lab_1") == "lab_1@dti.data"
 
@@ -151,6 +166,12 @@ def test_the_order_of_outside_buckets_makes_no_other_session(writers: Writers, s
     assert writers.s3("dti", "lab1", ["b-bucket", "a-bucket"]) is writers.s3("dti", "lab1", ("a-bucket", "b-bucket", "b-bucket"))
     assert writers.s3("dti", "lab1") is not writers.s3("dti", "lab1", ["a-bucket"])
     assert len(session.asked) == 3
+
+
+def test_a_client_that_may_remove_results_is_one_of_its_own(writers: Writers, session: FakeSession) -> None:
+    assert writers.s3("dti", "lab1") is not writers.s3("dti", "lab1", moving=True)
+    assert writers.s3("dti", "lab1", moving=True) is writers.s3("dti", "lab1", moving=True)
+    assert [one["Policy"] for one in session.asked] == [session_policy("aws", "dti", "lab1", moving=way) for way in (False, True)]
 
 
 def test_a_client_is_kept_until_shortly_before_its_session_ends(writers: Writers, session: FakeSession, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from job_world import BUCKET, SETTINGS, World
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
 from runtime.monitor.machine import RECLAIM, Place, Verdict, ended_at, judge, new_report, place, with_verdict
-from runtime.monitor.port import Instance
+from runtime.monitor.port import Instance, Move
 from runtime.protocol.documents import iso
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DatasetStatus
@@ -137,8 +137,8 @@ def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(cloud
         def __getattr__(self, name: str) -> Any:
             return lambda **_: {}
 
-    def session(*arguments: Any) -> Client:
-        asked.append(arguments)
+    def session(*arguments: Any, moving: bool = False) -> Client:
+        asked.append((*arguments, *(["moving"] if moving else [])))
         return Client()
 
     monkeypatch.setattr(cloud._writers, "s3", session)
@@ -146,11 +146,13 @@ def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(cloud
     assert lab.put(BUCKET, "lab/results/x", "text")
     other.delete("b2", "logs/active/i-1.json")
     assert lab.hand_over(BUCKET, {"a": "b"}, "archive", ("end", "text")) is None
+    assert lab.set_aside(BUCKET, []) == {}
     assert asked == [(BUCKET, "lab", ()), ("b2", "other", ()), (BUCKET, "lab", ("archive",))]
     for write in (
         lambda: cloud.put(BUCKET, "lab/results/x", "text"),
         lambda: cloud.delete(BUCKET, "logs/active/i-1.json"),
         lambda: cloud.hand_over(BUCKET, {}, "archive", ("end", "text")),
+        lambda: cloud.set_aside(BUCKET, [Move("lab/results/job_t1/process_results/a", "x")]),
     ):
         with pytest.raises(PermissionError):
             write()
