@@ -1,4 +1,5 @@
-"""A spot machine that AWS takes back while it works: its checkpoint is saved, and the machine after it goes on from there."""
+"""A spot machine that AWS takes back while it works: its checkpoint is saved, the machine after it goes on from there, and what the first
+one has uploaded is no result."""
 
 from __future__ import annotations
 
@@ -24,6 +25,9 @@ from=$(cat "$step")
 echo "::progress 0.3 from $from"
 if [ "$from" = 0 ]; then
     echo 7 >"$step"
+    echo partial >"$NEUROCAAS_OUTPUT/part.txt"
+    upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
+    echo "::progress 0.4 uploaded"
     sleep 300
 fi
 printf '{"from": %s}\\n' "$from" >"$NEUROCAAS_OUTPUT/summary.json"
@@ -52,7 +56,8 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     def status() -> dict[str, object]:
         return dict(json.loads(lab.text(key))) if key in lab.keys_below(job.keys.logs_prefix) else {}
 
-    until("the script's work", lambda: status().get("progress_text") == "from 0")
+    until("the script's work", lambda: status().get("progress_text") == "uploaded")
+    assert lab.text(f"{job.keys.process_prefix}part.txt") == "partial\n"
     (machine,) = [one for one in lab.machines(job) if one["State"]["Name"] == "running"]
     assert machine["InstanceLifecycle"] == "spot"
     ground = lab.deployed.ground
@@ -69,6 +74,19 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     assert (dataset["attempts"], dataset["exit_class"]) == (2, "success")
     assert {report["exit_class"] for report in lab.reports(job)} == {"reclaim", "success"}
     assert json.loads(lab.text(f"{job.keys.process_prefix}summary.json")) == {"from": 7}
+    assert f"{job.keys.process_prefix}part.txt" not in lab.keys_below(job.keys.process_prefix)
+    assert lab.text(f"{job.keys.attempts_prefix}1/process_results/part.txt") == "partial\n"
+    reclaimed, resumed = dataset["machines"]
+    assert (reclaimed["exit_class"], reclaimed["recorded"], resumed["exit_class"], resumed["resumed"]) == ("reclaim", True, "success", True)
+    assert [file["key"] for file in reclaimed["results"]] == [f"{job.keys.attempts_prefix}1/process_results/part.txt"]
+    for one in (reclaimed, resumed):
+        assert one["spot_price"] == one["price"] == pytest.approx(0.3 * 0.096), "what spot costs in the local cloud"
+        assert one["cost"] == pytest.approx(one["price"] * one["seconds"] / 3600)
+    text = job.certificate()
+    assert text.count("ATTEMPT 1: ") == text.count("ATTEMPT 2: ") == text.count("JOB RESULT: ") == text.count("JOB COST: ") == 1
+    assert "STATUS: FAILED (reclaim)" in text
+    assert "RESULTS: 1 kept apart in attempts/1/process_results/" in text
+    assert "STATUS: RESUMED FROM A CHECKPOINT, SUCCESS (success)" in text
 
 
 def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:

@@ -34,9 +34,7 @@ def cloud(s3: Any) -> AwsCloud:
     return AwsCloud("ledger", None).acting_for(BUCKET, "lab")
 
 
-def test_results_are_set_aside_as_long_as_they_are_those_that_were_meant(account: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    s3, cloud = account["s3"], AwsCloud("ledger", None).acting_for(BUCKET, "lab")
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+def test_results_are_set_aside_as_long_as_they_are_those_that_were_meant(s3: Any, cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, there = "lab/results/job_t1/process_results/", "lab/results/job_t1/attempts/1/process_results/"
     versions = {name: s3.put_object(Bucket=BUCKET, Key=folder + name, Body=name.encode())["VersionId"] for name in "abcd"}
     s3.put_object(Bucket=BUCKET, Key=folder + "b", Body=b"another machine's")
