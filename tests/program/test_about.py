@@ -13,6 +13,7 @@ from components import program
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.ignored import LEFT_BEHIND
+from runtime.protocol.settings import AnalysisSettings
 
 
 def text(stack: Recorded) -> Iterator[str]:
@@ -35,11 +36,16 @@ def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     assert (about.folder, about.ignore) == ("one", LEFT_BEHIND)
 
 
-def test_how_reruns_are_compared_is_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:
-    project = make_project(tmp_path, BLUEPRINT + 'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\n')
+def test_comparison_growing_and_required_results_are_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:
+    more = 'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\nresults: {required: [summary.json]}\n'
+    project = make_project(tmp_path, BLUEPRINT.replace("  types:", "  grow_memory: true\n  types:") + more)
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
     about = About.from_json(next(text(stack)))
     assert about.compare == {"*.csv": {"as": "csv", "relative": 0.01, "except": ["time"]}}
+    contents = (one.inputs for one in stack.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("/settings.json"))
+    settings = AnalysisSettings.from_json(next(contents)["content"])
+    assert settings.oom_types == about.oom_types == {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
+    assert settings.results_required == ("summary.json",)
 
 
 def test_a_document_of_another_version_is_not_read(analysis: Recorded) -> None:

@@ -226,6 +226,7 @@ def rights(stacks: tuple[Recorded, Recorded], who: str, key: str) -> str:
         ("logs/lab1/i-1.json", {"monitor": "G", "writer": "P"}),
         ("logs/results/i-1.json", {"monitor": "G", "writer": "GP"}),
         ("lab1/results/job_1/logs/certificate.txt", {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GP"}),
+        ("lab1/results/job_1/process_results/x", {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GPD"}),
         ("lab1/submissions/x_submit.json", {"analyst": "PD", "manager": "G"}),
         ("debuggers/results/debugjob_1/logs/job.json", {"manager": "GP", "monitor": "G", "writer": "GP", "developer": "GP"}),
         ("jobs/debuggers/job_1/job.json", {"manager": "GP", "monitor": "G", "writer": "P"}),
