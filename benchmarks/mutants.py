@@ -31,7 +31,8 @@ from benchmarks.report import ROOT, Figure, say, show
 
 LARGE = ("boto3", "hypothesis.stateful", "pytest", *(f"moto.{name}.responses" for name in ("dynamodb", "ec2", "s3", "sns", "sqs", "ssm")))
 
-_MANAGER, _MONITOR = ("test_manager_job", "test_manager_machines"), ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job")
+_MANAGER = ("test_manager_job", "test_manager_machines")
+_MONITOR = ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job", "test_attempts")
 _AWS = ("test_ledger_conditions", "test_manager_handler")
 _POLICIES = ("program/test_policies", "program/test_policy_lint", "program/test_outside_buckets")
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -50,12 +51,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/monitor/watch.py": (*_MONITOR, "test_manager_machines"),
     "runtime/monitor/sweep.py": (*_MONITOR, "test_manager_machines", "test_manager_budget"),
     "runtime/monitor/finish.py": (*_MONITOR, "test_manager_machines", "test_storage_bypass"),
+    "runtime/monitor/attempts.py": ("test_attempts",),
     "runtime/monitor/evidence.py": ("test_monitor_evidence",),
     "runtime/monitor/unheard.py": ("test_monitor_unheard",),
     "runtime/monitor/machine.py": (*_MONITOR, "test_manager_machines"),
     "runtime/monitor/jobless.py": ("test_monitor_verdicts", "test_monitor_jobless"),
     "runtime/monitor/confined.py": ("test_monitor_confined",),
-    "runtime/monitor/aws.py": ("test_monitor_verdicts", "test_ledger_conditions", "test_monitor_handler"),
+    "runtime/monitor/aws.py": ("test_monitor_verdicts", "test_monitor_moves", "test_ledger_conditions", "test_monitor_handler"),
     **{f"components/policies/{name}.py": _POLICIES for name in ("document", "machine", "manager", "monitor", "outside", "people")},
     "components/policies/resources.py": _POLICIES,
 }

@@ -95,7 +95,8 @@ class Skewed:
 class BadWeather(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(replace(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", max_attempts=2))
+        larger = {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
+        self.world = World(replace(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", max_attempts=2, oom_types=larger))
         self.aws: FakeAws = self.world.aws
         self.aws.deployed = [Deployed(BUCKET, ("lab",), "queue")]
         self.manager, self.monitor = Skewed(self.world.clock), Skewed(self.world.clock)
@@ -181,7 +182,10 @@ class BadWeather(RuleBasedStateMachine):
 
     @precondition(lambda self: self._machines("pending", "running"))
     @rule(
-        random=picks, way=st.sampled_from(["SUCCESS", "FAILED", "dies", "reclaimed"]), times=st.integers(0, 2), minutes=st.integers(1, 20)
+        random=picks,
+        way=st.sampled_from(["SUCCESS", "FAILED", "memory", "dies", "reclaimed"]),
+        times=st.integers(0, 2),
+        minutes=st.integers(1, 20),
     )
     def live(self, random: Any, way: str, times: int, minutes: int) -> None:
         name = random.choice(self._machines("pending", "running"))
@@ -189,8 +193,10 @@ class BadWeather(RuleBasedStateMachine):
         self.world.clock.forward(60 * minutes)
         where = place(self.aws.ec2[name])
         code = {"dies": "Server.InternalError", "reclaimed": "Server.SpotInstanceTermination"}.get(way, "Client.InstanceInitiatedShutdown")
-        if where and way in ("SUCCESS", "FAILED") and (BUCKET, JobKeys.of("lab", where.job[2]).job) in self.aws.objects_:
-            self.world.write_status(name, way)
+        if where and way in ("SUCCESS", "FAILED", "memory") and (BUCKET, JobKeys.of("lab", where.job[2]).job) in self.aws.objects_:
+            status = "FAILED" if way == "memory" else way
+            self.world.write_status(name, status, out_of_memory=way == "memory")
+            self.aws.upload(BUCKET, f"{self.world.job(where.job[2]).keys.process_prefix}{name}.csv")
         for state in ("shutting-down", "terminated"):
             self._state(name, state, times, reason_code=code)
 
@@ -282,6 +288,12 @@ class BadWeather(RuleBasedStateMachine):
         spent = sum(amount for _, amount in self.aws.budgets.values())
         assert abs(spent - micro_dollars(cost)) <= 2 * len(reports), "what is spent is what was reported"
         assert {one["instance-id"] for one in reports} == set(self.aws.ec2), "each machine has its report"
+        told = [machine["instance"] for facts in self._ended() for dataset in facts["datasets"] for machine in dataset["machines"]]
+        assert sorted(told) == sorted(self.aws.ec2), "and stands in its job's certificate, once"
+
+    def _ended(self) -> list[Any]:
+        records = ((key, body) for (_, key), (body, _) in self.aws.objects_.items() if key.startswith("jobs/"))
+        return [json.loads(body) for key, body in records if key.endswith("/certificate.json")]
 
 
 BadWeather.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
