@@ -68,6 +68,7 @@ def plan(
         passed_over=tuple(found.passed_over),
         oom_types=larger,
         results_required=settings.results_required,
+        notes=config.notes,
     )
 
 

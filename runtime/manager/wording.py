@@ -26,6 +26,9 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
         target, _ = place_of(submission.resultpath, settings.bucket)
         log.detail("init", f"Storage Bypass initiated to bucket: s3://{target}", now)
     log.detail("init", f"Analysis request with dataset(s): {named}, config file {submission.configname}", now)
+    if submission.repeated:
+        several = f" and {len(submission.repeated) - 10} more" if len(submission.repeated) > 10 else ""
+        log.detail("init", f"NOTE: named more than once, analysed once: {', '.join(submission.repeated[:10])}{several}", now)
     if submission.ignored:
         log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
     log.step_done(1, now)
@@ -50,6 +53,8 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         more = " and perhaps more" if len(job.passed_over) >= PASSED_OVER else ""
         names = ", ".join(map(shown, job.passed_over)) + more
         log.detail("check_existence", f"what operating systems and programs leave behind is no dataset, and was passed over: {names}", now)
+    for note in job.notes:
+        log.detail("parse_config", f"NOTE: {note}", now)
     if job.datasets[0].jobnb is not None:
         log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
     log.step_done(2, now)

@@ -5,34 +5,55 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Protocol
 
+from runtime.protocol import yaml12
+from runtime.protocol.documents import TwiceError, once
 from runtime.protocol.limits import CONFIG_MAX_BYTES, CONFIG_MAX_NODES, CONFIG_YAML_MAX_BYTES
 from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.schema import check, with_defaults
-from runtime.protocol.settings import AnalysisSettings
+from runtime.protocol.schema import as_whole, check, closed, is_closed, with_defaults
 
 SUFFIXES = (".json", ".yaml", ".yml")
 DURATION = "__duration__"
 DATASET_SIZE = "__dataset_size__"
+SERVICE_KEYS = (DURATION, DATASET_SIZE)
 MODE, TRAIN, ENSEMBLE_SIZE, MEMBER = "mode", "train", "ensemble_size", "jobnb"
 """`mode: train` with `ensemble_size: N` analyses one dataset N times, with `jobnb` 1 to N. Other modes are the analysis's own."""
+
+ENSEMBLE_KEYS = (MODE, ENSEMBLE_SIZE, MEMBER)
+
+
+class Rules(Protocol):
+    """What a configuration is checked by: the settings of an analysis, or what it tells its users. Minutes, GiB; `parameters` is
+    the JSON Schema of the analysis's own names, None where any will do."""
+
+    @property
+    def duration_minutes(self) -> int: ...
+    @property
+    def max_duration_minutes(self) -> int: ...
+    @property
+    def max_dataset_size_gib(self) -> int: ...
+    @property
+    def max_ensemble_size(self) -> int: ...
+    @property
+    def parameters(self) -> Mapping[str, Any] | None: ...
 
 
 @dataclass(frozen=True)
 class JobConfig:
     """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's life,
     `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has; `members` is the size of
-    an ensemble, None for a plain job."""
+    an ensemble, None for a plain job. `notes` are what its author may not have meant, and nothing is refused for."""
 
     values: Mapping[str, Any]
     duration_minutes: int
     dataset_size_gib: int
     given: frozenset[str]
     members: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def max_bytes(key: str) -> int:
@@ -40,29 +61,79 @@ def max_bytes(key: str) -> int:
     return CONFIG_MAX_BYTES if key.lower().endswith(".json") else CONFIG_YAML_MAX_BYTES
 
 
-def parse_config(raw: bytes, key: str, settings: AnalysisSettings) -> JobConfig:
+def parse_config(raw: bytes, key: str, rules: Rules) -> JobConfig:
     """Read and check a configuration. Raises InvalidInput with every problem found."""
-    values = _read(raw, key)
+    values, notes = _read(raw, key)
     problems: list[Problem] = []
-    duration = _whole(values, DURATION, settings.duration_minutes, 1, settings.max_duration_minutes, "minutes", problems)
-    size = _whole(values, DATASET_SIZE, 0, 0, settings.max_dataset_size_gib, "GiB", problems)
-    members = None
-    if values.get(MODE) == TRAIN and ENSEMBLE_SIZE in values:
-        members = _whole(values, ENSEMBLE_SIZE, 1, 1, settings.max_ensemble_size, "members", problems)
-    if settings.parameters is not None:
-        own = {name: value for name, value in values.items() if not is_service_key(name)}
-        problems += check(own, settings.parameters, "config")
-        values = {**values, **with_defaults(own, settings.parameters)}
+    duration = _whole(values, DURATION, rules.duration_minutes, 1, rules.max_duration_minutes, "minutes", problems)
+    size = _whole(values, DATASET_SIZE, 0, 0, rules.max_dataset_size_gib, "GiB", problems)
+    given = frozenset(values) & frozenset(SERVICE_KEYS)
+    problems += _unknown_service_keys(values, rules.parameters)
+    filled: Mapping[str, Any] = values
+    if rules.parameters is not None:
+        own = {name: value for name, value in values.items() if not is_service_key(name) or name in _named(rules.parameters)}
+        problems += check(own, closed(rules.parameters, ENSEMBLE_KEYS), "config", SERVICE_KEYS)
+        filled = {**values, **with_defaults(own, rules.parameters)}
+    members = _members(filled, rules, problems, notes)
     if problems:
         raise InvalidInput(problems)
-    return JobConfig(values, duration, size, frozenset(values) & {DURATION, DATASET_SIZE}, members)
+    return JobConfig({**filled, **_service_values(values, duration, size)}, duration, size, given, members, tuple(notes))
 
 
 def is_service_key(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-def _read(raw: bytes, key: str) -> dict[str, Any]:
+def _named(parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The parameters that an analysis has named."""
+    found: Mapping[str, Any] = (parameters or {}).get("properties", {})
+    return found
+
+
+def _service_values(values: Mapping[str, Any], duration: int, size: int) -> dict[str, int]:
+    """The service's keys that the file has, as whole numbers: `__duration__: 1e2` is 100."""
+    return {name: value for name, value in ((DURATION, duration), (DATASET_SIZE, size)) if name in values}
+
+
+def _unknown_service_keys(values: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> list[Problem]:
+    """Names that are written like the service's and are none: a slip of one of them always, any other where the analysis has said which
+    names it takes."""
+    problems = []
+    known, only_known = {*SERVICE_KEYS, *_named(parameters)}, is_closed(parameters)
+    for name, value in values.items():
+        alike = is_service_key(name) or (not only_known and (name.startswith("__") or name.endswith("__")))  # else the schema refuses it
+        if name in known or not alike:
+            continue
+        near = get_close_matches(name.strip("_").lower(), [one.strip("_") for one in SERVICE_KEYS], 1, 0.75)
+        if near or (is_service_key(name) and only_known):
+            do = f"Did you mean {f'__{near[0]}__'!r}?" if near else f"Remove it, or call it {name.strip('_')!r}"
+            allowed = f"{' and '.join(SERVICE_KEYS)}: other names of this form are kept for the service"
+            problems.append(Problem(f"config {shown(name)}", shown(value), allowed, do))
+    return problems
+
+
+def _members(values: Mapping[str, Any], rules: Rules, problems: list[Problem], notes: list[str]) -> int | None:
+    """The size of an ensemble, None for a plain job. A size that would mean nothing is refused, unless the analysis has a parameter of that
+    name or a mode of its own: then it is its affair, and noted."""
+    if ENSEMBLE_SIZE not in values:
+        return None
+    mode, size = values.get(MODE), values[ENSEMBLE_SIZE]
+    if mode == TRAIN:
+        return _whole(values, ENSEMBLE_SIZE, 1, 1, rules.max_ensemble_size, "members", problems)
+    if size is None or (not isinstance(size, bool) and size == 1):
+        return None
+    what = f"{shown(size)}, {'without a mode' if mode is None else f'in mode {shown(mode)}'}"
+    own = ENSEMBLE_SIZE in _named(rules.parameters)
+    if not (own if mode is None else isinstance(mode, str) and mode.strip().lower() != TRAIN):
+        allowed = f"{ENSEMBLE_SIZE} together with {MODE}: {TRAIN}, which analyses one dataset so many times"
+        problems.append(Problem(f"config {ENSEMBLE_SIZE}", what, allowed, f"Write {MODE}: {TRAIN}, or remove {ENSEMBLE_SIZE}"))
+    else:
+        notes.append(f"{ENSEMBLE_SIZE} is {what}: one machine for each dataset; only {MODE}: {TRAIN} makes an ensemble")
+    return None
+
+
+def _read(raw: bytes, key: str) -> tuple[dict[str, Any], list[str]]:
+    """The values of a file, and what is to be said of how they were read."""
     limit = max_bytes(key)
     if len(raw) > limit:
         raise InvalidInput([Problem("config file", f"{len(raw)} bytes", f"up to {limit} bytes", "Put data into the inputs folder instead")])
@@ -70,10 +141,12 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput([Problem("config file", f"text that is not UTF-8 ({error.reason})", "UTF-8", "Save it as UTF-8")]) from error
-    try:
-        value = _read_json(text) if key.lower().endswith(".json") else _read_yaml(text)
-    except TwiceError as error:
-        raise InvalidInput([error.problem("config file")]) from None
+    notes: list[str] = []
+    if key.lower().endswith(".json"):
+        value = _read_json(text)
+    else:
+        value, different = yaml12.read(text, "config file")
+        notes = yaml12.notes(different)
     if not isinstance(value, dict):
         got = "nothing" if value is None else shown(value)
         raise InvalidInput([Problem("config file", got, "a mapping of names to values", "Write it as name: value pairs")])
@@ -82,12 +155,14 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
     except _UnusableError as error:
         raise InvalidInput([Problem("config file", str(error), "values that JSON can hold", "Change the file")]) from None
     assert isinstance(plain, dict)
-    return plain
+    return plain, notes
 
 
 def _read_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=once)
+    except TwiceError as error:
+        raise InvalidInput([error.problem("config file")]) from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidInput(
@@ -97,48 +172,6 @@ def _read_json(text: str) -> Any:
         raise InvalidInput(
             [Problem("config file", "JSON that is nested too deeply or has too long numbers", "JSON", "Correct it")]
         ) from error
-
-
-def _read_yaml(text: str) -> Any:
-    import yaml  # costs 30 ms and is not in the Lambda runtime: packed beside runtime/ (runtime.manager.VENDORED)
-
-    try:
-        return yaml.load(text, _once_loader())  # noqa: S506 (it is the safe one)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        got = f"text that is not YAML: {error.problem or 'it is misformatted'}{where}"
-        raise InvalidInput([Problem("config file", got, "YAML", "Correct the file")]) from error
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InvalidInput([Problem("config file", "text that is not YAML: it is misformatted", "YAML", "Correct the file")]) from error
-
-
-def _once_loader() -> Any:
-    """YAML's safe loader, for mappings that have each name once. (What `<<` merges in is no second name.)"""
-    import yaml
-
-    class OnceLoader(yaml.SafeLoader):
-        def compose_mapping_node(self, anchor: Any) -> Any:
-            node = super().compose_mapping_node(anchor)
-            once([(name.value, None) for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"])
-            return node
-
-    return OnceLoader
-
-
-class TwiceError(Exception):
-    """A mapping has a name twice; which value counts would depend on who reads it."""
-
-    def problem(self, field: str) -> Problem:
-        return Problem(field, f"the name {shown(self.args[0])} twice", "each name once in a mapping", "Remove one of the two")
-
-
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The mapping of these names and values (an `object_pairs_hook` for JSON). Raises TwiceError."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
-    return found
 
 
 class _UnusableError(Exception):
@@ -187,8 +220,15 @@ def _name(key: Any) -> str:
 def _whole(values: Mapping[str, Any], key: str, default: int, low: int, high: int, unit: str, problems: list[Problem]) -> int:
     if key not in values:
         return default
-    value = values[key]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        problems.append(Problem(f"config {key}", shown(value), f"a whole number of {unit} from {low} to {high}", f"Change {key}"))
-        return default
-    return value
+    value = as_whole(values[key])
+    if value is not None and low <= value <= high:
+        return value
+    allowed = f"a whole number of {unit} from {low} to {high}"
+    problems.append(Problem(f"config {key}", shown(values[key]), allowed, _meant(values[key], key, low, high)))
+    return default
+
+
+def _meant(value: Any, key: str, low: int, high: int) -> str:
+    """What to write in place of a text that people take for a number: '60', 1_000, 1:30."""
+    number = as_whole(yaml12.number(value)) if isinstance(value, str) else None
+    return f"Write {number}" if number is not None and low <= number <= high else f"Change {key}"

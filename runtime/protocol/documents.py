@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, TypeVar
+
+from runtime.protocol.problems import Problem, shown
 
 T = TypeVar("T")
 
@@ -17,6 +20,21 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 class DocumentError(ValueError):
     """A document that one side wrote for another is not what the protocol says."""
+
+
+class TwiceError(Exception):
+    """A mapping has a name twice; which value counts would depend on who reads it."""
+
+    def problem(self, field: str) -> Problem:
+        return Problem(field, f"the name {shown(self.args[0])} twice", "each name once in a mapping", "Remove one of the two")
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of these names and values (an `object_pairs_hook` for JSON). Raises TwiceError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return found
 
 
 def dumps(value: Any) -> str:

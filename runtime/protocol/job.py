@@ -54,11 +54,11 @@ class Dataset:
 class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
     has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
-    configuration with defaults filled in; `configpath` and `configname` are the submission's, `config_source` what lay there.
-    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where
-    results go: below the group, or a whole s3:// path; the job's own records (logs/) are below the group always. `oom_types` are the larger
-    types, the next larger first, on which a dataset that ran out of memory may be run again; `results_required` are patterns
-    (`protocol.required`), each of which a result of each dataset must fit."""
+    configuration with defaults filled in, `notes` what its author may not have meant; `configpath` and `configname` are the submission's,
+    `config_source` what lay there. `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to
+    PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own records (logs/) are below the group
+    always. `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be run again;
+    `results_required` are patterns (`protocol.required`), each of which a result of each dataset must fit."""
 
     analysis: str
     stage: str
@@ -94,6 +94,7 @@ class Job:
     passed_over: tuple[str, ...] = ()
     oom_types: tuple[str, ...] = ()
     results_required: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -163,6 +164,7 @@ class Job:
             passed_over=texts(data, "passed_over", _WHAT) if "passed_over" in data else (),
             oom_types=texts(data, "oom_types", _WHAT) if "oom_types" in data else (),
             results_required=texts(data, "results_required", _WHAT) if "results_required" in data else (),
+            notes=tuple(map(str, take_optional(data, "notes", list, _WHAT) or ())),
         )
 
 

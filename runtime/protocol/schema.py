@@ -10,9 +10,11 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
+from runtime.protocol import yaml12
 from runtime.protocol.problems import Problem, shown
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
@@ -97,10 +99,49 @@ def matches(pattern: str, text: str) -> bool:
     return re.search(re.sub(r"(?<!\\)((?:\\\\)*)\$$", r"\1\\Z", pattern), text) is not None
 
 
+def closed(schema: Any, more: Iterable[str] = ()) -> Any:
+    """`schema`, in which a mapping takes only the names of its `properties`, and `more` at the top: what it leaves open is a slip far
+    more often than a wish. Left as it is: a mapping with `additionalProperties`, and one whose schema names no property."""
+    if not isinstance(schema, Mapping):
+        return schema
+    result = dict(schema)
+    if is_closed(schema):
+        result["additionalProperties"] = False
+        result["properties"] = {
+            **{name: closed(child) for name, child in schema["properties"].items()},
+            **{name: True for name in more if name not in schema["properties"]},
+        }
+    elif isinstance(schema.get("properties"), Mapping):
+        result["properties"] = {name: closed(child) for name, child in schema["properties"].items()}
+    for key in ("additionalProperties", "items"):
+        if key in schema:
+            result[key] = closed(schema[key])
+    return result
+
+
+def is_closed(schema: Any) -> bool:
+    """Whether a mapping of this schema takes the names of its `properties` only (see `closed`)."""
+    if not isinstance(schema, Mapping):
+        return False
+    return schema.get("additionalProperties", "properties" not in schema) is False
+
+
+def as_whole(value: Any) -> int | None:
+    """A number without a fraction as an int (`1e3` is 1000), None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if _is_integer(value) else None
+
+
 def with_defaults(value: Any, schema: Any) -> Any:
-    """A copy of `value` in which missing properties have their schema's default, at every depth that exists."""
+    """A copy of `value` in which missing properties have their schema's default, at every depth that exists, and what the schema calls an
+    integer is one (not 1000.0)."""
     if not isinstance(schema, Mapping):
         return copy.deepcopy(value)
+    kinds = schema.get("type", ())
+    if isinstance(value, float) and "integer" in kinds and "number" not in kinds:
+        whole = as_whole(value)
+        return value if whole is None else whole
     if isinstance(value, Mapping):
         properties = schema.get("properties", {})
         extra = schema.get("additionalProperties")
@@ -114,8 +155,9 @@ def with_defaults(value: Any, schema: Any) -> Any:
     return value
 
 
-def check(value: Any, schema: Any, path: str) -> list[Problem]:
-    """All ways in which `value` breaks `schema`; `path` names the value in the problems."""
+def check(value: Any, schema: Any, path: str, others: Iterable[str] = ()) -> list[Problem]:
+    """All ways in which `value` breaks `schema`; `path` names the value in the problems. `others` are names that stand beside those of the
+    schema, and may have been meant."""
     if schema is True:
         return []
     if schema is False:
@@ -124,7 +166,7 @@ def check(value: Any, schema: Any, path: str) -> list[Problem]:
     if kinds is not None:
         allowed = kinds if isinstance(kinds, list) else [kinds]
         if not any(_is_type(value, kind) for kind in allowed):
-            return [Problem(path, shown(value), _articles(allowed), f"Change {path}")]
+            return [Problem(path, shown(value), _articles(allowed), _instead(value, allowed) or f"Change {path}")]
     problems: list[Problem] = []
 
     def refuse(allowed: str) -> None:
@@ -147,7 +189,7 @@ def check(value: Any, schema: Any, path: str) -> list[Problem]:
         for number, child in enumerate(value):
             problems += check(child, schema.get("items", True), f"{path}[{number}]")
     elif isinstance(value, Mapping):
-        problems += _check_object(value, schema, path)
+        problems += _check_object(value, schema, path, others)
     return problems
 
 
@@ -162,7 +204,7 @@ def _check_number(value: float, schema: Mapping[str, Any], refuse: Any) -> None:
         refuse(f"less than {schema['exclusiveMaximum']}")
 
 
-def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> list[Problem]:
+def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str, others: Iterable[str]) -> list[Problem]:
     properties = schema.get("properties", {})
     extra = schema.get("additionalProperties", True)
     problems = [
@@ -176,10 +218,37 @@ def _check_object(value: Mapping[str, Any], schema: Mapping[str, Any], path: str
             problems += check(child, properties[key], where)
         elif extra is False:
             known = ", ".join(shown(name) for name in properties) or "no parameters"
-            problems.append(Problem(f"{path} {shown(key)}", shown(child), known, f"Remove or rename {shown(key)}"))
+            near = _nearest(str(key), [*properties, *others])
+            do = f"Did you mean {shown(near)}?" if near else f"Remove or rename {shown(key)}"
+            problems.append(Problem(f"{path} {shown(key)}", f"{shown(child)}, but there is no such parameter", known, do))
         else:
             problems += check(child, extra, where)
     return problems
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` is most likely a slip of: the same but for case, '-' and '_', or nearly the same letters."""
+    plain = {_letters(one): one for one in known}
+    near = get_close_matches(_letters(name), plain, 1, 0.6)
+    return plain[near[0]] if near else None
+
+
+def _letters(name: str) -> str:
+    return name.strip("_").replace("-", "_").lower()
+
+
+def _instead(value: Any, kinds: list[str]) -> str | None:
+    """What to write in place of a text that people take for a number or a boolean: "12", 1_000, 1:30, yes."""
+    if not isinstance(value, str):
+        return None
+    if "number" in kinds or "integer" in kinds:
+        number = yaml12.number(value)
+        number = number if number is None or "number" in kinds else as_whole(number)
+        if number is not None and math.isfinite(number):
+            return f"Write {number}"
+    if "boolean" in kinds and yaml12.boolean(value) is not None:
+        return f"Write {str(yaml12.boolean(value)).lower()}"
+    return None
 
 
 def _hint(schema: Any) -> str:

@@ -3,8 +3,8 @@
 ```json
 {"dataname": "lab/inputs/data.zip", "configname": "lab/configs/config.json", "timestamp": "2026-01-31T12:00:00"}
 ```
-`dataname` may be a list (one machine for each); a name that ends in `/` is a folder: one dataset, or each object below it
-is one, as the blueprint says.
+`dataname` may be a list (one machine for each; what is named twice is one dataset); a name that ends in `/` is a folder: one dataset, or
+each object below it is one, as the blueprint says. The configuration may lie in any of the group's folders configs, inputs and results.
 Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are taken in place
 of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's folder `job_{timestamp}` is made. Paths
 may be written with `s3://{bucket}/` in front; other buckets than the analysis's own must be registered in its blueprint.
@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from runtime.protocol.config import SUFFIXES, TwiceError, once
+from runtime.protocol.config import SUFFIXES
+from runtime.protocol.documents import TwiceError, once
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
 from runtime.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp, dataset_names, key_fault
@@ -27,6 +28,9 @@ from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
 FIELDS = frozenset({"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of"})
+CONFIG_FOLDERS = (CONFIGS, INPUTS, RESULTS)
+"""Where a group's configurations may lie."""
+
 _FACTS_SHOWN = 20
 
 
@@ -34,7 +38,7 @@ _FACTS_SHOWN = 20
 class Submission:
     """A checked submission. `instance_type` is None when the analysis's own is wanted; `names` are the display names of
     `datanames`; `resultpath` is the job's folder in an outside bucket, None for the usual one; `ignored` are fields that mean
-    nothing here."""
+    nothing here, `repeated` the datasets that are named more than once (each is one dataset all the same)."""
 
     group: str
     timestamp: str
@@ -45,6 +49,7 @@ class Submission:
     resultpath: str | None
     rerun_of: str | None
     ignored: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
 
     @property
     def keys(self) -> JobKeys:
@@ -82,7 +87,7 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
         stamp = str(stamp)
     problems = check_timestamp(stamp)
     timestamp = None if problems else str(stamp)
-    datanames = _datanames(data.get("dataname"), group, settings, problems)
+    datanames, repeated = _datanames(data.get("dataname"), group, settings, problems)
     configname = _configname(data.get("configname"), group, settings, problems)
     instance_type = _instance_type(data.get("instance_type"), settings, problems)
     _check_one_source([*datanames, *([configname] if configname else [])], settings, problems)
@@ -97,7 +102,8 @@ def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submis
     if problems or timestamp is None:
         raise InvalidSubmission([_misspelt(problem, data) for problem in problems], timestamp, datanames, configname)
     ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
-    return Submission(group, timestamp, tuple(datanames), tuple(names), configname, instance_type, resultpath, earlier, ignored)
+    every = tuple(datanames)
+    return Submission(group, timestamp, every, tuple(names), configname, instance_type, resultpath, earlier, ignored, tuple(repeated))
 
 
 def _read(raw: bytes) -> Mapping[str, Any]:
@@ -129,31 +135,29 @@ def _misspelt(problem: Problem, data: Mapping[str, Any]) -> Problem:
     return replace(problem, got=f"nothing, but {shown(name)}, which is no field", do=f"Write it as {problem.field!r}")
 
 
-def _datanames(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> list[str]:
+def _datanames(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> tuple[list[str], list[str]]:
+    """The datasets, each once, and those of them that are named more than once."""
     allowed = f"a path such as '{group}/{INPUTS}/data.zip', or a list of 1 to {settings.max_datasets} of them"
     if value is None:
         problems.append(Problem("dataname", "nothing", allowed, "Say which data to analyse"))
-        return []
+        return [], []
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list) or not 1 <= len(entries) <= settings.max_datasets:
         got = f"a list of {len(entries)}" if isinstance(entries, list) else shown(value)
         do = "Split the work into several submissions" if isinstance(entries, list) and entries else "Name your data"
         problems.append(Problem("dataname", got, allowed, do))
-        return []
+        return [], []
     found: dict[str, int] = {}
     faults: list[Problem] = []
     for number, entry in enumerate(entries):
         field = "dataname" if entries is not value else f"dataname[{number}]"
         key = _own_key(entry, field, group, settings, (INPUTS, RESULTS), faults)
-        if key is None:
-            continue
-        if key in found:
-            faults.append(Problem(field, f"{shown(key)} again (also number {found[key]})", "each dataset once", "Remove one of them"))
-        found.setdefault(key, number)
+        if key is not None:
+            found[key] = found.get(key, 0) + 1
     problems += faults[:_FACTS_SHOWN]
     if len(faults) > _FACTS_SHOWN:
         problems.append(Problem("dataname", f"{len(faults) - _FACTS_SHOWN} more wrong entries", allowed, "Correct them too"))
-    return list(found)
+    return list(found), [key for key, times in found.items() if times > 1]
 
 
 def _configname(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> str:
@@ -161,7 +165,7 @@ def _configname(value: Any, group: str, settings: AnalysisSettings, problems: li
         allowed = f"a path such as '{group}/{CONFIGS}/config.json'"
         problems.append(Problem("configname", "nothing", allowed, "Upload a configuration file and name it here"))
         return ""
-    key = _own_key(value, "configname", group, settings, (CONFIGS, RESULTS), problems)
+    key = _own_key(value, "configname", group, settings, CONFIG_FOLDERS, problems)
     if key is not None and not key.lower().endswith(SUFFIXES):
         problems.append(Problem("configname", shown(key), f"a file ending in {', '.join(SUFFIXES)}", "Rename the configuration file"))
         return ""

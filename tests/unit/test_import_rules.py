@@ -46,7 +46,7 @@ ALSO = {
     "client.commands": {"invoke"},  # the tasks; a notebook does not import them
     "client.job_commands": {"invoke"},
     "client.speaking": {"invoke"},
-    "runtime.protocol.config": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML config
+    "runtime.protocol.yaml12": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML document
     "client.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "client.view": {"rich"},  # the live table, imported only for a terminal
 }

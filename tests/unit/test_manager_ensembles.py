@@ -17,7 +17,7 @@ FOLDER = "lab/inputs/scans/"
 
 
 def ensemble(config: dict[str, Any], **fields: Any) -> World:
-    world = World(replace(SETTINGS, max_ensemble_size=10))
+    world = World(replace(SETTINGS, max_ensemble_size=10, parameters={**(SETTINGS.parameters or {}), "additionalProperties": True}))
     world.aws.upload(BUCKET, CONFIG, json.dumps(config))
     world.submit(world.submission(**fields))
     return world
@@ -40,12 +40,38 @@ def test_each_member_has_its_machine_number_configuration_and_status() -> None:
     assert world.certificate().count("DATANAME: lab/inputs/a.zip") == 5
 
 
-@pytest.mark.parametrize("config", [{"ensemble_size": 3}, {"mode": "predict", "ensemble_size": 3}, {"mode": "train"}, {}])
+@pytest.mark.parametrize("config", [{"ensemble_size": 1}, {"mode": "predict", "ensemble_size": 3}, {"mode": "train"}, {}])
 def test_anything_else_is_a_plain_job(config: dict[str, Any]) -> None:
     world = ensemble(config)
     (dataset,) = world.job().datasets
     assert dataset.jobnb is None
     assert world.job().configpath_of(0) == "jobs/lab/job_t1/configs/c.json"
+
+
+@pytest.mark.parametrize("config", [{"ensemble_size": 3}, {"mode": None, "ensemble_size": 3}, {"mode": "Train", "ensemble_size": "3"}])
+def test_a_size_without_the_mode_is_no_single_job(config: dict[str, Any]) -> None:
+    world = ensemble(config)
+    assert world.aws.ec2 == {}
+    assert "Write mode: train, or remove ensemble_size." in world.certificate()
+    assert world.facts()["exit_class"] == "user"
+
+
+def test_a_size_in_a_mode_of_the_analysis_is_noted() -> None:
+    world = ensemble({"mode": "predict", "ensemble_size": 3})
+    assert len(world.aws.ec2) == 1
+    assert "NOTE: ensemble_size is 3, in mode 'predict': one machine for each dataset; only mode: train makes an ensemble" in (
+        world.certificate()
+    )
+
+
+def test_a_mode_by_default_is_a_mode() -> None:
+    properties = {"mode": {"enum": ["train", "predict"], "default": "train"}, "ensemble_size": {"type": "integer"}}
+    world = World(replace(SETTINGS, parameters={"type": "object", "properties": properties}))
+    world.aws.upload(BUCKET, CONFIG, '{"ensemble_size": 3.0}')
+    world.submit(world.submission())
+    assert [dataset.jobnb for dataset in world.job().datasets] == [1, 2, 3]
+    assert world.job().config["ensemble_size"] == 3
+    assert isinstance(world.job().config["ensemble_size"], int)
 
 
 @pytest.mark.parametrize("size", [0, -1, 11, 1.5, "3", True, None])

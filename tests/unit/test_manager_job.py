@@ -45,10 +45,20 @@ def test_one_dataset_gets_one_machine_and_a_certificate_in_the_guides_wording(wo
         assert wanted in text
 
 
-def test_a_name_that_looks_like_the_services_own_is_told(world: World) -> None:
-    world.aws.upload(BUCKET, "lab/configs/c.json", '{"__durration__": 90, "wait": 1}')
+def test_a_misspelt_name_of_the_service_or_the_analysis_starts_no_machine(world: World) -> None:
+    world.aws.upload(BUCKET, "lab/configs/c.json", '{"__durration__": 90, "wiat": 1}')
     world.submit(world.submission())
-    assert "parameter '__durration__' is none of the service's (__duration__, __dataset_size__)" in world.certificate()
+    assert world.aws.ec2 == {}
+    assert "Did you mean '__duration__'?" in world.certificate()
+    assert "config 'wiat': got 1, but there is no such parameter. Allowed: 'wait', 'mode'" in world.certificate()
+    assert "Did you mean 'wait'?" in world.certificate()
+
+
+def test_a_name_that_looks_like_the_services_own_is_told() -> None:
+    world = World(replace(SETTINGS, parameters=None))
+    world.aws.upload(BUCKET, "lab/configs/c.json", '{"__weight__": 90, "wait": 1}')
+    world.submit(world.submission())
+    assert "parameter '__weight__' is none of the service's (__duration__, __dataset_size__)" in world.certificate()
 
 
 def test_machines_are_tagged_for_prices_lifetime_and_ownership(world: World) -> None:

@@ -44,6 +44,20 @@ def test_other_spellings_that_mean_the_same() -> None:
     assert parse_submission(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), SUBMISSION, SETTINGS).timestamp == "t1"
 
 
+def test_what_the_first_implementation_took_is_taken_where_it_is_safe() -> None:
+    named = parse(dataname=["lab/inputs/a", "lab/inputs/b", "s3://dti/lab/inputs/a", "lab/inputs/a"])
+    assert (named.datanames, named.repeated) == (("lab/inputs/a", "lab/inputs/b"), ("lab/inputs/a",))
+    assert [parse(configname=f"lab/{folder}/c.yaml").configname for folder in ("inputs", "configs", "results/job_1")]
+
+
+def test_a_dataset_named_twice_is_analysed_once_and_the_certificate_says_so() -> None:
+    world = World()
+    world.aws.upload(BUCKET, "lab/inputs/c.json", "{}")
+    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/a.zip"], configname="lab/inputs/c.json"))
+    assert len(world.aws.ec2) == 2
+    assert "NOTE: named more than once, analysed once: lab/inputs/a.zip" in world.certificate()
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "got"),
     [
@@ -62,7 +76,7 @@ def test_other_spellings_that_mean_the_same() -> None:
         ({"dataname": "lab/submissions/a_submit.json"}, "dataname", "'lab/submissions/a_submit.json'"),
         ({"dataname": "logs/lab/i-1.json"}, "dataname", "'logs/lab/i-1.json'"),
         ({"dataname": "s3://other-bucket/x"}, "dataname", "'s3://other-bucket/x'"),
-        ({"dataname": ["lab/inputs/a", "lab/inputs/a"]}, "dataname[1]", "'lab/inputs/a' again (also number 0)"),
+        ({"configname": "lab/submissions/c.json"}, "configname", "'lab/submissions/c.json'"),
         ({"configname": None}, "configname", "nothing"),
         ({"configname": "lab/configs/c.txt"}, "configname", "'lab/configs/c.txt'"),
         ({"configname": "other/configs/c.json"}, "configname", "'other/configs/c.json'"),
@@ -125,6 +139,9 @@ def config(raw: bytes | str, key: str = "lab/configs/c.json", **changes: Any) ->
     return parse_config(raw.encode() if isinstance(raw, str) else raw, key, replace(SETTINGS, **changes))
 
 
+OPEN = {**(SETTINGS.parameters or {}), "additionalProperties": True}
+
+
 def config_problems(raw: bytes | str, key: str = "lab/configs/c.json") -> tuple[Problem, ...]:
     with pytest.raises(InvalidInput) as caught:
         config(raw, key)
@@ -132,7 +149,7 @@ def config_problems(raw: bytes | str, key: str = "lab/configs/c.json") -> tuple[
 
 
 def test_a_configuration_with_everything() -> None:
-    parsed = config('{"__duration__": 30, "__dataset_size__": 5, "wait": 1, "extra": [1, null]}')
+    parsed = config('{"__duration__": 30, "__dataset_size__": 5, "wait": 1, "extra": [1, null]}', parameters=OPEN)
     assert (parsed.duration_minutes, parsed.dataset_size_gib) == (30, 5)
     assert parsed.values["extra"] == [1, None]
     assert parsed.given == {"__duration__", "__dataset_size__"}
@@ -145,7 +162,7 @@ def test_an_empty_configuration_has_the_defaults() -> None:
 
 @pytest.mark.parametrize("key", ["lab/configs/c.yaml", "lab/configs/c.YML"])
 def test_yaml_is_read_as_json_would_be(key: str) -> None:
-    parsed = config("wait: 3\nday: 2026-01-31\nlist: [1, 2.5, yes]\n1: one\n", key)
+    parsed = config("wait: 3\nday: 2026-01-31\nlist: [1, 2.5, true]\n1: one\n", key, parameters=OPEN)
     assert parsed.values == {"wait": 3, "day": "2026-01-31", "list": [1, 2.5, True], "1": "one"}
 
 
@@ -196,8 +213,99 @@ def test_dataset_sizes_that_are_refused(value: str) -> None:
 def test_parameters_are_checked_with_the_service_keys_left_out() -> None:
     closed = {"type": "object", "properties": {"wait": {"type": "integer"}}, "additionalProperties": False}
     assert config('{"__duration__": 30, "wait": 3}', parameters=closed).duration_minutes == 30
-    with pytest.raises(InvalidInput, match="Remove or rename 'wiat'"):
+    with pytest.raises(InvalidInput, match=r"Did you mean 'wait'\?"):
         config('{"wiat": 3}', parameters=closed)
+
+
+PARAMETERS = {
+    "type": "object",
+    "properties": {
+        "detect_threshold": {"type": "number", "default": 4.5},
+        "count": {"type": "integer"},
+        "flag": {"type": "boolean"},
+        "filter": {"type": "object", "properties": {"low": {"type": "number"}, "free": {"type": "object"}}},
+        "bands": {"type": "array", "items": {"type": "object", "properties": {"low": {}}}},
+        "any": {"type": "object", "properties": {"x": {}}, "additionalProperties": True},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "do"),
+    [
+        ({"detect_treshold": 3}, "config 'detect_treshold'", "Did you mean 'detect_threshold'?"),
+        ({"Detect-Threshold": 3}, "config 'Detect-Threshold'", "Did you mean 'detect_threshold'?"),
+        ({"nonsense": 1}, "config 'nonsense'", "Remove or rename 'nonsense'"),
+        ({"filter": {"lov": 1}}, "config filter 'lov'", "Did you mean 'low'?"),
+        ({"bands": [{"low": 1}, {"hlow": 1}]}, "config bands[1] 'hlow'", "Did you mean 'low'?"),
+        ({"duration": 90}, "config 'duration'", "Did you mean '__duration__'?"),
+        ({"__duration": 90}, "config '__duration'", "Did you mean '__duration__'?"),
+        ({"__duraton__": 90}, "config '__duraton__'", "Did you mean '__duration__'?"),
+        ({"__comment__": "x"}, "config '__comment__'", "Remove it, or call it 'comment'"),
+    ],
+)
+def test_a_name_that_nothing_knows_is_refused_with_the_nearest(given: dict[str, Any], field: str, do: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        config(json.dumps(given), parameters=PARAMETERS)
+    assert [(problem.field, problem.do) for problem in caught.value.problems] == [(field, do)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"detect_threshold": 3, "filter": {"low": 1, "free": {"what": 1}}, "any": {"x": 1, "y": 2}},
+        {"mode": "fast", "jobnb": 3, "__duration__": 5, "__dataset_size__": 1},
+    ],
+)
+def test_names_that_are_known_or_free_are_taken(given: dict[str, Any]) -> None:
+    assert config(json.dumps(given), parameters=PARAMETERS).values == {"detect_threshold": 4.5, **given}
+
+
+@pytest.mark.parametrize("parameters", [None, {"type": "object"}, {**PARAMETERS, "additionalProperties": True}])
+def test_where_any_name_will_do_only_slips_of_the_services_own_are_refused(parameters: Any) -> None:
+    assert config('{"detect_treshold": 3, "__comment__": "x", "duration": 9}', parameters=parameters).values["detect_treshold"] == 3
+    for name in ("__duraton__", "__dataset_siz__", "__duration", "Duration__"):
+        with pytest.raises(InvalidInput, match="Did you mean '__d"):
+            config(json.dumps({name: 90}), parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    ("text", "do"),
+    [
+        ("__duration__: 1:30", "Write 90"),
+        ("__duration__: 99:30", "Change __duration__"),
+        ("__duration__: '60'", "Write 60"),
+        ("count: 1:30", "Write 90"),
+        ("count: 12:30:00", "Write 45000"),
+        ("count: 1_000", "Write 1000"),
+        ("count: '1e3'", "Write 1000"),
+        ("count: 1.5", "Change config count"),
+        ("detect_threshold: '1_0.5'", "Write 10.5"),
+        ("detect_threshold: high", "Change config detect_threshold"),
+        ("flag: yes", "Write true"),
+        ("flag: Off", "Write false"),
+        ("flag: maybe", "Change config flag"),
+    ],
+)
+def test_a_text_that_people_take_for_another_value_is_told_what_to_write(text: str, do: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        config(text, "c.yaml", parameters=PARAMETERS)
+    assert [problem.do for problem in caught.value.problems] == [do]
+
+
+@pytest.mark.parametrize("text", ["1e2", "100.0", "0100", "1E+2"])
+def test_whole_numbers_are_whole_however_they_are_written(text: str) -> None:
+    parsed = config(f"__duration__: {text}\ncount: {text}", "c.yaml", parameters=PARAMETERS)
+    assert (parsed.duration_minutes, parsed.values["count"], parsed.values["__duration__"]) == (100, 100, 100)
+    assert {type(parsed.values[name]) for name in ("count", "__duration__")} == {int}
+
+
+def test_the_certificate_tells_what_yaml_versions_read_otherwise() -> None:
+    world = World()
+    world.aws.upload(BUCKET, "lab/configs/c.yaml", "wait: 010\n")
+    world.submit(world.submission(configname="lab/configs/c.yaml"))
+    assert world.job().config == {"wait": 10}
+    assert "NOTE: line 1, wait: 010 is 10 (YAML 1.2), which YAML 1.1 reads as 8" in world.certificate()
 
 
 @settings(max_examples=300, deadline=None)
@@ -233,7 +341,7 @@ def test_a_name_that_stands_twice_is_no_choice_of_the_parser(raw: str, key: str,
 
 def test_what_yaml_merges_in_is_no_second_name() -> None:
     text = "base: &base {wait: 3, more: 1}\none: {<<: *base, wait: 4}\ntwo: {<<: [*base, {x: 1}], x: 2}\n"
-    values = config(text, "c.yaml").values
+    values = config(text, "c.yaml", parameters=None).values
     assert (values["one"], values["two"]) == ({"wait": 4, "more": 1}, {"wait": 3, "more": 1, "x": 2})
 
 
