@@ -1,4 +1,5 @@
-"""YAML with line numbers: plain data, and the line of each key and item for error messages."""
+"""YAML with line numbers: plain data, and the line of each key and item for error messages. Plain words are those of YAML 1.2
+(`runtime.protocol.yaml12`)."""
 
 from __future__ import annotations
 
@@ -8,12 +9,14 @@ from typing import Any
 import yaml
 
 from blueprints.finding import Finding, Path, finding
+from runtime.protocol import yaml12
 from runtime.protocol.problems import shown
 
 MOST_VALUES, MOST_LEVELS = 20_000, 50
 """Of a document. Aliases make a short file mean any number of values; nobody writes so many by hand."""
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader = yaml12.add_schema(type("_Loader", (_Fast,), {}))
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,14 @@ def parse(text: str, source: str) -> Document:
         return Document(source, lines=lines, problems=tuple(problems))
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         what, line, _ = _place(error)
         problem = finding(source, line, (), "yaml.value", what, "plain YAML values", "Remove the tag")
         return Document(source, lines=lines, problems=(problem,))
     return Document(source, data, lines)
 
 
-def _place(error: yaml.YAMLError) -> tuple[str, int | None, int]:
+def _place(error: yaml.YAMLError | ValueError) -> tuple[str, int | None, int]:
     """What the parser says, in which line (from 1) and column (from 0)."""
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from blueprints import old_format, old_people
 from blueprints.model import FILE
 from blueprints.old_fields import Context, Field, apply
 from blueprints.starter import check_new_name
 from blueprints.verdicts import Draft, Status, Verdict, as_json, duplicate_keys
+from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
 
 KEPT = "imported"
@@ -172,7 +171,7 @@ def _proposal(draft: Draft, region: str, analyses: list[str]) -> str:
         "# A proposal, made from a file of the first implementation: copy what you want into groups.yaml beside Pulumi.yaml.\n"
         "# Names of its IAM users end in the region. A group that stands here must not stand in the blueprint's own `groups`.\n"
     )
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return head + yaml12.dump(document)
 
 
 def write(imported: Imported, text: str, root: Path, source: str, script: Path | None = None) -> list[str]:
@@ -185,7 +184,7 @@ def write(imported: Imported, text: str, root: Path, source: str, script: Path |
     if script is not None and not script.is_file():
         raise InvalidInput([Problem("--script", f"no file {script}", "the analysis script that the old command ran", "Correct the path")])
     folder = root / "blueprints" / name
-    body = yaml.safe_dump(imported.blueprint, sort_keys=False, allow_unicode=True, width=140)
+    body = yaml12.dump(imported.blueprint, width=140)
     original = Path(source).name
     head = f"# Imported from {original}. {KEPT}/report.json has a verdict for each of its fields, {KEPT}/{original} is that file.\n"
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as scratch:

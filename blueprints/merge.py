@@ -1,4 +1,5 @@
-"""Layers of settings: default < blueprint < stage section < stack config. Each value remembers where it was written."""
+"""Layers of settings: default < blueprint < stage section < stack config. Each value remembers where it was written. A number without a
+fraction is whole, however it is written: `duration_minutes: 3e1` is 30."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 from blueprints.document import Document
 from blueprints.finding import Finding, Path, finding
+from runtime.protocol.schema import as_whole
 
 REPLACED = frozenset({"parameters"})
 """Objects that a stronger layer replaces as a whole: merging two JSON Schemas key by key means nothing."""
@@ -44,7 +46,8 @@ class Layers:
                 into[key] = dict(below) if isinstance(below, Mapping) else {}
                 self._merge(into[key], value, here, document, prefix)
             else:
-                into[key] = value
+                whole = as_whole(value) if isinstance(value, float) else None
+                into[key] = value if whole is None else whole
                 self.origins = {known: origin for known, origin in self.origins.items() if known[: len(here)] != here}
                 self._note_below(here, value, document, prefix)
             self._note(here, document, prefix)

@@ -8,11 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import yaml
-
 from blueprints.finding import finding
 from blueprints.model import FILE, UTILS
 from blueprints.parents import BASE
+from runtime.protocol import yaml12
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.problems import InvalidInput, Problem, shown
 
@@ -84,7 +83,7 @@ def _rename(folder: Path, name: str) -> None:
     blueprint = folder / FILE
     text = blueprint.read_text(encoding="utf-8")
     script = f"run_{name}.sh"
-    quoted = name if isinstance(yaml.safe_load(name), str) else json.dumps(name)  # 123, null and the like are not text in YAML
+    quoted = name if yaml12.is_text(name) else json.dumps(name)  # 123, 1e3, null and the like are not text in YAML
     for key, value in (("name", quoted), ("title", quoted), ("script", script)):
         text = re.sub(rf"(?m)^{key}:.*$", f"{key}: {value}", text, count=1)
     text = re.sub(r"(?ms)^description: >-\n(?:  .*?\n)+", "description: What it computes, from what, for whom.\n", text, count=1)

@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from blueprints.finding import meant
+from runtime.protocol import yaml12
 from runtime.protocol.problems import shown
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
         return "Write a value behind the colon, or remove the key if it may be left out"
     if kind in ("integer", "number"):
         return _number(value, kind) if isinstance(value, str) else f"Write {_KINDS[kind]}"
+    if kind == "boolean" and isinstance(value, str) and yaml12.boolean(value) is not None:
+        return f"Write {str(yaml12.boolean(value)).lower()}"  # yes, on, off: texts in YAML 1.2
     if kind == "string" and not isinstance(value, (list, dict)):
         return "Put it in quotes"
     if kind == "array" and isinstance(value, str):
@@ -121,11 +124,10 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
 
 
 def _number(text: str, kind: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
+    number = yaml12.number(text)
+    if number is None:
         return "Write the number alone, without a unit" if re.match(r"\s*[-+]?[0-9]", text) else f"Write {_KINDS[kind]}"
-    if not math.isfinite(number) or (kind == "integer" and not number.is_integer()):
+    if not math.isfinite(number) or (kind == "integer" and number != int(number)):
         return f"Write {_KINDS[kind]}"
     return f"Write {number:.15g} without quotes"
 

@@ -62,9 +62,9 @@ def _credentials() -> tuple[Any, Check]:
 
 
 def _region(session: Any, around: Surroundings) -> Check:
-    import yaml
+    from runtime.protocol import yaml12
 
-    stacks: str = yaml.safe_load((around.root / "Pulumi.yaml").read_text())["config"]["aws:region"]["value"]
+    stacks: str = yaml12.load((around.root / "Pulumi.yaml").read_text(), "Pulumi.yaml")["config"]["aws:region"]["value"]
     chosen = session.region_name
     if chosen is None:
         return note("region", f"none in this shell; stacks are in {stacks}", f"export AWS_REGION={stacks}")

@@ -83,12 +83,13 @@ def _groups(root: Path) -> dict[str, Any]:
     from blueprints import groups
     from runtime.protocol.problems import InvalidInput
 
+    problems: list[dict[str, Any]] = []
     try:
         groups.load(root)
     except InvalidInput as error:
         place = {"rule": "groups", "file": GROUPS, "line": None, "path": ""}
-        return {"name": None, "file": GROUPS, "ok": False, "problems": [{**place, **problem.to_dict()} for problem in error.problems]}
-    return {"name": None, "file": GROUPS, "ok": True, "problems": []}
+        problems = [{**place, **problem.to_dict()} for problem in error.problems]
+    return {"name": None, "file": GROUPS, "ok": not problems, "problems": problems, "notes": _notes(root / GROUPS)}
 
 
 def _ours(name: str, root: Path) -> dict[str, Any]:
@@ -102,7 +103,17 @@ def _ours(name: str, root: Path) -> dict[str, Any]:
     problems = [problem.to_dict() for problem in found]
     if (root / file).is_file():
         problems += _provision(root / "blueprints" / name / "provision")
-    return {"name": name, "file": file, "ok": not problems, "problems": problems}
+    return {"name": name, "file": file, "ok": not problems, "problems": problems, "notes": _notes(root / file)}
+
+
+def _notes(file: Path) -> list[str]:
+    """What YAML 1.1, which other tools and earlier versions of this one read, makes of a file otherwise."""
+    from runtime.protocol import yaml12
+
+    try:
+        return yaml12.notes(yaml12.differences(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return []  # a problem, and told as one
 
 
 def _provision(folder: Path) -> list[dict[str, Any]]:
@@ -126,7 +137,7 @@ def _old(path: Path) -> dict[str, Any]:
         {"rule": f"import.{one.status}", **place, "path": one.path, "got": one.got, "allowed": one.allowed, "do": one.do}
         for one in imported.stops
     ]
-    return {"name": imported.name, "file": str(path), "ok": not problems, "problems": problems}
+    return {"name": imported.name, "file": str(path), "ok": not problems, "problems": problems, "notes": []}
 
 
 def _read_old(path: Path, name: str | None) -> tuple[Any, str]:
@@ -146,16 +157,16 @@ def _read_old(path: Path, name: str | None) -> tuple[Any, str]:
 def _told(verdict: dict[str, Any]) -> str:
     from console.layout import labelled
 
-    problems = verdict["problems"]
+    problems, notes = verdict["problems"], [f"{verdict['file']}: note: {note}" for note in verdict["notes"]]
     if not problems:
-        return f"{verdict['file']}: right"
+        return "\n".join([f"{verdict['file']}: right", *notes])
     count = len(problems)
     lines = [f"{verdict['file']}: {count} problem{'' if count == 1 else 's'}"]
     for one in problems:
         place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
         lines += ["", f"{place}: {one['path']}".rstrip(": ") + f"  [{one['rule']}]"]
         lines += [labelled(word, one[word]) for word in ("got", "allowed", "do")]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *notes])
 
 
 @task(

@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import blueprints
 from blueprints import BASE, Imaged
 from image_builder import bake, provenance
@@ -22,6 +20,7 @@ from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification
 from image_builder.report import Report
+from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
 
 PARENT_TAG = "neurocaas:parent"
@@ -211,7 +210,7 @@ def load_imaged(root: Path, target: bake.Target) -> Imaged:
     overrides: Mapping[str, Any] | None = None
     settings = root / "stacks" / f"Pulumi.{target.stack}.yaml"
     if settings.is_file():
-        loaded = yaml.safe_load(settings.read_text(encoding="utf-8")) or {}
+        loaded = yaml12.load(settings.read_text(encoding="utf-8"), f"stacks/{settings.name}") or {}
         overrides = (loaded.get("config") or {}).get("neurocaas:overrides")
     return blueprints.imaged(target.analysis, root, target.stack.rpartition("-")[2], overrides)
 

@@ -53,6 +53,12 @@ def test_validate_takes_any_number_of_names(project: Path) -> None:
     report = json.loads(invoke(project, "validate", "--json").stdout)
     assert report["ok"]
     assert {"analysis", "dti"} <= {one["name"] for one in report["blueprints"]}
+    blueprint = project / "blueprints/dti/blueprint.yaml"
+    before = blueprint.read_text()
+    blueprint.write_text(before.replace("duration_minutes: 60", "duration_minutes: 060", 1))
+    told = invoke(project, "validate", "dti").stdout
+    blueprint.write_text(before)
+    assert "note: line 12, duration_minutes: 060 is 60 (YAML 1.2), which YAML 1.1 reads as 48" in told
     one = json.loads(invoke(project, "validate", "blueprints/dti/", "--json").stdout)
     assert [one["name"] for one in one["blueprints"]] == ["dti"]
 

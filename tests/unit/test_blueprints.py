@@ -127,6 +127,15 @@ def test_a_blueprint_is_resolved_with_defaults(tmp_path: Path) -> None:
     assert loaded.image.baked("111122223333", "us-east-1") is None
 
 
+def test_numbers_may_be_written_in_every_way_of_yaml_1_2(tmp_path: Path) -> None:
+    minutes = "duration_minutes: 3e1, max_duration_minutes: 0100"
+    text = GOOD.replace("duration_minutes: 30", minutes).replace("title:", "budget_usd: 1e2\ntitle:")
+    loaded = blueprints.load("spikes", "webdev", project(tmp_path, text), {"instance": {"volume_gib": 20.0}})
+    assert (loaded.instance.duration_minutes, loaded.instance.max_duration_minutes, loaded.instance.volume_gib) == (30, 100, 20)
+    assert {type(loaded.instance.duration_minutes), type(loaded.instance.volume_gib)} == {int}
+    assert loaded.budget_usd == 100.0
+
+
 def test_a_stage_section_wins_over_the_blueprint_and_the_stack_over_both(tmp_path: Path) -> None:
     root = project(tmp_path)
     prod = blueprints.load("spikes", Stage.PROD, root)
@@ -203,7 +212,7 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ),
         (
             "{type: number}",
-            "{type: number, minimum: '3', required: yes}",
+            "{type: number, minimum: '3', required: true}",
             "required: got true. Allowed: a JSON Schema (draft 2020-12), here a list",
         ),
         ("{type: number}", "{type: number, minumum: 3}", "minumum: got the unknown word 'minumum'."),
@@ -212,13 +221,16 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("  type: object\n", "  rate: {type: number}\n", "parameters.rate: got the unknown word 'rate'."),
         ("  type: object\n", "  rate: {type: number}\n", "Put rate below properties:."),
         ("{type: number}", "0.5", "got 0.5. Allowed: a JSON Schema (draft 2020-12), here a mapping that says what a value must be."),
-        ("duration_minutes: 30", "duration_minutes: 3e1", "Write 30 without quotes."),
-        ("title: Spike sorting", "title: 2026-01-31", "title: got 2026-01-31. Allowed: text."),
+        ("duration_minutes: 30", "duration_minutes: '3e1'", "Write 30 without quotes."),
+        ("duration_minutes: 30", "duration_minutes: 1:30", "Write 90 without quotes."),
+        ("title: Spike sorting", "title: 010", "title: got 10. Allowed: text."),
+        ("parent: ubuntu24", "parent: ubuntu24\n  required: yes", "image.required: got 'yes'. Allowed: true or false."),
+        ("parent: ubuntu24", "parent: ubuntu24\n  required: off", "Write false."),
         ("title: Spike sorting", "title: 'Spikes", "blueprint.yaml:3: got a text without its closing quote."),
         ("  prod:", "  <<: {webdev: {}}\n  prod:", "Write the values out."),
         ("  prod:", "  production: {}\n  webdev: 3\n  prod:", "stages.webdev: got 3. Allowed: a mapping"),
         ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),
-        ("{type: number}", "{default: 2026-01-01}", "Allowed: values that JSON has."),
+        ("{type: number}", "{default: !!timestamp 2026-01-01}", "Allowed: values that JSON has."),
         ("  prod:", "  production:", "stages.production: got the unknown key 'production'. Allowed: develop, prod, staging, webdev."),
         ("groups: [lab1, lab2]", "groups: [lab1]\ngroups: [lab2]", "blueprint.yaml:9: groups: got given twice, first in line 8."),
         ("name: spikes", "name: [spikes", "blueprint.yaml:3"),
