@@ -53,7 +53,7 @@ def load(
     layers, problems = _resolve(name, Stage(stage), root, overrides, known_types)
     if problems:
         raise InvalidInput(problems)
-    return _blueprint(layers.data, Stage(stage), root)
+    return _blueprint(layers.data, Stage(stage), root, family=("instance", "types") not in layers.origins)
 
 
 def imaged(name: str, root: Path, stage: Stage | str = Stage.WEBDEV, overrides: Mapping[str, Any] | None = None) -> Imaged:
@@ -136,7 +136,7 @@ def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
     return Document(document.source, data, document.lines)
 
 
-def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
+def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: bool) -> Blueprint:
     instance, datasets = dict(data["instance"]), data["datasets"]
     lists = {key: tuple(instance[key]) for key in ("types", "fallback", "zones")}
     settings = {key: value for key, value in data.items() if key != "stages"}
@@ -148,7 +148,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path) -> Blueprint:
         description=data["description"],
         bucket=data["bucket"],
         script=data["script"],
-        instance=InstanceSettings(**{**instance, **lists}),
+        instance=InstanceSettings(**{**instance, **lists}, family=family),
         image=ImageSettings(**data["image"]),
         limits=Limits(**data["limits"]),
         data=DataSettings(folder=datasets["folder"], ignore=tuple(datasets["ignore"]), disk_factor=float(datasets["disk_factor"])),

@@ -48,7 +48,8 @@ def parse_stack_name(text: str) -> StackName:
 class InstanceSettings:
     """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`; `fallback` are those of
     them that stand in for `type` while there is no capacity. `grow_memory`: whether a dataset that ran out of memory is run again on a
-    larger one of `types`."""
+    larger one of `types`. `family`: the blueprint lists no types, so a deploy adds the other sizes of the type's family
+    (`components.prices`)."""
 
     type: str
     types: tuple[str, ...]
@@ -59,6 +60,7 @@ class InstanceSettings:
     duration_minutes: int
     max_duration_minutes: int
     grow_memory: bool = False
+    family: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,10 @@ REGION = "us-east-1"
 """The region whose types are those that a blueprint may name."""
 
 
+FAMILY_AT_MOST = 8
+"""How many times the price of an analysis's type the sizes of its family may cost that submissions may ask for without being listed."""
+
+
 @dataclass(frozen=True)
 class Prices:
     """US dollars an hour, on demand, Linux, shared tenancy. `date`: when they were read from `source` (ISO)."""
@@ -25,6 +29,13 @@ class Prices:
     def of(self, types: Iterable[str]) -> Prices:
         """The same table with these types only. Raises KeyError for one that it lacks."""
         return Prices(self.date, self.source, self.region, {name: self.usd_per_hour[name] for name in sorted(types)})
+
+    def family(self, name: str) -> tuple[str, ...]:
+        """The type itself, and the sizes of its family (m5, g4dn: kind and generation) that cost at most `FAMILY_AT_MOST` times as much,
+        the cheapest first. Only the type where it has no price."""
+        limit = FAMILY_AT_MOST * self.usd_per_hour.get(name, 0.0)
+        sizes = {one: usd for one, usd in self.usd_per_hour.items() if one.partition(".")[0] == name.partition(".")[0] and usd <= limit}
+        return (name, *sorted(sizes.keys() - {name}, key=lambda one: (sizes[one], one)))
 
 
 def table(region: str = REGION, file: Path = FILE) -> Prices:

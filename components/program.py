@@ -82,6 +82,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
             f"stack {blueprint.stack} would be in account {place.account}, region {place.region}. "
             f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the credentials or aws:region."
         )
+    blueprint = project.with_family(blueprint, place.region)
     known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
     stack = AnalysisStack(
         project.top_name(blueprint.stack),

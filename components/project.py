@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,18 @@ def place(of: aws.Provider) -> Place:
 def top_name(stack: str) -> str:
     """First part of all logical names of a stack."""
     return logical(PREFIX, stack, limit=TOP_LIMIT)
+
+
+def with_family(blueprint: Blueprint, region: str) -> Blueprint:
+    """The blueprint with the types that its submissions may ask for where it lists none: the sizes of its type's family with a price in the
+    region. Its fallback stays empty: what a job costs changes only for who asks for it."""
+    if not blueprint.instance.family:
+        return blueprint
+    try:
+        types = table(region).family(blueprint.instance.type)
+    except KeyError:
+        return blueprint  # `prices_of` tells that the region has no prices
+    return replace(blueprint, instance=replace(blueprint.instance, types=types))
 
 
 def prices_of(region: str, types: Iterable[str]) -> Prices:

@@ -244,7 +244,8 @@ def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Proble
         return None
     if value not in settings.instance_types:
         allowed = "one of " + ", ".join(settings.instance_types)
-        problems.append(Problem("instance_type", shown(value), allowed, f"Choose one, or leave it out for {settings.instance_type}"))
+        do = f"Choose one, or leave it out for {settings.instance_type}; others the analysis's developer adds to instance.types"
+        problems.append(Problem("instance_type", shown(value), allowed, do))
         return None
     return str(value)
 

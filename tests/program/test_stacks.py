@@ -151,6 +151,17 @@ def test_a_type_without_a_price_is_refused_with_the_known_ones(tmp_path: Path) -
     assert "blueprint.yaml:7: instance.types[1]" in str(error.value)
 
 
+def test_a_blueprint_that_lists_no_types_takes_the_sizes_of_its_types_family(tmp_path: Path, utils: Recorded) -> None:
+    project = make_project(tmp_path, BLUEPRINT.replace("  types: [m5.large, m5.xlarge]\n", ""))
+    stack = deploy(lambda: program.outputs(project), "spikes-webdev", {}, {REFERENCE: utils.outputs})
+    types = ["m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge"]
+    texts = [str(one.inputs.get("content", "")) for one in stack.of_type("BucketObjectv2")]
+    (settings,) = (json.loads(text) for text in texts if '"queue_url"' in text)
+    assert (settings["instance_types"], settings["fallback_types"], sorted(settings["prices"])) == (types, [], sorted(types))
+    policies = [json.dumps(one.inputs) for one in stack.resources if "RunInstances" in json.dumps(one.inputs, default=str)]
+    assert any(all(name in policy for name in types) and "m5.8xlarge" not in policy for policy in policies)
+
+
 def test_a_stack_can_override_its_blueprint(project: Path, utils: Recorded) -> None:
     config = {"neurocaas:overrides": '{"instance": {"type": "m5.xlarge"}}'}
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", config, {REFERENCE: utils.outputs})

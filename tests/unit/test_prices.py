@@ -214,3 +214,17 @@ def test_the_project_says_when_its_prices_were_read_and_where() -> None:
     assert date.fromisoformat(found.date) <= date.today()  # noqa: DTZ011 (a day more or less does not matter)
     assert found.source
     assert all(0 < price < 100 for price in found.usd_per_hour.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("m5.large", ("m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge")),
+        ("m5.xlarge", ("m5.xlarge", "m5.large", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge")),
+        ("p3.2xlarge", ("p3.2xlarge", "p3.8xlarge")),
+        ("g4dn.xlarge", ("g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.12xlarge")),
+        ("zz.huge", ("zz.huge",)),
+    ],
+)
+def test_the_family_of_a_type_ends_at_eight_times_its_price(name: str, family: tuple[str, ...]) -> None:
+    assert table().family(name) == family
