@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -24,12 +23,14 @@ from client.notes import note
 from client.states import DatasetState
 from client.uploads import Content, Uploads, name_of
 from runtime.protocol.about import About, about_key
+from runtime.protocol.config import DURATION, ConfigRules, parse_config
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
 from runtime.protocol.limits import CONFIG_MAX_BYTES
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 from runtime.protocol.normal import normal_text
 from runtime.protocol.outside import place_of
+from runtime.protocol.problems import InvalidInput
 
 
 class Analysis:
@@ -199,8 +200,10 @@ class Analysis:
     def duration(self, config: str) -> int | None:
         """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none that can be read."""
         raw = Path(config).read_bytes() if config and Path(config).is_file() else self._read(config) if config else None
-        found = re.search(rb"[\"']?__duration__[\"']?\s*:\s*(\d{1,9})", raw or b"")
-        return int(found[1]) if found else None
+        with contextlib.suppress(InvalidInput):
+            parsed = parse_config(raw, config, ConfigRules(1, 10**9, 10**9, 10**9)) if raw is not None else None
+            return parsed.duration_minutes if parsed and DURATION in parsed.given else None
+        return None
 
     def _read(self, path: str) -> bytes | None:
         bucket, key = place_of(path, self.bucket)

@@ -1,5 +1,6 @@
 """What can be said of a submission before anything is uploaded: every mistake at once. The manager checks all of it again, and more."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,15 @@ from client.bucket import Bucket
 from client.errors import AnalysisError, raise_all
 from client.uploads import name_of, names_below
 from runtime.protocol.about import About
-from runtime.protocol.config import SUFFIXES
+from runtime.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
 from runtime.protocol.names import TIMESTAMP, key_fault
 from runtime.protocol.outside import SCHEME
-from runtime.protocol.problems import shown
+from runtime.protocol.problems import InvalidInput, shown
+from runtime.protocol.submission import CONFIG_FOLDERS
+
+_ANY = 10**9
+"""A limit that none has set."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class Wish:
     instance_type: str = ""
 
 
-def check(wish: Wish, about: About, objects: Bucket, group: str) -> None:
-    """Raises AnalysisError with everything that is wrong."""
+def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: bool = True) -> JobConfig | None:
+    """The config as the job would have it, None where it cannot be read from here. Raises AnalysisError with everything that is wrong.
+    Without `submits`, nothing will be: a machine image may be missing."""
     errors = [*files(wish.files), *_keys(wish, objects, group)]
     count = len(wish.keys) + len(sizes_here(wish.files, about, errors))
     if not 0 < count <= about.max_datasets:
@@ -40,7 +46,47 @@ def check(wish: Wish, about: About, objects: Bucket, group: str) -> None:
     if wish.instance_type and wish.instance_type not in about.instance_types:
         allowed = ", ".join(about.instance_types)
         errors.append(AnalysisError(f"instance type {wish.instance_type!r}", allowed, "choose one of the analysis's types"))
+    if submits and not about.image_ready:
+        errors.append(no_image(about))
+    config = None
+    try:
+        raw = _read(wish.config, objects)
+        config = raw if raw is None else parse_config(raw, wish.config or "config.json", about.config or _open(about))
+    except InvalidInput as error:
+        errors += [AnalysisError(f"{problem.field}: {problem.got}", problem.allowed, _small(problem.do)) for problem in error.problems]
     raise_all(errors)
+    return config
+
+
+def no_image(about: About) -> AnalysisError:
+    """For an analysis that was deployed without the machine image that it needs."""
+    stack = f"{about.analysis}-{about.stage}"
+    do = f"its developer bakes one (`invoke bake-ami --stack {stack}`) and deploys it (`invoke deploy {stack}`); baked already, deploy it"
+    return AnalysisError(f"no machine image is deployed for {about.analysis}", "an analysis with a machine image", do)
+
+
+def _open(about: About) -> ConfigRules:
+    """The rules of an analysis that does not say them: what every configuration must be."""
+    return ConfigRules(about.duration_minutes, _ANY, _ANY, _ANY)
+
+
+def _read(config: str, objects: Bucket) -> bytes | None:
+    """The config: a file here, or a key that these credentials may read (analysts write inputs and do not read them). Without one, the
+    job's is empty."""
+    if not config:
+        return b"{}"
+    if not config.lower().endswith(SUFFIXES):
+        return None
+    if Path(config).is_file():
+        return Path(config).read_bytes()
+    if not config.startswith(SCHEME):
+        with contextlib.suppress(AnalysisError):
+            return objects.get(config, max_bytes(config))
+    return None
+
+
+def _small(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def sizes_here(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
@@ -89,9 +135,9 @@ def timestamp_used(stamp: str) -> AnalysisError:
 def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
     """What is wrong with the names of objects in the bucket."""
     errors = []
-    wanted = [(key, (INPUTS, RESULTS)) for key in wish.keys]
+    wanted: list[tuple[str, tuple[str, ...]]] = [(key, (INPUTS, RESULTS)) for key in wish.keys]
     if wish.config and not Path(wish.config).is_file():
-        wanted.append((wish.config, (CONFIGS, RESULTS)))
+        wanted.append((wish.config, CONFIG_FOLDERS))
     for key, folders in wanted:
         if key.startswith(SCHEME):
             continue  # which outside buckets there are is known to the manager alone

@@ -90,7 +90,7 @@ def forecast(
     json: bool = False,
 ) -> None:
     """Show what a submission would take and cost, and what is left of the budget. Nothing is uploaded."""
-    found = _forecast(analysis_of(bucket, group), data, key, config, instance_type)
+    found = _forecast(analysis_of(bucket, group), data, key, config, instance_type, submits=False)
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
@@ -138,14 +138,20 @@ def _configname(analysis: Any, config: str, stamp: str) -> Any:
     return analysis.upload_config(config, f"{stamp}_{Path(config).name}") if config else analysis.upload_config({}, f"{stamp}_config.json")
 
 
-def _forecast(analysis: Any, data: list[str], key: list[str], config: str, instance_type: str, timestamp: str = "") -> Any:
+def _forecast(
+    analysis: Any, data: list[str], key: list[str], config: str, instance_type: str, timestamp: str = "", *, submits: bool = True
+) -> Any:
     """The forecast of a submission that has nothing wrong that can be seen from here."""
     from client.checks import Wish, check, sizes_here
 
     about = analysis.about()
-    check(Wish(data, key, config, timestamp, instance_type), about, analysis.objects, analysis.group)
+    checked = check(Wish(data, key, config, timestamp, instance_type), about, analysis.objects, analysis.group, submits=submits)
+    for text in checked.notes if checked else ():
+        note(f"note: {text}")
     sizes = [*analysis.sizes(key), *sizes_here(data, about, [])]
-    return analysis.forecast(sizes, minutes=analysis.duration(config), instance_type=instance_type or None)
+    machines = sizes * (checked.members or 1) if checked else sizes
+    minutes = checked.duration_minutes if checked else analysis.duration(config)
+    return analysis.forecast(machines, minutes=minutes, instance_type=instance_type or None)
 
 
 def _facts(found: Any) -> dict[str, Any]:

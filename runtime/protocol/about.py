@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from runtime.protocol.config import ConfigRules
 from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.keys import JOBS
@@ -29,7 +30,8 @@ class About:
     `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
     `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again.
     `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which
-    goes what images can still be started. `folder` and `ignore` as in AnalysisSettings.
+    goes what images can still be started. `folder` and `ignore` as in AnalysisSettings. `config`: what configurations are checked by, None in
+    a document of an earlier version. `image_ready`: false while no machine image is deployed that the blueprint requires.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -54,6 +56,8 @@ class About:
     folder: str = "one"
     ignore: tuple[str, ...] = LEFT_BEHIND
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    config: ConfigRules | None = None
+    image_ready: bool = True
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
@@ -90,4 +94,16 @@ class About:
             folder=take_optional(data, "folder", str, _WHAT) or "one",
             ignore=texts(data, "ignore", _WHAT) if "ignore" in data else LEFT_BEHIND,
             oom_types={name: texts(larger, name, _WHAT) for name in larger},
+            config=None if data.get("config") is None else _rules(take(data, "config", dict, _WHAT)),
+            image_ready=take_optional(data, "image_ready", bool, _WHAT) is not False,
         )
+
+
+def _rules(data: Mapping[str, Any]) -> ConfigRules:
+    return ConfigRules(
+        duration_minutes=take(data, "duration_minutes", int, _WHAT),
+        max_duration_minutes=take(data, "max_duration_minutes", int, _WHAT),
+        max_dataset_size_gib=take(data, "max_dataset_size_gib", int, _WHAT),
+        max_ensemble_size=take(data, "max_ensemble_size", int, _WHAT),
+        parameters=take_optional(data, "parameters", dict, _WHAT),
+    )

@@ -43,6 +43,17 @@ class Rules(Protocol):
 
 
 @dataclass(frozen=True)
+class ConfigRules:
+    """`Rules` for those who do not have an analysis's settings."""
+
+    duration_minutes: int
+    max_duration_minutes: int
+    max_dataset_size_gib: int
+    max_ensemble_size: int
+    parameters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class JobConfig:
     """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's life,
     `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has; `members` is the size of

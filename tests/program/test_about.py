@@ -11,6 +11,7 @@ from recording import Recorded, deploy
 
 from components import program
 from runtime.protocol.about import About
+from runtime.protocol.config import ConfigRules
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.settings import AnalysisSettings
@@ -34,6 +35,8 @@ def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     templates = {one.id for one in analysis.of_type("LaunchTemplate")}
     assert {About.from_json(one.inputs["content"]).launch_template_id for one in objects} == templates
     assert (about.folder, about.ignore) == ("one", LEFT_BEHIND)
+    assert about.config == ConfigRules(60, 2880, 1024, 20, None)
+    assert not about.image_ready
 
 
 def test_comparison_growing_and_required_results_are_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:

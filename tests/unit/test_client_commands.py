@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from client_jobs import BUCKET, GROUP, job_json
-from client_world import ended, put, run, tell
+from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, commands, job_commands, listing, speaking
 from runtime.protocol.certificate import claim_metadata
+from runtime.protocol.config import ConfigRules
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
 
@@ -205,6 +207,46 @@ def test_submitting_shows_the_forecast_before_anything_is_uploaded(s3: Any, caps
     run(commands.submit, [str(data)], [], config=str(config), timestamp="t2", json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["job"], told["datasets"], told["forecast"]["minutes"]) == ("t2", [f"{GROUP}/inputs/d.txt"], 30)
+
+
+RULES = ConfigRules(60, 120, 100, 20, {"type": "object", "properties": {"detect_threshold": {"type": "number"}}})
+
+
+def test_a_config_is_checked_as_the_manager_does_before_anything_is_uploaded(
+    s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tell(s3, replace(ABOUT, config=RULES, image_ready=False))
+    data, config = tmp_path / "d.txt", tmp_path / "c.yaml"
+    data.write_text("data")
+    config.write_text("detect_treshold: high\n__duration__: 1:30\nensemble_size: 3\n")
+    with pytest.raises(AnalysisError) as caught:
+        run(commands.submit, [str(data), "none.txt"], [], config=str(config))
+    text = str(caught.value)
+    for part in (
+        "no such file: none.txt",
+        "no machine image is deployed for dti",
+        "(`invoke bake-ami --stack dti-webdev`) and deploys it (`invoke deploy dti-webdev`)",
+        "config 'detect_treshold': 'high'",
+        "did you mean 'detect_threshold'?",
+        "config __duration__: '1:30'",
+        "write 90",
+        "write mode: train, or remove ensemble_size",
+    ):
+        assert part in text, part
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/inputs/")
+    config.write_text("detect_threshold: 010\n__duration__: 1e2\nmode: train\nensemble_size: 3\n")
+    run(commands.forecast, [str(data)], [], config=str(config), json=True)
+    captured = capsys.readouterr()
+    assert "note: line 1, detect_threshold: 010 is 10 (YAML 1.2), which YAML 1.1 reads as 8" in captured.err
+    told = json.loads(captured.out)
+    assert (told["datasets"], told["minutes"]) == (3, 100)
+
+
+def test_a_config_among_the_inputs_is_taken_though_an_analyst_cannot_read_it(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    put(s3, f"{GROUP}/inputs/c.json", '{"__duration__": 7}')
+    put(s3, f"{GROUP}/inputs/d.txt", "data")
+    run(commands.submit, [], [f"{GROUP}/inputs/d.txt"], config=f"{GROUP}/inputs/c.json", timestamp="t1")
+    assert "ended after 7 minutes" in capsys.readouterr().err
 
 
 class Terminal:
