@@ -56,12 +56,14 @@ def manager(
             ["s3:GetObject"],
             [place.objects(bucket, f"*/{folder}/*") for folder in ("submissions", "configs", "inputs", "results")],
         ),
+        # A submission that another of its name has replaced at once has an answer too.
+        allow("ReadReplacedSubmissions", ["s3:GetObjectVersion"], [place.objects(bucket, "*/submissions/*")]),
         allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
         allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{JOBS}/*")]),
         # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no result.
         deny(
             "LeaveReportsAlone",
-            ["s3:GetObject", "s3:PutObject"],
+            ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
             [place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"), place.objects(bucket, f"{EVIDENCE}/*")],
         ),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".

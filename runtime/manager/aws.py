@@ -1,10 +1,10 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObject and
-s3:ListBucket on the outside buckets that the blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem,
-UpdateItem, DeleteItem and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of the
-groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances, ssm:GetParameters on the budgets of
-the analysis when the settings name where they are, sns:Publish on the topic.
+Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObjectVersion on its
+submissions, s3:GetObject and s3:ListBucket on the outside buckets that the blueprint registers, s3:GetObject on the settings object,
+dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at
+RunInstances, iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
+ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ class AwsCloud:
     def _ssm(self) -> Any:
         return self._session.create_client("ssm", config=self._config)
 
-    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
-        found = self.read(bucket, key, limit)
+    def get(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes | None:
+        found = self.read(bucket, key, limit, version)
         return None if found is None else found.body
 
-    def read(self, bucket: str, key: str, limit: int) -> Content | None:
-        answer = self._ask("get_object", Bucket=bucket, Key=key)
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
+        answer = self._ask("get_object", Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
         if answer is None:
             return None
         with answer["Body"] as body:

@@ -1,8 +1,9 @@
 """A cancellation: `{group}/submissions/{id}_cancel.json` ends the job of `{id}_submit.json`, or the job it names.
 
 The file may be empty, or `{"timestamp": "â€¦"}`. What it does is one conditional write, `stop.json` among the job's records, so it
-may come before the submission is processed, while machines start, or twice. A cancellation that can have no effect is
-answered like a refused submission, below `results/rejected_{id}_cancel/`.
+may come before the submission is processed, while machines start, or twice. One that comes before the submission is there waits for it
+for a while (`runtime.manager.early`). A cancellation that has no effect yet, or can have none, is answered like a refused submission,
+below `results/rejected_{id}_cancel/`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from datetime import datetime
 
 from runtime.manager.answer import end_without_machine, refuse, version_of
 from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.early import Early, keep
 from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
 from runtime.protocol.certificate import SetupLog, claim_id, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
 from runtime.protocol.keys import CancelKey, JobKeys
 from runtime.protocol.ledger import Claim
-from runtime.protocol.limits import SUBMISSION_MAX_BYTES
+from runtime.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
@@ -30,27 +32,50 @@ _ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "â€
 _DO = "Correct the file and upload it again"
 
 
+class _NotYetError(InvalidInput):
+    """There is nothing to cancel so far; `name` is the key of the submission that is meant, or the timestamp."""
+
+    def __init__(self, name: str, got: str, allowed: str, do: str) -> None:
+        later = f"its job is not started if it comes within {EARLY_CANCEL // 60} minutes. {do}"
+        super().__init__([Problem("cancellation", got, allowed, f"When its submission is only on its way, nothing is to be done: {later}")])
+        self.name = name
+
+
 def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
     """Carry a cancellation out, or answer why there is nothing to cancel."""
     key = CancelKey.parse(delivery.event.key)
-    bucket, now = settings.bucket, clock()
+    order = StopOrder(CANCELLED, f"by {key.key}", iso(clock()))
     try:
-        timestamp, claim = _wanted(cloud, bucket, key)
-        delivery.notes.timestamp = timestamp
-        keys, item = JobKeys.of(key.group, timestamp), (bucket, key.group, timestamp)
-        there = cloud.claimed(settings.ledger_table, item)
-        _check_claim(key, timestamp, claim, there)
-        order = StopOrder(CANCELLED, f"by {key.key}", iso(now))
-        if there is not None and there.ended:
-            earlier = read_order(cloud, bucket, keys)
-            if earlier is not None and earlier.reason == order.reason:
-                return Outcome(0, "delivered again: the job is cancelled")
-            got = f"the job {timestamp!r}, which has ended already"
-            do = f"Nothing is left to do: its outcome is in {keys.end}"
-            raise InvalidInput([Problem("cancellation", got, "a job that has not ended", do)])
+        try:
+            return _carry_out(cloud, settings, clock, delivery, key, order)
+        except _NotYetError as error:
+            keep(cloud, settings.bucket, key.group, error.name, Early(order))
+            # Now it waits. Its submission may have come in between, and its manager may have looked before.
+            done = _carry_out(cloud, settings, clock, delivery, key, order)
+            keep(cloud, settings.bucket, key.group, error.name, Early(order, obeyed=digest_of(key.key)))
+            return done
     except InvalidInput as error:
-        refuse(cloud, settings, key.group, key.id, key.key, error.problems, now)
+        refuse(cloud, settings, key.group, key.id, key.key, error.problems, clock())
         return Outcome(99, f"refused: {error.problems[0].text()}")
+
+
+def _carry_out(
+    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery, key: CancelKey, order: StopOrder
+) -> Outcome:
+    """End the job that is meant. Raises InvalidInput when it cannot be ended, _NotYetError when there is none."""
+    bucket, now = settings.bucket, clock()
+    timestamp, claim = _wanted(cloud, bucket, key)
+    delivery.notes.timestamp = timestamp
+    keys, item = JobKeys.of(key.group, timestamp), (bucket, key.group, timestamp)
+    there = cloud.claimed(settings.ledger_table, item)
+    _check_claim(key, timestamp, claim, there)
+    if there is not None and there.ended:
+        earlier = read_order(cloud, bucket, keys)
+        if earlier is not None and earlier.reason == order.reason:
+            return Outcome(0, "delivered again: the job is cancelled")
+        got = f"the job {timestamp!r}, which has ended already"
+        do = f"Nothing is left to do: its outcome is in {keys.end}"
+        raise InvalidInput([Problem("cancellation", got, "a job that has not ended", do)])
     if not cloud.put(bucket, keys.stop, order.to_json(), if_absent=True):
         order = read_order(cloud, bucket, keys) or order
     if claim is not None and _never_begins(cloud, settings, key, keys, claim, order, now):
@@ -107,7 +132,7 @@ def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]
         submission = cloud.get(bucket, key.submission.key, SUBMISSION_MAX_BYTES)
     if submission is None:
         got = f"no submission {shown(key.submission.key)} beside it, and no timestamp in it"
-        raise InvalidInput([Problem("cancellation", got, _ALLOWED, "Correct its name, or name the job's timestamp in it")])
+        raise _NotYetError(key.submission.key, got, _ALLOWED, "Else correct its name, or name the job's timestamp in it")
     try:
         stamp = loads(submission, "the submission").get("timestamp")
     except DocumentError as error:
@@ -128,7 +153,7 @@ def _check_claim(key: CancelKey, timestamp: str, claim: str | None, there: Claim
     """A file beside a submission cancels that submission's job, not one of the same timestamp."""
     if there is None and claim is None:
         got = f"the timestamp {timestamp!r}, which no job of group {key.group!r} has"
-        raise InvalidInput([Problem("cancellation", got, "the timestamp of a job", "Correct it and upload the file again")])
+        raise _NotYetError(timestamp, got, "the timestamp of a job", "Else correct it and upload the file again")
     if there is not None and claim is not None and there.claim != claim:
         got = f"the timestamp {timestamp!r}, which another submission than {key.submission.name!r} has used"
         do = f'Name the job to cancel in the file: {{"timestamp": "{timestamp}"}}'

@@ -11,12 +11,14 @@ from urllib.parse import unquote_plus
 
 @dataclass(frozen=True)
 class ObjectCreated:
-    """An object was written; `key` is decoded, `size` in bytes and `etag` (without quotes) as the event says them."""
+    """An object was written; `key` is decoded, `size` in bytes, `etag` (without quotes) and `version_id` as the event says them, "" where
+    it does not."""
 
     bucket: str
     key: str
     size: int
     etag: str = ""
+    version_id: str = ""
 
 
 def objects_created(body: str) -> list[ObjectCreated]:
@@ -38,7 +40,11 @@ def _object_created(record: Mapping[str, Any]) -> ObjectCreated | None:
         s3 = record["s3"]
         item = s3["object"]
         return ObjectCreated(
-            str(s3["bucket"]["name"]), unquote_plus(str(item["key"])), int(item.get("size", 0)), str(item.get("eTag", "")).strip('"')
+            str(s3["bucket"]["name"]),
+            unquote_plus(str(item["key"])),
+            int(item.get("size", 0)),
+            str(item.get("eTag", "")).strip('"'),
+            str(item.get("versionId") or ""),
         )
     except (KeyError, TypeError, ValueError):
         return None

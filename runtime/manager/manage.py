@@ -13,6 +13,7 @@ from runtime.manager.budget import reserve
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
+from runtime.manager.early import early_order
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
 from runtime.manager.plan import plan, records
@@ -61,9 +62,20 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
 
 
 def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
-    """The submission file. Raises InvalidSubmission when there is none that the manager may read."""
+    """The submission file that was written then: another of the same name may have taken its place at once, and has an answer of its own.
+    Raises InvalidSubmission when there is none that the manager may read."""
+    event = delivery.event
     try:
-        raw = cloud.get(delivery.event.bucket, key.key, SUBMISSION_MAX_BYTES)
+        replaced = False
+        try:
+            raw = cloud.get(event.bucket, key.key, SUBMISSION_MAX_BYTES)
+            replaced = raw is not None and hashlib.md5(raw, usedforsecurity=False).hexdigest() != event.etag
+        except (ObjectTooLargeError, BucketRefusedError):
+            if not event.version_id:
+                raise
+            replaced = True
+        if replaced and event.version_id:
+            raw = cloud.get(event.bucket, key.key, SUBMISSION_MAX_BYTES, event.version_id)
     except ObjectTooLargeError as error:
         raise InvalidSubmission([too_large(error.size)], None) from error
     except BucketRefusedError as error:
@@ -134,8 +146,10 @@ class _Run:
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""
         problems = list[Problem]()
+        if not self.settings.image.ready:
+            problems.append(self._no_image())
         if not self.delivery.last:  # else looking up may be what has failed so far
-            problems = look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname).problems
+            problems += look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname).problems
         now = self.clock()
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
@@ -170,6 +184,9 @@ class _Run:
             if order is not None:
                 return self._stopped(order, job, known)
         if job is None:
+            early = early_order(self.cloud, self.settings.bucket, self.keys, self.key.key, self.sha256, self.clock())
+            if early is not None:
+                return self._stopped(early, None, known)
             found = look_up(self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath)
             problems, settings = found.problems, self.settings
             if submission.rerun_of is not None:
@@ -178,7 +195,8 @@ class _Run:
                 except InvalidInput as error:
                     problems += error.problems
             if not settings.image.ready:
-                return self._end(3, [self._no_image(), *problems], "image", "RESOURCE", "setup")
+                self.log.problems("check_existence", problems, self.clock())
+                return self._end(3, [self._no_image()], "image", "RESOURCE", "setup", told=problems)
             if problems or found.config is None:
                 missing = all(problem.field == "dataname" for problem in problems)
                 return self._end(2, problems, "data" if missing else "user", "INPUT", "check_existence")
@@ -261,15 +279,26 @@ class _Run:
         return job if job is not None and job.created == iso(self.log.started) and job.submission_sha256 == self.sha256 else None
 
     def _no_image(self) -> Problem:
+        """What the manager sees is what was deployed: an image that was baked since is in the blueprint only."""
         stack = self.settings.stack
-        do = f"invoke bake-ami --stack {stack}, and invoke deploy {stack}: an image counts from the deploy after its bake"
-        return Problem("machine image", "no machine image yet", "an image that was baked and deployed", do)
+        do = f"invoke bake-ami --stack {stack}, then invoke deploy {stack}; when it is baked already, only the deploy is missing"
+        return Problem("machine image", "no machine image yet in what is deployed", "an image that was baked and deployed", do)
 
-    def _end(self, step: int, problems: Sequence[Problem], exit_class: str, kind: str, part: str, job: Job | None = None) -> Outcome:
+    def _end(
+        self,
+        step: int,
+        problems: Sequence[Problem],
+        exit_class: str,
+        kind: str,
+        part: str,
+        job: Job | None = None,
+        told: Sequence[Problem] = (),
+    ) -> Outcome:
+        """End the job for `problems`; `told` are further ones that the log has already."""
         now = self.clock()
         self.log.problems(part, problems, now, kind=kind)
         self.log.step_failed(step, kind, now)
-        self._close(exit_class, problems, job=job)
+        self._close(exit_class, [*problems, *told], job=job)
         return Outcome(99, f"refused: {problems[0].text()}")
 
     def _close(self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None) -> None:

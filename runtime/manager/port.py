@@ -92,11 +92,11 @@ class LaunchRequest:
 class Cloud(Protocol):
     """What the manager needs of AWS. Reading raises BucketRefusedError."""
 
-    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
-        """The object's content, None when there is none. Raises ObjectTooLargeError."""
+    def get(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes | None:
+        """The object's content (of a version that it had), None when there is none. Raises ObjectTooLargeError."""
 
-    def read(self, bucket: str, key: str, limit: int) -> Content | None:
-        """The object and which one it is, None when there is none. Raises ObjectTooLargeError."""
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
+        """The same, and which object it is."""
 
     def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
         """Write text, or bytes. With `if_absent`, False (and nothing written) when the key exists."""

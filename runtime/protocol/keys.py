@@ -8,6 +8,7 @@
 {group}/submissions/{id}_cancel.json                    ends the job of {id}_submit.json
 logs/active/{instance}.json   logs/{group}/{instance}.json
 jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
+jobs/{group}/early/{digest}.json                        a cancellation that waits for its submission
 evidence/{role}:{instance}/…                            what one machine says of its dataset
 ```
 
@@ -237,6 +238,11 @@ class RetryKey:
         if found is None:
             raise ValueError(f"{key!r} does not ask for another attempt")
         return cls(found[1], found[2], int(found[3]), int(found[4]))
+
+
+def early_cancel_key(group: str, name: str) -> str:
+    """Where a cancellation waits for what it cancels: `name` is the key of a submission, or a timestamp."""
+    return f"{JOBS}/{group}/early/{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
 
 
 def _in_submissions(key: str, suffix: str) -> tuple[str, str]:

@@ -70,6 +70,9 @@ DEADLINE_GRACE = 300
 STOP_GRACE = 120
 """How long after an order to stop a machine may still save partial results before the sweep ends it."""
 
+EARLY_CANCEL = 900
+"""How long a cancellation waits for the submission that it cancels: S3 tells of files in any order, and people upload them so."""
+
 ORPHAN_GRACE = 600
 """How long a machine without an open job is left alone before the sweep ends it."""
 

@@ -51,8 +51,8 @@ class FakeAws:
     `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved (keys); each write of an object
     gives it the next version (`version`).
     `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
-    `sizes` are told of objects in place of their own; `kill_at` is the number of the call after which the caller is dead (counted from 1,
-    see `revive`).
+    `bodies` are all uploads, by their ETag and by their version; `sizes` are told of objects in place of their own; `kill_at` is the number
+    of the call after which the caller is dead (counted from 1, see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -61,6 +61,7 @@ class FakeAws:
     closed: set[str] = field(default_factory=set)
     kill_at: int | None = None
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
+    bodies: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     items: dict[JobId, dict[str, Any]] = field(default_factory=dict)
     claims: dict[JobId, Claim] = field(default_factory=dict)
     heard_: dict[tuple[str, str], Heard] = field(default_factory=dict)
@@ -101,6 +102,8 @@ class FakeAws:
         self.times[bucket, key] = self.clock()
         self.uploads += 1
         self.versions[bucket, key] = f"v{self.uploads}"
+        for version in (self.etag(bucket, key), self.versions[bucket, key]):
+            self.bodies[bucket, key, version] = self.objects_[bucket, key][0]
 
     def version(self, bucket: str, key: str) -> str:
         """Of the object as it is now."""
@@ -479,19 +482,22 @@ class ManagerView:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.aws, name)
 
-    def read(self, bucket: str, key: str, limit: int) -> Read | None:
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Read | None:
         with self.aws.lock:
             self.aws._call("get", key)
             self.aws._check_open(bucket)
             found = self.aws.objects_.get((bucket, key))
+            if version is not None:
+                body = self.aws.bodies.get((bucket, key, version))
+                found = None if body is None else (body, {})
         if found is None:
             return None
         if len(found[0]) > limit:
             raise ObjectTooLargeError(len(found[0]))
         return Read(found[0], self.aws.etag(bucket, key), self.aws.versions.get((bucket, key)))
 
-    def get(self, bucket: str, key: str, limit: int) -> bytes | None:
-        found = self.read(bucket, key, limit)
+    def get(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes | None:
+        found = self.read(bucket, key, limit, version)
         return None if found is None else found.body
 
     def abandon(self, table: str, job: JobId) -> None:

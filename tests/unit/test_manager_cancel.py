@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from fake_aws import KilledError
 from job_world import BUCKET, SUBMISSION, World
 
+from runtime.manager import cancel as cancel_module
 from runtime.manager.delivery import Outcome
 from runtime.protocol.keys import JobKeys, rejected_keys
-from runtime.protocol.limits import STOP_GRACE
+from runtime.protocol.limits import EARLY_CANCEL, STOP_GRACE
 from runtime.protocol.stop import StopOrder
 
 CANCEL = "lab/submissions/a_cancel.json"
@@ -128,6 +130,61 @@ def test_an_unknown_job_is_said_to_be_unknown(world: World, body: object, told: 
     assert cancel(world, body).exit_code == 99
     assert told in refusal(world)
     assert not any(key.endswith("stop.json") for _, key in world.aws.objects_)
+
+
+@pytest.mark.parametrize(("body", "name"), [(None, CANCEL), ({"timestamp": "t1"}, "lab/submissions/any_cancel.json")])
+def test_a_cancellation_that_comes_first_waits_for_its_submission(world: World, body: object, name: str) -> None:
+    assert cancel(world, body, name).exit_code == 99
+    assert "not started if it comes within 15 minutes" in world.aws.text(BUCKET, rejected_keys("lab", name[16:-5]).certificate)
+    assert world.submit(world.submission()) == Outcome(0, f"cancelled: by {name}")
+    assert world.aws.ec2 == {}
+    assert world.end() == f"FAILED 0/0 cancelled: by {name}\n"
+    assert world.facts()["exit_class"] == "cancelled"
+    assert money_is_free(world)
+    assert world.deliver() == Outcome(0, "delivered again: the job has ended")
+    world.submit(world.submission(timestamp="t2"))  # it was for one submission
+    assert len(world.aws.ec2) == 1
+
+
+def test_a_cancellation_does_not_wait_for_ever(world: World) -> None:
+    cancel(world)
+    world.clock.forward(EARLY_CANCEL + 1)
+    world.submit(world.submission())
+    assert len(world.aws.ec2) == 1
+
+
+def test_a_submission_that_comes_while_its_cancellation_looks_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, body = cancel_module.keep, json.dumps(world.submission())
+
+    def keep(*arguments: Any, **more: Any) -> None:
+        if (BUCKET, SUBMISSION) not in world.aws.objects_:
+            world.submit(body.encode())  # its manager has looked, and found nothing
+        real(*arguments, **more)
+
+    monkeypatch.setattr(cancel_module, "keep", keep)
+    assert cancel(world) == Outcome(0, "job t1 is being stopped")
+    end_by_the_order(world, next(iter(world.aws.ec2)))
+    assert world.facts()["exit_class"] == "cancelled"
+    monkeypatch.undo()
+    world.submit(world.submission(timestamp="t2"))
+    assert len(world.aws.ec2) == 2
+
+
+@pytest.mark.parametrize("after", range(1, 30))
+def test_a_manager_that_dies_over_an_early_cancellation_leaves_no_machine(world: World, after: int) -> None:
+    cancel(world)
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    world.aws.revive()
+    world.aws.kill_at = after
+    try:
+        world.deliver()
+    except KilledError:
+        world.aws.revive()
+        world.clock.forward(EARLY_CANCEL + 200)
+        world.deliver(receives=2)
+    world.aws.kill_at = None
+    assert world.aws.ec2 == {} or after < 8  # a cancellation that nobody has read in time waits no longer
+    assert (world.end() == f"FAILED 0/0 cancelled: by {CANCEL}\n") == (world.aws.ec2 == {})
 
 
 def test_the_job_of_another_submission_is_cancelled_by_name_only(world: World) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from fake_aws import KilledError
+from fake_aws import KilledError, ManagerView
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
+from runtime.manager.delivery import Delivery
+from runtime.manager.dispatch import process
+from runtime.manager.events import ObjectCreated
 from runtime.manager.launch import Option, request
 from runtime.protocol.keys import rejected_keys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
@@ -244,10 +248,50 @@ def test_a_launch_that_aws_refuses_for_good_is_answered_at_once(world: World) ->
     assert world.aws.count("run") == 1
 
 
+def test_a_missing_image_hides_no_other_mistake() -> None:
+    world = World(replace(SETTINGS, image=Image("resolve:ssm:/x", False)))
+    world.aws.upload(BUCKET, "lab/configs/c.json", '{"wiat": 1}')
+    world.submit(world.submission(dataname="lab/inputs/none"))
+    text, facts = world.certificate(), world.facts()
+    assert [one["field"] for one in facts["problems"]] == ["machine image", "dataname", "config 'wiat'"]
+    assert "INPUT ERROR: config 'wiat'" in text
+    assert "RESOURCE ERROR: machine image" in text
+    world.submit(world.submission(dataname=3, timestamp="t2"), "lab/submissions/b_submit.json")
+    assert [one["field"] for one in world.facts("t2")["problems"]] == ["dataname", "machine image", "config 'wiat'"]
+
+
+def test_a_submission_that_another_has_replaced_at_once_is_answered_all_the_same(world: World) -> None:
+    first = json.dumps(world.submission(timestamp="t1")).encode()
+    world.aws.upload(BUCKET, SUBMISSION, first)
+    written = ObjectCreated(BUCKET, SUBMISSION, 1, *[world.aws.etag(BUCKET, SUBMISSION)] * 2)
+    world.submit(world.submission(timestamp="t2", dataname="lab/inputs/b.zip"))
+    until = world.clock() + timedelta(seconds=121)
+    for receives in (1, 2):
+        process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, receives, f"x-{receives}", "arn:manager", until))
+    assert [world.job(stamp).datasets[0].inputpath for stamp in ("t1", "t2")] == ["lab/inputs/a.zip", "lab/inputs/b.zip"]
+    assert len(world.aws.ec2) == 2
+    world.aws.upload(BUCKET, SUBMISSION, b"x" * 300_000)  # not even one that cannot be read hides it
+    later = ObjectCreated(BUCKET, SUBMISSION, 1, written.etag, written.version_id)
+    assert process(ManagerView(world.aws), world.settings, world.clock, Delivery(later, 1, "y", "arn", until)).message == (
+        "delivered again: the job is launched"
+    )
+
+
+def test_a_submission_that_was_deleted_is_not_run(world: World) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
+    written = ObjectCreated(BUCKET, SUBMISSION, 1, *[world.aws.etag(BUCKET, SUBMISSION)] * 2)
+    del world.aws.objects_[BUCKET, SUBMISSION]
+    until = world.clock() + timedelta(seconds=121)
+    outcome = process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until))
+    assert "the file was deleted before it was read" in outcome.message
+    assert world.aws.ec2 == {}
+
+
 def test_without_an_image_the_certificate_says_how_to_get_one() -> None:
     world = World(replace(SETTINGS, image=Image("resolve:ssm:/x", False)))
     assert world.submit(world.submission()).exit_code == 99
     assert "no machine image yet" in world.certificate()
+    assert "invoke bake-ami --stack dti-webdev, then invoke deploy dti-webdev; when it is baked already, only" in world.certificate()
     assert "invoke bake-ami --stack dti-webdev" in world.certificate()
     assert world.facts()["exit_class"] == "image"
     assert not world.aws.ec2
