@@ -217,6 +217,15 @@ class Analysis:
             dead_letters, types = about.dead_letter_queue_url, about.instance_types
         return gather(job, self.jobs() if not job.status().datasets else [], dead_letters, self.session, types)
 
+    def typical(self, job: JobHandle) -> float | None:
+        """Seconds of a median run of datasets like those of a job that is under way, None without any, or without such a job."""
+        state = job.status()
+        if state.finished or not state.datasets:
+            return None
+        record = job.job()
+        runs = history(self.objects, self.group, self.jobs()[: -LATEST - 1 : -1], record.instance_type)
+        return estimate(runs, [one.size for one in record.datasets])[0]
+
     def forecast(
         self, sizes: Sequence[int | None], *, minutes: int | None = None, instance_type: str | None = None, budget: bool = True
     ) -> Forecast:

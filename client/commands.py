@@ -69,7 +69,7 @@ def submit(
     handle = analysis.submit(keys, configname, stamp, instance_type or None, resultpath or None)
     if not json:
         say(handle.timestamp)
-    state = follow_job(handle, quiet=json) if follow else None
+    state = follow_job(handle, quiet=json, typical=foreseen.p50) if follow else None
     if json:
         submitted = {"job": handle.timestamp, "submission": handle.submission_key, "datasets": keys}
         submitted |= {"config": configname, "forecast": _facts(foreseen)}

@@ -11,12 +11,13 @@ import re
 import statistics
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from client.bucket import Bucket
 from client.errors import code_of
+from client.states import DatasetState, JobState
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
@@ -109,6 +110,42 @@ class Forecast:
             if self.budget.left is not None and self.usd > self.budget.left:
                 said.append("this is more than the budget has left: the submission would be refused")
         return said
+
+
+SLACK = 1.25
+"""So many times longer than it was said may the whole come to take before nothing is said any more."""
+
+
+@dataclass
+class Countdown:
+    """About how long each dataset of the jobs that are shown still takes: of earlier runs (`typical`: seconds of the median one, None
+    without any) and how far it is, the more of the latter the farther. What was said once is never said longer: it is said no more."""
+
+    typical: float | None = None
+    _said: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    def told(self, state: JobState) -> JobState:
+        """The state with what is left of each dataset."""
+        return replace(state, datasets=tuple(replace(one, eta_seconds=self._left(state.timestamp, one)) for one in state.datasets))
+
+    def _left(self, job: str, one: DatasetState) -> float | None:
+        total = self._total(one)
+        if total is None or one.seconds is None:
+            return None
+        which = (job, one.name, one.instance)  # another machine begins anew
+        said = self._said[which] = min(total, self._said.get(which, total))
+        return said - one.seconds if one.seconds < said and total <= SLACK * said else None
+
+    def _total(self, one: DatasetState) -> float | None:
+        """Seconds that the whole takes; None when nothing is known, or its pace says nothing."""
+        if one.final or one.seconds is None:
+            return None
+        if not one.progress:
+            return self.typical
+        if one.eta_seconds is None:
+            return None
+        paced = one.seconds + one.eta_seconds
+        return paced if self.typical is None else one.progress * paced + (1 - one.progress) * self.typical
 
 
 def estimate(runs: Sequence[Run], sizes: Sequence[int | None]) -> tuple[float | None, float | None, int, bool]:

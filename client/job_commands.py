@@ -45,7 +45,7 @@ def follow(c: Context, job: str, bucket: str = "", group: str = "", timeout: int
     """Show a job until it ends. Exit code 1 when a dataset failed or the submission was refused."""
     analysis = analysis_of(bucket, group)
     handle = analysis.find(job)
-    end_with(analysis, handle, follow_job(handle, timeout or None))
+    end_with(analysis, handle, follow_job(handle, timeout or None, typical=analysis.typical(handle)))
 
 
 @task(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})

@@ -51,14 +51,15 @@ def explanation_lines(analysis: Any, handle: Any) -> list[str]:
     return [printable(line, keep="\t") for line in lines]
 
 
-def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, out: Any = None) -> Any:
-    """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it says that the job goes on."""
+def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, out: Any = None, typical: float | None = None) -> Any:
+    """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it says that the job goes on.
+    `typical`: seconds that earlier runs took, for the time that is left."""
     from client.view import board
 
     try:
         if quiet:
             return handle.follow(lambda _: None, timeout=timeout)
-        with board(out) as shown:
+        with board(out, typical) as shown:
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
         raise Exit(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from client.forecast import Countdown
 from client.listing import ListedJob
 from client.states import DatasetState, JobState
 from runtime.protocol.printable import printable
@@ -38,12 +39,12 @@ def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
     if dataset.state == "FAILED" and dataset.reason:
         return cell(dataset.reason)
     line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
-    if dataset.progress is None or (dataset.final and line):
+    far = "" if dataset.progress is None else f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
+    if dataset.final and line:
         return line
-    far = f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
     if left and dataset.eta_seconds is not None and not dataset.final:
-        far += f", about {clock(dataset.eta_seconds)} left"
-    return f"{far}: {line}" if line else far
+        far += f"{', ' if far else ''}about {clock(dataset.eta_seconds)} left"
+    return f"{far}: {line}" if far and line else far or line
 
 
 def status_lines(state: JobState) -> list[str]:
@@ -102,14 +103,14 @@ class Changes:
 
 
 class Board:
-    """The jobs being watched, in the order they were added; `show` takes a new state of one of them."""
+    """The jobs being watched, in the order they were added; `show` takes a new state of one of them. `typical`: see `Countdown`."""
 
-    def __init__(self, out: TextIO, live: Any = None) -> None:
-        self._out, self._live, self._changes = out, live, Changes()
+    def __init__(self, out: TextIO, live: Any = None, typical: float | None = None) -> None:
+        self._out, self._live, self._changes, self._countdown = out, live, Changes(), Countdown(typical)
         self._states: dict[str, JobState] = {}
 
     def show(self, title: str, state: JobState) -> None:
-        self._states[title] = state
+        state = self._states[title] = self._countdown.told(state)
         if self._live is not None:
             self._live.update(self._table(), refresh=True)
             return
@@ -136,14 +137,15 @@ class Board:
 
 
 @contextmanager
-def board(out: TextIO | None = None) -> Iterator[Board]:
-    """A board for the time of a `with`. On a terminal the table stays on the screen afterwards, in its last state."""
+def board(out: TextIO | None = None, typical: float | None = None) -> Iterator[Board]:
+    """A board for the time of a `with`; `typical`: see `Countdown`. On a terminal the table stays on the screen afterwards, in its last
+    state."""
     stream = out or sys.stdout
     if not stream.isatty():
-        yield Board(stream)
+        yield Board(stream, typical=typical)
         return
     from rich.console import Console
     from rich.live import Live
 
     with Live(console=Console(file=stream), auto_refresh=False) as live:
-        yield Board(stream, live)
+        yield Board(stream, live, typical)

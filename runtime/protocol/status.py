@@ -31,8 +31,8 @@ TIMED_OUT = "timed out"
 class DatasetStatus:
     """`reason` says why a dataset failed; `said` is the last error line of its script, in the script's words; `out_of_memory`: the
     machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO 8601 in UTC. `progress`
-    (0 to 1) and its text are the script's last mark, `eta_seconds` what is left if it goes on as until then. `uploaded` is how many result
-    files the machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up yet."""
+    (0 to 1) and its text are the script's last mark, `eta_seconds` about what is left; what it says never grows. `uploaded` is how many
+    result files the machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE

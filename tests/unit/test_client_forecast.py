@@ -9,12 +9,14 @@ import boto3
 import pytest
 from client_jobs import BUCKET, GROUP
 from client_world import ABOUT, ended, put, tell
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from client import Analysis, AnalysisError
-from client.forecast import ENOUGH, Run, estimate
+from client.forecast import ENOUGH, Countdown, Run, estimate
+from client.states import DatasetState, JobState
+from runtime.instance.agent.pace import Pace
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
 
@@ -164,3 +166,55 @@ def test_what_is_left_is_the_managers_word_and_no_others(s3: Any) -> None:
     budget = Analysis(BUCKET, GROUP).forecast([1]).budget
     assert budget is not None
     assert budget.left == 77.0
+
+
+def at(seconds: float, progress: float | None, eta: float | None, instance: str = "i-1") -> JobState:
+    one = DatasetState("a", "g/inputs/a", "IN PROGRESS", seconds, instance=instance, progress=progress, eta_seconds=eta)
+    return JobState("t1", "RUNNING", (one,))
+
+
+def left(countdown: Countdown, state: JobState) -> float | None:
+    return countdown.told(state).datasets[0].eta_seconds
+
+
+def test_the_time_left_is_that_of_earlier_runs_at_first_and_of_its_own_pace_at_last() -> None:
+    countdown = Countdown(typical=100.0)
+    assert left(countdown, at(10, None, None)) == 90
+    assert left(countdown, at(20, 0.5, 20)) == pytest.approx(0.5 * 40 + 0.5 * 100 - 20)
+    assert left(countdown, at(36, 0.9, 4)) == pytest.approx(0.9 * 40 + 0.1 * 100 - 36)
+    assert left(Countdown(), at(10, None, None)) is None
+    assert left(Countdown(), at(20, 0.5, 20)) == 20
+    assert left(countdown, at(5, None, None, "i-2")) == 95  # another attempt begins anew
+
+
+moments = st.lists(
+    st.tuples(st.floats(0, 1000), st.none() | st.floats(0.001, 1), st.none() | st.floats(0, 10_000)), min_size=1, max_size=12
+).map(lambda found: sorted(found, key=lambda one: one[0]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(moments, st.none() | st.floats(1, 2000))
+def test_the_time_left_never_rises_while_a_job_runs(seen: list[tuple[float, float | None, float | None]], typical: float | None) -> None:
+    countdown = Countdown(typical)
+    told = [value for value in (left(countdown, at(*one)) for one in seen) if value is not None]
+    assert told == sorted(told, reverse=True)
+    assert all(value > 0 for value in told)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 1)), min_size=1, max_size=12).map(sorted))
+def test_the_time_left_that_a_machine_tells_never_rises(marks: list[tuple[float, float]]) -> None:
+    pace = Pace()
+    told = [value for value in (pace.left(value, elapsed) for elapsed, value in marks) if value is not None]
+    assert told == sorted(told, reverse=True)
+    assert all(value >= 0 for value in told)
+
+
+def test_a_script_whose_marks_come_later_and_later_gets_no_estimate() -> None:
+    pace = Pace()
+    assert pace.left(0.0, 3) is None
+    assert pace.left(0.5, 10) == 10
+    assert pace.left(0.5, 14) == 6
+    assert pace.left(0.6, 18) is None  # 30 seconds in all, after 20 were said
+    assert pace.left(0.9, 19) == 1
+    assert pace.left(0.9, 25) is None

@@ -24,6 +24,7 @@ from .context import UPDATE, Context, service_files
 from .ending import REFUSED, Ending, reason
 from .logs import Log
 from .memory import Memory
+from .pace import Pace
 from .pieces import Pieces
 from .reporter import Reporter
 from .said import said
@@ -63,7 +64,7 @@ class Watch:
         self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
         self._status = DatasetStatus(IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now())
         self._processor, self._gpu, self._gpu_text, self._gpu_asked = measure.Processor(), measure.Gpu(), NONE, 0.0
-        self._begin = time.monotonic()
+        self._begin, self._pace = time.monotonic(), Pace()
         self._exit: int | None = None
         self._ending = Ending(grace)
         self._memory = Memory(state / "memory")
@@ -229,12 +230,12 @@ class Watch:
         return document
 
     def _progress(self, now: float) -> dict[str, Any]:
-        """The script's last mark, and what is left if it goes on as until then."""
+        """The script's last mark, and about what is left."""
         mark = self.logs["stdout"].progress or self.logs["stderr"].progress
         if not mark:
             return {}
         value, text = mark
-        left = round((now - self._begin) * (1 - value) / value) if value > 0 and not self._status.final else None
+        left = None if self._status.final else self._pace.left(value, now - self._begin)
         return {"progress": value, "progress_text": text or NONE, "eta_seconds": left}
 
     def _report(self, document: dict[str, Any] | None = None) -> str:
