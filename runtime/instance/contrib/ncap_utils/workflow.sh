@@ -50,6 +50,14 @@ errorlog() {
     fi 2>/dev/null
 }
 
+## Records each command as errorlog does, but stops at none; when the script ends, its last command and exit code are printed.
+errorrep() {
+    local before="$-"
+    errorlog
+    [[ "$before" == *e* ]] || set +e
+    trap 'printf "\"%s\" was the last command, with exit code %s.\n" "$BASH_COMMAND" "$?"' EXIT
+}
+
 ## Prepares reporting: a private folder for what the parts of a job tell each other, in memory where there is one, the
 ## pipe that the agent listens to, and $NEUROCAAS_OUTPUT, an empty folder for results: what lies there when a script fails
 ## or is out of time is uploaded to process_results for it. Also $CHECKPOINT_DIR: what a script keeps there is saved when AWS
@@ -131,6 +139,7 @@ run_script() {
     export NEUROCAAS_CONTRIB="$neurocaasrootdir/ncap_utils/contrib_cli.py"
     export -f neurocaas-contrib
     arguments=("$bucketname" "$inputpath" "$resultdir" "$configpath")
+    [[ ":$PATH:" == *":$neurocaasrootdir/bin:"* ]] || export PATH="$PATH:$neurocaasrootdir/bin" ## for those that are no bash
     set -m
     neurocaas_agent_path
     PATH="$neurocaasrootdir/ncap_utils/machine:$PATH" "$NEUROCAAS_PYTHON" -E -s -X utf8 "$REPLY" run --state "$NEUROCAAS_STATE" -- \
