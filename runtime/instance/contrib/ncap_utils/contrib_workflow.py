@@ -12,7 +12,7 @@ import tempfile
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List
+from typing import Any, BinaryIO, Dict, List, Optional
 
 from contrib_store import Refused, Store, copy, fetch, reported, say, send, whole
 
@@ -28,20 +28,20 @@ def initialize(given: argparse.Namespace) -> int:
 
 def register(store: Store, given: argparse.Namespace) -> int:
     name = getattr(given, "name", None)
-    if given.local is not None:
+    place = _place(given)
+    if place is None:
         if not given.local.exists():
             raise Refused(f"{given.local} does not exist. Allowed: a file or folder of this machine. Check the path.")
         store.remember(given.kind, {"localsource": str(given.local.absolute())}, name)
     else:
-        store.remember(given.kind, {"s3": _in_s3(given)}, name)
+        store.remember(given.kind, {"s3": place}, name)
     return 0
 
 
 def register_results(store: Store, given: argparse.Namespace) -> int:
-    if given.local is not None:
+    if _place(given) is None:
         store.remember("resultpath", {"local": str(given.local.absolute())})
         return 0
-    _in_s3(given)
     key = given.key
     if not key.startswith("s3://"):
         group = store.group()
@@ -50,12 +50,14 @@ def register_results(store: Store, given: argparse.Namespace) -> int:
     return 0
 
 
-def _in_s3(given: argparse.Namespace) -> str:
-    if given.local is not None or given.key is None or not (given.bucket or given.key.startswith("s3://")):
+def _place(given: argparse.Namespace) -> Optional[str]:
+    """The place in S3 that the options name; None for one of this machine. Raises Refused unless they name just one."""
+    in_s3 = given.key is not None and bool(given.bucket or given.key.startswith("s3://"))
+    if in_s3 == (given.local is not None) or (given.local and (given.key or given.bucket)):
         raise Refused(
             "got neither or both of two places. Allowed: you can pass either -b and -k (s3 file) or -l (local file). Give one of them."
         )
-    return whole(given.bucket or "", given.key)
+    return whole(given.bucket or "", given.key) if in_s3 else None
 
 
 def get(store: Store, given: argparse.Namespace) -> int:
