@@ -21,8 +21,8 @@ from tests.shell.machines import ROOT, Machine
 UTILS = ROOT / "runtime" / "instance" / "contrib" / "ncap_utils"
 sys.path.append(str(UTILS))
 
-import contrib_cli  # noqa: E402  (a program of the machine, which is no package)
-from contrib_elsewhere import ELSEWHERE  # noqa: E402
+from contrib_commands import cli  # noqa: E402  (a program of the machine, whose folder is no package of ours)
+from contrib_commands.elsewhere import ELSEWHERE  # noqa: E402
 
 # In their style: nothing is sourced, names are asked for, results are files and folders.
 SCRIPT = """#!/bin/bash
@@ -113,7 +113,7 @@ def call(machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:
-            code = contrib_cli.main(list(arguments))
+            code = cli.main(list(arguments))
         except SystemExit as ended:
             code = int(ended.code or 0)
         out, error = capfd.readouterr()
@@ -378,6 +378,8 @@ def test_programs_that_are_no_bash_find_the_command(machine: Machine) -> None:
     assert machine.log("stdout") == b"mock\n"
 
 
-@pytest.mark.parametrize("path", [*sorted(UTILS.glob("contrib_*.py")), UTILS / "yamltojson.py"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*sorted(UTILS.glob("contrib_*/*.py")), UTILS / "contrib_cli.py", UTILS / "yamltojson.py"], ids=lambda path: path.name
+)
 def test_an_old_python_understands_it(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 7))

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List, Optional
 
-from contrib_store import Refused, Store, copy, fetch, reported, say, send, whole
+from .store import Refused, Store, copy, fetch, reported, say, send, whole
 
 FOLDERS = {"data": "inputs", "config": "configs", "file": "additional_files"}
 FAILED = "failed"

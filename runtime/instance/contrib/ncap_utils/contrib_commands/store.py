@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 POINTER = ".neurocaas_contrib_storageloc.json"
 """In the home of a user without a job: where the folder of `initialize-job` is."""
 _EMPTY: Dict[str, Any] = {"data": {}, "config": {}, "additional_files": {}, "resultpath": {}}
