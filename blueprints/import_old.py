@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blueprints import old_format, old_people
+from blueprints import old_format, old_names, old_people, old_script, old_types
 from blueprints.model import FILE
+from blueprints.old_command import Command
 from blueprints.old_fields import Context, Field, apply
+from blueprints.old_groups import Proposal
 from blueprints.starter import check_new_name
 from blueprints.verdicts import Draft, Status, Verdict, as_json, duplicate_keys
 from runtime.protocol import yaml12
@@ -25,30 +27,43 @@ _PROFILE_STAGES = ("webusercentric", "web", "dev")
 
 @dataclass(frozen=True)
 class Imported:
-    """What an old file became. `groups`: the proposal for groups.yaml, "" without one. `name`: None when it has no usable one."""
+    """What an old file became. `name`: None when it has no usable one. `people`: the groups that it names, and `renamed` those that had
+    another name. `run_script`: the text of its run script, from `command`."""
 
     kind: str
     name: str | None
     stage: str
     blueprint: Mapping[str, Any]
-    groups: str
+    people: Proposal
     verdicts: tuple[Verdict, ...]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    run_script: str = ""
+    command: Command = field(default_factory=Command)
+
+    @property
+    def groups(self) -> str:
+        """The proposal for groups.yaml, "" without one."""
+        return self.people.text()
 
     @property
     def stops(self) -> list[Verdict]:
         """What needs a decision before anything is written."""
         return [verdict for verdict in self.verdicts if verdict.status.stops]
 
+    @property
+    def asks(self) -> list[Verdict]:
+        """All that a person has to decide, before or after the import."""
+        return [verdict for verdict in self.verdicts if verdict.status.asks]
+
     def to_dict(self) -> dict[str, Any]:
         counts = {status.value: sum(verdict.status is status for verdict in self.verdicts) for status in Status}
         head = {"schema_version": 1, "kind": self.kind, "name": self.name, "stage": self.stage, "counts": counts}
+        head["renamed_groups"] = dict(self.renamed)
         return {**head, "fields": [verdict.to_dict() for verdict in self.verdicts]}
 
 
-def read(text: str, types: Collection[str], name: str | None = None) -> Imported:
-    """Reads `stack_config_template.json` or `user_config_template.json`; never fails on what the text says, but for text that is no JSON
-    object, which raises InvalidInput. `types`: instance types on offer. `name`: of the analysis, in place of PipelineName.
-    """
+def parse(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The JSON object of a file, and the keys that it has twice. Raises InvalidInput for any other text."""
     try:
         data, twice = duplicate_keys(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
@@ -57,12 +72,23 @@ def read(text: str, types: Collection[str], name: str | None = None) -> Imported
         raise InvalidInput(
             [Problem("the file", as_json(data), "one JSON object with PipelineName, Lambda and UXData", "Give another file")]
         )
-    draft = Draft()
+    return data, twice
+
+
+def read(
+    text: str, types: Collection[str], name: str | None = None, otherwise: str | None = None, names: Mapping[str, str] | None = None
+) -> Imported:
+    """Reads `stack_config_template.json` or `user_config_template.json`; never fails on what the text says, but for text that is no JSON
+    object, which raises InvalidInput. `types`: instance types on offer, with their prices if it is a mapping. `name`: of the analysis, in
+    place of PipelineName; `otherwise`: when that cannot be used. `names`: what groups are called, where several files agree on it.
+    """
+    data, twice = parse(text)
+    draft = Draft(names=names or old_names.new_names(old_people.names(data)))
     for key in dict.fromkeys(twice):
         draft.impossible((key,), "given twice in one object", "each key once", "Remove one, or import --anyway with the last")
     if _is_profile(data):
         return _profile(draft, data)
-    return _blueprint(draft, data, Context(types, name))
+    return _blueprint(draft, data, Context(types, name, otherwise))
 
 
 def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
@@ -108,24 +134,36 @@ def _blueprint(draft: Draft, data: Mapping[str, Any], context: Context) -> Impor
             apply(draft, old_format.LAMBDA_CONFIG, config, ("Lambda", "LambdaConfig"), context)
     if (ux := objects.get("UXData")) is not None:
         old_people.read(draft, ux, ("UXData",), profile=False)
+    if "name" not in draft.data and context.otherwise is not None:
+        draft.set("name", context.otherwise)
     name = draft.data.get("name")
     region = data.get("REGION")
-    groups = _proposal(draft, region if isinstance(region, str) else "", [name] if name else [])
-    return Imported("blueprint", name, draft.stage, _complete(draft, name), groups, tuple(draft.verdicts))
+    people = _people(draft, region if isinstance(region, str) else "", [name] if name else [])
+    blueprint = _complete(draft, name, context)
+    text = old_script.write(name, blueprint["script"], draft.command_text, draft.command, draft.directory) if name else ""
+    return Imported("blueprint", name, draft.stage, blueprint, people, tuple(draft.verdicts), _renamed(draft), text, draft.command)
 
 
-def _complete(draft: Draft, name: str | None) -> dict[str, Any]:
+def _complete(draft: Draft, name: str | None, context: Context) -> dict[str, Any]:
     """The new blueprint, in the order in which people read it."""
     if name is None:
         return {}
     data = draft.data
     instance = {"type": "m5.large", **data.get("instance", {})}
-    instance["types"] = [instance["type"]]
+    instance["types"] = old_types.askable(instance["type"], context.types)
+    instance["fallback"] = []  # there a job had the type that was named, or none
     title = f"{name} (imported)"
-    head: dict[str, Any] = {"schema_version": 1, "name": name, "title": title, "script": f"run_{name}.sh", "instance": instance}
+    # The script that COMMAND called may be put beside this one, under its own name.
+    script = f"run_{name}.sh" if Path(draft.command.script or "").name != f"run_{name}.sh" else f"start_{name}.sh"
+    head: dict[str, Any] = {"schema_version": 1, "name": name, "title": title, "script": script, "instance": instance}
     image: dict[str, Any] = data.get("image", {"parent": "ubuntu24", "required": False})
     rest: dict[str, Any] = {key: data[key] for key in ("bucket", "limits", "budget_usd") if key in data}
     return {**head, "image": image, "groups": list(draft.groups)[: old_people.MOST_GROUPS] or ["debuggers"], **rest}
+
+
+def _renamed(draft: Draft) -> dict[str, str]:
+    """Old name -> new name of the groups of this file that have another."""
+    return {known["title"]: group for group, known in draft.groups.items() if known["title"] != group}
 
 
 def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
@@ -143,7 +181,7 @@ def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
     objects = _objects(draft, data, ("UXData",))
     if "UXData" in objects:
         old_people.read(draft, objects["UXData"], ("UXData",), profile=True)
-    return Imported("profile", None, "", {}, _proposal(draft, _region(data), []), tuple(draft.verdicts))
+    return Imported("profile", None, "", {}, _people(draft, _region(data), []), tuple(draft.verdicts), _renamed(draft))
 
 
 def _region(data: Mapping[str, Any]) -> str:
@@ -154,48 +192,57 @@ def _region(data: Mapping[str, Any]) -> str:
     return region if isinstance(region, str) and len(region) <= 20 else ""
 
 
-def _proposal(draft: Draft, region: str, analyses: list[str]) -> str:
-    """groups.yaml with what the old file says of people; "" when it names no group with an analysis."""
-    groups, users = {}, set()
+def _people(draft: Draft, region: str, analyses: list[str]) -> Proposal:
+    """What the old file says of people, for groups.yaml."""
+    people = Proposal()
     for group, known in draft.groups.items():
-        uses = known.get("analyses", analyses)
-        if not uses:
-            continue
-        members = [f"{member}{region}" for member in known["members"]]
-        users.update(members)
-        groups[group] = {"members": members, "analyses": dict.fromkeys(uses)}
-    if not groups:
-        return ""
-    document = {"schema_version": 1, "users": {user: {"existing": True} for user in sorted(users)}, "groups": groups}
-    head = (
-        "# A proposal, made from a file of the first implementation: copy what you want into groups.yaml beside Pulumi.yaml.\n"
-        "# Names of its IAM users end in the region. A group that stands here must not stand in the blueprint's own `groups`.\n"
-    )
-    return head + yaml12.dump(document)
+        people.add(group, known["title"], [f"{member}{region}" for member in known["members"]], known.get("analyses", analyses))
+    return people
 
 
-def write(imported: Imported, text: str, root: Path, source: str, script: Path | None = None) -> list[str]:
-    """Makes `blueprints/<name>/` from an import; the files made, relative to `root`. `script` becomes the run script, if given.
+def write(imported: Imported, text: str, root: Path, source: str, script: Path | None = None, *, force: bool = False) -> list[str]:
+    """Makes `blueprints/<name>/` from an import; the files of it, relative to `root`. `script`: the one that COMMAND called, put beside the
+    run script, or in its place where COMMAND prepared nothing for it. `force`: write into a folder that exists; files there that are not
+    of an import stay.
 
     Raises InvalidInput when the name is missing, breaks the rule or exists, or the script cannot be read.
     """
     name = imported.name or ""
-    check_new_name(name, root)
+    folder = root / "blueprints" / name
+    if not (force and name and (folder / FILE).is_file()):
+        check_new_name(name, root)
     if script is not None and not script.is_file():
         raise InvalidInput([Problem("--script", f"no file {script}", "the analysis script that the old command ran", "Correct the path")])
-    folder = root / "blueprints" / name
-    body = yaml12.dump(imported.blueprint, width=140)
-    original = Path(source).name
-    head = f"# Imported from {original}. {KEPT}/report.json has a verdict for each of its fields, {KEPT}/{original} is that file.\n"
+    files = _files(imported, text, Path(source).name, script)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as scratch:
         made = Path(scratch) / name
-        (made / KEPT).mkdir(parents=True)
-        (made / FILE).write_text(head + body, encoding="utf-8")
-        (made / KEPT / original).write_text(text, encoding="utf-8")
-        (made / KEPT / "report.json").write_text(json.dumps(imported.to_dict(), indent=2) + "\n", encoding="utf-8")
-        if imported.groups:
-            (made / KEPT / "groups.yaml").write_text(imported.groups, encoding="utf-8")
-        if script is not None:
-            (made / imported.blueprint["script"]).write_bytes(script.read_bytes())
-        made.rename(folder)
-    return sorted(str(file.relative_to(root)) for file in folder.rglob("*") if file.is_file())
+        for path, content in files.items():
+            (made / path).parent.mkdir(parents=True, exist_ok=True)
+            (made / path).write_bytes(content)
+        if folder.exists():
+            (folder / KEPT).mkdir(exist_ok=True)
+            for path in files:
+                (made / path).replace(folder / path)
+        else:
+            made.rename(folder)
+    return sorted(f"blueprints/{name}/{path}" for path in files)
+
+
+def _files(imported: Imported, text: str, original: str, script: Path | None) -> dict[str, bytes]:
+    """The files of the new blueprint, by their path in its folder."""
+    body = yaml12.dump(imported.blueprint, width=140)
+    head = f"# Imported from {original}. {KEPT}/report.json has a verdict for each of its fields, {KEPT}/{original} is that file.\n"
+    run, inner = imported.blueprint["script"], imported.command.script
+    files = {
+        FILE: head + body,
+        f"{KEPT}/{original}": text,
+        f"{KEPT}/report.json": json.dumps(imported.to_dict(), indent=2) + "\n",
+        run: imported.run_script,
+    }
+    if groups := imported.groups:
+        files[f"{KEPT}/groups.yaml"] = groups
+    made = {path: content.encode("utf-8", "surrogateescape") for path, content in files.items()}
+    if script is not None:
+        prepared = inner is not None and (bool(imported.command.prepares) or not imported.command.by_main)
+        made[Path(inner).name if inner is not None and prepared else run] = script.read_bytes()
+    return made

@@ -6,6 +6,7 @@ Everything in it is either a step of the run script that an import writes (`blue
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from itertools import count
 from string import Formatter
@@ -60,11 +61,15 @@ class Command:
         return any(step.kind in ("script", "program") for step in self.steps)
 
     @property
+    def by_main(self) -> bool:
+        """Whether a main script called the analysis script, as run_main.sh does here."""
+        return any(step.kind == "script" for step in self.steps)
+
+    @property
     def prepares(self) -> tuple[str, ...]:
-        """What has to be done before the script, but for the way to a main script."""
-        main = any(step.kind == "script" for step in self.steps)
-        kinds = ("prepare", "settings", "conda")
-        return tuple(step.text for step in self.steps if step.kind in kinds and not (main and step.text.startswith("cd ")))
+        """What is done beside running the script, but for the way to a main script."""
+        others = [step.text for step in self.steps if step.kind not in ("script", "program")]
+        return tuple(text for text in others if not (self.by_main and text.startswith("cd ")))
 
 
 def fault(text: str) -> str | None:
@@ -75,7 +80,7 @@ def fault(text: str) -> str | None:
         fields = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as error:
         return f"braces that are no placeholder {{}} ({str(error).lower()})"
-    if any(fields):
+    if any(fields) or "{{}}" in text:
         return "braces that are no placeholder {}"
     if not fields:
         return "no placeholder {}"
@@ -230,9 +235,10 @@ class _Reader:
         if re.fullmatch(r"\.[A-Za-z]\w*", first) and len(words) == 1:
             settings = first
         if first == "cd" and len(words) > 1 and _CODE.match(old_shell.plain(words[1])) and old_shell.fixed(words[1]):
-            self.steps.append(Step("prepare", "cd " + _CODE.sub('"$neurocaasrootdir"', old_shell.plain(words[1]), count=1)))
+            below = _CODE.sub("", old_shell.plain(words[1]), count=1)
+            self.steps.append(Step("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else "")))
         elif settings:
-            self.steps.append(Step("settings", f"settings {self._filled(words[-1])}", None))
+            self.steps.append(Step("settings", f"settings {self._filled(words[-1])}"))
         elif first == "conda" and words[1:2] == ["activate"]:
             self.steps.append(Step("conda", self._filled(" ".join(words))))
         elif _NAME.match(first):

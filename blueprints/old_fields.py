@@ -15,10 +15,12 @@ DEAD = "nothing in the first implementation reads it"
 
 @dataclass(frozen=True)
 class Context:
-    """`types`: instance types on offer. `name`: what the analysis is to be called. `group`: of the affiliate that is being read."""
+    """`types`: instance types on offer, with their prices if it is a mapping. `name`: what the analysis is to be called; `otherwise`: when
+    its own name cannot be used. `group`: of the affiliate that is being read."""
 
     types: Collection[str] = ()
     name: str | None = None
+    otherwise: str | None = None
     group: str | None = None
 
 
@@ -81,6 +83,8 @@ def apply(
             if key not in also:
                 known = sorted({*fields, *also})
                 draft.unknown(path, value, known, next(iter(difflib.get_close_matches(key, known, 1)), None))
+        elif rule.kind == "flag" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
+            rule.use(draft, path, value.strip().lower() == "true", context)
         elif rule.kind != "any" and not is_kind(value, rule.kind):
             draft.impossible(path, as_json(value), KINDS[rule.kind], "Correct it, or import --anyway to leave it out")
         else:

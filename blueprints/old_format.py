@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
-from blueprints import old_command
+from blueprints import old_command, old_types
 from blueprints.checks import near_types
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Context, Field, drop
@@ -27,7 +28,6 @@ _HANDLERS = {
 }
 """The handlers that its last version has; it deploys the others as well, and every job of theirs fails."""
 _POST_HANDLERS = ("postprocess.postprocess_prediction", "data_format_lambda.lambda_handler")
-_BY_STACK = "the stack makes it, with the least rights that the job needs"
 
 
 def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -41,6 +41,10 @@ def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
     elif ANALYSIS_NAME.fullmatch(value):
         draft.set("name", value)
         draft.mapped(path, value, "name")
+    elif context.otherwise is not None:
+        draft.set("name", context.otherwise)
+        do = "Rename the folder and its name, if it is to be called otherwise"
+        draft.decide(path, value, "name", f"it is called {context.otherwise}, after its folder or file", NAME_RULE, do)
     else:
         draft.impossible(path, as_json(value), NAME_RULE, "Correct it, or give another with --name NAME")
 
@@ -63,18 +67,16 @@ def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
 
 
 def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
-    if value in _HANDLERS:
-        draft.mapped(path, value, "the manager", _HANDLERS[value])
-    else:
-        why = "the first implementation, as it was last, has no such handler: every job would fail"
-        do = "Name one that exists, or import --anyway: the manager takes its place"
-        draft.impossible(path, as_json(value), ", ".join(_HANDLERS), do, why)
+    """Whatever it was: nothing here needs it."""
+    unknown = "the manager takes its place; the first implementation, as it was last, has no such handler, and every job would fail there"
+    draft.mapped(path, value, "the manager", _HANDLERS.get(value, unknown))
 
 
 def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> None:
-    do = "Submit the second step as a job of its own on the results, or import --anyway to leave it out"
-    why = "" if value in _POST_HANDLERS else "the first implementation, as it was last, has no such handler"
-    draft.impossible(path, as_json(value), "no step after a job", do, why)
+    why = "a step after a job, which is not part of this service"
+    if value not in _POST_HANDLERS:
+        why += "; the first implementation, as it was last, has no such handler, so it was none there either"
+    draft.decide(path, value, "", why, "no step after a job", "Submit the second step as a job of its own on the results, if there is one")
 
 
 def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -90,9 +92,26 @@ def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
 def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> None:
     if value in context.types:
         draft.set("instance.type", value)
-        draft.mapped(path, value, "instance.type")
-    else:
-        draft.impossible(path, as_json(value), near_types(value, context.types), "Choose one of these, or import --anyway with m5.large")
+        draft.mapped(path, value, "instance.type", _may_ask(value, context))
+        return
+    place = old_types.same_kind(value, context.types)
+    if place is None:
+        do = "Choose one of these, or import --anyway with m5.large"
+        draft.impossible(path, as_json(value), near_types(value, context.types), do)
+        return
+    was, now = old_types.kind(value), old_types.kind(place)
+    covers = was is not None and now is not None and now.covers(was)
+    price = f", {old_types.cost(place, context.types):g} US dollars an hour" if isinstance(context.types, Mapping) else ""
+    much = "has as much" if covers else "lacks least of what it had"
+    why = f"{value} ({was}) is not on offer any more; {place} ({now}{price}) {much}. {_may_ask(place, context)}"
+    draft.set("instance.type", place)
+    do = "Try it with a real dataset, and choose another type if it is not right: an old image may have no driver for a newer GPU"
+    draft.decide(path, value, f"instance.type {place}", why, near_types(place, context.types), do)
+
+
+def _may_ask(value: str, context: Context) -> str:
+    count = len(old_types.askable(value, context.types))
+    return f"a submission may ask for {count} types (instance.types); there it could ask for any"
 
 
 def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -103,9 +122,30 @@ def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.impossible(path, f"{as_json(value)}, {wrong}", allowed, do)
         return
     command = old_command.read(value)
-    named = f"put the text of {command.script} into it" if command.script else "it names no script: write one"
-    tail = f"; not needed any more: {command.tail}" if command.tail else ""
-    draft.mapped(path, value, "script", f"machines run run_main.sh by themselves; {named}{tail}")
+    draft.command, draft.command_text = command, value
+    kept = "; ".join(step.text for step in command.steps if step.text) or "nothing else"
+    runs = f"runs {command.script}" if command.script else "runs what it ran" if command.runs else "says what is missing"
+    out = f". Not in it: {'; '.join(command.left_out)}" if command.left_out else ""
+    why = f"the run script was written from it: it {runs}, with the same four arguments, and does {kept}{out}"
+    if command.doubts:
+        allowed = f"four placeholders {{}} behind one script: {', '.join(old_command.PLACEHOLDERS)}"
+        draft.decide(path, value, "script", f"{why}. {'; '.join(command.doubts).capitalize()}", allowed, "Look at the run script")
+    else:
+        draft.mapped(path, value, "script", why)
+
+
+def _directory(draft: Draft, path: Path, value: str, context: Context) -> None:
+    draft.directory = value
+    draft.mapped(path, value, "script", "the run script changes to it, where it is there; else it stays in /home/ubuntu, where jobs start")
+
+
+def _role(draft: Draft, path: Path, value: str, context: Context) -> None:
+    draft.dropped(
+        path,
+        value,
+        "machines get a role of their own, which reads its group's inputs and writes its group's results, and nothing else: "
+        "what this one let the script do besides needs `outside_buckets` in the blueprint",
+    )
 
 
 def _shutdown(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -162,8 +202,9 @@ def _budget(draft: Draft, path: Path, value: float | str, context: Context) -> N
 
 
 _TEXT_DROPPED = {
-    "SECURITY_GROUPS": _BY_STACK, "IAM_ROLE": _BY_STACK, "KEY_NAME": "machines have no key; see `invoke print-key` for development",
-    "WORKING_DIRECTORY": "run_main.sh starts in /home/ubuntu/neurocaas_contrib", "CONFIG": DEAD, "MISSING_CONFIG_ERROR": DEAD,
+    "SECURITY_GROUPS": "the stack makes one that lets nothing in",
+    "KEY_NAME": "machines have no key; see `invoke print-key` for development",
+    "CONFIG": DEAD, "MISSING_CONFIG_ERROR": DEAD,
     "LOGFILE": "the Lambdas log to CloudWatch", "INDIR": "always inputs", "OUTDIR": "always results", "LOGDIR": "always logs",
     "CONFIGDIR": "always configs", "SUBMITDIR": "always submissions", "figlambid": "made when a stack is deployed",
     "figlambarn": "made when a stack is deployed", "cwrolearn": "made when a stack is deployed",
@@ -174,6 +215,8 @@ LAMBDA_CONFIG: dict[str, Field] = {
     "INSTANCE_TYPE": Field("text", _instance_type, ("instance.type", "m5.large"), required=True),
     "REGION": Field("text", _region),
     "COMMAND": Field("text", _command, ("script", "run_main.sh calls it"), required=True),
+    "IAM_ROLE": Field("text", _role),
+    "WORKING_DIRECTORY": Field("text", _directory),
     "SHUTDOWN_BEHAVIOR": Field("text", _shutdown, ("the launch template", "terminate")),
     "EXECUTION_TIMEOUT": Field("number", drop("seconds that the Lambda may take: the manager waits for no machine")),
     "SSM_TIMEOUT": Field("number", _job_limit, ("instance.max_duration_minutes", "2880")),
@@ -185,7 +228,7 @@ LAMBDA_CONFIG: dict[str, Field] = {
 }
 LAMBDA: dict[str, Field] = {
     "CodeUri": Field("text", drop("the manager is part of the service")),
-    "Handler": Field("text", _handler, ("the manager", "the manager"), required=True),
+    "Handler": Field("text", _handler, ("the manager", "it takes the place of every handler")),
     "Launch": Field("flag", drop(DEAD)),
     "PostCodeUri": Field("text", drop("belongs to PostHandler")),
     "PostHandler": Field("text", _post_handler),

@@ -9,7 +9,7 @@ from typing import Any
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Context, Field, apply, drop
 from blueprints.verdicts import Draft, as_json
-from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from runtime.protocol.names import ANALYSIS_NAME
 
 _PROSE = "The email we should notify"
 _USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,50}")
@@ -35,15 +35,24 @@ def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> 
     apply(draft, {}, ux, above, Context(), ("Affiliates",))
 
 
+def names(data: object) -> list[str]:
+    """The names of groups in a file of any form, in its order."""
+    ux = data.get("UXData") if isinstance(data, Mapping) else None
+    given = ux.get("Affiliates") if isinstance(ux, Mapping) else None
+    found = [one.get("AffiliateName") for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
+    return [name for name in found if isinstance(name, str) and name.strip()]
+
+
 def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) -> None:
     if not isinstance(one, Mapping):
         draft.impossible(path, as_json(one), "an object with AffiliateName", "Correct it, or import --anyway without it")
         return
     name, where, group = one.get("AffiliateName"), (*path, "AffiliateName"), None
-    if isinstance(name, str) and GROUP_NAME.fullmatch(name) and name not in RESERVED_GROUPS:
-        group = name
-        draft.mapped(where, name, "groups")
-        draft.groups.setdefault(name, {"members": []})
+    if isinstance(name, str) and name.strip():
+        group = draft.names[name]
+        why = f"it is called {group} here; what lies below {name}/ of the old bucket belongs below {group}/" if group != name else ""
+        draft.mapped(where, name, "groups", why)
+        draft.groups.setdefault(group, {"members": [], "title": name})
     else:
         got = "nothing" if "AffiliateName" not in one else as_json(name)
         allowed = "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and not 'logs'"
@@ -94,8 +103,8 @@ def _input(draft: Draft, path: Path, value: bool, context: Context) -> None:
     if value:
         draft.mapped(path, value, "the bucket's notification", "submissions start jobs")
     else:
-        do = "Write true, or import --anyway: the group then submits like the others"
-        draft.impossible(path, "false, so that results of another job start the analysis", "true", do)
+        why = "there, results of another job started the analysis; here the group submits like the others"
+        draft.decide(path, value, "the bucket's notification", why, "true", "Submit the second step as a job of its own, if there is one")
 
 
 _BOTH: dict[str, Field] = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from blueprints.finding import Path, dotted
+from blueprints.old_command import Command
 from runtime.protocol.problems import shown
 
 
@@ -29,18 +30,25 @@ class Status(StrEnum):
     """Nothing in the new blueprint says it; `why` tells what takes its place, or that nothing ever read it."""
     UNKNOWN = "unknown"
     """No version of the format has it."""
+    DECIDE = "decide"
+    """It is imported, but not as it was: whether what stands there now is right, only a person can say."""
     IMPOSSIBLE = "impossible"
     """Its value cannot mean anything here."""
 
     @property
     def stops(self) -> bool:
-        """Whether an import needs a decision before it writes anything."""
+        """Whether the import of a single file needs a decision before it writes anything."""
         return self in (Status.UNKNOWN, Status.IMPOSSIBLE)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person has to decide something, before or after the import."""
+        return self.stops or self is Status.DECIDE
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One field: `path` in the old file, `got` its value, `to` the field of the new blueprint; `allowed` and `do` when it stops."""
+    """One field: `path` in the old file, `got` its value, `to` the field of the new blueprint; `allowed` and `do` when it asks."""
 
     path: str
     status: Status
@@ -52,16 +60,22 @@ class Verdict:
 
     def to_dict(self) -> dict[str, str]:
         every = {"path": self.path, "status": self.status.value, "got": self.got, "to": self.to, "why": self.why}
-        return every | ({"allowed": self.allowed, "do": self.do} if self.status.stops else {})
+        return every | ({"allowed": self.allowed, "do": self.do} if self.status.asks else {})
 
 
 @dataclass
 class Draft:
-    """An import under way: the new blueprint's `data`, what is known of people, and a verdict for each field seen."""
+    """An import under way: the new blueprint's `data`, what is known of people, and a verdict for each field seen.
+
+    `names`: what each group is called here. `command`: what COMMAND said, as it was (`command_text`), in the folder `directory`."""
 
     data: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     stage: str = "webdev"
+    command: Command = field(default_factory=Command)
+    command_text: str = ""
+    directory: str = ""
     verdicts: list[Verdict] = field(default_factory=list)
 
     def mapped(self, path: Path, value: object, to: str, why: str = "") -> None:
@@ -80,6 +94,9 @@ class Draft:
 
     def impossible(self, path: Path, got: str, allowed: str, do: str, why: str = "") -> None:
         self.verdicts.append(Verdict(dotted(path), Status.IMPOSSIBLE, got, why, allowed=allowed, do=do))
+
+    def decide(self, path: Path, value: object, to: str, why: str, allowed: str, do: str) -> None:
+        self.verdicts.append(Verdict(dotted(path), Status.DECIDE, as_json(value), why, to, allowed, do))
 
     def set(self, to: str, value: object) -> None:
         """Put a value at `to` ("instance.type") of the new blueprint."""

@@ -80,10 +80,6 @@ def read(data: Any, name: str | None = None) -> Imported:
     return import_old.read(json.dumps(data), TYPES, name)
 
 
-def stops(data: Any) -> dict[str, str]:
-    return {verdict.path: verdict.status for verdict in read(data).stops}
-
-
 def fields(data: Any, above: str = "") -> Iterator[str]:
     """The paths of everything in a file that is no object and no list of objects."""
     for key, value in data.items():
@@ -156,19 +152,19 @@ L = ("Lambda", "LambdaConfig")
             "Lambda.LambdaConfig.COMMAND",
             "bucket, input, results folder, config",
         ),
-        (changed("Lambda", "Handler", value="postprocess.epipostprocess"), "Lambda.Handler", "submit_start.handler_develop"),
         (changed("Lambda", "PostHandler", value="postprocess.epipostprocess"), "Lambda.PostHandler", "no step after a job"),
         (changed("PipelineNam", value="x"), "PipelineNam", "PipelineName"),
         (changed("UXData"), "UXData", "an object"),
         (changed("PipelineName", value="The name of your pipeline"), "PipelineName", "Names must be"),
         (changed(*L, "AMI", value="The id of your image"), "Lambda.LambdaConfig.AMI", "ami- and 8 to 17"),
         (changed(*L, "SHUTDOWN_BEHAVIOR", value="stop"), "Lambda.LambdaConfig.SHUTDOWN_BEHAVIOR", "terminate"),
-        (changed("UXData", "Affiliates", 0, "UserInput", value="true"), "UXData.Affiliates[0].UserInput", "true or false"),
-        (changed("UXData", "Affiliates", 0, "AffiliateName", value="logs"), "UXData.Affiliates[0].AffiliateName", "not 'logs'"),
+        (changed("UXData", "Affiliates", 0, "UserInput", value="perhaps"), "UXData.Affiliates[0].UserInput", "true or false"),
+        (changed("UXData", "Affiliates", 0, "UserInput", value=False), "UXData.Affiliates[0].UserInput", "true"),
+        (changed("UXData", "Affiliates", 0, "AffiliateName", value=" "), "UXData.Affiliates[0].AffiliateName", "not 'logs'"),
     ],
 )
 def test_a6_each_mistake_is_rejected_with_its_path_and_what_is_allowed(data: Any, path: str, allowed: str) -> None:
-    (verdict,) = read(data).stops
+    (verdict,) = read(data).asks
     assert verdict.path == path
     assert allowed in verdict.allowed
     assert verdict.do
@@ -292,7 +288,7 @@ def test_the_script_of_a_command(text: str, script: str | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ls", "a {} {} {}", "a {} {} {} {} {}", "a {0} {} {} {}", "a '{} {} {} {}", "write it", "{{}} {} {} {}", "{ {} {} {} {}"],
+    ["", "ls", "a {0} {} {} {}", "a '{} {} {} {}", "write it", "{{}} {} {} {}", "{ {} {} {} {}"],
 )
 def test_no_other_line_is_a_command(text: str) -> None:
     assert old_command.fault(text)
