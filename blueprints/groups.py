@@ -1,7 +1,7 @@
 """Who works here: `groups.yaml` beside Pulumi.yaml. Users, groups, which analyses a group may use, and what it may spend.
 
-Which groups use an analysis is said in one place: here, or, for the developers' own group of an analysis, in the `groups` of its
-blueprint (default `debuggers`). The same group in both for the same analysis is a mistake.
+Which groups use an analysis is said here, or in the `groups` of its blueprint (default `debuggers`, the developers' own). A group in both
+is one group: its people and its budget are those that are said here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 from blueprints import loader, schema
 from blueprints.document import Document, parse
 from blueprints.finding import Finding, meant, some
-from blueprints.model import FILE as BLUEPRINT
 from blueprints.model import Stage
 from runtime.protocol.names import RESERVED_GROUPS
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -205,18 +204,12 @@ def _alike(document: Document, kind: str, names: Iterable[str]) -> Iterator[Find
 
 def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[Finding]:
     known = loader.names(root)
-    used = {analysis for group in directory.groups.values() for analysis in group.analyses}
-    listed = {analysis: _listed(analysis, root) for analysis in used.intersection(known)}
     for group in directory.groups.values():
         for analysis in group.analyses:
             where = ("groups", group.name, "analyses", analysis)
             if analysis not in known:
                 allowed, do = f"the blueprints there are: {some(known)}", meant(analysis, known, "Correct the name")
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
-            elif group.name in listed[analysis]:
-                allowed = f"the group in one place: blueprints/{analysis}/{BLUEPRINT} names it too"
-                do = "Remove it from the blueprint, which is for the developers' own group, or from here"
-                yield document.finding(where, "groups.said-twice", f"{group.name} and {analysis}", allowed, do)
 
 
 def _federation(document: Document, federation: Federation | None) -> Iterator[Finding]:

@@ -76,11 +76,17 @@ def parse(text: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def read(
-    text: str, types: Collection[str], name: str | None = None, otherwise: str | None = None, names: Mapping[str, str] | None = None
+    text: str,
+    types: Collection[str],
+    name: str | None = None,
+    *,
+    otherwise: str | None = None,
+    taken: Collection[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Imported:
     """Reads `stack_config_template.json` or `user_config_template.json`; never fails on what the text says, but for text that is no JSON
     object, which raises InvalidInput. `types`: instance types on offer, with their prices if it is a mapping. `name`: of the analysis, in
-    place of PipelineName; `otherwise`: when that cannot be used. `names`: what groups are called, where several files agree on it.
+    place of PipelineName; `otherwise`: when that cannot be used, or is `taken`. `names`: of groups, where several files agree on them.
     """
     data, twice = parse(text)
     draft = Draft(names=names or old_names.new_names(old_people.names(data)))
@@ -88,7 +94,7 @@ def read(
         draft.impossible((key,), "given twice in one object", "each key once", "Remove one, or import --anyway with the last")
     if _is_profile(data):
         return _profile(draft, data)
-    return _blueprint(draft, data, Context(types, name, otherwise))
+    return _blueprint(draft, data, Context(types, name, otherwise, taken))
 
 
 def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
@@ -137,8 +143,7 @@ def _blueprint(draft: Draft, data: Mapping[str, Any], context: Context) -> Impor
     if "name" not in draft.data and context.otherwise is not None:
         draft.set("name", context.otherwise)
     name = draft.data.get("name")
-    region = data.get("REGION")
-    people = _people(draft, region if isinstance(region, str) else "", [name] if name else [])
+    people = _people(draft, _region(data), [name] if name else [])
     blueprint = _complete(draft, name, context)
     text = old_script.write(name, blueprint["script"], draft.command_text, draft.command, draft.directory) if name else ""
     return Imported("blueprint", name, draft.stage, blueprint, people, tuple(draft.verdicts), _renamed(draft), text, draft.command)
@@ -185,11 +190,11 @@ def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
 
 
 def _region(data: Mapping[str, Any]) -> str:
-    """Names of IAM users end in it."""
+    """Names of IAM users end in it; "" when the file says none that is one."""
     given = data.get("Lambda")
     config = given.get("LambdaConfig") if isinstance(given, dict) else None
-    region = config.get("REGION") if isinstance(config, dict) else data.get("REGION")
-    return region if isinstance(region, str) and len(region) <= 20 else ""
+    said = (data.get("REGION"), config.get("REGION") if isinstance(config, dict) else None)
+    return next((region for region in said if isinstance(region, str) and old_format.REGION.fullmatch(region)), "")
 
 
 def _people(draft: Draft, region: str, analyses: list[str]) -> Proposal:

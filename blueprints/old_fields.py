@@ -16,11 +16,12 @@ DEAD = "nothing in the first implementation reads it"
 @dataclass(frozen=True)
 class Context:
     """`types`: instance types on offer, with their prices if it is a mapping. `name`: what the analysis is to be called; `otherwise`: when
-    its own name cannot be used. `group`: of the affiliate that is being read."""
+    its own name cannot be used; `taken`: names of others. `group`: of the affiliate that is being read."""
 
     types: Collection[str] = ()
     name: str | None = None
     otherwise: str | None = None
+    taken: Collection[str] = ()
     group: str | None = None
 
 

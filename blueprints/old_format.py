@@ -18,7 +18,7 @@ from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME
 
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _STAGES = {"webdev": "webdev", "develop": "develop", "websubstack": "prod"}
 _HANDLERS = {
     "submit_start.handler_develop": "the manager does what it did",
@@ -38,19 +38,20 @@ def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
             draft.mapped(path, value, "bucket", f"the analysis is called {context.name}, as --name says")
         else:
             draft.mapped(path, value, "name", f"as --name says: {context.name}")
-    elif ANALYSIS_NAME.fullmatch(value):
+    elif ANALYSIS_NAME.fullmatch(value) and value not in context.taken:
         draft.set("name", value)
         draft.mapped(path, value, "name")
     elif context.otherwise is not None:
         draft.set("name", context.otherwise)
         do = "Rename the folder and its name, if it is to be called otherwise"
-        draft.decide(path, value, "name", f"it is called {context.otherwise}, after its folder or file", NAME_RULE, do)
+        allowed = "a name that no other has" if value in context.taken else NAME_RULE
+        draft.decide(path, value, "name", f"it is called {context.otherwise}, after its folder or file", allowed, do)
     else:
         draft.impossible(path, as_json(value), NAME_RULE, "Correct it, or give another with --name NAME")
 
 
 def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
-    if _REGION.fullmatch(value):
+    if REGION.fullmatch(value):
         do = f"where it runs is the stack's setting aws:region (pulumi config set aws:region {value} --stack STACK)"
         draft.dropped(path, value, do)
     else:
@@ -111,7 +112,7 @@ def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> No
 
 def _may_ask(value: str, context: Context) -> str:
     count = len(old_types.askable(value, context.types))
-    return f"a submission may ask for {count} types (instance.types); there it could ask for any"
+    return f"A submission may ask for {count} types (instance.types); there it could ask for any"
 
 
 def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
@@ -126,10 +127,10 @@ def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
     kept = "; ".join(step.text for step in command.steps if step.text) or "nothing else"
     runs = f"runs {command.script}" if command.script else "runs what it ran" if command.runs else "says what is missing"
     out = f". Not in it: {'; '.join(command.left_out)}" if command.left_out else ""
-    why = f"the run script was written from it: it {runs}, with the same four arguments, and does {kept}{out}"
+    why = f"The run script was written from it: it {runs}, with the same four arguments, and does {kept}{out}"
     if command.doubts:
         allowed = f"four placeholders {{}} behind one script: {', '.join(old_command.PLACEHOLDERS)}"
-        draft.decide(path, value, "script", f"{why}. {'; '.join(command.doubts).capitalize()}", allowed, "Look at the run script")
+        draft.decide(path, value, "script", f"{'; '.join(command.doubts)}. {why}", allowed, "Look at the run script")
     else:
         draft.mapped(path, value, "script", why)
 

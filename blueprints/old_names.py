@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
 
 _LONGEST = 63
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "Ø": "O", "Æ": "Ae", "Ł": "L"})
+"""Latin letters that are no letter with a mark."""
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -32,7 +34,7 @@ def new_names(names: Iterable[str]) -> Mapping[str, str]:
 
 
 def _near(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", name.translate(_LETTERS)).encode("ascii", "ignore").decode()
     near = _OTHER.sub("-", plain).strip("-._")[:_LONGEST].rstrip("-._")
     if not near:
         return f"group-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -54,8 +54,14 @@ def check_new_name(name: str, root: Path) -> None:
 
 def _proposal(name: str) -> str:
     """The nearest name that follows the rule, as an addition to a sentence; empty when there is none."""
-    near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
-    return f", for instance {near}" if ANALYSIS_NAME.fullmatch(near) else ""
+    near = near_name(name)
+    return f", for instance {near}" if near else ""
+
+
+def near_name(text: str) -> str:
+    """The nearest name to `text` that follows the rule, "" when there is none."""
+    near = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-")
+    return near if ANALYSIS_NAME.fullmatch(near) else ""
 
 
 def configure(name: str, root: Path) -> list[str]:

@@ -88,7 +88,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
         project.top_name(blueprint.stack),
         AnalysisStackArgs(
             place=place,
-            blueprint=replace(blueprint, groups=(*blueprint.groups, *known)),
+            blueprint=replace(blueprint, groups=tuple(dict.fromkeys([*blueprint.groups, *known]))),
             known_groups=known,
             utils=utils,
             provision=recording,

@@ -20,11 +20,11 @@ def _say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def _types() -> set[str]:
-    """The instance types on offer: those that have a price."""
+def _types() -> dict[str, float]:
+    """The instance types on offer, those that have a price, and the price."""
     from components.prices import table
 
-    return set(table().usd_per_hour)
+    return table().usd_per_hour
 
 
 @task(help={"name": "Name of the new analysis: 3 to 63 lowercase letters, digits and '-'."})
@@ -135,7 +135,7 @@ def _old(path: Path) -> dict[str, Any]:
     place = {"file": str(path), "line": None}
     problems = [
         {"rule": f"import.{one.status}", **place, "path": one.path, "got": one.got, "allowed": one.allowed, "do": one.do}
-        for one in imported.stops
+        for one in imported.asks
     ]
     return {"name": imported.name, "file": str(path), "ok": not problems, "problems": problems, "notes": []}
 
@@ -171,64 +171,71 @@ def _told(verdict: dict[str, Any]) -> str:
 
 @task(
     help={
-        "file": "stack_config_template.json, or user_config_template.json, of the first implementation.",
+        "file": "stack_config_template.json, or user_config_template.json, of the first implementation, or a folder with many of them.",
         "name": "Name of the new analysis, in place of PipelineName.",
-        "script": "The run script that its COMMAND called; copied into the new folder.",
-        "anyway": "Import although something is impossible: the default takes its place, and the report says so.",
+        "script": "The script that its COMMAND called; copied into the new folder.",
+        "anyway": "Import although something is impossible: the default takes its place, and the report says so. A folder always is.",
         "dry-run": "Only the report; write nothing.",
+        "force": "Write over what an earlier import has made.",
         "json": "The report as one JSON object.",
     }
 )
 def import_blueprint(
-    c: Context, file: str, name: str = "", script: str = "", anyway: bool = False, dry_run: bool = False, json: bool = False
+    c: Context,
+    file: str,
+    name: str = "",
+    script: str = "",
+    anyway: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    json: bool = False,
 ) -> None:
     """Make a blueprint from one of the first implementation, with a verdict for each field. Nothing is lost: imported/ keeps the file.
 
-    Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field needs a decision.
+    Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field needs a decision first. All
+    files of a folder are imported at once, with one list of what to decide; exit code 1 when one of them could not be.
     """
     from blueprints.import_old import write
     from console.cloud import project_root
+    from console.importing import end, told
 
+    if Path(file).is_dir():
+        _import_folder(Path(file), name or script, dry_run, force, json)
+        return
     imported, text = _read_old(Path(file), name or None)
     stopped = bool(imported.stops) and not anyway
     made: list[str] = []
     if imported.kind == "blueprint" and not stopped and not dry_run:
-        made = write(imported, text, project_root(), file, Path(script) if script else None)
+        made = write(imported, text, project_root(), file, Path(script) if script else None, force=force)
     if json:
         report = {**imported.to_dict(), "written": made, "blueprint": imported.blueprint, "groups": imported.groups}
         _say(json_format.dumps(report, indent=2))
     else:
-        _say(_report(imported, file))
-        _say(_end(imported, made, stopped))
+        _say(told(imported, file))
+        _say(end(imported, made, stopped))
     if stopped:
         raise Exit(code=1)
 
 
-def _report(imported: Any, file: str) -> str:
-    from console.layout import labelled
+def _import_folder(folder: Path, one: str, dry_run: bool, force: bool, json: bool) -> None:
+    from blueprints.old_folder import import_folder
+    from console.cloud import project_root
+    from console.errors import UserError
+    from console.importing import told_of_folder
 
-    lines = [f"{file}: a {imported.kind} of the first implementation{f', {imported.name}' if imported.name else ''}"]
-    for verdict in sorted(imported.verdicts, key=lambda one: one.status.stops):  # what needs a decision is last, where people look
-        to = f" -> {verdict.to}" if verdict.to else ""
-        lines += ["", f"{verdict.status:<10} {verdict.path}{to}", labelled("got", verdict.got)]
-        parts = [("why", verdict.why), ("allowed", verdict.allowed), ("do", verdict.do)]
-        lines += [labelled(word, text) for word, text in parts if text]
-    counts = imported.to_dict()["counts"]
-    return "\n".join([*lines, "", ", ".join(f"{number} {word}" for word, number in counts.items())])
-
-
-def _end(imported: Any, made: list[str], stopped: bool) -> str:
-    if stopped:
-        return "Nothing was written: decide on what is unknown or impossible, or use --anyway."
-    if imported.kind == "profile":
-        return f"\n{imported.groups}" if imported.groups else "It names no group with an analysis: there is nothing to propose."
-    if not made:
-        return "Nothing was written."
-    name = imported.name
-    script = imported.blueprint["script"]
-    written = [f"made {file}" for file in made]
-    todo = [] if f"blueprints/{name}/{script}" in made else [f"  put the analysis script into blueprints/{name}/{script}"]
-    return "\n".join([*written, "", "Next:", *todo, f"  invoke validate {name}", f"  invoke deploy {name}-{imported.stage}"])
+    if one:
+        allowed = "a single file with --name or --script"
+        raise UserError(f"{folder}, a folder, with the name or script of one analysis", allowed, "leave it out, or give the file")
+    report = import_folder(folder, project_root(), _types(), dry_run=dry_run, force=force)
+    if not report.done and not report.failed:
+        allowed = "a folder with stack_config_template.json files of the first implementation, at any depth"
+        raise UserError(f"{folder}, with no such file in it", allowed, "correct the path")
+    if json:
+        _say(json_format.dumps(report.to_dict(), indent=2))
+    else:
+        _say(told_of_folder(report, dry_run))
+    if report.failed:
+        raise Exit(code=1)
 
 
 collection = Collection(configure, validate, import_blueprint)
