@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import old_files
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -16,7 +18,8 @@ from projects import REFERENCE, ROOT, make_project
 from recording import ACCOUNT, Recorded, deploy
 
 import blueprints
-from blueprints import import_old, schema
+from blueprints import groups, import_old, schema
+from blueprints.old_folder import import_folder
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
 from components.prices import table
@@ -179,13 +182,16 @@ SHAPES = {
     "its own script": old("remote-one", DEVELOP, f"ls; cd /home/ubuntu; remote/run_mock.sh {FOUR}{TAIL}", MAXCOST=100, **DIRECTORIES),
     "power off": old("power-one", DEVELOP, "bash run_main.sh {} {} {} {} a/run_a.sh; sudo poweroff", MONITOR=False),
 }  # fmt: skip
-UNSURE = {
+SHAPES |= {
     "dead handler": old("log-one", "submit_start.handler_log", f"run.sh {FOUR}"),
-    "three places": old("three-one", DEVELOP, f"cd x; ./run.sh {THREE}", INSTANCE_TYPE=""),
-    "placeholders": old("The name of your pipeline", DEVELOP, "the command to run", AMI="The AMI", MAXCOST="in dollars"),
     "second step": old("post-one", DEVELOP, f"run.sh {FOUR}"),
+    "three places": old("places-one", DEVELOP, f"cd x; ./run.sh {THREE}", INSTANCE_TYPE="p2.xlarge"),
 }
-UNSURE["second step"]["Lambda"] |= {"PostCodeUri": "../../protocols", "PostHandler": "postprocess.epipostprocess", "PostTrigger": "x.json"}
+UNSURE = {
+    "no type": old("three-one", DEVELOP, f"cd x; ./run.sh {THREE}", INSTANCE_TYPE=""),
+    "placeholders": old("The name of your pipeline", DEVELOP, "the command to run", AMI="The AMI", MAXCOST="in dollars"),
+}
+SHAPES["second step"]["Lambda"] |= {"PostCodeUri": "../../protocols", "PostHandler": "postprocess.epipostprocess", "PostTrigger": "x.json"}
 
 
 def imported(data: Mapping[str, Any], folder: Path, name: str | None = None) -> tuple[Path, import_old.Imported]:
@@ -216,3 +222,23 @@ def test_one_that_needs_a_decision_deploys_after_it(tmp_path: Path, utils: Recor
     assert all(verdict.allowed and verdict.do for verdict in read.stops)
     assert blueprints.load_problems("decided", root, TYPES) == ()
     assert deployed(root, "decided-webdev", utils).analysis == "decided"
+
+
+def test_a_folder_of_them_deploys_with_its_groups(tmp_path: Path, utils: Recorded) -> None:
+    """A part of the 41, each in its stage, since a deploy takes its time; tests/unit/test_import_folder.py checks all of them. The groups are
+    those of the blueprint, whether or not groups.yaml names them as well."""
+    root = tmp_path / "project"
+    (root / "blueprints").mkdir(parents=True)
+    (root / "runtime").symlink_to(ROOT / "runtime")
+    done = import_folder(old_files.write(tmp_path / "old"), root, table().usd_per_hour).done
+    assert len(done) == 41
+    for one in done[::8]:
+        made = deployed(root, f"{one.imported.name}-{one.imported.stage}", utils)
+        assert set(made.groups) == set(one.imported.blueprint["groups"])
+    shutil.copy(root / "imported-groups.yaml", root / "groups.yaml")
+    stack, bucket = f"{done[0].imported.name}-{done[0].imported.stage}", str(done[0].imported.name)
+    own = {"lead_group": None, "session_role": "r", "buckets": [bucket]}
+    known = {group: {**own, "analyst_group": f"g-{group}"} for group in groups.load(root).groups}
+    both = deploy(lambda: program.outputs(root), stack, references={REFERENCE: {**utils.outputs, "groups": known}})
+    assert set(both.outputs["groups"]) == set(done[0].imported.blueprint["groups"])
+    assert {name: group["analyst_group"] for name, group in both.outputs["groups"].items()} == {name: f"g-{name}" for name in both.outputs["groups"]}

@@ -15,7 +15,7 @@ COMMANDS = [
     f"ls; cd /home/ubuntu; neurocaas_contrib/run_main.sh {FOUR} 'epi/run_epi.sh'{TAIL}",
     f'cd neurocaas_contrib; bash run_main.sh {FOUR} "a b/run_wave.sh"; . neurocaas_contrib/workflow.sh; cleanup',
     f"ls; cd neurocaas_contrib; .dlamirc; bash run_main_cli.sh {FOUR} 'dgp/run_dgp_cli.sh'{TAIL}",
-    f'cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} "torch/run_main.py"; . neurocaas_contrib/ncap_utils/paths.sh;',
+    f"cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} torch/run_main.py; . neurocaas_contrib/ncap_utils/x.sh;",
     f"cd ncap; bash run_main_loca.sh {FOUR} locanmf/run.sh; sudo poweroff",
     f"cd ncap && bash run_main.sh {BARE} pmd/run.sh && sudo poweroff",
     f"sudo -u ubuntu bash -c 'source activate sorter && cd /home/ubuntu/ncap && bash run.sh {BARE}'",
@@ -42,10 +42,8 @@ TYPES = (
     + ["g4dn.12xlarge"] * 2 + ["r5.16xlarge"] * 2 + ["m5.4xlarge", "", "the type of the machine"]
 )  # fmt: skip
 STAGES = ["websubstack"] * 17 + ["develop"] * 7 + ["webdev"] * 5 + ["develop or deploy"] + [None] * 11
-GROUPS = [
-    "debuggers", "reviewers", "traviscipermagroup", "lab.one", "ann@uni.example", "ben+c@lab.example", "Größe lab", "logs", "lab-one", "日本",
-    "ann-uni.example",
-]  # fmt: skip
+GROUPS = ["debuggers", "reviewers", "traviscipermagroup", "lab.one", "ann@uni.example", "ben+c@lab.example", "Größe lab", "logs", "lab-one"]
+GROUPS += ["日本", "ann-uni.example"]
 PEOPLE = ["dummyuser", "ann", "ben", "cyn.d", "eva@uni.example", "Ann"]
 
 

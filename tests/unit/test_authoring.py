@@ -157,6 +157,26 @@ def test_an_old_blueprint_with_a_mistake_needs_a_decision(project: Path) -> None
     assert "bucket: epi-web" in (project / "blueprints" / "epi" / "blueprint.yaml").read_text()
 
 
+def test_a_folder_of_old_blueprints_is_imported_in_one_go(project: Path) -> None:
+    folder = project / "old files"
+    for name, change in (("one-web", {}), ("two-web", {"INSTANCE_TYPE": "p2.xlarge", "MAXCOST": "prose"})):
+        data = json.loads(old(project, **change).read_text()) | {"PipelineName": name}
+        (folder / name).mkdir(parents=True)
+        (folder / name / "stack_config_template.json").write_text(json.dumps(data))
+    done = invoke(project, "import-blueprint", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "2 to decide, 0 not imported" in done.stdout
+    assert "g4dn.4xlarge" in done.stdout
+    assert invoke(project, "validate", "one-web", "two-web").returncode == 0
+    (folder / "broken.json").write_text("{")
+    again = invoke(project, "import-blueprint", str(folder), "--json")
+    report = json.loads(again.stdout)
+    assert (again.returncode, len(report["failed"]), report["imported"]) == (1, 3, [])
+    (folder / "broken.json").unlink()
+    assert invoke(project, "import-blueprint", str(folder), "--force").returncode == 0
+    assert "a single file" in invoke(project, "import-blueprint", str(folder), "--name", "x").stderr
+
+
 def test_files_with_nearly_the_right_names_are_not_passed_over(project: Path) -> None:
     misnamed = project / "blueprints" / "misnamed" / "blueprint.yml"
     misnamed.parent.mkdir()
