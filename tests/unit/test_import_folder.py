@@ -239,8 +239,8 @@ def test_a_line_that_does_not_end(text: str) -> None:
     [
         ("a {} '{}' \"x {} y\" '{}'", "a \"$bucketname\" ''\"$inputpath\"'' \"x ${resultdir} y\" ''\"$configpath\"''"),
         (
-            "cd /home/ubuntu/x '/home/ubuntu' \"/home/ubuntu/y\" /home/ubuntus",
-            'cd "$userhome"/x \'\'"$userhome"\'\' "${userhome}/y" /home/ubuntus',
+            "cd /home/ubuntu/x '/home/ubuntu' \"/home/ubuntu/y\"",
+            'cd "$userhome"/x \'\'"$userhome"\'\' "${userhome}/y"',
         ),
         ("cd ~/bin; a=~ b~ ~ubuntu/x '~'", 'cd "$userhome"/bin; a="$userhome" b~ "$userhome"/x \'~\''),
         ('echo "${{HOME}}"', 'echo "${HOME}"'),

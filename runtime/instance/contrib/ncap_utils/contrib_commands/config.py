@@ -36,11 +36,19 @@ def _yaml(text: str, name: str) -> Any:
     root = here if (here / "runtime").is_dir() else here.parents[2]
     sys.path += [str(path) for path in (root, here / "vendor") if path.is_dir() and str(path) not in sys.path]
     try:
+        from runtime.protocol.problems import InvalidInput
         from runtime.protocol.yaml12 import load  # type: ignore[import-not-found,unused-ignore]
     except (ImportError, SyntaxError, TypeError):
-        import yaml
-    else:
+        return _yaml_of_this_python(text)
+    try:
         return load(text, name)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _yaml_of_this_python(text: str) -> Any:
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

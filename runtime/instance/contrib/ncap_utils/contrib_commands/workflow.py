@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List, Optional
@@ -17,8 +18,8 @@ from typing import Any, BinaryIO, Dict, List, Optional
 from .store import Refused, Store, copy, fetch, reported, say, send, whole
 
 FOLDERS = {"data": "inputs", "config": "configs", "file": "additional_files"}
-FAILED = "failed"
-"""In the folder that is shared with the agent: exit codes of commands that failed, one a line."""
+FAILURE = "failure"
+"""In the folder that is shared with the agent: a link to the exit code of the first failure, which is the job's (workflow.sh)."""
 
 
 def initialize(given: argparse.Namespace) -> int:
@@ -143,11 +144,11 @@ def log_command(store: Store, given: argparse.Namespace) -> int:
     failure. In a job the agent reports; without one a status and the log are left in the folder of results."""
     state = reported()
     if state:
-        code = subprocess.call(_program(given.line))
+        code = _shell(subprocess.call(_program(given.line)))
         if code:
-            with (state / FAILED).open("a", encoding="utf-8") as record:
-                record.write(f"{_shell(code)}\n")
-        return _shell(code)
+            with suppress(FileExistsError):
+                (state / FAILURE).symlink_to(str(code))
+        return code
     logs = _logs(store, given)
     began = _now()
     running = subprocess.Popen(_program(given.line), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
