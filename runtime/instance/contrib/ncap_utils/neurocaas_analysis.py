@@ -13,7 +13,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 UNUSABLE = 65
 """Exit code for data or a configuration that cannot be used (EX_DATAERR of sysexits.h)."""
@@ -30,18 +30,23 @@ def say(fraction: float, text: str) -> None:
 
 
 def parameters(config: Path, defaults: Mapping[str, Any]) -> Dict[str, Any]:
-    """The values of the names in `defaults`: of the configuration file, of the job's description (which has it checked and
+    """The values of the names in `defaults`: of the configuration file, of the job's configuration (which is checked and
     filled), else the default. Without a job the file must be JSON."""
-    job, given = os.environ.get("NEUROCAAS_JOB_FILE"), {}
-    if job:
-        given = json.loads(Path(job).read_text(encoding="utf-8"))["config"]
+    given = _of_the_job()
     try:
-        own = json.loads(config.read_text(encoding="utf-8"))
-        given = {**given, **own}
+        own = json.loads(config.read_text(encoding="utf-8-sig"))
+        given = {**(given or {}), **own}
     except (ValueError, TypeError) as error:
-        if not job:
+        if given is None:
             raise Unusable(f"{config.name} is not a JSON object: {error}. Allowed: a JSON object. Correct the configuration.") from error
     return {name: given.get(name, default) for name, default in defaults.items()}
+
+
+def _of_the_job() -> Optional[Dict[str, Any]]:
+    config, job = os.environ.get("NEUROCAAS_CONFIG"), os.environ.get("NEUROCAAS_JOB_FILE")
+    if config and Path(config).is_file():
+        return dict(json.loads(Path(config).read_text(encoding="utf-8")))
+    return dict(json.loads(Path(job).read_text(encoding="utf-8"))["config"]) if job else None
 
 
 def dataset_files(data: Path, folder: Path) -> List[Path]:
@@ -58,7 +63,11 @@ def dataset_files(data: Path, folder: Path) -> List[Path]:
             # It has a password, an uncommon method, names that cannot be files, or is not whole.
             raise Unusable(f"{data.name} cannot be unpacked: {error}. Allowed: an ordinary zip file. Pack it anew.") from error
         data = folder
-    return [path for path in sorted(data.rglob("*")) if path.is_file() and "__MACOSX" not in path.parts and path.name[0] != "."]
+    return [path for path in sorted(data.rglob("*")) if path.is_file() and not _added_by_a_system(path)]
+
+
+def _added_by_a_system(path: Path) -> bool:
+    return "__MACOSX" in path.parts or path.name[0] == "." or path.name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def exactly_one(what: str, found: Sequence[Path], allowed: str) -> Path:

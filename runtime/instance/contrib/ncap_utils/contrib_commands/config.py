@@ -36,14 +36,13 @@ def _yaml(text: str, name: str) -> Any:
     root = here if (here / "runtime").is_dir() else here.parents[2]
     sys.path += [str(path) for path in (root, here / "vendor") if path.is_dir() and str(path) not in sys.path]
     try:
-        from runtime.protocol.problems import InvalidInput
-        from runtime.protocol.yaml12 import load  # type: ignore[import-not-found,unused-ignore]
+        from runtime.protocol import problems, yaml12  # type: ignore[attr-defined,unused-ignore]
     except (ImportError, SyntaxError, TypeError):
         return _yaml_of_this_python(text)
     try:
-        return load(text, name)
-    except InvalidInput as error:
-        raise ValueError(str(error)) from None
+        return yaml12.load(text, name)
+    except problems.InvalidInput as error:
+        raise ValueError("; ".join(problem.got for problem in error.problems)) from None
 
 
 def _yaml_of_this_python(text: str) -> Any:
