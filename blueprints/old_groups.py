@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from runtime.protocol import yaml12
 
 from blueprints.groups import GROUPS_OF_A_USER
 
@@ -62,7 +62,7 @@ class Proposal:
         kept = {user for group in groups.values() for user in group["members"]}
         document = {"schema_version": 1, "users": {user: {"existing": True} for user in sorted(kept)}, "groups": groups}
         notes = "".join(f"# {note}\n" for note in [*_renames(self.groups), *self.notes])
-        return _HEAD + notes + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=140)
+        return _HEAD + notes + yaml12.dump(document, width=140)
 
 
 def _renames(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
