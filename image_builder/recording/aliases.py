@@ -16,16 +16,23 @@ def learn(text: str, known: dict[str, str]) -> bool:
             name, mark, meaning = value.partition("=")
             if command.program == "alias" and mark:
                 known[name] = meaning
+            elif command.program == "unalias" and value == "-a":
+                known.clear()
             elif command.program == "unalias":
                 known.pop(name, None)
     return True
 
 
 def expand(text: str, known: dict[str, str]) -> str:
-    """A line with its aliases written out."""
+    """A line with its aliases written out, as bash does it: an alias in an alias too, but never one in itself, and the word after an
+    alias that ends with a blank."""
     edits = Edits(text)
     for command in shell.commands(text) if known else ():
-        word = command.words[0] if command.words else None
-        if word is not None and word.raw in known:
-            edits.put(word.start, word.end, known[word.raw])
+        for word in command.words:
+            meaning = known.get(word.raw)
+            if meaning is None:
+                break
+            edits.put(word.start, word.end, expand(meaning, {name: other for name, other in known.items() if name != word.raw}))
+            if meaning[-1:] not in (" ", "\t"):
+                break
     return edits.result()

@@ -180,6 +180,14 @@ def python_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, st
     return found
 
 
+def python_along(views: Sequence[View], paths: Iterable[str]) -> list[str]:
+    """Metadata folders, of those among `paths`, of what pip or uv installed because something else needs it: these have no REQUESTED (see
+    "Recording installed projects" of the Python packaging specifications). None when no folder has one, as with pip before 20.2."""
+    folders = sorted(path.rpartition("/")[0] for path in paths if path.endswith(".dist-info/METADATA"))
+    asked = {folder for folder in folders if place(views, f"{folder}/REQUESTED")}
+    return [folder for folder in folders if folder not in asked] if asked else []
+
+
 def conda_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, str]:
     """Conda packages whose record is among `paths`: that path -> `channel::name=version=build`."""
     found = {}

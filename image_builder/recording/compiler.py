@@ -7,13 +7,15 @@ environment, pinned (`rewrite`). What cannot be repeated is told as a problem, a
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from image_builder import shell
+from image_builder import secrets, shell
 from image_builder.recording import aliases
 from image_builder.recording.events import Event
 from image_builder.recording.refusals import Refused, only_strictness
 from image_builder.recording.rewrite import rewrite
+from image_builder.recording.syntax import continues
 from runtime.protocol.problems import Problem
 
 BUILD_FOLDER = "/opt/build"
@@ -47,11 +49,13 @@ def compile_recording(events: list[Event]) -> Compiled:
     dropped = {event.target: event.text for event in events if event.kind == "drop"}
     lines, checks = [], []
     cwd, known_aliases = BUILD_FOLDER, dict[str, str]()
+    exported: dict[str, str | None] = {}
     for event in events:
+        exported.update(event.environment)
         if event.kind == "note":
             lines += [f"\n# {line}" for line in event.text.splitlines()]
         elif event.kind == "check":
-            checks.append(event.text)
+            checks.append(_check(event, exported))
         elif event.kind == "resume":
             result.warnings.append("the recording was interrupted once; variables that were not exported are not known to what follows")
         elif event.kind == "command":
@@ -120,22 +124,32 @@ def _where(event: Event) -> str:
 def _emit(event: Event, result: Compiled) -> str:
     rewritten = rewrite(event)
     result.warnings += [f"line {event.seq}: {warning}" for warning in rewritten.warnings]
+    text = rewritten.text + "\n" if continues(rewritten.text) else rewritten.text  # what follows is no part of it
     if rewritten.plain:
-        return rewritten.text
+        return text
     # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and look at the last status only.
     again = "-euo" if any(only_strictness(command) for command in shell.commands(event.text)) else "-uo"
-    return f"set +uo pipefail\n{{\n{rewritten.text}\n}} || (exit $?)\nset {again} pipefail"
+    return f"set +uo pipefail\n{{\n{text}\n}} || (exit $?)\nset {again} pipefail"
 
 
 def _comment(text: str) -> str:
     return "\n".join(f"# {line}" for line in text.splitlines())
 
 
+def _check(event: Event, exported: Mapping[str, str | None]) -> str:
+    """What `rec check` was told, where it ran and with the variables that were exported then: `python` is the one that it was there."""
+    line = f"bash -eo pipefail -c {shlex.quote(event.text)}"
+    unset = [f"--unset={name}" for name, value in sorted(exported.items()) if value is None]
+    known = {name: value for name, value in sorted(exported.items()) if value is not None and not secrets.PLACEHOLDER.search(value)}
+    words = [*unset, *(shlex.quote(f"{name}={value}") for name, value in known.items())]
+    line = f"env {' '.join(words)} {line}" if words else line
+    return line if event.cwd in ("", BUILD_FOLDER) else f"(cd -- {shlex.quote(event.cwd)} && {line})"
+
+
 def _validate(checks: list[str]) -> str:
     if not checks:
         return ""
-    lines = [f"bash -eo pipefail -c {shlex.quote(check)}" for check in checks]
-    return f"#!/bin/bash\n{MARK}: what `rec check` was told.\nset -Eeuo pipefail\n\n" + "\n".join(lines) + "\n"
+    return f"#!/bin/bash\n{MARK}: what `rec check` was told.\nset -Eeuo pipefail\n\n" + "\n".join(checks) + "\n"
 
 
 def is_recorded(text: str) -> bool:

@@ -34,7 +34,8 @@ class Event:
     `functions` the shell's own that it called.
     `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed (name -> version; for Python
     "<site-packages>|name" -> version; for conda the path of its record -> channel::name=version=build); `digests` name -> SHA-256 of the
-    file that pip took it from, `revisions` the commits that pip took from git; `contents` files that can be written again (path ->
+    file that pip took it from, `archives` address -> SHA-256 of what a line named by its address, `revisions` the commits that pip took
+    from git, `along` the metadata folders of Python packages that came because others need them; `contents` files that can be written again (path ->
     content), `commits` git clones (path -> commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the event that a
     drop means; the drop's `text` says that it was taken back, or is empty.
     """
@@ -58,7 +59,9 @@ class Event:
     apt_automatic: list[str] = field(default_factory=list)
     python: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    archives: dict[str, str] = field(default_factory=dict)
     revisions: list[str] = field(default_factory=list)
+    along: list[str] = field(default_factory=list)
     conda: dict[str, str] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)

@@ -1,19 +1,35 @@
-"""`rec …`: what the person who records says about the recording."""
+"""`rec …`: what the person who records says about the recording.
+
+After `rec check` and `rec as USER --` one word is a line for bash, as `su -c` takes it; several words are a command and its arguments,
+which keep their limits: `rec check python -c 'import x.y'` runs, and becomes, exactly that.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 
-from image_builder import secrets
+from image_builder import secrets, shell
+from image_builder.recording.edits import Edits
 from image_builder.recording.events import Event
+from image_builder.shell import Command
 
 USAGE = """rec note TEXT        write a remark into the script
 rec drop [N]         leave a line out (the last one): what it did stays in this shell's root, but not in the script
 rec undo             take back the last line, where it only added files, and leave it out
 rec check COMMAND    a test of the image; it runs here now, and after every bake
 rec as USER -- CMD   run CMD as another user
-rec finish           end the recording and write the script"""
+rec finish           end the recording and write the script
+A COMMAND of one word is a line for bash ('cd /opt && ls'), one of several words is a program with its arguments."""
+
+_ONE_WORD = re.compile(r"(?:[\w@%+=:,./-]|'[^']*'|\"[^\"@]*\"|\\[^\n])+")
+"""What is one word whatever the shell's variables and files are. One that begins with `~` is none of these, and is not missed."""
+
+_ARGUMENTS = """'"$@"'"""
+_LINE_OR_ARGUMENTS = """'if [ $# -eq 1 ]; then eval "set --; $1"; else "$@"; fi'"""
+"""For words of which only the shell knows how many they are."""
+
 
 
 class Helpers:
@@ -23,11 +39,17 @@ class Helpers:
         self._append, self._events, self._undo = append, events, undo
         self.finished = False
 
-    def call(self, words: list[str]) -> list[str]:
-        """Do what `rec WORDS` asks; returns commands for the shell."""
+    def call(self, words: list[str], cwd: str = "") -> list[str]:
+        """Do what `rec WORDS` asks in the folder `cwd`; returns commands for the shell."""
         verb, rest = words[0] if words else "", words[1:]
-        if verb in ("note", "check") and rest:
+        if verb == "note" and rest:
             self._append(Event(self._number(), verb, secrets.hide(" ".join(rest))))
+            return []
+        if verb == "check" and rest:
+            text = rest[0] if len(rest) == 1 else shlex.join(rest)
+            if secrets.hide(text) != text:
+                return [_say("a check with a secret in it, which everybody would read in the script: not recorded")]
+            self._append(Event(self._number(), verb, text, cwd=cwd))
             return []
         if verb == "drop":
             return self._drop(rest)
@@ -56,6 +78,36 @@ class Helpers:
 
     def _number(self) -> int:
         return max((event.seq for event in self._events), default=0) + 1
+
+
+def is_helper(text: str) -> bool:
+    """Whether a line is a `rec` that says something about the recording, and is no part of it."""
+    command = _only(text)
+    words = [word.value for word in command.words] if command else []
+    return words[:1] == ["rec"] and words[1:2] != ["as"]
+
+
+def spelled_out(text: str) -> str:
+    """`rec as USER -- CMD` as a line that works without the recorder; the words of CMD, and all around them, stay as they were typed."""
+    command = _only(text)
+    words = command.words if command else []
+    if command is None or [word.raw for word in words[:2]] != ["rec", "as"] or len(words) < 5 or words[3].value != "--":
+        return text
+    user, rest = words[2].raw, words[4:]
+    sure = sum(_ONE_WORD.fullmatch(word.raw) is not None for word in rest)
+    if sure == len(rest) == 1:
+        head = f"su {user} -s /bin/bash -c "
+    else:
+        head = f"su -s /bin/bash -c {_ARGUMENTS if sure > 1 else _LINE_OR_ARGUMENTS} -- {user} rec "
+    edits = Edits(text)
+    edits.put(words[0].start, rest[0].start, head)
+    return edits.result()
+
+
+def _only(text: str) -> Command | None:
+    """The command of a line that has only one, whatever stands in substitutions inside it."""
+    found = [command for command in shell.commands(text) if not command.nested]
+    return found[0] if len(found) == 1 else None
 
 
 def _say(text: str) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,20 +16,56 @@ from image_builder.recording import changes
 from image_builder.recording.root import View
 
 _CACHES = (
-    (r"\.pyc$|/__pycache__$", "compiled Python (contains the time)"),
-    (r"^/var/log(/|$)", "log"),
+    (r"\.pyc$|/__pycache__(/|$)", "compiled Python (contains the time)"),
+    (r"^/var/log(/|$)|/config\.log$|/CMakeFiles/(CMake(Output|Error)\.log|CMakeConfigureLog\.yaml)$|/\.ninja_(log|deps)$", "log"),
     (r"^/var/(cache/apt|lib/apt/lists|lib/apt/periodic)(/|$)", "apt's index and downloads"),
     (r"^/var/cache/ldconfig(/|$)|^/etc/ld\.so\.cache$", "ldconfig's cache"),
     (r"^/var/cache/(debconf|man|fontconfig)(/|$)|^/var/lib/dpkg/[a-z]+-old$|/fontlist-v[\d.]+\.json$", "cache of the package tools"),
+    (r"^/var/lib/(command-not-found|PackageKit|update-notifier|man-db|plocate)(/|$)|^/var/lib/texmf/.*\.(fmt|log)$",
+     "cache of the package tools"),
     (r"^/(tmp|var/tmp|run|dev|proc|sys)(/|$)", "temporary"),
     (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$|^/etc/ssh/ssh_host_|^/var/lib/systemd/random-seed$", "identity of one machine"),
-    (r"^/(root|home/[^/]+)/(\.cache(/|$)|\.(bash|python)_history$|\.viminfo$|\.wget-hsts$|\.lesshst$)", "cache or history of a user"),
-    (r"/\.git/(index|logs/|ORIG_HEAD$|FETCH_HEAD$|objects/pack/)", "git's own bookkeeping"),
-    (r"\.dist-info/(direct_url\.json|RECORD)$", "pip's own bookkeeping"),
+    (r"^/etc/ssl/(certs/ssl-cert-snakeoil\.pem|private/ssl-cert-snakeoil\.key|certs/java/cacerts)$", "identity of one machine"),
+    (r"/\.conda/aau_token\w*$|^/etc/aau_token\w*$|^/usr/share/fonts/.*\.uuid$", "identity of one machine"),
+    (r"^/(root|home/[^/]+)/(\.cache(/|$)|\.(bash|python|octave|node_repl)_(history|hist)$|\.Rhistory$|\.viminfo$|\.wget-hsts$|\.lesshst$)",
+     "cache or history of a user"),
+    (r"^/(root|home/[^/]+)/\.(npm|ipython/profile_default/history\.sqlite|jupyter/migrated|julia/(logs|compiled|registries))(/|$)",
+     "cache or history of a user"),
+    (r"^/(root|home/[^/]+)/(\.cargo/(registry|git|\.package-cache.*|\.global-cache)|go/pkg/mod/cache)(/|$)", "cache or history of a user"),
+    (r"/\.gnupg/(trustdb\.gpg|random_seed|pubring\.kbx~?|\.#lk.*)$", "GnuPG's own bookkeeping"),
+    (r"/\.git/(modules/.+/)?(index$|logs(/|$)|ORIG_HEAD$|FETCH_HEAD$|objects(/|$)|gc\.log$)", "git's own bookkeeping"),
+    (r"\.dist-info/(direct_url|uv_cache|uv_build)\.json$|\.dist-info/RECORD$", "pip's own bookkeeping"),
+    (r"/Meta/package\.rds$", "R's note of the time"),
     (r"^/etc/neurocaas(/|$)", "what a build notes about itself"),
     (r"/conda-meta/history$|/pkgs/cache/|/pkgs/urls(\.txt)?$", "conda's cache"),
-)
+)  # fmt: skip
 
+
+def _conda_record(text: str) -> str:
+    """Without the words by which the package was asked for: a script names each build, a person asks for some packages."""
+    record = json.loads(text)
+    for name in ("requested_spec", "requested_specs"):
+        record.pop(name, None)
+    return json.dumps(record, sort_keys=True)
+
+
+def _without_days(text: str) -> str:
+    """Accounts without the day of their last change."""
+    rows = (line.split(":") for line in text.split("\n"))
+    return "\n".join(":".join((*row[:2], "", *row[3:])) if len(row) > 3 else row[0] for row in rows)
+
+
+def _in_order(text: str) -> str:
+    return "\n\n".join(sorted(text.strip().split("\n\n")))
+
+
+_MEANING: tuple[tuple[str, Callable[[str], str]], ...] = (
+    (r"/conda-meta/[^/]+\.json$", _conda_record),
+    (r"^/etc/shadow-?$", _without_days),
+    (r"^/var/lib/apt/extended_states$", _in_order),
+    (r"/DESCRIPTION$", lambda text: re.sub(r"^(Built: [^;]*;[^;]*;)[^;]*", r"\1", text, flags=re.MULTILINE)),
+)
+"""Files of which something is known to differ, and does not matter: what is left of their text is compared."""
 
 @dataclass
 class Manifest:
@@ -62,9 +98,9 @@ def take(views: Sequence[View]) -> Manifest:
     metadata = []
     for view in views:
         for path, file, status in changes.entries(view):
-            own = _entry(file, status)
+            own = _entry(path, file, status)
             below = changes.lower_status(view, path)
-            if below is None or own != _entry(*below):
+            if below is None or own != _entry(path, *below):
                 manifest.entries[path] = own
             if changes.PYTHON_METADATA.search(path):
                 metadata.append(path)
@@ -109,7 +145,7 @@ def load(path: Path, recipe_sha256: str) -> Manifest | None:
         return None
 
 
-def _entry(file: Path, status: os.stat_result) -> list[str]:
+def _entry(path: str, file: Path, status: os.stat_result) -> list[str]:
     own = os.getuid()
     uid, gid = (0, 0) if own and status.st_uid in (own, 0) else (status.st_uid, status.st_gid)
     head = [f"{stat.S_IMODE(status.st_mode):04o}", str(uid), str(gid)]
@@ -119,11 +155,22 @@ def _entry(file: Path, status: os.stat_result) -> list[str]:
         return ["link", "", *head[1:], os.readlink(file)]
     if stat.S_ISREG(status.st_mode):
         try:
-            with file.open("rb") as stream:
-                return ["file", *head, hashlib.file_digest(stream, "sha256").hexdigest()]
+            return ["file", *head, _digest(path, file)]
         except OSError:  # a file of the parent that only its owner may read
             return ["file", *head, "unreadable"]
     return ["folder" if stat.S_ISDIR(status.st_mode) else "special", *head, ""]
+
+
+def _digest(path: str, file: Path) -> str:
+    """SHA-256 of a file, or of what matters of it."""
+    for pattern, meaning in _MEANING:
+        if re.search(pattern, path):
+            try:
+                return hashlib.sha256(meaning(file.read_text(encoding="utf-8")).encode()).hexdigest()
+            except (UnicodeDecodeError, ValueError, AttributeError):
+                break  # it only has the name
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _versions(first: str | None, second: str | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +24,12 @@ _DOWNLOADS_HASHED = 20
 
 @dataclass(frozen=True)
 class ShellState:
-    """What a shell is at one moment. `lines` are its variables, functions, aliases, options and umask, as it prints them."""
+    """What a shell is at one moment. `lines` are its variables, functions, aliases, options and umask, as it prints them, in its order:
+    a function with the same lines in another order is another function."""
 
     cwd: str
     environment: dict[str, str]
-    lines: Counter[str]
+    lines: tuple[str, ...]
     names: frozenset[str]
     functions: frozenset[str]
 
@@ -39,7 +39,7 @@ class ShellState:
         pairs = (folder / "environment").read_bytes().decode("utf-8", "surrogateescape").split("\0")
         split = (pair.partition("=") for pair in pairs)
         environment = {name: value for name, mark, value in split if mark and not _VOLATILE.fullmatch(name)}
-        lines: Counter[str] = Counter()
+        lines = []
         names, functions = set(), set()
         for line in (folder / "state").read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
             match = _DECLARED.match(line)
@@ -48,8 +48,8 @@ class ShellState:
             elif function := _FUNCTION.match(line):
                 functions.add(function[1])
             if not match or not _VOLATILE.fullmatch(match[1]):
-                lines[line] += 1
-        return cls(cwd, environment, lines, frozenset(names), frozenset(functions))
+                lines.append(line)
+        return cls(cwd, environment, tuple(lines), frozenset(names), frozenset(functions))
 
 
 class Observer:
@@ -84,7 +84,8 @@ class Observer:
             self._apt, self._automatic = apt, automatic
         event.python = changes.python_packages(views, paths)
         event.digests = pip.digests(report, event.python) if event.python else {}
-        event.revisions = pip.revisions(report) if report else []
+        event.revisions, event.archives = (pip.revisions(report), pip.archives(report)) if report else ([], {})
+        event.along = changes.python_along(views, paths) if event.python else []
         event.conda = changes.conda_packages(views, paths)
         event.commits = {
             folder: commit

@@ -1,5 +1,8 @@
 """pip: what was installed, in its versions and, where pip told them, with the digests of the files that it took.
 
+What came along must be named to get its version, and pip then notes that somebody asked for it (`REQUESTED`): a line takes that back, as
+`apt-mark auto` does for apt.
+
 Since 22.2 pip writes an installation report for whoever sets PIP_REPORT, as the recording shell does. A line whose report has all that it
 installed becomes one that takes exactly these files (`--require-hashes`); other lines keep their words, with versions.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from image_builder.recording.edits import Edits
 from image_builder.recording.events import Event
@@ -53,6 +56,16 @@ def revisions(report: str) -> list[str]:
         return []
 
 
+def archives(report: str) -> dict[str, str]:
+    """Address -> SHA-256 of the archives that were named by their address."""
+    try:
+        items = [item for item in json.loads(report)["install"] if item.get("is_direct")]
+        found = {str(item["download_info"]["url"]): item["download_info"].get("archive_info") or {} for item in items}
+        return {url: str(info["hashes"]["sha256"]) for url, info in found.items() if "sha256" in (info.get("hashes") or {})}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def pin(event: Event, commands: list[Command], edits: Edits) -> None:
     """Change the commands of pip in a line into such that install what was installed."""
     installing = []
@@ -65,7 +78,9 @@ def pin(event: Event, commands: list[Command], edits: Edits) -> None:
             installing.append((command, verb, [argument for argument in arguments if argument.start > verb.start]))
         elif not {"-y", "--yes"} & {argument.value for argument in arguments}:
             edits.put(verb.end, verb.end, " --yes")
-    _revise([word for command, _, _ in installing for word in package_words(command)], event.revisions, edits)
+    named = [word for command, _, _ in installing for word in package_words(command)]
+    _revise(named, event.revisions, edits)
+    _digest(named, event.archives, edits)
     if not event.python or any("--require-hashes" in command.values for command, _, _ in installing):
         return
     if event.digests and len(installing) == 1 and _is_plain(*installing[0]):
@@ -85,6 +100,14 @@ def _revise(words: list[Word], commits: list[str], edits: Edits) -> None:
         edits.warnings.append("what pip takes from git is not pinned; write the commit behind the address: git+https://…@COMMIT")
 
 
+def _digest(words: list[Word], known: Mapping[str, str], edits: Edits) -> None:
+    """Give what is installed by its address the digest that it had."""
+    for word in words:
+        address, mark, fragment = word.value.rpartition("@ ")[2].strip().partition("#")
+        if address in known and re.match(r"https?:", address) and "sha256=" not in fragment:
+            edits.put(word.start, word.end, shlex.quote(f"{word.value}{'&' if mark else '#'}sha256={known[address]}"))
+
+
 def _is_plain(command: Command, verb: Word, after: list[Word]) -> bool:
     """Whether what follows the verb can be written anew: nothing is redirected in the middle of it."""
     return bool(after) and not any(verb.end < redirection.target.start < after[-1].start for redirection in command.redirections)
@@ -101,6 +124,7 @@ def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> 
     options, listed = _options(after)
     kept = " ".join(word.raw for word in options if word not in listed and word.value != "--no-deps")
     edits.put(verb.end, after[-1].end, f"{' ' + kept if kept else ''} --no-deps --require-hashes -r {file}")
+    _unasked(event, set(event.digests), edits)
 
 
 def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word]]], edits: Edits) -> None:
@@ -117,9 +141,23 @@ def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word
         _, verb, after = installing[0]
         end = after[-1].end if after else verb.end
         edits.put(end, end, " \\\n    " + " ".join(shlex.quote(other) for other in others))
+        _unasked(event, pinned.keys() - named, edits)
     elif others:
         shown = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
         edits.warnings.append(f"several installations, and what came along ({shown}) is not pinned; give each a line of its own")
+
+
+def _unasked(event: Event, named: Collection[str], edits: Edits) -> None:
+    """Take back that somebody asked for what only came along: of the packages `named` by the script, by their normal names."""
+    sites: dict[str, list[str]] = {}
+    for folder in event.along:
+        site, _, own = folder.removesuffix(".dist-info").rpartition("/")
+        if normal(own.partition("-")[0]) in named:
+            sites.setdefault(site, []).append(own)
+    for site, names in sites.items():
+        quoted = ",".join(shlex.quote(name) for name in names)
+        place = f"{shlex.quote(site)}/{f'{{{quoted}}}' if len(names) > 1 else quoted}.dist-info"
+        edits.after += [f"rm --force -- {place}/REQUESTED", f"sed --in-place '/\\.dist-info\\/REQUESTED,/d' -- {place}/RECORD"]
 
 
 def is_unseen(event: Event, commands: list[Command]) -> bool:

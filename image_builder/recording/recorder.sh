@@ -8,8 +8,8 @@ install -m 0666 /dev/null "$PIP_REPORT"
 unset HISTFILE PROMPT_DIRTRIM MAILCHECK
 umask 022
 
-__rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answers
-    printf '%s\0' "$1" "$2" "$3" "$PWD" >"$__rec_dir/event"
+__rec_ask() { # kind, text, statuses, words of `rec`: tell the recorder, wait, do what it answers
+    printf '%s\0' "$1" "$2" "$3" "$PWD" "${@:4}" >"$__rec_dir/event"
     /usr/bin/env -0 >"$__rec_dir/environment"
     # shellcheck disable=SC2154  # PROMPT_COMMAND sets it
     { declare -p; declare -f; alias; shopt -p; set +o; trap -p; umask; printf 'argument %q\n' "${__rec_arguments[@]}"; } \
@@ -24,25 +24,29 @@ __rec_ask() { # kind, text, statuses: tell the recorder, wait, do what it answer
     . "$__rec_dir/answer"
 }
 
-rec() {
-    if [ "${1-}" = check ]; then
-        bash -eo pipefail -c "${*:2}" || { echo "the check fails here (exit $?): not recorded" >&2; return 1; }
+rec() { # after `check` and `as USER --`, one word is a line for bash; several are a command and its arguments, word for word
+    if [ "${1-}" = check ] && [ $# -gt 1 ]; then
+        # shellcheck disable=SC2016  # expanded by the bash that gets it
+        if [ $# -eq 2 ]; then bash -eo pipefail -c "$2"; else bash -eo pipefail -c '"$@"' rec "${@:2}"; fi \
+            || { echo "the check fails here (exit $?): not recorded" >&2; return 1; }
     fi
-    __rec_ask rec "$(printf '%s\n' "$@")" 0
+    __rec_ask rec "" 0 "$@"
     if [ "${1-}" = as ] && [ "${3-}" = -- ] && [ $# -gt 3 ]; then
-        su "$2" -s /bin/bash -c "${*:4}"
+        # shellcheck disable=SC2016
+        if [ $# -eq 4 ]; then su "$2" -s /bin/bash -c "$4"; else su -s /bin/bash -c '"$@"' -- "$2" rec "${@:4}"; fi
     fi
 }
 
 cd /opt/build || exit 70
 if [ "${1-}" = script ]; then
     set --
+    shopt -s expand_aliases # a file of lines stands for somebody who types them
     __rec_ask begin "" 0
     while [ -f "$__rec_dir/line" ]; do
         __rec_line=$(cat "$__rec_dir/line"; printf x)
         rm -f "$__rec_dir/line"
         __rec_status=(unknown)
-        eval "${__rec_line%x}"$'\n''__rec_status=("$?" "${PIPESTATUS[@]}")' </dev/null
+        eval "${__rec_line%x}"$'\n\n''__rec_status=("$?" "${PIPESTATUS[@]}")' </dev/null
         __rec_parsed=$? __rec_arguments=("$@")
         [ "${__rec_status[0]}" = unknown ] && __rec_status=("$__rec_parsed") # a syntax error: nothing ran
         __rec_ask command "${__rec_line%x}" "${__rec_status[*]}"

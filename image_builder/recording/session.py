@@ -24,7 +24,7 @@ from typing import Any
 
 from image_builder import secrets, shell
 from image_builder.recording.events import Event, Log
-from image_builder.recording.helpers import Helpers
+from image_builder.recording.helpers import Helpers, is_helper, spelled_out
 from image_builder.recording.observer import Observer, ShellState
 from image_builder.recording.pipes import source_of_piped_shell
 from image_builder.recording.root import Channel, CleanRoot
@@ -143,16 +143,16 @@ class _Recorder:
 
     def _hear(self) -> list[str]:
         (self._folder / "running").unlink(missing_ok=True)  # it is back
-        kind, text, statuses, cwd, *_ = (self._folder / "event").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        kind, text, statuses, cwd, *words = (self._folder / "event").read_bytes().decode("utf-8", "surrogateescape").split("\0")
         state = ShellState.read(self._folder, cwd)
         if kind == "rec":
-            return self._helpers.call(text.split("\n"))
+            return self._helpers.call(words[:-1], cwd)  # each word ends with a NUL
         answer: list[str] = []
         if kind == "begin":
             answer = self._begin(state)
         elif kind == "fetched":
             self._fetched()
-        elif _is_helper(text):
+        elif is_helper(text):
             self._observer.look()
             self._state = state
         else:
@@ -181,7 +181,7 @@ class _Recorder:
     def _command(self, text: str, statuses: list[int], state: ShellState) -> list[str]:
         assert self._state is not None
         cwd = self._state.cwd
-        event = Event(self._number(), "command", _spelled_out(text.rstrip("\n")), statuses[0], statuses[1:], cwd, state.cwd, self._begun)
+        event = Event(self._number(), "command", spelled_out(text.rstrip("\n")), statuses[0], statuses[1:], cwd, state.cwd, self._begun)
         event.ended = time.time()
         report = self._folder / "pip-report"
         told = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
@@ -235,16 +235,3 @@ class _Recorder:
 def _words(text: str) -> list[str]:
     found = shell.commands(text)
     return [word.value for word in found[0].words] if len(found) == 1 else []
-
-
-def _is_helper(text: str) -> bool:
-    words = _words(text)
-    return words[:1] == ["rec"] and words[1:2] != ["as"]
-
-
-def _spelled_out(text: str) -> str:
-    """`rec as USER -- CMD` as a line that works without the recorder."""
-    words = _words(text)
-    if words[:2] == ["rec", "as"] and len(words) > 4 and words[3] == "--":
-        return f"su {shlex.quote(words[2])} -s /bin/bash -c {shlex.quote(' '.join(words[4:]))}"
-    return text

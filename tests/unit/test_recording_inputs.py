@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -64,7 +63,7 @@ def test_which_files_are_downloads(tmp_path: Path, text: str, checked: list[str]
     for name in ("Tool-Linux.sh", "o"):
         (tmp_path / "opt").mkdir(exist_ok=True)
         (tmp_path / "opt" / name).write_text(name)
-    event, shell = Event(2, "command", text), ShellState("/", {}, Counter(), frozenset(), frozenset())
+    event, shell = Event(2, "command", text), ShellState("/", {}, (), frozenset(), frozenset())
     observer.describe(event, shell, shell)
     assert sorted(event.contents) == checked
 
@@ -73,7 +72,7 @@ def test_what_is_typed_without_being_shown_is_a_secret(tmp_path: Path) -> None:
     observer = Observer(cast(Any, SimpleNamespace(live_views=lambda: [View("/", tmp_path, ())])))
 
     def shell(**environment: str) -> ShellState:
-        return ShellState("/", environment, Counter(), frozenset(), frozenset())
+        return ShellState("/", environment, (), frozenset(), frozenset())
 
     def seen(text: str, before: ShellState, after: ShellState) -> Event:
         event = Event(2, "command", text)
