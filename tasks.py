@@ -23,6 +23,7 @@ import console.upkeep
 import demo.commands
 import image_builder.commands
 import image_builder.dev.commands
+import image_builder.golden_commands
 import image_builder.images_commands
 import image_builder.lint.commands
 import image_builder.recording.commands
@@ -54,6 +55,14 @@ def shell_here(instance_id: str, command: str) -> int | None:
     return entry.shell(cloud, instance_id, command) if cloud else None
 
 
+def packed(root: Path, analysis: str) -> tuple[bytes, str]:
+    """The code of an analysis as its machines get it, and its SHA-256."""
+    from components.packaging import code_archive
+
+    made = code_archive(root, analysis)
+    return made.path.read_bytes(), made.sha256
+
+
 end_with_the_reader()
 
 OF_THIS_MACHINE = (
@@ -63,6 +72,7 @@ OF_THIS_MACHINE = (
     console.doctor.collection,
     console.prices.collection,
     demo.commands.collection,
+    image_builder.golden_commands.collection(clean_roots, packed),
     image_builder.lint.commands.collection,
     image_builder.recording.commands.collection(clean_roots),
     runtime.instance.commands.collection,

@@ -11,6 +11,8 @@ import pulumi_aws as aws
 
 from components.options import child
 from components.packaging import file_asset, write_atomically
+from image_builder import golden
+from image_builder.archive import sha256
 from image_builder.bake import RECIPE_TAG
 from image_builder.provision import Provision
 from image_builder.recipe import Recording
@@ -72,6 +74,18 @@ class ImagePipeline(pulumi.ComponentResource):
                     # Named by its content, hence the same object for every stage of the analysis.
                     opts=child(self, retain_on_delete=True),
                 )
+            )
+        if recording.golden is not None:
+            test = args.build_dir / "golden" / f"{sha256(recording.golden)}.tar.gz"
+            if not test.is_file():
+                write_atomically(test, recording.golden)
+            aws.s3.BucketObjectv2(
+                f"{name}-golden",
+                bucket=args.artifact_bucket,
+                key=golden.key_beside(args.settings_key),
+                source=file_asset(test),
+                content_type="application/gzip",
+                opts=child(self),
             )
         self.recipe_sha256 = recording.recipe(args.analysis, args.parent, args.volume_gib).sha256
         tags = {**args.tags, RECIPE_TAG: self.recipe_sha256}
@@ -150,7 +164,7 @@ class ImagePipeline(pulumi.ComponentResource):
                 platform="Linux",
                 version=document.version,
                 description=document.description,
-                data=pulumi.Output.from_input(args.artifact_bucket).apply(data) if recording.archive else document.data,
+                data=pulumi.Output.from_input(args.artifact_bucket).apply(data) if recording.fetches else document.data,
                 tags={"neurocaas:document": document.sha256},
                 opts=child(self, depends_on=after),
             )

@@ -12,13 +12,13 @@ from typing import Any
 
 import blueprints
 from blueprints import BASE, Imaged
-from image_builder import bake, provenance
+from image_builder import bake, golden, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
 from image_builder.images import BakedImage
 from image_builder.preflight import ClientMaker, check
 from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
-from image_builder.recording.verification import Verified, verification
+from image_builder.recording.verification import Verified, verification, way_out
 from image_builder.report import Report
 from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
@@ -110,9 +110,20 @@ class Baking:
             notes += checked.notes
             parent = checked.parent_ami
             if verified == "no" and (self.imaged.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
-                do = f"Replay it: `invoke verify-recording --analysis {self.target.analysis}`; or bake it as it is with --unverified"
+                do = f"{way_out(self.imaged)}; or bake it as it is with --unverified"
                 problems.append(Problem("recording", doubt, "a recording that a replay on a clean root has proved", do).text())
+        if plan.action == "nothing" and (changed := self._golden_changes()):
+            notes.append(
+                f"the golden test changed since {plan.image_id} passed it ({', '.join(changed)}), and no image is built for that: "
+                f"`invoke golden {self.target.analysis}` tries it; --force bakes an image that must pass it"
+            )
         return Preview(plan, recorded, tuple(problems), tuple(notes), parent, verified)
+
+    def _golden_changes(self) -> list[str]:
+        """Files of the golden test that are not as they were when the recorded image was baked."""
+        known = provenance.read(self.imaged.folder).get(self.place, {}).get("scripts") or {}
+        paths = sorted(path for path in known.keys() | self._scripts.keys() if path.startswith(f"{golden.FOLDER}/"))
+        return [path for path in paths if known.get(path) != self._scripts.get(path)] if known else []
 
     def _recipe_problems(self) -> list[str]:
         try:
@@ -195,7 +206,8 @@ class Baking:
         tags = {VERIFIED_TAG: about.verified, COMMIT_TAG: about.commit or where.commit or "none"}
         self.clients("ec2").create_tags(Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
         if self._commits:
-            message = f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: {self.options.purpose or None}"
+            purpose = self.options.purpose or f"{image_id} of recipe {about.recipe['recipe_sha256'][:8]} for {self.place}"
+            message = f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: {purpose}"
             try:
                 commits.append(commit_folder(self.root, folder, message, say=lambda text: None))
             except CommitError as error:

@@ -43,12 +43,18 @@ trap 'printf "::error file=%s,line=%s::%s\n" "${BASH_SOURCE[0]#./}" "$LINENO" "$
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar.gz of `provision/` in S3: where, and the digest that is checked before anything of it runs. `settings`: key, in the same
-    bucket, of what the stack tells about its code; the golden test asks there."""
+    """A tar.gz of `provision/` in S3: where, and the digest that is checked before anything of it runs."""
 
     bucket: str
     key: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where a stack tells about itself, for the golden test: the artifact bucket, and the key of the stack's settings in it."""
+
+    bucket: str
     settings: str = "settings.json"
 
 
@@ -101,38 +107,42 @@ def needs_archive(provision: Provision) -> bool:
     for phases in _KINDS.values():
         if sum(len(script.text) for script in provision.scripts if script.phase in phases) > SCRIPT_LIMIT:
             return True
-    return any(len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None))
+    stack = Stack("b" * 63, f"analyses/{'s' * 63}/settings.json") if provision.golden else None
+    return any(len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None, stack))
 
 
-def compile_documents(analysis: str, provision: Provision, archive: Archive | None = None) -> tuple[Document, ...]:
+def compile_documents(
+    analysis: str, provision: Provision, archive: Archive | None = None, stack: Stack | None = None
+) -> tuple[Document, ...]:
     """The component documents of a recording, one or two; none when there is no script.
 
-    `archive` must be given when `needs_archive` says so (ValueError otherwise), and is not used when it says no.
+    `archive` must be given when `needs_archive` says so (ValueError otherwise), and is not used when it says no. Without a `stack` there
+    is no golden test.
     """
     if not needs_archive(provision):
         archive = None
     elif archive is None:
         raise ValueError(f"the scripts of {analysis} need an archive in S3")
-    return _documents(analysis, provision, archive)
+    return _documents(analysis, provision, archive, stack if provision.golden else None)
 
 
-def _documents(analysis: str, provision: Provision, archive: Archive | None) -> tuple[Document, ...]:
+def _documents(analysis: str, provision: Provision, archive: Archive | None, stack: Stack | None = None) -> tuple[Document, ...]:
     documents = []
     for kind, phases in _KINDS.items():
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
-        steps = {phase: scripts for phase, scripts in steps.items() if scripts or (phase == "test" and provision.golden)}
+        steps = {phase: scripts for phase, scripts in steps.items() if scripts or (phase == "test" and stack)}
         if steps:
             description = f"{'Builds and validates' if kind == 'build' else 'Tests'} the image of {analysis}"
             name = safe_name(f"{analysis}-{kind}")
-            documents.append(Document(kind, name, description, _emit(name, description, steps, archive, provision.golden)))
+            documents.append(Document(kind, name, description, _emit(name, description, steps, archive, stack)))
     return tuple(documents)
 
 
-def _emit(name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, has_golden: bool) -> str:
+def _emit(name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, stack: Stack | None) -> str:
     lines = [f"name: {json.dumps(name)}", f"description: {json.dumps(description)}", "schemaVersion: 1.0", "phases:"]
     for number, (phase, scripts) in enumerate(phases.items()):
         lines += [f"  - name: {json.dumps(phase)}", "    steps:"]
-        if archive and number == 0:  # later phases of a document run on the same machine
+        if archive and number == 0 and scripts:  # later phases of a document run on the same machine
             lines += _fetch(archive)
         used: set[str] = {manifest.STEP, *golden.STEPS}
         for script in scripts:
@@ -143,8 +153,8 @@ def _emit(name: str, description: str, phases: dict[str, list[Script]], archive:
             lines += _bash(step, _run(script, archive))
         if number == 0 and phase != "test":
             lines += _bash(manifest.STEP, manifest.SCRIPT)
-        if phase == "test" and archive and has_golden:
-            lines += _golden(archive)
+        if phase == "test" and stack:
+            lines += _golden(stack)
     return "\n".join(lines) + "\n"
 
 
@@ -176,10 +186,14 @@ def _download(step: str, source: str, destination: str) -> list[str]:
     ]
 
 
-def _golden(archive: Archive) -> list[str]:
-    folder, (settings, code, fetch, check) = _folder(archive), golden.STEPS
+def _golden(stack: Stack) -> list[str]:
+    folder = golden.MACHINE_FOLDER
+    prepare, download, unpack, settings, code, fetch, check = golden.STEPS
     return [
-        *_download(settings, f"s3://{archive.bucket}/{archive.settings}", f"{folder}/settings.json"),
+        *_bash(prepare, f"set -eu\numask 022\nrm -rf {folder}\nmkdir -m 0755 {folder}\n"),
+        *_download(download, f"s3://{stack.bucket}/{golden.key_beside(stack.settings)}", f"{folder}/{golden.ARCHIVE}"),
+        *_bash(unpack, f"set -eu\numask 022\ncd {folder}\ntar --no-same-owner -xzf {golden.ARCHIVE}\n"),
+        *_download(settings, f"s3://{stack.bucket}/{stack.settings}", f"{folder}/settings.json"),
         *_bash(code, golden.code_commands(folder)),
         *_download(fetch, f"{{{{ test.{code}.outputs.stdout }}}}", f"{folder}/code.tar.gz"),
         *_bash(check, golden.check_commands(folder)),

@@ -5,7 +5,8 @@
 - `config.json`: the configuration; the analysis's defaults when it is left out.
 
 In the test phase a fresh machine runs the deployed code on it (`image_builder.golden_check`); other numbers, and there is no image.
-The code is the stack's, fetched when the test runs: a change of the analysis alone changes no recipe.
+Code and golden folder are the stack's, fetched when the test runs: a change of the analysis, of a number or of a tolerance changes no
+recipe.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from image_builder import golden_check
 from runtime.protocol.problems import Problem
 
 FOLDER = "test/golden"
-STEPS = ("golden-settings", "golden-code", "golden-fetch", "golden")
+STEPS = ("golden-prepare", "golden-download", "golden-unpack", "golden-settings", "golden-code", "golden-fetch", "golden")
+MACHINE_FOLDER = "/tmp/neurocaas-golden"  # noqa: S108  (of a machine that is thrown away)
+"""Where the machine of the test has it."""
+ARCHIVE = "golden.tar.gz"
+"""Name of the folder's archive, beside the settings of its stack in the artifact bucket."""
 PROGRAM = f"{FOLDER}/golden_check.py"
+
+_DO = "Write it (see the section on golden tests in docs/images.md), or remove {}"
 
 
 def program() -> Path:
@@ -28,12 +35,29 @@ def program() -> Path:
     return Path(golden_check.__file__)
 
 
-def problems(folder: Path, where: str) -> Iterator[Problem]:
-    """What is wrong with a golden folder before anything runs. `where`: its name for people."""
+def key_beside(settings: str) -> str:
+    """The key of a stack's golden archive, from that of its settings."""
+    return "/".join((*settings.split("/")[:-1], ARCHIVE))
+
+
+def problems(folder: Path, where: str, *, expected: bool = True) -> Iterator[Problem]:
+    """What is wrong with a golden folder before anything runs. `where`: its name for people. `expected`: it has to have numbers."""
     if not folder.is_dir():
         return
+    if expected:
+        yield from _number_problems(folder, where)
+    do = _DO.format(where)
+    made, ready = (folder / golden_check.SCRIPT).is_file(), folder / golden_check.DATASET
+    entries = sorted(ready.iterdir()) if ready.is_dir() else []
+    if not made and len(entries) != 1:
+        got = f"{len(entries)} files or folders" if ready.is_dir() else "no dataset"
+        yield Problem(where, got, f"dataset.sh, or exactly one file or folder in {golden_check.DATASET}/", do)
+    if made and ready.exists():
+        yield Problem(where, "dataset.sh and dataset/", "one of the two", "Remove one")
+
+
+def _number_problems(folder: Path, where: str) -> Iterator[Problem]:
     expected = folder / golden_check.EXPECTED
-    do = f"Write it (see the section on golden tests in docs/images.md), or remove {where}"
     try:
         stored = json.loads(expected.read_text(encoding="utf-8"))
         files = stored["files"]
@@ -45,14 +69,8 @@ def problems(folder: Path, where: str) -> Iterator[Problem]:
         got = "no numbers, or others than numbers of results"
     if not good:
         allowed = '{"files": {"<result>.json": {"<member>": <value>}}, "tolerance": <relative>}'
+        do = f"`invoke golden NAME --accept` writes it; or {_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
         yield Problem(f"{where}/{golden_check.EXPECTED}", got, allowed, do)
-    made, ready = (folder / golden_check.SCRIPT).is_file(), folder / golden_check.DATASET
-    entries = sorted(ready.iterdir()) if ready.is_dir() else []
-    if not made and len(entries) != 1:
-        got = f"{len(entries)} files or folders" if ready.is_dir() else "no dataset"
-        yield Problem(where, got, f"dataset.sh, or exactly one file or folder in {golden_check.DATASET}/", do)
-    if made and ready.exists():
-        yield Problem(where, "dataset.sh and dataset/", "one of the two", "Remove one")
 
 
 def code_commands(folder: str) -> str:

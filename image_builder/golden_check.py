@@ -1,7 +1,8 @@
 """The golden test on a machine that started from an image: runs the analysis on its small dataset and compares the numbers.
 
 `python3 golden_check.py SETTINGS CODE.tar.gz GOLDEN` is a step of the test phase (`image_builder.golden`); the file travels with the
-scripts. It needs Python 3.10 and what it finds in the archive of the analysis's code.
+folder. With a fourth argument, a file, nothing is compared: that file gets the JSON results, by their paths (`invoke golden`). It needs
+Python 3.10 and what it finds in the archive of the analysis's code.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def picked(expected: Any, found: Any) -> Any:
     return found
 
 
-def check(settings_file: Path, code: Path, golden: Path, scratch: Path) -> dict[str, Any]:
-    """Run the analysis in `scratch`; returns the numbers that were found. Raises GoldenError."""
+def run(settings_file: Path, code: Path, golden: Path, scratch: Path) -> Path:
+    """Run the analysis in `scratch`; returns the folder of its results. Raises GoldenError."""
     wanted = json.loads(settings_file.read_text(encoding="utf-8"))["code"]["sha256"]
     if hashlib.sha256(code.read_bytes()).hexdigest() != wanted:
         raise GoldenError(f"{code.name} is not the code that the stack names ({wanted})")
@@ -65,7 +66,25 @@ def check(settings_file: Path, code: Path, golden: Path, scratch: Path) -> dict[
     with tarfile.open(code) as archive:
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         archive.extractall(tree)  # noqa: S202 (our own, checked above)
-    results = _run(settings_file.read_bytes(), tree, _dataset(golden, scratch / "dataset"), golden / CONFIG, scratch)
+    return _run(settings_file.read_bytes(), tree, _dataset(golden, scratch / "dataset"), golden / CONFIG, scratch)
+
+
+def collected(results: Path) -> dict[str, Any]:
+    """All results that a golden test can look at: JSON objects, by their paths below the folder."""
+    found = {}
+    for file in sorted(results.rglob("*.json")):
+        try:
+            value = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, dict) and value:
+            found[file.relative_to(results).as_posix()] = value
+    return found
+
+
+def check(settings_file: Path, code: Path, golden: Path, scratch: Path) -> dict[str, Any]:
+    """Run the analysis in `scratch`; returns the numbers that were found. Raises GoldenError."""
+    results = run(settings_file, code, golden, scratch)
     expected = json.loads((golden / EXPECTED).read_text(encoding="utf-8"))
     tolerance, found, wrong = float(expected.get("tolerance", TOLERANCE)), {}, []
     for path, values in expected["files"].items():
@@ -145,10 +164,13 @@ def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch:
 
 
 def main(arguments: list[str]) -> int:
-    settings, code, golden = (Path(argument).resolve() for argument in arguments)
+    settings, code, golden, *results = (Path(argument).resolve() for argument in arguments)
     with tempfile.TemporaryDirectory(prefix="neurocaas-golden-") as scratch:
         try:
-            check(settings, code, golden, Path(scratch))
+            if results:
+                results[0].write_text(json.dumps(collected(run(settings, code, golden, Path(scratch)))), encoding="utf-8")
+            else:
+                check(settings, code, golden, Path(scratch))
         except GoldenError as error:
             for line in str(error).splitlines():
                 sys.stderr.write(f"golden test: {line}\n")

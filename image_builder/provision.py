@@ -3,7 +3,7 @@
 - `provision/NN-name.sh` build the image, in the order of their names;
 - `provision/validate/*.sh` check it on the machine that built it;
 - `provision/test/*.sh` check it on a fresh machine that started from it, and `provision/test/golden/` is a dataset with the numbers that
-  the analysis must find in it there (`image_builder.golden`);
+  the analysis must find in it there (`image_builder.golden`): it travels apart, so that other numbers make no other image;
 - every other file there is material of the scripts, which run with `provision/` as their working directory;
 - `provision/recording/` is about the recording (its log, its verification) and no part of it: nothing there changes an image.
 """
@@ -52,7 +52,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Provision:
-    """All of `provision/`: the scripts in the order in which they run, and every file (scripts too) by relative path."""
+    """All of `provision/`: the scripts in the order in which they run, and every file (scripts and golden test too) by relative path."""
 
     scripts: tuple[Script, ...]
     files: tuple[tuple[str, Path], ...]
@@ -60,24 +60,36 @@ class Provision:
     @property
     def golden(self) -> bool:
         """Whether there is a golden test."""
-        return any(path.startswith(f"{golden.FOLDER}/") for path, _ in self.files)
+        return bool(self.golden_files)
+
+    @property
+    def golden_files(self) -> tuple[tuple[str, Path], ...]:
+        """What the golden test is made of."""
+        return tuple((path, file) for path, file in self.files if path.startswith(f"{golden.FOLDER}/"))
+
+    @property
+    def material(self) -> tuple[tuple[str, Path], ...]:
+        """What images are made of: every file but the golden test's."""
+        return tuple((path, file) for path, file in self.files if not path.startswith(f"{golden.FOLDER}/"))
 
     @property
     def extra_files(self) -> tuple[str, ...]:
+        """Files beside the scripts, which must travel with them."""
         scripts = {script.path for script in self.scripts}
-        return tuple(path for path, _ in self.files if path not in scripts)
+        return tuple(path for path, _ in self.material if path not in scripts)
 
     def digest(self) -> str:
-        """SHA-256 over names, modes and contents."""
+        """SHA-256 over names, modes and contents of what images are made of."""
         total = hashlib.sha256()
-        for path, file in self.files:
+        for path, file in self.material:
             mode = "x" if file.stat().st_mode & 0o111 else "-"
             total.update(f"{path}\0{mode}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         return total.hexdigest()
 
 
-def read(folder: Path) -> Provision:
-    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends or a byte order mark."""
+def read(folder: Path, *, whole: bool = True) -> Provision:
+    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends or a byte order mark, and
+    for a golden test that is not `whole`, where it has to be."""
     files = tuple(
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))
@@ -85,7 +97,7 @@ def read(folder: Path) -> Provision:
     )
     scripts: list[Script] = []
     where = f"blueprints/{folder.parent.name}/{folder.name}/{golden.FOLDER}"
-    problems = list(golden.problems(folder / golden.FOLDER, where))
+    problems = list(golden.problems(folder / golden.FOLDER, where, expected=whole))
     if folder.parent.name == BASE and (folder / golden.FOLDER).is_dir():
         allowed, do = "scripts test/*.sh: the base image has no analysis to run", "Move it to an analysis, or remove it"
         problems.append(Problem(where, "a golden test of the base image", allowed, do))

@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from blueprints import Imaged, parent_of
 from image_builder import golden
 from image_builder.archive import pack, sha256
-from image_builder.documents import Archive, Document, Recipe, compile_documents, needs_archive
+from image_builder.documents import Archive, Document, Recipe, Stack, compile_documents, needs_archive
 from image_builder.provision import Provision, read
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves."""
+    """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves; and the golden test, packed with its
+    program, where there is one."""
 
     provision: Provision
     archive: bytes | None
+    golden: bytes | None
 
     @classmethod
     def of(cls, provision: Provision) -> Recording:
-        if not needs_archive(provision):
-            return cls(provision, None)
-        files = [*provision.files, (golden.PROGRAM, golden.program())] if provision.golden else provision.files
-        return cls(provision, pack(files))
+        files = [*provision.golden_files, (golden.PROGRAM, golden.program())] if provision.golden else []
+        return cls(provision, pack(provision.material) if needs_archive(provision) else None, pack(files) if files else None)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the documents name the artifact bucket."""
+        return self.archive is not None or self.golden is not None
 
     @property
     def archive_sha256(self) -> str:
@@ -36,8 +41,8 @@ class Recording:
 
     def documents(self, analysis: str, bucket: str, settings: str = "settings.json") -> tuple[Document, ...]:
         """`bucket` is the artifact bucket, `settings` the key of the stack's settings in it."""
-        archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256, settings)
-        return compile_documents(analysis, self.provision, archive)
+        archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256)
+        return compile_documents(analysis, self.provision, archive, Stack(bucket, settings))
 
     def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
         """With placeholders for the bucket and the stack, which are not content: stages share the digest, and accounts where they share

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from components.place import Place
 from components.policies.document import Policy, allow, allow_unscoped, document
+from image_builder.golden import ARCHIVE
 
 _MADE_BY_IMAGE_BUILDER = {"StringEquals": {"aws:ResourceTag/CreatedBy": "EC2 Image Builder"}}
 
@@ -33,7 +34,11 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
         allow(
             "ReadAnalysis",
             ["s3:GetObject"],
-            [place.objects(artifact_bucket, "analyses/*/settings.json"), place.objects(artifact_bucket, "code/*")],
+            [
+                place.objects(artifact_bucket, "analyses/*/settings.json"),
+                place.objects(artifact_bucket, f"analyses/*/{ARCHIVE}"),
+                place.objects(artifact_bucket, "code/*"),
+            ],
         ),
         allow("KeepLogs", ["s3:PutObject"], [place.objects(log_bucket, "image-builder/*")]),
         allow(

@@ -73,17 +73,25 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         """Write the script of a recording that was interrupted, as far as it went."""
         _finish(_recording(clean_roots(), analysis, add=add), analysis)
 
-    @task(name="verify-recording", help={"analysis": _ANALYSIS, "json": "One JSON object on standard output; progress on standard error."})
-    def verify_recording(c: Context, analysis: str, json: bool = False) -> None:
+    @task(
+        name="verify-recording",
+        help={
+            "analysis": _ANALYSIS,
+            "accept": "Replay nothing: the differences that the last replay found do not matter, now and from now on.",
+            "json": "One JSON object on standard output; progress on standard error.",
+        },
+    )
+    def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool = False) -> None:
         """Replay the provisioning scripts on a clean root and compare every file, owner, mode, link and package.
 
         A recording is compared with the root it was recorded on; scripts that were written by hand, with a second replay. Ends with exit
-        code 1 unless they reproduce. The result is kept in provision/recording/verified.json; baking asks for it.
+        code 1 unless they reproduce. The result is kept in provision/recording/verified.json; baking asks for it. Differences that do not
+        matter are accepted with --accept, by their paths (provision/recording/accepted.json).
         """
         from image_builder.provision import Provision, read
         from image_builder.recording import replay
         from image_builder.recording.errors import RecordingError
-        from image_builder.recording.verification import digest_of, store
+        from image_builder.recording.verification import digest_of, store, way_out
 
         imaged = _imaged(analysis)
         folder = imaged.folder / "provision"
@@ -91,8 +99,11 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         if not provision.scripts:
             do = f"write one, or record it: `invoke record --analysis {analysis}`"
             raise RecordingError(f"{analysis} has no provisioning scripts", "scripts in provision/", do)
-        verdict = replay.verify(clean_roots(), imaged, provision, _say)
         digest = digest_of(imaged, provision)
+        if accept:
+            _accept(analysis, folder, digest, json=json)
+            return
+        verdict = replay.verify(clean_roots(), imaged, provision, _say)
         store(folder, digest, verdict.as_json())
         if json:
             from json import dumps
@@ -101,6 +112,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         else:
             sys.stdout.write(_verdict_text(analysis, verdict))
         if not verdict.reproduces:
+            _say(f"do: {way_out(imaged)}")
             raise Exit(code=1)
 
     @task(
@@ -134,6 +146,25 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
             raise Exit(f"failed: {result['failureMessage']}", code=1)
 
     return Collection(record, record_finish, verify_recording, run_document)
+
+
+def _accept(analysis: str, folder: Path, digest: str, *, json: bool) -> None:
+    from image_builder.recording.errors import RecordingError
+    from image_builder.recording.verification import accept, load
+
+    paths = accept(folder, digest)
+    if not paths:
+        raise RecordingError(
+            "no differences to accept: these scripts were not replayed as they are, the replay failed, or it found none",
+            "a replay that came to its end with differences",
+            f"`invoke verify-recording --analysis {analysis}`",
+        )
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps({"analysis": analysis, **(load(folder) or {}), "accepted": paths}, indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"accepted: {path}\n" for path in paths))
 
 
 def _verdict_text(analysis: str, verdict: Verdict) -> str:

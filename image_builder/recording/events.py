@@ -35,9 +35,9 @@ class Event:
     `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed (name -> version; for Python
     "<site-packages>|name" -> version; for conda the path of its record -> channel::name=version=build); `digests` name -> SHA-256 of the
     file that pip took it from, `archives` address -> SHA-256 of what a line named by its address, `revisions` the commits that pip took
-    from git, `along` the metadata folders of Python packages that came because others need them; `contents` files that can be written again (path ->
-    content), `commits` git clones (path -> commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the event that a
-    drop means; the drop's `text` says that it was taken back, or is empty.
+    from git, `along` the metadata folders of Python packages that came because others need them; `contents` files that can be written
+    again (path -> content), `commits` git clones (path -> commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the
+    event that a drop means; the drop's `text` says that it was taken back, or is empty.
     """
 
     seq: int

@@ -1,7 +1,7 @@
 """`rec …`: what the person who records says about the recording.
 
 After `rec check` and `rec as USER --` one word is a line for bash, as `su -c` takes it; several words are a command and its arguments,
-which keep their limits: `rec check python -c 'import x.y'` runs, and becomes, exactly that.
+which keep their limits: `rec check python -c 'import x.y'` runs, and becomes, exactly that. A `!` before them is bash's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _LINE_OR_ARGUMENTS = """'if [ $# -eq 1 ]; then eval "set --; $1"; else "$@"; fi'
 """For words of which only the shell knows how many they are."""
 
 
-
 class Helpers:
     """Understands `rec`. `undo` gives the commands that take the last line back, or a reason why that cannot be."""
 
@@ -46,7 +45,7 @@ class Helpers:
             self._append(Event(self._number(), verb, secrets.hide(" ".join(rest))))
             return []
         if verb == "check" and rest:
-            text = rest[0] if len(rest) == 1 else shlex.join(rest)
+            text = rest[0] if len(rest) == 1 else f"! {shlex.join(rest[1:])}" if rest[0] == "!" else shlex.join(rest)
             if secrets.hide(text) != text:
                 return [_say("a check with a secret in it, which everybody would read in the script: not recorded")]
             self._append(Event(self._number(), verb, text, cwd=cwd))

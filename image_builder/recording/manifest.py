@@ -8,8 +8,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from image_builder.recording import changes
@@ -67,6 +67,7 @@ _MEANING: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 """Files of which something is known to differ, and does not matter: what is left of their text is compared."""
 
+
 @dataclass
 class Manifest:
     """`entries`: path -> [type, mode, uid, gid, link target or SHA-256]; `packages`: kind -> name -> version."""
@@ -102,7 +103,7 @@ def take(views: Sequence[View]) -> Manifest:
             below = changes.lower_status(view, path)
             if below is None or own != _entry(path, *below):
                 manifest.entries[path] = own
-            if changes.PYTHON_METADATA.search(path):
+            if changes.PYTHON_METADATA.search(path) and cache_of(path) is None:
                 metadata.append(path)
     manifest.packages = {
         "apt": changes.apt_packages(views),
@@ -112,8 +113,8 @@ def take(views: Sequence[View]) -> Manifest:
     return manifest
 
 
-def compare(recorded: Manifest, replayed: Manifest) -> list[Difference]:
-    """Every difference: packages first, then files; those of known caches last."""
+def compare(recorded: Manifest, replayed: Manifest, accepted: Collection[str] = ()) -> list[Difference]:
+    """Every difference: packages first, then files; those of known caches, and those of `accepted` paths, last."""
     found = []
     for kind in sorted(recorded.packages.keys() | replayed.packages.keys()):
         first, second = recorded.packages.get(kind, {}), replayed.packages.get(kind, {})
@@ -126,6 +127,7 @@ def compare(recorded: Manifest, replayed: Manifest) -> list[Difference]:
         one, other = recorded.entries.get(path), replayed.entries.get(path)
         if one != other:
             found.append(Difference(path, _what(one, other), cache_of(path)))
+    found = [replace(one, cache="accepted") if one.cache is None and one.path in accepted else one for one in found]
     return sorted(found, key=lambda difference: difference.cache is not None)
 
 

@@ -80,7 +80,8 @@ class Observer:
         if changes.DPKG_STATUS in paths:
             apt, automatic = changes.apt_packages(views), changes.apt_automatic(views)
             event.apt = {name: version for name, version in apt.items() if self._apt.get(name) != version}
-            event.apt_automatic = sorted(automatic - self._automatic)
+            # Whatever a script names counts as asked for, also what was automatic before this line.
+            event.apt_automatic = sorted((automatic - self._automatic) | (automatic & event.apt.keys()))
             self._apt, self._automatic = apt, automatic
         event.python = changes.python_packages(views, paths)
         event.digests = pip.digests(report, event.python) if event.python else {}

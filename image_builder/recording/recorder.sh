@@ -27,8 +27,11 @@ __rec_ask() { # kind, text, statuses, words of `rec`: tell the recorder, wait, d
 rec() { # after `check` and `as USER --`, one word is a line for bash; several are a command and its arguments, word for word
     if [ "${1-}" = check ] && [ $# -gt 1 ]; then
         # shellcheck disable=SC2016  # expanded by the bash that gets it
-        if [ $# -eq 2 ]; then bash -eo pipefail -c "$2"; else bash -eo pipefail -c '"$@"' rec "${@:2}"; fi \
-            || { echo "the check fails here (exit $?): not recorded" >&2; return 1; }
+        case $#:$2 in
+            2:*) bash -eo pipefail -c "$2" ;;
+            *:!) ! bash -eo pipefail -c '"$@"' rec "${@:3}" ;;
+            *) bash -eo pipefail -c '"$@"' rec "${@:2}" ;;
+        esac || { echo "the check fails here (exit $?): not recorded" >&2; return 1; }
     fi
     __rec_ask rec "" 0 "$@"
     if [ "${1-}" = as ] && [ "${3-}" = -- ] && [ $# -gt 3 ]; then

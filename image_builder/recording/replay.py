@@ -15,7 +15,7 @@ from image_builder.provision import Provision
 from image_builder.recording import manifest
 from image_builder.recording.manifest import Difference, Manifest
 from image_builder.recording.root import CleanRoot, CleanRoots
-from image_builder.recording.verification import digest_of
+from image_builder.recording.verification import accepted, digest_of
 
 MANIFEST = "manifest.json.gz"
 """Name of the recorded root's manifest in `CleanRoots.folder`."""
@@ -71,8 +71,8 @@ def run(root: CleanRoot, analysis: str, provision: Provision, say: Say, phases: 
     packed: bytes | None = None
     where = None
     if documents.needs_archive(provision):
-        packed = archive.pack(provision.files)
-        where = documents.Archive("replay", "provision.tar.gz", archive.sha256(packed), settings="")
+        packed = archive.pack(provision.material)
+        where = documents.Archive("replay", "provision.tar.gz", archive.sha256(packed))
     compiled = [document for document in documents.compile_documents(analysis, provision, where) if document.kind == "build"]
     if not compiled:
         return None
@@ -105,7 +105,8 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
             if failure is not None:
                 return Verdict(failure, (), against, described, time.monotonic() - begun)
             found.append(manifest.take(root.views()))
-    return Verdict(None, tuple(manifest.compare(*found)), against, described, time.monotonic() - begun)
+    harmless = accepted(imaged.folder / "provision")
+    return Verdict(None, tuple(manifest.compare(found[0], found[1], harmless)), against, described, time.monotonic() - begun)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What is known about a recording: whether it was replayed on a clean root, as it is now, and how that ended.
 
-`invoke verify-recording` writes `provision/recording/verified.json`; baking reads it through `verification`.
+`invoke verify-recording` writes `provision/recording/verified.json`; baking reads it through `verification`. Differences that a person has
+looked at and found harmless are in `provision/recording/accepted.json`, by their paths, for all replays to come.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from image_builder.provision import ABOUT, Provision, read
 from image_builder.versions import GENERATOR
 
 FILE = f"{ABOUT}/verified.json"
+ACCEPTED = f"{ABOUT}/accepted.json"
 _SCHEMA = 1
 
 
@@ -73,6 +75,45 @@ def verification(imaged: Imaged) -> Verified | Unverified | Stale:
     if stored.get("reproduces") is not True:
         return Unverified(f"its replay: {stored.get('verdict', 'unknown')}")
     return Verified(str(stored.get("verdict", "")), str(stored.get("when", "")))
+
+
+def way_out(imaged: Imaged) -> str:
+    """What makes an image's recording a verified one, for a person."""
+    known, verify = verification(imaged), f"`invoke verify-recording --analysis {imaged.name}`"
+    stored = load(imaged.folder / "provision")
+    if isinstance(known, Stale) or stored is None:
+        return f"Replay it: {verify}"
+    if stored.get("failure"):
+        return f"Correct that line in {imaged.folder.name}/provision/ (or record it again), then {verify}"
+    return f"Have the scripts make the same each time, and {verify} again; or, where the differences do not matter, {verify[:-1]} --accept`"
+
+
+def accept(folder: Path, recipe_sha256: str) -> list[str]:
+    """Take the differences of the last replay of these scripts for harmless, from now on; returns their paths.
+
+    None to accept, because the scripts were not replayed or the replay failed, is an empty list.
+    """
+    result = load(folder)
+    if result is None or result.get("recipe_sha256") != recipe_sha256 or result.get("failure"):
+        return []
+    paths = [str(difference["path"]) for difference in result.get("differences", [])]
+    if paths:
+        text = json.dumps({"schema_version": _SCHEMA, "paths": sorted(accepted(folder) | set(paths))}, indent=2) + "\n"
+        (folder / ACCEPTED).write_text(text, encoding="utf-8")
+        kept = {name: value for name, value in result.items() if name not in ("schema_version", "recipe_sha256")}
+        caches = {**kept.get("known_caches", {}), "accepted": len(paths)}
+        verdict = f"reproduces with {len(paths)} accepted difference{'s' if len(paths) > 1 else ''}"
+        store(folder, recipe_sha256, {**kept, "differences": [], "known_caches": caches, "verdict": verdict, "reproduces": True})
+    return paths
+
+
+def accepted(folder: Path) -> frozenset[str]:
+    """The paths of differences that were accepted."""
+    try:
+        said = json.loads((folder / ACCEPTED).read_text(encoding="utf-8"))
+        return frozenset(str(path) for path in said["paths"]) if said.get("schema_version") == _SCHEMA else frozenset()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
 
 
 def load(folder: Path) -> Mapping[str, Any] | None:
