@@ -100,4 +100,17 @@ def tag_list(marks: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _today(parent: ParentImage, ssm: Any) -> str:
-    return parent.ami or str(ssm.get_parameter(Name=parent.parameter)["Parameter"]["Value"])
+    """The image that a parent stands for now. Raises DevelopmentError when its parameter cannot be read: AWS's answer does not name it."""
+    if parent.ami:
+        return parent.ami
+    try:
+        return str(ssm.get_parameter(Name=parent.parameter)["Parameter"]["Value"])
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in ("ParameterNotFound", "AccessDenied", "AccessDeniedException"):
+            raise
+        raise DevelopmentError(
+            f"SSM parameter {parent.parameter} in region {ssm.meta.region_name}: {code}",
+            "a public parameter of that region, and credentials that may read it (ssm:GetParameter)",
+            "use another region or other credentials, or name an image by its id",
+        ) from None

@@ -17,6 +17,7 @@ from image_builder.lint import actions, control
 from image_builder.lint.control import fields as _fields
 from image_builder.lint.control import text as _text
 from image_builder.lint.findings import Finding
+from image_builder.lint.kinds import other_kind
 from image_builder.lint.references import Step, lint_references
 from image_builder.lint.scripts import asks_for_index, lint_script
 
@@ -61,6 +62,9 @@ def lint_document(text: str, file: str) -> list[Finding]:
     endless = _unfolds_too_far(root)
     if endless is not None:
         return [Finding(file, endless.start_mark.line + 1, "yaml", "aliases that unfold without end", "Write the values out")]
+    other = other_kind(root)
+    if other is not None:
+        return [Finding(file, 1, "schema", f"{other[0]}, not a component document", other[1])]
     return sorted(set(_Document(file, text).run(root)))
 
 

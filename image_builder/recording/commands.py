@@ -180,7 +180,7 @@ def _finish(recording: Recording, analysis: str) -> None:
     from runtime.protocol.problems import InvalidInput
 
     try:
-        done = recording.finish()
+        done = recording.finish(_say)
     except InvalidInput:
         _say(f"The recording is kept; nothing was written. `invoke record --analysis {analysis} --resume` opens its shell again.")
         raise

@@ -93,12 +93,16 @@ def cache_of(path: str) -> str | None:
     return next((reason for pattern, reason in _CACHES if re.search(pattern, path)), None)
 
 
-def take(views: Sequence[View]) -> Manifest:
-    """The manifest of a root on which nothing runs. What is as in the parent is left out."""
+def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count: None) -> Manifest:
+    """The manifest of a root on which nothing runs. What is as in the parent is left out. `looked_at` hears how many paths were read, at
+    each of them: large roots take a while."""
     manifest = Manifest()
     metadata = []
+    count = 0
     for view in views:
         for path, file, status in changes.entries(view):
+            count += 1
+            looked_at(count)
             own = _entry(path, file, status)
             below = changes.lower_status(view, path)
             if below is None or own != _entry(path, *below):

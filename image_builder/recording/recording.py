@@ -99,26 +99,31 @@ class Recording:
         finally:
             root.stop()
 
-    def finish(self) -> Finished:
-        """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that cannot be repeated."""
+    def finish(self, say: replay.Say = lambda line: None) -> Finished:
+        """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that cannot be repeated. `say` hears
+        what goes on: in large roots it takes a while."""
         with self._alone():
-            return self._finish()
+            return self._finish(say)
 
-    def _finish(self) -> Finished:
+    def _finish(self, say: replay.Say) -> Finished:
         if not self.interrupted:
             raise RecordingError(
                 f"there is no recording of {self._imaged.name} to finish",
                 "one that was begun on this computer",
                 f"`invoke record --analysis {self._imaged.name}`",
             )
-        compiled = compile_recording(self.log.read())
+        events = self.log.read()
+        say(f"the recording ends: a script is written from its {sum(event.kind == 'command' for event in events)} lines")
+        compiled = compile_recording(events)
         if compiled.problems:
             raise InvalidInput(compiled.problems)
         if not (compiled.build or compiled.validate):
             raise RecordingError("no line of the recording changed anything", "lines with an effect", "--resume to type some, or --discard")
         root = self._open(again=True)
         files = self._write(compiled)
-        replay.save_manifest(root, self._state, digest_of(self._imaged, self._provision()))
+        say("every file that the recording made or changed is looked at, for a replay to be compared with")
+        replay.save_manifest(root, self._state, digest_of(self._imaged, self._provision()), say)
+        say("the recorded root is removed")
         root.close()
         self.log.path.unlink()
         return Finished(files, compiled.kept, compiled.left_out, tuple(compiled.warnings))

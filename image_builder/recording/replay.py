@@ -20,6 +20,8 @@ from image_builder.recording.verification import accepted, digest_of
 MANIFEST = "manifest.json.gz"
 """Name of the recorded root's manifest in `CleanRoots.folder`."""
 
+_EVERY_SECONDS = 2.0
+
 Say = Callable[[str], None]
 
 
@@ -104,7 +106,8 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
             failure = run(root, imaged.name, provision, say)
             if failure is not None:
                 return Verdict(failure, (), against, described, time.monotonic() - begun)
-            found.append(manifest.take(root.views()))
+            say("the scripts ran; now every file is looked at")
+            found.append(manifest.take(root.views(), Counter(say)))
     harmless = accepted(imaged.folder / "provision")
     return Verdict(None, tuple(manifest.compare(found[0], found[1], harmless)), against, described, time.monotonic() - begun)
 
@@ -119,6 +122,19 @@ def clean_root(roots: CleanRoots, name: str, imaged: Imaged) -> Iterator[CleanRo
         root.close()
 
 
-def save_manifest(root: CleanRoot, folder: Path, recipe_sha256: str) -> None:
+def save_manifest(root: CleanRoot, folder: Path, recipe_sha256: str, say: Say = lambda line: None) -> None:
     """Keep the manifest of a recorded root for its verification."""
-    manifest.save(manifest.take(root.views()), folder / MANIFEST, recipe_sha256)
+    manifest.save(manifest.take(root.views(), Counter(say)), folder / MANIFEST, recipe_sha256)
+
+
+class Counter:
+    """Says how far reading a root has come, every few seconds."""
+
+    def __init__(self, say: Say, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._said = clock()
+
+    def __call__(self, count: int) -> None:
+        if self._clock() - self._said >= _EVERY_SECONDS:
+            self._said = self._clock()
+            self._say(f"  {count:,} files looked at")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import BASE, PARENTS, parent_at
+from image_builder.lint.kinds import kind_of
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import CleanRoots
 
@@ -40,6 +41,9 @@ class Trial:
             raise RecordingError(f"--parent {error}", ", ".join((*PARENTS, BASE)), "choose one") from error
         if self.objects is not None and not self.objects.is_dir():
             raise RecordingError(f"no folder {self.objects}", "a folder of buckets", "correct the name of --s3")
+        other = kind_of(text)
+        if other is not None:
+            raise RecordingError(f"{self.document}: {other[0]}", "a component document (AWSTOE)", other[1])
         root = roots.open("trial", parent)
         try:
             log(f"on {root.description}")

@@ -75,10 +75,15 @@ class Aws:
             raise ActionError(f"{service} {method} {path}: {error}") from error
 
     def parameter(self, name: str) -> str:
-        """The (decrypted) value of an SSM parameter, which must be one line."""
+        """The (decrypted) value of an SSM parameter, which must be one line. Raises ActionError with the parameter's name."""
         headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
-        with self.request("ssm", "POST", "/", body=json.dumps({"Name": name, "WithDecryption": True}).encode(), headers=headers) as answer:
-            value = str(json.load(answer)["Parameter"]["Value"])
+        body = json.dumps({"Name": name, "WithDecryption": True}).encode()
+        try:
+            with self.request("ssm", "POST", "/", body=body, headers=headers) as answer:
+                value = str(json.load(answer)["Parameter"]["Value"])
+        except ActionError as error:
+            allowed = "one that exists in this region, and that the role of the build may read (ssm:GetParameter)"
+            raise ActionError(f"the SSM parameter {name} cannot be read: {error}; allowed: {allowed}") from error
         if "\n" in value:
             raise ActionError(f"the parameter {name} has several lines; references allow one")
         return value
