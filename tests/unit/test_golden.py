@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from image_builder import golden, golden_check, provision
-from image_builder.documents import compile_documents
+from image_builder import golden, golden_check, golden_trial, provision
+from image_builder.documents import Stack, compile_documents
 from image_builder.recipe import Recording
+from image_builder.recording.errors import RecordingError
 from runtime.protocol.problems import InvalidInput
 
 EXPECTED: dict[str, Any] = {"files": {"a.txt/summary.json": {"words": 3, "steps": [1, 2.0]}}}
@@ -37,14 +40,28 @@ def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: P
     assert list(steps)[-4:] == ["golden-settings", "golden-code", "golden-fetch", "golden"]
     assert steps["golden-settings"]["inputs"][0]["source"] == "s3://artifacts-1/analyses/words-prod/settings.json"
     assert steps["golden-fetch"]["inputs"][0]["source"] == "{{ test.golden-code.outputs.stdout }}"
-    recipe = recording.recipe("words", "ami-1", 8)
+    assert steps["golden-download"]["inputs"][0]["source"] == "s3://artifacts-1/analyses/words-prod/golden.tar.gz"
+
+
+def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path) -> None:
+    before = provision.read(folder)
+    recording, digest = Recording.of(before), before.digest()
     (folder / golden.FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.1}))
-    assert Recording.of(provision.read(folder)).recipe("words", "ami-1", 8).sha256 != recipe.sha256
+    after = Recording.of(provision.read(folder))
+    assert after.recipe("words", "ami-1", 8).sha256 == recording.recipe("words", "ami-1", 8).sha256
+    assert after.golden != recording.golden, "the next bake must get them all the same"
+    with tarfile.open(fileobj=io.BytesIO(after.golden or b"")) as packed:
+        assert json.loads(packed.extractfile("test/golden/expected.json").read())["tolerance"] == 0.1  # type: ignore[union-attr]
+        assert golden.PROGRAM in packed.getnames()
+    shutil.rmtree(folder / golden.FOLDER)
+    assert provision.read(folder).digest() == digest, "a golden test that is added leaves a verified recording verified"
+    assert after.archive is None, "a golden test is no reason to send the scripts through S3"
 
 
 def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
     shutil.rmtree(folder / golden.FOLDER)
-    assert [document.kind for document in compile_documents("words", provision.read(folder))] == ["build"]
+    stack = Stack("artifacts")
+    assert [document.kind for document in compile_documents("words", provision.read(folder), stack=stack)] == ["build"]
 
 
 @pytest.mark.parametrize(
@@ -93,3 +110,50 @@ def test_a_folder_that_cannot_be_tested_is_refused_before_anything_runs(folder: 
 )
 def test_which_numbers_pass(expected: Any, found: Any, wrong: list[str]) -> None:
     assert list(golden_check.differences(expected, found, 1e-6)) == wrong
+
+
+# new numbers
+
+FIRST: dict[str, Any] = {
+    "a/summary.json": {"n": 3, "mean": 0.5, "seconds": 1.25, "inner": {"x": [1, 2.0], "at": "10:00"}},
+    "b.json": {"at": 1},
+}
+SECOND: dict[str, Any] = {
+    "a/summary.json": {"n": 3, "mean": 0.5 + 1e-9, "seconds": 1.5, "inner": {"x": [1, 2.0], "at": "10:01"}},
+    "b.json": {"at": 2},
+}
+
+
+def test_numbers_are_made_of_what_two_runs_have_in_common() -> None:
+    made = golden_trial.accepted(None, [FIRST, SECOND])
+    assert made == {"files": {"a/summary.json": {"n": 3, "mean": 0.5, "inner": {"x": [1, 2.0]}}}, "tolerance": 1e-6}
+    assert golden_trial.wrong(made, SECOND) == []
+    with pytest.raises(RecordingError, match="allowed: at least one result NAME.json"):
+        golden_trial.accepted(None, [{"b.json": {"at": 1}}, {"b.json": {"at": 2}}])
+
+
+def test_accepting_keeps_what_is_looked_at_and_the_tolerance(folder: Path) -> None:
+    expected = {"files": {"a/summary.json": {"n": 4, "inner": {"x": [1]}}, "gone.json": {"x": 1}}, "tolerance": 0.1}
+    assert golden_trial.wrong(expected, FIRST) == [
+        "a/summary.json: n is 3, expected 4 (give or take 0.1 of it)",
+        "a/summary.json: inner.x is [1, 2.0], expected [1]",
+        "gone.json is not there, or no JSON object (there are: a/summary.json, b.json)",
+    ]
+    made = golden_trial.accepted(expected, [FIRST])
+    assert made == {"files": {"a/summary.json": {"n": 3, "inner": {"x": [1, 2.0]}}}, "tolerance": 0.1}
+    file = folder / golden.FOLDER / "expected.json"
+    file.write_text(golden_trial.text_of(expected))
+    shown = golden_trial.diff(file.parent, golden_trial.text_of(made))
+    assert '-      "n": 4,' in shown
+    assert '+      "n": 3,' in shown
+    file.write_text(golden_trial.text_of(made))
+    assert golden_trial.diff(file.parent, golden_trial.text_of(made)) == ""
+    assert golden_trial.stored(file.parent) == made
+
+
+def test_a_golden_test_can_be_begun_without_numbers(folder: Path) -> None:
+    (folder / golden.FOLDER / "expected.json").unlink()
+    with pytest.raises(InvalidInput, match="invoke golden NAME --accept"):
+        provision.read(folder)
+    assert provision.read(folder, whole=False).golden
+    assert golden_trial.stored(folder / golden.FOLDER) is None

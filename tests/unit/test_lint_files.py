@@ -127,7 +127,8 @@ def test_one_script_asks_for_the_index_of_all(tmp_path: Path) -> None:
 def test_the_blueprints_and_what_is_compiled_from_them_are_clean(name: str) -> None:
     folder = ROOT / "blueprints" / name / "provision"
     assert lint_provision(folder, ROOT) == []
-    for compiled in documents.compile_documents(name, read(folder), documents.Archive(*["x"] * len(fields(documents.Archive)))):
+    archive = documents.Archive(*["x"] * len(fields(documents.Archive)))
+    for compiled in documents.compile_documents(name, read(folder), archive, documents.Stack("artifacts")):
         assert lint_document(compiled.data, compiled.name) == []
 
 
