@@ -342,3 +342,34 @@ def test_no_document_is_too_broken_to_read(raw: Any) -> None:
     text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
     for finding in lint_document(text, "d.yaml"):
         assert 1 <= finding.line <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  C:\n    Type: AWS::ImageBuilder::Component\n    Data: !Sub 'x'\n",
+            "CloudFormation",
+        ),
+        ("Description: x\nResources:\n  Bucket: {Type: 'AWS::S3::Bucket'}\n", "CloudFormation"),
+        ('{"Resources": {"X": {"Type": "Custom::X"}}}', "CloudFormation"),
+        ("schemaVersion: '2.2'\nmainSteps: [{action: aws:runShellScript, name: x}]\n", "Systems Manager"),
+        ("name: w\nschemaVersion: 1.0\nsteps: [{name: Launch, action: LaunchInstance}]\n", "workflow of Image Builder"),
+        ("version: 0.2\nphases: {build: {commands: [make]}}\n", "CodeBuild"),
+        ("apiVersion: v1\nkind: Pod\n", "Kubernetes"),
+        ("on: push\njobs: {x: {runs-on: ubuntu-latest}}\n", "GitHub"),
+        ("services: {web: {image: nginx}}\n", "Compose"),
+        ("name: x\ndependencies: [numpy]\n", "conda"),
+        ("- hosts: all\n  tasks: []\n", "Ansible"),
+    ],
+)
+def test_what_is_no_component_document_is_told_once(text: str, kind: str) -> None:
+    (finding,) = lint_document(text, "x.yaml")
+    assert (finding.rule, finding.line) == ("schema", 1)
+    assert kind in finding.got
+    assert "component document" in finding.got
+
+
+@pytest.mark.parametrize("text", ["schemaVersion: 1.0\n", "phases: []\n", "- 1\n", "x\n", "steps: []\n", "Resources: {}\n", "[]\n"])
+def test_what_may_be_meant_as_one_is_told_in_full(text: str) -> None:
+    assert not any("not a component document" in finding.got for finding in lint_document(text, "x.yaml"))

@@ -207,6 +207,46 @@ def test_pip_takes_the_files_that_it_took(text: str, options: str) -> None:
     assert body(line(text, python=PIP, digests=HASHES)) == expected
 
 
+def test_what_came_along_is_not_asked_for_in_a_replay_either() -> None:
+    along = [f"{SITE}/joblib-1.4.0.dist-info", f"{SITE}/typing_extensions-4.0.dist-info", "/opt/other site/x-1.dist-info"]
+    made = body(line("/opt/v/bin/pip install scikit-learn", python=PIP, digests=HASHES, along=along[:1]))
+    assert made.endswith(
+        f"\nrm --force -- {SITE}/joblib-1.4.0.dist-info/REQUESTED\n"
+        f"sed --in-place '/\\.dist-info\\/REQUESTED,/d' -- {SITE}/joblib-1.4.0.dist-info/RECORD"
+    )
+    more = {**PIP, f"{SITE}|typing-extensions": "4.0", "/opt/other site|X": "1"}
+    made = body(line("uv pip install scikit-learn", python=more, along=along))
+    assert f"rm --force -- {SITE}/{{joblib-1.4.0,typing_extensions-4.0}}.dist-info/REQUESTED\n" in made
+    assert "rm --force -- '/opt/other site'/x-1.dist-info/REQUESTED\n" in made
+    for text in ("pip install joblib scikit-learn", "pip uninstall -y joblib", "pip install --require-hashes -r r.txt"):
+        assert "REQUESTED" not in body(line(text, python=PIP, along=along)), "nothing was named that was not named before"
+
+
+WHEEL = "https://x.example/six-1.16.0-py2.py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("word", "pinned"),
+    [
+        (WHEEL, f"'{WHEEL}#sha256={SHA}'"),
+        (f"'six @ {WHEEL}'", f"'six @ {WHEEL}#sha256={SHA}'"),
+        (f"{WHEEL}#egg=six", f"'{WHEEL}#egg=six&sha256={SHA}'"),
+        (f"{WHEEL}#sha256={SHA}", f"{WHEEL}#sha256={SHA}"),
+        ("$SITE/six.whl", "$SITE/six.whl"),
+        ("/opt/six.whl", "/opt/six.whl"),
+    ],
+)
+def test_what_pip_takes_by_its_address_gets_its_digest(word: str, pinned: str) -> None:
+    info = {"url": WHEEL, "archive_info": {"hashes": {"sha256": SHA}}}
+    local = {"url": "file:///opt/six.whl", "archive_info": {"hashes": {"sha256": SHA}}}
+    report = {"install": [{"is_direct": True, "download_info": info}, {"is_direct": True, "download_info": local}, {"is_direct": False},
+                          {"is_direct": True, "download_info": {"url": "x", "vcs_info": {}}}]}  # fmt: skip
+    archives = pip.archives(json.dumps(report))
+    assert archives == {WHEEL: SHA, "file:///opt/six.whl": SHA}
+    assert body(line(f"pip install -q {word}", archives=archives)) == f"pip install -q {pinned}"
+    assert [pip.archives(broken) for broken in ("", "{", "[]", '{"install": 3}')] == [{}, {}, {}, {}]
+
+
 def test_digests_come_from_a_report_about_the_whole_line() -> None:
     def item(name: str, version: str, **info: Any) -> dict[str, Any]:
         return {"metadata": {"name": name, "version": version}, "download_info": {"url": "x", **info}}
