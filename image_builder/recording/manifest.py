@@ -63,7 +63,8 @@ _MEANING: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/conda-meta/[^/]+\.json$", _conda_record),
     (r"^/etc/shadow-?$", _without_days),
     (r"^/var/lib/apt/extended_states$", _in_order),
-    (r"/DESCRIPTION$", lambda text: re.sub(r"^(Built: [^;]*;[^;]*;)[^;]*", r"\1", text, flags=re.MULTILINE)),
+    (r"/DESCRIPTION$", lambda text: re.sub(r"^(Packaged: [^;]*|(Built: [^;]*;[^;]*;)[^;]*)", r"\2", text, flags=re.MULTILINE)),
+    (r"/\.?octave_packages$", lambda text: re.sub(r"^# Created by Octave.*\n", "", text)),
 )
 """Files of which something is known to differ, and does not matter: what is left of their text is compared."""
 

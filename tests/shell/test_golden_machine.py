@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+import blueprints
 from components.packaging import code_archive
-from image_builder import golden
+from image_builder import golden, golden_trial
+from image_builder.provision import Provision
+from image_builder.recording.errors import RecordingError
+from image_builder.recording.root import Channel
 from tests.shell.golden_machine import check, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +113,40 @@ def test_results_that_are_missing_or_no_json_are_named(machine: Path) -> None:
     done = check(machine)
     assert "b.json is not there (there are: a.txt/summary.json" in done.stderr
     assert "update.txt is no JSON" in done.stderr
+
+
+class HereRoot:
+    """A root that is this computer's own, for a run of the golden test without a sandbox."""
+
+    def start(self, command: list[str], environment: dict[str, str], channel: Channel, **streams: int) -> subprocess.Popen[bytes]:
+        words = [word.replace(golden_trial.INSIDE, str(channel.folder)).replace("cd /tmp", f"cd {channel.folder}") for word in command]
+        return subprocess.Popen(words, env={**os.environ, **environment, "HOME": str(channel.folder)}, **streams)
+
+    def close(self) -> None:
+        """It stays."""
+
+
+def test_without_a_bake_all_results_are_told(tmp_path: Path, code: tuple[bytes, str]) -> None:
+    blueprint = replace(
+        blueprints.load("analysis", "webdev", ROOT),
+        name="words",
+        script="run.sh",
+        root=tmp_path,
+        parameters={"type": "object", "properties": {}},
+    )
+    made = blueprint.folder / "provision" / golden.FOLDER
+    (made / "dataset").mkdir(parents=True)
+    (made / "dataset/a.txt").write_text("one two three")
+    roots: Any = SimpleNamespace(account="0", region="x", open=lambda name, parent: HereRoot())
+    heard: list[str] = []
+    (one,) = golden_trial.try_golden(roots, blueprint, Provision((), ()), *code, heard.append, times=1)
+    summary = {"words": 3, "name": "text", "steps": [1, 2.0000001]}
+    assert one.found == {"a.txt/summary.json": summary}
+    assert heard == ["the golden test of words, on a clean root of ubuntu24"]
+    assert golden_trial.accepted(None, [one.found, one.found])["files"] == one.found
+    (made / "dataset/a.txt").write_text("")
+    with pytest.raises(RecordingError, match="ended with exit status 1"):
+        golden_trial.try_golden(roots, blueprint, Provision((), ()), *code, heard.append, times=1)
 
 
 def test_other_code_than_the_stack_names_does_not_run(machine: Path) -> None:

@@ -52,6 +52,9 @@ class Server:
 
             def do_POST(self) -> None:
                 name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["Name"]
+                if name == "/gone":
+                    self.answer(b'{"__type": "ParameterNotFound"}', 400)
+                    return
                 self.answer(json.dumps({"Parameter": {"Value": {"/a/secret": "hunter2222"}.get(name, "two\nlines")}}).encode())
 
             def do_GET(self) -> None:
@@ -180,6 +183,9 @@ def test_a_parameter_is_read_on_the_machine_and_told_to_nobody(bench: Bench) -> 
     bench.run({"action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:/a/secret }}"]}})
     assert bench.chaining["build.s0"]["outputs"] == [{"stdout": "<value of /a/secret>"}]
     assert "several lines" in bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/b }}"]}}).failureMessage
+    said = bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/gone }}"]}}).failureMessage
+    assert "the SSM parameter /gone cannot be read: " in said
+    assert "ParameterNotFound" in said
 
 
 def test_what_the_machine_says_of_itself(bench: Bench) -> None:

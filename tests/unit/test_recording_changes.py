@@ -71,7 +71,7 @@ def conda(**more: object) -> str:
     )
 
 
-DESCRIPTION = "Package: mine\nVersion: {}\nBuilt: R 4.2.2; ; 2026-11-30 11:{}:00 UTC; unix\n"
+DESCRIPTION = "Package: mine\nVersion: {}\nPackaged: 2026-11-30 11:{}:01 UTC; root\nBuilt: R 4.2.2; ; 2026-11-30 11:{}:00 UTC; unix\n"
 ALIKE = {
     "a record of conda, asked for by a person and by a script": (
         "/opt/c/conda-meta/numpy-1.26-py_0.json", conda(requested_spec="numpy"), conda(requested_spec="c::numpy=1", requested_specs=["x"]),
@@ -81,7 +81,8 @@ ALIKE = {
         "/var/lib/apt/extended_states", "Package: a\nAuto-Installed: 1\n\nPackage: b\nAuto-Installed: 1\n",
         "Package: b\nAuto-Installed: 1\n\nPackage: a\nAuto-Installed: 1\n",
     ),
-    "a package of R that was built at another time": ("/usr/lib/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10), DESCRIPTION.format(1, 20)),
+    "a package of R that was built at another time": ("/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(1, 20, 20)),
+    "packages of Octave": ("/usr/share/octave/octave_packages", "# Created by Octave, Mon\n# name\n", "# Created by Octave, Tue\n# name\n"),
     "the rest of that": ("/usr/lib/R/mine/Meta/package.rds", "1", "2"),
     "a configured program": ("/opt/build/tool/config.log", "1", "2"),
     "a program by CMake": ("/opt/build/b/CMakeFiles/CMakeConfigureLog.yaml", "1", "2"),
@@ -100,7 +101,7 @@ OTHER = {
     "a broken record": ("/opt/c/conda-meta/numpy-1.26-py_0.json", "{", "{}"),
     "a password": ("/etc/shadow", "lab:!:20787::::::\n", "lab:$6$x:20787::::::\n"),
     "an automatic package": ("/var/lib/apt/extended_states", "Package: a\nAuto-Installed: 1\n", "Package: b\nAuto-Installed: 1\n"),
-    "a version": ("/usr/lib/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10), DESCRIPTION.format(2, 10)),
+    "a version": ("/usr/lib/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(2, 10, 10)),
     "a requested package": ("/opt/v/lib/x/site-packages/six-1.dist-info/REQUESTED", "", "x"),
     "a checked out commit": ("/opt/r/.git/HEAD", "1", "2"),
     "a program": ("/usr/local/bin/x", "1", "2"),
