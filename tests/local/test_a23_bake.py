@@ -74,6 +74,7 @@ def ground() -> Iterator[Playground]:
         "README.md": "# Counter\n",
         "provision/10-apt.sh": APT,
         "provision/20-pip.sh": PIP,
+        "provision/notes.txt": "A file beside the scripts: they travel through S3.\n",
         "provision/validate/10-there.sh": VALIDATE,
         "provision/test/10-fresh.sh": TEST,
         "provision/test/golden/dataset/words.txt": "a b c",
@@ -194,8 +195,18 @@ def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> No
 def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) -> None:
     image, images = recorded(ground), published(ground)
     with edited(ground, "provision/test/golden/expected.json", ": 3", ": 4"):
+        assert previewed(ground, STACK) == {"update": ["BucketObjectv2 counter-webdev-image-golden"]}
         deploy(ground)
-        failed = bake(ground, check=False)
+        kept = bake(ground).stdout
+        assert "the golden test changed since" in kept, "no image is built for other numbers"
+        assert "was built from this recipe" in kept
+        tried = ground.invoke("golden", "counter", "--json", check=False)
+        assert (tried.returncode, json.loads(tried.stdout)["on"]) == (1, f"the image {image}")
+        assert json.loads(tried.stdout)["differences"] == ["words.txt/summary.json: words is 3, expected 4 (give or take 1e-06 of it)"]
+        failed = bake(ground, "--force", check=False)
+        taken = ground.invoke("golden", "counter", "--accept", "--yes")
+        assert "+      \"words\": 3" in taken.stderr
+        assert json.loads((ground.root / FOLDER / "provision/test/golden/expected.json").read_text())["files"] == json.loads(GOLDEN)["files"]
     said = failed.stdout + failed.stderr
     assert failed.returncode == 1
     assert "phase test, step golden" in said
