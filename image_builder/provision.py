@@ -89,7 +89,7 @@ class Provision:
 
 def read(folder: Path, *, whole: bool = True) -> Provision:
     """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends or a byte order mark, and
-    for a golden test that is not `whole`, where it has to be."""
+    for a golden test without numbers, where it has to be `whole`: for a bake it does, for a recording not."""
     files = tuple(
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))

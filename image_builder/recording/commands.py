@@ -95,7 +95,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
 
         imaged = _imaged(analysis)
         folder = imaged.folder / "provision"
-        provision = read(folder) if folder.is_dir() else Provision((), ())
+        provision = read(folder, whole=False) if folder.is_dir() else Provision((), ())
         if not provision.scripts:
             do = f"write one, or record it: `invoke record --analysis {analysis}`"
             raise RecordingError(f"{analysis} has no provisioning scripts", "scripts in provision/", do)

@@ -176,7 +176,7 @@ class Recording:
         return Provision(scripts, tuple((path, file) for path, file in provision.files if path not in gone))
 
     def _provision(self) -> Provision:
-        return read(self._folder) if self._folder.is_dir() else Provision((), ())
+        return read(self._folder, whole=False) if self._folder.is_dir() else Provision((), ())
 
     def _edited(self) -> list[str]:
         written = self._written()

@@ -54,7 +54,7 @@ def digest_of(imaged: Imaged, provision: Provision) -> str:
     parent = imaged.image.parent
     if parent == BASE:
         below = base.load(imaged.root)
-        parent = digest_of(below, read(below.folder / "provision"))
+        parent = digest_of(below, read(below.folder / "provision", whole=False))
     return recipe_digest(parent, provision)
 
 
@@ -64,7 +64,7 @@ def verification(imaged: Imaged) -> Verified | Unverified | Stale:
     Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
     """
     folder = imaged.folder / "provision"
-    provision = read(folder) if folder.is_dir() else Provision((), ())
+    provision = read(folder, whole=False) if folder.is_dir() else Provision((), ())
     if not provision.scripts:
         return Verified("no scripts", "")
     stored = load(folder)

@@ -195,7 +195,7 @@ def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> No
 def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) -> None:
     image, images = recorded(ground), published(ground)
     with edited(ground, "provision/test/golden/expected.json", ": 3", ": 4"):
-        assert previewed(ground, STACK) == {"update": ["BucketObjectv2 counter-webdev-image-golden"]}
+        assert "BucketObjectv2 counter-webdev-image-golden" in previewed(ground, STACK)["update"]
         deploy(ground)
         kept = bake(ground).stdout
         assert "the golden test changed since" in kept, "no image is built for other numbers"
@@ -206,7 +206,8 @@ def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) 
         failed = bake(ground, "--force", check=False)
         taken = ground.invoke("golden", "counter", "--accept", "--yes")
         assert "+      \"words\": 3" in taken.stderr
-        assert json.loads((ground.root / FOLDER / "provision/test/golden/expected.json").read_text())["files"] == json.loads(GOLDEN)["files"]
+        accepted = json.loads((ground.root / FOLDER / "provision/test/golden/expected.json").read_text())
+        assert accepted["files"] == json.loads(GOLDEN)["files"]
     said = failed.stdout + failed.stderr
     assert failed.returncode == 1
     assert "phase test, step golden" in said

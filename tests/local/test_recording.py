@@ -174,6 +174,8 @@ def test_typed_at_a_terminal(project: Project) -> None:
             "rec undo",
             "rec note the tool is there",
             "rec check test -f /opt/tool/a.txt",
+            "rec check sh -c 'test -d \"$0\" && test \"$1\" = \"a b\"' /opt/tool 'a b'",
+            "rec check ! test -e deep/est",
             "rec check false",
         )(shown)
         shown.type("sh -c 'echo start\"\"ed; exec sleep 60'\n")
@@ -198,7 +200,8 @@ def test_typed_at_a_terminal(project: Project) -> None:
     ):  # fmt: skip
         assert kept in project.script
     assert "the check fails here (exit 1): not recorded" in shown
-    assert (project.provision / "validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 1
+    assert (project.provision / "validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 3
+    assert "every file that the recording made or changed is looked at" in shown, "ending it takes a while, and says so"
     status, said = project.invoke("verify-recording")
     assert (status, "typed: reproduces (against the recorded root" in said) == (0, True), said
     (project.provision / "10-recorded.sh").write_text(project.script.replace("echo two > b.txt", "echo two > b.txt; chmod 600 a.txt"))
@@ -335,10 +338,12 @@ curl -fsSL {web}/install.sh | bash -s -- a 'b c'
 git clone -q {web}/tool/.git tool
 printf '%s\\n' 1 2 > numbers; sed -i s/1/3/ numbers
 /opt/v/bin/python -c 'import six'
+python3 -m pip --python /opt/v/bin/python install jinja2
 exit
 """)
     for pinned in ("apt-get install -y sl=", "\nsix==1.16.0 --hash=sha256:", "install --no-deps --require-hashes -r /tmp/recorded-5.txt\n",
                    "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
+                   "/markupsafe-", ".dist-info/REQUESTED\n",
                    "bash /tmp/recorded-9.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
         assert pinned in script
     assert re.search(r"install git\+http://\S+/tool/\.git@[0-9a-f]{40}\n", script)
@@ -354,10 +359,13 @@ def test_a_user_namespace_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "bubblewrap-userns")
     bench = Bench(tmp_path, tmp_path / "home")
     asked = "useradd -m alice\nsu alice -c 'touch ~/mine'\nrec as alice -- 'cd && touch too'\n"
-    bench.record(asked + "rm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
+    asked += "rec as alice -- sh -c 'echo one two > ~/said; id -un >> ~/said'\nrec check grep -qx 'one two' /home/alice/said\n"
+    asked += "rec check grep -qx alice /home/alice/said\n"
+    bench.record(asked + "alias put='tee -a'\necho x | put /opt/list\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
     assert "\nsu alice -s /bin/bash -c 'cd && touch too'\n" in (tmp_path / "blueprints/bench/provision/10-recorded.sh").read_text()
     verdict = bench.verify()
     assert (verdict.words, verdict.real) == ("reproduces", ())
+    assert (tmp_path / "blueprints/bench/provision/validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 2
     assert "(bubblewrap-userns)" in verdict.root
 
 
@@ -493,12 +501,21 @@ COMMANDS = st.one_of(
     st.builds(lambda n: f"for i in 1 2; do\n  echo \"$i $V $1\" >> {_quoted(n)}\ndone", NAMES),
     st.builds(lambda n: f"if [ -d {_quoted(n)} ]; then touch {_quoted(n)}/in; else touch no; fi", NAMES),
     st.builds(lambda n: f"(cd /opt && echo sub > {_quoted(n.replace('/', '-'))})", NAMES),
+    st.builds(lambda n, t: f"A=({_quoted(t)} \"$V\" x); printf '<%s>' \"${{A[@]}}\" > {_quoted(n)}", NAMES, TEXTS),
+    st.builds(lambda n, t: f"cat <<< {_quoted(t)} >> {_quoted(n)}", NAMES, TEXTS),
+    st.builds(lambda n, t: f"echo {_quoted(t)} \\\n  two > {_quoted(n)} # and", NAMES, TEXTS),
+    st.sampled_from(["f() { echo 1 >> f\necho 2 >> f\necho 3 >> f\n}", "f() { echo 2 >> f\necho 1 >> f\necho 3 >> f\n}",
+                     "echo $'tab\\there' > 'ü é'"]),
     st.builds(lambda n: f"echo \"$V\" | sed s/a/b/ > {_quoted(n)}", NAMES),
 )  # fmt: skip
 
+ALONE = st.one_of(  # of which a line may have only one
+    st.builds(lambda n, t: f"rec as root -- sh -c 'printf \"%s|\" \"$@\"' sh {_quoted(t)} \"$V\" > {_quoted(n)}", NAMES, TEXTS),
+    st.sampled_from(["alias w='touch '", "alias w='mkdir -p'", "w made", "unalias w"]),
+)
 QUOTES = st.sampled_from(["", "'"])
 HERE = st.builds(lambda n, t, q: f"cat > {_quoted(n)} <<{q}END{q}\n{t}\n\t{t}\nEND", NAMES, TEXTS, QUOTES)
-LINES = st.lists(COMMANDS, min_size=1, max_size=2).map("; ".join) | COMMANDS | HERE
+LINES = st.lists(COMMANDS, min_size=1, max_size=2).map("; ".join) | COMMANDS | HERE | ALONE
 
 
 @settings(
