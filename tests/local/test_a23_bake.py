@@ -172,6 +172,7 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
     assert recorded(ground) == done["image_id"] != image
     assert len(builds(ground)) == len(made) + 1
     assert len(commits(ground)) == len(history) + 2
+    assert f"Purpose: {done['image_id']} of recipe " in git(ground, "log", "-1", "--format=%s"), "nobody gave a --message"
     files = git(ground, "show", "--format=", "--name-only", "HEAD~1", "HEAD").split()
     assert all(name.startswith(FOLDER) for name in files)
 
