@@ -59,7 +59,7 @@ class Helpers:
             return [*steps, *self._drop([], "taken back")]
         if verb == "finish" and not rest:
             self.finished = True
-            return ["exit 0"]
+            return ["builtin exit 0"]
         if verb == "as" and len(rest) > 2 and rest[1] == "--":
             return []
         return [_say(USAGE)]
@@ -110,4 +110,4 @@ def _only(text: str) -> Command | None:
 
 
 def _say(text: str) -> str:
-    return f"printf '%s\\n' {shlex.quote(text)} >&2"
+    return f"builtin printf '%s\\n' {shlex.quote(text)} >&2"

@@ -171,9 +171,9 @@ class _Recorder:
                 variables.update(event.environment)
             for name, value in variables.items():
                 if value is None or not secrets.PLACEHOLDER.search(value):
-                    answer.append(f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}")
+                    answer.append(_variable(name, value))
             folder = next((event.cwd_after for event in reversed(self._events) if event.cwd_after), "")
-            answer.append(f"cd -- {shlex.quote(folder)}" if folder else "true")
+            answer.append(f"builtin cd -- {shlex.quote(folder)}" if folder else "true")
             self._state = replace(state, cwd=folder or state.cwd)
         self._append(Event(self._number(), "resume" if self._events else "begin", cwd=self._state.cwd, cwd_after=self._state.cwd))
         return answer
@@ -217,11 +217,11 @@ class _Recorder:
         if lost:
             shown = ", ".join(lost[:5]) + (" …" if len(lost) > 5 else "")
             return f"line {last.seq} changed or removed what was there before ({shown}): that stays; `rec drop` leaves the line out"
-        steps = [f"cd -- {shlex.quote(self._before.cwd)}"]
-        steps += [f"rm -rf -- {shlex.quote(change.path)}" for change in self._observer.last_changes]
+        steps = [f"builtin cd -- {shlex.quote(self._before.cwd)}"]
+        steps += [f"command rm -rf -- {shlex.quote(change.path)}" for change in self._observer.last_changes]
         for name in last.environment:
             value = self._before.environment.get(name)
-            steps.append(f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}")
+            steps.append(_variable(name, value))
         return steps
 
     def _append(self, event: Event) -> None:
@@ -230,6 +230,11 @@ class _Recorder:
 
     def _number(self) -> int:
         return max((event.seq for event in self._events), default=0) + 1
+
+
+def _variable(name: str, value: str | None) -> str:
+    """The command that gives an exported variable its value (None: it has none), whatever aliases and functions there are."""
+    return f"builtin unset {name}" if value is None else f"builtin export {name}={shlex.quote(value)}"
 
 
 def _words(text: str) -> list[str]:
