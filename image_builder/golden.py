@@ -69,7 +69,7 @@ def _number_problems(folder: Path, where: str) -> Iterator[Problem]:
         got = "no numbers, or others than numbers of results"
     if not good:
         allowed = '{"files": {"<result>.json": {"<member>": <value>}}, "tolerance": <relative>}'
-        do = f"`invoke golden NAME --accept` writes it; or {_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
+        do = f"`invoke golden {where.split('/')[1]} --accept` writes it; or {_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
         yield Problem(f"{where}/{golden_check.EXPECTED}", got, allowed, do)
 
 

@@ -65,7 +65,7 @@ def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
             from json import dumps
 
             sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
-        if wrong and not result.get("accepted"):
+        if not passed and not result.get("accepted"):
             raise Exit(code=1)
 
     return Collection(golden)

@@ -26,6 +26,7 @@ from image_builder.recording.root import Channel, CleanRoot, CleanRoots
 from runtime.protocol.settings import AnalysisSettings, Code, Image
 
 INSIDE = "/run/neurocaas-golden-test"
+_SAME = 1e-11
 Say = Callable[[str], None]
 Numbers = Mapping[str, Mapping[str, Any]]
 """Members of JSON results, by the paths of these below process_results/."""
@@ -147,7 +148,7 @@ def accepted(expected: Mapping[str, Any] | None, runs: list[Numbers]) -> dict[st
     in common. Raises RecordingError when that is nothing."""
     first, tolerance = runs[0], float((expected or {}).get("tolerance", golden_check.TOLERANCE))
     if expected is None:
-        kept = {path: alike for path, values in first.items() if (alike := _alike(values, [run.get(path) for run in runs[1:]], tolerance))}
+        kept = {path: alike for path, values in first.items() if (alike := _alike(values, [run.get(path) for run in runs[1:]]))}
         made: dict[str, Any] = {"files": kept, "tolerance": tolerance}
     else:
         picked = {path: golden_check.picked(values, first[path]) for path, values in expected["files"].items() if path in first}
@@ -159,15 +160,16 @@ def accepted(expected: Mapping[str, Any] | None, runs: list[Numbers]) -> dict[st
     return made
 
 
-def _alike(values: Mapping[str, Any], others: list[Any], tolerance: float) -> dict[str, Any]:
-    """The members that are the same in all `others`, at any depth."""
+def _alike(values: Mapping[str, Any], others: list[Any]) -> dict[str, Any]:
+    """The members that are the same in all `others`, at any depth: to eleven digits, for sums of many threads differ in the last ones, and
+    the seconds since 1970 must."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
         same = [other.get(name, golden_check) if isinstance(other, Mapping) else golden_check for other in others]
         if isinstance(value, Mapping):
-            if inner := _alike(value, same, tolerance):
+            if inner := _alike(value, same):
                 kept[name] = inner
-        elif not any(list(golden_check.differences(value, other, tolerance)) for other in same):
+        elif not any(list(golden_check.differences(value, other, _SAME)) for other in same):
             kept[name] = value
     return kept
 

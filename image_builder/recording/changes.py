@@ -23,7 +23,8 @@ PYTHON_METADATA = re.compile(r"\.dist-info/METADATA$|/(?:site|dist)-packages/[^/
 _EXTENDED = "/var/lib/apt/extended_states"
 _SIDE_EFFECTS = re.compile(
     r"\.pyc$|/__pycache__$|^/var/log(/|$)|^/root/\.cache(/|$)|^/var/cache/(apt|ldconfig|debconf|man)(/|$)|^/run/|"
-    r"^/root/\.(bash_history|python_history|viminfo|lesshst|wget-hsts|selected_editor)$|^/root/\.local/(share/nano|state)(/|$)|"
+    r"^/root/\.((bash|python|node_repl)_history|octave_hist|Rhistory|viminfo|lesshst|wget-hsts|selected_editor)$|"
+    r"^/root/\.local/(share/nano|state)(/|$)|^/root/\.npm(/|$)|^/root/\.cargo/(registry|\.package-cache.*)(/|$)|/pkgs/cache(/|$)|"
     r"^/(dev|proc|sys|run|root/\.local|root/\.local/share)$"
 )
 Mark = tuple[int, int, int, int, int, int]

@@ -52,7 +52,7 @@ def _conda_record(text: str) -> str:
 def _without_days(text: str) -> str:
     """Accounts without the day of their last change."""
     rows = (line.split(":") for line in text.split("\n"))
-    return "\n".join(":".join((*row[:2], "", *row[3:])) if len(row) > 3 else row[0] for row in rows)
+    return "\n".join(":".join((*row[:2], "", *row[3:])) for row in rows)
 
 
 def _in_order(text: str) -> str:

@@ -115,11 +115,11 @@ def test_which_numbers_pass(expected: Any, found: Any, wrong: list[str]) -> None
 # new numbers
 
 FIRST: dict[str, Any] = {
-    "a/summary.json": {"n": 3, "mean": 0.5, "seconds": 1.25, "inner": {"x": [1, 2.0], "at": "10:00"}},
+    "a/summary.json": {"n": 3, "mean": 0.5, "seconds": 1.25, "now": 1796038832.37, "inner": {"x": [1, 2.0], "at": "10:00"}},
     "b.json": {"at": 1},
 }
 SECOND: dict[str, Any] = {
-    "a/summary.json": {"n": 3, "mean": 0.5 + 1e-9, "seconds": 1.5, "inner": {"x": [1, 2.0], "at": "10:01"}},
+    "a/summary.json": {"n": 3, "mean": 0.5 + 1e-13, "seconds": 1.5, "now": 1796038833.11, "inner": {"x": [1, 2.0], "at": "10:01"}},
     "b.json": {"at": 2},
 }
 
@@ -153,7 +153,7 @@ def test_accepting_keeps_what_is_looked_at_and_the_tolerance(folder: Path) -> No
 
 def test_a_golden_test_can_be_begun_without_numbers(folder: Path) -> None:
     (folder / golden.FOLDER / "expected.json").unlink()
-    with pytest.raises(InvalidInput, match="invoke golden NAME --accept"):
+    with pytest.raises(InvalidInput, match="invoke golden words --accept"):
         provision.read(folder)
     assert provision.read(folder, whole=False).golden
     assert golden_trial.stored(folder / golden.FOLDER) is None
