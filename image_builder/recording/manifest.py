@@ -34,7 +34,7 @@ _CACHES = (
     (r"^/(root|home/[^/]+)/(\.cargo/(registry|git|\.package-cache.*|\.global-cache)|go/pkg/mod/cache)(/|$)", "cache or history of a user"),
     (r"/\.gnupg/(trustdb\.gpg|random_seed|pubring\.kbx~?|\.#lk.*)$", "GnuPG's own bookkeeping"),
     (r"/\.git/(modules/.+/)?(index$|logs(/|$)|ORIG_HEAD$|FETCH_HEAD$|objects(/|$)|gc\.log$)", "git's own bookkeeping"),
-    (r"\.dist-info/(direct_url|uv_cache|uv_build)\.json$|\.dist-info/RECORD$", "pip's own bookkeeping"),
+    (r"\.dist-info/(direct_url|uv_cache|uv_build)\.json$|\.dist-info/(RECORD|REQUESTED)$", "pip's own bookkeeping"),
     (r"/Meta/package\.rds$", "R's note of the time"),
     (r"^/etc/neurocaas(/|$)", "what a build notes about itself"),
     (r"/conda-meta/history$|/pkgs/cache/|/pkgs/urls(\.txt)?$", "conda's cache"),

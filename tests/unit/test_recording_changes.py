@@ -84,6 +84,7 @@ ALIKE = {
     "a package of R that was built at another time": ("/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(1, 20, 20)),
     "packages of Octave": ("/usr/share/octave/octave_packages", "# Created by Octave, Mon\n# name\n", "# Created by Octave, Tue\n# name\n"),
     "the rest of that": ("/usr/lib/R/mine/Meta/package.rds", "1", "2"),
+    "a recording of before its script took that back": ("/opt/v/lib/x/site-packages/six-1.dist-info/REQUESTED", "", "x"),
     "a configured program": ("/opt/build/tool/config.log", "1", "2"),
     "a program by CMake": ("/opt/build/b/CMakeFiles/CMakeConfigureLog.yaml", "1", "2"),
     "a program by ninja": ("/opt/build/b/.ninja_log", "1", "2"),
@@ -102,7 +103,6 @@ OTHER = {
     "a password": ("/etc/shadow", "lab:!:20787::::::\n", "lab:$6$x:20787::::::\n"),
     "an automatic package": ("/var/lib/apt/extended_states", "Package: a\nAuto-Installed: 1\n", "Package: b\nAuto-Installed: 1\n"),
     "a version": ("/usr/lib/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(2, 10, 10)),
-    "a requested package": ("/opt/v/lib/x/site-packages/six-1.dist-info/REQUESTED", "", "x"),
     "a checked out commit": ("/opt/r/.git/HEAD", "1", "2"),
     "a program": ("/usr/local/bin/x", "1", "2"),
 }
