@@ -1,12 +1,13 @@
 """The golden test without a bake: on a clean root of this computer, with the code as the blueprint's folder has it now.
 
-The root is the baked image, where the blueprint records one of the local cloud; else the parent, on which the provisioning scripts run
-first. It is thrown away afterwards.
+The root is the baked image, where the blueprint records one of the local cloud that is of these scripts; else the parent, on which the provisioning scripts run
+first, each into a layer that is kept: the next run begins after the last script that is as it was. What the test writes is thrown away.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import shutil
 import subprocess
@@ -17,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import Blueprint
-from image_builder import golden, golden_check
+from blueprints import Blueprint, parent_of
+from image_builder import golden, golden_check, provenance
 from image_builder.provision import Provision
 from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel, CleanRoot, CleanRoots
+from image_builder.versions import GENERATOR
 from runtime.protocol.settings import AnalysisSettings, Code, Image
 
 INSIDE = "/run/neurocaas-golden-test"
@@ -57,21 +59,52 @@ def try_golden(
 @contextmanager
 def _root(roots: CleanRoots, blueprint: Blueprint, provision: Provision, say: Say) -> Iterator[tuple[CleanRoot, str]]:
     name, image = f"golden-{blueprint.name}", blueprint.image.baked(roots.account, roots.region)
-    if image is not None:
+    if image is not None and _is_of(image, f"{roots.account}/{roots.region}", blueprint, provision):
         root = roots.open(name, image)
         try:
             yield root, f"the image {image}"
         finally:
             root.close()
         return
-    with replay.clean_root(roots, name, blueprint) as root:
-        if provision.scripts:
-            say("no image was baked on this computer: the provisioning scripts run first, on a clean root")
-            failure = replay.run(root, blueprint.name, provision, say, phases=("build",))
+    layers = _provisioned(roots, name, blueprint, provision, say)
+    with replay.clean_root(roots, name, blueprint, over=layers) as root:
+        yield root, f"a clean root of {blueprint.image.parent}{', after the provisioning scripts' if layers else ''}"
+
+
+def _is_of(image: str, place: str, blueprint: Blueprint, provision: Provision) -> bool:
+    """Whether an image was baked from the scripts as they are now, as far as `bake.json` tells."""
+    known = provenance.read(blueprint.folder).get(place, {})
+    if known.get("image_id") != image or not known.get("scripts"):
+        return True
+    then = {path: digest for path, digest in known["scripts"].items() if not path.startswith(f"{golden.FOLDER}/")}
+    return then == {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in provision.material}
+
+
+def _provisioned(roots: CleanRoots, name: str, blueprint: Blueprint, provision: Provision, say: Say) -> list[str]:
+    """The layers that the scripts of the build phase leave, nearest first. Only those run whose layer is not there, and what follows."""
+    scripts = [script for script in provision.scripts if script.phase == "build"]
+    parent = parent_of(blueprint, roots.account, roots.region).for_image_builder
+    made = hashlib.sha256(f"{GENERATOR}\0{parent}\0".encode())
+    for path in provision.extra_files:
+        made.update(f"{path}\0{hashlib.sha256(dict(provision.files)[path].read_bytes()).hexdigest()}\0".encode())
+    layers: list[str] = []
+    there = roots.kept(name)
+    for script in scripts:
+        made.update(f"{script.path}\0{script.text}\0".encode())
+        layer = made.hexdigest()[:32]
+        if layer not in there:
+            there = []  # what comes after it stood on another
+            say(f"{script.path} runs first, on {'the layers of what came before it' if layers else 'a clean root'}")
+            root = roots.open(name, parent, over=layers)
+            failure = replay.run(root, blueprint.name, Provision((script,), provision.files), say, phases=("build",))
             if failure is not None:
+                root.close()
                 do = f"correct blueprints/{blueprint.name}/provision/; `invoke verify-recording --analysis {blueprint.name}` replays it"
                 raise RecordingError(f"the provisioning scripts fail: {failure}", "scripts that run to their end", do)
-        yield root, f"a clean root of {blueprint.image.parent}{', after the provisioning scripts' if provision.scripts else ''}"
+            root.keep(layer)
+        layers.insert(0, layer)
+    roots.forget(name, layers)
+    return layers
 
 
 def _run(root: CleanRoot, folder: Path, number: int) -> Numbers:

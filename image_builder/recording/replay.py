@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,9 +113,9 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
 
 
 @contextlib.contextmanager
-def clean_root(roots: CleanRoots, name: str, imaged: Imaged) -> Iterator[CleanRoot]:
-    """A fresh root over the image's parent, thrown away at the end."""
-    root = roots.open(name, parent_of(imaged, roots.account, roots.region).for_image_builder)
+def clean_root(roots: CleanRoots, name: str, imaged: Imaged, over: Sequence[str] = ()) -> Iterator[CleanRoot]:
+    """A fresh root over the image's parent (and kept layers on it, nearest first), thrown away at the end."""
+    root = roots.open(name, parent_of(imaged, roots.account, roots.region).for_image_builder, over=over)
     try:
         yield root
     finally:

@@ -6,7 +6,7 @@ This room does not know how such a root is made; whoever assembles the commands 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,6 +68,9 @@ class CleanRoot(Protocol):
     def close(self) -> None:
         """End what runs and throw the root away."""
 
+    def keep(self, layer: str) -> None:
+        """End what runs, and keep what was written as the layer of this name, on which other roots can stand. The root is gone then."""
+
 
 class CleanRoots(Protocol):
     """Makes clean roots on this computer. Raises an exception with a message for people when it cannot."""
@@ -76,8 +79,15 @@ class CleanRoots(Protocol):
     region: str
     """Whose baked images it can open."""
 
-    def open(self, name: str, parent: str, *, again: bool = False) -> CleanRoot:
-        """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again` the one that is there."""
+    def open(self, name: str, parent: str, *, again: bool = False, over: Sequence[str] = ()) -> CleanRoot:
+        """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again` the one that is there. `over`:
+        layers that a root of this name kept, nearest first, which lie between."""
+
+    def kept(self, name: str) -> Collection[str]:
+        """The layers that roots of this name kept here in the last days."""
+
+    def forget(self, name: str, but: Collection[str] = ()) -> None:
+        """Remove the layers that roots of this name kept, but these."""
 
     def folder(self, analysis: str) -> Path:
         """Where the log of a recording is kept while it goes on."""

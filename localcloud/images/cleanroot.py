@@ -8,7 +8,8 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ from localcloud.paths import Paths
 
 _LIBRARY = "/run/localcloud-library"
 _LOGS = "/run/localcloud-logs"
+_KEPT_SECONDS = 7 * 86400.0
+"""How long a kept layer serves: package servers go on meanwhile."""
 
 
 class ChannelLike(Protocol):
@@ -50,8 +53,8 @@ class View:
 class LocalRoot:
     """One root. Its disk is a folder; it stays until ``close``."""
 
-    def __init__(self, host: Host, work: Path, chain: tuple[Path, ...], parent: str) -> None:
-        self._host, self._work = host, work
+    def __init__(self, host: Host, work: Path, chain: tuple[Path, ...], parent: str, layers: Path) -> None:
+        self._host, self._work, self._layers = host, work, layers
         self._root = Root(work / "disk", chain)
         self._access = hostaccess.collect(os.environ)
         self._running: subprocess.Popen[bytes] | None = None
@@ -154,6 +157,18 @@ class LocalRoot:
         self.stop()
         base.remove_tree(self._work)
 
+    def keep(self, layer: str) -> None:
+        """End what runs, and keep what was written as a layer for other roots; it is there whole, or not at all. The root is gone then."""
+        self.views()
+        target, building = self._layers / layer, self._layers / f".{layer}.new"
+        self._layers.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (target, building):
+            base.remove_tree(folder)
+        (self._work / "disk" / "upper").rename(building)
+        os.utime(building)
+        building.rename(target)
+        self.close()
+
     def stop(self) -> None:
         """End what runs, and keep the disk."""
         if self._running is not None:
@@ -186,20 +201,15 @@ class LocalRoots:
         """Where the log of a recording is kept."""
         return self._paths.home / "recordings" / analysis
 
-    def open(self, name: str, parent: str, *, again: bool = False) -> LocalRoot:
+    def open(self, name: str, parent: str, *, again: bool = False, over: Sequence[str] = ()) -> LocalRoot:
         """A fresh root ``name`` over ``parent`` (an image id, or ``ssm:<parameter>``); with ``again`` the one that is there, disk and all.
+        ``over``: kept layers between the two, nearest first.
 
         Raises ImageError when this host has no sandboxes, or does not know the parent.
         """
-        if self._host is None:
-            self._host = detect(self._paths.home)
-        host = self._host
-        if not host.isolated:
-            raise ImageError(
-                f"this computer cannot give a recording a root of its own ({'; '.join(host.notes) or 'no namespaces'})\n"
-                "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, and allow user namespaces"
-            )
-        chain = Images(self._paths.images, str(host.mode)).chain(_image(parent))
+        host = self._isolated()
+        layers = self._layers(name)
+        chain = (*(layers / layer for layer in over), *Images(self._paths.images, str(host.mode)).chain(_image(parent)))
         work = host.scratch / "recordings-running" / name
         if again and not (work / "disk").is_dir():
             raise ImageError(
@@ -209,7 +219,37 @@ class LocalRoots:
         if not again:
             base.remove_tree(work)
         work.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return LocalRoot(host, work, chain, parent)
+        return LocalRoot(host, work, chain, parent, layers)
+
+    def kept(self, name: str) -> list[str]:
+        """The layers that roots of this name kept in the last days: what they installed grows old."""
+        folder, oldest = self._layers(name), time.time() - _KEPT_SECONDS
+        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
+        return [entry.name for entry in found if entry.stat().st_mtime > oldest]
+
+    def forget(self, name: str, but: Collection[str] = ()) -> None:
+        """Remove the layers that roots of this name kept, but these."""
+        folder = self._layers(name)
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if entry.name not in but:
+                base.remove_tree(entry)
+
+    def _layers(self, name: str) -> Path:
+        """Layers hold for one base of this computer, and for one kind of sandbox: in others their files have other owners."""
+        host = self._isolated()
+        assert host.base is not None
+        return host.scratch / "recordings-kept" / f"{host.base.name}-{host.mode}" / name
+
+    def _isolated(self) -> Host:
+        if self._host is None:
+            self._host = detect(self._paths.home)
+        host = self._host
+        if not host.isolated:
+            raise ImageError(
+                f"this computer cannot give a recording a root of its own ({'; '.join(host.notes) or 'no namespaces'})\n"
+                "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, and allow user namespaces"
+            )
+        return host
 
 
 def _image(parent: str) -> str:

@@ -137,7 +137,9 @@ def test_without_a_bake_all_results_are_told(tmp_path: Path, code: tuple[bytes, 
     made = blueprint.folder / "provision" / golden.FOLDER
     (made / "dataset").mkdir(parents=True)
     (made / "dataset/a.txt").write_text("one two three")
-    roots: Any = SimpleNamespace(account="0", region="x", open=lambda name, parent: HereRoot())
+    roots: Any = SimpleNamespace(
+        account="0", region="x", open=lambda name, parent, over: HereRoot(), kept=lambda name: [], forget=lambda *_: None
+    )
     heard: list[str] = []
     (one,) = golden_trial.try_golden(roots, blueprint, Provision((), ()), *code, heard.append, times=1)
     summary = {"words": 3, "name": "text", "steps": [1, 2.0000001]}

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from image_builder import golden, golden_check, golden_trial, provision
+import blueprints
+from image_builder import golden, golden_check, golden_trial, provenance, provision
 from image_builder.documents import Stack, compile_documents
 from image_builder.recipe import Recording
 from image_builder.recording.errors import RecordingError
 from runtime.protocol.problems import InvalidInput
 
+ROOT = Path(__file__).resolve().parents[2]
 EXPECTED: dict[str, Any] = {"files": {"a.txt/summary.json": {"words": 3, "steps": [1, 2.0]}}}
 
 
@@ -157,3 +162,74 @@ def test_a_golden_test_can_be_begun_without_numbers(folder: Path) -> None:
         provision.read(folder)
     assert provision.read(folder, whole=False).golden
     assert golden_trial.stored(folder / golden.FOLDER) is None
+
+
+class Roots:
+    """Clean roots of which only the layers are known."""
+
+    account, region = "000000000000", "us-east-1"
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self.opened: list[tuple[str, tuple[str, ...]]] = []
+
+    def open(self, name: str, parent: str, *, over: Any = ()) -> Any:
+        self.opened.append((parent, tuple(over)))
+        return SimpleNamespace(keep=self.layers.append, close=lambda: None)
+
+    def kept(self, name: str) -> list[str]:
+        return list(self.layers)
+
+    def forget(self, name: str, but: Any = ()) -> None:
+        self.layers = [layer for layer in self.layers if layer in but]
+
+
+def test_what_is_as_it_was_is_not_provisioned_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(root: Any, name: str, scripts: Any, say: Any, phases: Any) -> str | None:
+        ran.extend(script.path for script in scripts.scripts)
+        return "20-more.sh line 1: false" if scripts.scripts[0].text == "false\n" else None
+
+    monkeypatch.setattr(golden_trial.replay, "run", run)
+    blueprint = replace(blueprints.load("analysis", "webdev", ROOT), name="words", root=folder.parents[2])
+    roots: Any = Roots()
+
+    def provisioned(**scripts: str) -> tuple[list[str], list[str]]:
+        ran.clear()
+        for name, text in scripts.items():
+            (folder / f"{name[1:3]}-{name[3:]}.sh").write_text(text)
+        layers = golden_trial._provisioned(roots, "golden-words", blueprint, provision.read(folder), lambda line: None)
+        return list(ran), layers
+
+    ran_first, first = provisioned(_20more="true 1\n", _30last="true 2\n")
+    assert (len(ran_first), len(first), len(set(first))) == (3, 3, 3)
+    assert roots.opened[-1][1] == tuple(first[1:]), "each on the layers of those before it, the nearest first"
+    assert provisioned() == ([], first)
+    changed, second = provisioned(_20more="true 3\n")
+    assert changed == ["20-more.sh", "30-last.sh"], "a script runs again when one before it changed"
+    assert (second[-1], set(second[:2]) & set(first)) == (first[-1], set())
+    assert sorted(roots.layers) == sorted(second), "what nothing stands on any more is gone"
+    (folder / "notes.txt").write_text("material")
+    assert len(provisioned()[0]) == 3, "scripts may read what lies beside them"
+    (folder / golden.FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.5}))
+    assert provisioned()[0] == []
+    with pytest.raises(RecordingError, match="20-more"):
+        provisioned(_20more="false\n")
+    assert provisioned(_20more="true 3\n")[0] == [], "a script that fails leaves what was there"
+
+
+def test_an_image_of_other_scripts_is_not_taken_for_them(folder: Path) -> None:
+    blueprint = replace(blueprints.load("analysis", "webdev", ROOT), name="words", root=folder.parents[2])
+    digest = hashlib.sha256((folder / "10-tools.sh").read_bytes()).hexdigest()
+    entry = {"image_id": "ami-1", "scripts": {"10-tools.sh": digest, "test/golden/expected.json": "other numbers"}}
+
+    def is_of(image: str) -> bool:
+        return golden_trial._is_of(image, "0/r", blueprint, provision.read(folder))
+
+    assert is_of("ami-1"), "nothing is written down of it"
+    provenance.write(blueprint.folder, "0/r", entry)
+    assert is_of("ami-1")
+    (folder / "10-tools.sh").write_text("true 2\n")
+    assert not is_of("ami-1")
+    assert is_of("ami-2")
