@@ -25,8 +25,12 @@ _FORMATS = (
     ("PASSWORD", r"\bmysql(?:dump|admin)?\b[^\n|;&]*?\s-p(?P<value>[^\s'\"$]{4,})"),
     ("PASSWORD", r"\bsshpass\s+-p\s*['\"]?(?P<value>[^\s'\"$]{4,})"),
     ("PASSWORD", r"\w:(?P<value>[^\s:'\"$]{4,})['\"]?\s*\|\s*(?:sudo\s+)?chpasswd\b"),
-    ("TOKEN", r"\bgit\s+config\b[^\n|;&]*?(?:token|password|secret|extraheader)\s+['\"]?(?P<value>[^\s'\"$][^'\"\n]{5,})"),
+    (
+        "TOKEN",
+        r"\bgit\s+config\b[^\n|;&]*?(?:token|password|secret|extraheader)\s+['\"]?(?P<value>[^\s'\"$][^'\"\n$]{5,})(?![^'\"\n$]*\$)",
+    ),
     ("PASSWORD", r"\blogin\s+\S+\s+password\s+(?P<value>[^\s'\"$]{4,})"),
+    ("PASSWORD", r"(?i)\bpassword\(\s*\\?['\"](?P<value>[^\s'\"$]{4,})(?=['\"])"),
 )
 _NAMED = re.compile(
     r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]+[_-])*(?:password|passwd|passphrase|secret(?:[_-]?access)?[_-]?key|secret|(?:auth|access)?token|"
@@ -36,6 +40,10 @@ _NAMED = re.compile(
 _AWS_SECRET = re.compile(r"(?<![\w/+=])[A-Za-z0-9/+]{40}(?![\w/+=])")
 _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|credential)")
 _HARMLESS = re.compile(r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$", re.IGNORECASE)
+_EXPRESSION = re.compile(r"[A-Za-z_][\w.:]*[(\[]")
+"""`PASSWORD("${VARIABLE}")`, `os.environ["TOKEN"]`: what gives the value, not the value. In quotes it would be text."""
+_REFERENCE = re.compile(r"\$[{(]|`")
+_VARIABLE = re.compile(r"\$[A-Za-z_]")
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/=_-]{20,}")
 PLACEHOLDER = re.compile(r"\$\{SECRET_([A-Z0-9_]+)\}")
 
@@ -58,7 +66,7 @@ def find(text: str) -> Iterator[Secret]:
         found += [Secret(name, *match.span(group)) for match in compiled.finditer(text)]
     for match in _NAMED.finditer(text):
         said = text[max(0, match.start() - 2) : match.start()] == "--" or _RANDOM.fullmatch(match["value"])
-        if _HARMLESS.match(match["value"]) or (match["gap"].strip(" ") == "" and not said):
+        if _HARMLESS.match(match["value"]) or _computed(text, match) or (match["gap"].strip(" ") == "" and not said):
             continue
         name = re.sub(r"[^A-Z0-9]+", "_", match["name"].upper()).strip("_")
         found.append(Secret(name, match.start("value"), match.end("value")))
@@ -69,6 +77,14 @@ def find(text: str) -> Iterator[Secret]:
         if secret.start >= end:
             end = secret.end
             yield secret
+
+
+def _computed(text: str, match: re.Match[str]) -> bool:
+    """Whether the value is an expression: a call, a place in a table, or text in which a variable stands."""
+    quote = text[match.start("value") - 1]
+    if _REFERENCE.search(match["value"]) or (quote != "'" and _VARIABLE.search(match["value"])):
+        return True
+    return quote not in "'\"" and _EXPRESSION.match(match["value"]) is not None
 
 
 def names_a_secret(variable: str) -> bool:

@@ -202,6 +202,8 @@ SECRETS = [
     f"printf 'AWS_SECRET_ACCESS_KEY=%s' {AWS_SECRET} > /etc/x",
     "export OPENAI_API_KEY=sk-abcdefghijklmnopqrstuvwx",
     "DB_PASSWORD='hunter22'",
+    "DB_PASSWORD='hunter22(x'",
+    "mysql -e \"SET PASSWORD = PASSWORD('hunter22')\"",
     "cat > key <<'END'\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\nEND",
 ]
 NO_SECRETS = """
@@ -223,6 +225,14 @@ curl -u "me:${PASSWORD}" https://x.example/y
 mysql -uroot -p"$PASSWORD" -e 'select 1'
 echo 'abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789  a.tgz' | sha256sum --check
 PASSWORD_FILE=/run/secrets/x
+SET PASSWORD = PASSWORD("${VARIABLE}")
+mysql -e "SET PASSWORD FOR me = PASSWORD('${VARIABLE}')"
+mysql -e "ALTER USER me SET PASSWORD = PASSWORD('$VARIABLE')"
+token = os.environ["TOKEN"]
+password: read_secret(name)
+password=`cat /run/x`
+api_key="prefix-$VARIABLE"
+git config http.extraheader "AUTHORIZATION: basic ${VARIABLE}"
 --token "$TOKEN" --secret-name /neurocaas/x
 https://proxy.example:3128/o@v1
 """.strip().split("\n")
