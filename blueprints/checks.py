@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, finding, memory, parameters
+from blueprints import base, finding, memory, parameters, scripts
 from blueprints.finding import Finding
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
@@ -58,14 +58,18 @@ def _name(layers: Layers, world: World) -> Iterator[Finding]:
 
 
 def _script(layers: Layers, world: World) -> Iterator[Finding]:
-    script = world.folder / layers.data["script"]
-    if script.is_file() and script.stat().st_size:
-        if script.read_bytes().partition(b"\n")[0].endswith(b"\r"):
-            got = f"{layers.data['script']!r}, with Windows line ends"
-            yield layers.finding(("script",), "script.line-ends", got, "lines that end in LF", "Convert it, for instance with dos2unix")
+    name = layers.data["script"]
+    script = world.folder / name
+    if not script.is_file() or not script.stat().st_size:
+        got = f"{name!r}, which {'is empty' if script.is_file() else 'does not exist'}"
+        do = "Write the script, or correct its name"
+        yield layers.finding(("script",), "script.missing", got, f"a script in {world.folder.name}/", do)
         return
-    got = f"{layers.data['script']!r}, which {'is empty' if script.is_file() else 'does not exist'}"
-    yield layers.finding(("script",), "script.missing", got, f"a script in {world.folder.name}/", "Write the script, or correct its name")
+    for one in scripts.mistakes(script.read_bytes()):
+        if one.rule == "script.syntax":
+            yield finding.finding(f"blueprints/{world.folder.name}/{name}", one.line, (), one.rule, one.got, one.allowed, one.do)
+        else:
+            yield layers.finding(("script",), one.rule, f"{name!r}, with {one.got}", one.allowed, one.do)
 
 
 def _types(layers: Layers, world: World) -> Iterator[Finding]:

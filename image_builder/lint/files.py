@@ -9,6 +9,7 @@ from image_builder.lint.documents import is_document, lint_document
 from image_builder.lint.findings import Finding
 from image_builder.lint.scripts import asks_for_index, lint_script
 from image_builder.provision import ABOUT, PHASES
+from runtime.protocol import interpreter
 
 _DOCUMENTS = (".yml", ".yaml")
 
@@ -79,14 +80,9 @@ def _lint(file: Path, root: Path, *, strict: bool, updated: bool = False) -> lis
         return found + lint_document(plain, name)  # lines may end as on Windows: YAML knows one kind of them
     if "\r\n" in text:
         found.append(Finding(name, 1, "encoding", "Windows line ends", "Convert it, for instance with dos2unix"))
-    if _interpreter(plain) not in ("bash", "sh", "dash", ""):
+    runner = interpreter.parse(plain.encode())
+    rule = "shebang" if runner.is_bash else "interpreter"  # of bash a bake takes only the text; all else is started as Linux starts it
+    found += [Finding(name, 1, rule, problem.got, problem.do) for problem in interpreter.problems(plain.encode())]
+    if runner.name not in ("bash", "sh", "dash", ""):
         return found  # another language
     return found + lint_script(plain, name, strict=strict, updated=updated)
-
-
-def _interpreter(text: str) -> str:
-    """The name of the program of the `#!` line, "" when there is none."""
-    words = text.split("\n", 1)[0][2:].split() if text.startswith("#!") else []
-    if words[:1] and words[0].endswith("/env"):
-        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    return words[0].rpartition("/")[2] if words else ""

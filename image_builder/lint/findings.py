@@ -11,7 +11,8 @@ RULES: dict[str, tuple[str, str]] = {
     # scripts
     "syntax": (ERROR, "bash cannot read it"),
     "encoding": (ERROR, "a script that is empty, not UTF-8, has a byte order mark or Windows line ends"),
-    "shebang": (WARNING, "no `#!` in the first line: who runs the script by hand gets another shell"),
+    "shebang": (WARNING, "no `#!` line, or one that Linux reads otherwise: who runs the script by hand gets another shell"),
+    "interpreter": (ERROR, "a `#!` line that Linux does not read as it is meant: several arguments, or a program without its whole path"),
     "apt-yes": (ERROR, "apt (or yum, dnf, zypper) installs or removes without --yes, and would ask"),
     "apt-update": (WARNING, "apt installs before any apt-get update in the script: the parent's index is old or empty"),
     "apt-cli": (WARNING, "`apt` is for people, its interface is not stable; `apt-get` is for scripts"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 
+from blueprints.scripts import syntax
 from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
 from image_builder.recording import programs
@@ -74,12 +74,8 @@ class _Linter:
     def _whole(self) -> Iterator[Finding]:
         if self.standalone and not self.text.startswith("#!"):
             yield self.finding(1, "shebang", "no `#!` line", "Begin with `#!/bin/bash`")
-        done = subprocess.run(["bash", "-n"], input=self.text, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
-        if done.returncode != 0 or "here-document" in done.stderr:
-            said = (done.stderr.strip().splitlines() or ["bash: line 1: it cannot be read"])[0]
-            match = re.search(r"line (\d+): (.*)", said)
-            where, what = (int(match[1]), match[2]) if match else (1, said)
-            yield self.finding(min(where, self.text.count("\n") + 1), "syntax", what, "Correct the line, or what it belongs to above")
+        if wrong := syntax(self.text):
+            yield self.finding(wrong[0], "syntax", wrong[1], "Correct the line, or what it belongs to above")
         for secret in secrets.find(self.text):
             at = self.text.count("\n", 0, secret.start) + 1
             fix = "Remove it, change it where it is valid, and read it from SSM on the machine"

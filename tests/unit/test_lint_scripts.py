@@ -261,7 +261,7 @@ def test_what_git_installs_is_pinned_by_a_commit() -> None:
 def test_every_rule_for_scripts_is_tried_here() -> None:
     tried = {rule for _, expected in BAD for _, rule in expected}
     scripts = {rule for rule in RULES if list(RULES).index(rule) < list(RULES).index("yaml")}
-    assert scripts - tried == {"encoding", "shebang", "apt-update", "cd-unchecked", "secret"}
+    assert scripts - tried == {"encoding", "shebang", "interpreter", "apt-update", "cd-unchecked", "secret"}
 
 
 WORDS = st.sampled_from([

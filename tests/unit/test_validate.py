@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import blueprints
 from blueprints import checks, schema
 from components.prices import table
+from runtime.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\
@@ -59,6 +60,49 @@ def test_a_script_with_windows_line_ends_is_told(tmp_path: Path) -> None:
     script = folder / "blueprints" / "spikes" / "run_spikes.sh"
     script.write_bytes(b"#!/bin/bash\r\necho hi\r\n")
     assert found(folder) == {"script.line-ends": "script"}
+
+
+@pytest.mark.parametrize(
+    ("content", "rules"),
+    [
+        (b"\xef\xbb\xbf#!/bin/bash\necho\n", {"script.interpreter"}),
+        ("#!/bin/bash\necho\n".encode("utf-16"), {"script.interpreter"}),
+        ("#!/bin/bash\necho\n".encode("utf-16-le"), {"script.encoding"}),
+        (b"\x7fELF\x02\0\0", {"script.encoding"}),
+        (b"#!/bin/bash\nif true; then\r\n", {"script.line-ends", "script.syntax"}),
+        (b"#!/bin/bash\nfor x in a b; do\necho $x\n", {"script.syntax"}),
+        (b"echo 'a\n", {"script.syntax"}),
+        (b"#!/bin/sh\ncat <<END\nx\n", {"script.syntax"}),
+        (b"#!/usr/bin/env -S bash -euo pipefail\necho $(\n", {"script.syntax"}),
+        (b"#!/bin/bash -e -u\necho\n", {"script.interpreter"}),
+        (b"#!bash\necho\n", {"script.interpreter"}),
+        (b"#!/usr/bin/env python3 -u\nprint()\n", {"script.interpreter"}),
+        (b"#!/usr/bin/env python3\r\nprint()\n", {"script.line-ends"}),
+        (b"#!/usr/bin/env python3\nprint()\r\n", set()),
+        (b"#!/usr/bin/env -S bash -euo pipefail\nshopt -s extglob\nls !(x)\n", set()),
+        (b"#!/usr/bin/env Rscript\nif (TRUE) {\n  1\n}\n", set()),
+        (b"#!/bin/bash -e\n# caf\xe9\necho\n", set()),
+    ],
+)
+def test_a_script_that_could_not_run_is_told_before_it_is_deployed(tmp_path: Path, content: bytes, rules: set[str]) -> None:
+    folder = project(tmp_path, GOOD)
+    (folder / "blueprints" / "spikes" / "run_spikes.sh").write_bytes(content)
+    problems = blueprints.load_problems("spikes", folder, TYPES)
+    assert {problem.rule for problem in problems} == rules
+    for problem in problems:
+        assert all((problem.got, problem.allowed, problem.do))
+    if not rules:
+        blueprints.load("spikes", "webdev", folder)  # what a deploy reads
+    else:
+        with pytest.raises(InvalidInput):
+            blueprints.load("spikes", "webdev", folder)
+
+
+def test_a_mistake_in_bash_is_told_with_the_line_of_the_script(tmp_path: Path) -> None:
+    folder = project(tmp_path, GOOD, "#!/bin/bash\necho a\ndone\n")
+    (problem,) = blueprints.load_problems("spikes", folder, TYPES)
+    assert (problem.source, problem.line) == ("blueprints/spikes/run_spikes.sh", 3)
+    assert problem.got == "syntax error near unexpected token `done'"
 
 
 def test_a_value_of_the_wrong_form_gives_no_second_mistake(tmp_path: Path) -> None:
