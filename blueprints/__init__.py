@@ -1,7 +1,7 @@
 """What an analysis is: `blueprint.yaml` files, their schema and their loader. No AWS and no Pulumi in here."""
 
 from blueprints.base import Base, parent_at, parent_of
-from blueprints.edit import record_image
+from blueprints.edit import forget_image, record_image, require_image
 from blueprints.loader import imaged, load, load_problems, names
 from blueprints.model import Blueprint, Imaged, ImageSettings, InstanceSettings, Limits, StackName, Stage, parse_stack_name
 from blueprints.parents import BASE, PARENTS, ParentImage, parent_image
@@ -18,6 +18,7 @@ __all__ = [
     "ParentImage",
     "StackName",
     "Stage",
+    "forget_image",
     "imaged",
     "load",
     "load_problems",
@@ -27,4 +28,5 @@ __all__ = [
     "parent_of",
     "parse_stack_name",
     "record_image",
+    "require_image",
 ]

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import yaml
 
 from blueprints.base import FILE as BASE_FILE
-from blueprints.document import parse
+from blueprints.document import Document, parse
 from blueprints.model import FILE
 from blueprints.parents import BASE
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -59,6 +60,89 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
         raise InvalidInput([Problem(source, "a layout that cannot be edited", "plain keys image.amis", f"Add {key!r}: {ami} by hand")])
     _replace(path, changed)
     return True
+
+
+def require_image(root: Path, name: str) -> bool:
+    """Takes `image.required: false` out of the blueprint, now that there is an image; whether it was there.
+
+    With it, jobs run on the bare parent wherever there is no image. Where it shares its line with other keys, its value is made true.
+    Raises InvalidInput as `record_image`.
+    """
+    source, path, text, document = _read(root, name)
+    image = document.data.get("image")
+    if not isinstance(image, dict) or image.get("required") is not False:
+        return False
+    key, value = _entry(yaml.compose(text, Loader=yaml.SafeLoader), "image", "required")
+    without = {one: other for one, other in image.items() if one != "required"}
+    candidates = (
+        _cut(text, key.start_mark.index, value.end_mark.index),
+        f"{text[: value.start_mark.index]}true{text[value.end_mark.index :]}",
+    )
+    images = (without, {**without, "required": True})
+    _replace(path, _right(source, document, candidates, images, "remove image.required"))
+    return True
+
+
+def forget_image(root: Path, name: str, account: str, region: str, ami: str) -> bool:
+    """Takes `ami` out of `image.amis["<account>/<region>"]`, because it is retired; False when another or none stands there.
+
+    Raises InvalidInput as `record_image`.
+    """
+    source, path, text, document = _read(root, name)
+    place, image = f"{account}/{region}", document.data.get("image")
+    amis = image.get("amis") if isinstance(image, dict) else None
+    if not isinstance(image, dict) or not isinstance(amis, dict) or amis.get(place) != ami:
+        return False
+    top = yaml.compose(text, Loader=yaml.SafeLoader)
+    own, whole = _entry(top, "image", "amis")
+    key, value = _entry(top, "image", "amis", place)
+    others = {one: other for one, other in amis.items() if one != place}
+    written = ", ".join(f"{json.dumps(one)}: {other}" for one, other in others.items())
+    candidates = (
+        _cut(text, key.start_mark.index, value.end_mark.index),
+        _cut(text, own.start_mark.index, value.end_mark.index),
+        f"{text[: whole.start_mark.index]}{{{written}}}{text[whole.end_mark.index :]}",
+    )
+    without = {one: other for one, other in image.items() if one != "amis"}
+    images = ({**without, "amis": others}, *(() if others else (without,)))
+    _replace(path, _right(source, document, candidates, images, f"remove {place!r} from image.amis"))
+    return True
+
+
+def _entry(top: yaml.Node | None, *keys: str) -> tuple[yaml.Node, yaml.Node]:
+    """Key and value of the entry at a path that the caller has seen in the parsed document."""
+    node = top
+    for name in keys[:-1]:
+        node = _value(node, name)
+    assert isinstance(node, yaml.MappingNode)
+    return next((key, value) for key, value in node.value if key.value == keys[-1])
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    """The text without the lines that hold `start` to `end`."""
+    return text[: text.rfind("\n", 0, start) + 1] + text[text.find("\n", end) + 1 or len(text) :]
+
+
+def _right(source: str, document: Document, candidates: Iterable[str], images: Collection[object], by_hand: str) -> str:
+    """The first text that says of `image` what one of `images` says, and all else as before. Raises InvalidInput when none does."""
+    wanted = [{**document.data, "image": image} for image in images]
+    for changed in candidates:
+        if parse(changed, source).data in wanted:
+            return changed
+    raise InvalidInput([Problem(source, "a layout that cannot be edited", "plain keys below image", f"By hand: {by_hand}")])
+
+
+def _read(root: Path, name: str) -> tuple[str, Path, str, Document]:
+    """Name, place, text and document of a blueprint that is there and can be read. Raises InvalidInput."""
+    source = f"blueprints/{name}/{BASE_FILE if name == BASE else FILE}"
+    path = root / source
+    if not path.is_file():
+        raise InvalidInput([Problem(source, "no such file", "a blueprint", "Correct the name")])
+    text = path.read_bytes().decode("utf-8")
+    document = parse(text, source)
+    if document.problems or not isinstance(document.data, dict):
+        raise InvalidInput(document.problems or [Problem(source, "not a mapping", "a blueprint", "Correct the file")])
+    return source, path, text, document
 
 
 def _with_image(text: str, key: str, ami: str) -> str:

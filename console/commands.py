@@ -1,7 +1,10 @@
 """`invoke deploy`, `preview`, `outputs`, `new-stack`: thin over the Pulumi CLI."""
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from invoke.collection import Collection
@@ -18,7 +21,18 @@ def engine_of(stack: str) -> tuple[Any, str]:
     from console.cloud import project_root
     from console.engine import Engine
 
-    return Engine(project_root()), stacks.check(stack, project_root())
+    engine = Engine(project_root())
+    return engine, stacks.check(stack, engine.root, engine.stack_names)
+
+
+def engine_of_deployed(stack: str) -> tuple[Any, str]:
+    """The same for commands that go by what is deployed: also of a stack whose blueprint is gone or was renamed."""
+    from console import stacks
+    from console.cloud import project_root
+    from console.engine import Engine
+
+    engine = Engine(project_root())
+    return engine, stacks.check_deployed(stack, engine.root, engine.stack_names)
 
 
 def end(code: int) -> None:
@@ -34,6 +48,33 @@ def ensure_stack(engine: Any, name: str, secrets_provider: str = "") -> bool:
     sealed = ("--secrets-provider", secrets_provider) if secrets_provider else ()
     end(engine.show("stack", "init", name, *sealed, "--no-select", "--non-interactive"))
     return True
+
+
+@contextmanager
+def passing_stack(engine: Any, name: str) -> Iterator[bool]:
+    """The stack, for as long as the body runs where there is none yet; whether it was made for that. Its settings file stays as it was."""
+    settings = engine.settings_file(name)
+    before = settings.read_bytes() if settings.is_file() else None
+    if name in engine.stack_names():
+        yield False
+        return
+    made = engine.capture("stack", "init", name, "--no-select", "--non-interactive")
+    end_with(made)
+    try:
+        yield True
+    finally:
+        end_with(engine.capture("stack", "rm", name, "--yes", "--preserve-config", "--non-interactive"))
+        if before is None:
+            settings.unlink(missing_ok=True)
+        else:
+            settings.write_bytes(before)
+
+
+def end_with(done: "subprocess.CompletedProcess[str]") -> None:
+    """End the task as a quiet call of the CLI ended, with what it said, unless that went well."""
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr)
+        raise Exit(code=done.returncode)
 
 
 def _say_what_stays(engine: Any, stack: str) -> None:
@@ -128,11 +169,18 @@ def refreshing(no_refresh: bool = False) -> tuple[str, ...]:
 
 @task(help={**_STACK, "json": "The engine's preview digest as one JSON object.", "no-refresh": _NO_REFRESH})
 def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False) -> None:
-    """Show what a deploy would change, and change nothing (pulumi preview --refresh)."""
+    """Show what a deploy would change, and change nothing (pulumi preview --refresh).
+
+    Before the first deploy: what it would make. The empty stack that the engine needs for that is taken away again.
+    """
     engine, name = engine_of(stack)
     accepted()
-    _say_what_stays(engine, name)
-    end(engine.show("preview", "--stack", name, "--non-interactive", *refreshing(no_refresh), *(("--json",) if json else ())))
+    with passing_stack(engine, name) as passing:
+        if passing:
+            sys.stderr.write(f"{name} was never deployed: this is what the first deploy would make (invoke deploy {name})\n")
+        else:
+            _say_what_stays(engine, name)
+        end(engine.show("preview", "--stack", name, "--non-interactive", *refreshing(no_refresh), *(("--json",) if json else ())))
 
 
 @task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old names)."})
@@ -145,7 +193,7 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
     from console.cloud import project_root
     from console.outputs import checked, hidden, masks, rendered
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     found = checked(engine.outputs(name), name, project_root() / "docs" / "schema")
     step = os.environ.get("GITHUB_OUTPUT") if format == "github" else None
     if not step:

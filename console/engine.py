@@ -136,6 +136,10 @@ class Engine:
             do = unlocking(stack) if LOCKED in said else "this is a defect of the program: please report it"
             raise UserError(f"the state of stack '{stack}' cannot be written:\n{said}", "a state that holds together, and no lock", do)
 
+    def settings_file(self, stack: str) -> Path:
+        """Where the stack's settings are, or would be (`stackConfigDir` of Pulumi.yaml)."""
+        return self.root / "stacks" / f"Pulumi.{stack}.yaml"
+
     def region(self, stack: str) -> str | None:
         """The region that the settings of a stack name, its own before the project's."""
         done = self.capture("config", "get", "aws:region", "--stack", stack, "--non-interactive")

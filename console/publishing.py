@@ -31,10 +31,10 @@ def publish(c: Context, stack: str, withdraw: bool = False, dry_run: bool = Fals
     from blueprints import load, parse_stack_name
     from console import catalogue
     from console.cloud import project_root
-    from console.commands import engine_of
+    from console.commands import engine_of_deployed
     from console.errors import UserError
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     if name == "utils":
         raise UserError("utils", "a stack <analysis>-<stage>", "name an analysis's stack")
     s3 = boto3.client("s3")

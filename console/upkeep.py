@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from console.commands import adopt_what_is_own, end, engine_of, ensure_stack, refreshing
+from console.commands import adopt_what_is_own, end, engine_of, engine_of_deployed, ensure_stack, refreshing
 from runtime.protocol.printable import printable
 
 
@@ -92,9 +92,10 @@ def unlock(c: Context, stack: str, yes: bool = False) -> None:
     A lock keeps two deploys from changing a stack at the same time. Only remove it when nobody is deploying: a deploy that still runs
     ends badly. What the killed one has made and could not write down is taken into the state, as by `invoke adopt`.
     """
+    from console import stacks
     from console.errors import UserError
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     cut = engine.torn()
     if not cut and name not in engine.stack_names():
         raise UserError(f"stack '{name}' is not in this backend", "a stack that exists", f"make it: invoke new-stack {name}")
@@ -106,6 +107,9 @@ def unlock(c: Context, stack: str, yes: bool = False) -> None:
         return
     end(engine.show("cancel", "--yes", "--stack", name, "--non-interactive"))
     pending = _pending(engine, name)
+    if stacks.without_blueprint(name, engine.root):
+        _say(f"{name} is unlocked; its blueprint is gone. To take it away: invoke destroy {name}")
+        return
     if not pending and not cut:
         _say(f"{name} is unlocked; nothing was left unfinished.")
         return
@@ -143,7 +147,7 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
     from console import buckets
     from console.errors import UserError
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     outputs = engine.outputs(name)
     own = _own_bucket(outputs, name)
     if bucket and bucket != own:
@@ -164,40 +168,69 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
 
 @task(
     help={
-        "stack": "utils, or <analysis>-<stage>.",
+        "stack": "utils, or <analysis>-<stage>; also one whose blueprint is gone or was renamed.",
         "yes": "Do not ask.",
-        "delete-data": "Delete the users' data in the stack's bucket as well. There is no way back.",
+        "delete-data": "Delete the users' data in the stack's bucket as well; running jobs are ended first. There is no way back.",
         "bucket": "The bucket's name: asked for a stack in production, whose protection it takes away.",
+        "retire-images": "Retire the machine images that were baked for it, and their snapshots, which cost money while they are kept.",
     }
 )
-def destroy(c: Context, stack: str, yes: bool = False, delete_data: bool = False, bucket: str = "") -> None:
+def destroy(
+    c: Context, stack: str, yes: bool = False, delete_data: bool = False, bucket: str = "", retire_images: bool = False
+) -> None:
     """Delete a stack's resources (pulumi destroy). Shows them and asks first, unless --yes.
 
     Refuses while the stack's bucket has users' data, says how much it is, and takes it along only with --delete-data. Of `utils`: refuses
-    while another stack needs it.
+    while another stack needs it. Machine images outlive their stack: it says which there are and what they cost, and retires them when
+    told so.
     """
     import boto3
 
     from console import buckets, removal
+    from console.images_left import ImagesLeft
+    from console.open_jobs import OpenJobs
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     outputs = engine.outputs_if_any(name)
     resources = engine.resources(name)
     if name == "utils":
         removal.refuse_destroy_of_utils(engine.stacks())
         removal.refuse_protected(name, resources)
-    s3 = boto3.client("s3")
+    make: Any = boto3.client
+    s3 = make("s3")
     own = outputs.get("bucket") or (removal.data_bucket(resources) if name != "utils" else "")
     data = removal.users_data(s3, own, resources)
     removal.refuse_destroy(name, {**outputs, "bucket": own}, data, delete_data=delete_data, bucket=bucket)
-    if data:
+    images = ImagesLeft(engine, name, make)
+    if told := images.told():
+        _say(told)
+    jobs = OpenJobs(own, str(engine.outputs_if_any("utils").get("ledger_table") or ""), make) if data else None
+    if jobs:
+        running = jobs.now()
         _say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
-        _confirm(f"All of it is deleted for good, and {name} with it.", own, yes)
+        first = f"\n{running.text()} of it run{'' if len(running.jobs) > 1 else 's'}: cancelled and ended first." if running else ""
+        _confirm(f"All of it is deleted for good, and {name} with it.{first}", own, yes)
+        if running:
+            jobs.end(_say)
+    asked = bool(images.retirable) and not yes and not retire_images and sys.stdin.isatty()
+    retire_images = retire_images or (asked and _agreed("Retire these images and delete their snapshots as well?"))
+    if jobs:
         yes = True  # the name was typed: nothing more to ask
         _emptied(s3, own)
     if bucket:
         end(engine.show("state", "unprotect", "--all", "--yes", "--stack", name, "--non-interactive"))
     end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    if retire_images:
+        images.retire(_say)
+    elif images.retirable:
+        _say(images.remain())
+
+
+def _agreed(question: str) -> bool:
+    """Whether the answer is yes; no when nothing is typed."""
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
@@ -229,7 +262,7 @@ def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bo
 
     from console import buckets
 
-    engine, name = engine_of(stack)
+    engine, name = engine_of_deployed(stack)
     own = _own_bucket(engine.outputs(name), name)
     s3 = boto3.client("s3")
     keys, refused = (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)

@@ -181,7 +181,7 @@ class Baking:
     def _keep(self, image_id: str, build_arn: str, about: _About) -> list[str]:
         """Write the image into the blueprint, with the commits before and after; returns their hashes."""
         if not self.options.keep:
-            blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+            self._record(image_id)
             return []
         folder, now = self.imaged.folder, datetime.now(UTC).isoformat(timespec="seconds")
         commits: list[str | None] = []
@@ -202,7 +202,7 @@ class Baking:
             purpose=self.options.purpose,
         )
         provenance.write(folder, self.place, what)
-        blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+        self._record(image_id)
         tags = {VERIFIED_TAG: about.verified, COMMIT_TAG: about.commit or where.commit or "none"}
         self.clients("ec2").create_tags(Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
         if self._commits:
@@ -213,6 +213,12 @@ class Baking:
             except CommitError as error:
                 raise CommitError(f"{error}\n  {image_id} is recorded in blueprints/{self.target.analysis}/, only not committed") from None
         return [commit for commit in commits if commit]
+
+    def _record(self, image_id: str) -> None:
+        """Name the image in the blueprint; from the first one on jobs run on nothing else."""
+        blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+        if blueprints.require_image(self.root, self.target.analysis):
+            self.report.say(f"{self.imaged.file}: `image.required: false` is taken out, so that no job runs on the bare parent any more")
 
 
 def load_imaged(root: Path, target: bake.Target) -> Imaged:

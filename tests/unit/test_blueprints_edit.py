@@ -90,3 +90,42 @@ def test_a_file_that_cannot_be_edited_is_left_as_it_was(tmp_path: Path, text: st
 def test_a_missing_blueprint_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"blueprints/nonesuch/blueprint\.yaml"):
         blueprints.record_image(tmp_path, "nonesuch", ACCOUNT, REGION, AMI)
+
+
+REQUIRED = {
+    "block": "image:\n  parent: ubuntu24\n  required: false  # nothing is needed\ntitle: x\n",
+    "first": "image:\n  required: false\n  parent: ubuntu24\n",
+    "flow": "image: {parent: ubuntu24, required: false}  # both\n",
+    "windows": "title: x\r\nimage:\r\n  required: false\r\n  parent: ubuntu24\r\n",
+    "last line": "image:\n  parent: ubuntu24\n  required: false",
+    "alone": "image: {required: false}\n",
+}
+
+
+@pytest.mark.parametrize("layout", REQUIRED)
+def test_once_there_is_an_image_it_is_required(tmp_path: Path, layout: str) -> None:
+    file = write(tmp_path, HEAD + REQUIRED[layout])
+    blueprints.record_image(tmp_path, "spikes", ACCOUNT, REGION, AMI)
+    before = yaml.safe_load(file.read_text())
+    assert blueprints.require_image(tmp_path, "spikes") is True
+    after = yaml.safe_load(file.read_text())
+    assert after["image"].pop("required", True) is True
+    before["image"].pop("required")
+    assert after == before
+    assert HEAD in file.read_text()
+    assert blueprints.require_image(tmp_path, "spikes") is False
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_image_that_is_retired_is_named_no_longer(tmp_path: Path, layout: str) -> None:
+    file = write(tmp_path, HEAD + LAYOUTS[layout])
+    blueprints.record_image(tmp_path, "spikes", ACCOUNT, REGION, AMI)
+    recorded = yaml.safe_load(file.read_text())
+    assert blueprints.forget_image(tmp_path, "spikes", ACCOUNT, REGION, "ami-ffffffff") is False
+    assert blueprints.forget_image(tmp_path, "spikes", ACCOUNT, "eu-north-1", AMI) is False
+    assert yaml.safe_load(file.read_text()) == recorded
+    assert blueprints.forget_image(tmp_path, "spikes", ACCOUNT, REGION, AMI) is True
+    after = yaml.safe_load(file.read_text())
+    del recorded["image"]["amis"][KEY]
+    assert {**after, "image": {**after["image"], "amis": after["image"].get("amis") or {}}} == recorded
+    assert blueprints.record_image(tmp_path, "spikes", ACCOUNT, REGION, AMI) is True

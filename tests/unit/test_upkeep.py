@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -17,9 +18,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from moto import mock_aws
 
+import blueprints
 import console.cloud
 from blueprints import starter
-from console import adoption, buckets, commands, promotion, upkeep
+from console import adoption, buckets, commands, open_jobs, promotion, upkeep
 from console.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,8 +165,54 @@ def test_a_deploy_and_a_preview_look_at_the_cloud_first_unless_told_not_to(pulum
         assert ["--refresh" in arguments for arguments in pulumi.asked(word)] == [True, False]
 
 
+class Ec2:
+    """Machines and images as far as the commands ask for them (moto's EC2 takes seconds to load). `machines`: id -> its bucket."""
+
+    def __init__(self) -> None:
+        self.meta = SimpleNamespace(region_name="us-east-1")
+        self.machines: dict[str, str] = {}
+        self.images: dict[str, str] = {}
+
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, operation))
+
+    def describe_instances(self, Filters: Any) -> Any:  # noqa: N803
+        (bucket,) = next(one["Values"] for one in Filters if one["Name"] == "tag:bucket")
+        return [{"Reservations": [{"Instances": [{"InstanceId": name} for name, owner in self.machines.items() if owner == bucket]}]}]
+
+    def terminate_instances(self, InstanceIds: list[str]) -> None:  # noqa: N803
+        for name in InstanceIds:
+            del self.machines[name]
+
+    def describe_images(self, ImageIds: Any = (), Owners: Any = (), Filters: Any = ()) -> Any:  # noqa: N803
+        wanted = next((one["Values"] for one in Filters), None)
+        found = [
+            {
+                "ImageId": name,
+                "CreationDate": "2026-01-02T03:04:05.000Z",
+                "BlockDeviceMappings": [{"Ebs": {"SnapshotId": f"snap-{name}", "VolumeSize": 16}}, {"VirtualName": "ephemeral0"}],
+                "Tags": [{"Key": "neurocaas:stack", "Value": stack}],
+            }
+            for name, stack in self.images.items()
+            if (not ImageIds or name in ImageIds) and (not wanted or stack in wanted)
+        ]
+        return {"Images": found} if ImageIds else [{"Images": found}]
+
+    def deregister_image(self, ImageId: str, DeleteAssociatedSnapshots: bool) -> Any:  # noqa: N803
+        del self.images[ImageId]
+        return {"DeleteSnapshotResults": [{"SnapshotId": f"snap-{ImageId}", "ReturnCode": "success"}]}
+
+
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Ec2:
+    """In the place of EC2 for whoever asks boto3 for it."""
+    fake, real = Ec2(), boto3.client
+    monkeypatch.setattr(boto3, "client", lambda service, *rest, **more: fake if service == "ec2" else real(service, *rest, **more))
+    return fake
+
+
+@pytest.fixture
+def s3(ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A versioned bucket: two objects, an older version, a delete marker, an unfinished upload."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
@@ -298,6 +346,183 @@ def test_utils_stays_while_others_need_it(pulumi: Engine, s3: Any) -> None:
     pulumi.set(stacks=["utils"])
     upkeep.destroy(Context(), "utils", yes=True)
     assert len(pulumi.asked("destroy")) == 1
+
+
+class Clock:
+    """Time that passes only where somebody sleeps. `then` is done at each sleep."""
+
+    def __init__(self, then: Any = lambda at: None) -> None:
+        self.at, self.then = 0.0, then
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+        self.then(self.at)
+
+
+@pytest.fixture
+def table(s3: Any, ec2: Ec2) -> Any:
+    """The service's table, with two open jobs of the bucket spikes and one of another bucket; a machine of each bucket. Its client."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName="ledger",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for sk in ("spikes/lab1/a", "spikes/lab2/b", "spikes-two/lab1/c"):
+        dynamodb.put_item(TableName="ledger", Item={"pk": {"S": "open-job"}, "sk": {"S": sk}})
+    ec2.machines |= {"i-1": "spikes", "i-2": "spikes-two"}
+    return dynamodb
+
+
+def close(dynamodb: Any, *jobs: str) -> None:
+    for job in jobs:
+        dynamodb.delete_item(TableName="ledger", Key={"pk": {"S": "open-job"}, "sk": {"S": f"spikes/{job}"}})
+
+
+def test_open_jobs_are_cancelled_and_waited_for(s3: Any, ec2: Ec2, table: Any) -> None:
+    def service(at: float) -> None:
+        for job in ("lab1/a", "lab2/b"):
+            group, _, timestamp = job.partition("/")
+            body = s3.get_object(Bucket="spikes", Key=f"{group}/submissions/{timestamp}_cancel.json")["Body"].read()
+            assert json.loads(body) == {"timestamp": timestamp}
+        if at > 10:
+            ec2.machines.pop("i-1", None)
+            close(table, "lab1/a", "lab2/b")
+
+    clock, said = Clock(service), []
+    jobs = open_jobs.OpenJobs("spikes", "ledger", boto3.client, clock)
+    assert jobs.now().text() == "2 jobs and 1 machine (lab1/a, lab2/b)"
+    jobs.end(said.append)
+    assert clock.at < open_jobs.PATIENCE
+    assert said == ["2 jobs cancelled; no machine of s3://spikes/ is left"]
+    assert not jobs.now()
+    assert len(open_jobs.OpenJobs("spikes-two", "ledger", boto3.client).now().machines) == 1
+
+
+def test_a_service_that_does_not_answer_keeps_no_machine_alive(s3: Any, table: Any) -> None:
+    clock, said = Clock(), []
+    jobs = open_jobs.OpenJobs("spikes", "ledger", boto3.client, clock)
+    jobs.end(said.append)
+    assert jobs.now().machines == ()
+    assert said == ["the service has not ended 2 jobs (lab1/a, lab2/b); it is gone with the stack, and its machines are"]
+    assert open_jobs.LAST <= clock.at < open_jobs.LAST + 10
+
+
+def test_running_jobs_end_before_their_data_goes(
+    pulumi: Engine, s3: Any, ec2: Ec2, table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+
+    def end(self: Any, say: Any) -> None:
+        ended.append(buckets.contents(s3, "spikes").objects)
+
+    monkeypatch.setattr(open_jobs.OpenJobs, "end", end)
+    pulumi.set(outputs={"spikes-webdev": OUTPUTS, "utils": {"ledger_table": "ledger"}})
+    upkeep.destroy(Context(), "spikes-webdev", delete_data=True, yes=True)
+    assert ended == [2], "what is there is still there then"
+    assert buckets.contents(s3, "spikes").empty
+    close(table, "lab1/a", "lab2/b")
+    ec2.machines.clear()
+    s3.put_object(Bucket="spikes", Key="lab1/x", Body=b"1")
+    upkeep.destroy(Context(), "spikes-webdev", delete_data=True, yes=True)
+    assert ended == [2], "nothing runs: nothing is waited for"
+
+
+@pytest.fixture
+def images(s3: Any, ec2: Ec2) -> tuple[str, str]:
+    """Two images of the stack spikes-webdev, and one of another."""
+    made = ("ami-0123456789abcdef1", "ami-0123456789abcdef2")
+    ec2.images |= {**dict.fromkeys(made, "spikes-webdev"), "ami-0123456789abcdef3": "other-webdev"}
+    buckets.empty(s3, "spikes")
+    return made
+
+
+def test_images_that_stay_are_listed_with_their_cost(
+    pulumi: Engine, ec2: Ec2, images: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    upkeep.destroy(Context(), "spikes-webdev", yes=True)
+    said = capsys.readouterr().out
+    assert all(image in said for image in images)
+    assert said.count("snap-") == 2
+    assert "2 images and their snapshots remain, at most $1.60 a month." in said
+    assert "To retire them: invoke destroy spikes-webdev --retire-images" in said
+    assert len(ec2.images) == 3
+
+
+def test_images_are_retired_when_told_so_unless_another_stack_needs_them(
+    pulumi: Engine, ec2: Ec2, images: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    blueprints.record_image(pulumi.home, "spikes", account, "us-east-1", images[0])
+    pulumi.set(
+        stacks=["utils", "spikes-webdev", "spikes-prod"],
+        outputs={"spikes-webdev": OUTPUTS, "spikes-prod": {**OUTPUTS, "bucket": "p", "image_id": images[1]}},
+    )
+    upkeep.destroy(Context(), "spikes-webdev", yes=True, retire_images=True)
+    said = capsys.readouterr().out
+    assert f"{images[0]} is deregistered" in said
+    assert f"{images[1]} stays: spikes-prod starts machines from it" in said
+    assert list(ec2.images) == [images[1], "ami-0123456789abcdef3"]
+    assert blueprints.load("spikes", "webdev", pulumi.home).image.amis == {}
+
+
+def test_on_a_terminal_it_is_asked_whether_images_go_too(
+    pulumi: Engine, ec2: Ec2, images: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for answer, left in (("\n", 3), ("y\n", 1)):
+        monkeypatch.setattr(sys, "stdin", Terminal(answer))
+        upkeep.destroy(Context(), "spikes-webdev")
+        assert "Retire these images and delete their snapshots as well? [y/N]" in capsys.readouterr().out
+        assert len(ec2.images) == left
+
+
+def test_a_stack_whose_blueprint_is_gone_can_be_looked_at_and_destroyed(
+    pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pulumi.home / "blueprints" / "spikes").rename(pulumi.home / "blueprints" / "bursts")
+    buckets.empty(s3, "spikes")
+    upkeep.empty_bucket(Context(), "spikes-webdev", count=True)
+    upkeep.recover(Context(), "spikes-webdev", "lab1/", dry_run=True)
+    upkeep.destroy(Context(), "spikes-webdev", yes=True)
+    assert pulumi.asked("destroy")[0][:3] == ["destroy", "--stack", "spikes-webdev"]
+    upkeep.unlock(Context(), "spikes-webdev", yes=True)
+    assert "To take it away: invoke destroy spikes-webdev" in capsys.readouterr().out
+    with pytest.raises(UserError, match="has outputs of kind"):  # read, and then judged by their schema
+        commands.outputs(Context(), "spikes-webdev")
+    for command in (upkeep.destroy, commands.outputs):
+        with pytest.raises(UserError, match="there is no blueprint 'gone'"):
+            command(Context(), "gone-webdev")
+    with pytest.raises(UserError, match="invoke destroy spikes-webdev"):
+        commands.deploy(Context(), "spikes-webdev", yes=True)
+
+
+def test_a_preview_before_the_first_deploy_shows_what_it_would_make_and_leaves_nothing(
+    pulumi: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = pulumi.home / "stacks" / "Pulumi.spikes-develop.yaml"
+    for text in (None, "config: {a: 1}\n"):
+        settings.parent.mkdir(exist_ok=True)
+        if text is not None:
+            settings.write_text(text)
+        (pulumi.home / "asked").unlink(missing_ok=True)
+        commands.preview(Context(), "spikes-develop")
+        assert "spikes-develop was never deployed: this is what the first deploy would make" in capsys.readouterr().err
+        did = [arguments[:2] if arguments[0] == "stack" else arguments[:1] for arguments in pulumi.asked("spikes-develop")]
+        assert did == [["stack", "init"], ["preview"], ["stack", "rm"]]
+        assert (settings.read_text() if settings.exists() else None) == text
+    pulumi.set(preview=3)
+    with pytest.raises(Exit) as ended:
+        commands.preview(Context(), "spikes-develop")
+    assert ended.value.code == 3
+    assert len(pulumi.asked("rm")) == 2
 
 
 def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(pulumi: Engine, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
