@@ -1,4 +1,8 @@
-"""A new analysis from the starter blueprint: `invoke configure NAME`."""
+"""A new analysis from a starter: `invoke configure NAME`.
+
+The starter of shell scripts is the blueprint `analysis`. Those of other languages are in `blueprints/starters/`: what they have in common,
+and a folder for each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from blueprints.finding import finding
+from blueprints.finding import finding, meant
 from blueprints.model import FILE, UTILS
 from blueprints.parents import BASE
 from runtime.protocol import yaml12
@@ -16,6 +20,11 @@ from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.problems import InvalidInput, Problem, shown
 
 STARTER = "analysis"
+SHELL = "shell"
+LANGUAGES = (SHELL, "python", "r", "matlab-runtime")
+_ONLY_HERE = "golden.json"
+"""The expected numbers of the starters' golden tests, to which theirs are links."""
+_OTHERS, _COMMON = "starters", "common"
 NAME_RULE = "Names must be 3 to 63 lowercase letters, digits and '-', with a letter or digit at both ends"
 _RESERVED = {UTILS: "the stack of this one is shared by all analyses", BASE: "this is the project's base image"}
 """Names that are taken, and by what."""
@@ -26,13 +35,14 @@ _README = """\
 Made from the starter blueprint; nothing in it is final. In the order of the developer guide (docs/developers.md):
 
 1. `blueprint.yaml`: title, description, `instance.type`, and `parameters`, the JSON Schema of the config file.
-2. `run_{name}.sh`: what happens to one dataset. It gets `$inputpath`, `$configpath` and the others from run_main.sh.
+2. `run_{name}.sh`: what happens to one dataset. docs/scripts.md tells what it finds on its machine. Try it here, without any cloud:
+   `invoke run-local --analysis {name} --data blueprints/{name}/tests/data.txt --config blueprints/{name}/tests/config.json`
 3. `provision/*.sh`: what the image needs, in the order of the file names. Baked by `invoke bake-ami --stack {name}-webdev`.
 4. `tests/`: a dataset, a config and a submission to try it with: `data.txt` goes to `debuggers/inputs/`, `config.json` to
    `debuggers/configs/`, and `submit.json` last, to `debuggers/submissions/my_submit.json`.
 
-`invoke validate {name}` checks it, `invoke deploy {name}-webdev` deploys it. The bucket is called `{name}` unless `bucket:` says otherwise;
-names of buckets are unique in all of AWS.
+`invoke validate {name}` checks it; `invoke ship {name}` does all the rest: it deploys, bakes the image, and runs a job on `tests/`. The bucket is
+called `{name}` unless `bucket:` says otherwise; names of buckets are unique in all of AWS.
 """
 
 
@@ -64,21 +74,28 @@ def near_name(text: str) -> str:
     return near if ANALYSIS_NAME.fullmatch(near) else ""
 
 
-def configure(name: str, root: Path) -> list[str]:
-    """Makes `blueprints/<name>/` from the starter; the files made, relative to `root`. They appear all at once or not at all.
+def configure(name: str, root: Path, language: str = SHELL) -> list[str]:
+    """Makes `blueprints/<name>/` from the starter of a language; the files made, relative to `root`. They appear all at once or not at all.
 
-    Raises InvalidInput for a name that breaks the rule or exists, and when the starter itself is missing.
+    Raises InvalidInput for a name that breaks the rule or exists, a language without a starter, and when the starter itself is missing.
     """
+    if language not in LANGUAGES:
+        do = meant(language, LANGUAGES, "Choose one; a script of any other language begins as shell")
+        raise InvalidInput([Problem("--language", shown(language), ", ".join(LANGUAGES), do)])
     check_new_name(name, root)
-    starter = root / "blueprints" / STARTER
-    if not (starter / FILE).is_file():
-        missing = f"no file blueprints/{STARTER}/{FILE}"
-        do = f"Restore the starter: git checkout blueprints/{STARTER}"
-        raise InvalidInput([finding("", None, (), "file.missing", missing, "the starter blueprint", do)])
-    target = root / "blueprints" / name
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".configure-") as scratch:
+    home = root / "blueprints"
+    sources = [home / STARTER] if language == SHELL else [home / _OTHERS / _COMMON, home / _OTHERS / language]
+    missing = next((one for one in (sources[0] / FILE, *sources) if not one.exists()), None)
+    if missing is not None:
+        place = missing.relative_to(root)
+        do = f"Restore the starter: git checkout {sources[-1].relative_to(root)}"
+        raise InvalidInput([finding("", None, (), "file.missing", f"no {place}", "the starter blueprint", do)])
+    target = home / name
+    with tempfile.TemporaryDirectory(dir=home, prefix=".configure-") as scratch:
         made = Path(scratch) / name
-        shutil.copytree(starter, made, ignore=shutil.ignore_patterns("__pycache__"))
+        for source in sources:
+            # What is a link among the starters is a file of the new analysis.
+            shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__", _ONLY_HERE), dirs_exist_ok=True)
         _rename(made, name)
         made.rename(target)
     return sorted(str(file.relative_to(root)) for file in target.rglob("*") if file.is_file())

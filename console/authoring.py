@@ -27,18 +27,25 @@ def _types() -> dict[str, float]:
     return table().usd_per_hour
 
 
-@task(help={"name": "Name of the new analysis: 3 to 63 lowercase letters, digits and '-'."})
-def configure(c: Context, name: str) -> None:
+@task(
+    help={
+        "name": "Name of the new analysis: 3 to 63 lowercase letters, digits and '-'.",
+        "language": "shell (default), python, r or matlab-runtime: what its script calls.",
+    }
+)
+def configure(c: Context, name: str, language: str = "shell") -> None:
     """Make a new analysis in blueprints/NAME from the starter. Nothing is overwritten; the result can be deployed at once."""
     from blueprints.starter import configure as make
     from console.cloud import project_root
 
-    for file in make(name, project_root()):
+    for file in make(name, project_root(), language):
         _say(f"made {file}")
+    tests = f"blueprints/{name}/tests"
     _say()
-    _say(f"Next: describe it in blueprints/{name}/blueprint.yaml, then")
+    _say(f"Next: write blueprints/{name}/run_{name}.sh (docs/scripts.md) and describe it in blueprints/{name}/blueprint.yaml, then")
     _say(f"  invoke validate {name}")
-    _say(f"  invoke deploy {name}-webdev")
+    _say(f"  invoke run-local --analysis {name} --data {tests}/data.txt --config {tests}/config.json")
+    _say(f"  invoke ship {name}")
 
 
 @task(

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Waits as many seconds as the configuration says (the developer guide's example, section "Analysis script").
+# docs/scripts.md tells every variable and function that a script finds.
 
 # shellcheck disable=SC1091,SC2154  # functions and variables come from run_main.sh
 
@@ -12,24 +13,16 @@ source "$scriptpath/transfer.sh"
 ## Stop at the first error, and record what runs.
 errorlog
 
-## Local places for data, configuration and results.
+## Local places for data and results.
 datastore="$userhome/analysis/data"
-configstore="$userhome/analysis/config"
 outstore="$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET"
-accessdir "$datastore" "$configstore" "$outstore"
+accessdir "$datastore" "$outstore"
 
 echo "::progress 0.1 getting $dataname"
 download "$inputpath" "$bucketname" "$datastore"
-download "$configpath" "$bucketname" "$configstore"
 
-## The configuration with its defaults is in the job's description; without a job, in the file alone.
-waittime="$("$NEUROCAAS_PYTHON" - "$configstore/$configname" "${NEUROCAAS_JOB_FILE:-}" <<'PYTHON'
-import json, sys
-config, job = sys.argv[1:]
-values = json.load(open(job))["config"] if job else json.load(open(config))
-print(values.get("wait", 5))
-PYTHON
-)"
+## $NEUROCAAS_CONFIG: the analyst's configuration as JSON, checked, with the defaults of blueprint.yaml filled in.
+waittime="$("$NEUROCAAS_PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1]))["wait"])' "$NEUROCAAS_CONFIG")"
 
 echo "::progress 0.2 waiting $waittime s"
 sleep "$waittime"

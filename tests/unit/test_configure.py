@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 import blueprints
 from blueprints import starter
 from console.errors import user_errors
+from image_builder.lint.files import lint_provision
 from runtime.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,28 @@ def test_the_result_is_right_in_every_stage_and_has_only_the_new_name(project: P
     assert "$userhome/spikes/" in (loaded.folder / "run_spikes.sh").read_text()
     done = subprocess.run(["bash", "-n", str(loaded.folder / "run_spikes.sh")], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("language", starter.LANGUAGES)
+def test_each_language_makes_a_blueprint_that_is_right_and_lints(project: Path, language: str) -> None:
+    for name in ("starters", "base"):
+        shutil.copytree(ROOT / "blueprints" / name, project / "blueprints" / name, symlinks=True)
+    shutil.copy(ROOT / "blueprints" / "python_environment.sh", project / "blueprints")
+    made = starter.configure("spikes", project, language)
+    assert blueprints.load_problems("spikes", project) == ()
+    assert [one for one in lint_provision(project / "blueprints/spikes/provision", project) if one.severity == "error"] == []
+    assert not any((project / file).is_symlink() for file in made)
+    assert "golden.json" not in {Path(file).name for file in made}
+    text = (project / "blueprints/spikes/run_spikes.sh").read_text()
+    assert "$NEUROCAAS_CONFIG" in text
+    assert "docs/scripts.md" in text
+    assert "$userhome/analysis/" not in text
+
+
+def test_a_language_without_a_starter_is_told(project: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"(?s)--language: got 'pyton'.*matlab-runtime.*Did you mean 'python'"):
+        starter.configure("spikes", project, "pyton")
+    assert not (project / "blueprints" / "spikes").exists()
 
 
 def test_images_of_the_starter_are_not_taken_along(project: Path) -> None:
