@@ -41,8 +41,8 @@ Made from the starter blueprint; nothing in it is final. In the order of the dev
 4. `tests/`: a dataset, a config and a submission to try it with: `data.txt` goes to `debuggers/inputs/`, `config.json` to
    `debuggers/configs/`, and `submit.json` last, to `debuggers/submissions/my_submit.json`.
 
-`invoke validate {name}` checks it; `invoke ship {name}` does all the rest: it deploys, bakes the image, and runs a job on `tests/`. The bucket is
-called `{name}` unless `bucket:` says otherwise; names of buckets are unique in all of AWS.
+`invoke validate {name}` checks it; `invoke ship {name}` does all the rest: it deploys, bakes the image, and runs a job on `tests/`. The
+bucket is called `{name}` unless `bucket:` says otherwise; names of buckets are unique in all of AWS.
 """
 
 
