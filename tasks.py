@@ -19,6 +19,7 @@ import console.limits
 import console.people
 import console.prices
 import console.publishing
+import console.ship
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -84,6 +85,7 @@ IN_A_CLOUD = (
     console.limits.collection,
     console.people.collection,
     console.publishing.collection,
+    console.ship.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
     client.commands.collection,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -160,6 +161,22 @@ def deploy(c: Context, stack: str, yes: bool = False, no_refresh: bool = False) 
     adopt_what_is_own(engine, name)
     flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]
     end(engine.show("up", "--stack", name, *flags))
+    sys.stderr.write(f"Next: {_after_deploy(name, engine.root)}\n")
+
+
+def _after_deploy(stack: str, root: Path) -> str:
+    """What comes after a deploy, by the blueprint's own files."""
+    import blueprints
+    from blueprints.model import UTILS
+
+    if stack == UTILS:
+        return f"an analysis, for instance: invoke ship {next(iter(blueprints.names(root)), 'NAME')}"
+    name = blueprints.parse_stack_name(stack)
+    blueprint = blueprints.load(name.analysis, name.stage, root)
+    if any((blueprint.folder / "provision").glob("*.sh")) and not blueprint.image.amis:
+        return f"bake its image: invoke bake-ami --stack {stack}"
+    group = next(iter(blueprint.groups), "GROUP")
+    return f"a job: invoke submit --bucket {blueprint.bucket} --group {group} --data FILE --follow"
 
 
 def refreshing(no_refresh: bool = False) -> tuple[str, ...]:

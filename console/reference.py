@@ -1,12 +1,17 @@
-"""The reference pages in docs/reference/: made from the schemas and prices, so that they cannot say anything else."""
+"""The reference pages in docs/reference/: made from the schemas and prices, so that they cannot say anything else. And the tables of
+docs/scripts.md, which stand between marks in a page that people write."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime.protocol import scripting
+
 MADE = "<!-- Made by `invoke docs`: change its sources, not this page. -->"
 FOLDER = Path("docs") / "reference"
+SCRIPTS = "../scripts.md"
+"""The page for script writers, as seen from there."""
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -16,6 +21,7 @@ def pages(root: Path) -> dict[str, str]:
         "groups.md": _schema_page(root / "blueprints" / "groups.schema.json", "`groups.yaml`"),
         "submission.md": _submission(root),
         "outputs.md": _outputs(root),
+        **({SCRIPTS: _scripts(text)} if (text := _text(root / FOLDER / SCRIPTS)) is not None else {}),
     }
 
 
@@ -138,3 +144,17 @@ def _outputs(root: Path) -> str:
         rows = [(name, what) for name, what, _, _ in _rows(schema, schema)]
         parts += [f"## {kind}", schema["description"], _table(("output", "type"), rows)]
     return _page("Outputs of the stacks", *parts)
+
+
+def _scripts(text: str) -> str:
+    """The page with its tables made anew; all else stays as it is written."""
+    variables = [(f"`{one.name}`", f"`{one.example}`", one.meaning) for one in scripting.VARIABLES]
+    functions = [(f"`{one.call}`", one.meaning) for one in scripting.FUNCTIONS]
+    for name, table in (
+        ("variables", _table(("variable", "for instance", ""), variables)),
+        ("functions", _table(("function", "does"), functions)),
+    ):
+        begin, end = f"<!-- made: {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
+    return text

@@ -86,6 +86,7 @@ def bake_ami(
             report.say(f"{result['image_id']} is recorded in {baking.imaged.file} and bake.json")
             for made in result["commits"]:
                 report.say(f"  commit {made}")
+        if preview.plan.action == "nothing" or result["image_id"] != preview.recorded:
             report.say(_next(target))
     if json:
         sys.stdout.write(dumps(result))

@@ -15,6 +15,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from blueprints.parents import BASE
+
 if TYPE_CHECKING:
     from blueprints import Imaged
     from image_builder.recording.recording import Recording
@@ -114,6 +116,8 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         if not verdict.reproduces:
             _say(f"do: {way_out(imaged)}")
             raise Exit(code=1)
+        stack = "utils" if analysis == BASE else f"{analysis}-webdev"
+        _say(f"Next: invoke deploy {stack}, then invoke bake-ami --stack {stack}")
 
     @task(
         name="run-document",

@@ -36,6 +36,8 @@ RULES = {
     "console.authoring": {"blueprints", "components.prices", "console", "image_builder.provision", *PROTOCOL},
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.
     "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
+    # The whole road goes through all rooms.
+    "console.ship": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
     # What of an image costs money, and how it ends, is the same for `invoke images` and `invoke destroy`.
     "console.images_left": {"blueprints", "console", "image_builder.images", *PROTOCOL},
     "demo": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},

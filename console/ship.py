@@ -1,0 +1,305 @@
+"""`invoke ship NAME`: the whole road from a blueprint to results, by the commands that a person would type, in their order.
+
+A step that is done already is passed over, so the same command goes on where it was; at the first that fails it stops and says how to go
+on. Nothing here does what a command does: it decides which one is next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_format
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+DONE, ALREADY, LEFT_OUT, FAILED = "done", "already", "left out", "failed"
+Run = Callable[[Sequence[str]], int]
+"""Runs `invoke` with these words; its exit code."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of the road. `state` is one of the four words above; `command` what was run; `said` why nothing was, or what came out."""
+
+    name: str
+    state: str
+    seconds: float
+    command: str = ""
+    said: str = ""
+
+
+class StopError(Exception):
+    """A command that failed: its words and its exit code."""
+
+    def __init__(self, words: Sequence[str], code: int) -> None:
+        super().__init__(shlex.join(["invoke", *words]))
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What `tests/` has to try an analysis with: datasets, a configuration (None: the defaults), and the group whose members submit."""
+
+    data: tuple[Path, ...]
+    config: Path | None
+    group: str
+
+    def digest(self) -> str:
+        total = hashlib.sha256()
+        for path in (*self.data, *([self.config] if self.config else [])):
+            total.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        return total.hexdigest()
+
+
+def sample(folder: Path, groups: Sequence[str]) -> Sample:
+    """The sample that `tests/submit.json` of an analysis's `folder` names by its keys. Raises UserError when there is none."""
+    from console.errors import UserError
+
+    file = folder / "tests" / "submit.json"
+    where = f"blueprints/{folder.name}/tests"
+    try:
+        stored = json_format.loads(file.read_text(encoding="utf-8"))
+        named = [stored["dataname"]] if isinstance(stored["dataname"], str) else list(stored["dataname"])
+        config = str(stored["configname"]).rpartition("/")[2]
+        group = str(named[0]).partition("/")[0]
+        data = tuple(folder / "tests" / str(name).rstrip("/").rpartition("/")[2] for name in named)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        got = f"{where}/submit.json that cannot be read ({type(error).__name__}: {error})"
+        raise UserError(got, "a submission as an analyst would write it", "write one; `invoke configure` makes one to copy") from None
+    missing = [path.name for path in data if not path.is_file()]
+    if missing:
+        raise UserError(
+            f"no {', '.join(missing)} in {where}, which submit.json names as data", "small datasets in that folder", "put them there"
+        )
+    configuration = folder / "tests" / config
+    return Sample(data, configuration if configuration.is_file() else None, group if group in groups else groups[0])
+
+
+class Road:
+    """The road of one analysis to one stage. `run` runs commands, `tell` hears what goes on."""
+
+    def __init__(self, root: Path, analysis: str, stage: str, run: Run, tell: Callable[[str], None], *, unverified: bool, to: str) -> None:
+        from console.engine import Engine
+
+        self.root, self.analysis, self.stack = root, analysis, f"{analysis}-{stage}"
+        self.run, self.tell, self.unverified, self.to = run, tell, unverified, to
+        self.engine = Engine(root)
+        self.stage = stage
+        self.job = ""
+        self.results: list[str] = []
+
+    def walk(self) -> list[Step]:
+        """Do what is to do; the steps, of which only the last can have failed."""
+        parts = (
+            ("validate", self.validate),
+            ("lint", self.lint),
+            ("deploy", self.deploy),
+            ("verify", self.verify),
+            ("bake", self.bake),
+            ("golden test", self.golden),
+            ("deploy the image", self.deploy_image),
+            ("job", self.try_it),
+            ("results", self.fetch),
+        )
+        steps: list[Step] = []
+        for number, (name, part) in enumerate(parts, 1):
+            begun = time.monotonic()
+            self.tell(f"[{number}/{len(parts)}] {name}")
+            try:
+                state, command, said = part()
+            except StopError as stop:
+                said = f"exit code {stop.code}"
+                steps.append(Step(name, FAILED, round(time.monotonic() - begun, 1), str(stop), said))
+                return steps
+            if said:
+                self.tell(f"  {state}: {said}")
+            steps.append(Step(name, state, round(time.monotonic() - begun, 1), command, said))
+        return steps
+
+    def _do(self, *words: str) -> str:
+        """Run a command; as a person would type it. Raises StopError."""
+        self.tell(f"  invoke {shlex.join(words)}")
+        if code := self.run(words):
+            raise StopError(words, code)
+        return shlex.join(["invoke", *words])
+
+    @cached_property
+    def _recorded(self) -> bool:
+        """Whether there are provisioning scripts, that is an image to bake."""
+        return any((self.root / "blueprints" / self.analysis / "provision").glob("*.sh"))
+
+    def _blueprint(self) -> Any:
+        import blueprints
+
+        return blueprints.load(self.analysis, self.stage, self.root)
+
+    def validate(self) -> tuple[str, str, str]:
+        return DONE, self._do("validate", self.analysis), ""
+
+    def lint(self) -> tuple[str, str, str]:
+        if not self._recorded:
+            return LEFT_OUT, "", "there is no provision/*.sh"
+        return DONE, self._do("lint-provision", "--analysis", self.analysis), ""
+
+    def deploy(self) -> tuple[str, str, str]:
+        return DONE, self._do("deploy", self.stack, "--yes"), ""
+
+    def verify(self) -> tuple[str, str, str]:
+        from image_builder.recording.verification import Verified, verification
+
+        if not self._recorded:
+            return LEFT_OUT, "", "there is no provision/*.sh"
+        if self.unverified:
+            return LEFT_OUT, "", "--unverified"
+        if isinstance(verification(self._blueprint()), Verified):
+            return ALREADY, "", "a replay has proved these scripts"
+        return DONE, self._do("verify-recording", self.analysis), ""
+
+    def bake(self) -> tuple[str, str, str]:
+        if not self._recorded:
+            return LEFT_OUT, "", "there is nothing to bake: no provision/*.sh"
+        return DONE, self._do("bake-ami", "--stack", self.stack, *(["--unverified"] if self.unverified else [])), ""
+
+    def golden(self) -> tuple[str, str, str]:
+        from image_builder.golden import FOLDER
+
+        if not (self.root / "blueprints" / self.analysis / "provision" / FOLDER).is_dir():
+            return LEFT_OUT, "", f"there is none in provision/{FOLDER}/ (docs/images.md)"
+        return DONE, "", "the image was made, which it is only with the expected numbers"
+
+    def deploy_image(self) -> tuple[str, str, str]:
+        outputs = self.engine.outputs(self.stack)
+        image = self._blueprint().image.baked(str(outputs["account"]), str(outputs["region"]))
+        if image in (None, outputs["image_id"]):
+            return ALREADY, "", f"machines start from {outputs['image_id']}"
+        return DONE, self._do("deploy", self.stack, "--yes"), f"machines start from {image}"
+
+    def try_it(self) -> tuple[str, str, str]:
+        outputs = self.engine.outputs(self.stack)
+        tried = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"]))
+        where = ("--bucket", str(outputs["bucket"]), "--group", tried.group)
+        self.job, ended = self._job(outputs, tried)
+        if ended:
+            return ALREADY, "", f"job {self.job} has ended well on this code, image and sample"
+        data = [word for path in tried.data for word in ("--data", str(path.relative_to(self.root)))]
+        config = ("--config", str(tried.config.relative_to(self.root))) if tried.config else ()
+        return DONE, self._do("submit", *where, *data, *config, "--timestamp", self.job, "--yes", "--follow"), f"job {self.job}"
+
+    def _job(self, outputs: Any, tried: Sample) -> tuple[str, bool]:
+        """The name of the job that tries this code and image on this sample, and whether it has ended well already. Jobs of that name
+        that failed are left as they are: the next one has the next number."""
+        from client import Analysis
+
+        what = [outputs[name] for name in ("code_sha256", "image_id", "blueprint_digest")]
+        digest = hashlib.sha256(json_format.dumps([*what, tried.digest()]).encode()).hexdigest()
+        analysis, number = Analysis(str(outputs["bucket"]), tried.group), 1
+        known = set(analysis.jobs())
+        while (name := f"ship-{digest[:12]}-{number}") in known:
+            if analysis.job(name).status().succeeded:
+                return name, True
+            number += 1
+        return name, False
+
+    def fetch(self) -> tuple[str, str, str]:
+        outputs = self.engine.outputs(self.stack)
+        group = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"])).group
+        folder = f"{self.to}/{self.analysis}"
+        command = self._do("results", self.job, "--bucket", str(outputs["bucket"]), "--group", group, "--to", folder)
+        self.results = sorted(str(path) for path in (self.root / folder).rglob("process_results/**/*") if path.is_file())
+        return DONE, command, f"{len(self.results)} files of results in {folder}/"
+
+
+def _invoke(root: Path) -> Run:
+    """Runs a command in this project; all it says goes to standard error, so that standard output has the answer alone."""
+    from console.interrupts import running
+
+    def run(words: Sequence[str]) -> int:
+        with running([sys.executable, "-m", "invoke", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=sys.stderr) as child:
+            pass
+        return child.returncode
+
+    return run
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+@task(
+    help={
+        "analysis": "The analysis's name: a folder of blueprints/.",
+        "stage": "webdev (default), develop or staging; production comes by `invoke promote`.",
+        "unverified": "Do not replay the provisioning scripts before they are baked.",
+        "to": "The folder for the results.",
+        "json": "One JSON object on standard output; everything else goes to standard error.",
+    }
+)
+def ship(
+    c: Context, analysis: str, stage: str = "webdev", unverified: bool = False, to: str = "results/ship", json: bool = False
+) -> None:
+    """Go the whole road: validate, lint, deploy, verify, bake, golden test, deploy, a job on tests/, its results.
+
+    Deploys without asking. Stops where something is wrong, says what to do, and ends with that command's exit code; the same command goes
+    on where it was. What is done already is passed over.
+    """
+    from console.cloud import project_root
+
+    root = project_root()
+    _check(root, analysis, stage)
+    road = Road(root, analysis, stage, _invoke(root), _say, unverified=unverified, to=to)
+    steps = road.walk()
+    stopped = steps[-1] if steps[-1].state == FAILED else None
+    again = " ".join(["invoke ship", analysis, *([f"--stage {stage}"] if stage != "webdev" else [])])
+    following = f"invoke promote {road.stack} {analysis}-prod" if stopped is None else again
+    if json:
+        found = {"schema_version": 1, "analysis": analysis, "stack": road.stack, "ok": stopped is None, "job": road.job or None}
+        _out(json_format.dumps({**found, "steps": [asdict(one) for one in steps], "results": road.results, "next": following}, indent=2))
+    elif stopped is None:
+        _out("\n".join(_told(road, steps, following)))
+    if stopped:
+        _say(
+            f"stopped at: {stopped.name}\n  got: `{stopped.command}` ended with {stopped.said}\n"
+            f"  allowed: exit code 0\n  do: put right what it says above, then go on: {again}"
+        )
+        raise Exit(code=int(stopped.said.rpartition(" ")[2]))
+
+
+def _told(road: Road, steps: Sequence[Step], following: str) -> list[str]:
+    lines = [f"{step.name:<17} {step.state:<9} {step.seconds:6.1f} s  {step.said}".rstrip() for step in steps]
+    lines += [f"  {path}" for path in road.results]
+    return [*lines, f"{road.stack} works. Who may use it: groups.yaml (docs/administrators.md). To production: {following}"]
+
+
+def _check(root: Path, analysis: str, stage: str) -> None:
+    """Raises UserError for what cannot be shipped, before anything is done."""
+    import blueprints
+    from console import stacks
+    from console.engine import Engine
+    from console.errors import UserError
+
+    name = stacks.check(f"{analysis}-{stage}", root)
+    if stage == blueprints.Stage.PROD:
+        do = f"ship it to webdev and try it there, then: invoke promote {analysis}-webdev {name}"
+        raise UserError(f"--stage {stage}", "webdev, develop, staging", do)
+    if not Engine(root).outputs_if_any("utils"):
+        do = "an administrator makes it: invoke deploy utils; then the same command again"
+        raise UserError("no stack utils in this cloud", "the stack that all analyses share, once an account", do)
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+collection = Collection(ship)
