@@ -23,20 +23,26 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from runtime.protocol.printable import printable
+
 DONE, ALREADY, LEFT_OUT, FAILED = "done", "already", "left out", "failed"
+_SHOWN = 1000
+"""Bytes up to which a result is shown, not only named."""
 Run = Callable[[Sequence[str]], int]
 """Runs `invoke` with these words; its exit code."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One part of the road. `state` is one of the four words above; `command` what was run; `said` why nothing was, or what came out."""
+    """One part of the road. `state` is one of the four words above; `command` what was run; `said` why nothing was, or what came out;
+    `exit_code` that of a command that failed, 1 where there was none to run."""
 
     name: str
     state: str
     seconds: float
     command: str = ""
     said: str = ""
+    exit_code: int = 0
 
 
 class StopError(Exception):
@@ -112,19 +118,27 @@ class Road:
             ("job", self.try_it),
             ("results", self.fetch),
         )
+        from console.errors import message
+
         steps: list[Step] = []
         for number, (name, part) in enumerate(parts, 1):
             begun = time.monotonic()
             self.tell(f"[{number}/{len(parts)}] {name}")
+            code = 0
             try:
                 state, command, said = part()
             except StopError as stop:
-                said = f"exit code {stop.code}"
-                steps.append(Step(name, FAILED, round(time.monotonic() - begun, 1), str(stop), said))
-                return steps
-            if said:
+                state, command, said, code = FAILED, str(stop), f"`{stop}` ended with exit code {stop.code}", stop.code
+            except Exception as error:
+                text = message(error)
+                if text is None:
+                    raise
+                state, command, said, code = FAILED, "", text, 1
+            if said and not code:
                 self.tell(f"  {state}: {said}")
-            steps.append(Step(name, state, round(time.monotonic() - begun, 1), command, said))
+            steps.append(Step(name, state, round(time.monotonic() - begun, 1), command, said, code))
+            if code:
+                break
         return steps
 
     def _do(self, *words: str) -> str:
@@ -214,7 +228,7 @@ class Road:
     def fetch(self) -> tuple[str, str, str]:
         outputs = self.engine.outputs(self.stack)
         group = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"])).group
-        folder = f"{self.to}/{self.analysis}"
+        folder = f"{self.to}/{self.analysis}/{self.job}"
         command = self._do("results", self.job, "--bucket", str(outputs["bucket"]), "--group", group, "--to", folder)
         self.results = sorted(str(path) for path in (self.root / folder).rglob("process_results/**/*") if path.is_file())
         return DONE, command, f"{len(self.results)} files of results in {folder}/"
@@ -242,7 +256,7 @@ def _say(text: str) -> None:
         "analysis": "The analysis's name: a folder of blueprints/.",
         "stage": "webdev (default), develop or staging; production comes by `invoke promote`.",
         "unverified": "Do not replay the provisioning scripts before they are baked.",
-        "to": "The folder for the results.",
+        "to": "The folder for the results: they come into TO/ANALYSIS/JOB/.",
         "json": "One JSON object on standard output; everything else goes to standard error.",
     }
 )
@@ -269,16 +283,17 @@ def ship(
     elif stopped is None:
         _out("\n".join(_told(road, steps, following)))
     if stopped:
-        _say(
-            f"stopped at: {stopped.name}\n  got: `{stopped.command}` ended with {stopped.said}\n"
-            f"  allowed: exit code 0\n  do: put right what it says above, then go on: {again}"
-        )
-        raise Exit(code=int(stopped.said.rpartition(" ")[2]))
+        what = "put right what it says above, then go" if stopped.command else "go"
+        _say(f"stopped at {stopped.name}: {stopped.said}\n  {what} on with: {again}")
+        raise Exit(code=stopped.exit_code)
 
 
 def _told(road: Road, steps: Sequence[Step], following: str) -> list[str]:
     lines = [f"{step.name:<17} {step.state:<9} {step.seconds:6.1f} s  {step.said}".rstrip() for step in steps]
-    lines += [f"  {path}" for path in road.results]
+    for path in road.results:
+        lines.append(f"  {path}")
+        if path.endswith((".json", ".txt", ".csv")) and Path(path).stat().st_size <= _SHOWN:
+            lines += [f"    {printable(line)}" for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines()]
     return [*lines, f"{road.stack} works. Who may use it: groups.yaml (docs/administrators.md). To production: {following}"]
 
 
