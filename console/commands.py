@@ -94,6 +94,15 @@ def _say_what_stays(engine: Any, stack: str) -> None:
             sys.stderr.write(f"{line}\n")
 
 
+def _say_what_was_renamed(engine: Any) -> None:
+    """Of each stack whose blueprint is gone: that it is still there. A new name makes a new stack."""
+    from console import stacks
+
+    for one in engine.stacks():
+        if one.get("resourceCount") and stacks.without_blueprint(str(one["name"]), engine.root):
+            sys.stderr.write(f"{one['name']} is still there, and its blueprint is gone. If it was renamed: invoke destroy {one['name']}\n")
+
+
 _NO_RIGHTS = ("Denied", "Unauthorized")
 
 
@@ -156,7 +165,9 @@ def deploy(c: Context, stack: str, yes: bool = False, no_refresh: bool = False) 
     happens. What a killed deploy has made, or a lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
     """
     engine, name = engine_of(stack)
-    if not ensure_stack(engine, name):
+    if ensure_stack(engine, name):
+        _say_what_was_renamed(engine)
+    else:
         _say_what_stays(engine, name)
     adopt_what_is_own(engine, name)
     flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]

@@ -81,7 +81,10 @@ class OpenJobs:
             KeyConditionExpression="pk = :kind AND begins_with(sk, :bucket)",
             ExpressionAttributeValues={":kind": {"S": OPEN_JOBS}, ":bucket": {"S": f"{self.bucket}/"}},
         )
-        return tuple("/".join(parse_open_job_key(item["sk"]["S"])[1:]) for page in pages for item in page["Items"])
+        try:
+            return tuple("/".join(parse_open_job_key(item["sk"]["S"])[1:]) for page in pages for item in page["Items"])
+        except self.dynamodb.exceptions.ResourceNotFoundException:
+            return ()  # somebody has deleted the table: no service knows of any job
 
     def _machines(self) -> tuple[str, ...]:
         filters = [{"Name": f"tag:{BUCKET}", "Values": [self.bucket]}, {"Name": "instance-state-name", "Values": list(LIVE)}]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from blueprints.edit import record_image
+from blueprints.edit import record_image, require_image
 from blueprints.model import FILE
 from image_builder.commits import CommitError, can_commit, commit_folder
 from image_builder.dev.errors import DevelopmentError
@@ -20,7 +20,7 @@ class Recorded:
 
 
 def update(root: Path, analysis: str, account: str, region: str, ami: str, message: str | None) -> Recorded | None:
-    """Record `ami` for the account and region; None when the blueprint says so already.
+    """Record `ami` for the account and region, and that jobs need an image from now on; None when the blueprint says so already.
 
     Both commits contain the blueprint file and nothing else: what is staged stays staged. When a commit fails, the file is as it was.
     Raises DevelopmentError outside a git repository and when git refuses, InvalidInput for a file that cannot be edited.
@@ -29,6 +29,7 @@ def update(root: Path, analysis: str, account: str, region: str, ami: str, messa
     original = path.read_bytes()
     if not record_image(root, analysis, account, region, ami):
         return None
+    require_image(root, analysis)
     changed = path.read_bytes()
     path.write_bytes(original)
     said: list[str] = []

@@ -401,6 +401,7 @@ def test_open_jobs_are_cancelled_and_waited_for(s3: Any, ec2: Ec2, table: Any) -
     assert said == ["2 jobs cancelled; no machine of s3://spikes/ is left"]
     assert not jobs.now()
     assert len(open_jobs.OpenJobs("spikes-two", "ledger", boto3.client).now().machines) == 1
+    assert open_jobs.OpenJobs("spikes-two", "no-such-table", boto3.client).now().jobs == ()
 
 
 def test_a_service_that_does_not_answer_keeps_no_machine_alive(s3: Any, table: Any) -> None:
@@ -502,6 +503,13 @@ def test_a_stack_whose_blueprint_is_gone_can_be_looked_at_and_destroyed(
             command(Context(), "gone-webdev")
     with pytest.raises(UserError, match="invoke destroy spikes-webdev"):
         commands.deploy(Context(), "spikes-webdev", yes=True)
+    (pulumi.home / "blueprints" / "bursts" / "blueprint.yaml").write_text(
+        (pulumi.home / "blueprints" / "bursts" / "blueprint.yaml").read_text().replace("name: spikes", "name: bursts")
+    )
+    commands.deploy(Context(), "bursts-webdev", yes=True)
+    said = capsys.readouterr().err
+    assert "spikes-webdev is still there, and its blueprint is gone. If it was renamed: invoke destroy spikes-webdev" in said
+    assert "Next: bake its image: invoke bake-ami --stack bursts-webdev" in said
 
 
 def test_a_preview_before_the_first_deploy_shows_what_it_would_make_and_leaves_nothing(
