@@ -27,8 +27,6 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
 
     The file is replaced in one step. Raises InvalidInput when the file or one of the values is wrong; the file is then as it was.
     """
-    source = f"blueprints/{name}/{BASE_FILE if name == BASE else FILE}"
-    path = root / source
     problems = [
         Problem(what, shown(value), allowed, "Report this: the value comes from the service")
         for what, value, rule, allowed in (
@@ -38,14 +36,12 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
         )
         if not rule.fullmatch(value)
     ]
-    if not path.is_file():
-        problems.append(Problem(source, "no such file", "a blueprint", "Correct the name"))
+    try:
+        source, path, text, document = _read(root, name)
+    except InvalidInput as error:
+        raise InvalidInput([*problems, *error.problems]) from None
     if problems:
         raise InvalidInput(problems)
-    text = path.read_bytes().decode("utf-8")
-    document = parse(text, source)
-    if document.problems or not isinstance(document.data, dict):
-        raise InvalidInput(document.problems or [Problem(source, "not a mapping", "a blueprint", "Correct the file")])
     key = f"{account}/{region}"
     image = document.data.get("image") or {}
     amis = (image.get("amis") or {}) if isinstance(image, dict) else None

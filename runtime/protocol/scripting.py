@@ -35,7 +35,7 @@ VARIABLES = (
     Variable("inputpath", "lab/inputs/data.zip", "The dataset: a file or a folder. Whole (`s3://…`) where it is in another bucket."),
     Variable("inputdir", "lab/inputs", "The folder that it is in."),
     Variable("dataname", "data.zip", "The dataset's own name. Two datasets of a job may have the same."),
-    Variable("configpath", "lab/configs/config.json", "The configuration, for `download`. Scripts read `$NEUROCAAS_CONFIG`."),
+    Variable("configpath", "jobs/lab/job_1/configs/config.json", "The configuration, for `download`. Scripts read `$NEUROCAAS_CONFIG`."),
     Variable("configname", "config.json", "Its own name."),
     Variable("resultdir", "results/job_1", "The job's folder, below the group."),
     Variable("processdir", "results/job_1/process_results", "Where results go, below the group: the last argument of `upload`."),
