@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 BIN := .venv/bin
+# So many files of tests run at a time: each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
+JOBS ?= 2
 CHECKED := $(wildcard blueprints checks ci components image_builder runtime localcloud client console demo tasks.py bootstrap.py __main__.py)
 
 .PHONY: demo test setup python lint types clean lock
@@ -17,7 +19,7 @@ test: setup  ## Lint, types, and all tests; all of them run even if one fails, a
 	@failed=0; \
 	$(BIN)/ruff check . || failed=1; \
 	$(BIN)/mypy $(CHECKED) || failed=1; \
-	$(BIN)/python -m pytest || failed=1; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder || failed=1; \
 	exit $$failed
 
 setup: python  ## Everything that the other targets need; takes no time when it was done before.
