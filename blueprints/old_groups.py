@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.protocol import yaml12
-
 from blueprints.groups import GROUPS_OF_A_USER
+from runtime.protocol import yaml12
 
 _MOST_MEMBERS = 1000
 _MOST_ANALYSES = 100

@@ -1,7 +1,8 @@
 """The golden test without a bake: on a clean root of this computer, with the code as the blueprint's folder has it now.
 
-The root is the baked image, where the blueprint records one of the local cloud that is of these scripts; else the parent, on which the provisioning scripts run
-first, each into a layer that is kept: the next run begins after the last script that is as it was. What the test writes is thrown away.
+The root is the baked image, where the blueprint records one of the local cloud that is of these scripts; else the parent, on which the
+provisioning scripts run first, each into a layer that is kept: the next run begins after the last script that is as it was. What the test
+writes is thrown away.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ def about_key(group: str) -> str:
 class About:
     """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
     `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
-    `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again.
-    `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which
-    goes what images can still be started. `folder` and `ignore` as in AnalysisSettings. `config`: what configurations are checked by, None in
-    a document of an earlier version. `image_ready`: false while no machine image is deployed that the blueprint requires.
+    `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again. `compare`: how the outputs of reruns
+    are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which goes what images can still be started.
+    `folder` and `ignore` as in AnalysisSettings. `config`: what configurations are checked by, None in a document of an earlier version.
+    `image_ready`: false while no machine image is deployed that the blueprint requires.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
