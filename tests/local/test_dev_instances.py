@@ -201,7 +201,7 @@ def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
     folder = job["results"].removeprefix("s3://dev-bench-data/")
     assert folder.startswith(f"{GROUP}/results/debugjob_")
     resultdir = folder.removeprefix(f"{GROUP}/").rstrip("/")
-    data, config = f"{GROUP}/inputs/data.zip", f"{GROUP}/configs/config.json"
+    data, config = f"{GROUP}/inputs/data.zip", f"{folder.rstrip('/')}/configs/config.json"
     expected = f"bash run_main.sh dev-bench-data {data} {resultdir} {config} analysis/run_analysis.sh"
     assert job["commands"] == [expected], "the command line that the manager would build"
     assert f"sending command: {expected} to instance {devami.instance}" in bench.said
