@@ -13,7 +13,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from client_jobs import BUCKET, GROUP
 from client_world import ABOUT, run, tell
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -165,6 +165,7 @@ def test_content_in_pieces_is_recognised(s3: Any, tmp_path: Path, part: int) -> 
     assert len(there(s3, "inputs/")) == 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 20))
 def test_content_is_the_same_only_where_it_is(one: bytes, other: bytes, part: int) -> None:
     etag = Content(other)._etag(part) if part else hashlib.md5(other).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from fake_aws import KilledError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from job_world import BUCKET, SETTINGS, World
 
@@ -168,6 +168,7 @@ def test_a_record_of_before_has_no_pins() -> None:
 S3_KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda text: len(text.encode()) < 900)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(S3_KEYS, min_size=1, max_size=5, unique=True), st.booleans())
 def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool) -> None:
     world = World(EACH)
@@ -289,6 +290,7 @@ def test_names_that_are_no_files_are_refused_in_words() -> None:
     assert "'..' segments" in said
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(exclude_characters="/"), min_size=1), st.sampled_from(LEFT_BEHIND))
 def test_a_pattern_holds_for_whole_names_wherever_they_are(name: str, pattern: str) -> None:
     assert is_ignored(name, LEFT_BEHIND) == is_ignored(f"a/{name}/b", LEFT_BEHIND) == is_ignored(f"a/{name}", LEFT_BEHIND)
@@ -333,12 +335,13 @@ def test_a_small_dataset_leaves_the_disk_as_it_is(world: World) -> None:
     assert "enlarged" not in world.certificate()
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(8, 200), st.integers(1, 500), st.floats(0, 5), st.integers(0, 500), st.integers(0, 600 * GIB))
 def test_whatever_is_started_has_room_for_its_data(volume: int, limit: int, factor: float, asked: int, size: int) -> None:
     asked = min(asked, limit)
-    settings = replace(SETTINGS, volume_gib=volume, max_dataset_size_gib=limit, disk_factor=factor)
+    analysis = replace(SETTINGS, volume_gib=volume, max_dataset_size_gib=limit, disk_factor=factor)
     try:
-        added = room(settings, asked, {"small": 1, "large": size})
+        added = room(analysis, asked, {"small": 1, "large": size})
     except InvalidInput:
         assert factor > 0
         assert size > (volume // 2 + limit) * GIB
