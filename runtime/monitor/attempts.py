@@ -23,7 +23,7 @@ from runtime.protocol.job import Job
 def service_files(job: Job, index: int) -> frozenset[str]:
     """Keys in `process_results/` that the service, or the frame of each machine, writes itself."""
     name = job.configpath_of(index).rpartition("/")[2]
-    return frozenset({job.keys.end, job.keys.update, f"{job.keys.process_prefix}{name}", f"{job.keys.process_prefix}{job.configname}"})
+    return frozenset({job.keys.end, job.keys.update, f"{job.keys.process_prefix}{name}"})
 
 
 def results_of(cloud: Cloud, job: Job, index: int, recorded: Sequence[MovedFile]) -> Iterator[str]:
@@ -90,7 +90,9 @@ class Apart:
             f"{kept} kept apart in {prefix.removeprefix(self._job.keys.prefix)}": kept,
             f"{len(left)} where they were, in an outside bucket": len(left) if self._outside else 0,
             f"{stuck} where they were, as S3 has refused to move them": stuck,
-            f"{len(left) - stuck} replaced since, or removed (old versions)": 0 if self._outside else len(left) - stuck,
+            f"{len(left) - stuck} not kept apart (replaced since, over 5 GB, or recorded without a version)": 0
+            if self._outside
+            else len(left) - stuck,
             "its machine left no record of what it wrote": not recorded,
         }
         return ", ".join(text for text, true in said.items() if true) or "none"

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from fake_aws import KilledError
+from fake_aws import KilledError, MonitorView
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from job_world import BUCKET, SETTINGS, World
@@ -103,8 +103,8 @@ def test_what_a_reclaimed_machine_has_written_is_no_result(recorded: bool) -> No
         "" if recorded else ", its machine left no record of what it wrote"
     )
     assert reclaimed["recorded"] is recorded
-    assert sorted(file["key"] for file in reclaimed["results"]) == (
-        [f"{KEYS.attempts_prefix}1/process_results/{name}" for name in ("part/1.csv", "summary.json")] if recorded else []
+    assert sorted((file["key"], file["version_id"]) for file in reclaimed["results"]) == (
+        [(f"{KEYS.attempts_prefix}1/process_results/{name}", None) for name in ("part/1.csv", "summary.json")] if recorded else []
     )
     assert (last["results_are"], last["results"]) == ("those of the dataset", [])
 
@@ -123,8 +123,45 @@ def test_of_several_datasets_only_what_the_machine_says_it_wrote_is_set_aside() 
     world.complete(other)
     world.complete(machines(world)[2])
     reclaimed = outcome(world)["machines"][0]
-    assert reclaimed["results_are"] == "1 kept apart in attempts/1/process_results/, 1 replaced since, or removed (old versions)"
+    assert (
+        reclaimed["results_are"]
+        == "1 kept apart in attempts/1/process_results/, 1 not kept apart (replaced since, over 5 GB, or recorded without a version)"
+    )
     assert len(outcome(world, 1)["machines"]) == 1
+
+
+def test_what_another_machine_writes_while_the_monitor_looks_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of()
+    world.submit(world.submission())
+    (first,) = machines(world)
+    write(world, first, "a.csv", "b.csv")
+    get = MonitorView.get
+
+    def late(view: MonitorView, bucket: str, key: str, *arguments: Any) -> Any:
+        if key.endswith(".retry"):
+            world.aws.upload(BUCKET, f"{RESULTS}b.csv", "somebody else's")
+        return get(view, bucket, key, *arguments)
+
+    monkeypatch.setattr(MonitorView, "get", late)
+    world.reclaim(first)
+    assert (results(world), set(apart(world))) == ({"b.csv": "somebody else's"}, {"a.csv"})
+
+
+def test_a_result_whose_version_was_not_told_is_left_where_it_is_and_no_result_is_none() -> None:
+    world = world_of()
+    world.submit(world.submission(dataname=DATA))
+    first, other = machines(world)
+    write(world, first, "a.csv")
+    record = json.loads(world.aws.text(BUCKET, world.evidence(first).files))
+    del record["results"][0]["version_id"]
+    world.aws.upload(BUCKET, world.evidence(first).files, json.dumps(record))
+    write(world, other)
+    world.reclaim(first)
+    world.reclaim(other)
+    for machine in machines(world)[2:]:
+        world.complete(machine)
+    assert set(results(world)) == {"a.csv"}
+    assert outcome(world, 1)["machines"][0]["results_are"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -191,8 +228,11 @@ def test_in_an_outside_bucket_nothing_is_moved_and_that_is_said() -> None:
     world.aws.upload(BUCKET, KEYS.job, job.to_json())
     (first,) = machines(world)
     write(world, first, "a.csv")
+    world.aws.closed = {"archive"}  # the service may not list it
     world.reclaim(first)
+    write(world, machines(world)[1])
     world.complete(machines(world)[1])
+    assert outcome(world)["note"] == "no result was uploaded"
     reclaimed = outcome(world)["machines"][0]
     assert reclaimed["results_are"] == "1 where they were, in an outside bucket"
     assert [(file["bucket"], file["key"]) for file in reclaimed["results"]] == [("archive", "res/job_t1/process_results/a.csv")]
