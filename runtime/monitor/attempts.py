@@ -83,16 +83,16 @@ class Apart:
         """Where the results of an attempt are, in words. `files` as above; `recorded`: its machine has left a record."""
         prefix = self._job.keys.apart(attempt, self._job.keys.process_prefix)
         left = [file.key for file in files if not file.key.startswith(prefix)]
+        outside = len(left) if self._outside else 0
         stuck = sum(key in self._refused for key in left)
+        lost = len(left) - outside - stuck
         # What its machine has not recorded can be told from that of other datasets only where there is none.
         kept = sum(key.startswith(prefix) for key in self._there) if len(self._job.datasets) == 1 else len(files) - len(left)
         said = {
             f"{kept} kept apart in {prefix.removeprefix(self._job.keys.prefix)}": kept,
-            f"{len(left)} where they were, in an outside bucket": len(left) if self._outside else 0,
+            f"{outside} where they were, in an outside bucket": outside,
             f"{stuck} where they were, as S3 has refused to move them": stuck,
-            f"{len(left) - stuck} not kept apart (replaced since, over 5 GB, or recorded without a version)": 0
-            if self._outside
-            else len(left) - stuck,
+            f"{lost} not kept apart (replaced since, over 5 GB, or recorded without a version)": lost,
             "its machine left no record of what it wrote": not recorded,
         }
         return ", ".join(text for text, true in said.items() if true) or "none"

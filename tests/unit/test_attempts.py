@@ -122,11 +122,8 @@ def test_of_several_datasets_only_what_the_machine_says_it_wrote_is_set_aside() 
     write(world, machines(world)[2], "a.csv")
     world.complete(other)
     world.complete(machines(world)[2])
-    reclaimed = outcome(world)["machines"][0]
-    assert (
-        reclaimed["results_are"]
-        == "1 kept apart in attempts/1/process_results/, 1 not kept apart (replaced since, over 5 GB, or recorded without a version)"
-    )
+    said = "1 kept apart in attempts/1/process_results/, 1 not kept apart (replaced since, over 5 GB, or recorded without a version)"
+    assert outcome(world)["machines"][0]["results_are"] == said
     assert len(outcome(world, 1)["machines"]) == 1
 
 
