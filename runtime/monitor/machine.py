@@ -67,10 +67,8 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
     if status.status == SUCCESS:
         return Verdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
-        reason = None if status.reason == NONE else status.reason
+        reason = next((text for text in (status.reason, status.said) if text != NONE), None)  # a reason begins with what was said
         ended = outcome_of(reason) or ("timeout" if (reason or "").startswith(TIMED_OUT) else None)
-        if ended is None and status.said != NONE and not (reason or "").startswith(status.said):
-            reason = status.said if reason is None else f"{status.said} ({reason})"
         return Verdict(FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None)
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")

@@ -338,7 +338,7 @@ def test_a_job_without_further_attempts_has_no_line_for_them() -> None:
 # Out of memory ------------------------------------------------------------------------------------------------------------
 def out_of_memory(world: World, machine: str, **more: Any) -> None:
     before = set(world.aws.objects_)
-    world.complete(machine, "FAILED", reason="exit code 137", exit_code=137, out_of_memory=True, **more)
+    world.complete(machine, "FAILED", **{"reason": "exit code 137", "exit_code": 137, "out_of_memory": True, **more})
     for _, key in sorted(set(world.aws.objects_) - before):
         if key.endswith(".retry"):
             world.deliver(key)
@@ -378,7 +378,7 @@ def test_the_largest_type_is_the_last_and_the_reason_is_its_own() -> None:
     world = World(GROWING)
     world.submit(world.submission(instance_type="m5.xlarge"))
     out_of_memory(world, machines(world)[0])
-    out_of_memory(world, machines(world)[1], said="MemoryError: 32 GiB")
+    out_of_memory(world, machines(world)[1], reason="MemoryError: 32 GiB (exit code 137)")
     assert types_of(world) == ["m5.xlarge", "m5.2xlarge"]
     assert (world.end() or "").startswith("FAILED 0/1 a.zip: MemoryError: 32 GiB (exit code 137)")
     assert outcome(world)["exit_class"] == "analysis"
@@ -516,13 +516,14 @@ def test_a_success_without_a_result_says_so() -> None:
 
 
 # What people see first ----------------------------------------------------------------------------------------------------
-def test_what_the_script_said_itself_is_the_reason_that_is_seen_first() -> None:
+@pytest.mark.parametrize("reason", ["{said} (exit code 65)", ""])
+def test_what_the_script_said_itself_is_the_reason_that_is_seen_first(reason: str) -> None:
     world = World()
     world.submit(world.submission())
     said = "The gradients: got 1 volumes up to b0_threshold"
-    world.complete(machines(world)[0], "FAILED", reason='exit code 65, its last command: "$python" -u', said=said, stderr={"0": said})
-    assert (world.end() or "").startswith(f"FAILED 0/1 a.zip: {said} (exit code 65, ")
-    assert f"REASON: {said} (exit code 65" in world.certificate()
+    world.complete(machines(world)[0], "FAILED", reason=reason.format(said=said) if reason else "NONE", said=said, stderr={"0": said})
+    assert (world.end() or "").startswith(f"FAILED 0/1 a.zip: {said}")
+    assert f"REASON: {said}" in world.certificate()
     ((_, text),) = world.aws.notices
     assert text.count(said) == 1
 
