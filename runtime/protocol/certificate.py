@@ -17,7 +17,7 @@ from typing import Any
 
 from runtime.protocol.documents import dumps, iso
 from runtime.protocol.job import Dataset, Job
-from runtime.protocol.printable import one_line
+from runtime.protocol.printable import one_line, printable
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import SPOT
 from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
@@ -80,8 +80,9 @@ def digest_of(key: str) -> str:
 def datanames(datasets: Sequence[Dataset]) -> list[str]:
     """What the lines of a job's datasets call them: their paths, and where several have the same (members of an ensemble), also their
     names, which are unique in a job."""
-    often = Counter(dataset.inputpath for dataset in datasets)
-    return [one.inputpath if often[one.inputpath] == 1 else f"{one.inputpath} ({one.name})" for one in datasets]
+    paths = [printable(dataset.inputpath, keep="") for dataset in datasets]
+    often = Counter(paths)
+    return [path if often[path] == 1 else f"{path} ({one.name})" for path, one in zip(paths, datasets, strict=True)]
 
 
 def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:
@@ -155,7 +156,7 @@ def attempt_lines(names: Sequence[str], outcomes: Sequence[DatasetOutcome]) -> l
     """A line for each machine of the datasets that had several: what became of it, what it cost, and where its results are. `names` of the
     datasets as in their own lines."""
     return [
-        one_line(_attempt_line(name, machine), 3 * LINE)
+        _attempt_line(name, machine)
         for name, outcome in zip(names, outcomes, strict=True)
         for machine in outcome.machines
         if len(outcome.machines) > 1
@@ -166,7 +167,7 @@ def _attempt_line(name: str, machine: MachineOutcome) -> str:
     begun = "" if machine.attempt == 1 else "RESUMED FROM A CHECKPOINT, " if machine.resumed else "BEGUN AGAIN, "
     unknown = " (on demand: spot's price could not be read)" if machine.market == SPOT and machine.spot_price is None else ""
     parts = [
-        f"{_ATTEMPT}{machine.attempt}: {name}",
+        f"{_ATTEMPT}{machine.attempt}: {one_line(name, LINE)}",
         f"MACHINE: {machine.instance} {machine.instance_type} {machine.market}",
         f"STATUS: {begun}{machine.status} ({machine.exit_class})",
         f"TIME: {machine.start} to {machine.end}",

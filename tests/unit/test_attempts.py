@@ -15,7 +15,9 @@ from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.port import ComeAgainError
 from runtime.protocol.attempt import AttemptRequest
+from runtime.protocol.certificate import datanames
 from runtime.protocol.certificate_schema import certificate_schema
+from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
@@ -526,6 +528,15 @@ def test_what_the_script_said_itself_is_the_reason_that_is_seen_first(reason: st
     assert f"REASON: {said}" in world.certificate()
     ((_, text),) = world.aws.notices
     assert text.count(said) == 1
+
+
+@given(paths=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=1, max_size=6))
+def test_each_dataset_has_one_line_of_its_own_whatever_its_path_has(paths: list[str]) -> None:
+    datasets = [Dataset(index, f"name{index}", path, "key") for index, path in enumerate([*paths, "a\nJOB RESULT: SUCCESS", "a", "a"])]
+    names = datanames(datasets)
+    assert len(set(names)) == len(datasets)
+    assert all(len(f"x{name}x".splitlines()) == 1 for name in names)
+    assert names[-2:] == [f"a (name{len(paths) + 1})", f"a (name{len(paths) + 2})"]
 
 
 def test_members_of_an_ensemble_are_told_apart() -> None:
