@@ -19,6 +19,7 @@ SCRIPT = """#!/bin/bash
 source "$(dirname "$0")/ncap_utils/workflow.sh"
 source "$(dirname "$0")/ncap_utils/transfer.sh"
 errorlog
+[ "$dataname" = empty.txt ] && exit 0
 step="$CHECKPOINT_DIR/step"
 [ -f "$step" ] || echo 0 >"$step"
 from=$(cat "$step")
@@ -41,7 +42,8 @@ def lab() -> Iterator[Lab]:
         folder = ground.root / "blueprints" / "analysis"
         (folder / "run_analysis.sh").write_text(SCRIPT)
         blueprint = folder / "blueprint.yaml"
-        blueprint.write_text(blueprint.read_text().replace("  type: m5.large\n", "  type: m5.large\n  market: spot\n"))
+        text = blueprint.read_text().replace("  type: m5.large\n", "  type: m5.large\n  market: spot\n")
+        blueprint.write_text(f"{text}results:\n  required: [summary.json]\n")
         ground.invoke("local.up")
         for stack in ("utils", "analysis-webdev"):
             ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
@@ -87,6 +89,14 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     assert "STATUS: FAILED (reclaim)" in text
     assert "RESULTS: 1 kept apart in attempts/1/process_results/" in text
     assert "STATUS: RESUMED FROM A CHECKPOINT, SUCCESS (success)" in text
+
+
+def test_a_script_that_ends_well_without_the_results_that_are_required_has_failed(lab: Lab) -> None:
+    job = lab.submit("empty.txt")
+    state = ended(job)
+    assert state.end == "FAILED 0/1 empty.txt: the results lack summary.json, which the analysis requires; the results that there are: none"
+    (dataset,) = certificate_facts(lab, job)["datasets"]
+    assert (dataset["status"], dataset["exit_class"], dataset["exit_code"]) == ("FAILED", "analysis", 0)
 
 
 def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:
