@@ -87,7 +87,7 @@ def object_fault(key: str) -> str | None:
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        return "it has halves of characters, which are no UTF-8"
+        return "it is no UTF-8"
     return f"it is longer than {KEY_MAX_BYTES} bytes" if size > KEY_MAX_BYTES else None
 
 

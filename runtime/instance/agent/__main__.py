@@ -4,10 +4,13 @@ Scripts activate conda environments with their own Python, PYTHONPATH and packag
 started isolated (-E -s) and finds its own modules: the code tree's, else the repository's.
 """
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 
+if sys.getfilesystemencoding() != "utf-8":  # names of files are bytes, and S3's are UTF-8, whatever locale a script has chosen
+    os.execv(sys.executable, [sys.executable, "-E", "-s", "-X", "utf8", *sys.argv])  # noqa: S606
 here = Path(__file__).resolve().parent
 tree = here.parent
 root = tree if (tree / "runtime").is_dir() else tree.parents[1]

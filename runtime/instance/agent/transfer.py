@@ -121,7 +121,8 @@ class Transfer:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            what = f"{target.parent} cannot be a folder ({error.strerror})"
+            taken = isinstance(error, (FileExistsError, NotADirectoryError))
+            what = f"{target.parent} {'is a file' if taken else f'cannot be made ({error.strerror})'}"
             raise StorageError(f"{source} -> {target}: {what}. Allowed: a folder. Choose another.", permanent=True) from error
         ending = f".{os.getpid()}-{threading.get_ident()}.part"
         part = target.with_name(bounded(target.name, before=".", ending=ending))

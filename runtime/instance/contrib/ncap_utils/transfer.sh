@@ -19,7 +19,7 @@ neurocaas_agent_path() {
 neurocaas_agent() {
     local REPLY
     neurocaas_agent_path
-    LD_LIBRARY_PATH="$NEUROCAAS_LIBRARIES" "$NEUROCAAS_PYTHON" -E -s -X utf8 "$REPLY" "$@"
+    LD_LIBRARY_PATH="$NEUROCAAS_LIBRARIES" "$NEUROCAAS_PYTHON" -E -s "$REPLY" "$@"
 }
 
 ## Get a file, or a whole folder (a path that ends in "/", or that only exists as a folder).

@@ -107,7 +107,7 @@ errorlog_background() {
     [ -n "${neurocaas_control:-}" ] || exec -a neurocaas-background tail --pid="$$" -f /dev/null
     exec {neurocaas_control}>&-
     neurocaas_agent_path
-    exec "$NEUROCAAS_PYTHON" -E -s -X utf8 "$REPLY" watch --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" <"$NEUROCAAS_STATE/control"
+    exec "$NEUROCAAS_PYTHON" -E -s "$REPLY" watch --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" <"$NEUROCAAS_STATE/control"
 }
 
 ## Gets what an earlier attempt left in $CHECKPOINT_DIR.
@@ -142,7 +142,7 @@ run_script() {
     [[ ":$PATH:" == *":$neurocaasrootdir/bin:"* ]] || export PATH="$PATH:$neurocaasrootdir/bin" ## for those that are no bash
     set -m
     neurocaas_agent_path
-    PATH="$neurocaasrootdir/ncap_utils/machine:$PATH" "$NEUROCAAS_PYTHON" -E -s -X utf8 "$REPLY" run --state "$NEUROCAAS_STATE" -- \
+    PATH="$neurocaasrootdir/ncap_utils/machine:$PATH" "$NEUROCAAS_PYTHON" -E -s "$REPLY" run --state "$NEUROCAAS_STATE" -- \
         "${interpreter[@]}" "$script" "${arguments[@]}" \
         >>"$neurocaas_logs/joboutput.txt" 2>>"$neurocaas_logs/joberror.txt" </dev/null {neurocaas_control}>&- &
     neurocaas_script=$!
