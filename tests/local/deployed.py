@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,14 @@ outside_buckets:
 WAITS = 'sleep "$waittime"'
 FAILS = 'case "$dataname" in exit-3*) echo "this dataset fails" >&2; exit 3 ;; esac\n'
 """What the mock analysis gets for these tests: a dataset that it cannot do."""
+
+ODD_NAMES = ("x" * 249, "two\nlines", "\u8a9e" * 83, " a\\b ", "A", "a")
+ODD = f"""case "$dataname" in *odd-results*)
+    mkdir "$NEUROCAAS_OUTPUT/odd"
+    for name in {" ".join(shlex.quote(name) for name in ODD_NAMES)}; do printf %s "$name" >"$NEUROCAAS_OUTPUT/odd/$name"; done ;;
+esac
+"""
+"""And one of which it makes results with names that file systems have and people seldom."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,7 @@ def deploy(ground: Playground) -> Deployed:
     script = folder / "run_analysis.sh"
     text = script.read_text()
     assert WAITS in text
-    script.write_text(text.replace(WAITS, FAILS + WAITS))
+    script.write_text(text.replace(WAITS, FAILS + ODD + WAITS))
     ground.invoke("local.up")
     for setting in ("publicCatalogue", "auditData"):
         ground.pulumi("config", "set", setting, "true", "--stack", "utils")

@@ -2,14 +2,18 @@
 A13: a failing analysis. A16: odd keys."""
 
 import json
+from pathlib import Path
 
 import pytest
-from deployed import Deployed
+from deployed import ODD_NAMES, Deployed
 from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 from client import JobHandle
+from runtime.protocol.names import DATASET_NAME_BYTES
 
 HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
+LONG = f"{'語' * 78}odd-results.txt"
+"""249 bytes: too long for a status file that would have it in its name."""
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -32,7 +36,7 @@ def many(lab: Lab, inbox: Inbox) -> JobHandle:
 @pytest.fixture(scope="module")
 def odd(lab: Lab, many: JobHandle) -> JobHandle:
     """Submitted right behind `many`, so that both run at once."""
-    return lab.submit("hej på dig & more+1%.txt", HARMFUL, submission="my sub+mission ö1_submit.json")
+    return lab.submit("hej på dig & more+1%.txt", HARMFUL, LONG, submission="my sub+mission ö1_submit.json")
 
 
 def test_a12_each_dataset_has_a_machine_and_a_status_of_its_own(lab: Lab, many: JobHandle, odd: JobHandle) -> None:
@@ -82,9 +86,22 @@ def test_a13_the_notice_tells_outcome_time_cost_and_why(lab: Lab, many: JobHandl
 def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHandle) -> None:
     state = ended(odd)
     assert state.succeeded, odd.certificate()
-    assert [one.name for one in state.datasets] == ["hej på dig & more+1%.txt", HARMFUL]
+    *names, long = [one.name for one in state.datasets]
+    assert names == ["hej på dig & more+1%.txt", HARMFUL]
+    assert long.startswith("語" * 73)
+    assert len(long.encode()) <= DATASET_NAME_BYTES
     assert "lab1/inputs/hej på dig & more+1%.txt" in odd.certificate()
     results = {f"{odd.keys.process_prefix}{name}/summary.json" for name in ("hej på dig & more+1%.txt", HARMFUL)}
     assert results <= lab.keys_below(odd.keys.process_prefix)
     files = {key.rpartition("/")[2] for key in lab.keys_below(odd.keys.prefix)}
     assert not files & {"here", "there", "pwned"}, "a name is data, never shell text"
+
+
+def test_a16_results_of_any_name_are_fetched_and_certified(lab: Lab, odd: JobHandle, tmp_path: Path) -> None:
+    ended(odd)
+    files = {one.key: one for one in odd.fetch(tmp_path)}
+    for name in ODD_NAMES:
+        one = files[f"{odd.keys.process_prefix}odd/{name}"]
+        assert (tmp_path / one.path).read_text() == name
+        assert (one.checked, one.renamed) == ("certificate", "\n" in name)
+    assert f"{odd.keys.logs_prefix}DATASET_NAME:{ended(odd).datasets[2].name}_STATUS.txt" in files
