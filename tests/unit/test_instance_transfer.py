@@ -260,6 +260,38 @@ def test_one_bad_file_keeps_no_other_away(tmp_path: Path, monkeypatch: pytest.Mo
     assert caught.value.permanent
 
 
+def test_what_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "shut/b", "hidden", "open/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to("loop")
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    looks = {"iterdir": Path.iterdir, "stat": Path.stat}
+
+    def asked(name: str, refused: str) -> Callable[..., Any]:
+        def ask(self: Path, **more: Any) -> Any:
+            if self.name == refused:
+                raise denied
+            return looks[name](self, **more)
+
+        return ask
+
+    monkeypatch.setattr(Path, "iterdir", asked("iterdir", "shut"))
+    monkeypatch.setattr(Path, "stat", asked("stat", "hidden"))
+    plain = os.open
+
+    def opened(path: Any, *arguments: Any, **more: Any) -> int:
+        if Path(path).name in ("shut", "hidden"):
+            raise denied
+        return plain(path, *arguments, **more)
+
+    monkeypatch.setattr(reading.os, "open", opened)
+    made, fake = storage()
+    with pytest.raises(StorageError, match=r"2 of 4 files were not uploaded: .*hidden \(Permission denied\); .*shut \(Permission denied\)"):
+        Transfer(made).upload(tmp_path, at("r"))
+    assert sorted(key for _, key in fake.versions) == ["r/a", "r/open/c"]
+
+
 def test_where_s3_is_away_not_every_file_waits_for_it(tmp_path: Path) -> None:
     for number in range(200):
         (tmp_path / f"{number:03d}").touch()

@@ -6,11 +6,13 @@ what cannot become files beside each other is told before anything is fetched.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
 import os
 import re
+import stat
 import sys
 import threading
 import time
@@ -39,6 +41,9 @@ _SHOWN = 20
 
 _STATE = re.compile(rf"\..*{re.escape(UPLOAD_STATE)}(\.[0-9]+)?", re.DOTALL)
 """Files that `multipart` keeps beside others. They are no results."""
+
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What is said of links that lead nowhere."""
 
 _T = TypeVar("_T")
 
@@ -230,7 +235,7 @@ def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], 
 
 def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()) -> Iterator[Path]:
     """The files below `folder`, also through links, but not round in circles: a link to a folder that it lies in is passed over.
-    `left_out` hears of what is neither file nor folder."""
+    `left_out` hears of what is neither file nor folder. What cannot be looked at or into is among the files: whoever reads it hears why."""
     real = folder.resolve()
     if real in inside:
         return
@@ -238,10 +243,21 @@ def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Pat
         entries = sorted(folder.iterdir())
     except FileNotFoundError:  # the script is still at work
         return
+    except OSError:
+        yield folder
+        return
     for path in entries:
-        if path.is_dir():
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            if error.errno not in _NOTHING:
+                yield path
+            else:
+                left_out(path)
+            continue
+        if stat.S_ISDIR(mode):
             yield from files_in(path, left_out, (*inside, real))
-        elif not path.is_file():
+        elif not stat.S_ISREG(mode):
             left_out(path)
         elif not _STATE.fullmatch(path.name):
             yield path
