@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from homes import Client
+
+from runtime.instance.agent import s3 as agent
+from runtime.instance.agent.storage import Location, Pin, StorageError
 
 pytestmark = pytest.mark.local
 
@@ -36,9 +42,15 @@ def test_encryption_without_a_named_key_takes_the_default(client: Client, bucket
 )
 def test_ranges(client: Client, bucket: str, asked: str, expected: bytes) -> None:
     s3 = client("s3")
-    s3.put_object(Bucket=bucket, Key="digits", Body=b"0123456789")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="digits", Body=b"0123456789")["VersionId"]
     assert s3.get_object(Bucket=bucket, Key="digits", Range=asked)["Body"].read() == expected
     assert s3.get_object(Bucket=bucket, Key="digits")["Body"].read() == b"0123456789"
+    for _ in range(2):
+        answer = s3.get_object(Bucket=bucket, Key="digits", Range=asked, VersionId=version, ChecksumMode="ENABLED")
+        assert answer["Body"].read() == expected
+        assert answer["ContentRange"].endswith("/10")
+        s3.put_object(Bucket=bucket, Key="digits", Body=b"another")
 
 
 def test_a_range_outside_is_refused(client: Client, bucket: str) -> None:
@@ -47,6 +59,10 @@ def test_a_range_outside_is_refused(client: Client, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="empty")["Body"].read() == b""
     with pytest.raises(s3.exceptions.ClientError, match="InvalidRange"):
         s3.get_object(Bucket=bucket, Key="empty", Range="bytes=0-1")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="empty", Body=b"")["VersionId"]
+    with pytest.raises(s3.exceptions.ClientError, match="InvalidRange"):
+        s3.get_object(Bucket=bucket, Key="empty", Range="bytes=0-1", VersionId=version)
 
 
 def test_a_submission_reaches_a_function_through_a_queue(client: Client, bucket: str) -> None:
@@ -75,3 +91,21 @@ def test_a_submission_reaches_a_function_through_a_queue(client: Client, bucket:
     for key in ("g/submissions/1_submit.json", "g/submissions/1.txt", "h/submissions/1_submit.json"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
     assert keys() == ["g/submissions/1_submit.json"]
+
+
+@pytest.mark.parametrize("latest", [True, False])
+def test_a_machine_gets_a_large_object_of_a_version_in_parts(
+    client: Client, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latest: bool
+) -> None:
+    monkeypatch.setattr(agent, "PART", 1 << 20)
+    storage, body, s3 = agent.S3Storage(), os.urandom(5_000_001), client("s3")
+    storage.__dict__["_client"] = s3
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    made = s3.put_object(Bucket=bucket, Key="scan", Body=body)
+    if not latest:
+        s3.put_object(Bucket=bucket, Key="scan", Body=os.urandom(len(body)))
+    pin = Pin(made["ETag"].strip('"'), made["VersionId"], len(body))
+    assert storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=pin) == made["VersionId"]
+    assert (tmp_path / "scan").read_bytes() == body
+    with pytest.raises(StorageError, match="the data changed"):
+        storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=replace(pin, etag="0" * 32))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ from environments import environment
 
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
+from runtime.instance.agent.pins import Pins
 from runtime.instance.agent.reading import Reading, Room
-from runtime.instance.agent.storage import UPLOAD_STATE, Location, Seen, StorageError
+from runtime.instance.agent.storage import UPLOAD_STATE, Location, Pin, Seen, StorageError
 from runtime.instance.agent.transfer import Transfer
 from tests.shell.machines import Machine, new_machine
 
@@ -280,6 +283,47 @@ def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, t
     with pytest.raises(StorageError) as caught:
         storage.write(Location("no-such-bucket", "x"), b"")
     assert caught.value.permanent
+
+
+def test_what_is_pinned_is_read_as_it_was_or_not_at_all(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+    bucket, key, body = "versions", "lab/inputs/scan.txt", b"the first"
+    service.client.create_bucket(Bucket=bucket)
+    service.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = service.client.put_object(Bucket=bucket, Key=key, Body=body)
+    pin = Pin(first["ETag"].strip('"'), first["VersionId"], len(body))
+    mover = Transfer(storage, None, Pins({Location(bucket, key): pin, Location("mock", key): replace(pin, version_id=None)}))
+    service.client.put_object(Bucket=bucket, Key=key, Body=b"another")
+    (moved,) = mover.download(Location(bucket, key), tmp_path)
+    assert ((tmp_path / "scan.txt").read_bytes(), moved.version_id) == (body, first["VersionId"])
+    service.client.delete_object(Bucket=bucket, Key=key)
+    assert mover.download(Location(bucket, key), tmp_path) == [moved]
+    service.client.delete_object(Bucket=bucket, Key=key, VersionId=first["VersionId"])
+    service.client.put_object(Bucket="mock", Key=key, Body=b"another")
+    for changed in (bucket, "mock"):
+        with pytest.raises(StorageError, match=f"the data changed after it was submitted: {key}"):
+            mover.download(Location(changed, key), tmp_path)
+
+
+def test_what_is_uploaded_while_it_is_written_is_recorded_as_it_is_stored(storage: s3.S3Storage, tmp_path: Path) -> None:
+    source, over = tmp_path / "log", threading.Event()
+    source.write_bytes(os.urandom(33 << 20))
+
+    def write() -> None:
+        with source.open("r+b") as file:
+            while not over.is_set():
+                file.seek(random.randrange(30 << 20))
+                file.write(os.urandom(1000))
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        (moved,) = Transfer(storage).upload(source, Location("mock", "lab/results"))
+    finally:
+        over.set()
+        writer.join()
+    assert moved.changed
+    assert moved.sha256 == hashlib.sha256(storage.read(Location("mock", "lab/results/log"))).hexdigest()
 
 
 def test_the_transfers_import_little() -> None:
