@@ -174,9 +174,6 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
             Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
         )
     found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
-    unfit = {path: fault for path in found.inputs if (fault := key_fault(place_of(path, settings.bucket)[1]))}  # of folders, as yet unseen
-    told = [Problem("dataname", f"{shown(path)}: {fault}", "names that a file can have", "Rename it") for path, fault in unfit.items()]
-    problems += told[:_SHOWN]
     if len(found.inputs) > settings.max_datasets:
         got = f"folders with more than {settings.max_datasets} objects"
         do = "Split the work into several submissions"

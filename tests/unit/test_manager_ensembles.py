@@ -118,15 +118,6 @@ def test_or_each_of_its_objects_is_one() -> None:
     assert len(world.aws.ec2) == 5
 
 
-@pytest.mark.parametrize("name", ["two\nlines.nii", "a//b.nii", "x" * 256])
-def test_an_object_of_a_folder_that_cannot_be_a_file_is_refused_in_words(name: str) -> None:
-    world = folder(1, folder="each")
-    world.aws.upload(BUCKET, f"{FOLDER}{name}")
-    world.submit(world.submission(dataname=FOLDER))
-    assert world.aws.ec2 == {}
-    assert "Allowed: names that a file can have. Rename it." in world.certificate()
-
-
 @pytest.mark.parametrize("how", ["one", "each"])
 def test_an_empty_folder_has_no_data(how: str) -> None:
     world = World(replace(SETTINGS, folder=how))

@@ -20,7 +20,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import clock, crt
+from . import crt, skew
 from .multipart import encoded, settled, upload
 from .reading import Reading, Room, readings
 from .storage import BLOCK, FILES, Location, Pin, Seen, Sent, StorageError, lasting, outdated
@@ -73,7 +73,7 @@ class S3Storage:
         )
         region = self._session.get_config_variable("region") or "us-east-1"
         client = self._session.create_client("s3", config=config, region_name=region)
-        clock.follow(client)
+        skew.follow(client)
         return client
 
     @cached_property

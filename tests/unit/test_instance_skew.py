@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from runtime.instance.agent import clock
+from runtime.instance.agent import skew
 from runtime.instance.agent.s3 import S3Storage
 from runtime.instance.agent.storage import Location, StorageError
 
@@ -57,7 +57,7 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     values = {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}
     for name, value in {**values, "ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setattr(clock, "_offset", timedelta())
+    monkeypatch.setattr(skew, "_offset", timedelta())
     yield Strict.times
     server.shutdown()
     thread.join()
@@ -66,8 +66,8 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
 
 @pytest.mark.parametrize("wrong", [timedelta(0), timedelta(minutes=-20), timedelta(hours=7), timedelta(days=-9000)])
 def test_a_wrong_clock_is_found_out_at_the_first_refusal(times: list[datetime], monkeypatch: pytest.MonkeyPatch, wrong: timedelta) -> None:
-    machine = clock._machine
-    monkeypatch.setattr(clock, "_machine", lambda remove_tzinfo: machine(remove_tzinfo) + wrong)
+    machine = skew._machine
+    monkeypatch.setattr(skew, "_machine", lambda remove_tzinfo: machine(remove_tzinfo) + wrong)
     storage = S3Storage()
     storage.write(PLACE, b"text")
     assert storage.read(PLACE) == b"content"
@@ -75,3 +75,13 @@ def test_a_wrong_clock_is_found_out_at_the_first_refusal(times: list[datetime], 
     with pytest.raises(StorageError, match="AccessDenied"):
         storage.read(Location("lab", "denied/x"))
     assert len(times) == (4 if wrong else 3), "another refusal at the right time is not asked again"
+
+
+def test_what_the_start_of_the_machine_has_found_out_is_known_from_the_first_request(
+    times: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = skew._machine
+    monkeypatch.setattr(skew, "_machine", lambda remove_tzinfo: machine(remove_tzinfo) - timedelta(hours=3))
+    monkeypatch.setenv("NEUROCAAS_CLOCK_SKEW", "10800")
+    S3Storage().write(PLACE, b"text")
+    assert len(times) == 1
