@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blueprints import wording
 from blueprints.document import Document
 from blueprints.finding import Finding, Path, meant
-from runtime.protocol.schema import matches
+from runtime.protocol.pattern import matches
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -23,7 +23,7 @@ from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import PASSED_OVER, ConfigSource
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS, NAME_MAX_BYTES
-from runtime.protocol.names import DATASET_NAME_BYTES, bounded, dataset_names, key_fault
+from runtime.protocol.names import dataset_names, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -111,9 +111,7 @@ def look_up(
 def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
     """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
     names = dataset_names(list(paths))
-    if config.members is None:
-        return names
-    return [bounded(names[0], DATASET_NAME_BYTES, ending=f"_inst{number}") for number in range(1, config.members + 1)]
+    return names if config.members is None else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
 
 
 def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:

@@ -20,8 +20,8 @@ _UNFIT = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of surrogate pairs."""
 _FILE_OF_LOGS = re.compile(r"certificate\.(txt|json)|job\.json|.*_files\.json|DATASET_NAME:.*_STATUS\.txt", re.DOTALL)
 """Names of files in the folder `logs/` of a job, where each dataset has a folder of its own name."""
-DATASET_NAME_BYTES = NAME_MAX_BYTES - len("DATASET_NAME:_STATUS.txt")
-"""Longest display name of a dataset: its status file has to be a file on the computers of people, too."""
+DATASET_NAME_BYTES = NAME_MAX_BYTES - len("DATASET_NAME:_inst10000_STATUS.txt")
+"""Longest display name of a dataset: its status file, also that of a member of an ensemble, has to be a file on the computers of people."""
 RESERVED_GROUPS = frozenset({"logs", "jobs", "evidence"})
 """First key segments of an analysis bucket that belong to the service."""
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from runtime.protocol import yaml12
+from runtime.protocol.pattern import matches
 from runtime.protocol.problems import Problem, shown
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
@@ -92,11 +93,6 @@ def schema_faults(schema: object, path: str = "parameters") -> list[str]:
         plain = {key: value for key, value in schema.items() if key != "default"}
         faults += [f"{path}.default: {problem.text()}" for problem in check(schema["default"], plain, "value")]
     return faults
-
-
-def matches(pattern: str, text: str) -> bool:
-    """As JSON Schema means it: `$` at the end of a pattern is the end of the text. Python's also stands before a last line break."""
-    return re.search(re.sub(r"(?<!\\)((?:\\\\)*)\$$", r"\1\\Z", pattern), text) is not None
 
 
 def closed(schema: Any, more: Iterable[str] = ()) -> Any:
