@@ -36,7 +36,8 @@ def test_a_dataset_of_any_name_has_files_that_a_file_system_takes(inputs: list[s
     keys, names = JobKeys.of("lab", "t1"), dataset_names(inputs)
     assert len(set(names)) == len(inputs)
     for path, name in zip(inputs, names, strict=True):
-        assert all(len(key.rpartition("/")[2].encode()) <= 255 for key in (keys.status(f"{name}_inst10000"), keys.record(name), f"x/{name}"))
+        files = (keys.status(f"{name}_inst10000"), keys.record(name), f"x/{name}")
+        assert all(len(key.rpartition("/")[2].encode()) <= 255 for key in files)
         assert name == path.rpartition("/")[2] or len(path.encode()) > DATASET_NAME_BYTES
 
 
