@@ -32,11 +32,11 @@ which is also read many times faster."""
 FOLDERS_MAX_OBJECTS = 100_000
 """Objects of all such folders of one submission: 100 listings of S3, and half of the manager's memory."""
 
+NAME_MAX_BYTES = 255
+"""Longest name of a file on a machine (ext4)."""
+
 KEY_MAX_BYTES = 1024
 """Longest S3 object key (Amazon S3 user guide, "Naming Amazon S3 objects")."""
-
-NAME_MAX_BYTES = 255
-"""Longest name of a file or a folder on Linux, macOS and Windows (Linux: NAME_MAX, pathconf(3)); bytes, not characters."""
 
 MANAGER_TIMEOUT = 120
 """Timeout of the manager Lambda, and thereby the longest time for which one manager holds a job."""
