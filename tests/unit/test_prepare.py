@@ -118,5 +118,11 @@ def test_what_the_image_has_there_is_moved_aside(tmp_path: Path, tree: Path, lin
 
 
 def test_what_is_in_the_way_and_stays_is_told(tmp_path: Path, tree: Path) -> None:
+    own = tmp_path / "own" / "neurocaas_contrib"
+    own.mkdir(parents=True)
+    assert list(link_home(own.parent, tree, move=False)) == [
+        f"NeuroCAAS: {own} is not the deployed code, which is {tree}: something is in its place"
+    ]
+    assert not own.is_symlink()
     (tmp_path / "home").write_text("no folder")
     assert "is not the deployed code, which is" in "".join(link_home(tmp_path / "home", tree))

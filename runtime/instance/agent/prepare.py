@@ -76,9 +76,10 @@ def _read(environment: Mapping[str, str], path: str, storage: Storage | None) ->
     return json.loads((storage or open_storage(environment)).read(place).decode("utf-8-sig"))
 
 
-def link_home(home: Path, tree: Path) -> Iterator[str]:
+def link_home(home: Path, tree: Path, *, move: bool = True) -> Iterator[str]:
     """Make `home`/neurocaas_contrib the deployed code, for paths as in the guide. What the image has there (the guide itself tells to clone
-    it there) is moved aside, and its files remain to be had where the deployed code has none of that name. Yields what is to be said."""
+    it there) is moved aside, if `move`, and its files remain to be had where the deployed code has none of that name. Yields what is to
+    be said."""
     place = home / "neurocaas_contrib"
     try:
         if place.resolve() == tree.resolve():
@@ -87,6 +88,8 @@ def link_home(home: Path, tree: Path) -> Iterator[str]:
         if place.is_symlink() and (place.resolve().parent == tree.parent or not place.exists()):
             place.unlink()  # of an earlier deployment
         if os.path.lexists(place):
+            if not move:
+                raise FileExistsError("something is in its place")
             aside = next(path for path in _names(home) if not os.path.lexists(path))
             place.rename(aside)
             yield f"NeuroCAAS: the image's own {place} is {aside} now; the deployed code is in its place."

@@ -24,7 +24,8 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
         signal.signal(number, signal.SIG_IGN)  # who ends the script ends its group; this one comes after it
     processes.become_subreaper()
     if environment.get("NEUROCAAS_INSTANCE_ID") or environment.get("NEUROCAAS_RUN_FOLDER") == "/":
-        for line in link_home(Path(environment["userhome"]), Path(environment["neurocaasrootdir"])):
+        root = os.geteuid() == 0  # as on each machine; without a sandbox a local machine's home can be somebody's own
+        for line in link_home(Path(environment["userhome"]), Path(environment["neurocaasrootdir"]), move=root):
             sys.stderr.write(f"{line}\n")
     try:
         script = subprocess.Popen(command, env={**environment, **prepared(environment, state)}, preexec_fn=_as_a_script)
