@@ -173,11 +173,14 @@ class Machine(threading.Thread):
     def _watch(self, process: "subprocess.Popen[bytes]", limit: Limit) -> None:
         """Where the kernel does not keep it within its limits, somebody does."""
         services, isolated = self._services, self._services.host.isolated
-        watched = Watched(process.pid, limit, self._console.line, lambda: end_tree(process), isolated)
+        watched = Watched(process.pid, limit, self._console.line, lambda: end_tree(process), isolated, self._kernel_says)
         services.watch.add(self.id, watched)
         size = None if services.disks.kind == "file" else self._gib() << 30
         folder = self._folder / ("disk" if isolated else "home")
         services.disk_watch.add(self.id, Measured(process.pid, folder, size, self._console.line))
+
+    def _kernel_says(self, line: str) -> None:
+        runfolder.kernel_says(self._folder / "run", self._hostname(), line)
 
     def _gib(self) -> int:
         return int(self.instance.get("volume_gib") or DEFAULT_GIB)
@@ -223,6 +226,7 @@ class Machine(threading.Thread):
             listen=[(IMDS_ADDRESS, 80), ("127.0.0.1", services.connection.port)],
             addresses=(IMDS_ADDRESS, address),
             binds=[(str(run / name), f"/etc/{name}") for name in runfolder.ETC_FILES]
+            + [(str(run / runfolder.KERNEL_LOG), "/var/log/kern.log")]
             + [(str(run / "bin" / place.rpartition("/")[2]), f"/usr/{place}") for place in base.STAND_INS],
             cgroups=limit.join,
             rlimits=self._limits(limit),

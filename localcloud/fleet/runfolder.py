@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from localcloud.fleet.userdata import UserData
@@ -39,10 +40,21 @@ def fill(run: Path, user_data: UserData, hostname: str, address: str, environmen
     )
     (run / "hostname").write_text(hostname + "\n")
     (run / "environment").write_text("".join(f'{key}="{value}"\n' for key, value in environment.items() if key not in ("HOME", "LANG")))
-    for name in ETC_FILES:
+    (run / KERNEL_LOG).touch()
+    for name in (*ETC_FILES, KERNEL_LOG):
         (run / name).chmod(0o644)
     return [part.name for part in user_data.parts]
 
+
+def kernel_says(run: Path, hostname: str, line: str) -> None:
+    """Write a line into the machine's /var/log/kern.log, as rsyslog does with what the kernel logs."""
+    stamp, uptime = time.strftime("%b %e %H:%M:%S"), time.clock_gettime(time.CLOCK_BOOTTIME)
+    with (run / KERNEL_LOG).open("a", encoding="utf-8") as log:
+        log.write(f"{stamp} {hostname} kernel: [{uptime:12.6f}] {line}\n")
+
+
+KERNEL_LOG = "kern.log"
+"""The file of the run folder that is bound over ``/var/log/kern.log`` of a machine."""
 
 ETC_FILES = ("hosts", "hostname", "environment")
 """Files of the run folder that are bound over ``/etc`` of a machine."""

@@ -31,6 +31,8 @@ class Watched:
     say: Callable[[str], None]
     end: Callable[[], None]
     isolated: bool
+    log: Callable[[str], object] = lambda line: None
+    """The machine's own kernel log, where it has one."""
 
 
 class Watch(Rounds[Watched]):
@@ -110,6 +112,7 @@ def _kill_largest(machine: Watched, why: str) -> None:
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         machine.say(f"Out of memory: a process of this machine was killed ({name}): {why}.")
+        machine.log(f"Out of memory: Killed process {largest} ({name})")
         select.select([descriptor], [], [], _GONE_SECONDS)
     except ProcessLookupError:
         return

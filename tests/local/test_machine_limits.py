@@ -143,16 +143,18 @@ def test_a_host_without_memory_takes_it_from_the_largest_machine(
     hogs: "list[subprocess.Popen[str]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
+    logged: list[str] = []
     monkeypatch.setattr(watch, "available_memory", lambda: 0 if hogs[0].poll() is None else 1 << 40)
     watching = watch.Watch()
     by_kernel = Limit((Path("/sys/fs/cgroup"),), {}, 8192)
     for number, process in enumerate(hogs):
-        watching.add(str(number), watch.Watched(process.pid, by_kernel, lines.append, process.kill, isolated=False))
+        watching.add(str(number), watch.Watched(process.pid, by_kernel, lines.append, process.kill, False, logged.append))
     assert hogs[0].wait(timeout=20) == 128 + 9
     assert hogs[1].poll() is None
     watching.remove("0")
     watching.remove("1")
     assert "hardly any memory left" in lines[0]
+    assert logged[0].startswith("Out of memory: Killed process ")
 
 
 def test_a_host_without_room_lets_no_file_grow_until_it_has_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Whether a script failed because the machine's memory was not enough: from what Linux counts and logs, not from how the script ended.
 
-Three witnesses: the control group that this process is in (memory.events, "oom_kill"; cgroup v2 guide), the kernel's log (/dev/kmsg, which
-root may read), and the kernel's count since the machine started (/proc/vmstat, "oom_kill"). The last two are of the whole computer: where
-it is no machine of a job they count only for a script that SIGKILL has ended. What the script itself says of its memory counts, too.
+Three witnesses: the control group that this process is in (memory.events, "oom_kill"; cgroup v2 guide), the kernel's log (/dev/kmsg and
+/var/log/kern.log, which root may read), and the kernel's count since the machine started (/proc/vmstat, "oom_kill"). The last two are of
+the whole computer: where it is no machine of a job they count only for a script that SIGKILL has ended. What the script itself says of its
+memory counts, too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _OWN_WORDS = re.compile(
     r"\b(?:_Array)?MemoryError\b|bad_alloc|[Cc]annot allocate (?:memory|vector of size)|Java heap space|OutOfMemoryError(?!: CUDA)"
     r"|[Oo]ut of memory(?!.*CUDA)|memory exhausted"
 )
-_RECORDS = 10_000
+_IN_FILE = re.compile(rb"Killed process \d+ \(")
+_RECORDS, _READ = 10_000, 16 << 20
+_LOG = "var/log/kern.log"
 
 
 class Memory:
@@ -43,7 +46,7 @@ class Memory:
         if not own_machine and code != 137:
             return False
         counted = code == 137 and now["machine"] > self._before.get("machine", 0)
-        return counted or self._logged(self._before.get("uptime", 0))
+        return counted or self._logged(self._before.get("uptime", 0)) or self._in_file(int(self._before.get("log", 0)))
 
     def _counts(self) -> dict[str, float]:
         group = 0.0
@@ -55,10 +58,19 @@ class Memory:
             machine = _count(self._read("proc/vmstat"))
         with suppress(OSError, ValueError, IndexError):
             uptime = float(self._read("proc/uptime").split()[0])
-        return {"group": group, "machine": machine, "uptime": uptime}
+        log = 0.0
+        with suppress(OSError):
+            log = (self._root / _LOG).stat().st_size
+        return {"group": group, "machine": machine, "uptime": uptime, "log": log}
 
     def _read(self, path: str) -> str:
         return (self._root / path).read_text(errors="replace")
+
+    def _in_file(self, start: int) -> bool:
+        with suppress(OSError), (self._root / _LOG).open("rb") as file:
+            file.seek(start if start <= os.fstat(file.fileno()).st_size else 0)  # it may have been rotated
+            return _IN_FILE.search(file.read(_READ)) is not None
+        return False
 
     def _logged(self, since: float) -> bool:
         """Whether the kernel's log has a process that was killed for its memory since `since`, in seconds of the machine's uptime."""
