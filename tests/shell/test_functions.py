@@ -171,7 +171,9 @@ def test_transfers_are_not_disturbed_by_the_scripts_python(machine: Machine) -> 
     fake = bad / "python3"
     fake.write_text("#!/bin/sh\nexit 9\n")
     fake.chmod(0o755)
-    done = machine.bash(f"export PYTHONPATH={bad} PATH={bad}:$PATH; download lab/inputs/data.zip mock in")
+    (bad / "libm.so.6").write_text("no library")
+    others = f"PYTHONPATH={bad} PYTHONHOME={bad} PATH={bad}:$PATH LD_LIBRARY_PATH={bad}"
+    done = machine.bash(f"export {others}; download lab/inputs/data.zip mock in")
     assert done.returncode == 0, done.stderr
 
 

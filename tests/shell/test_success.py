@@ -181,6 +181,26 @@ def test_results_that_cannot_be_uploaded_are_no_success(machine: Machine) -> Non
     assert status["reason"].startswith("results could not be uploaded: ")
 
 
+def test_an_image_may_have_the_folder_of_the_first_implementation(machine: Machine) -> None:
+    """It is moved aside, and said; what the script finds at the guide's path is the deployed code, and the image's own beside it."""
+    own = machine.home / "neurocaas_contrib"
+    (own / "epi").mkdir(parents=True)
+    (own / "run_main.sh").write_text("exit 0\n")
+    (own / "epi" / "model.py").write_text("a model\n")
+    text = 'cat "$userhome/neurocaas_contrib/epi/model.py"; cmp "$userhome/neurocaas_contrib/run_main.sh" "$neurocaasrootdir/run_main.sh"\n'
+    assert machine.run(machine.script(text), NEUROCAAS_INSTANCE_ID="i-1").returncode == 0
+    assert machine.log("stdout") == b"a model\n"
+    assert f"NeuroCAAS: the image's own {own} is {own}.image now" in machine.log("stderr").decode()
+    assert (machine.home / "neurocaas_contrib.image" / "run_main.sh").read_text() == "exit 0\n"
+
+
+def test_a_temporary_folder_that_takes_nothing_is_not_needed(machine: Machine) -> None:
+    (machine.root / "tmp").rmdir()
+    (machine.root / "tmp").write_text("no folder")
+    assert machine.run(machine.script('echo 1 >"$NEUROCAAS_OUTPUT/x"; [ -w "$TMPDIR" ]\n')).returncode == 0
+    assert (machine.job / "process_results" / "x").is_file()
+
+
 def test_a_killed_script_is_not_said_to_lack_memory(machine: Machine) -> None:
     machine.run(machine.script("kill -9 $$\n"))
     status = machine.status()
