@@ -34,10 +34,18 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
         return NOT_STARTED
     with suppress(OSError, ValueError), (state / "control").open("w") as control:
         control.write(f"pid {script.pid} {_uptime()}\n")
-    code = script.wait()
+    code = script.returncode = _waited_for(script.pid)
     if ended := processes.end(_left):
         sys.stderr.write(f"{processes.told(ended)}\n")
     return 128 - code if code < 0 else code
+
+
+def _waited_for(pid: int) -> int:
+    """The exit code of the child `pid`. Orphans that end before it are taken away, or they would fill the table of processes."""
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def _as_a_script() -> None:
