@@ -163,7 +163,8 @@ def _tree(target: Path, analysis: str, blueprint: Path) -> Path:
     own.mkdir()
     for path in blueprint.resolve().iterdir():
         (own / path.name).symlink_to(path)
-    (own / "ncap_utils").symlink_to("../ncap_utils")
+    if not (own / "ncap_utils").exists():  # scripts of the first implementation bring their own
+        (own / "ncap_utils").symlink_to("../ncap_utils")
     return target
 
 
