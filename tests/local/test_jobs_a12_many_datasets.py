@@ -66,6 +66,9 @@ def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, ma
     assert "this dataset fails" in status["stderr"].values()
     assert status["stdout"], "what it printed before is kept"
     assert "exit-3.txt | STATUS: FAILED" in many.certificate()
+    assert (status["said"], status["reason"]) == ("this dataset fails", "this dataset fails (exit code 3)")
+    assert "this dataset fails (exit code 3)" in many.certificate(), "the script's own words are what people see first"
+    assert failed.reason == status["reason"]
     facts = certificate_facts(lab, many)
     assert facts["exit_class"] == "analysis"
     from client.explain import explain

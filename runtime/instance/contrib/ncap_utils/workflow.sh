@@ -177,6 +177,11 @@ neurocaas_interpreter() {
         [ -z "${BASH_REMATCH[4]}" ] || IFS=$' \t' read -ra interpreter <<<"bash ${BASH_REMATCH[4]}"
         return 0
     fi
+    if [[ "$argument" == *[[:blank:]]* && "$name" =~ ^((ba|da|k|z)?sh|python[23]?)$ ]]; then
+        refuse_script "has several arguments in its first line, which Linux hands to $name as one: got \"$argument\" in \"$2\". Allowed: one" \
+            "argument, or env -S. Write #!/usr/bin/env -S $name $argument"
+        return 126
+    fi
     if [ "$name" = sh ] || { [ "$name" = bash ] && [ ! -x "$program" ]; }; then
         program=bash
     elif ! type -P -- "$program" >/dev/null; then
