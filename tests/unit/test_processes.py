@@ -20,7 +20,8 @@ def others() -> Iterator[list[subprocess.Popen[str]]]:
     found = []
     for value, first in (("/run/2", ""), ("x NEUROCAAS_STATE=/run/1", ""), ("/run/1", ""), ("/run/1", 'trap "" TERM; ')):
         environment = {**os.environ, "NEUROCAAS_STATE": value}
-        one = subprocess.Popen(["bash", "-c", f"{first}echo up; exec sleep 60"], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        command = ["bash", "-c", f"{first}echo up; exec sleep 60"]
+        one = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert one.stdout
         assert one.stdout.readline() == "up\n"
         found.append(one)
