@@ -203,14 +203,6 @@ def test_a_temporary_folder_that_takes_nothing_is_not_needed(machine: Machine) -
     assert (machine.job / "process_results" / "x").is_file()
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_other_data_than_was_submitted_is_no_success(machine: Machine, code: int) -> None:
-    """Whatever the script makes of a download that failed for this."""
-    said = "the data changed after it was submitted: lab/inputs/data.zip. Submit it again."
-    assert machine.run(machine.script(f"echo 'download: {said}' >&2\necho more >&2\nexit {code}\n")).returncode == code
-    assert (machine.status()["status"], machine.status()["reason"]) == ("FAILED", said)
-
-
 def test_a_killed_script_is_not_said_to_lack_memory(machine: Machine) -> None:
     machine.run(machine.script("kill -9 $$\n"))
     status = machine.status()
