@@ -114,7 +114,7 @@ def _pointing(schema: object, root: Mapping[str, Any], path: Path) -> Iterator[F
 def _patterns(schema: object, path: Path) -> Iterator[Fault]:
     """Patterns that are no regular expressions: the metaschema does not look into them."""
     if isinstance(schema, Mapping):
-        every = [(("pattern",), schema["pattern"])] if "pattern" in schema else []
+        every: list[tuple[Path, str]] = [(("pattern",), schema["pattern"])] if "pattern" in schema else []
         every += [(("patternProperties", pattern), pattern) for pattern in schema.get("patternProperties", {})]
         for place, pattern in every:
             try:

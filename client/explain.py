@@ -41,7 +41,10 @@ _KINDS = {
     "disk": ("its disk was full", "add __dataset_size__ (GiB) to the configuration, or raise it"),
     "user": ("the submission was wrong", "correct the submission as said, and submit it under another timestamp"),
     "data": ("its data could not be used", "correct the data as said, and submit again"),
-    "image": ("its machine image is not there", "the administrator bakes the analysis's image (`invoke bake-ami`), then submit again"),
+    "image": (
+        "its machine image is not there",
+        "the administrator bakes the analysis's image (`invoke bake-ami`) and deploys it (`invoke deploy`), then submit again",
+    ),
     "capacity": ("no machine could be had", "submit again later, with fewer datasets or another instance_type"),
     "reclaim": ("AWS took its spot machine back", "submit again; an on-demand machine is not taken back"),
     "quota": (
