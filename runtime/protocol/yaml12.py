@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from runtime.protocol.documents import TwiceError, once
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -226,24 +226,28 @@ def _writer() -> Any:
 def _differences(words: Iterable[tuple[Any, list[str]]]) -> list[Difference]:
     import yaml
 
-    old: Any = yaml.SafeLoader("")
+    new, old = _reader()(""), cast("Any", yaml.SafeLoader(""))
+    read: dict[str, tuple[str, str]] = {}
     found = []
     for node, name in words:
-        tag = old.resolve(yaml.ScalarNode, node.value, (True, False))
-        if tag == node.tag and not tag.endswith((":int", ":float")):
-            continue
-        now, before = _value(_reader(), node.tag, node.value), _value(yaml.SafeLoader, tag, node.value)
+        word: str = node.value
+        if word not in read:
+            tag = old.resolve(yaml.ScalarNode, word, (True, False))
+            # Of words that are the same kind in both versions, only integers with leading zeros have two values.
+            alike = tag == node.tag and (tag != f"{_TAG}int" or not re.match(r"[-+]?0[0-9]", word))
+            read[word] = ("", "") if alike else (_value(new, node.tag, word), _value(old, tag, word))
+        now, before = read[word]
         if now != before:
-            found.append(Difference(node.start_mark.line + 1, shown(name[0])[1:-1] if name else "", shown(node.value)[1:-1], now, before))
+            found.append(Difference(node.start_mark.line + 1, shown(name[0])[1:-1] if name else "", shown(word)[1:-1], now, before))
     return found
 
 
 def _value(loader: Any, tag: str, word: str) -> str:
-    """A plain word as a loader reads it, in words."""
+    """A plain word as a loader makes it of its tag, in words."""
     import yaml
 
     try:
-        value = loader("").construct_document(yaml.ScalarNode(tag, word))
+        value = loader.construct_document(yaml.ScalarNode(tag, word))
     except (yaml.YAMLError, ValueError, OverflowError, KeyError, IndexError):
         return "a mistake"
     if isinstance(value, str):

@@ -31,6 +31,7 @@ MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "duration": ({"configname": "lab1/configs/duration.json"}, "__duration__"),
     "negative": ({"configname": "lab1/configs/negative.yaml"}, "__duration__: got -5"),
     "parameters": ({"configname": "lab1/configs/parameters.json"}, "wait"),
+    "misspelt": ({"configname": "lab1/inputs/misspelt.yaml"}, "Did you mean 'wait'?"),
     "other-group": ({"dataname": "lab10/inputs/secret.txt"}, "paths of your own group"),
     "result-elsewhere": ({"resultpath": "s3://somebody-elses/results"}, "resultpath"),
     "expensive": ({"instance_type": "p4d.24xlarge"}, "one of m5.large, m5.xlarge"),
@@ -53,6 +54,7 @@ def lab(service: Deployed) -> Lab:
         "parameters.json": '{"wait": "soon"}',
     }.items():
         lab.put(f"lab1/configs/{name}", body)
+    lab.put("lab1/inputs/misspelt.yaml", "wiat: 1e3\n")
     return lab
 
 
@@ -129,6 +131,24 @@ def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs
 def test_a14_yaml_by_its_short_name_is_taken(lab: Lab) -> None:
     job = lab.submit("x.txt", configname=lab.put("lab1/configs/short.yml", "wait: 0\n"))
     assert ended(job).succeeded, job.certificate()
+
+
+def test_a14_a_submission_that_another_replaces_at_once_is_answered_too(lab: Lab) -> None:
+    every = [JobKeys.of(lab.group, stamp) for stamp in ("a14-replaced", "a14-replacing")]
+    for keys in every:
+        lab.put("lab1/submissions/a14-same_submit.json", json.dumps({"timestamp": keys.timestamp, "dataname": 3}))
+    for keys in every:
+        assert "dataname: got 3" in until(f"the end of {keys.timestamp}", lambda keys=keys: lab.text(keys.end))
+
+
+def test_a14_a_cancellation_waits_for_its_submission(lab: Lab) -> None:
+    lab.put("lab1/submissions/a14-early_cancel.json", b"")
+    refusal = rejected_keys(lab.group, "a14-early_cancel")
+    until("the answer to the cancellation", lambda: lab.text(refusal.end))
+    job = lab.submit("x.txt", stamp="a14-early")
+    until("the end of the job", lambda: lab.text(job.keys.end))
+    assert lab.text(job.keys.end).startswith("FAILED 0/0 cancelled: by lab1/submissions/a14-early_cancel.json")
+    assert lab.machines(job) == []
 
 
 def test_a14_refusals_are_explained(lab: Lab, jobs: dict[str, JobHandle]) -> None:

@@ -51,10 +51,15 @@ def test_a21_a_prediction_takes_what_was_trained_and_runs_once(lab: Lab, jobs: d
     assert len(models) == len(lab.machines(job)) == len(job.job().datasets) == 5
 
 
-@pytest.mark.parametrize("name", ["predict", "no mode"])
-def test_a21_other_modes_run_plainly(jobs: dict[str, JobHandle], name: str) -> None:
-    assert ended(jobs[name]).succeeded
-    assert len(jobs[name].job().datasets) == 1
+def test_a21_a_mode_of_the_analysis_runs_plainly(jobs: dict[str, JobHandle]) -> None:
+    assert ended(jobs["predict"]).succeeded
+    assert len(jobs["predict"].job().datasets) == 1
+    assert "NOTE: ensemble_size is 3, in mode 'predict'" in jobs["predict"].certificate()
+
+
+def test_a21_a_size_without_a_mode_is_refused(jobs: dict[str, JobHandle]) -> None:
+    assert not ended(jobs["no mode"]).succeeded
+    assert "Write mode: train, or remove ensemble_size." in jobs["no mode"].certificate()
 
 
 def test_a21_an_ensemble_over_two_datasets_is_refused_in_its_own_words(jobs: dict[str, JobHandle]) -> None:
