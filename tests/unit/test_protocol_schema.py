@@ -69,7 +69,7 @@ def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(st.booleans() | keywords(st.booleans()), keywords, max_leaves=4)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(values, schemas)
 def test_the_verdict_is_that_of_jsonschema(value: Any, schema: Any) -> None:
     if isinstance(schema, dict):
