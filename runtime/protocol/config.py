@@ -199,9 +199,10 @@ def _plain(value: Any, budget: list[int], depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-            raise _UnusableError("half of a surrogate pair in a text")
-        return value
+        try:  # JSON in a YAML file writes one letter as "\ud83d\ude00"
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            raise _UnusableError("half of a surrogate pair in a text") from None
     if isinstance(value, int):
         if value.bit_length() > 1024:
             raise _UnusableError("a number of more than 300 digits")

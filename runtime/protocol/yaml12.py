@@ -18,6 +18,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -77,6 +78,8 @@ def read(text: str, what: str) -> tuple[Any, list[Difference]]:
     except TwiceError as error:
         raise InvalidInput([error.problem(what)]) from None
     except yaml.MarkedYAMLError as error:
+        with suppress(ValueError, RecursionError):
+            return _json(text), []
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         got = f"text that is not YAML: {error.problem or 'it is misformatted'}{where}"
@@ -86,6 +89,14 @@ def read(text: str, what: str) -> tuple[Any, list[Difference]]:
     finally:
         if reader is not None:
             reader.dispose()
+
+
+def _json(text: str) -> Any:
+    """JSON is YAML 1.2, also where it is indented with tabs, which PyYAML does not take. Raises ValueError for any other text."""
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=int)  # int refuses NaN and Infinity
+    except TwiceError as error:
+        raise ValueError(str(error)) from None
 
 
 def differences(text: str) -> list[Difference]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,7 @@ def test_no_number(word: str) -> None:
         ("%YAML 1.2\n---\na: on", {"a": "on"}),
         ("%YAML 1.1\n---\na: on", {"a": "on"}),
         ("b: &b {x: 1}\nc: {<<: *b, y: 2}", {"b": {"x": 1}, "c": {"x": 1, "y": 2}}),
+        ('{\n\t"a": 1,\n\t"b": {\n\t\t"c": [1e3]\n\t}\n}', {"a": 1, "b": {"c": [1000.0]}}),
         ('{"a":1,"b":[true,null,1.5e3]}', {"a": 1, "b": [True, None, 1500.0]}),
     ],
 )
@@ -92,7 +94,13 @@ def test_quotes_tags_and_the_rest_of_the_language(text: str, value: Any) -> None
     assert yaml12.load(text, "it") == value
 
 
-@pytest.mark.parametrize("text", ["!!int 1:30", "!!bool yes", "!!float abc", "!!python/name:os.system x", "a: 1\na: 2", "a: [", "x: *y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!int 1:30", "!!bool yes", "!!float abc", "!!python/name:os.system x", "a: 1\na: 2", "a: [", "x: *y", '{\n\t"a": NaN}',
+        '{\n\t"a": 1,\n\t"a": 2}',
+    ],
+)  # fmt: skip
 def test_what_is_no_value_is_refused_in_words(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         yaml12.load(text, "settings")
@@ -153,7 +161,14 @@ def test_a_word_is_a_text_when_both_versions_say_so(case: tuple[str, Any]) -> No
     assert yaml12.is_text(word) == (yaml12.dump(word).strip().removesuffix("...").strip() == word)
 
 
+def test_a_letter_that_json_writes_as_two_is_one_in_yaml_too() -> None:
+    for name in ("c.yaml", "c.json"):
+        assert parse_config(b'{"wait": 1, "who": "\\ud83d\\ude00"}', name, replace(SETTINGS, parameters=None)).values["who"] == "\U0001f600"
+        with pytest.raises(InvalidInput, match="half of a surrogate pair"):
+            parse_config(b'{"who": "\\ud83d"}', name, replace(SETTINGS, parameters=None))
+
+
 def test_a_configuration_says_what_its_words_are() -> None:
-    parsed = parse_config(b"wait: 1e3\nday: 010\n", "c.yaml", SETTINGS.__class__(**{**vars(SETTINGS), "parameters": None}))
+    parsed = parse_config(b"wait: 1e3\nday: 010\n", "c.yaml", replace(SETTINGS, parameters=None))
     assert parsed.values == {"wait": 1000.0, "day": 10}
     assert [note.partition(" is ")[0] for note in parsed.notes] == ["line 1, wait: 1e3", "line 2, day: 010"]
