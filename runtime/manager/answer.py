@@ -36,9 +36,12 @@ def reject(
     problems: Sequence[Problem],
     now: datetime,
     exit_class: str = "user",
+    replaced: str = "",
 ) -> None:
-    """Answer a submission that has no usable timestamp of its own."""
-    refuse(cloud, settings, key.group, key.id, key.key, problems, now, exit_class)
+    """Answer a submission that has no usable timestamp of its own. `replaced`: the ETag of one whose file another has replaced; the plain
+    name is that of the other's answer."""
+    name = f"{key.id}-{replaced[:8]}" if replaced else key.id
+    refuse(cloud, settings, key.group, name, key.key, problems, now, exit_class)
 
 
 def refuse(

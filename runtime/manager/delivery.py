@@ -20,9 +20,11 @@ class Outcome:
 
 @dataclass
 class Notes:
-    """What the log tells of a delivery beside its outcome: the job that it is about, and metrics."""
+    """What turns out while a delivery is worked on: the job that it is about, metrics, and whether another file has taken the place of the
+    one that it tells of."""
 
     timestamp: str | None = None
+    replaced: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
 
 

@@ -49,7 +49,7 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
     delivery.notes.timestamp = timestamp
     if timestamp is None:
         assert faulty is not None
-        reject(cloud, settings, key, faulty.problems, clock(), exit_class)
+        reject(cloud, settings, key, faulty.problems, clock(), exit_class, event.etag if delivery.notes.replaced else "")
         return Outcome(99, f"refused: {faulty.problems[0].text()}")
     run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest())
     ended = run.claim()
@@ -75,6 +75,7 @@ def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
                 raise
             replaced = True
         if replaced and event.version_id:
+            delivery.notes.replaced = True
             raw = cloud.get(event.bucket, key.key, SUBMISSION_MAX_BYTES, event.version_id)
     except ObjectTooLargeError as error:
         raise InvalidSubmission([too_large(error.size)], None) from error
@@ -135,7 +136,8 @@ class _Run:
                 "a timestamp that is used once",
                 "Submit again with another timestamp; the earlier job is not touched",
             )
-            reject(self.cloud, self.settings, self.key, [used], now)
+            replaced = self.delivery.event.etag if self.delivery.notes.replaced else ""
+            reject(self.cloud, self.settings, self.key, [used], now, replaced=replaced)
             return Outcome(99, f"refused: {used.text()}")
         if there.ended:
             return _ENDED

@@ -277,6 +277,17 @@ def test_a_submission_that_another_has_replaced_at_once_is_answered_all_the_same
     )
 
 
+def test_two_submissions_of_one_name_without_a_timestamp_have_an_answer_each(world: World) -> None:
+    world.aws.upload(BUCKET, SUBMISSION, b"[1]")
+    etag = world.aws.etag(BUCKET, SUBMISSION)
+    world.submit(b"[2]")
+    until = world.clock() + timedelta(seconds=121)
+    written = ObjectCreated(BUCKET, SUBMISSION, 1, etag, etag)
+    process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until))
+    for name, said in (("a", "[2]"), (f"a-{etag[:8]}", "[1]")):
+        assert f"got {said}." in world.aws.text(BUCKET, rejected_keys("lab", name).certificate)
+
+
 def test_a_submission_that_was_deleted_is_not_run(world: World) -> None:
     world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
     written = ObjectCreated(BUCKET, SUBMISSION, 1, *[world.aws.etag(BUCKET, SUBMISSION)] * 2)
