@@ -59,7 +59,8 @@ class Imported:
         counts = {status.value: sum(verdict.status is status for verdict in self.verdicts) for status in Status}
         head = {"schema_version": 1, "kind": self.kind, "name": self.name, "stage": self.stage, "counts": counts}
         head["renamed_groups"] = dict(self.renamed)
-        return {**head, "fields": [verdict.to_dict() for verdict in self.verdicts]}
+        decisions = [verdict.to_dict() for verdict in self.asks]
+        return {**head, "decisions": decisions, "fields": [verdict.to_dict() for verdict in self.verdicts]}
 
 
 def parse(text: str) -> tuple[dict[str, Any], list[str]]:

@@ -27,14 +27,14 @@ _ENDS = {
 }  # fmt: skip
 _USER_OPTIONS = {f"-{letter}" for letter in "ughpCDrtTUR"} | {f"--{word}" for word in ("user", "group", "host", "prompt", "chdir", "role")}
 """Options of sudo that take a word."""
-_CODE = re.compile(r"(?:/home/ubuntu/|~/|\./)?neurocaas_contrib(?=/|$)")
+_CODE = re.compile(r"(?:/home/ubuntu/|(?:\.\./)+home/ubuntu/|~/|\./)?neurocaas_contrib(?=/|$)")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of the run script. `kind`: prepare (as it is), settings (a shell's dot file), conda, script (runs `script` with
-    `arguments` as the main scripts did), program (`text` calls `script`, which has to be found first; None: as it is), or after (once all
-    ran, whatever their codes). `text`: with variables in the place of placeholders."""
+    """One command of the run script. `kind`: prepare (as it is), folder (one to go to), settings (a shell's dot file), conda, script (runs
+    `script` with `arguments` as the main scripts did), program (`text` calls `script`, which has to be found first; None: as it is), or
+    after (once all ran, whatever their codes). `text`: with variables in the place of placeholders."""
 
     kind: str
     text: str = ""
@@ -69,7 +69,7 @@ class Command:
     def prepares(self) -> tuple[str, ...]:
         """What is done beside running the script, but for the way to a main script."""
         others = [step.text for step in self.steps if step.kind not in ("script", "program")]
-        return tuple(text for text in others if not (self.by_main and text.startswith("cd ")))
+        return tuple(text for text in others if not (self.by_main and text.startswith(("cd ", "enter "))))
 
 
 def fault(text: str) -> str | None:
@@ -237,6 +237,8 @@ class _Reader:
         if first == "cd" and len(words) > 1 and _CODE.match(old_shell.plain(words[1])) and old_shell.fixed(words[1]):
             below = _CODE.sub("", old_shell.plain(words[1]), count=1)
             self.steps.append(Step("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else "")))
+        elif first == "cd" and len(words) == 2 and old_shell.fixed(words[1]) and not re.match(r"/|~|\.\./", old_shell.plain(words[1])):
+            self.steps.append(Step("folder", f"enter {words[1]}"))
         elif settings:
             self.steps.append(Step("settings", f"settings {self._filled(words[-1])}"))
         elif first == "conda" and words[1:2] == ["activate"]:
@@ -248,7 +250,7 @@ class _Reader:
             self.steps.append(Step("prepare", self._filled(" ".join(words))))
 
     def _after(self, words: list[str], one: old_shell.Command) -> None:
-        if words[0] in (".", "source") and re.search(r"(workflow|transfer|x|paths)\.sh", one.text):
+        if words[0] in (".", "source") and re.search(r"neurocaas_contrib|ncap_utils|(workflow|transfer|paths)\.sh", one.text):
             self._out(one.text, "its functions were for the end of a job, which comes by itself")
             return
         self.steps.append(Step("after" if one.before != "&&" else "prepare", self._filled(" ".join(words))))
@@ -266,8 +268,8 @@ class _Reader:
 
 
 def _absolute(script: str) -> str:
-    """A path without `~`, which was the home of the image's user."""
-    return re.sub(r"^~(ubuntu|ec2-user)?(?=/)", "/home/ubuntu", script)
+    """A path without `~`, the home of the image's user, and without the steps up to it."""
+    return re.sub(r"^(~(ubuntu|ec2-user)?|(\.\./)+home/ubuntu)(?=/)", "/home/ubuntu", script)
 
 
 def _inner(words: list[str]) -> str | None:

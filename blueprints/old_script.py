@@ -5,6 +5,7 @@ It stops at the first step that fails, and ends with the code of what it ran, wh
 
 from __future__ import annotations
 
+import re
 import shlex
 from itertools import count
 
@@ -59,6 +60,13 @@ run() {
 }
 """
 
+_ENTER = """
+## Goes to a folder: from where the script is, or from the home of the image.
+enter() {
+    cd "$1" 2>/dev/null || cd "$userhome/$1"
+}
+"""
+
 _SETTINGS = """
 ## Reads a shell's settings. What is not there, or ends with another code, stopped nothing.
 settings() {
@@ -97,10 +105,9 @@ _FOUR = " ".join(f'"${name}"' for name in old_shell.VARIABLES)
 
 def write(name: str, file: str, text: str, command: Command, folder: str = "") -> str:
     """The script `file` of analysis `name`, from the COMMAND `text`. `folder`: its WORKING_DIRECTORY, "" when it had none."""
-    noted = "\n".join(f"#   {line}" for line in _printable(text).splitlines() or [""])
-    left_out = "".join(f"# Not in it: {_printable(one)}\n" for one in command.left_out) + "".join(
-        f"# Look at this: {_printable(one)}\n" for one in command.doubts
-    )
+    noted = "\n".join(f"#   {_printable(line)}" for line in text.splitlines() or [""])
+    told = [("Not in it", command.left_out), ("Look at this", command.doubts)]
+    left_out = "".join(f"# {kind}: {_printable(one)}\n" for kind, every in told for one in every)
     made = _HEAD.format(command=noted, left_out=left_out)
     if not command.runs:
         return made + _NOTHING.format(name=name, file=file)
@@ -109,6 +116,8 @@ def write(name: str, file: str, text: str, command: Command, folder: str = "") -
         made += _FOUND
     if any(step.kind == "script" or "run " in f" {step.text}" for step in steps):
         made += _RUN
+    if any(step.kind == "folder" for step in steps):
+        made += _ENTER
     if any(step.kind == "settings" for step in steps):
         made += _SETTINGS
     later = [step.text for step in steps if step.kind == "after"]
@@ -121,10 +130,11 @@ def write(name: str, file: str, text: str, command: Command, folder: str = "") -
 
 def _directory(folder: str) -> str:
     """The beginning: where COMMAND was run, if that is there."""
-    if not folder or not old_shell.fixed(folder):
-        return 'cd "$userhome"\n'
-    place = old_shell.filled(f"/home/ubuntu{folder[1:]}" if folder.startswith("~/") else shlex.quote(folder), count().__next__)
-    return f'cd "$userhome"\n[ ! -d {place} ] || cd {place}\n'
+    if not folder.startswith(("~", "/home/ubuntu")):
+        place = shlex.quote(folder)
+        return 'cd "$userhome"\n' + (f"[ ! -d {place} ] || cd {place}\n" if folder else "")
+    place = _quoted(re.sub(r"^~[^/]*", "/home/ubuntu", folder))
+    return f"mkdir -p {place}\ncd {place}\n"
 
 
 def _step(step: Step) -> str:
@@ -145,4 +155,4 @@ def _quoted(script: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

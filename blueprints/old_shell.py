@@ -84,6 +84,9 @@ def filled(text: str, numbered: Callable[[], int], home: str = "/home/ubuntu") -
             letter, length = text[position], 2
         elif text.startswith("{}", position):
             variable, length = VARIABLES[numbered() % len(VARIABLES)], 2
+        elif (up := re.match(r"(\.\./)+(?=home/ubuntu)", text[position:])) and _begins_a_word(text, position):
+            position += up.end() - 1  # so many steps up led to the root
+            continue
         elif text.startswith(home, position) and not re.match(r"[\w.-]", text[position + len(home) :]):
             variable, length = "userhome", len(home)
         elif letter == "~" and not quote and re.match(r"~(ubuntu|ec2-user)?(/|\s|$)", text[position:]) and _begins_a_word(text, position):

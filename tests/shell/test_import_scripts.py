@@ -128,6 +128,21 @@ def test_what_comes_after_a_failure_is_done_and_the_failure_stays(bench: Bench) 
     assert (ended, "after" in output) == (9, True)
 
 
+@pytest.mark.parametrize("folder", ["", "~/bin", "/home/ubuntu", "~", "~/home/ec2-user", "~/a b; touch $(x)'", "/nowhere", "relative"])
+def test_any_working_directory(bench: Bench, folder: str) -> None:
+    text = "ls; cd ../../../../home/ubuntu/ncap; bash run.sh {} {} {} {}; . neurocaas_contrib/ncap_utils/workflow.sh; cleanup"
+    run = bench.place("cd ncap; bash run.sh {} {} {} {}")
+    run.write_text(old_script.write("a", "run_a.sh", text, old_command.read(text), folder))
+    assert bench.run(run)[:2] == (0, list(JOB.values()))
+
+
+def test_what_a_command_says_stays_a_comment(bench: Bench) -> None:
+    text = "sudo -u 'x\n touch off\n' bash ncap/run.sh {} {} {} {}; cleanup 'a\ntouch off\n'\r\n"
+    bench.place("cd ncap; bash run.sh {} {} {} {}")
+    assert bench.run(bench.place(text), 4)[0] == 4
+    assert not list(bench.home.rglob("off"))
+
+
 def test_settings_that_are_there_are_read_whatever_they_end_with(bench: Bench) -> None:
     (bench.home / ".toolsrc").write_text("export MODE=set\nfalse\n")
     run = bench.place("cd neurocaas_contrib; .toolsrc; bash run_main.sh {} {} {} {} x/run.sh")

@@ -244,6 +244,7 @@ def test_a_line_that_does_not_end(text: str) -> None:
         ),
         ("cd ~/bin; a=~ b~ ~ubuntu/x '~'", 'cd "$userhome"/bin; a="$userhome" b~ "$userhome"/x \'~\''),
         ('echo "${{HOME}}"', 'echo "${HOME}"'),
+        ("cd ../../../../home/ubuntu/; ls ../x/home/ubuntu", 'cd "$userhome"/; ls ../x"$userhome"'),
     ],
 )
 def test_variables_in_the_place_of_placeholders(text: str, made: str) -> None:
