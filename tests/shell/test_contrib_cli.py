@@ -187,7 +187,7 @@ def test_a_main_script_of_the_first_implementation(machine: Machine) -> None:
         exit "$code"
         """
     )
-    environment = {**machine.environment, "PATH": f"{machine.tree / 'bin'}:{os.environ['PATH']}"}
+    environment = {**machine.environment, "PATH": f"{machine.tree / 'ncap_utils/machine'}:{os.environ['PATH']}"}
     arguments = ["mock", "lab/inputs/data.zip", "results/job_1", "lab/configs/my config.json", str(inner)]
     for expected in (0, 5):
         done = subprocess.run(["bash", main, *arguments], env=environment, cwd=machine.home, capture_output=True, text=True, check=False)

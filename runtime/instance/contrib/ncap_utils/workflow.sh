@@ -139,7 +139,6 @@ run_script() {
     export NEUROCAAS_CONTRIB="$neurocaasrootdir/ncap_utils/contrib_cli.py"
     export -f neurocaas-contrib
     arguments=("$bucketname" "$inputpath" "$resultdir" "$configpath")
-    [[ ":$PATH:" == *":$neurocaasrootdir/bin:"* ]] || export PATH="$PATH:$neurocaasrootdir/bin" ## for those that are no bash
     set -m
     neurocaas_agent_path
     PATH="$neurocaasrootdir/ncap_utils/machine:$PATH" "$NEUROCAAS_PYTHON" -E -s "$REPLY" run --state "$NEUROCAAS_STATE" -- \
