@@ -17,6 +17,8 @@ from blueprints.starter import NAME_RULE
 from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME
 
+_VOLUME_GIB = 200
+"""Root volume of a machine of an old image, whose size nobody wrote down: EC2 starts none whose volume is smaller than the image's."""
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _STAGES = {"webdev": "webdev", "develop": "develop", "websubstack": "prod"}
@@ -84,7 +86,12 @@ def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
     if _AMI.fullmatch(value):
         draft.set("image.parent", value)
         draft.set("image.required", False)
-        draft.mapped(path, value, "image.parent", "an image of one region and account, whose making nobody recorded: write provision/*.sh")
+        draft.set("instance.volume_gib", _VOLUME_GIB)
+        why = (
+            "an image of one region and account, whose making nobody recorded: write provision/*.sh. There a disk was as large as the "
+            f"image and __dataset_size__; here instance.volume_gib says it, {_VOLUME_GIB} until you know what the image needs"
+        )
+        draft.mapped(path, value, "image.parent", why)
     else:
         do = "Correct it, or import --anyway to start from ubuntu24"
         draft.impossible(path, as_json(value), "the id of an image, ami- and 8 to 17 hexadecimal digits", do)

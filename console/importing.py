@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from blueprints.import_old import Imported
@@ -17,8 +18,7 @@ def told_of_folder(report: Report, dry_run: bool) -> str:
     profiles = [str(one.file) for one in report.done if one.imported.kind == "profile"]
     lines += ["", "User profiles, in the proposal for groups.yaml:", *(f"  {file}" for file in profiles)] if profiles else []
     lines += ["", "No files of the first implementation:", *(f"  {file}" for file in report.passed_over)] if report.passed_over else []
-    if report.renamed:
-        lines += ["", "Groups that have another name here:", *(f"  {old!a} -> {new}" for old, new in sorted(report.renamed.items()))]
+    lines += _renamed(report.renamed)
     scripts = [(one.imported.name, one.imported.command.script) for one in made if one.imported.command.script]
     if scripts:
         lines += [
@@ -43,6 +43,12 @@ def told_of_folder(report: Report, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
+def _renamed(groups: Mapping[str, str]) -> list[str]:
+    if not groups:
+        return []
+    return ["", "Groups that have another name here:", *(f"  {old!a} -> {new}" for old, new in sorted(groups.items()))]
+
+
 def told(imported: Imported, file: str) -> str:
     """The verdicts on one file; those that ask something are last, where people look."""
     lines = [f"{file}: a {imported.kind} of the first implementation{f', {imported.name}' if imported.name else ''}"]
@@ -51,6 +57,7 @@ def told(imported: Imported, file: str) -> str:
         lines += ["", f"{verdict.status:<10} {verdict.path}{to}", labelled("got", verdict.got)]
         parts = [("why", verdict.why), ("allowed", verdict.allowed), ("do", verdict.do)]
         lines += [labelled(word, text) for word, text in parts if text]
+    lines += _renamed(imported.renamed)
     counts = imported.to_dict()["counts"]
     return "\n".join([*lines, "", ", ".join(f"{number} {word}" for word, number in counts.items())])
 
