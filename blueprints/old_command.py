@@ -113,6 +113,9 @@ class _Reader:
             self.steps.clear()
             self.doubts.append(f"its shell is {error}: write the run script by hand")
             return Command((), tuple(self.left_out), tuple(self.doubts))
+        alone = (f"one() {{\n{step.text or f'run {step.arguments}'}\n}}" for step in self.steps)  # no step ends in another
+        if not old_shell.readable("\n".join(alone)):
+            return Command((), tuple(self.left_out), ("its shell is none that bash reads: write the run script by hand",))
         places = next(self._numbers)
         if places != len(PLACEHOLDERS):
             self.doubts.append(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -54,6 +56,13 @@ def commands(text: str) -> list[Command]:
         if first in _RESERVED or first.endswith("()") or (len(one.words) > 1 and one.words[1].startswith("()")):
             raise ValueError(f"no simple commands ({first})")
     return made
+
+
+def readable(text: str) -> bool:
+    """Whether bash reads it; nothing is run. True where there is no bash to ask."""
+    if (bash := shutil.which("bash")) is None:
+        return True
+    return subprocess.run([bash, "-n"], input=text.encode("utf-8", "surrogatepass"), capture_output=True, check=False).returncode == 0
 
 
 def plain(word: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from old_files import COMMANDS, UNSURE_COMMANDS
 
 from blueprints import old_command, old_script
@@ -172,3 +174,23 @@ def test_in_a_job(machine: Machine, code: int) -> None:
     assert machine.run(script).returncode == code, machine.log("stderr")
     assert machine.status()["status"] == ("FAILED" if code else "SUCCESS")
     assert machine.log("stdout").splitlines()[0] == b"4 lab/inputs/data.zip lab/configs/config.json"
+
+
+PARTS = [
+    "ls", "cd ncap", "cd /home/ubuntu", "cd neurocaas_contrib", "source activate x", ". .rc", "export A='b c'", "sudo -u ubuntu", "nohup",
+    "bash", "bash -c", "'", '"', "(", ")", "{}", "{} {} {} {}", '"{}" "{}" "{}" "{}"', "run_main.sh", "x/run.sh", "'a b.sh'", "go.py", "|",
+    "2>&1", "&&", "||", ";", "&", "true", "false", "cleanup", "sudo poweroff", ". ncap_utils/workflow.sh", "\\", "$(", "`", "#", "é", "~",
+    "B=1", "| tee l", ">l", "-x", "if", "\n",
+]  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=14))
+def test_any_line_is_refused_or_becomes_a_script_that_bash_reads(parts: list[str]) -> None:
+    text = " ".join(parts)
+    if old_command.fault(text) is not None:
+        return
+    command = old_command.read(text)
+    script = old_script.write("a", "run_a.sh", text, command)
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (text, script, done.stderr)
