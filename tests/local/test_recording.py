@@ -27,10 +27,10 @@ from terminals import Terminal, terminal
 import blueprints
 from blueprints import Blueprint, parent_of
 from demo.playground import copied
-from image_builder.provision import read
+from image_builder.provision import Provision, Script, read
 from image_builder.recording import replay
 from image_builder.recording.recording import Recording
-from localcloud.images.cleanroot import LocalRoots
+from localcloud.images.cleanroot import LocalRoot, LocalRoots
 from localcloud.paths import Paths
 from runtime.protocol.problems import InvalidInput
 
@@ -398,6 +398,25 @@ def test_every_difference_is_listed(bench: Bench) -> None:
         "/etc/hostname": "removed only in the replay",
     }
     assert found["/var/log/mine"].cache == "log"
+
+
+def test_a_kept_layer_lies_under_other_roots(bench: Bench) -> None:
+    parent = parent_of(bench.blueprint, bench.roots.account, bench.roots.region).for_image_builder
+
+    def ran(text: str, *over: str) -> LocalRoot:
+        root = bench.roots.open("layered", parent, over=over)
+        script = Provision((Script("build", "10-x.sh", f"#!/bin/bash\n{text}\n"),), ())
+        assert replay.run(root, "bench", script, lambda line: None) is None
+        return root
+
+    ran("touch /opt/one /opt/gone; rm /etc/hostname").keep("first")
+    ran("test -e /opt/one && test ! -e /etc/hostname && rm /opt/gone && touch /usr/local/bin/two", "first").keep("second")
+    assert sorted(bench.roots.kept("layered")) == ["first", "second"]
+    ran("test -e /opt/one && test ! -e /opt/gone && test -e /usr/local/bin/two", "second", "first").close()
+    ran("test ! -e /opt/one && test -e /etc/hostname").close()
+    bench.roots.forget("layered", ["second"])
+    assert bench.roots.kept("layered") == ["second"]
+    bench.roots.forget("layered")
 
 
 def test_a_script_that_fails_is_told_with_its_line(bench: Bench) -> None:
