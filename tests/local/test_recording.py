@@ -359,7 +359,7 @@ def test_a_user_namespace_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "bubblewrap-userns")
     bench = Bench(tmp_path, tmp_path / "home")
     asked = "useradd -m alice\nsu alice -c 'touch ~/mine'\nrec as alice -- 'cd && touch too'\n"
-    asked += "rec as alice -- sh -c 'echo one two > ~/said; id -un >> ~/said'\nrec check grep -qx 'one two' /home/alice/said\n"
+    asked += "rec as alice -- sh -c 'echo one two > ~/said; id -un >> ~/said'\nrec check grep -qx 'one two' ~alice/said\n"
     bench.record(asked + "alias put='tee -a'\necho x | put /opt/list\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
     assert "\nsu alice -s /bin/bash -c 'cd && touch too'\n" in (tmp_path / "blueprints/bench/provision/10-recorded.sh").read_text()
     verdict = bench.verify()
