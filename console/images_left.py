@@ -7,6 +7,7 @@ An image is no resource of a stack, and the lifecycle policy that would retire o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -52,22 +53,19 @@ class ImagesLeft:
         return f"{images}, at most ${_cost(self.retirable)} a month. To retire them: invoke destroy {self.stack} --retire-images"
 
     def retire(self, say: Callable[[str], None]) -> None:
-        """Deregister those that no other stack needs, delete their snapshots, and take them out of the blueprint."""
+        """Deregister those that no other stack needs, delete their snapshots, and take them out of blueprints."""
         import blueprints
         from image_builder.images import remove
 
         account = self.make("sts").get_caller_identity()["Account"] if self.retirable else ""
         region = str(self.make("ec2").meta.region_name)
-        analysis = blueprints.BASE if self.stack == "utils" else self.stack.rpartition("-")[0]
         for image in self.retirable:
             for line in remove(image.image_id, image.build_arn, self.make):
                 say(line)
-            try:
-                forgotten = blueprints.forget_image(self.engine.root, analysis, account, region, image.image_id)
-            except InvalidInput:  # its blueprint is gone, or cannot be read
-                continue
-            if forgotten:
-                say(f"{image.image_id} is taken out of blueprints/{analysis}/; commit that")
+            for name in (blueprints.BASE, *blueprints.names(self.engine.root)):  # the analysis may have another name by now
+                with suppress(InvalidInput):  # one that cannot be read: its own commands say so
+                    if blueprints.forget_image(self.engine.root, name, account, region, image.image_id):
+                        say(f"{image.image_id} is taken out of blueprints/{name}/; commit that")
         for image_id, stack in self.used.items():
             if any(image.image_id == image_id for image in self.all):
                 say(f"{image_id} stays: {stack} starts machines from it")

@@ -459,6 +459,7 @@ def test_images_are_retired_when_told_so_unless_another_stack_needs_them(
 ) -> None:
     account = boto3.client("sts").get_caller_identity()["Account"]
     blueprints.record_image(pulumi.home, "spikes", account, "us-east-1", images[0])
+    blueprints.record_image(pulumi.home, "analysis", account, "us-east-1", images[1])
     pulumi.set(
         stacks=["utils", "spikes-webdev", "spikes-prod"],
         outputs={"spikes-webdev": OUTPUTS, "spikes-prod": {**OUTPUTS, "bucket": "p", "image_id": images[1]}},
@@ -469,6 +470,8 @@ def test_images_are_retired_when_told_so_unless_another_stack_needs_them(
     assert f"{images[1]} stays: spikes-prod starts machines from it" in said
     assert list(ec2.images) == [images[1], "ami-0123456789abcdef3"]
     assert blueprints.load("spikes", "webdev", pulumi.home).image.amis == {}
+    assert set(blueprints.load("analysis", "webdev", pulumi.home).image.amis.values()) == {images[1]}
+    assert f"{images[0]} is taken out of blueprints/spikes/; commit that" in said
 
 
 def test_on_a_terminal_it_is_asked_whether_images_go_too(
