@@ -39,7 +39,7 @@ VARIABLES = (
     Variable("configname", "config.json", "Its own name."),
     Variable("resultdir", "results/job_1", "The job's folder, below the group."),
     Variable("processdir", "results/job_1/process_results", "Where results go, below the group: the last argument of `upload`."),
-    Variable("neurocaasrootdir", "/opt/neurocaas/code/…", "The deployed code, with `ncap_utils`; `/home/ubuntu/neurocaas_contrib` is a link to it."),
+    Variable("neurocaasrootdir", "/opt/neurocaas/code/…", "The deployed code. `/home/ubuntu/neurocaas_contrib` is a link to it."),
     Variable("userhome", "/home/ubuntu", "A home folder for the run. Write below it, or below `$TMPDIR`."),
     Variable("NEUROCAAS_DATASET", "data.zip", "The dataset's name in reports: no other of the job has it. Name result folders by it."),
     Variable("NEUROCAAS_CONFIG", "/…/config.json", "The configuration as JSON: checked, defaults filled in."),
