@@ -51,9 +51,10 @@ VARIABLES = (
 """For scripts: they stay as they are."""
 
 INTERNAL = (
-    "NEUROCAAS_ATTEMPT", "NEUROCAAS_CONTRIB", "NEUROCAAS_DATASET_INDEX", "NEUROCAAS_DURATION_MINUTES", "NEUROCAAS_EVIDENCE",
-    "NEUROCAAS_GROUP", "NEUROCAAS_LOCAL_BUCKET_ROOT", "NEUROCAAS_LOGS", "NEUROCAAS_PATIENCE", "NEUROCAAS_PINS", "NEUROCAAS_SCRIPT",
-    "NEUROCAAS_STATE", "NEUROCAAS_USERHOME",
+    "NEUROCAAS_ATTEMPT", "NEUROCAAS_CLOCK_SKEW", "NEUROCAAS_CONTRIB", "NEUROCAAS_DATASET_INDEX", "NEUROCAAS_DURATION_MINUTES",
+    "NEUROCAAS_EVIDENCE", "NEUROCAAS_GROUP", "NEUROCAAS_INSTANCE_ID", "NEUROCAAS_LIBRARIES", "NEUROCAAS_LOCAL_BUCKET_ROOT", "NEUROCAAS_LOGS",
+    "NEUROCAAS_OPT", "NEUROCAAS_PATIENCE", "NEUROCAAS_PINS", "NEUROCAAS_RUN_FOLDER", "NEUROCAAS_SCRIPT", "NEUROCAAS_STATE", "NEUROCAAS_STOP",
+    "NEUROCAAS_USERHOME",
 )  # fmt: skip
 """The service's own, which may change: no script should need them."""
 
@@ -66,7 +67,8 @@ FUNCTIONS = (
     Function("download_folder PATH BUCKET FOLDER", "Copies what is below PATH into the folder."),
     Function("upload PATH BUCKET GROUP RESULTDIR [ENDING]", "Copies a file, or what is in a folder, without files that end in `.ENDING`."),
     Function("accessdir FOLDER…", "Makes folders that everybody may read and write."),
-    Function("cleanup PATH…", "Removes what it is given. (Machines of jobs switch themselves off.)"),
+    Function("cleanup PATH…", "Removes what is the run's own, and switches nothing off."),
+    Function("parseargsstd BUCKET INPUT RESULTDIR CONFIG", "Sets the variables, as they are set already; empty arguments change nothing."),
     Function("get_abs_filename PATH", "Prints the absolute path."),
 )
 """Of `ncap_utils/workflow.sh` and `ncap_utils/transfer.sh`."""

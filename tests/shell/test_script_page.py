@@ -61,7 +61,7 @@ def run(project: Path, config: str = "") -> tuple[LocalResult, str]:
     checked = _checked(blueprint, file)
     heard: list[bytes] = []
     made = LocalRun("count", blueprint.folder, blueprint.script, project / "data.txt", file, checked.values, project / "out")
-    return local.run_local(made, os.environ, heard.append), b"".join(heard).decode()
+    return local.run_local(made, heard.append), b"".join(heard).decode()
 
 
 def counted(result: LocalResult) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 import blueprints
 from blueprints import starter
+from runtime.instance import sandbox
 from runtime.instance.local import LocalResult, LocalRun, run_local
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +36,9 @@ def run(project: Path, name: str, values: dict[str, object], data: str = "", **e
     heard: list[bytes] = []
     config = project / "config.json"
     config.write_text(json.dumps(values))
-    made = LocalRun(name, blueprint.folder, blueprint.script, sample, config, values, project / "out")
-    return run_local(made, {**os.environ, **environment}, heard.append), b"".join(heard).decode()
+    room = sandbox.rooms({**os.environ, **environment})
+    made = LocalRun(name, blueprint.folder, blueprint.script, sample, config, values, project / "out", make_room=room)
+    return run_local(made, heard.append), b"".join(heard).decode()
 
 
 def summary(result: LocalResult) -> dict[str, object]:
