@@ -20,6 +20,12 @@ source "$(dirname "$0")/ncap_utils/workflow.sh"
 source "$(dirname "$0")/ncap_utils/transfer.sh"
 errorlog
 [ "$dataname" = empty.txt ] && exit 0
+if [ "$dataname" = large.txt ] && [ "$NEUROCAAS_ATTEMPT" = 1 ]; then
+    echo '{"part": 1}' >"$NEUROCAAS_OUTPUT/part.json"
+    echo "numpy: MemoryError: Unable to allocate 12 GiB" >&2
+    exit 1
+fi
+[ "$dataname" = large.txt ] && echo '{}' >"$NEUROCAAS_OUTPUT/summary.json" && exit 0
 step="$CHECKPOINT_DIR/step"
 [ -f "$step" ] || echo 0 >"$step"
 from=$(cat "$step")
@@ -42,7 +48,8 @@ def lab() -> Iterator[Lab]:
         folder = ground.root / "blueprints" / "analysis"
         (folder / "run_analysis.sh").write_text(SCRIPT)
         blueprint = folder / "blueprint.yaml"
-        text = blueprint.read_text().replace("  type: m5.large\n", "  type: m5.large\n  market: spot\n")
+        more = "  type: m5.large\n  market: spot\n  grow_memory: true\n"
+        text = blueprint.read_text().replace("  type: m5.large\n", more)
         blueprint.write_text(f"{text}results:\n  required: [summary.json]\n")
         ground.invoke("local.up")
         for stack in ("utils", "analysis-webdev"):
@@ -97,6 +104,18 @@ def test_a_script_that_ends_well_without_the_results_that_are_required_has_faile
     assert state.end == "FAILED 0/1 empty.txt: the results lack summary.json, which the analysis requires; the results that there are: none"
     (dataset,) = certificate_facts(lab, job)["datasets"]
     assert (dataset["status"], dataset["exit_class"], dataset["exit_code"]) == ("FAILED", "analysis", 0)
+
+
+def test_a_script_that_runs_out_of_memory_is_run_again_on_a_larger_machine(lab: Lab) -> None:
+    job = lab.submit("large.txt")
+    assert ended(job).succeeded, job.certificate()
+    (dataset,) = certificate_facts(lab, job)["datasets"]
+    small, large = dataset["machines"]
+    assert (small["instance_type"], small["out_of_memory"], small["exit_class"]) == ("m5.large", True, "analysis")
+    assert small["reason"].startswith("numpy: MemoryError: Unable to allocate 12 GiB")
+    assert (large["instance_type"], large["exit_class"]) == ("m5.xlarge", "success")
+    assert lab.text(f"{job.keys.attempts_prefix}1/process_results/part.json") == '{"part": 1}\n'
+    assert f"{job.keys.process_prefix}part.json" not in lab.keys_below(job.keys.process_prefix)
 
 
 def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:
