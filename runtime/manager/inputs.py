@@ -22,8 +22,8 @@ from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_b
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import PASSED_OVER, ConfigSource
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS, NAME_MAX_BYTES
-from runtime.protocol.names import dataset_names, key_fault
+from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
+from runtime.protocol.names import dataset_names, folder_faults, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -216,11 +216,14 @@ def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, e
 
 def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> Input | None:
     """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those that would make no dataset."""
-    pins, something = list[Pin](), False
+    pins, names, something = list[Pin](), list[str](), False
     for name, pin in _below(cloud, settings, prefix, found):
         if not name.endswith("/"):
             pins.append(pin)
+            names.append(name)
         something = something or not is_ignored(name, settings.ignore)
+    for fault in folder_faults(names)[:_SHOWN]:
+        found.problems.append(Problem("dataname", f"{shown(prefix)}: {fault}", "names that files of one folder can have", "Rename them"))
     if pins and not something:
         for pin in pins:
             found.pass_over(pin.path)
@@ -288,9 +291,6 @@ def _before(key: str, folder: str) -> str:
 def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfig:
     """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises InvalidInput."""
     bucket, name = place_of(key, settings.bucket)
-    length = len(key.rpartition("/")[2].encode())
-    if length > NAME_MAX_BYTES:
-        raise InvalidInput([Problem("configname", f"a name of {length} bytes", f"up to {NAME_MAX_BYTES} bytes", "Rename the file")])
     try:
         content: Content | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:

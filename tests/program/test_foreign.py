@@ -41,6 +41,7 @@ EVERYTHING: dict[str, Any] = {
         "volume_gib": 100,
         "duration_minutes": 30,
         "max_duration_minutes": 43200,
+        "grow_memory": False,
     },
     "image": {
         "parent": "ssm:/golden/ubuntu/ami-id",
@@ -50,7 +51,8 @@ EVERYTHING: dict[str, Any] = {
     "limits": {
         "datasets": 10000, "dataset_size_gib": 16384, "ensemble_size": 1000, "attempts": 20, "machines": 10, "account_machines": 100,
     },
-    "datasets": {"folder": "each"},
+    "datasets": {"folder": "each", "ignore": ["*.tmp"], "disk_factor": 1.5},
+    "results": {"required": ["summary.json", "*/spikes.npy"]},
     "groups": ["debuggers", "Lab.one", "lab_2-b"],
     "outside_buckets": [
         {"bucket": "open-recordings"},

@@ -202,6 +202,8 @@ def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool)
     ],
 )
 def test_machines_get_the_checked_configuration_beside_the_original(world: World, name: str, raw: bytes) -> None:
+    properties = {"wait": {"type": "integer", "default": 5}, "rate": {"type": "number"}}
+    world.settings = replace(world.settings, parameters={"type": "object", "properties": properties})
     world.aws.objects_[BUCKET, f"lab/configs/{name}"] = (raw, {})
     world.submit(world.submission(configname=f"lab/configs/{name}"))
     job = world.job()
@@ -227,7 +229,7 @@ def test_a_configuration_has_a_name_that_a_file_can_have(world: World, letters: 
     world.aws.upload(BUCKET, name, "{}")
     world.submit(world.submission(configname=name))
     assert bool(world.aws.ec2) == taken
-    assert ("a name of 257 bytes" in world.certificate()) != taken
+    assert ("longer than 255 bytes" in world.certificate()) != taken
 
 
 # What is no dataset -------------------------------------------------------------------------------------------------

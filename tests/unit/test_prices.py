@@ -221,8 +221,8 @@ def test_the_project_says_when_its_prices_were_read_and_where() -> None:
     [
         ("m5.large", ("m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge")),
         ("m5.xlarge", ("m5.xlarge", "m5.large", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge")),
-        ("p3.2xlarge", ("p3.2xlarge", "p3.8xlarge")),
-        ("g4dn.xlarge", ("g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.12xlarge")),
+        ("p3.2xlarge", ("p3.2xlarge", "p3.8xlarge", "p3.16xlarge")),
+        ("g4dn.xlarge", ("g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge")),
         ("zz.huge", ("zz.huge",)),
     ],
 )
