@@ -88,6 +88,7 @@ def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
         what, do = "a text without its closing quote", "Close the quote"
     elif "another document" in what:
         what, allowed, do = "a second document, after '---'", "one YAML document", "Remove one of the two"
+    line = min(line, text.count("\n") + 1) if line else line  # the parser may say that it is behind the last one
     return finding(source, line, (), "yaml.syntax", what, allowed, do)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import blueprints
@@ -209,6 +209,7 @@ def broken(draw: st.DrawFn) -> str:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=broken())
+@example(text="name: spikes\nimage: {parent: ubuntu24}\ng")
 def test_every_slip_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, text: str) -> None:
     for problem in blueprints.load_problems("spikes", project(tmp_path, text), TYPES):
         assert problem.rule
