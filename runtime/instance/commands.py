@@ -223,7 +223,7 @@ def _show(result: Any, *, as_json: bool) -> None:
         return
     sys.stdout.write(f"{result.folder}\n" + "".join(f"  {path}  {size} bytes\n" for path, size in files))
     code, reason = f"exit code {result.exit_code}", result.status.reason
-    end = code if result.exit_code == 0 else reason if reason.startswith(code) else f"{code}: {reason}"
+    end = code if result.exit_code == 0 else reason if code in reason else f"{code}: {reason}"
     sys.stdout.write(f"{result.status.status}, {end}\n")
 
 

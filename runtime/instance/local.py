@@ -20,6 +20,7 @@ from typing import Any
 from runtime.protocol.certificate import SetupLog, end_line, final_line
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.normal import normal_text
 from runtime.protocol.status import NONE, SUCCESS, DatasetStatus
 
 from . import sandbox
@@ -79,7 +80,7 @@ def run_local(run: LocalRun, hear: Hear | None = None, tell: Callable[[str], obj
     inputpath = f"{GROUP}/inputs/{data.name}"
     configpath = f"{GROUP}/configs/{run.config.name}"
     _link(bucket / inputpath, data)
-    _write(bucket / configpath, json.dumps(dict(run.values), indent=2) + "\n")  # as the service hands it on: checked, with its defaults
+    _write(bucket / configpath, normal_text(run.values))  # as the service hands it on: checked, with its defaults
     name = data.name
     inputpath += "/" if data.is_dir() else ""
     dataset = {"index": 0, "name": name, "inputpath": inputpath, "status_key": keys.status(name)}

@@ -12,6 +12,7 @@ from itertools import islice
 from runtime.monitor.attempts import Apart, late, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.port import Cloud, OpenJob
+from runtime.monitor.shared import with_shared
 from runtime.protocol import logline
 from runtime.protocol.attempt import RECLAIM, AttemptRequest
 from runtime.protocol.certificate import (
@@ -59,7 +60,7 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
         reports[report.dataset].append(report)
     records = Records(cloud, job)
     outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index], records) for dataset in job.datasets]
-    outcomes = _with_machines(cloud, job, reports, outcomes, records)
+    outcomes = with_shared(_with_machines(cloud, job, reports, outcomes, records))
     exit_class, reason = _exit(outcomes)
     facts = CertificateFacts(
         exit_class=exit_class,

@@ -11,12 +11,15 @@ from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
+from runtime.protocol.status import DATA_CHANGED, FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import outcome_of
 from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
+
+_ENDED = {TIMED_OUT: "timeout", DATA_CHANGED: "data"}
+"""Exit classes of reasons that begin so."""
 
 INTERRUPTED = "interrupted:"
 """How the reason of a dataset begins whose machine has been told that AWS takes it back."""
@@ -68,7 +71,7 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
         return Verdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
         reason = next((text for text in (status.reason, status.said) if text != NONE), None)  # a reason begins with what was said
-        ended = outcome_of(reason) or ("timeout" if (reason or "").startswith(TIMED_OUT) else None)
+        ended = outcome_of(reason) or next((name for begin, name in _ENDED.items() if (reason or "").startswith(begin)), None)
         return Verdict(FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None)
     if instance.state in ("stopping", "stopped"):
         return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")

@@ -258,7 +258,7 @@ class DatasetOutcome:
     `image_id` the AMI that it ran (the job's `image` may be the name of a parameter). Times ISO 8601, None when no
     machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES. `inputs` (the
     configuration among them) and `results` are what its last machine moved; `machines` are all of them, in their order. `note` is what is
-    to be said of a dataset that has succeeded: that it has no result."""
+    to be said of a dataset besides: that it has succeeded without a result, or that another has written results of the same names."""
 
     name: str
     inputpath: str

@@ -63,6 +63,7 @@ ARGUMENTS = ("$bucketname", "$inputpath", "$resultdir", "$configpath")
 
 FUNCTIONS = (
     Function("errorlog", "Stops the script at the first command that fails, and records each command for the report."),
+    Function("errorrep", "Records each command, stops at none, and prints the last one and its exit code at the end."),
     Function("download PATH BUCKET FOLDER", "Copies a file into the folder, or a whole folder of the bucket to FOLDER/its name."),
     Function("download_folder PATH BUCKET FOLDER", "Copies what is below PATH into the folder."),
     Function("upload PATH BUCKET GROUP RESULTDIR [ENDING]", "Copies a file, or what is in a folder, without files that end in `.ENDING`."),

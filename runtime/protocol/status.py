@@ -25,6 +25,8 @@ NONE = "NONE"
 """What an unknown field says."""
 TIMED_OUT = "timed out"
 """How the reason of a dataset begins that was ended at its duration."""
+DATA_CHANGED = "the data changed after it was submitted"
+"""How that of a dataset begins which could not be read any more as it was submitted."""
 
 
 @dataclass(frozen=True)

@@ -517,6 +517,25 @@ def test_a_success_without_a_result_says_so() -> None:
         assert (" (finished) | NOTE: no result was uploaded" in world.certificate()) is (note is not None)
 
 
+def test_results_of_one_name_of_several_datasets_are_told() -> None:
+    world = World()
+    world.submit(world.submission(dataname=[*DATA, "lab/inputs/c.zip"]))
+    written = (["sum.json", "same.txt"], ["sum.json", "same.txt"], ["c.json"])
+    for number, (machine, names) in enumerate(zip(machines(world), written, strict=True)):
+        write(world, machine, *names)
+        place = world.evidence(machine).files
+        record = json.loads(world.aws.text(BUCKET, place))
+        for file in record["results"]:
+            file["sha256"] = ("a" if file["key"].endswith("same.txt") else str(number)) * 64
+        world.aws.upload(BUCKET, place, json.dumps(record))
+        world.complete(machine)
+    assert world.end() == "SUCCESS 3/3\n"
+    notes = [outcome(world, number)["note"] for number in range(3)]
+    told = "other datasets have written sum.json as well, and one content is left: name results by $NEUROCAAS_DATASET"
+    assert notes == [told, told, None]
+    assert world.certificate().count(f"NOTE: {told}") == 2
+
+
 # What people see first ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("reason", ["{said} (exit code 65)", ""])
 def test_what_the_script_said_itself_is_the_reason_that_is_seen_first(reason: str) -> None:
@@ -550,3 +569,12 @@ def test_members_of_an_ensemble_are_told_apart() -> None:
         world.complete(machine)
     lines = [line for line in world.certificate().splitlines() if line.startswith("DATANAME: ")]
     assert [line.partition(" | ")[0] for line in lines] == [f"DATANAME: {name}" for name in names]
+
+
+def test_data_that_changed_is_no_failure_of_the_analysis() -> None:
+    world = World()
+    world.submit(world.submission())
+    reason = "the data changed after it was submitted: lab/inputs/a.zip"
+    world.complete(machines(world)[0], "FAILED", reason=reason)
+    assert (world.end() or "").startswith(f"FAILED 0/1 a.zip: {reason}")
+    assert world.facts()["exit_class"] == outcome(world)["exit_class"] == "data"

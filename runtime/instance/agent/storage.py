@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.protocol.names import bounded
 from runtime.protocol.printable import printable
+from runtime.protocol.status import DATA_CHANGED
 
 from .reading import readings
 
@@ -107,7 +108,7 @@ def outdated(source: Location) -> StorageError:
     """What is said where an object is not there any more as the manager saw it."""
     name = printable(source.key, keep="")
     allowed = "Allowed: the object as it was then. Submit a new job for the data of now."
-    return StorageError(f"the data changed after it was submitted: {name}. {allowed}", outdated=True)
+    return StorageError(f"{DATA_CHANGED}: {name}. {allowed}", outdated=True)
 
 
 class FolderStorage:

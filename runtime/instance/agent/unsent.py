@@ -23,7 +23,7 @@ def unsent(folder: Path, place: Location, sent: Collection[Moved], scratch: Path
     """
     files = list(files_in(folder, str))
     known = {(item.key.rpartition("/")[2], item.bytes) for item in sent}
-    digests = {path: _sha256(path) for path in files if (path.name, path.stat().st_size) in known}
+    digests = {path: digest for path in files if (path.name, path.stat().st_size) in known and (digest := _sha256(path))}
     open_results = {(item.bucket, item.key): item.sha256 for item in sent}
     there: set[Path] = set()
     for path, digest in digests.items():
@@ -57,9 +57,13 @@ def _alike(key: str, path: str) -> int:
     return next((number for number, (one, other) in enumerate(pairs) if one != other), len(path.split("/")))
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path) -> str | None:
+    """None for a file that cannot be read: the upload names it."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return None
     return digest.hexdigest()
