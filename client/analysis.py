@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import boto3
 
 from client import checks
 from client.bucket import AT_ONCE, Bucket, own_session, s3_client
-from client.errors import AnalysisError, raise_all
+from client.errors import AnalysisError, every, raise_all
 from client.evidence import Evidence, gather
 from client.forecast import LATEST, Forecast, budget_left, estimate, history
 from client.job import JobHandle
@@ -55,13 +56,17 @@ class Analysis:
 
         Nothing that is there is replaced: what has the same content is not sent again, and where a name has other content, the file
         goes to a folder of its own, which `say` is told (by default standard error), see `client.uploads`. Two files of one name are
-        refused before anything is uploaded, as is a missing one.
+        refused before anything is uploaded, as is a missing one; when one cannot be uploaded, the others are.
         """
         files = [Path(path) for path in paths]
         raise_all(checks.files([str(path) for path in files]))
         uploads = Uploads(self.objects, self.session, self.group, say)
         ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
-        return [uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, name_of(path)) for path in files]
+
+        def put(path: Path) -> str:
+            return uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, name_of(path))
+
+        return every(partial(put, path) for path in files)
 
     def upload_config(
         self, config: Mapping[str, Any] | str | os.PathLike[str], name: str | None = None, *, say: Callable[[str], None] = note

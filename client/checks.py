@@ -7,7 +7,7 @@ from pathlib import Path
 
 from client.bucket import Bucket
 from client.errors import AnalysisError, raise_all
-from client.uploads import name_of, names_below
+from client.uploads import is_readable, name_of, names_below
 from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
@@ -112,6 +112,9 @@ def files(paths: Sequence[str]) -> list[AnalysisError]:
     missing = [path for path in paths if not (Path(path).is_file() or Path(path).is_dir())]
     if missing:
         errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"))
+    closed = [path for path in paths if Path(path).is_file() and not is_readable(Path(path))]
+    if closed:
+        errors.append(AnalysisError(f"files that cannot be read: {', '.join(closed)}", "files that you may read", "change their mode"))
     names = [name_of(path) for path in paths]
     wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
     if wrong:

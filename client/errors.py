@@ -1,7 +1,7 @@
 """What the client says when it cannot go on: every message names what was got, what is allowed, and what to do next."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -45,6 +45,20 @@ def raise_all(errors: Sequence[AnalysisError]) -> None:
     """Raise what there is to raise: nothing, the only error, or all of them at once."""
     if errors:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
+
+
+def every(tasks: Iterable[Callable[[], T]]) -> list[T]:
+    """What the tasks return. All are tried before what went wrong is raised, all of it; a service that is away ends it at once."""
+    done, errors = list[T](), list[AnalysisError]()
+    for task in tasks:
+        try:
+            done.append(task())
+        except UnreachableError:
+            raise
+        except AnalysisError as error:
+            errors.append(error)
+    raise_all(errors)
+    return done
 
 
 _MEMBER = "a deployed analysis, and credentials of a member of the group"

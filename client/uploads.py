@@ -26,7 +26,7 @@ import boto3.exceptions
 import botocore.exceptions
 
 from client.bucket import TAKEN, UNCONDITIONAL, Bucket, s3_client
-from client.errors import AnalysisError, code_of, s3_errors
+from client.errors import AnalysisError, code_of, every, s3_errors
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.names import key_fault
 from runtime.protocol.problems import shown
@@ -128,7 +128,8 @@ class Uploads:
             if any(str(entry["Key"]).removeprefix(target) not in files for entry in self._objects.list(target)):
                 continue  # somebody has put more there
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                sent = list(pool.map(self._keep, [target + one for one in files], files.values()))
+                waiting = [pool.submit(self._keep, target + one, content) for one, content in files.items()]
+                sent = every(one.result for one in waiting)
             if None not in sent:
                 there = sum(not one for one in sent)
                 self._say(f"{path}: {len(files)} files are at {target}{f', {there} of them already' if there else ''}")
@@ -192,13 +193,18 @@ def name_of(path: str | Path) -> str:
     return Path(os.path.abspath(path)).name
 
 
+def is_readable(path: Path) -> bool:
+    """Whether it is a file that this person may read."""
+    return path.is_file() and os.access(path, os.R_OK)
+
+
 def names_below(path: Path, ignore: Sequence[str]) -> list[str]:
     """The files below a folder that are data, by their paths with '/', sorted. Raises AnalysisError when there is none, or for a name that
     no key can have."""
     found = [Path(folder, name).relative_to(path).as_posix() for folder, _, names in os.walk(path) for name in names]
     names = sorted(name for name in found if not is_ignored(name, ignore))
     wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
-    wrong += [f"{shown(name)}: it is no file that can be read" for name in names if not (path / name).is_file()]
+    wrong += [f"{shown(name)}: it is no file that can be read" for name in names if not is_readable(path / name)]
     if wrong:
         got = f"files in {path} that cannot be uploaded: {'; '.join(wrong[:5])}"
         raise AnalysisError(got, "files with names without control characters", "rename them, or take them away")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from client import Analysis, AnalysisError, commands, speaking
-from client.uploads import Content
+from client.uploads import Content, Uploads
 
 MIB = 1 << 20
 
@@ -237,3 +237,20 @@ def test_what_cannot_be_uploaded_is_said_before_anything_is(s3: Any, tmp_path: P
     for part in (*parts, "'gone': it is no file", "no such file"):
         assert part in str(caught.value)
     assert there(s3, "inputs/") == {}
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_one_file_that_fails_keeps_no_other_away(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_folder: bool) -> None:
+    paths = [file(tmp_path / "rec", name, name) for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif")]
+    send = Uploads._create
+
+    def create(self: Uploads, key: str, content: Content) -> bool:
+        if "bad" in key:
+            raise AnalysisError(f"access to {key} was denied", "what may be written", "ask")
+        return send(self, key, content)
+
+    monkeypatch.setattr(Uploads, "_create", create)
+    with pytest.raises(AnalysisError) as caught:
+        Analysis(BUCKET, GROUP).upload([tmp_path / "rec"] if in_folder else paths)
+    assert {name for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif") if name in str(caught.value)} == {"bad1.tif", "bad2.tif"}
+    assert {key.rpartition("/")[2] for key in there(s3, "inputs/")} == {"a.tif", "z.tif"}
