@@ -15,6 +15,7 @@ from blueprints import BASE, Imaged
 from image_builder import bake, golden, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
 from image_builder.images import BakedImage
+from image_builder.place import CONSEQUENCE, puts_something_there
 from image_builder.preflight import ClientMaker, check
 from image_builder.provision import ABOUT, read
 from image_builder.recipe import recipe_of
@@ -77,8 +78,9 @@ class Baking:
         self.clients = cache(self.clients)
         self.imaged = load_imaged(self.root, self.target)
         provision = self.imaged.folder / "provision"
-        files = read(provision).files if provision.is_dir() else ()
-        self._scripts = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in files}
+        made = read(provision) if provision.is_dir() else None
+        self._scripts = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in (made.files if made else ())}
+        self._in_place = any(puts_something_there(script.text) for script in (made.scripts if made else ()))
 
     @property
     def _commits(self) -> bool:
@@ -112,6 +114,8 @@ class Baking:
             if verified == "no" and (self.imaged.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
                 do = f"{way_out(self.imaged)}; or bake it as it is with --unverified"
                 problems.append(Problem("recording", doubt, "a recording that a replay on a clean root has proved", do).text())
+        if self._in_place:
+            notes.append(CONSEQUENCE)
         if plan.action == "nothing" and (changed := self._golden_changes()):
             notes.append(
                 f"the golden test changed since {plan.image_id} passed it ({', '.join(changed)}), and no image is built for that: "

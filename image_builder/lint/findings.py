@@ -23,6 +23,7 @@ RULES: dict[str, tuple[str, str]] = {
     "moving-ref": (WARNING, "`latest`, `main`, `master` or a clone without a commit: it changes without notice"),
     "pipe-shell": (ERROR, "a download that a shell runs at once: nobody knows afterwards what ran"),
     "driver": (ERROR, "a driver or kernel: take a parent image that has it (dlami24)"),
+    "place": (WARNING, "something in ~/neurocaas_contrib, which a job's machine moves to ~/neurocaas_contrib.image"),
     "sudo": (WARNING, "sudo: scripts run as root already; `sudo -S` and `sudo -i` wait for somebody"),
     "interactive": (ERROR, "a program that asks or edits"),
     "nested-shell": (ERROR, "a shell or interpreter that waits for input"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from blueprints.scripts import syntax
 from image_builder import secrets, shell
 from image_builder.lint.findings import Finding
+from image_builder.place import puts_there
 from image_builder.recording import programs
 from image_builder.recording.pip import package_words
 from image_builder.recording.pipes import runner_of
@@ -202,6 +203,9 @@ class _Linter:
             yield self.finding(command.line, "cd-unchecked", "`cd` that may fail unnoticed", fix)
         if command.after == "&" and not any(other.program == "wait" for other in self.commands):
             yield self.finding(command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it")
+        if puts_there(command):
+            fix = "Put what the analysis needs into a folder of another name; scripts of a blueprint travel with it"
+            yield self.finding(command.line, "place", f"`{name}` puts something into ~/neurocaas_contrib", fix)
         if name in ("modprobe", "insmod", "dkms") or re.match(r"NVIDIA-Linux.*\.run", name):
             yield self.finding(command.line, "driver", f"`{name}`", "Take a parent image that has the driver: `image.parent: dlami24`")
 

@@ -21,7 +21,13 @@ def found(text: str, head: str = STRICT) -> list[tuple[int, str]]:
     return [(finding.line - head.count("\n"), finding.rule) for finding in lint_script(head + text + "\n", "x.sh")]
 
 
+COMMIT = "git -C x checkout " + "a" * 40
 BAD = [
+    (f"git clone https://github.com/cunningham-lab/neurocaas_contrib\n{COMMIT}", [(1, "place")]),
+    (f"git clone --depth 1 git@github.com:lab/neurocaas_contrib.git\n{COMMIT}", [(1, "place")]),
+    (f"git clone https://example.org/tools.git /home/ubuntu/neurocaas_contrib\n{COMMIT}", [(1, "place")]),
+    ("mkdir -p ~/neurocaas_contrib/tools", [(1, "place")]),
+    ('cp -r tools "$HOME/neurocaas_contrib"', [(1, "place")]),
     ("apt-get install curl", [(1, "apt-yes")]),
     ("DEBIAN_FRONTEND=noninteractive sudo -E apt-get \\\n  --no-install-recommends install curl", [(1, "apt-yes"), (1, "sudo")]),
     ("apt-get upgrade", [(1, "apt-yes")]),
@@ -97,6 +103,7 @@ def test_finds(text: str, expected: list[tuple[int, str]]) -> None:
 
 
 GOOD = r"""
+mkdir -p /opt/neurocaas_contrib /home/ubuntu/neurocaas_contrib_tools
 apt-get install --yes --no-install-recommends curl
 DEBIAN_FRONTEND=noninteractive apt-get install -yqq curl
 apt-get -y -o Dpkg::Options::=--force-confold install curl
