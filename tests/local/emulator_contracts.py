@@ -424,6 +424,11 @@ def contract_object_reads(h):
     assert parameters(h.s3._object_disk_path)[:2] == ["bucket", "key"]
     assert parameters(h.s3._get_object_data)[:2] == ["bucket_name", "key"]
     assert "body[start : end + 1]" in inspect.getsource(h.s3._get_object)
+    assert parameters(h.s3._version_body) == ["bucket", "bucket_name", "key", "v"]
+    assert parameters(h.s3._version_disk_path)[:3] == ["bucket", "key", "version_id"]
+    assert h.s3._parse_range("bytes=2-5", 10) == (2, 5)
+    assert h.s3._parse_range("bytes=20-25", 10) is None
+    assert b"InvalidRange" in h.s3._xml_body(h.s3._range_error_xml("bucket", "key"))
 
 
 def contract_encryption_headers(h):

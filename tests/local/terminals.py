@@ -57,6 +57,7 @@ class Terminal:
 @contextlib.contextmanager
 def terminal(command: list[str], cwd: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
     """`command` in a terminal of 50 lines of 200 columns. It is killed when the body ends."""
+    environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES")}  # of the terminal that tests run in
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     try:

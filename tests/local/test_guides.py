@@ -64,6 +64,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
         blueprint.write_text(blueprint.read_text() + "stages:\n  prod: {bucket: dti-prod}\n")
         for name, text in (("groups.yaml", GROUPS), ("stack_config_template.json", json.dumps(OLD)), ("run_epi.sh", "echo\n")):
             (made.root / name).write_text(text)
+        for name in ("old-one", "old-two"):
+            (made.root / "old/ncap_blueprints" / name).mkdir(parents=True)
+            old = json.dumps({**OLD, "PipelineName": name})
+            (made.root / "old/ncap_blueprints" / name / "stack_config_template.json").write_text(old)
         for name, text in (("scan.zip", "a scan"), ("config.json", '{"wait": 0.1}')):
             (made.root / name).write_text(text)
         for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "begin"]):

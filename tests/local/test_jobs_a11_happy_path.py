@@ -33,7 +33,7 @@ def states() -> list[str]:
 @pytest.fixture(scope="module")
 def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
     stamp = f"a11-{uuid.uuid4().hex[:8]}"
-    made = lab.submit("a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2, note="kept"))
+    made = lab.submit("a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2.5))
     machine = until("a machine", lambda: lab.machines(made))[0]
     tags.update({tag["Key"]: tag["Value"] for tag in machine["Tags"]})
 
@@ -69,7 +69,7 @@ def test_a11_the_results_are_all_there(lab: Lab, job: JobHandle) -> None:
     below = {key.removeprefix(job.keys.process_prefix) for key in lab.keys_below(job.keys.process_prefix)}
     config = job.job().configname
     assert {"end.txt", "update.txt", config, "a11.txt/summary.json"} <= below
-    assert json.loads(lab.text(f"{job.keys.process_prefix}{config}"))["note"] == "kept"
+    assert json.loads(lab.text(f"{job.keys.process_prefix}{config}"))["wait"] == 2.5
     assert lab.text(job.keys.end) == "SUCCESS 1/1\n"
 
 
@@ -93,7 +93,7 @@ def test_a11_the_compute_report_is_filed_and_nothing_is_left(lab: Lab, job: JobH
 def test_a11_the_certificate_for_machines_has_the_same_facts(lab: Lab, job: JobHandle) -> None:
     facts = certificate_facts(lab, job)
     assert (facts["outcome"], facts["exit_class"], facts["job_id"]) == ("SUCCESS", "success", job.timestamp)
-    assert facts["config"]["note"] == "kept"
+    assert facts["config"]["wait"] == 2.5
     assert facts["cost_usd"] > 0
     (dataset,) = facts["datasets"]
     assert dataset["image_id"].startswith("ami-"), "also where the analysis names a parameter"

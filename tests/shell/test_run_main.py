@@ -311,11 +311,12 @@ def test_a_job_file_names_status_and_duration(machine: Machine) -> None:
 
 
 def test_nothing_is_left_behind(machine: Machine) -> None:
-    shared = Path("/dev/shm")
-    before = set(shared.glob("neurocaas.*")) if shared.is_dir() else set()
-    assert machine.run(machine.script("exit 0\n")).returncode == 0
+    made = machine.root / "made"
+    script = machine.script(f'printf "%s\\n" "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR" >{made}\n')
+    assert machine.run(script).returncode == 0
     assert list((machine.root / "tmp").iterdir()) == []
-    assert not ({path for path in shared.glob("neurocaas.*") if path.stat().st_uid == os.getuid()} - before)
+    folders = [Path(line) for line in made.read_text().splitlines()]
+    assert (len(folders), [folder for folder in folders if folder.exists()]) == (3, [])
 
 
 def test_without_home_and_almost_without_an_environment(machine: Machine) -> None:

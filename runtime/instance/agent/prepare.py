@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .storage import LOCAL_ROOT, Location, Storage, StorageError, open_storage
+from .transfer import INPUT, Moved, note
 
 CONFIG, PINS = "NEUROCAAS_CONFIG", "NEUROCAAS_PINS"
 _OWN = frozenset({"agent", "runtime", "vendor"})
@@ -25,7 +27,7 @@ def prepared(environment: Mapping[str, str], state: Path, storage: Storage | Non
     dataset = _dataset(environment)
     if not environment.get(CONFIG):
         with suppress(KeyError, ValueError):  # by hand: there may be none, or one that is no JSON
-            made[CONFIG] = _config(environment, dataset, storage)
+            made[CONFIG] = _config(environment, dataset, state, storage)
     if not environment.get(PINS) and dataset:
         made[PINS] = _pins(environment, dataset, storage)
     variables = {}
@@ -46,14 +48,16 @@ def _job(environment: Mapping[str, str]) -> dict[str, Any]:
     return dict(json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes()))
 
 
-def _config(environment: Mapping[str, str], dataset: Mapping[str, Any], storage: Storage | None) -> Any:
-    """The record that the service has checked; for a job without one, what its job.json says."""
+def _config(environment: Mapping[str, str], dataset: Mapping[str, Any], state: Path, storage: Storage | None) -> Any:
+    """The record that the service has checked, noted as an input of the job; for a job without one, what its job.json says."""
     with suppress(OSError, KeyError, ValueError):
         values = _job(environment)["config"]
         if not dataset.get("configpath"):
             return values
         with suppress(ValueError):  # the member's of an ensemble
-            return _read(environment, environment["configpath"], storage)
+            place, body = _fetched(environment, environment["configpath"], storage)
+            values = json.loads(body.decode("utf-8-sig"))
+            note(state / "files", Moved(INPUT, place.bucket, place.key, len(body), hashlib.sha256(body).hexdigest()))
         return values
     if environment.get(LOCAL_ROOT):
         with suppress(StorageError):
@@ -72,8 +76,12 @@ def _pins(environment: Mapping[str, str], dataset: Mapping[str, Any], storage: S
 
 
 def _read(environment: Mapping[str, str], path: str, storage: Storage | None) -> Any:
+    return json.loads(_fetched(environment, path, storage)[1].decode("utf-8-sig"))
+
+
+def _fetched(environment: Mapping[str, str], path: str, storage: Storage | None) -> tuple[Location, bytes]:
     place = Location.parse(path, environment["bucketname"])
-    return json.loads((storage or open_storage(environment)).read(place).decode("utf-8-sig"))
+    return place, (storage or open_storage(environment)).read(place)
 
 
 def link_home(home: Path, tree: Path, *, move: bool = True) -> Iterator[str]:

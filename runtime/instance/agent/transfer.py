@@ -166,8 +166,7 @@ class Transfer:
             sys.stdout.write(line)
             sys.stdout.flush()
             if self.record:
-                with self.record.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(moved)) + "\n")
+                note(self.record, moved)
         return moved
 
     def _all(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:
@@ -206,6 +205,12 @@ class Transfer:
             "of at most 1024 bytes with their folders. Correct them, and upload them again.",
             permanent=all(error.permanent for _, error in failed),
         )
+
+
+def note(record: Path, moved: Moved) -> None:
+    """Write down what was moved."""
+    with record.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(moved)) + "\n")
 
 
 def read_record(record: Path) -> Iterator[Moved]:
