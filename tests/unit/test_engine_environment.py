@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,8 @@ def test_locks_of_engines_that_are_gone_are_removed(project: Project) -> None:
     here = socket.gethostname()
     with subprocess.Popen([running]) as engine:
         try:
+            while Path(f"/proc/{engine.pid}/comm").read_text() != "pulumi\n":  # Popen returns shortly before the new program has its name
+                time.sleep(0.01)
             lock("alive", engine.pid, here)
             lock("taken over by a stranger", os.getpid(), here)
             lock("of another machine", 2**30, f"not-{here}")
