@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def bench(tmp_path: Path) -> Bench:
         "activate": "true\n",
         "conda": 'echo "conda() { true; }"\n',
         "aws": "exit 0\n",
+        "python": f'exec "{sys.executable}" "$@"\n',
         **dict.fromkeys(("sudo", "poweroff", "shutdown", "su", "cleanup"), f'touch "{tmp_path}/off"\n'),
     }.items():
         (programs / name).write_text(f"#!/bin/bash\n{text}")

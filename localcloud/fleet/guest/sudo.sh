@@ -46,7 +46,7 @@ if [ -n "$login$shell" ]; then # a command is given to a shell of the user, as i
   set -- /bin/bash ${login:+-l} "$@"
 fi
 [ $# -gt 0 ] || exit 0
-if [ "$USER" != root ] && ! grep -q ' 1$' /proc/self/uid_map; then
+if [ "$USER" != "$(id -un)" ] && ! grep -q ' 1$' /proc/self/uid_map; then
   exec setpriv --reuid "$USER" --regid "$(id -g "$USER")" --init-groups -- "$@"
 fi
 exec "$@"
