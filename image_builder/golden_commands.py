@@ -67,6 +67,7 @@ def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
             sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
         if not passed and not result.get("accepted"):
             raise Exit(code=1)
+        _say(f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of these scripts")
 
     return Collection(golden)
 
