@@ -10,6 +10,7 @@ from typing import Any
 
 from blueprints import base, finding, memory, parameters, scripts
 from blueprints.finding import Finding
+from blueprints.machine_kinds import kind
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
 from runtime.protocol.names import RESERVED_GROUPS
@@ -101,9 +102,9 @@ def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
     instance, path = layers.data["instance"], ("instance", "grow_memory")
     if not instance["grow_memory"]:
         return
-    unknown = [name for name in instance["types"] if memory.gib(name) is None]
+    unknown = [name for name in instance["types"] if kind(name) is None]
     if unknown:
-        got, allowed = f"true, with {', '.join(unknown)} in instance.types", "types whose memory is known (blueprints/memory.py)"
+        got, allowed = f"true, with {', '.join(unknown)} in instance.types", "types whose memory is known (blueprints/machine_kinds.py)"
         yield layers.finding(path, "instance.memory-unknown", got, allowed, "Leave these types out, or set grow_memory: false")
     elif not memory.larger(instance["type"], instance["types"], {}):
         allowed = f"a type in instance.types with more memory than {instance['type']}, and with GPUs if that has some"

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from blueprints import old_command, old_types
+from blueprints import machine_kinds, old_command, old_types
 from blueprints.checks import near_types
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Context, Field, drop
@@ -107,7 +107,7 @@ def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> No
         do = "Choose one of these, or import --anyway with m5.large"
         draft.impossible(path, as_json(value), near_types(value, context.types), do)
         return
-    was, now = old_types.kind(value), old_types.kind(place)
+    was, now = machine_kinds.kind(value), machine_kinds.kind(place)
     covers = was is not None and now is not None and now.covers(was)
     price = f", {old_types.cost(place, context.types):g} US dollars an hour" if isinstance(context.types, Mapping) else ""
     much = "has as much" if covers else "lacks least of what it had"

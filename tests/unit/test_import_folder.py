@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from old_files import COMMANDS, UNSURE_COMMANDS, every, write
 
 import blueprints
-from blueprints import groups, import_old, old_command, old_names, old_script, old_shell, old_types
+from blueprints import groups, import_old, machine_kinds, old_command, old_names, old_script, old_shell, old_types
 from blueprints.old_folder import GROUPS, import_folder
 from blueprints.verdicts import Status
 from components.prices import table
@@ -145,11 +145,11 @@ def test_a_script_that_the_folder_has_is_taken_along(tmp_path: Path) -> None:
 
 def test_what_types_have_is_what_the_table_of_machines_says() -> None:
     for name, known in machines().types.items():
-        kind = old_types.kind(name)
+        kind = machine_kinds.kind(name)
         assert kind is not None
         assert (kind.vcpu, kind.gpus) == (known.vcpu, known.gpus)
         assert kind.gib == pytest.approx(known.memory_mib / 1024, rel=0.03)
-    assert set(PRICES) <= {name for name in PRICES if old_types.kind(name)}
+    assert set(PRICES) <= {name for name in PRICES if machine_kinds.kind(name)}
 
 
 @pytest.mark.parametrize(
@@ -171,14 +171,14 @@ SIZES = ["micro", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge"]
 
 @given(st.sampled_from(FAMILIES.split()), st.sampled_from(SIZES))
 def test_every_type_becomes_one_on_offer_that_is_never_less_when_there_is_one(family: str, size: str) -> None:
-    was = old_types.kind(f"{family}.{size}")
+    was = machine_kinds.kind(f"{family}.{size}")
     now = old_types.same_kind(f"{family}.{size}", PRICES)
     assert (was is None) == (now is None)
     if was and now:
-        kind = old_types.kind(now)
+        kind = machine_kinds.kind(now)
         assert kind is not None
         assert bool(kind.gpus) == bool(was.gpus)
-        enough = [one for one in PRICES if (known := old_types.kind(one)) and known.covers(was) and bool(known.gpus) == bool(was.gpus)]
+        enough = [one for one in PRICES if (known := machine_kinds.kind(one)) and known.covers(was) and bool(known.gpus) == bool(was.gpus)]
         assert kind.covers(was) or not enough
 
 
