@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from runtime.protocol.config import ConfigRules
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
 
@@ -152,6 +153,17 @@ class Blueprint:
     @property
     def volume_gib(self) -> int:
         return self.instance.volume_gib
+
+    @property
+    def config_rules(self) -> ConfigRules:
+        """What configurations of jobs are checked by."""
+        return ConfigRules(
+            duration_minutes=self.instance.duration_minutes,
+            max_duration_minutes=self.instance.max_duration_minutes,
+            max_dataset_size_gib=self.limits.dataset_size_gib,
+            max_ensemble_size=self.limits.ensemble_size,
+            parameters=self.parameters,
+        )
 
     @property
     def stack(self) -> str:

@@ -16,7 +16,6 @@ from components.policies.manager import BUDGET_PARAMETERS
 from components.prices import Prices
 from components.settings import larger_types
 from runtime.protocol.about import About, about_key
-from runtime.protocol.config import ConfigRules
 from runtime.protocol.settings import Image
 
 
@@ -78,13 +77,7 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         folder=blueprint.data.folder,
         ignore=blueprint.data.ignore,
         oom_types=larger_types(instance, args.prices),
-        config=ConfigRules(
-            duration_minutes=instance.duration_minutes,
-            max_duration_minutes=instance.max_duration_minutes,
-            max_dataset_size_gib=blueprint.limits.dataset_size_gib,
-            max_ensemble_size=blueprint.limits.ensemble_size,
-            parameters=blueprint.parameters,
-        ),
+        config=blueprint.config_rules,
         image_ready=args.image.ready,
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,

@@ -63,6 +63,8 @@ def run_local(
         raise InvalidInput([Problem("--to", f"{to}, which is a file", "a folder", "Name a folder; it is made if it is not there")])
     file = file or _empty(target, analysis)
     checked = _checked(blueprint, file)
+    for text in checked.notes:
+        _hear(f"run-local: {text}\n".encode())
     run = local.LocalRun(
         analysis,
         blueprint.folder,
@@ -173,35 +175,8 @@ def _empty(target: Path, analysis: str) -> Path:
 def _checked(blueprint: "Blueprint", file: Path) -> "JobConfig":
     """The configuration as the manager would check it. Raises InvalidInput with every problem."""
     from runtime.protocol.config import parse_config
-    from runtime.protocol.settings import AnalysisSettings, Code, Image
 
-    instance = blueprint.instance
-    settings = AnalysisSettings(
-        analysis=blueprint.name,
-        stage=blueprint.stage,
-        stack=blueprint.stack,
-        bucket=blueprint.bucket,
-        region="",
-        account="",
-        groups={},
-        instance_type=instance.type,
-        instance_types=instance.types,
-        duration_minutes=instance.duration_minutes,
-        max_duration_minutes=instance.max_duration_minutes,
-        volume_gib=instance.volume_gib,
-        max_dataset_size_gib=blueprint.limits.dataset_size_gib,
-        max_datasets=1,
-        prices={},
-        prices_date="",
-        budget_usd=0.0,
-        image=Image("", ready=False),
-        script=blueprint.script,
-        code=Code("", "", ""),
-        ledger_table="",
-        queue_url="",
-        parameters=blueprint.parameters,
-    )
-    return parse_config(file.read_bytes(), file.name, settings)
+    return parse_config(file.read_bytes(), file.name, blueprint.config_rules)
 
 
 def _hear(text: bytes) -> None:

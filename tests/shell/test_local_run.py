@@ -158,7 +158,7 @@ def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a25_runtime_offline(tmp_path: Path) -> None:
     """Scenario A25: outputs, status and certificate without AWS; the exit code is the script's."""
     config = tmp_path / "short.yaml"
-    config.write_text("wait: 0.1\n")
+    config.write_text("wait: 1e-1\n")
     done = invoke("--analysis", "analysis", "--data", "README.md", "--config", str(config), "--to", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -179,6 +179,7 @@ def test_a25_runtime_offline(tmp_path: Path) -> None:
     assert (folder / "process_results/end.txt").read_text() == "SUCCESS 1/1\n"
     assert "DATANAME: local/inputs/README.md | STATUS: SUCCESS" in (folder / "logs/certificate.txt").read_text()
     assert "::progress 1 done" in done.stderr
+    assert 'run-local: line 1, wait: 1e-1 is 0.1 (YAML 1.2), which YAML 1.1 reads as the text "1e-1"' in done.stderr
 
 
 def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
