@@ -131,7 +131,7 @@ CASES = (
     Case(
         "things in temporary folders and caches",
         {"10-temporary.sh": "touch /tmp/left /var/tmp/left\nmkdir -p ~/.ssh\necho key > ~/.ssh/authorized_keys\necho $HOME > /opt/home\n"},
-        check="test ! -e /tmp/left -a ! -e /var/tmp/left -a ! -e /root/.ssh/authorized_keys\ngrep -x /root /opt/home",
+        check="test ! -e /tmp/left -a ! -e /var/tmp/left -a ! -e ~root/.ssh/authorized_keys\ngrep -x ~root /opt/home",
     ),
     Case(
         "sudo, as on a person's machine",
