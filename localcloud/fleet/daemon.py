@@ -55,6 +55,7 @@ class Fleet:
         self._seen: set[str] = set()
         self._stopping = threading.Event()
         self._again = threading.Event()
+        self._told: set[str] = set()  # machines that have said themselves that they are stopped
         self._latest: list[dict[str, Any]] = []
         self._builder = Builder(self._services)
         self._copies = Copies(self._services)
@@ -169,12 +170,16 @@ class Fleet:
                     else:
                         machine.update(instance)
                 elif state == "pending":
+                    self._told.discard(identifier)
                     if len(self._machines) < self._maximum and identifier not in self._seen and not self._stopping.is_set():
                         self._boot(instance)
+                elif state == "stopping" and identifier in self._told:
+                    self._told.discard(identifier)  # the list is older than what its machine has told: it may have been started again
                 elif state in ("shutting-down", "stopping") and identifier not in self._seen:
                     self._finish(instance)
                 elif state == "stopped":
                     self._seen.discard(identifier)
+                    self._told.discard(identifier)
 
     def _boot(self, instance: dict[str, Any]) -> None:
         self._turn += 1
@@ -201,6 +206,7 @@ class Fleet:
             self._machines.pop(machine.id, None)
             if machine.stopped:
                 self._seen.discard(machine.id)  # it may be started again
+                self._told.add(machine.id)
         if not self._stopping.is_set():
             self._reconcile_waiting(machine.id)
 
