@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from itertools import count
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ class FakeS3:
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], list[bytes]] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
+        self._numbers = count()  # of uploads: two that run at once are two
         self.denied: set[str] = set()
         self.calls: list[str] = []
         self.before: Any = lambda name: None
@@ -68,7 +70,7 @@ class FakeS3:
 
     def create_multipart_upload(self, **asked: Any) -> dict[str, str]:
         self._called("create_multipart_upload", asked)
-        name = f"upload-{len(self.uploads)}"
+        name = f"upload-{next(self._numbers)}"
         self.uploads[name] = {}
         return {"UploadId": name}
 

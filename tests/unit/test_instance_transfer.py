@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fake_s3 import FakeS3, error, etag
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.instance.agent import reading, s3, transfer
@@ -75,6 +75,7 @@ def _replace(path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100), st.lists(st.sampled_from(sorted(CHANGES)), max_size=12))
+@example(90, ["append", "append", "cut", "append"])  # a part with the same end as in the read before, and another beginning
 def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
     tmp_path_factory: pytest.TempPathFactory, size: int, changes: list[str]
 ) -> None:

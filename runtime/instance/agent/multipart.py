@@ -51,7 +51,8 @@ def settled(futures: Sequence[Future[Any]]) -> Iterator[None]:
 
 @dataclass
 class _State:
-    """What is kept beside the file. Another place or part size makes it worthless. A part is what S3 wants to hear of it, and `upto`."""
+    """What is kept beside the file. Another place or part size makes it worthless. A part is what S3 wants to hear of it, and
+    `upto`: where it begins, and the SHA-256 of the file up to its end."""
 
     path: Path
     mark: list[Any]
@@ -138,9 +139,11 @@ def _send(client: Any, pool: ThreadPoolExecutor, room: Room, reading: Reading, t
     with settled(futures):
         while not failed.is_set():
             room.take(part)
+            begin = reading.bytes  # a file that is cut while it is read has parts of other lengths than in the next read
             body = reading.read(part)
-            if body and not state.has(number + 1, reading.sha256):
-                futures.append(pool.submit(send, number + 1, body, reading.sha256))
+            upto = f"{begin} {reading.sha256}"
+            if body and not state.has(number + 1, upto):
+                futures.append(pool.submit(send, number + 1, body, upto))
                 futures[-1].add_done_callback(over)
             else:
                 room.give(part)
