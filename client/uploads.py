@@ -46,7 +46,7 @@ class Content:
 
     source: Path | bytes
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BytesIO | io.BufferedReader:
         return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb")
 
     @cached_property
@@ -55,11 +55,8 @@ class Content:
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256()
         with self.open() as stream:
-            while chunk := stream.read(_MIB):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def state(self) -> tuple[int, ...]:
         """Changes when the file does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from image_builder.commits import CommitError, State, can_commit, commit_folder,
 from image_builder.images import BakedImage
 from image_builder.place import CONSEQUENCE, puts_something_there
 from image_builder.preflight import ClientMaker, check
-from image_builder.provision import ABOUT, read
+from image_builder.provision import ABOUT, read, sha256_of
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification, way_out
 from image_builder.report import Report
@@ -79,7 +78,7 @@ class Baking:
         self.imaged = load_imaged(self.root, self.target)
         provision = self.imaged.folder / "provision"
         made = read(provision) if provision.is_dir() else None
-        self._scripts = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in (made.files if made else ())}
+        self._scripts = {path: sha256_of(file) for path, file in (made.files if made else ())}
         self._in_place = any(puts_something_there(script.text) for script in (made.scripts if made else ()))
 
     @property

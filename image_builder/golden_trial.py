@@ -21,7 +21,7 @@ from typing import Any
 
 from blueprints import Blueprint, parent_of
 from image_builder import golden, golden_check, provenance
-from image_builder.provision import Provision
+from image_builder.provision import Provision, sha256_of
 from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel, CleanRoot, CleanRoots
@@ -78,7 +78,7 @@ def _is_of(image: str, place: str, blueprint: Blueprint, provision: Provision) -
     if known.get("image_id") != image or not known.get("scripts"):
         return True
     then = {path: digest for path, digest in known["scripts"].items() if not path.startswith(f"{golden.FOLDER}/")}
-    return then == {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in provision.material}
+    return then == {path: sha256_of(file) for path, file in provision.material}
 
 
 def _provisioned(roots: CleanRoots, name: str, blueprint: Blueprint, provision: Provision, say: Say) -> list[str]:
@@ -86,8 +86,9 @@ def _provisioned(roots: CleanRoots, name: str, blueprint: Blueprint, provision: 
     scripts = [script for script in provision.scripts if script.phase == "build"]
     parent = parent_of(blueprint, roots.account, roots.region).for_image_builder
     made = hashlib.sha256(f"{GENERATOR}\0{parent}\0".encode())
+    files = dict(provision.files)
     for path in provision.extra_files:
-        made.update(f"{path}\0{hashlib.sha256(dict(provision.files)[path].read_bytes()).hexdigest()}\0".encode())
+        made.update(f"{path}\0{sha256_of(files[path])}\0".encode())
     layers: list[str] = []
     there = roots.kept(name)
     for script in scripts:

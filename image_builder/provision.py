@@ -83,8 +83,13 @@ class Provision:
         total = hashlib.sha256()
         for path, file in self.material:
             mode = "x" if file.stat().st_mode & 0o111 else "-"
-            total.update(f"{path}\0{mode}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            total.update(f"{path}\0{mode}\0{sha256_of(file)}\n".encode())
         return total.hexdigest()
+
+
+def sha256_of(file: Path) -> str:
+    """Of a file's content."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def read(folder: Path, *, whole: bool = True) -> Provision:

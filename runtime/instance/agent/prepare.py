@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .pins import FILE as PINS
 from .storage import LOCAL_ROOT, Location, Storage, StorageError, open_storage
 from .transfer import INPUT, Moved, note
 
-CONFIG, PINS = "NEUROCAAS_CONFIG", "NEUROCAAS_PINS"
+CONFIG = "NEUROCAAS_CONFIG"
 _OWN = frozenset({"agent", "runtime", "vendor"})
 """Folders of the deployed code into which nothing of an image comes: its programs are in them."""
 
