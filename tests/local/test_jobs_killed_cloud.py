@@ -22,16 +22,22 @@ pytestmark = [pytest.mark.local, pytest.mark.slow]
 KILLS = 3
 AGAIN_SECONDS = "10"
 """A manager that was killed has its job until its lease ends: how soon the next one asks again (on AWS six times its time limit)."""
+LEASE_SECONDS = 30
+"""A manager's time limit, and so the lease: it must end before the submission has been asked for the last time (8 times)."""
 
 
 @pytest.fixture(scope="module")
 def lab(service: Deployed) -> Iterator[Lab]:
-    """The lab, whose deployment asks again sooner what was not finished."""
-    sqs, kept = service.client("sqs"), {}
+    """The lab, whose deployment asks again sooner what was not finished, and whose managers hold a job for a shorter time."""
+    sqs, functions, kept = service.client("sqs"), service.client("lambda"), {}
     for queue in sqs.list_queues()["QueueUrls"]:
         kept[queue] = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
         sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": AGAIN_SECONDS})
+    manager = service.analysis["manager_function"]
+    limit = functions.get_function_configuration(FunctionName=manager)["Timeout"]
+    functions.update_function_configuration(FunctionName=manager, Timeout=LEASE_SECONDS)
     yield Lab(service)
+    functions.update_function_configuration(FunctionName=manager, Timeout=limit)
     for queue, attributes in kept.items():
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=attributes)
 
