@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Set up this checkout: `python3 bootstrap.py` (or `make setup`). Standard library only.
 
-Makes what is missing, in this order: the virtual environment `.venv` with the pinned packages; the emulator's own environment, bubblewrap
-and the Pulumi CLI in the user's cache. When nothing is missing it takes a tenth of a second. A step that was interrupted is done again.
+Makes what is missing, in this order: the virtual environment `.venv` with the pinned packages; the emulator's
+own environment, bubblewrap and the Pulumi CLI in the user's cache. When nothing is missing it takes a tenth
+of a second. A step that was interrupted is done again.
 
-Before a step that takes minutes, what all of them need is looked at within seconds, and everything that is missing is said at once. For
-`demo` (`make demo`) that is also what the demo needs, which runs after them.
+Before a step that takes minutes, what all of them need is looked at within seconds, and everything that is
+missing is said at once. For `demo` (`make demo`) that is also what the demo needs, which runs after them.
 """
 
 import sys
@@ -13,8 +14,8 @@ import sys
 MINIMUM = (3, 11)
 if sys.version_info < MINIMUM:
     sys.stderr.write(
-        "got Python %d.%d (%s)\nallowed is Python 3.11 or later\ninstall one, then run: make setup PYTHON=python3.12\n"
-        % (sys.version_info[0], sys.version_info[1], sys.executable)
+        "got Python %d.%d (%s)\nallowed is Python 3.11 or later\ninstall one, then run: make setup "
+        "PYTHON=python3.12\n" % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
     sys.exit(2)
 
@@ -37,10 +38,21 @@ from localcloud.pulumi.cli import CliUnavailable, find_cli, no_way
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements" / "base.txt", ROOT / "requirements" / "dev.txt")
-COMPILED = ("localcloud", "blueprints", "components", "image_builder", "runtime", "client", "console", "demo")
+COMPILED = (
+    "localcloud",
+    "blueprints",
+    "components",
+    "image_builder",
+    "runtime",
+    "neurocaas",
+    "console",
+    "demo",
+)
 """Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
 CHECKOUT_BYTES, CACHE_BYTES, DEMO_BYTES = (1 << 30), (1 << 28), (1 << 30)
-"""Room for the environment, for the emulator's, and for an image and machines of the demo (measured: 0.8, 0.1 and 0.6 GiB)."""
+"""Room for the environment, for the emulator's, and for an image and machines of the demo (measured: 0.8, 0.1
+and 0.6 GiB).
+"""
 
 
 INDEX = "a Python package index that can be reached (PIP_INDEX_URL and HTTPS_PROXY are honoured)"
@@ -51,9 +63,11 @@ class SetupFailed(Exception):
 
 
 def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progress: Progress) -> None:
-    """Make `venv` hold exactly the versions in `locks`, unless it does. Its stamp is written last: no stamp, not finished.
+    """Make `venv` hold exactly the versions in `locks`, unless it does. Its stamp is written last: no stamp,
+    not finished.
 
-    An environment whose Python still runs and is new enough is kept and brought up to date; any other is made anew.
+    An environment whose Python still runs and is new enough is kept and brought up to date; any other is made
+    anew.
     """
     key = _key(venv, locks)
     stamp = venv / COMPLETE
@@ -67,9 +81,21 @@ def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progres
             if not _usable(venv):
                 _create(venv)
             requirements = [argument for lock in locks for argument in ("-r", str(lock))]
-            # --compile although PYTHONDONTWRITEBYTECODE may be set: importing the engine's packages without it takes three times as long.
-            command = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--compile", "--require-hashes", *requirements]
-            answer = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+            # --compile although PYTHONDONTWRITEBYTECODE may be set: importing the engine's packages without
+            # it takes three times as long.
+            command = [
+                venv / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--compile",
+                "--require-hashes",
+                *requirements,
+            ]
+            answer = subprocess.run(
+                [*map(str, command)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+            )
             if answer.returncode != 0:
                 raise SetupFailed(
                     f"{title}: pip could not install the pinned packages:\n{answer.stderr.strip()}\n"
@@ -80,7 +106,9 @@ def install(venv: Path, locks: Sequence[Path], title: str, usually: str, progres
 
 
 def _key(venv: Path, locks: Sequence[Path]) -> str:
-    """What the stamp of a finished environment says: from which locks, and where (a moved one does not work)."""
+    """What the stamp of a finished environment says: from which locks, and where (a moved one does not
+    work).
+    """
     return f"{content_hash(*locks)} {venv}"
 
 
@@ -91,7 +119,9 @@ def _stamp(venv: Path) -> str:
 
 
 def _usable(venv: Path) -> bool:
-    """Whether its Python runs, is new enough and has pip, and its commands are at home here (they stop working when a checkout moves)."""
+    """Whether its Python runs, is new enough and has pip, and its commands are at home here (they stop
+    working when a checkout moves).
+    """
     python = venv / "bin" / "python"
     command = venv / "bin" / "pip"
     if not python.exists() or not command.is_file() or str(venv) not in command.read_text()[:1000]:
@@ -103,15 +133,18 @@ def _usable(venv: Path) -> bool:
 def _create(venv: Path) -> None:
     """An empty environment with pip in it, of the Python that runs this.
 
-    Debian and Ubuntu keep the module that puts pip into environments in a package of its own. Where it is missing, the package is installed
-    if that is allowed; else pip is taken out of the distribution's package of pip.
+    Debian and Ubuntu keep the module that puts pip into environments in a package of its own. Where it is
+    missing, the package is installed if that is allowed; else pip is taken out of the distribution's package
+    of pip.
     """
     missing = importlib.util.find_spec("ensurepip") is None
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     if not missing or apt.install(package) is None:
         reason = apt.run([sys.executable, "-m", "venv", "--clear", str(venv)])
     else:
-        reason = apt.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]) or _pip_from_package(venv)
+        reason = apt.run(
+            [sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]
+        ) or _pip_from_package(venv)
     if reason is not None:
         got = "its module ensurepip is missing" if missing else reason
         advice = f"apt-get install {package}" if missing else "see the message above"
@@ -123,13 +156,17 @@ def _create(venv: Path) -> None:
 
 
 def _pip_from_package(venv: Path) -> Optional[str]:
-    """Put pip into an environment from the wheel that the distribution's own pip is made of; the reason if that failed."""
+    """Put pip into an environment from the wheel that the distribution's own pip is made of; the reason if
+    that failed.
+    """
     with tempfile.TemporaryDirectory(prefix="pip-") as folder:
         reason = apt.unpack("python3-pip-whl", Path(folder))
         wheel = next(Path(folder).glob("usr/share/python-wheels/pip-*.whl"), None)
         if reason is not None or wheel is None:
             return reason or "the package python3-pip-whl holds no pip"
-        return apt.run([str(venv / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
+        return apt.run(
+            [str(venv / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)]
+        )
 
 
 def _shown(path: Path) -> str:
@@ -162,10 +199,12 @@ def missing() -> list[str]:
 
 
 def check(todo: Sequence[str], progress: Progress, for_demo: bool) -> None:
-    """Look at what the steps `todo` need, and for the demo at what it needs. Raises `SetupFailed` with all that is missing.
+    """Look at what the steps `todo` need, and for the demo at what it needs. Raises `SetupFailed` with all
+    that is missing.
 
-    Of the steps only two are done here, which take seconds: the empty environment, whose pip then asks the package index, and, when nothing
-    else is missing, bubblewrap for the demo, without which no sandbox can be tried.
+    Of the steps only two are done here, which take seconds: the empty environment, whose pip then asks the
+    package index, and, when nothing else is missing, bubblewrap for the demo, without which no sandbox can be
+    tried.
     """
     from localcloud import needs
     from localcloud.paths import Paths
@@ -173,13 +212,32 @@ def check(todo: Sequence[str], progress: Progress, for_demo: bool) -> None:
     paths, cache = Paths.find(ROOT), cache_home()
     found = [needs.temporary()]
     if "environment" in todo:
-        found.append(needs.writable("checkout", VENV, "run it as the owner of the checkout, or clone it to a folder of your own"))
-        found.append(needs.room("disk of the checkout", VENV, CHECKOUT_BYTES + for_demo * DEMO_BYTES, "the packages, images and machines"))
+        found.append(
+            needs.writable(
+                "checkout", VENV, "run it as the owner of the checkout, or clone it to a folder of your own"
+            )
+        )
+        found.append(
+            needs.room(
+                "disk of the checkout",
+                VENV,
+                CHECKOUT_BYTES + for_demo * DEMO_BYTES,
+                "the packages, images and machines",
+            )
+        )
     if {"emulator", "cli"} & set(todo) or (for_demo and "bubblewrap" in todo):
-        found.append(needs.writable("cache", cache, "put that right, or name another cache: export XDG_CACHE_HOME=/a/folder"))
+        found.append(
+            needs.writable(
+                "cache", cache, "put that right, or name another cache: export XDG_CACHE_HOME=/a/folder"
+            )
+        )
         found.append(needs.room("disk of the cache", cache, CACHE_BYTES, "the emulator's packages"))
     if for_demo:
-        found += [one for one in needs.of_a_cloud(paths, keep=True) if one.name != "bubblewrap" or shutil.which("apt-get") is None]
+        found += [
+            one
+            for one in needs.of_a_cloud(paths, keep=True)
+            if one.name != "bubblewrap" or shutil.which("apt-get") is None
+        ]
     said = [one.text() for one in needs.problems(found)]
     if not any(one.name in ("temporary files", "checkout") for one in needs.problems(found)):
         said += _unreachable(todo, progress)
@@ -213,7 +271,14 @@ def _unreachable(todo: Sequence[str], progress: Progress) -> list[str]:
             if name in todo:
                 packages.ask(python, lock)
     except packages.Unreachable as reason:
-        said.append(needs.Finding("Python packages", f"no answer from the package index: {reason}", INDEX, "see `pip config debug`").text())
+        said.append(
+            needs.Finding(
+                "Python packages",
+                f"no answer from the package index: {reason}",
+                INDEX,
+                "see `pip config debug`",
+            ).text()
+        )
     reasons = obstacles(python) if "cli" in todo else []
     if reasons:
         said.append(no_way("cannot be got", reasons))
@@ -242,12 +307,17 @@ def setup(progress: Progress, for_demo: bool = False) -> None:
 
 
 def clean(progress: Progress) -> None:
-    """Remove what set-up made in this checkout. What is shared by all checkouts stays in the cache; its place is said."""
+    """Remove what set-up made in this checkout. What is shared by all checkouts stays in the cache; its place
+    is said.
+    """
     forget_refusal()
     for path in (VENV, ROOT / "build", ROOT / ".mypy_cache", ROOT / ".ruff_cache"):
         shutil.rmtree(path, ignore_errors=True)
     VENV.with_name(f"{VENV.name}.lock").unlink(missing_ok=True)
-    progress.say(f"removed .venv and caches of this checkout; shared by all checkouts, and kept: {_shown(cache_home())}")
+    progress.say(
+        "removed .venv and caches of this checkout; shared by all checkouts, and kept: "
+        f"{_shown(cache_home())}"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -266,8 +336,10 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(
             f"got no further: {error}\n"
-            f"allowed is a checkout and a cache folder that can be written ({ROOT} and {cache_home()}), with 6 GB of disk for a first run\n"
-            "put that right, or name another cache (export XDG_CACHE_HOME=/a/folder), and run it again: it goes on from there\n"
+            f"allowed is a checkout and a cache folder that can be written ({ROOT} and {cache_home()}), "
+            "with 6 GB of disk for a first run\n"
+            "put that right, or name another cache (export XDG_CACHE_HOME=/a/folder), and run it again: it "
+            "goes on from there\n"
         )
         return 1
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ from invoke.collection import Collection
 from invoke.tasks import Task
 
 import ci.commands
-import client.commands
 import console.authoring
 import console.commands
 import console.development
@@ -29,6 +28,7 @@ import image_builder.images_commands
 import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
+import neurocaas.commands
 import runtime.instance.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
@@ -88,11 +88,13 @@ IN_A_CLOUD = (
     console.ship.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
-    client.commands.collection,
+    neurocaas.commands.collection,
     image_builder.dev.commands.access_commands(shell_here),
 )
 
-client.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(client.commands.collection.tasks["logs"])
+neurocaas.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(
+    neurocaas.commands.collection.tasks["logs"]
+)
 
 
 def offered(task: Task, in_a_cloud: bool) -> Task:  # type: ignore[type-arg]

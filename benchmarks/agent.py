@@ -1,8 +1,10 @@
-"""The agent beside a script that says nothing for an hour, and beside one that prints each second: processor, memory, requests to S3.
+"""The agent beside a script that says nothing for an hour, and beside one that prints each second: processor,
+memory, requests to S3.
 
-The hour is sped up: every interval of the agent is divided by `--faster N` (60), so that it does in a minute all that it does in an
-hour. `--seconds N` (60) is how long each script really runs; `--faster 1` measures in real time. An S3 in this process counts the
-requests, those for an order to stop tell how much of the hour has passed for the agent.
+The hour is sped up: every interval of the agent is divided by `--faster N` (60), so that it does in a minute
+all that it does in an hour. `--seconds N` (60) is how long each script really runs; `--faster 1` measures in
+real time. An S3 in this process counts the requests, those for an order to stop tell how much of the hour has
+passed for the agent.
 """
 
 import os
@@ -28,7 +30,10 @@ SECONDS, FASTER = option("--seconds"), option("--faster")
 AIM_CPU_PERCENT, AIM_MIB = 0.5, 60.0
 SCRIPTS = {
     "quiet": f"sleep {SECONDS}",
-    "printing": f"end=$((SECONDS + {SECONDS})); while [ $SECONDS -lt $end ]; do echo $SECONDS; sleep {1 / FASTER:.4f}; done",
+    "printing": (
+        f"end=$((SECONDS + {SECONDS})); while [ $SECONDS -lt $end ]; do echo $SECONDS; sleep "
+        f"{1 / FASTER:.4f}; done"
+    ),
 }
 
 INTERVALS = {
@@ -61,11 +66,13 @@ def sample(pid: int) -> tuple[float, float]:
 
 
 def measure(machine: Machine, objects: Objects, script: str) -> tuple[float, float, float, float]:
-    """Percent of a processor, MiB, requests and looks for a stop in a minute of the agent's, from two seconds after the first report to
-    shortly before the end."""
+    """Percent of a processor, MiB, requests and looks for a stop in a minute of the agent's, from two seconds
+    after the first report to shortly before the end."""
     speed_up(machine)
     command = machine.arguments(machine.script(f"errorlog\n{script}\n"))
-    with subprocess.Popen(command, env=objects.environment(machine.environment), stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=objects.environment(machine.environment), stdout=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         agent = int(running.stdout.readline().split(",")[0])
         until(lambda: "PUT" in objects.requests)  # all that it needs is loaded then
@@ -93,12 +100,21 @@ def main() -> None:
         quiet = name == "quiet"
         figures.append(
             Figure(
-                f"{name}: one processor", percent, "%", AIM_CPU_PERCENT if quiet else None, f"over {(SECONDS - 8) * FASTER / 60:.0f} min"
+                f"{name}: one processor",
+                percent,
+                "%",
+                AIM_CPU_PERCENT if quiet else None,
+                f"over {(SECONDS - 8) * FASTER / 60:.0f} min",
             )
         )
         figures.append(Figure(f"{name}: memory, peak", mib, "MiB", AIM_MIB if quiet else None))
         figures.append(
-            Figure(f"{name}: S3 requests", requests, "/min", note=f"of them {looks:.1f} ask for an order to stop (6 when it keeps up)")
+            Figure(
+                f"{name}: S3 requests",
+                requests,
+                "/min",
+                note=f"of them {looks:.1f} ask for an order to stop (6 when it keeps up)",
+            )
         )
     show("agent", figures, as_json=wants_json())
 

@@ -1,4 +1,5 @@
-"""Requests to the local cloud's control plane, one after the other and from eight threads, beside a state that is small or large:
+"""Requests to the local cloud's control plane, one after the other and from eight threads, beside a state
+that is small or large:
 how many a second, and what one takes of the control plane's processor.
 
 What is answered is on disk before the answer, so this is what that costs.
@@ -30,7 +31,12 @@ THREADS = 8
 PORT = 24977
 LARGE = 3000
 """Items and messages of the large state."""
-ALLOW = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+ALLOW = {
+    "Effect": "Allow",
+    "Principal": {"Service": "s3.amazonaws.com"},
+    "Action": "sqs:SendMessage",
+    "Resource": "*",
+}
 
 
 def measure(call: Callable[[], Any], threads: int, cloud: Cloud) -> tuple[float, float]:
@@ -65,9 +71,12 @@ class Furnished:
             s3.create_bucket(Bucket=bucket)
         self.queues = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "own")]
         sqs.set_queue_attributes(
-            QueueUrl=self.queues[0], Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [ALLOW]})}
+            QueueUrl=self.queues[0],
+            Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [ALLOW]})},
         )
-        arn = sqs.get_queue_attributes(QueueUrl=self.queues[0], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = sqs.get_queue_attributes(QueueUrl=self.queues[0], AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         wanted = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
         s3.put_bucket_notification_configuration(Bucket="notified", NotificationConfiguration=wanted)
         self.client("dynamodb").create_table(
@@ -91,7 +100,10 @@ class Furnished:
 
     def calls(self) -> dict[str, Callable[[], Any]]:
         s3, sqs, table, iam = (self.client(name) for name in ("s3", "sqs", "dynamodb", "iam"))
-        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+        }
 
         def message() -> None:
             sqs.send_message(QueueUrl=self.queues[1], MessageBody="x" * 500)
@@ -105,8 +117,12 @@ class Furnished:
         return {
             "object read": lambda: s3.list_buckets(),
             "object": lambda: s3.put_object(Bucket="plain", Key=uuid.uuid4().hex, Body=b"x" * 1000),
-            "object with a message": lambda: s3.put_object(Bucket="notified", Key=uuid.uuid4().hex, Body=b"x" * 1000),
-            "item": lambda: table.put_item(TableName="table", Item={"pk": {"S": uuid.uuid4().hex}, "v": {"S": "x" * 300}}),
+            "object with a message": lambda: s3.put_object(
+                Bucket="notified", Key=uuid.uuid4().hex, Body=b"x" * 1000
+            ),
+            "item": lambda: table.put_item(
+                TableName="table", Item={"pk": {"S": uuid.uuid4().hex}, "v": {"S": "x" * 300}}
+            ),
             "message sent, received, deleted": message,
             "policy": grant,
         }
@@ -115,7 +131,10 @@ class Furnished:
         """A state as after many jobs."""
         table, sqs = self.client("dynamodb"), self.client("sqs")
         for start in range(0, LARGE, 25):
-            puts = [{"PutRequest": {"Item": {"pk": {"S": f"old-{start + n}"}, "v": {"S": "x" * 300}}}} for n in range(25)]
+            puts = [
+                {"PutRequest": {"Item": {"pk": {"S": f"old-{start + n}"}, "v": {"S": "x" * 300}}}}
+                for n in range(25)
+            ]
             table.batch_write_item(RequestItems={"table": puts})
         for start in range(0, 1000, 10):
             entries = [{"Id": str(n), "MessageBody": f"{start + n}" + "x" * 500} for n in range(10)]
@@ -138,7 +157,9 @@ def main() -> None:
                     for threads in (1, THREADS):
                         rate, cost = measure(call, threads, cloud)
                         note = f"{cost:.2f} ms of a processor each"
-                        figures.append(Figure(f"{size} state: {name}, {threads} at once", rate, "/s", note=note))
+                        figures.append(
+                            Figure(f"{size} state: {name}, {threads} at once", rate, "/s", note=note)
+                        )
         finally:
             cloud_module.down(paths)
     show("control_plane", figures, as_json=wants_json())

@@ -1,4 +1,6 @@
-"""What the benchmarks of the engine share: an empty program to compare with, and the memory of a tree of processes."""
+"""What the benchmarks of the engine share: an empty program to compare with, and the memory of a tree of
+processes.
+"""
 
 import subprocess
 import sys
@@ -11,7 +13,9 @@ POLL = 0.02
 
 
 def empty_project(folder: Path) -> Path:
-    """A project whose program makes nothing, for what the engine costs by itself. It shares the virtual environment."""
+    """A project whose program makes nothing, for what the engine costs by itself. It shares the virtual
+    environment.
+    """
     folder.mkdir(parents=True)
     options = "runtime:\n  name: python\n  options:\n    toolchain: pip\n    virtualenv: .venv\n"
     (folder / "Pulumi.yaml").write_text(f"name: {EMPTY}\n{options}")
@@ -21,10 +25,17 @@ def empty_project(folder: Path) -> Path:
 
 
 def timed(command: list[str], cwd: Path, environ: Mapping[str, str]) -> tuple[float, float]:
-    """Run a command and return its seconds and the greatest memory (MiB, proportional) of it and its children at any moment."""
+    """Run a command and return its seconds and the greatest memory (MiB, proportional) of it and its children
+    at any moment.
+    """
     begun, peak = time.monotonic(), 0.0
     with subprocess.Popen(
-        command, cwd=cwd, env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        command,
+        cwd=cwd,
+        env=dict(environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     ) as child:
         while child.poll() is None:
             peak = max(peak, sum(memory(pid) for pid in family(child.pid)))
@@ -32,7 +43,8 @@ def timed(command: list[str], cwd: Path, environ: Mapping[str, str]) -> tuple[fl
         seconds = time.monotonic() - begun
         if child.returncode != 0:
             raise RuntimeError(
-                f"{' '.join(command)} ended with {child.returncode}\n{(child.stderr.read() if child.stderr else b'').decode()}"
+                f"{' '.join(command)} ended with "
+                f"{child.returncode}\n{(child.stderr.read() if child.stderr else b'').decode()}"
             )
     return seconds, peak
 

@@ -1,8 +1,8 @@
 """What `errorlog` costs a command: the same commands with it and without it, in turns within one shell.
 
-What else the machine does takes far more time than `errorlog`, so blocks of a few commands alternate many times on one processor, and
-the block that only one in twenty is faster than counts on each side. The cost is one of each command: scripts of 300 and of 10,000
-commands have the same share of it.
+What else the machine does takes far more time than `errorlog`, so blocks of a few commands alternate many
+times on one processor, and the block that only one in twenty is faster than counts on each side. The cost is
+one of each command: scripts of 300 and of 10,000 commands have the same share of it.
 """
 
 import os
@@ -54,7 +54,11 @@ def measured(state: Path, line: str, lines: int, pairs: int) -> tuple[float, flo
     script = state / "script.sh"
     script.write_text(SCRIPT.format(utils=UTILS, block="\n    ".join([line] * lines), pairs=pairs))
     done = subprocess.run(
-        ["bash", str(script)], env={**os.environ, "NEUROCAAS_STATE": str(state)}, stdout=subprocess.PIPE, text=True, check=True
+        ["bash", str(script)],
+        env={**os.environ, "NEUROCAAS_STATE": str(state)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     plain, logged = zip(*(map(int, row.split()) for row in done.stdout.splitlines()), strict=True)
     return _undisturbed(plain) / lines, _undisturbed(logged) / lines

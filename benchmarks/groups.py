@@ -1,4 +1,6 @@
-"""The program alone, against mocks, with many groups and analyses: resources per group, time and peak memory of a fresh process."""
+"""The program alone, against mocks, with many groups and analyses: resources per group, time and peak memory
+of a fresh process.
+"""
 
 import json
 import resource
@@ -19,24 +21,33 @@ STACKS = ("utils", "one-webdev")
 
 
 def project(folder: Path, groups: int, analyses: int) -> None:
-    """`one` and its copies, which every group uses. The groups have no people: those are no resources of a group."""
+    """`one` and its copies, which every group uses. The groups have no people: those are no resources of a
+    group.
+    """
     names = ["one", *(f"more-{number}" for number in range(1, analyses))]
     (folder / "runtime").symlink_to(ROOT / "runtime")
     for name in names:
         own = folder / "blueprints" / name
         (own / "provision").mkdir(parents=True)
-        text = f"schema_version: 1\nname: {name}\ntitle: x\nscript: run.sh\ninstance: {{type: m5.large}}\nimage: {{parent: ubuntu24}}\n"
+        text = (
+            f"schema_version: 1\nname: {name}\ntitle: x\nscript: run.sh\ninstance: {{type: "
+            f"m5.large}}\nimage: {{parent: ubuntu24}}\n"
+        )
         (own / "blueprint.yaml").write_text(text)
         (own / "run.sh").write_text("#!/bin/bash\ntrue\n")
         (own / "provision" / "10-tools.sh").write_text("#!/bin/bash\ntrue\n")
     uses = ", ".join(f"{name}: " for name in names)
     lines = [f"  laboratory-{number:03}: {{analyses: {{{uses}}}}}\n" for number in range(groups)]
-    (folder / "groups.yaml").write_text("schema_version: 1\n" + ("groups:\n" + "".join(lines) if lines else "groups: {}\n"))
+    (folder / "groups.yaml").write_text(
+        "schema_version: 1\n" + ("groups:\n" + "".join(lines) if lines else "groups: {}\n")
+    )
 
 
 def run(folder: Path, stack: str) -> dict[str, float]:
     """One run of the program in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--child", str(folder), stack], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", str(folder), stack], check=True, capture_output=True, text=True
+    )
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
 

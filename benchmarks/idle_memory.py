@@ -1,4 +1,6 @@
-"""Memory of a local cloud that does nothing: as started, after the stacks were deployed, and once its functions are idle, too."""
+"""Memory of a local cloud that does nothing: as started, after the stacks were deployed, and once its
+functions are idle, too.
+"""
 
 import sys
 import time
@@ -25,7 +27,9 @@ def idle(ground: Playground) -> tuple[float, float]:
     cloud = Cloud.load(Paths(ground.root / ".local"))
     if cloud is None or cloud.fleet_pid is None:
         raise RuntimeError("the local cloud does not run")
-    emulator, fleet = (sum(memory(pid) for pid in family(root)) for root in (cloud.emulator_pid, cloud.fleet_pid))
+    emulator, fleet = (
+        sum(memory(pid) for pid in family(root)) for root in (cloud.emulator_pid, cloud.fleet_pid)
+    )
     return emulator, fleet
 
 
@@ -47,7 +51,15 @@ def main() -> None:
             emulator, fleet = idle(ground)
             figures.append(Figure(f"{when}: control plane", emulator, "MiB"))
             figures.append(Figure(f"{when}: fleet", fleet, "MiB"))
-            figures.append(Figure(f"{when}: together", emulator + fleet, "MiB", aim, f"{seconds:.0f} s after the last command"))
+            figures.append(
+                Figure(
+                    f"{when}: together",
+                    emulator + fleet,
+                    "MiB",
+                    aim,
+                    f"{seconds:.0f} s after the last command",
+                )
+            )
     show("idle_memory", figures, as_json=wants_json())
 
 

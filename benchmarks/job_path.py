@@ -11,16 +11,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import boto3
 
 from benchmarks.report import ROOT, Figure, p50, say, show, wants_json
-from client import Analysis
 from console.cloud import lay_over
 from demo.playground import Playground, playground
+from neurocaas import Analysis
 
 JOBS, AIM = 20, 1.5
 STAMP = "first line at "
 
 
 def stamp_first_line(ground: Playground) -> None:
-    """Make the mock analysis of the copy print the time before anything else: what the machine itself saw, not what was polled."""
+    """Make the mock analysis of the copy print the time before anything else: what the machine itself saw,
+    not what was polled.
+    """
     folder = ground.root / "blueprints" / "analysis"
     for line in (folder / "blueprint.yaml").read_text().splitlines():
         if line.startswith("script:"):
@@ -46,7 +48,11 @@ def main() -> None:
         to_line, to_end = [], []
         for number in range(JOBS + 1):
             begun = time.time()
-            job = analysis.submit(keys, "debuggers/configs/config.json") if number else analysis.submit(keys, {"wait": 0})
+            job = (
+                analysis.submit(keys, "debuggers/configs/config.json")
+                if number
+                else analysis.submit(keys, {"wait": 0})
+            )
             state = job.follow(lambda _: None, interval=0.1, timeout=120)
             if not state.succeeded:
                 raise RuntimeError(job.certificate())
@@ -59,7 +65,12 @@ def main() -> None:
     figures = [
         Figure("submit to first line, p50", p50(to_line), "s", AIM, f"of {JOBS} jobs, one after the other"),
         Figure("submit to first line, slowest", max(to_line), "s"),
-        Figure("submit to end of job, p50", p50(to_end), "s", note=f"{p50(to_end) / p50(to_line):.1f} x the first line"),
+        Figure(
+            "submit to end of job, p50",
+            p50(to_end),
+            "s",
+            note=f"{p50(to_end) / p50(to_line):.1f} x the first line",
+        ),
     ]
     show("job_path", figures, as_json=wants_json())
 

@@ -1,8 +1,8 @@
 """Listing 10,000 jobs of a group, beside asking for each job by itself.
 
-The client over HTTP against the control plane of a local cloud (without its fleet). Each job has a submission and a certificate, the
-latest have an end. `invoke jobs --names` lists the folders of jobs; `invoke jobs` also the submissions, for their times and those
-without an answer, and reads the outcomes of the 20 latest.
+The client over HTTP against the control plane of a local cloud (without its fleet). Each job has a submission
+and a certificate, the latest have an end. `invoke jobs --names` lists the folders of jobs; `invoke jobs` also
+the submissions, for their times and those without an answer, and reads the outcomes of the 20 latest.
 """
 
 import json
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _measured() -> list[Figure]:
-    from client import Analysis
+    from neurocaas import Analysis
 
     analysis = Analysis(BUCKET, GROUP)
     analysis.s3.create_bucket(Bucket=BUCKET)
@@ -56,14 +56,23 @@ def _measured() -> list[Figure]:
     for name, work in (
         (f"names of {JOBS} jobs (`invoke jobs --names`)", analysis.jobs),
         ("their times, refusals and unanswered ones too", analysis.listing),
-        ("and the outcomes of the latest 20 (`invoke jobs`)", lambda: analysis.ends(analysis.listing()[-20:])),
+        (
+            "and the outcomes of the latest 20 (`invoke jobs`)",
+            lambda: analysis.ends(analysis.listing()[-20:]),
+        ),
     ):
         calls.clear()
         measured[name] = p50([_seconds(work) for _ in range(RUNS)])
-        figures.append(Figure(name, measured[name], "s", 1.0, f"{len(calls) // RUNS} requests, median of {RUNS}"))
+        figures.append(
+            Figure(name, measured[name], "s", 1.0, f"{len(calls) // RUNS} requests, median of {RUNS}")
+        )
     begun = time.process_time()
     analysis.listing()
-    figures.append(Figure("of the times: the client's own work", time.process_time() - begun, "s", None, "processor time"))
+    figures.append(
+        Figure(
+            "of the times: the client's own work", time.process_time() - begun, "s", None, "processor time"
+        )
+    )
     one_by_one = _seconds(lambda: [analysis.job(name).status() for name in names[-ASKED:]]) * JOBS / ASKED
     return [
         *figures,
@@ -75,7 +84,11 @@ def _measured() -> list[Figure]:
 def _job(s3: Any, number: int) -> None:
     name = f"job-{number:05d}"
     folder = f"jobs/{GROUP}/job_{name}/"
-    s3.put_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/{name}_submit.json", Body=json.dumps({"timestamp": name}).encode())
+    s3.put_object(
+        Bucket=BUCKET,
+        Key=f"{GROUP}/submissions/{name}_submit.json",
+        Body=json.dumps({"timestamp": name}).encode(),
+    )
     s3.put_object(Bucket=BUCKET, Key=f"{folder}certificate.txt", Body=b"JOB ID\n")
     if number >= JOBS - ASKED:
         s3.put_object(Bucket=BUCKET, Key=f"{folder}end.txt", Body=b"SUCCESS 1/1\n")

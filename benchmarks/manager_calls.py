@@ -1,8 +1,8 @@
 """What the manager does for a submission of N datasets: AWS calls, bytes of certificate, time, memory.
 
-The real handler in a fresh interpreter for each N, over HTTP against the control plane of a local cloud (without its fleet: the
-machines stay pending). The calls are counted where they leave botocore, so retries count too;
-reading the settings, once for each container, is left out of the calls and in the times.
+The real handler in a fresh interpreter for each N, over HTTP against the control plane of a local cloud
+(without its fleet: the machines stay pending). The calls are counted where they leave botocore, so retries
+count too; reading the settings, once for each container, is left out of the calls and in the times.
 """
 
 import json
@@ -28,7 +28,9 @@ PAST, BUCKET, CODE = 100, "dti", "artifacts"
 
 
 def first_implementation(number: int) -> int:
-    """Its calls (measured under an emulator: 42 + 10 for each dataset + 1 for each earlier report of the group)."""
+    """Its calls (measured under an emulator: 42 + 10 for each dataset + 1 for each earlier report of the
+    group).
+    """
     return 42 + 10 * number + PAST
 
 
@@ -50,24 +52,39 @@ def main() -> None:
     figures = []
     for number, result in results.items():
         then = first_implementation(number)
-        note = f"{then / result['calls']:.0f} x fewer than the first implementation's {then}; {result['kinds']}"
+        note = (
+            f"{then / result['calls']:.0f} x fewer than the first implementation's {then}; {result['kinds']}"
+        )
         figures.append(Figure(f"AWS calls, N = {number}", result["calls"], "", CALL_AIMS.get(number), note))
-    figures += [Figure(f"certificate written, N = {number}", result["certificate"] / 1000, "kB") for number, result in results.items()]
+    figures += [
+        Figure(f"certificate written, N = {number}", result["certificate"] / 1000, "kB")
+        for number, result in results.items()
+    ]
     times = {number: result["seconds"] for number, result in results.items()}
     figures += [
-        Figure(f"submission accepted, N = {number}", seconds, "s", 10 if number == 1000 else None) for number, seconds in times.items()
+        Figure(f"submission accepted, N = {number}", seconds, "s", 10 if number == 1000 else None)
+        for number, seconds in times.items()
     ]
     one, many = results[1], results[1000]
     figures += [
-        Figure("cold import of the handler", one["import"], "s", note=f"{one['import'] / botocore['import']:.1f} x botocore alone"),
-        Figure("peak memory, N = 1", one["memory"], "MB", 128, f"botocore alone has {botocore['memory']:.0f} MB"),
+        Figure(
+            "cold import of the handler",
+            one["import"],
+            "s",
+            note=f"{one['import'] / botocore['import']:.1f} x botocore alone",
+        ),
+        Figure(
+            "peak memory, N = 1", one["memory"], "MB", 128, f"botocore alone has {botocore['memory']:.0f} MB"
+        ),
         Figure("peak memory, N = 1000", many["memory"], "MB", 128),
     ]
     show("manager_calls", figures, as_json=wants_json())
 
 
 def _prepare() -> dict[str, str]:
-    """Buckets, table, template, settings and the data of all submissions; what the manager's environment names."""
+    """Buckets, table, template, settings and the data of all submissions; what the manager's environment
+    names.
+    """
     import boto3
 
     from runtime.protocol.report import ComputeReport
@@ -83,7 +100,9 @@ def _prepare() -> dict[str, str]:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
     )
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    template = ec2.create_launch_template(LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image})["LaunchTemplate"]
+    template = ec2.create_launch_template(LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image})[
+        "LaunchTemplate"
+    ]
     settings = AnalysisSettings(
         analysis="dti",
         stage="webdev",
@@ -110,7 +129,19 @@ def _prepare() -> dict[str, str]:
         budget_parameters="/neurocaas/budgets",
     ).to_json()
     past = ComputeReport(
-        "i-1", "m5.large", False, 0.096, BUCKET, "x", "y", "z", "lab", "t", 0, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
+        "i-1",
+        "m5.large",
+        False,
+        0.096,
+        BUCKET,
+        "x",
+        "y",
+        "z",
+        "lab",
+        "t",
+        0,
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T01:00:00Z",
     )
     objects = {f"lab/inputs/many/{index:04}.zip": "data" for index in range(max(NUMBERS))}
     objects |= {f"logs/lab/i-{index:017x}.json": past.to_json() for index in range(PAST)}
@@ -129,7 +160,9 @@ def _prepare() -> dict[str, str]:
 
 def _child(what: str) -> dict[str, Any]:
     begun = time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--measure", what], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, __file__, "--measure", what], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # behind what the handler has logged
@@ -166,7 +199,13 @@ def measure(number: str) -> dict[str, Any]:
     setattr(URLLib3Session, "send", counting)  # noqa: B010 (mypy knows it as a method)
     key = f"lab/submissions/{number}_submit.json"
     body = {
-        "Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": {"key": key}}}]
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": BUCKET}, "object": {"key": key}},
+            }
+        ]
     }
     begun = time.perf_counter()
     handler({"Records": []}, None)  # a container reads its settings once
@@ -176,7 +215,14 @@ def measure(number: str) -> dict[str, Any]:
     if answer["batchItemFailures"] or not calls["RunInstances"]:
         raise RuntimeError(f"the submission was not accepted: {answer}, {dict(calls)}")
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(calls.items()))
-    return {"calls": calls.total(), "kinds": kinds, "certificate": certificate, "seconds": seconds, "import": imported, "memory": _memory()}
+    return {
+        "calls": calls.total(),
+        "kinds": kinds,
+        "certificate": certificate,
+        "seconds": seconds,
+        "import": imported,
+        "memory": _memory(),
+    }
 
 
 def _name(request: Any) -> str:
@@ -192,7 +238,9 @@ def _name(request: Any) -> str:
 
 def _memory() -> float:
     """The most memory that this process has had (what getrusage says would include its parent's)."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")
+    )
     return int(line.split()[1]) * 1024 / 1e6
 
 

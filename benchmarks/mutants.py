@@ -1,10 +1,12 @@
-"""Mutants: one small fault at a time in the files that keep money, rights and the answer to each job; the tests of the file must see it.
+"""Mutants: one small fault at a time in the files that keep money, rights and the answer to each job; the
+tests of the file must see it.
 
-`--sample N` (default 12) takes at most N of a file's mutants, by `--seed N` (default 1); 0 takes all. `--only TEXT` takes files whose path
-has the text. A survivor is a question, not always a fault: it may do the same as the original. Per file: how many of its mutants were
-seen; the note names the others.
+`--sample N` (default 12) takes at most N of a file's mutants, by `--seed N` (default 1); 0 takes all. `--only
+TEXT` takes files whose path has the text. A survivor is a question, not always a fault: it may do the same as
+the original. Per file: how many of its mutants were seen; the note names the others.
 
-A mutant runs in a copy of this process that has the large libraries loaded already, and no file is changed: Python is told other code.
+A mutant runs in a copy of this process that has the large libraries loaded already, and no file is changed:
+Python is told other code.
 """
 
 import argparse
@@ -29,7 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import ROOT, Figure, say, show
 
-LARGE = ("boto3", "hypothesis.stateful", "pytest", *(f"moto.{name}.responses" for name in ("dynamodb", "ec2", "s3", "sns", "sqs", "ssm")))
+LARGE = (
+    "boto3",
+    "hypothesis.stateful",
+    "pytest",
+    *(f"moto.{name}.responses" for name in ("dynamodb", "ec2", "s3", "sns", "sqs", "ssm")),
+)
 
 _MANAGER = ("test_manager_job", "test_manager_machines")
 _MONITOR = ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job", "test_attempts")
@@ -37,11 +44,21 @@ _AWS = ("test_ledger_conditions", "test_manager_handler")
 _POLICIES = ("program/test_policies", "program/test_policy_lint", "program/test_outside_buckets")
 TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/protocol/ledger.py": ("test_ledger_conditions",),
-    "runtime/protocol/report.py": ("test_monitor_verdicts", "test_protocol_documents", "test_monitor_decisions", "test_monitor_job"),
+    "runtime/protocol/report.py": (
+        "test_monitor_verdicts",
+        "test_protocol_documents",
+        "test_monitor_decisions",
+        "test_monitor_job",
+    ),
     "runtime/protocol/keys.py": ("test_protocol_names", "test_protocol_documents", "test_manager_job"),
     "runtime/protocol/names.py": ("test_protocol_names", "test_protocol_submission"),
     "runtime/manager/dispatch.py": ("test_manager_decisions", *_MANAGER),
-    "runtime/manager/manage.py": ("test_manager_decisions", *_MANAGER, "test_manager_cancel", "test_manager_faults"),
+    "runtime/manager/manage.py": (
+        "test_manager_decisions",
+        *_MANAGER,
+        "test_manager_cancel",
+        "test_manager_faults",
+    ),
     "runtime/manager/cancel.py": ("test_manager_cancel", "test_manager_decisions"),
     "runtime/manager/retry.py": ("test_manager_decisions", "test_manager_machines", "test_manager_cancel"),
     "runtime/manager/budget.py": ("test_manager_budget", "test_manager_decisions"),
@@ -57,18 +74,41 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "runtime/monitor/machine.py": (*_MONITOR, "test_manager_machines"),
     "runtime/monitor/jobless.py": ("test_monitor_verdicts", "test_monitor_jobless"),
     "runtime/monitor/confined.py": ("test_monitor_confined",),
-    "runtime/monitor/aws.py": ("test_monitor_verdicts", "test_monitor_moves", "test_ledger_conditions", "test_monitor_handler"),
-    **{f"components/policies/{name}.py": _POLICIES for name in ("document", "machine", "manager", "monitor", "outside", "people")},
+    "runtime/monitor/aws.py": (
+        "test_monitor_verdicts",
+        "test_monitor_moves",
+        "test_ledger_conditions",
+        "test_monitor_handler",
+    ),
+    **{
+        f"components/policies/{name}.py": _POLICIES
+        for name in ("document", "machine", "manager", "monitor", "outside", "people")
+    },
     "components/policies/resources.py": _POLICIES,
 }
-"""A file that counts, and the tests that must see its mutants, the quickest first (`tests/unit` unless they say otherwise)."""
+"""A file that counts, and the tests that must see its mutants, the quickest first (`tests/unit` unless they
+say otherwise).
+"""
 
 _PAIRS = (
-    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn), (ast.Is, ast.IsNot), (ast.And, ast.Or)),
+    *(
+        (ast.Lt, ast.LtE),
+        (ast.Gt, ast.GtE),
+        (ast.Eq, ast.NotEq),
+        (ast.In, ast.NotIn),
+        (ast.Is, ast.IsNot),
+        (ast.And, ast.Or),
+    ),
     *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.BitOr, ast.BitAnd)),
 )
 _OTHER: dict[type, type] = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
-_CONDITIONS = ((" AND ", " OR "), (" OR ", " AND "), (" < ", " <= "), (" <= ", " < "), ("attribute_not_exists", "attribute_exists"))
+_CONDITIONS = (
+    (" AND ", " OR "),
+    (" OR ", " AND "),
+    (" < ", " <= "),
+    (" <= ", " < "),
+    ("attribute_not_exists", "attribute_exists"),
+)
 _ALWAYS = "attribute_exists(pk) OR attribute_not_exists(pk)"
 """Of a DynamoDB condition. Each of its parts is always true in one of the mutants."""
 
@@ -89,7 +129,9 @@ class Mutant(NamedTuple):
 
 def mutants(source: str) -> list[Mutant]:
     """Every mutant of a module, in the order of its lines."""
-    found = [Mutant(*one) for index, node in enumerate(_nodes(ast.parse(source))) for one in _changes(index, node)]
+    found = [
+        Mutant(*one) for index, node in enumerate(_nodes(ast.parse(source))) for one in _changes(index, node)
+    ]
     return sorted(found, key=lambda one: (one.line, one.what))
 
 
@@ -103,8 +145,17 @@ def _nodes(node: ast.AST) -> Iterator[ast.AST]:
     """All that runs: no annotations and no text of messages."""
     yield node
     for name, value in ast.iter_fields(node):
-        of_type = isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("Callable", "dict", "list", "tuple")
-        if name not in ("annotation", "returns", "decorator_list") and not of_type and not isinstance(node, ast.JoinedStr):
+        of_type = isinstance(node, ast.Subscript) and ast.unparse(node.value) in (
+            "Callable",
+            "dict",
+            "list",
+            "tuple",
+        )
+        if (
+            name not in ("annotation", "returns", "decorator_list")
+            and not of_type
+            and not isinstance(node, ast.JoinedStr)
+        ):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     yield from _nodes(child)
@@ -113,7 +164,9 @@ def _nodes(node: ast.AST) -> Iterator[ast.AST]:
 def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[Any], None]]]:
     line = getattr(node, "lineno", 0)
 
-    def one(what: str, change: Callable[[Any], None], at: int = line) -> tuple[int, str, int, Callable[[Any], None]]:
+    def one(
+        what: str, change: Callable[[Any], None], at: int = line
+    ) -> tuple[int, str, int, Callable[[Any], None]]:
         return at, what, index, change
 
     if isinstance(node, (ast.BoolOp, ast.BinOp)) and type(node.op) in _OTHER:
@@ -122,11 +175,19 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
         yield one(f"left side alone: {_text(node)}", lambda it: setattr(it, "right", _neutral(it.op)))
     if isinstance(node, ast.BoolOp):
         for number, value in enumerate(node.values):
-            yield one(f"left out: {_text(value)}", lambda it, number=number: it.values.__setitem__(number, it.values[number - 1]))  # type: ignore[misc]
+            yield one(
+                f"left out: {_text(value)}",
+                lambda it, number=number: it.values.__setitem__(number, it.values[number - 1]),
+            )  # type: ignore[misc]
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _OTHER:
-        yield one(f"other comparison: {_text(node)}", lambda it: it.ops.__setitem__(0, _OTHER[type(it.ops[0])]()))
+        yield one(
+            f"other comparison: {_text(node)}", lambda it: it.ops.__setitem__(0, _OTHER[type(it.ops[0])]())
+        )
     if isinstance(node, (ast.If, ast.IfExp)):
-        yield one(f"other branch: {_text(node.test)}", lambda it: setattr(it, "test", ast.UnaryOp(ast.Not(), it.test)))
+        yield one(
+            f"other branch: {_text(node.test)}",
+            lambda it: setattr(it, "test", ast.UnaryOp(ast.Not(), it.test)),
+        )
     if isinstance(node, ast.If) and not node.orelse:
         yield one(f"never: {_text(node.test)}", lambda it: setattr(it, "test", ast.Constant(False)))
     if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
@@ -137,19 +198,37 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
     if isinstance(node, ast.Call):
         for number, keyword in enumerate(node.keywords):
             if keyword.arg:
-                yield one(f"argument left out: {_text(keyword)}", lambda it, number=number: it.keywords.pop(number))  # type: ignore[misc]
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and len(node.elts) > 1:
+                yield one(
+                    f"argument left out: {_text(keyword)}", lambda it, number=number: it.keywords.pop(number)
+                )  # type: ignore[misc]
+    if (
+        isinstance(node, (ast.List, ast.Tuple, ast.Set))
+        and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        and len(node.elts) > 1
+    ):
         for number, value in enumerate(node.elts):
-            yield one(f"element left out: {_text(value)}", lambda it, number=number: it.elts.pop(number), value.lineno)  # type: ignore[misc]
+            yield one(
+                f"element left out: {_text(value)}",
+                lambda it, number=number: it.elts.pop(number),
+                value.lineno,
+            )  # type: ignore[misc]
     if isinstance(node, ast.Dict):
         for number, name in enumerate(node.keys):
             if not (isinstance(name, ast.Constant) and _DULL.fullmatch(str(name.value))):
-                yield one(f"entry left out: {_text(name)}", lambda it, number=number: [it.keys.pop(number), it.values.pop(number)].clear())  # type: ignore[misc]
+                yield one(
+                    f"entry left out: {_text(name)}",
+                    lambda it, number=number: [it.keys.pop(number), it.values.pop(number)].clear(),
+                )  # type: ignore[misc]
     for block in ("body", "orelse"):
-        for number, statement in enumerate(getattr(node, block, None) or () if not isinstance(node, (ast.IfExp, ast.Lambda)) else ()):
+        for number, statement in enumerate(
+            getattr(node, block, None) or () if not isinstance(node, (ast.IfExp, ast.Lambda)) else ()
+        ):
             call = isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Constant)
             if call or isinstance(statement, (ast.Raise, ast.AugAssign, ast.Continue)):
-                gone = lambda it, block=block, number=number: getattr(it, block).__setitem__(number, ast.Pass())  # noqa: E731
+
+                def gone(it: Any, block: str = block, number: int = number) -> None:
+                    getattr(it, block)[number] = ast.Pass()
+
                 yield one(f"statement left out: {_text(statement)}", gone, statement.lineno)
 
 
@@ -164,7 +243,8 @@ def _neutral(operator: ast.operator) -> ast.expr:
 def _conditions(text: str) -> Iterator[str]:
     for old, new in _CONDITIONS:
         yield from [text.replace(old, new, 1)] if old in text else []
-    for part in _PART.findall(text):  # a value that no expression uses would be refused: it stays in, without effect
+    # a value that no expression uses would be refused: it stays in, without effect
+    for part in _PART.findall(text):
         yield text.replace(part, f"({part} OR {_ALWAYS})")
 
 
@@ -178,8 +258,14 @@ class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._name, self._path, self._tree = path[:-3].replace("/", "."), str(ROOT / path), tree
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        return importlib.util.spec_from_file_location(fullname, self._path, loader=self) if fullname == self._name else None
+    def find_spec(
+        self, fullname: str, path: Any, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        return (
+            importlib.util.spec_from_file_location(fullname, self._path, loader=self)
+            if fullname == self._name
+            else None
+        )
 
     def exec_module(self, module: ModuleType) -> None:
         exec(compile(self._tree, self._path, "exec"), module.__dict__)
@@ -234,10 +320,16 @@ def main() -> None:
                 survivors.append(f"line {mutant.line}: {mutant.what}")
                 say(f"{path} {survivors[-1]}")
         seen, every = seen + len(taken) - len(survivors), every + len(taken)
-        note = f"{len(taken) - len(survivors)} of {len(taken)}" + "".join(f"; {survivor}" for survivor in survivors)
+        note = f"{len(taken) - len(survivors)} of {len(taken)}" + "".join(
+            f"; {survivor}" for survivor in survivors
+        )
         figures.append(Figure(path, 100 * (1 - len(survivors) / max(1, len(taken))), "%", None, note))
         say(f"{path}: {note.partition(';')[0]}, {time.monotonic() - begun:.0f} s")
-    show("mutants", [*figures, Figure("all", 100 * seen / max(1, every), "%", None, f"{seen} of {every}")], as_json=options.json)
+    show(
+        "mutants",
+        [*figures, Figure("all", 100 * seen / max(1, every), "%", None, f"{seen} of {every}")],
+        as_json=options.json,
+    )
 
 
 if __name__ == "__main__":

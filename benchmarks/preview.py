@@ -20,18 +20,39 @@ def main() -> None:
         environ = ground.local_environment()
         bare = empty_project(ground.root.parent / EMPTY)
         ground.run(["pulumi", "stack", "init", EMPTY, "--cwd", str(bare)], environ)
-        base = [timed(["pulumi", "preview", "--stack", EMPTY, "--non-interactive"], bare, environ) for _ in range(RUNS)]
+        base = [
+            timed(["pulumi", "preview", "--stack", EMPTY, "--non-interactive"], bare, environ)
+            for _ in range(RUNS)
+        ]
         base_seconds = p50([seconds for seconds, _ in base])
-        figures.append(Figure("empty program", base_seconds, "s", note="the engine and the language host by themselves"))
+        figures.append(
+            Figure("empty program", base_seconds, "s", note="the engine and the language host by themselves")
+        )
         for stack in all_stacks(ground.root):
             say(f"preview of {stack}")
             command = ["pulumi", "preview", "--stack", stack, "--non-interactive"]
             runs = [timed(command, ground.root, environ) for _ in range(RUNS)]
             seconds = p50([one for one, _ in runs])
-            figures.append(Figure(stack, seconds, "s", AIM_SECONDS, f"{seconds / base_seconds:.2f} x the empty program; median of {RUNS}"))
-            figures.append(Figure(f"{stack}, peak memory", max(one for _, one in runs), "MiB", note="CLI, language host, provider"))
+            figures.append(
+                Figure(
+                    stack,
+                    seconds,
+                    "s",
+                    AIM_SECONDS,
+                    f"{seconds / base_seconds:.2f} x the empty program; median of {RUNS}",
+                )
+            )
+            figures.append(
+                Figure(
+                    f"{stack}, peak memory",
+                    max(one for _, one in runs),
+                    "MiB",
+                    note="CLI, language host, provider",
+                )
+            )
             if stack == "utils":
-                ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)  # the others read its outputs
+                # the others read its outputs
+                ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
     show("preview", figures, as_json=wants_json())
 
 

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number. `aim` is what it should not exceed; `note` says how it was measured or what it is compared with."""
+    """One measured number. `aim` is what it should not exceed; `note` says how it was measured or what it is
+    compared with.
+    """
 
     name: str
     value: float
@@ -29,13 +31,23 @@ def p50(values: Sequence[float]) -> float:
 def show(title: str, figures: Sequence[Figure], *, as_json: bool) -> None:
     """Print the figures to standard output."""
     if as_json:
-        sys.stdout.write(json.dumps({"benchmark": title, "figures": [asdict(figure) for figure in figures]}, indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"benchmark": title, "figures": [asdict(figure) for figure in figures]}, indent=2)
+            + "\n"
+        )
         return
     width = max(len(figure.name) for figure in figures)
     sys.stdout.write(f"{title}\n")
     for figure in figures:
-        aim = "" if figure.aim is None else f"aim {figure.aim:g}{'' if figure.value <= figure.aim else '  MISSED'}"
-        sys.stdout.write(f"  {figure.name:<{width}}  {figure.value:9.2f} {figure.unit:<4} {aim:<14} {figure.note}".rstrip() + "\n")
+        aim = (
+            ""
+            if figure.aim is None
+            else f"aim {figure.aim:g}{'' if figure.value <= figure.aim else '  MISSED'}"
+        )
+        sys.stdout.write(
+            f"  {figure.name:<{width}}  {figure.value:9.2f} {figure.unit:<4} {aim:<14} {figure.note}".rstrip()
+            + "\n"
+        )
 
 
 def wants_json() -> bool:

@@ -1,6 +1,8 @@
-"""Set-up: `make setup` when everything is there, and, with `--cold`, every step of it in a fresh clone with an empty cache.
+"""Set-up: `make setup` when everything is there, and, with `--cold`, every step of it in a fresh clone with
+an empty cache.
 
-The cold run uses the package indexes and module proxies of this machine; a build of the Pulumi CLI in it takes some minutes.
+The cold run uses the package indexes and module proxies of this machine; a build of the Pulumi CLI in it
+takes some minutes.
 """
 
 import os
@@ -22,7 +24,14 @@ DONE = re.compile(r"^([^:(]+)[:(].* done in (?:(\d+) min )?(\d+) s$", re.MULTILI
 def once(root: Path, variables: dict[str, str]) -> tuple[float, str]:
     """Seconds of one set-up, and what it said."""
     begun = time.perf_counter()
-    done = subprocess.run(["make", "setup"], cwd=root, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "setup"],
+        cwd=root,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     seconds = time.perf_counter() - begun
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
@@ -35,8 +44,13 @@ def cold() -> list[Figure]:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         say("a set-up from nothing")
-        seconds, said = once(clone, {"HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "GOFLAGS": "-modcacherw"})
-    steps = [Figure(f"cold: {name.strip()}", 60.0 * int(minutes or 0) + int(rest), "s") for name, minutes, rest in DONE.findall(said)]
+        seconds, said = once(
+            clone, {"HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "GOFLAGS": "-modcacherw"}
+        )
+    steps = [
+        Figure(f"cold: {name.strip()}", 60.0 * int(minutes or 0) + int(rest), "s")
+        for name, minutes, rest in DONE.findall(said)
+    ]
     return [*steps, Figure("cold: everything", seconds, "s")]
 
 

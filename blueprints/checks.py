@@ -28,13 +28,21 @@ class World:
 Rule = Callable[[Layers, World], Iterator[Finding]]
 
 
-def check(layers: Layers, folder: Path, types: Collection[str] | None = None, wrong: Collection[finding.Path] = ()) -> list[Finding]:
+def check(
+    layers: Layers, folder: Path, types: Collection[str] | None = None, wrong: Collection[finding.Path] = ()
+) -> list[Finding]:
     """All mistakes of merged settings. Reads the blueprint's `folder`.
 
-    `wrong` are the paths that break the schema: rules that would read them are left out, all others are still checked.
+    `wrong` are the paths that break the schema: rules that would read them are left out, all others are still
+    checked.
     """
     world = World(folder, types)
-    return [found for reads, rule in RULES if not any(_touch(one, bad) for one in reads for bad in wrong) for found in rule(layers, world)]
+    return [
+        found
+        for reads, rule in RULES
+        if not any(_touch(one, bad) for one in reads for bad in wrong)
+        for found in rule(layers, world)
+    ]
 
 
 def _touch(one: finding.Path, other: finding.Path) -> bool:
@@ -44,9 +52,14 @@ def _touch(one: finding.Path, other: finding.Path) -> bool:
 
 
 def near_types(name: str, types: Collection[str]) -> str:
-    """Instance types as a proposal for `name`: the nearest names first, then its family, and how many there are in all."""
+    """Instance types as a proposal for `name`: the nearest names first, then its family, and how many there
+    are in all.
+    """
     family = [known for known in sorted(types) if known.partition(".")[0] == name.partition(".")[0]]
-    near = list(dict.fromkeys([*difflib.get_close_matches(name, sorted(types), 3, 0.5), *family]))[:6] or sorted(types)[:6]
+    near = (
+        list(dict.fromkeys([*difflib.get_close_matches(name, sorted(types), 3, 0.5), *family]))[:6]
+        or sorted(types)[:6]
+    )
     more = len(types) - len(near)
     return ", ".join(near) + (f", and {more} others (docs/reference/blueprint.md)" if more > 0 else "")
 
@@ -55,7 +68,9 @@ def _name(layers: Layers, world: World) -> Iterator[Finding]:
     got = layers.data["name"]
     if got != world.folder.name:
         allowed = f"the name of its folder, {world.folder.name!r}"
-        yield layers.finding(("name",), "name.folder", shown(got), allowed, "Rename the folder, or change the name")
+        yield layers.finding(
+            ("name",), "name.folder", shown(got), allowed, "Rename the folder, or change the name"
+        )
 
 
 def _script(layers: Layers, world: World) -> Iterator[Finding]:
@@ -68,7 +83,9 @@ def _script(layers: Layers, world: World) -> Iterator[Finding]:
         return
     for one in scripts.mistakes(script.read_bytes()):
         if one.rule == "script.syntax":
-            yield finding.finding(f"blueprints/{world.folder.name}/{name}", one.line, (), one.rule, one.got, one.allowed, one.do)
+            yield finding.finding(
+                f"blueprints/{world.folder.name}/{name}", one.line, (), one.rule, one.got, one.allowed, one.do
+            )
         else:
             yield layers.finding(("script",), one.rule, f"{name!r}, with {one.got}", one.allowed, one.do)
 
@@ -77,16 +94,27 @@ def _types(layers: Layers, world: World) -> Iterator[Finding]:
     for index, name in enumerate(layers.data["instance"]["types"]):
         if world.types is not None and name not in world.types:
             path = ("instance", "types", index)
-            do = finding.meant(name, world.types, f"Choose one of these, or read its price: invoke prices --type {name}", 0.88)
-            yield layers.finding(path, "instance.unknown-type", shown(name), near_types(name, world.types), do)
+            do = finding.meant(
+                name,
+                world.types,
+                f"Choose one of these, or read its price: invoke prices --type {name}",
+                0.88,
+            )
+            yield layers.finding(
+                path, "instance.unknown-type", shown(name), near_types(name, world.types), do
+            )
 
 
 def _type(layers: Layers, world: World) -> Iterator[Finding]:
     instance = layers.data["instance"]
     if instance["type"] not in instance["types"]:
         allowed = f"one of instance.types ({', '.join(instance['types'])})"
-        do = finding.meant(instance["type"], instance["types"], "Add the type to instance.types, or choose another")
-        yield layers.finding(("instance", "type"), "instance.type-not-listed", shown(instance["type"]), allowed, do)
+        do = finding.meant(
+            instance["type"], instance["types"], "Add the type to instance.types, or choose another"
+        )
+        yield layers.finding(
+            ("instance", "type"), "instance.type-not-listed", shown(instance["type"]), allowed, do
+        )
 
 
 def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
@@ -95,7 +123,9 @@ def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
         if name not in instance["types"]:
             allowed = f"types of instance.types ({', '.join(instance['types'])})"
             do = finding.meant(name, instance["types"], "Add the type to instance.types, or choose another")
-            yield layers.finding(("instance", "fallback", index), "instance.fallback-not-listed", shown(name), allowed, do)
+            yield layers.finding(
+                ("instance", "fallback", index), "instance.fallback-not-listed", shown(name), allowed, do
+            )
 
 
 def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
@@ -104,20 +134,37 @@ def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
         return
     unknown = [name for name in instance["types"] if kind(name) is None]
     if unknown:
-        got, allowed = f"true, with {', '.join(unknown)} in instance.types", "types whose memory is known (blueprints/machine_kinds.py)"
-        yield layers.finding(path, "instance.memory-unknown", got, allowed, "Leave these types out, or set grow_memory: false")
-    elif not memory.larger(instance["type"], instance["types"], {}):
-        allowed = f"a type in instance.types with more memory than {instance['type']}, and with GPUs if that has some"
+        got, allowed = (
+            f"true, with {', '.join(unknown)} in instance.types",
+            "types whose memory is known (blueprints/machine_kinds.py)",
+        )
         yield layers.finding(
-            path, "instance.nothing-larger", "true", allowed, "Add a larger type to instance.types, or leave grow_memory out"
+            path, "instance.memory-unknown", got, allowed, "Leave these types out, or set grow_memory: false"
+        )
+    elif not memory.larger(instance["type"], instance["types"], {}):
+        allowed = (
+            f"a type in instance.types with more memory than {instance['type']}, and with GPUs if that has "
+            "some"
+        )
+        yield layers.finding(
+            path,
+            "instance.nothing-larger",
+            "true",
+            allowed,
+            "Add a larger type to instance.types, or leave grow_memory out",
         )
 
 
 def _results(layers: Layers, world: World) -> Iterator[Finding]:
     for index, pattern in enumerate(layers.data["results"]["required"]):
         if pattern.startswith("process_results/"):
-            allowed, do = "a path below process_results/", f"Write {pattern.removeprefix('process_results/')!r}"
-            yield layers.finding(("results", "required", index), "results.required-folder", shown(pattern), allowed, do)
+            allowed, do = (
+                "a path below process_results/",
+                f"Write {pattern.removeprefix('process_results/')!r}",
+            )
+            yield layers.finding(
+                ("results", "required", index), "results.required-folder", shown(pattern), allowed, do
+            )
 
 
 def _duration(layers: Layers, world: World) -> Iterator[Finding]:
@@ -137,15 +184,29 @@ def _parent(layers: Layers, world: World) -> Iterator[Finding]:
         below = base.load(world.folder.parents[1])
     except InvalidInput as error:
         got = f"{BASE!r}, whose settings are wrong: {error.problems[0].text()}"
-        yield layers.finding(path, "image.base", got, f"a base image with settings in {base.SOURCE}", f"Run `invoke validate {BASE}`")
+        yield layers.finding(
+            path,
+            "image.base",
+            got,
+            f"a base image with settings in {base.SOURCE}",
+            f"Run `invoke validate {BASE}`",
+        )
         return
     if not below.image.amis:
         allowed = f"{BASE} when it was baked; until then {', '.join(PARENTS)}"
-        yield layers.finding(path, "image.base-not-baked", f"{BASE!r}, which was never baked", allowed, f"Bake it: `{base.BAKE}`")
+        yield layers.finding(
+            path,
+            "image.base-not-baked",
+            f"{BASE!r}, which was never baked",
+            allowed,
+            f"Bake it: `{base.BAKE}`",
+        )
     if layers.data["instance"]["volume_gib"] < below.volume_gib:
         got = f"{layers.data['instance']['volume_gib']}"
         allowed = f"at least the {below.volume_gib} GiB of the base image"
-        yield layers.finding(("instance", "volume_gib"), "instance.volume-below-base", got, allowed, "Choose a larger volume")
+        yield layers.finding(
+            ("instance", "volume_gib"), "instance.volume-below-base", got, allowed, "Choose a larger volume"
+        )
 
 
 def _recording(layers: Layers, world: World) -> Iterator[Finding]:
@@ -153,12 +214,20 @@ def _recording(layers: Layers, world: World) -> Iterator[Finding]:
     if layers.data["image"]["required"] and not scripts:
         allowed = "at least one script provision/*.sh when image.required is true"
         do = "Add provision/10-packages.sh, or set image.required: false"
-        yield layers.finding(("image", "required"), "image.no-recording", "no provisioning script", allowed, do)
+        yield layers.finding(
+            ("image", "required"), "image.no-recording", "no provisioning script", allowed, do
+        )
 
 
 def _scripts(layers: Layers, world: World) -> Iterator[Finding]:
     for script in sorted((world.folder / "provision").glob("*.sh")):
-        got = "a folder, or a link to nothing" if not script.is_file() else "" if script.read_bytes().strip() else "an empty script"
+        got = (
+            "a folder, or a link to nothing"
+            if not script.is_file()
+            else ""
+            if script.read_bytes().strip()
+            else "an empty script"
+        )
         if got:
             name = f"blueprints/{world.folder.name}/provision/{script.name}"
             do = "Write it, or remove the file"
@@ -169,14 +238,25 @@ def _groups(layers: Layers, world: World) -> Iterator[Finding]:
     for index, group in enumerate(layers.data["groups"]):
         if group in RESERVED_GROUPS:
             allowed = "any other name: this prefix of the bucket belongs to the service"
-            yield layers.finding(("groups", index), "groups.reserved", shown(group), allowed, "Rename the group")
+            yield layers.finding(
+                ("groups", index), "groups.reserved", shown(group), allowed, "Rename the group"
+            )
 
 
 def _outside_buckets(layers: Layers, world: World) -> Iterator[Finding]:
     for index, entry in enumerate(layers.data["outside_buckets"]):
         if entry["bucket"] == layers.data["bucket"]:
-            allowed, do = "other buckets than the analysis's own", "Remove it: every group has its folders in this bucket"
-            yield layers.finding(("outside_buckets", index, "bucket"), "outside_buckets.own", shown(entry["bucket"]), allowed, do)
+            allowed, do = (
+                "other buckets than the analysis's own",
+                "Remove it: every group has its folders in this bucket",
+            )
+            yield layers.finding(
+                ("outside_buckets", index, "bucket"),
+                "outside_buckets.own",
+                shown(entry["bucket"]),
+                allowed,
+                do,
+            )
 
 
 def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
@@ -185,7 +265,10 @@ def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
         yield layers.finding(("parameters", *fault.path), fault.rule, fault.got, fault.allowed, fault.do)
 
 
-_DURATIONS: tuple[finding.Path, ...] = (("instance", "duration_minutes"), ("instance", "max_duration_minutes"))
+_DURATIONS: tuple[finding.Path, ...] = (
+    ("instance", "duration_minutes"),
+    ("instance", "max_duration_minutes"),
+)
 RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("name",),), _name),
     ((("script",),), _script),

@@ -1,5 +1,5 @@
-"""YAML with line numbers: plain data, and the line of each key and item for error messages. Plain words are those of YAML 1.2
-(`runtime.protocol.yaml12`)."""
+"""YAML with line numbers: plain data, and the line of each key and item for error messages. Plain words are
+those of YAML 1.2 (`runtime.protocol.yaml12`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _Loader = yaml12.add_schema(type("_Loader", (_Fast,), {}))
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file. `lines` has the 1-based line of every path; `problems` what kept it from being parsed."""
+    """A parsed file. `lines` has the 1-based line of every path; `problems` what kept it from being
+    parsed.
+    """
 
     source: str
     data: Any = None
@@ -49,7 +51,12 @@ def parse(text: str, source: str) -> Document:
         return Document(source, problems=(_too_deep(source, None, ()),))
     if node is None:
         do = "Begin it with schema_version: 1"
-        return Document(source, problems=(finding(source, None, (), "yaml.empty", "a file without values", "a YAML mapping", do),))
+        return Document(
+            source,
+            problems=(
+                finding(source, None, (), "yaml.empty", "a file without values", "a YAML mapping", do),
+            ),
+        )
     lines: dict[Path, int] = {}
     problems: list[Finding] = []
     _walk(node, (), source, lines, problems, frozenset())
@@ -78,7 +85,10 @@ def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
     lines = text.splitlines()
     at = lines[line - 1][column : column + 1] if line and line <= len(lines) else ""
     if "mapping values are not allowed" in what:
-        what, do = "a ':' where no key can be", "Put a text that has ': ' in it in quotes, and indent keys of one level alike"
+        what, do = (
+            "a ':' where no key can be",
+            "Put a text that has ': ' in it in quotes, and indent keys of one level alike",
+        )
     elif "cannot start any token" in what:
         do = "Indent with spaces" if at == "\t" else "Put the text in quotes"
         what = "a tab" if at == "\t" else f"a text that begins with {shown(at)}"
@@ -88,7 +98,8 @@ def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
         what, do = "a text without its closing quote", "Close the quote"
     elif "another document" in what:
         what, allowed, do = "a second document, after '---'", "one YAML document", "Remove one of the two"
-    line = min(line, text.count("\n") + 1) if line else line  # the parser may say that it is behind the last one
+    # the parser may say that it is behind the last one
+    line = min(line, text.count("\n") + 1) if line else line
     return finding(source, line, (), "yaml.syntax", what, allowed, do)
 
 
@@ -102,15 +113,36 @@ def _too_many(source: str, line: int) -> Finding:
     return finding(source, line, (), "yaml.size", f"more than {MOST_VALUES} values", allowed, do)
 
 
-def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], problems: list[Finding], above: frozenset[int]) -> None:
+def _walk(
+    node: yaml.Node,
+    path: Path,
+    source: str,
+    lines: dict[Path, int],
+    problems: list[Finding],
+    above: frozenset[int],
+) -> None:
     """Notes the line of every path, and keys that are given twice or are not text."""
     lines.setdefault(path, node.start_mark.line + 1)
     if len(path) > MOST_LEVELS or len(lines) > MOST_VALUES:
         if not any(problem.rule == "yaml.size" for problem in problems):
-            problems.append(_too_deep(source, lines[path], path) if len(path) > MOST_LEVELS else _too_many(source, lines[path]))
+            problems.append(
+                _too_deep(source, lines[path], path)
+                if len(path) > MOST_LEVELS
+                else _too_many(source, lines[path])
+            )
         return
     if id(node) in above:
-        problems.append(finding(source, lines[path], path, "yaml.alias", "an alias to itself", "plain values", "Remove the alias"))
+        problems.append(
+            finding(
+                source,
+                lines[path],
+                path,
+                "yaml.alias",
+                "an alias to itself",
+                "plain values",
+                "Remove the alias",
+            )
+        )
         return
     above = above | {id(node)}
     if isinstance(node, yaml.MappingNode):
@@ -119,13 +151,29 @@ def _walk(node: yaml.Node, path: Path, source: str, lines: dict[Path, int], prob
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 plain = isinstance(key, yaml.ScalarNode)
                 got = f"the key {shown(key.value)}" if plain else "a list or a mapping as a key"
-                do = "Write a text" if not plain else "Write the values out" if key.value == "<<" else "Put it in quotes"
+                do = (
+                    "Write a text"
+                    if not plain
+                    else "Write the values out"
+                    if key.value == "<<"
+                    else "Put it in quotes"
+                )
                 problems.append(finding(source, line, path, "yaml.key", got, "keys that are text", do))
                 continue
             inner = (*path, key.value)
             if inner in lines:
                 got = f"given twice, first in line {lines[inner]}"
-                problems.append(finding(source, line, inner, "yaml.duplicate-key", got, "each key once", "Remove one of the two"))
+                problems.append(
+                    finding(
+                        source,
+                        line,
+                        inner,
+                        "yaml.duplicate-key",
+                        got,
+                        "each key once",
+                        "Remove one of the two",
+                    )
+                )
                 continue
             lines[inner] = line
             _walk(value, inner, source, lines, problems, above)

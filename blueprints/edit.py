@@ -1,4 +1,6 @@
-"""Changes to `blueprint.yaml` (and to the settings of the base image) that keep its comments, its order and its style."""
+"""Changes to `blueprint.yaml` (and to the settings of the base image) that keep its comments, its order and
+its style.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 
 
 def record_image(root: Path, name: str, account: str, region: str, ami: str) -> bool:
-    """Writes `image.amis["<account>/<region>"] = ami` into the blueprint (or the settings of `base`); False when it says so already.
+    """Writes `image.amis["<account>/<region>"] = ami` into the blueprint (or the settings of `base`); False
+    when it says so already.
 
-    The file is replaced in one step. Raises InvalidInput when the file or one of the values is wrong; the file is then as it was.
+    The file is replaced in one step. Raises InvalidInput when the file or one of the values is wrong; the
+    file is then as it was.
     """
     problems = [
         Problem(what, shown(value), allowed, "Report this: the value comes from the service")
@@ -47,13 +51,24 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
     amis = (image.get("amis") or {}) if isinstance(image, dict) else None
     if not isinstance(amis, dict):
         allowed = "a mapping with the mapping 'amis'"
-        raise InvalidInput([document.finding(("image",), "schema.type", shown(image), allowed, "Correct the file")])
+        raise InvalidInput(
+            [document.finding(("image",), "schema.type", shown(image), allowed, "Correct the file")]
+        )
     if amis.get(key) == ami:
         return False
     changed = _with_image(text, key, ami)
     wanted = {**document.data, "image": {**image, "amis": {**amis, key: ami}}}
     if parse(changed, source).data != wanted:
-        raise InvalidInput([Problem(source, "a layout that cannot be edited", "plain keys image.amis", f"Add {key!r}: {ami} by hand")])
+        raise InvalidInput(
+            [
+                Problem(
+                    source,
+                    "a layout that cannot be edited",
+                    "plain keys image.amis",
+                    f"Add {key!r}: {ami} by hand",
+                )
+            ]
+        )
     _replace(path, changed)
     return True
 
@@ -61,7 +76,8 @@ def record_image(root: Path, name: str, account: str, region: str, ami: str) -> 
 def require_image(root: Path, name: str) -> bool:
     """Takes `image.required: false` out of the blueprint, now that there is an image; whether it was there.
 
-    With it, jobs run on the bare parent wherever there is no image. Where it shares its line with other keys, its value is made true.
+    With it, jobs run on the bare parent wherever there is no image. Where it shares its line with other keys,
+    its value is made true.
     Raises InvalidInput as `record_image`.
     """
     source, path, text, document = _read(root, name)
@@ -80,7 +96,8 @@ def require_image(root: Path, name: str) -> bool:
 
 
 def forget_image(root: Path, name: str, account: str, region: str, ami: str) -> bool:
-    """Takes `ami` out of `image.amis["<account>/<region>"]`, because it is retired; False when another or none stands there.
+    """Takes `ami` out of `image.amis["<account>/<region>"]`, because it is retired; False when another or
+    none stands there.
 
     Raises InvalidInput as `record_image`.
     """
@@ -119,13 +136,19 @@ def _cut(text: str, start: int, end: int) -> str:
     return text[: text.rfind("\n", 0, start) + 1] + text[text.find("\n", end) + 1 or len(text) :]
 
 
-def _right(source: str, document: Document, candidates: Iterable[str], images: Collection[object], by_hand: str) -> str:
-    """The first text that says of `image` what one of `images` says, and all else as before. Raises InvalidInput when none does."""
+def _right(
+    source: str, document: Document, candidates: Iterable[str], images: Collection[object], by_hand: str
+) -> str:
+    """The first text that says of `image` what one of `images` says, and all else as before. Raises
+    InvalidInput when none does.
+    """
     wanted = [{**document.data, "image": image} for image in images]
     for changed in candidates:
         if parse(changed, source).data in wanted:
             return changed
-    raise InvalidInput([Problem(source, "a layout that cannot be edited", "plain keys below image", f"By hand: {by_hand}")])
+    raise InvalidInput(
+        [Problem(source, "a layout that cannot be edited", "plain keys below image", f"By hand: {by_hand}")]
+    )
 
 
 def _read(root: Path, name: str) -> tuple[str, Path, str, Document]:
@@ -137,7 +160,9 @@ def _read(root: Path, name: str) -> tuple[str, Path, str, Document]:
     text = path.read_bytes().decode("utf-8")
     document = parse(text, source)
     if document.problems or not isinstance(document.data, dict):
-        raise InvalidInput(document.problems or [Problem(source, "not a mapping", "a blueprint", "Correct the file")])
+        raise InvalidInput(
+            document.problems or [Problem(source, "not a mapping", "a blueprint", "Correct the file")]
+        )
     return source, path, text, document
 
 

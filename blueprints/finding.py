@@ -15,7 +15,8 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Finding(Problem):
-    """One mistake. `rule` is a name that does not change ("schema.type", "script.missing"), for programs and for looking it up.
+    """One mistake. `rule` is a name that does not change ("schema.type", "script.missing"), for programs and
+    for looking it up.
 
     `line` is 1-based, None where the file has no such line (a missing file, a value of the stack's config).
     """
@@ -38,11 +39,17 @@ def finding(source: str, line: int | None, path: Path, rule: str, got: str, allo
 
 
 def meant(got: object, known: Iterable[str], otherwise: str, alike: float = 0.6) -> str:
-    """What to do about a word that is not known: the nearest of those that are `alike` (0 to 1), else `otherwise`."""
+    """What to do about a word that is not known: the nearest of those that are `alike` (0 to 1), else
+    `otherwise`.
+    """
     names = sorted(known)
     near = difflib.get_close_matches(got, names, 1, alike) if isinstance(got, str) else []
     if isinstance(got, str) and not near:  # "instance_type" for "type", "production" for "prod"
-        near = sorted((name for name in names if min(len(name), len(got)) > 3 and (name in got or got in name)), key=len, reverse=True)
+        near = sorted(
+            (name for name in names if min(len(name), len(got)) > 3 and (name in got or got in name)),
+            key=len,
+            reverse=True,
+        )
     return f"Did you mean {near[0]!r}?" if near else otherwise
 
 

@@ -1,7 +1,8 @@
-"""Who works here: `groups.yaml` beside Pulumi.yaml. Users, groups, which analyses a group may use, and what it may spend.
+"""Who works here: `groups.yaml` beside Pulumi.yaml. Users, groups, which analyses a group may use, and what
+it may spend.
 
-Which groups use an analysis is said here, or in the `groups` of its blueprint (default `debuggers`, the developers' own). A group in both
-is one group: its people and its budget are those that are said here.
+Which groups use an analysis is said here, or in the `groups` of its blueprint (default `debuggers`, the
+developers' own). A group in both is one group: its people and its budget are those that are said here.
 """
 
 from __future__ import annotations
@@ -25,14 +26,18 @@ from runtime.protocol.problems import InvalidInput, Problem, shown
 
 FILE = "groups.yaml"
 GROUPS_OF_A_USER = 10
-"""IAM groups that a user can be in (IAM user guide, "IAM and AWS STS quotas"); a lead is in two for a group."""
+"""IAM groups that a user can be in (IAM user guide, "IAM and AWS STS quotas"); a lead is in two for a
+group.
+"""
 
 _SCHEMA = Path(__file__).with_name("groups.schema.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A person, by the name of the IAM user. `existing`: made elsewhere. `access_key`: a long-lived key may be made."""
+    """A person, by the name of the IAM user. `existing`: made elsewhere. `access_key`: a long-lived key may
+    be made.
+    """
 
     name: str
     existing: bool = False
@@ -41,7 +46,8 @@ class User:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the blueprint's.
+    """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the
+    blueprint's.
     `leads` are analysts as `members` are, and none of them is in both."""
 
     name: str
@@ -53,7 +59,9 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:
-    """An identity provider whose people take the roles of groups by session tags. `audience`: None for AWS's sign-in page (SAML)."""
+    """An identity provider whose people take the roles of groups by session tags. `audience`: None for AWS's
+    sign-in page (SAML).
+    """
 
     provider: str
     audience: str | None = None
@@ -80,11 +88,14 @@ class Directory:
 
     def memberships(self, user: str) -> list[tuple[str, bool]]:
         """The user's groups, sorted, and whether it leads them."""
-        return sorted((g.name, user in g.leads) for g in self.groups.values() if user in g.members or user in g.leads)
+        return sorted(
+            (g.name, user in g.leads) for g in self.groups.values() if user in g.members or user in g.leads
+        )
 
 
 def session_role(region: str, group: str) -> str:
-    """Name of the role that members of a group take for a session: fixed, because who takes it sees no stack's outputs.
+    """Name of the role that members of a group take for a session: fixed, because who takes it sees no
+    stack's outputs.
 
     IAM allows 64 characters; a longer name ends in a digest.
     """
@@ -104,7 +115,9 @@ def load(root: Path) -> Directory:
     """The directory of the project in `root`. Raises InvalidInput with every problem, each with its line."""
     path = root / FILE
     if other := loader.misnamed(root, FILE):
-        raise InvalidInput([Problem(other, f"no file {FILE}, but {other}", f"the name {FILE}", f"Rename {other}")])
+        raise InvalidInput(
+            [Problem(other, f"no file {FILE}, but {other}", f"the name {FILE}", f"Rename {other}")]
+        )
     if not path.is_file():
         return Directory()
     try:
@@ -117,7 +130,11 @@ def load(root: Path) -> Directory:
     if problems:
         raise InvalidInput(problems)
     directory = _directory(document.data)
-    checks = (_people(document, directory), _groups(document, directory), _analyses(document, directory, root))
+    checks = (
+        _people(document, directory),
+        _groups(document, directory),
+        _analyses(document, directory, root),
+    )
     found: list[Finding] = [*itertools.chain(*checks), *_federation(document, directory.federation)]
     if found:
         found.sort(key=lambda problem: problem.line or 0)
@@ -126,16 +143,23 @@ def load(root: Path) -> Directory:
 
 
 def using(analysis: str, root: Path) -> tuple[str, ...]:
-    """All groups that may use an analysis, sorted: those of this file, and those of its blueprint. Raises InvalidInput as `load` does."""
+    """All groups that may use an analysis, sorted: those of this file, and those of its blueprint. Raises
+    InvalidInput as `load` does.
+    """
     listed = _listed(analysis, root) if analysis in loader.names(root) else set()
     return tuple(sorted({*load(root).using(analysis), *listed}))
 
 
 def buckets(directory: Directory, root: Path) -> dict[str, tuple[str, ...]]:
-    """The buckets that each group may use: those of its analyses in every stage. Raises InvalidInput for a blueprint with mistakes."""
+    """The buckets that each group may use: those of its analyses in every stage. Raises InvalidInput for a
+    blueprint with mistakes.
+    """
     used = sorted({analysis for group in directory.groups.values() for analysis in group.analyses})
     of = {analysis: {loader.load(analysis, stage, root).bucket for stage in Stage} for analysis in used}
-    return {name: tuple(sorted(set().union(*(of[analysis] for analysis in group.analyses)))) for name, group in directory.groups.items()}
+    return {
+        name: tuple(sorted(set().union(*(of[analysis] for analysis in group.analyses))))
+        for name, group in directory.groups.items()
+    }
 
 
 @cache
@@ -172,7 +196,9 @@ def _people(document: Document, directory: Directory) -> Iterator[Finding]:
                 if user not in directory.users:
                     do = meant(user, directory.users, f"Add {user} to users, or correct the name")
                     allowed = f"the users of this file: {some(directory.users)}"
-                    yield document.finding(("groups", group.name, kind, index), "groups.user-missing", shown(user), allowed, do)
+                    yield document.finding(
+                        ("groups", group.name, kind, index), "groups.user-missing", shown(user), allowed, do
+                    )
         for user in sorted(set(group.members) & set(group.leads)):
             where = ("groups", group.name, "leads", group.leads.index(user))
             allowed, do = "one of the two: a lead is a member", "Remove the name from members"
@@ -181,7 +207,10 @@ def _people(document: Document, directory: Directory) -> Iterator[Finding]:
     for user in sorted(directory.users):
         count = sum(2 if leads else 1 for _, leads in directory.memberships(user))
         if count > GROUPS_OF_A_USER:
-            allowed, do = f"at most {GROUPS_OF_A_USER}, IAM's limit", "Take the user out of some groups; leading a group counts twice"
+            allowed, do = (
+                f"at most {GROUPS_OF_A_USER}, IAM's limit",
+                "Take the user out of some groups; leading a group counts twice",
+            )
             yield document.finding(("users", user), "groups.too-many", f"{count} IAM groups", allowed, do)
 
 
@@ -199,7 +228,9 @@ def _alike(document: Document, kind: str, names: Iterable[str]) -> Iterator[Find
     for name in names:
         if same[name.lower()] > 1:
             got = f"{name}, and another that differs in case only"
-            yield document.finding((kind, name), "groups.case", got, "names that differ (IAM ignores case)", "Rename one of them")
+            yield document.finding(
+                (kind, name), "groups.case", got, "names that differ (IAM ignores case)", "Rename one of them"
+            )
 
 
 def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[Finding]:
@@ -208,7 +239,10 @@ def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[
         for analysis in group.analyses:
             where = ("groups", group.name, "analyses", analysis)
             if analysis not in known:
-                allowed, do = f"the blueprints there are: {some(known)}", meant(analysis, known, "Correct the name")
+                allowed, do = (
+                    f"the blueprints there are: {some(known)}",
+                    meant(analysis, known, "Correct the name"),
+                )
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
 
 
@@ -220,11 +254,15 @@ def _federation(document: Document, federation: Federation | None) -> Iterator[F
         yield document.finding(("federation", "audience"), "groups.audience", "nothing", allowed, do)
     if federation.tag == federation.lead_tag:
         allowed = "two keys: one says which group, the other whether its lead"
-        yield document.finding(("federation", "lead_tag"), "groups.tags", shown(federation.lead_tag), allowed, "Choose another")
+        yield document.finding(
+            ("federation", "lead_tag"), "groups.tags", shown(federation.lead_tag), allowed, "Choose another"
+        )
 
 
 def _listed(analysis: str, root: Path) -> set[str]:
-    """The groups that a blueprint itself names, in any stage. A blueprint with mistakes names none: its own stack tells them."""
+    """The groups that a blueprint itself names, in any stage. A blueprint with mistakes names none: its own
+    stack tells them.
+    """
     try:
         return {group for stage in Stage for group in loader.load(analysis, stage, root).groups}
     except InvalidInput:

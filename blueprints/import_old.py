@@ -20,15 +20,17 @@ from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
 
 KEPT = "imported"
-"""Folder of the new blueprint with the old file as it was, and the report: what was dropped can be read there for ever."""
+"""Folder of the new blueprint with the old file as it was, and the report: what was dropped can be read there
+for ever.
+"""
 
 _PROFILE_STAGES = ("webusercentric", "web", "dev")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an old file became. `name`: None when it has no usable one. `people`: the groups that it names, and `renamed` those that had
-    another name. `run_script`: the text of its run script, from `command`."""
+    """What an old file became. `name`: None when it has no usable one. `people`: the groups that it names,
+    and `renamed` those that had another name. `run_script`: the text of its run script, from `command`."""
 
     kind: str
     name: str | None
@@ -56,8 +58,16 @@ class Imported:
         return [verdict for verdict in self.verdicts if verdict.status.asks]
 
     def to_dict(self) -> dict[str, Any]:
-        counts = {status.value: sum(verdict.status is status for verdict in self.verdicts) for status in Status}
-        head = {"schema_version": 1, "kind": self.kind, "name": self.name, "stage": self.stage, "counts": counts}
+        counts = {
+            status.value: sum(verdict.status is status for verdict in self.verdicts) for status in Status
+        }
+        head = {
+            "schema_version": 1,
+            "kind": self.kind,
+            "name": self.name,
+            "stage": self.stage,
+            "counts": counts,
+        }
         head["renamed_groups"] = dict(self.renamed)
         decisions = [verdict.to_dict() for verdict in self.asks]
         return {**head, "decisions": decisions, "fields": [verdict.to_dict() for verdict in self.verdicts]}
@@ -71,7 +81,14 @@ def parse(text: str) -> tuple[dict[str, Any], list[str]]:
         raise InvalidInput([_not_json(text, error)]) from None
     if not isinstance(data, dict):
         raise InvalidInput(
-            [Problem("the file", as_json(data), "one JSON object with PipelineName, Lambda and UXData", "Give another file")]
+            [
+                Problem(
+                    "the file",
+                    as_json(data),
+                    "one JSON object with PipelineName, Lambda and UXData",
+                    "Give another file",
+                )
+            ]
         )
     return data, twice
 
@@ -85,14 +102,20 @@ def read(
     taken: Collection[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Imported:
-    """Reads `stack_config_template.json` or `user_config_template.json`; never fails on what the text says, but for text that is no JSON
-    object, which raises InvalidInput. `types`: instance types on offer, with their prices if it is a mapping. `name`: of the analysis, in
-    place of PipelineName; `otherwise`: when that cannot be used, or is `taken`. `names`: of groups, where several files agree on them.
+    """Reads `stack_config_template.json` or `user_config_template.json`; never fails on what the text says,
+    but for text that is no JSON object, which raises InvalidInput. `types`: instance types on offer, with
+    their prices if it is a mapping. `name`: of the analysis, in place of PipelineName; `otherwise`: when that
+    cannot be used, or is `taken`. `names`: of groups, where several files agree on them.
     """
     data, twice = parse(text)
     draft = Draft(names=names or old_names.new_names(old_people.names(data)))
     for key in dict.fromkeys(twice):
-        draft.impossible((key,), "given twice in one object", "each key once", "Remove one, or import --anyway with the last")
+        draft.impossible(
+            (key,),
+            "given twice in one object",
+            "each key once",
+            "Remove one, or import --anyway with the last",
+        )
     if _is_profile(data):
         return _profile(draft, data)
     return _blueprint(draft, data, Context(types, name, otherwise, taken))
@@ -102,8 +125,14 @@ def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
     if not text.strip():
         return Problem("the file", "an empty file", "one JSON object", "Give another file")
     if isinstance(error, RecursionError):
-        return Problem("the file", "values in values, too deep to be read", "one JSON object", "Give another file")
-    place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the file"
+        return Problem(
+            "the file", "values in values, too deep to be read", "one JSON object", "Give another file"
+        )
+    place = (
+        f"line {error.lineno}, column {error.colno}"
+        if isinstance(error, json.JSONDecodeError)
+        else "the file"
+    )
     why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     do = "Correct it there: JSON has no comments, no comma behind the last value, and only double quotes"
     return Problem(place, f"text that is not JSON ({why})", "one JSON object", do)
@@ -112,11 +141,15 @@ def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
 def _is_profile(data: Mapping[str, Any]) -> bool:
     ux = data.get("UXData")
     affiliates = ux.get("Affiliates") if isinstance(ux, dict) else None
-    has = isinstance(affiliates, list) and any(isinstance(one, dict) and {"Pipelines", "KeySerialNumber"} & set(one) for one in affiliates)
+    has = isinstance(affiliates, list) and any(
+        isinstance(one, dict) and {"Pipelines", "KeySerialNumber"} & set(one) for one in affiliates
+    )
     return has or data.get("STAGE") in _PROFILE_STAGES
 
 
-def _objects(draft: Draft, data: Mapping[str, Any], names: Collection[str], above: tuple[str, ...] = ()) -> dict[str, Mapping[str, Any]]:
+def _objects(
+    draft: Draft, data: Mapping[str, Any], names: Collection[str], above: tuple[str, ...] = ()
+) -> dict[str, Mapping[str, Any]]:
     """The objects of these names; a missing or other value is told, and stands for an empty one."""
     found: dict[str, Mapping[str, Any]] = {}
     for key in names:
@@ -146,8 +179,22 @@ def _blueprint(draft: Draft, data: Mapping[str, Any], context: Context) -> Impor
     name = draft.data.get("name")
     people = _people(draft, _region(data), [name] if name else [])
     blueprint = _complete(draft, name, context)
-    text = old_script.write(name, blueprint["script"], draft.command_text, draft.command, draft.directory) if name else ""
-    return Imported("blueprint", name, draft.stage, blueprint, people, tuple(draft.verdicts), _renamed(draft), text, draft.command)
+    text = (
+        old_script.write(name, blueprint["script"], draft.command_text, draft.command, draft.directory)
+        if name
+        else ""
+    )
+    return Imported(
+        "blueprint",
+        name,
+        draft.stage,
+        blueprint,
+        people,
+        tuple(draft.verdicts),
+        _renamed(draft),
+        text,
+        draft.command,
+    )
 
 
 def _complete(draft: Draft, name: str | None, context: Context) -> dict[str, Any]:
@@ -160,11 +207,24 @@ def _complete(draft: Draft, name: str | None, context: Context) -> dict[str, Any
     instance["fallback"] = []  # there a job had the type that was named, or none
     title = f"{name} (imported)"
     # The script that COMMAND called may be put beside this one, under its own name.
-    script = f"run_{name}.sh" if Path(draft.command.script or "").name != f"run_{name}.sh" else f"start_{name}.sh"
-    head: dict[str, Any] = {"schema_version": 1, "name": name, "title": title, "script": script, "instance": instance}
+    script = (
+        f"run_{name}.sh" if Path(draft.command.script or "").name != f"run_{name}.sh" else f"start_{name}.sh"
+    )
+    head: dict[str, Any] = {
+        "schema_version": 1,
+        "name": name,
+        "title": title,
+        "script": script,
+        "instance": instance,
+    }
     image: dict[str, Any] = data.get("image", {"parent": "ubuntu24", "required": False})
     rest: dict[str, Any] = {key: data[key] for key in ("bucket", "limits", "budget_usd") if key in data}
-    return {**head, "image": image, "groups": list(draft.groups)[: old_people.MOST_GROUPS] or ["debuggers"], **rest}
+    return {
+        **head,
+        "image": image,
+        "groups": list(draft.groups)[: old_people.MOST_GROUPS] or ["debuggers"],
+        **rest,
+    }
 
 
 def _renamed(draft: Draft) -> dict[str, str]:
@@ -183,11 +243,17 @@ def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
     fields = {"STAGE": Field("text", stage), "REGION": Field("text", old_format.TOP["REGION"].use)}
     apply(draft, fields, data, (), Context(), old_format.OBJECTS)
     if "Lambda" in data:
-        draft.dropped(("Lambda",), data["Lambda"], "a profile's Lambda settings are not used; its region is that of stack utils")
+        draft.dropped(
+            ("Lambda",),
+            data["Lambda"],
+            "a profile's Lambda settings are not used; its region is that of stack utils",
+        )
     objects = _objects(draft, data, ("UXData",))
     if "UXData" in objects:
         old_people.read(draft, objects["UXData"], ("UXData",), profile=True)
-    return Imported("profile", None, "", {}, _people(draft, _region(data), []), tuple(draft.verdicts), _renamed(draft))
+    return Imported(
+        "profile", None, "", {}, _people(draft, _region(data), []), tuple(draft.verdicts), _renamed(draft)
+    )
 
 
 def _region(data: Mapping[str, Any]) -> str:
@@ -195,21 +261,30 @@ def _region(data: Mapping[str, Any]) -> str:
     given = data.get("Lambda")
     config = given.get("LambdaConfig") if isinstance(given, dict) else None
     said = (data.get("REGION"), config.get("REGION") if isinstance(config, dict) else None)
-    return next((region for region in said if isinstance(region, str) and old_format.REGION.fullmatch(region)), "")
+    return next(
+        (region for region in said if isinstance(region, str) and old_format.REGION.fullmatch(region)), ""
+    )
 
 
 def _people(draft: Draft, region: str, analyses: list[str]) -> Proposal:
     """What the old file says of people, for groups.yaml."""
     people = Proposal()
     for group, known in draft.groups.items():
-        people.add(group, known["title"], [f"{member}{region}" for member in known["members"]], known.get("analyses", analyses))
+        people.add(
+            group,
+            known["title"],
+            [f"{member}{region}" for member in known["members"]],
+            known.get("analyses", analyses),
+        )
     return people
 
 
-def write(imported: Imported, text: str, root: Path, source: str, script: Path | None = None, *, force: bool = False) -> list[str]:
-    """Makes `blueprints/<name>/` from an import; the files of it, relative to `root`. `script`: the one that COMMAND called, put beside the
-    run script, or in its place where COMMAND prepared nothing for it. `force`: write into a folder that exists; files there that are not
-    of an import stay.
+def write(
+    imported: Imported, text: str, root: Path, source: str, script: Path | None = None, *, force: bool = False
+) -> list[str]:
+    """Makes `blueprints/<name>/` from an import; the files of it, relative to `root`. `script`: the one that
+    COMMAND called, put beside the run script, or in its place where COMMAND prepared nothing for it. `force`:
+    write into a folder that exists; files there that are not of an import stay.
 
     Raises InvalidInput when the name is missing, breaks the rule or exists, or the script cannot be read.
     """
@@ -218,7 +293,16 @@ def write(imported: Imported, text: str, root: Path, source: str, script: Path |
     if not (force and name and (folder / FILE).is_file()):
         check_new_name(name, root)
     if script is not None and not script.is_file():
-        raise InvalidInput([Problem("--script", f"no file {script}", "the analysis script that the old command ran", "Correct the path")])
+        raise InvalidInput(
+            [
+                Problem(
+                    "--script",
+                    f"no file {script}",
+                    "the analysis script that the old command ran",
+                    "Correct the path",
+                )
+            ]
+        )
     files = _files(imported, text, Path(source).name, script)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as scratch:
         made = Path(scratch) / name
@@ -237,7 +321,10 @@ def write(imported: Imported, text: str, root: Path, source: str, script: Path |
 def _files(imported: Imported, text: str, original: str, script: Path | None) -> dict[str, bytes]:
     """The files of the new blueprint, by their path in its folder."""
     body = yaml12.dump(imported.blueprint, width=140)
-    head = f"# Imported from {original}. {KEPT}/report.json has a verdict for each of its fields, {KEPT}/{original} is that file.\n"
+    head = (
+        f"# Imported from {original}. {KEPT}/report.json has a verdict for each of its fields, "
+        f"{KEPT}/{original} is that file.\n"
+    )
     run, inner = imported.blueprint["script"], imported.command.script
     files = {
         FILE: head + body,

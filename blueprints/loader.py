@@ -1,4 +1,6 @@
-"""From files to a `Blueprint`: parse, check, merge, check again. All problems of a blueprint are reported at once."""
+"""From files to a `Blueprint`: parse, check, merge, check again. All problems of a blueprint are reported at
+once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ from blueprints.document import Document, parse
 from blueprints.finding import Finding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
-from blueprints.model import FILE, Blueprint, DataSettings, Imaged, ImageSettings, InstanceSettings, Limits, Stage
+from blueprints.model import (
+    FILE,
+    Blueprint,
+    DataSettings,
+    Imaged,
+    ImageSettings,
+    InstanceSettings,
+    Limits,
+    Stage,
+)
 from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
@@ -31,7 +42,9 @@ def names(root: Path) -> tuple[str, ...]:
 
 
 def misnamed(folder: Path, file: str) -> str:
-    """The name of a file of `folder` that is nearly `file` (.yml, another case) where `file` itself is missing; "" without one."""
+    """The name of a file of `folder` that is nearly `file` (.yml, another case) where `file` itself is
+    missing; "" without one.
+    """
     if (folder / file).is_file() or not folder.is_dir():
         return ""
     nearly = {file.lower(), file.lower().removesuffix(".yaml") + ".yml"}
@@ -47,8 +60,9 @@ def load(
 ) -> Blueprint:
     """The blueprint `name`, resolved for `stage`.
 
-    `overrides` is the stack's `neurocaas:overrides`, shaped as a stage section; `known_types` are the instance types on offer,
-    None for any. Raises InvalidInput with every problem found, each with file and line.
+    `overrides` is the stack's `neurocaas:overrides`, shaped as a stage section; `known_types` are the
+    instance types on offer, None for any. Raises InvalidInput with every problem found, each with file and
+    line.
     """
     layers, problems = _resolve(name, Stage(stage), root, overrides, known_types)
     if problems:
@@ -56,8 +70,12 @@ def load(
     return _blueprint(layers.data, Stage(stage), root, family=("instance", "types") not in layers.origins)
 
 
-def imaged(name: str, root: Path, stage: Stage | str = Stage.WEBDEV, overrides: Mapping[str, Any] | None = None) -> Imaged:
-    """What the image `name` is of: `base`, else the blueprint, as `load` gives it. Raises InvalidInput as `load`."""
+def imaged(
+    name: str, root: Path, stage: Stage | str = Stage.WEBDEV, overrides: Mapping[str, Any] | None = None
+) -> Imaged:
+    """What the image `name` is of: `base`, else the blueprint, as `load` gives it. Raises InvalidInput as
+    `load`.
+    """
     return base.load(root) if name == BASE else load(name, stage, root, overrides)
 
 
@@ -70,7 +88,11 @@ def load_problems(name: str, root: Path, known_types: Collection[str] | None = N
 
 
 def _resolve(
-    name: str, stage: Stage, root: Path, overrides: Mapping[str, Any] | None, known_types: Collection[str] | None
+    name: str,
+    stage: Stage,
+    root: Path,
+    overrides: Mapping[str, Any] | None,
+    known_types: Collection[str] | None,
 ) -> tuple[Layers, list[Finding]]:
     layers = Layers()
     folder = root / "blueprints" / name
@@ -81,9 +103,16 @@ def _resolve(
         if named and (other := misnamed(folder, FILE)):
             got, allowed, do = f"no file {source}, but {other}", f"the name {FILE}", f"Rename {other}"
         elif named:
-            got, allowed, do = f"no file {source}", known, f"Correct the name, or make it: invoke configure {name}"
+            got, allowed, do = (
+                f"no file {source}",
+                known,
+                f"Correct the name, or make it: invoke configure {name}",
+            )
         else:
-            got, allowed = f"{shown(name)}, which is no name of an analysis", "3 to 63 lowercase letters, digits and '-', no '-' at an end"
+            got, allowed = (
+                f"{shown(name)}, which is no name of an analysis",
+                "3 to 63 lowercase letters, digits and '-', no '-' at an end",
+            )
             do = "Rename the folder" if name in names(root) else f"Correct the name; {known}"
         missing = finding(source if named else "blueprints", None, (), "file.missing", got, allowed, do)
         return layers, [replace(missing, field=f"blueprint {shown(name)}")]
@@ -91,10 +120,22 @@ def _resolve(
         text = (folder / FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         got = f"bytes that are not UTF-8 ({error.reason})"
-        return layers, [finding(source, None, (), "file.encoding", got, "a text file in UTF-8", "Save it as UTF-8")]
+        return layers, [
+            finding(source, None, (), "file.encoding", got, "a text file in UTF-8", "Save it as UTF-8")
+        ]
     except OSError as error:
         got = f"a file that cannot be read ({error.strerror})"
-        return layers, [finding(source, None, (), "file.unreadable", got, "a file that may be read", "Correct its rights: ls -l")]
+        return layers, [
+            finding(
+                source,
+                None,
+                (),
+                "file.unreadable",
+                got,
+                "a file that may be read",
+                "Correct its rights: ls -l",
+            )
+        ]
     document = parse(text, source)
     stack = Document(f"stacks/Pulumi.{name}-{stage}.yaml: neurocaas:overrides", dict(overrides or {}))
     problems = [*(document.problems or schema.check(document)), *schema.check(stack, part=schema.OVERRIDES)]
@@ -112,7 +153,11 @@ def _resolve(
     instance.setdefault("types", [instance["type"]])
     instance.setdefault("fallback", [name for name in instance["types"] if name != instance["type"]])
     # What is wrong with a whole stage section takes no setting away: the others are still checked.
-    settings = [path[2:] if path[:1] == ("stages",) else path for path in wrong if path[:1] != ("stages",) or len(path) > 2]
+    settings = [
+        path[2:] if path[:1] == ("stages",) else path
+        for path in wrong
+        if path[:1] != ("stages",) or len(path) > 2
+    ]
     problems += checks.check(layers, folder, known_types, settings)
     return layers, sorted(problems, key=lambda problem: (problem.source != source, problem.line or 0))
 
@@ -123,7 +168,9 @@ def _outside(entry: Mapping[str, Any]) -> OutsideBucket:
 
 
 def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
-    """The document without the values at the paths `wrong`, so that what else it says can still be checked."""
+    """The document without the values at the paths `wrong`, so that what else it says can still be
+    checked.
+    """
     data = copy.deepcopy(document.data)
     for path in wrong:
         # What stands in a list takes its list along: the places of the others would move.
@@ -151,7 +198,11 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         instance=InstanceSettings(**{**instance, **lists}, family=family),
         image=ImageSettings(**data["image"]),
         limits=Limits(**data["limits"]),
-        data=DataSettings(folder=datasets["folder"], ignore=tuple(datasets["ignore"]), disk_factor=float(datasets["disk_factor"])),
+        data=DataSettings(
+            folder=datasets["folder"],
+            ignore=tuple(datasets["ignore"]),
+            disk_factor=float(datasets["disk_factor"]),
+        ),
         groups=tuple(data["groups"]),
         outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
         budget_usd=float(data["budget_usd"]),

@@ -1,5 +1,5 @@
-"""Layers of settings: default < blueprint < stage section < stack config. Each value remembers where it was written. A number without a
-fraction is whole, however it is written: `duration_minutes: 3e1` is 30."""
+"""Layers of settings: default < blueprint < stage section < stack config. Each value remembers where it was
+written. A number without a fraction is whole, however it is written: `duration_minutes: 3e1` is 30."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ class Layers:
         self._merge(self.data, kept, (), document, prefix)
 
     def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
-        """A mistake in a value, at the file and line where it was written; of a default, at its path alone."""
+        """A mistake in a value, at the file and line where it was written; of a default, at its path
+        alone.
+        """
         known = tuple(path)
         while known and known not in self.origins:
             known = known[:-1]
         source, line = self.origins.get(known, ("", None))
         return finding(source, line, path, rule, got, allowed, do)
 
-    def _merge(self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: Document, prefix: Path) -> None:
+    def _merge(
+        self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: Document, prefix: Path
+    ) -> None:
         for key, value in layer.items():
             here = (*path, key)
             if isinstance(value, Mapping) and key not in REPLACED:
@@ -48,7 +52,9 @@ class Layers:
             else:
                 whole = as_whole(value) if isinstance(value, float) else None
                 into[key] = value if whole is None else whole
-                self.origins = {known: origin for known, origin in self.origins.items() if known[: len(here)] != here}
+                self.origins = {
+                    known: origin for known, origin in self.origins.items() if known[: len(here)] != here
+                }
                 self._note_below(here, value, document, prefix)
             self._note(here, document, prefix)
 

@@ -41,16 +41,19 @@ def parse_stack_name(text: str) -> StackName:
     """Splits `<analysis>-<stage>` from the right, since analysis names contain hyphens. Raises ValueError."""
     analysis, _, stage = text.rpartition("-")
     if stage not in set(Stage) or not ANALYSIS_NAME.fullmatch(analysis):
-        raise ValueError(f"stack {text!r} is neither '{UTILS}' nor '<analysis>-<stage>' with a stage of: {', '.join(Stage)}")
+        raise ValueError(
+            f"stack {text!r} is neither '{UTILS}' nor '<analysis>-<stage>' with a stage of: "
+            f"{', '.join(Stage)}"
+        )
     return StackName(analysis, Stage(stage))
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
-    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`; `fallback` are those of
-    them that stand in for `type` while there is no capacity. `grow_memory`: whether a dataset that ran out of memory is run again on a
-    larger one of `types`. `family`: the blueprint lists no types, so a deploy adds the other sizes of the type's family
-    (`components.prices`)."""
+    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`;
+    `fallback` are those of them that stand in for `type` while there is no capacity. `grow_memory`: whether a
+    dataset that ran out of memory is run again on a larger one of `types`. `family`: the blueprint lists no
+    types, so a deploy adds the other sizes of the type's family (`components.prices`)."""
 
     type: str
     types: tuple[str, ...]
@@ -78,7 +81,9 @@ class ImageSettings:
 
 
 class Imaged(Protocol):
-    """What an image is baked for: an analysis, or the project's base. `file`: its settings, relative to `root`, the project's folder."""
+    """What an image is baked for: an analysis, or the project's base. `file`: its settings, relative to
+    `root`, the project's folder.
+    """
 
     @property
     def name(self) -> str: ...
@@ -96,7 +101,9 @@ class Imaged(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any number)."""
+    """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any
+    number).
+    """
 
     datasets: int
     dataset_size_gib: int
@@ -119,8 +126,8 @@ class DataSettings:
 class Blueprint:
     """An analysis, resolved for one stage; every field is documented in `schema.json`.
 
-    `root` is the project's folder, `folder` the blueprint's; `digest` is the SHA-256 of the resolved settings and does not
-    depend on where the files lie.
+    `root` is the project's folder, `folder` the blueprint's; `digest` is the SHA-256 of the resolved settings
+    and does not depend on where the files lie.
     """
 
     name: str

@@ -1,6 +1,8 @@
-"""COMMAND of the first implementation, a shell line with four `{}`: what it prepares, what it runs, and what of it is needed here.
+"""COMMAND of the first implementation, a shell line with four `{}`: what it prepares, what it runs, and what
+of it is needed here.
 
-Everything in it is either a step of the run script that an import writes (`blueprints.old_script`), or left out with a reason.
+Everything in it is either a step of the run script that an import writes (`blueprints.old_script`), or left
+out with a reason.
 """
 
 from __future__ import annotations
@@ -22,19 +24,23 @@ _INTERPRETERS = _SHELLS | {"python", "python2", "python3", "Rscript", "perl", "j
 _SHOW_ONLY = frozenset({"ls", "pwd", "whoami", "date", "env", "id", "hostname"})
 _ENDS = {
     "cleanup": "the machine removes its data with itself", "poweroff": "the machine switches itself off",
-    "shutdown": "the machine switches itself off", "halt": "the machine switches itself off", "reboot": "no machine is used twice",
+    "shutdown": "the machine switches itself off", "halt": "the machine switches itself off",
+    "reboot": "no machine is used twice",
     "exit": "the script ends with the code of what it ran",
 }  # fmt: skip
-_USER_OPTIONS = {f"-{letter}" for letter in "ughpCDrtTUR"} | {f"--{word}" for word in ("user", "group", "host", "prompt", "chdir", "role")}
+_USER_OPTIONS = {f"-{letter}" for letter in "ughpCDrtTUR"} | {
+    f"--{word}" for word in ("user", "group", "host", "prompt", "chdir", "role")
+}
 """Options of sudo that take a word."""
 _CODE = re.compile(r"(?:/home/ubuntu/|(?:\.\./)+home/ubuntu/|~/|\./)?neurocaas_contrib(?=/|$)")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of the run script. `kind`: prepare (as it is), folder (one to go to), settings (a shell's dot file), conda, script (runs
-    `script` with `arguments` as the main scripts did), program (`text` calls `script`, which has to be found first; None: as it is), or
-    after (once all ran, whatever their codes). `text`: with variables in the place of placeholders."""
+    """One command of the run script. `kind`: prepare (as it is), folder (one to go to), settings (a shell's
+    dot file), conda, script (runs `script` with `arguments` as the main scripts did), program (`text` calls
+    `script`, which has to be found first; None: as it is), or after (once all ran, whatever their codes).
+    `text`: with variables in the place of placeholders."""
 
     kind: str
     text: str = ""
@@ -44,8 +50,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Command:
-    """`steps` of the run script, in order; `left_out` what of the line is not in it, each with its reason; `doubts` what a person has to
-    look at. Without a step that runs something the run script can only say so."""
+    """`steps` of the run script, in order; `left_out` what of the line is not in it, each with its reason;
+    `doubts` what a person has to look at. Without a step that runs something the run script can only say
+    so."""
 
     steps: tuple[Step, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -113,14 +120,22 @@ class _Reader:
             self.steps.clear()
             self.doubts.append(f"its shell is {error}: write the run script by hand")
             return Command((), tuple(self.left_out), tuple(self.doubts))
-        alone = (f"one() {{\n{step.text or f'run {step.arguments}'}\n}}" for step in self.steps)  # no step ends in another
+        # no step ends in another
+        alone = (f"one() {{\n{step.text or f'run {step.arguments}'}\n}}" for step in self.steps)
         if not old_shell.readable("\n".join(alone)):
-            return Command((), tuple(self.left_out), ("its shell is none that bash reads: write the run script by hand",))
+            return Command(
+                (), tuple(self.left_out), ("its shell is none that bash reads: write the run script by hand",)
+            )
         places = next(self._numbers)
         if places != len(PLACEHOLDERS):
             self.doubts.append(
-                f"it has {places} placeholder{'' if places == 1 else 's'} {{}} in place of {len(PLACEHOLDERS)}"
-                + (": there the configuration was lost; here scripts find it in $configpath" if places < 4 else "")
+                f"it has {places} placeholder{'' if places == 1 else 's'} {{}} in place of "
+                f"{len(PLACEHOLDERS)}"
+                + (
+                    ": there the configuration was lost; here scripts find it in $configpath"
+                    if places < 4
+                    else ""
+                )
             )
         if not any(step.kind in ("script", "program") for step in self.steps):
             self.doubts.append("it names no script: write what is to be run into the run script")
@@ -188,7 +203,11 @@ class _Reader:
                 place = words.index("-c")
                 self._out(" ".join(words[: place + 1]), "a job's scripts run as root")
                 words = ["bash", "-c", *words[place + 1 : place + 2]]
-            elif name in ("nohup", "exec", "time", "nice", "env") and len(words) > 1 and not words[1].startswith("-"):
+            elif (
+                name in ("nohup", "exec", "time", "nice", "env")
+                and len(words) > 1
+                and not words[1].startswith("-")
+            ):
                 self._out(words.pop(0), "the run script starts it, and waits for it")
             else:
                 break
@@ -210,7 +229,9 @@ class _Reader:
                         self.steps.append(Step("prepare", f"export {self._filled(word)}"))
                 self._count(one.text)
                 more = " ".join(words[number] for number in rest[1:])
-                self.steps.append(Step("script", script=_absolute(plain[rest[0]]), arguments=self._filled(more)))
+                self.steps.append(
+                    Step("script", script=_absolute(plain[rest[0]]), arguments=self._filled(more))
+                )
                 return
             if plain[main].rpartition("/")[2] in ("run_main.sh", "run_main_cli.sh"):
                 self._count(one.text)
@@ -220,11 +241,18 @@ class _Reader:
     def _program(self, words: list[str], plain: list[str]) -> None:
         place = 0
         while place < len(words) - 1 and (
-            _NAME.match(words[place]) or plain[place].rpartition("/")[2] in _INTERPRETERS or plain[place].startswith("-")
+            _NAME.match(words[place])
+            or plain[place].rpartition("/")[2] in _INTERPRETERS
+            or plain[place].startswith("-")
         ):
             place += 1
         script = _absolute(plain[place])
-        if script.startswith("-") or "{}" in script or not old_shell.fixed(words[place]) or not re.search(r"/|\.(sh|py|R|pl|jl)$", script):
+        if (
+            script.startswith("-")
+            or "{}" in script
+            or not old_shell.fixed(words[place])
+            or not re.search(r"/|\.(sh|py|R|pl|jl)$", script)
+        ):
             self.steps.append(Step("program", self._filled(" ".join(words))))
             return
         before = words[:place]
@@ -233,14 +261,30 @@ class _Reader:
         self.steps.append(Step("program", self._filled(text), script))
 
     def _prepare(self, words: list[str], first: str) -> None:
-        sourced = old_shell.plain(words[1]) if first in (".", "source") and len(words) > 1 and old_shell.fixed(words[1]) else ""
+        sourced = (
+            old_shell.plain(words[1])
+            if first in (".", "source") and len(words) > 1 and old_shell.fixed(words[1])
+            else ""
+        )
         settings = sourced if sourced.rpartition("/")[2].startswith(".") else ""
         if re.fullmatch(r"\.[A-Za-z]\w*", first) and len(words) == 1:
             settings = first
-        if first == "cd" and len(words) > 1 and _CODE.match(old_shell.plain(words[1])) and old_shell.fixed(words[1]):
+        if (
+            first == "cd"
+            and len(words) > 1
+            and _CODE.match(old_shell.plain(words[1]))
+            and old_shell.fixed(words[1])
+        ):
             below = _CODE.sub("", old_shell.plain(words[1]), count=1)
-            self.steps.append(Step("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else "")))
-        elif first == "cd" and len(words) == 2 and old_shell.fixed(words[1]) and not re.match(r"/|~|\.\./", old_shell.plain(words[1])):
+            self.steps.append(
+                Step("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else ""))
+            )
+        elif (
+            first == "cd"
+            and len(words) == 2
+            and old_shell.fixed(words[1])
+            and not re.match(r"/|~|\.\./", old_shell.plain(words[1]))
+        ):
             self.steps.append(Step("folder", f"enter {words[1]}"))
         elif settings:
             self.steps.append(Step("settings", f"settings {self._filled(words[-1])}"))
@@ -253,7 +297,9 @@ class _Reader:
             self.steps.append(Step("prepare", self._filled(" ".join(words))))
 
     def _after(self, words: list[str], one: old_shell.Command) -> None:
-        if words[0] in (".", "source") and re.search(r"neurocaas_contrib|ncap_utils|(workflow|transfer|paths)\.sh", one.text):
+        if words[0] in (".", "source") and re.search(
+            r"neurocaas_contrib|ncap_utils|(workflow|transfer|paths)\.sh", one.text
+        ):
             self._out(one.text, "its functions were for the end of a job, which comes by itself")
             return
         self.steps.append(Step("after" if one.before != "&&" else "prepare", self._filled(" ".join(words))))

@@ -1,4 +1,6 @@
-"""How fields of a file of the first implementation are read: a table of fields, and a verdict for each, known or not."""
+"""How fields of a file of the first implementation are read: a table of fields, and a verdict for each, known
+or not.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ DEAD = "nothing in the first implementation reads it"
 
 @dataclass(frozen=True)
 class Context:
-    """`types`: instance types on offer, with their prices if it is a mapping. `name`: what the analysis is to be called; `otherwise`: when
-    its own name cannot be used; `taken`: names of others. `group`: of the affiliate that is being read."""
+    """`types`: instance types on offer, with their prices if it is a mapping. `name`: what the analysis is to
+    be called; `otherwise`: when its own name cannot be used; `taken`: names of others. `group`: of the
+    affiliate that is being read."""
 
     types: Collection[str] = ()
     name: str | None = None
@@ -30,7 +33,9 @@ Use = Callable[[Draft, Path, Any, Context], None]
 
 @dataclass(frozen=True)
 class Field:
-    """How a field is read: the type it must have, what is done with it, and what its absence means (None: nothing)."""
+    """How a field is read: the type it must have, what is done with it, and what its absence means (None:
+    nothing).
+    """
 
     kind: str
     use: Use
@@ -59,7 +64,8 @@ def is_kind(value: object, kind: str) -> bool:
 
 
 KINDS = {
-    "text": "a text", "flag": "true or false", "number": "a whole number", "amount": "a number of US dollars", "texts": "a list of texts",
+    "text": "a text", "flag": "true or false", "number": "a whole number",
+    "amount": "a number of US dollars", "texts": "a list of texts",
     "object": "an object", "list": "a list",
 }  # fmt: skip
 
@@ -72,9 +78,15 @@ def drop(why: str) -> Use:
 
 
 def apply(
-    draft: Draft, fields: Mapping[str, Field], given: Mapping[str, Any], above: Path, context: Context, also: Collection[str] = ()
+    draft: Draft,
+    fields: Mapping[str, Field],
+    given: Mapping[str, Any],
+    above: Path,
+    context: Context,
+    also: Collection[str] = (),
 ) -> None:
-    """A verdict for each field of an object: those in the table, those that are missing, and those that nobody knows.
+    """A verdict for each field of an object: those in the table, those that are missing, and those that
+    nobody knows.
 
     `also`: fields that are read elsewhere."""
     for key, value in given.items():
@@ -87,7 +99,9 @@ def apply(
         elif rule.kind == "flag" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
             rule.use(draft, path, value.strip().lower() == "true", context)
         elif rule.kind != "any" and not is_kind(value, rule.kind):
-            draft.impossible(path, as_json(value), KINDS[rule.kind], "Correct it, or import --anyway to leave it out")
+            draft.impossible(
+                path, as_json(value), KINDS[rule.kind], "Correct it, or import --anyway to leave it out"
+            )
         else:
             rule.use(draft, path, value, context)
     for key, rule in fields.items():
@@ -95,6 +109,8 @@ def apply(
             continue
         path, (to, default) = (*above, key), rule.absent
         if rule.required:
-            draft.impossible(path, "nothing", KINDS[rule.kind], f"Add it, or import --anyway with the default ({default})")
+            draft.impossible(
+                path, "nothing", KINDS[rule.kind], f"Add it, or import --anyway with the default ({default})"
+            )
         else:
             draft.defaulted(path, to, default)

@@ -1,5 +1,5 @@
-"""A whole folder of files of the first implementation becomes blueprints in one go: each that can be read is imported, whatever the others
-are, and what a person has to decide is one short list."""
+"""A whole folder of files of the first implementation becomes blueprints in one go: each that can be read is
+imported, whatever the others are, and what a person has to decide is one short list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _KEYS = {"PipelineName", "Lambda", "UXData"}
 
 @dataclass(frozen=True)
 class Done:
-    """One file, and what became of it. `written`: the files made; none in a dry run, and of a user profile."""
+    """One file, and what became of it. `written`: the files made; none in a dry run, and of a user
+    profile.
+    """
 
     file: Path
     imported: Imported
@@ -51,8 +53,10 @@ class Decision:
 
 @dataclass
 class Report:
-    """What became of a folder. `failed`: files that could not be imported. `passed_over`: JSON files that are something else.
-    `renamed`: old name -> new name of groups. `groups_file`: where the proposal for groups.yaml was written, "" when it was not."""
+    """What became of a folder. `failed`: files that could not be imported. `passed_over`: JSON files that are
+    something else.
+    `renamed`: old name -> new name of groups. `groups_file`: where the proposal for groups.yaml was written,
+    "" when it was not."""
 
     done: list[Done] = field(default_factory=list)
     failed: list[tuple[Path, tuple[Problem, ...]]] = field(default_factory=list)
@@ -69,13 +73,20 @@ class Report:
                 what = re.sub(r"\[\d+\]", "", verdict.path)
                 key = (what, verdict.got, verdict.to, verdict.do)
                 asked.setdefault(key, []).append((one.imported.name or one.file.name, verdict))
-        found = [Decision(of[0][1], key[0], tuple(sorted({name for name, _ in of}))) for key, of in asked.items()]
+        found = [
+            Decision(of[0][1], key[0], tuple(sorted({name for name, _ in of}))) for key, of in asked.items()
+        ]
         return sorted(found, key=lambda one: (-len(one.analyses), one.field, one.analyses))
 
     def to_dict(self) -> dict[str, Any]:
         """For a program."""
-        files = [{"file": str(one.file), **_short(one.imported), "written": list(one.written)} for one in self.done]
-        failed = [{"file": str(file), "problems": [problem.to_dict() for problem in problems]} for file, problems in self.failed]
+        files = [
+            {"file": str(one.file), **_short(one.imported), "written": list(one.written)} for one in self.done
+        ]
+        failed = [
+            {"file": str(file), "problems": [problem.to_dict() for problem in problems]}
+            for file, problems in self.failed
+        ]
         return {
             "schema_version": 1,
             "kind": "folder",
@@ -92,12 +103,18 @@ class Report:
 
 def _short(imported: Imported) -> dict[str, Any]:
     known = imported.to_dict()
-    return {**{key: known[key] for key in ("kind", "name", "stage", "counts")}, "script": imported.command.script}
+    return {
+        **{key: known[key] for key in ("kind", "name", "stage", "counts")},
+        "script": imported.command.script,
+    }
 
 
-def import_folder(folder: Path, root: Path, types: Collection[str], *, dry_run: bool = False, force: bool = False) -> Report:
-    """Imports all files of `folder` and what is below it into blueprints/. A value that cannot mean anything gets its default, and is among
-    the decisions. Nothing that is there already is overwritten without `force`; a blueprint that exists fails, and the others do not."""
+def import_folder(
+    folder: Path, root: Path, types: Collection[str], *, dry_run: bool = False, force: bool = False
+) -> Report:
+    """Imports all files of `folder` and what is below it into blueprints/. A value that cannot mean anything
+    gets its default, and is among the decisions. Nothing that is there already is overwritten without
+    `force`; a blueprint that exists fails, and the others do not."""
     report = Report()
     read: dict[Path, str] = {}
     groups: list[str] = []
@@ -124,7 +141,9 @@ def import_folder(folder: Path, root: Path, types: Collection[str], *, dry_run: 
         written: list[str] = []
         if imported.kind == "blueprint" and not dry_run:
             try:
-                written = import_old.write(imported, text, root, str(path), _script(imported, path, folder), force=force)
+                written = import_old.write(
+                    imported, text, root, str(path), _script(imported, path, folder), force=force
+                )
             except InvalidInput as error:
                 report.failed.append((path, error.problems))
                 continue
@@ -140,7 +159,11 @@ def _files(folder: Path) -> Iterator[Path]:
     """The JSON files of a folder, those of hidden folders left out."""
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder).parts
-        if path.suffix.lower() == ".json" and path.is_file() and not any(part.startswith(".") for part in below):
+        if (
+            path.suffix.lower() == ".json"
+            and path.is_file()
+            and not any(part.startswith(".") for part in below)
+        ):
             yield path
 
 
@@ -149,14 +172,20 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidInput([Problem("the file", f"bytes that are not UTF-8 ({error.reason})", "a JSON file in UTF-8", do)]) from None
+        raise InvalidInput(
+            [Problem("the file", f"bytes that are not UTF-8 ({error.reason})", "a JSON file in UTF-8", do)]
+        ) from None
     except OSError as error:
         got = f"a file that cannot be read ({error.strerror})"
-        raise InvalidInput([Problem("the file", got, "a file that may be read", "Correct its rights: ls -l")]) from None
+        raise InvalidInput(
+            [Problem("the file", got, "a file that may be read", "Correct its rights: ls -l")]
+        ) from None
 
 
 def _name(path: Path, folder: Path, taken: Collection[str]) -> str:
-    """What an analysis is called when PipelineName cannot be used: after its own folder, else after its file."""
+    """What an analysis is called when PipelineName cannot be used: after its own folder, else after its
+    file.
+    """
     own = path.parent.name if path.parent != folder and _TEMPLATE.fullmatch(path.name) else path.stem
     near = near_name(own) or near_name(f"analysis {own}") or "analysis-imported"
     name, number = near, 1
@@ -176,16 +205,26 @@ def _script(imported: Imported, path: Path, folder: Path) -> Path | None:
 
 
 def _together(report: Report, root: Path) -> None:
-    """The people of all files: groups of blueprints, and of user profiles for the analyses that there are now."""
-    buckets = {str(one.imported.blueprint.get("bucket", one.imported.name)): one.imported.name for one in report.done if one.imported.name}
+    """The people of all files: groups of blueprints, and of user profiles for the analyses that there are
+    now.
+    """
+    buckets = {
+        str(one.imported.blueprint.get("bucket", one.imported.name)): one.imported.name
+        for one in report.done
+        if one.imported.name
+    }
     known: Mapping[str, str | None] = {**{name: name for name in loader.names(root)}, **buckets}
     for one in report.done:
         for group, people in one.imported.people.groups.items():
             analyses = [known.get(bucket) for bucket in people["analyses"]]
             missing = [bucket for bucket in people["analyses"] if known.get(bucket) is None]
-            report.people.add(group, people["title"], people["members"].values(), [name for name in analyses if name])
+            report.people.add(
+                group, people["title"], people["members"].values(), [name for name in analyses if name]
+            )
             if missing:
-                report.people.notes.append(f"group {group} used {', '.join(missing)}, of which there is no blueprint")
+                report.people.notes.append(
+                    f"group {group} used {', '.join(missing)}, of which there is no blueprint"
+                )
 
 
 def _write_groups(report: Report, root: Path, text: str, force: bool) -> None:

@@ -1,4 +1,6 @@
-"""The people of files of the first implementation as a proposal for `groups.yaml`, and what is left of it for a person to see to."""
+"""The people of files of the first implementation as a proposal for `groups.yaml`, and what is left of it for
+a person to see to.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,14 @@ _MOST_ANALYSES = 100
 _HEAD = """\
 # A proposal, made from what the first implementation had of people: copy what you want into groups.yaml beside Pulumi.yaml.
 # Names of its IAM users end in the region. A group that stands here and in a blueprint's own `groups` is one group.
-"""
+"""  # noqa: E501
 
 
 @dataclass
 class Proposal:
-    """Groups by their new names: members, analyses, and the name that they had. `notes`: what could not be proposed, and why."""
+    """Groups by their new names: members, analyses, and the name that they had. `notes`: what could not be
+    proposed, and why.
+    """
 
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -46,7 +50,10 @@ class Proposal:
                 of.setdefault(user, []).append(name)
                 if len(of[user]) <= GROUPS_OF_A_USER:
                     members.append(user)
-            for kind, most, got in (("members", _MOST_MEMBERS, members), ("analyses", _MOST_ANALYSES, [*known["analyses"]])):
+            for kind, most, got in (
+                ("members", _MOST_MEMBERS, members),
+                ("analyses", _MOST_ANALYSES, [*known["analyses"]]),
+            ):
                 if len(got) > most:
                     self.notes.append(f"group {name} has {len(got)} {kind}: the first {most} are proposed")
             title = {"title": known["title"][:120]} if known["title"] != name else {}
@@ -55,14 +62,25 @@ class Proposal:
         for user, names in sorted(of.items()):
             if len(names) > GROUPS_OF_A_USER:
                 left = ", ".join(names[GROUPS_OF_A_USER:])
-                self.notes.append(f"user {user} is in {len(names)} groups, and IAM has at most {GROUPS_OF_A_USER}: not in {left}")
+                self.notes.append(
+                    f"user {user} is in {len(names)} groups, and IAM has at most "
+                    f"{GROUPS_OF_A_USER}: not in {left}"
+                )
         if not groups:
             return ""
         kept = {user for group in groups.values() for user in group["members"]}
-        document = {"schema_version": 1, "users": {user: {"existing": True} for user in sorted(kept)}, "groups": groups}
+        document = {
+            "schema_version": 1,
+            "users": {user: {"existing": True} for user in sorted(kept)},
+            "groups": groups,
+        }
         notes = "".join(f"# {note}\n" for note in [*_renames(self.groups), *self.notes])
         return _HEAD + notes + yaml12.dump(document, width=140)
 
 
 def _renames(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [f"{known['title']!a} is called {name} here" for name, known in sorted(groups.items()) if known["title"] != name]
+    return [
+        f"{known['title']!a} is called {name} here"
+        for name, known in sorted(groups.items())
+        if known["title"] != name
+    ]

@@ -1,4 +1,6 @@
-"""Groups of the first implementation under names that this one takes: its first web site called a group by an e-mail address."""
+"""Groups of the first implementation under names that this one takes: its first web site called a group by an
+e-mail address.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
 
 _LONGEST = 63
-_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "Ø": "O", "Æ": "Ae", "Ł": "L"})
+_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "Ø": "O", "Æ": "Ae", "Ł": "L"}
+)
 """Latin letters that are no letter with a mark."""
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -21,8 +25,8 @@ def is_group(name: object) -> bool:
 
 
 def new_names(names: Iterable[str]) -> Mapping[str, str]:
-    """Old name -> new name of all groups that are imported together: no two are one, also where case is not looked at (IAM). A name that
-    can stay stays, and the others do not depend on their order."""
+    """Old name -> new name of all groups that are imported together: no two are one, also where case is not
+    looked at (IAM). A name that can stay stays, and the others do not depend on their order."""
     every = sorted(set(names), key=lambda name: (not is_group(name), name))
     made: dict[str, str] = {}
     taken: set[str] = set()

@@ -1,4 +1,5 @@
-"""The run script of an imported analysis, written from COMMAND: the same steps in the same order, the same script, and its failures told.
+"""The run script of an imported analysis, written from COMMAND: the same steps in the same order, the same
+script, and its failures told.
 
 It stops at the first step that fails, and ends with the code of what it ran, whatever came after there.
 """
@@ -24,7 +25,7 @@ userhome="${{userhome:-/home/ubuntu}}"
 for path in "$userhome"/neurocaas_contrib.image/*; do
     [ ! -e "$path" ] || [ -e "$neurocaasrootdir/$(basename "$path")" ] || ln -s "$path" "$neurocaasrootdir/"
 done
-"""
+"""  # noqa: E501
 
 _FOUND = """
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -42,7 +43,7 @@ found() {
     printf 'Put it into the folder of the blueprint, under this name or as %s.\\n' "$(basename "$1")" >&2
     return 127
 }
-"""
+"""  # noqa: E501
 
 _RUN = """
 ## Runs a script as its first line says, else by its ending. The functions that it may source are linked in beside it.
@@ -58,7 +59,7 @@ run() {
     fi
     "${interpreter[@]}" "$script" "$@"
 }
-"""
+"""  # noqa: E501
 
 _ENTER = """
 ## Goes to a folder: from where the script is, or from the home of the image.
@@ -98,13 +99,15 @@ _NOTHING = """
 printf 'The run script of {name}: got a COMMAND that could not be taken over. Allowed: a script that runs the analysis. ' >&2
 printf 'Write it into blueprints/{name}/{file}.\\n' >&2
 exit 64
-"""
+"""  # noqa: E501
 
 _FOUR = " ".join(f'"${name}"' for name in old_shell.VARIABLES)
 
 
 def write(name: str, file: str, text: str, command: Command, folder: str = "") -> str:
-    """The script `file` of analysis `name`, from the COMMAND `text`. `folder`: its WORKING_DIRECTORY, "" when it had none."""
+    """The script `file` of analysis `name`, from the COMMAND `text`. `folder`: its WORKING_DIRECTORY, "" when
+    it had none.
+    """
     noted = "\n".join(f"#   {_printable(line)}" for line in text.splitlines() or [""])
     told = [("Not in it", command.left_out), ("Look at this", command.doubts)]
     left_out = "".join(f"# {kind}: {_printable(one)}\n" for kind, every in told for one in every)

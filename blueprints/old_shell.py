@@ -1,4 +1,6 @@
-"""Just enough of a shell's grammar for COMMAND lines: commands and what joins them, words as they are written, placeholders in quotes."""
+"""Just enough of a shell's grammar for COMMAND lines: commands and what joins them, words as they are
+written, placeholders in quotes.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,33 @@ from dataclasses import dataclass
 VARIABLES = ("bucketname", "inputpath", "resultdir", "configpath")
 """What the four placeholders stood for, as run_main.sh calls it."""
 _JOINS = re.compile(r"&&|\|\||;|\n|&(?![>&])")
-_RESERVED = frozenset({*"if then else elif fi for while until do done case esac select function coproc".split(), *"{ } ! [[ ]]".split()})  # noqa: SIM905
+_RESERVED = frozenset(
+    {
+        *(
+            "if",
+            "then",
+            "else",
+            "elif",
+            "fi",
+            "for",
+            "while",
+            "until",
+            "do",
+            "done",
+            "case",
+            "esac",
+            "select",
+        ),
+        *("function", "coproc", "{", "}", "!", "[[", "]]"),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, or a pipe of commands, as it is written; `before` joins it to the one before ("" for the first), `after` to the next."""
+    """A command, or a pipe of commands, as it is written; `before` joins it to the one before ("" for the
+    first), `after` to the next.
+    """
 
     text: str
     before: str
@@ -30,7 +53,9 @@ class Command:
 
 
 def commands(text: str) -> list[Command]:
-    """The commands of a line. Raises ValueError for a line that does not end, or is more than commands (if, for, functions)."""
+    """The commands of a line. Raises ValueError for a line that does not end, or is more than commands (if,
+    for, functions).
+    """
     parts: list[tuple[str, str]] = []
     start = position = 0
     while position < len(text):
@@ -53,7 +78,11 @@ def commands(text: str) -> list[Command]:
         before = after if part else before
     for one in made:
         first = one.words[0] if one.words else ""
-        if first in _RESERVED or first.endswith("()") or (len(one.words) > 1 and one.words[1].startswith("()")):
+        if (
+            first in _RESERVED
+            or first.endswith("()")
+            or (len(one.words) > 1 and one.words[1].startswith("()"))
+        ):
             raise ValueError(f"no simple commands ({first})")
     return made
 
@@ -62,7 +91,12 @@ def readable(text: str) -> bool:
     """Whether bash reads it; nothing is run. True where there is no bash to ask."""
     if (bash := shutil.which("bash")) is None:
         return True
-    return subprocess.run([bash, "-n"], input=text.encode("utf-8", "surrogatepass"), capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            [bash, "-n"], input=text.encode("utf-8", "surrogatepass"), capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def plain(word: str) -> str:
@@ -76,8 +110,8 @@ def fixed(word: str) -> bool:
 
 
 def filled(text: str, numbered: Callable[[], int], home: str = "/home/ubuntu") -> str:
-    """A command with variables in the place of `{}`, of the home of its users, and of a `~` at the beginning of a word, whatever the quotes
-    around them. `numbered` counts the placeholders."""
+    """A command with variables in the place of `{}`, of the home of its users, and of a `~` at the beginning
+    of a word, whatever the quotes around them. `numbered` counts the placeholders."""
     made: list[str] = []
     quote, position = "", 0
     while position < len(text):
@@ -98,9 +132,18 @@ def filled(text: str, numbered: Callable[[], int], home: str = "/home/ubuntu") -
             continue
         elif text.startswith(home, position) and not re.match(r"[\w.-]", text[position + len(home) :]):
             variable, length = "userhome", len(home)
-        elif letter == "~" and not quote and re.match(r"~(ubuntu|ec2-user)?(/|\s|$)", text[position:]) and _begins_a_word(text, position):
+        elif (
+            letter == "~"
+            and not quote
+            and re.match(r"~(ubuntu|ec2-user)?(/|\s|$)", text[position:])
+            and _begins_a_word(text, position)
+        ):
             variable, length = "userhome", len((re.match(r"~(ubuntu|ec2-user)?", text[position:]) or [""])[0])
-        made.append({"": f'"${variable}"', '"': f"${{{variable}}}", "'": f"'\"${variable}\"'"}[quote] if variable else letter)
+        made.append(
+            {"": f'"${variable}"', '"': f"${{{variable}}}", "'": f"'\"${variable}\"'"}[quote]
+            if variable
+            else letter
+        )
         position += length
     return "".join(made)
 
@@ -110,7 +153,9 @@ def _begins_a_word(text: str, position: int) -> bool:
 
 
 def _quoted(text: str, position: int) -> int:
-    """Where what is quoted or nested at `position` ends; `position` when nothing is. Raises ValueError when it does not end."""
+    """Where what is quoted or nested at `position` ends; `position` when nothing is. Raises ValueError when
+    it does not end.
+    """
     letter = text[position]
     if letter == "\\":
         return position + 2

@@ -1,6 +1,8 @@
-"""Instance types of the first implementation's time: which type on offer is of the same kind as one that AWS, or the price table, lacks.
+"""Instance types of the first implementation's time: which type on offer is of the same kind as one that AWS,
+or the price table, lacks.
 
-Near is what a machine has (`blueprints.machine_kinds`), never how its name is spelled: GPUs and their memory, then virtual CPUs and memory.
+Near is what a machine has (`blueprints.machine_kinds`), never how its name is spelled: GPUs and their memory,
+then virtual CPUs and memory.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ MOST_TYPES = 20
 
 
 def same_kind(name: str, offered: Collection[str]) -> str | None:
-    """The type on offer in place of `name`: the cheapest that has as much of everything, with as many GPUs if there is one, else more; if
-    there is none, the one that lacks least. None when `name` is no type that is known here. `offered`: types, with their prices if it is
-    a mapping."""
+    """The type on offer in place of `name`: the cheapest that has as much of everything, with as many GPUs if
+    there is one, else more; if there is none, the one that lacks least. None when `name` is no type that is
+    known here. `offered`: types, with their prices if it is a mapping."""
     was = kind(name)
     if was is None:
         return None
@@ -38,10 +40,15 @@ def same_kind(name: str, offered: Collection[str]) -> str | None:
 
 
 def askable(name: str, offered: Collection[str]) -> list[str]:
-    """`instance.types` of an import, since there a submission could ask for any: the type, its family, then those nearest in price."""
+    """`instance.types` of an import, since there a submission could ask for any: the type, its family, then
+    those nearest in price.
+    """
     family = name.partition(".")[0]
     price = cost(name, offered)
-    others = sorted(set(offered) - {name}, key=lambda one: (one.partition(".")[0] != family, abs(cost(one, offered) - price), one))
+    others = sorted(
+        set(offered) - {name},
+        key=lambda one: (one.partition(".")[0] != family, abs(cost(one, offered) - price), one),
+    )
     return [name, *others][:MOST_TYPES]
 
 

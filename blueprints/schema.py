@@ -26,8 +26,12 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def check(document: Document, *, part: str | None = None, whole: Mapping[str, Any] | None = None) -> list[Finding]:
-    """All the places where the document breaks the schema (`part`: a definition of it; `whole`: another schema), in the file's order."""
+def check(
+    document: Document, *, part: str | None = None, whole: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """All the places where the document breaks the schema (`part`: a definition of it; `whole`: another
+    schema), in the file's order.
+    """
     from jsonschema import Draft202012Validator, validators  # imported late: 0.1 s
 
     judge = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
@@ -77,7 +81,9 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
         known = sorted(rule.get("properties", {}))
         for key in [key for key in value if key not in known]:
             do = meant(key, known, "Correct or remove the key")
-            yield document.finding((*path, key), "schema.unknown-key", f"the unknown key {key!r}", ", ".join(known), do)
+            yield document.finding(
+                (*path, key), "schema.unknown-key", f"the unknown key {key!r}", ", ".join(known), do
+            )
         return
     if error.validator == "required":
         # jsonschema reports one missing key at a time, and names it only in its message.
@@ -87,4 +93,6 @@ def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
         return
     if "propertyNames" in error.absolute_schema_path and isinstance(value, str):
         path = (*path, value)
-    yield document.finding(path, f"schema.{error.validator}", wording.got(error), wording.allowed(error), wording.remedy(error))
+    yield document.finding(
+        path, f"schema.{error.validator}", wording.got(error), wording.allowed(error), wording.remedy(error)
+    )

@@ -1,4 +1,5 @@
-"""What can be seen of a script before it runs: text that a machine can read, a first line that names a program, and bash's own syntax.
+"""What can be seen of a script before it runs: text that a machine can read, a first line that names a
+program, and bash's own syntax.
 
 The rules of the first line are those of :mod:`runtime.protocol.interpreter`, which the machine keeps as well.
 """
@@ -14,7 +15,9 @@ from functools import lru_cache
 from runtime.protocol import interpreter
 
 _HEAD = 8000
-"""Bytes that are looked at to tell text from something else (what follows may be the payload of an archive that unpacks itself)."""
+"""Bytes that are looked at to tell text from something else (what follows may be the payload of an archive
+that unpacks itself).
+"""
 
 _BASH = '((BASH_VERSINFO[0] < 4)) || exec "$BASH" "$@"'
 """Of an older bash (3.2 of macOS) nothing is asked: it does not know what the machine's own takes."""
@@ -48,16 +51,31 @@ def mistakes(content: bytes) -> Iterator[Mistake]:
     for problem in interpreter.problems(content):
         yield Mistake("script.interpreter", 1, problem.got, problem.allowed, problem.do)
     if runner.is_bash and not marked and (wrong := syntax(content.decode("utf-8", "surrogateescape"))):
-        yield Mistake("script.syntax", wrong[0], wrong[1], "what bash can read", "Correct the line, or what it belongs to above")
+        yield Mistake(
+            "script.syntax",
+            wrong[0],
+            wrong[1],
+            "what bash can read",
+            "Correct the line, or what it belongs to above",
+        )
 
 
 @lru_cache(maxsize=64)
 def syntax(text: str) -> tuple[int, str] | None:
-    """The first mistake that bash sees in a text without running it: line and words. None without one, or without a bash to ask."""
-    flags = ("-O", "extglob", "-n") if "extglob" in text else ("-n",)  # a text that turns it on would not have been run so far
+    """The first mistake that bash sees in a text without running it: line and words. None without one, or
+    without a bash to ask.
+    """
+    # a text that turns it on would not have been run so far
+    flags = ("-O", "extglob", "-n") if "extglob" in text else ("-n",)
     command = ["bash", "-c", _BASH, "bash", *flags]
     try:
-        done = subprocess.run(command, input=text.encode("utf-8", "surrogateescape"), capture_output=True, check=False, env={"LC_ALL": "C"})
+        done = subprocess.run(
+            command,
+            input=text.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            check=False,
+            env={"LC_ALL": "C"},
+        )
     except FileNotFoundError:
         return None
     said = done.stderr.decode("utf-8", "replace").strip()

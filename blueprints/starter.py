@@ -1,7 +1,7 @@
 """A new analysis from a starter: `invoke configure NAME`.
 
-The starter of shell scripts is the blueprint `analysis`. Those of other languages are in `blueprints/starters/`: what they have in common,
-and a folder for each.
+The starter of shell scripts is the blueprint `analysis`. Those of other languages are in
+`blueprints/starters/`: what they have in common, and a folder for each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _ONLY_HERE = "golden.json"
 """The expected numbers of the starters' golden tests, to which theirs are links."""
 _OTHERS, _COMMON = "starters", "common"
 NAME_RULE = "Names must be 3 to 63 lowercase letters, digits and '-', with a letter or digit at both ends"
-_RESERVED = {UTILS: "the stack of this one is shared by all analyses", BASE: "this is the project's base image"}
+_RESERVED = {
+    UTILS: "the stack of this one is shared by all analyses",
+    BASE: "this is the project's base image",
+}
 """Names that are taken, and by what."""
 
 _README = """\
@@ -43,7 +46,7 @@ Made from the starter blueprint; nothing in it is final. In the order of the dev
 
 `invoke validate {name}` checks it; `invoke ship {name}` does all the rest: it deploys, bakes the image, and runs a job on `tests/`. The
 bucket is called `{name}` unless `bucket:` says otherwise; names of buckets are unique in all of AWS.
-"""
+"""  # noqa: E501
 
 
 def check_new_name(name: str, root: Path) -> None:
@@ -51,13 +54,22 @@ def check_new_name(name: str, root: Path) -> None:
     folder = root / "blueprints" / name
     problems: list[Problem] = []
     if not ANALYSIS_NAME.fullmatch(name):
-        problems.append(Problem("analysis name", shown(name), NAME_RULE, f"Choose another name{_proposal(name)}"))
+        problems.append(
+            Problem("analysis name", shown(name), NAME_RULE, f"Choose another name{_proposal(name)}")
+        )
     elif name in _RESERVED:
         allowed = f"any other name: {_RESERVED[name]}"
         problems.append(Problem("analysis name", shown(name), allowed, "Choose another name"))
     elif folder.exists():
         do = "Choose another name; nothing was changed"
-        problems.append(Problem("analysis name", f"{name!r}, which already exists", f"a name without a folder blueprints/{name}", do))
+        problems.append(
+            Problem(
+                "analysis name",
+                f"{name!r}, which already exists",
+                f"a name without a folder blueprints/{name}",
+                do,
+            )
+        )
     if problems:
         raise InvalidInput(problems)
 
@@ -75,9 +87,11 @@ def near_name(text: str) -> str:
 
 
 def configure(name: str, root: Path, language: str = SHELL) -> list[str]:
-    """Makes `blueprints/<name>/` from the starter of a language; the files made, relative to `root`. They appear all at once or not at all.
+    """Makes `blueprints/<name>/` from the starter of a language; the files made, relative to `root`. They
+    appear all at once or not at all.
 
-    Raises InvalidInput for a name that breaks the rule or exists, a language without a starter, and when the starter itself is missing.
+    Raises InvalidInput for a name that breaks the rule or exists, a language without a starter, and when the
+    starter itself is missing.
     """
     if language not in LANGUAGES:
         do = meant(language, LANGUAGES, "Choose one; a script of any other language begins as shell")
@@ -89,13 +103,17 @@ def configure(name: str, root: Path, language: str = SHELL) -> list[str]:
     if missing is not None:
         place = missing.relative_to(root)
         do = f"Restore the starter: git checkout {sources[-1].relative_to(root)}"
-        raise InvalidInput([finding("", None, (), "file.missing", f"no {place}", "the starter blueprint", do)])
+        raise InvalidInput(
+            [finding("", None, (), "file.missing", f"no {place}", "the starter blueprint", do)]
+        )
     target = home / name
     with tempfile.TemporaryDirectory(dir=home, prefix=".configure-") as scratch:
         made = Path(scratch) / name
         for source in sources:
             # What is a link among the starters is a file of the new analysis.
-            shutil.copytree(source, made, ignore=shutil.ignore_patterns("__pycache__", _ONLY_HERE), dirs_exist_ok=True)
+            shutil.copytree(
+                source, made, ignore=shutil.ignore_patterns("__pycache__", _ONLY_HERE), dirs_exist_ok=True
+            )
         _rename(made, name)
         made.rename(target)
     return sorted(str(file.relative_to(root)) for file in target.rglob("*") if file.is_file())
@@ -106,13 +124,21 @@ def _rename(folder: Path, name: str) -> None:
     blueprint = folder / FILE
     text = blueprint.read_text(encoding="utf-8")
     script = f"run_{name}.sh"
-    quoted = name if yaml12.is_text(name) else json.dumps(name)  # 123, 1e3, null and the like are not text in YAML
+    # 123, 1e3, null and the like are not text in YAML
+    quoted = name if yaml12.is_text(name) else json.dumps(name)
     for key, value in (("name", quoted), ("title", quoted), ("script", script)):
         text = re.sub(rf"(?m)^{key}:.*$", f"{key}: {value}", text, count=1)
-    text = re.sub(r"(?ms)^description: >-\n(?:  .*?\n)+", "description: What it computes, from what, for whom.\n", text, count=1)
+    text = re.sub(
+        r"(?ms)^description: >-\n(?:  .*?\n)+",
+        "description: What it computes, from what, for whom.\n",
+        text,
+        count=1,
+    )
     text = re.sub(r"(?m)^  amis:.*\n(?:    .*\n)*", "", text)
     blueprint.write_text(text, encoding="utf-8")
     (folder / f"run_{STARTER}.sh").rename(folder / script)
-    own = (folder / script).read_text(encoding="utf-8").replace(f'"$userhome/{STARTER}/', f'"$userhome/{name}/')
+    own = (
+        (folder / script).read_text(encoding="utf-8").replace(f'"$userhome/{STARTER}/', f'"$userhome/{name}/')
+    )
     (folder / script).write_text(own, encoding="utf-8")
     (folder / "README.md").write_text(_README.format(name=name), encoding="utf-8")

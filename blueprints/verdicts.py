@@ -1,4 +1,6 @@
-"""What an import says about each field of a file of the first implementation. Nothing of such a file is passed over in silence."""
+"""What an import says about each field of a file of the first implementation. Nothing of such a file is
+passed over in silence.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,13 @@ class Status(StrEnum):
     MAPPED = "mapped"
     """Its meaning is in the new blueprint."""
     DEFAULTED = "defaulted"
-    """It was not there; the new blueprint has the value that the first implementation, or this one, takes then."""
+    """It was not there; the new blueprint has the value that the first implementation, or this one, takes
+    then.
+    """
     DROPPED = "dropped"
-    """Nothing in the new blueprint says it; `why` tells what takes its place, or that nothing ever read it."""
+    """Nothing in the new blueprint says it; `why` tells what takes its place, or that nothing ever read
+    it.
+    """
     UNKNOWN = "unknown"
     """No version of the format has it."""
     DECIDE = "decide"
@@ -48,7 +54,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One field: `path` in the old file, `got` its value, `to` the field of the new blueprint; `allowed` and `do` when it asks."""
+    """One field: `path` in the old file, `got` its value, `to` the field of the new blueprint; `allowed` and
+    `do` when it asks.
+    """
 
     path: str
     status: Status
@@ -59,15 +67,23 @@ class Verdict:
     do: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        every = {"path": self.path, "status": self.status.value, "got": self.got, "to": self.to, "why": self.why}
+        every = {
+            "path": self.path,
+            "status": self.status.value,
+            "got": self.got,
+            "to": self.to,
+            "why": self.why,
+        }
         return every | ({"allowed": self.allowed, "do": self.do} if self.status.asks else {})
 
 
 @dataclass
 class Draft:
-    """An import under way: the new blueprint's `data`, what is known of people, and a verdict for each field seen.
+    """An import under way: the new blueprint's `data`, what is known of people, and a verdict for each field
+    seen.
 
-    `names`: what each group is called here. `command`: what COMMAND said, as it was (`command_text`), in the folder `directory`."""
+    `names`: what each group is called here. `command`: what COMMAND said, as it was (`command_text`), in the
+    folder `directory`."""
 
     data: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,9 +104,15 @@ class Draft:
         self.verdicts.append(Verdict(dotted(path), Status.DROPPED, as_json(value), why))
 
     def unknown(self, path: Path, value: object, known: Iterable[str], near: str | None) -> None:
-        do = f"Did you mean {near!r}? Correct it, remove it, or import --anyway" if near else "Remove it, or import --anyway"
+        do = (
+            f"Did you mean {near!r}? Correct it, remove it, or import --anyway"
+            if near
+            else "Remove it, or import --anyway"
+        )
         why = "no version of the format has it"
-        self.verdicts.append(Verdict(dotted(path), Status.UNKNOWN, as_json(value), why, allowed=", ".join(known), do=do))
+        self.verdicts.append(
+            Verdict(dotted(path), Status.UNKNOWN, as_json(value), why, allowed=", ".join(known), do=do)
+        )
 
     def impossible(self, path: Path, got: str, allowed: str, do: str, why: str = "") -> None:
         self.verdicts.append(Verdict(dotted(path), Status.IMPOSSIBLE, got, why, allowed=allowed, do=do))
@@ -116,7 +138,9 @@ class Draft:
 
 
 def duplicate_keys(text: str) -> tuple[Any, list[str]]:
-    """The JSON value of `text`, and the keys that an object in it has twice (the last one counts). Raises ValueError."""
+    """The JSON value of `text`, and the keys that an object in it has twice (the last one counts). Raises
+    ValueError.
+    """
     twice: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""What breaks a schema, in words for people who do not know JSON Schema: what is allowed, and what to do about what is there."""
+"""What breaks a schema, in words for people who do not know JSON Schema: what is allowed, and what to do
+about what is there.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 _KINDS = {
-    "object": "a mapping (lines of `key: value`)", "array": "a list ([a, b])", "string": "text", "integer": "a whole number",
+    "object": "a mapping (lines of `key: value`)", "array": "a list ([a, b])", "string": "text",
+    "integer": "a whole number",
     "number": "a number", "boolean": "true or false", "null": "nothing",
 }  # fmt: skip
 
@@ -44,7 +47,9 @@ def got(error: ValidationError) -> str:
 
 
 def allowed(error: ValidationError) -> str:
-    """The rule, and what the schema says that the value is for. A pattern is told by its description, if it has one."""
+    """The rule, and what the schema says that the value is for. A pattern is told by its description, if it
+    has one.
+    """
     rule: Any = error.schema
     about = rule.get("description", "").rstrip(".") if isinstance(rule, dict) else ""
     if error.validator == "pattern" and about:
@@ -65,7 +70,11 @@ def _limit(error: ValidationError, rule: Any) -> str:
             return f"text that matches {limit}"
         case "minimum" | "maximum":
             low, high = rule.get("minimum"), rule.get("maximum")
-            return f"{low} to {high}" if low is not None and high is not None else f"at {'least' if high is None else 'most'} {limit}"
+            return (
+                f"{low} to {high}"
+                if low is not None and high is not None
+                else f"at {'least' if high is None else 'most'} {limit}"
+            )
         case "minLength" | "maxLength":
             return f"{rule.get('minLength', 0)} to {rule.get('maxLength', 'any number of')} characters"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
@@ -113,20 +122,35 @@ def _of_kind(value: object, kind: str, rule: Any) -> str:
     if kind == "string" and not isinstance(value, (list, dict)):
         return "Put it in quotes"
     if kind == "array" and isinstance(value, str):
-        return f"Write [{', '.join(part.strip() for part in value.split(','))}]" if len(value) < 60 else "Put it in brackets: [a, b]"
+        return (
+            f"Write [{', '.join(part.strip() for part in value.split(','))}]"
+            if len(value) < 60
+            else "Put it in brackets: [a, b]"
+        )
     if kind == "object":
         known = list(rule.get("properties", {}))
         if known:
-            return f"Write one or more of these below it: {', '.join(known[:6])}{', …' if len(known) > 6 else ''}"
+            return (
+                "Write one or more of these below it: "
+                f"{', '.join(known[:6])}{', …' if len(known) > 6 else ''}"
+            )
         first = value[0] if isinstance(value, list) and value else value
-        return f"Write each name as a key below it: `{first}:`" if isinstance(first, str) and len(first) < 60 else "Write keys below it"
+        return (
+            f"Write each name as a key below it: `{first}:`"
+            if isinstance(first, str) and len(first) < 60
+            else "Write keys below it"
+        )
     return f"Write {_KINDS[kind]}"
 
 
 def _number(text: str, kind: str) -> str:
     number = yaml12.number(text)
     if number is None:
-        return "Write the number alone, without a unit" if re.match(r"\s*[-+]?[0-9]", text) else f"Write {_KINDS[kind]}"
+        return (
+            "Write the number alone, without a unit"
+            if re.match(r"\s*[-+]?[0-9]", text)
+            else f"Write {_KINDS[kind]}"
+        )
     if not math.isfinite(number) or (kind == "integer" and number != int(number)):
         return f"Write {_KINDS[kind]}"
     return f"Write {number:.15g} without quotes"
@@ -137,7 +161,8 @@ def _fitting(value: str, pattern: str) -> str | None:
     plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
     dashed = re.sub(r"[^A-Za-z0-9._+=,@/-]+", "-", plain).strip("-")
     tries = (
-        value.strip(), value.removeprefix("./"), value.removeprefix("s3://").partition("/")[0], f"{value}/", value.lower(), dashed,
+        value.strip(), value.removeprefix("./"), value.removeprefix("s3://").partition("/")[0], f"{value}/",
+        value.lower(), dashed,
         re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-"),
     )  # fmt: skip
     return next((one for one in tries if one and re.search(pattern, one)), None)

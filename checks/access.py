@@ -12,12 +12,20 @@ from checks.unscoped import UNSCOPED
 
 ROLE = "aws:iam/role:Role"
 KEY = "aws:kms/key:Key"
-IDENTITY = tuple(f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}" for kind in ("Policy", "RolePolicy", "GroupPolicy", "UserPolicy"))
+IDENTITY = tuple(
+    f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
+    for kind in ("Policy", "RolePolicy", "GroupPolicy", "UserPolicy")
+)
 ATTACHMENTS = tuple(
     f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("RolePolicyAttachment", "GroupPolicyAttachment", "UserPolicyAttachment", "PolicyAttachment")
 )
-OF_RESOURCES = ("aws:s3/bucketPolicy:BucketPolicy", "aws:sqs/queuePolicy:QueuePolicy", "aws:sns/topicPolicy:TopicPolicy", KEY)
+OF_RESOURCES = (
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:sqs/queuePolicy:QueuePolicy",
+    "aws:sns/topicPolicy:TopicPolicy",
+    KEY,
+)
 OF_AWS = ":iam::aws:policy/"
 _WIDE = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
@@ -32,7 +40,9 @@ def _allowing(resource: Resource) -> Iterator[Mapping[str, Any]]:
 
 
 def _administers_key(resource: Resource, statement: Mapping[str, Any]) -> bool:
-    """The statement without which nobody could ever change a key (KMS developer guide, "Default key policy")."""
+    """The statement without which nobody could ever change a key (KMS developer guide, "Default key
+    policy").
+    """
     principal = statement.get("Principal")
     by = principal.get("AWS") if isinstance(principal, Mapping) else None
     return resource.type == KEY and isinstance(by, str) and by.endswith(":root")
@@ -59,7 +69,9 @@ def _unscoped(resource: Resource, stack: Stack) -> Iterator[str]:
         if "NotResource" in statement:
             yield f"an allowing NotResource ({statement.get('Sid', 'no Sid')})"
         if "*" in as_list(statement.get("Resource", [])):
-            tied = sorted({action for action in as_list(statement.get("Action", [])) if action not in UNSCOPED})
+            tied = sorted(
+                {action for action in as_list(statement.get("Action", [])) if action not in UNSCOPED}
+            )
             if tied:
                 yield f"{', '.join(tied)} on every resource ({statement.get('Sid', 'no Sid')})"
 
@@ -83,13 +95,19 @@ def _foreign_policy(resource: Resource, stack: Stack) -> Iterator[str]:
 def _public_policy(resource: Resource, stack: Stack) -> Iterator[str]:
     for statement in _allowing(resource):
         principal = statement.get("Principal")
-        everybody = principal == "*" or (isinstance(principal, Mapping) and "*" in as_list(principal.get("AWS", [])))
-        if (everybody and not statement.get("Condition") and not published(statement)) or "NotPrincipal" in statement:
+        everybody = principal == "*" or (
+            isinstance(principal, Mapping) and "*" in as_list(principal.get("AWS", []))
+        )
+        if (
+            everybody and not statement.get("Condition") and not published(statement)
+        ) or "NotPrincipal" in statement:
             yield f"everybody is allowed ({statement.get('Sid', 'no Sid')})"
 
 
 def _for_some(statement: Mapping[str, Any]) -> bool:
-    """Whether a trust in an identity provider has conditions beside the audience, which all its people share."""
+    """Whether a trust in an identity provider has conditions beside the audience, which all its people
+    share.
+    """
     keys = {key for test in statement.get("Condition", {}).values() for key in test}
     return any(not key.lower().endswith(":aud") for key in keys)
 
@@ -115,7 +133,8 @@ RULES = (
         "write out the actions that are needed", _wildcard_action,
     ),
     Rule(
-        "no-unscoped-resource", (*IDENTITY, ROLE), 'resource "*" only for the actions in checks/unscoped.py, which have no resource level',
+        "no-unscoped-resource", (*IDENTITY, ROLE), 'resource "*" only for the actions in '
+            'checks/unscoped.py, which have no resource level',
         "name the resources, or add the action there with the reason", _unscoped,
     ),
     Rule(
@@ -127,7 +146,8 @@ RULES = (
         "write a policy of its own in components/policies", _foreign_policy,
     ),
     Rule(
-        "no-public-policy", OF_RESOURCES, "principals by name; everybody only under a condition, or to read what is published",
+        "no-public-policy", OF_RESOURCES, "principals by name; everybody only under a condition, or to read "
+            "what is published",
         "name who is allowed", _public_policy,
     ),
     Rule(

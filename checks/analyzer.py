@@ -1,4 +1,6 @@
-"""Rules as the validations that `pulumi_policy` calls. Its objects are taken by their attributes, so this needs nothing of it."""
+"""Rules as the validations that `pulumi_policy` calls. Its objects are taken by their attributes, so this
+needs nothing of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Validation = Callable[..., None]
 
 
 def of_resource(rule: Rule, unknown: type[Exception]) -> Validation:
-    """Judges one resource. `unknown` is raised by values that are not known yet; what needs them is judged when they are."""
+    """Judges one resource. `unknown` is raised by values that are not known yet; what needs them is judged
+    when they are.
+    """
 
     def validate(args: Any, report: Callable[[str], None]) -> None:
         for finding in run([rule], Stack([_resource(args, unknown)])).findings:
@@ -30,7 +34,11 @@ def of_stack(rule: Rule, unknown: type[Exception]) -> Validation:
         resources = [_resource(one, unknown) for one in args.resources]
         providers = {one.provider.urn: one.provider for one in args.resources if one.provider is not None}
         known = {one.urn for one in resources}
-        resources += [Resource(PROVIDER, one.name, plain(one.props, unknown), urn) for urn, one in providers.items() if urn not in known]
+        resources += [
+            Resource(PROVIDER, one.name, plain(one.props, unknown), urn)
+            for urn, one in providers.items()
+            if urn not in known
+        ]
         for finding in run([rule], Stack(resources)).findings:
             report(_told(rule, finding.got), finding.resource.urn)
 

@@ -31,9 +31,15 @@ def _private(resource: Resource, stack: Stack) -> Iterator[str]:
 
 
 def _publishes(resource: Resource, stack: Stack) -> bool:
-    """Whether the bucket's policy allows something to everybody, and only what may be published (no-public-policy judges the rest)."""
+    """Whether the bucket's policy allows something to everybody, and only what may be published
+    (no-public-policy judges the rest).
+    """
     policies = stack.beside(resource, "aws:s3/bucketPolicy:BucketPolicy", "bucket")
-    return any(one.get("Effect") == "Allow" and published(one) for policy in policies for one in policy.statements("policy"))
+    return any(
+        one.get("Effect") == "Allow" and published(one)
+        for policy in policies
+        for one in policy.statements("policy")
+    )
 
 
 def _encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
@@ -50,7 +56,9 @@ def _versioned(resource: Resource, stack: Stack) -> Iterator[str]:
 
 
 def _lifecycle(resource: Resource, stack: Stack) -> Iterator[str]:
-    if not stack.beside(resource, "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "bucket"):
+    if not stack.beside(
+        resource, "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "bucket"
+    ):
         yield "a bucket that keeps old versions for ever"
 
 
@@ -58,7 +66,9 @@ def _tls(resource: Resource, stack: Stack) -> Iterator[str]:
     for policy in stack.beside(resource, "aws:s3/bucketPolicy:BucketPolicy", "bucket"):
         for statement in policy.statements("policy"):
             secure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-            everybody = statement.get("Principal") in ("*", {"AWS": "*"}) and "s3:*" in as_list(statement.get("Action"))
+            everybody = statement.get("Principal") in ("*", {"AWS": "*"}) and "s3:*" in as_list(
+                statement.get("Action")
+            )
             if statement.get("Effect") == "Deny" and str(secure).lower() == "false" and everybody:
                 return
     yield "a bucket that answers without TLS"
@@ -115,22 +125,30 @@ def _key_rotation(resource: Resource, stack: Stack) -> Iterator[str]:
 
 _BY_BUCKET, _BY_QUEUE = "use components.bucket.PrivateBucket", "use components.queue.WorkQueue"
 RULES = (
-    Rule("bucket-private", (BUCKET,), "buckets that nobody outside the account can open", _BY_BUCKET, _private, False),
+    Rule("bucket-private", (BUCKET,), "buckets that nobody outside the account can open", _BY_BUCKET,
+        _private, False),
     Rule("bucket-encrypted", (BUCKET,), "buckets with default encryption", _BY_BUCKET, _encrypted, False),
     Rule("bucket-versioned", (BUCKET,), "buckets that keep old versions", _BY_BUCKET, _versioned, False),
     Rule("bucket-lifecycle", (BUCKET,), "buckets whose old versions end", _BY_BUCKET, _lifecycle, False),
-    Rule("bucket-tls-only", (BUCKET,), "a bucket policy that denies all requests without TLS", _BY_BUCKET, _tls, False),
+    Rule("bucket-tls-only", (BUCKET,), "a bucket policy that denies all requests without TLS", _BY_BUCKET,
+        _tls, False),
     Rule("queue-encrypted", (QUEUE,), "encrypted queues", _BY_QUEUE, _queue_encrypted),
-    Rule("queue-dead-letters", (QUEUE,), "a dead-letter queue for each queue", _BY_QUEUE, _dead_letters, False),
-    Rule("topic-encrypted", ("aws:sns/topic:Topic",), "encrypted topics", "give the topic `kms_master_key_id`", _topic_encrypted),
+    Rule("queue-dead-letters", (QUEUE,), "a dead-letter queue for each queue", _BY_QUEUE, _dead_letters,
+        False),
+    Rule("topic-encrypted", ("aws:sns/topic:Topic",), "encrypted topics", "give the topic "
+        "`kms_master_key_id`", _topic_encrypted),
     Rule(
-        "table-recoverable", ("aws:dynamodb/table:Table",), "tables with encryption and point-in-time recovery",
+        "table-recoverable", ("aws:dynamodb/table:Table",), "tables with encryption and point-in-time "
+            "recovery",
         "set `server_side_encryption` and `point_in_time_recovery`", _table,
     ),
-    Rule("log-retention", ("aws:cloudwatch/logGroup:LogGroup",), "logs with an end", "set `retention_in_days`", _retention),
+    Rule("log-retention", ("aws:cloudwatch/logGroup:LogGroup",), "logs with an end", "set "
+        "`retention_in_days`", _retention),
     Rule(
-        "function-log", ("aws:lambda/function:Function",), "functions that write JSON to a log group of the stack",
+        "function-log", ("aws:lambda/function:Function",), "functions that write JSON to a log group of the "
+            "stack",
         "use components.function.WorkerFunction", _function_log,
     ),
-    Rule("key-rotation", ("aws:kms/key:Key",), "keys that AWS rotates", "set `enable_key_rotation`", _key_rotation),
+    Rule("key-rotation", ("aws:kms/key:Key",), "keys that AWS rotates", "set `enable_key_rotation`",
+        _key_rotation),
 )  # fmt: skip

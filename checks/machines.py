@@ -12,7 +12,10 @@ TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 INSTANCE = "aws:ec2/instance:Instance"
 BUILDER = "aws:imagebuilder/infrastructureConfiguration:InfrastructureConfiguration"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
-INGRESS = ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:ec2/securityGroupRule:SecurityGroupRule")
+INGRESS = (
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    "aws:ec2/securityGroupRule:SecurityGroupRule",
+)
 
 
 def _tokens(resource: Resource, stack: Stack) -> Iterator[str]:
@@ -30,7 +33,10 @@ def _volumes(resource: Resource, stack: Stack) -> Iterator[str]:
     if resource.type == INSTANCE:
         disks: list[tuple[str | int, ...]] = [("rootBlockDevice", "encrypted")]
     else:
-        disks = [("blockDeviceMappings", number, "ebs", "encrypted") for number in range(len(resource.all("blockDeviceMappings")))]
+        disks = [
+            ("blockDeviceMappings", number, "ebs", "encrypted")
+            for number in range(len(resource.all("blockDeviceMappings")))
+        ]
         if not disks:
             yield "volumes as the image has them, which may be unencrypted"
     for disk in disks:
@@ -40,10 +46,15 @@ def _volumes(resource: Resource, stack: Stack) -> Iterator[str]:
 
 def _open(resource: Resource, stack: Stack) -> Iterator[str]:
     if resource.type == GROUP:
-        sources = [cidr for number in range(len(resource.all("ingress"))) for key in ("cidrBlocks", "ipv6CidrBlocks")
+        sources = [cidr for number in range(len(resource.all("ingress"))) for key in ("cidrBlocks",
+            "ipv6CidrBlocks")
                    for cidr in resource.all("ingress", number, key)]  # fmt: skip
     elif resource.get("type") in (None, "ingress"):
-        sources = [cidr for key in ("cidrIpv4", "cidrIpv6", "cidrBlocks", "ipv6CidrBlocks") for cidr in resource.all(key)]
+        sources = [
+            cidr
+            for key in ("cidrIpv4", "cidrIpv6", "cidrBlocks", "ipv6CidrBlocks")
+            for cidr in resource.all(key)
+        ]
     else:
         sources = []
     for source in sources:
@@ -52,10 +63,13 @@ def _open(resource: Resource, stack: Stack) -> Iterator[str]:
 
 
 RULES = (
-    Rule("metadata-by-token", (TEMPLATE, INSTANCE, BUILDER), "machines that give metadata by token only (IMDSv2)",
+    Rule("metadata-by-token", (TEMPLATE, INSTANCE, BUILDER), "machines that give metadata by token only "
+        "(IMDSv2)",
          'set `http_tokens` to "required"', _tokens),
-    Rule("metadata-one-hop", (TEMPLATE, INSTANCE), "metadata for the machine itself only", "set `http_put_response_hop_limit` to 1", _hops),
-    Rule("volumes-encrypted", (TEMPLATE, INSTANCE), "encrypted volumes", "name each volume and set `encrypted`", _volumes),
+    Rule("metadata-one-hop", (TEMPLATE, INSTANCE), "metadata for the machine itself only", "set "
+        "`http_put_response_hop_limit` to 1", _hops),
+    Rule("volumes-encrypted", (TEMPLATE, INSTANCE), "encrypted volumes", "name each volume and set "
+        "`encrypted`", _volumes),
     Rule("no-open-ingress", (GROUP, *INGRESS), "address ranges of people who are known",
          "name the ranges (neurocaas:developerCidrs)", _open),
 )  # fmt: skip

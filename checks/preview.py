@@ -42,14 +42,20 @@ def _resources(digest: Mapping[str, Any]) -> Iterator[Resource]:
             continue
         seen.add(step["urn"])
         old = step.get("oldState") or {}
-        known = {**(old.get("outputs") or {}), **(state.get("outputs") or {}), "id": state.get("id") or old.get("id")}
+        known = {
+            **(old.get("outputs") or {}),
+            **(state.get("outputs") or {}),
+            "id": state.get("id") or old.get("id"),
+        }
         yield Resource(
             type=state["type"],
             name=step["urn"].rpartition("::")[2],
             properties=plain(state.get("inputs") or {}),
             urn=step["urn"],
             provider=(state.get("provider") or "").rpartition("::")[0],
-            called=frozenset(str(known[name]) for name in NAMES if known.get(name) and known[name] not in SENTINELS),
+            called=frozenset(
+                str(known[name]) for name in NAMES if known.get(name) and known[name] not in SENTINELS
+            ),
             depends=state.get("propertyDependencies") or {},
         )
 

@@ -24,8 +24,9 @@ class NotKnownError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """`type` is Pulumi's token, `properties` its inputs, with the names that go over the wire (camelCase). `provider` is the URN of its
-    provider, `called` the values by which others may refer to it, `depends` the URNs that each property comes from."""
+    """`type` is Pulumi's token, `properties` its inputs, with the names that go over the wire (camelCase).
+    `provider` is the URN of its provider, `called` the values by which others may refer to it, `depends` the
+    URNs that each property comes from."""
 
     type: str
     name: str
@@ -36,7 +37,9 @@ class Resource:
     depends: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def get(self, *path: str | int) -> Any:
-        """The value at a path, None when there is none. Raises NotKnownError when it, or what holds it, is not known."""
+        """The value at a path, None when there is none. Raises NotKnownError when it, or what holds it, is
+        not known.
+        """
         value: Any = self.properties
         for step in path:
             if value is UNKNOWN:
@@ -57,7 +60,9 @@ class Resource:
             return True
 
     def all(self, *path: str | int) -> list[Any]:
-        """The value at a path as a list: a single one is a list of it, none is empty. Raises NotKnownError when an entry is not known."""
+        """The value at a path as a list: a single one is a list of it, none is empty. Raises NotKnownError
+        when an entry is not known.
+        """
         value = self.get(*path)
         found = list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
         if any(entry is UNKNOWN for entry in found):
@@ -65,7 +70,9 @@ class Resource:
         return found
 
     def statements(self, key: str) -> list[Mapping[str, Any]]:
-        """The statements of the policy document that a property holds; none when there is no such property."""
+        """The statements of the policy document that a property holds; none when there is no such
+        property.
+        """
         text = self.get(key)
         if text is None:
             return []
@@ -91,10 +98,14 @@ class Stack:
         return (resource for resource in self.resources if resource.type in types)
 
     def beside(self, resource: Resource, kind: str, key: str) -> list[Resource]:
-        """The resources of a type whose property `key` names `resource`. Raises NotKnownError when there is none and some are not known."""
+        """The resources of a type whose property `key` names `resource`. Raises NotKnownError when there is
+        none and some are not known.
+        """
         every = list(self.of(kind))
         found = [one for one in every if one.refers_to(resource, key)]
-        if not found and any(one.properties.get(key) is UNKNOWN and not one.depends.get(key) for one in every):
+        if not found and any(
+            one.properties.get(key) is UNKNOWN and not one.depends.get(key) for one in every
+        ):
             raise NotKnownError(f"{kind}.{key}")
         return found
 

@@ -13,7 +13,8 @@ Check = Callable[[Resource, Stack], Iterator[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """`types`: of the resources it is about, all of AWS when empty. `allowed`: what holds when it is kept. `do`: how to keep it.
+    """`types`: of the resources it is about, all of AWS when empty. `allowed`: what holds when it is kept.
+    `do`: how to keep it.
     `alone`: it looks at one resource, and not at others around it."""
 
     name: str
@@ -36,13 +37,20 @@ class Finding:
     got: str
 
     def to_dict(self) -> dict[str, str]:
-        where = {"rule": self.rule.name, "type": self.resource.type, "name": self.resource.name, "urn": self.resource.urn}
+        where = {
+            "rule": self.rule.name,
+            "type": self.resource.type,
+            "name": self.resource.name,
+            "urn": self.resource.urn,
+        }
         return {**where, "got": self.got, "allowed": self.rule.allowed, "do": self.rule.do}
 
 
 @dataclass(frozen=True)
 class Report:
-    """`judged` counts pairs of a rule and a resource that could be judged, `open` has those that need values not known yet."""
+    """`judged` counts pairs of a rule and a resource that could be judged, `open` has those that need values
+    not known yet.
+    """
 
     judged: int
     findings: tuple[Finding, ...]

@@ -27,6 +27,7 @@ def _tagged(resource: Resource, stack: Stack) -> Iterator[str]:
 
 RULES = (
     Rule(
-        "tagged", (), f"the tags {' and '.join(REQUIRED)} on every resource", "give the resource the provider of its stack", _tagged, False,
+        "tagged", (), f"the tags {' and '.join(REQUIRED)} on every resource", "give the resource the "
+            "provider of its stack", _tagged, False,
     ),
 )  # fmt: skip

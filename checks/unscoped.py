@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-_AGENT = "the SSM agent talks to endpoints that have no resource (Service Authorization Reference, Systems Manager)"
+_AGENT = (
+    "the SSM agent talks to endpoints that have no resource (Service Authorization Reference, Systems "
+    "Manager)"
+)
 _DESCRIBE = "EC2 Describe* actions have no resource level (Service Authorization Reference, EC2)"
 UNSCOPED: dict[str, str] = {
     "ec2:DescribeInstances": _DESCRIBE,
@@ -14,7 +17,7 @@ UNSCOPED: dict[str, str] = {
     "ec2messages:GetEndpoint": _AGENT,
     "ec2messages:GetMessages": _AGENT,
     "ec2messages:SendReply": _AGENT,
-    "imagebuilder:GetMarketplaceResource": "it names no resource of the account (EC2InstanceProfileForImageBuilder)",
+    "imagebuilder:GetMarketplaceResource": "it names no resource of the account (EC2InstanceProfileForImageBuilder)",  # noqa: E501
     "ssm:ListAssociations": _AGENT,
     "ssm:PutInventory": _AGENT,
     "ssm:PutConfigurePackageResult": _AGENT,

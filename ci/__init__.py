@@ -1,1 +1,3 @@
-"""What continuous integration asks before a change is deployed: what would change, which rules it would break, which images it needs."""
+"""What continuous integration asks before a change is deployed: what would change, which rules it would
+break, which images it needs.
+"""

@@ -1,4 +1,6 @@
-"""Which images are missing, without asking AWS: what a blueprint records beside the recipe that its scripts make now."""
+"""Which images are missing, without asking AWS: what a blueprint records beside the recipe that its scripts
+make now.
+"""
 
 from __future__ import annotations
 

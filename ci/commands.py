@@ -1,4 +1,6 @@
-"""`invoke check-policies`, `ci.preview-comment`, `ci.stacks`, `ci.bakes`: the steps of the workflows in .github/workflows."""
+"""`invoke check-policies`, `ci.preview-comment`, `ci.stacks`, `ci.bakes`: the steps of the workflows in
+.github/workflows.
+"""
 
 import json as json_format
 import sys
@@ -43,7 +45,9 @@ def _read(engine: Any, stack: str, bake: Any = None) -> Any:
     done = engine.capture("preview", "--stack", stack, "--json", "--show-sames", "--non-interactive")
     preview = read(stack, done.stdout, bake)
     if preview.failure is None and done.returncode != 0:
-        return Preview(stack, failure=plain(done.stderr).strip() or f"pulumi preview ended with {done.returncode}")
+        return Preview(
+            stack, failure=plain(done.stderr).strip() or f"pulumi preview ended with {done.returncode}"
+        )
     return preview
 
 
@@ -51,14 +55,19 @@ def _read(engine: Any, stack: str, bake: Any = None) -> Any:
     klass=TaskOfNames,
     positional=["names"],
     auto_shortflags=False,
-    help={"names": _STACKS, "preview": "A file with the output of `invoke preview STACK --json`, in the place of a preview.", **_JSON},
+    help={
+        "names": _STACKS,
+        "preview": "A file with the output of `invoke preview STACK --json`, in the place of a preview.",
+        **_JSON,
+    },
 )
 def check_policies(c: Context, names: list[str], preview: str = "", json: bool = False) -> None:
     """Check what a deploy would leave against the rules of checks/: boundaries, wildcards, encryption, open ports, logs, tags.
 
-    Nothing is changed. Exit code 1 when a rule is broken, or when there is no preview. Values that only a deployment makes known leave
-    some rules open; they are counted, and judged by the preview after it. `pulumi preview --policy-pack policypack` has the same rules.
-    """
+    Nothing is changed. Exit code 1 when a rule is broken, or when there is no preview. Values that only a
+    deployment makes known leave some rules open; they are counted, and judged by the preview after it.
+    `pulumi preview --policy-pack policypack` has the same rules.
+    """  # noqa: E501
     from ci.preview import SCHEMA_VERSION, read
 
     if preview:
@@ -84,7 +93,9 @@ def _text(file: str) -> str:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "not text"
-        raise UserError(f"{file}: {said}", "a file that `invoke preview STACK --json` wrote", "correct the path") from None
+        raise UserError(
+            f"{file}: {said}", "a file that `invoke preview STACK --json` wrote", "correct the path"
+        ) from None
 
 
 def _told(preview: Any) -> str:
@@ -99,7 +110,10 @@ def _told(preview: Any) -> str:
     lines = [f"{preview.stack}: {broken} ({report.judged} judgements{waiting})"]
     for one in report.findings:
         lines += ["", f"{one.resource.name} ({one.resource.type})  [{one.rule.name}]"]
-        lines += [labelled(word, text) for word, text in (("got", one.got), ("allowed", one.rule.allowed), ("do", one.rule.do))]
+        lines += [
+            labelled(word, text)
+            for word, text in (("got", one.got), ("allowed", one.rule.allowed), ("do", one.rule.do))
+        ]
     return "\n".join(lines)
 
 
@@ -107,13 +121,18 @@ def _told(preview: Any) -> str:
     klass=TaskOfNames,
     positional=["names"],
     auto_shortflags=False,
-    help={"names": _STACKS, "out": "The file for the comment; standard output when left out.", "summary": "A file for the same as JSON."},
+    help={
+        "names": _STACKS,
+        "out": "The file for the comment; standard output when left out.",
+        "summary": "A file for the same as JSON.",
+    },
 )
 def preview_comment(c: Context, names: list[str], out: str = "", summary: str = "") -> None:
     """Write the comment on a pull request: what changes in each stack, which rules break, which images have to be baked.
 
-    Exit code 1 when a stack has no preview or breaks a rule; the comment is written all the same. Values never appear in it.
-    """
+    Exit code 1 when a stack has no preview or breaks a rule; the comment is written all the same. Values
+    never appear in it.
+    """  # noqa: E501
     from ci.comment import render
     from ci.preview import SCHEMA_VERSION
 
@@ -133,8 +152,8 @@ def preview_comment(c: Context, names: list[str], out: str = "", summary: str = 
 
 
 def _bakes(engine: Any) -> dict[str, Any]:
-    """The images that are missing, by stack; none is known to be while `utils` was never deployed. A blueprint that cannot be read has
-    its own message in the preview."""
+    """The images that are missing, by stack; none is known to be while `utils` was never deployed. A
+    blueprint that cannot be read has its own message in the preview."""
     from ci.bakes import needed
     from console.errors import UserError
     from runtime.protocol.problems import InvalidInput
@@ -156,17 +175,24 @@ def _bakes(engine: Any) -> dict[str, Any]:
 
 @task(help=_JSON)
 def stacks(c: Context, json: bool = False) -> None:
-    """Print the stacks of this project in the backend, one a line, in the order in which they are deployed."""
+    """Print the stacks of this project in the backend, one a line, in the order in which they are deployed."""  # noqa: E501
     names = _stacks(_engine(), [])
     _say(json_format.dumps(names) if json else "\n".join(names))
 
 
 @task(help=_JSON)
 def bakes(c: Context, json: bool = False) -> None:
-    """Print the stacks whose image is missing or of an older recording, one a line. Asks the backend, and nothing of AWS."""
+    """Print the stacks whose image is missing or of an older recording, one a line. Asks the backend, and nothing of AWS."""  # noqa: E501
     found = _bakes(_engine())
     if json:
-        _say(json_format.dumps([{"stack": stack, "why": bake.why, "command": bake.command} for stack, bake in sorted(found.items())]))
+        _say(
+            json_format.dumps(
+                [
+                    {"stack": stack, "why": bake.why, "command": bake.command}
+                    for stack, bake in sorted(found.items())
+                ]
+            )
+        )
     else:
         sys.stdout.write("".join(f"{stack}\n" for stack in sorted(found)))
 

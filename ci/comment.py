@@ -1,4 +1,6 @@
-"""The comment on a pull request: a table of the stacks, then what is worth knowing of each. Markdown as GitHub shows it."""
+"""The comment on a pull request: a table of the stacks, then what is worth knowing of each. Markdown as
+GitHub shows it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ _CUT = "\n\nThe comment is cut here: it is too long for GitHub. `invoke preview 
 
 def render(previews: Sequence[Preview]) -> str:
     """The comment. Names of resources and properties only: no value of a stack is in it."""
-    lines = [MARK, "## What this change would do", "", f"| stack | {' | '.join(_SHOWN)} | unchanged | policies | image |", "|---" * 8 + "|"]
+    lines = [
+        MARK,
+        "## What this change would do",
+        "",
+        f"| stack | {' | '.join(_SHOWN)} | unchanged | policies | image |",
+        "|---" * 8 + "|",
+    ]
     lines += [_row(preview) for preview in previews]
     for preview in previews:
         lines += _about(preview)
@@ -49,7 +57,10 @@ def _about(preview: Preview) -> Iterator[str]:
     if preview.failure is not None:
         yield from ("", "There is no preview:", "", *(f"    {line}" for line in preview.failure.splitlines()))
     for finding in policies.findings if policies else ():
-        yield from ("", f"- **{finding.rule.name}**, `{_cell(finding.resource.name)}`: {_text(finding.got)}. ")
+        yield from (
+            "",
+            f"- **{finding.rule.name}**, `{_cell(finding.resource.name)}`: {_text(finding.got)}. ",
+        )
         yield f"  Allowed: {_text(finding.rule.allowed)}. Do: {_text(finding.rule.do)}."
     if preview.bake is not None:
         yield from ("", f"The image has to be baked: {_text(preview.bake.why)}. `{preview.bake.command}`")
@@ -57,8 +68,14 @@ def _about(preview: Preview) -> Iterator[str]:
         yield from ("", f"<details><summary>{len(preview.changes)} changes</summary>", "")
         yield from ("| | resource | type | properties |", "|---" * 4 + "|")
         for change in preview.changes:
-            names = [f"`{_cell(name)}`" + (" (new resource)" if name in change.replaces else "") for name in change.properties]
-            yield f"| {change.op} | `{_cell(change.name)}` | {_cell(change.type.rpartition(':')[2])} | {', '.join(names)} |"
+            names = [
+                f"`{_cell(name)}`" + (" (new resource)" if name in change.replaces else "")
+                for name in change.properties
+            ]
+            yield (
+                f"| {change.op} | `{_cell(change.name)}` | {_cell(change.type.rpartition(':')[2])} | "
+                f"{', '.join(names)} |"
+            )
         yield "</details>"
 
 
@@ -69,5 +86,10 @@ def _cell(text: str) -> str:
 def _text(text: str) -> str:
     """Text in a line: no markup of its own, and no mention of a person."""
     for character in "\\`*_<>[]|@":
-        text = text.replace(character, f"\\{character}" if character not in "<>@" else {"<": "&lt;", ">": "&gt;", "@": "&#64;"}[character])
+        text = text.replace(
+            character,
+            f"\\{character}"
+            if character not in "<>@"
+            else {"<": "&lt;", ">": "&gt;", "@": "&#64;"}[character],
+        )
     return " ".join(text.split())

@@ -1,4 +1,6 @@
-"""A preview of one stack, judged: changes, broken rules, the image that it needs. From the engine's digest (`pulumi preview --json`)."""
+"""A preview of one stack, judged: changes, broken rules, the image that it needs. From the engine's digest
+(`pulumi preview --json`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ OPERATIONS = ("delete", "replace", "update", "import", "create")
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource. `properties`: names of those that differ, not their values. `replaces`: those that force a new one."""
+    """What happens to one resource. `properties`: names of those that differ, not their values. `replaces`:
+    those that force a new one.
+    """
 
     op: str
     type: str
@@ -70,7 +74,9 @@ def policies_dict(report: Report) -> dict[str, Any]:
     return {
         "judged": report.judged,
         "findings": [finding.to_dict() for finding in report.findings],
-        "open": [{"rule": rule.name, "urn": resource.urn, "name": resource.name} for rule, resource in report.open],
+        "open": [
+            {"rule": rule.name, "urn": resource.urn, "name": resource.name} for rule, resource in report.open
+        ],
     }
 
 
@@ -82,10 +88,18 @@ def read(stack: str, text: str, bake: Bake | None = None) -> Preview:
         digest = None
     if not isinstance(digest, Mapping) or not isinstance(digest.get("steps", []), Sequence):
         return Preview(stack, failure=text.strip() or "the engine printed nothing")
-    errors = [plain(str(one.get("message", ""))).strip() for one in digest.get("diagnostics") or [] if one.get("severity") == "error"]
+    errors = [
+        plain(str(one.get("message", ""))).strip()
+        for one in digest.get("diagnostics") or []
+        if one.get("severity") == "error"
+    ]
     if errors:
         return Preview(stack, failure="\n".join(dict.fromkeys(errors)))
-    changes = [change(step) for step in digest.get("steps", []) if step.get("op") in OPERATIONS and _is_resource(step)]
+    changes = [
+        change(step)
+        for step in digest.get("steps", [])
+        if step.get("op") in OPERATIONS and _is_resource(step)
+    ]
     unchanged = int((digest.get("changeSummary") or {}).get("same", 0))
     changes.sort(key=lambda one: (OPERATIONS.index(one.op), one.type, one.name))
     return Preview(stack, tuple(changes), unchanged, run(RULES, resources.stack(digest)), bake)

@@ -21,7 +21,9 @@ from runtime.protocol.settings import Image
 
 @dataclass(frozen=True, kw_only=True)
 class AboutObjectArgs:
-    """What the document names. `bucket`: of the analysis, where it is put. `template_ids`: the launch template of each group."""
+    """What the document names. `bucket`: of the analysis, where it is put. `template_ids`: the launch
+    template of each group.
+    """
 
     blueprint: Blueprint
     commit: str | None

@@ -21,7 +21,8 @@ FIVE_MINUTES, AN_HOUR = 300, 3600
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmArgs:
-    """`threshold`: a value above it, or with `reaching` one that reaches it, is told to the topic. No data is no alarm.
+    """`threshold`: a value above it, or with `reaching` one that reaches it, is told to the topic. No data is
+    no alarm.
     `period_seconds`: a multiple of 60."""
 
     description: str
@@ -54,12 +55,24 @@ def alarm(name: str, args: AlarmArgs, opts: pulumi.ResourceOptions) -> aws.cloud
     )
 
 
-def errors_alarm(name: str, what: str, function: pulumi.Input[str], topic_arn: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+def errors_alarm(
+    name: str,
+    what: str,
+    function: pulumi.Input[str],
+    topic_arn: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
     """An alarm on a function that fails. `what`: what that means, a sentence."""
     dimensions = {"FunctionName": function}
     alarm(
         f"{name}-errors",
-        AlarmArgs(description=what, namespace="AWS/Lambda", metric="Errors", dimensions=dimensions, topic_arn=topic_arn),
+        AlarmArgs(
+            description=what,
+            namespace="AWS/Lambda",
+            metric="Errors",
+            dimensions=dimensions,
+            topic_arn=topic_arn,
+        ),
         opts,
     )
 
@@ -78,8 +91,8 @@ class WatchArgs:
 
 
 class Watch(pulumi.ComponentResource):
-    """Alarms on a manager that fails, jobs that fail, budgets that are nearly spent and machines that outlive their duration, and a
-    dashboard. The alarm on dead letters belongs to the queue."""
+    """Alarms on a manager that fails, jobs that fail, budgets that are nearly spent and machines that outlive
+    their duration, and a dashboard. The alarm on dead letters belongs to the queue."""
 
     dashboard_name: pulumi.Output[str]
 
@@ -91,16 +104,26 @@ class Watch(pulumi.ComponentResource):
         def of_jobs(part: str, metric: str, description: str, **more: Any) -> None:
             dimensions = {logline.DIMENSION: args.bucket_name}
             facts = AlarmArgs(
-                description=description, namespace=logline.NAMESPACE, metric=metric, dimensions=dimensions, topic_arn=args.topic_arn, **more
+                description=description,
+                namespace=logline.NAMESPACE,
+                metric=metric,
+                dimensions=dimensions,
+                topic_arn=args.topic_arn,
+                **more,
             )
             alarm(f"{name}-{part}", facts, below)
 
-        of_jobs("failed", logline.FAILED, "A job ended with a dataset that failed. `invoke logs --lambda monitor` names it.")
+        of_jobs(
+            "failed",
+            logline.FAILED,
+            "A job ended with a dataset that failed. `invoke logs --lambda monitor` names it.",
+        )
         of_jobs("overtime", logline.OVERTIME, "A machine outlived its duration; the sweep has ended it.")
         of_jobs(
             "budget",
             logline.BUDGET_USED,
-            f"A group has spent or reserved {BUDGET_PERCENT} % of its budget of this month. `invoke logs --lambda manager` names it.",
+            f"A group has spent or reserved {BUDGET_PERCENT} % of its budget of this month. `invoke logs "
+            "--lambda manager` names it.",
             statistic="Maximum",
             threshold=BUDGET_PERCENT,
             reaching=True,
@@ -118,26 +141,52 @@ class Watch(pulumi.ComponentResource):
         self.register_outputs({"dashboard_name": self.dashboard_name})
 
 
-def dashboard(region: str, *, bucket: str, function: str, queue: str, dead: str, logs: str) -> dict[str, object]:
+def dashboard(
+    region: str, *, bucket: str, function: str, queue: str, dead: str, logs: str
+) -> dict[str, object]:
     """Body of a dashboard (CloudWatch user guide, "Dashboard body structure and syntax")."""
 
     def graph(x: int, y: int, title: str, metrics: list[list[str]], stat: str) -> dict[str, object]:
-        properties = {"title": title, "region": region, "metrics": metrics, "stat": stat, "period": 300, "view": "timeSeries"}
+        properties = {
+            "title": title,
+            "region": region,
+            "metrics": metrics,
+            "stat": stat,
+            "period": 300,
+            "view": "timeSeries",
+        }
         return {"type": "metric", "x": x, "y": y, "width": 8, "height": 6, "properties": properties}
 
     def ours(*names: str) -> list[list[str]]:
         return [[logline.NAMESPACE, name, logline.DIMENSION, bucket] for name in names]
 
     visible = "ApproximateNumberOfMessagesVisible"
-    query = f"SOURCE '{logs}' | fields time, level, message, detail, job | filter ispresent(service) | sort @timestamp desc | limit 50"
+    query = (
+        f"SOURCE '{logs}' | fields time, level, message, detail, job | filter ispresent(service) | sort "
+        "@timestamp desc | limit 50"
+    )
     return {
         "widgets": [
             graph(0, 0, "Jobs", ours(logline.SUCCEEDED, logline.FAILED, logline.REFUSED), "Sum"),
             graph(8, 0, "Budgets: the most that a group has used, %", ours(logline.BUDGET_USED), "Maximum"),
             graph(16, 0, "Machines over their lifetime", ours(logline.OVERTIME), "Sum"),
-            graph(0, 6, "Messages handled", [["AWS/Lambda", name, "FunctionName", function] for name in ("Invocations", "Errors")], "Sum"),
-            graph(8, 6, "Time of the manager", [["AWS/Lambda", "Duration", "FunctionName", function]], "Maximum"),
-            graph(16, 6, "Waiting, and put aside", [["AWS/SQS", visible, "QueueName", name] for name in (queue, dead)], "Maximum"),
+            graph(
+                0,
+                6,
+                "Messages handled",
+                [["AWS/Lambda", name, "FunctionName", function] for name in ("Invocations", "Errors")],
+                "Sum",
+            ),
+            graph(
+                8, 6, "Time of the manager", [["AWS/Lambda", "Duration", "FunctionName", function]], "Maximum"
+            ),
+            graph(
+                16,
+                6,
+                "Waiting, and put aside",
+                [["AWS/SQS", visible, "QueueName", name] for name in (queue, dead)],
+                "Maximum",
+            ),
             {
                 "type": "log",
                 "x": 0,

@@ -1,4 +1,6 @@
-"""The stack of one analysis in one stage: from the bucket that people write to, to the machines that compute."""
+"""The stack of one analysis in one stage: from the bucket that people write to, to the machines that
+compute.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,12 @@ from runtime.protocol.settings import Image
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisStackArgs:
-    """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording, None without scripts.
-    `parent`: what `image.parent` stands for.
-    `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days that logs are kept.
-    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml, and the IAM group of each."""
+    """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording,
+    None without scripts.
+    `parent`: what `image.parent` stands for. `code`, `prices`: as resolved on this machine. `commit`: of the
+    blueprint. `log_days`: days that logs are kept.
+    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml, and the
+    IAM group of each."""
 
     place: Place
     blueprint: Blueprint
@@ -59,7 +63,9 @@ class AnalysisStack(pulumi.ComponentResource):
     outputs: dict[str, Any]
     """The values of AnalysisOutputs, by name."""
 
-    def __init__(self, name: str, args: AnalysisStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: AnalysisStackArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:analysis:AnalysisStack", name, {}, opts)
         self._name, self._args, self._below = name, args, child(self)
         blueprint, place, utils = args.blueprint, args.place, args.utils
@@ -81,7 +87,8 @@ class AnalysisStack(pulumi.ComponentResource):
             key=args.code.key,
             source=file_asset(args.code.path),
             content_type="application/gzip",
-            # Named by its content: machines that are starting, other stages and later reruns may still ask for the old one.
+            # Named by its content: machines that are starting, other stages and later reruns may still ask
+            # for the old one.
             opts=child(self, retain_on_delete=True),
         )
         admitted = self._admit_monitor()
@@ -146,7 +153,9 @@ class AnalysisStack(pulumi.ComponentResource):
         )
         people = {
             group: AnalystGroup(
-                logical(name, group, "analysts"), AnalystGroupArgs(place=place, group=group, bucket=blueprint.bucket), opts=self._below
+                logical(name, group, "analysts"),
+                AnalystGroupArgs(place=place, group=group, bucket=blueprint.bucket),
+                opts=self._below,
             )
             for group in blueprint.groups
             if group not in args.known_groups
@@ -155,7 +164,8 @@ class AnalysisStack(pulumi.ComponentResource):
             **args.known_groups,
             **{group: made.name for group, made in people.items()},
         }
-        # Whatever else there is comes first, and so goes last: a destroy begins with the bucket, and ends there while it has users' data.
+        # Whatever else there is comes first, and so goes last: a destroy begins with the bucket, and ends
+        # there while it has users' data.
         bucket = AnalysisBucket(
             f"{name}-data",
             AnalysisBucketArgs(
@@ -225,7 +235,9 @@ class AnalysisStack(pulumi.ComponentResource):
         return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
 
     def _admit_monitor(self) -> list[pulumi.Resource]:
-        """Let the monitor's writer, which the stack `utils` has made, write to the outside buckets that take results."""
+        """Let the monitor's writer, which the stack `utils` has made, write to the outside buckets that take
+        results.
+        """
         buckets = [one for one in self._args.blueprint.outside_buckets if RESULTS in one.use]
         if not buckets:
             return []
@@ -239,7 +251,9 @@ class AnalysisStack(pulumi.ComponentResource):
         ]
 
     def _image(self, pipeline: ImagePipeline | None) -> Image:
-        """The baked image of this account and region, else the parent, which will do only where no image is required."""
+        """The baked image of this account and region, else the parent, which will do only where no image is
+        required.
+        """
         image = self._args.blueprint.image
         return Image(
             id=self._baked or self._args.parent.for_launch_template,

@@ -15,7 +15,8 @@ from components.policies.document import Statement
 
 @dataclass(frozen=True, kw_only=True)
 class SharedBucketsArgs:
-    """`protect`: keep both buckets and their contents; default false. `log_days`: days that logs in the bucket are kept, default 90.
+    """`protect`: keep both buckets and their contents; default false. `log_days`: days that logs in the
+    bucket are kept, default 90.
     `log_statements`: further statements of the log bucket's policy, from its name."""
 
     place: Place
@@ -25,16 +26,22 @@ class SharedBucketsArgs:
 
 
 class SharedBuckets(pulumi.ComponentResource):
-    """Artifact bucket (`code/`, `analyses/`, `provision/`) and log bucket (`image-builder/`, `cloudtrail/`)."""
+    """Artifact bucket (`code/`, `analyses/`, `provision/`) and log bucket (`image-builder/`,
+    `cloudtrail/`).
+    """
 
     artifacts: PrivateBucket
     logs: PrivateBucket
 
-    def __init__(self, name: str, args: SharedBucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: SharedBucketsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:storage:SharedBuckets", name, {}, opts)
         force = not args.protect
         self.artifacts = PrivateBucket(
-            f"{name}-artifacts", PrivateBucketArgs(place=args.place, force_destroy=force, protect=args.protect), opts=child(self)
+            f"{name}-artifacts",
+            PrivateBucketArgs(place=args.place, force_destroy=force, protect=args.protect),
+            opts=child(self),
         )
         self.logs = PrivateBucket(
             f"{name}-logs",

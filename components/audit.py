@@ -29,7 +29,9 @@ def trail_arn(place: Place) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DataTrailArgs:
-    """`logs`: bucket that lets the trail in. `buckets`: names of those that are watched, at most 250; they need not be there yet."""
+    """`logs`: bucket that lets the trail in. `buckets`: names of those that are watched, at most 250; they
+    need not be there yet.
+    """
 
     place: Place
     logs: PrivateBucket
@@ -41,7 +43,9 @@ class DataTrailArgs:
 
 
 class DataTrail(pulumi.ComponentResource):
-    """A trail that records every call on an object of these buckets, with the caller, and proves that no record was changed since."""
+    """A trail that records every call on an object of these buckets, with the caller, and proves that no
+    record was changed since.
+    """
 
     def __init__(self, name: str, args: DataTrailArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:logging:DataTrail", name, {}, opts)
@@ -56,7 +60,12 @@ class DataTrail(pulumi.ComponentResource):
                 {
                     "read_write_type": "All",
                     "include_management_events": False,
-                    "data_resources": [{"type": "AWS::S3::Object", "values": [f"{args.place.bucket(one)}/" for one in args.buckets]}],
+                    "data_resources": [
+                        {
+                            "type": "AWS::S3::Object",
+                            "values": [f"{args.place.bucket(one)}/" for one in args.buckets],
+                        }
+                    ],
                 }
             ],
             # CloudTrail writes a test file on creation, which the bucket must already accept.

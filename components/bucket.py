@@ -1,4 +1,6 @@
-"""A bucket as all of ours are: private (but for a prefix that is published), versioned, encrypted, reached by TLS only."""
+"""A bucket as all of ours are: private (but for a prefix that is published), versioned, encrypted, reached by
+TLS only.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,14 @@ from components.policies.document import Statement, rendered
 class PrivateBucketArgs:
     """What a bucket needs.
 
-    `bucket`: its name; default: a name of Pulumi's making. `force_destroy`: destroy takes the objects along; default false.
-    `protect`: Pulumi refuses to destroy it; default false. `expire_days`: days after which objects go, by key prefix ("" = all).
+    `bucket`: its name; default: a name of Pulumi's making. `force_destroy`: destroy takes the objects along;
+    default false.
+    `protect`: Pulumi refuses to destroy it; default false. `expire_days`: days after which objects go, by key
+    prefix ("" = all).
     `old_version_days`: days that overwritten and deleted objects stay, at least 1, default 30.
     `public_prefix`: anybody may read the objects below it, and nobody may list them; default none.
-    `statements`: further statements of its policy, from the bucket's name and the inputs in `grants` once these are known.
+    `statements`: further statements of its policy, from the bucket's name and the inputs in `grants` once
+    these are known.
     `after`: what is made before it, and so deleted after it.
     """
 
@@ -41,17 +46,20 @@ class PrivateBucketArgs:
         if self.public_prefix is not None and not self.public_prefix.endswith("/"):
             raise ValueError(f"a public prefix must end in '/', got {self.public_prefix!r}")
         if self.old_version_days < 1 or any(days < 1 for _, days in self.expire_days):
-            raise ValueError(f"days must be at least 1, got {self.old_version_days} and {dict(self.expire_days)}")
+            raise ValueError(
+                f"days must be at least 1, got {self.old_version_days} and {dict(self.expire_days)}"
+            )
         if self.force_destroy and self.protect:
             raise ValueError("a bucket cannot be both protected and destroyed with its objects")
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A bucket with versioning, encryption (SSE-S3), no public access but to `public_prefix`, no ACLs, a TLS-only policy, and expiry of
-    old versions.
+    """A bucket with versioning, encryption (SSE-S3), no public access but to `public_prefix`, no ACLs, a
+    TLS-only policy, and expiry of old versions.
 
-    `ready` is the last of its parts: what writes to the bucket through another service depends on it. A further setting of `bucket` is
-    deleted with it, as its own parts are: a bucket that cannot be deleted keeps its settings.
+    `ready` is the last of its parts: what writes to the bucket through another service depends on it. A
+    further setting of `bucket` is deleted with it, as its own parts are: a bucket that cannot be deleted
+    keeps its settings.
     """
 
     name: pulumi.Output[str]
@@ -59,7 +67,9 @@ class PrivateBucket(pulumi.ComponentResource):
     bucket: aws.s3.Bucket
     ready: pulumi.Resource
 
-    def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:storage:PrivateBucket", name, {}, opts)
         bucket = aws.s3.Bucket(
             name,
@@ -68,14 +78,23 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=child(self, protect=args.protect or None, depends_on=args.after),
         )
         part, public = child(self, deleted_with=bucket), args.public_prefix
-        aws.s3.BucketVersioning(name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=part)
+        aws.s3.BucketVersioning(
+            name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=part
+        )
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.bucket,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}, "bucket_key_enabled": True}],
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
+                    "bucket_key_enabled": True,
+                }
+            ],
             opts=part,
         )
-        aws.s3.BucketOwnershipControls(name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=part)
+        aws.s3.BucketOwnershipControls(
+            name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=part
+        )
         private = aws.s3.BucketPublicAccessBlock(
             name,
             bucket=bucket.bucket,
@@ -116,5 +135,12 @@ def _rules(args: PrivateBucketArgs) -> list[aws.s3.BucketLifecycleConfigurationR
         }
     ]
     for number, (prefix, days) in enumerate(args.expire_days, 1):
-        rules.append({"id": f"expire-{number}", "status": "Enabled", "filter": {"prefix": prefix}, "expiration": {"days": days}})
+        rules.append(
+            {
+                "id": f"expire-{number}",
+                "status": "Enabled",
+                "filter": {"prefix": prefix},
+                "expiration": {"days": days},
+            }
+        )
     return rules

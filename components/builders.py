@@ -1,4 +1,6 @@
-"""The roles of baking, shared by all analyses: the machines that build images, and the service that retires images."""
+"""The roles of baking, shared by all analyses: the machines that build images, and the service that retires
+images.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class ImageRoles(pulumi.ComponentResource):
                 log_bucket=args.log_bucket,
             )
         )
-        profile = aws.iam.InstanceProfile(f"{name}-imagebuilder", role=build.name, opts=child(self, depends_on=[granted]))
+        profile = aws.iam.InstanceProfile(
+            f"{name}-imagebuilder", role=build.name, opts=child(self, depends_on=[granted])
+        )
         retire = BoundedRole(
             f"{name}-lifecycle",
             BoundedRoleArgs(
@@ -63,5 +67,11 @@ class ImageRoles(pulumi.ComponentResource):
             opts=child(self),
         )
         retire.attach(json.dumps(image.lifecycle(args.place), sort_keys=True))
-        self.profile_name, self.build_role_name, self.lifecycle_role_arn = profile.name, build.name, retire.arn
-        self.register_outputs({"profile_name": self.profile_name, "lifecycle_role_arn": self.lifecycle_role_arn})
+        self.profile_name, self.build_role_name, self.lifecycle_role_arn = (
+            profile.name,
+            build.name,
+            retire.arn,
+        )
+        self.register_outputs(
+            {"profile_name": self.profile_name, "lifecycle_role_arn": self.lifecycle_role_arn}
+        )

@@ -1,4 +1,6 @@
-"""Development instances: their role and their network. The instances themselves are started by developers (`invoke dev.launch`)."""
+"""Development instances: their role and their network. The instances themselves are started by developers
+(`invoke dev.launch`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from components.role import BoundedRole, BoundedRoleArgs
 
 @dataclass(frozen=True, kw_only=True)
 class DeveloperMachinesArgs:
-    """`artifact_bucket`: where the code of the analyses lies. `cidrs`: address ranges that may always reach port 22, default none:
+    """`artifact_bucket`: where the code of the analyses lies. `cidrs`: address ranges that may always reach
+    port 22, default none:
     `invoke ssh` opens it for one address while it runs."""
 
     place: Place
@@ -28,15 +31,17 @@ class DeveloperMachinesArgs:
 
 
 class DeveloperMachines(pulumi.ComponentResource):
-    """Role, instance profile and security group of all development instances. The group is apart from that of jobs' machines, whose
-    port 22 is never open."""
+    """Role, instance profile and security group of all development instances. The group is apart from that of
+    jobs' machines, whose port 22 is never open."""
 
     role_arn: pulumi.Output[str]
     profile_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     security_group_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: DeveloperMachinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: DeveloperMachinesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:access:DeveloperMachines", name, {}, opts)
         role = BoundedRole(
             name,
@@ -48,9 +53,16 @@ class DeveloperMachines(pulumi.ComponentResource):
             ),
             opts=child(self),
         )
-        granted = role.attach(rendered(lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket))
+        granted = role.attach(
+            rendered(lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket)
+        )
         profile = aws.iam.InstanceProfile(name, role=role.name, opts=child(self, depends_on=[granted]))
         network = MachineNetwork(name, MachineNetworkArgs(developer_cidrs=args.cidrs), opts=child(self))
         self.role_arn, self.profile_name = role.arn, profile.name
-        self.security_group_id, self.security_group_name = network.security_group_id, network.security_group_name
-        self.register_outputs({"profile_name": self.profile_name, "security_group_id": self.security_group_id})
+        self.security_group_id, self.security_group_name = (
+            network.security_group_id,
+            network.security_group_name,
+        )
+        self.register_outputs(
+            {"profile_name": self.profile_name, "security_group_id": self.security_group_id}
+        )

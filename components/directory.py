@@ -1,4 +1,6 @@
-"""What `groups.yaml` says, as IAM groups, roles, users and budgets. Part of the stack `utils`, since a group uses many analyses."""
+"""What `groups.yaml` says, as IAM groups, roles, users and budgets. Part of the stack `utils`, since a group
+uses many analyses.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,9 @@ class PeopleArgs:
 
 
 class People(pulumi.ComponentResource):
-    """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has leads (the role alone, when
-    only an identity provider may send some), and one budget parameter an analysis that has its own budget. Per user: the user, unless it
-    exists, and the groups it is in."""
+    """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has
+    leads (the role alone, when only an identity provider may send some), and one budget parameter an analysis
+    that has its own budget. Per user: the user, unless it exists, and the groups it is in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
@@ -44,7 +46,11 @@ class People(pulumi.ComponentResource):
         super().__init__("neurocaas:access:People", name, {}, opts)
         self._name, self._args, self._below = name, args, child(self)
         groups = {group.name: self._group(group) for group in args.directory.groups.values()}
-        leads = {group.name: made for group in args.directory.groups.values() if (made := self._leads(group)) is not None}
+        leads = {
+            group.name: made
+            for group in args.directory.groups.values()
+            if (made := self._leads(group)) is not None
+        }
         for user in args.directory.users.values():
             self._user(user, groups, leads)
         self.outputs = {
@@ -62,7 +68,13 @@ class People(pulumi.ComponentResource):
         args, name = self._args, logical(self._name, group.name)
         rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
         trust = people.session_trust(args.place, group.name, args.directory.federation)
-        self._session(name, session_role(args.place.region, group.name), f"analysts of the group {group.name}", trust, rights)
+        self._session(
+            name,
+            session_role(args.place.region, group.name),
+            f"analysts of the group {group.name}",
+            trust,
+            rights,
+        )
         made = aws.iam.Group(name, opts=self._below)
         own = _rights(args.place, group.name, args.buckets[group.name])
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
@@ -79,7 +91,9 @@ class People(pulumi.ComponentResource):
         return made
 
     def _leads(self, group: Group) -> aws.iam.Group | None:
-        """The role of its leads, where there are any or an identity provider may send some, and the IAM group of those with a user."""
+        """The role of its leads, where there are any or an identity provider may send some, and the IAM group
+        of those with a user.
+        """
         if not group.leads and self._args.directory.federation is None:
             return None
         args, name = self._args, logical(self._name, group.name, "leads")
@@ -87,7 +101,13 @@ class People(pulumi.ComponentResource):
         rights = people.leads(args.place, buckets=buckets, group=group.name)
         analysts = people.analysts(args.place, buckets=buckets, group=group.name)
         trust = people.session_trust(args.place, group.name, args.directory.federation, lead=True)
-        self._session(name, role, f"leads of the group {group.name}", trust, document(*analysts["Statement"], *rights["Statement"]))
+        self._session(
+            name,
+            role,
+            f"leads of the group {group.name}",
+            trust,
+            document(*analysts["Statement"], *rights["Statement"]),
+        )
         if not group.leads:
             return None
         made = aws.iam.Group(name, opts=self._below)
@@ -108,31 +128,50 @@ class People(pulumi.ComponentResource):
         )
         aws.iam.RolePolicy(name, role=made.name, policy=_text(rights), opts=self._below)
 
-    def _user(self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]) -> None:
+    def _user(
+        self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]
+    ) -> None:
         name = logical(self._name, "user", user.name)
         known: pulumi.Input[str] = user.name
         if not user.existing:
-            # Access keys are not resources (their secret would be in the state), and IAM keeps a user who has one.
+            # Access keys are not resources (their secret would be in the state), and IAM keeps a user who has
+            # one.
             known = aws.iam.User(name, name=user.name, force_destroy=True, opts=self._below).name
         memberships = self._args.directory.memberships(user.name)
         if memberships:
-            within = [groups[group].name for group, _ in memberships] + [leads[group].name for group, lead in memberships if lead]
+            within = [groups[group].name for group, _ in memberships] + [
+                leads[group].name for group, lead in memberships if lead
+            ]
             aws.iam.UserGroupMembership(name, user=known, groups=within, opts=self._below)
 
 
 def problems(place: Place, directory: Directory, buckets: Mapping[str, Sequence[str]]) -> list[Problem]:
-    """What AWS would refuse, to be told before anything is made: rights that do not fit into an IAM group, and an identity provider
-    of another account."""
+    """What AWS would refuse, to be told before anything is made: rights that do not fit into an IAM group,
+    and an identity provider of another account."""
     found = []
     federation = directory.federation
     if federation is not None and not federation.provider.startswith(place.global_arn("iam", "")):
         got, allowed = federation.provider, f"a provider of this account, {place.global_arn('iam', '…')}"
-        found.append(Problem(f"{FILE}: federation.provider", got, allowed, "Correct the ARN: aws iam list-saml-providers"))
+        found.append(
+            Problem(
+                f"{FILE}: federation.provider", got, allowed, "Correct the ARN: aws iam list-saml-providers"
+            )
+        )
     for group, used in buckets.items():
         size = people.size(_rights(place, group, used))
         if size > people.INLINE_LIMIT:
-            got, allowed = f"rights of {size} characters, for {len(used)} buckets", f"{people.INLINE_LIMIT}, IAM's limit for a group"
-            found.append(Problem(f"{FILE}: groups.{group}", got, allowed, "Make two groups of it, each with some of the analyses"))
+            got, allowed = (
+                f"rights of {size} characters, for {len(used)} buckets",
+                f"{people.INLINE_LIMIT}, IAM's limit for a group",
+            )
+            found.append(
+                Problem(
+                    f"{FILE}: groups.{group}",
+                    got,
+                    allowed,
+                    "Make two groups of it, each with some of the analyses",
+                )
+            )
     return found
 
 

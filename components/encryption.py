@@ -22,7 +22,9 @@ class EncryptionKeyArgs:
 
     def __post_init__(self) -> None:
         if not 7 <= self.deletion_window_days <= 30:
-            raise ValueError(f"deletion_window_days must be 7 to 30 (KMS's limits), got {self.deletion_window_days}")
+            raise ValueError(
+                f"deletion_window_days must be 7 to 30 (KMS's limits), got {self.deletion_window_days}"
+            )
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -30,7 +32,9 @@ class EncryptionKey(pulumi.ComponentResource):
 
     arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:access:EncryptionKey", name, {}, opts)
         key = aws.kms.Key(
             name,

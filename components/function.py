@@ -18,8 +18,10 @@ RUNTIME = "python3.12"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerFunctionArgs:
-    """`handler`: module and function. `code`: its files. `timeout_seconds` 1 to 900. `memory_mib` 128 to 10240, default 256.
-    `log_days`: days that its log is kept, default 30. `log_name`: the part of the log group's name after /aws/lambda/."""
+    """`handler`: module and function. `code`: its files. `timeout_seconds` 1 to 900. `memory_mib` 128 to
+    10240, default 256.
+    `log_days`: days that its log is kept, default 30. `log_name`: the part of the log group's name after
+    /aws/lambda/."""
 
     place: Place
     handler: str
@@ -46,34 +48,49 @@ class WorkerFunction(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     log_group_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: WorkerFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: WorkerFunctionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:compute:WorkerFunction", name, {}, opts)
         self._logical, self._args = name, args
         # Made before the function: Lambda would make it on the first call, without retention.
-        logs = aws.cloudwatch.LogGroup(name, name=f"/aws/lambda/{args.log_name}", retention_in_days=args.log_days, opts=child(self))
+        logs = aws.cloudwatch.LogGroup(
+            name, name=f"/aws/lambda/{args.log_name}", retention_in_days=args.log_days, opts=child(self)
+        )
         self.role = BoundedRole(
             name,
-            BoundedRoleArgs(place=args.place, service="lambda.amazonaws.com", boundary_arn=args.boundary_arn, description=args.description),
+            BoundedRoleArgs(
+                place=args.place,
+                service="lambda.amazonaws.com",
+                boundary_arn=args.boundary_arn,
+                description=args.description,
+            ),
             opts=child(self),
         )
         self._logs = logs
         self.log_group_name, self.log_group_arn = logs.name, logs.arn
         self.register_outputs({"role_arn": self.role.arn, "log_group": self.log_group_name})
 
-    def create(self, policy: pulumi.Input[str], environment: Mapping[str, pulumi.Input[str]] | None = None) -> aws.lambda_.Function:
-        """The function, after its permissions: a role without them would fail the first event. `environment`: further variables, which
-        may come from what needs the role."""
+    def create(
+        self, policy: pulumi.Input[str], environment: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> aws.lambda_.Function:
+        """The function, after its permissions: a role without them would fail the first event. `environment`:
+        further variables, which may come from what needs the role."""
         self._granted = self.role.attach(policy)
         self._environment = {**self._args.environment, **(environment or {})}
         args = self._args
         self.function = self._function(self._logical, args.handler, args.description, args.timeout_seconds)
         return self.function
 
-    def sibling(self, name: str, handler: str, description: str, *, timeout_seconds: int) -> aws.lambda_.Function:
+    def sibling(
+        self, name: str, handler: str, description: str, *, timeout_seconds: int
+    ) -> aws.lambda_.Function:
         """Another entry into the same code, with the same role, environment and log. After `create`."""
         return self._function(name, handler, description, timeout_seconds)
 
-    def _function(self, name: str, handler: str, description: str, timeout_seconds: int) -> aws.lambda_.Function:
+    def _function(
+        self, name: str, handler: str, description: str, timeout_seconds: int
+    ) -> aws.lambda_.Function:
         args = self._args
         return aws.lambda_.Function(
             name,
@@ -90,8 +107,12 @@ class WorkerFunction(pulumi.ComponentResource):
             opts=child(self, depends_on=[self._granted, self._logs]),
         )
 
-    def read(self, queue: WorkQueue, *, batch_size: int, after: Sequence[pulumi.Resource] = ()) -> aws.lambda_.EventSourceMapping:
-        """Lets the function take messages of a queue at once (no batching window); failed ones come back one by one."""
+    def read(
+        self, queue: WorkQueue, *, batch_size: int, after: Sequence[pulumi.Resource] = ()
+    ) -> aws.lambda_.EventSourceMapping:
+        """Lets the function take messages of a queue at once (no batching window); failed ones come back one
+        by one.
+        """
         return aws.lambda_.EventSourceMapping(
             self._logical,
             event_source_arn=queue.arn,

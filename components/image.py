@@ -1,4 +1,6 @@
-"""The image pipeline of an analysis, or of the base image. It is declared here; a build is not (`invoke bake-ami` starts one)."""
+"""The image pipeline of an analysis, or of the base image. It is declared here; a build is not (`invoke
+bake-ami` starts one).
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,10 @@ ROOT_DEVICE = "/dev/sda1"
 class ImagePipelineArgs:
     """What an image is made of and where.
 
-    `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that machines start with
-    at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's settings in the artifact bucket, for golden
-    tests. `tags`: of the images that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
+    `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that
+    machines start with at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's
+    settings in the artifact bucket, for golden tests. `tags`: of the images that come out. `build_dir`: where
+    a large recording is packed. `log_days`: days that build logs are kept.
     """
 
     analysis: str
@@ -49,14 +52,17 @@ class ImagePipelineArgs:
 class ImagePipeline(pulumi.ComponentResource):
     """Component documents, recipe, infrastructure, distribution, pipeline, log group, lifecycle policy.
 
-    Components and recipes never change, so an edit of a script replaces them. They have Pulumi's names and its order (new ones,
-    then the pipeline, then the old ones go); with fixed names AWS refuses to delete what the pipeline still points at.
+    Components and recipes never change, so an edit of a script replaces them. They have Pulumi's names and
+    its order (new ones, then the pipeline, then the old ones go); with fixed names AWS refuses to delete what
+    the pipeline still points at.
     """
 
     pipeline_arn: pulumi.Output[str]
     recipe_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ImagePipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ImagePipelineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:image:ImagePipeline", name, {}, opts)
         recording = Recording.of(args.provision)
         scripts: list[pulumi.Resource] = []
@@ -98,7 +104,9 @@ class ImagePipeline(pulumi.ComponentResource):
             security_group_ids=[args.security_group_id],
             terminate_instance_on_failure=True,
             instance_metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 1},
-            logging={"s3_logs": {"s3_bucket_name": args.log_bucket, "s3_key_prefix": f"image-builder/{name}"}},
+            logging={
+                "s3_logs": {"s3_bucket_name": args.log_bucket, "s3_key_prefix": f"image-builder/{name}"}
+            },
             resource_tags=args.tags,
             opts=child(self),
         )
@@ -108,12 +116,16 @@ class ImagePipeline(pulumi.ComponentResource):
             distributions=[
                 {
                     "region": args.region,
-                    "ami_distribution_configuration": {"name": f"{name}-{{{{ imagebuilder:buildDate }}}}", "ami_tags": tags},
+                    "ami_distribution_configuration": {
+                        "name": f"{name}-{{{{ imagebuilder:buildDate }}}}",
+                        "ami_tags": tags,
+                    },
                 }
             ],
             opts=child(self),
         )
-        # One group for all recipes that come and go, before the first build: Image Builder would make one for each, without retention.
+        # One group for all recipes that come and go, before the first build: Image Builder would make one for
+        # each, without retention.
         logs = aws.cloudwatch.LogGroup(
             f"{name}-build",
             name=f"/aws/imagebuilder/{name}",  # below this prefix the service needs no execution role
@@ -126,7 +138,8 @@ class ImagePipeline(pulumi.ComponentResource):
             image_recipe_arn=recipe.arn,
             infrastructure_configuration_arn=infrastructure.arn,
             distribution_configuration_arn=distribution.arn,
-            # The inventory of the SSM agent is slow, and clashes with inventories that an account may have of its own.
+            # The inventory of the SSM agent is slow, and clashes with inventories that an account may have of
+            # its own.
             enhanced_image_metadata_enabled=False,
             image_tests_configuration={"image_tests_enabled": True, "timeout_minutes": 60},
             logging_configuration={"image_log_group_name": logs.name},
@@ -150,7 +163,12 @@ class ImagePipeline(pulumi.ComponentResource):
         self.register_outputs({"pipeline_arn": self.pipeline_arn, "recipe_arn": self.recipe_arn})
 
     def _recipe(
-        self, name: str, args: ImagePipelineArgs, recording: Recording, tags: dict[str, str], after: Sequence[pulumi.Resource]
+        self,
+        name: str,
+        args: ImagePipelineArgs,
+        recording: Recording,
+        tags: dict[str, str],
+        after: Sequence[pulumi.Resource],
     ) -> aws.imagebuilder.ImageRecipe:
         plain = recording.documents(args.analysis, "artifacts")
         components = []
@@ -164,7 +182,9 @@ class ImagePipeline(pulumi.ComponentResource):
                 platform="Linux",
                 version=document.version,
                 description=document.description,
-                data=pulumi.Output.from_input(args.artifact_bucket).apply(data) if recording.fetches else document.data,
+                data=pulumi.Output.from_input(args.artifact_bucket).apply(data)
+                if recording.fetches
+                else document.data,
                 tags={"neurocaas:document": document.sha256},
                 opts=child(self, depends_on=after),
             )

@@ -1,4 +1,6 @@
-"""The SSH key of the developers' machines: the private half kept as a secret parameter, the public half in EC2."""
+"""The SSH key of the developers' machines: the private half kept as a secret parameter, the public half in
+EC2.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ class DeveloperKeyArgs:
 class DeveloperKey(pulumi.ComponentResource):
     """An ed25519 key pair, made once.
 
-    Every run of the program makes a new private key, and Pulumi ignores all but the first: the parameter's stored value is the one
-    that counts, and the public half is derived from it, so the two always match.
+    Every run of the program makes a new private key, and Pulumi ignores all but the first: the parameter's
+    stored value is the one that counts, and the public half is derived from it, so the two always match.
     """
 
     key_name: pulumi.Output[str]
@@ -49,15 +51,19 @@ class DeveloperKey(pulumi.ComponentResource):
 
 
 def _private_key() -> str:
-    from cryptography.hazmat.primitives import serialization  # imported late: 0.1 s, and only this stack needs it
+    # imported late: 0.1 s, and only this stack needs it
+    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()).decode()
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    ).decode()
 
 
 def public_half(private: str) -> str:
-    """`ssh-ed25519 …` of an unencrypted OpenSSH private key (PROTOCOL.key of OpenSSH: the public key stands in clear in it).
+    """`ssh-ed25519 …` of an unencrypted OpenSSH private key (PROTOCOL.key of OpenSSH: the public key stands
+    in clear in it).
 
     Raises ValueError for anything else.
     """

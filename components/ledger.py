@@ -18,7 +18,9 @@ class LedgerArgs:
 
 
 class Ledger(pulumi.ComponentResource):
-    """A table with the string keys `pk` and `sk` (see runtime.protocol.ledger), paid by request, with point-in-time recovery."""
+    """A table with the string keys `pk` and `sk` (see runtime.protocol.ledger), paid by request, with
+    point-in-time recovery.
+    """
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]

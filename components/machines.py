@@ -21,14 +21,17 @@ ROOT_DEVICE = "/dev/sda1"
 
 
 def machine_path(stack: str) -> str:
-    """Path of the roles of all machines of a stack, and of no other role. Their instance profiles lie one step below, by group."""
+    """Path of the roles of all machines of a stack, and of no other role. Their instance profiles lie one
+    step below, by group.
+    """
     return f"/{PREFIX}/{stack}/"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupMachinesArgs:
-    """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `instance_type`: default type; the manager may name another of the
-    blueprint's list. `volume_gib`: root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__."""
+    """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `instance_type`: default type; the manager may name
+    another of the blueprint's list. `volume_gib`: root volume, 8 to 16384 GiB; the manager adds a
+    submission's __dataset_size__."""
 
     place: Place
     stack: str
@@ -50,7 +53,9 @@ class GroupMachinesArgs:
 
 
 class GroupMachines(pulumi.ComponentResource):
-    """Role, instance profile and launch template of one group: another group's data is out of reach whatever a job does."""
+    """Role, instance profile and launch template of one group: another group's data is out of reach whatever
+    a job does.
+    """
 
     role_name: pulumi.Output[str]
     role_arn: pulumi.Output[str]
@@ -59,7 +64,9 @@ class GroupMachines(pulumi.ComponentResource):
     template_arn: pulumi.Output[str]
     template_version: pulumi.Output[str]
 
-    def __init__(self, name: str, args: GroupMachinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: GroupMachinesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:compute:GroupMachines", name, {}, opts)
         role = BoundedRole(
             name,
@@ -74,14 +81,19 @@ class GroupMachines(pulumi.ComponentResource):
         )
         granted = role.attach(
             rendered(
-                lambda **buckets: machine.machine(args.place, group=args.group, outside_buckets=args.outside_buckets, **buckets),
+                lambda **buckets: machine.machine(
+                    args.place, group=args.group, outside_buckets=args.outside_buckets, **buckets
+                ),
                 bucket=args.bucket,
                 artifact_bucket=args.artifact_bucket,
             )
         )
-        # The path tells the manager's policy whose profile it is. A path takes all characters of a group's name (IAM API reference).
+        # The path tells the manager's policy whose profile it is. A path takes all characters of a group's
+        # name (IAM API reference).
         path = f"{machine_path(args.stack)}{args.group}/"
-        profile = aws.iam.InstanceProfile(name, path=path, role=role.name, opts=child(self, depends_on=[granted]))
+        profile = aws.iam.InstanceProfile(
+            name, path=path, role=role.name, opts=child(self, depends_on=[granted])
+        )
         tags = {"PriceTracking": "On", "analysis": args.analysis, "group": args.group}
         template = aws.ec2.LaunchTemplate(
             name,
@@ -97,7 +109,12 @@ class GroupMachines(pulumi.ComponentResource):
             block_device_mappings=[
                 {
                     "device_name": ROOT_DEVICE,
-                    "ebs": {"volume_size": args.volume_gib, "volume_type": "gp3", "encrypted": "true", "delete_on_termination": "true"},
+                    "ebs": {
+                        "volume_size": args.volume_gib,
+                        "volume_type": "gp3",
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
                 }
             ],
             metadata_options={

@@ -100,5 +100,9 @@ class Manager(pulumi.ComponentResource):
         function = worker.create(policy)
         # Messages wait in the queue until the function can read its settings.
         worker.read(args.queue, batch_size=BATCH, after=[args.settings])
-        self.function_name, self.role_arn, self.log_group_name = function.name, worker.role.arn, worker.log_group_name
+        self.function_name, self.role_arn, self.log_group_name = (
+            function.name,
+            worker.role.arn,
+            worker.log_group_name,
+        )
         self.register_outputs({"function_name": self.function_name, "role_arn": self.role_arn})

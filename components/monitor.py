@@ -1,5 +1,5 @@
-"""The monitor: every change of a machine's state, and a sweep every few minutes, end in one set of code, which writes to buckets by a
-role of its own."""
+"""The monitor: every change of a machine's state, and a sweep every few minutes, end in one set of code,
+which writes to buckets by a role of its own."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BATCH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorArgs:
-    """`code`: files of the function. `artifact_bucket`: where the settings of all analyses lie. `sweep`: EventBridge schedule, default
-    every five minutes."""
+    """`code`: files of the function. `artifact_bucket`: where the settings of all analyses lie. `sweep`:
+    EventBridge schedule, default every five minutes."""
 
     place: Place
     code: pulumi.Archive
@@ -41,12 +41,17 @@ class MonitorArgs:
 
 
 class Monitor(pulumi.ComponentResource):
-    """EventBridge rule -> queue -> function for events; EventBridge schedule -> function for the sweep. `writer_role_arn`: of the role
-    that it takes to write, to which the stacks of analyses give the buckets."""
+    """EventBridge rule -> queue -> function for events; EventBridge schedule -> function for the sweep.
+    `writer_role_arn`: of the role that it takes to write, to which the stacks of analyses give the
+    buckets."""
 
     def __init__(self, name: str, args: MonitorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:compute:Monitor", name, {}, opts)
-        queue = WorkQueue(name, WorkQueueArgs(consumer_timeout_seconds=limits.MONITOR_TIMEOUT, topic_arn=args.topic_arn), opts=child(self))
+        queue = WorkQueue(
+            name,
+            WorkQueueArgs(consumer_timeout_seconds=limits.MONITOR_TIMEOUT, topic_arn=args.topic_arn),
+            opts=child(self),
+        )
         states = aws.cloudwatch.EventRule(
             name,
             description="State changes of machines",
@@ -63,7 +68,9 @@ class Monitor(pulumi.ComponentResource):
         )
         admitted = queue.admit(
             rendered(
-                lambda queue_arn, rule_arn: resources.queue_from_rule(args.place, queue_arn=queue_arn, rule_arns=[rule_arn]),
+                lambda queue_arn, rule_arn: resources.queue_from_rule(
+                    args.place, queue_arn=queue_arn, rule_arns=[rule_arn]
+                ),
                 queue_arn=queue.arn,
                 rule_arn=states.arn,
             )
@@ -78,7 +85,8 @@ class Monitor(pulumi.ComponentResource):
                 description="Closes datasets and jobs as machines end",
                 log_name=name,
                 timeout_seconds=limits.MONITOR_TIMEOUT,
-                memory_mib=512,  # the records of moved files of one job, as large as they may be, take about 240
+                # the records of moved files of one job, as large as they may be, take about 240
+                memory_mib=512,
                 log_days=args.log_days,
                 environment={
                     "NEUROCAAS_LEDGER_TABLE": args.ledger.name,
@@ -113,12 +121,21 @@ class Monitor(pulumi.ComponentResource):
             {"NEUROCAAS_WRITER_ROLE_ARN": writer.arn},
         )
         mapping = worker.read(queue, batch_size=BATCH)
-        aws.cloudwatch.EventTarget(name, rule=states.name, arn=queue.arn, opts=child(self, depends_on=[admitted, mapping]))
+        aws.cloudwatch.EventTarget(
+            name, rule=states.name, arn=queue.arn, opts=child(self, depends_on=[admitted, mapping])
+        )
         sweep = worker.sibling(
-            f"{name}-sweep", "runtime.monitor.handler.sweep", "Repairs what events missed", timeout_seconds=limits.MONITOR_TIMEOUT
+            f"{name}-sweep",
+            "runtime.monitor.handler.sweep",
+            "Repairs what events missed",
+            timeout_seconds=limits.MONITOR_TIMEOUT,
         )
         schedule = aws.cloudwatch.EventRule(
-            f"{name}-sweep", description="The monitor's sweep", schedule_expression=args.sweep, state="ENABLED", opts=child(self)
+            f"{name}-sweep",
+            description="The monitor's sweep",
+            schedule_expression=args.sweep,
+            state="ENABLED",
+            opts=child(self),
         )
         permitted = aws.lambda_.Permission(
             f"{name}-sweep",
@@ -128,9 +145,19 @@ class Monitor(pulumi.ComponentResource):
             source_arn=schedule.arn,
             opts=child(self),
         )
-        aws.cloudwatch.EventTarget(f"{name}-sweep", rule=schedule.name, arn=sweep.arn, opts=child(self, depends_on=[permitted]))
-        errors_alarm(name, "The monitor failed on a machine's event.", function.name, args.topic_arn, child(self))
-        errors_alarm(f"{name}-sweep", "The sweep failed: what events missed is not repaired.", sweep.name, args.topic_arn, child(self))
+        aws.cloudwatch.EventTarget(
+            f"{name}-sweep", rule=schedule.name, arn=sweep.arn, opts=child(self, depends_on=[permitted])
+        )
+        errors_alarm(
+            name, "The monitor failed on a machine's event.", function.name, args.topic_arn, child(self)
+        )
+        errors_alarm(
+            f"{name}-sweep",
+            "The sweep failed: what events missed is not repaired.",
+            sweep.name,
+            args.topic_arn,
+            child(self),
+        )
         self.function_name, self.role_arn, self.writer_role_arn = function.name, worker.role.arn, writer.arn
         self.sweep_function_name, self.log_group_name, self.queue = sweep.name, worker.log_group_name, queue
         self.register_outputs({"function_name": self.function_name, "queue_url": queue.url})

@@ -1,4 +1,6 @@
-"""Names of resources. Physical names come from Pulumi (logical name + random suffix), so logical names must leave room."""
+"""Names of resources. Physical names come from Pulumi (logical name + random suffix), so logical names must
+leave room.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ PREFIX = "neurocaas"
 def logical(*parts: str, limit: int = LIMIT) -> str:
     """Joins the parts with hyphens; what is too long is cut and gets a hash, so that it stays unique.
 
-    Characters that some service refuses become hyphens; a hash is added then too, since `a.b` and `a-b` are two groups.
+    Characters that some service refuses become hyphens; a hash is added then too, since `a.b` and `a-b` are
+    two groups.
     """
     text = "-".join(parts)
     clean = re.sub(r"[^A-Za-z0-9_-]", "-", text)

@@ -14,7 +14,9 @@ from components.options import child
 
 @dataclass(frozen=True, kw_only=True)
 class MachineNetworkArgs:
-    """`developer_cidrs`: address ranges that may reach port 22; default none. The whole internet is refused."""
+    """`developer_cidrs`: address ranges that may reach port 22; default none. The whole internet is
+    refused.
+    """
 
     developer_cidrs: Sequence[str] = ()
 
@@ -25,22 +27,31 @@ class MachineNetworkArgs:
             except ValueError as error:
                 raise ValueError(f"developerCidrs: {error}; allowed: ranges such as 192.0.2.0/24") from error
             if network.prefixlen == 0:
-                raise ValueError(f"developerCidrs: {cidr} is the whole internet; allowed: the addresses of your laboratory")
+                raise ValueError(
+                    f"developerCidrs: {cidr} is the whole internet; allowed: the addresses of your laboratory"
+                )
 
 
 class MachineNetwork(pulumi.ComponentResource):
-    """A security group in the default VPC. Out: 443 (AWS services, package servers) and 80 (apt mirrors are signed, not encrypted).
+    """A security group in the default VPC. Out: 443 (AWS services, package servers) and 80 (apt mirrors are
+    signed, not encrypted).
 
-    Name servers and the metadata service of the VPC are not subject to security groups (VPC user guide, "Security groups").
+    Name servers and the metadata service of the VPC are not subject to security groups (VPC user guide,
+    "Security groups").
     """
 
     security_group_id: pulumi.Output[str]
     security_group_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: MachineNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: MachineNetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:network:MachineNetwork", name, {}, opts)
         group = aws.ec2.SecurityGroup(
-            name, description="Machines of NeuroCAAS: nothing in, HTTPS out", revoke_rules_on_delete=True, opts=child(self)
+            name,
+            description="Machines of NeuroCAAS: nothing in, HTTPS out",
+            revoke_rules_on_delete=True,
+            opts=child(self),
         )
         for port, what in ((443, "HTTPS"), (80, "apt mirrors")):
             aws.vpc.SecurityGroupEgressRule(

@@ -32,7 +32,9 @@ class Notices(pulumi.ComponentResource):
         aws.sns.TopicPolicy(
             name,
             arn=topic.arn,
-            policy=rendered(lambda topic_arn: resources.topic(args.place, topic_arn=topic_arn), topic_arn=topic.arn),
+            policy=rendered(
+                lambda topic_arn: resources.topic(args.place, topic_arn=topic_arn), topic_arn=topic.arn
+            ),
             opts=child(self, deleted_with=topic),
         )
         self.topic_arn = topic.arn

@@ -1,4 +1,6 @@
-"""The outputs of the stacks: an interface for CI, for people and for the other stacks. Versioned, described, tested."""
+"""The outputs of the stacks: an interface for CI, for people and for the other stacks. Versioned, described,
+tested.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class GroupOutputs:
 
 @dataclass(frozen=True, kw_only=True)
 class DirectoryGroup:
-    """A group of groups.yaml: its IAM groups, the role that members take for a session, and the buckets that they reach."""
+    """A group of groups.yaml: its IAM groups, the role that members take for a session, and the buckets that
+    they reach.
+    """
 
     analyst_group: str
     lead_group: str | None
@@ -38,8 +42,8 @@ class DirectoryGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class UtilsOutputs:
-    """Outputs of the stack `utils`. The image's are of the base image, null without one; the catalogue's are null without a
-    public catalogue. The last five are names that older tools read."""
+    """Outputs of the stack `utils`. The image's are of the base image, null without one; the catalogue's are
+    null without a public catalogue. The last five are names that older tools read."""
 
     schema_version: int
     kind: Literal["utils"]
@@ -86,12 +90,19 @@ class UtilsOutputs:
     async def from_reference(cls, reference: pulumi.StackReference) -> Self:
         """The outputs of `utils` for another stack: plain values, so that previews of that stack know them.
 
-        Raises pulumi.RunError, before anything of that stack is made, when outputs are missing or of another version.
+        Raises pulumi.RunError, before anything of that stack is made, when outputs are missing or of another
+        version.
         """
-        found: dict[str, Any] = {field.name: (await reference.get_output_details(field.name)).value for field in fields(cls)}
+        found: dict[str, Any] = {
+            field.name: (await reference.get_output_details(field.name)).value for field in fields(cls)
+        }
         missing = [name for name, value in found.items() if value is None and name not in _optional(cls)]
         if missing:
-            names = "output " + ", ".join(f"'{name}'" for name in missing) if len(missing) < 4 else f"outputs ({len(missing)} are missing)"
+            names = (
+                "output " + ", ".join(f"'{name}'" for name in missing)
+                if len(missing) < 4
+                else f"outputs ({len(missing)} are missing)"
+            )
             raise pulumi.RunError(f"stack {UTILS} has no {names}; run `invoke deploy {UTILS}` first")
         version = int(found.pop("schema_version"))
         if version != SCHEMA_VERSION:
@@ -99,13 +110,18 @@ class UtilsOutputs:
                 f"stack {UTILS} has outputs of version {version}. Allowed: {SCHEMA_VERSION}. "
                 f"Run `invoke deploy {UTILS}` with this checkout."
             )
-        groups = {name: DirectoryGroup(**{"lead_group": None, **group}) for name, group in found.pop("groups").items()}
+        groups = {
+            name: DirectoryGroup(**{"lead_group": None, **group})
+            for name, group in found.pop("groups").items()
+        }
         return cls(schema_version=version, groups=groups, **found)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOutputs:
-    """Outputs of a stack `<analysis>-<stage>`. The image's ARNs are null for an analysis without provisioning scripts."""
+    """Outputs of a stack `<analysis>-<stage>`. The image's ARNs are null for an analysis without provisioning
+    scripts.
+    """
 
     schema_version: int
     kind: Literal["analysis"]
@@ -134,13 +150,24 @@ class AnalysisOutputs:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads `pulumi stack output --json`. Raises ValueError for another kind or version, or missing outputs."""
+        """Reads `pulumi stack output --json`. Raises ValueError for another kind or version, or missing
+        outputs.
+        """
         names = {field.name for field in fields(cls)}
         missing = sorted(names - set(data) - _optional(cls))
         if data.get("kind") != "analysis" or data.get("schema_version") != SCHEMA_VERSION or missing:
-            raise ValueError(f"not the outputs of an analysis stack, version {SCHEMA_VERSION}; missing: {', '.join(missing) or 'none'}")
+            raise ValueError(
+                f"not the outputs of an analysis stack, version {SCHEMA_VERSION}; missing: "
+                f"{', '.join(missing) or 'none'}"
+            )
         groups = {name: GroupOutputs(**value) for name, value in data["groups"].items()}
-        return cls(**{**dict.fromkeys(_optional(cls)), **{name: data[name] for name in names if name in data}, "groups": groups})
+        return cls(
+            **{
+                **dict.fromkeys(_optional(cls)),
+                **{name: data[name] for name in names if name in data},
+                "groups": groups,
+            }
+        )
 
 
 def utils_reference_name(organization: str = "organization") -> str:

@@ -1,7 +1,7 @@
 """The code that the program uploads: one archive for the machines of an analysis, one per Lambda function.
 
-The machines' archive is built by content: the same files give the same bytes and so the same key, and an unchanged
-`pulumi up` uploads nothing. It is kept under build/code/, keyed by what went into it.
+The machines' archive is built by content: the same files give the same bytes and so the same key, and an
+unchanged `pulumi up` uploads nothing. It is kept under build/code/, keyed by what went into it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def code_archive(root: Path, analysis: str) -> CodeArchive:
     for name in vendor.versions():
         key.update(f"{name}\n".encode())
     for path, file in own:
-        key.update(f"{path}\0{os.access(file, os.X_OK)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        key.update(
+            f"{path}\0{os.access(file, os.X_OK)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode()
+        )
     target = root / "build" / "code" / f"{analysis}-{key.hexdigest()[:32]}.tar.gz"
     if not target.is_file():
         entries = [entry(path, file) for path, file in own]
@@ -74,11 +76,16 @@ def write_atomically(target: Path, content: bytes) -> None:
 
 
 def lambda_archive(root: Path, package: str, *, with_yaml: bool = False) -> pulumi.AssetArchive:
-    """Code of the functions in runtime/<package>: that package and the protocol. boto3 is part of Lambda's runtime, PyYAML is not.
+    """Code of the functions in runtime/<package>: that package and the protocol. boto3 is part of Lambda's
+    runtime, PyYAML is not.
 
     Listed file by file, so that caches and editors' files never change the function.
     """
-    paths = [root / "runtime" / "__init__.py", *_python(root / "runtime" / "protocol"), *_python(root / "runtime" / package)]
+    paths = [
+        root / "runtime" / "__init__.py",
+        *_python(root / "runtime" / "protocol"),
+        *_python(root / "runtime" / package),
+    ]
     found = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     if with_yaml:
         found |= dict(vendor.yaml_files())
@@ -86,7 +93,9 @@ def lambda_archive(root: Path, package: str, *, with_yaml: bool = False) -> pulu
 
 
 def file_asset(path: Path) -> pulumi.FileAsset:
-    """A file by its path from the project's folder: Pulumi's state keeps paths, and relative ones mean the same in every checkout."""
+    """A file by its path from the project's folder: Pulumi's state keeps paths, and relative ones mean the
+    same in every checkout.
+    """
     return pulumi.FileAsset(os.path.relpath(path))
 
 
@@ -98,7 +107,10 @@ def _own_files(root: Path, analysis: str) -> Iterator[tuple[str, Path]]:
     """(path in the archive, file) of everything that comes from this repository, sorted."""
     runtime, blueprint = root / "runtime", root / "blueprints" / analysis
     found = {"runtime/__init__.py": runtime / "__init__.py"}
-    for prefix, folder in (("runtime/protocol", runtime / "protocol"), ("agent", runtime / "instance" / "agent")):
+    for prefix, folder in (
+        ("runtime/protocol", runtime / "protocol"),
+        ("agent", runtime / "instance" / "agent"),
+    ):
         found |= {f"{prefix}/{path.relative_to(folder).as_posix()}": path for path in _python(folder)}
     found |= _tree(runtime / "instance" / "contrib", "")
     for path, file in _tree(blueprint, f"{analysis}/").items():
@@ -117,4 +129,6 @@ def _tree(folder: Path, prefix: str) -> dict[str, Path]:
 
 def _wanted(path: Path) -> bool:
     """No caches, and no files of tools and editors (their names start with a dot)."""
-    return path.suffix != ".pyc" and not any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+    return path.suffix != ".pyc" and not any(
+        part == "__pycache__" or part.startswith(".") for part in path.parts
+    )

@@ -33,7 +33,10 @@ class AnalystGroup(pulumi.ComponentResource):
         aws.iam.GroupPolicy(
             name,
             group=group.name,
-            policy=rendered(lambda bucket: people.analysts(args.place, buckets=[bucket], group=args.group), bucket=args.bucket),
+            policy=rendered(
+                lambda bucket: people.analysts(args.place, buckets=[bucket], group=args.group),
+                bucket=args.bucket,
+            ),
             opts=child(self),
         )
         self.name = group.name

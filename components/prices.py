@@ -1,5 +1,5 @@
-"""Prices of instance types, resolved when a stack is deployed. The table is data with a date and a source for each region, refreshed
-by `invoke prices`; no deploy and no job asks for prices."""
+"""Prices of instance types, resolved when a stack is deployed. The table is data with a date and a source for
+each region, refreshed by `invoke prices`; no deploy and no job asks for prices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ REGION = "us-east-1"
 
 
 FAMILY_AT_MOST = 8
-"""How many times the price of an analysis's type the sizes of its family may cost that submissions may ask for without being listed."""
+"""How many times the price of an analysis's type the sizes of its family may cost that submissions may ask
+for without being listed.
+"""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars an hour, on demand, Linux, shared tenancy. `date`: when they were read from `source` (ISO)."""
+    """US dollars an hour, on demand, Linux, shared tenancy. `date`: when they were read from `source`
+    (ISO).
+    """
 
     date: str
     source: str
@@ -28,18 +32,25 @@ class Prices:
 
     def of(self, types: Iterable[str]) -> Prices:
         """The same table with these types only. Raises KeyError for one that it lacks."""
-        return Prices(self.date, self.source, self.region, {name: self.usd_per_hour[name] for name in sorted(types)})
+        return Prices(
+            self.date, self.source, self.region, {name: self.usd_per_hour[name] for name in sorted(types)}
+        )
 
     def family(self, name: str) -> tuple[str, ...]:
-        """The type itself, and the sizes of its family (m5, g4dn: kind and generation) that cost at most `FAMILY_AT_MOST` times as much,
-        the cheapest first. Only the type where it has no price."""
+        """The type itself, and the sizes of its family (m5, g4dn: kind and generation) that cost at most
+        `FAMILY_AT_MOST` times as much, the cheapest first. Only the type where it has no price."""
         limit = FAMILY_AT_MOST * self.usd_per_hour.get(name, 0.0)
-        sizes = {one: usd for one, usd in self.usd_per_hour.items() if one.partition(".")[0] == name.partition(".")[0] and usd <= limit}
+        sizes = {
+            one: usd
+            for one, usd in self.usd_per_hour.items()
+            if one.partition(".")[0] == name.partition(".")[0] and usd <= limit
+        }
         return (name, *sorted(sizes.keys() - {name}, key=lambda one: (sizes[one], one)))
 
 
 def table(region: str = REGION, file: Path = FILE) -> Prices:
-    """The prices of a region. An instance type that is not among them cannot be used: its jobs could not be paid for.
+    """The prices of a region. An instance type that is not among them cannot be used: its jobs could not be
+    paid for.
 
     Raises KeyError for a region that the table lacks.
     """

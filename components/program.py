@@ -1,4 +1,6 @@
-"""The two programs of the project: each reads its settings, builds its stack, and returns the stack's outputs."""
+"""The two programs of the project: each reads its settings, builds its stack, and returns the stack's
+outputs.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
     if (place.account, place.region) != (utils.account, utils.region):
         raise pulumi.RunError(
             f"stack {blueprint.stack} would be in account {place.account}, region {place.region}. "
-            f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the credentials or aws:region."
+            f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the "
+            "credentials or aws:region."
         )
     blueprint = project.with_family(blueprint, place.region)
     known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
@@ -104,15 +107,22 @@ async def _analysis(root: Path) -> dict[str, Any]:
 
 
 def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> str:
-    """The IAM group that `utils` has made for a group of groups.yaml. Raises pulumi.RunError when it has not, or not for this bucket;
-    a preview only warns, so that a change to groups.yaml can be previewed as a whole before any of it is deployed."""
+    """The IAM group that `utils` has made for a group of groups.yaml. Raises pulumi.RunError when it has not,
+    or not for this bucket; a preview only warns, so that a change to groups.yaml can be previewed as a whole
+    before any of it is deployed."""
     found = utils.groups.get(group)
     if found is not None and blueprint.bucket in found.buckets:
         return found.analyst_group
-    has = "does not know the group" if found is None else f"has made the group for the buckets {', '.join(found.buckets)}"
+    has = (
+        "does not know the group"
+        if found is None
+        else f"has made the group for the buckets {', '.join(found.buckets)}"
+    )
     said = (
-        f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but stack {UTILS} {has}. "
-        f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `invoke deploy {UTILS}` first."
+        f"{groups.FILE} lets group {group} use {blueprint.name}, whose bucket is {blueprint.bucket}, but "
+        f"stack {UTILS} {has}. "
+        f"Allowed: groups that {UTILS} has made, and buckets that blueprint.yaml names. Run `invoke deploy "
+        f"{UTILS}` first."
     )
     if not pulumi.runtime.is_dry_run():
         raise pulumi.RunError(said)

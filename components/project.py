@@ -1,4 +1,6 @@
-"""From the engine's words (stack, config) to the arguments of a stack. All mistakes are told at once, without a traceback."""
+"""From the engine's words (stack, config) to the arguments of a stack. All mistakes are told at once, without
+a traceback.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +34,23 @@ def is_utils() -> bool:
 
 
 def blueprint(root: Path, known_types: Collection[str]) -> Blueprint:
-    """The blueprint of this stack, with its overrides. `known_types`: types that have a price. Raises pulumi.RunError, once."""
+    """The blueprint of this stack, with its overrides. `known_types`: types that have a price. Raises
+    pulumi.RunError, once.
+    """
     stack = pulumi.get_stack()
     try:
         name = blueprints.parse_stack_name(stack)
     except ValueError as error:
-        known = ", ".join([UTILS, *(f"{analysis}-{blueprints.Stage.WEBDEV}" for analysis in blueprints.names(root))])
+        known = ", ".join(
+            [UTILS, *(f"{analysis}-{blueprints.Stage.WEBDEV}" for analysis in blueprints.names(root))]
+        )
         raise pulumi.RunError(f"{error}. Stacks you can deploy here: {known}") from None
     overrides: Any = pulumi.Config().get_object("overrides")
     if overrides is not None and not isinstance(overrides, Mapping):
-        raise pulumi.RunError(f"neurocaas:overrides: got {overrides!r}. Allowed: an object shaped as a stage section. Set it with --path.")
+        raise pulumi.RunError(
+            f"neurocaas:overrides: got {overrides!r}. Allowed: an object shaped as a "
+            "stage section. Set it with --path."
+        )
     try:
         return blueprints.load(name.analysis, name.stage, root, overrides, known_types)
     except InvalidInput as error:
@@ -49,7 +58,9 @@ def blueprint(root: Path, known_types: Collection[str]) -> Blueprint:
 
 
 def base_image(root: Path) -> Base | None:
-    """The settings of the project's base image, None for a project without one. Raises pulumi.RunError, once."""
+    """The settings of the project's base image, None for a project without one. Raises pulumi.RunError,
+    once.
+    """
     try:
         return base.load(root) if base.exists(root) else None
     except InvalidInput as error:
@@ -67,7 +78,9 @@ def recording(imaged: Imaged) -> Provision | None:
 
 
 def parent(of: Blueprint, at: Place) -> ParentImage:
-    """What the image of an analysis starts from. Raises pulumi.RunError for a base that was not baked there."""
+    """What the image of an analysis starts from. Raises pulumi.RunError for a base that was not baked
+    there.
+    """
     try:
         return base.parent_of(of, at.account, at.region)
     except InvalidInput as error:
@@ -83,7 +96,9 @@ def directory(root: Path) -> Directory:
 
 
 def analysis_buckets(root: Path) -> list[str]:
-    """The buckets of all blueprints in all stages, sorted. Raises pulumi.RunError for blueprints with mistakes, once."""
+    """The buckets of all blueprints in all stages, sorted. Raises pulumi.RunError for blueprints with
+    mistakes, once.
+    """
     found, problems = set[str](), list[Problem]()
     for name in blueprints.names(root):
         for stage in blueprints.Stage:
@@ -92,7 +107,10 @@ def analysis_buckets(root: Path) -> list[str]:
             except InvalidInput as error:
                 problems += error.problems
     if problems:
-        raise refused("auditData, which needs the bucket of every blueprint,", InvalidInput(list(dict.fromkeys(problems))))
+        raise refused(
+            "auditData, which needs the bucket of every blueprint,",
+            InvalidInput(list(dict.fromkeys(problems))),
+        )
     return sorted(found)
 
 
@@ -102,7 +120,9 @@ def require_users(users: Directory, of: aws.Provider) -> None:
     for user in users.users.values():
         if user.existing and (answer := _missing(user.name, of)) is not None:
             do = "Correct the name, or remove 'existing' to have the user made"
-            problems.append(Problem(f"{groups.FILE}: users.{user.name}", answer, "an IAM user that is there already", do))
+            problems.append(
+                Problem(f"{groups.FILE}: users.{user.name}", answer, "an IAM user that is there already", do)
+            )
     if problems:
         raise refused(groups.FILE, InvalidInput(problems))
 
@@ -131,7 +151,8 @@ def provider(stack: str, tags: Mapping[str, str]) -> aws.Provider:
 
 
 def place(of: aws.Provider) -> Place:
-    """Account and partition of the provider's credentials; the one call to AWS that the program makes itself, and the first.
+    """Account and partition of the provider's credentials; the one call to AWS that the program makes itself,
+    and the first.
 
     Raises pulumi.RunError for credentials that AWS refuses: nothing has been touched then.
     """
@@ -141,10 +162,13 @@ def place(of: aws.Provider) -> Place:
         said = str(error).rpartition("returned an error: ")[2]
         raise pulumi.RunError(
             f"AWS does not accept the credentials: {said}. Allowed: valid credentials of the account. "
-            "Renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing was changed"
+            "Renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing "
+            "was changed"
         ) from None
     partition = identity.arn.split(":")[1]
-    return Place(partition=partition, region=pulumi.Config("aws").require("region"), account=identity.account_id)
+    return Place(
+        partition=partition, region=pulumi.Config("aws").require("region"), account=identity.account_id
+    )
 
 
 def top_name(stack: str) -> str:
@@ -153,8 +177,9 @@ def top_name(stack: str) -> str:
 
 
 def with_family(blueprint: Blueprint, region: str) -> Blueprint:
-    """The blueprint with the types that its submissions may ask for where it lists none: the sizes of its type's family with a price in the
-    region. Its fallback stays empty: what a job costs changes only for who asks for it."""
+    """The blueprint with the types that its submissions may ask for where it lists none: the sizes of its
+    type's family with a price in the region. Its fallback stays empty: what a job costs changes only for who
+    asks for it."""
     if not blueprint.instance.family:
         return blueprint
     try:
@@ -165,11 +190,17 @@ def with_family(blueprint: Blueprint, region: str) -> Blueprint:
 
 
 def prices_of(region: str, types: Iterable[str]) -> Prices:
-    """What the machines of an analysis cost in its region. Raises pulumi.RunError where the table of the project does not say."""
+    """What the machines of an analysis cost in its region. Raises pulumi.RunError where the table of the
+    project does not say.
+    """
     try:
         return table(region).of(types)
     except KeyError as error:
-        what = f"region {region}" if error.args == (region,) else f"instance type {error.args[0]} in region {region}"
+        what = (
+            f"region {region}"
+            if error.args == (region,)
+            else f"instance type {error.args[0]} in region {region}"
+        )
         raise pulumi.RunError(
             f"components/prices.json has no price for {what}. Allowed: what is in that table. "
             f"Read it from AWS with `invoke prices --region {region}`, or choose another; nothing was changed"

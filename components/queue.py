@@ -16,9 +16,10 @@ _FOURTEEN_DAYS = 14 * 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueueArgs:
-    """`consumer_timeout_seconds`: timeout of the function that reads it. `visibility_seconds`: how long a message that was taken is
-    hidden, and so the pause before a failed one comes again; more than the function's timeout, default six times that (Lambda
-    developer guide, "Using Lambda with Amazon SQS"). `attempts`: deliveries before a message is put aside, default 5.
+    """`consumer_timeout_seconds`: timeout of the function that reads it. `visibility_seconds`: how long a
+    message that was taken is hidden, and so the pause before a failed one comes again; more than the
+    function's timeout, default six times that (Lambda developer guide, "Using Lambda with Amazon SQS").
+    `attempts`: deliveries before a message is put aside, default 5.
     `topic_arn`: where the alarm goes when a message was put aside."""
 
     consumer_timeout_seconds: int
@@ -32,9 +33,15 @@ class WorkQueueArgs:
 
     def __post_init__(self) -> None:
         if not 1 <= self.consumer_timeout_seconds <= 900:
-            raise ValueError(f"consumer_timeout_seconds must be 1 to 900 (Lambda's limit), got {self.consumer_timeout_seconds}")
+            raise ValueError(
+                "consumer_timeout_seconds must be 1 to 900 (Lambda's limit), got "
+                f"{self.consumer_timeout_seconds}"
+            )
         if not self.consumer_timeout_seconds < self.visibility <= 43_200:
-            raise ValueError(f"visibility_seconds must be more than the function's timeout and at most 43200, got {self.visibility}")
+            raise ValueError(
+                "visibility_seconds must be more than the function's timeout and at most "
+                f"43200, got {self.visibility}"
+            )
         if not 1 <= self.attempts <= 1000:
             raise ValueError(f"attempts must be 1 to 1000, got {self.attempts}")
 
@@ -50,14 +57,21 @@ class WorkQueue(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WorkQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:messaging:WorkQueue", name, {}, opts)
-        dead = aws.sqs.Queue(f"{name}-dead", message_retention_seconds=_FOURTEEN_DAYS, sqs_managed_sse_enabled=True, opts=child(self))
+        dead = aws.sqs.Queue(
+            f"{name}-dead",
+            message_retention_seconds=_FOURTEEN_DAYS,
+            sqs_managed_sse_enabled=True,
+            opts=child(self),
+        )
         queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=args.visibility,
             message_retention_seconds=4 * 24 * 3600,
             receive_wait_time_seconds=20,
             sqs_managed_sse_enabled=True,
-            redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.attempts}),
+            redrive_policy=pulumi.Output.json_dumps(
+                {"deadLetterTargetArn": dead.arn, "maxReceiveCount": args.attempts}
+            ),
             opts=child(self),
         )
         alarm(
@@ -79,4 +93,9 @@ class WorkQueue(pulumi.ComponentResource):
 
     def admit(self, policy: pulumi.Input[str]) -> pulumi.Resource:
         """Says who may send. What sends depends on the returned resource."""
-        return aws.sqs.QueuePolicy(self._logical, queue_url=self._queue.url, policy=policy, opts=child(self, deleted_with=self._queue))
+        return aws.sqs.QueuePolicy(
+            self._logical,
+            queue_url=self._queue.url,
+            policy=policy,
+            opts=child(self, deleted_with=self._queue),
+        )

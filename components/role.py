@@ -14,8 +14,9 @@ from components.policies.document import trust, trust_role
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedRoleArgs:
-    """`service`: who takes the role ("lambda.amazonaws.com"), or `role_arn`: the one role that does. `boundary_arn`: the permissions
-    boundary, never optional. `path`: of the role's ARN, by which a policy can name many roles; starts and ends with '/'."""
+    """`service`: who takes the role ("lambda.amazonaws.com"), or `role_arn`: the one role that does.
+    `boundary_arn`: the permissions boundary, never optional. `path`: of the role's ARN, by which a policy can
+    name many roles; starts and ends with '/'."""
 
     place: Place
     service: str | None = None
@@ -26,7 +27,9 @@ class BoundedRoleArgs:
 
     def __post_init__(self) -> None:
         if (self.service is None) == (self.role_arn is None):
-            raise ValueError(f"a role is taken by one service or by one role, got {self.service} and {self.role_arn}")
+            raise ValueError(
+                f"a role is taken by one service or by one role, got {self.service} and {self.role_arn}"
+            )
 
     @property
     def trust(self) -> pulumi.Input[str]:
@@ -38,8 +41,8 @@ class BoundedRoleArgs:
 
 
 class BoundedRole(pulumi.ComponentResource):
-    """A role that one AWS service, or one other role, can take. The policy comes later, by `attach`: it often names what needs the
-    role's ARN."""
+    """A role that one AWS service, or one other role, can take. The policy comes later, by `attach`: it often
+    names what needs the role's ARN."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]

@@ -27,7 +27,9 @@ def settings_key(blueprint: Blueprint) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsObjectArgs:
-    """Everything that the document names. `recipe_sha256`: of the recipe that the image should be of, None without scripts."""
+    """Everything that the document names. `recipe_sha256`: of the recipe that the image should be of, None
+    without scripts.
+    """
 
     place: Place
     blueprint: Blueprint
@@ -50,7 +52,9 @@ class SettingsObject(pulumi.ComponentResource):
     sha256: pulumi.Output[str]
     object: aws.s3.BucketObjectv2
 
-    def __init__(self, name: str, args: SettingsObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: SettingsObjectArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:compute:SettingsObject", name, {}, opts)
         self.key = settings_key(args.blueprint)
         text = pulumi.Output.all(
@@ -59,8 +63,12 @@ class SettingsObject(pulumi.ComponentResource):
             ledger_table=args.ledger_table,
             queue_url=args.queue_url,
             topic_arn=args.topic_arn,
-            ids=pulumi.Output.all(**{group: machines.template_id for group, machines in args.machines.items()}),
-            versions=pulumi.Output.all(**{group: machines.template_version for group, machines in args.machines.items()}),
+            ids=pulumi.Output.all(
+                **{group: machines.template_id for group, machines in args.machines.items()}
+            ),
+            versions=pulumi.Output.all(
+                **{group: machines.template_version for group, machines in args.machines.items()}
+            ),
             roles=pulumi.Output.all(**{group: machines.role_id for group, machines in args.machines.items()}),
         ).apply(lambda known: render(args, **known))
         self.object = aws.s3.BucketObjectv2(
@@ -134,7 +142,12 @@ def render(
 
 
 def larger_types(instance: InstanceSettings, prices: Prices) -> dict[str, tuple[str, ...]]:
-    """For each type that a submission may ask for, those on which a dataset that ran out of memory is run again."""
+    """For each type that a submission may ask for, those on which a dataset that ran out of memory is run
+    again.
+    """
     if not instance.grow_memory:
         return {}
-    return {name: memory.larger(name, instance.types, prices.usd_per_hour, instance.fallback) for name in sorted(instance.types)}
+    return {
+        name: memory.larger(name, instance.types, prices.usd_per_hour, instance.fallback)
+        for name in sorted(instance.types)
+    }

@@ -26,9 +26,12 @@ RULES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisBucketArgs:
-    """`bucket`: its name, which the contract fixes. `stage`: at `prod` the bucket is protected. `groups`: whose submissions start jobs.
-    `queue`: where submissions go. `monitor_role_arn`: who reads records, evidence and reports. `writer_role_arn`: who writes them.
-    `developer_role_arn`: development instances, which reach the data of the group `debuggers`. `after`: the rest of the stack."""
+    """`bucket`: its name, which the contract fixes. `stage`: at `prod` the bucket is protected. `groups`:
+    whose submissions start jobs.
+    `queue`: where submissions go. `monitor_role_arn`: who reads records, evidence and reports.
+    `writer_role_arn`: who writes them.
+    `developer_role_arn`: development instances, which reach the data of the group `debuggers`. `after`: the
+    rest of the stack."""
 
     place: Place
     bucket: str
@@ -42,26 +45,35 @@ class AnalysisBucketArgs:
 
 
 class AnalysisBucket(pulumi.ComponentResource):
-    """The bucket, which no destroy takes along while it has objects, and which is deleted before the rest of the stack: where S3 refuses
-    that, the service goes on. Its notifications: a rule for each group, since one for the whole bucket would fire on results as well, and
-    one for the further attempts that the monitor asks for."""
+    """The bucket, which no destroy takes along while it has objects, and which is deleted before the rest of
+    the stack: where S3 refuses that, the service goes on. Its notifications: a rule for each group, since one
+    for the whole bucket would fire on results as well, and one for the further attempts that the monitor asks
+    for."""
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: AnalysisBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: AnalysisBucketArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("neurocaas:storage:AnalysisBucket", name, {}, opts)
         place = args.place
 
-        def statements(bucket: str, monitor_role_arn: str, writer_role_arn: str, developer_role_arn: str) -> Sequence[Statement]:
+        def statements(
+            bucket: str, monitor_role_arn: str, writer_role_arn: str, developer_role_arn: str
+        ) -> Sequence[Statement]:
             return [
-                *monitor.bucket_access(place, bucket=bucket, monitor_role_arn=monitor_role_arn, writer_role_arn=writer_role_arn),
+                *monitor.bucket_access(
+                    place, bucket=bucket, monitor_role_arn=monitor_role_arn, writer_role_arn=writer_role_arn
+                ),
                 *developer.bucket_access(place, bucket=bucket, developer_role_arn=developer_role_arn),
             ]
 
         admitted = args.queue.admit(
             rendered(
-                lambda queue_arn: resources.queue_from_bucket(place, queue_arn=queue_arn, bucket_name=args.bucket),
+                lambda queue_arn: resources.queue_from_bucket(
+                    place, queue_arn=queue_arn, bucket_name=args.bucket
+                ),
                 queue_arn=args.queue.arn,
             )
         )
@@ -86,7 +98,10 @@ class AnalysisBucket(pulumi.ComponentResource):
         aws.s3.BucketNotification(
             name,
             bucket=data.name,
-            queues=[*_submissions(args.queue, args.groups), _rule(args.queue, "attempts", keys.RETRY_SUFFIX, f"{keys.JOBS}/")],
+            queues=[
+                *_submissions(args.queue, args.groups),
+                _rule(args.queue, "attempts", keys.RETRY_SUFFIX, f"{keys.JOBS}/"),
+            ],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready], deleted_with=data.bucket),
         )
@@ -95,14 +110,26 @@ class AnalysisBucket(pulumi.ComponentResource):
 
 
 def _submissions(queue: WorkQueue, groups: Sequence[str]) -> list[aws.s3.BucketNotificationQueueArgs]:
-    """A rule for each group. With more groups than S3 has room for, two for the whole bucket: then results with such names are told
-    of as well, and the manager ignores them."""
+    """A rule for each group. With more groups than S3 has room for, two for the whole bucket: then results
+    with such names are told of as well, and the manager ignores them."""
     if len(groups) < RULES:
-        return [_rule(queue, f"submissions-{number}", ".json", f"{group}/{keys.SUBMISSIONS}/") for number, group in enumerate(groups)]
-    return [_rule(queue, suffix.partition(".")[0], suffix) for suffix in (keys.SUBMISSION_SUFFIX, keys.CANCEL_SUFFIX)]
+        return [
+            _rule(queue, f"submissions-{number}", ".json", f"{group}/{keys.SUBMISSIONS}/")
+            for number, group in enumerate(groups)
+        ]
+    return [
+        _rule(queue, suffix.partition(".")[0], suffix)
+        for suffix in (keys.SUBMISSION_SUFFIX, keys.CANCEL_SUFFIX)
+    ]
 
 
-def _rule(queue: WorkQueue, name: str, suffix: str, prefix: str | None = None) -> aws.s3.BucketNotificationQueueArgs:
+def _rule(
+    queue: WorkQueue, name: str, suffix: str, prefix: str | None = None
+) -> aws.s3.BucketNotificationQueueArgs:
     return aws.s3.BucketNotificationQueueArgs(
-        id=name, queue_arn=queue.arn, events=["s3:ObjectCreated:*"], filter_prefix=prefix, filter_suffix=suffix
+        id=name,
+        queue_arn=queue.arn,
+        events=["s3:ObjectCreated:*"],
+        filter_prefix=prefix,
+        filter_suffix=suffix,
     )

@@ -39,9 +39,12 @@ from runtime.protocol import keys
 @dataclass(frozen=True, kw_only=True)
 class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
-    `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published analyses.
-    `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of groups.yaml.
-    `buckets`: that its groups may use. `base`, `provision`: the project's base image and its scripts, None without."""
+    `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published
+    analyses.
+    `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of
+    groups.yaml.
+    `buckets`: that its groups may use. `base`, `provision`: the project's base image and its scripts, None
+    without."""
 
     place: Place
     root: Path
@@ -57,7 +60,9 @@ class UtilityStackArgs:
 
 
 class UtilityStack(pulumi.ComponentResource):
-    """Key pair, encryption key, boundary, buckets, ledger, notices, network, monitor, roles of baking, pipeline of the base image."""
+    """Key pair, encryption key, boundary, buckets, ledger, notices, network, monitor, roles of baking,
+    pipeline of the base image.
+    """
 
     outputs: dict[str, Any]
     """The values of UtilsOutputs, by name."""
@@ -69,15 +74,26 @@ class UtilityStack(pulumi.ComponentResource):
         boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
         developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
         network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(), opts=below)
-        lets_in = functools.partial(resources.trail_writes, place, folder=audit.FOLDER, trail_arn=audit.trail_arn(place))
-        shared = SharedBucketsArgs(place=place, protect=args.protect, log_statements=lets_in if args.audited else None)
+        lets_in = functools.partial(
+            resources.trail_writes, place, folder=audit.FOLDER, trail_arn=audit.trail_arn(place)
+        )
+        shared = SharedBucketsArgs(
+            place=place, protect=args.protect, log_statements=lets_in if args.audited else None
+        )
         buckets = SharedBuckets(name, shared, opts=below)
         if args.audited:
-            audit.DataTrail(f"{name}-data", audit.DataTrailArgs(place=place, logs=buckets.logs, buckets=args.audited), opts=below)
+            audit.DataTrail(
+                f"{name}-data",
+                audit.DataTrailArgs(place=place, logs=buckets.logs, buckets=args.audited),
+                opts=below,
+            )
         dev = DeveloperMachines(
             f"{name}-dev",
             DeveloperMachinesArgs(
-                place=place, boundary_arn=boundary.arn, artifact_bucket=buckets.artifacts.name, cidrs=args.developer_cidrs
+                place=place,
+                boundary_arn=boundary.arn,
+                artifact_bucket=buckets.artifacts.name,
+                cidrs=args.developer_cidrs,
             ),
             opts=below,
         )
@@ -117,10 +133,14 @@ class UtilityStack(pulumi.ComponentResource):
             if args.base and args.provision
             else None
         )
-        catalogue = Catalogue(f"{name}-catalogue", CatalogueArgs(place=place), opts=below) if args.catalogue else None
+        catalogue = (
+            Catalogue(f"{name}-catalogue", CatalogueArgs(place=place), opts=below) if args.catalogue else None
+        )
         people = People(
             f"{name}-people",
-            PeopleArgs(place=place, directory=args.directory, buckets=args.buckets, boundary_arn=boundary.arn),
+            PeopleArgs(
+                place=place, directory=args.directory, buckets=args.buckets, boundary_arn=boundary.arn
+            ),
             opts=below,
         )
         monitor = Monitor(

@@ -1,4 +1,6 @@
-"""The AWS library that goes with the machines' code: boto3 of the running environment, without the services that no machine calls."""
+"""The AWS library that goes with the machines' code: boto3 of the running environment, without the services
+that no machine calls.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ SERVICES = frozenset({"s3", "sts", "ssm"})
 """Services whose models stay in botocore/data; the rest is 95 % of its size."""
 
 _SKIPPED_SUFFIXES = frozenset({".pyc", ".pyi", ".so"})
-_SKIPPED = frozenset({"__pycache__", "tests", "examples", "zoneinfo"})  # not docs: botocore.waiter imports botocore.docs
+# not docs: botocore.waiter imports botocore.docs
+_SKIPPED = frozenset({"__pycache__", "tests", "examples", "zoneinfo"})
 
 
 def versions() -> tuple[str, ...]:
@@ -50,7 +53,9 @@ def _package(package: str) -> Iterator[tuple[str, Path]]:
 
 
 def _wanted(package: str, inner: tuple[str, ...]) -> bool:
-    """boto3/data holds resource models, botocore/data service models; files at the top of data/ concern all services."""
+    """boto3/data holds resource models, botocore/data service models; files at the top of data/ concern all
+    services.
+    """
     if package not in ("boto3", "botocore") or inner[:1] != ("data",) or len(inner) == 2:
         return True
     return inner[1] in SERVICES

@@ -1,4 +1,6 @@
-"""Checks of the account that this shell names. Without credentials nothing is asked of AWS: the local cloud needs none."""
+"""Checks of the account that this shell names. Without credentials nothing is asked of AWS: the local cloud
+needs none.
+"""
 
 import os
 import socket
@@ -30,9 +32,13 @@ def checks(around: Surroundings) -> Iterator[Check]:
     region = _region(session, around)
     yield region
     if session.get_credentials() is None:
-        yield note("account", "not asked: no credentials", "nothing to do for the local cloud; else see credentials")
+        yield note(
+            "account", "not asked: no credentials", "nothing to do for the local cloud; else see credentials"
+        )
         return
-    endpoint = environ.get("AWS_ENDPOINT_URL") or f"https://sts.{session.region_name or 'us-east-1'}.amazonaws.com"
+    endpoint = (
+        environ.get("AWS_ENDPOINT_URL") or f"https://sts.{session.region_name or 'us-east-1'}.amazonaws.com"
+    )
     reached = _network(endpoint, environ)
     yield reached
     if reached.fix:
@@ -55,7 +61,11 @@ def _credentials() -> tuple[Any, Check]:
     except BotoCoreError as error:
         from console.errors import remedy
 
-        return None, bad("credentials", str(error), remedy(error) or "correct ~/.aws/config and the AWS_… variables of this shell")
+        return None, bad(
+            "credentials",
+            str(error),
+            remedy(error) or "correct ~/.aws/config and the AWS_… variables of this shell",
+        )
     if found is None:
         return session, note("credentials", "none in this shell", fix)
     return session, good("credentials", f"by {found.method}")
@@ -64,12 +74,17 @@ def _credentials() -> tuple[Any, Check]:
 def _region(session: Any, around: Surroundings) -> Check:
     from runtime.protocol import yaml12
 
-    stacks: str = yaml12.load((around.root / "Pulumi.yaml").read_text(), "Pulumi.yaml")["config"]["aws:region"]["value"]
+    stacks: str = yaml12.load((around.root / "Pulumi.yaml").read_text(), "Pulumi.yaml")["config"][
+        "aws:region"
+    ]["value"]
     chosen = session.region_name
     if chosen is None:
         return note("region", f"none in this shell; stacks are in {stacks}", f"export AWS_REGION={stacks}")
     if chosen != stacks:
-        do = f"export AWS_REGION={stacks}, or give the stacks yours: pulumi config set aws:region {chosen} --stack STACK"
+        do = (
+            f"export AWS_REGION={stacks}, or give the stacks yours: pulumi config set aws:region {chosen} "
+            "--stack STACK"
+        )
         return note("region", f"{chosen}, but stacks are in {stacks} unless their config says otherwise", do)
     return good("region", str(chosen))
 
@@ -83,12 +98,20 @@ def _network(endpoint: str, environ: dict[str, str]) -> Check:
     except ValueError:
         host = None
     if not host:
-        return bad("network", f"{address} is no address", f"correct {'HTTPS_PROXY' if proxy else 'AWS_ENDPOINT_URL'}, or unset it")
+        return bad(
+            "network",
+            f"{address} is no address",
+            f"correct {'HTTPS_PROXY' if proxy else 'AWS_ENDPOINT_URL'}, or unset it",
+        )
     try:
         with socket.create_connection((host, port), timeout=_TIMEOUT):
             return good("network", f"{'the proxy ' if proxy else ''}{host}:{port} answers")
     except OSError as error:
-        return bad("network", f"{host}:{port} does not answer ({error})", "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL")
+        return bad(
+            "network",
+            f"{host}:{port} does not answer ({error})",
+            "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL",
+        )
 
 
 def _client(session: Any, service: str) -> Any:
@@ -104,7 +127,11 @@ def _identity(session: Any) -> Check:
     try:
         who = _client(session, "sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        return bad("account", str(error), "renew the credentials of this shell (aws sso login, or new keys), then try again")
+        return bad(
+            "account",
+            str(error),
+            "renew the credentials of this shell (aws sso login, or new keys), then try again",
+        )
     return good("account", f"{who['Account']} as {who['Arn']}")
 
 
@@ -113,13 +140,22 @@ def _quota(session: Any) -> Check:
 
     service, code = _VCPU_QUOTA
     try:
-        quota = _client(session, "service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
+        quota = _client(session, "service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)[
+            "Quota"
+        ]
         count = int(quota["Value"])
     except (BotoCoreError, ClientError, KeyError, ValueError) as error:
         reason = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        return note("quotas", f"not told ({reason})", "allow servicequotas:GetServiceQuota; without, a full account shows when jobs start")
+        return note(
+            "quotas",
+            f"not told ({reason})",
+            "allow servicequotas:GetServiceQuota; without, a full account shows when jobs start",
+        )
     if count < _ENOUGH_VCPU:
-        do = "ask for more: console, Service Quotas, Running On-Demand Standard instances; each dataset takes a machine"
+        do = (
+            "ask for more: console, Service Quotas, Running On-Demand Standard instances; each dataset "
+            "takes a machine"
+        )
         return note("quotas", f"{count} virtual CPUs at once", do)
     return good("quotas", f"{count} virtual CPUs at once")
 
@@ -133,5 +169,9 @@ def _backend(around: Surroundings, choice: Choice) -> Check:
     except (UserError, OSError, subprocess.SubprocessError) as error:
         return note("backend", str(error).splitlines()[0], "invoke setup")
     if done.returncode != 0:
-        return note("backend", "not logged in to a Pulumi backend", "pulumi login (a bucket of yours: pulumi login s3://BUCKET)")
+        return note(
+            "backend",
+            "not logged in to a Pulumi backend",
+            "pulumi login (a bucket of yours: pulumi login s3://BUCKET)",
+        )
     return good("backend", f"logged in as {done.stdout.strip()}")

@@ -1,8 +1,9 @@
-"""Taking into a stack's state what is the stack's own and the state does not know: a deploy was killed, or the state was lost.
+"""Taking into a stack's state what is the stack's own and the state does not know: a deploy was killed, or
+the state was lost.
 
-The program says what it wants (a preview), the account what there is (:mod:`console.own`). What a stack cannot prove to be its own is
-left alone, and where its name is in the way, that is told before anything is made. The engine itself reads what is taken
-(`pulumi import`); nothing in the cloud is changed.
+The program says what it wants (a preview), the account what there is (:mod:`console.own`). What a stack
+cannot prove to be its own is left alone, and where its name is in the way, that is told before anything is
+made. The engine itself reads what is taken (`pulumi import`); nothing in the cloud is changed.
 """
 
 import json
@@ -29,7 +30,9 @@ UNKNOWN = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
-"""What stands in a preview for values that only a deploy can know, one a type (sdk/go/common/resource/plugin/rpc.go)."""
+"""What stands in a preview for values that only a deploy can know, one a type
+(sdk/go/common/resource/plugin/rpc.go).
+"""
 PROVIDER, ROOT, DEFAULTS = "pulumi:providers:", "pulumi:pulumi:Stack", "__defaults"
 WITH_DATA = frozenset({storage.BUCKET, storage.TABLE, storage.PARAMETER, storage.KEY})
 NOT_IN_STATE = ("stackTrace", "sourcePosition", "dependencies", "propertyDependencies")
@@ -37,7 +40,9 @@ NOT_IN_STATE = ("stackTrace", "sourcePosition", "dependencies", "propertyDepende
 
 @dataclass(frozen=True)
 class Adopted:
-    """What was taken, by URN, and what is the stack's own by its tags although the program has no place for it."""
+    """What was taken, by URN, and what is the stack's own by its tags although the program has no place for
+    it.
+    """
 
     taken: Mapping[str, Thing] = field(default_factory=dict)
     left: Sequence[Thing] = ()
@@ -69,28 +74,41 @@ class State:
     @property
     def living(self) -> dict[str, dict[str, Any]]:
         """By URN, without what only waits to be deleted or to be made again."""
-        return {one["urn"]: one for one in self.resources if not (one.get("delete") or one.get("pendingReplacement"))}
+        return {
+            one["urn"]: one
+            for one in self.resources
+            if not (one.get("delete") or one.get("pendingReplacement"))
+        }
 
     def knows(self, thing: Thing) -> bool:
         return any(one["type"] == thing.type and one.get("id") == thing.id for one in self.resources)
 
     def region(self) -> str | None:
-        return next((one["inputs"].get("region") for one in self.resources if one["type"] == f"{PROVIDER}aws"), None)
+        return next(
+            (one["inputs"].get("region") for one in self.resources if one["type"] == f"{PROVIDER}aws"), None
+        )
 
 
 def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
-    """Look for all that is the stack's own, and take it. `make`: boto3.client. Raises UserError for what is in the way."""
+    """Look for all that is the stack's own, and take it. `make`: boto3.client. Raises UserError for what is
+    in the way.
+    """
     state, owner = State(engine.export(stack)), Owner(stack)
     steps = engine.preview_steps(stack)
-    created = {step["urn"]: step["newState"] for step in steps if step["op"] == "create" and step.get("newState")}
+    created = {
+        step["urn"]: step["newState"] for step in steps if step["op"] == "create" and step.get("newState")
+    }
     provider = next((one for one in created.values() if one["type"] == f"{PROVIDER}aws"), None)
     at = Account(make, provider["inputs"].get("region") if provider else state.region())
     found = _search(at, owner, state, created)
     if found.refused:
         raise UserError(
-            f"{stack} cannot be deployed beside what is there:\n" + "\n".join(f"  {line}" for line in found.refused),
-            f"free names, or one thing a name with the tags {' and '.join(f'{key}={value}' for key, value in owner.tags.items())}",
-            "choose another name in the blueprint or the program; or, if you are certain that a thing is this stack's, put these tags on "
+            f"{stack} cannot be deployed beside what is there:\n"
+            + "\n".join(f"  {line}" for line in found.refused),
+            "free names, or one thing a name with the tags "
+            f"{' and '.join(f'{key}={value}' for key, value in owner.tags.items())}",
+            "choose another name in the blueprint or the program; or, if you are certain that a thing is "
+            "this stack's, put these tags on "
             "it. Then try again; nothing was changed",
         )
     failed = _take(engine, stack, state, created, found.taken) if found.taken or state.pending else ""
@@ -107,8 +125,9 @@ def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
 
 
 def needed(engine: Engine, stack: str, make: Callable[..., Any], bucket: str = "") -> bool:
-    """Whether something is not as a finished deploy leaves it: an operation that was begun, an import that was not finished, or a thing of
-    the stack's own that the state does not know. `bucket`: a name of the program's own choosing."""
+    """Whether something is not as a finished deploy leaves it: an operation that was begun, an import that
+    was not finished, or a thing of the stack's own that the state does not know. `bucket`: a name of the
+    program's own choosing."""
     state = State(engine.export(stack))
     if state.pending or any(_unfinished(one) for one in state.resources):
         return True
@@ -117,7 +136,9 @@ def needed(engine: Engine, stack: str, make: Callable[..., Any], bucket: str = "
 
 
 def strays(at: Account, owner: Owner, state: State, *names: str) -> list[Thing]:
-    """What carries the stack's tags and is not in the state: all with names of Pulumi's making, log groups, and `names` of buckets."""
+    """What carries the stack's tags and is not in the state: all with names of Pulumi's making, log groups,
+    and `names` of buckets.
+    """
     asked = [(kind, prefix) for kind in LISTED for prefix in _prefixes(kind, owner, names)]
     return [
         thing
@@ -163,14 +184,30 @@ def _search(at: Account, owner: Owner, state: State, created: Mapping[str, Prope
 
 
 def _wanted(
-    urn: str, resource: Properties, identity: Callable[[str], Identity | None], created: Mapping[str, Properties], *, exact: bool
+    urn: str,
+    resource: Properties,
+    identity: Callable[[str], Identity | None],
+    created: Mapping[str, Properties],
+    *,
+    exact: bool,
 ) -> Wanted:
-    inputs = {key: value for key, value in resource["inputs"].items() if not (isinstance(value, str) and value in UNKNOWN)}
+    inputs = {
+        key: value
+        for key, value in resource["inputs"].items()
+        if not (isinstance(value, str) and value in UNKNOWN)
+    }
     depends: Mapping[str, Sequence[str]] = resource.get("propertyDependencies") or {}
     refers = {key: identity(urns[0]) for key, urns in depends.items() if len(urns) == 1}
     if resource["type"] == people.GROUP:
         of_group = (one for one in created.values() if one["type"] == people.GROUP_POLICY)
-        policy = next((one["inputs"].get("policy") for one in of_group if one["propertyDependencies"].get("group") == [urn]), None)
+        policy = next(
+            (
+                one["inputs"].get("policy")
+                for one in of_group
+                if one["propertyDependencies"].get("group") == [urn]
+            ),
+            None,
+        )
         inputs["policy"] = None if policy in UNKNOWN else policy
     return Wanted(urn, resource["type"], inputs, refers, exact)
 
@@ -189,7 +226,11 @@ def _find(at: Account, owner: Owner, state: State, wanted: Wanted, found: _Found
         if exactly := [thing for thing in candidates if wanted.exact and thing.name == value]:
             return exactly[0]
     elif wanted.type == storage.KEY:
-        candidates = [thing for thing in LISTED[wanted.type](at, "") if free(thing) and thing.tags and owner.owns(thing.tags())]
+        candidates = [
+            thing
+            for thing in LISTED[wanted.type](at, "")
+            if free(thing) and thing.tags and owner.owns(thing.tags())
+        ]
     elif chosen and not wanted.exact:
         begins = wanted.name.lower() if wanted.type == storage.BUCKET else wanted.name
         named = autonamed(wanted.name)
@@ -215,8 +256,9 @@ def _find(at: Account, owner: Owner, state: State, wanted: Wanted, found: _Found
 def _proves_itself(at: Account, owner: Owner, wanted: Wanted, thing: Thing, *, chosen: bool) -> bool:
     """Whether a thing without tags is the stack's own all the same.
 
-    An engine that was killed had begun to make it: under a name that nobody else can know, or as a bucket that is as it was made. Or
-    it is a log group that Lambda has made for a function of ours, since the one with tags was gone.
+    An engine that was killed had begun to make it: under a name that nobody else can know, or as a bucket
+    that is as it was made. Or it is a log group that Lambda has made for a function of ours, since the one
+    with tags was gone.
     """
     if wanted.exact and chosen:
         return True
@@ -229,16 +271,22 @@ def _proves_itself(at: Account, owner: Owner, wanted: Wanted, thing: Thing, *, c
 
 
 def _one(at: Account, owner: Owner, wanted: Wanted, candidates: list[Thing], found: _Found) -> Thing | None:
-    """The only candidate; of several, the only one that others of ours use. Where none is used, one is as good as the other, unless it
-    has data."""
+    """The only candidate; of several, the only one that others of ours use. Where none is used, one is as
+    good as the other, unless it has data."""
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     text = _uses(at)
-    used = [thing for thing in candidates if any(word and word in text for word in (thing.id, thing.arn, thing.name))]
+    used = [
+        thing
+        for thing in candidates
+        if any(word and word in text for word in (thing.id, thing.arn, thing.name))
+    ]
     if len(used) == 1 or (not used and wanted.type not in WITH_DATA):
         return (used or sorted(candidates, key=lambda thing: thing.id))[0]
     several = ", ".join(thing.id for thing in used or candidates)
-    found.refused.append(f"{wanted.type.rpartition(':')[2]} {wanted.name} may be each of {several}: delete what is not in use")
+    found.refused.append(
+        f"{wanted.type.rpartition(':')[2]} {wanted.name} may be each of {several}: delete what is not in use"
+    )
     return None
 
 
@@ -250,15 +298,27 @@ def _uses(at: Account) -> str:
     said += at.pages("kms", "list_aliases", "Aliases")
     builder, ec2, sqs = at.client("imagebuilder"), at.client("ec2"), at.client("sqs")
     said += [builder.get_image_pipeline(imagePipelineArn=one.id) for one in images.pipelines(at, PREFIX)]
-    said += [builder.get_infrastructure_configuration(infrastructureConfigurationArn=one.id) for one in images.infrastructures(at, PREFIX)]
-    said += [sqs.get_queue_attributes(QueueUrl=one.id, AttributeNames=["Policy", "RedrivePolicy"]) for one in messages.queues(at, PREFIX)]
+    said += [
+        builder.get_infrastructure_configuration(infrastructureConfigurationArn=one.id)
+        for one in images.infrastructures(at, PREFIX)
+    ]
+    said += [
+        sqs.get_queue_attributes(QueueUrl=one.id, AttributeNames=["Policy", "RedrivePolicy"])
+        for one in messages.queues(at, PREFIX)
+    ]
     for template in machines.launch_templates(at, PREFIX):
-        said += ec2.describe_launch_template_versions(LaunchTemplateId=template.id, Versions=["$Default"])["LaunchTemplateVersions"]
+        said += ec2.describe_launch_template_versions(LaunchTemplateId=template.id, Versions=["$Default"])[
+            "LaunchTemplateVersions"
+        ]
     return json.dumps(said, default=str)
 
 
-def _take(engine: Engine, stack: str, state: State, created: Mapping[str, Properties], taken: Mapping[str, Thing]) -> str:
-    """Put the components above the things into the state, then let the engine import the things. What failed, as text."""
+def _take(
+    engine: Engine, stack: str, state: State, created: Mapping[str, Properties], taken: Mapping[str, Thing]
+) -> str:
+    """Put the components above the things into the state, then let the engine import the things. What failed,
+    as text.
+    """
     begun = {one["resource"]["urn"]: one["resource"] for one in state.pending}
     wanted = {urn: created.get(urn) or begun[urn] for urn in taken}
     state.deployment.pop("pending_operations", None)
@@ -289,12 +349,15 @@ def _take(engine: Engine, stack: str, state: State, created: Mapping[str, Proper
         file, events = Path(scratch) / "import.json", Path(scratch) / "events.jsonl"
         file.write_text(json.dumps({"nameTable": table, "resources": resources}))
         done = engine.capture(
-            "import", "--stack", stack, "--file", str(file), "--yes", "--skip-preview", "--non-interactive", "--color", "never",
+            "import", "--stack", stack, "--file", str(file), "--yes", "--skip-preview", "--non-interactive",
+            "--color", "never",
             "--protect=false", "--generate-code=false", "--event-log", str(events), debug=True,
         )  # fmt: skip
         if done.returncode == 0:
             return ""
-        seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
+        seen = (
+            [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
+        )
     return failure(seen, f"{done.stdout}\n{done.stderr}")
 
 
@@ -322,7 +385,9 @@ def _own_name(resource: Properties) -> str | None:
     inputs: Properties = resource.get("inputs") or {}
     key = NAME_PROPERTY.get(resource["type"], "name")
     value = inputs.get(key) if resource["type"] in LISTED or resource["type"] in PLACED else None
-    made_up = isinstance(value, str) and autonamed(resource["urn"].rpartition("::")[2]).fullmatch(value.removeprefix("alias/"))
+    made_up = isinstance(value, str) and autonamed(resource["urn"].rpartition("::")[2]).fullmatch(
+        value.removeprefix("alias/")
+    )
     return key if made_up and key not in (inputs.get(DEFAULTS) or ()) else None
 
 
@@ -331,8 +396,8 @@ def _without_key(resource: Properties) -> bool:
 
 
 def _unfinished(resource: Properties) -> bool:
-    """Whether the next deploy would replace what an import has just taken: the engine's import does not say which names are made up, and
-    EC2's key pairs come without the key."""
+    """Whether the next deploy would replace what an import has just taken: the engine's import does not say
+    which names are made up, and EC2's key pairs come without the key."""
     return bool(resource.get("custom") and (_own_name(resource) or _without_key(resource)))
 
 
@@ -347,7 +412,10 @@ def _mend(engine: Engine, stack: str, at: Account) -> None:
     keyless = {one["urn"]: one for one in state.resources if _without_key(one)}
     if keyless:
         # The program derives the public half from the parameter, which is in the state by now.
-        wanted = {step["urn"]: (step.get("newState") or {}).get("inputs") or {} for step in engine.preview_steps(stack)}
+        wanted = {
+            step["urn"]: (step.get("newState") or {}).get("inputs") or {}
+            for step in engine.preview_steps(stack)
+        }
         there = {thing.name: thing.document for thing in machines.key_pairs(at, "")}
         for urn, one in keyless.items():
             public, living = wanted.get(urn, {}).get("publicKey"), there.get(one["id"])

@@ -1,4 +1,6 @@
-"""`invoke configure`, `validate`, `import-blueprint`: what is done before anything is in a cloud, without credentials."""
+"""`invoke configure`, `validate`, `import-blueprint`: what is done before anything is in a cloud, without
+credentials.
+"""
 
 import json as json_format
 import sys
@@ -34,7 +36,7 @@ def _types() -> dict[str, float]:
     }
 )
 def configure(c: Context, name: str, language: str = "shell") -> None:
-    """Make a new analysis in blueprints/NAME from the starter. Nothing is overwritten; the result can be deployed at once."""
+    """Make a new analysis in blueprints/NAME from the starter. Nothing is overwritten; the result can be deployed at once."""  # noqa: E501
     from blueprints.starter import configure as make
     from console.cloud import project_root
 
@@ -42,7 +44,10 @@ def configure(c: Context, name: str, language: str = "shell") -> None:
         _say(f"made {file}")
     tests = f"blueprints/{name}/tests"
     _say()
-    _say(f"Next: write blueprints/{name}/run_{name}.sh (docs/scripts.md) and describe it in blueprints/{name}/blueprint.yaml, then")
+    _say(
+        f"Next: write blueprints/{name}/run_{name}.sh (docs/scripts.md) and describe it in "
+        f"blueprints/{name}/blueprint.yaml, then"
+    )
     _say(f"  invoke validate {name}")
     _say(f"  invoke run-local --analysis {name} --data {tests}/data.txt --config {tests}/config.json")
     _say(f"  invoke ship {name}")
@@ -53,12 +58,15 @@ def configure(c: Context, name: str, language: str = "shell") -> None:
     positional=["names"],
     auto_shortflags=False,
     help={
-        "names": "Blueprints, base, groups.yaml, or files of the first implementation (just write them); all that is here when left out.",
+        "names": (
+            "Blueprints, base, groups.yaml, or files of the first implementation (just write them); all "
+            "that is here when left out."
+        ),
         "json": "One JSON object for a program.",
     },
 )
 def validate(c: Context, names: list[str], json: bool = False) -> None:
-    """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""
+    """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""  # noqa: E501
     from blueprints import BASE, base
     from blueprints.loader import misnamed
     from blueprints.loader import names as all_names
@@ -96,7 +104,13 @@ def _groups(root: Path) -> dict[str, Any]:
     except InvalidInput as error:
         place = {"rule": "groups", "file": GROUPS, "line": None, "path": ""}
         problems = [{**place, **problem.to_dict()} for problem in error.problems]
-    return {"name": None, "file": GROUPS, "ok": not problems, "problems": problems, "notes": _notes(root / GROUPS)}
+    return {
+        "name": None,
+        "file": GROUPS,
+        "ok": not problems,
+        "problems": problems,
+        "notes": _notes(root / GROUPS),
+    }
 
 
 def _ours(name: str, root: Path) -> dict[str, Any]:
@@ -110,7 +124,13 @@ def _ours(name: str, root: Path) -> dict[str, Any]:
     problems = [problem.to_dict() for problem in found]
     if (root / file).is_file():
         problems += _provision(root / "blueprints" / name / "provision")
-    return {"name": name, "file": file, "ok": not problems, "problems": problems, "notes": _notes(root / file)}
+    return {
+        "name": name,
+        "file": file,
+        "ok": not problems,
+        "problems": problems,
+        "notes": _notes(root / file),
+    }
 
 
 def _notes(file: Path) -> list[str]:
@@ -141,7 +161,14 @@ def _old(path: Path) -> dict[str, Any]:
     imported = _read_old(path, None)[0]
     place = {"file": str(path), "line": None}
     problems = [
-        {"rule": f"import.{one.status}", **place, "path": one.path, "got": one.got, "allowed": one.allowed, "do": one.do}
+        {
+            "rule": f"import.{one.status}",
+            **place,
+            "path": one.path,
+            "got": one.got,
+            "allowed": one.allowed,
+            "do": one.do,
+        }
         for one in imported.asks
     ]
     return {"name": imported.name, "file": str(path), "ok": not problems, "problems": problems, "notes": []}
@@ -157,7 +184,9 @@ def _read_old(path: Path, name: str | None) -> tuple[Any, str]:
         allowed = "stack_config_template.json or user_config_template.json of the first implementation"
         raise UserError(f"{path}: {error.strerror}", allowed, "correct the path") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: bytes that are not UTF-8", "a JSON file in UTF-8", "save it as UTF-8") from None
+        raise UserError(
+            f"{path}: bytes that are not UTF-8", "a JSON file in UTF-8", "save it as UTF-8"
+        ) from None
     return read(text, _types(), name), text
 
 
@@ -178,10 +207,16 @@ def _told(verdict: dict[str, Any]) -> str:
 
 @task(
     help={
-        "file": "stack_config_template.json, or user_config_template.json, of the first implementation, or a folder with many of them.",
+        "file": (
+            "stack_config_template.json, or user_config_template.json, of the first implementation, or a "
+            "folder with many of them."
+        ),
         "name": "Name of the new analysis, in place of PipelineName.",
         "script": "The script that its COMMAND called; copied into the new folder.",
-        "anyway": "Import although something is impossible: the default takes its place, and the report says so. A folder always is.",
+        "anyway": (
+            "Import although something is impossible: the default takes its place, and the report says so. "
+            "A folder always is."
+        ),
         "dry-run": "Only the report; write nothing.",
         "force": "Write over what an earlier import has made.",
         "json": "The report as one JSON object.",
@@ -199,9 +234,10 @@ def import_blueprint(
 ) -> None:
     """Make a blueprint from one of the first implementation, with a verdict for each field. Nothing is lost: imported/ keeps the file.
 
-    Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field needs a decision first. All
-    files of a folder are imported at once, with one list of what to decide; exit code 1 when one of them could not be.
-    """
+    Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field
+    needs a decision first. All files of a folder are imported at once, with one list of what to decide; exit
+    code 1 when one of them could not be.
+    """  # noqa: E501
     from blueprints.import_old import write
     from console.cloud import project_root
     from console.importing import end, told
@@ -215,7 +251,12 @@ def import_blueprint(
     if imported.kind == "blueprint" and not stopped and not dry_run:
         made = write(imported, text, project_root(), file, Path(script) if script else None, force=force)
     if json:
-        report = {**imported.to_dict(), "written": made, "blueprint": imported.blueprint, "groups": imported.groups}
+        report = {
+            **imported.to_dict(),
+            "written": made,
+            "blueprint": imported.blueprint,
+            "groups": imported.groups,
+        }
         _say(json_format.dumps(report, indent=2))
     else:
         _say(told(imported, file))
@@ -232,7 +273,11 @@ def _import_folder(folder: Path, one: str, dry_run: bool, force: bool, json: boo
 
     if one:
         allowed = "a single file with --name or --script"
-        raise UserError(f"{folder}, a folder, with the name or script of one analysis", allowed, "leave it out, or give the file")
+        raise UserError(
+            f"{folder}, a folder, with the name or script of one analysis",
+            allowed,
+            "leave it out, or give the file",
+        )
     report = import_folder(folder, project_root(), _types(), dry_run=dry_run, force=force)
     if not report.done and not report.failed:
         allowed = "a folder with stack_config_template.json files of the first implementation, at any depth"

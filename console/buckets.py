@@ -1,4 +1,6 @@
-"""What buckets hold, and how it goes for good or comes back: objects, their older versions, delete markers, unfinished uploads."""
+"""What buckets hold, and how it goes for good or comes back: objects, their older versions, delete markers,
+unfinished uploads.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
@@ -10,7 +12,9 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Contents:
-    """What a bucket (or a prefix of it) holds. `versions` are older ones, that a listing does not show; `size` is of both, in bytes."""
+    """What a bucket (or a prefix of it) holds. `versions` are older ones, that a listing does not show;
+    `size` is of both, in bytes.
+    """
 
     objects: int = 0
     versions: int = 0
@@ -34,7 +38,9 @@ class Contents:
             (self.markers, "delete marker"),
             (self.uploads, "unfinished upload"),
         ]
-        told = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in counts if number)
+        told = ", ".join(
+            f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in counts if number
+        )
         return f"{told} ({_size(self.size)})"
 
 
@@ -81,13 +87,23 @@ def by_folder(s3: Any, bucket: str, prefix: str = "", without: Collection[str] =
 
 
 def empty(s3: Any, bucket: str, prefix: str = "") -> list[str]:
-    """Delete all of it; the keys that were refused, each with the reason. What is put meanwhile is deleted or stays."""
+    """Delete all of it; the keys that were refused, each with the reason. What is put meanwhile is deleted or
+    stays.
+    """
     refused: list[str] = []
     for page in _pages(s3, bucket, prefix):
-        keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, ())]
+        keys = [
+            {"Key": one["Key"], "VersionId": one["VersionId"]}
+            for kind in ("Versions", "DeleteMarkers")
+            for one in page.get(kind, ())
+        ]
         for start in range(0, len(keys), BATCH):
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + BATCH], "Quiet": True})
-            refused += [f"{one['Key']}: {one.get('Message') or one.get('Code')}" for one in answer.get("Errors", ())]
+            answer = s3.delete_objects(
+                Bucket=bucket, Delete={"Objects": keys[start : start + BATCH], "Quiet": True}
+            )
+            refused += [
+                f"{one['Key']}: {one.get('Message') or one.get('Code')}" for one in answer.get("Errors", ())
+            ]
     for upload in _uploads(s3, bucket, prefix):
         s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     return refused
@@ -104,14 +120,20 @@ def deleted(s3: Any, bucket: str, prefix: str = "") -> dict[str, str]:
 
 
 def recover(s3: Any, bucket: str, prefix: str = "") -> tuple[list[str], list[str]]:
-    """Bring back what is deleted, as it was last. The keys that are back, and those that were refused with the reason."""
+    """Bring back what is deleted, as it was last. The keys that are back, and those that were refused with
+    the reason.
+    """
     back: set[str] = set()
     refused: dict[str, str] = {}
     # Again while something is hidden: who deletes twice leaves two markers.
     while found := {key: marker for key, marker in deleted(s3, bucket, prefix).items() if key not in refused}:
         keys = [{"Key": key, "VersionId": marker} for key, marker in found.items()]
         for start in range(0, len(keys), BATCH):
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + BATCH], "Quiet": True})
-            refused |= {one["Key"]: str(one.get("Message") or one.get("Code")) for one in answer.get("Errors", ())}
+            answer = s3.delete_objects(
+                Bucket=bucket, Delete={"Objects": keys[start : start + BATCH], "Quiet": True}
+            )
+            refused |= {
+                one["Key"]: str(one.get("Message") or one.get("Code")) for one in answer.get("Errors", ())
+            }
         back |= found.keys()
     return sorted(back - refused.keys()), [f"{key}: {why}" for key, why in sorted(refused.items())]

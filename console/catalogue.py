@@ -1,4 +1,6 @@
-"""The public catalogue: an entry a published stack, made from what is deployed, and an index of all entries."""
+"""The public catalogue: an entry a published stack, made from what is deployed, and an index of all
+entries.
+"""
 
 import hashlib
 import json
@@ -17,7 +19,9 @@ INDEX = f"{FOLDER}index.json"
 
 
 def entry(settings: AnalysisSettings, blueprint: Blueprint, now: datetime) -> dict[str, Any]:
-    """What the world is told. Title and description are the blueprint's, all else is what the deployed stack runs."""
+    """What the world is told. Title and description are the blueprint's, all else is what the deployed stack
+    runs.
+    """
     prices = [settings.prices[name] for name in settings.instance_types]
     running = f"{settings.blueprint_digest} {settings.code.sha256} {settings.image.id}"
     return {
@@ -49,14 +53,24 @@ def entry(settings: AnalysisSettings, blueprint: Blueprint, now: datetime) -> di
 
 
 def publish(s3: Any, bucket: str, stack: str, document: Mapping[str, Any], schemas: Path) -> str:
-    """Put an entry and the new index; its key. Raises UserError for one that does not agree with its schema."""
+    """Put an entry and the new index; its key. Raises UserError for one that does not agree with its
+    schema.
+    """
     import jsonschema
 
-    problems = jsonschema.Draft202012Validator(json.loads((schemas / "catalogue-entry.json").read_text())).iter_errors(dict(document))
-    said = "\n".join(f"  {'.'.join(map(str, one.absolute_path)) or '(entry)'}: {one.message}" for one in problems)
+    problems = jsonschema.Draft202012Validator(
+        json.loads((schemas / "catalogue-entry.json").read_text())
+    ).iter_errors(dict(document))
+    said = "\n".join(
+        f"  {'.'.join(map(str, one.absolute_path)) or '(entry)'}: {one.message}" for one in problems
+    )
     if said:
         do = "deploy the stack with this version of the program, then publish it again"
-        raise UserError(f"the entry of {stack} does not agree with its schema:\n{said}", str(schemas / "catalogue-entry.json"), do)
+        raise UserError(
+            f"the entry of {stack} does not agree with its schema:\n{said}",
+            str(schemas / "catalogue-entry.json"),
+            do,
+        )
     _put(s3, bucket, f"{FOLDER}{stack}.json", document)
     _index(s3, bucket)
     return f"{FOLDER}{stack}.json"
@@ -71,7 +85,11 @@ def withdraw(s3: Any, bucket: str, stack: str) -> bool:
         return False
     refused = empty(s3, bucket, key)
     if refused:
-        raise UserError(f"S3 refuses to delete {refused[0]}", "a bucket that you may delete from", "use an administrator's credentials")
+        raise UserError(
+            f"S3 refuses to delete {refused[0]}",
+            "a bucket that you may delete from",
+            "use an administrator's credentials",
+        )
     _index(s3, bucket)
     return True
 
@@ -90,4 +108,6 @@ def _index(s3: Any, bucket: str) -> None:
 
 def _put(s3: Any, bucket: str, key: str, document: Mapping[str, Any]) -> None:
     body = json.dumps(document, indent=2).encode() + b"\n"
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", CacheControl="max-age=60")
+    s3.put_object(
+        Bucket=bucket, Key=key, Body=body, ContentType="application/json", CacheControl="max-age=60"
+    )

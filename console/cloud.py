@@ -1,4 +1,5 @@
-"""Which cloud a command talks to: the one that the shell names, else the local cloud when it runs, else the default profile.
+"""Which cloud a command talks to: the one that the shell names, else the local cloud when it runs, else the
+default profile.
 
 Only the environment differs between the two; no command asks which it is.
 """
@@ -27,7 +28,9 @@ NAMED_BY = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A cloud: `name` for the one line that says which, `variables` to lay over the environment ("" unsets one)."""
+    """A cloud: `name` for the one line that says which, `variables` to lay over the environment ("" unsets
+    one).
+    """
 
     name: str
     variables: Mapping[str, str]
@@ -36,13 +39,16 @@ class Choice:
 def choose(environ: Mapping[str, str], local: Choice | None, *, want_local: bool, home: Path) -> Choice:
     """The cloud for a command.
 
-    `local` is the running local cloud, if it runs. `want_local` (the flag --local) takes it whatever the shell says; it is an
-    error when it does not run. Credentials in the shell or in `home`/.aws are otherwise the user's own choice and win.
+    `local` is the running local cloud, if it runs. `want_local` (the flag --local) takes it whatever the
+    shell says; it is an error when it does not run. Credentials in the shell or in `home`/.aws are otherwise
+    the user's own choice and win.
     """
     if want_local:
         if local is None:
             raise UserError(
-                "--local, but the local cloud does not run", "a local cloud that is up", "start it with `invoke local.up`, then try again"
+                "--local, but the local cloud does not run",
+                "a local cloud that is up",
+                "start it with `invoke local.up`, then try again",
             )
         return local
     named = [name for name in NAMED_BY if environ.get(name)]
@@ -54,7 +60,9 @@ def choose(environ: Mapping[str, str], local: Choice | None, *, want_local: bool
 
 
 def running_local(project_root: Path) -> Choice | None:
-    """The running local cloud of this project, with the environment of its Pulumi side; None when it does not run."""
+    """The running local cloud of this project, with the environment of its Pulumi side; None when it does not
+    run.
+    """
     from localcloud.cloud import Cloud
     from localcloud.paths import Paths
 
@@ -68,7 +76,9 @@ def running_local(project_root: Path) -> Choice | None:
 
 
 def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) -> None:
-    """Put `variables` into `environ`; an empty value unsets. A region by the one name counts by the other, which boto3 reads."""
+    """Put `variables` into `environ`; an empty value unsets. A region by the one name counts by the other,
+    which boto3 reads.
+    """
     for name, value in variables.items():
         if value:
             environ[name] = value
@@ -79,7 +89,8 @@ def lay_over(environ: MutableMapping[str, str], variables: Mapping[str, str]) ->
 
 
 def add_pulumi(environ: MutableMapping[str, str]) -> None:
-    """Put the CLI of the user's cache on PATH when there is none on it, or one that set-up has skipped as well.
+    """Put the CLI of the user's cache on PATH when there is none on it, or one that set-up has skipped as
+    well.
 
     One without a Python language host serves the local cloud only.
     """

@@ -27,7 +27,9 @@ def engine_of(stack: str) -> tuple[Any, str]:
 
 
 def engine_of_deployed(stack: str) -> tuple[Any, str]:
-    """The same for commands that go by what is deployed: also of a stack whose blueprint is gone or was renamed."""
+    """The same for commands that go by what is deployed: also of a stack whose blueprint is gone or was
+    renamed.
+    """
     from console import stacks
     from console.cloud import project_root
     from console.engine import Engine
@@ -43,7 +45,9 @@ def end(code: int) -> None:
 
 
 def ensure_stack(engine: Any, name: str, secrets_provider: str = "") -> bool:
-    """Make an empty stack unless it is there; whether it was made. The stack that `pulumi` itself has selected stays selected."""
+    """Make an empty stack unless it is there; whether it was made. The stack that `pulumi` itself has
+    selected stays selected.
+    """
     if name in engine.stack_names():
         return False
     sealed = ("--secrets-provider", secrets_provider) if secrets_provider else ()
@@ -53,7 +57,9 @@ def ensure_stack(engine: Any, name: str, secrets_provider: str = "") -> bool:
 
 @contextmanager
 def passing_stack(engine: Any, name: str) -> Iterator[bool]:
-    """The stack, for as long as the body runs where there is none yet; whether it was made for that. Its settings file stays as it was."""
+    """The stack, for as long as the body runs where there is none yet; whether it was made for that. Its
+    settings file stays as it was.
+    """
     settings = engine.settings_file(name)
     before = settings.read_bytes() if settings.is_file() else None
     if name in engine.stack_names():
@@ -100,14 +106,19 @@ def _say_what_was_renamed(engine: Any) -> None:
 
     for one in engine.stacks():
         if one.get("resourceCount") and stacks.without_blueprint(str(one["name"]), engine.root):
-            sys.stderr.write(f"{one['name']} is still there, and its blueprint is gone. If it was renamed: invoke destroy {one['name']}\n")
+            sys.stderr.write(
+                f"{one['name']} is still there, and its blueprint is gone. If it was renamed: "
+                f"invoke destroy {one['name']}\n"
+            )
 
 
 _NO_RIGHTS = ("Denied", "Unauthorized")
 
 
 def accepted() -> None:
-    """Raises UserError for credentials that AWS refuses. The engine, which looks at each resource first, would say it as many times."""
+    """Raises UserError for credentials that AWS refuses. The engine, which looks at each resource first,
+    would say it as many times.
+    """
     import boto3
     from botocore.exceptions import ClientError
 
@@ -119,12 +130,15 @@ def accepted() -> None:
         raise UserError(
             f"AWS does not accept the credentials: {error}",
             "valid credentials of the account",
-            "renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing was changed",
+            "renew them or choose others (AWS_PROFILE), check with `invoke doctor`, and try again; nothing "
+            "was changed",
         ) from None
 
 
 def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
-    """Take into the state what is the stack's own and the state does not know, and say so. `always`: look even without a hint."""
+    """Take into the state what is the stack's own and the state does not know, and say so. `always`: look
+    even without a hint.
+    """
     import boto3
     from botocore.exceptions import ClientError
 
@@ -140,7 +154,9 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
     except ClientError as error:
         if not any(word in error.response["Error"]["Code"] for word in _NO_RIGHTS):
             raise
-        sys.stderr.write(f"not looked for what is {stack}'s own and not in its state, for want of rights: {error}\n")
+        sys.stderr.write(
+            f"not looked for what is {stack}'s own and not in its state, for want of rights: {error}\n"
+        )
         return
     sys.stderr.write(f"looking for what is {stack}'s own and not in its state ...\n")
     adopted = adoption.adopt(engine, stack, make)
@@ -149,8 +165,14 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
     count = len(adopted.taken)
     sys.stderr.write(f"{count or 'no'} resource{'' if count == 1 else 's'} taken into the state of {stack}\n")
     if adopted.left:
-        several = f"{', '.join(thing.id for thing in adopted.left)}: no place in the program, although the tags are {stack}'s."
-        sys.stderr.write(f"{several} Nothing refers to them through the state; delete them by hand once nothing uses them.\n")
+        several = (
+            f"{', '.join(thing.id for thing in adopted.left)}: no place in the program, although the tags "
+            f"are {stack}'s."
+        )
+        sys.stderr.write(
+            f"{several} Nothing refers to them through the state; delete them by hand once "
+            "nothing uses them.\n"
+        )
 
 
 _NO_REFRESH = "Do not look at the cloud first: what was changed there by hand stays so."
@@ -160,9 +182,10 @@ _NO_REFRESH = "Do not look at the cloud first: what was changed there by hand st
 def deploy(c: Context, stack: str, yes: bool = False, no_refresh: bool = False) -> None:
     """Create or update a stack (pulumi up --refresh). Shows the changes and asks first, unless --yes.
 
-    The stack is made when the backend does not have it yet. `utils` comes first: all analyses read its outputs. What is in the cloud
-    afterwards is what the blueprint and this program say, whatever was deleted or changed there by hand; when that is so already, nothing
-    happens. What a killed deploy has made, or a lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
+    The stack is made when the backend does not have it yet. `utils` comes first: all analyses read its
+    outputs. What is in the cloud afterwards is what the blueprint and this program say, whatever was deleted
+    or changed there by hand; when that is so already, nothing happens. What a killed deploy has made, or a
+    lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
     """
     engine, name = engine_of(stack)
     if ensure_stack(engine, name):
@@ -199,24 +222,45 @@ def refreshing(no_refresh: bool = False) -> tuple[str, ...]:
 def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False) -> None:
     """Show what a deploy would change, and change nothing (pulumi preview --refresh).
 
-    Before the first deploy: what it would make. The empty stack that the engine needs for that is taken away again.
+    Before the first deploy: what it would make. The empty stack that the engine needs for that is taken away
+    again.
     """
     engine, name = engine_of(stack)
     accepted()
     with passing_stack(engine, name) as passing:
         if passing:
-            sys.stderr.write(f"{name} was never deployed: this is what the first deploy would make (invoke deploy {name})\n")
+            sys.stderr.write(
+                f"{name} was never deployed: this is what the first deploy would make (invoke "
+                f"deploy {name})\n"
+            )
         else:
             _say_what_stays(engine, name)
-        end(engine.show("preview", "--stack", name, "--non-interactive", *refreshing(no_refresh), *(("--json",) if json else ())))
+        end(
+            engine.show(
+                "preview",
+                "--stack",
+                name,
+                "--non-interactive",
+                *refreshing(no_refresh),
+                *(("--json",) if json else ()),
+            )
+        )
 
 
-@task(help={**_STACK, "format": "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old names)."})
+@task(
+    help={
+        **_STACK,
+        "format": (
+            "json; env (KEY=value lines); github (name=value lines, for $GITHUB_OUTPUT); global-params (old "
+            "names)."
+        ),
+    }
+)
 def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002  the name of the flag
     """Print a stack's outputs, checked against their schema in docs/schema/.
 
-    In a GitHub workflow, `--format github` makes them outputs of the step; secret ones are masked in the log first. Anywhere else
-    secrets are not shown.
+    In a GitHub workflow, `--format github` makes them outputs of the step; secret ones are masked in the log
+    first. Anywhere else secrets are not shown.
     """
     from console.cloud import project_root
     from console.outputs import checked, hidden, masks, rendered
@@ -237,11 +281,18 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
     sys.stdout.write(f"{len(found)} outputs of {name} are outputs of this step\n")
 
 
-@task(help={**_STACK, "secrets-provider": "What seals the stack's secrets, for instance awskms://alias/pulumi. Default: the backend's."})
+@task(
+    help={
+        **_STACK,
+        "secrets-provider": "What seals the stack's secrets, for instance awskms://alias/pulumi. Default: the backend's.",  # noqa: E501
+    }
+)
 def new_stack(c: Context, stack: str, secrets_provider: str = "") -> None:
-    """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy. Nothing happens when it exists."""
+    """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy. Nothing happens when it exists."""  # noqa: E501
     engine, name = engine_of(stack)
-    sys.stdout.write(f"stack {name} {'is made' if ensure_stack(engine, name, secrets_provider) else 'exists'}\n")
+    sys.stdout.write(
+        f"stack {name} {'is made' if ensure_stack(engine, name, secrets_provider) else 'exists'}\n"
+    )
 
 
 collection = Collection(deploy, preview, outputs, new_stack)

@@ -1,7 +1,8 @@
-"""Credentials for people: a session of a role for up to 12 hours, or a long-lived access key that is shown to nobody but its file.
+"""Credentials for people: a session of a role for up to 12 hours, or a long-lived access key that is shown to
+nobody but its file.
 
-What a session may do is what its role's policy says. An access key is made by IAM when it is asked for and is not kept anywhere: not in
-the program, not in its state, not in a log.
+What a session may do is what its role's policy says. An access key is made by IAM when it is asked for and is
+not kept anywhere: not in the program, not in its state, not in a log.
 """
 
 import json
@@ -17,14 +18,18 @@ FORMATS = ("env", "json", "profile")
 HOURS = 12
 """Longest session of a role (IAM user guide, "Modify a role maximum session duration")."""
 CHAINED_HOURS = 1
-"""Longest session of a role that is taken by the session of another role (IAM user guide, "Role chaining")."""
+"""Longest session of a role that is taken by the session of another role (IAM user guide, "Role
+chaining").
+"""
 KEYS_OF_A_USER = 2
 """IAM user guide, "IAM and AWS STS quotas"."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """`where` is the region and, for another cloud than AWS, the endpoint; `expires` None for an access key."""
+    """`where` is the region and, for another cloud than AWS, the endpoint; `expires` None for an access
+    key.
+    """
 
     access_key_id: str
     secret_access_key: str
@@ -33,7 +38,9 @@ class Credentials:
     expires: datetime | None = None
 
     def text(self, form: str, profile: str) -> str:
-        """For a shell to evaluate, for `credential_process` of the AWS tools and for programs, or as a section of ~/.aws/credentials."""
+        """For a shell to evaluate, for `credential_process` of the AWS tools and for programs, or as a
+        section of ~/.aws/credentials.
+        """
         if form == "json":
             document = {
                 "Version": 1,
@@ -44,7 +51,10 @@ class Credentials:
                 "Region": self.where["region"],
                 "Endpoint": self.where.get("endpoint_url"),
             }
-            return json.dumps({name: value for name, value in document.items() if value is not None}, indent=2) + "\n"
+            return (
+                json.dumps({name: value for name, value in document.items() if value is not None}, indent=2)
+                + "\n"
+            )
         values = {
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
@@ -52,14 +62,23 @@ class Credentials:
             **self.where,
         }
         if form == "profile":
-            return f"[{profile}]\n" + "".join(f"{name} = {value}\n" for name, value in values.items() if value)
-        variables = {name.upper(): value for name, value in values.items() if value and name not in self.where}
+            return f"[{profile}]\n" + "".join(
+                f"{name} = {value}\n" for name, value in values.items() if value
+            )
+        variables = {
+            name.upper(): value for name, value in values.items() if value and name not in self.where
+        }
         # boto3 reads the second name only, other tools the first.
         variables |= {"AWS_REGION": self.where["region"], "AWS_DEFAULT_REGION": self.where["region"]}
         if endpoint := self.where.get("endpoint_url"):
             variables["AWS_ENDPOINT_URL"] = endpoint
         before = ["AWS_PROFILE", *([] if self.session_token else ["AWS_SESSION_TOKEN"])]
-        return "".join([*(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), f"unset {' '.join(before)}\n"])
+        return "".join(
+            [
+                *(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()),
+                f"unset {' '.join(before)}\n",
+            ]
+        )
 
 
 def check_format(form: str) -> None:
@@ -81,7 +100,9 @@ def role_arn(role: str, caller: Mapping[str, Any]) -> str:
 
 
 def session(sts: Any, role: str, where: Mapping[str, str], *, hours: float, whose: str) -> Credentials:
-    """A session of a role (name or ARN). `whose`: who may take it, for the message. Raises UserError when it is refused."""
+    """A session of a role (name or ARN). `whose`: who may take it, for the message. Raises UserError when it
+    is refused.
+    """
     from botocore.exceptions import ClientError
 
     if not 0.25 <= hours <= HOURS:
@@ -90,7 +111,9 @@ def session(sts: Any, role: str, where: Mapping[str, str], *, hours: float, whos
     arn, name = role_arn(role, caller), str(caller["Arn"]).rpartition("/")[2] or "root"
     name = "".join(char if char.isalnum() or char in "_+=,.@-" else "-" for char in name)[:64].ljust(2, "-")
     try:
-        taken = sts.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=int(hours * 3600))["Credentials"]
+        taken = sts.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=int(hours * 3600))[
+            "Credentials"
+        ]
     except ClientError as error:
         code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code == "ValidationError" and "DurationSeconds" in said:
@@ -100,14 +123,19 @@ def session(sts: Any, role: str, where: Mapping[str, str], *, hours: float, whos
             raise UserError(
                 f"{caller['Arn']} may not take the role {arn}",
                 whose,
-                "check the name and the region; an administrator sees and changes who is in a group in groups.yaml",
+                "check the name and the region; an administrator sees and changes who is in a group in "
+                "groups.yaml",
             ) from None
         raise
-    return Credentials(taken["AccessKeyId"], taken["SecretAccessKey"], where, taken["SessionToken"], taken["Expiration"])
+    return Credentials(
+        taken["AccessKeyId"], taken["SecretAccessKey"], where, taken["SessionToken"], taken["Expiration"]
+    )
 
 
 def keys_of(iam: Any, user: str) -> list[dict[str, Any]]:
-    """The user's access keys, oldest first: AccessKeyId, Status, CreateDate. Raises UserError for a user that is not there."""
+    """The user's access keys, oldest first: AccessKeyId, Status, CreateDate. Raises UserError for a user that
+    is not there.
+    """
     from botocore.exceptions import ClientError
 
     try:
@@ -115,7 +143,9 @@ def keys_of(iam: Any, user: str) -> list[dict[str, Any]]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
-        raise UserError(f"user {user}, who is not in IAM", "a user that is there", "make it: `invoke deploy utils`") from None
+        raise UserError(
+            f"user {user}, who is not in IAM", "a user that is there", "make it: `invoke deploy utils`"
+        ) from None
     return sorted(found, key=lambda key: (key["CreateDate"], key["AccessKeyId"]))
 
 
@@ -124,8 +154,12 @@ def described(key: Mapping[str, Any]) -> str:
     return f"{key['AccessKeyId']} ({key['Status'].lower()}, of {key['CreateDate']:%Y-%m-%d})"
 
 
-def first_key(iam: Any, user: str, where: Mapping[str, str], keep: Callable[[Credentials], None]) -> Credentials:
-    """The user's only access key, handed to `keep`. Raises UserError when there is one already: a secret is given out once."""
+def first_key(
+    iam: Any, user: str, where: Mapping[str, str], keep: Callable[[Credentials], None]
+) -> Credentials:
+    """The user's only access key, handed to `keep`. Raises UserError when there is one already: a secret is
+    given out once.
+    """
     there = keys_of(iam, user)
     if there:
         raise UserError(
@@ -139,8 +173,9 @@ def first_key(iam: Any, user: str, where: Mapping[str, str], keep: Callable[[Cre
 def rotate(
     iam: Any, user: str, where: Mapping[str, str], keep: Callable[[Credentials], None], *, overlap: bool
 ) -> tuple[Credentials, list[str]]:
-    """A new access key; what there was is switched off, or stays as it is with `overlap`. Of two keys the older one is deleted to make
-    room, one that is switched off first. Returns the new key and a line for each old one."""
+    """A new access key; what there was is switched off, or stays as it is with `overlap`. Of two keys the
+    older one is deleted to make room, one that is switched off first. Returns the new key and a line for each
+    old one."""
     there = keys_of(iam, user)
     told = []
     if len(there) >= KEYS_OF_A_USER:

@@ -18,7 +18,7 @@ def _run(*command: str) -> int:
 
 @task
 def setup(c: Context) -> None:
-    """Make everything that this project needs on this machine: environments, the emulator, the Pulumi CLI (make setup)."""
+    """Make everything that this project needs on this machine: environments, the emulator, the Pulumi CLI (make setup)."""  # noqa: E501
     raise Exit(code=_run("make", "--no-print-directory", "setup"))
 
 
@@ -28,7 +28,13 @@ def lint(c: Context) -> None:
     raise Exit(code=_run("make", "--no-print-directory", "--keep-going", "lint", "types"))
 
 
-@task(name="test", help={"only": "unit, program or local; all when left out.", "k": "Only tests whose name matches (pytest -k)."})
+@task(
+    name="test",
+    help={
+        "only": "unit, program or local; all when left out.",
+        "k": "Only tests whose name matches (pytest -k).",
+    },
+)
 def run_tests(c: Context, only: str = "", k: str = "") -> None:
     """Run the tests with pytest."""
     folder = f"tests/{only}" if only else "tests"

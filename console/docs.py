@@ -8,9 +8,14 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 
-@task(help={"check": "Change nothing; exit code 1 when a page is out of date.", "site": "Build the site into this folder, too."})
+@task(
+    help={
+        "check": "Change nothing; exit code 1 when a page is out of date.",
+        "site": "Build the site into this folder, too.",
+    }
+)
 def docs(c: Context, check: bool = False, site: str = "") -> None:
-    """Make the reference pages in docs/reference/ from the schemas and prices; with --site, the whole site (mkdocs, strict)."""
+    """Make the reference pages in docs/reference/ from the schemas and prices; with --site, the whole site (mkdocs, strict)."""  # noqa: E501
     from console import reference
     from console.cloud import project_root
 
@@ -26,7 +31,16 @@ def docs(c: Context, check: bool = False, site: str = "") -> None:
         import subprocess
         from pathlib import Path
 
-        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(Path(site).absolute())]
+        command = [
+            sys.executable,
+            "-m",
+            "mkdocs",
+            "build",
+            "--strict",
+            "--quiet",
+            "--site-dir",
+            str(Path(site).absolute()),
+        ]
         raise Exit(code=subprocess.run(command, cwd=root, check=False).returncode)
 
 

@@ -1,4 +1,6 @@
-"""`invoke doctor`: is everything here that the tasks need? Works without credentials, without a network and without a cloud."""
+"""`invoke doctor`: is everything here that the tasks need? Works without credentials, without a network and
+without a cloud.
+"""
 
 import json as json_format
 import sys
@@ -15,14 +17,14 @@ from console.names import TaskOfNames
     klass=TaskOfNames,
     positional=["names"],
     help={
-        "names": "Stacks: is all there that they need to answer a submission? In the place of the other checks.",
+        "names": "Stacks: is all there that they need to answer a submission? In the place of the other checks.",  # noqa: E501
         "json": "One JSON object for a program.",
         "machine": "Only this machine; leave the account alone.",
     },
 )
 def doctor(c: Context, names: list[str], json: bool = False, machine: bool = False) -> None:
     """Check this machine and the account, or deployed stacks: one line each, and what to do. Exit code 1 only when something essential is
-    broken."""
+    broken."""  # noqa: E501
     from console import account, health
     from console import machine as own
     from console.cloud import add_pulumi, project_root
@@ -46,7 +48,9 @@ def doctor(c: Context, names: list[str], json: bool = False, machine: bool = Fal
         sys.stdout.write(json_format.dumps(report, indent=2) + "\n")
     else:
         sys.stdout.write(health.text(found) + "\n")
-        sys.stdout.write(f"\nBroken: {', '.join(broken)}\n" if broken else "\nEverything essential is here.\n")
+        sys.stdout.write(
+            f"\nBroken: {', '.join(broken)}\n" if broken else "\nEverything essential is here.\n"
+        )
     if broken:
         raise Exit(code=1)
 

@@ -1,4 +1,6 @@
-"""The Pulumi CLI as a child process: updates that are summed up from the engine's own events, and stack outputs."""
+"""The Pulumi CLI as a child process: updates that are summed up from the engine's own events, and stack
+outputs.
+"""
 
 import json
 import os
@@ -17,7 +19,13 @@ from console.interrupts import running
 LOCKED = "the stack is currently locked"
 """What the CLI says of a stack that another update works on, or that a killed one left so."""
 # What the engine calls an operation -> what a person reads.
-_WORDS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
+_WORDS = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+    "same": "unchanged",
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,18 @@ class Update:
         return sum(count for operation, count in self.changes.items() if operation != "same")
 
     def text(self) -> str:
-        counts = [f"{self.changes[operation]} {word}" for operation, word in _WORDS.items() if self.changes.get(operation)]
+        counts = [
+            f"{self.changes[operation]} {word}"
+            for operation, word in _WORDS.items()
+            if self.changes.get(operation)
+        ]
         return f"{', '.join(counts) or 'no resources'} in {self.seconds:.1f} s"
 
 
 class Engine:
-    """The CLI in the project at `root`. `environ` is the whole environment of the child; by default that of this process."""
+    """The CLI in the project at `root`. `environ` is the whole environment of the child; by default that of
+    this process.
+    """
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root, self.environ = root, dict(os.environ if environ is None else environ)
@@ -47,7 +61,9 @@ class Engine:
         return [self._pulumi(), *arguments]
 
     def up(self, stack: str, log: Path) -> Update:
-        """Deploy without a preview. The CLI's whole output goes to the file `log`; a failure raises UserError with what failed."""
+        """Deploy without a preview. The CLI's whole output goes to the file `log`; a failure raises UserError
+        with what failed.
+        """
         return self._update("up", stack, log, ["--skip-preview", "--suppress-outputs"])
 
     def destroy(self, stack: str, log: Path) -> Update:
@@ -55,8 +71,8 @@ class Engine:
         return self._update("destroy", stack, log, ["--skip-preview"])
 
     def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
-        """The stack's outputs; secrets stay "[secret]" unless asked for. Raises UserError when there is no such stack or it was never
-        deployed."""
+        """The stack's outputs; secrets stay "[secret]" unless asked for. Raises UserError when there is no
+        such stack or it was never deployed."""
         shown = ("--show-secrets",) if secrets else ()
         done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive", *shown)
         if done.returncode != 0:
@@ -67,7 +83,11 @@ class Engine:
             )
         outputs = json.loads(done.stdout)
         if not outputs:
-            raise UserError(f"stack '{stack}' has no outputs", "a stack that has been deployed", f"deploy it: `invoke deploy {stack}`")
+            raise UserError(
+                f"stack '{stack}' has no outputs",
+                "a stack that has been deployed",
+                f"deploy it: `invoke deploy {stack}`",
+            )
         return dict(outputs)
 
     def outputs_if_any(self, stack: str) -> dict[str, Any]:
@@ -76,7 +96,9 @@ class Engine:
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
     def stacks(self) -> list[dict[str, Any]]:
-        """The project's stacks in the backend of this environment: `name`, `resourceCount` (left out for none)."""
+        """The project's stacks in the backend of this environment: `name`, `resourceCount` (left out for
+        none).
+        """
         done = self.capture("stack", "ls", "--json", "--non-interactive")
         if done.returncode != 0:
             if cut := self.torn():
@@ -115,7 +137,11 @@ class Engine:
         """The stack's state, its secrets sealed."""
         done = self.capture("stack", "export", "--stack", stack, "--non-interactive")
         if done.returncode != 0:
-            raise UserError(f"no state of '{stack}': {_last(done.stderr)}", "a stack that exists", f"make it: invoke new-stack {stack}")
+            raise UserError(
+                f"no state of '{stack}': {_last(done.stderr)}",
+                "a stack that exists",
+                f"make it: invoke new-stack {stack}",
+            )
         return dict(json.loads(done.stdout))
 
     def resources(self, stack: str) -> list[dict[str, Any]]:
@@ -134,7 +160,11 @@ class Engine:
         if done.returncode != 0:
             said = done.stderr.strip()
             do = unlocking(stack) if LOCKED in said else "this is a defect of the program: please report it"
-            raise UserError(f"the state of stack '{stack}' cannot be written:\n{said}", "a state that holds together, and no lock", do)
+            raise UserError(
+                f"the state of stack '{stack}' cannot be written:\n{said}",
+                "a state that holds together, and no lock",
+                do,
+            )
 
     def settings_file(self, stack: str) -> Path:
         """Where the stack's settings are, or would be (`stackConfigDir` of Pulumi.yaml)."""
@@ -153,31 +183,44 @@ class Engine:
         except ValueError:
             digest = {}
         if done.returncode != 0 or "steps" not in digest:
-            errors = [plain(one["message"]).strip() for one in digest.get("diagnostics") or () if one.get("severity") == "error"]
+            errors = [
+                plain(one["message"]).strip()
+                for one in digest.get("diagnostics") or ()
+                if one.get("severity") == "error"
+            ]
             said = "\n".join(f"  {line}" for line in dict.fromkeys(errors or [_last(done.stderr)]))
             raise UserError(
-                f"the program of stack '{stack}' does not run:\n{said}", "a program and a cloud that agree", "put right what is said above"
+                f"the program of stack '{stack}' does not run:\n{said}",
+                "a program and a cloud that agree",
+                "put right what is said above",
             )
         return list(digest["steps"])
 
     def capture(self, *arguments: str, debug: bool = False) -> "subprocess.CompletedProcess[str]":
         """Run the CLI quietly, with its output as text. `debug`: with the flags that it hides."""
         environ = {**self.environ, **({"PULUMI_DEBUG_COMMANDS": "1"} if debug else {})}
-        return subprocess.run(self.command(*arguments), cwd=self.root, env=environ, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            self.command(*arguments), cwd=self.root, env=environ, capture_output=True, text=True, check=False
+        )
 
     def show(self, *arguments: str) -> int:
-        """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local cloud put there stay out, and
-        of a lock it is said what to do here."""
+        """Run the CLI on this terminal and return its exit code. Its warnings about plugins that the local
+        cloud put there stay out, and of a lock it is said what to do here."""
         from localcloud.pulumi.environment import HARMLESS
 
         locked = False
-        with running(self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE) as child:
+        with running(
+            self.command(*arguments), cwd=self.root, env=self.environ, stderr=subprocess.PIPE
+        ) as child:
             for line in child.stderr or ():
                 locked = locked or LOCKED in line
                 if not any(warning in line for warning in HARMLESS):
                     sys.stderr.write(line)
         if locked and "--stack" in arguments:
-            sys.stderr.write(f"  allowed: one deploy of a stack at a time\n  do: {unlocking(arguments[arguments.index('--stack') + 1])}\n")
+            sys.stderr.write(
+                "  allowed: one deploy of a stack at a time\n  do: "
+                f"{unlocking(arguments[arguments.index('--stack') + 1])}\n"
+            )
         return child.returncode
 
     def _update(self, verb: str, stack: str, log: Path, flags: Sequence[str]) -> Update:
@@ -185,15 +228,32 @@ class Engine:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="neurocaas-") as scratch, log.open("w") as out:
             events = Path(scratch) / "events.jsonl"
-            arguments = [verb, "--yes", "--non-interactive", "--color", "never", "--stack", stack, "--event-log", str(events), *flags]
-            environ = {**self.environ, "PULUMI_DEBUG_COMMANDS": "1"}  # the CLI hides --event-log; its automation API sets the same
-            # Its own process group: a Ctrl-C reaches it once, so that it ends what it has begun and writes down what there is.
+            arguments = [
+                verb,
+                "--yes",
+                "--non-interactive",
+                "--color",
+                "never",
+                "--stack",
+                stack,
+                "--event-log",
+                str(events),
+                *flags,
+            ]
+            # the CLI hides --event-log; its automation API sets the same
+            environ = {**self.environ, "PULUMI_DEBUG_COMMANDS": "1"}
+            # Its own process group: a Ctrl-C reaches it once, so that it ends what it has begun and writes
+            # down what there is.
             with running(
                 self.command(*arguments), cwd=self.root, env=environ, process_group=0,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             ) as child:  # fmt: skip
                 pass
-            seen = [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
+            seen = (
+                [json.loads(line) for line in events.read_text().splitlines() if line]
+                if events.exists()
+                else []
+            )
         if child.returncode != 0:
             raise UserError(
                 f"pulumi {verb} of stack '{stack}' failed:\n{failure(seen, log.read_text())}",
@@ -207,7 +267,11 @@ class Engine:
 
         found = on_path(self.environ.get("PATH"))
         if found is None:
-            raise UserError("there is no pulumi on PATH", "the Pulumi CLI", "`invoke setup` finds or makes one; `invoke local.up` as well")
+            raise UserError(
+                "there is no pulumi on PATH",
+                "the Pulumi CLI",
+                "`invoke setup` finds or makes one; `invoke local.up` as well",
+            )
         return str(found)
 
 
@@ -225,7 +289,9 @@ def unlocking(stack: str) -> str:
 
 
 def failure(events: Iterable[Mapping[str, Any]], output: str) -> str:
-    """The engine's error messages, each once and with the resource it is about; without any, the end of its output."""
+    """The engine's error messages, each once and with the resource it is about; without any, the end of its
+    output.
+    """
     said: list[str] = []
     for event in events:
         diagnostic = event.get("diagnosticEvent") or {}

@@ -1,7 +1,7 @@
 """One place where an exception becomes a message for a person and an exit code.
 
-A task's body may raise whatever its room raises. Exceptions that a person can act on are printed without a traceback, with exit
-code 1; anything else is a defect of ours and keeps its traceback.
+A task's body may raise whatever its room raises. Exceptions that a person can act on are printed without a
+traceback, with exit code 1; anything else is a defect of ours and keeps its traceback.
 """
 
 import errno
@@ -24,10 +24,11 @@ class UserError(Exception):
 
 
 _INVALID = "runtime.protocol.problems.InvalidInput"
-# Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list` their start-up time.
+# Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list`
+# their start-up time.
 MESSAGES = {
     "console.errors.UserError",
-    "client.errors.AnalysisError",
+    "neurocaas.errors.AnalysisError",
     "image_builder.bake.BakeError",
     "image_builder.commits.CommitError",
     "image_builder.dev.errors.DevelopmentError",
@@ -43,19 +44,19 @@ MESSAGES = {
     _INVALID,
 }
 _NETWORK = {
-    "botocore.exceptions.NoCredentialsError": "set AWS_PROFILE or a key pair, or start the local cloud: `invoke local.up`",
+    "botocore.exceptions.NoCredentialsError": "set AWS_PROFILE or a key pair, or start the local cloud: `invoke local.up`",  # noqa: E501
     "botocore.exceptions.PartialCredentialsError": "set both halves of the key pair in this shell",
     "botocore.exceptions.ProfileNotFound": "set AWS_PROFILE to a profile of ~/.aws/config, or unset it",
     "botocore.exceptions.NoRegionError": "set AWS_REGION",
-    "botocore.exceptions.EndpointConnectionError": "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real one",
-    "botocore.exceptions.HTTPClientError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",
-    "botocore.exceptions.ConnectionError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",
+    "botocore.exceptions.EndpointConnectionError": "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real one",  # noqa: E501
+    "botocore.exceptions.HTTPClientError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",  # noqa: E501
+    "botocore.exceptions.ConnectionError": "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL (`invoke doctor`)",  # noqa: E501
     "botocore.exceptions.TokenRetrievalError": "log in again: aws sso login",
     "botocore.exceptions.SSOError": "log in again: aws sso login",
     "botocore.exceptions.CredentialRetrievalError": "log in again, or check the profile in ~/.aws/config",
     "botocore.exceptions.ConfigParseError": "correct the file, ~/.aws/config or ~/.aws/credentials",
-    "botocore.exceptions.InvalidRegionError": "set AWS_REGION to the name of a region, for instance us-east-1",
-    "botocore.exceptions.ClientError": "check the credentials of this shell and the stack's names (`invoke outputs --stack STACK`)",
+    "botocore.exceptions.InvalidRegionError": "set AWS_REGION to the name of a region, for instance us-east-1",  # noqa: E501
+    "botocore.exceptions.ClientError": "check the credentials of this shell and the stack's names (`invoke outputs --stack STACK`)",  # noqa: E501
 }
 
 
@@ -73,7 +74,9 @@ def message(error: BaseException) -> str | None:
     names = _names(error)
     problems = getattr(error, "problems", ()) if _INVALID in names else ()
     if problems:
-        return "\n".join(f"{one.field}: got {one.got}\n  allowed: {one.allowed}\n  do: {one.do}" for one in problems)
+        return "\n".join(
+            f"{one.field}: got {one.got}\n  allowed: {one.allowed}\n  do: {one.do}" for one in problems
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}\n  allowed: a disk with room\n  do: make room, and repeat the command"
     for name in names:
@@ -92,7 +95,9 @@ def _shown(text: str) -> str:
 
 
 def user_errors(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a task's body so that mistakes end in one message and exit code 1 (or the exception's own), without a traceback."""
+    """Wrap a task's body so that mistakes end in one message and exit code 1 (or the exception's own),
+    without a traceback.
+    """
 
     @functools.wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> Any:

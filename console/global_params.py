@@ -1,4 +1,6 @@
-"""`global_params_initialized.json` of the first implementation, for tools that still read it: the outputs of `utils` by the old names."""
+"""`global_params_initialized.json` of the first implementation, for tools that still read it: the outputs of
+`utils` by the old names.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,14 +16,28 @@ DEFAULTS: Mapping[str, Any] = {
     "MAXCOST": "300",
     "MONITOR": True,
 }
-"""Settings of that file which blueprints have taken over. Nothing of this project reads them; the values are the old defaults."""
+"""Settings of that file which blueprints have taken over. Nothing of this project reads them; the values are
+the old defaults.
+"""
 
 
 def global_params(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's content. Roles that an analysis has of its own now (the manager's) are named by the shared one that is nearest."""
+    """The file's content. Roles that an analysis has of its own now (the manager's) are named by the shared
+    one that is nearest.
+    """
     if outputs.get("kind") != "utils":
-        raise UserError("--format global-params for an analysis", "the stack utils", "invoke outputs utils --format global-params")
-    directories = ("input_directory", "output_directory", "log_directory", "config_directory", "submission_directory")
+        raise UserError(
+            "--format global-params for an analysis",
+            "the stack utils",
+            "invoke outputs utils --format global-params",
+        )
+    directories = (
+        "input_directory",
+        "output_directory",
+        "log_directory",
+        "config_directory",
+        "submission_directory",
+    )
     return {
         **DEFAULTS,
         **{name: outputs[name] for name in directories},

@@ -19,7 +19,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """`found` is one line of what is there; `fix` one of what to do, "" when all is well; `allowed` what would do, where that is told."""
+    """`found` is one line of what is there; `fix` one of what to do, "" when all is well; `allowed` what
+    would do, where that is told.
+    """
 
     name: str
     state: State
@@ -62,7 +64,9 @@ Checks = Iterable[Callable[[Surroundings], Check]]
 
 
 def asked(check: Callable[[Surroundings], Check], around: Surroundings) -> Check:
-    """What a check says. One that fails is a finding as well: something is in a state that nobody has thought of."""
+    """What a check says. One that fails is a finding as well: something is in a state that nobody has thought
+    of.
+    """
     return next(all_asked(check.__name__, (one(around) for one in (check,))))
 
 

@@ -1,6 +1,7 @@
 """`invoke TASK --help` and `invoke --help TASK`: what a task does and takes, in lines that fit the terminal.
 
-Invoke's own help prints docstrings as wide as they are written, and takes a `--help` behind a task that wants a name for that name.
+Invoke's own help prints docstrings as wide as they are written, and takes a `--help` behind a task that wants
+a name for that name.
 """
 
 import inspect
@@ -34,7 +35,10 @@ def answer_help(tasks: Collection, words: Sequence[str]) -> None:
 def usage(context: ParserContext) -> str:
     """`invoke promote SOURCE TARGET [--options]`."""
     places = [f"[{_word(one)} …]" if one.names[0] == "names" else _word(one) for one in _positional(context)]
-    return f"invoke {' '.join([str(context.name), *places, *(['[--options]'] if len(places) < len(_arguments(context)) else [])])}"
+    return (
+        "invoke "
+        f"{' '.join([str(context.name), *places, *(['[--options]'] if len(places) < len(_arguments(context)) else [])])}"  # noqa: E501
+    )
 
 
 def text(context: ParserContext, description: str) -> str:
@@ -42,9 +46,17 @@ def text(context: ParserContext, description: str) -> str:
     places = _positional(context)
     others = sorted((one for one in _arguments(context) if one not in places), key=flag_key)
     rows = [(f"{_word(one)}, {context.help_for(to_flag(one.names[0]))[0]}", one.help or "") for one in places]
-    options = [(spec, said or "") for spec, said in (context.help_for(to_flag(one.names[0])) for one in others)]
-    tables = [f"{title}:\n" + "\n".join(_rows(table)) for title, table in (("Arguments", rows), ("Options", options)) if table]
-    return "\n\n".join([f"Usage: {usage(context)}", *map(_paragraph, description.split("\n\n")), *tables]) + "\n"
+    options = [
+        (spec, said or "") for spec, said in (context.help_for(to_flag(one.names[0])) for one in others)
+    ]
+    tables = [
+        f"{title}:\n" + "\n".join(_rows(table))
+        for title, table in (("Arguments", rows), ("Options", options))
+        if table
+    ]
+    return (
+        "\n\n".join([f"Usage: {usage(context)}", *map(_paragraph, description.split("\n\n")), *tables]) + "\n"
+    )
 
 
 def _arguments(context: ParserContext) -> list[Argument]:
@@ -52,7 +64,8 @@ def _arguments(context: ParserContext) -> list[Argument]:
 
 
 def _positional(context: ParserContext) -> list[Argument]:
-    return [one for one in context.positional_args if one.kind is not list]  # lists are given as flags, one by one
+    # lists are given as flags, one by one
+    return [one for one in context.positional_args if one.kind is not list]
 
 
 def _word(argument: Argument) -> str:
@@ -60,13 +73,17 @@ def _word(argument: Argument) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), width(), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(
+        " ".join(text.split()), width(), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
     margin = max(len(left) for left, _ in rows) + 5
     lines = []
     for left, right in rows:
-        wrapped = textwrap.wrap(right, max(24, width() - margin), break_on_hyphens=False, break_long_words=False) or [""]
+        wrapped = textwrap.wrap(
+            right, max(24, width() - margin), break_on_hyphens=False, break_long_words=False
+        ) or [""]
         lines += [f"  {left}".ljust(margin) + wrapped[0], *(" " * margin + line for line in wrapped[1:])]
     return [line.rstrip() for line in lines]

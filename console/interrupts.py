@@ -1,4 +1,6 @@
-"""Ctrl-C while a child is at work that must not be cut off: it is the child's to end, and ours to wait for."""
+"""Ctrl-C while a child is at work that must not be cut off: it is the child's to end, and ours to wait
+for.
+"""
 
 import os
 import signal
@@ -12,7 +14,8 @@ from typing import Any
 
 @contextmanager
 def running(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[str]"]:
-    """Start a child (`options` are Popen's) and wait for its end, however often Ctrl-C is pressed; then raise KeyboardInterrupt if it was.
+    """Start a child (`options` are Popen's) and wait for its end, however often Ctrl-C is pressed; then raise
+    KeyboardInterrupt if it was.
 
     A child in a process group of its own does not hear the terminal: each Ctrl-C is passed on to it.
     """

@@ -1,4 +1,6 @@
-"""`invoke logs --lambda manager|monitor|sweep`: what the service's functions have written (`runtime.protocol.logline`)."""
+"""`invoke logs --lambda manager|monitor|sweep`: what the service's functions have written
+(`runtime.protocol.logline`).
+"""
 
 import functools
 import inspect
@@ -24,7 +26,8 @@ OVERLAP_MS = 30_000
 """How far back each look goes again: events of several streams do not come in order."""
 _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: |INIT_START ")
 _HELP = {
-    "job": "The job's timestamp, the beginning of only one, or 'last' for the latest submission. With --lambda: "
+    "job": "The job's timestamp, the beginning of only one, or 'last' for the latest submission. With "
+    "--lambda: "
     "its whole timestamp, for lines about it only.",
     "lambda": "The log of the service instead: manager, monitor or sweep.",
     "stack": "With --lambda: the analysis's stack; the manager needs it, and the others show only its jobs.",
@@ -38,7 +41,10 @@ class _JobOrNone(Task):  # type: ignore[type-arg]
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Any]:
         found = super().get_arguments(ignore_unknown_help)
-        return [Names(names=one.names, help=one.help, positional=True) if one.name == "job" else one for one in found]
+        return [
+            Names(names=one.names, help=one.help, positional=True) if one.name == "job" else one
+            for one in found
+        ]
 
 
 def with_lambdas(task: Any) -> Task:  # type: ignore[type-arg]
@@ -47,17 +53,31 @@ def with_lambdas(task: Any) -> Task:  # type: ignore[type-arg]
 
     @functools.wraps(body)
     def logs(
-        c: Any, job: list[str], *args: Any, lambda_: str = "", stack: str = "", since: int = 60, json: bool = False, **more: Any
+        c: Any,
+        job: list[str],
+        *args: Any,
+        lambda_: str = "",
+        stack: str = "",
+        since: int = 60,
+        json: bool = False,
+        **more: Any,
     ) -> None:
         if len(job) > 1:
             raise UserError(f"{len(job)} jobs: {', '.join(job)}", "one job", "ask for one after the other")
         if lambda_:
             show(lambda_, stack, job[0] if job else "", since, follow=bool(more.get("follow")), as_json=json)
         elif not job:
-            do = "name it, or 'last': `invoke logs last`; for the service's own: `invoke logs --lambda manager --stack STACK`"
+            do = (
+                "name it, or 'last': `invoke logs last`; for the service's own: `invoke logs --lambda "
+                "manager --stack STACK`"
+            )
             raise UserError("no job", "the timestamp of a job, or --lambda", do)
         elif stack or json:
-            raise UserError("--stack or --json without --lambda", "these for the logs of the service only", "leave them out")
+            raise UserError(
+                "--stack or --json without --lambda",
+                "these for the logs of the service only",
+                "leave them out",
+            )
         else:
             body(c, job[0], *args, **more)
 
@@ -109,7 +129,11 @@ def _place(service: str, stack: str, job: str) -> tuple[str, str | None]:
     engine = Engine(root)
     if service == "manager" and stack in ("", "utils"):
         known = ", ".join(name for name in engine.stack_names() if name != "utils")
-        raise UserError("--lambda manager without the stack of an analysis", known or "a stack that is deployed", "name it with --stack")
+        raise UserError(
+            "--lambda manager without the stack of an analysis",
+            known or "a stack that is deployed",
+            "name it with --stack",
+        )
     own = engine.outputs(stacks.check(stack, root)) if stack and stack != "utils" else None
     outputs = own if service == "manager" and own is not None else engine.outputs("utils")
     return str(outputs[OUTPUTS[service]]), str(own["bucket"]) if own is not None else None
@@ -129,7 +153,8 @@ def _events(client: Any, group: str, start: int, job: str) -> Iterator[Mapping[s
 
 
 def told(message: str, service: str, bucket: str | None, job: str, *, as_json: bool) -> str | None:
-    """A line of the log for a person or a program; None for one that is not asked for. A log has the words of users, in keys and
+    """A line of the log for a person or a program; None for one that is not asked for. A log has the words of
+    users, in keys and
     documents: nothing in them is obeyed, and none begins a line of its own."""
     try:
         entry = json_format.loads(message)
@@ -139,19 +164,32 @@ def told(message: str, service: str, bucket: str | None, job: str, *, as_json: b
         foreign = _foreign(message, entry, bucket or job, as_json=as_json)
         return foreign and (printable_json(foreign) if as_json else printable(foreign))
     about = str(entry.get("job") or "")
-    if entry["service"] != service or (job and about.rpartition("/")[2] != job) or (bucket and about and about.partition("/")[0] != bucket):
+    if (
+        entry["service"] != service
+        or (job and about.rpartition("/")[2] != job)
+        or (bucket and about and about.partition("/")[0] != bucket)
+    ):
         return None
     if as_json:
         return printable_json(message)
     known = ("schema_version", "time", "level", "service", "message", "job", "detail", "traceback", "_aws")
     facts = [f"{key}={value}" for key, value in entry.items() if key not in known and value not in (None, "")]
-    words = [entry.get("time"), entry.get("level"), about, entry.get("message"), entry.get("detail"), " ".join(facts)]
+    words = [
+        entry.get("time"),
+        entry.get("level"),
+        about,
+        entry.get("message"),
+        entry.get("detail"),
+        " ".join(facts),
+    ]
     text = "  ".join(printable(str(word), keep="\t") for word in words if word)
     return f"{text}\n{printable(str(entry['traceback'])).rstrip()}" if entry.get("traceback") else text
 
 
 def _foreign(message: str, entry: Any, narrowed: str, *, as_json: bool) -> str | None:
-    """A line that the runtime wrote: only errors are of interest, and none when one job or one analysis is asked for."""
+    """A line that the runtime wrote: only errors are of interest, and none when one job or one analysis is
+    asked for.
+    """
     if narrowed:
         return None
     if isinstance(entry, dict):

@@ -15,11 +15,15 @@ def width() -> int:
 
 
 def labelled(label: str, text: str, margin: int = MARGIN) -> str:
-    """`label`, and `text` beside it in a column of its own, wrapped. Words that are too long for a line stay whole, to be copied."""
+    """`label`, and `text` beside it in a column of its own, wrapped. Words that are too long for a line stay
+    whole, to be copied.
+    """
     start = f"  {label}".ljust(margin)
     if not start.endswith(" "):
         start += " "
-    wrapper = textwrap.TextWrapper(width(), start, " " * margin, break_long_words=False, break_on_hyphens=False)
+    wrapper = textwrap.TextWrapper(
+        width(), start, " " * margin, break_long_words=False, break_on_hyphens=False
+    )
     return "\n".join(wrapper.wrap(" ".join(text.split()))) or start.rstrip()
 
 
@@ -28,7 +32,9 @@ def fitted(text: str) -> str:
 
     def wrapped(line: str) -> str:
         begin = " " * (len(line) - len(line.lstrip()))
-        wrapper = textwrap.TextWrapper(width(), begin, f"{begin}  ", break_long_words=False, break_on_hyphens=False)
+        wrapper = textwrap.TextWrapper(
+            width(), begin, f"{begin}  ", break_long_words=False, break_on_hyphens=False
+        )
         return wrapper.fill(line.strip()) if len(line) > width() else line
 
     return "\n".join(map(wrapped, text.split("\n")))

@@ -8,7 +8,9 @@ from invoke.context import Context
 from invoke.tasks import task
 
 BUDGETS = "/neurocaas/budgets"
-"""Parameters `<this>/<group>/<analysis>` and `…/limit`: names that other tools know, as the managers of the analyses do."""
+"""Parameters `<this>/<group>/<analysis>` and `…/limit`: names that other tools know, as the managers of the
+analyses do.
+"""
 MOST = 1_000_000_000
 
 
@@ -21,10 +23,13 @@ MOST = 1_000_000_000
         "json": "One JSON document.",
     }
 )
-def limit(c: Context, group: str, analysis: str, usd: str = "", remove: bool = False, json: bool = False) -> None:
+def limit(
+    c: Context, group: str, analysis: str, usd: str = "", remove: bool = False, json: bool = False
+) -> None:
     """Show, set (--usd) or take away (--remove) the monthly limit that a group's lead gives an analysis.
 
-    The lower of budget and limit counts, from the next submission on. Only an administrator changes the budget (groups.yaml).
+    The lower of budget and limit counts, from the next submission on. Only an administrator changes the
+    budget (groups.yaml).
     """
     import json as document
 
@@ -39,7 +44,10 @@ def limit(c: Context, group: str, analysis: str, usd: str = "", remove: bool = F
         raise UserError("--usd and --remove", "one of them", "leave one out")
     groups = using(analysis, project_root())
     if group not in groups:
-        got, allowed = f"group {group} and analysis {analysis}", f"groups that may use {analysis}: {some(groups)}"
+        got, allowed = (
+            f"group {group} and analysis {analysis}",
+            f"groups that may use {analysis}: {some(groups)}",
+        )
         raise UserError(got, allowed, "correct the names, or let the group use it (groups.yaml)")
     ssm = boto3.client("ssm")
     name = f"{BUDGETS}/{group}/{analysis}"
@@ -47,8 +55,17 @@ def limit(c: Context, group: str, analysis: str, usd: str = "", remove: bool = F
     if usd:
         amount = _amount(usd)
         if budget is not None and amount >= budget:
-            raise UserError(f"--usd {usd}", f"less than the budget, {budget:.2f}", "leave it, or have the budget changed in groups.yaml")
-        _asked(lambda: ssm.put_parameter(Name=f"{name}/limit", Value=f"{amount:.2f}", Type="String", Overwrite=True), group)
+            raise UserError(
+                f"--usd {usd}",
+                f"less than the budget, {budget:.2f}",
+                "leave it, or have the budget changed in groups.yaml",
+            )
+        _asked(
+            lambda: ssm.put_parameter(
+                Name=f"{name}/limit", Value=f"{amount:.2f}", Type="String", Overwrite=True
+            ),
+            group,
+        )
     elif remove:
         try:
             _asked(lambda: ssm.delete_parameter(Name=f"{name}/limit"), group)
@@ -94,7 +111,9 @@ def _asked(call: Any, group: str) -> Any:
         if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
             raise
         do = f'a lead\'s shell is one that has evaluated: eval "$(invoke credentials --group {group} --lead)"'
-        raise UserError(f"no right to the limits of {group}", f"the leads of {group}, and administrators", do) from None
+        raise UserError(
+            f"no right to the limits of {group}", f"the leads of {group}, and administrators", do
+        ) from None
 
 
 collection = Collection(limit)

@@ -1,4 +1,6 @@
-"""Checks of this machine: programs, sandboxes, room, and what set-up made. None of them talks to a cloud, and none changes anything."""
+"""Checks of this machine: programs, sandboxes, room, and what set-up made. None of them talks to a cloud, and
+none changes anything.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ DEMO_DISK_GIB = 1
 def python(around: Surroundings) -> Check:
     version = platform.python_version()
     if sys.version_info < MINIMUM_PYTHON:
-        return bad("python", version, "install Python 3.11 or later, then: make setup PYTHON=/path/to/python3")
+        return bad(
+            "python", version, "install Python 3.11 or later, then: make setup PYTHON=/path/to/python3"
+        )
     return good("python", f"{version} ({sys.executable})")
 
 
@@ -35,7 +39,12 @@ def environment(around: Surroundings) -> Check:
     try:
         found = ", ".join(f"{name} {version(name)}" for name in ("pulumi", "pulumi-aws", "boto3"))
     except PackageNotFoundError as error:
-        return bad("packages", f"no package {error.name} in {sys.prefix}", "make setup", "the packages of requirements/base.txt")
+        return bad(
+            "packages",
+            f"no package {error.name} in {sys.prefix}",
+            "make setup",
+            "the packages of requirements/base.txt",
+        )
     return good("packages", found)
 
 
@@ -44,7 +53,12 @@ def pulumi(around: Surroundings) -> Check:
 
     cli = find_cli()
     if cli is None:
-        return bad("pulumi", "no Pulumi CLI", "make setup (gets or builds one)", "the Pulumi CLI, on PATH or in the user's cache")
+        return bad(
+            "pulumi",
+            "no Pulumi CLI",
+            "make setup (gets or builds one)",
+            "the Pulumi CLI, on PATH or in the user's cache",
+        )
     host = "its Python language host" if cli.has_python_host else "a language host of ours"
     return good("pulumi", f"{cli.version} with {host} ({cli.path})")
 
@@ -58,11 +72,17 @@ def go(around: Surroundings) -> Check:
         return good("go", found)
     if find_cli() is not None:
         return good("go", "none that is wanted: there is a Pulumi CLI")
-    return note("go", reason.removeprefix("build from source: "), "make setup gets a toolchain if the Pulumi CLI has to be built")
+    return note(
+        "go",
+        reason.removeprefix("build from source: "),
+        "make setup gets a toolchain if the Pulumi CLI has to be built",
+    )
 
 
 def local_cloud(around: Surroundings, *, keep: bool = False) -> Iterator[Check]:
-    """What a local cloud needs of this machine, as set-up and the demo look at it. `keep`: one is about to be started."""
+    """What a local cloud needs of this machine, as set-up and the demo look at it. `keep`: one is about to be
+    started.
+    """
     from localcloud import needs
     from localcloud.paths import Paths
 
@@ -73,7 +93,9 @@ def local_cloud(around: Surroundings, *, keep: bool = False) -> Iterator[Check]:
 def _told(finding: Finding) -> Check:
     if finding.enough:
         return good(finding.name, finding.found)
-    return (bad if finding.wrong else note)(finding.name, " ".join(finding.found.split()), finding.do, finding.allowed)
+    return (bad if finding.wrong else note)(
+        finding.name, " ".join(finding.found.split()), finding.do, finding.allowed
+    )
 
 
 def disk(around: Surroundings, wanted: float | None = None) -> Check:
@@ -91,9 +113,14 @@ def memory(around: Surroundings) -> Check:
     from localcloud.fleet.limits import host_memory_mib, maximum_machines
 
     total, machines = host_memory_mib() / 1024, maximum_machines()
-    found = f"{total:.0f} GiB, {os.cpu_count()} processors: {machines} local machine{'' if machines == 1 else 's'} at once"
+    found = (
+        f"{total:.0f} GiB, {os.cpu_count()} processors: {machines} local "
+        f"machine{'' if machines == 1 else 's'} at once"
+    )
     if total < MEMORY_GIB:
-        return note("memory", found, f"{MEMORY_GIB} GiB or more, or fewer machines: LOCALCLOUD_MAX_INSTANCES=1")
+        return note(
+            "memory", found, f"{MEMORY_GIB} GiB or more, or fewer machines: LOCALCLOUD_MAX_INSTANCES=1"
+        )
     return good("memory", found)
 
 
@@ -116,7 +143,9 @@ def emulator(around: Surroundings) -> Check:
     try:
         return good("emulator", str(emulator_python()))
     except EmulatorMissing as error:
-        return bad("emulator", str(error).splitlines()[0], "make setup", "the emulator's own Python environment")
+        return bad(
+            "emulator", str(error).splitlines()[0], "make setup", "the emulator's own Python environment"
+        )
 
 
 def git(around: Surroundings) -> Check:
@@ -125,10 +154,16 @@ def git(around: Surroundings) -> Check:
         return note("git", "none", "install git: baked images are recorded in commits")
     names = []
     for key in ("user.name", "user.email"):
-        answer = subprocess.run([found, "config", key], cwd=around.root, capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [found, "config", key], cwd=around.root, capture_output=True, text=True, check=False
+        )
         names += [] if answer.stdout.strip() else [key]
     if names:
-        return note("git", f"without {' and '.join(names)}", f"git config --global {names[0]} …: baked images are recorded in commits")
+        return note(
+            "git",
+            f"without {' and '.join(names)}",
+            f"git config --global {names[0]} …: baked images are recorded in commits",
+        )
     return good("git", found)
 
 
@@ -136,7 +171,11 @@ def checkout(around: Surroundings) -> Check:
     from localcloud import needs
 
     return _told(
-        needs.writable("checkout", around.root / "results", "run it as the owner of the checkout, or clone it to a folder of your own")
+        needs.writable(
+            "checkout",
+            around.root / "results",
+            "run it as the owner of the checkout, or clone it to a folder of your own",
+        )
     )
 
 

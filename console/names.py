@@ -1,4 +1,6 @@
-"""Tasks with any number of names behind them: `invoke validate dti analysis`. Invoke has no positional argument that may be left out."""
+"""Tasks with any number of names behind them: `invoke validate dti analysis`. Invoke has no positional
+argument that may be left out.
+"""
 
 import sys
 from types import FrameType
@@ -11,8 +13,9 @@ from invoke.tasks import Task
 class Names(Argument):
     """Takes every word that is no flag, and none as well; its value is a list.
 
-    Invoke's parser asks every positional argument for its value twice: when it looks for the place of a word, and when the words are
-    over and it complains of arguments without a value. The first is answered with None, which means "here".
+    Invoke's parser asks every positional argument for its value twice: when it looks for the place of a word,
+    and when the words are over and it complains of arguments without a value. The first is answered with
+    None, which means "here".
     """
 
     @property
@@ -37,4 +40,7 @@ class TaskOfNames(Task):  # type: ignore[type-arg]
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         found = super().get_arguments(ignore_unknown_help)
-        return [Names(names=one.names, help=one.help, positional=True) if one.name == "names" else one for one in found]
+        return [
+            Names(names=one.names, help=one.help, positional=True) if one.name == "names" else one
+            for one in found
+        ]

@@ -10,7 +10,10 @@ from invoke.context import Context
 from invoke.tasks import task
 
 _FORM = {
-    "format": "env: for a shell to evaluate; json: for credential_process and for web pages; profile: a section of ~/.aws/credentials.",
+    "format": (
+        "env: for a shell to evaluate; json: for credential_process and for web pages; profile: a section "
+        "of ~/.aws/credentials."
+    ),
     "out": "A new file, outside version control, that only you can read (mode 0400).",
 }
 
@@ -39,7 +42,8 @@ def credentials(
 ) -> None:
     """Credentials for a person: a session of a group or a role, or the access key of a user.
 
-    A session is what its group's policy allows, for 12 hours, and then nothing: `eval "$(invoke credentials --group lab1)"`.
+    A session is what its group's policy allows, for 12 hours, and then nothing: `eval "$(invoke credentials
+    --group lab1)"`.
     """
     import boto3
 
@@ -52,13 +56,18 @@ def credentials(
     named = [flag for flag, value in (("--group", group), ("--role", role), ("--user", user)) if value]
     if len(named) != 1 or (lead and not group):
         got = " and ".join(named) if named else "--lead alone" if lead else "no --group, --role or --user"
-        raise UserError(got, "one of --group (with or without --lead), --role, --user", "say whose credentials you want")
+        raise UserError(
+            got, "one of --group (with or without --lead), --role, --user", "say whose credentials you want"
+        )
     if user:
         path = _file(out)
         _with_key(user)
         iam = boto3.client("iam")
         made = given.first_key(iam, user, _where(iam), lambda new: _write(path, new, format, profile))
-        _note(f"{path}: access key {made.access_key_id} of {user}. Give it to nobody else; its secret is shown nowhere again.")
+        _note(
+            f"{path}: access key {made.access_key_id} of {user}. Give it to nobody else; its secret is "
+            "shown nowhere again."
+        )
         return
     target = _file(out) if out else None
     sts = boto3.client("sts")
@@ -67,7 +76,11 @@ def credentials(
     else:
         known = groups.load(project_root()).groups
         if known and group not in known:
-            raise UserError(f"group {group}", f"the groups of {groups.FILE}: {', '.join(sorted(known))}", "correct the name")
+            raise UserError(
+                f"group {group}",
+                f"the groups of {groups.FILE}: {', '.join(sorted(known))}",
+                "correct the name",
+            )
         wanted = (groups.lead_role if lead else groups.session_role)(str(sts.meta.region_name), group)
         whose = f"the {'leads' if lead else 'members'} of {group}, and administrators"
     taken = given.session(sts, wanted, _where(sts), hours=hours, whose=whose)
@@ -96,7 +109,7 @@ def rotate_keys(
     profile: str = "neurocaas",
     out: str = "",
 ) -> None:
-    """Give a user a new access key (--out FILE), and switch the old one off. A key that is off is deleted by the next rotation."""
+    """Give a user a new access key (--out FILE), and switch the old one off. A key that is off is deleted by the next rotation."""  # noqa: E501
     import boto3
 
     from console import credentials as given
@@ -108,8 +121,12 @@ def rotate_keys(
     else:
         path = _file(out)
         _with_key(user)
-        made, told = given.rotate(iam, user, _where(iam), lambda new: _write(path, new, format, profile), overlap=overlap)
-        told.insert(0, f"{path}: access key {made.access_key_id} of {user}. Its secret is shown nowhere again.")
+        made, told = given.rotate(
+            iam, user, _where(iam), lambda new: _write(path, new, format, profile), overlap=overlap
+        )
+        told.insert(
+            0, f"{path}: access key {made.access_key_id} of {user}. Its secret is shown nowhere again."
+        )
     for line in told:
         _note(line)
 
@@ -121,7 +138,9 @@ def _file(out: str) -> Path:
 
     if not out:
         got = "no --out: a key would end up in the terminal's memory or in a log"
-        raise UserError(got, "a new file outside version control", "add --out ~/.aws/neurocaas-key, or another new file")
+        raise UserError(
+            got, "a new file outside version control", "add --out ~/.aws/neurocaas-key, or another new file"
+        )
     return access.new_file(out, example="~/.aws/neurocaas-key")
 
 
@@ -140,12 +159,16 @@ def _with_key(user: str) -> None:
 
     known = groups.load(project_root()).users
     if user not in known:
-        raise UserError(f"user {user}", f"the users of {groups.FILE}: {some(known)}", "correct the name, or add the user")
+        raise UserError(
+            f"user {user}", f"the users of {groups.FILE}: {some(known)}", "correct the name, or add the user"
+        )
     if not known[user].access_key:
         raise UserError(
             f"user {user}, for whom {groups.FILE} asks for no access key",
-            f"users with access_key: true (here: {some(name for name, one in known.items() if one.access_key)})",
-            f"a session does without: `invoke credentials --group GROUP`. Or write `{user}: {{access_key: true}}` there",
+            "users with access_key: true (here: "
+            f"{some(name for name, one in known.items() if one.access_key)})",
+            f"a session does without: `invoke credentials --group GROUP`. Or write `{user}: {{access_key: "
+            f"true}}` there",
         )
 
 

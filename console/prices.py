@@ -1,8 +1,8 @@
 """`invoke prices`: what EC2 instance types cost, from AWS's Price List into components/prices.json.
 
-Facts: GetProducts (AWS Price List API reference) is served from us-east-1 for all regions, and its answers are JSON texts of one
-product each. On-demand Linux without a licence or software, on shared hardware, is one product a type and region by the
-attributes in `PRODUCT`.
+Facts: GetProducts (AWS Price List API reference) is served from us-east-1 for all regions, and its answers
+are JSON texts of one product each. On-demand Linux without a licence or software, on shared hardware, is one
+product a type and region by the attributes in `PRODUCT`.
 """
 
 import json
@@ -38,10 +38,17 @@ PRODUCT = {
 
 
 def fetch(pricing: Any, region: str, types: Iterable[str]) -> dict[str, float]:
-    """US dollars an hour of those `types` that `region` offers. Raises UserError when an answer is not what was asked for."""
+    """US dollars an hour of those `types` that `region` offers. Raises UserError when an answer is not what
+    was asked for.
+    """
     wanted, found = frozenset(types), dict[str, float]()
-    filters = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in {**PRODUCT, "regionCode": region}.items()]
-    pages = pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2", Filters=filters, FormatVersion="aws_v1")
+    filters = [
+        {"Type": "TERM_MATCH", "Field": name, "Value": value}
+        for name, value in {**PRODUCT, "regionCode": region}.items()
+    ]
+    pages = pricing.get_paginator("get_products").paginate(
+        ServiceCode="AmazonEC2", Filters=filters, FormatVersion="aws_v1"
+    )
     for name, price in _products(text for page in pages for text in page["PriceList"]):
         if name in wanted and found.setdefault(name, price) != price:
             raise UserError(
@@ -50,16 +57,25 @@ def fetch(pricing: Any, region: str, types: Iterable[str]) -> dict[str, float]:
                 "nothing was changed; tell the maintainers what the Price List says",
             )
     if wanted and not found:
-        raise UserError(f"no price for {region}", "a region with EC2, such as us-east-1", "check the region's name; nothing was changed")
+        raise UserError(
+            f"no price for {region}",
+            "a region with EC2, such as us-east-1",
+            "check the region's name; nothing was changed",
+        )
     return found
 
 
 def _products(texts: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """Type and hourly price of each on-demand product; others, and those that cost nothing (reservations), are left out."""
+    """Type and hourly price of each on-demand product; others, and those that cost nothing (reservations),
+    are left out.
+    """
     for text in texts:
         document = json.loads(text)
         attributes = document["product"]["attributes"]
-        if any(attributes.get(name, value) != value for name, value in PRODUCT.items()) or "instanceType" not in attributes:
+        if (
+            any(attributes.get(name, value) != value for name, value in PRODUCT.items())
+            or "instanceType" not in attributes
+        ):
             continue
         for term in document.get("terms", {}).get("OnDemand", {}).values():
             for dimension in term["priceDimensions"].values():
@@ -78,8 +94,11 @@ def write(file: Path, data: Mapping[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def refresh(file: Path, pricing: Any, regions: Iterable[str], more_types: Iterable[str], today: date) -> list[str]:
-    """Read the prices of all types of the table, and `more_types`, in its regions and `regions`, write them, and return what changed.
+def refresh(
+    file: Path, pricing: Any, regions: Iterable[str], more_types: Iterable[str], today: date
+) -> list[str]:
+    """Read the prices of all types of the table, and `more_types`, in its regions and `regions`, write them,
+    and return what changed.
     Nothing is written unless every region was read."""
     data = json.loads(file.read_text())
     known = data["regions"]
@@ -88,7 +107,11 @@ def refresh(file: Path, pricing: Any, regions: Iterable[str], more_types: Iterab
     for region in sorted({*known, *regions}):
         prices = fetch(pricing, region, types)
         before = known.get(region, {}).get("usd_per_hour", {})
-        fresh[region] = {"date": today.isoformat(), "source": SOURCE, "usd_per_hour": dict(sorted(prices.items()))}
+        fresh[region] = {
+            "date": today.isoformat(),
+            "source": SOURCE,
+            "usd_per_hour": dict(sorted(prices.items())),
+        }
         changes += [
             f"{region}  {name}: {before.get(name, 'new')} -> {prices.get(name, 'not offered')}"
             for name in sorted({*before, *(types if before else ())})
@@ -102,7 +125,9 @@ def refresh(file: Path, pricing: Any, regions: Iterable[str], more_types: Iterab
 def ages(file: Path, today: date) -> dict[str, int]:
     """Days since each region's prices were read."""
     regions = json.loads(file.read_text())["regions"]
-    return {region: (today - date.fromisoformat(entry["date"])).days for region, entry in sorted(regions.items())}
+    return {
+        region: (today - date.fromisoformat(entry["date"])).days for region, entry in sorted(regions.items())
+    }
 
 
 @task(
@@ -110,15 +135,19 @@ def ages(file: Path, today: date) -> dict[str, int]:
     help={
         "region": "A region to add to those of the table. May be given several times.",
         "type": "An instance type to add to those of the table. May be given several times.",
-        "check": f"Change nothing and ask nobody: say how old the table is; exit code 1 when older than {OLD} days.",
+        "check": (
+            f"Change nothing and ask nobody: say how old the table is; exit code 1 when older than {OLD} "
+            "days."
+        ),
         "json": "One JSON document.",
     },
 )
 def prices(c: Context, region: list[str], type: list[str], check: bool = False, json: bool = False) -> None:  # noqa: A002 (the flag's name)
     """Refresh the prices that forecasts and budgets count with (components/prices.json) from AWS's Price List.
 
-    Needs credentials of any AWS account that allow pricing:GetProducts. What is deployed keeps its prices until it is deployed again.
-    """
+    Needs credentials of any AWS account that allow pricing:GetProducts. What is deployed keeps its prices
+    until it is deployed again.
+    """  # noqa: E501
     from components.prices import FILE
     from console import reference
     from console.cloud import project_root
@@ -130,7 +159,15 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
         reference.write(project_root())
     found = ages(FILE, today)
     if json:
-        _say(_as_json({"regions": _regions(FILE), "age_days": found, **({} if changes is None else {"changes": changes})}))
+        _say(
+            _as_json(
+                {
+                    "regions": _regions(FILE),
+                    "age_days": found,
+                    **({} if changes is None else {"changes": changes}),
+                }
+            )
+        )
     else:
         for line in changes or ():
             _say(line)
@@ -140,7 +177,11 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
         if changes:
             _say("deploy the analyses again to let them use these prices")
     if check and max(found.values(), default=0) > OLD:
-        raise Exit(f"the prices are older than {OLD} days: refresh them with `invoke prices`, and commit components/prices.json", code=1)
+        raise Exit(
+            f"the prices are older than {OLD} days: refresh them with `invoke prices`, and commit "
+            "components/prices.json",
+            code=1,
+        )
 
 
 def _regions(file: Path) -> dict[str, Any]:
@@ -162,10 +203,16 @@ def _client() -> Any:
 
     elsewhere = os.environ.get("AWS_ENDPOINT_URL_PRICING") or os.environ.get("AWS_ENDPOINT_URL")
     if elsewhere:
-        raise UserError(f"this shell talks to {elsewhere}, which has no price list", _NEEDS, "run it in a shell without AWS_ENDPOINT_URL")
+        raise UserError(
+            f"this shell talks to {elsewhere}, which has no price list",
+            _NEEDS,
+            "run it in a shell without AWS_ENDPOINT_URL",
+        )
     session = boto3.Session()
     if session.get_credentials() is None:
-        raise UserError("no AWS credentials in this shell", _NEEDS, "log in, or set AWS_PROFILE; the table stays as it is")
+        raise UserError(
+            "no AWS credentials in this shell", _NEEDS, "log in, or set AWS_PROFILE; the table stays as it is"
+        )
     return session.client("pricing", region_name=API_REGION)
 
 
@@ -176,7 +223,11 @@ def _asked(ask: Callable[[], list[str]]) -> list[str]:
     try:
         return ask()
     except (BotoCoreError, ClientError) as error:
-        raise UserError(str(error), _NEEDS, "check the credentials and the network of this shell; the table stays as it is") from error
+        raise UserError(
+            str(error),
+            _NEEDS,
+            "check the credentials and the network of this shell; the table stays as it is",
+        ) from error
 
 
 collection = Collection(prices)

@@ -14,8 +14,8 @@ _SAME = ("image_id", "image_recipe_sha256", "code_sha256")
 
 
 def check(source: str, target: str, root: Path) -> tuple[blueprints.Blueprint, blueprints.Blueprint]:
-    """The blueprint at both stages. Raises UserError unless the two stacks are of one analysis, the second at a later stage, with
-    buckets of their own."""
+    """The blueprint at both stages. Raises UserError unless the two stacks are of one analysis, the second at
+    a later stage, with buckets of their own."""
     stages = list(Stage)
     try:
         one, other = blueprints.parse_stack_name(source), blueprints.parse_stack_name(target)
@@ -26,7 +26,11 @@ def check(source: str, target: str, root: Path) -> tuple[blueprints.Blueprint, b
         allowed = f"two stages of one analysis, for instance {source} and {one.analysis}-{stages[-1]}"
         raise UserError(f"{source} and {target}, two analyses", allowed, "name the same analysis twice")
     if stages.index(one.stage) >= stages.index(other.stage):
-        raise UserError(f"{source} to {target}", f"from an earlier to a later one of: {', '.join(stages)}", "turn the two around")
+        raise UserError(
+            f"{source} to {target}",
+            f"from an earlier to a later one of: {', '.join(stages)}",
+            "turn the two around",
+        )
     before, after = (blueprints.load(one.analysis, stage, root) for stage in (one.stage, other.stage))
     if before.bucket == after.bucket:
         where = f"blueprints/{one.analysis}/blueprint.yaml, stages.{other.stage}.bucket"
@@ -41,7 +45,11 @@ def check(source: str, target: str, root: Path) -> tuple[blueprints.Blueprint, b
 def differences(before: blueprints.Blueprint, after: blueprints.Blueprint) -> list[str]:
     """What the blueprint itself says differently at the two stages, a line each."""
     one, other = (_flat(asdict(blueprint)) for blueprint in (before, after))
-    return [f"{key}: {one.get(key)} -> {other.get(key)}" for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+    return [
+        f"{key}: {one.get(key)} -> {other.get(key)}"
+        for key in sorted({*one, *other})
+        if one.get(key) != other.get(key)
+    ]
 
 
 def _flat(data: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -64,4 +72,8 @@ def carried(outputs: Mapping[str, Any]) -> list[str]:
 
 def not_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between the outputs of the two stacks though it should not, a line each."""
-    return [f"{name}: {before.get(name)} and {after.get(name)}" for name in _SAME if before.get(name) != after.get(name)]
+    return [
+        f"{name}: {before.get(name)} and {after.get(name)}"
+        for name in _SAME
+        if before.get(name) != after.get(name)
+    ]

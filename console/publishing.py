@@ -17,11 +17,13 @@ from invoke.tasks import task
         "json": "Print the entry that was put.",
     }
 )
-def publish(c: Context, stack: str, withdraw: bool = False, dry_run: bool = False, json: bool = False) -> None:
+def publish(
+    c: Context, stack: str, withdraw: bool = False, dry_run: bool = False, json: bool = False
+) -> None:
     """Put what a deployed analysis is into the public catalogue, or take it back.
 
-    Anybody can read the entry then: name, title, description, parameters, prices, version. The catalogue is a bucket of its own, made by
-    the stack `utils` when its setting publicCatalogue is true.
+    Anybody can read the entry then: name, title, description, parameters, prices, version. The catalogue is a
+    bucket of its own, made by the stack `utils` when its setting publicCatalogue is true.
     """
     import json as document
     from datetime import UTC, datetime
@@ -46,7 +48,11 @@ def publish(c: Context, stack: str, withdraw: bool = False, dry_run: bool = Fals
         return
     settings = _settings(s3, engine.outputs(name))
     if not settings.image.ready:
-        raise UserError(f"{name} has no baked image", "a stack whose jobs can run", f"invoke bake-ami --stack {name}, then deploy it")
+        raise UserError(
+            f"{name} has no baked image",
+            "a stack whose jobs can run",
+            f"invoke bake-ami --stack {name}, then deploy it",
+        )
     parts = parse_stack_name(name)
     entry = catalogue.entry(settings, load(parts.analysis, parts.stage, project_root()), datetime.now(UTC))
     text = document.dumps(entry, indent=2) + "\n"

@@ -1,5 +1,5 @@
-"""The reference pages in docs/reference/: made from the schemas and prices, so that they cannot say anything else. And the tables of
-docs/scripts.md, which stand between marks in a page that people write."""
+"""The reference pages in docs/reference/: made from the schemas and prices, so that they cannot say anything
+else. And the tables of docs/scripts.md, which stand between marks in a page that people write."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,10 @@ def _page(title: str, *parts: str) -> str:
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+        for line in lines
+    )
 
 
 def _rows(schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, ...]]:
@@ -65,7 +68,13 @@ def _rows(schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "") -
     for name, given in rule.get("properties", {}).items():
         one = _resolved(schema, given)
         path = f"{above}{name}"
-        default = "**required**" if name in required else f"`{json.dumps(one['default'])}`" if "default" in one else ""
+        default = (
+            "**required**"
+            if name in required
+            else f"`{json.dumps(one['default'])}`"
+            if "default" in one
+            else ""
+        )
         yield (f"`{path}`", _type(schema, one), default, one.get("description", ""))
         if name != "stages":
             yield from _rows(schema, one, f"{path}.")
@@ -92,7 +101,13 @@ def _type(schema: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
     text = " or ".join(kind) if isinstance(kind, list) else str(kind)
     low, high = rule.get("minimum"), rule.get("maximum")
     if low is not None or high is not None:
-        text += f", {low} to {high}" if low is not None and high is not None else f", {low} or more" if high is None else f", up to {high}"
+        text += (
+            f", {low} to {high}"
+            if low is not None and high is not None
+            else f", {low} or more"
+            if high is None
+            else f", up to {high}"
+        )
     if kind == "array":
         text = f"list of {_type(schema, _resolved(schema, rule.get('items', {})))}"
     return text
@@ -108,18 +123,28 @@ def _blueprint(root: Path) -> str:
     regions = sorted(_load(root / "components" / "prices.json")["regions"].items())
     names = sorted({name for _, entry in regions for name in entry["usd_per_hour"]})
     rows = [
-        (f"`{name}`", *(f"{entry['usd_per_hour'][name]:g}" if name in entry["usd_per_hour"] else "" for _, entry in regions))
+        (
+            f"`{name}`",
+            *(
+                f"{entry['usd_per_hour'][name]:g}" if name in entry["usd_per_hour"] else ""
+                for _, entry in regions
+            ),
+        )
         for name in names
     ]
     dated = "; ".join(f"{region}: {entry['date']}, {entry['source']}" for region, entry in regions)
     types = (
-        f"US dollars an hour, on demand, Linux ({dated}). `invoke prices` refreshes them and adds types and regions. A type without a "
+        f"US dollars an hour, on demand, Linux ({dated}). `invoke prices` refreshes them and adds types and "
+        "regions. A type without a "
         "price in the stack's region cannot be used: nobody could pay for its jobs."
     )
     checked = (
-        "Beside the schema, `invoke validate` and every deploy check that: the name is the folder's; the script and the provisioning "
-        "scripts exist and are not empty; instance types have a price, and the default is one of the list; durations fit each other; "
-        "the parent image is known and still gets updates; groups are not reserved; `parameters` is a JSON Schema of an object. "
+        "Beside the schema, `invoke validate` and every deploy check that: the name is the folder's; the "
+        "script and the provisioning "
+        "scripts exist and are not empty; instance types have a price, and the default is one of the list; "
+        "durations fit each other; "
+        "the parent image is known and still gets updates; groups are not reserved; `parameters` is a JSON "
+        "Schema of an object. "
         "The manager checks submissions against the same settings."
     )
     return _schema_page(
@@ -138,7 +163,10 @@ def _submission(root: Path) -> str:
 
 
 def _outputs(root: Path) -> str:
-    parts: list[str] = ["Read them with `invoke outputs STACK --format json|env|github`. The JSON Schemas are in docs/schema/."]
+    parts: list[str] = [
+        "Read them with `invoke outputs STACK --format json|env|github`. The JSON Schemas "
+        "are in docs/schema/."
+    ]
     for kind in ("utils", "analysis"):
         schema = _load(root / "docs" / "schema" / f"{kind}-outputs.json")
         rows = [(name, what) for name, what, _, _ in _rows(schema, schema)]

@@ -1,4 +1,6 @@
-"""What of users' data a change of the stacks would leave behind or take along: told, and never deleted unasked."""
+"""What of users' data a change of the stacks would leave behind or take along: told, and never deleted
+unasked.
+"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,21 +13,25 @@ _BUCKET, _OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2
 
 
 def data_bucket(resources: Iterable[Mapping[str, Any]]) -> str:
-    """The bucket of users' data by a stack's state; "" without one. A deploy that was not finished has no outputs, perhaps a bucket."""
+    """The bucket of users' data by a stack's state; "" without one. A deploy that was not finished has no
+    outputs, perhaps a bucket.
+    """
     buckets = (one for one in resources if one["type"] == _BUCKET and not one.get("delete"))
     return next((str(one["id"]) for one in buckets if not (one.get("inputs") or {}).get("forceDestroy")), "")
 
 
 def users_data(s3: Any, bucket: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, Contents]:
-    """What a stack's bucket holds, by group ("logs": the compute reports, "jobs": the service's records), without what the stack itself
-    has put there by its state."""
+    """What a stack's bucket holds, by group ("logs": the compute reports, "jobs": the service's records),
+    without what the stack itself has put there by its state."""
     from botocore.exceptions import ClientError
 
     if not bucket:
         return {}
     objects = (one["inputs"] for one in resources if one["type"] == _OBJECT)
     try:
-        return by_folder(s3, bucket, without={str(one["key"]) for one in objects if one.get("bucket") == bucket})
+        return by_folder(
+            s3, bucket, without={str(one["key"]) for one in objects if one.get("bucket") == bucket}
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             return {}
@@ -38,21 +44,30 @@ def told(data: Mapping[str, Contents]) -> str:
 
 
 def refuse_protected(stack: str, resources: Iterable[Mapping[str, Any]]) -> None:
-    """Raises UserError while something is protected: the engine would say so only when it comes to that, and have deleted much by then."""
-    found = sorted(f"{one['type'].rpartition(':')[2]} {one.get('id', '')}" for one in resources if one.get("protect"))
+    """Raises UserError while something is protected: the engine would say so only when it comes to that, and
+    have deleted much by then.
+    """
+    found = sorted(
+        f"{one['type'].rpartition(':')[2]} {one.get('id', '')}" for one in resources if one.get("protect")
+    )
     if found:
         raise UserError(
             f"{stack}, in which is protected: {', '.join(found)}",
             "a stack in which nothing is protected",
-            f"if you mean it: pulumi config set protectUtilities false --stack {stack}, then `invoke deploy {stack}`, then this again",
+            f"if you mean it: pulumi config set protectUtilities false --stack {stack}, then `invoke deploy "
+            f"{stack}`, then this again",
         )
 
 
-def refuse_destroy(stack: str, outputs: Mapping[str, Any], data: Mapping[str, Contents], *, delete_data: bool, bucket: str) -> None:
+def refuse_destroy(
+    stack: str, outputs: Mapping[str, Any], data: Mapping[str, Contents], *, delete_data: bool, bucket: str
+) -> None:
     """Raises UserError when a destroy of the stack would take along what nobody said it may."""
     own, prod = outputs.get("bucket", ""), outputs.get("stage") == "prod"
     if bucket and bucket != own:
-        raise UserError(f"--bucket {bucket}", f"the bucket of {stack}: {own or 'none'}", "correct one of the two")
+        raise UserError(
+            f"--bucket {bucket}", f"the bucket of {stack}: {own or 'none'}", "correct one of the two"
+        )
     flags = f"{' --delete-data' if data else ''}{f' --bucket {own}' if prod else ''}"
     if data and not delete_data:
         held = sum(data.values(), Contents())
@@ -62,7 +77,11 @@ def refuse_destroy(stack: str, outputs: Mapping[str, Any], data: Mapping[str, Co
             f"fetch what is needed, then `invoke destroy {stack}{flags}`, which deletes it for good",
         )
     if prod and not bucket:
-        raise UserError(f"{stack}, which is in production", "the bucket's name as well", f"if you mean it: invoke destroy {stack}{flags}")
+        raise UserError(
+            f"{stack}, which is in production",
+            "the bucket's name as well",
+            f"if you mean it: invoke destroy {stack}{flags}",
+        )
 
 
 def refuse_destroy_of_utils(stacks: Iterable[Mapping[str, Any]]) -> None:
@@ -77,8 +96,8 @@ def refuse_destroy_of_utils(stacks: Iterable[Mapping[str, Any]]) -> None:
 
 
 def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[str, list[str]]:
-    """The groups that a deploy of the stack will take away, and the buckets that they have used. Nothing for files with mistakes: the
-    deploy itself tells them."""
+    """The groups that a deploy of the stack will take away, and the buckets that they have used. Nothing for
+    files with mistakes: the deploy itself tells them."""
     from blueprints import groups, load, parse_stack_name
     from runtime.protocol.problems import InvalidInput
 
@@ -88,7 +107,11 @@ def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[s
     try:
         directory = groups.load(root)
         if outputs.get("kind") == "utils":
-            return {group: list(made["buckets"]) for group, made in before.items() if group not in directory.groups}
+            return {
+                group: list(made["buckets"])
+                for group, made in before.items()
+                if group not in directory.groups
+            }
         name = parse_stack_name(stack)
         now = {*load(name.analysis, name.stage, root).groups, *directory.using(name.analysis)}
     except InvalidInput:
@@ -97,7 +120,9 @@ def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[s
 
 
 def blueprint_bucket(stack: str, root: Path) -> str:
-    """The bucket's name that the blueprint of a stack chooses; "" for `utils`, and for files with mistakes: the program tells them."""
+    """The bucket's name that the blueprint of a stack chooses; "" for `utils`, and for files with mistakes:
+    the program tells them.
+    """
     from blueprints import load, parse_stack_name
     from runtime.protocol.problems import InvalidInput
 
@@ -127,5 +152,8 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
             where = f"s3://{bucket}/{prefixes[0]}, {prefixes[1]} and {prefixes[2]}"
             lines.append(f"group {group} is removed; its data stays: {where} hold {held.text()}.")
             if stack != "utils":
-                lines.append(f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/ (and {prefixes[1]}, {prefixes[2]})")
+                lines.append(
+                    f"  To delete it for good: invoke empty-bucket {stack} --prefix {group}/ (and "
+                    f"{prefixes[1]}, {prefixes[2]})"
+                )
     return lines

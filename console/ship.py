@@ -1,7 +1,8 @@
-"""`invoke ship NAME`: the whole road from a blueprint to results, by the commands that a person would type, in their order.
+"""`invoke ship NAME`: the whole road from a blueprint to results, by the commands that a person would type,
+in their order.
 
-A step that is done already is passed over, so the same command goes on where it was; at the first that fails it stops and says how to go
-on. Nothing here does what a command does: it decides which one is next.
+A step that is done already is passed over, so the same command goes on where it was; at the first that fails
+it stops and says how to go on. Nothing here does what a command does: it decides which one is next.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ Run = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True)
 class Step:
-    """One part of the road. `state` is one of the four words above; `command` what was run; `said` why nothing was, or what came out;
-    `exit_code` that of a command that failed, 1 where there was none to run."""
+    """One part of the road. `state` is one of the four words above; `command` what was run; `said` why
+    nothing was, or what came out; `exit_code` that of a command that failed, 1 where there was none to
+    run."""
 
     name: str
     state: str
@@ -55,7 +57,9 @@ class StopError(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """What `tests/` has to try an analysis with: datasets, a configuration (None: the defaults), and the group whose members submit."""
+    """What `tests/` has to try an analysis with: datasets, a configuration (None: the defaults), and the
+    group whose members submit.
+    """
 
     data: tuple[Path, ...]
     config: Path | None
@@ -69,7 +73,9 @@ class Sample:
 
 
 def sample(folder: Path, groups: Sequence[str]) -> Sample:
-    """The sample that `tests/submit.json` of an analysis's `folder` names by its keys. Raises UserError when there is none."""
+    """The sample that `tests/submit.json` of an analysis's `folder` names by its keys. Raises UserError when
+    there is none.
+    """
     from console.errors import UserError
 
     file = folder / "tests" / "submit.json"
@@ -82,20 +88,38 @@ def sample(folder: Path, groups: Sequence[str]) -> Sample:
         data = tuple(folder / "tests" / str(name).rstrip("/").rpartition("/")[2] for name in named)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         got = f"{where}/submit.json that cannot be read ({type(error).__name__}: {error})"
-        raise UserError(got, "a submission as an analyst would write it", "write one; `invoke configure` makes one to copy") from None
+        raise UserError(
+            got,
+            "a submission as an analyst would write it",
+            "write one; `invoke configure` makes one to copy",
+        ) from None
     missing = [path.name for path in data if not path.is_file()]
     if missing:
         raise UserError(
-            f"no {', '.join(missing)} in {where}, which submit.json names as data", "small datasets in that folder", "put them there"
+            f"no {', '.join(missing)} in {where}, which submit.json names as data",
+            "small datasets in that folder",
+            "put them there",
         )
     configuration = folder / "tests" / config
-    return Sample(data, configuration if configuration.is_file() else None, group if group in groups else groups[0])
+    return Sample(
+        data, configuration if configuration.is_file() else None, group if group in groups else groups[0]
+    )
 
 
 class Road:
     """The road of one analysis to one stage. `run` runs commands, `tell` hears what goes on."""
 
-    def __init__(self, root: Path, analysis: str, stage: str, run: Run, tell: Callable[[str], None], *, unverified: bool, to: str) -> None:
+    def __init__(
+        self,
+        root: Path,
+        analysis: str,
+        stage: str,
+        run: Run,
+        tell: Callable[[str], None],
+        *,
+        unverified: bool,
+        to: str,
+    ) -> None:
         from console.engine import Engine
 
         self.root, self.analysis, self.stack = root, analysis, f"{analysis}-{stage}"
@@ -128,7 +152,12 @@ class Road:
             try:
                 state, command, said = part()
             except StopError as stop:
-                state, command, said, code = FAILED, str(stop), f"`{stop}` ended with exit code {stop.code}", stop.code
+                state, command, said, code = (
+                    FAILED,
+                    str(stop),
+                    f"`{stop}` ended with exit code {stop.code}",
+                    stop.code,
+                )
             except Exception as error:
                 text = message(error)
                 if text is None:
@@ -183,7 +212,11 @@ class Road:
     def bake(self) -> tuple[str, str, str]:
         if not self._recorded:
             return LEFT_OUT, "", "there is nothing to bake: no provision/*.sh"
-        return DONE, self._do("bake-ami", "--stack", self.stack, *(["--unverified"] if self.unverified else [])), ""
+        return (
+            DONE,
+            self._do("bake-ami", "--stack", self.stack, *(["--unverified"] if self.unverified else [])),
+            "",
+        )
 
     def golden(self) -> tuple[str, str, str]:
         from image_builder.golden import FOLDER
@@ -208,12 +241,16 @@ class Road:
             return ALREADY, "", f"job {self.job} has ended well on this code, image and sample"
         data = [word for path in tried.data for word in ("--data", str(path.relative_to(self.root)))]
         config = ("--config", str(tried.config.relative_to(self.root))) if tried.config else ()
-        return DONE, self._do("submit", *where, *data, *config, "--timestamp", self.job, "--yes", "--follow"), f"job {self.job}"
+        return (
+            DONE,
+            self._do("submit", *where, *data, *config, "--timestamp", self.job, "--yes", "--follow"),
+            f"job {self.job}",
+        )
 
     def _job(self, outputs: Any, tried: Sample) -> tuple[str, bool]:
-        """The name of the job that tries this code and image on this sample, and whether it has ended well already. Jobs of that name
-        that failed are left as they are: the next one has the next number."""
-        from client import Analysis
+        """The name of the job that tries this code and image on this sample, and whether it has ended well
+        already. Jobs of that name that failed are left as they are: the next one has the next number."""
+        from neurocaas import Analysis
 
         what = [outputs[name] for name in ("code_sha256", "image_id", "blueprint_digest")]
         digest = hashlib.sha256(json_format.dumps([*what, tried.digest()]).encode()).hexdigest()
@@ -229,17 +266,25 @@ class Road:
         outputs = self.engine.outputs(self.stack)
         group = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"])).group
         folder = f"{self.to}/{self.analysis}/{self.job}"
-        command = self._do("results", self.job, "--bucket", str(outputs["bucket"]), "--group", group, "--to", folder)
-        self.results = sorted(str(path) for path in (self.root / folder).rglob("process_results/**/*") if path.is_file())
+        command = self._do(
+            "results", self.job, "--bucket", str(outputs["bucket"]), "--group", group, "--to", folder
+        )
+        self.results = sorted(
+            str(path) for path in (self.root / folder).rglob("process_results/**/*") if path.is_file()
+        )
         return DONE, command, f"{len(self.results)} files of results in {folder}/"
 
 
 def _invoke(root: Path) -> Run:
-    """Runs a command in this project; all it says goes to standard error, so that standard output has the answer alone."""
+    """Runs a command in this project; all it says goes to standard error, so that standard output has the
+    answer alone.
+    """
     from console.interrupts import running
 
     def run(words: Sequence[str]) -> int:
-        with running([sys.executable, "-m", "invoke", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=sys.stderr) as child:
+        with running(
+            [sys.executable, "-m", "invoke", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=sys.stderr
+        ) as child:
             pass
         return child.returncode
 
@@ -261,13 +306,18 @@ def _say(text: str) -> None:
     }
 )
 def ship(
-    c: Context, analysis: str, stage: str = "webdev", unverified: bool = False, to: str = "results/ship", json: bool = False
+    c: Context,
+    analysis: str,
+    stage: str = "webdev",
+    unverified: bool = False,
+    to: str = "results/ship",
+    json: bool = False,
 ) -> None:
     """Go the whole road: validate, lint, deploy, verify, bake, golden test, deploy, a job on tests/, its results.
 
-    Deploys without asking. Stops where something is wrong, says what to do, and ends with that command's exit code; the same command goes
-    on where it was. What is done already is passed over.
-    """
+    Deploys without asking. Stops where something is wrong, says what to do, and ends with that command's exit
+    code; the same command goes on where it was. What is done already is passed over.
+    """  # noqa: E501
     from console.cloud import project_root
 
     root = project_root()
@@ -278,8 +328,24 @@ def ship(
     again = " ".join(["invoke ship", analysis, *([f"--stage {stage}"] if stage != "webdev" else [])])
     following = f"invoke promote {road.stack} {analysis}-prod" if stopped is None else again
     if json:
-        found = {"schema_version": 1, "analysis": analysis, "stack": road.stack, "ok": stopped is None, "job": road.job or None}
-        _out(json_format.dumps({**found, "steps": [asdict(one) for one in steps], "results": road.results, "next": following}, indent=2))
+        found = {
+            "schema_version": 1,
+            "analysis": analysis,
+            "stack": road.stack,
+            "ok": stopped is None,
+            "job": road.job or None,
+        }
+        _out(
+            json_format.dumps(
+                {
+                    **found,
+                    "steps": [asdict(one) for one in steps],
+                    "results": road.results,
+                    "next": following,
+                },
+                indent=2,
+            )
+        )
     elif stopped is None:
         _out("\n".join(_told(road, steps, following)))
     if stopped:
@@ -293,8 +359,15 @@ def _told(road: Road, steps: Sequence[Step], following: str) -> list[str]:
     for path in road.results:
         lines.append(f"  {path}")
         if path.endswith((".json", ".txt", ".csv")) and Path(path).stat().st_size <= _SHOWN:
-            lines += [f"    {printable(line)}" for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines()]
-    return [*lines, f"{road.stack} works. Who may use it: groups.yaml (docs/administrators.md). To production: {following}"]
+            lines += [
+                f"    {printable(line)}"
+                for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+            ]
+    return [
+        *lines,
+        f"{road.stack} works. Who may use it: groups.yaml (docs/administrators.md). To "
+        f"production: {following}",
+    ]
 
 
 def _check(root: Path, analysis: str, stage: str) -> None:
@@ -310,7 +383,9 @@ def _check(root: Path, analysis: str, stage: str) -> None:
         raise UserError(f"--stage {stage}", "webdev, develop, staging", do)
     if not Engine(root).outputs_if_any("utils"):
         do = "an administrator makes it: invoke deploy utils; then the same command again"
-        raise UserError("no stack utils in this cloud", "the stack that all analyses share, once an account", do)
+        raise UserError(
+            "no stack utils in this cloud", "the stack that all analyses share, once an account", do
+        )
 
 
 def _out(text: str) -> None:

@@ -1,7 +1,7 @@
 """`invoke doctor STACK`: is what a stack needs to answer a submission there, as the last deploy has made it?
 
-The state says what there must be, the account what there is. Nothing is changed. One line a kind of thing; where something is wrong,
-every difference is told (what was got, what is allowed), and what to do.
+The state says what there must be, the account what there is. Nothing is changed. One line a kind of thing;
+where something is wrong, every difference is told (what was got, what is allowed), and what to do.
 """
 
 import hashlib
@@ -45,7 +45,11 @@ def of_stacks(names: Sequence[str], around: Surroundings) -> list[Check]:
 
 def checks(engine: Any, stack: str, make: Callable[..., Any]) -> Iterator[Check]:
     """What is said of a stack; of an analysis, what it needs of `utils` as well."""
-    documents = {name: State(engine.export(name)) for name in dict.fromkeys((stack, "utils")) if name in engine.stack_names()}
+    documents = {
+        name: State(engine.export(name))
+        for name in dict.fromkeys((stack, "utils"))
+        if name in engine.stack_names()
+    }
     for name in dict.fromkeys((stack, "utils")):
         state = documents.get(name)
         if state is None or not any(one["type"].startswith("aws:") for one in state.resources):
@@ -61,7 +65,11 @@ def _deploy(stack: str) -> str:
 def _of_stack(stack: str, state: State, at: Account) -> Iterator[Check]:
     if state.pending:
         count = len(state.pending)
-        yield bad(f"{stack}: state", f"got: {count} unfinished operations of a killed deploy; allowed: none", f"invoke unlock {stack}")
+        yield bad(
+            f"{stack}: state",
+            f"got: {count} unfinished operations of a killed deploy; allowed: none",
+            f"invoke unlock {stack}",
+        )
     for label, kinds in KINDS:
         there = [one for kind in kinds for one in state.living.values() if one["type"] == kind]
         if there:
@@ -73,11 +81,17 @@ def _of_stack(stack: str, state: State, at: Account) -> Iterator[Check]:
     left = strays(at, Owner(stack), state)
     if left:
         names = ", ".join(thing.id for thing in left)
-        yield note(f"{stack}: beside", f"the tags are {stack}'s, and no state knows them: {names}", f"invoke adopt {stack}")
+        yield note(
+            f"{stack}: beside",
+            f"the tags are {stack}'s, and no state knows them: {names}",
+            f"invoke adopt {stack}",
+        )
 
 
 def _judged(name: str, stack: str, things: list[tuple[Resource, Judge]], at: Account) -> Check:
-    wrong = [f"got: {got}; allowed: {allowed}" for one, judge in things for got, allowed in _asked(judge, at, one)]
+    wrong = [
+        f"got: {got}; allowed: {allowed}" for one, judge in things for got, allowed in _asked(judge, at, one)
+    ]
     if wrong:
         return bad(name, ". ".join(wrong), _deploy(stack))
     count = len(things)
@@ -100,13 +114,19 @@ def bucket(at: Account, one: Resource) -> Iterator[Difference]:
 
 
 def notification(at: Account, one: Resource) -> Iterator[Difference]:
-    found = at.client("s3").get_bucket_notification_configuration(Bucket=one["id"]).get("QueueConfigurations") or ()
+    found = (
+        at.client("s3").get_bucket_notification_configuration(Bucket=one["id"]).get("QueueConfigurations")
+        or ()
+    )
     there = {_rule(rule["QueueArn"], rule["Events"], _filters(rule)) for rule in found}
     for rule in one["inputs"].get("queues") or ():
         filters = {"prefix": rule.get("filterPrefix") or "", "suffix": rule.get("filterSuffix") or ""}
         if _rule(rule["queueArn"], rule["events"], filters) not in there:
             which = f"{filters['prefix']}*{filters['suffix']}"
-            yield f"bucket {one['id']} tells nobody of {which}", f"a notification for it to {rule['queueArn'].rpartition(':')[2]}"
+            yield (
+                f"bucket {one['id']} tells nobody of {which}",
+                f"a notification for it to {rule['queueArn'].rpartition(':')[2]}",
+            )
 
 
 def _rule(queue: str, events: list[str], filters: Mapping[str, str]) -> tuple[Any, ...]:
@@ -124,9 +144,15 @@ def queue(at: Account, one: Resource) -> Iterator[Difference]:
 
 
 def queue_policy(at: Account, one: Resource) -> Iterator[Difference]:
-    found = at.client("sqs").get_queue_attributes(QueueUrl=one["id"], AttributeNames=["Policy"]).get("Attributes") or {}
+    found = (
+        at.client("sqs").get_queue_attributes(QueueUrl=one["id"], AttributeNames=["Policy"]).get("Attributes")
+        or {}
+    )
     if _parsed(found.get("Policy")) != _parsed(one["inputs"]["policy"]):
-        yield f"another policy of queue {one['id'].rpartition('/')[2]}", "the one that lets only our sources send"
+        yield (
+            f"another policy of queue {one['id'].rpartition('/')[2]}",
+            "the one that lets only our sources send",
+        )
 
 
 def _parsed(policy: Any) -> Any:
@@ -136,21 +162,36 @@ def _parsed(policy: Any) -> Any:
 def mapping(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_event_source_mapping(UUID=one["id"])
     if found.get("State") not in ("Enabled", "Enabling", "Updating", "Creating"):
-        yield f"event source mapping {one['id']} is {found.get('State')}", "Enabled: nothing else takes messages of the queue"
+        yield (
+            f"event source mapping {one['id']} is {found.get('State')}",
+            "Enabled: nothing else takes messages of the queue",
+        )
     if found["EventSourceArn"] != one["inputs"]["eventSourceArn"]:
-        yield f"event source mapping {one['id']} reads {found['EventSourceArn']}", one["inputs"]["eventSourceArn"]
+        yield (
+            f"event source mapping {one['id']} reads {found['EventSourceArn']}",
+            one["inputs"]["eventSourceArn"],
+        )
 
 
 def function(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_function(FunctionName=one["id"])
     made, inputs = found["Configuration"], one["inputs"]
     if made.get("State", "Active") not in ("Active", "Inactive"):
-        yield f"function {one['id']} is {made['State']}: {made.get('StateReason', 'no reason is given')}", "Active"
+        yield (
+            f"function {one['id']} is {made['State']}: {made.get('StateReason', 'no reason is given')}",
+            "Active",
+        )
     if made.get("LastUpdateStatus") == "Failed":
-        yield f"the last update of function {one['id']} failed: {made.get('LastUpdateStatusReason', '')}", "Successful"
+        yield (
+            f"the last update of function {one['id']} failed: {made.get('LastUpdateStatusReason', '')}",
+            "Successful",
+        )
     if (found.get("Concurrency") or {}).get("ReservedConcurrentExecutions") == 0:
         yield f"function {one['id']} may not run: its reserved concurrency is 0", "none reserved"
-    there, wanted = (made.get("Environment") or {}).get("Variables") or {}, (inputs.get("environment") or {}).get("variables") or {}
+    there, wanted = (
+        (made.get("Environment") or {}).get("Variables") or {},
+        (inputs.get("environment") or {}).get("variables") or {},
+    )
     for name in sorted({*there, *wanted}):
         if there.get(name) != wanted.get(name):
             yield f"{name} of function {one['id']} is {there.get(name)!r}", repr(wanted.get(name))
@@ -189,7 +230,10 @@ def deployed_object(at: Account, one: Resource) -> Iterator[Difference]:
 def permission(at: Account, one: Resource) -> Iterator[Difference]:
     policy = json.loads(at.client("lambda").get_policy(FunctionName=one["inputs"]["function"])["Policy"])
     if one["id"] not in {statement.get("Sid") for statement in policy["Statement"]}:
-        yield f"{one['inputs']['principal']} may not call {one['inputs']['function']}", f"the permission {one['id']}"
+        yield (
+            f"{one['inputs']['principal']} may not call {one['inputs']['function']}",
+            f"the permission {one['id']}",
+        )
 
 
 def role(at: Account, one: Resource) -> Iterator[Difference]:
@@ -208,7 +252,10 @@ def profile(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("iam").get_instance_profile(InstanceProfileName=one["id"])["InstanceProfile"]
     roles = [each["RoleName"] for each in found["Roles"]]
     if roles != [one["inputs"]["role"]]:
-        yield f"instance profile {one['id']} has {', '.join(roles) or 'no role'}", f"the role {one['inputs']['role']}"
+        yield (
+            f"instance profile {one['id']} has {', '.join(roles) or 'no role'}",
+            f"the role {one['inputs']['role']}",
+        )
 
 
 def template(at: Account, one: Resource) -> Iterator[Difference]:
@@ -255,7 +302,10 @@ def rule(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("events").describe_rule(Name=one["id"])
     if found.get("State") != "ENABLED":
         yield f"rule {one['id']} is {found.get('State')}", "ENABLED"
-    for ours, theirs, read in (("eventPattern", "EventPattern", _parsed), ("scheduleExpression", "ScheduleExpression", str)):
+    for ours, theirs, read in (
+        ("eventPattern", "EventPattern", _parsed),
+        ("scheduleExpression", "ScheduleExpression", str),
+    ):
         if one["inputs"].get(ours) and read(found.get(theirs)) != read(one["inputs"][ours]):
             yield f"rule {one['id']} has another {theirs}", str(one["inputs"][ours])
 
@@ -264,7 +314,10 @@ def target(at: Account, one: Resource) -> Iterator[Difference]:
     wanted = one["inputs"]
     found = at.pages("events", "list_targets_by_rule", "Targets", Rule=wanted["rule"])
     if not any((each["Id"], each["Arn"]) == (wanted["targetId"], wanted["arn"]) for each in found):
-        yield f"rule {wanted['rule']} does not reach {wanted['arn'].rpartition(':')[2]}", f"the target {wanted['targetId']}"
+        yield (
+            f"rule {wanted['rule']} does not reach {wanted['arn'].rpartition(':')[2]}",
+            f"the target {wanted['targetId']}",
+        )
 
 
 def log_group(at: Account, one: Resource) -> Iterator[Difference]:
@@ -273,7 +326,10 @@ def log_group(at: Account, one: Resource) -> Iterator[Difference]:
 
 
 def alarm(at: Account, one: Resource) -> Iterator[Difference]:
-    found = next((each for each in at.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=[one["id"]])), None)
+    found = next(
+        (each for each in at.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=[one["id"]])),
+        None,
+    )
     if found is None:
         yield f"no alarm {one['id']}", "that it exists"
     elif not found.get("ActionsEnabled", True):
@@ -289,13 +345,22 @@ def launches(at: Account, settings: Resource) -> Iterator[Difference]:
     """The launch templates of the settings, and what a machine of each is given."""
     ec2 = at.client("ec2")
     for name, group in sorted(settings["groups"].items()):
-        asked = {"LaunchTemplateId": group["launch_template_id"], "Versions": [str(group["launch_template_version"])]}
+        asked = {
+            "LaunchTemplateId": group["launch_template_id"],
+            "Versions": [str(group["launch_template_version"])],
+        }
         try:
             (found,) = ec2.describe_launch_template_versions(**asked)["LaunchTemplateVersions"]
         except Exception as error:
             if not absent(error):
                 raise
-            yield f"group {name} has no launch template {asked['LaunchTemplateId']}, version {asked['Versions'][0]}", "that it exists"
+            yield (
+                (
+                    f"group {name} has no launch template {asked['LaunchTemplateId']}, version "
+                    f"{asked['Versions'][0]}"
+                ),
+                "that it exists",
+            )
             continue
         held = (found["LaunchTemplateData"].get("IamInstanceProfile") or {}).get("Name")
         if held and not any(thing.name == held for thing in people.profiles(at, held)):
@@ -305,7 +370,11 @@ def launches(at: Account, settings: Resource) -> Iterator[Difference]:
 def _settings(at: Account, state: State) -> Resource | None:
     """The document that the manager works by, as it is there now."""
     for one in state.living.values():
-        variables = (one["inputs"].get("environment") or {}).get("variables") or {} if one["type"] == messages.FUNCTION else {}
+        variables = (
+            (one["inputs"].get("environment") or {}).get("variables") or {}
+            if one["type"] == messages.FUNCTION
+            else {}
+        )
         if "NEUROCAAS_SETTINGS_KEY" in variables:
             text = _object(at, variables["NEUROCAAS_SETTINGS_BUCKET"], variables["NEUROCAAS_SETTINGS_KEY"])
             return dict(json.loads(text)) if text else None
@@ -320,7 +389,9 @@ def _image(stack: str, settings: Resource, at: Account) -> Check:
     found = image
     try:
         if image.startswith("resolve:ssm:"):
-            found = at.client("ssm").get_parameter(Name=image.removeprefix("resolve:ssm:"))["Parameter"]["Value"]
+            found = at.client("ssm").get_parameter(Name=image.removeprefix("resolve:ssm:"))["Parameter"][
+                "Value"
+            ]
         if at.client("ec2").describe_images(ImageIds=[found])["Images"]:
             return good(name, found)
     except Exception as error:

@@ -15,12 +15,16 @@ def all_stacks(root: Path, stage: str = "webdev") -> list[str]:
 
 
 def check(stack: str, root: Path, deployed: Callable[[], Iterable[str]] = tuple) -> str:
-    """The stack's name, when it is `utils` or a blueprint at a known stage; else UserError with the nearest name there is. `deployed` gives
-    the stacks of the backend: one whose blueprint is gone is told as such."""
+    """The stack's name, when it is `utils` or a blueprint at a known stage; else UserError with the nearest
+    name there is. `deployed` gives the stacks of the backend: one whose blueprint is gone is told as such."""
     import blueprints
 
     if not stack:
-        raise UserError("no stack", "'utils' or <analysis>-<stage>", f"name one, for instance `--stack {all_stacks(root)[-1]}`")
+        raise UserError(
+            "no stack",
+            "'utils' or <analysis>-<stage>",
+            f"name one, for instance `--stack {all_stacks(root)[-1]}`",
+        )
     names = blueprints.names(root)
     known = ["utils", *(f"{name}-{stage}" for name in names for stage in blueprints.Stage)]
     if stack in known:
@@ -30,10 +34,17 @@ def check(stack: str, root: Path, deployed: Callable[[], Iterable[str]] = tuple)
         raise UserError(
             f"stack '{stack}', whose blueprint is gone (there is no blueprint '{analysis}')",
             f"a stack of one of the blueprints {', '.join(names)}",
-            f"put blueprints/{analysis}/ back, or give it its old name; or take the stack away: invoke destroy {stack}",
+            f"put blueprints/{analysis}/ back, or give it its old name; or take the stack away: invoke "
+            f"destroy {stack}",
         )
     near = [f"{stack}-webdev"] if stack in names else difflib.get_close_matches(stack, known, 1, 0.8)
-    why = ", which lacks its stage" if stack in names else "" if analysis in names else f" (there is no blueprint '{analysis}')"
+    why = (
+        ", which lacks its stage"
+        if stack in names
+        else ""
+        if analysis in names
+        else f" (there is no blueprint '{analysis}')"
+    )
     raise UserError(
         f"stack '{stack}'{why}",
         f"'utils', or one of the blueprints {', '.join(names)} followed by -{', -'.join(blueprints.Stage)}",
@@ -50,7 +61,9 @@ def _those(deployed: Callable[[], Iterable[str]]) -> Iterable[str]:
 
 
 def check_deployed(stack: str, root: Path, deployed: Callable[[], Iterable[str]]) -> str:
-    """The stack's name as `check` takes it, or that of a stack of the backend (`deployed`) whose blueprint is gone or was renamed."""
+    """The stack's name as `check` takes it, or that of a stack of the backend (`deployed`) whose blueprint is
+    gone or was renamed.
+    """
     try:
         return check(stack, root)
     except UserError:

@@ -1,4 +1,6 @@
-"""`invoke promote`, `adopt`, `unlock`, `destroy`, `empty-bucket`, `recover`: thin over the Pulumi CLI and S3."""
+"""`invoke promote`, `adopt`, `unlock`, `destroy`, `empty-bucket`, `recover`: thin over the Pulumi CLI and
+S3.
+"""
 
 import sys
 from typing import Any
@@ -39,8 +41,8 @@ def _confirm(question: str, word: str, yes: bool) -> None:
 def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
     """Deploy to a later stage what runs at an earlier one: the same image, the same code, the same blueprint.
 
-    Refuses when this checkout is not what SOURCE runs (its preview must show no change). What differs by intent is said first: the
-    blueprint's section for the stage.
+    Refuses when this checkout is not what SOURCE runs (its preview must show no change). What differs by
+    intent is said first: the blueprint's section for the stage.
     """
     from console.cloud import project_root
     from console.errors import UserError
@@ -51,11 +53,18 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
     _, target = engine_of(target)
     deployed = engine.outputs(source)
     if before.image.required and not deployed.get("image_ready"):
-        raise UserError(f"{source} has no baked image", "a stack whose image is ready", f"invoke bake-ami --stack {source}, then deploy it")
-    preview = engine.capture("preview", "--stack", source, "--non-interactive", "--expect-no-changes", "--suppress-outputs")
+        raise UserError(
+            f"{source} has no baked image",
+            "a stack whose image is ready",
+            f"invoke bake-ami --stack {source}, then deploy it",
+        )
+    preview = engine.capture(
+        "preview", "--stack", source, "--non-interactive", "--expect-no-changes", "--suppress-outputs"
+    )
     if preview.returncode != 0:
         raise UserError(
-            f"this checkout is not what {source} runs:\n{preview.stdout.strip()[-2000:]}\n{preview.stderr.strip()[-500:]}".rstrip(),
+            f"this checkout is not what {source} "
+            f"runs:\n{preview.stdout.strip()[-2000:]}\n{preview.stderr.strip()[-500:]}".rstrip(),
             "a checkout from which a deploy of it changes nothing",
             f"check out what was deployed, or deploy and try this one first: invoke deploy {source}",
         )
@@ -65,11 +74,23 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
     for line in differences(before, after):
         _say(f"  differs as the blueprint says: {line}")
     ensure_stack(engine, target)
-    end(engine.show("up", "--stack", target, *refreshing(), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    end(
+        engine.show(
+            "up",
+            "--stack",
+            target,
+            *refreshing(),
+            *(("--yes", "--skip-preview", "--non-interactive") if yes else ()),
+        )
+    )
     wrong = not_the_same(deployed, engine.outputs(target))
     if wrong:
         do = f"compare the stacks' config (stacks/Pulumi.{target}.yaml) and their accounts, then try again"
-        raise UserError(f"{target} is not the same as {source}:\n  " + "\n  ".join(wrong), "the same image and code in both", do)
+        raise UserError(
+            f"{target} is not the same as {source}:\n  " + "\n  ".join(wrong),
+            "the same image and code in both",
+            do,
+        )
     _say(f"{target} runs what {source} runs.")
 
 
@@ -77,9 +98,10 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
 def adopt(c: Context, stack: str) -> None:
     """Take into a stack's state what is the stack's own and the state does not know: after a killed deploy, or a lost state.
 
-    What is found by name and carries the stack's tags (or lies on what does) is imported; nothing else is taken, and nothing in the cloud
-    is changed. `invoke deploy` does the same first. What is in the way and not the stack's own is named.
-    """
+    What is found by name and carries the stack's tags (or lies on what does) is imported; nothing else is
+    taken, and nothing in the cloud is changed. `invoke deploy` does the same first. What is in the way and
+    not the stack's own is named.
+    """  # noqa: E501
     engine, name = engine_of(stack)
     ensure_stack(engine, name)
     adopt_what_is_own(engine, name, always=True)
@@ -89,8 +111,9 @@ def adopt(c: Context, stack: str) -> None:
 def unlock(c: Context, stack: str, yes: bool = False) -> None:
     """Remove the lock that a killed deploy left on a stack (pulumi cancel).
 
-    A lock keeps two deploys from changing a stack at the same time. Only remove it when nobody is deploying: a deploy that still runs
-    ends badly. What the killed one has made and could not write down is taken into the state, as by `invoke adopt`.
+    A lock keeps two deploys from changing a stack at the same time. Only remove it when nobody is deploying:
+    a deploy that still runs ends badly. What the killed one has made and could not write down is taken into
+    the state, as by `invoke adopt`.
     """
     from console import stacks
     from console.errors import UserError
@@ -98,12 +121,18 @@ def unlock(c: Context, stack: str, yes: bool = False) -> None:
     engine, name = engine_of_deployed(stack)
     cut = engine.torn()
     if not cut and name not in engine.stack_names():
-        raise UserError(f"stack '{name}' is not in this backend", "a stack that exists", f"make it: invoke new-stack {name}")
+        raise UserError(
+            f"stack '{name}' is not in this backend",
+            "a stack that exists",
+            f"make it: invoke new-stack {name}",
+        )
     _confirm(f"This ends any deploy of {name} that still runs, here or elsewhere.", name, yes)
     for file in engine.mend() if cut else ():
         _say(f"{file} was cut off in the writing; what was there before it counts.")
     if name not in engine.stack_names():
-        _say(f"{name} has no state any more. What is its own is found by the next deploy: invoke deploy {name}")
+        _say(
+            f"{name} has no state any more. What is its own is found by the next deploy: invoke deploy {name}"
+        )
         return
     end(engine.show("cancel", "--yes", "--stack", name, "--non-interactive"))
     pending = _pending(engine, name)
@@ -139,8 +168,10 @@ def _pending(engine: Any, stack: str) -> str:
         "count": "Only count.",
     }
 )
-def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bucket: str = "", count: bool = False) -> None:
-    """Delete everything in a stack's bucket, older versions too. Says how much it is and asks. There is no way back."""
+def empty_bucket(
+    c: Context, stack: str, prefix: str = "", yes: bool = False, bucket: str = "", count: bool = False
+) -> None:
+    """Delete everything in a stack's bucket, older versions too. Says how much it is and asks. There is no way back."""  # noqa: E501
     import boto3
 
     from blueprints import Stage
@@ -153,9 +184,17 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
     if bucket and bucket != own:
         raise UserError(f"--bucket {bucket}", f"the bucket of {name}: {own}", "correct one of the two")
     if prefix and not prefix.endswith("/"):
-        raise UserError(f"--prefix {prefix}", "a prefix that ends in '/', so that lab1 does not mean lab10", f"write --prefix {prefix}/")
+        raise UserError(
+            f"--prefix {prefix}",
+            "a prefix that ends in '/', so that lab1 does not mean lab10",
+            f"write --prefix {prefix}/",
+        )
     if outputs.get("stage") == Stage.PROD and yes and not bucket:
-        raise UserError("--yes for a prod stack", "--yes together with the bucket's name", f"if you mean it: --yes --bucket {own}")
+        raise UserError(
+            "--yes for a prod stack",
+            "--yes together with the bucket's name",
+            f"if you mean it: --yes --bucket {own}",
+        )
     s3 = boto3.client("s3")
     where = f"s3://{own}/{prefix}"
     found = buckets.contents(s3, own, prefix)
@@ -170,19 +209,30 @@ def empty_bucket(c: Context, stack: str, prefix: str = "", yes: bool = False, bu
     help={
         "stack": "utils, or <analysis>-<stage>; also one whose blueprint is gone or was renamed.",
         "yes": "Do not ask.",
-        "delete-data": "Delete the users' data in the stack's bucket as well; running jobs are ended first. There is no way back.",
+        "delete-data": (
+            "Delete the users' data in the stack's bucket as well; running jobs are ended first. There is "
+            "no way back."
+        ),
         "bucket": "The bucket's name: asked for a stack in production, whose protection it takes away.",
-        "retire-images": "Retire the machine images that were baked for it, and their snapshots, which cost money while they are kept.",
+        "retire-images": (
+            "Retire the machine images that were baked for it, and their snapshots, which cost money while "
+            "they are kept."
+        ),
     }
 )
 def destroy(
-    c: Context, stack: str, yes: bool = False, delete_data: bool = False, bucket: str = "", retire_images: bool = False
+    c: Context,
+    stack: str,
+    yes: bool = False,
+    delete_data: bool = False,
+    bucket: str = "",
+    retire_images: bool = False,
 ) -> None:
     """Delete a stack's resources (pulumi destroy). Shows them and asks first, unless --yes.
 
-    Refuses while the stack's bucket has users' data, says how much it is, and takes it along only with --delete-data. Of `utils`: refuses
-    while another stack needs it. Machine images outlive their stack: it says which there are and what they cost, and retires them when
-    told so.
+    Refuses while the stack's bucket has users' data, says how much it is, and takes it along only with
+    --delete-data. Of `utils`: refuses while another stack needs it. Machine images outlive their stack: it
+    says which there are and what they cost, and retires them when told so.
     """
     import boto3
 
@@ -204,22 +254,34 @@ def destroy(
     images = ImagesLeft(engine, name, make)
     if told := images.told():
         _say(told)
-    jobs = OpenJobs(own, str(engine.outputs_if_any("utils").get("ledger_table") or ""), make) if data else None
+    jobs = (
+        OpenJobs(own, str(engine.outputs_if_any("utils").get("ledger_table") or ""), make) if data else None
+    )
     if jobs:
         running = jobs.now()
         _say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
-        first = f"\n{running.text()} of it run{'' if len(running.jobs) > 1 else 's'}: cancelled and ended first." if running else ""
+        first = (
+            f"\n{running.text()} of it run{'' if len(running.jobs) > 1 else 's'}: cancelled and ended first."
+            if running
+            else ""
+        )
         _confirm(f"All of it is deleted for good, and {name} with it.{first}", own, yes)
         if running:
             jobs.end(_say)
     asked = bool(images.retirable) and not yes and not retire_images and sys.stdin.isatty()
-    retire_images = retire_images or (asked and _agreed("Retire these images and delete their snapshots as well?"))
+    retire_images = retire_images or (
+        asked and _agreed("Retire these images and delete their snapshots as well?")
+    )
     if jobs:
         yes = True  # the name was typed: nothing more to ask
         _emptied(s3, own)
     if bucket:
         end(engine.show("state", "unprotect", "--all", "--yes", "--stack", name, "--non-interactive"))
-    end(engine.show("destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())))
+    end(
+        engine.show(
+            "destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())
+        )
+    )
     if retire_images:
         images.retire(_say)
     elif images.retirable:
@@ -242,7 +304,11 @@ def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
         sys.stderr.write(f"{printable(line)}\n")
     left = buckets.contents(s3, bucket, prefix)
     if not left.empty:
-        raise Exit(f"{where} still holds {left.text()}: somebody is writing to it, or deleting was refused. Run it again.", code=1)
+        raise Exit(
+            f"{where} still holds {left.text()}: somebody is writing to it, or deleting was refused. "
+            "Run it again.",
+            code=1,
+        )
     _say(f"{where} is empty.")
 
 
@@ -255,7 +321,7 @@ def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
     }
 )
 def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bool = False) -> None:
-    """Bring deleted objects back, as they were last. A deleted object can come back for 30 days; then S3 drops it."""
+    """Bring deleted objects back, as they were last. A deleted object can come back for 30 days; then S3 drops it."""  # noqa: E501
     import json as document
 
     import boto3
@@ -265,14 +331,22 @@ def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bo
     engine, name = engine_of_deployed(stack)
     own = _own_bucket(engine.outputs(name), name)
     s3 = boto3.client("s3")
-    keys, refused = (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)
+    keys, refused = (
+        (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)
+    )
     if json:
-        _say(document.dumps({"bucket": own, "recovered": not dry_run, "keys": keys, "refused": refused}, indent=2))
+        _say(
+            document.dumps(
+                {"bucket": own, "recovered": not dry_run, "keys": keys, "refused": refused}, indent=2
+            )
+        )
     else:
         for key in keys:
             _say(f"s3://{own}/{key}")
         what = "can come back" if dry_run else "are back"
-        sys.stderr.write(f"{len(keys)} object{'' if len(keys) == 1 else 's'} below s3://{own}/{prefix} {what}\n")
+        sys.stderr.write(
+            f"{len(keys)} object{'' if len(keys) == 1 else 's'} below s3://{own}/{prefix} {what}\n"
+        )
     if refused:
         raise Exit(printable("\n".join(["S3 refused:", *refused[:20]])), code=1)
 
@@ -281,7 +355,11 @@ def _own_bucket(outputs: Any, stack: str) -> str:
     from console.errors import UserError
 
     if not outputs.get("bucket"):
-        raise UserError(f"stack '{stack}' has no bucket of users' data", "a stack <analysis>-<stage>", "name an analysis's stack")
+        raise UserError(
+            f"stack '{stack}' has no bucket of users' data",
+            "a stack <analysis>-<stage>",
+            "name an analysis's stack",
+        )
     return str(outputs["bucket"])
 
 

@@ -26,7 +26,9 @@ class Ended:
 
 
 def await_end(ec2: Any, s3: Any, bucket: str, group: str, instances: Sequence[str]) -> Ended:
-    """Wait until every machine is terminated and its report is filed. Raises UserError when one outlives its job."""
+    """Wait until every machine is terminated and its report is filed. Raises UserError when one outlives its
+    job.
+    """
     ended, wanted = Ended(), [one for one in instances if one]
     deadline = time.monotonic() + PATIENCE
     alive = list(wanted)
@@ -42,9 +44,11 @@ def await_end(ec2: Any, s3: Any, bucket: str, group: str, instances: Sequence[st
         if time.monotonic() > deadline:
             if alive:
                 raise UserError(
-                    f"the job has ended, but its machines {', '.join(alive)} are still there after {PATIENCE:.0f} s",
+                    f"the job has ended, but its machines {', '.join(alive)} are still there after "
+                    f"{PATIENCE:.0f} s",
                     "machines that end with their dataset",
-                    f"read their console (`invoke local.logs {alive[0]}`), and end them with `invoke local.down`",
+                    f"read their console (`invoke local.logs {alive[0]}`), and end them with `invoke "
+                    "local.down`",
                 )
             return ended
         time.sleep(0.2)

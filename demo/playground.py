@@ -1,6 +1,8 @@
-"""A copy of the project with a local cloud of its own: where the tests of the whole road and the benchmarks run.
+"""A copy of the project with a local cloud of its own: where the tests of the whole road and the benchmarks
+run.
 
-Baking writes into blueprints/ and deploying into stacks/, so neither may happen in the checkout that is being tested.
+Baking writes into blueprints/ and deploying into stacks/, so neither may happen in the checkout that is being
+tested.
 """
 
 import os
@@ -14,20 +16,37 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", "Pulumi.*.yaml", ".venv", ".local", "results", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", "build"
+    ".git",
+    "Pulumi.*.yaml",
+    ".venv",
+    ".local",
+    "results",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "build",
 )
 
 
 class Playground:
-    """The copy at `root`; its local cloud listens on `port` and is started by the first command that needs it."""
+    """The copy at `root`; its local cloud listens on `port` and is started by the first command that needs
+    it.
+    """
 
     def __init__(self, root: Path, port: int) -> None:
         self.root, self.port = root, port
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "LOCALCLOUD_HOME"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "PULUMI_", "LOCALCLOUD_HOME"))
+        }
         self.environ = {**clean, "LOCALCLOUD_PORT": str(port)}
 
     def invoke(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run a task in the copy, with its output as text. Raises CalledProcessError (with the output in it) when `check`."""
+        """Run a task in the copy, with its output as text. Raises CalledProcessError (with the output in it)
+        when `check`.
+        """
         return self.run([sys.executable, "-m", "invoke", *arguments], self.environ, check=check)
 
     def pulumi(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
@@ -46,12 +65,22 @@ class Playground:
             raise RuntimeError(f"the local cloud of {self.root} does not run")
         return applied(environment(paths, self.root, cloud), self.environ)
 
-    def run(self, command: list[str], environ: Mapping[str, str], *, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, command: list[str], environ: Mapping[str, str], *, check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            command, cwd=self.root, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            cwd=self.root,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise RuntimeError(
+                f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
 
@@ -62,7 +91,9 @@ def copied(source: Path, root: Path) -> None:
 
 @contextmanager
 def playground(source: Path) -> Iterator[Playground]:
-    """A copy of the project at `source`, in a temporary folder that is gone afterwards, as is all that it started."""
+    """A copy of the project at `source`, in a temporary folder that is gone afterwards, as is all that it
+    started.
+    """
     with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "project"
         copied(source, root)

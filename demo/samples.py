@@ -12,7 +12,9 @@ from console.errors import UserError
 
 @dataclass(frozen=True)
 class Sample:
-    """One analysis of the tour. `baked`: its machines need an image of their own. `recordings`: which of the blueprint's sample data."""
+    """One analysis of the tour. `baked`: its machines need an image of their own. `recordings`: which of the
+    blueprint's sample data.
+    """
 
     analysis: str
     config: Mapping[str, Any]
@@ -24,7 +26,9 @@ class Sample:
         return f"{self.analysis}-webdev"
 
     def data(self, root: Path, folder: Path) -> list[Path]:
-        """The datasets as files in `folder`: recordings from the blueprint's own sample_data.py, or a line of text."""
+        """The datasets as files in `folder`: recordings from the blueprint's own sample_data.py, or a line of
+        text.
+        """
         if not self.recordings:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "hello.txt"
@@ -39,10 +43,14 @@ class Sample:
         try:
             return list(module.sample_datasets(folder, self.recordings))
         except module.SampleError as error:
-            raise UserError(str(error), "the recordings that the blueprint names", "see above, then try again") from error
+            raise UserError(
+                str(error), "the recordings that the blueprint names", "see above, then try again"
+            ) from error
 
     def numbers(self, results: Path) -> list[str]:
-        """The results as lines: the numbers in the JSON files that the analysis wrote, a line for each group of them, and its figures."""
+        """The results as lines: the numbers in the JSON files that the analysis wrote, a line for each group
+        of them, and its figures.
+        """
         lines = []
         made = results / "process_results"
         for path in sorted(made.rglob("*.json")):
@@ -57,7 +65,9 @@ def _groups(value: Any, name: str = "numbers") -> Iterator[tuple[str, str]]:
     """Every mapping with numbers in it, by its name and as text."""
     if not isinstance(value, dict):
         return
-    numbers = {key: one for key, one in value.items() if isinstance(one, (int, float)) and not isinstance(one, bool)}
+    numbers = {
+        key: one for key, one in value.items() if isinstance(one, (int, float)) and not isinstance(one, bool)
+    }
     numbers.pop("schema_version", None)
     if numbers:
         yield name, ", ".join(f"{key} {one:g}" for key, one in numbers.items())

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client import FetchedFile, JobState
+from neurocaas import FetchedFile, JobState
 from runtime.protocol.job import Job
 from runtime.protocol.report import ComputeReport
 
@@ -21,7 +21,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """A dataset's outcome, where it ran, for how long (script, and the machine's whole life), and what that costs on AWS."""
+    """A dataset's outcome, where it ran, for how long (script, and the machine's whole life), and what that
+    costs on AWS.
+    """
 
     name: str
     input: str
@@ -54,7 +56,9 @@ class AnalysisResult:
 
 
 def dataset_results(state: JobState, job: Job, reports: Mapping[str, ComputeReport]) -> list[DatasetResult]:
-    """The datasets of a finished job with the compute reports of their machines (by instance id) laid beside them."""
+    """The datasets of a finished job with the compute reports of their machines (by instance id) laid beside
+    them.
+    """
     results = []
     for dataset in state.datasets:
         report = reports.get(dataset.instance)

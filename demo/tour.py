@@ -11,8 +11,6 @@ from typing import Any
 
 import boto3
 
-from client import Analysis, JobHandle, JobState
-from client.view import board, clock
 from console.cloud import lay_over, running_local
 from console.engine import Engine
 from console.errors import UserError, message
@@ -22,6 +20,8 @@ from demo.samples import SAMPLES, Sample
 from demo.summary import AnalysisResult, Phase, dataset_results, write
 from localcloud.paths import Paths
 from localcloud.running import Cloud
+from neurocaas import Analysis, JobHandle, JobState
+from neurocaas.view import board, clock
 
 GROUP = "debuggers"
 LONGEST_JOB = 1800.0
@@ -40,7 +40,10 @@ class Tour:
     def run(self) -> int:
         """The exit code: 0 when every dataset of every analysis succeeded."""
         with self._phase("recordings"):  # before all that takes minutes: they may have to be fetched
-            samples = {sample.analysis: sample.data(self.root, self.paths.home / "samples" / sample.analysis) for sample in SAMPLES}
+            samples = {
+                sample.analysis: sample.data(self.root, self.paths.home / "samples" / sample.analysis)
+                for sample in SAMPLES
+            }
         with self._phase("local cloud"):
             self._start_cloud()
         engine = Engine(self.root)
@@ -55,7 +58,10 @@ class Tour:
         with self._phase("jobs"):
             states = self._follow(jobs)
         with self._phase("results"):
-            results = {sample.analysis: self._collect(sample, jobs[sample.analysis], states[sample.analysis]) for sample in SAMPLES}
+            results = {
+                sample.analysis: self._collect(sample, jobs[sample.analysis], states[sample.analysis])
+                for sample in SAMPLES
+            }
         write(self.results / "summary.json", "local", self.phases, results)
         return self._report(results, states)
 
@@ -67,7 +73,11 @@ class Tour:
         environment.prepare(self.paths, self.root, running, all_stacks(self.root))
         choice = running_local(self.root)
         if choice is None:
-            raise UserError("the local cloud went down again", "a local cloud that stays up", "read its log: `invoke local.logs emulator`")
+            raise UserError(
+                "the local cloud went down again",
+                "a local cloud that stays up",
+                "read its log: `invoke local.logs emulator`",
+            )
         lay_over(os.environ, choice.variables)
         self._say(f"{running.endpoint}, machines: {running.sandbox}")
 
@@ -85,7 +95,9 @@ class Tour:
         with self._phase(f"bake {sample.analysis}"):
             target = Target.from_outputs(sample.stack, self.outputs[sample.stack])
             # The tour is no work on the analysis: only the image's id is written, and nothing is committed.
-            baking = Baking(self.root, target, clients_of(target.region), Report(sys.stdout), Options(keep=False))
+            baking = Baking(
+                self.root, target, clients_of(target.region), Report(sys.stdout), Options(keep=False)
+            )
             preview = baking.preview()
             self._say(preview.plan.why)
             image = baking.run(preview)["image_id"]
@@ -98,7 +110,10 @@ class Tour:
         analysis = Analysis(bucket, GROUP)
         keys = analysis.upload(data)
         job = analysis.submit(keys, dict(sample.config))
-        self._say(f"{sample.analysis}: {len(keys)} dataset{'s' if len(keys) > 1 else ''} submitted as job {job.timestamp}")
+        self._say(
+            f"{sample.analysis}: {len(keys)} dataset{'s' if len(keys) > 1 else ''} submitted as job "
+            f"{job.timestamp}"
+        )
         return job
 
     def _follow(self, jobs: Mapping[str, JobHandle]) -> dict[str, JobState]:
@@ -120,12 +135,19 @@ class Tour:
     def require_cloud(self) -> None:
         """Raises UserError when a process of the local cloud has ended: its jobs would never."""
         running = Cloud.load(self.paths)
-        gone = "emulator" if running is None else "fleet" if running.fleet is None or not running.fleet.alive() else None
+        gone = (
+            "emulator"
+            if running is None
+            else "fleet"
+            if running.fleet is None or not running.fleet.alive()
+            else None
+        )
         if gone is not None:
             raise UserError(
                 f"the local cloud's {gone} has ended while jobs were running",
                 "a local cloud that stays up",
-                f"read its log (`invoke local.logs {gone}`), then run the same command again: it starts what is missing",
+                f"read its log (`invoke local.logs {gone}`), then run the same command again: it starts "
+                "what is missing",
             )
 
     def _collect(self, sample: Sample, job: JobHandle, state: JobState) -> AnalysisResult:
@@ -134,12 +156,21 @@ class Tour:
         files = [replace(one, path=f"{sample.analysis}/{one.path}") for one in job.fetch(folder)]
         if state.phase != "DONE":
             return AnalysisResult(sample.stack, job.bucket, GROUP, job.timestamp, "", state.phase, [], files)
-        ended = machines.await_end(boto3.client("ec2"), boto3.client("s3"), job.bucket, GROUP, [d.instance for d in state.datasets])
+        ended = machines.await_end(
+            boto3.client("ec2"), boto3.client("s3"), job.bucket, GROUP, [d.instance for d in state.datasets]
+        )
         record = job.job()
         image = ended.images.get(state.datasets[0].instance, record.image.id)
         outcome = "SUCCESS" if state.succeeded else "FAILED"
         return AnalysisResult(
-            sample.stack, job.bucket, GROUP, job.timestamp, image, outcome, dataset_results(state, record, ended.reports), files
+            sample.stack,
+            job.bucket,
+            GROUP,
+            job.timestamp,
+            image,
+            outcome,
+            dataset_results(state, record, ended.reports),
+            files,
         )
 
     def _report(self, results: Mapping[str, AnalysisResult], states: Mapping[str, JobState]) -> int:
@@ -157,13 +188,24 @@ class Tour:
                 self._say(f"  {line}")
         if len(self.phases) > 1:
             self._say("\n" + "\n".join(f"{phase.seconds:8.1f} s  {phase.name}" for phase in self.phases))
-        self._say(f"{sum(phase.seconds for phase in self.phases):8.1f} s  in all; {self._shown(self.results / 'summary.json')}")
+        self._say(
+            f"{sum(phase.seconds for phase in self.phases):8.1f} s  in all; "
+            f"{self._shown(self.results / 'summary.json')}"
+        )
         for name in failed:
             self._say(f"\n{name} did not succeed: {states[name].end or states[name].phase}")
             for dataset in results[name].datasets:
                 if dataset.outcome != "SUCCESS":
-                    self._say(f"  {dataset.name}: {dataset.reason or 'no reason was given'}; the end of the console of {dataset.instance}:")
-                    self._say("".join(f"    {line}\n" for line in machines.console_tail(boto3.client("ec2"), dataset.instance)))
+                    self._say(
+                        f"  {dataset.name}: {dataset.reason or 'no reason was given'}; the end of the "
+                        f"console of {dataset.instance}:"
+                    )
+                    self._say(
+                        "".join(
+                            f"    {line}\n"
+                            for line in machines.console_tail(boto3.client("ec2"), dataset.instance)
+                        )
+                    )
         return 1 if failed else 0
 
     @contextmanager

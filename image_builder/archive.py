@@ -46,8 +46,13 @@ def tar_gz(entries: Iterable[Entry]) -> bytes:
 
 
 def pack(files: Iterable[tuple[str, Path]]) -> bytes:
-    """The archive of a `provision/` folder (`Provision.files`); scripts are executable whatever their mode."""
-    return tar_gz(Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh")) for path, file in files)
+    """The archive of a `provision/` folder (`Provision.files`); scripts are executable whatever their
+    mode.
+    """
+    return tar_gz(
+        Entry(path, file.read_bytes(), bool(file.stat().st_mode & 0o111) or path.endswith(".sh"))
+        for path, file in files
+    )
 
 
 def sha256(content: bytes) -> str:

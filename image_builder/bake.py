@@ -1,6 +1,7 @@
 """Baking: start an analysis's Image Builder pipeline, follow it, and pick the image that came out.
 
-`plan` says what is to be done, `start` and `follow` do it. Nothing here writes to the blueprint or to a terminal.
+`plan` says what is to be done, `start` and `follow` do it. Nothing here writes to the blueprint or to a
+terminal.
 """
 
 import re
@@ -42,7 +43,8 @@ class Target:
         if not pipeline:
             raise BakeError(
                 f"stack '{stack}' has no image pipeline\n"
-                "  allowed: the stack of an analysis with a provision/ folder, or utils, which has the base image\n"
+                "  allowed: the stack of an analysis with a provision/ folder, or utils, which has the base "
+                "image\n"
                 f"  do: choose one of these; was it deployed? `invoke deploy {stack}`"
             )
         return cls(
@@ -57,8 +59,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a bake would do. `action` is "nothing" (the recorded image is of this recipe), "record" (an image of this recipe
-    exists, the blueprint does not name it), "resume" (one is being built) or "build"."""
+    """What a bake would do. `action` is "nothing" (the recorded image is of this recipe), "record" (an image
+    of this recipe exists, the blueprint does not name it), "resume" (one is being built) or "build"."""
 
     action: str
     why: str
@@ -76,8 +78,9 @@ class Baked:
 
 
 def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool = False) -> Plan:
-    """Compare the stack's recipe with the images that the pipeline has built. `recorded` is the blueprint's image, if it names
-    one for this account and region. `force` builds in any case, unless a build is under way."""
+    """Compare the stack's recipe with the images that the pipeline has built. `recorded` is the blueprint's
+    image, if it names one for this account and region. `force` builds in any case, unless a build is under
+    way."""
     usable, made_by, building = None, None, None
     for image in images(target, imagebuilder):
         if (image.get("tags") or {}).get(RECIPE_TAG) != target.recipe_sha256:
@@ -96,21 +99,43 @@ def plan(target: Target, recorded: str | None, imagebuilder: Any, *, force: bool
     if usable and usable == recorded:
         return Plan("nothing", f"{recorded} was built from this recipe", recorded)
     if usable:
-        return Plan("record", f"{usable} was built from this recipe, and the blueprint does not name it", usable, made_by)
+        return Plan(
+            "record",
+            f"{usable} was built from this recipe, and the blueprint does not name it",
+            usable,
+            made_by,
+        )
     return Plan("build", f"no image of this recipe yet (the blueprint names {recorded or 'none'})")
 
 
 def start(target: Target, imagebuilder: Any, more_tags: Mapping[str, str] | None = None) -> str:
-    """Start the pipeline and return the ARN of the build, which carries its recipe and `more_tags` as tags."""
-    tags = {RECIPE_TAG: target.recipe_sha256, "neurocaas:analysis": target.analysis, "neurocaas:stack": target.stack, **(more_tags or {})}
+    """Start the pipeline and return the ARN of the build, which carries its recipe and `more_tags` as
+    tags.
+    """
+    tags = {
+        RECIPE_TAG: target.recipe_sha256,
+        "neurocaas:analysis": target.analysis,
+        "neurocaas:stack": target.stack,
+        **(more_tags or {}),
+    }
     started = imagebuilder.start_image_pipeline_execution(imagePipelineArn=target.pipeline_arn, tags=tags)
     return str(started["imageBuildVersionArn"])
 
 
-def follow(target: Target, build_arn: str, imagebuilder: Any, logs: Any, on_event: Callable[[Event], None], *, clock: Any = time) -> Baked:
-    """Watch a build until it ends, and report its steps and log lines. Raises BakeError when it failed or was cancelled.
+def follow(
+    target: Target,
+    build_arn: str,
+    imagebuilder: Any,
+    logs: Any,
+    on_event: Callable[[Event], None],
+    *,
+    clock: Any = time,
+) -> Baked:
+    """Watch a build until it ends, and report its steps and log lines. Raises BakeError when it failed or was
+    cancelled.
 
-    Asks every 0.5 s while things happen and up to every 5 s while nothing does: Image Builder has no event that a client can wait for.
+    Asks every 0.5 s while things happen and up to every 5 s while nothing does: Image Builder has no event
+    that a client can wait for.
     """
     begun, wait = clock.monotonic(), SHORTEST_WAIT
     watch = Watch(build_arn, imagebuilder, logs)
@@ -131,7 +156,9 @@ def follow(target: Target, build_arn: str, imagebuilder: Any, logs: Any, on_even
 
 
 def pick(image: Mapping[str, Any], target: Target) -> str:
-    """The AMI of the target's account and region among those that a build has distributed. Raises BakeError when there is none."""
+    """The AMI of the target's account and region among those that a build has distributed. Raises BakeError
+    when there is none.
+    """
     amis = image.get("outputResources", {}).get("amis", [])
     for ami in amis:
         if ami.get("region") == target.region and ami.get("accountId") in (target.account, None):
@@ -150,7 +177,9 @@ _AT = re.compile(r"::error file=(?P<script>[^,:]+),line=(?P<line>\d+)::(?P<comma
 
 
 def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
-    """Where and why a build failed: step, component, phase, script line and the end of the log, with what to do next."""
+    """Where and why a build failed: step, component, phase, script line and the end of the log, with what to
+    do next.
+    """
     state = image["state"]
     if state["status"] == "CANCELLED":
         return (
@@ -159,7 +188,9 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
         )
     context = state.get("failureContext") or {}
     component = context.get("componentFailure") or {}
-    message = str(component.get("errorMessage") or state.get("reason") or "the service gave no reason").strip()
+    message = str(
+        component.get("errorMessage") or state.get("reason") or "the service gave no reason"
+    ).strip()
     said = [f"the image of '{target.analysis}' was not built; the blueprint is unchanged"]
     at, step = _where(component), context.get("failedStep") or context.get("stepExecutionId")
     if at or step:
@@ -173,16 +204,28 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
         said += ["  last log lines:", *(f"    {line}" for line in rest[-15:])]
     again = f"`invoke bake-ami --stack {target.stack}`"
     if (at or place) and not any(full in message for full in _FULL):
-        said.append(f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy {target.stack}` and {again}")
+        said.append(
+            f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy "
+            f"{target.stack}` and {again}"
+        )
     else:
         said.append(f"  do: see to what is said above, then start it again: {again}")
     return "\n".join(said)
 
 
 def _where(component: Mapping[str, Any]) -> str:
-    """The place in the component documents that failed, as far as the service tells it; "" when it was none of them."""
-    arn, action = str(component.get("componentArn") or "").rpartition("component/")[2], component.get("action")
-    parts = [f"{name} {value}" for name, value in (("component", arn), ("phase", component.get("phaseName"))) if value]
+    """The place in the component documents that failed, as far as the service tells it; "" when it was none
+    of them.
+    """
+    arn, action = (
+        str(component.get("componentArn") or "").rpartition("component/")[2],
+        component.get("action"),
+    )
+    parts = [
+        f"{name} {value}"
+        for name, value in (("component", arn), ("phase", component.get("phaseName")))
+        if value
+    ]
     if component.get("stepName"):
         parts.append(f"step {component['stepName']}" + (f" ({action})" if action else ""))
     return ", ".join(parts)

@@ -30,8 +30,8 @@ COMMIT_TAG = "neurocaas:commit"
 
 @dataclass(frozen=True)
 class Options:
-    """`unverified`: bake a recording that no replay has proved. `keep`: write bake.json beside the image's id; `commit`: and make the
-    two commits (never without `keep`). `purpose`: for the second commit."""
+    """`unverified`: bake a recording that no replay has proved. `keep`: write bake.json beside the image's
+    id; `commit`: and make the two commits (never without `keep`). `purpose`: for the second commit."""
 
     force: bool = False
     resume: bool = False
@@ -55,7 +55,9 @@ class Preview:
 
 @dataclass(frozen=True)
 class _About:
-    """What the blueprint's folder cannot tell of an image: `commit` is that of its scripts, None for the one that HEAD is."""
+    """What the blueprint's folder cannot tell of an image: `commit` is that of its scripts, None for the one
+    that HEAD is.
+    """
 
     verified: str
     recipe: Mapping[str, str]
@@ -65,7 +67,9 @@ class _About:
 
 @dataclass
 class Baking:
-    """An analysis (or the base), its stack's outputs (`target`), and boto3 clients (`clients("ec2")`) for the target's region."""
+    """An analysis (or the base), its stack's outputs (`target`), and boto3 clients (`clients("ec2")`) for the
+    target's region.
+    """
 
     root: Path
     target: bake.Target
@@ -98,7 +102,10 @@ class Baking:
         if doubt:
             notes.append(doubt)
         if self.options.resume and plan.action != "resume":
-            allowed, do = "a build of this recipe that is under way", f"Start one: `invoke bake-ami --stack {self.target.stack}`"
+            allowed, do = (
+                "a build of this recipe that is under way",
+                f"Start one: `invoke bake-ami --stack {self.target.stack}`",
+            )
             problems.append(Problem("--resume", "no build to take up", allowed, do).text())
         if plan.action != "nothing" and self._commits:
             try:
@@ -106,18 +113,29 @@ class Baking:
             except CommitError as error:
                 problems.append(str(error))
         if plan.action == "build":
-            checked = check(self.target.stack, self.target.pipeline_arn, self.clients, parent=self.imaged.image.parent)
+            checked = check(
+                self.target.stack, self.target.pipeline_arn, self.clients, parent=self.imaged.image.parent
+            )
             problems += [problem.text() for problem in checked.problems]
             notes += checked.notes
             parent = checked.parent_ami
-            if verified == "no" and (self.imaged.folder / "provision" / ABOUT).is_dir() and not self.options.unverified:
+            if (
+                verified == "no"
+                and (self.imaged.folder / "provision" / ABOUT).is_dir()
+                and not self.options.unverified
+            ):
                 do = f"{way_out(self.imaged)}; or bake it as it is with --unverified"
-                problems.append(Problem("recording", doubt, "a recording that a replay on a clean root has proved", do).text())
+                problems.append(
+                    Problem(
+                        "recording", doubt, "a recording that a replay on a clean root has proved", do
+                    ).text()
+                )
         if self._in_place:
             notes.append(CONSEQUENCE)
         if plan.action == "nothing" and (changed := self._golden_changes()):
             notes.append(
-                f"the golden test changed since {plan.image_id} passed it ({', '.join(changed)}), and no image is built for that: "
+                f"the golden test changed since {plan.image_id} passed it ({', '.join(changed)}), and no "
+                "image is built for that: "
                 f"`invoke golden {self.target.analysis}` tries it; --force bakes an image that must pass it"
             )
         return Preview(plan, recorded, tuple(problems), tuple(notes), parent, verified)
@@ -125,7 +143,9 @@ class Baking:
     def _golden_changes(self) -> list[str]:
         """Files of the golden test that are not as they were when the recorded image was baked."""
         known = provenance.read(self.imaged.folder).get(self.place, {}).get("scripts") or {}
-        paths = sorted(path for path in known.keys() | self._scripts.keys() if path.startswith(f"{golden.FOLDER}/"))
+        paths = sorted(
+            path for path in known.keys() | self._scripts.keys() if path.startswith(f"{golden.FOLDER}/")
+        )
         return [path for path in paths if known.get(path) != self._scripts.get(path)] if known else []
 
     def _recipe_problems(self) -> list[str]:
@@ -139,26 +159,40 @@ class Baking:
             return [Problem(folder, "no scripts", "at least one script", do).text()]
         if recipe.sha256 != self.target.recipe_sha256:
             got = f"the scripts (or parent, or volume) changed since the last deploy of {stack}"
-            return [Problem(folder, got, "the recipe that is deployed", f"Deploy first: `invoke deploy {stack}`").text()]
+            return [
+                Problem(
+                    folder, got, "the recipe that is deployed", f"Deploy first: `invoke deploy {stack}`"
+                ).text()
+            ]
         return []
 
     def run(self, preview: Preview) -> dict[str, Any]:
-        """Do what a preview says and return what was done. Raises BakeError when there are problems or the build fails: the blueprint
-        is then as it was. KeyboardInterrupt leaves the build going on."""
+        """Do what a preview says and return what was done. Raises BakeError when there are problems or the
+        build fails: the blueprint is then as it was. KeyboardInterrupt leaves the build going on."""
         if preview.problems:
             raise bake.BakeError("no bake:\n" + "\n".join(f"- {problem}" for problem in preview.problems))
         todo, imagebuilder = preview.plan, self.clients("imagebuilder")
         image_id, build_arn, seconds = todo.image_id, todo.build_arn, 0.0
         if todo.action in ("build", "resume"):
             if build_arn is None:
-                tags = {VERIFIED_TAG: preview.verified, **({PARENT_TAG: preview.parent_ami} if preview.parent_ami else {})}
+                tags = {
+                    VERIFIED_TAG: preview.verified,
+                    **({PARENT_TAG: preview.parent_ami} if preview.parent_ami else {}),
+                }
                 build_arn = bake.start(self.target, imagebuilder, tags)
             self.report.say(f"build {build_arn.rpartition('image/')[2]}")
             with self.report:
-                baked = bake.follow(self.target, build_arn, imagebuilder, self.clients("logs"), self.report.event)
+                baked = bake.follow(
+                    self.target, build_arn, imagebuilder, self.clients("logs"), self.report.event
+                )
             image_id, seconds = baked.image_id, baked.seconds
             self.report.say(f"{image_id} baked in {seconds:.0f} s")
-        done: dict[str, Any] = {"image_id": image_id, "build_arn": build_arn, "seconds": round(seconds, 1), "commits": []}
+        done: dict[str, Any] = {
+            "image_id": image_id,
+            "build_arn": build_arn,
+            "seconds": round(seconds, 1),
+            "commits": [],
+        }
         if todo.action != "nothing" and image_id is not None and build_arn is not None:
             done["commits"] = self._keep(image_id, build_arn, self._about(preview.verified))
         return done
@@ -169,16 +203,24 @@ class Baking:
             can_commit(self.root, self.report.say)
         recipe = {**self._recipe, "recipe_sha256": image.recipe_sha256}
         scripts = self._scripts if image.current_recipe else None
-        return self._keep(image.image_id, image.build_arn, _About(image.verified, recipe, scripts, image.commit))
+        return self._keep(
+            image.image_id, image.build_arn, _About(image.verified, recipe, scripts, image.commit)
+        )
 
     @property
     def _recipe(self) -> dict[str, str]:
-        return {"stack": self.target.stack, "pipeline_arn": self.target.pipeline_arn, "recipe_sha256": self.target.recipe_sha256}
+        return {
+            "stack": self.target.stack,
+            "pipeline_arn": self.target.pipeline_arn,
+            "recipe_sha256": self.target.recipe_sha256,
+        }
 
     def _about(self, verified: str) -> _About:
         same = not self._recipe_problems()
         if not same:
-            self.report.say("the scripts changed while the image was baked: the image is of those that were deployed")
+            self.report.say(
+                "the scripts changed while the image was baked: the image is of those that were deployed"
+            )
         return _About(verified, self._recipe, self._scripts, None if same else "unknown")
 
     def _keep(self, image_id: str, build_arn: str, about: _About) -> list[str]:
@@ -207,25 +249,43 @@ class Baking:
         provenance.write(folder, self.place, what)
         self._record(image_id)
         tags = {VERIFIED_TAG: about.verified, COMMIT_TAG: about.commit or where.commit or "none"}
-        self.clients("ec2").create_tags(Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+        self.clients("ec2").create_tags(
+            Resources=[image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+        )
         if self._commits:
-            purpose = self.options.purpose or f"{image_id} of recipe {about.recipe['recipe_sha256'][:8]} for {self.place}"
-            message = f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: {purpose}"
+            purpose = (
+                self.options.purpose
+                or f"{image_id} of recipe {about.recipe['recipe_sha256'][:8]} for {self.place}"
+            )
+            message = (
+                f"automatic commit to document pipeline blueprint.yaml after update at {now}. Purpose: "
+                f"{purpose}"
+            )
             try:
                 commits.append(commit_folder(self.root, folder, message, say=lambda text: None))
             except CommitError as error:
-                raise CommitError(f"{error}\n  {image_id} is recorded in blueprints/{self.target.analysis}/, only not committed") from None
+                raise CommitError(
+                    f"{error}\n  {image_id} is recorded in "
+                    f"blueprints/{self.target.analysis}/, only not committed"
+                ) from None
         return [commit for commit in commits if commit]
 
     def _record(self, image_id: str) -> None:
         """Name the image in the blueprint; from the first one on jobs run on nothing else."""
-        blueprints.record_image(self.root, self.target.analysis, self.target.account, self.target.region, image_id)
+        blueprints.record_image(
+            self.root, self.target.analysis, self.target.account, self.target.region, image_id
+        )
         if blueprints.require_image(self.root, self.target.analysis):
-            self.report.say(f"{self.imaged.file}: `image.required: false` is taken out, so that no job runs on the bare parent any more")
+            self.report.say(
+                f"{self.imaged.file}: `image.required: false` is taken out, so that no job runs "
+                "on the bare parent any more"
+            )
 
 
 def load_imaged(root: Path, target: bake.Target) -> Imaged:
-    """The base, or the blueprint as the stack resolves it: with the overrides of the stack's settings file, if there is one."""
+    """The base, or the blueprint as the stack resolves it: with the overrides of the stack's settings file,
+    if there is one.
+    """
     if target.analysis == BASE:
         return blueprints.imaged(BASE, root)
     overrides: Mapping[str, Any] | None = None
@@ -239,4 +299,8 @@ def load_imaged(root: Path, target: bake.Target) -> Imaged:
 def _verified(imaged: Imaged) -> tuple[str, str]:
     """ "yes", or "no" with the reason: what the image's tag says."""
     known = verification(imaged)
-    return ("yes", "") if isinstance(known, Verified) else ("no", f"the recording of {imaged.name} is not verified: {known.why}")
+    return (
+        ("yes", "")
+        if isinstance(known, Verified)
+        else ("no", f"the recording of {imaged.name} is not verified: {known.why}")
+    )

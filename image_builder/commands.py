@@ -20,7 +20,9 @@ from blueprints.parents import BASE
 
 HELP = {
     "stack": "The analysis's stack, for instance dti-webdev; utils for the project's base image.",
-    "analysis": "The analysis's name, in place of --stack; its webdev stack is meant. base: the project's base image.",
+    "analysis": (
+        "The analysis's name, in place of --stack; its webdev stack is meant. base: the project's base image."
+    ),
     "json": "One JSON object on standard output; progress goes to standard error.",
 }
 
@@ -30,11 +32,17 @@ HELP = {
     help={
         **HELP,
         "base": "The project's base image, in place of an analysis: the same as --stack utils.",
-        "plan": "Look at everything, say what would be done, and do nothing. Exit status 1 when there are problems.",
+        "plan": (
+            "Look at everything, say what would be done, and do nothing. Exit status 1 when there are "
+            "problems."
+        ),
         "force": "Build even when the recorded image is of this recipe.",
         "resume": "Only take up a build that is under way (without the flag that happens by itself).",
         "cancel": "Stop the build of this recipe that is under way.",
-        "unverified": "Bake a recording although no replay has proved it; the image's tag neurocaas:verified then says no.",
+        "unverified": (
+            "Bake a recording although no replay has proved it; the image's tag neurocaas:verified then "
+            "says no."
+        ),
         "commit": "Commit the blueprint's folder before and after (--no-commit: write the files only).",
         "message": "What the image is for: a line of the second commit and of bake.json.",
     },
@@ -55,10 +63,11 @@ def bake_ami(
 ) -> None:
     """Bake the machine image of an analysis, or the project's base image, from its provision/ folder.
 
-    Looks for everything that would fail later, starts the stack's Image Builder pipeline, shows its steps as they go, and writes the
-    id of the new image into blueprints/<analysis>/blueprint.yaml and where it comes from into bake.json, in two git commits of that
-    folder. Does nothing when the recorded image is of the same recipe. Interrupted with Ctrl-C, the build goes on; the same command
-    takes it up again. A failed or cancelled build leaves the blueprint as it was.
+    Looks for everything that would fail later, starts the stack's Image Builder pipeline, shows its steps as
+    they go, and writes the id of the new image into blueprints/<analysis>/blueprint.yaml and where it comes
+    from into bake.json, in two git commits of that folder. Does nothing when the recorded image is of the
+    same recipe. Interrupted with Ctrl-C, the build goes on; the same command takes it up again. A failed or
+    cancelled build leaves the blueprint as it was.
     """
     from image_builder import bake
     from image_builder.baking import Baking, Options
@@ -75,11 +84,20 @@ def bake_ami(
     report.say(f"{target.stack}: {preview.plan.why}")
     for note in preview.notes:
         report.say(f"  note: {note}")
-    result: dict[str, Any] = {"stack": target.stack, "analysis": target.analysis, "action": preview.plan.action}
+    result: dict[str, Any] = {
+        "stack": target.stack,
+        "analysis": target.analysis,
+        "action": preview.plan.action,
+    }
     if plan:
         for problem in preview.problems:
             report.say(f"  problem: {problem}")
-        result |= {"image_id": preview.plan.image_id, "problems": preview.problems, "notes": preview.notes, "verified": preview.verified}
+        result |= {
+            "image_id": preview.plan.image_id,
+            "problems": preview.problems,
+            "notes": preview.notes,
+            "verified": preview.verified,
+        }
     else:
         result |= _run(baking, preview)
         if result["image_id"] != preview.recorded:
@@ -102,7 +120,8 @@ def _run(baking: Any, preview: Any) -> dict[str, Any]:
     except KeyboardInterrupt:
         raise Exit(
             "stopped watching; the build goes on, and the blueprint is unchanged\n"
-            f"  to take it up again: `invoke bake-ami --stack {stack}`\n  to cancel it: `invoke bake-ami --stack {stack} --cancel`",
+            f"  to take it up again: `invoke bake-ami --stack {stack}`\n  to cancel it: `invoke bake-ami "
+            f"--stack {stack} --cancel`",
             code=130,
         ) from None
 
@@ -112,17 +131,22 @@ def target_of(stack: str, analysis: str, *, base: bool = False) -> Any:
     from image_builder import bake
 
     if base and (stack or analysis) and stack_of(stack, analysis) != UTILS:
-        raise bake.BakeError(f"--base and {stack or analysis}\n  allowed: one image\n  do: leave one of the two out")
+        raise bake.BakeError(
+            f"--base and {stack or analysis}\n  allowed: one image\n  do: leave one of the two out"
+        )
     stack = UTILS if base else stack_of(stack, analysis)
     if not stack:
         raise bake.BakeError(
-            "no stack\n  allowed: the stack of an analysis, or --base\n  do: name one: `invoke bake-ami --stack dti-webdev`"
+            "no stack\n  allowed: the stack of an analysis, or --base\n  do: name one: `invoke bake-ami "
+            "--stack dti-webdev`"
         )
     return bake.Target.from_outputs(stack, stack_outputs(_root(), stack))
 
 
 def stack_of(stack: str, analysis: str) -> str:
-    """The stack that has an image: the one that is named, else that of the analysis; empty when neither is."""
+    """The stack that has an image: the one that is named, else that of the analysis; empty when neither
+    is.
+    """
     return stack or (UTILS if analysis == BASE else f"{analysis}-webdev" if analysis else "")
 
 
@@ -140,7 +164,10 @@ def _next(target: Any) -> str:
                 users.append(name)
     if not users:
         return f"to use it: write `parent: {BASE}` below `image` in a blueprint"
-    return f"to use it, for each of {', '.join(users)}: `invoke deploy STACK`, then `invoke bake-ami --stack STACK`"
+    return (
+        f"to use it, for each of {', '.join(users)}: `invoke deploy STACK`, then `invoke bake-ami --stack "
+        "STACK`"
+    )
 
 
 def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
@@ -156,12 +183,16 @@ def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
             check=False,
         )
     except FileNotFoundError:
-        raise BakeError("there is no pulumi on PATH\n  allowed: the Pulumi CLI\n  do: `invoke local.up`, or `invoke setup`") from None
+        raise BakeError(
+            "there is no pulumi on PATH\n  allowed: the Pulumi CLI\n  do: `invoke local.up`, or "
+            "`invoke setup`"
+        ) from None
     outputs: Mapping[str, Any] = json_module.loads(done.stdout) if done.returncode == 0 else {}
     if not outputs:
         said = (done.stderr.strip().splitlines() or ["it was never deployed"])[-1]
         raise BakeError(
-            f"stack '{stack}' has no outputs: {said}\n  allowed: a stack that has been deployed\n  do: deploy it: `invoke deploy {stack}`"
+            f"stack '{stack}' has no outputs: {said}\n  allowed: a stack that has been deployed\n  do: "
+            f"deploy it: `invoke deploy {stack}`"
         )
     return outputs
 

@@ -4,7 +4,8 @@
 >>> devami = NeuroCaaSAMI("../blueprints/my-analysis")
 >>> devami.launch_devinstance(ami="ubuntu24", timeout=60)
 
-Credentials and region are those of the shell (for the local cloud: `eval "$(invoke local.env)"`). The same as tasks: `invoke dev.*`.
+Credentials and region are those of the shell (for the local cloud: `eval "$(invoke local.env)"`). The same as
+tasks: `invoke dev.*`.
 """
 
 import sys
@@ -12,7 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-if __name__ == "develop_blueprint":  # imported as the guide does: the project's folder is not on the path then
+# imported as the guide does: the project's folder is not on the path then
+if __name__ == "develop_blueprint":
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import blueprints
@@ -23,7 +25,8 @@ from runtime.protocol import tags
 from runtime.protocol.development import IDLE_MINUTES, TAG
 
 BETTER = (
-    "A snapshot records no steps: nobody can see what is in it, or make it again. To be preferred is a recording in provision/, "
+    "A snapshot records no steps: nobody can see what is in it, or make it again. To be preferred is a "
+    "recording in provision/, "
     "baked with `invoke bake-ami`. This image is marked as unrecorded."
 )
 UNRECORDED = "neurocaas:recorded"
@@ -33,11 +36,13 @@ UNRECORDED = "neurocaas:recorded"
 class NeuroCaaSAMI(Console):
     """The machine image of one blueprint, and the one development instance that a developer may have for it.
 
-    `path` is the blueprint's folder. `stage`: of the stack that test jobs use. `session`, `outputs` (the outputs of a stack by its name)
-    and `say` (where messages go) are for programs. What is known of the instance is kept in a file, so a console may be closed.
+    `path` is the blueprint's folder. `stage`: of the stack that test jobs use. `session`, `outputs` (the
+    outputs of a stack by its name) and `say` (where messages go) are for programs. What is known of the
+    instance is kept in a file, so a console may be closed.
     """
 
-    # --- the instance: launching and finding it ------------------------------------------------------------------------------------
+    # --- the instance: launching and finding it
+    # ------------------------------------------------------------------------------------
 
     def launch_devinstance(
         self,
@@ -48,12 +53,18 @@ class NeuroCaaSAMI(Console):
     ) -> str | None:
         """Start a development instance, print its address and return its id.
 
-        `ami`: an id, a code (ubuntu22 ubuntu24 dlami22 dlami24), or None for the blueprint's image. `volume_size`: GiB of its disk.
-        `timeout`: minutes after which it is stopped. Refused while there is another one of this developer and analysis.
+        `ami`: an id, a code (ubuntu22 ubuntu24 dlami22 dlami24), or None for the blueprint's image.
+        `volume_size`: GiB of its disk.
+        `timeout`: minutes after which it is stopped. Refused while there is another one of this developer and
+        analysis.
         """
         positive(timeout, "timeout")
-        if volume_size is not None and (isinstance(volume_size, bool) or not isinstance(volume_size, int) or not 8 <= volume_size <= 16384):
-            raise DevelopmentError(f"volume_size={volume_size!r}", "8 to 16384 (GiB)", "correct it, or leave it out")
+        if volume_size is not None and (
+            isinstance(volume_size, bool) or not isinstance(volume_size, int) or not 8 <= volume_size <= 16384
+        ):
+            raise DevelopmentError(
+                f"volume_size={volume_size!r}", "8 to 16384 (GiB)", "correct it, or leave it out"
+            )
         if not self.check_clear():
             raise DevelopmentError(
                 f"another development instance: {self.instance}",
@@ -97,7 +108,9 @@ class NeuroCaaSAMI(Console):
             self._say(f"Instance with id {instance_id} can't be loaded")
             what = "does not exist" if found is None else "has ended"
             raise DevelopmentError(
-                f"instance {instance_id!r}, which {what}", "the id (i-…) of an instance", "`invoke dev.state` shows yours"
+                f"instance {instance_id!r}, which {what}",
+                "the id (i-…) of an instance",
+                "`invoke dev.state` shows yours",
             )
         owner, analysis = machine.tag(found, tags.OWNER), machine.tag(found, tags.ANALYSIS)
         if machine.tag(found, TAG) is None or analysis != self.analysis or owner != self._owner:
@@ -109,7 +122,8 @@ class NeuroCaaSAMI(Console):
         if self.instance != instance_id:
             self._take(instance_id)
 
-    # --- its life ------------------------------------------------------------------------------------------------------------------
+    # --- its life
+    # --------------------------------------------------------------------------------------------------------
 
     def get_lifetime(self) -> str:
         """How long the instance has been on, and how long it will be."""
@@ -119,12 +133,19 @@ class NeuroCaaSAMI(Console):
         state = found["State"]["Name"]
         if state != "running":
             over = state in ("shutting-down", "terminated")
-            return self._told(f"Instance {self.instance} is {state}{'' if over else ': its timeout begins when it is started'}.")
+            return self._told(
+                f"Instance {self.instance} is "
+                f"{state}{'' if over else ': its timeout begins when it is started'}."
+            )
         times = machine.lifetime(found)
         if times is None:
             return self._told("Timeout not given; not a valid development instance.")
         on, left = times
-        rest = f"Will be stopped in {minutes(left)}" if left > timedelta() else "Will be stopped with the next sweep, its time is over"
+        rest = (
+            f"Will be stopped in {minutes(left)}"
+            if left > timedelta()
+            else "Will be stopped with the next sweep, its time is over"
+        )
         return self._told(f"Instance has been on for {minutes(on)}. {rest} with the current timeout.")
 
     def extend_lifetime(self, additional_time: int, DryRun: bool = False) -> Any:  # noqa: N803
@@ -142,7 +163,9 @@ class NeuroCaaSAMI(Console):
         return answer
 
     def change_owner(self, owner: str, DryRun: bool = True) -> Any:  # noqa: N803
-        """Hand the instance over to another ARN (tag OwnerArn); EC2's answer. A dry run unless `DryRun=False`."""
+        """Hand the instance over to another ARN (tag OwnerArn); EC2's answer. A dry run unless
+        `DryRun=False`.
+        """
         found = self._found()
         if found is None:
             return self._nothing()
@@ -159,7 +182,10 @@ class NeuroCaaSAMI(Console):
         if found is None:
             return self._nothing()
         if found["State"]["Name"] != "stopped":
-            return self._told(f"Instance {self.instance} is {found['State']['Name']}; only a stopped one can be started. {NOTHING}")
+            return self._told(
+                f"Instance {self.instance} is {found['State']['Name']}; only a stopped one "
+                f"can be started. {NOTHING}"
+            )
         machine.set_tag(found, tags.TIMEOUT, str(timeout), self._ec2)
         self._ec2.start_instances(InstanceIds=[self.instance])
         self._say(f"instance {self.instance} is starting")
@@ -183,14 +209,18 @@ class NeuroCaaSAMI(Console):
         return self._told("Instance is now in state: stopped")
 
     def terminate_devinstance(self, force: bool = False) -> str:
-        """End the instance and its disk. Work that no image has is asked for on a terminal, and otherwise not given up without `force`."""
+        """End the instance and its disk. Work that no image has is asked for on a terminal, and otherwise not
+        given up without `force`.
+        """
         found = self._found()
         if found is None:
             return self._nothing()
         if found["State"]["Name"] == "terminated":
             return self._told(f"Instance {self.instance} is terminated. {NOTHING}")
         if not (force or self._state.saved or self._confirmed()):
-            return self._told(f"dev history not saved as ami, will not delete (override with force = True)\n{NOTHING}")
+            return self._told(
+                f"dev history not saved as ami, will not delete (override with force = True)\n{NOTHING}"
+            )
         if self._state.saved and self._state.ami_hist and not force:
             self._say("waiting for created image to become available...")
             images.describe(self._state.ami_hist[-1]["ImageId"], self._ec2)
@@ -202,10 +232,13 @@ class NeuroCaaSAMI(Console):
         self._keep()
         return self._told("Instance is now in state: terminated")
 
-    # --- its image -----------------------------------------------------------------------------------------------------------------
+    # --- its image
+    # --------------------------------------------------------------------------------------------------------
 
     def create_devami(self, name: str) -> str:
-        """Make an image of the instance's disk as it is (the instance restarts), and return its id. Says why baking is better."""
+        """Make an image of the instance's disk as it is (the instance restarts), and return its id. Says why
+        baking is better.
+        """
         found = self._found()
         if found is None:
             raise self._no_instance()
@@ -227,8 +260,12 @@ class NeuroCaaSAMI(Console):
         self._told(f"image {image_id} ({name}) is being made; into the blueprint with update_blueprint()")
         return image_id
 
-    def update_blueprint(self, ami_id: str | None = None, message: str | None = None) -> dict[str, str] | None:
-        """Write an image (default: the last one made here) into the blueprint, between two git commits; their hashes."""
+    def update_blueprint(
+        self, ami_id: str | None = None, message: str | None = None
+    ) -> dict[str, str] | None:
+        """Write an image (default: the last one made here) into the blueprint, between two git commits; their
+        hashes.
+        """
         if ami_id is None:
             if not self._state.ami_hist:
                 raise DevelopmentError(
@@ -246,15 +283,24 @@ class NeuroCaaSAMI(Console):
         self._say(f"blueprint before update: {done.before}\nblueprint after update:  {done.after}")
         return {"before": done.before, "after": done.after}
 
-    # --- testing it ----------------------------------------------------------------------------------------------------------------
+    # --- testing it
+    # --------------------------------------------------------------------------------------------------------
 
     def submit_job(self, submitpath: str | Path) -> dict[str, Any]:
-        """Run a submit file on the instance, with the command line that the manager would build; what is remembered of the job."""
+        """Run a submit file on the instance, with the command line that the manager would build; what is
+        remembered of the job.
+        """
         if not self.check_running():
             raise self._no_instance()
         outputs = self._read_outputs(f"{self.analysis}-{self.stage}")
         s3 = self._client("s3")
-        job = testing.submit(Path(str(submitpath)), str(self.instance), testing.settings_of(outputs, s3), s3, self._client("ssm"))
+        job = testing.submit(
+            Path(str(submitpath)),
+            str(self.instance),
+            testing.settings_of(outputs, s3),
+            s3,
+            self._client("ssm"),
+        )
         self._state.commands.append(job)
         self._state.saved = False
         self._keep()
@@ -264,15 +310,22 @@ class NeuroCaaSAMI(Console):
         return job
 
     def job_status(self, index: int = -1) -> str:
-        """SSM's status of a test job: Pending, InProgress, Success, Failed, TimedOut … Raises IndexError for a job that is not there."""
+        """SSM's status of a test job: Pending, InProgress, Success, Failed, TimedOut … Raises IndexError for
+        a job that is not there.
+        """
         entry = testing.entry_at(self._state.commands, index)
         return self._told(str(testing.invocation(entry, self._client("ssm")).get("Status", "Pending")))
 
     def job_output(self, index: int = -1) -> dict[str, str]:
-        """The output of a test job so far as SSM has it (24,000 characters, when it has ended); the whole is in its logs folder."""
+        """The output of a test job so far as SSM has it (24,000 characters, when it has ended); the whole is
+        in its logs folder.
+        """
         entry = testing.entry_at(self._state.commands, index)
         found = testing.invocation(entry, self._client("ssm"))
-        output = {"stdout": str(found.get("StandardOutputContent", "")), "stderr": str(found.get("StandardErrorContent", ""))}
+        output = {
+            "stdout": str(found.get("StandardOutputContent", "")),
+            "stderr": str(found.get("StandardErrorContent", "")),
+        }
         if not any(output.values()):
             self._say(f"{entry['results']}logs/ may not be updated yet.")
         self._say(f"stdout:\n{output['stdout']}\nstderr:\n{output['stderr']}")

@@ -1,11 +1,11 @@
 """Provisioning scripts as AWSTOE component documents, and the recipe that they make up.
 
-Two documents per analysis: phases `build` and `validate`, and a document with `test` only (Image Builder calls a document
-with the single phase `test` a test component). Scripts run as they were written: in a file of their own name, so `$0` and line
-numbers are theirs, by the interpreter of their `#!` line. AWSTOE itself runs plain `bash`: no `-e`, no HOME (EC2 Image Builder user
-guide, "ExecuteBash"); the preamble below makes bash strict and names the line that failed on stderr:
-`::error file=10-packages.sh,line=7::pip install nonesuch`. The last step of the build phase writes down what is installed
-(`image_builder.manifest`).
+Two documents per analysis: phases `build` and `validate`, and a document with `test` only (Image Builder
+calls a document with the single phase `test` a test component). Scripts run as they were written: in a file
+of their own name, so `$0` and line numbers are theirs, by the interpreter of their `#!` line. AWSTOE itself
+runs plain `bash`: no `-e`, no HOME (EC2 Image Builder user guide, "ExecuteBash"); the preamble below makes
+bash strict and names the line that failed on stderr: `::error file=10-packages.sh,line=7::pip install
+nonesuch`. The last step of the build phase writes down what is installed (`image_builder.manifest`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 
 SCRIPT_LIMIT = 12_000
-"""Characters of the scripts of a document that carries them itself. Above that they travel through S3, with a digest."""
+"""Characters of the scripts of a document that carries them itself. Above that they travel through S3, with a
+digest.
+"""
 
 INLINE_LIMIT = 15_800
-"""Characters of such a document (Image Builder takes 16,000): many short lines reach it earlier, for each is indented."""
+"""Characters of such a document (Image Builder takes 16,000): many short lines reach it earlier, for each is
+indented.
+"""
 
 STEP_TIMEOUT_SECONDS = 7200
 """Longest time of one script (AWSTOE's own default, written down)."""
@@ -34,11 +38,12 @@ _UNSAFE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 _ENVIRONMENT = "export HOME=/root DEBIAN_FRONTEND=noninteractive PIP_NO_INPUT=1"
 
-# Sourced by bash through BASH_ENV before a script's first line. Unset at once, so that programs the script starts stay as they are.
+# Sourced by bash through BASH_ENV before a script's first line. Unset at once, so that programs the script
+# starts stay as they are.
 _TRAP = r"""
 unset BASH_ENV
 trap 'printf "::error file=%s,line=%s::%s\n" "${BASH_SOURCE[0]#./}" "$LINENO" "${BASH_COMMAND//$'"'"'\n'"'"'/ }" >&2' ERR
-""".strip("\n")
+""".strip("\n")  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ class Archive:
 
 @dataclass(frozen=True)
 class Stack:
-    """Where a stack tells about itself, for the golden test: the artifact bucket, and the key of the stack's settings in it."""
+    """Where a stack tells about itself, for the golden test: the artifact bucket, and the key of the stack's
+    settings in it.
+    """
 
     bucket: str
     settings: str = "settings.json"
@@ -60,7 +67,9 @@ class Stack:
 
 @dataclass(frozen=True)
 class Document:
-    """One component document. `kind` is "build" or "test"; `data` is the YAML text; equal content has an equal version."""
+    """One component document. `kind` is "build" or "test"; `data` is the YAML text; equal content has an
+    equal version.
+    """
 
     kind: str
     name: str
@@ -78,7 +87,9 @@ class Document:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what an image contains, apart from what the parent and the package servers give on the day."""
+    """Everything that decides what an image contains, apart from what the parent and the package servers give
+    on the day.
+    """
 
     analysis: str
     parent: str
@@ -101,14 +112,18 @@ class Recipe:
 
 
 def needs_archive(provision: Provision) -> bool:
-    """Whether the scripts must travel through S3: too large, with files beside them, or with characters that YAML would change."""
+    """Whether the scripts must travel through S3: too large, with files beside them, or with characters that
+    YAML would change.
+    """
     if provision.extra_files or any(_UNSAFE.search(script.text) for script in provision.scripts):
         return True
     for phases in _KINDS.values():
         if sum(len(script.text) for script in provision.scripts if script.phase in phases) > SCRIPT_LIMIT:
             return True
     stack = Stack("b" * 63, f"analyses/{'s' * 63}/settings.json") if provision.golden else None
-    return any(len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None, stack))
+    return any(
+        len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None, stack)
+    )
 
 
 def compile_documents(
@@ -116,8 +131,8 @@ def compile_documents(
 ) -> tuple[Document, ...]:
     """The component documents of a recording, one or two; none when there is no script.
 
-    `archive` must be given when `needs_archive` says so (ValueError otherwise), and is not used when it says no. Without a `stack` there
-    is no golden test.
+    `archive` must be given when `needs_archive` says so (ValueError otherwise), and is not used when it says
+    no. Without a `stack` there is no golden test.
     """
     if not needs_archive(provision):
         archive = None
@@ -126,7 +141,9 @@ def compile_documents(
     return _documents(analysis, provision, archive, stack if provision.golden else None)
 
 
-def _documents(analysis: str, provision: Provision, archive: Archive | None, stack: Stack | None = None) -> tuple[Document, ...]:
+def _documents(
+    analysis: str, provision: Provision, archive: Archive | None, stack: Stack | None = None
+) -> tuple[Document, ...]:
     documents = []
     for kind, phases in _KINDS.items():
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
@@ -134,12 +151,21 @@ def _documents(analysis: str, provision: Provision, archive: Archive | None, sta
         if steps:
             description = f"{'Builds and validates' if kind == 'build' else 'Tests'} the image of {analysis}"
             name = safe_name(f"{analysis}-{kind}")
-            documents.append(Document(kind, name, description, _emit(name, description, steps, archive, stack)))
+            documents.append(
+                Document(kind, name, description, _emit(name, description, steps, archive, stack))
+            )
     return tuple(documents)
 
 
-def _emit(name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, stack: Stack | None) -> str:
-    lines = [f"name: {json.dumps(name)}", f"description: {json.dumps(description)}", "schemaVersion: 1.0", "phases:"]
+def _emit(
+    name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, stack: Stack | None
+) -> str:
+    lines = [
+        f"name: {json.dumps(name)}",
+        f"description: {json.dumps(description)}",
+        "schemaVersion: 1.0",
+        "phases:",
+    ]
     for number, (phase, scripts) in enumerate(phases.items()):
         lines += [f"  - name: {json.dumps(phase)}", "    steps:"]
         if archive and number == 0 and scripts:  # later phases of a document run on the same machine
@@ -191,7 +217,9 @@ def _golden(stack: Stack) -> list[str]:
     prepare, download, unpack, settings, code, fetch, check = golden.STEPS
     return [
         *_bash(prepare, f"set -eu\numask 022\nrm -rf {folder}\nmkdir -m 0755 {folder}\n"),
-        *_download(download, f"s3://{stack.bucket}/{golden.key_beside(stack.settings)}", f"{folder}/{golden.ARCHIVE}"),
+        *_download(
+            download, f"s3://{stack.bucket}/{golden.key_beside(stack.settings)}", f"{folder}/{golden.ARCHIVE}"
+        ),
         *_bash(unpack, f"set -eu\numask 022\ncd {folder}\ntar --no-same-owner -xzf {golden.ARCHIVE}\n"),
         *_download(settings, f"s3://{stack.bucket}/{stack.settings}", f"{folder}/settings.json"),
         *_bash(code, golden.code_commands(folder)),
@@ -214,7 +242,13 @@ def _fetch(archive: Archive) -> list[str]:
 
 def _run(script: Script, archive: Archive | None) -> str:
     """The commands of one step: put the script in place, run it in its folder, say how it ended."""
-    lines = ["set -Eeuo pipefail", _ENVIRONMENT, "umask 022", "work=$(mktemp -d)", "trap 'rm -rf \"$work\"' EXIT"]
+    lines = [
+        "set -Eeuo pipefail",
+        _ENVIRONMENT,
+        "umask 022",
+        "work=$(mktemp -d)",
+        "trap 'rm -rf \"$work\"' EXIT",
+    ]
     if archive:
         lines.append(f"cd {_folder(archive)}")
     else:
@@ -222,7 +256,11 @@ def _run(script: Script, archive: Archive | None) -> str:
         lines += ['mkdir "$work/provision"', 'cd "$work/provision"']
         if "/" in script.path:
             lines.append(f"mkdir {script.path.rpartition('/')[0]}")
-        lines += [f"cat > {_quote(script.path)} <<'{marker}'", *script.text.removesuffix("\n").split("\n"), marker]
+        lines += [
+            f"cat > {_quote(script.path)} <<'{marker}'",
+            *script.text.removesuffix("\n").split("\n"),
+            marker,
+        ]
     lines.append(f"chmod 0755 {_quote(script.path)}")
     if script.interpreter is None:
         lines += ["cat > \"$work/trap\" <<'END-TRAP'", *_TRAP.split("\n"), "END-TRAP"]

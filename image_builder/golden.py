@@ -1,12 +1,14 @@
-"""The golden test of an analysis: `provision/test/golden/` has a small dataset and the numbers that the analysis must find in it.
+"""The golden test of an analysis: `provision/test/golden/` has a small dataset and the numbers that the
+analysis must find in it.
 
-- `expected.json`: `{"files": {"<path below process_results>": {…}}, "tolerance": 1e-6}`: members of JSON results, as many as wanted;
+- `expected.json`: `{"files": {"<path below process_results>": {…}}, "tolerance": 1e-6}`: members of JSON
+  results, as many as wanted;
 - `dataset/` with exactly one file or folder, or `dataset.sh`, which makes it in the folder that it is given;
 - `config.json`: the configuration; the analysis's defaults when it is left out.
 
-In the test phase a fresh machine runs the deployed code on it (`image_builder.golden_check`); other numbers, and there is no image.
-Code and golden folder are the stack's, fetched when the test runs: a change of the analysis, of a number or of a tolerance changes no
-recipe.
+In the test phase a fresh machine runs the deployed code on it (`image_builder.golden_check`); other numbers,
+and there is no image. Code and golden folder are the stack's, fetched when the test runs: a change of the
+analysis, of a number or of a tolerance changes no recipe.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from image_builder import golden_check
 from runtime.protocol.problems import Problem
 
 FOLDER = "test/golden"
-STEPS = ("golden-prepare", "golden-download", "golden-unpack", "golden-settings", "golden-code", "golden-fetch", "golden")
+STEPS = (
+    "golden-prepare",
+    "golden-download",
+    "golden-unpack",
+    "golden-settings",
+    "golden-code",
+    "golden-fetch",
+    "golden",
+)
 MACHINE_FOLDER = "/tmp/neurocaas-golden"  # noqa: S108  (of a machine that is thrown away)
 """Where the machine of the test has it."""
 ARCHIVE = "golden.tar.gz"
@@ -41,7 +51,9 @@ def key_beside(settings: str) -> str:
 
 
 def problems(folder: Path, where: str, *, expected: bool = True) -> Iterator[Problem]:
-    """What is wrong with a golden folder before anything runs. `where`: its name for people. `expected`: it has to have numbers."""
+    """What is wrong with a golden folder before anything runs. `where`: its name for people. `expected`: it
+    has to have numbers.
+    """
     if not folder.is_dir():
         return
     if expected:
@@ -61,7 +73,11 @@ def _number_problems(folder: Path, where: str) -> Iterator[Problem]:
     try:
         stored = json.loads(expected.read_text(encoding="utf-8"))
         files = stored["files"]
-        good = isinstance(files, dict) and bool(files) and all(isinstance(one, dict) and one for one in files.values())
+        good = (
+            isinstance(files, dict)
+            and bool(files)
+            and all(isinstance(one, dict) and one for one in files.values())
+        )
         good = good and float(stored.get("tolerance", 0)) >= 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         good, got = False, f"what cannot be read ({error})"
@@ -69,19 +85,28 @@ def _number_problems(folder: Path, where: str) -> Iterator[Problem]:
         got = "no numbers, or others than numbers of results"
     if not good:
         allowed = '{"files": {"<result>.json": {"<member>": <value>}}, "tolerance": <relative>}'
-        do = f"`invoke golden {where.split('/')[1]} --accept` writes it; or {_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
+        do = (
+            f"`invoke golden {where.split('/')[1]} --accept` writes it; or "
+            f"{_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
+        )
         yield Problem(f"{where}/{golden_check.EXPECTED}", got, allowed, do)
 
 
 def code_commands(folder: str) -> str:
     """Commands of the step that says where the code is; the next step fetches what it prints."""
-    source = 'import json; code = json.load(open("settings.json"))["code"]; print(f\'s3://{code["bucket"]}/{code["key"]}\')'
+    source = (
+        'import json; code = json.load(open("settings.json"))["code"]; '
+        'print(f\'s3://{code["bucket"]}/{code["key"]}\')'
+    )
     return f"set -eu\ncd {folder}\npython3 -c {_quote(source)}\n"
 
 
 def check_commands(folder: str) -> str:
     """Commands of the step that runs the analysis and compares."""
-    return f"set -eu\nexport HOME=/root\numask 022\ncd {folder}\npython3 -B {PROGRAM} settings.json code.tar.gz {FOLDER}\n"
+    return (
+        f"set -eu\nexport HOME=/root\numask 022\ncd {folder}\npython3 -B {PROGRAM} settings.json "
+        f"code.tar.gz {FOLDER}\n"
+    )
 
 
 def from_log(lines: Iterable[str]) -> dict[str, Any] | None:

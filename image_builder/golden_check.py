@@ -1,8 +1,10 @@
-"""The golden test on a machine that started from an image: runs the analysis on its small dataset and compares the numbers.
+"""The golden test on a machine that started from an image: runs the analysis on its small dataset and
+compares the numbers.
 
-`python3 golden_check.py SETTINGS CODE.tar.gz GOLDEN` is a step of the test phase (`image_builder.golden`); the file travels with the
-folder. With a fourth argument, a file, nothing is compared: that file gets the JSON results, by their paths (`invoke golden`). It needs
-Python 3.10 and what it finds in the archive of the analysis's code.
+`python3 golden_check.py SETTINGS CODE.tar.gz GOLDEN` is a step of the test phase (`image_builder.golden`);
+the file travels with the folder. With a fourth argument, a file, nothing is compared: that file gets the JSON
+results, by their paths (`invoke golden`). It needs Python 3.10 and what it finds in the archive of the
+analysis's code.
 """
 
 from __future__ import annotations
@@ -32,10 +34,14 @@ class GoldenError(Exception):
 
 
 def differences(expected: Any, found: Any, tolerance: float, where: str = "") -> Iterator[str]:
-    """What is not as expected. Of objects only the expected members count; numbers may differ by `tolerance` of the expected one."""
+    """What is not as expected. Of objects only the expected members count; numbers may differ by `tolerance`
+    of the expected one.
+    """
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for name, value in expected.items():
-            yield from differences(value, found.get(name, "nothing"), tolerance, f"{where}.{name}" if where else name)
+            yield from differences(
+                value, found.get(name, "nothing"), tolerance, f"{where}.{name}" if where else name
+            )
     elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         for number, (one, other) in enumerate(zip(expected, found)):  # noqa: B905 (equal lengths)
             yield from differences(one, other, tolerance, f"{where}[{number}]")
@@ -66,7 +72,9 @@ def run(settings_file: Path, code: Path, golden: Path, scratch: Path) -> Path:
     with tarfile.open(code) as archive:
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         archive.extractall(tree)  # noqa: S202 (our own, checked above)
-    return _run(settings_file.read_bytes(), tree, _dataset(golden, scratch / "dataset"), golden / CONFIG, scratch)
+    return _run(
+        settings_file.read_bytes(), tree, _dataset(golden, scratch / "dataset"), golden / CONFIG, scratch
+    )
 
 
 def collected(results: Path) -> dict[str, Any]:
@@ -90,7 +98,9 @@ def check(settings_file: Path, code: Path, golden: Path, scratch: Path) -> dict[
     for path, values in expected["files"].items():
         file = results / path
         if not file.is_file():
-            there = ", ".join(sorted(str(one.relative_to(results)) for one in results.rglob("*") if one.is_file()))
+            there = ", ".join(
+                sorted(str(one.relative_to(results)) for one in results.rglob("*") if one.is_file())
+            )
             wrong.append(f"{path} is not there (there are: {there or 'no results'})")
             continue
         try:
@@ -109,19 +119,26 @@ def check(settings_file: Path, code: Path, golden: Path, scratch: Path) -> dict[
 def _dataset(golden: Path, folder: Path) -> Path:
     if (golden / SCRIPT).is_file():
         folder.mkdir()
-        done = subprocess.run(["bash", "-euo", "pipefail", str(golden / SCRIPT), str(folder)], cwd=golden, check=False)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", str(golden / SCRIPT), str(folder)], cwd=golden, check=False
+        )
         if done.returncode:
             raise GoldenError(f"{SCRIPT} ended with exit status {done.returncode}")
     else:
         folder = golden / DATASET
     made = sorted(folder.iterdir())
     if len(made) != 1:
-        raise GoldenError(f"the dataset is {len(made)} files or folders ({', '.join(one.name for one in made)}); allowed: exactly one")
+        raise GoldenError(
+            f"the dataset is {len(made)} files or folders "
+            f"({', '.join(one.name for one in made)}); allowed: exactly one"
+        )
     return made[0]
 
 
 def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch: Path) -> Path:
-    """Run the analysis as a machine of a job does, with a folder in the place of the bucket; returns the folder of its results."""
+    """Run the analysis as a machine of a job does, with a folder in the place of the bucket; returns the
+    folder of its results.
+    """
     sys.path.insert(0, str(tree))
     from runtime.protocol.config import parse_config
     from runtime.protocol.keys import JobKeys
@@ -154,12 +171,32 @@ def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch:
         "NEUROCAAS_DATASET": dataset.name,
         "NEUROCAAS_GROUP": group,
     }
-    command = ["bash", str(tree / "run_main.sh"), settings.bucket, inputpath, keys.resultdir, configpath, settings.script]
-    done = subprocess.run(command, env={**os.environ, **environment}, cwd=scratch / "home", stdout=subprocess.DEVNULL, check=False)
+    command = [
+        "bash",
+        str(tree / "run_main.sh"),
+        settings.bucket,
+        inputpath,
+        keys.resultdir,
+        configpath,
+        settings.script,
+    ]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        cwd=scratch / "home",
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
     if done.returncode:
         errors = tree / "joberror.txt"
-        said = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:] if errors.is_file() else []
-        raise GoldenError("\n".join([*said, f"the analysis ended with exit status {done.returncode} on {dataset.name}"]))
+        said = (
+            errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
+            if errors.is_file()
+            else []
+        )
+        raise GoldenError(
+            "\n".join([*said, f"the analysis ended with exit status {done.returncode} on {dataset.name}"])
+        )
     return bucket / keys.prefix / "process_results"
 
 
@@ -168,7 +205,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="neurocaas-golden-") as scratch:
         try:
             if results:
-                results[0].write_text(json.dumps(collected(run(settings, code, golden, Path(scratch)))), encoding="utf-8")
+                results[0].write_text(
+                    json.dumps(collected(run(settings, code, golden, Path(scratch)))), encoding="utf-8"
+                )
             else:
                 check(settings, code, golden, Path(scratch))
         except GoldenError as error:

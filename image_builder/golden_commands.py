@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from image_builder.recording.root import CleanRoots
 
 Pack = Callable[[Path, str], tuple[bytes, str]]
-"""The code of an analysis as machines get it, and its SHA-256: from the project's folder and the analysis's name."""
+"""The code of an analysis as machines get it, and its SHA-256: from the project's folder and the analysis's
+name.
+"""
 
 
 def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
@@ -35,30 +37,46 @@ def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
             "json": "One JSON object on standard output; progress goes to standard error.",
         },
     )
-    def golden(c: Context, analysis: str, accept: bool = False, yes: bool = False, json: bool = False) -> None:
+    def golden(
+        c: Context, analysis: str, accept: bool = False, yes: bool = False, json: bool = False
+    ) -> None:
         """Run an analysis's golden test here, without a bake: its code on provision/test/golden/, and the numbers compared.
 
-        It runs in the image that was baked on the local cloud, where the blueprint names one; else on a clean root, after the provisioning
-        scripts. With --accept the numbers that were found become the expected ones; without an expected.json, everything in JSON results
-        that two runs have in common. Exit code 1 when the numbers are others.
-        """
+        It runs in the image that was baked on the local cloud, where the blueprint names one; else on a clean
+        root, after the provisioning scripts. With --accept the numbers that were found become the expected
+        ones; without an expected.json, everything in JSON results that two runs have in common. Exit code 1
+        when the numbers are others.
+        """  # noqa: E501
         from image_builder import golden_trial
 
         blueprint, provision, folder = _read(analysis)
         expected = golden_trial.stored(folder)
         if expected is None and not accept:
-            raise RecordingError(f"{folder / 'expected.json'}, which is not there", "numbers to compare with", "make them with --accept")
+            raise RecordingError(
+                f"{folder / 'expected.json'}, which is not there",
+                "numbers to compare with",
+                "make them with --accept",
+            )
         times = 2 if expected is None else 1
-        tried = golden_trial.try_golden(clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), _say, times=times)
+        tried = golden_trial.try_golden(
+            clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), _say, times=times
+        )
         wrong = golden_trial.wrong(expected, tried[0].found) if expected else []
         passed = expected is not None and not wrong
-        result: dict[str, Any] = {"analysis": analysis, "on": tried[0].where, "passed": passed, "differences": wrong}
+        result: dict[str, Any] = {
+            "analysis": analysis,
+            "on": tried[0].where,
+            "passed": passed,
+            "differences": wrong,
+        }
         for line in wrong:
             _say(f"golden test: {line}")
         if passed:
             _say(f"the golden test of {analysis} passes")
         if accept:
-            result["accepted"] = _accept(folder, golden_trial.accepted(expected, [run.found for run in tried]), yes=yes)
+            result["accepted"] = _accept(
+                folder, golden_trial.accepted(expected, [run.found for run in tried]), yes=yes
+            )
         elif wrong:
             _say(f"if they are right: `invoke golden {analysis} --accept` writes them into expected.json")
         if json:
@@ -67,7 +85,10 @@ def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
             sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
         if not passed and not result.get("accepted"):
             raise Exit(code=1)
-        _say(f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of these scripts")
+        _say(
+            f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of "
+            "these scripts"
+        )
 
     return Collection(golden)
 
@@ -86,7 +107,10 @@ def _read(analysis: str) -> tuple[Blueprint, Provision, Path]:
     provision = blueprint.folder / "provision"
     folder = provision / tests.FOLDER
     if not folder.is_dir():
-        do = f"put a small dataset into {folder.relative_to(root)}/dataset/, then `invoke golden {analysis} --accept`"
+        do = (
+            f"put a small dataset into {folder.relative_to(root)}/dataset/, then `invoke golden {analysis} "
+            "--accept`"
+        )
         raise RecordingError(f"{analysis} has no golden test", "a folder provision/test/golden/", do)
     return blueprint, read(provision, whole=False) if provision.is_dir() else Provision((), ()), folder
 
@@ -111,7 +135,10 @@ def _accept(folder: Path, expected: Mapping[str, Any], *, yes: bool) -> bool:
             _say("expected.json is as it was")
             return False
     (folder / "expected.json").write_text(text, encoding="utf-8")
-    _say(f"written: {folder / 'expected.json'}. No image is built anew for it; the next deploy gives it to the next bake")
+    _say(
+        f"written: {folder / 'expected.json'}. No image is built anew for it; the next deploy gives it to "
+        "the next bake"
+    )
     return True
 
 

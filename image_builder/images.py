@@ -13,7 +13,9 @@ from image_builder.preflight import ClientMaker
 from runtime.protocol.keys import JOBS
 
 SNAPSHOT_USD_PER_GIB_MONTH = 0.05
-"""Amazon EBS snapshots, standard tier, us-east-1 (the price page in 2025). Stored blocks count, so a volume's size is an upper bound."""
+"""Amazon EBS snapshots, standard tier, us-east-1 (the price page in 2025). Stored blocks count, so a volume's
+size is an upper bound.
+"""
 _READERS = 16
 
 
@@ -23,9 +25,9 @@ class ImageProblem(Exception):
 
 @dataclass(frozen=True)
 class BakedImage:
-    """An available image of an analysis. `size_gib`: of its volume. `blueprint`: the blueprint names it; `deployed`: the stack starts
-    machines from it; `parent_of`: analyses whose images start from it; `jobs`: timestamps of jobs whose certificates name it
-    ("<group>/<timestamp>")."""
+    """An available image of an analysis. `size_gib`: of its volume. `blueprint`: the blueprint names it;
+    `deployed`: the stack starts machines from it; `parent_of`: analyses whose images start from it; `jobs`:
+    timestamps of jobs whose certificates name it ("<group>/<timestamp>")."""
 
     image_id: str
     build_arn: str
@@ -53,12 +55,14 @@ def listed(
     users: Iterable[Mapping[str, Any]],
     clients: ClientMaker,
 ) -> list[BakedImage]:
-    """The images of a stack in the target's account and region, the newest first. `parents`: analysis -> the image that its own
-    start from; `users`: outputs of the stacks whose jobs may have run on them."""
+    """The images of a stack in the target's account and region, the newest first. `parents`: analysis -> the
+    image that its own start from; `users`: outputs of the stacks whose jobs may have run on them."""
     built: dict[str, Mapping[str, Any]] = {}
     for image in bake.images(target, clients("imagebuilder")):
         amis = (image.get("outputResources") or {}).get("amis", [])
-        if image["state"]["status"] == "AVAILABLE" and any(ami.get("region") == target.region for ami in amis):
+        if image["state"]["status"] == "AVAILABLE" and any(
+            ami.get("region") == target.region for ami in amis
+        ):
             built[bake.pick(image, target)] = image
     if not built:
         return []
@@ -90,7 +94,9 @@ def listed(
                 commit=str(tags.get("neurocaas:commit", "unknown")),
                 blueprint=image_id == recorded,
                 deployed=image_id == outputs.get("image_id"),
-                parent_of=tuple(sorted(analysis for analysis, parent in parents.items() if parent == image_id)),
+                parent_of=tuple(
+                    sorted(analysis for analysis, parent in parents.items() if parent == image_id)
+                ),
                 jobs=tuple(jobs.get(image_id, ())),
             )
         )
@@ -101,7 +107,9 @@ def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list
     """Image id -> the jobs whose certificates name it: one request a job, sixteen at a time."""
     folders = []
     for group in groups:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{JOBS}/{group}/job_", Delimiter="/"):
+        for page in s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{JOBS}/{group}/job_", Delimiter="/"
+        ):
             folders += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
 
     def image_of(folder: str) -> str | None:
@@ -115,14 +123,18 @@ def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list
     with ThreadPoolExecutor(_READERS) as readers:
         for folder, image_id in zip(folders, readers.map(image_of, folders), strict=True):
             if image_id:
-                named.setdefault(image_id, []).append(folder.removeprefix(f"{JOBS}/").rstrip("/").replace("/job_", "/", 1))
+                named.setdefault(image_id, []).append(
+                    folder.removeprefix(f"{JOBS}/").rstrip("/").replace("/job_", "/", 1)
+                )
     return named
 
 
 def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedImage:
     """The image of that id (or the only one whose id begins so). Raises ImageProblem."""
     known = list(images)
-    fitting = [image for image in known if image.image_id == image_id] or [image for image in known if image.image_id.startswith(image_id)]
+    fitting = [image for image in known if image.image_id == image_id] or [
+        image for image in known if image.image_id.startswith(image_id)
+    ]
     if len(fitting) == 1 and image_id:
         return fitting[0]
     got = f"the beginning of {len(fitting)} images" if image_id and fitting else "no image of it"
@@ -135,8 +147,8 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
 
 @dataclass(frozen=True)
 class Details:
-    """How an image was built, what is installed in it, and what its golden test found (None when the build's log is gone; the last
-    also when there was no such test)."""
+    """How an image was built, what is installed in it, and what its golden test found (None when the build's
+    log is gone; the last also when there was no such test)."""
 
     steps: list[provenance.Step]
     manifest: manifest.Manifest | None
@@ -153,14 +165,17 @@ def details(image: BakedImage, clients: ClientMaker) -> Details:
     imagebuilder = clients("imagebuilder")
     built = imagebuilder.get_image(imageBuildVersionArn=image.build_arn)["image"]
     log = provenance.log_lines(clients("logs"), built)
-    return Details(provenance.steps(imagebuilder, image.build_arn), manifest.from_log(log), golden.from_log(log))
+    return Details(
+        provenance.steps(imagebuilder, image.build_arn), manifest.from_log(log), golden.from_log(log)
+    )
 
 
 def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> list[str]:
-    """Deregister an image, delete its snapshots and the service's record of it. Returns lines that say what was done.
+    """Deregister an image, delete its snapshots and the service's record of it. Returns lines that say what
+    was done.
 
-    Raises ImageProblem for one that a blueprint names or that is deployed; and, without `force`, for one that certificates name:
-    it is needed to repeat those jobs.
+    Raises ImageProblem for one that a blueprint names or that is deployed; and, without `force`, for one that
+    certificates name: it is needed to repeat those jobs.
     """
     if image.blueprint or image.deployed:
         why = "the blueprint names it" if image.blueprint else "the stack starts machines from it"
@@ -170,7 +185,8 @@ def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> l
         )
     if image.parent_of:
         raise ImageProblem(
-            f"{image.image_id} is the parent of the images of {', '.join(image.parent_of)}\n  allowed: an image that no blueprint names\n"
+            f"{image.image_id} is the parent of the images of {', '.join(image.parent_of)}\n  allowed: an "
+            "image that no blueprint names\n"
             "  do: choose another image.parent there, deploy and bake it, then retire this one"
         )
     if image.jobs and not force:
@@ -184,23 +200,31 @@ def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> l
 
 
 def remove(image_id: str, build_arn: str, clients: ClientMaker) -> list[str]:
-    """Deregister an image, whoever needs it, delete its snapshots and, unless `build_arn` is "", the service's record of it. Returns lines
-    that say so."""
+    """Deregister an image, whoever needs it, delete its snapshots and, unless `build_arn` is "", the
+    service's record of it. Returns lines that say so."""
     ec2 = clients("ec2")
     mappings = ec2.describe_images(ImageIds=[image_id])["Images"][0].get("BlockDeviceMappings", [])
     snapshots = {one["Ebs"]["SnapshotId"] for one in mappings if one.get("Ebs", {}).get("SnapshotId")}
     answer = ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
-    gone = {one["SnapshotId"] for one in answer.get("DeleteSnapshotResults", []) if one.get("ReturnCode") == "success"}
+    gone = {
+        one["SnapshotId"]
+        for one in answer.get("DeleteSnapshotResults", [])
+        if one.get("ReturnCode") == "success"
+    }
     if build_arn:
         clients("imagebuilder").delete_image(imageBuildVersionArn=build_arn)
     said = [f"{image_id} is deregistered", *(f"snapshot {snapshot} is deleted" for snapshot in sorted(gone))]
     left = sorted(snapshots - gone)
-    return said + [f"snapshot {one} could not be deleted: `aws ec2 delete-snapshot --snapshot-id {one}`" for one in left]
+    return said + [
+        f"snapshot {one} could not be deleted: `aws ec2 delete-snapshot --snapshot-id {one}`" for one in left
+    ]
 
 
 @dataclass(frozen=True)
 class KeptImage:
-    """An image that carries a stack's tag, whether the stack is there or not. `snapshots`: what is paid for, `size_gib` in all at most."""
+    """An image that carries a stack's tag, whether the stack is there or not. `snapshots`: what is paid for,
+    `size_gib` in all at most.
+    """
 
     image_id: str
     name: str
@@ -215,16 +239,23 @@ class KeptImage:
 
     def text(self) -> str:
         snapshots = ", ".join(self.snapshots) or "no snapshot"
-        return f"{self.image_id}  {self.created[:16]}  {self.size_gib} GiB ({snapshots})  at most ${self.usd_per_month:.2f} a month"
+        return (
+            f"{self.image_id}  {self.created[:16]}  {self.size_gib} GiB ({snapshots})  at most "
+            f"${self.usd_per_month:.2f} a month"
+        )
 
 
 def kept(stack: str, ec2: Any) -> list[KeptImage]:
-    """The images of the account that are marked as the stack's, the newest first. They outlive it: they are no resources of the stack."""
+    """The images of the account that are marked as the stack's, the newest first. They outlive it: they are
+    no resources of the stack.
+    """
     filters = [{"Name": "tag:neurocaas:stack", "Values": [stack]}]
     pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters)
     found = []
     for image in (one for page in pages for one in page["Images"]):
-        volumes = [one["Ebs"] for one in image.get("BlockDeviceMappings", ()) if one.get("Ebs", {}).get("SnapshotId")]
+        volumes = [
+            one["Ebs"] for one in image.get("BlockDeviceMappings", ()) if one.get("Ebs", {}).get("SnapshotId")
+        ]
         tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags", ())}
         found.append(
             KeptImage(

@@ -26,8 +26,8 @@ _JSON = {"json": "One JSON document on standard output."}
 def list_images(c: Context, stack: str = "", analysis: str = "", json: bool = False) -> None:
     """List baked images: recipe, size, verification, age, who uses them, and what keeping them costs.
 
-    Without --stack or --analysis: of every analysis whose webdev stack is deployed. "at most": a snapshot is billed for the blocks that
-    are used.
+    Without --stack or --analysis: of every analysis whose webdev stack is deployed. "at most": a snapshot is
+    billed for the blocks that are used.
     """
     found = [(place, image) for place in _places(stack, analysis) for image in place.images]
     if json:
@@ -53,7 +53,12 @@ def list_images(c: Context, stack: str = "", analysis: str = "", json: bool = Fa
         _out("no image yet; bake one: `invoke bake-ami --stack STACK`\n")
         return
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    _out("".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows))
+    _out(
+        "".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+            for row in rows
+        )
+    )
     _out(f"in all at most ${sum(image.usd_per_month for _, image in found):.2f} a month\n")
 
 
@@ -70,7 +75,10 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
     for name, value in one.to_dict().items():
         _out(f"{name:<16} {', '.join(value) if isinstance(value, tuple) else value}\n")
     for step in known.steps:
-        _out(f"{step.workflow:<16} {step.name}: {step.status}" + (f", {step.seconds:.1f} s\n" if step.seconds is not None else "\n"))
+        _out(
+            f"{step.workflow:<16} {step.name}: {step.status}"
+            + (f", {step.seconds:.1f} s\n" if step.seconds is not None else "\n")
+        )
     for line in _golden_lines(known.golden):
         _out(f"{'golden test':<16} {line}\n")
     installed = known.manifest
@@ -84,8 +92,10 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
 
 
 @task(help={**_WHICH, **_JSON, "first": "An image's id, or its beginning.", "second": "Another one's."})
-def diff(c: Context, first: str, second: str, stack: str = "", analysis: str = "", json: bool = False) -> None:
-    """Compare two images of an analysis: packages, size, how long they took to build, the numbers of their golden tests."""
+def diff(
+    c: Context, first: str, second: str, stack: str = "", analysis: str = "", json: bool = False
+) -> None:
+    """Compare two images of an analysis: packages, size, how long they took to build, the numbers of their golden tests."""  # noqa: E501
     from image_builder.images import details
     from image_builder.manifest import differences
 
@@ -98,10 +108,18 @@ def diff(c: Context, first: str, second: str, stack: str = "", analysis: str = "
     used = [one.used_kib if one else None for one in (before, after)]
     golden = [list(_golden_lines(one.golden)) for one in both]
     if json:
-        result = {"images": [old.image_id, new.image_id], "recipes": [old.recipe_sha256, new.recipe_sha256], "seconds": seconds}
+        result = {
+            "images": [old.image_id, new.image_id],
+            "recipes": [old.recipe_sha256, new.recipe_sha256],
+            "seconds": seconds,
+        }
         _out(dumps({**result, "used_kib": used, "golden": [one.golden for one in both], "packages": changed}))
         return
-    recipes = "the same" if old.recipe_sha256 == new.recipe_sha256 else f"{old.recipe_sha256[:8]} -> {new.recipe_sha256[:8]}"
+    recipes = (
+        "the same"
+        if old.recipe_sha256 == new.recipe_sha256
+        else f"{old.recipe_sha256[:8]} -> {new.recipe_sha256[:8]}"
+    )
     _out(f"{'recipe':<16} {recipes}\n")
     _out(f"{'built in':<16} {seconds[0]:.1f} s -> {seconds[1]:.1f} s\n")
     if used[0] is not None and used[1] is not None:
@@ -130,7 +148,13 @@ def diff(c: Context, first: str, second: str, stack: str = "", analysis: str = "
     }
 )
 def promote(
-    c: Context, image: str, stack: str = "", analysis: str = "", commit: bool = True, message: str = "", json: bool = False
+    c: Context,
+    image: str,
+    stack: str = "",
+    analysis: str = "",
+    commit: bool = True,
+    message: str = "",
+    json: bool = False,
 ) -> None:
     """Name a baked image in the blueprint (an older one, for instance); the next deploy uses it."""
     from image_builder.baking import Baking, Options
@@ -138,7 +162,13 @@ def promote(
 
     place, one = _only(stack, analysis, image)
     report = Report(sys.stderr if json else sys.stdout)
-    baking = Baking(_root(), place.target, place.clients, report, Options(commit=commit, purpose=message or f"promoted {one.image_id}"))
+    baking = Baking(
+        _root(),
+        place.target,
+        place.clients,
+        report,
+        Options(commit=commit, purpose=message or f"promoted {one.image_id}"),
+    )
     commits = [] if one.blueprint else baking.promote(one)
     report.say(f"{one.image_id} is named in {place.file}" + (" already" if one.blueprint else ""))
     report.say(f"to use it: `invoke deploy {place.target.stack}`")
@@ -146,11 +176,21 @@ def promote(
         _out(dumps({"image_id": one.image_id, "changed": not one.blueprint, "commits": commits}))
 
 
-@task(help={**_WHICH, **_JSON, "image": "The image's id, or its beginning.", "force": "Also one that the certificates of jobs name."})
-def retire(c: Context, image: str, stack: str = "", analysis: str = "", force: bool = False, json: bool = False) -> None:
+@task(
+    help={
+        **_WHICH,
+        **_JSON,
+        "image": "The image's id, or its beginning.",
+        "force": "Also one that the certificates of jobs name.",
+    }
+)
+def retire(
+    c: Context, image: str, stack: str = "", analysis: str = "", force: bool = False, json: bool = False
+) -> None:
     """Delete an image for good: the AMI, its snapshots and the service's record.
 
-    Refused for an image that a blueprint names or machines start from, and, without --force, for one that a job's certificate names.
+    Refused for an image that a blueprint names or machines start from, and, without --force, for one that a
+    job's certificate names.
     """
     from image_builder import images
 
@@ -171,7 +211,9 @@ class _Place:
         imaged = load_imaged(_root(), target)
         self.file, recorded = imaged.file, imaged.image.baked(target.account, target.region)
         users = [outputs] if target.analysis != BASE else [found for _, found in _deployed()]
-        self.images = listed(target, outputs, recorded, _parents(target.account, target.region), users, self.clients)
+        self.images = listed(
+            target, outputs, recorded, _parents(target.account, target.region), users, self.clients
+        )
 
 
 def _parents(account: str, region: str) -> dict[str, str]:
@@ -182,7 +224,9 @@ def _parents(account: str, region: str) -> dict[str, str]:
     found = {}
     for name in blueprints.names(_root()):
         with suppress(InvalidInput):  # that one's own commands say what is wrong with it
-            parent = blueprints.parent_of(blueprints.load(name, blueprints.Stage.WEBDEV, _root()), account, region).ami
+            parent = blueprints.parent_of(
+                blueprints.load(name, blueprints.Stage.WEBDEV, _root()), account, region
+            ).ami
             if parent:
                 found[name] = parent
     return found
@@ -205,7 +249,9 @@ def _places(stack: str, analysis: str) -> Iterator[_Place]:
 
 @cache
 def _deployed(*names: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Name and outputs of those of the stacks that were deployed; without names, of the webdev stacks of all analyses."""
+    """Name and outputs of those of the stacks that were deployed; without names, of the webdev stacks of all
+    analyses.
+    """
     import blueprints
     from image_builder.bake import BakeError
 
@@ -222,10 +268,13 @@ def _only(stack: str, analysis: str, image: str, place: _Place | None = None) ->
 
     places = [place] if place else list(_places(stack, analysis))
     if len(places) > 1:
-        places = [one for one in places if any(known.image_id.startswith(image) for known in one.images)] or places
+        places = [
+            one for one in places if any(known.image_id.startswith(image) for known in one.images)
+        ] or places
     if len(places) != 1:
         raise ImageProblem(
-            f"{image!r}, which is an image of no analysis or of several\n  allowed: the id of an image in `invoke images`\n"
+            f"{image!r}, which is an image of no analysis or of several\n  allowed: the id of an image in "
+            "`invoke images`\n"
             "  do: correct it, or add --analysis NAME"
         )
     return places[0], find(places[0].images, image, places[0].target.analysis)
@@ -248,7 +297,9 @@ def _golden_lines(found: Mapping[str, Any] | None) -> Iterator[str]:
 def _package_lines(changed: Mapping[str, Mapping[str, tuple[str | None, str | None]]]) -> Iterator[str]:
     for kind, packages in changed.items():
         for name, (old, new) in packages.items():
-            yield f"{kind:<16} {name} " + (f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}")
+            yield f"{kind:<16} {name} " + (
+                f"{old} -> {new}" if old and new else f"+ {new}" if new else f"- {old}"
+            )
 
 
 def _out(text: str) -> None:

@@ -1,6 +1,8 @@
-"""What is installed in an image, told by the build itself: a file in the image, and the same (with the disk's use) in the build's log.
+"""What is installed in an image, told by the build itself: a file in the image, and the same (with the disk's
+use) in the build's log.
 
-The log is where a client can read it without a further permission or bucket, also for a build that ended long ago.
+The log is where a client can read it without a further permission or bucket, also for a build that ended long
+ago.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _PYTHON = (
     '[print("pip:"+sys.argv[1],*row,sep="\\t") for row in sorted(rows)]'
 )
 
-# Never fails a build: what cannot be found out is left out. Environments are looked for where people put them, not below /usr.
+# Never fails a build: what cannot be found out is left out. Environments are looked for where people put
+# them, not below /usr.
 SCRIPT = rf"""
 export HOME=/root LC_ALL=C
 umask 022
@@ -56,7 +59,7 @@ mkdir -p {PLACE.rpartition("/")[0]}
   printf 'disk\tused_kib\t%s\n' "$(df -k --output=used / | tail -n 1 | tr -d ' ')"
 }} | gzip -9 -n | base64 -w 3000 | awk '{{print "{STEP} " NR " " $0}} END {{print "{STEP} end " NR}}'
 exit 0
-""".lstrip("\n")
+""".lstrip("\n")  # noqa: E501
 
 _LINE = re.compile(rf"{STEP} (?P<number>\d+|end) (?P<rest>[A-Za-z0-9+/=]+)\s*$")
 
@@ -68,8 +71,9 @@ def is_manifest(line: str) -> bool:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`packages`: "dpkg", "pip:<environment>", "conda:<environment>" … -> name -> version. `tools`: program -> what it calls its
-    version. `used_kib`: of the root file system when the build ended, None when it is not known."""
+    """`packages`: "dpkg", "pip:<environment>", "conda:<environment>" … -> name -> version. `tools`: program
+    -> what it calls its version. `used_kib`: of the root file system when the build ended, None when it is
+    not known."""
 
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
@@ -114,11 +118,17 @@ def from_log(lines: Iterable[str]) -> Manifest | None:
 
 
 def differences(before: Manifest, after: Manifest) -> dict[str, dict[str, tuple[str | None, str | None]]]:
-    """Kind -> package -> (version before, version after), only where they differ; None where the package is missing."""
+    """Kind -> package -> (version before, version after), only where they differ; None where the package is
+    missing.
+    """
     found = {}
     for kind in sorted({*before.packages, *after.packages}):
         old, new = before.packages.get(kind, {}), after.packages.get(kind, {})
-        changed = {name: (old.get(name), new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
+        changed = {
+            name: (old.get(name), new.get(name))
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        }
         if changed:
             found[kind] = changed
     return found

@@ -16,20 +16,33 @@ ClientMaker = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Checked:
-    """`problems` forbid a build; `notes` say what could not be asked. `parent_ami`: what the parent stands for today."""
+    """`problems` forbid a build; `notes` say what could not be asked. `parent_ami`: what the parent stands
+    for today.
+    """
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     parent_ami: str | None
 
 
-_QUOTAS = {"inf": "L-1945791B", "trn": "L-2C3B7624", "vt": "L-DB2E81BA", "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
+_QUOTAS = {
+    "inf": "L-1945791B",
+    "trn": "L-2C3B7624",
+    "vt": "L-DB2E81BA",
+    "g": "L-DB2E81BA",
+    "p": "L-417A185B",
+    "x": "L-7295265B",
+}
 _STANDARD = "L-1216C47A"
-"""Quotas of EC2, "Running On-Demand … instances", in virtual CPUs, by the beginning of the type's name ("On-Demand Instance quotas")."""
+"""Quotas of EC2, "Running On-Demand … instances", in virtual CPUs, by the beginning of the type's name
+("On-Demand Instance quotas").
+"""
 
 
 def check(stack: str, pipeline_arn: str, clients: ClientMaker, *, parent: str) -> Checked:
-    """Ask for everything that a build of the pipeline needs. `parent`: the blueprint's name for the parent image."""
+    """Ask for everything that a build of the pipeline needs. `parent`: the blueprint's name for the parent
+    image.
+    """
     from botocore.exceptions import ClientError
 
     imagebuilder = clients("imagebuilder")
@@ -41,7 +54,18 @@ def check(stack: str, pipeline_arn: str, clients: ClientMaker, *, parent: str) -
             infrastructureConfigurationArn=pipeline["infrastructureConfigurationArn"]
         )["infrastructureConfiguration"]
     except (ClientError, KeyError) as error:
-        return Checked((Problem("image pipeline", f"one that cannot be read ({error})", "the pipeline of the stack", deploy),), (), None)
+        return Checked(
+            (
+                Problem(
+                    "image pipeline",
+                    f"one that cannot be read ({error})",
+                    "the pipeline of the stack",
+                    deploy,
+                ),
+            ),
+            (),
+            None,
+        )
     problems: list[Problem] = []
     notes: list[str] = []
     parent_ami = None
@@ -58,7 +82,11 @@ def check(stack: str, pipeline_arn: str, clients: ClientMaker, *, parent: str) -
     try:
         parent_ami = _parent(str(recipe["parentImage"]), clients)
     except (ClientError, LookupError) as error:
-        again = f"Bake the base again: `{base.BAKE} --force`" if parent == BASE else "Correct image.parent in the blueprint"
+        again = (
+            f"Bake the base again: `{base.BAKE} --force`"
+            if parent == BASE
+            else "Correct image.parent in the blueprint"
+        )
         problems.append(
             Problem(
                 "image.parent",
@@ -79,7 +107,12 @@ def _profile(infrastructure: Mapping[str, Any], iam: Any) -> Iterator[Problem]:
         profile = {}
     if not profile.get("Roles"):
         allowed = "one that exists and has a role"
-        yield Problem("instance profile of the build", str(name) + (" without a role" if profile else " (not there)"), allowed, do)
+        yield Problem(
+            "instance profile of the build",
+            str(name) + (" without a role" if profile else " (not there)"),
+            allowed,
+            do,
+        )
 
 
 def _network(infrastructure: Mapping[str, Any], ec2: Any) -> Iterator[Problem]:
@@ -90,30 +123,53 @@ def _network(infrastructure: Mapping[str, Any], ec2: Any) -> Iterator[Problem]:
     else:
         default = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
         vpcs = [vpc["VpcId"] for vpc in default]
-        subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": vpcs}])["Subnets"] if vpcs else []
+        subnets = (
+            ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": vpcs}])["Subnets"] if vpcs else []
+        )
     if not subnets:
-        got = f"the subnet {subnet_id}, which is not there" if subnet_id else "no default network in this region"
-        do = "Make one (`aws ec2 create-default-vpc`), or choose a subnet in the stack's settings and deploy it"
+        got = (
+            f"the subnet {subnet_id}, which is not there"
+            if subnet_id
+            else "no default network in this region"
+        )
+        do = (
+            "Make one (`aws ec2 create-default-vpc`), or choose a subnet in the stack's settings and deploy "
+            "it"
+        )
         yield Problem("network of the build", got, "a subnet with a way to the internet", do)
         return
     if not any(subnet.get("AvailableIpAddressCount", 1) for subnet in subnets):
         allowed = "a subnet with a free address"
-        yield Problem("network of the build", "subnets without a free address", allowed, "End machines, or choose a larger subnet")
-    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}])["RouteTables"]
+        yield Problem(
+            "network of the build",
+            "subnets without a free address",
+            allowed,
+            "End machines, or choose a larger subnet",
+        )
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}])[
+        "RouteTables"
+    ]
     if not any(_leads_out(subnet, tables) for subnet in subnets):
         got = f"no route from {subnets[0]['SubnetId']} to the internet (0.0.0.0/0)"
         allowed = "a route to an internet gateway with public addresses, or to a NAT gateway"
         yield Problem("network of the build", got, allowed, "Add the route, or choose another subnet")
     groups = infrastructure.get("securityGroupIds") or []
     if groups:
-        found = ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": groups}])["SecurityGroups"]
+        found = ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": groups}])[
+            "SecurityGroups"
+        ]
         missing = sorted(set(groups) - {group["GroupId"] for group in found})
         if missing:
             allowed, do = "groups that exist", "Deploy the stack `utils`, then this one"
             yield Problem("security groups of the build", f"{', '.join(missing)} (not there)", allowed, do)
         elif not any(group.get("IpPermissionsEgress") for group in found):
             allowed = "a rule for outgoing HTTPS"
-            yield Problem("security groups of the build", "no outgoing rule", allowed, "Deploy the stack `utils`, which makes one")
+            yield Problem(
+                "security groups of the build",
+                "no outgoing rule",
+                allowed,
+                "Deploy the stack `utils`, which makes one",
+            )
 
 
 def _leads_out(subnet: Mapping[str, Any], tables: Iterable[Mapping[str, Any]]) -> bool:
@@ -133,9 +189,13 @@ def _leads_out(subnet: Mapping[str, Any], tables: Iterable[Mapping[str, Any]]) -
 
 
 def _parent(reference: str, clients: ClientMaker) -> str:
-    """The AMI that a recipe's parent stands for now. Raises ClientError or LookupError when there is none to start from."""
+    """The AMI that a recipe's parent stands for now. Raises ClientError or LookupError when there is none to
+    start from.
+    """
     if reference.startswith("ssm:"):
-        reference = str(clients("ssm").get_parameter(Name=reference.removeprefix("ssm:"))["Parameter"]["Value"])
+        reference = str(
+            clients("ssm").get_parameter(Name=reference.removeprefix("ssm:"))["Parameter"]["Value"]
+        )
     elif reference.startswith("arn:"):
         image = clients("imagebuilder").get_image(imageBuildVersionArn=reference)["image"]
         reference = str(image["outputResources"]["amis"][0]["image"])
@@ -154,18 +214,26 @@ def _quota_code(instance_type: str) -> str:
 
 def _quota(instance_type: str, clients: ClientMaker) -> Iterator[Problem]:
     code, ec2 = _quota_code(instance_type), clients("ec2")
-    limit = float(clients("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"])
+    limit = float(
+        clients("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
+    )
     sizes = ec2.describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"]
     wanted = int(sizes[0]["VCpuInfo"]["DefaultVCpus"]) if sizes else 0
     used = 0
     running = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     for page in ec2.get_paginator("describe_instances").paginate(Filters=running):
-        for machine in (machine for reservation in page["Reservations"] for machine in reservation["Instances"]):
-            if _quota_code(machine["InstanceType"]) == code and not machine.get("InstanceLifecycle"):  # spot has quotas of its own
+        for machine in (
+            machine for reservation in page["Reservations"] for machine in reservation["Instances"]
+        ):
+            # spot has quotas of its own
+            if _quota_code(machine["InstanceType"]) == code and not machine.get("InstanceLifecycle"):
                 cpu = machine.get("CpuOptions", {})
                 used += cpu.get("CoreCount", 1) * cpu.get("ThreadsPerCore", 1)
     if used + wanted > limit:
         do = f"Wait for machines to end, or ask for more: quota {code} of EC2 in Service Quotas"
         yield Problem(
-            "quota of this account", f"{used} virtual CPUs in use and {wanted} wanted ({instance_type})", f"{limit:.0f} at a time", do
+            "quota of this account",
+            f"{used} virtual CPUs in use and {wanted} wanted ({instance_type})",
+            f"{limit:.0f} at a time",
+            do,
         )

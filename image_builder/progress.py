@@ -1,4 +1,6 @@
-"""What a running build has to tell: its state, the steps of its workflows, and the lines of its log, each told once."""
+"""What a running build has to tell: its state, the steps of its workflows, and the lines of its log, each
+told once.
+"""
 
 from collections import deque
 from collections.abc import Mapping
@@ -14,7 +16,9 @@ _NO_NEWS = ("PENDING", "SKIPPED")
 
 @dataclass(frozen=True)
 class Event:
-    """`kind` is "state" (text: the new state of the build), "step" (name, status and message of a workflow step) or "log"."""
+    """`kind` is "state" (text: the new state of the build), "step" (name, status and message of a workflow
+    step) or "log".
+    """
 
     kind: str
     text: str
@@ -37,7 +41,9 @@ class Watch:
         return list(self._tail)
 
     def news(self, image: Mapping[str, Any]) -> list[Event]:
-        """What is new since the last call: state first, then steps, then log lines. `image` is GetImage's answer."""
+        """What is new since the last call: state first, then steps, then log lines. `image` is GetImage's
+        answer.
+        """
         return [*self._new_state(image), *self._new_steps(), *self._new_lines(log_of(image))]
 
     def _new_state(self, image: Mapping[str, Any]) -> list[Event]:
@@ -92,8 +98,9 @@ class Watch:
 def log_of(image: Mapping[str, Any]) -> dict[str, Any]:
     """The request to CloudWatch for the log of a build (`GetLogEvents`); `image` is GetImage's answer.
 
-    `arn:…:image/NAME/1.0.3/1` logs to stream 1.0.3/1 of the group that its pipeline names, else of /aws/imagebuilder/NAME (user guide,
-    "Monitor logs with CloudWatch Logs"). In a group of several recipes that stream can have an older build's lines before its own.
+    `arn:…:image/NAME/1.0.3/1` logs to stream 1.0.3/1 of the group that its pipeline names, else of
+    /aws/imagebuilder/NAME (user guide, "Monitor logs with CloudWatch Logs"). In a group of several recipes
+    that stream can have an older build's lines before its own.
     """
     name, version, build = str(image["arn"]).rpartition("image/")[2].split("/")
     group = (image.get("loggingConfiguration") or {}).get("logGroupName") or f"/aws/imagebuilder/{name}"

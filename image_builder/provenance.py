@@ -33,10 +33,19 @@ def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
     found = []
     executions = imagebuilder.list_workflow_executions(imageBuildVersionArn=build_arn)["workflowExecutions"]
     for execution in sorted(executions, key=lambda one: str(one.get("startTime", ""))):
-        for step in imagebuilder.list_workflow_step_executions(workflowExecutionId=execution["workflowExecutionId"])["steps"]:
+        for step in imagebuilder.list_workflow_step_executions(
+            workflowExecutionId=execution["workflowExecutionId"]
+        )["steps"]:
             if step.get("startTime"):
                 seconds = _seconds(step["startTime"], step.get("endTime"))
-                found.append(Step(str(execution.get("type", "")), str(step.get("name", "")), str(step.get("status", "")), seconds))
+                found.append(
+                    Step(
+                        str(execution.get("type", "")),
+                        str(step.get("name", "")),
+                        str(step.get("status", "")),
+                        seconds,
+                    )
+                )
     return found
 
 
@@ -69,9 +78,8 @@ def entry(
     build_arn: str,
     purpose: str,
 ) -> dict[str, Any]:
-    """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`: path -> SHA-256, None
-    when they are not those of the folder; `parent`
-    is the blueprint's name for it."""
+    """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`:
+    path -> SHA-256, None when they are not those of the folder; `parent` is the blueprint's name for it."""
     image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
     recipe = image.get("imageRecipe", {})
     done = steps(imagebuilder, build_arn)
@@ -89,7 +97,11 @@ def entry(
         "build_arn": build_arn,
         "recipe_arn": recipe.get("arn"),
         "component_arns": [component["componentArn"] for component in recipe.get("components", [])],
-        "parent": {"blueprint": parent, "recipe": recipe.get("parentImage"), "ami": (image.get("tags") or {}).get("neurocaas:parent")},
+        "parent": {
+            "blueprint": parent,
+            "recipe": recipe.get("parentImage"),
+            "ami": (image.get("tags") or {}).get("neurocaas:parent"),
+        },
         "steps": [asdict(step) for step in done],
         "golden": golden.from_log(log),
         "seconds": round(sum(step.seconds or 0.0 for step in done), 1),
@@ -100,7 +112,9 @@ def entry(
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The entries of a blueprint's `bake.json` by "<account>/<region>"; none when there is no file that this version understands."""
+    """The entries of a blueprint's `bake.json` by "<account>/<region>"; none when there is no file that this
+    version understands.
+    """
     try:
         stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -2,10 +2,12 @@
 
 - `provision/NN-name.sh` build the image, in the order of their names;
 - `provision/validate/*.sh` check it on the machine that built it;
-- `provision/test/*.sh` check it on a fresh machine that started from it, and `provision/test/golden/` is a dataset with the numbers that
-  the analysis must find in it there (`image_builder.golden`): it travels apart, so that other numbers make no other image;
+- `provision/test/*.sh` check it on a fresh machine that started from it, and `provision/test/golden/` is a
+  dataset with the numbers that the analysis must find in it there (`image_builder.golden`): it travels apart,
+  so that other numbers make no other image;
 - every other file there is material of the scripts, which run with `provision/` as their working directory;
-- `provision/recording/` is about the recording (its log, its verification) and no part of it: nothing there changes an image.
+- `provision/recording/` is about the recording (its log, its verification) and no part of it: nothing there
+  changes an image.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class Script:
 
 @dataclass(frozen=True)
 class Provision:
-    """All of `provision/`: the scripts in the order in which they run, and every file (scripts and golden test too) by relative path."""
+    """All of `provision/`: the scripts in the order in which they run, and every file (scripts and golden
+    test too) by relative path.
+    """
 
     scripts: tuple[Script, ...]
     files: tuple[tuple[str, Path], ...]
@@ -93,18 +97,24 @@ def sha256_of(file: Path) -> str:
 
 
 def read(folder: Path, *, whole: bool = True) -> Provision:
-    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line ends or a byte order mark, and
-    for a golden test without numbers, where it has to be `whole`: for a bake it does, for a recording not."""
+    """Reads `provision/`. Raises InvalidInput for scripts that are empty, not UTF-8, or have Windows line
+    ends or a byte order mark, and for a golden test without numbers, where it has to be `whole`: for a bake
+    it does, for a recording not."""
     files = tuple(
         (path.relative_to(folder).as_posix(), path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[0] != ABOUT and not _IGNORED.intersection(path.relative_to(folder).parts)
+        if path.is_file()
+        and path.relative_to(folder).parts[0] != ABOUT
+        and not _IGNORED.intersection(path.relative_to(folder).parts)
     )
     scripts: list[Script] = []
     where = f"blueprints/{folder.parent.name}/{folder.name}/{golden.FOLDER}"
     problems = list(golden.problems(folder / golden.FOLDER, where, expected=whole))
     if folder.parent.name == BASE and (folder / golden.FOLDER).is_dir():
-        allowed, do = "scripts test/*.sh: the base image has no analysis to run", "Move it to an analysis, or remove it"
+        allowed, do = (
+            "scripts test/*.sh: the base image has no analysis to run",
+            "Move it to an analysis, or remove it",
+        )
         problems.append(Problem(where, "a golden test of the base image", allowed, do))
     for phase in PHASES:
         for path, file in files:
@@ -115,16 +125,37 @@ def read(folder: Path, *, whole: bool = True) -> Provision:
             try:
                 text = file.read_bytes().decode("utf-8")
             except UnicodeDecodeError:
-                problems.append(Problem(where, "bytes that are not UTF-8", "a text file in UTF-8", "Save it as UTF-8"))
+                problems.append(
+                    Problem(where, "bytes that are not UTF-8", "a text file in UTF-8", "Save it as UTF-8")
+                )
                 continue
             if text.startswith("\ufeff"):
                 problems.append(
-                    Problem(where, "a byte order mark, which hides the `#!`", "UTF-8 without a mark", "Save it without the mark")
+                    Problem(
+                        where,
+                        "a byte order mark, which hides the `#!`",
+                        "UTF-8 without a mark",
+                        "Save it without the mark",
+                    )
                 )
             if "\r\n" in text:
-                problems.append(Problem(where, "Windows line ends", "lines that end in \\n", "Convert it, for instance with dos2unix"))
+                problems.append(
+                    Problem(
+                        where,
+                        "Windows line ends",
+                        "lines that end in \\n",
+                        "Convert it, for instance with dos2unix",
+                    )
+                )
             elif "\0" in text or not text.strip():
-                problems.append(Problem(where, "an empty or binary file", "a script with commands", "Write it, or remove the file"))
+                problems.append(
+                    Problem(
+                        where,
+                        "an empty or binary file",
+                        "a script with commands",
+                        "Write it, or remove the file",
+                    )
+                )
             scripts.append(Script(phase, path, text if text.endswith("\n") else text + "\n"))
     if problems:
         raise InvalidInput(problems)

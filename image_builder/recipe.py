@@ -1,4 +1,6 @@
-"""From the scripts of an analysis to its recipe: what a deployment uploads, and what a bake compares with what was deployed."""
+"""From the scripts of an analysis to its recipe: what a deployment uploads, and what a bake compares with
+what was deployed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from image_builder.provision import Provision, read
 
 @dataclass(frozen=True)
 class Recording:
-    """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves; and the golden test, packed with its
-    program, where there is one."""
+    """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves; and
+    the golden test, packed with its program, where there is one."""
 
     provision: Provision
     archive: bytes | None
@@ -23,7 +25,11 @@ class Recording:
     @classmethod
     def of(cls, provision: Provision) -> Recording:
         files = [*provision.golden_files, (golden.PROGRAM, golden.program())] if provision.golden else []
-        return cls(provision, pack(provision.material) if needs_archive(provision) else None, pack(files) if files else None)
+        return cls(
+            provision,
+            pack(provision.material) if needs_archive(provision) else None,
+            pack(files) if files else None,
+        )
 
     @property
     def fetches(self) -> bool:
@@ -45,15 +51,16 @@ class Recording:
         return compile_documents(analysis, self.provision, archive, Stack(bucket, settings))
 
     def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
-        """With placeholders for the bucket and the stack, which are not content: stages share the digest, and accounts where they share
-        the parent."""
+        """With placeholders for the bucket and the stack, which are not content: stages share the digest, and
+        accounts where they share the parent."""
         return Recipe(analysis, parent, volume_gib, self.documents(analysis, "artifacts"))
 
 
 def recipe_of(imaged: Imaged, account: str, region: str) -> Recipe | None:
     """The recipe that a deployment there would have, as the files are now; None without scripts.
 
-    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`), or the parent is a base that was not baked.
+    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`), or the parent is
+    a base that was not baked.
     """
     folder = imaged.folder / "provision"
     if not folder.is_dir():

@@ -1,4 +1,6 @@
-"""A bake as a person sees it: on a terminal steps with their times and the log's last line under them, elsewhere plain lines."""
+"""A bake as a person sees it: on a terminal steps with their times and the log's last line under them,
+elsewhere plain lines.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Secrets in text: what looks like one, and text without them.
 
-Three signs are used: formats of known providers, values given to names that say what they are (`--password x`, `API_TOKEN=x`), and
-credentials in URLs. A filter cannot know every secret; it knows these.
+Three signs are used: formats of known providers, values given to names that say what they are (`--password
+x`, `API_TOKEN=x`), and credentials in URLs. A filter cannot know every secret; it knows these.
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ _NAMED = re.compile(
 )
 _AWS_SECRET = re.compile(r"(?<![\w/+=])[A-Za-z0-9/+]{40}(?![\w/+=])")
 _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|credential)")
-_HARMLESS = re.compile(r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"^(?:[$%{<(/~-].*|true|false|none|null|[0-9.]+|https?://[^:@]*|[*x.]+|required|optional|--.*)$",
+    re.IGNORECASE,
+)
 _EXPRESSION = re.compile(r"[A-Za-z_][\w.:]*[(\[]")
-"""`PASSWORD("${VARIABLE}")`, `os.environ["TOKEN"]`: what gives the value, not the value. In quotes it would be text."""
+"""`PASSWORD("${VARIABLE}")`, `os.environ["TOKEN"]`: what gives the value, not the value. In quotes it would
+be text.
+"""
 _REFERENCE = re.compile(r"\$[{(]|`")
 _VARIABLE = re.compile(r"\$[A-Za-z_]")
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/=_-]{20,}")
@@ -66,12 +71,20 @@ def find(text: str) -> Iterator[Secret]:
         found += [Secret(name, *match.span(group)) for match in compiled.finditer(text)]
     for match in _NAMED.finditer(text):
         said = text[max(0, match.start() - 2) : match.start()] == "--" or _RANDOM.fullmatch(match["value"])
-        if _HARMLESS.match(match["value"]) or _computed(text, match) or (match["gap"].strip(" ") == "" and not said):
+        if (
+            _HARMLESS.match(match["value"])
+            or _computed(text, match)
+            or (match["gap"].strip(" ") == "" and not said)
+        ):
             continue
         name = re.sub(r"[^A-Z0-9]+", "_", match["name"].upper()).strip("_")
         found.append(Secret(name, match.start("value"), match.end("value")))
     if re.search(r"aws_?secret", text, re.IGNORECASE):  # a key away from the name that says what it is
-        found += [Secret("AWS_SECRET_ACCESS_KEY", *match.span()) for match in _AWS_SECRET.finditer(text) if _RANDOM.fullmatch(match[0])]
+        found += [
+            Secret("AWS_SECRET_ACCESS_KEY", *match.span())
+            for match in _AWS_SECRET.finditer(text)
+            if _RANDOM.fullmatch(match[0])
+        ]
     end = 0
     for secret in sorted(found, key=lambda secret: (secret.start, -secret.end)):
         if secret.start >= end:
@@ -93,7 +106,9 @@ def names_a_secret(variable: str) -> bool:
 
 
 def hide(text: str, values: Mapping[str, str] | None = None) -> str:
-    """`text` with `${SECRET_NAME}` where secrets stood. `values` are further ones, name -> value (six characters or more)."""
+    """`text` with `${SECRET_NAME}` where secrets stood. `values` are further ones, name -> value (six
+    characters or more).
+    """
     for name, value in (values or {}).items():
         if len(value) >= 6:
             text = text.replace(value, f"${{SECRET_{re.sub(r'[^A-Z0-9]+', '_', name.upper())}}}")

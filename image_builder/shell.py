@@ -1,7 +1,7 @@
 """Reading bash: the simple commands of a text, with their places in it.
 
-Enough of the grammar to tell programs, arguments, pipes and redirections apart: quotes, substitutions, here-documents, comments,
-lists, groups. Nothing is expanded or run.
+Enough of the grammar to tell programs, arguments, pipes and redirections apart: quotes, substitutions,
+here-documents, comments, lists, groups. Nothing is expanded or run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ _HEADS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "
 _WRAPPERS: dict[str, frozenset[str]] = {
     "sudo": frozenset({"-u", "--user", "-g", "--group", "-p", "--prompt", "-C", "-h", "-T", "-D", "--chdir"}),
     "env": frozenset({"-u", "--unset", "-C", "--chdir", "-S"}),
-    "exec": frozenset({"-a"}), "nice": frozenset({"-n"}), "ionice": frozenset({"-c", "-n"}), "timeout": frozenset({"-s", "-k"}),
-    "stdbuf": frozenset({"-i", "-o", "-e"}), "command": frozenset(), "nohup": frozenset(), "builtin": frozenset(),
+    "exec": frozenset({"-a"}), "nice": frozenset({"-n"}), "ionice": frozenset({"-c", "-n"}),
+    "timeout": frozenset({"-s", "-k"}),
+    "stdbuf": frozenset({"-i", "-o", "-e"}), "command": frozenset(), "nohup": frozenset(),
+    "builtin": frozenset(),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Word:
-    """One word: `raw` as written at text[start:end], `value` without its quotes (substitutions stay as written)."""
+    """One word: `raw` as written at text[start:end], `value` without its quotes (substitutions stay as
+    written).
+    """
 
     raw: str
     value: str
@@ -41,7 +45,8 @@ class Redirection:
 
 @dataclass
 class Command:
-    """A simple command. `after` is the operator that ends it; `nested`: it stands inside a substitution; `piped`: a pipe feeds it; `head`:
+    """A simple command. `after` is the operator that ends it; `nested`: it stands inside a substitution;
+    `piped`: a pipe feeds it; `head`:
     the reserved word right before it, such as `if` or `!`."""
 
     start: int
@@ -57,7 +62,9 @@ class Command:
 
     @property
     def program(self) -> str:
-        """The program's name without its folder, past `sudo`, `env` and the like; "" for assignments alone."""
+        """The program's name without its folder, past `sudo`, `env` and the like; "" for assignments
+        alone.
+        """
         index = self.program_index
         return self.words[index].value.rpartition("/")[2] if index < len(self.words) else ""
 
@@ -98,7 +105,9 @@ class Command:
 
 
 def commands(text: str) -> list[Command]:
-    """The simple commands of `text` in the order of their beginning, those inside `$( … )` and backquotes too."""
+    """The simple commands of `text` in the order of their beginning, those inside `$( … )` and backquotes
+    too.
+    """
     return sorted(_Lexer(text).run(0, len(text), nested=False), key=lambda command: command.start)
 
 
@@ -141,8 +150,13 @@ class _Lexer:
                 current.end = at
                 continue
             operator = next((sign for sign in _OPERATORS if text.startswith(sign, at)), None)
-            if operator == "(" and len(current.words) == 1 and (match := re.match(r"\([ \t]*\)", text[at:end])):
-                current, at = None, at + match.end()  # the name of a function, which is defined here and not called
+            if (
+                operator == "("
+                and len(current.words) == 1
+                and (match := re.match(r"\([ \t]*\)", text[at:end]))
+            ):
+                # the name of a function, which is defined here and not called
+                current, at = None, at + match.end()
                 continue
             if operator:
                 self._close(current, operator)

@@ -6,16 +6,20 @@ import hashlib
 import re
 
 GENERATOR = 2
-"""Major version of all documents and recipes: the generation of this compiler. Raise it when its output changes meaning."""
+"""Major version of all documents and recipes: the generation of this compiler. Raise it when its output
+changes meaning.
+"""
 
 _NODE_BITS = 30
 _NAME_LIMIT = 120
 
 
 def content_version(sha256: str) -> str:
-    """`x.y.z` from a digest: 60 of its bits in the two lower nodes, each below 2^30 (Image Builder's limit for a node).
+    """`x.y.z` from a digest: 60 of its bits in the two lower nodes, each below 2^30 (Image Builder's limit
+    for a node).
 
-    The same content has the same version everywhere; versions are not ordered, so nothing may select by `x.x.x`.
+    The same content has the same version everywhere; versions are not ordered, so nothing may select by
+    `x.x.x`.
     """
     bits = int(sha256, 16) >> (256 - 2 * _NODE_BITS)
     return f"{GENERATOR}.{bits >> _NODE_BITS}.{bits & ((1 << _NODE_BITS) - 1)}"

@@ -1,7 +1,9 @@
-"""Find bubblewrap, the program that makes the instances' sandboxes, or get it (standard library only: set-up imports this).
+"""Find bubblewrap, the program that makes the instances' sandboxes, or get it (standard library only: set-up
+imports this).
 
-Whoever needs it asks `find_bubblewrap`, and whoever starts a process with another PATH or HOME than the user's gives it `passed_on`:
-what set-up found is what is used. It is not needed: without it instances are plain processes, which the fleet says when it starts.
+Whoever needs it asks `find_bubblewrap`, and whoever starts a process with another PATH or HOME than the
+user's gives it `passed_on`: what set-up found is what is used. It is not needed: without it instances are
+plain processes, which the fleet says when it starts.
 """
 
 from __future__ import annotations
@@ -20,9 +22,13 @@ from localcloud.progress import Progress
 
 PACKAGE = "bubblewrap"
 VARIABLE = "LOCALCLOUD_BUBBLEWRAP"
-"""Names the program, before PATH and the cache: so the fleet, which has neither the user's PATH nor the user's cache, is told of it."""
+"""Names the program, before PATH and the cache: so the fleet, which has neither the user's PATH nor the
+user's cache, is told of it.
+"""
 _REFUSED = ".none"
-"""Left in the cache when nothing worked, so that not every run spends half a minute on trying the same again."""
+"""Left in the cache when nothing worked, so that not every run spends half a minute on trying the same
+again.
+"""
 
 
 class BubblewrapMisnamed(ValueError):
@@ -30,7 +36,8 @@ class BubblewrapMisnamed(ValueError):
 
 
 def find_bubblewrap() -> Path | None:
-    """The one that `LOCALCLOUD_BUBBLEWRAP` names, else `bwrap` on PATH, else the one in the user's cache, else None. Changes nothing.
+    """The one that `LOCALCLOUD_BUBBLEWRAP` names, else `bwrap` on PATH, else the one in the user's cache,
+    else None. Changes nothing.
 
     Raises `BubblewrapMisnamed`.
     """
@@ -38,7 +45,8 @@ def find_bubblewrap() -> Path | None:
     if named:
         if not (named.startswith("/") and _is_program(Path(named))):
             raise BubblewrapMisnamed(
-                f"{VARIABLE} is {named!r}\n  allowed: the absolute path of a program\n  do: correct it, or unset it to have bwrap found"
+                f"{VARIABLE} is {named!r}\n  allowed: the absolute path of a program\n  do: correct it, or "
+                "unset it to have bwrap found"
             )
         return Path(named)
     found = shutil.which("bwrap")
@@ -49,15 +57,19 @@ def find_bubblewrap() -> Path | None:
 
 
 def passed_on() -> dict[str, str]:
-    """What a process needs in its environment to find the same program as this one; nothing when there is none."""
+    """What a process needs in its environment to find the same program as this one; nothing when there is
+    none.
+    """
     found = find_bubblewrap()
     return {} if found is None else {VARIABLE: str(found)}
 
 
 def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
-    """`bwrap`, installed first if it can be: by apt-get as root (or by `sudo -n`), else from its package into the user's cache.
+    """`bwrap`, installed first if it can be: by apt-get as root (or by `sudo -n`), else from its package into
+    the user's cache.
 
-    None, after one line that says why and what to install, when there is no way; it is tried again after `make clean`.
+    None, after one line that says why and what to install, when there is no way; it is tried again after
+    `make clean`.
     """
     progress = progress or Progress()
     found = find_bubblewrap()
@@ -75,7 +87,8 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
     found = find_bubblewrap()
     if found is None:
         text = (
-            f"bubblewrap: there is no `bwrap` and it could not be installed ({'; '.join(dict.fromkeys(reasons))}); "
+            "bubblewrap: there is no `bwrap` and it could not be installed "
+            f"({'; '.join(dict.fromkeys(reasons))}); "
             "instances will be plain processes without a root and a network of their own. "
             f"To have sandboxes, install the package {PACKAGE} and run `make setup` again."
         )
@@ -110,7 +123,9 @@ def _install(progress: Progress) -> Iterator[str]:
 
 
 def _into_cache() -> str | None:
-    """Take the one program out of the package, check that it starts here, and keep it; the reason if that failed."""
+    """Take the one program out of the package, check that it starts here, and keep it; the reason if that
+    failed.
+    """
     with tempfile.TemporaryDirectory(prefix="bubblewrap-") as folder:
         program = Path(folder) / "usr" / "bin" / "bwrap"
         reason = apt.unpack(PACKAGE, Path(folder)) or apt.run([str(program), "--version"])

@@ -1,4 +1,6 @@
-"""The user's cache: what is made once per machine and shared by all checkouts (standard library only: set-up imports this)."""
+"""The user's cache: what is made once per machine and shared by all checkouts (standard library only: set-up
+imports this).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class HomeUnknown(Exception):
 
 
 def user_home() -> Path:
-    """`$HOME`, else what the system's list of users says; a relative value is ignored, it would be another folder from everywhere.
+    """`$HOME`, else what the system's list of users says; a relative value is ignored, it would be another
+    folder from everywhere.
 
     Raises `HomeUnknown`.
     """
@@ -37,7 +40,8 @@ def user_home() -> Path:
 
 
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative value is ignored).
+    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative
+    value is ignored).
 
     Raises `HomeUnknown`.
     """
@@ -47,7 +51,9 @@ def cache_home() -> Path:
 
 
 def content_hash(*files: Path) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of the files' contents, in order: the key of everything made from them."""
+    """Twelve hexadecimal digits of the SHA-256 of the files' contents, in order: the key of everything made
+    from them.
+    """
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -56,7 +62,8 @@ def content_hash(*files: Path) -> str:
 
 @contextlib.contextmanager
 def locked(file: Path, *, waiting_for: str, say: Say) -> Iterator[None]:
-    """Hold an exclusive lock on `file` so that two runs do not make the same thing; says so when it has to wait.
+    """Hold an exclusive lock on `file` so that two runs do not make the same thing; says so when it has to
+    wait.
 
     The lock belongs to the process (flock): it is released when the process ends, however that happens.
     """

@@ -1,7 +1,7 @@
 """The local cloud as a whole: start it, stop it, look at it, wipe it.
 
-It is two processes, the *emulator* (control plane) and the *fleet* (machines). What runs is written in ``cloud.json``; what it
-holds is in the folders beside it and survives both a clean stop and ``kill -9``.
+It is two processes, the *emulator* (control plane) and the *fleet* (machines). What runs is written in
+``cloud.json``; what it holds is in the folders beside it and survives both a clean stop and ``kill -9``.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
-    """Start what does not run yet and return the running cloud; does nothing when all runs from the code of this checkout.
+    """Start what does not run yet and return the running cloud; does nothing when all runs from the code of
+    this checkout.
 
     Args:
-        port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else the port of a cloud that was killed, else 24566.
-            Ignored when the cloud runs already.
+        port: on 127.0.0.1; default ``$LOCALCLOUD_PORT``, else the port of a cloud that was killed, else
+            24566. Ignored when the cloud runs already.
         fleet: start the machines too; the control plane alone is enough for tests of it.
 
     Raises:
-        CloudError: the port is taken, the home is another user's, or a process did not start; nothing is left running that was not before.
+        CloudError: the port is taken, the home is another user's, or a process did not start; nothing is left
+        running that was not before.
     """
     _close(paths)
     with private.umask(), _locked(paths):
@@ -57,7 +59,8 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
             private.tighten(paths.home)
             before = Cloud.read(paths)
             left = _left_alone(before, code, port)
-            ended = _end(paths, spare=left)  # what a killed emulator left, or processes of the code before an update
+            # what a killed emulator left, or processes of the code before an update
+            ended = _end(paths, spare=left)
             wanted = port or ports.wanted(before.port if before is not None else ports.DEFAULT_PORT)
             # The last thread of an emulator that was just killed may hold the port for a moment more.
             ports.await_free(wanted, RELEASE_SECONDS if ended or before is not None else 0.0)
@@ -70,7 +73,9 @@ def up(paths: Paths, *, port: int | None = None, fleet: bool = True) -> Cloud:
 
 
 def down(paths: Paths) -> bool:
-    """Stop both processes and everything that they started. Returns whether something ran. All state is kept."""
+    """Stop both processes and everything that they started. Returns whether something ran. All state is
+    kept.
+    """
     if not paths.home.is_dir():
         return _end(paths)
     with _locked(paths):
@@ -80,7 +85,8 @@ def down(paths: Paths) -> bool:
 
 
 def reset(paths: Paths) -> list[Path]:
-    """Stop the cloud and delete everything it holds: buckets, users, functions, machines, images, logs. Returns what was deleted.
+    """Stop the cloud and delete everything it holds: buckets, users, functions, machines, images, logs.
+    Returns what was deleted.
 
     The Pulumi state of local stacks goes too: it would describe resources that no longer exist.
     """
@@ -89,8 +95,14 @@ def reset(paths: Paths) -> list[Path]:
     in_memory = memory.find(paths.home)
     for folder in (
         *((in_memory,) if in_memory else ()),
-        paths.emulator, paths.fleet, paths.consoles, paths.images, paths.builds, paths.pulumi_state, paths.logs,
-    ):  # fmt: skip
+        paths.emulator,
+        paths.fleet,
+        paths.consoles,
+        paths.images,
+        paths.builds,
+        paths.pulumi_state,
+        paths.logs,
+    ):
         if folder.exists():
             _delete(folder)
             gone.append(folder)
@@ -98,7 +110,9 @@ def reset(paths: Paths) -> list[Path]:
 
 
 def status(paths: Paths) -> dict[str, Any]:
-    """What runs, as plain data: at least ``running`` and ``home``; processes, sandbox, memory, machines and builds when it runs."""
+    """What runs, as plain data: at least ``running`` and ``home``; processes, sandbox, memory, machines and
+    builds when it runs.
+    """
     cloud = Cloud.load(paths)
     if cloud is None:
         return {"running": False, "home": str(paths.home)}
@@ -112,7 +126,10 @@ def status(paths: Paths) -> dict[str, Any]:
         "sandbox": cloud.sandbox,
         "emulator": {"pid": cloud.emulator_pid, "healthy": False},
         "fleet": {"pid": cloud.fleet_pid, "healthy": False},
-        "memory_mib": round(processes.memory(m for p in (cloud.emulator, cloud.fleet) if p for m in processes.family(p)) / 2**20),
+        "memory_mib": round(
+            processes.memory(m for p in (cloud.emulator, cloud.fleet) if p for m in processes.family(p))
+            / 2**20
+        ),
     }
     with contextlib.suppress(OSError, ValueError):
         health = cloud.admin("GET", "health")
@@ -164,8 +181,10 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
         stdin=json.dumps(keys),
     )
     cloud = Cloud(
-        schema_version=SCHEMA_VERSION, endpoint=f"http://{ports.LOOPBACK}:{port}", port=port, region=region, account=ACCOUNT,
-        emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None, sandbox=None,
+        schema_version=SCHEMA_VERSION, endpoint=f"http://{ports.LOOPBACK}:{port}", port=port, region=region,
+        account=ACCOUNT,
+        emulator_pid=process.pid, emulator_start=process.start, fleet_pid=None, fleet_start=None,
+        sandbox=None,
         started=datetime.now(UTC).isoformat(timespec="seconds"), code=code, **keys,
     )  # fmt: skip
     try:
@@ -179,13 +198,21 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
 
 def _left_alone(before: Cloud | None, code: str, port: int | None) -> Process | None:
     """The fleet whose emulator was killed: its machines go on, if its cloud comes back where it was."""
-    if before is None or before.emulator.alive() or before.code != code or before.fleet is None or not before.fleet.alive():
+    if (
+        before is None
+        or before.emulator.alive()
+        or before.code != code
+        or before.fleet is None
+        or not before.fleet.alive()
+    ):
         return None
     return before.fleet if (port or ports.wanted(before.port)) == before.port else None
 
 
 def _take_in(paths: Paths, cloud: Cloud, before: Cloud, fleet: Process) -> Cloud:
-    """The cloud with the fleet that was left alone; without it when it does not come back (it is ended then)."""
+    """The cloud with the fleet that was left alone; without it when it does not come back (it is ended
+    then).
+    """
     whole = dataclasses.replace(cloud, fleet_pid=fleet.pid, fleet_start=fleet.start, sandbox=before.sandbox)
     try:
         if cloud.admin_token != before.admin_token:
@@ -230,7 +257,9 @@ def _start_fleet(paths: Paths, cloud: Cloud) -> Cloud:
 
 
 def _fleet_said(paths: Paths) -> dict[str, Any]:
-    """What the fleet found out about this host before its first poll: ``sandbox``, ``limits``, ``notes`` …; empty when it said nothing."""
+    """What the fleet found out about this host before its first poll: ``sandbox``, ``limits``, ``notes`` …;
+    empty when it said nothing.
+    """
     try:
         said = json.loads((paths.fleet / "status.json").read_text())
     except (OSError, ValueError):
@@ -260,7 +289,10 @@ def _await(cloud: Cloud, process: Process, name: str, log: Path, ready: Any) -> 
                 return health
         time.sleep(0.02)
     else:
-        raise CloudError(f"The {name} did not answer within {START_SECONDS:.0f} s. Its last lines are:\n{_tail(log)}\nSee {log}.")
+        raise CloudError(
+            f"The {name} did not answer within {START_SECONDS:.0f} s. Its last lines "
+            f"are:\n{_tail(log)}\nSee {log}."
+        )
     raise CloudError(f"The {name} ended while it was starting. Its last lines are:\n{_tail(log)}\nSee {log}.")
 
 
@@ -277,7 +309,8 @@ def _rotate(log: Path, limit: int = 10 * 2**20) -> None:
 
 
 def _end(paths: Paths, *, spare: Process | None = None) -> bool:
-    """End the processes of this home, also those that ``cloud.json`` does not name, since it was damaged or the home deleted.
+    """End the processes of this home, also those that ``cloud.json`` does not name, since it was damaged or
+    the home deleted.
 
     ``spare`` and what belongs to it goes on.
     """

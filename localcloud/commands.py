@@ -27,15 +27,20 @@ StackNames = Callable[[], Iterable[str]]
 
 
 def collection(stack_names: StackNames) -> Collection:
-    """The collection ``local``. ``stack_names`` gives the stacks that ``local.up`` prepares; it is called when they are needed."""
+    """The collection ``local``. ``stack_names`` gives the stacks that ``local.up`` prepares; it is called
+    when they are needed.
+    """
 
     @task
     def up(context: Context) -> None:
-        """Start the local cloud on 127.0.0.1 and make the Pulumi side ready. Does nothing when all runs already."""
+        """Start the local cloud on 127.0.0.1 and make the Pulumi side ready. Does nothing when all runs already."""  # noqa: E501
         paths, root = Paths.find(), project_root()
         running = _or_exit(lambda: cloud_module.up(paths))
         _or_exit(lambda: engine.prepare(paths, root, running, stack_names()))
-        _say(f"The local cloud runs at {running.endpoint} (machines: {running.sandbox or 'unknown'}). State: {paths.home}")
+        _say(
+            f"The local cloud runs at {running.endpoint} (machines: {running.sandbox or 'unknown'}). "
+            f"State: {paths.home}"
+        )
         for note in cloud_module.notes(paths):
             _say(f"Note: {note}.")
         _say('To use it with pulumi, aws or boto3 in this shell:  eval "$(invoke local.env)"')
@@ -43,11 +48,15 @@ def collection(stack_names: StackNames) -> Collection:
     @task
     def down(context: Context) -> None:
         """Stop the local cloud and everything that it started. All state is kept."""
-        _say("The local cloud is stopped." if _or_exit(lambda: cloud_module.down(Paths.find())) else "The local cloud was not running.")
+        _say(
+            "The local cloud is stopped."
+            if _or_exit(lambda: cloud_module.down(Paths.find()))
+            else "The local cloud was not running."
+        )
 
     @task(help={"json": "one JSON object instead of a table"})
     def status(context: Context, json: bool = False) -> None:
-        """Show what runs: endpoint, processes, machines, image builds, memory. Exit status 1 when it is not running."""
+        """Show what runs: endpoint, processes, machines, image builds, memory. Exit status 1 when it is not running."""  # noqa: E501
         found = cloud_module.status(Paths.find())
         _say(_json(found) if json else _table(found))
         if not found["running"]:
@@ -55,15 +64,23 @@ def collection(stack_names: StackNames) -> Collection:
 
     @task(help={"yes": "do not ask"})
     def reset(context: Context, yes: bool = False) -> None:
-        """Stop the local cloud and delete everything in it: buckets, users, functions, machine images, logs, local stacks."""
+        """Stop the local cloud and delete everything in it: buckets, users, functions, machine images, logs, local stacks."""  # noqa: E501
         paths = Paths.find()
-        _say(f"This deletes all that the local cloud in {paths.home} holds: buckets, users, functions, machine images, logs, local stacks.")
+        _say(
+            f"This deletes all that the local cloud in {paths.home} holds: buckets, users, functions, "
+            "machine images, logs, local stacks."
+        )
         if not yes and not _confirmed():
             raise Exit("Nothing was deleted.", code=1)
         for folder in _or_exit(lambda: cloud_module.reset(paths)):
             _say(f"deleted {folder}")
 
-    @task(help={"what": "emulator, fleet, or the id of a machine (i-…): its console", "follow": "go on as it grows"})
+    @task(
+        help={
+            "what": "emulator, fleet, or the id of a machine (i-…): its console",
+            "follow": "go on as it grows",
+        }
+    )
     def logs(context: Context, what: str, follow: bool = False) -> None:
         """Show a log of the local cloud: of the emulator, the fleet, or a machine."""
         paths = Paths.find()
@@ -71,26 +88,50 @@ def collection(stack_names: StackNames) -> Collection:
         if file is None:
             file = paths.console(what)
             if "/" in what or not what.startswith("i-") or not file.exists():
-                known = sorted(log.stem for log in paths.consoles.glob("i-*.log")) if paths.consoles.is_dir() else []
-                raise Exit(f"There is no log of {what!r}. Logs: emulator, fleet, {', '.join(known[-10:]) or 'and no machine yet'}.", code=1)
+                known = (
+                    sorted(log.stem for log in paths.consoles.glob("i-*.log"))
+                    if paths.consoles.is_dir()
+                    else []
+                )
+                raise Exit(
+                    f"There is no log of {what!r}. Logs: emulator, fleet, "
+                    f"{', '.join(known[-10:]) or 'and no machine yet'}.",
+                    code=1,
+                )
         _show(file, follow)
 
-    @task(help={"json": "one JSON object instead of shell lines; an empty value means that the variable must not be set"})
+    @task(
+        help={
+            "json": (
+                "one JSON object instead of shell lines; an empty value means that the variable must not be "
+                "set"
+            )
+        }
+    )
     def env(context: Context, json: bool = False) -> None:
         """Print the environment of the local cloud for the shell: eval "$(invoke local.env)"."""
         paths = Paths.find()
         running = Cloud.load(paths)
         if running is None:
-            raise Exit("The local cloud is not running, so it has no environment. Start it: invoke local.up", code=1)
+            raise Exit(
+                "The local cloud is not running, so it has no environment. Start it: invoke local.up", code=1
+            )
         variables = engine.environment(paths, project_root(), running)
         _say(_json(variables) if json else shell_lines(variables))
 
-    @task(help={"instance": "the id of a spot machine that runs (i-…)", "seconds": "from the notice to the end; on AWS 120"})
+    @task(
+        help={
+            "instance": "the id of a spot machine that runs (i-…)",
+            "seconds": "from the notice to the end; on AWS 120",
+        }
+    )
     def reclaim(context: Context, instance: str, seconds: int = 120) -> None:
         """Take a spot machine back, as AWS does: the machine is told, and ends some time later."""
         running = Cloud.load(Paths.find())
         if running is None:
-            raise Exit("The local cloud is not running, so it has no machine. Start it: invoke local.up", code=1)
+            raise Exit(
+                "The local cloud is not running, so it has no machine. Start it: invoke local.up", code=1
+            )
         try:
             told = running.admin("POST", "reclaim", {"id": instance, "seconds": seconds})
         except urllib.error.HTTPError as error:
@@ -107,11 +148,16 @@ def collection(stack_names: StackNames) -> Collection:
 
 def shell_lines(variables: dict[str, str]) -> str:
     """Lines for a POSIX shell that set the variables and unset those with an empty value."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" if value else f"unset {name}" for name, value in variables.items())
+    return "\n".join(
+        f"export {name}={shlex.quote(value)}" if value else f"unset {name}"
+        for name, value in variables.items()
+    )
 
 
 def _or_exit(action: Callable[[], Any]) -> Any:
-    """Errors that are for people end the command with their text; others are defects and show where they come from."""
+    """Errors that are for people end the command with their text; others are defects and show where they come
+    from.
+    """
     try:
         return action()
     except (CloudError, cloud_module.EmulatorMissing, CliUnavailable, engine.StackFileConflict) as error:
@@ -120,7 +166,9 @@ def _or_exit(action: Callable[[], Any]) -> Any:
 
 def _confirmed() -> bool:
     if not sys.stdin.isatty():
-        raise Exit("It is not asked for on a terminal, so it needs to be said: invoke local.reset --yes", code=1)
+        raise Exit(
+            "It is not asked for on a terminal, so it needs to be said: invoke local.reset --yes", code=1
+        )
     return input("Type 'yes' to go on: ").strip() == "yes"
 
 
@@ -137,7 +185,11 @@ def _table(found: dict[str, Any]) -> str:
         return f"The local cloud in {found['home']} is not running. Start it: invoke local.up"
 
     def health(part: dict[str, Any]) -> str:
-        return "not started" if part["pid"] is None else f"pid {part['pid']}, {'healthy' if part['healthy'] else 'not answering'}"
+        return (
+            "not started"
+            if part["pid"] is None
+            else f"pid {part['pid']}, {'healthy' if part['healthy'] else 'not answering'}"
+        )
 
     def counts(states: dict[str, int]) -> str:
         return ", ".join(f"{number} {state}" for state, number in sorted(states.items())) or "none"

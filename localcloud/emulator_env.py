@@ -1,7 +1,8 @@
 """Where the emulator's own virtual environment is (standard library only: set-up imports this).
 
-It is apart from the project's environment because the emulator pins another boto3, and in the user's cache because it is the same for
-every checkout. Its folder is named by its lock file, so that a new lock never changes an emulator that is running.
+It is apart from the project's environment because the emulator pins another boto3, and in the user's cache
+because it is the same for every checkout. Its folder is named by its lock file, so that a new lock never
+changes an emulator that is running.
 """
 
 from __future__ import annotations
@@ -28,20 +29,23 @@ def emulator_directory() -> Path:
 def emulator_python() -> Path:
     """The Python that can run the emulator.
 
-    `LOCALCLOUD_EMULATOR_PYTHON` overrides the environment in the cache. Raises `EmulatorMissing` when there is none that is complete.
+    `LOCALCLOUD_EMULATOR_PYTHON` overrides the environment in the cache. Raises `EmulatorMissing` when there
+    is none that is complete.
     """
     override = os.environ.get("LOCALCLOUD_EMULATOR_PYTHON")
     if override:
         if not os.access(override, os.X_OK):
             raise EmulatorMissing(
                 f"got LOCALCLOUD_EMULATOR_PYTHON={override}, which is not an executable file; "
-                "allowed is the path of a Python in which the emulator is installed; correct the variable or unset it"
+                "allowed is the path of a Python in which the emulator is installed; correct the variable "
+                "or unset it"
             )
         return Path(override)
     directory = emulator_directory()
     python = directory / "bin" / "python"
     if not (directory / COMPLETE).is_file() or not python.exists():
         raise EmulatorMissing(
-            f"the emulator's environment {directory} is missing or incomplete; it is made once per machine; run `make setup`"
+            f"the emulator's environment {directory} is missing or incomplete; it is made once per machine; "
+            "run `make setup`"
         )
     return python

@@ -1,7 +1,8 @@
 """What an EC2 instance type is: virtual CPUs, memory, GPUs and a list price.
 
-The table is ``instance_types.json`` beside this file (one entry a type, with the date and the source of its figures). It serves the
-emulator (``DescribeInstanceTypes``) and the fleet (limits of a sandbox). Pure standard library.
+The table is ``instance_types.json`` beside this file (one entry a type, with the date and the source of its
+figures). It serves the emulator (``DescribeInstanceTypes``) and the fleet (limits of a sandbox). Pure
+standard library.
 """
 
 import json
@@ -14,7 +15,9 @@ _TABLE = Path(__file__).with_name("instance_types.json")
 
 @dataclass(frozen=True)
 class InstanceType:
-    """One type. ``memory_mib`` is MiB, ``usd_per_hour`` the on-demand Linux price in us-east-1 on the table's date."""
+    """One type. ``memory_mib`` is MiB, ``usd_per_hour`` the on-demand Linux price in us-east-1 on the table's
+    date.
+    """
 
     name: str
     vcpu: int
@@ -43,7 +46,9 @@ def table() -> TypeTable:
     """Read the table once a process."""
     raw = json.loads(_TABLE.read_text(encoding="utf-8"))
     types = {name: InstanceType(name=name, **values) for name, values in raw["types"].items()}
-    return TypeTable(types=types, prices_date=raw["prices_date"], prices_source=raw["prices_source"], region=raw["region"])
+    return TypeTable(
+        types=types, prices_date=raw["prices_date"], prices_source=raw["prices_source"], region=raw["region"]
+    )
 
 
 def instance_type(name: str) -> InstanceType | None:

@@ -1,6 +1,7 @@
 """The keys of a local cloud: made with its state, kept as long as it, and deleted with it.
 
-Shells that have the cloud's environment, machines and the fleet go on with them after a stop, a kill, a restart.
+Shells that have the cloud's environment, machines and the fleet go on with them after a stop, a kill, a
+restart.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ NAMES = ("access_key_id", "secret_access_key", "admin_token")
 
 
 def keys(paths: Paths) -> dict[str, str]:
-    """``access_key_id`` and ``secret_access_key`` of the root user, and the ``admin_token``; made when there are none.
+    """``access_key_id`` and ``secret_access_key`` of the root user, and the ``admin_token``; made when there
+    are none.
 
     Raises:
         CloudError: their file is damaged.
@@ -38,7 +40,8 @@ def keys(paths: Paths) -> dict[str, str]:
 
 def _make(paths: Paths) -> dict[str, str]:
     made = {
-        "access_key_id": "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
+        "access_key_id": "AKIA"
+        + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
         "secret_access_key": secrets.token_urlsafe(30),
         "admin_token": secrets.token_urlsafe(30),
     }

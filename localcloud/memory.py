@@ -1,7 +1,8 @@
-"""A folder in memory beside the home, for hosts whose own file system cannot hold overlays (for instance inside a container).
+"""A folder in memory beside the home, for hosts whose own file system cannot hold overlays (for instance
+inside a container).
 
-Everybody may make folders in ``/dev/shm``, so its name cannot be foreseen; it is kept in the home, and with it the folder until the host
-restarts or the cloud is reset.
+Everybody may make folders in ``/dev/shm``, so its name cannot be foreseen; it is kept in the home, and with
+it the folder until the host restarts or the cloud is reset.
 """
 
 from __future__ import annotations
@@ -22,11 +23,17 @@ def find(home: Path) -> Path | None:
         status = folder.lstat()
     except (OSError, ValueError):
         return None
-    return folder if folder.parent == _PLACE and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() else None
+    return (
+        folder
+        if folder.parent == _PLACE and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        else None
+    )
 
 
 def make(home: Path) -> Path:
-    """The folder of this home, made when there is none. Raises OSError when there is no room for folders in memory here."""
+    """The folder of this home, made when there is none. Raises OSError when there is no room for folders in
+    memory here.
+    """
     folder = find(home)
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix=f"localcloud-{os.getuid()}-", dir=_PLACE))

@@ -1,6 +1,8 @@
-"""What a local cloud needs of this machine, found out by trying, within seconds: before anything is begun that takes minutes.
+"""What a local cloud needs of this machine, found out by trying, within seconds: before anything is begun
+that takes minutes.
 
-Set-up, `invoke demo` and `invoke doctor` ask here, so that they say the same. Standard library only: set-up imports this.
+Set-up, `invoke demo` and `invoke doctor` ask here, so that they say the same. Standard library only: set-up
+imports this.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ def writable(name: str, folder: Path, do: str) -> Finding:
     if not there.is_dir():
         found = f"{there}, which is no folder"
     elif not os.access(there, os.W_OK | os.X_OK):
-        found = f"{there}, which {'is on a read-only disk' if _read_only(there) else 'this user may not write'}"
+        found = (
+            f"{there}, which {'is on a read-only disk' if _read_only(there) else 'this user may not write'}"
+        )
     else:
         return Finding(name, f"{folder} can be written")
     return Finding(name, found, f"a folder {folder} that can be made and written", do)
@@ -86,7 +90,10 @@ def temporary() -> Finding:
     except FileNotFoundError as error:
         allowed = "a folder in which this user can write, with room"
         return Finding(
-            "temporary files", error.strerror or str(error), allowed, "make room in /tmp, or name another: export TMPDIR=/a/folder"
+            "temporary files",
+            error.strerror or str(error),
+            allowed,
+            "make room in /tmp, or name another: export TMPDIR=/a/folder",
         )
 
 
@@ -100,8 +107,15 @@ def port(paths: Paths) -> Finding:
         wanted = ports.wanted(before.port if before is not None else ports.DEFAULT_PORT)
     except CloudError:
         given = os.environ.get("LOCALCLOUD_PORT")
-        return Finding("port", f"LOCALCLOUD_PORT is {given!r}", "a number from 1024 to 65535", "correct it, or unset it", wrong=True)
-    if not processes.find(ports.EMULATOR, {HOME_VARIABLE: str(paths.home)}):  # one that lost its cloud.json is ended by the next `up`
+        return Finding(
+            "port",
+            f"LOCALCLOUD_PORT is {given!r}",
+            "a number from 1024 to 65535",
+            "correct it, or unset it",
+            wrong=True,
+        )
+    # one that lost its cloud.json is ended by the next `up`
+    if not processes.find(ports.EMULATOR, {HOME_VARIABLE: str(paths.home)}):
         try:
             ports.await_free(wanted, 0.0)
         except CloudError as error:
@@ -121,22 +135,42 @@ def bubblewrap() -> Finding:
         found = find_bubblewrap()
     except BubblewrapMisnamed as error:
         got, allowed, do = (line.strip() for line in str(error).splitlines())
-        return Finding("bubblewrap", got, allowed.removeprefix("allowed: "), do.removeprefix("do: "), wrong=True)
+        return Finding(
+            "bubblewrap", got, allowed.removeprefix("allowed: "), do.removeprefix("do: "), wrong=True
+        )
     if found is None:
-        allowed = "`bwrap` on PATH or in the user's cache: without, local machines are plain processes and nothing is baked"
-        return Finding("bubblewrap", "none", allowed, f"install the package {PACKAGE} (apt-get install {PACKAGE}), or run make setup")
+        allowed = (
+            "`bwrap` on PATH or in the user's cache: without, local machines are plain processes and "
+            "nothing is baked"
+        )
+        return Finding(
+            "bubblewrap",
+            "none",
+            allowed,
+            f"install the package {PACKAGE} (apt-get install {PACKAGE}), or run make setup",
+        )
     return Finding("bubblewrap", str(found))
 
 
 def namespaces(folder: Path) -> Finding:
-    """Whether this user may make namespaces: the launcher of sandboxes does its part in `folder`, without files."""
+    """Whether this user may make namespaces: the launcher of sandboxes does its part in `folder`, without
+    files.
+    """
     reason = _launched(folder, with_files=False)
     if reason is None:
         return Finding("namespaces", "allowed" if os.geteuid() == 0 else "allowed for this user")
-    do = "in a container, start it with --privileged, or with seccomp=unconfined and apparmor=unconfined as its --security-opt"
+    do = (
+        "in a container, start it with --privileged, or with seccomp=unconfined and apparmor=unconfined as "
+        "its --security-opt"
+    )
     if os.geteuid() != 0:
-        do = f"sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0, or work as root; {do}"
-    return Finding("namespaces", f"refused: {reason}", "mount, network and (for an ordinary user) user namespaces", do)
+        do = (
+            "sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0, "
+            f"or work as root; {do}"
+        )
+    return Finding(
+        "namespaces", f"refused: {reason}", "mount, network and (for an ordinary user) user namespaces", do
+    )
 
 
 def overlay(folder: Path) -> Finding:
@@ -148,20 +182,26 @@ def overlay(folder: Path) -> Finding:
             return Finding("overlay", f"works in {place}")
         reasons.append(f"{place}: {reason}")
     allowed = "overlay mounts on a file system with extended attributes"
-    return Finding("overlay", "; ".join(reasons), allowed, "put the checkout on such a file system (ext4, xfs, tmpfs)")
+    return Finding(
+        "overlay", "; ".join(reasons), allowed, "put the checkout on such a file system (ext4, xfs, tmpfs)"
+    )
 
 
 def sandboxes(paths: Paths) -> Finding:
-    """Whether machines and bakes have a root of their own: the kind that the running local cloud has, else one is made for a moment.
+    """Whether machines and bakes have a root of their own: the kind that the running local cloud has, else
+    one is made for a moment.
 
-    Made where the local cloud will make them, so that their base root is there when it starts. Where there is no home yet, in a folder
-    beside it that is gone afterwards, which takes some seconds.
+    Made where the local cloud will make them, so that their base root is there when it starts. Where there is
+    no home yet, in a folder beside it that is gone afterwards, which takes some seconds.
     """
     running, notes = Cloud.load(paths), tuple[str, ...]()
     if running is not None and running.sandbox is not None:
         if running.sandbox != sandbox.Mode.PROCESS:
             return Finding("sandboxes", f"{running.sandbox}, in the local cloud that runs")
-        kind, first = str(running.sandbox), "stop the local cloud that runs without (invoke local.down) and try again; "
+        kind, first = (
+            str(running.sandbox),
+            "stop the local cloud that runs without (invoke local.down) and try again; ",
+        )
     else:
         try:
             with _home(paths) as home:
@@ -169,7 +209,11 @@ def sandboxes(paths: Paths) -> Finding:
         except ValueError:
             given, kinds = os.environ.get("LOCALCLOUD_SANDBOX"), ", ".join(sandbox.Mode)
             return Finding(
-                "sandboxes", f"LOCALCLOUD_SANDBOX is {given!r}", kinds, "correct it, or unset it to have the best taken", wrong=True
+                "sandboxes",
+                f"LOCALCLOUD_SANDBOX is {given!r}",
+                kinds,
+                "correct it, or unset it to have the best taken",
+                wrong=True,
             )
         if host.isolated:
             return Finding("sandboxes", "; ".join((str(host.mode), *host.notes)))
@@ -178,12 +222,17 @@ def sandboxes(paths: Paths) -> Finding:
         return Finding("sandboxes", f"none, and not wanted: {_ON_HOST}=1")
     below = _below_usr() if os.geteuid() != 0 else ()
     if below:
-        first += f"unmount what is mounted below /usr ({', '.join(below)}), over which an ordinary user's sandbox cannot be laid; "
+        first += (
+            f"unmount what is mounted below /usr ({', '.join(below)}), over which an ordinary user's "
+            "sandbox cannot be laid; "
+        )
     return Finding(
         "sandboxes",
-        f"machines that are plain processes ({kind}): {'; '.join(notes) or 'why is in the log of the fleet (invoke local.logs fleet)'}",
+        f"machines that are plain processes ({kind}): "
+        f"{'; '.join(notes) or 'why is in the log of the fleet (invoke local.logs fleet)'}",
         "sandboxes: bubblewrap, namespaces, and overlay mounts",
-        f"{first}allow what was refused; or, on a machine that bakes may change for good, export {_ON_HOST}=1",
+        f"{first}allow what was refused; or, on a machine that bakes may change for good, export "
+        f"{_ON_HOST}=1",
     )
 
 
@@ -193,18 +242,35 @@ def machines() -> Finding:
         return Finding("machines", f"{maximum_machines()} at once")
     except ValueError:
         given = os.environ.get("LOCALCLOUD_MAX_INSTANCES")
-        return Finding("machines", f"LOCALCLOUD_MAX_INSTANCES is {given!r}", "a whole number from 1", "correct it, or unset it", wrong=True)
+        return Finding(
+            "machines",
+            f"LOCALCLOUD_MAX_INSTANCES is {given!r}",
+            "a whole number from 1",
+            "correct it, or unset it",
+            wrong=True,
+        )
 
 
 def of_a_cloud(paths: Paths, *, keep: bool = False) -> Iterator[Finding]:
-    """All that a local cloud with bakes needs beside its programs. Where machines are wanted to be plain processes, no sandboxes.
+    """All that a local cloud with bakes needs beside its programs. Where machines are wanted to be plain
+    processes, no sandboxes.
 
-    `keep`: a local cloud is about to be started, so its home is made, and what is made on trying a sandbox stays there for it.
+    `keep`: a local cloud is about to be started, so its home is made, and what is made on trying a sandbox
+    stays there for it.
     """
     if platform.system() != "Linux":
-        yield Finding("system", platform.system(), "Linux, whose namespaces the machines are made of", "run it on a Linux machine")
+        yield Finding(
+            "system",
+            platform.system(),
+            "Linux, whose namespaces the machines are made of",
+            "run it on a Linux machine",
+        )
         return
-    home = writable("home of the local cloud", paths.home, "put that right, or name another: export LOCALCLOUD_HOME=/a/folder")
+    home = writable(
+        "home of the local cloud",
+        paths.home,
+        "put that right, or name another: export LOCALCLOUD_HOME=/a/folder",
+    )
     yield home
     if not home.enough:
         return
@@ -224,7 +290,8 @@ def of_a_cloud(paths: Paths, *, keep: bool = False) -> Iterator[Finding]:
     if parts[1].enough:
         parts.append(overlay(folder))
         yield parts[2]
-    if all(part.enough for part in parts):  # a sandbox is all of them together: where one is missing there is no more to be learned from it
+    # a sandbox is all of them together: where one is missing there is no more to be learned from it
+    if all(part.enough for part in parts):
         yield sandboxes(paths)
 
 
@@ -248,7 +315,9 @@ def _home(paths: Paths) -> Iterator[Path]:
     if paths.home.is_dir():
         yield paths.home
         return
-    with tempfile.TemporaryDirectory(prefix=".probe-", dir=_there(paths.home), ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix=".probe-", dir=_there(paths.home), ignore_cleanup_errors=True
+    ) as name:
         try:
             yield Path(name)
         finally:
@@ -259,10 +328,16 @@ def _home(paths: Paths) -> Iterator[Path]:
 
 
 def _launched(folder: Path, *, with_files: bool) -> str | None:
-    """Why the launcher of sandboxes could not do its part in `folder`; None when it could. bubblewrap is not needed for that."""
+    """Why the launcher of sandboxes could not do its part in `folder`; None when it could. bubblewrap is not
+    needed for that.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with ours, theirs, tempfile.TemporaryDirectory(prefix=".probe-", dir=folder, ignore_cleanup_errors=True) as name:
+        with (
+            ours,
+            theirs,
+            tempfile.TemporaryDirectory(prefix=".probe-", dir=folder, ignore_cleanup_errors=True) as name,
+        ):
             work = Path(name)
             for part in ("lower/folder/old", "upper", "work", "merged"):
                 (work / part).mkdir(parents=True)
@@ -270,8 +345,12 @@ def _launched(folder: Path, *, with_files: bool) -> str | None:
                 "parent": os.getpid(),
                 "directory": name,
                 "userns": "one" if os.geteuid() != 0 else None,
-                "net": None if with_files else {"addresses": [], "listen": [["127.0.0.1", 0]], "hand_over": theirs.fileno()},
-                "mounts": [{"lower": ["lower"], "upper": "upper", "work": "work", "target": "merged"}] if with_files else [],
+                "net": None
+                if with_files
+                else {"addresses": [], "listen": [["127.0.0.1", 0]], "hand_over": theirs.fileno()},
+                "mounts": [{"lower": ["lower"], "upper": "upper", "work": "work", "target": "merged"}]
+                if with_files
+                else [],
                 "memory": [],
                 "cgroups": [],
                 "rlimits": {},

@@ -1,4 +1,6 @@
-"""Whether a Python package index can be reached, the way that pip would (standard library only: set-up imports this)."""
+"""Whether a Python package index can be reached, the way that pip would (standard library only: set-up
+imports this).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ class Unreachable(Exception):
 
 
 def ask(python: Path, lock: Path) -> None:
-    """Ask for the first package that `lock` pins, with the pip of `python` and its settings (PIP_INDEX_URL, proxies, pip.conf).
+    """Ask for the first package that `lock` pins, with the pip of `python` and its settings (PIP_INDEX_URL,
+    proxies, pip.conf).
 
-    Gets nothing. A pip that was told to be quiet says no versions: that it found the package is enough. Raises `Unreachable`.
+    Gets nothing. A pip that was told to be quiet says no versions: that it found the package is enough.
+    Raises `Unreachable`.
     """
     pinned = re.search(r"^([A-Za-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE)
     if pinned is None:
@@ -39,7 +43,9 @@ def ask(python: Path, lock: Path) -> None:
         "--disable-pip-version-check",
     ]
     try:
-        answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+        answer = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unreachable(str(error)) from error
     if answer.returncode != 0:

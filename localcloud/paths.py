@@ -1,7 +1,7 @@
 """Where the local cloud keeps its files.
 
-Everything lives under one folder, the *home*: ``$LOCALCLOUD_HOME``, or ``.local`` beside the project's ``Pulumi.yaml``.
-Two checkouts have two homes, so they can run at the same time on two ports.
+Everything lives under one folder, the *home*: ``$LOCALCLOUD_HOME``, or ``.local`` beside the project's
+``Pulumi.yaml``. Two checkouts have two homes, so they can run at the same time on two ports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ HOME_VARIABLE = "LOCALCLOUD_HOME"
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder, from ``start`` (default: the working directory) upwards, that holds a ``Pulumi.yaml``.
+    """The nearest folder, from ``start`` (default: the working directory) upwards, that holds a
+    ``Pulumi.yaml``.
 
     Falls back to the folder that contains the ``localcloud`` package, so that tools work from any directory.
     """

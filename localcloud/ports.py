@@ -24,7 +24,8 @@ def wanted(otherwise: int) -> int:
         return otherwise
     if not given.isdigit() or not 1024 <= int(given) <= 65535:
         raise CloudError(
-            f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it (default {DEFAULT_PORT})."
+            f"LOCALCLOUD_PORT is {given!r}. A port is a number from 1024 to 65535. Correct it or unset it "
+            f"(default {DEFAULT_PORT})."
         )
     return int(given)
 
@@ -42,7 +43,8 @@ def await_free(port: int, seconds: float) -> None:
                 if time.monotonic() >= deadline:
                     holder, stop = _holder(port)
                     raise CloudError(
-                        f"Port {port} on {LOOPBACK} is taken by {holder} ({error.strerror}). The local cloud needs one free port. "
+                        f"Port {port} on {LOOPBACK} is taken by {holder} ({error.strerror}). The local "
+                        "cloud needs one free port. "
                         f"{stop}, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
                     ) from error
         time.sleep(0.02)
@@ -52,5 +54,8 @@ def _holder(port: int) -> tuple[str, str]:
     """Who has the port, and how it is stopped: the local cloud of another checkout is told by its home."""
     for process in processes.find(EMULATOR, {"LOCALCLOUD_PORT": str(port)}):
         home = processes.variable(process, HOME_VARIABLE)
-        return f"the local cloud in {home}", f"Stop it ({HOME_VARIABLE}={shlex.quote(home)} invoke local.down)"
+        return (
+            f"the local cloud in {home}",
+            f"Stop it ({HOME_VARIABLE}={shlex.quote(home)} invoke local.down)",
+        )
     return "another program", "Stop that program"

@@ -61,7 +61,9 @@ def find(module: str, variables: Mapping[str, str]) -> list[Process]:
     for stat in _all():
         try:
             command = Path(f"/proc/{stat.pid}/cmdline").read_bytes().split(b"\0")
-            if module.encode() in command and wanted <= set(Path(f"/proc/{stat.pid}/environ").read_bytes().split(b"\0")):
+            if module.encode() in command and wanted <= set(
+                Path(f"/proc/{stat.pid}/environ").read_bytes().split(b"\0")
+            ):
                 found.append(Process(stat.pid, stat.start))
         except OSError:
             continue  # ended, or another user's
@@ -69,7 +71,9 @@ def find(module: str, variables: Mapping[str, str]) -> list[Process]:
 
 
 def variable(process: Process, name: str) -> str:
-    """An environment variable that the process was started with; empty when it has none, or when it cannot be read."""
+    """An environment variable that the process was started with; empty when it has none, or when it cannot be
+    read.
+    """
     try:
         pairs = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -79,7 +83,9 @@ def variable(process: Process, name: str) -> str:
 
 
 def family(root: Process) -> list[Process]:
-    """``root`` and all that belongs to it: its descendants, and members of the session that it leads (even orphans of it)."""
+    """``root`` and all that belongs to it: its descendants, and members of the session that it leads (even
+    orphans of it).
+    """
     stats = _all()
     current = next((s for s in stats if s.pid == root.pid), None)
     if current is not None and current.start != root.start:
@@ -89,7 +95,11 @@ def family(root: Process) -> list[Process]:
     while grown:
         grown = False
         for s in stats:
-            if s.pid not in members and (s.parent in members or s.session == root.pid) and s.start >= root.start:
+            if (
+                s.pid not in members
+                and (s.parent in members or s.session == root.pid)
+                and s.start >= root.start
+            ):
                 members.add(s.pid)
                 grown = True
     return [Process(s.pid, s.start) for s in stats if s.pid in members]
@@ -98,29 +108,43 @@ def family(root: Process) -> list[Process]:
 def spawn(command: list[str], *, env: dict[str, str], cwd: Path, log: Path, stdin: str = "") -> Process:
     """Start ``command`` in a session of its own, with exactly ``env``; ``stdin`` is given to it and closed.
 
-    Its output is appended to ``log``. What it makes is for this user only, and it leaves no core file: its memory holds keys.
+    Its output is appended to ``log``. What it makes is for this user only, and it leaves no core file: its
+    memory holds keys.
     Raises OSError when the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as out:
         child = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True, close_fds=True, umask=0o077
+            command,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            close_fds=True,
+            umask=0o077,
         )
     process = identify(child.pid)
     with contextlib.suppress(ProcessLookupError):  # it ended already
-        resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, resource.prlimit(child.pid, resource.RLIMIT_CORE)[1]))
+        resource.prlimit(
+            child.pid, resource.RLIMIT_CORE, (0, resource.prlimit(child.pid, resource.RLIMIT_CORE)[1])
+        )
     assert child.stdin is not None
     try:
         child.stdin.write(stdin.encode())
         child.stdin.close()
     except BrokenPipeError:
         pass  # it ended already; its log says why
-    child.returncode = 0  # nobody will wait for it: keep Popen from warning about a process that is meant to stay
+    # nobody will wait for it: keep Popen from warning about a process that is meant to stay
+    child.returncode = 0
     return process or Process(child.pid, -1)
 
 
 def stop(roots: Iterable[Process], grace: float = 10.0) -> None:
-    """End the processes and everything that belongs to them: SIGTERM, then SIGKILL for what is left after ``grace`` seconds."""
+    """End the processes and everything that belongs to them: SIGTERM, then SIGKILL for what is left after
+    ``grace`` seconds.
+    """
     roots = list(roots)
     everyone = {member for root in roots for member in family(root)}
     for root in roots:

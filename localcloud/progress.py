@@ -1,4 +1,6 @@
-"""Progress of one long step, for people: what happens, how long it usually takes, how long it has taken (standard library only)."""
+"""Progress of one long step, for people: what happens, how long it usually takes, how long it has taken
+(standard library only).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def last_line(text: str) -> str:
 
 
 class Progress:
-    """Says what is being done; while a step runs, shows the elapsed time (in place on a terminal, else a line every half minute)."""
+    """Says what is being done; while a step runs, shows the elapsed time (in place on a terminal, else a line
+    every half minute).
+    """
 
     def __init__(self, stream: TextIO | None = None, *, every: float | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
@@ -33,7 +37,9 @@ class Progress:
         self._write(f"{text}\n")
 
     def step(self, title: str, usually: str) -> _Step:
-        """A step as a context manager; `usually` is the time it takes on an ordinary machine, such as "1-2 minutes"."""
+        """A step as a context manager; `usually` is the time it takes on an ordinary machine, such as "1-2
+        minutes".
+        """
         return _Step(self, f"{title} (usually {usually})")
 
     def _write(self, text: str) -> None:
@@ -54,7 +60,9 @@ class _Step:
         self._ticker.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._ticker.join()
         outcome = "done in" if kind is None else "stopped after"

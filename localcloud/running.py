@@ -1,4 +1,6 @@
-"""The running local cloud as others see it: ``cloud.json``, its processes, its environment, its administrative interface."""
+"""The running local cloud as others see it: ``cloud.json``, its processes, its environment, its
+administrative interface.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 class CloudError(Exception):
-    """The local cloud cannot do what was asked; the text says what was found, what is allowed and what to do next."""
+    """The local cloud cannot do what was asked; the text says what was found, what is allowed and what to do
+    next.
+    """
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class Cloud:
 
     @classmethod
     def read(cls, paths: Paths) -> Cloud | None:
-        """What ``cloud.json`` says, whether or not it still runs; None when there is none or it is not ours."""
+        """What ``cloud.json`` says, whether or not it still runs; None when there is none or it is not
+        ours.
+        """
         try:
             document = json.loads(paths.cloud_file.read_text())
             return cls(**document) if document.get("schema_version") == SCHEMA_VERSION else None
@@ -65,14 +71,20 @@ class Cloud:
     @property
     def fleet(self) -> Process | None:
         """The fleet's process, or None when it was started without one."""
-        return None if self.fleet_pid is None or self.fleet_start is None else Process(self.fleet_pid, self.fleet_start)
+        return (
+            None
+            if self.fleet_pid is None or self.fleet_start is None
+            else Process(self.fleet_pid, self.fleet_start)
+        )
 
     def environment(self) -> dict[str, str]:
         """Variables for any AWS tool. The value ``""`` means: this variable must not be set.
 
-        Whatever else this process's environment or a profile says, requests go to this endpoint and with these keys.
+        Whatever else this process's environment or a profile says, requests go to this endpoint and with
+        these keys.
         """
-        elsewhere = [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]  # endpoints of single services
+        # endpoints of single services
+        elsewhere = [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -85,7 +97,9 @@ class Cloud:
             **_past_proxies(os.environ),
         }
 
-    def admin(self, method: str, name: str, body: dict[str, Any] | None = None, timeout: float = 5.0) -> dict[str, Any]:
+    def admin(
+        self, method: str, name: str, body: dict[str, Any] | None = None, timeout: float = 5.0
+    ) -> dict[str, Any]:
         """Call the administrative interface. Raises OSError when it does not answer or refuses."""
         request = urllib.request.Request(
             f"{self.endpoint}/_localcloud/{name}",
@@ -93,7 +107,8 @@ class Cloud:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"},
         )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+        # loopback never goes through a proxy
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=timeout) as reply:
             answer: dict[str, Any] = json.load(reply)
             return answer
@@ -108,7 +123,9 @@ class Cloud:
 
 
 def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables that keep what is on this machine off the shell's proxies; AWS tools and the engine's gRPC would use them for it."""
+    """Variables that keep what is on this machine off the shell's proxies; AWS tools and the engine's gRPC
+    would use them for it.
+    """
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     names = [name for part in given.split(",") if (name := part.strip())]
     value = ",".join([*names, *(name for name in LOOPBACK_NAMES if name not in names)])

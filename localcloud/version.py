@@ -10,7 +10,8 @@ _KINDS = {".py", ".sh", ".json"}
 def code_digest() -> str:
     """A digest of this package's files.
 
-    The fleet reads some of them only when a machine starts, so processes of an older checkout would mix two versions.
+    The fleet reads some of them only when a machine starts, so processes of an older checkout would mix two
+    versions.
     """
     digest = hashlib.sha256()
     for file in sorted(path for path in _ROOT.rglob("*") if path.suffix in _KINDS):

@@ -8,7 +8,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pulumi_policy import EnforcementLevel, Policy, PolicyPack, ResourceValidationPolicy, StackValidationPolicy
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyPack,
+    ResourceValidationPolicy,
+    StackValidationPolicy,
+)
 from pulumi_policy.proxy import UnknownValueError
 
 from checks import analyzer
@@ -17,7 +23,11 @@ from checks.rules import RULES
 
 
 def policy(rule: Rule) -> Policy:
-    kind, validate = (ResourceValidationPolicy, analyzer.of_resource) if rule.alone else (StackValidationPolicy, analyzer.of_stack)
+    kind, validate = (
+        (ResourceValidationPolicy, analyzer.of_resource)
+        if rule.alone
+        else (StackValidationPolicy, analyzer.of_stack)
+    )
     return kind(rule.name, rule.allowed, validate(rule, UnknownValueError), EnforcementLevel.MANDATORY)
 
 

@@ -23,9 +23,15 @@ WHEEL = Wheel(
     tuple(f"dipy/data/files/{file}" for name in RECORDINGS for file in _files(name)),
 )
 SAMPLES = {
-    "small_64D.zip": Sample(zipped(*_files("small_64D")), "b7f19dc776492ef3917f65062796563b778eaa4f447c411d7f9b3fe5f4f65d52"),
-    "small_101D.zip": Sample(zipped(*_files("small_101D")), "96df9de16e634b4aea8271b943074f0c20bf9be6c8ef14f66e4b6fd8de435a82"),
-    "small_25.zip": Sample(zipped(*_files("small_25")), "76f9c45d4dd6f2c7ea36e99814b894a19a90a34794e5f1b9416810b300fdfa32"),
+    "small_64D.zip": Sample(
+        zipped(*_files("small_64D")), "b7f19dc776492ef3917f65062796563b778eaa4f447c411d7f9b3fe5f4f65d52"
+    ),
+    "small_101D.zip": Sample(
+        zipped(*_files("small_101D")), "96df9de16e634b4aea8271b943074f0c20bf9be6c8ef14f66e4b6fd8de435a82"
+    ),
+    "small_25.zip": Sample(
+        zipped(*_files("small_25")), "76f9c45d4dd6f2c7ea36e99814b894a19a90a34794e5f1b9416810b300fdfa32"
+    ),
 }
 
 

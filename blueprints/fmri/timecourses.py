@@ -1,9 +1,10 @@
 """Time courses of a functional MRI recording: `timecourses.py DATA CONFIG OUT`.
 
-DATA is a zip file or a folder with exactly one four-dimensional (functional) and one three-dimensional (anatomical) image, .nii or
-.nii.gz, whose affines give the same world coordinates. CONFIG is the job's configuration. OUT gets summary.json, timecourses.csv,
-tsnr.nii.gz, classes.nii.gz, components.nii.gz and figure.png. The same data and configuration give the same bytes.
-Exit codes: 0 done, 65 the data or the configuration cannot be used (said on stderr).
+DATA is a zip file or a folder with exactly one four-dimensional (functional) and one three-dimensional
+(anatomical) image, .nii or .nii.gz, whose affines give the same world coordinates. CONFIG is the job's
+configuration. OUT gets summary.json, timecourses.csv, tsnr.nii.gz, classes.nii.gz, components.nii.gz and
+figure.png. The same data and configuration give the same bytes. Exit codes: 0 done, 65 the data or the
+configuration cannot be used (said on stderr).
 """
 
 # ruff: noqa: T201  (a program: what it prints is the job's log)
@@ -35,8 +36,16 @@ def images(files):
             try:
                 loaded[path] = nibabel.load(path)
                 loaded[path].get_fdata()
-            except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
-                raise Unusable(f"{path.name} cannot be read: {error}. Allowed: NIfTI. Correct the dataset.") from error
+            except (
+                OSError,
+                ValueError,
+                EOFError,
+                zlib.error,
+                nibabel.filebasedimages.ImageFileError,
+            ) as error:
+                raise Unusable(
+                    f"{path.name} cannot be read: {error}. Allowed: NIfTI. Correct the dataset."
+                ) from error
             found.setdefault(loaded[path].ndim, []).append(path)
     functional = exactly_one("functional image", found[4], "image *.nii or *.nii.gz with four dimensions")
     anatomical = exactly_one("anatomical image", found[3], "image *.nii or *.nii.gz with three dimensions")
@@ -44,13 +53,20 @@ def images(files):
 
 
 def head(mean, anatomy, fraction):
-    """The voxels that have signal in both images; not those without a number, as some programs leave them outside of the head."""
+    """The voxels that have signal in both images; not those without a number, as some programs leave them
+    outside of the head.
+    """
     known = mean[np.isfinite(mean)]
     mask = (mean > fraction * (np.percentile(known, 98) if known.size else 0)) & (anatomy > 0)
     if not mask.any():
-        got = f"no voxel with a mean above {fraction:g} of the 98th percentile and an anatomical intensity above 0"
+        got = (
+            f"no voxel with a mean above {fraction:g} of the 98th percentile and an anatomical intensity "
+            "above 0"
+        )
         allowed = "images of the same head, in the same world coordinates"
-        raise Unusable(f"The images: got {got}. Allowed: {allowed}. Lower mask_fraction, or correct the dataset.")
+        raise Unusable(
+            f"The images: got {got}. Allowed: {allowed}. Lower mask_fraction, or correct the dataset."
+        )
     return mask
 
 
@@ -61,8 +77,8 @@ def classes_of(anatomy, mask, count):
 
 
 def components_of(signal, count):
-    """Principal components of time courses (voxels x time), each voxel standardised: parts of the variance, time courses of
-    unit length and voxel weights. A component's sign is that of its largest weight."""
+    """Principal components of time courses (voxels x time), each voxel standardised: parts of the variance,
+    time courses of unit length and voxel weights. A component's sign is that of its largest weight."""
     deviation = signal.std(axis=1, keepdims=True)
     standard = (signal - signal.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
     weights, singular, courses = np.linalg.svd(standard, full_matrices=False)
@@ -88,7 +104,10 @@ def analyse(functional, anatomical, values):
     classes = classes_of(anatomy, mask, values["classes"])
     names = range(1, values["classes"] + 1)
     members = {name: classes[mask] == name for name in names}
-    means = {name: percent[inside].mean(axis=0) if inside.any() else np.zeros(signal.shape[3]) for name, inside in members.items()}
+    means = {
+        name: percent[inside].mean(axis=0) if inside.any() else np.zeros(signal.shape[3])
+        for name, inside in members.items()
+    }
     variance, components, weights = components_of(courses, min(values["components"], signal.shape[3] - 1))
     return {
         "mask": mask, "classes": classes, "members": members, "means": means, "ratio": ratio,
@@ -109,7 +128,8 @@ def summarise(names, functional, anatomical, found, values):
         "voxels": {"all": int(found["mask"].size), "head": int(found["mask"].sum())},
         "tsnr": {"mean": number(ratio.mean()), "median": number(np.median(ratio))},
         "classes": [
-            {"class": name, "voxels": int(inside.sum()), "tsnr": number(ratio[inside].mean()) if inside.any() else None,
+            {"class": name, "voxels": int(inside.sum()),
+                "tsnr": number(ratio[inside].mean()) if inside.any() else None,
              "std_percent": number(found["means"][name].std())}
             for name, inside in found["members"].items()
         ],
@@ -162,7 +182,10 @@ def main(data, config, out):
         say(0.15, "reading")
         functional_name, functional, anatomical_name, anatomical = images(dataset_files(data, Path(folder)))
         if functional.shape[3] < 3:
-            raise Unusable(f"{functional_name}: got {functional.shape[3]} volumes. Allowed: 3 or more. Correct the dataset.")
+            raise Unusable(
+                f"{functional_name}: got {functional.shape[3]} volumes. Allowed: 3 or more. "
+                "Correct the dataset."
+            )
         say(0.3, f"{functional.shape[3]} volumes")
         found = analyse(functional, anatomical, values)
         say(0.75, "writing images and figure")
@@ -174,7 +197,10 @@ def main(data, config, out):
     volume(out / "components.nii.gz", found["weights"], mask, affine)
     write_courses(out / "timecourses.csv", found)
     draw(out / "figure.png", functional_name, found, summary["repetition_time_s"])
-    print(f"tSNR mean {summary['tsnr']['mean']}; components {summary['components_variance']}; {summary['voxels']['head']} voxels")
+    print(
+        f"tSNR mean {summary['tsnr']['mean']}; components {summary['components_variance']}; "
+        f"{summary['voxels']['head']} voxels"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The permissions boundary: the most that any role of the program can ever have.
 
-What a role really has is the intersection with its own policy. Nothing in here touches IAM but PassRole, and no role can be taken but
-the monitor's writers, which are under the same boundary: so no role can widen itself or another, and nothing reaches services that the
-program does not use.
+What a role really has is the intersection with its own policy. Nothing in here touches IAM but PassRole, and
+no role can be taken but the monitor's writers, which are under the same boundary: so no role can widen itself
+or another, and nothing reaches services that the program does not use.
 """
 
 from __future__ import annotations
@@ -20,13 +20,25 @@ def boundary(place: Place) -> Policy:
     return document(
         allow(
             "Objects",
-            ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            [
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+            ],
             [place.objects("*", "*")],
         ),
         allow("Lists", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket("*")]),
         allow(
             "Queues",
-            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+                "sqs:SendMessage",
+            ],
             [place.arn("sqs", f"{PREFIX}-*")],
         ),
         allow("Notices", ["sns:Publish"], [place.arn("sns", f"{PREFIX}-*")]),
@@ -46,12 +58,19 @@ def boundary(place: Place) -> Policy:
         allow(
             "Logs",
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            [place.arn("logs", f"log-group:/aws/lambda/{PREFIX}-*"), place.arn("logs", "log-group:/aws/imagebuilder/*")],
+            [
+                place.arn("logs", f"log-group:/aws/lambda/{PREFIX}-*"),
+                place.arn("logs", "log-group:/aws/imagebuilder/*"),
+            ],
         ),
         allow(
             "Machines",
             ["ec2:RunInstances", "ec2:CreateTags", "ec2:StopInstances", "ec2:TerminateInstances"],
-            [place.arn("ec2", "*"), place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
+            [
+                place.arn("ec2", "*"),
+                place.public_arn("ec2", "image/*"),
+                place.public_arn("ec2", "snapshot/*"),
+            ],
         ),
         allow(
             "PassMachineRoles",
@@ -80,7 +99,15 @@ def boundary(place: Place) -> Policy:
             ["ssm:GetParameter", "ssm:GetParameters"],
             [place.arn("ssm", f"parameter/{PREFIX}/*"), place.public_arn("ssm", "parameter/aws/service/*")],
         ),
-        allow("Limits", ["ssm:PutParameter", "ssm:DeleteParameter"], [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{LIMIT}")]),
-        allow("Agent", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow(
+            "Limits",
+            ["ssm:PutParameter", "ssm:DeleteParameter"],
+            [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{LIMIT}")],
+        ),
+        allow(
+            "Agent",
+            ["ssm:UpdateInstanceInformation"],
+            [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
+        ),
         allow_unscoped("Unscoped", list(UNSCOPED)),
     )

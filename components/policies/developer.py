@@ -1,4 +1,6 @@
-"""Development instances: what makes them reachable through SSM, the code, and the test data of the developers' own group."""
+"""Development instances: what makes them reachable through SSM, the code, and the test data of the
+developers' own group.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ from runtime.protocol.development import GROUP
 
 
 def developer(place: Place, *, artifact_bucket: str) -> Policy:
-    """Our own wording of the managed policy AmazonSSMManagedInstanceCore (AWS Managed Policy Reference), without what only SSM's
-    other capabilities need, and the code of the analyses."""
+    """Our own wording of the managed policy AmazonSSMManagedInstanceCore (AWS Managed Policy Reference),
+    without what only SSM's other capabilities need, and the code of the analyses."""
     return document(
         allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
-        allow("BeManaged", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow(
+            "BeManaged",
+            ["ssm:UpdateInstanceInformation"],
+            [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
+        ),
         allow_unscoped(
             "TalkToService",
             [
@@ -34,12 +40,25 @@ def developer(place: Place, *, artifact_bucket: str) -> Policy:
 
 
 def bucket_access(place: Place, *, bucket: str, developer_role_arn: str) -> Sequence[Statement]:
-    """What the policy of an analysis bucket lets development instances do: what a machine of the group `debuggers` may, and nothing
-    in the folders of other groups. Prefixes end in '/'."""
+    """What the policy of an analysis bucket lets development instances do: what a machine of the group
+    `debuggers` may, and nothing in the folders of other groups. Prefixes end in '/'."""
     readable = [f"{GROUP}/{folder}/*" for folder in ("inputs", "configs", "results")]
     statements = [
-        allow("DeveloperReads", ["s3:GetObject", "s3:GetObjectVersion"], [place.objects(bucket, pattern) for pattern in readable]),
-        allow("DeveloperWrites", ["s3:PutObject", "s3:AbortMultipartUpload"], [place.objects(bucket, f"{GROUP}/results/*")]),
-        allow("DeveloperLists", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
+        allow(
+            "DeveloperReads",
+            ["s3:GetObject", "s3:GetObjectVersion"],
+            [place.objects(bucket, pattern) for pattern in readable],
+        ),
+        allow(
+            "DeveloperWrites",
+            ["s3:PutObject", "s3:AbortMultipartUpload"],
+            [place.objects(bucket, f"{GROUP}/results/*")],
+        ),
+        allow(
+            "DeveloperLists",
+            ["s3:ListBucket"],
+            [place.bucket(bucket)],
+            {"StringLike": {"s3:prefix": readable}},
+        ),
     ]
     return [{**statement, "Principal": {"AWS": developer_role_arn}} for statement in statements]

@@ -18,15 +18,21 @@ def document(*statements: Statement) -> Policy:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def allow(sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None) -> Statement:
-    """Allows the actions on the resources. Raises ValueError for a wildcard in an action or a resource "*"."""
+def allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
+) -> Statement:
+    """Allows the actions on the resources. Raises ValueError for a wildcard in an action or a resource
+    "*".
+    """
     if any("*" in action for action in actions) or "*" in resources:
         raise ValueError(f"statement {sid} is too wide: {list(actions)} on {list(resources)}")
     return _statement("Allow", sid, actions, resources, condition)
 
 
 def deny(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
-    """Refuses the actions on the resources, whatever else allows them: what a pattern with a wildcard would let through."""
+    """Refuses the actions on the resources, whatever else allows them: what a pattern with a wildcard would
+    let through.
+    """
     return _statement("Deny", sid, actions, resources, None)
 
 
@@ -34,19 +40,34 @@ def allow_unscoped(sid: str, actions: Sequence[str]) -> Statement:
     """Allows actions that have no resource level. Raises ValueError for one that is not in UNSCOPED."""
     unknown = [action for action in actions if action not in UNSCOPED]
     if unknown:
-        raise ValueError(f"statement {sid}: {unknown} can be tied to resources, or have no reason in UNSCOPED")
+        raise ValueError(
+            f"statement {sid}: {unknown} can be tied to resources, or have no reason in UNSCOPED"
+        )
     return _statement("Allow", sid, actions, ["*"], None)
 
 
-def _statement(effect: str, sid: str, actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, Any] | None) -> Statement:
-    statement: Statement = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": sorted(resources)}
+def _statement(
+    effect: str,
+    sid: str,
+    actions: Iterable[str],
+    resources: Iterable[str],
+    condition: Mapping[str, Any] | None,
+) -> Statement:
+    statement: Statement = {
+        "Sid": sid,
+        "Effect": effect,
+        "Action": sorted(actions),
+        "Resource": sorted(resources),
+    }
     if condition:
         statement["Condition"] = dict(condition)
     return statement
 
 
 def trust(partition: str, service: str, account: str) -> str:
-    """Who may take a role: one AWS service. For services that act on behalf of an account, only for this account."""
+    """Who may take a role: one AWS service. For services that act on behalf of an account, only for this
+    account.
+    """
     statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if service == "imagebuilder.amazonaws.com":
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
@@ -55,7 +76,10 @@ def trust(partition: str, service: str, account: str) -> str:
 
 def trust_role(role_arn: str) -> str:
     """Who may take a role: one other role."""
-    return json.dumps(document({"Effect": "Allow", "Principal": {"AWS": role_arn}, "Action": "sts:AssumeRole"}), sort_keys=True)
+    return json.dumps(
+        document({"Effect": "Allow", "Principal": {"AWS": role_arn}, "Action": "sts:AssumeRole"}),
+        sort_keys=True,
+    )
 
 
 def rendered(build: Callable[..., Policy], **inputs: Any) -> pulumi.Output[str]:

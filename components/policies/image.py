@@ -46,7 +46,11 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [place.arn("logs", "log-group:/aws/imagebuilder/*")],
         ),
-        allow("BeManaged", ["ssm:UpdateInstanceInformation"], [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")]),
+        allow(
+            "BeManaged",
+            ["ssm:UpdateInstanceInformation"],
+            [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
+        ),
         allow_unscoped(
             "TalkToService",
             [
@@ -84,6 +88,11 @@ def lifecycle(place: Place) -> Policy:
             [place.public_arn("ec2", "image/*")],
             _MADE_BY_IMAGE_BUILDER,
         ),
-        allow("DeleteSnapshots", ["ec2:DeleteSnapshot"], [place.public_arn("ec2", "snapshot/*")], _MADE_BY_IMAGE_BUILDER),
+        allow(
+            "DeleteSnapshots",
+            ["ec2:DeleteSnapshot"],
+            [place.public_arn("ec2", "snapshot/*")],
+            _MADE_BY_IMAGE_BUILDER,
+        ),
         allow_unscoped("FindImages", ["ec2:DescribeImages", "tag:GetResources"]),
     )

@@ -1,4 +1,6 @@
-"""The manager of an analysis: reads submissions, answers and records them, launches machines from its stack's templates, nothing else."""
+"""The manager of an analysis: reads submissions, answers and records them, launches machines from its stack's
+templates, nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
 
 BUDGET_PARAMETERS = "/neurocaas/budgets"
-"""Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the contract fixes)."""
+"""Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the
+contract fixes).
+"""
 
 LIMIT = "limit"
 """`<BUDGET_PARAMETERS>/<group>/<analysis>/<this>` holds less than the budget: a lead of the group sets it."""
@@ -37,16 +41,18 @@ def manager(
     image_parameter: str | None,
     outside_buckets: Sequence[OutsideBucket] = (),
 ) -> Policy:
-    """`stack`: whose launch templates it may use, by their tag. `machine_path`: of the roles that it may give to machines; their instance
-    profiles have the name of their group below it. Both hold for any number of groups, so the policy is as long with a hundred as with
-    one. `instance_types`, `max_minutes`: what a machine may be, and how long it may run. `outside_buckets`: looked at, never written.
-    `image_parameter` is the public parameter that the launch templates resolve, None when they name an image.
+    """`stack`: whose launch templates it may use, by their tag. `machine_path`: of the roles that it may give
+    to machines; their instance profiles have the name of their group below it. Both hold for any number of
+    groups, so the policy is as long with a hundred as with one. `instance_types`, `max_minutes`: what a
+    machine may be, and how long it may run. `outside_buckets`: looked at, never written. `image_parameter` is
+    the public parameter that the launch templates resolve, None when they name an image.
 
-    RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to control launching
-    instances"): there must be a template, and it must be the stack's; the machine and its volume must carry the tag by which the
-    monitor may end them; image, security groups and key must be the template's own, so that a call cannot put others in their place.
-    The machine's tags say for which bucket and group it works, and the monitor believes them: the bucket must be the analysis's, and
-    the machine must have the profile of that very group. Keys of a machine (its type, its profile) are there when the resource
+    RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to
+    control launching instances"): there must be a template, and it must be the stack's; the machine and its
+    volume must carry the tag by which the monitor may end them; image, security groups and key must be the
+    template's own, so that a call cannot put others in their place. The machine's tags say for which bucket
+    and group it works, and the monitor believes them: the bucket must be the analysis's, and the machine must
+    have the profile of that very group. Keys of a machine (its type, its profile) are there when the resource
     `instance/*` is checked, and not with the others (Service Authorization Reference, "Amazon EC2").
     """
     templates = place.arn("ec2", "launch-template/*")
@@ -54,36 +60,58 @@ def manager(
         allow(
             "ReadSubmissions",
             ["s3:GetObject"],
-            [place.objects(bucket, f"*/{folder}/*") for folder in ("submissions", "configs", "inputs", "results")],
+            [
+                place.objects(bucket, f"*/{folder}/*")
+                for folder in ("submissions", "configs", "inputs", "results")
+            ],
         ),
         # A submission that another of its name has replaced at once has an answer too.
         allow("ReadReplacedSubmissions", ["s3:GetObjectVersion"], [place.objects(bucket, "*/submissions/*")]),
         allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
         allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{JOBS}/*")]),
-        # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no result.
+        # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no
+        # result.
         deny(
             "LeaveReportsAlone",
             ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
-            [place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"), place.objects(bucket, f"{EVIDENCE}/*")],
+            [
+                place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"),
+                place.objects(bucket, f"{EVIDENCE}/*"),
+            ],
         ),
-        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
+        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access
+        # denied".
         allow("ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(bucket)]),
         allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
         allow(
             "TakeSubmissions",
-            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+            ],
             [queue_arn],
         ),
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
+            [
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:ConditionCheckItem",
+            ],
             [ledger_arn],
         ),
         allow(
             "ReadBudgets",
             ["ssm:GetParameters"],
-            [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}") for end in ("", f"/{LIMIT}")],
+            [
+                place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}")
+                for end in ("", f"/{LIMIT}")
+            ],
         ),
         allow("SendNotices", ["sns:Publish"], [topic_arn]),
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
@@ -95,7 +123,9 @@ def manager(
             {
                 "ArnLike": {
                     "ec2:LaunchTemplate": templates,
-                    "ec2:InstanceProfile": place.global_arn("iam", f"instance-profile{machine_path}${{aws:RequestTag/{GROUP}}}/*"),
+                    "ec2:InstanceProfile": place.global_arn(
+                        "iam", f"instance-profile{machine_path}${{aws:RequestTag/{GROUP}}}/*"
+                    ),
                 },
                 "StringEquals": {
                     f"aws:RequestTag/{PRICE_TRACKING}": "On",
@@ -103,7 +133,8 @@ def manager(
                     "ec2:InstanceType": sorted(instance_types),
                 },
                 "StringLike": {f"aws:RequestTag/{TIMEOUT}": numbers_up_to(max_minutes)},
-                # A tag may have a character that would be a wildcard in the profile's ARN; the name of a group has none.
+                # A tag may have a character that would be a wildcard in the profile's ARN; the name of a
+                # group has none.
                 "StringNotLike": {f"aws:RequestTag/{GROUP}": ["*${*}*", "*${?}*"]},
             },
         ),
@@ -111,12 +142,19 @@ def manager(
             "LaunchTaggedVolumes",
             ["ec2:RunInstances"],
             [place.arn("ec2", "volume/*")],
-            {"ArnLike": {"ec2:LaunchTemplate": templates}, "StringEquals": {f"aws:RequestTag/{PRICE_TRACKING}": "On"}},
+            {
+                "ArnLike": {"ec2:LaunchTemplate": templates},
+                "StringEquals": {f"aws:RequestTag/{PRICE_TRACKING}": "On"},
+            },
         ),
         allow(
             "LaunchWithTemplatesParts",
             ["ec2:RunInstances"],
-            [place.public_arn("ec2", "image/*"), place.arn("ec2", "security-group/*"), place.arn("ec2", "key-pair/*")],
+            [
+                place.public_arn("ec2", "image/*"),
+                place.arn("ec2", "security-group/*"),
+                place.arn("ec2", "key-pair/*"),
+            ],
             {"Bool": {"ec2:IsLaunchTemplateResource": "true"}},
         ),
         allow(
@@ -125,7 +163,8 @@ def manager(
             [templates],
             {"StringEquals": {"aws:ResourceTag/neurocaas:stack": stack}},
         ),
-        # A launch always touches a machine and its template too, so the conditions above hold for these as well.
+        # A launch always touches a machine and its template too, so the conditions above hold for these as
+        # well.
         allow(
             "LaunchOnNetwork",
             ["ec2:RunInstances"],
@@ -159,9 +198,10 @@ def manager(
 
 
 def numbers_up_to(largest: int) -> list[str]:
-    """Patterns of `StringLike` for the decimal numbers from 1 to `largest` (without leading zeros). IAM's numeric operators are for keys
-    with numeric values, and a tag is a string. A pattern's "?" is any character, not only a digit; what is no number is none to those
-    who read the tag (`runtime.monitor.jobless`), who then go by an hour."""
+    """Patterns of `StringLike` for the decimal numbers from 1 to `largest` (without leading zeros). IAM's
+    numeric operators are for keys with numeric values, and a tag is a string. A pattern's "?" is any
+    character, not only a digit; what is no number is none to those who read the tag
+    (`runtime.monitor.jobless`), who then go by an hour."""
     digits = str(largest)
     patterns = ["?" * length for length in range(1, len(digits))]
     for place, digit in enumerate(digits):

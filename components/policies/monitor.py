@@ -1,7 +1,9 @@
-"""The monitor: one for all analyses. It ends machines and closes jobs; each analysis bucket lets it in by its own policy.
+"""The monitor: one for all analyses. It ends machines and closes jobs; each analysis bucket lets it in by its
+own policy.
 
-It reads by its own role, and writes to buckets by another, its writer: each session of the writer is for one bucket and one group
-(`runtime.monitor.confined`), so what went wrong with the documents of one group cannot be written into another's folders.
+It reads by its own role, and writes to buckets by another, its writer: each session of the writer is for one
+bucket and one group (`runtime.monitor.confined`), so what went wrong with the documents of one group cannot
+be written into another's folders.
 """
 
 from __future__ import annotations
@@ -36,19 +38,36 @@ def monitor(
     return document(
         allow(
             "TakeEvents",
-            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+            ],
             [queue_arn],
         ),
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
         allow(
             "KeepLedger",
-            ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            [
+                "dynamodb:GetItem",
+                "dynamodb:BatchGetItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:Query",
+            ],
             [ledger_arn],
         ),
         allow("WriteToBuckets", ["sts:AssumeRole"], [writer_role_arn]),
-        # Which buckets and queues there are, to find submissions that nobody has answered and to deliver them again.
+        # Which buckets and queues there are, to find submissions that nobody has answered and to deliver them
+        # again.
         allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, f"{SETTINGS}*")]),
-        allow("ListSettings", ["s3:ListBucket"], [place.bucket(artifact_bucket)], {"StringLike": {"s3:prefix": [f"{SETTINGS}*"]}}),
+        allow(
+            "ListSettings",
+            ["s3:ListBucket"],
+            [place.bucket(artifact_bucket)],
+            {"StringLike": {"s3:prefix": [f"{SETTINGS}*"]}},
+        ),
         # Seven characters are Pulumi's; the dead-letter queues end otherwise.
         allow("DeliverAgain", ["sqs:SendMessage"], [place.arn("sqs", f"{PREFIX}-*-submissions-???????")]),
         allow("SendNotices", ["sns:Publish"], [topic_arn]),
@@ -69,22 +88,27 @@ def monitor(
     )
 
 
-def bucket_access(place: Place, *, bucket: str, monitor_role_arn: str, writer_role_arn: str) -> Sequence[Statement]:
-    """What the policy of an analysis bucket lets the monitor and its writer do: records, evidence, reports and results, neither inputs
-    nor submissions. Of results it reads the statuses that people see, to keep what they show, and believes nothing of them."""
+def bucket_access(
+    place: Place, *, bucket: str, monitor_role_arn: str, writer_role_arn: str
+) -> Sequence[Statement]:
+    """What the policy of an analysis bucket lets the monitor and its writer do: records, evidence, reports
+    and results, neither inputs nor submissions. Of results it reads the statuses that people see, to keep
+    what they show, and believes nothing of them."""
 
     def objects(*prefixes: str) -> list[str]:
         return [place.objects(bucket, f"{prefix}/*") for prefix in prefixes]
 
     reader = [
         allow("MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE, f"*/{RESULTS}")),
-        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access denied".
+        # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access
+        # denied".
         allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
     ]
     writer = [
         allow("MonitorWrites", ["s3:PutObject"], objects(_LOGS, JOBS, f"*/{RESULTS}")),
         allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, f"{ACTIVE_PREFIX}*")]),
-        # To copy the logs of a job to the outside bucket that its results went to, and to set aside what an earlier attempt has written.
+        # To copy the logs of a job to the outside bucket that its results went to, and to set aside what an
+        # earlier attempt has written.
         allow("MonitorCopies", ["s3:GetObject"], objects(f"*/{RESULTS}")),
         allow("MonitorSetsAside", ["s3:DeleteObject"], objects(f"*/{RESULTS}/*/process_results")),
     ]

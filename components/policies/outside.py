@@ -1,4 +1,6 @@
-"""Storage bypass: what roles may do in the outside buckets that a blueprint registers. Prefixes are "" or end in '/'."""
+"""Storage bypass: what roles may do in the outside buckets that a blueprint registers. Prefixes are "" or end
+in '/'.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,24 @@ from runtime.protocol.outside import OutsideBucket
 
 
 def readable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
-    return [allow("ReadOutside", ["s3:GetObject"], _objects(place, buckets)), _list("ListReadable", place, buckets)] if buckets else []
+    return (
+        [
+            allow("ReadOutside", ["s3:GetObject"], _objects(place, buckets)),
+            _list("ListReadable", place, buckets),
+        ]
+        if buckets
+        else []
+    )
 
 
 def writable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
     """Reading is part of it: what was written is looked at before it is written again."""
     actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
-    return [allow("WriteOutside", actions, _objects(place, buckets)), _list("ListWritable", place, buckets)] if buckets else []
+    return (
+        [allow("WriteOutside", actions, _objects(place, buckets)), _list("ListWritable", place, buckets)]
+        if buckets
+        else []
+    )
 
 
 def monitor(place: Place, buckets: Sequence[OutsideBucket]) -> Policy:

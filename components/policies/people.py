@@ -1,7 +1,8 @@
 """People: the analysts of a group, who leads it, and who takes its role for a session.
 
-Analysts write inputs, configs and submissions and read configs, results and what the service has recorded of their jobs. They cannot
-read inputs back (the service is no storage), cannot touch results, and see no name of another group.
+Analysts write inputs, configs and submissions and read configs, results and what the service has recorded of
+their jobs. They cannot read inputs back (the service is no storage), cannot touch results, and see no name of
+another group.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ _SIGN_IN = {
     "aws-cn": "https://signin.amazonaws.cn/saml",
     "aws-us-gov": "https://signin.amazonaws-us-gov.com/saml",
 }
-"""Audience of SAML assertions, by partition (IAM user guide, "Configure SAML assertions for the authentication response")."""
+"""Audience of SAML assertions, by partition (IAM user guide, "Configure SAML assertions for the
+authentication response").
+"""
 
 INLINE_LIMIT = 5_120
-"""Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS quotas")."""
+"""Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS
+quotas").
+"""
 
 
 def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: str | None = None) -> Policy:
-    """Prefixes end in '/', so `lab1` never reaches `lab10`. `session_role`: ARN of the role that members may take for a session."""
+    """Prefixes end in '/', so `lab1` never reaches `lab10`. `session_role`: ARN of the role that members may
+    take for a session.
+    """
     statements = [
         allow(
             "Upload",
@@ -51,7 +58,15 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
             "List",
             ["s3:ListBucket"],
             [place.bucket(bucket) for bucket in buckets],
-            {"StringLike": {"s3:prefix": [f"{group}/", *(f"{group}/{folder}/*" for folder in FOLDERS), f"{JOBS}/{group}/*"]}},
+            {
+                "StringLike": {
+                    "s3:prefix": [
+                        f"{group}/",
+                        *(f"{group}/{folder}/*" for folder in FOLDERS),
+                        f"{JOBS}/{group}/*",
+                    ]
+                }
+            },
         ),
     ]
     if session_role is not None:
@@ -65,10 +80,14 @@ def take(session_role: str) -> Statement:
 
 
 def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
-    """What a lead has beside the rights of an analyst: the group's compute reports, its budgets, and lower limits than these."""
+    """What a lead has beside the rights of an analyst: the group's compute reports, its budgets, and lower
+    limits than these.
+    """
     own = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     return document(
-        allow("ReadReports", ["s3:GetObject"], [place.objects(bucket, f"logs/{group}/*") for bucket in buckets]),
+        allow(
+            "ReadReports", ["s3:GetObject"], [place.objects(bucket, f"logs/{group}/*") for bucket in buckets]
+        ),
         allow(
             "ListReports",
             ["s3:ListBucket"],
@@ -80,9 +99,12 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
     )
 
 
-def session_trust(place: Place, group: str, federation: Federation | None = None, *, lead: bool = False) -> Policy:
-    """Who may take the role of a group: users of this account whose own policy says so, which is the group's, and those people of the
-    identity provider whose session tags name the group (and for the role of its leads, say that they lead it)."""
+def session_trust(
+    place: Place, group: str, federation: Federation | None = None, *, lead: bool = False
+) -> Policy:
+    """Who may take the role of a group: users of this account whose own policy says so, which is the group's,
+    and those people of the identity provider whose session tags name the group (and for the role of its
+    leads, say that they lead it)."""
     statement: Statement = {
         "Sid": "MembersByTheirPolicy",
         "Effect": "Allow",
@@ -92,7 +114,10 @@ def session_trust(place: Place, group: str, federation: Federation | None = None
     if federation is None:
         return document(statement)
     key = "SAML:aud" if federation.saml else f"{federation.provider.partition(':oidc-provider/')[2]}:aud"
-    wanted = {key: federation.audience or _SIGN_IN.get(place.partition, _SIGN_IN["aws"]), f"aws:RequestTag/{federation.tag}": group}
+    wanted = {
+        key: federation.audience or _SIGN_IN.get(place.partition, _SIGN_IN["aws"]),
+        f"aws:RequestTag/{federation.tag}": group,
+    }
     if lead:
         wanted[f"aws:RequestTag/{federation.lead_tag}"] = "true"
     # A session without the tag has no such key, and StringEquals then refuses it.
@@ -100,7 +125,10 @@ def session_trust(place: Place, group: str, federation: Federation | None = None
         "Sid": "PeopleByTheirTags",
         "Effect": "Allow",
         "Principal": {"Federated": federation.provider},
-        "Action": ["sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+        "Action": [
+            "sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity",
+            "sts:TagSession",
+        ],
         "Condition": {"StringEquals": wanted},
     }
     return document(statement, federated)

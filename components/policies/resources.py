@@ -26,11 +26,19 @@ def bucket(place: Place, *, name: str, statements: Sequence[Statement] = ()) -> 
 def anybody_reads(place: Place, *, bucket: str, prefix: str) -> Statement:
     """Everybody, with an account or without, gets the objects below the prefix."""
     objects = [place.objects(bucket, f"{prefix}*")]
-    return {"Sid": "AnybodyReads", "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": objects}
+    return {
+        "Sid": "AnybodyReads",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": ["s3:GetObject"],
+        "Resource": objects,
+    }
 
 
 def trail_writes(place: Place, *, bucket: str, folder: str, trail_arn: str) -> Sequence[Statement]:
-    """One trail of this account may write below the folder (CloudTrail user guide, "Amazon S3 bucket policy for CloudTrail")."""
+    """One trail of this account may write below the folder (CloudTrail user guide, "Amazon S3 bucket policy
+    for CloudTrail").
+    """
     service, source = {"Service": "cloudtrail.amazonaws.com"}, {"aws:SourceArn": trail_arn}
     return [
         {
@@ -53,14 +61,21 @@ def trail_writes(place: Place, *, bucket: str, folder: str, trail_arn: str) -> S
 
 
 def queue_from_bucket(place: Place, *, queue_arn: str, bucket_name: str) -> Policy:
-    """The notifications of one bucket of this account may enter (S3 user guide, "Granting permissions to publish")."""
-    condition = {"ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)}, "StringEquals": {"aws:SourceAccount": place.account}}
+    """The notifications of one bucket of this account may enter (S3 user guide, "Granting permissions to
+    publish").
+    """
+    condition = {
+        "ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)},
+        "StringEquals": {"aws:SourceAccount": place.account},
+    }
     return document(_send("s3.amazonaws.com", queue_arn, condition))
 
 
 def queue_from_rule(place: Place, *, queue_arn: str, rule_arns: Sequence[str]) -> Policy:
     """The events of these EventBridge rules may enter."""
-    return document(_send("events.amazonaws.com", queue_arn, {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}}))
+    return document(
+        _send("events.amazonaws.com", queue_arn, {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}})
+    )
 
 
 def _send(service: str, queue_arn: str, condition: Mapping[str, object]) -> Statement:
@@ -91,8 +106,8 @@ def topic(place: Place, *, topic_arn: str) -> Policy:
 def key(place: Place) -> Policy:
     """The account administers the key through IAM, alarms may seal notices with it.
 
-    A key policy's resource is always the key itself, written "*"; without the first statement nobody could ever change the key
-    (KMS developer guide, "Default key policy").
+    A key policy's resource is always the key itself, written "*"; without the first statement nobody could
+    ever change the key (KMS developer guide, "Default key policy").
     """
     return document(
         {

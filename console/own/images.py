@@ -32,7 +32,13 @@ def _all(at: Account, kind: str, prefix: str) -> Iterator[Thing]:
 def _thing(at: Account, kind: str, one: Mapping[str, Any]) -> Thing:
     """What Image Builder lists goes by its ARN."""
     arn = one["arn"]
-    return Thing(kind, one["name"], arn, arn, tagging(at.client("imagebuilder").list_tags_for_resource, "tags", resourceArn=arn))
+    return Thing(
+        kind,
+        one["name"],
+        arn,
+        arn,
+        tagging(at.client("imagebuilder").list_tags_for_resource, "tags", resourceArn=arn),
+    )
 
 
 def recipes(at: Account, prefix: str) -> Iterator[Thing]:
@@ -60,7 +66,8 @@ def components(at: Account, prefix: str) -> Iterator[Thing]:
     for version in at.pages("imagebuilder", "list_components", "componentVersionList", owner="Self"):
         if version["name"].startswith(prefix):
             builds = at.pages(
-                "imagebuilder", "list_component_build_versions", "componentSummaryList", componentVersionArn=version["arn"]
+                "imagebuilder", "list_component_build_versions", "componentSummaryList",
+                componentVersionArn=version["arn"]
             )  # fmt: skip
             for build in builds:
                 yield _thing(at, COMPONENT, build)

@@ -24,7 +24,9 @@ def key_pairs(at: Account, prefix: str) -> Iterator[Thing]:
 def security_groups(at: Account, prefix: str) -> Iterator[Thing]:
     for one in at.pages("ec2", "describe_security_groups", "SecurityGroups"):
         if one["GroupName"].startswith(prefix):
-            yield Thing(SECURITY_GROUP, one["GroupName"], one["GroupId"], tags=partial(pairs, one.get("Tags")))
+            yield Thing(
+                SECURITY_GROUP, one["GroupName"], one["GroupId"], tags=partial(pairs, one.get("Tags"))
+            )
 
 
 def launch_templates(at: Account, prefix: str) -> Iterator[Thing]:
@@ -42,7 +44,13 @@ def ingress(at: Account, wanted: Wanted) -> Iterator[Thing]:
     yield from _rules(at, wanted, INGRESS, outgoing=False)
 
 
-_SAME = {"ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4", "cidrIpv6": "CidrIpv6"}
+_SAME = {
+    "ipProtocol": "IpProtocol",
+    "fromPort": "FromPort",
+    "toPort": "ToPort",
+    "cidrIpv4": "CidrIpv4",
+    "cidrIpv6": "CidrIpv6",
+}
 
 
 def _rules(at: Account, wanted: Wanted, kind: str, *, outgoing: bool) -> Iterator[Thing]:
@@ -54,8 +62,12 @@ def _rules(at: Account, wanted: Wanted, kind: str, *, outgoing: bool) -> Iterato
     def value(of: Any) -> str | None:
         return None if of is None else str(int(of)) if isinstance(of, float) else str(of)
 
-    for one in at.client("ec2").describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group.id]}])["SecurityGroupRules"]:
+    for one in at.client("ec2").describe_security_group_rules(
+        Filters=[{"Name": "group-id", "Values": [group.id]}]
+    )["SecurityGroupRules"]:
         if bool(one.get("IsEgress")) is outgoing and all(
-            value(wanted.inputs[ours]) == value(one.get(theirs)) for ours, theirs in _SAME.items() if ours in wanted.inputs
+            value(wanted.inputs[ours]) == value(one.get(theirs))
+            for ours, theirs in _SAME.items()
+            if ours in wanted.inputs
         ):
             yield Thing(kind, one["SecurityGroupRuleId"], one["SecurityGroupRuleId"])

@@ -33,15 +33,22 @@ def functions(at: Account, prefix: str) -> Iterator[Thing]:
     for one in at.pages("lambda", "list_functions", "Functions"):
         name, arn = one["FunctionName"], one["FunctionArn"]
         if name.startswith(prefix):
-            yield Thing(FUNCTION, name, name, arn, tagging(client.list_tags, "Tags", Resource=arn), document=one)
+            yield Thing(
+                FUNCTION, name, name, arn, tagging(client.list_tags, "Tags", Resource=arn), document=one
+            )
 
 
 def mappings(at: Account, wanted: Wanted) -> Iterator[Thing]:
     """What takes messages of a queue of ours to a function of ours."""
     function, queue = wanted.home("functionName"), wanted.home("eventSourceArn")
     if function and queue:
-        for one in at.pages("lambda", "list_event_source_mappings", "EventSourceMappings", EventSourceArn=queue.arn):
-            if one["FunctionArn"].partition(":function:")[2] == function.name and one.get("State") != "Deleting":
+        for one in at.pages(
+            "lambda", "list_event_source_mappings", "EventSourceMappings", EventSourceArn=queue.arn
+        ):
+            if (
+                one["FunctionArn"].partition(":function:")[2] == function.name
+                and one.get("State") != "Deleting"
+            ):
                 yield Thing(MAPPING, one["UUID"], one["UUID"])
 
 
@@ -66,7 +73,13 @@ def rules(at: Account, prefix: str) -> Iterator[Thing]:
     events = at.client("events")
     for one in at.pages("events", "list_rules", "Rules", NamePrefix=prefix):
         arn = one["Arn"]
-        yield Thing(RULE, one["Name"], one["Name"], arn, tagging(events.list_tags_for_resource, "Tags", ResourceARN=arn))
+        yield Thing(
+            RULE,
+            one["Name"],
+            one["Name"],
+            arn,
+            tagging(events.list_tags_for_resource, "Tags", ResourceARN=arn),
+        )
 
 
 def targets(at: Account, wanted: Wanted) -> Iterator[Thing]:

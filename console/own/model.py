@@ -39,8 +39,9 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that exists. `id`: what Pulumi calls it (its import id is `import_id`, where that is another). `tags` asks for its tags;
-    None for what has none, or whose home says whose it is. `document`: what it says, for things of which several may look alike."""
+    """Something that exists. `id`: what Pulumi calls it (its import id is `import_id`, where that is
+    another). `tags` asks for its tags; None for what has none, or whose home says whose it is. `document`:
+    what it says, for things of which several may look alike."""
 
     type: str
     name: str
@@ -66,8 +67,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A resource that the program has and the state has not. `refers`: property to what it refers to, None where that does not exist
-    either. `exact`: the inputs are those with which an engine began to make it, so that a name in them is no guess."""
+    """A resource that the program has and the state has not. `refers`: property to what it refers to, None
+    where that does not exist either. `exact`: the inputs are those with which an engine began to make it, so
+    that a name in them is no guess."""
 
     urn: str
     type: str
@@ -101,7 +103,9 @@ class Owner:
 
     @property
     def prefix(self) -> str:
-        """What all names that Pulumi makes for this stack begin with (another stack's may as well: the tags decide)."""
+        """What all names that Pulumi makes for this stack begin with (another stack's may as well: the tags
+        decide).
+        """
         return f"{PREFIX}-{self.stack}"[:TOP_SURE]
 
     def owns(self, tags: Tags) -> bool:
@@ -117,8 +121,12 @@ def pairs(tags: Sequence[Mapping[str, str]] | None, key: str = "Key", value: str
     return {one[key]: one[value] for one in tags or ()}
 
 
-def tagging(call: Callable[..., Any], where: str, *, key: str = "Key", value: str = "Value", **arguments: Any) -> Callable[[], Tags]:
-    """Asks for tags when they are needed. `where`: of the answer, in which they are a map or a list of pairs."""
+def tagging(
+    call: Callable[..., Any], where: str, *, key: str = "Key", value: str = "Value", **arguments: Any
+) -> Callable[[], Tags]:
+    """Asks for tags when they are needed. `where`: of the answer, in which they are a map or a list of
+    pairs.
+    """
 
     def ask() -> Tags:
         found = call(**arguments).get(where) or {}

@@ -26,7 +26,9 @@ def policies(at: Account, prefix: str) -> Iterator[Thing]:
     for one in at.pages("iam", "list_policies", "Policies", Scope="Local"):
         arn = one["Arn"]
         if one["PolicyName"].startswith(prefix):
-            yield Thing(POLICY, one["PolicyName"], arn, arn, tagging(iam.list_policy_tags, "Tags", PolicyArn=arn))
+            yield Thing(
+                POLICY, one["PolicyName"], arn, arn, tagging(iam.list_policy_tags, "Tags", PolicyArn=arn)
+            )
 
 
 def profiles(at: Account, prefix: str) -> Iterator[Thing]:
@@ -34,7 +36,13 @@ def profiles(at: Account, prefix: str) -> Iterator[Thing]:
     for one in at.pages("iam", "list_instance_profiles", "InstanceProfiles"):
         name = one["InstanceProfileName"]
         if name.startswith(prefix):
-            yield Thing(PROFILE, name, name, one["Arn"], tagging(iam.list_instance_profile_tags, "Tags", InstanceProfileName=name))
+            yield Thing(
+                PROFILE,
+                name,
+                name,
+                one["Arn"],
+                tagging(iam.list_instance_profile_tags, "Tags", InstanceProfileName=name),
+            )
 
 
 def users(at: Account, prefix: str) -> Iterator[Thing]:
@@ -53,7 +61,9 @@ def decoded(policy: Any) -> Any:
 def role_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
     """Inline policies of a role of ours."""
     role, iam = wanted.home("role"), at.client("iam")
-    if role is None or not any(one["RoleName"] == role.name for one in at.pages("iam", "list_roles", "Roles")):
+    if role is None or not any(
+        one["RoleName"] == role.name for one in at.pages("iam", "list_roles", "Roles")
+    ):
         return
     for name in at.pages("iam", "list_role_policies", "PolicyNames", RoleName=role.name):
         if autonamed(wanted.name).fullmatch(name):
@@ -64,7 +74,9 @@ def role_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
 def group_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
     """Inline policies of a group of ours."""
     group, iam = wanted.home("group"), at.client("iam")
-    if group is None or not any(one["GroupName"] == group.name for one in at.pages("iam", "list_groups", "Groups")):
+    if group is None or not any(
+        one["GroupName"] == group.name for one in at.pages("iam", "list_groups", "Groups")
+    ):
         return
     for name in at.pages("iam", "list_group_policies", "PolicyNames", GroupName=group.name):
         if autonamed(wanted.name).fullmatch(name):
@@ -73,8 +85,8 @@ def group_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
 
 
 def groups(at: Account, wanted: Wanted) -> Iterator[Thing]:
-    """Groups have no tags. One of ours has the name that an engine was about to give it, or holds an inline policy of the same making as
-    the one that the program wants for it (`wanted.inputs["policy"]`)."""
+    """Groups have no tags. One of ours has the name that an engine was about to give it, or holds an inline
+    policy of the same making as the one that the program wants for it (`wanted.inputs["policy"]`)."""
     iam = at.client("iam")
     for one in at.pages("iam", "list_groups", "Groups"):
         name = one["GroupName"]
@@ -83,7 +95,10 @@ def groups(at: Account, wanted: Wanted) -> Iterator[Thing]:
             if name == wanted.inputs.get("name"):
                 yield thing
         elif autonamed(wanted.name).fullmatch(name) and any(
-            alike(decoded(iam.get_group_policy(GroupName=name, PolicyName=policy)["PolicyDocument"]), wanted.inputs.get("policy"))
+            alike(
+                decoded(iam.get_group_policy(GroupName=name, PolicyName=policy)["PolicyDocument"]),
+                wanted.inputs.get("policy"),
+            )
             for policy in at.pages("iam", "list_group_policies", "PolicyNames", GroupName=name)
             if autonamed(wanted.name).fullmatch(policy)
         ):
@@ -91,8 +106,8 @@ def groups(at: Account, wanted: Wanted) -> Iterator[Thing]:
 
 
 def alike(policy: Any, wanted: Any) -> bool:
-    """Whether a policy was made for the same things as another, perhaps before some of them changed: statements of the same names, and
-    a resource that both name."""
+    """Whether a policy was made for the same things as another, perhaps before some of them changed:
+    statements of the same names, and a resource that both name."""
     (sids, resources), (wanted_sids, wanted_resources) = _gist(policy), _gist(wanted)
     return bool(sids and sids == wanted_sids and (resources - {"*"}) & wanted_resources)
 

@@ -23,7 +23,13 @@ def bucket_tags(at: Account, name: str) -> Tags:
 def buckets(at: Account, prefix: str) -> Iterator[Thing]:
     for one in at.pages("s3", "list_buckets", "Buckets"):
         if one["Name"].startswith(prefix):
-            yield Thing(BUCKET, one["Name"], one["Name"], f"arn:aws:s3:::{one['Name']}", partial(bucket_tags, at, one["Name"]))
+            yield Thing(
+                BUCKET,
+                one["Name"],
+                one["Name"],
+                f"arn:aws:s3:::{one['Name']}",
+                partial(bucket_tags, at, one["Name"]),
+            )
 
 
 def bucket_is_new(at: Account, name: str) -> bool:
@@ -37,7 +43,9 @@ def tables(at: Account, prefix: str) -> Iterator[Thing]:
     for name in at.pages("dynamodb", "list_tables", "TableNames"):
         if name.startswith(prefix):
             arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
-            yield Thing(TABLE, name, name, arn, tagging(dynamodb.list_tags_of_resource, "Tags", ResourceArn=arn))
+            yield Thing(
+                TABLE, name, name, arn, tagging(dynamodb.list_tags_of_resource, "Tags", ResourceArn=arn)
+            )
 
 
 def parameters(at: Account, prefix: str) -> Iterator[Thing]:
@@ -50,17 +58,32 @@ def parameters(at: Account, prefix: str) -> Iterator[Thing]:
 
 
 def keys(at: Account, prefix: str) -> Iterator[Thing]:
-    """Keys have no names: those that an alias with the prefix stands for, and without a prefix all that are in use."""
+    """Keys have no names: those that an alias with the prefix stands for, and without a prefix all that are
+    in use.
+    """
     kms = at.client("kms")
     if prefix:
         aliases = at.pages("kms", "list_aliases", "Aliases")
-        ids = [one["TargetKeyId"] for one in aliases if one["AliasName"].startswith(f"alias/{prefix}") and one.get("TargetKeyId")]
+        ids = [
+            one["TargetKeyId"]
+            for one in aliases
+            if one["AliasName"].startswith(f"alias/{prefix}") and one.get("TargetKeyId")
+        ]
     else:
         ids = [one["KeyId"] for one in at.pages("kms", "list_keys", "Keys")]
     for key in ids:
         found = kms.describe_key(KeyId=key)["KeyMetadata"]
-        if found.get("KeyManager", "CUSTOMER") == "CUSTOMER" and found["KeyState"] not in ("PendingDeletion", "PendingReplicaDeletion"):
-            yield Thing(KEY, "", key, found["Arn"], tagging(kms.list_resource_tags, "Tags", key="TagKey", value="TagValue", KeyId=key))
+        if found.get("KeyManager", "CUSTOMER") == "CUSTOMER" and found["KeyState"] not in (
+            "PendingDeletion",
+            "PendingReplicaDeletion",
+        ):
+            yield Thing(
+                KEY,
+                "",
+                key,
+                found["Arn"],
+                tagging(kms.list_resource_tags, "Tags", key="TagKey", value="TagValue", KeyId=key),
+            )
 
 
 def aliases(at: Account, wanted: Wanted) -> Iterator[Thing]:

@@ -69,4 +69,6 @@ PUT = frozenset(
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     }
 )
-"""Types that are settings of another thing, or whose making puts them in the place of what is there: they are simply made again."""
+"""Types that are settings of another thing, or whose making puts them in the place of what is there: they are
+simply made again.
+"""

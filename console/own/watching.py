@@ -13,16 +13,28 @@ TRAIL = "aws:cloudtrail/trail:Trail"
 
 def log_groups(at: Account, prefix: str) -> Iterator[Thing]:
     logs = at.client("logs")
-    for one in at.pages("logs", "describe_log_groups", "logGroups", **({"logGroupNamePrefix": prefix} if prefix else {})):
+    for one in at.pages(
+        "logs", "describe_log_groups", "logGroups", **({"logGroupNamePrefix": prefix} if prefix else {})
+    ):
         arn = one["arn"].removesuffix(":*")
-        yield Thing(LOG_GROUP, one["logGroupName"], one["logGroupName"], arn, tagging(logs.list_tags_for_resource, "tags", resourceArn=arn))
+        yield Thing(
+            LOG_GROUP,
+            one["logGroupName"],
+            one["logGroupName"],
+            arn,
+            tagging(logs.list_tags_for_resource, "tags", resourceArn=arn),
+        )
 
 
 def alarms(at: Account, prefix: str) -> Iterator[Thing]:
     cloudwatch = at.client("cloudwatch")
-    for one in at.pages("cloudwatch", "describe_alarms", "MetricAlarms", **({"AlarmNamePrefix": prefix} if prefix else {})):
+    for one in at.pages(
+        "cloudwatch", "describe_alarms", "MetricAlarms", **({"AlarmNamePrefix": prefix} if prefix else {})
+    ):
         name, arn = one["AlarmName"], one["AlarmArn"]
-        yield Thing(ALARM, name, name, arn, tagging(cloudwatch.list_tags_for_resource, "Tags", ResourceARN=arn))
+        yield Thing(
+            ALARM, name, name, arn, tagging(cloudwatch.list_tags_for_resource, "Tags", ResourceARN=arn)
+        )
 
 
 def trails(at: Account, prefix: str) -> Iterator[Thing]:

@@ -1,4 +1,6 @@
-"""The way into a development instance: the private key, and the one port that is opened while it is needed."""
+"""The way into a development instance: the private key, and the one port that is opened while it is
+needed.
+"""
 
 import ipaddress
 import json
@@ -18,14 +20,26 @@ WHO_AM_I = "https://checkip.amazonaws.com"
 
 
 def new_file(out: str | Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
-    """Where a secret may be written. Raises DevelopmentError for a file that exists, that cannot be made, or is under version control."""
+    """Where a secret may be written. Raises DevelopmentError for a file that exists, that cannot be made, or
+    is under version control.
+    """
     path = Path(out).expanduser()
     if not str(out) or str(out).endswith("/"):
-        raise DevelopmentError(f"--out {str(out)!r}", "the name of a new file", f"for instance --out {example}")
+        raise DevelopmentError(
+            f"--out {str(out)!r}", "the name of a new file", f"for instance --out {example}"
+        )
     if path.exists() or path.is_symlink():
-        raise DevelopmentError(f"{path}, which exists", "a file that does not exist yet", "delete it, or choose another name with --out")
+        raise DevelopmentError(
+            f"{path}, which exists",
+            "a file that does not exist yet",
+            "delete it, or choose another name with --out",
+        )
     if not path.parent.is_dir():
-        raise DevelopmentError(f"{path}, whose folder does not exist", "a file in an existing folder", f"mkdir -p -m 700 {path.parent}")
+        raise DevelopmentError(
+            f"{path}, whose folder does not exist",
+            "a file in an existing folder",
+            f"mkdir -p -m 700 {path.parent}",
+        )
     tree = work_tree(path.resolve().parent)
     if tree is not None:
         raise DevelopmentError(
@@ -38,7 +52,9 @@ def new_file(out: str | Path, example: str = "~/.ssh/neurocaas.pem") -> Path:
         path.unlink()
     except OSError as error:
         raise DevelopmentError(
-            f"{path}, which cannot be made: {error.strerror}", "a folder in which you may make files", f"for instance --out {example}"
+            f"{path}, which cannot be made: {error.strerror}",
+            "a folder in which you may make files",
+            f"for instance --out {example}",
         ) from None
     return path
 
@@ -51,8 +67,8 @@ def create(path: Path, text: str) -> None:
 
 
 def write_key(path: Path, parameter: str, ssm: Any) -> None:
-    """Write the developers' private key to a new file with mode 0400. Raises DevelopmentError when the parameter cannot be read;
-    nothing is left behind then."""
+    """Write the developers' private key to a new file with mode 0400. Raises DevelopmentError when the
+    parameter cannot be read; nothing is left behind then."""
     try:
         key = str(ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
     except ClientError as error:
@@ -89,10 +105,16 @@ def work_tree(folder: Path) -> Path | None:
 
 
 def over_ssh(key: Path, user: str, address: str, command: str) -> int:
-    """An SSH session (or one command line); its exit status. The machine's host key is new at every launch, so it is kept apart."""
+    """An SSH session (or one command line); its exit status. The machine's host key is new at every launch,
+    so it is kept apart.
+    """
     path = key.expanduser()
     if not path.is_file():
-        raise DevelopmentError(f"key file {path}, which does not exist", "the file of the private key", f"invoke print-key --out {path}")
+        raise DevelopmentError(
+            f"key file {path}, which does not exist",
+            "the file of the private key",
+            f"invoke print-key --out {path}",
+        )
     options = [
         "-o",
         "StrictHostKeyChecking=accept-new",
@@ -103,20 +125,31 @@ def over_ssh(key: Path, user: str, address: str, command: str) -> int:
         "-o",
         "IdentitiesOnly=yes",
     ]
-    return _tool(["ssh", "-i", str(path), *options, f"{user}@{address}", *([command] if command else [])], "the OpenSSH client")
+    return _tool(
+        ["ssh", "-i", str(path), *options, f"{user}@{address}", *([command] if command else [])],
+        "the OpenSSH client",
+    )
 
 
 def over_ssm(instance_id: str, command: str) -> int:
-    """An SSM session by the AWS CLI and its plugin; its exit status. A command line runs in the session's shell."""
+    """An SSM session by the AWS CLI and its plugin; its exit status. A command line runs in the session's
+    shell.
+    """
     if shutil.which("session-manager-plugin") is None:
         raise DevelopmentError(
             "there is no session-manager-plugin on PATH",
             "the AWS CLI with its Session Manager plugin, or SSH",
-            "install it, or use SSH: `invoke print-key --out ~/.ssh/neurocaas.pem`, then `invoke ssh … --key ~/.ssh/neurocaas.pem`",
+            "install it, or use SSH: `invoke print-key --out ~/.ssh/neurocaas.pem`, then `invoke ssh … "
+            "--key ~/.ssh/neurocaas.pem`",
         )
     arguments = ["aws", "ssm", "start-session", "--target", instance_id]
     if command:
-        arguments += ["--document-name", "AWS-StartNonInteractiveCommand", "--parameters", json.dumps({"command": [command]})]
+        arguments += [
+            "--document-name",
+            "AWS-StartNonInteractiveCommand",
+            "--parameters",
+            json.dumps({"command": [command]}),
+        ]
     return _tool(arguments, "the AWS CLI, version 2")
 
 
@@ -156,12 +189,25 @@ def _rule(call: Any, security_group: str, address: str, harmless: str) -> None:
     try:
         network = ipaddress.ip_network(address)
     except ValueError as error:
-        raise DevelopmentError(f"address {address!r}: {error}", "a range such as 192.0.2.7/32", "correct it") from None
+        raise DevelopmentError(
+            f"address {address!r}: {error}", "a range such as 192.0.2.7/32", "correct it"
+        ) from None
     if network.num_addresses > 256:
-        raise DevelopmentError(f"address {address!r}, {network.num_addresses} addresses", "at most 256", "open the port for yourself only")
-    peer = {"IpRanges": [{"CidrIp": str(network)}]} if network.version == 4 else {"Ipv6Ranges": [{"CidrIpv6": str(network)}]}
+        raise DevelopmentError(
+            f"address {address!r}, {network.num_addresses} addresses",
+            "at most 256",
+            "open the port for yourself only",
+        )
+    peer = (
+        {"IpRanges": [{"CidrIp": str(network)}]}
+        if network.version == 4
+        else {"Ipv6Ranges": [{"CidrIpv6": str(network)}]}
+    )
     try:
-        call(GroupId=security_group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **peer}])
+        call(
+            GroupId=security_group,
+            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **peer}],
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] != harmless:
             raise

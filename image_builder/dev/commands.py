@@ -1,4 +1,6 @@
-"""`invoke dev.*`, `invoke ssh`, `invoke print-key`: development instances from the command line. Each is a line over NeuroCaaSAMI."""
+"""`invoke dev.*`, `invoke ssh`, `invoke print-key`: development instances from the command line. Each is a
+line over NeuroCaaSAMI.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from image_builder.develop_blueprint import NeuroCaaSAMI
 
 Shell = Callable[[str, str], int | None]
-"""A shell (or, with a second argument that is not empty, one command line) in the machine of that id, when it is one of this computer:
+"""A shell (or, with a second argument that is not empty, one command line) in the machine of that id, when it
+is one of this computer:
 its exit status; None when the machine is elsewhere."""
 
 _ANALYSIS = {"analysis": "The analysis's name: a folder of blueprints/."}
@@ -28,16 +31,25 @@ _INDEX = {"index": "Which test job: 0 is the first; -1, the default, the most re
     help={
         **_ANALYSIS,
         **_JSON,
-        "ami": "An id (ami-…), or ubuntu22, ubuntu24, dlami22, dlami24. Default: the image that the blueprint records, else its parent.",
+        "ami": (
+            "An id (ami-…), or ubuntu22, ubuntu24, dlami22, dlami24. Default: the image that the blueprint "
+            "records, else its parent."
+        ),
         "volume_size": "GiB of the disk; default: the blueprint's volume_gib.",
         "timeout": "Minutes after which the instance is stopped (its disk stays).",
         "dry_run": "Check everything, start nothing.",
     }
 )
 def launch(
-    c: Context, analysis: str, ami: str = "", volume_size: int = 0, timeout: int = 60, dry_run: bool = False, json: bool = False
+    c: Context,
+    analysis: str,
+    ami: str = "",
+    volume_size: int = 0,
+    timeout: int = 60,
+    dry_run: bool = False,
+    json: bool = False,
 ) -> None:
-    """Start a development instance: a machine with your image's system, to try things on. One for each developer and analysis."""
+    """Start a development instance: a machine with your image's system, to try things on. One for each developer and analysis."""  # noqa: E501
     devami = _open(analysis, json)
     instance = devami.launch_devinstance(ami or None, volume_size or None, timeout, DryRun=dry_run)
     if json:
@@ -77,7 +89,12 @@ def assign(c: Context, analysis: str, instance: str) -> None:
 
 
 @task(
-    name="change-owner", help={**_ANALYSIS, "owner": "ARN of the developer who takes it over.", "yes": "Do it; without this, only check."}
+    name="change-owner",
+    help={
+        **_ANALYSIS,
+        "owner": "ARN of the developer who takes it over.",
+        "yes": "Do it; without this, only check.",
+    },
 )
 def change_owner(c: Context, analysis: str, owner: str, yes: bool = False) -> None:
     """Hand the instance over to another developer."""
@@ -90,7 +107,9 @@ def ip(c: Context, analysis: str) -> None:
     devami = _declared(_open(analysis))
     if not devami.ip:
         raise Exit(
-            f"error: instance {devami.instance} has no address\n  allowed: one that runs\n  do: `invoke dev.start {analysis}`", code=1
+            f"error: instance {devami.instance} has no address\n  allowed: one that runs\n  do: `invoke "
+            f"dev.start {analysis}`",
+            code=1,
         )
     _say(devami.ip)
 
@@ -116,7 +135,7 @@ def terminate(c: Context, analysis: str, force: bool = False) -> None:
 
 @task(name="create-ami", help={**_ANALYSIS, "name": "Name of the image."})
 def create_ami(c: Context, analysis: str, name: str) -> None:
-    """Make an image of the instance's disk as it is. Better: record provisioning scripts and bake them (`invoke bake-ami`)."""
+    """Make an image of the instance's disk as it is. Better: record provisioning scripts and bake them (`invoke bake-ami`)."""  # noqa: E501
     _declared(_open(analysis)).create_devami(name)
 
 
@@ -135,7 +154,7 @@ def update_blueprint(c: Context, analysis: str, ami: str = "", message: str = ""
 
 @task(help={**_ANALYSIS, **_JSON, "submit_file": "A submit.json: dataname, configname, timestamp."})
 def submit(c: Context, analysis: str, submit_file: str, json: bool = False) -> None:
-    """Test the image: run a submission on the instance, with the command line that the manager would build."""
+    """Test the image: run a submission on the instance, with the command line that the manager would build."""  # noqa: E501
     job = _open(analysis, json).submit_job(submit_file)
     if json:
         _dump(job)
@@ -173,7 +192,11 @@ def print_key(c: Context, out: str, region: str = "") -> None:
 
     path = access.new_file(out)
     utils = stack_outputs(_root(), "utils")
-    access.write_key(path, utils["private_key_parameter"], boto3.Session(region_name=region or utils["region"]).client("ssm"))
+    access.write_key(
+        path,
+        utils["private_key_parameter"],
+        boto3.Session(region_name=region or utils["region"]).client("ssm"),
+    )
     _say(f"{path}")
 
 
@@ -184,18 +207,25 @@ def access_commands(shell: Shell) -> Collection:
         help={
             **_ANALYSIS,
             "command": "One command line, in place of a shell.",
-            "key": "Private key file (invoke print-key): use SSH, with port 22 open to this computer's address while it runs.",
+            "key": (
+                "Private key file (invoke print-key): use SSH, with port 22 open to this computer's address "
+                "while it runs."
+            ),
             "user": "User to log in as with --key; some images want ec2-user or root.",
             "address": "With --key: the range to open port 22 for, in place of this computer's address.",
         }
     )
-    def ssh(c: Context, analysis: str, command: str = "", key: str = "", user: str = "ubuntu", address: str = "") -> None:
+    def ssh(
+        c: Context, analysis: str, command: str = "", key: str = "", user: str = "ubuntu", address: str = ""
+    ) -> None:
         """A shell on the development instance: through SSM (no open port), or with --key through SSH."""
         from image_builder.dev import access
 
         devami = _declared(_open(analysis, quiet=True))
         if not devami.check_running():
-            raise Exit(f"error: instance {devami.instance} does not run\n  do: `invoke dev.start {analysis}`", code=1)
+            raise Exit(
+                f"error: instance {devami.instance} does not run\n  do: `invoke dev.start {analysis}`", code=1
+            )
         devami.touched()
         code = shell(str(devami.instance), command)
         if code is None and key:
@@ -229,7 +259,9 @@ def collection() -> Collection:
 def _open(analysis: str, quiet: bool = False) -> NeuroCaaSAMI:
     from image_builder.develop_blueprint import NeuroCaaSAMI
 
-    return NeuroCaaSAMI(_root() / "blueprints" / analysis, say=(lambda text: sys.stderr.write(text + "\n")) if quiet else None)
+    return NeuroCaaSAMI(
+        _root() / "blueprints" / analysis, say=(lambda text: sys.stderr.write(text + "\n")) if quiet else None
+    )
 
 
 def _declared(devami: NeuroCaaSAMI) -> NeuroCaaSAMI:
@@ -238,7 +270,9 @@ def _declared(devami: NeuroCaaSAMI) -> NeuroCaaSAMI:
 
     if not devami.refresh():
         raise DevelopmentError(
-            f"no development instance of '{devami.analysis}'", "one that was launched", f"`invoke dev.launch {devami.analysis}`"
+            f"no development instance of '{devami.analysis}'",
+            "one that was launched",
+            f"`invoke dev.launch {devami.analysis}`",
         )
     return devami
 

@@ -1,4 +1,6 @@
-"""What every part of a developer's console needs: clients, outputs of stacks, the state file, and what is there now."""
+"""What every part of a developer's console needs: clients, outputs of stacks, the state file, and what is
+there now.
+"""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -50,7 +52,9 @@ class Console:
 
     @property
     def ip(self) -> str | None:
-        """The address of the running instance, as EC2 knows it now; None when none runs. A new console needs no other call for it."""
+        """The address of the running instance, as EC2 knows it now; None when none runs. A new console needs
+        no other call for it.
+        """
         found = self._found()
         return machine.address(found) if found is not None and found["State"]["Name"] == "running" else None
 
@@ -66,7 +70,9 @@ class Console:
 
     @property
     def instance_saved(self) -> bool:
-        """Whether an image has all of the work: nothing was done on the instance since the last one, as far as is known."""
+        """Whether an image has all of the work: nothing was done on the instance since the last one, as far
+        as is known.
+        """
         return self._state.saved
 
     @property
@@ -90,7 +96,9 @@ class Console:
         self._keep()
 
     def get_instance_state(self) -> dict[str, Any]:
-        """EC2's state of the instance ({"Code", "Name"}), its id and its address; an empty dictionary without one."""
+        """EC2's state of the instance ({"Code", "Name"}), its id and its address; an empty dictionary without
+        one.
+        """
         found = self._found()
         if found is None:
             self._say(f"{NO_INSTANCE}.")
@@ -107,7 +115,9 @@ class Console:
         return bool(found["State"]["Name"] == "running")
 
     def check_clear(self) -> bool:
-        """Whether another instance may be launched; prints why. A stopped one counts: its disk is work that could be lost."""
+        """Whether another instance may be launched; prints why. A stopped one counts: its disk is work that
+        could be lost.
+        """
         found = self._found()
         if found is None:
             self._say(f"{NO_INSTANCE}, safe to deploy.")
@@ -118,8 +128,8 @@ class Console:
         return clear
 
     def open_ssh(self, address: str | None = None) -> str:
-        """Let this computer (or a range such as 192.0.2.7/32) reach port 22 of development instances until `close_ssh`, stop or
-        terminate; the range. `invoke ssh` does this by itself."""
+        """Let this computer (or a range such as 192.0.2.7/32) reach port 22 of development instances until
+        `close_ssh`, stop or terminate; the range. `invoke ssh` does this by itself."""
         chosen = address or access.own_address()
         access.open_port(self._read_outputs("utils")["developer_security_group_id"], chosen, self._ec2)
         if chosen not in self._state.opened:
@@ -131,7 +141,9 @@ class Console:
     def close_ssh(self) -> None:
         """Close what `open_ssh` has opened."""
         while self._state.opened:
-            access.close_port(self._read_outputs("utils")["developer_security_group_id"], self._state.opened[-1], self._ec2)
+            access.close_port(
+                self._read_outputs("utils")["developer_security_group_id"], self._state.opened[-1], self._ec2
+            )
             self._say(f"port 22 is closed to {self._state.opened.pop()}")
             self._keep()
 
@@ -161,7 +173,9 @@ class Console:
 
     @cached_property
     def _path(self) -> Path:
-        return state_file(self.analysis, self._account, self._region, self._owner, str(self._ec2.meta.endpoint_url))
+        return state_file(
+            self.analysis, self._account, self._region, self._owner, str(self._ec2.meta.endpoint_url)
+        )
 
     @cached_property
     def _state(self) -> State:
@@ -176,7 +190,9 @@ class Console:
         return self._known_outputs[stack]
 
     def _found(self) -> dict[str, Any] | None:
-        """The current instance as EC2 describes it; one of this developer that the state file does not know is taken up."""
+        """The current instance as EC2 describes it; one of this developer that the state file does not know
+        is taken up.
+        """
         found = machine.describe(self._state.instance, self._ec2) if self._state.instance else None
         if found is None:
             known = machine.find(self.analysis, self._owner, self._ec2)
@@ -213,14 +229,21 @@ class Console:
     def _confirmed(self) -> bool:
         if not sys.stdin.isatty():
             return False
-        return input(f"The work on {self.instance} was not saved as an image. Type 'yes' to end it all the same: ").strip() == "yes"
+        return (
+            input(
+                f"The work on {self.instance} was not saved as an image. Type 'yes' to end it all the same: "
+            ).strip()
+            == "yes"
+        )
 
 
 def positive(value: Any, name: str) -> None:
     """Raise DevelopmentError unless `value` is a whole number of minutes that a tag can mean."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 525_600:
         raise DevelopmentError(
-            f"{name}={value!r}: {name} must be a positive integer.", "minutes, 1 to 525600 (a year)", f"for instance {name}=60"
+            f"{name}={value!r}: {name} must be a positive integer.",
+            "minutes, 1 to 525600 (a year)",
+            f"for instance {name}=60",
         )
 
 

@@ -20,7 +20,8 @@ _ALLOWED = f"an id such as ami-0123456789abcdef0, or one of the codes {', '.join
 
 
 def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, ssm: Any) -> tuple[str, str]:
-    """An image id and a line that says where it comes from. Raises DevelopmentError for a code that is unknown or retired.
+    """An image id and a line that says where it comes from. Raises DevelopmentError for a code that is
+    unknown or retired.
 
     Without a code: the image that the blueprint records for this account and region, else its parent image.
     """
@@ -29,7 +30,10 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
         if baked:
             return baked, f"{baked}, recorded in the blueprint for {account}/{region}"
         image = _today(parent_of(blueprint, account, region), ssm)
-        return image, f"{image}, the blueprint's parent '{blueprint.image.parent}': it records no image for {account}/{region} yet"
+        return image, (
+            f"{image}, the blueprint's parent '{blueprint.image.parent}': it records no image for "
+            f"{account}/{region} yet"
+        )
     if not isinstance(code, str):
         raise DevelopmentError(f"ami={code!r}", _ALLOWED, "give it as a text, in quotes")
     if code in (*PARENTS, BASE):
@@ -37,15 +41,23 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
         return image, f"{image}, what '{code}' stands for in {region} today"
     if code in RETIRED:
         raise DevelopmentError(
-            f"ami={code!r}: this system gets no security updates any more", _ALLOWED, f"use its replacement: ami={RETIRED[code]!r}"
+            f"ami={code!r}: this system gets no security updates any more",
+            _ALLOWED,
+            f"use its replacement: ami={RETIRED[code]!r}",
         )
     if not _AMI.fullmatch(code):
-        raise DevelopmentError(f"ami={code!r}", _ALLOWED, "correct it; ids of other systems are in the AWS console, EC2, AMI Catalog")
+        raise DevelopmentError(
+            f"ami={code!r}",
+            _ALLOWED,
+            "correct it; ids of other systems are in the AWS console, EC2, AMI Catalog",
+        )
     return code, code
 
 
 def describe(image_id: str, ec2: Any) -> dict[str, Any]:
-    """EC2's description of an image, once it is available (waits while it is being made). Raises DevelopmentError."""
+    """EC2's description of an image, once it is available (waits while it is being made). Raises
+    DevelopmentError.
+    """
     try:
         found: dict[str, Any] = ec2.describe_images(ImageIds=[image_id])["Images"][0]
     except (ClientError, IndexError) as error:
@@ -55,20 +67,29 @@ def describe(image_id: str, ec2: Any) -> dict[str, Any]:
         raise DevelopmentError(
             f"image {image_id}, which {ec2.meta.region_name} does not have",
             "an image that this account can use in this region",
-            "correct the id; `invoke images.list` shows what was baked, the AWS console (EC2, AMI Catalog) the others",
+            "correct the id; `invoke images.list` shows what was baked, the AWS console (EC2, AMI Catalog) "
+            "the others",
         ) from None
     if found["State"] == "pending":
         with contextlib.suppress(WaiterError):  # what it became instead is told below
-            ec2.get_waiter("image_available").wait(ImageIds=[image_id], WaiterConfig={"Delay": 2, "MaxAttempts": 1800})
+            ec2.get_waiter("image_available").wait(
+                ImageIds=[image_id], WaiterConfig={"Delay": 2, "MaxAttempts": 1800}
+            )
         found = ec2.describe_images(ImageIds=[image_id])["Images"][0]
     if found["State"] != "available":
         why = (found.get("StateReason") or {}).get("Message", "EC2 gives no reason")
-        raise DevelopmentError(f"image {image_id}, which is {found['State']}: {why}", "an image that is available", "make it again")
+        raise DevelopmentError(
+            f"image {image_id}, which is {found['State']}: {why}",
+            "an image that is available",
+            "make it again",
+        )
     return found
 
 
 def create(instance_id: str, name: str, marks: Mapping[str, str], ec2: Any) -> str:
-    """Begin to make an image of an instance's disk, tagged with `marks`; its id. Raises DevelopmentError for a name that is taken."""
+    """Begin to make an image of an instance's disk, tagged with `marks`; its id. Raises DevelopmentError for
+    a name that is taken.
+    """
     tags = tag_list(marks)
     try:
         answer = ec2.create_image(
@@ -81,16 +102,32 @@ def create(instance_id: str, name: str, marks: Mapping[str, str], ec2: Any) -> s
         if error.response["Error"]["Code"] != "InvalidAMIName.Duplicate":
             raise
         raise DevelopmentError(
-            f"name={name!r}: {error.response['Error']['Message']}", "a name that is free", "choose another name"
+            f"name={name!r}: {error.response['Error']['Message']}",
+            "a name that is free",
+            "choose another name",
         ) from None
     return str(answer["ImageId"])
 
 
 def root_volume(image: dict[str, Any], wanted_gib: int) -> dict[str, Any]:
-    """The block device mapping of an encrypted root volume of at least `wanted_gib` and as large as the image needs."""
+    """The block device mapping of an encrypted root volume of at least `wanted_gib` and as large as the image
+    needs.
+    """
     device = image["RootDeviceName"]
-    own = next((one["Ebs"].get("VolumeSize", 8) for one in image["BlockDeviceMappings"] if one.get("DeviceName") == device), 8)
-    ebs = {"VolumeSize": max(wanted_gib, own), "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}
+    own = next(
+        (
+            one["Ebs"].get("VolumeSize", 8)
+            for one in image["BlockDeviceMappings"]
+            if one.get("DeviceName") == device
+        ),
+        8,
+    )
+    ebs = {
+        "VolumeSize": max(wanted_gib, own),
+        "VolumeType": "gp3",
+        "Encrypted": True,
+        "DeleteOnTermination": True,
+    }
     return {"DeviceName": device, "Ebs": ebs}
 
 
@@ -100,7 +137,9 @@ def tag_list(marks: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _today(parent: ParentImage, ssm: Any) -> str:
-    """The image that a parent stands for now. Raises DevelopmentError when its parameter cannot be read: AWS's answer does not name it."""
+    """The image that a parent stands for now. Raises DevelopmentError when its parameter cannot be read:
+    AWS's answer does not name it.
+    """
     if parent.ami:
         return parent.ami
     try:

@@ -20,7 +20,9 @@ QUICK, SLOW = 1, 5
 
 @dataclass(frozen=True)
 class Wanted:
-    """A development instance to start. `owner` is the developer's ARN; the last three are names from the outputs of `utils`."""
+    """A development instance to start. `owner` is the developer's ARN; the last three are names from the
+    outputs of `utils`.
+    """
 
     blueprint: Blueprint
     image: dict[str, Any]
@@ -33,9 +35,13 @@ class Wanted:
 
 
 def launch(wanted: Wanted, ec2: Any, *, dry_run: bool) -> str | None:
-    """Start it and return its id; None for a dry run that would have succeeded. Shutting down from inside stops it: its disk stays."""
+    """Start it and return its id; None for a dry run that would have succeeded. Shutting down from inside
+    stops it: its disk stays.
+    """
     marks = tag_list(dev_tags(wanted.blueprint.name, wanted.owner, wanted.timeout_minutes))
-    script = Path(__file__).with_name("idle.sh").read_text(encoding="utf-8").replace("@IDLE@", str(IDLE_MINUTES))
+    script = (
+        Path(__file__).with_name("idle.sh").read_text(encoding="utf-8").replace("@IDLE@", str(IDLE_MINUTES))
+    )
     try:
         answer = ec2.run_instances(
             ImageId=wanted.image["ImageId"],
@@ -47,7 +53,11 @@ def launch(wanted: Wanted, ec2: Any, *, dry_run: bool) -> str | None:
             IamInstanceProfile={"Name": wanted.instance_profile},
             InstanceInitiatedShutdownBehavior="stop",
             BlockDeviceMappings=[root_volume(wanted.image, wanted.volume_gib)],
-            MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"},
+            MetadataOptions={
+                "HttpTokens": "required",
+                "HttpPutResponseHopLimit": 1,
+                "InstanceMetadataTags": "enabled",
+            },
             TagSpecifications=[{"ResourceType": kind, "Tags": marks} for kind in ("instance", "volume")],
             UserData=script,
             ClientToken=str(uuid.uuid4()),
@@ -75,7 +85,12 @@ def describe(instance_id: str, ec2: Any) -> dict[str, Any] | None:
 def find(analysis: str, owner: str, ec2: Any) -> str | None:
     """A development instance of this developer and analysis that has not ended, whoever remembers it."""
     states = ["pending", "running", "stopping", "stopped"]
-    wanted = {f"tag:{TAG}": ["On"], f"tag:{tags.ANALYSIS}": [analysis], f"tag:{tags.OWNER}": [owner], "instance-state-name": states}
+    wanted = {
+        f"tag:{TAG}": ["On"],
+        f"tag:{tags.ANALYSIS}": [analysis],
+        f"tag:{tags.OWNER}": [owner],
+        "instance-state-name": states,
+    }
     filters = [{"Name": name, "Values": values} for name, values in wanted.items()]
     for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
         for reservation in page["Reservations"]:
@@ -91,9 +106,13 @@ def tag(instance: dict[str, Any], key: str) -> str | None:
 
 def set_tag(instance: dict[str, Any], key: str, value: str, ec2: Any, *, dry_run: bool = False) -> Any:
     """Write a tag on the instance and its volumes."""
-    volumes = [mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", []) if "Ebs" in mapping]
+    volumes = [
+        mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", []) if "Ebs" in mapping
+    ]
     try:
-        return ec2.create_tags(Resources=[instance["InstanceId"], *volumes], Tags=[{"Key": key, "Value": value}], DryRun=dry_run)
+        return ec2.create_tags(
+            Resources=[instance["InstanceId"], *volumes], Tags=[{"Key": key, "Value": value}], DryRun=dry_run
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "DryRunOperation":
             return error.response
@@ -106,7 +125,9 @@ def address(instance: dict[str, Any]) -> str | None:
 
 
 def lifetime(instance: dict[str, Any], now: datetime | None = None) -> tuple[timedelta, timedelta] | None:
-    """How long the instance has been on, and how long it may still be (negative when over); None without a timeout."""
+    """How long the instance has been on, and how long it may still be (negative when over); None without a
+    timeout.
+    """
     minutes = tag(instance, tags.TIMEOUT)
     if minutes is None or not minutes.isdigit():
         return None
@@ -115,13 +136,19 @@ def lifetime(instance: dict[str, Any], now: datetime | None = None) -> tuple[tim
 
 
 def wait(instance_id: str, state: str, ec2: Any) -> None:
-    """Until the instance is `running`, `stopped` or `terminated`. Raises DevelopmentError when it goes elsewhere or takes an hour."""
+    """Until the instance is `running`, `stopped` or `terminated`. Raises DevelopmentError when it goes
+    elsewhere or takes an hour.
+    """
     from botocore.exceptions import WaiterError
 
     try:
-        ec2.get_waiter(f"instance_{state}").wait(InstanceIds=[instance_id], WaiterConfig={"Delay": QUICK, "MaxAttempts": 3600})
+        ec2.get_waiter(f"instance_{state}").wait(
+            InstanceIds=[instance_id], WaiterConfig={"Delay": QUICK, "MaxAttempts": 3600}
+        )
         if state == "running":
-            ec2.get_waiter("instance_status_ok").wait(InstanceIds=[instance_id], WaiterConfig={"Delay": SLOW, "MaxAttempts": 240})
+            ec2.get_waiter("instance_status_ok").wait(
+                InstanceIds=[instance_id], WaiterConfig={"Delay": SLOW, "MaxAttempts": 240}
+            )
     except WaiterError as error:
         found = describe(instance_id, ec2) or {}
         reason = (found.get("StateReason") or {}).get("Message") or str(error)

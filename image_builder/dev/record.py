@@ -19,11 +19,16 @@ class Recorded:
     after: str
 
 
-def update(root: Path, analysis: str, account: str, region: str, ami: str, message: str | None) -> Recorded | None:
-    """Record `ami` for the account and region, and that jobs need an image from now on; None when the blueprint says so already.
+def update(
+    root: Path, analysis: str, account: str, region: str, ami: str, message: str | None
+) -> Recorded | None:
+    """Record `ami` for the account and region, and that jobs need an image from now on; None when the
+    blueprint says so already.
 
-    Both commits contain the blueprint file and nothing else: what is staged stays staged. When a commit fails, the file is as it was.
-    Raises DevelopmentError outside a git repository and when git refuses, InvalidInput for a file that cannot be edited.
+    Both commits contain the blueprint file and nothing else: what is staged stays staged. When a commit
+    fails, the file is as it was.
+    Raises DevelopmentError outside a git repository and when git refuses, InvalidInput for a file that cannot
+    be edited.
     """
     path = root / "blueprints" / analysis / FILE
     original = path.read_bytes()

@@ -1,7 +1,8 @@
-"""What a developer's console knows of a development instance, kept in a file: closing the console loses nothing.
+"""What a developer's console knows of a development instance, kept in a file: closing the console loses
+nothing.
 
-The file lies in the user's state folder (`$XDG_STATE_HOME`, default `~/.local/state`), never in the project, one for each developer,
-analysis, account, region and endpoint.
+The file lies in the user's state folder (`$XDG_STATE_HOME`, default `~/.local/state`), never in the project,
+one for each developer, analysis, account, region and endpoint.
 """
 
 import hashlib
@@ -18,15 +19,18 @@ SCHEMA_VERSION = 1
 def state_file(analysis: str, *identity: str) -> Path:
     """The file of an analysis; `identity` is everything else that makes it another instance."""
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:12]
-    configured = os.environ.get("XDG_STATE_HOME", "")  # a relative value is ignored, as the XDG base directory specification says
+    # a relative value is ignored, as the XDG base directory specification says
+    configured = os.environ.get("XDG_STATE_HOME", "")
     home = Path(configured) if configured.startswith("/") else Path.home() / ".local" / "state"
     return home / "neurocaas" / "dev" / f"{analysis}-{digest}.json"
 
 
 @dataclass
 class State:
-    """`instance` is the current one, `instance_hist` are those before it. `saved`: nothing was done on it since its last image.
-    `ami_hist` are the images made, `commands` the test jobs submitted, oldest first. `opened`: addresses that may reach port 22."""
+    """`instance` is the current one, `instance_hist` are those before it. `saved`: nothing was done on it
+    since its last image.
+    `ami_hist` are the images made, `commands` the test jobs submitted, oldest first. `opened`: addresses that
+    may reach port 22."""
 
     instance: str | None = None
     saved: bool = False

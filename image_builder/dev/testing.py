@@ -1,4 +1,6 @@
-"""Testing a machine image: the job that the manager would start, run on the development instance instead of a fresh machine."""
+"""Testing a machine image: the job that the manager would start, run on the development instance instead of a
+fresh machine.
+"""
 
 import dataclasses
 import hashlib
@@ -42,7 +44,8 @@ def settings_of(outputs: Mapping[str, Any], s3: Any) -> AnalysisSettings:
 def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Job:
     """The job of a submit file, as the manager plans it, with a `debugjob_…` folder for its results.
 
-    Raises DevelopmentError for a file that cannot be read, InvalidInput with every problem of what it asks for.
+    Raises DevelopmentError for a file that cannot be read, InvalidInput with every problem of what it asks
+    for.
     """
     try:
         raw = path.expanduser().read_bytes()
@@ -63,17 +66,22 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
     problems: list[Problem] = []
     if len(submission.datanames) > MOST:
         got, do = f"{len(submission.datanames)} datasets", "Test with a few of them"
-        problems.append(Problem("dataname", got, f"up to {MOST}, which run one after another on one machine", do))
+        problems.append(
+            Problem("dataname", got, f"up to {MOST}, which run one after another on one machine", do)
+        )
     inputs = {name: _input(name, settings.bucket, s3, problems) for name in submission.datanames}
     config = _object(submission.configname, settings.bucket, s3, problems)
     if problems or config is None:
         raise InvalidInput(problems)
     parsed = parse_config(config.body, submission.configname, settings)
     source = ConfigSource(config.etag, config.version_id, hashlib.sha256(config.body).hexdigest())
-    found = Found(inputs, config=ReadConfig(parsed, config.body, source), dataset_size_gib=parsed.dataset_size_gib)
+    found = Found(
+        inputs, config=ReadConfig(parsed, config.body, source), dataset_size_gib=parsed.dataset_size_gib
+    )
     job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), found, now)
     keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
-    # The records of real jobs are out of a development instance's reach: configurations lie with the results, folders are not pinned.
+    # The records of real jobs are out of a development instance's reach: configurations lie with the results,
+    # folders are not pinned.
     datasets = tuple(
         dataclasses.replace(
             dataset,
@@ -83,13 +91,16 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
         )
         for dataset in job.datasets
     )
-    template = dataclasses.replace(job.launch_template, role_id="")  # the development instance has another role
-    return dataclasses.replace(job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets, launch_template=template)
+    # the development instance has another role
+    template = dataclasses.replace(job.launch_template, role_id="")
+    return dataclasses.replace(
+        job, timestamp=keys.timestamp, resultdir=keys.resultdir, datasets=datasets, launch_template=template
+    )
 
 
 def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ssm: Any) -> dict[str, Any]:
-    """Send the job's command to the instance; what is to be remembered of it. Raises what `job_of` raises, and DevelopmentError
-    when the instance takes no commands."""
+    """Send the job's command to the instance; what is to be remembered of it. Raises what `job_of` raises,
+    and DevelopmentError when the instance takes no commands."""
     job = job_of(path, settings, s3, datetime.now(UTC))
     keys = debug_keys(job.timestamp)
     document = debug_job_key(keys)
@@ -129,15 +140,23 @@ def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ss
 def entry_at(commands: list[dict[str, Any]], index: int) -> dict[str, Any]:
     """The test job at an index of the history; -1 is the most recent. Raises IndexError in words."""
     if isinstance(index, bool) or not isinstance(index, int) or not -len(commands) <= index < len(commands):
-        known = f"0 to {len(commands) - 1}, or -1 for the most recent" if commands else "none: no job was submitted yet"
+        known = (
+            f"0 to {len(commands) - 1}, or -1 for the most recent"
+            if commands
+            else "none: no job was submitted yet"
+        )
         raise IndexError(f"job with index {index} does not exist for this object; allowed: {known}")
     return commands[index]
 
 
 def invocation(entry: Mapping[str, Any], ssm: Any) -> dict[str, Any]:
-    """SSM's record of a test job: `Status`, outputs, times; empty before SSM knows it, and after it has forgotten (30 days)."""
+    """SSM's record of a test job: `Status`, outputs, times; empty before SSM knows it, and after it has
+    forgotten (30 days).
+    """
     try:
-        found: dict[str, Any] = ssm.get_command_invocation(CommandId=entry["commandid"], InstanceId=entry["instance"])
+        found: dict[str, Any] = ssm.get_command_invocation(
+            CommandId=entry["commandid"], InstanceId=entry["instance"]
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "InvocationDoesNotExist":
             return {}
@@ -151,7 +170,12 @@ def dumps(value: Any) -> str:
 
 
 def _missing(field: str, key: str, bucket: str) -> Problem:
-    return Problem(field, f"{key!r}, which is not in the bucket", "data that is uploaded", f"Upload it: aws s3 cp FILE s3://{bucket}/{key}")
+    return Problem(
+        field,
+        f"{key!r}, which is not in the bucket",
+        "data that is uploaded",
+        f"Upload it: aws s3 cp FILE s3://{bucket}/{key}",
+    )
 
 
 def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Content | None:
@@ -166,14 +190,18 @@ def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Content 
 
 
 def _input(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Input:
-    """A dataset, as far as it is needed here: the object, or that there is a folder. One without anything for what is missing."""
+    """A dataset, as far as it is needed here: the object, or that there is a folder. One without anything for
+    what is missing.
+    """
     if key.endswith("/"):
         if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=2).get("Contents"):
             problems.append(_missing("dataname", key, bucket))
         return Input((), folder=True)
     try:
         found = s3.head_object(Bucket=bucket, Key=key)
-        return Input((Pin(key, int(found["ContentLength"]), found["ETag"].strip('"'), found.get("VersionId")),))
+        return Input(
+            (Pin(key, int(found["ContentLength"]), found["ETag"].strip('"'), found.get("VersionId")),)
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise

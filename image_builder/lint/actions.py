@@ -1,6 +1,7 @@
 """The words of AWSTOE's language: action modules with their inputs, and operators of conditions.
 
-Source: EC2 Image Builder user guide, "Action modules supported by AWSTOE component manager", "Comparison operators", "Logical operators".
+Source: EC2 Image Builder user guide, "Action modules supported by AWSTOE component manager", "Comparison
+operators", "Logical operators".
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ Reboot delaySeconds
 Assert *
 """
 
-ACTIONS: dict[str, tuple[str, ...]] = {line.split()[0]: tuple(line.split()[1:]) for line in _INPUTS.split("\n") if line}
+ACTIONS: dict[str, tuple[str, ...]] = {
+    line.split()[0]: tuple(line.split()[1:]) for line in _INPUTS.split("\n") if line
+}
 """Action -> its inputs as written above: `!` required, `+` first: inputs is a list of mappings, `*`: any."""
 
 _ALONE = "stringIsEmpty stringIsWhitespace binaryExists fileExists folderExists"
@@ -48,7 +51,8 @@ _WITH_PATH = "fileMD5Equals fileSHA1Equals fileSHA256Equals fileSHA512Equals"
 BESIDE = dict.fromkeys(_WITH_VALUE.split(), "value") | dict.fromkeys(_WITH_PATH.split(), "path")
 """Operator -> the key that it needs beside it."""
 OPERATORS = frozenset({"and", "or", "not", *_ALONE.split(), *BESIDE})
-CONTEXT = frozenset({"executionId", "accountId", "region", "osPlatform", "osName", "osVersion", "date", "dateTime", "uuid", "hostname",
+CONTEXT = frozenset({"executionId", "accountId", "region", "osPlatform", "osName", "osVersion", "date",
+    "dateTime", "uuid", "hostname",
                      "phase", "step"})  # fmt: skip
 """Keys of `{{ context:… }}`."""
 CONDITION_DEPTH = 4
@@ -58,7 +62,9 @@ DELIMITERS = frozenset({".", ",", ";", ":", "\\n", "\\t", "\n", "\t", "space", "
 
 
 LISTS = frozenset({"commands", "arguments", "include", "exclude"})
-"""Inputs that are lists of texts; `parameters` of ExecuteDocument is a list of names and values; every other one is a text."""
+"""Inputs that are lists of texts; `parameters` of ExecuteDocument is a list of names and values; every other
+one is a text.
+"""
 
 
 def takes_a_list(action: str) -> bool:

@@ -17,7 +17,11 @@ _NUMBER = re.compile(r"[-+]?\d+")
 
 def fields(node: Node | None) -> dict[str, Node]:
     """The keys of a mapping with their values; nothing for another node."""
-    return {key.value: value for key, value in node.value if isinstance(key, ScalarNode)} if isinstance(node, MappingNode) else {}
+    return (
+        {key.value: value for key, value in node.value if isinstance(key, ScalarNode)}
+        if isinstance(node, MappingNode)
+        else {}
+    )
 
 
 def text(node: Node | None) -> str:
@@ -30,12 +34,20 @@ def condition(node: Node, depth: int = 1, beside: frozenset[str] = frozenset()) 
     given = fields(node)
     operators = [name for name in given if name in actions.OPERATORS]
     if len(operators) != 1:
-        got = f"with {', '.join(operators)}" if operators else f"without an operator ({', '.join(given) or 'empty'})"
+        got = (
+            f"with {', '.join(operators)}"
+            if operators
+            else f"without an operator ({', '.join(given) or 'empty'})"
+        )
         yield node, f"a condition {got}", f"Write exactly one of {', '.join(sorted(actions.OPERATORS))}"
         return
     name, operand = operators[0], given[operators[0]]
     if depth > actions.CONDITION_DEPTH:
-        yield node, f"conditions nested more than {actions.CONDITION_DEPTH} deep", "Make it flatter, or ask in a script"
+        yield (
+            node,
+            f"conditions nested more than {actions.CONDITION_DEPTH} deep",
+            "Make it flatter, or ask in a script",
+        )
         return
     second = actions.BESIDE.get(name, "value")
     if name in actions.BESIDE and second not in given:
@@ -44,7 +56,11 @@ def condition(node: Node, depth: int = 1, beside: frozenset[str] = frozenset()) 
         yield given[key], f"`{key}` beside `{name}`", "Remove it, or put both below `and:`"
     if name in ("and", "or"):
         if not isinstance(operand, SequenceNode) or not operand.value:
-            yield operand, f"`{name}` without a list of conditions", "Write a list: `- ` before each condition"
+            yield (
+                operand,
+                f"`{name}` without a list of conditions",
+                "Write a list: `- ` before each condition",
+            )
             return
         for part in operand.value:
             yield from condition(part, depth + 1)
@@ -69,7 +85,11 @@ def loop(node: Node) -> Iterator[Mistake]:
     for key in sorted(set(given) - {"name", "for", "forEach"}):
         yield given[key], f"`{key}` in a loop", "Known: name, for, forEach"
     if ("for" in given) == ("forEach" in given):
-        yield node, "a loop without `for` or `forEach`" if "for" not in given else "a loop with `for` and `forEach`", "Write one of them"
+        yield (
+            node,
+            "a loop without `for` or `forEach`" if "for" not in given else "a loop with `for` and `forEach`",
+            "Write one of them",
+        )
     elif "for" in given:
         yield from _counting(given["for"])
     else:

@@ -1,6 +1,7 @@
 """The rules for component documents (AWSTOE, schema version 1.0), ours or anybody's.
 
-Read as nodes with their places, every scalar a string: what a YAML reader would make of `0644` is one of the things to find.
+Read as nodes with their places, every scalar a string: what a YAML reader would make of `0644` is one of the
+things to find.
 Sources: EC2 Image Builder user guide, "Use the AWSTOE component document framework".
 """
 
@@ -26,9 +27,21 @@ _MOST_VALUES = 100_000
 _STANDARD = ("build", "validate", "test")
 _DOCUMENT = {"name", "description", "schemaVersion", "parameters", "constants", "phases"}
 _PHASE = {"name", "steps"}
-_STEP = {"name", "action", "timeoutSeconds", "onFailure", "maxAttempts", "if", "loop", "disableLogging", "inputs"}
+_STEP = {
+    "name",
+    "action",
+    "timeoutSeconds",
+    "onFailure",
+    "maxAttempts",
+    "if",
+    "loop",
+    "disableLogging",
+    "inputs",
+}
 _NAME = re.compile(r"[A-Za-z0-9_-]{3,128}")
-_CHANGES_TYPE = re.compile(r"0\d+|\d+\.\d*0|[-+]?\d+_\d+|yes|no|on|off|y|n|\d+:\d+(:\d+)?|0x[0-9a-f]+|\d{4}-\d\d-\d\d", re.IGNORECASE)
+_CHANGES_TYPE = re.compile(
+    r"0\d+|\d+\.\d*0|[-+]?\d+_\d+|yes|no|on|off|y|n|\d+:\d+(:\d+)?|0x[0-9a-f]+|\d{4}-\d\d-\d\d", re.IGNORECASE
+)
 _NUMBERS = {
     "timeoutSeconds": (re.compile(r"-1|[1-9]\d*"), "-1 (no limit) or a number of seconds from 1"),
     "maxAttempts": (re.compile(r"[1-9]\d*"), "a whole number from 1"),
@@ -46,8 +59,8 @@ _MEANT = re.compile(
 
 
 def is_document(text: str) -> bool:
-    """Whether a YAML text means to be a component document: a list of phases, or the version. Others have `phases` that are no list
-    (CodeBuild), or other versions (Systems Manager)."""
+    """Whether a YAML text means to be a component document: a list of phases, or the version. Others have
+    `phases` that are no list (CodeBuild), or other versions (Systems Manager)."""
     return bool(_MEANT.search(text))
 
 
@@ -58,10 +71,20 @@ def lint_document(text: str, file: str) -> list[Finding]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = " ".join(str(getattr(error, "problem", None) or error).split())
-        return [Finding(file, mark.line + 1 if mark else 1, "yaml", what, "Correct the indentation or the quotes")]
+        return [
+            Finding(file, mark.line + 1 if mark else 1, "yaml", what, "Correct the indentation or the quotes")
+        ]
     endless = _unfolds_too_far(root)
     if endless is not None:
-        return [Finding(file, endless.start_mark.line + 1, "yaml", "aliases that unfold without end", "Write the values out")]
+        return [
+            Finding(
+                file,
+                endless.start_mark.line + 1,
+                "yaml",
+                "aliases that unfold without end",
+                "Write the values out",
+            )
+        ]
     other = other_kind(root)
     if other is not None:
         return [Finding(file, 1, "schema", f"{other[0]}, not a component document", other[1])]
@@ -69,7 +92,9 @@ def lint_document(text: str, file: str) -> list[Finding]:
 
 
 def _unfolds_too_far(root: Node | None) -> Node | None:
-    """A node that contains itself, or the root when its aliases stand for very many values; None when all is well."""
+    """A node that contains itself, or the root when its aliases stand for very many values; None when all is
+    well.
+    """
     sizes: dict[int, int] = {}
     above: set[int] = set()
     circle: list[Node] = []
@@ -81,7 +106,9 @@ def _unfolds_too_far(root: Node | None) -> Node | None:
         if id(node) not in sizes:
             above.add(id(node))
             children = [] if isinstance(node, ScalarNode) else node.value
-            sizes[id(node)] = 1 + sum(size(part) for child in children for part in (child if isinstance(child, tuple) else (child,)))
+            sizes[id(node)] = 1 + sum(
+                size(part) for child in children for part in (child if isinstance(child, tuple) else (child,))
+            )
             above.discard(id(node))
         return sizes[id(node)]
 
@@ -102,7 +129,9 @@ class _Document:
 
     def run(self, root: Node | None) -> Iterator[Finding]:
         if not isinstance(root, MappingNode):
-            yield Finding(self.file, 1, "schema", "no mapping", "Begin with `schemaVersion: 1.0`, then `phases:`")
+            yield Finding(
+                self.file, 1, "schema", "no mapping", "Begin with `schemaVersion: 1.0`, then `phases:`"
+            )
             return
         if len(self.text) > _INLINE_CHARACTERS:
             fix = "Put it into S3 and give its `uri`, or move long scripts there"
@@ -126,7 +155,12 @@ class _Document:
             if key.value in seen:
                 yield self.at(key, "yaml", f"the key `{key.value}` twice", "Keep one")
             elif key.value not in allowed:
-                yield self.at(key, "schema", f"`{key.value}`, which {what} does not have", f"Known: {', '.join(sorted(allowed))}")
+                yield self.at(
+                    key,
+                    "schema",
+                    f"`{key.value}`, which {what} does not have",
+                    f"Known: {', '.join(sorted(allowed))}",
+                )
             seen.add(key.value)
 
     def section(self, section: str, node: Node | None) -> Iterator[Finding]:
@@ -137,8 +171,17 @@ class _Document:
                 yield self.at(node, "schema", f"{section} that are no list", "Write `- ` before each name")
             return
         for entry in node.value:
-            if not isinstance(entry, MappingNode) or len(entry.value) != 1 or not isinstance(entry.value[0][1], MappingNode):
-                yield self.at(entry, "schema", f"an entry of {section} that is no single name", "Write `- Name: {type: string, …}`")
+            if (
+                not isinstance(entry, MappingNode)
+                or len(entry.value) != 1
+                or not isinstance(entry.value[0][1], MappingNode)
+            ):
+                yield self.at(
+                    entry,
+                    "schema",
+                    f"an entry of {section} that is no single name",
+                    "Write `- Name: {type: string, …}`",
+                )
                 continue
             key, settings = entry.value[0]
             fields = _fields(settings)
@@ -146,17 +189,26 @@ class _Document:
                 yield self.at(key, "schema", f"the name `{key.value}`", "Use 3 to 128 of A-Z a-z 0-9 _ -")
                 continue
             if key.value in self.values:
-                yield self.at(key, "duplicate-name", f"`{key.value}` twice among parameters and constants", "Rename one")
+                yield self.at(
+                    key, "duplicate-name", f"`{key.value}` twice among parameters and constants", "Rename one"
+                )
             self.values.add(key.value)
             if _text(fields.get("type")) != "string":
-                yield self.at(settings, "schema", f"`{key.value}` without `type: string`", "Write `type: string`")
+                yield self.at(
+                    settings, "schema", f"`{key.value}` without `type: string`", "Write `type: string`"
+                )
             value = fields.get("value" if section == "constants" else "default")
             if value is not None:
                 yield from self.types(value)
             elif section == "constants":
                 yield self.at(key, "schema", f"the constant `{key.value}` without a value", "Add `value:`")
             else:
-                yield self.at(key, "missing-parameter", f"`{key.value}` without a default", "Add `default:`, or give it in the recipe")
+                yield self.at(
+                    key,
+                    "missing-parameter",
+                    f"`{key.value}` without a default",
+                    "Add `default:`, or give it in the recipe",
+                )
 
     def phases(self, root: MappingNode, node: Node | None) -> Iterator[Finding]:
         names: list[str] = []
@@ -168,18 +220,27 @@ class _Document:
             if not name:
                 yield self.at(phase, "schema", "a phase without a name", "Add `name: build`")
             if name in names:
-                yield self.at(phase, "duplicate-name", f"the phase `{name}` twice", "Rename one, or join them")
+                yield self.at(
+                    phase, "duplicate-name", f"the phase `{name}` twice", "Rename one, or join them"
+                )
             names.append(name)
             steps = fields.get("steps")
             if not isinstance(steps, SequenceNode) or not steps.value:
-                yield self.at(phase, "zero-steps", f"the phase `{name}` without steps", "Add a step, or remove the phase")
+                yield self.at(
+                    phase,
+                    "zero-steps",
+                    f"the phase `{name}` without steps",
+                    "Add a step, or remove the phase",
+                )
                 continue
             used: set[str] = set()
             for step in steps.value:
                 yield from self.step(name, step, used)
         if not set(names) & set(_STANDARD):
             got = f"only the phases {', '.join(names)}" if names else "no phases"
-            yield self.at(node or root, "zero-steps", got, "Have one of build, validate, test: nothing else runs")
+            yield self.at(
+                node or root, "zero-steps", got, "Have one of build, validate, test: nothing else runs"
+            )
 
     def step(self, phase: str, node: Node, used: set[str]) -> Iterator[Finding]:
         if not isinstance(node, MappingNode):
@@ -199,12 +260,19 @@ class _Document:
                 yield self.at(fields[key], "schema", f"{key} `{fields[key].value}`", f"Write {allowed}")
         failure = fields.get("onFailure")
         if failure is not None and _text(failure) not in ("Abort", "Continue", "Ignore"):
-            yield self.at(failure, "schema", f"onFailure `{failure.value}`", "Write Abort, Continue or Ignore")
+            yield self.at(
+                failure, "schema", f"onFailure `{failure.value}`", "Write Abort, Continue or Ignore"
+            )
         yield from self.control(action, node, fields)
         if not action or action not in actions.ACTIONS:
             why = " (Windows)" if action in actions.WINDOWS else ""
             got = f"the action `{action}`{why}" if action else f"the step `{name}` without an action"
-            yield self.at(fields.get("action", node), "unknown-action", got, "Use ExecuteBash, or another action that works on Linux")
+            yield self.at(
+                fields.get("action", node),
+                "unknown-action",
+                got,
+                "Use ExecuteBash, or another action that works on Linux",
+            )
             return
         yield from self.inputs(action, node, fields.get("inputs"))
 
@@ -218,7 +286,9 @@ class _Document:
                 yield self.at(place, "schema", got, fix)
         for key, only in (("timeoutSeconds", "-1"), ("maxAttempts", "1")):
             if action == "ExecuteDocument" and key in fields and _text(fields[key]) != only:
-                yield self.at(fields[key], "schema", f"{key} of ExecuteDocument", f"Leave it out: it is always {only}")
+                yield self.at(
+                    fields[key], "schema", f"{key} of ExecuteDocument", f"Leave it out: it is always {only}"
+                )
 
     def inputs(self, action: str, step: MappingNode, node: Node | None) -> Iterator[Finding]:
         many = actions.takes_a_list(action)
@@ -231,11 +301,15 @@ class _Document:
         for item in items or [None]:
             fields = _fields(item)
             if item is not None and not isinstance(item, MappingNode) and (action == "Assert" or item.value):
-                yield self.at(item, "schema", f"inputs of {action} that are no mapping", "Write `name: value`")
+                yield self.at(
+                    item, "schema", f"inputs of {action} that are no mapping", "Write `name: value`"
+                )
                 continue
             for name in actions.required(action):
                 if name not in fields or fields[name].value in ("", []):
-                    yield self.at(item or step, "missing-input", f"{action} without `{name}`", f"Add `{name}:`")
+                    yield self.at(
+                        item or step, "missing-input", f"{action} without `{name}`", f"Add `{name}:`"
+                    )
             for name, value in fields.items() if known is not None else ():
                 yield from self.value(action, name, value, known or frozenset())
             if action == "ExecuteBash":
@@ -243,18 +317,30 @@ class _Document:
 
     def value(self, action: str, name: str, node: Node, known: frozenset[str]) -> Iterator[Finding]:
         if name not in known:
-            yield self.at(node, "unknown-input", f"`{name}` of {action}", f"Known: {', '.join(sorted(known))}")
+            yield self.at(
+                node, "unknown-input", f"`{name}` of {action}", f"Known: {', '.join(sorted(known))}"
+            )
         elif name == "parameters":
             entries = node.value if isinstance(node, SequenceNode) else [node]
-            if not all(isinstance(_fields(entry).get(key), ScalarNode) for entry in entries for key in ("name", "value")):
-                yield self.at(node, "schema", "parameters of another shape", "Write a list of `- {name: …, value: …}`")
+            if not all(
+                isinstance(_fields(entry).get(key), ScalarNode)
+                for entry in entries
+                for key in ("name", "value")
+            ):
+                yield self.at(
+                    node, "schema", "parameters of another shape", "Write a list of `- {name: …, value: …}`"
+                )
         elif name in actions.LISTS and not isinstance(node, SequenceNode):
-            yield self.at(node, "schema", f"{name} that are no list", "Write `- ` before each, or `- |` before a script")
+            yield self.at(
+                node, "schema", f"{name} that are no list", "Write `- ` before each, or `- |` before a script"
+            )
         elif name in actions.LISTS:
             for item in node.value:
                 if not isinstance(item, ScalarNode):
                     fix = "Write it below `- |`, or in quotes"
-                    yield self.at(item, "schema", f"one of {name} that YAML reads as a mapping or a list", fix)
+                    yield self.at(
+                        item, "schema", f"one of {name} that YAML reads as a mapping or a list", fix
+                    )
         elif not isinstance(node, ScalarNode):
             yield self.at(node, "schema", f"`{name}` that is a list or a mapping", "Write a text")
         if name != "commands":
@@ -269,15 +355,22 @@ class _Document:
                 yield from self.types(child[1] if isinstance(child, tuple) else child)
 
     def commands(self, node: Node | None) -> Iterator[Finding]:
-        texts = [item for item in (node.value if isinstance(node, SequenceNode) else []) if isinstance(item, ScalarNode)]
-        lines, places = [], []  # AWSTOE runs all commands as one file; the place of each of its lines in the document
+        texts = [
+            item
+            for item in (node.value if isinstance(node, SequenceNode) else [])
+            if isinstance(item, ScalarNode)
+        ]
+        # AWSTOE runs all commands as one file; the place of each of its lines in the document
+        lines, places = [], []
         for item in texts:
             first = item.start_mark.line + (2 if item.style in ("|", ">") else 1)
             for number, line in enumerate(item.value.rstrip("\n").split("\n")):
                 lines.append(line)
                 places.append(min(first + number, item.end_mark.line + 1))
         text = re.sub(r"\{\{.*?\}\}", lambda match: "_" * len(match[0]), "\n".join(lines))
-        for finding in lint_script(text + "\n", self.file, standalone=False, updated=self.updated) if texts else ():
+        for finding in (
+            lint_script(text + "\n", self.file, standalone=False, updated=self.updated) if texts else ()
+        ):
             yield replace(finding, line=places[min(finding.line, len(places)) - 1])
         self.updated = self.updated or asks_for_index(text)
         strict = bool(re.search(r"^\s*set\s+[-+]\w*e|errexit", text, re.MULTILINE))
@@ -285,8 +378,11 @@ class _Document:
         if home and not re.search(r"\bHOME=", text):
             at = places[text.count("\n", 0, home.start())]
             yield Finding(self.file, at, "home-unset", f"`{home[0]}`", "Begin with `export HOME=/root`")
-        carefree = bool(texts) and texts[-1].value.rstrip().endswith("\nexit 0")  # says itself that failures do not matter
+        # says itself that failures do not matter
+        carefree = bool(texts) and texts[-1].value.rstrip().endswith("\nexit 0")
         several = len(texts) > 1 or any("\n" in item.value.strip() for item in texts)
         if several and not strict and not carefree and node is not None:
             fix = "Begin with `set -euo pipefail`"
-            yield self.at(node, "not-strict", "several commands, of which only the last may fail the step", fix)
+            yield self.at(
+                node, "not-strict", "several commands, of which only the last may fail the step", fix
+            )

@@ -11,19 +11,35 @@ RULES: dict[str, tuple[str, str]] = {
     # scripts
     "syntax": (ERROR, "bash cannot read it"),
     "encoding": (ERROR, "a script that is empty, not UTF-8, has a byte order mark or Windows line ends"),
-    "shebang": (WARNING, "no `#!` line, or one that Linux reads otherwise: who runs the script by hand gets another shell"),
-    "interpreter": (ERROR, "a `#!` line that Linux does not read as it is meant: several arguments, or a program without its whole path"),
+    "shebang": (
+        WARNING,
+        "no `#!` line, or one that Linux reads otherwise: who runs the script by hand gets another shell",
+    ),
+    "interpreter": (
+        ERROR,
+        "a `#!` line that Linux does not read as it is meant: several arguments, or a "
+        "program without its whole path",
+    ),
     "apt-yes": (ERROR, "apt (or yum, dnf, zypper) installs or removes without --yes, and would ask"),
-    "apt-update": (WARNING, "apt installs before any apt-get update in the script: the parent's index is old or empty"),
+    "apt-update": (
+        WARNING,
+        "apt installs before any apt-get update in the script: the parent's index is old or empty",
+    ),
     "apt-cli": (WARNING, "`apt` is for people, its interface is not stable; `apt-get` is for scripts"),
     "conda-yes": (ERROR, "conda changes an environment without --yes, and would ask"),
     "pip-unpinned": (WARNING, "pip installs without exact versions: another day gives another image"),
     "conda-unpinned": (WARNING, "conda installs without a version: another day gives another image"),
     "download-unchecked": (WARNING, "a download that no checksum follows"),
-    "moving-ref": (WARNING, "`latest`, `main`, `master` or a clone without a commit: it changes without notice"),
+    "moving-ref": (
+        WARNING,
+        "`latest`, `main`, `master` or a clone without a commit: it changes without notice",
+    ),
     "pipe-shell": (ERROR, "a download that a shell runs at once: nobody knows afterwards what ran"),
     "driver": (ERROR, "a driver or kernel: take a parent image that has it (dlami24)"),
-    "place": (WARNING, "something in ~/neurocaas_contrib, which a job's machine moves to ~/neurocaas_contrib.image"),
+    "place": (
+        WARNING,
+        "something in ~/neurocaas_contrib, which a job's machine moves to ~/neurocaas_contrib.image",
+    ),
     "sudo": (WARNING, "sudo: scripts run as root already; `sudo -S` and `sudo -i` wait for somebody"),
     "interactive": (ERROR, "a program that asks or edits"),
     "nested-shell": (ERROR, "a shell or interpreter that waits for input"),
@@ -34,7 +50,11 @@ RULES: dict[str, tuple[str, str]] = {
     # documents
     "yaml": (ERROR, "not YAML, or a key twice"),
     "schema": (ERROR, "a field that AWSTOE does not know, or with a value that it does not take"),
-    "zero-steps": (ERROR, 'a phase without steps, or a document without one of build, validate, test: it "succeeds" and does nothing'),
+    "zero-steps": (
+        ERROR,
+        "a phase without steps, or a document without one of build, validate, test: it "
+        '"succeeds" and does nothing',
+    ),
     "duplicate-name": (ERROR, "two phases, two steps of a phase, or two parameters of one name"),
     "unknown-action": (ERROR, "an action module that AWSTOE does not have, or not on Linux"),
     "missing-input": (ERROR, "an action without an input that it needs"),
@@ -69,7 +89,8 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "file": self.file, "line": self.line, "rule": self.rule, "severity": self.severity, "got": self.got, "fix": self.fix,
+            "file": self.file, "line": self.line, "rule": self.rule, "severity": self.severity,
+            "got": self.got, "fix": self.fix,
         }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""What a YAML text is when it is no component document: told in one finding, for none of the rules are meant for it."""
+"""What a YAML text is when it is no component document: told in one finding, for none of the rules are meant
+for it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from image_builder.lint.control import fields
 
 _WHERE = "Give the linter a component document"
-_IN_TEMPLATE = "Give the linter the document itself: the `Data` of its AWS::ImageBuilder::Component, as a file of its own"
+_IN_TEMPLATE = (
+    "Give the linter the document itself: the `Data` of its AWS::ImageBuilder::Component, as a file of its "
+    "own"
+)
 
 
 def _text(node: Node | None) -> str:
@@ -26,14 +31,30 @@ def _has_resources(found: dict[str, Node]) -> bool:
 
 
 _KINDS: tuple[tuple[str, str, Callable[[dict[str, Node]], bool]], ...] = (
-    ("a CloudFormation template", _IN_TEMPLATE, lambda found: "AWSTemplateFormatVersion" in found or _has_resources(found)),
+    (
+        "a CloudFormation template",
+        _IN_TEMPLATE,
+        lambda found: "AWSTemplateFormatVersion" in found or _has_resources(found),
+    ),
     ("a document of Systems Manager", _WHERE, lambda found: "mainSteps" in found or "runtimeConfig" in found),
-    ("a workflow of Image Builder", _WHERE, lambda found: "schemaVersion" in found and "steps" in found and "phases" not in found),
-    ("a build specification of CodeBuild", _WHERE, lambda found: "version" in found and isinstance(found.get("phases"), MappingNode)),
+    (
+        "a workflow of Image Builder",
+        _WHERE,
+        lambda found: "schemaVersion" in found and "steps" in found and "phases" not in found,
+    ),
+    (
+        "a build specification of CodeBuild",
+        _WHERE,
+        lambda found: "version" in found and isinstance(found.get("phases"), MappingNode),
+    ),
     ("a manifest of Kubernetes", _WHERE, lambda found: {"apiVersion", "kind"} <= found.keys()),
     ("a workflow of GitHub", _WHERE, lambda found: "jobs" in found and "on" in found),
     ("a file of Docker Compose", _WHERE, lambda found: isinstance(found.get("services"), MappingNode)),
-    ("an environment of conda", _WHERE, lambda found: isinstance(found.get("dependencies"), SequenceNode) and "phases" not in found),
+    (
+        "an environment of conda",
+        _WHERE,
+        lambda found: isinstance(found.get("dependencies"), SequenceNode) and "phases" not in found,
+    ),
 )
 
 
@@ -47,7 +68,11 @@ def kind_of(text: str) -> tuple[str, str] | None:
 
 def other_kind(root: Node | None) -> tuple[str, str] | None:
     """What the text is, in words, and what to do; None for what may be meant as a component document."""
-    if isinstance(root, SequenceNode) and root.value and all(isinstance(one, MappingNode) and "hosts" in fields(one) for one in root.value):
+    if (
+        isinstance(root, SequenceNode)
+        and root.value
+        and all(isinstance(one, MappingNode) and "hosts" in fields(one) for one in root.value)
+    ):
         return "a playbook of Ansible", _WHERE
     if not isinstance(root, MappingNode):
         return None

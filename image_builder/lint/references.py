@@ -1,4 +1,6 @@
-"""`{{ references }}` of component documents: does what they name exist, and is it known when they are read."""
+"""`{{ references }}` of component documents: does what they name exist, and is it known when they are
+read.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,25 @@ def lint_references(file: str, steps: Sequence[Step], values: set[str]) -> Itera
                 for match in _BRACES.finditer(scalar.value):
                     wrong = _wrong(match[1], step, values, done, loop)
                     if wrong:
-                        line = scalar.start_mark.line + 1 + scalar.value.count("\n", 0, match.start()) + (scalar.style in ("|", ">"))
+                        line = (
+                            scalar.start_mark.line
+                            + 1
+                            + scalar.value.count("\n", 0, match.start())
+                            + (scalar.style in ("|", ">"))
+                        )
                         yield Finding(file, line, "reference", f"`{match[0]}`: {wrong[0]}", wrong[1])
         done.add((step.phase, step.name))
 
 
-def _wrong(text: str, step: Step, values: set[str], done: set[tuple[str, str]], loop: set[str]) -> tuple[str, str] | None:
+def _wrong(
+    text: str, step: Step, values: set[str], done: set[tuple[str, str]], loop: set[str]
+) -> tuple[str, str] | None:
     """What is wrong with a reference, and what to do."""
     if _CREDENTIALS.match(text):
-        return "credentials of the machine are not given so", "Use S3Download, or the AWS CLI in a script: they take them themselves"
+        return (
+            "credentials of the machine are not given so",
+            "Use S3Download, or the AWS CLI in a script: they take them themselves",
+        )
     context = _CONTEXT.fullmatch(text)
     if text in values or _ELSEWHERE.fullmatch(text) or (context and context[1] in actions.CONTEXT):
         return None
@@ -58,12 +70,17 @@ def _wrong(text: str, step: Step, values: set[str], done: set[tuple[str, str]], 
     chain, in_loop = _CHAIN.fullmatch(text), _LOOP.fullmatch(text)
     if chain:
         if (chain[1], chain[2]) not in done:
-            return "no earlier step of this document has this phase and name", "Correct phase or step, or move the step before this one"
+            return (
+                "no earlier step of this document has this phase and name",
+                "Correct phase or step, or move the step before this one",
+            )
         if step.phase == "test" and chain[1] != "test":
             return "the test phase runs on another machine", "Ask the machine again in the test phase"
         return None
     if in_loop:
-        return None if in_loop[1] in loop else ("the step has no such loop", "Add `loop:`, or correct its name")
+        return (
+            None if in_loop[1] in loop else ("the step has no such loop", "Add `loop:`, or correct its name")
+        )
     if text.startswith("imagebuilder:"):
         return "known in names and tags of distribution configurations only", "Use `$(date)` in the script"
     known = f"Known: {', '.join(sorted(values))}" if values else "No parameter or constant is declared"

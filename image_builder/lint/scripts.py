@@ -24,20 +24,24 @@ _MOVING_BRANCHES = frozenset({"main", "master", "develop", "dev", "trunk", "HEAD
 _STRICT = re.compile(r"^\s*set\s+(-[a-zA-Z]*e|.*-o\s+errexit)|\A#!.*sh\s+-\w*e", re.MULTILINE)
 _EXACT = re.compile(r"==|===| @ |^git\+.*@[0-9a-f]{7,}|\.whl$|\.tar\.gz$|^\.|^/|^\$|^-|^\"?\$")
 _APT = frozenset({"apt", "apt-get", "aptitude"})
-_UNPACKERS = frozenset({"tar", "bsdtar", "cpio", "gunzip", "gzip", "xz", "unxz", "bunzip2", "bzip2", "zstd", "unzip", "funzip", "tee", "dd",
+_UNPACKERS = frozenset({"tar", "bsdtar", "cpio", "gunzip", "gzip", "xz", "unxz", "bunzip2", "bzip2", "zstd",
+    "unzip", "funzip", "tee", "dd",
                         "patch", "apt-key"})  # fmt: skip
-_QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e", "-S", "-n", "-x", "--lock",
+_QUIET = frozenset({"--disabled-password", "--disabled-login", "--system", "--group", "-l", "-u", "-d", "-e",
+    "-S", "-n", "-x", "--lock",
                     "--unlock", "--delete", "--expire", "--status", "--stdin"})  # fmt: skip
 """With these `passwd` and `adduser` ask nothing."""
 _CHECK = frozenset({"sha256sum", "sha512sum", "sha1sum", "shasum", "md5sum", "gpgv", "cosign", "minisign"})
 _DOCKERFILE = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*(?:FROM|ARG)[ \t]+\S")
 
 
-def lint_script(text: str, file: str, *, strict: bool = False, standalone: bool = True, updated: bool = False) -> list[Finding]:
+def lint_script(
+    text: str, file: str, *, strict: bool = False, standalone: bool = True, updated: bool = False
+) -> list[Finding]:
     """Findings of a bash text.
 
-    `strict`: whoever runs it stops at the first failure. `standalone`: it is a file of its own, not part of a document. `updated`: what
-    ran before has asked for apt's index.
+    `strict`: whoever runs it stops at the first failure. `standalone`: it is a file of its own, not part of a
+    document. `updated`: what ran before has asked for apt's index.
     """
     return sorted(set(_Linter(text, file, strict or bool(_STRICT.search(text)), standalone, updated).run()))
 
@@ -49,7 +53,13 @@ def asks_for_index(text: str) -> bool:
 
 class _Linter:
     def __init__(self, text: str, file: str, strict: bool, standalone: bool, updated: bool) -> None:
-        self.text, self.file, self.strict, self.standalone, self.updated = text, file, strict, standalone, updated
+        self.text, self.file, self.strict, self.standalone, self.updated = (
+            text,
+            file,
+            strict,
+            standalone,
+            updated,
+        )
         self.commands = shell.commands(text)
 
     def finding(self, line: int, rule: str, got: str, fix: str) -> Finding:
@@ -57,7 +67,9 @@ class _Linter:
 
     def run(self) -> Iterator[Finding]:
         if self.standalone and _DOCKERFILE.match(self.text):
-            yield self.finding(1, "syntax", "a Dockerfile", "Write its RUN lines into a script, and ENV as exports")
+            yield self.finding(
+                1, "syntax", "a Dockerfile", "Write its RUN lines into a script, and ENV as exports"
+            )
             return
         yield from self._whole()
         updated = self.updated
@@ -83,11 +95,25 @@ class _Linter:
             yield self.finding(at, "secret", f"what looks like a secret ({secret.name})", fix)
 
     def _other_packages(self, command: Command) -> Iterator[Finding]:
-        verbs = {"install", "update", "upgrade", "remove", "erase", "groupinstall", "localinstall", "reinstall"} & set(command.values)
+        verbs = {
+            "install",
+            "update",
+            "upgrade",
+            "remove",
+            "erase",
+            "groupinstall",
+            "localinstall",
+            "reinstall",
+        } & set(command.values)
         no_questions = programs.YES_FLAGS | {"-n", "--non-interactive"}
         if verbs and not no_questions & set(command.values):
             verb = verbs.pop()
-            yield self.finding(command.line, "apt-yes", f"`{command.program} {verb}` without -y", f"Write `{command.program} -y {verb} …`")
+            yield self.finding(
+                command.line,
+                "apt-yes",
+                f"`{command.program} {verb}` without -y",
+                f"Write `{command.program} -y {verb} …`",
+            )
 
     def _apt(self, command: Command, updated: bool) -> Iterator[Finding]:
         if command.words[command.program_index].value == "apt":
@@ -97,12 +123,28 @@ class _Linter:
             return
         quiet = set(command.values) & {"-s", "--simulate", "--dry-run", "--print-uris"}
         if not quiet and not set(command.values) & programs.YES_FLAGS:
-            yield self.finding(command.line, "apt-yes", f"`{command.program} {verb}` without --yes", f"Write `apt-get {verb} --yes …`")
-        if verb in ("install", "build-dep") and not updated and not any(value.endswith(".deb") for value in command.values):
-            yield self.finding(command.line, "apt-update", f"`{verb}` before any update", "Put `apt-get update` before it")
+            yield self.finding(
+                command.line,
+                "apt-yes",
+                f"`{command.program} {verb}` without --yes",
+                f"Write `apt-get {verb} --yes …`",
+            )
+        if (
+            verb in ("install", "build-dep")
+            and not updated
+            and not any(value.endswith(".deb") for value in command.values)
+        ):
+            yield self.finding(
+                command.line, "apt-update", f"`{verb}` before any update", "Put `apt-get update` before it"
+            )
         for value in command.values:
             if value.startswith(programs.DRIVERS):
-                yield self.finding(command.line, "driver", f"the package {value}", "Set `image.parent: dlami24`, which has the driver")
+                yield self.finding(
+                    command.line,
+                    "driver",
+                    f"the package {value}",
+                    "Set `image.parent: dlami24`, which has the driver",
+                )
 
     def _packages(self, command: Command) -> Iterator[Finding]:
         if command.program in programs.CONDA:
@@ -118,11 +160,15 @@ class _Linter:
         if verb not in programs.CONDA_VERBS:
             return
         if not set(command.values) & programs.YES_FLAGS:
-            yield self.finding(command.line, "conda-yes", f"`{command.program} {verb}` without --yes", "Add `--yes`")
+            yield self.finding(
+                command.line, "conda-yes", f"`{command.program} {verb}` without --yes", "Add `--yes`"
+            )
         skip = verb not in ("install", "create")
         for word in command.arguments[[argument.value for argument in command.arguments].index(verb) + 1 :]:
             if not skip and re.fullmatch(r"([\w.-]+::)?[A-Za-z][\w.-]*", word.value):
-                yield self.finding(self._line_of(word), "conda-unpinned", f"`{word.value}`", f"Write `{word.value}=VERSION`")
+                yield self.finding(
+                    self._line_of(word), "conda-unpinned", f"`{word.value}`", f"Write `{word.value}=VERSION`"
+                )
             skip = word.value in programs.CONDA_WITH_VALUE or verb not in ("install", "create")
 
     def _line_of(self, word: Word) -> int:
@@ -145,14 +191,32 @@ class _Linter:
             yield self.finding(command.line, "pipe-shell", f"what `{name}` prints, run by `{runner}`", fix)
             return
         for value in values:
-            if re.match(r"(https?|ftp)://", value) and not _MACHINE_ITSELF.match(value) and _MOVING.search(value):
-                yield self.finding(command.line, "moving-ref", f"`{value}`", "Name a version, a tag or a commit")
+            if (
+                re.match(r"(https?|ftp)://", value)
+                and not _MACHINE_ITSELF.match(value)
+                and _MOVING.search(value)
+            ):
+                yield self.finding(
+                    command.line, "moving-ref", f"`{value}`", "Name a version, a tag or a commit"
+                )
         saves = self._kept(command, position)
-        saves = saves or (name == "wget" and not any(re.match(r"--spider|-\w*O-?$|--output-document", value) for value in values))
-        saves = saves or any(re.match(r"-\w*[oO]$|--output|--remote-name", value) and "-" not in values for value in values)
-        to_nowhere = "/dev/null" in values or any(redirection.target.value == "/dev/null" for redirection in command.redirections)
+        saves = saves or (
+            name == "wget"
+            and not any(re.match(r"--spider|-\w*O-?$|--output-document", value) for value in values)
+        )
+        saves = saves or any(
+            re.match(r"-\w*[oO]$|--output|--remote-name", value) and "-" not in values for value in values
+        )
+        to_nowhere = "/dev/null" in values or any(
+            redirection.target.value == "/dev/null" for redirection in command.redirections
+        )
         from_itself = any(_MACHINE_ITSELF.match(value) for value in values)
-        if saves and not to_nowhere and not from_itself and not any(_checks(other) for other in self.commands[position + 1 :]):
+        if (
+            saves
+            and not to_nowhere
+            and not from_itself
+            and not any(_checks(other) for other in self.commands[position + 1 :])
+        ):
             fix = "Follow it with `echo 'DIGEST  FILE' | sha256sum --check`"
             yield self.finding(command.line, "download-unchecked", f"what `{name}` saves is not checked", fix)
 
@@ -163,27 +227,59 @@ class _Linter:
             if pipe[-1].after not in ("|", "|&"):
                 break
             pipe.append(other)
-        written = any(redirection.operator in (">", ">>", ">|") for part in pipe for redirection in part.redirections)
+        written = any(
+            redirection.operator in (">", ">>", ">|") for part in pipe for redirection in part.redirections
+        )
         return written or any(part.program in _UNPACKERS for part in pipe[1:])
 
     def _asks(self, command: Command) -> Iterator[Finding]:
         name, values = command.program, command.values
         batch = any(re.match(r"-\w*[sS]$|--version$|--help$|--batch$", value) for value in values)
         if (name in programs.EDITORS - {"ed", "ex"} and not batch) or (name == "crontab" and "-e" in values):
-            yield self.finding(command.line, "interactive", f"`{name}`", "Write the file with a here-document, or change it with sed")
+            yield self.finding(
+                command.line,
+                "interactive",
+                f"`{name}`",
+                "Write the file with a here-document, or change it with sed",
+            )
         elif name in ("docker", "podman") and any(re.fullmatch(r"-(it|ti)|--tty", value) for value in values):
-            yield self.finding(command.line, "interactive", f"`{name}` with a terminal", "Leave -t out: there is none")
-        elif name in ("passwd", "adduser") and not _QUIET & set(values) and not command.piped and not _joins_group(command):
-            yield self.finding(command.line, "interactive", f"`{name}`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
+            yield self.finding(
+                command.line, "interactive", f"`{name}` with a terminal", "Leave -t out: there is none"
+            )
+        elif (
+            name in ("passwd", "adduser")
+            and not _QUIET & set(values)
+            and not command.piped
+            and not _joins_group(command)
+        ):
+            yield self.finding(
+                command.line,
+                "interactive",
+                f"`{name}`",
+                programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:],
+            )
         elif name in ("select", "tzselect"):
             yield self.finding(command.line, "interactive", f"`{name}`", "Write the choice into the script")
         elif name == "read" and any(re.match(r"-[a-z]*[ps]", value) for value in values):
-            fix = "Read the secret from SSM on the machine" if asks_unseen(command) else "Write the value into the script"
+            fix = (
+                "Read the secret from SSM on the machine"
+                if asks_unseen(command)
+                else "Write the value into the script"
+            )
             yield self.finding(command.line, "interactive", "`read` from somebody", fix)
         elif name == "ssh-keygen" and not any(value in ("-N", "-A", "-R", "-l", "-y") for value in values):
-            yield self.finding(command.line, "interactive", "`ssh-keygen`", programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:])
-        restarts = name in programs.REBOOTS - {"init", "telinit"} or (name in ("init", "telinit") and bool({"0", "6"} & set(values)))
-        restarts = (restarts and "-c" not in values) or (name == "systemctl" and bool({"reboot", "poweroff", "halt"} & set(values)))
+            yield self.finding(
+                command.line,
+                "interactive",
+                "`ssh-keygen`",
+                programs.ASKERS[name][0].upper() + programs.ASKERS[name][1:],
+            )
+        restarts = name in programs.REBOOTS - {"init", "telinit"} or (
+            name in ("init", "telinit") and bool({"0", "6"} & set(values))
+        )
+        restarts = (restarts and "-c" not in values) or (
+            name == "systemctl" and bool({"reboot", "poweroff", "halt"} & set(values))
+        )
         if restarts:
             fix = "Leave it out; a bake needs no restart, and machines boot the finished image"
             yield self.finding(command.line, "reboot", f"`{name}`", fix)
@@ -196,18 +292,35 @@ class _Linter:
             if name == "sudo" or not any(re.match(r"-[A-Za-z]*u|--user\b", option) for option in options):
                 yield self.finding(command.line, "sudo", "`sudo`", "Leave it out: scripts run as root")
         if waits_inside(command) and name != "sudo":
-            yield self.finding(command.line, "nested-shell", f"`{name}` without a script", "Give it a script, or write its commands out")
+            yield self.finding(
+                command.line,
+                "nested-shell",
+                f"`{name}` without a script",
+                "Give it a script, or write its commands out",
+            )
         tested = command.head in ("if", "elif", "while", "until", "!") or command.after in ("&&", "||")
         if name == "cd" and not self.strict and not tested and values not in (["/"], []):
             fix = "Begin with `set -euo pipefail`, or add `|| exit 1`"
             yield self.finding(command.line, "cd-unchecked", "`cd` that may fail unnoticed", fix)
         if command.after == "&" and not any(other.program == "wait" for other in self.commands):
-            yield self.finding(command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it")
+            yield self.finding(
+                command.line, "background", f"`{name} &`", "Run it in the foreground, or `wait` for it"
+            )
         if puts_there(command):
-            fix = "Put what the analysis needs into a folder of another name; scripts of a blueprint travel with it"
-            yield self.finding(command.line, "place", f"`{name}` puts something into ~/neurocaas_contrib", fix)
+            fix = (
+                "Put what the analysis needs into a folder of another name; scripts of a blueprint travel "
+                "with it"
+            )
+            yield self.finding(
+                command.line, "place", f"`{name}` puts something into ~/neurocaas_contrib", fix
+            )
         if name in ("modprobe", "insmod", "dkms") or re.match(r"NVIDIA-Linux.*\.run", name):
-            yield self.finding(command.line, "driver", f"`{name}`", "Take a parent image that has the driver: `image.parent: dlami24`")
+            yield self.finding(
+                command.line,
+                "driver",
+                f"`{name}`",
+                "Take a parent image that has the driver: `image.parent: dlami24`",
+            )
 
 
 def _checks(command: Command) -> bool:

@@ -24,15 +24,19 @@ def learn(text: str, known: dict[str, str]) -> bool:
 
 
 def expand(text: str, known: dict[str, str]) -> str:
-    """A line with its aliases written out, as bash does it: an alias in an alias too, but never one in itself, and the word after an
-    alias that ends with a blank."""
+    """A line with its aliases written out, as bash does it: an alias in an alias too, but never one in
+    itself, and the word after an alias that ends with a blank."""
     edits = Edits(text)
     for command in shell.commands(text) if known else ():
         for word in command.words:
             meaning = known.get(word.raw)
             if meaning is None:
                 break
-            edits.put(word.start, word.end, expand(meaning, {name: other for name, other in known.items() if name != word.raw}))
+            edits.put(
+                word.start,
+                word.end,
+                expand(meaning, {name: other for name, other in known.items() if name != word.raw}),
+            )
             if meaning[-1:] not in (" ", "\t"):
                 break
     return edits.result()

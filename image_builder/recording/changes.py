@@ -78,14 +78,23 @@ def lower_status(view: View, path: str) -> tuple[Path, os.stat_result] | None:
 
 
 def snapshot(views: Sequence[View]) -> dict[str, Mark]:
-    """The layers' entries, with what changes when a file is touched. Folders that only hold something new are as they were."""
+    """The layers' entries, with what changes when a file is touched. Folders that only hold something new are
+    as they were.
+    """
     marks: dict[str, Mark] = {}
     for view in views:
         for path, _, status in entries(view):
             if stat.S_ISDIR(status.st_mode):
                 marks[path] = (status.st_mode, status.st_uid, status.st_gid, 0, 0, 0)
             else:
-                marks[path] = (status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_ino)
+                marks[path] = (
+                    status.st_mode,
+                    status.st_uid,
+                    status.st_gid,
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ino,
+                )
     return marks
 
 
@@ -106,7 +115,11 @@ def changed(before: Mapping[str, Mark], after: Mapping[str, Mark], views: Sequen
             kind = "changed"
         elif below is None:
             kind = "added"
-        elif stat.S_ISDIR(mark[0]) and stat.S_ISDIR(below[1].st_mode) and stat.S_IMODE(mark[0]) == stat.S_IMODE(below[1].st_mode):
+        elif (
+            stat.S_ISDIR(mark[0])
+            and stat.S_ISDIR(below[1].st_mode)
+            and stat.S_IMODE(mark[0]) == stat.S_IMODE(below[1].st_mode)
+        ):
             continue  # copied up because something in it changed
         else:
             kind = "changed"
@@ -116,12 +129,16 @@ def changed(before: Mapping[str, Mark], after: Mapping[str, Mark], views: Sequen
 
 def view_of(views: Sequence[View], path: str) -> View:
     """The layer that a path belongs to."""
-    fitting = [view for view in views if path == view.prefix or path.startswith(view.prefix.rstrip("/") + "/")]
+    fitting = [
+        view for view in views if path == view.prefix or path.startswith(view.prefix.rstrip("/") + "/")
+    ]
     return max(fitting, key=lambda view: len(view.prefix))
 
 
 def place(views: Sequence[View], path: str) -> Path | None:
-    """The file on this computer that the root shows at `path` (links on the way are not followed), or None."""
+    """The file on this computer that the root shows at `path` (links on the way are not followed), or
+    None.
+    """
     view = view_of(views, path)
     own = view.upper / path.removeprefix(view.prefix.rstrip("/")).lstrip("/")
     try:
@@ -132,7 +149,9 @@ def place(views: Sequence[View], path: str) -> Path | None:
 
 
 def content(views: Sequence[View], path: str) -> Content | None:
-    """A regular file of the root; None for anything else. Owners are those that the root's own user sees (0 for root)."""
+    """A regular file of the root; None for anything else. Owners are those that the root's own user sees (0
+    for root).
+    """
     file = place(views, path)
     if file is None or file.is_symlink() or not file.is_file():
         return None
@@ -159,7 +178,9 @@ def apt_packages(views: Sequence[View]) -> dict[str, str]:
             architecture = fields.get("Architecture", "all")
             native = native or (architecture if fields["Package"] == "dpkg" else "")
             packages[f"{fields['Package']}:{architecture}"] = fields["Version"]
-    return {name.removesuffix(":all").removesuffix(f":{native}"): version for name, version in packages.items()}
+    return {
+        name.removesuffix(":all").removesuffix(f":{native}"): version for name, version in packages.items()
+    }
 
 
 def apt_automatic(views: Sequence[View]) -> set[str]:
@@ -170,20 +191,30 @@ def apt_automatic(views: Sequence[View]) -> set[str]:
 
 
 def python_packages(views: Sequence[View], paths: Iterable[str]) -> dict[str, str]:
-    """Python distributions whose metadata are among `paths`: "<site-packages>|name" -> version. Not those from a URL or a folder."""
+    """Python distributions whose metadata are among `paths`: "<site-packages>|name" -> version. Not those
+    from a URL or a folder.
+    """
     found = {}
     for path in paths:
-        if PYTHON_METADATA.search(path) and (file := place(views, path)) and not file.with_name("direct_url.json").exists():
+        if (
+            PYTHON_METADATA.search(path)
+            and (file := place(views, path))
+            and not file.with_name("direct_url.json").exists()
+        ):
             head = file.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
-            name, version = re.search(r"^Name: (\S+)", head, re.MULTILINE), re.search(r"^Version: (\S+)", head, re.MULTILINE)
+            name, version = (
+                re.search(r"^Name: (\S+)", head, re.MULTILINE),
+                re.search(r"^Version: (\S+)", head, re.MULTILINE),
+            )
             if name and version:
                 found[f"{path.rsplit('/', 2)[0]}|{name[1]}"] = version[1]
     return found
 
 
 def python_along(views: Sequence[View], paths: Iterable[str]) -> list[str]:
-    """Metadata folders, of those among `paths`, of what pip or uv installed because something else needs it: these have no REQUESTED (see
-    "Recording installed projects" of the Python packaging specifications). None when no folder has one, as with pip before 20.2."""
+    """Metadata folders, of those among `paths`, of what pip or uv installed because something else needs it:
+    these have no REQUESTED (see "Recording installed projects" of the Python packaging specifications). None
+    when no folder has one, as with pip before 20.2."""
     folders = sorted(path.rpartition("/")[0] for path in paths if path.endswith(".dist-info/METADATA"))
     asked = {folder for folder in folders if place(views, f"{folder}/REQUESTED")}
     return [folder for folder in folders if folder not in asked] if asked else []

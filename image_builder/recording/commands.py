@@ -1,4 +1,5 @@
-"""`invoke record`, `record-finish`, `verify-recording`: provisioning scripts from what is typed in a clean shell, and their proof.
+"""`invoke record`, `record-finish`, `verify-recording`: provisioning scripts from what is typed in a clean
+shell, and their proof.
 
 `run-document` tries a component document on such a root.
 """
@@ -33,44 +34,74 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         help={
             "analysis": _ANALYSIS,
             "script": "A file with the lines to record, in place of the terminal.",
-            "add": "Record a further script after those that are there, in place of replacing the recorded one.",
+            "add": "Record a further script after those that are there, in place of replacing the recorded one.",  # noqa: E501
             "resume": "Go on with a recording that was interrupted.",
             "discard": "Throw away a recording that was interrupted.",
             "force": "Replace a recorded script even if it was edited by hand.",
         }
     )
     def record(
-        c: Context, analysis: str, script: str = "", add: bool = False, resume: bool = False, discard: bool = False, force: bool = False
+        c: Context,
+        analysis: str,
+        script: str = "",
+        add: bool = False,
+        resume: bool = False,
+        discard: bool = False,
+        force: bool = False,
     ) -> None:
         """Record provisioning in a clean root shell: what you type becomes provision/NN-recorded.sh.
 
-        The shell runs in a sandbox over the blueprint's parent image, on this computer. Lines that fail or change nothing are left out,
-        packages are pinned, downloads get their digest. Provisioning scripts that are there already run first.
+        The shell runs in a sandbox over the blueprint's parent image, on this computer. Lines that fail or
+        change nothing are left out, packages are pinned, downloads get their digest. Provisioning scripts
+        that are there already run first.
         """
         from image_builder.recording.errors import RecordingError
 
         recording = _recording(clean_roots(), analysis, add=add)
         if discard:
-            gone = "The interrupted recording is gone" if recording.interrupted else "There is no interrupted recording"
+            gone = (
+                "The interrupted recording is gone"
+                if recording.interrupted
+                else "There is no interrupted recording"
+            )
             recording.drop()
             _say(f"{gone}; the blueprint is as it was.")
             return
         if resume and not recording.interrupted:
-            raise RecordingError("there is no interrupted recording", "one that was begun on this computer", "leave --resume out")
+            raise RecordingError(
+                "there is no interrupted recording",
+                "one that was begun on this computer",
+                "leave --resume out",
+            )
         if not resume:
             recording.check(force=force)
         lines = _read(script) if script else None
         if lines is None and not sys.stdin.isatty():
-            raise RecordingError("no terminal to record from", "a terminal, or a file", "name the file with the lines: --script FILE")
+            raise RecordingError(
+                "no terminal to record from",
+                "a terminal, or a file",
+                "name the file with the lines: --script FILE",
+            )
         if recording.replaced():
-            _say(f"{', '.join(recording.replaced())} will be replaced when this recording ends; --add keeps it.")
+            _say(
+                f"{', '.join(recording.replaced())} will be replaced when this recording ends; --add keeps "
+                "it."
+            )
         if lines is None:
-            _say("Every line is recorded with what it does. `rec` shows the helpers; `rec finish` or `exit` ends it and writes the script.")
+            _say(
+                "Every line is recorded with what it does. `rec` shows the helpers; `rec finish` or `exit` "
+                "ends it and writes the script."
+            )
         if not recording.session(_say, script=lines, resume=resume):
-            raise Exit("The shell ended in the middle. To go on: --resume; to throw it away: --discard.", code=1)
+            raise Exit(
+                "The shell ended in the middle. To go on: --resume; to throw it away: --discard.", code=1
+            )
         _finish(recording, analysis)
 
-    @task(name="record-finish", help={"analysis": _ANALYSIS, "add": "Keep the recorded script that is there, and add this one."})
+    @task(
+        name="record-finish",
+        help={"analysis": _ANALYSIS, "add": "Keep the recorded script that is there, and add this one."},
+    )
     def record_finish(c: Context, analysis: str, add: bool = False) -> None:
         """Write the script of a recording that was interrupted, as far as it went."""
         _finish(_recording(clean_roots(), analysis, add=add), analysis)
@@ -79,17 +110,21 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         name="verify-recording",
         help={
             "analysis": _ANALYSIS,
-            "accept": "Replay nothing: the differences that the last replay found do not matter, now and from now on.",
+            "accept": (
+                "Replay nothing: the differences that the last replay found do not matter, now and from now "
+                "on."
+            ),
             "json": "One JSON object on standard output; progress on standard error.",
         },
     )
     def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool = False) -> None:
         """Replay the provisioning scripts on a clean root and compare every file, owner, mode, link and package.
 
-        A recording is compared with the root it was recorded on; scripts that were written by hand, with a second replay. Ends with exit
-        code 1 unless they reproduce. The result is kept in provision/recording/verified.json; baking asks for it. Differences that do not
-        matter are accepted with --accept, by their paths (provision/recording/accepted.json).
-        """
+        A recording is compared with the root it was recorded on; scripts that were written by hand, with a
+        second replay. Ends with exit code 1 unless they reproduce. The result is kept in
+        provision/recording/verified.json; baking asks for it. Differences that do not matter are accepted
+        with --accept, by their paths (provision/recording/accepted.json).
+        """  # noqa: E501
         from image_builder.provision import Provision, read
         from image_builder.recording import replay
         from image_builder.recording.errors import RecordingError
@@ -110,7 +145,9 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         if json:
             from json import dumps
 
-            sys.stdout.write(dumps({"analysis": analysis, "recipe_sha256": digest, **verdict.as_json()}, indent=2) + "\n")
+            sys.stdout.write(
+                dumps({"analysis": analysis, "recipe_sha256": digest, **verdict.as_json()}, indent=2) + "\n"
+            )
         else:
             sys.stdout.write(_verdict_text(analysis, verdict))
         if not verdict.reproduces:
@@ -123,20 +160,30 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         name="run-document",
         help={
             "document": "The component document (YAML).",
-            "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",
-            "parameters": "Values of its parameters: Name=value, separated by commas (a value may have commas, too).",
-            "parent": "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, base, or an image that was baked here.",
+            "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",  # noqa: E501
+            "parameters": "Values of its parameters: Name=value, separated by commas (a value may have commas, too).",  # noqa: E501
+            "parent": (
+                "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, base, or an image that "
+                "was baked here."
+            ),
             "s3": "A folder in the place of S3: s3://BUCKET/KEY is its file BUCKET/KEY.",
             "logs": "A folder that gets the log folder of the run, with the files that AWSTOE writes.",
         },
     )
     def run_document(
-        c: Context, document: str, phases: str = "", parameters: str = "", parent: str = "ubuntu24", s3: str = "", logs: str = ""
+        c: Context,
+        document: str,
+        phases: str = "",
+        parameters: str = "",
+        parent: str = "ubuntu24",
+        s3: str = "",
+        logs: str = "",
     ) -> None:
         """Run an AWSTOE component document on a clean root of this computer, which is thrown away.
 
-        Output goes to standard error, the result to standard output, as AWSTOE's own command does it. Exit code 1 when it fails. What
-        such a run cannot prove: kernel modules, GPUs, services of systemd, cloud-init, a restart, the rights of the real role.
+        Output goes to standard error, the result to standard output, as AWSTOE's own command does it. Exit
+        code 1 when it fails. What such a run cannot prove: kernel modules, GPUs, services of systemd,
+        cloud-init, a restart, the rights of the real role.
         """
         from json import dumps
 
@@ -159,14 +206,17 @@ def _accept(analysis: str, folder: Path, digest: str, *, json: bool) -> None:
     paths = accept(folder, digest)
     if not paths:
         raise RecordingError(
-            "no differences to accept: these scripts were not replayed as they are, the replay failed, or it found none",
+            "no differences to accept: these scripts were not replayed as they are, the replay failed, or "
+            "it found none",
             "a replay that came to its end with differences",
             f"`invoke verify-recording --analysis {analysis}`",
         )
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps({"analysis": analysis, **(load(folder) or {}), "accepted": paths}, indent=2) + "\n")
+        sys.stdout.write(
+            dumps({"analysis": analysis, **(load(folder) or {}), "accepted": paths}, indent=2) + "\n"
+        )
     else:
         sys.stdout.write("".join(f"accepted: {path}\n" for path in paths))
 
@@ -175,7 +225,11 @@ def _verdict_text(analysis: str, verdict: Verdict) -> str:
     lines = [f"{analysis}: {verdict.words} (against {verdict.against}, {verdict.seconds:.0f} s)"]
     lines += [f"  {difference.text()}" for difference in verdict.real]
     caches = verdict.as_json()["known_caches"]
-    lines += [f"  known caches, ignored: {', '.join(f'{count} {kind}' for kind, count in caches.items())}"] if caches else []
+    lines += (
+        [f"  known caches, ignored: {', '.join(f'{count} {kind}' for kind, count in caches.items())}"]
+        if caches
+        else []
+    )
     lines.append(f"  on {verdict.root}")
     return "\n".join(lines) + "\n"
 
@@ -186,13 +240,19 @@ def _finish(recording: Recording, analysis: str) -> None:
     try:
         done = recording.finish(_say)
     except InvalidInput:
-        _say(f"The recording is kept; nothing was written. `invoke record --analysis {analysis} --resume` opens its shell again.")
+        _say(
+            f"The recording is kept; nothing was written. `invoke record --analysis {analysis} --resume` "
+            "opens its shell again."
+        )
         raise
     for warning in done.warnings:
         _say(f"warning: {warning}")
     for file in done.files:
         _say(f"blueprints/{analysis}/provision/{file}")
-    _say(f"{done.kept} lines kept, {done.left_out} left out as comments. Next: `invoke verify-recording --analysis {analysis}`")
+    _say(
+        f"{done.kept} lines kept, {done.left_out} left out as comments. Next: `invoke verify-recording "
+        f"--analysis {analysis}`"
+    )
 
 
 def _recording(roots: CleanRoots, analysis: str, *, add: bool) -> Recording:
@@ -204,7 +264,8 @@ def _recording(roots: CleanRoots, analysis: str, *, add: bool) -> Recording:
 def _imaged(analysis: str) -> Imaged:
     import blueprints
 
-    before_scripts = {"image": {"required": False}}  # an image may be required of an analysis that is only now recorded
+    # an image may be required of an analysis that is only now recorded
+    before_scripts = {"image": {"required": False}}
     return blueprints.imaged(analysis, Path(__file__).resolve().parents[2], overrides=before_scripts)
 
 
@@ -214,7 +275,9 @@ def _read(script: str) -> str:
     try:
         return Path(script).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{script}: {error}", "a text file with lines of bash", "correct the name of --script") from error
+        raise RecordingError(
+            f"{script}: {error}", "a text file with lines of bash", "correct the name of --script"
+        ) from error
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,8 @@
 """From the log of a recording to the scripts that repeat it.
 
-Lines that failed and lines without effect stay as comments; everything else becomes a line of `NN-recorded.sh`, in its folder, with its
-environment, pinned (`rewrite`). What cannot be repeated is told as a problem, all at once; nothing is written then.
+Lines that failed and lines without effect stay as comments; everything else becomes a line of
+`NN-recorded.sh`, in its folder, with its environment, pinned (`rewrite`). What cannot be repeated is told as
+a problem, all at once; nothing is written then.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ cd -- {BUILD_FOLDER}
 
 @dataclass
 class Compiled:
-    """`build` and `validate` are the scripts' texts ("" when there is nothing to do); `warnings` are "line N: …"."""
+    """`build` and `validate` are the scripts' texts ("" when there is nothing to do); `warnings` are "line N:
+    …".
+    """
 
     build: str = ""
     validate: str = ""
@@ -57,7 +60,10 @@ def compile_recording(events: list[Event]) -> Compiled:
         elif event.kind == "check":
             checks.append(_check(event, exported))
         elif event.kind == "resume":
-            result.warnings.append("the recording was interrupted once; variables that were not exported are not known to what follows")
+            result.warnings.append(
+                "the recording was interrupted once; variables that were not exported "
+                "are not known to what follows"
+            )
         elif event.kind == "command":
             why = _left_out(event, dropped.get(event.seq), result)
             if why is not None:
@@ -75,7 +81,9 @@ def compile_recording(events: list[Event]) -> Compiled:
             try:
                 text = _emit(event, result)
             except Refused as refused:
-                result.problems.append(Problem(_where(event), refused.got, "lines that a script can repeat", refused.do))
+                result.problems.append(
+                    Problem(_where(event), refused.got, "lines that a script can repeat", refused.do)
+                )
                 continue
             if event.cwd != cwd:
                 lines.append(f"cd -- {shlex.quote(event.cwd)}")
@@ -99,9 +107,17 @@ def _left_out(event: Event, dropped: str | None, result: Compiled) -> str | None
     if event.status != 0:
         if event.file_count:
             shown = ", ".join(path for _, path in event.files[:3]) + (" …" if event.file_count > 3 else "")
-            got = f"a line that failed (exit status {event.status}) after it had changed {_files(event)} ({shown})"
-            do = f"`rec drop {event.seq}` leaves it out; when what it made is needed, type what makes it again first"
-            result.problems.append(Problem(_where(event), got, "lines that succeed, or that change nothing", do))
+            got = (
+                f"a line that failed (exit status {event.status}) after it had changed {_files(event)} "
+                f"({shown})"
+            )
+            do = (
+                f"`rec drop {event.seq}` leaves it out; when what it made is needed, type what makes it "
+                "again first"
+            )
+            result.problems.append(
+                Problem(_where(event), got, "lines that succeed, or that change nothing", do)
+            )
         return f"failed ({event.status})"
     if not event.has_effect:
         return "no effect"
@@ -124,10 +140,12 @@ def _where(event: Event) -> str:
 def _emit(event: Event, result: Compiled) -> str:
     rewritten = rewrite(event)
     result.warnings += [f"line {event.seq}: {warning}" for warning in rewritten.warnings]
-    text = rewritten.text + "\n" if continues(rewritten.text) else rewritten.text  # what follows is no part of it
+    # what follows is no part of it
+    text = rewritten.text + "\n" if continues(rewritten.text) else rewritten.text
     if rewritten.plain:
         return text
-    # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and look at the last status only.
+    # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and
+    # look at the last status only.
     again = "-euo" if any(only_strictness(command) for command in shell.commands(event.text)) else "-uo"
     return f"set +uo pipefail\n{{\n{text}\n}} || (exit $?)\nset {again} pipefail"
 
@@ -137,10 +155,16 @@ def _comment(text: str) -> str:
 
 
 def _check(event: Event, exported: Mapping[str, str | None]) -> str:
-    """What `rec check` was told, where it ran and with the variables that were exported then: `python` is the one that it was there."""
+    """What `rec check` was told, where it ran and with the variables that were exported then: `python` is the
+    one that it was there.
+    """
     line = f"bash -eo pipefail -c {shlex.quote(event.text)}"
     unset = [f"--unset={name}" for name, value in sorted(exported.items()) if value is None]
-    known = {name: value for name, value in sorted(exported.items()) if value is not None and not secrets.PLACEHOLDER.search(value)}
+    known = {
+        name: value
+        for name, value in sorted(exported.items())
+        if value is not None and not secrets.PLACEHOLDER.search(value)
+    }
     words = [*unset, *(shlex.quote(f"{name}={value}") for name, value in known.items())]
     line = f"env {' '.join(words)} {line}" if words else line
     return line if event.cwd in ("", BUILD_FOLDER) else f"(cd -- {shlex.quote(event.cwd)} && {line})"
@@ -149,7 +173,9 @@ def _check(event: Event, exported: Mapping[str, str | None]) -> str:
 def _validate(checks: list[str]) -> str:
     if not checks:
         return ""
-    return f"#!/bin/bash\n{MARK}: what `rec check` was told.\nset -Eeuo pipefail\n\n" + "\n".join(checks) + "\n"
+    return (
+        f"#!/bin/bash\n{MARK}: what `rec check` was told.\nset -Eeuo pipefail\n\n" + "\n".join(checks) + "\n"
+    )
 
 
 def is_recorded(text: str) -> bool:

@@ -1,4 +1,6 @@
-"""The log of a recording: one JSON object a line, on disk before the next line can be typed, without secrets."""
+"""The log of a recording: one JSON object a line, on disk before the next line can be typed, without
+secrets.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ FILES_KEPT = 200
 
 @dataclass
 class Content:
-    """A file as a line left it: `text` is None for one that is no text or too large to be written in a script."""
+    """A file as a line left it: `text` is None for one that is no text or too large to be written in a
+    script.
+    """
 
     mode: int
     uid: int
@@ -28,16 +32,18 @@ class Content:
 class Event:
     """One command line and what it did, or a remark (`kind`: command, note, drop, check, begin, resume).
 
-    `text` is the line, verbatim but for secrets; `status` its exit status and `pipestatus` those of its last pipeline's parts; `cwd` and
-    `cwd_after` the folder before and after; `environment` the exported variables that changed (None: unset); `state`: whether anything
-    of the shell changed (variables, functions, options, umask); `unset`: variables that it used though nobody had set them;
-    `functions` the shell's own that it called.
-    `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed (name -> version; for Python
-    "<site-packages>|name" -> version; for conda the path of its record -> channel::name=version=build); `digests` name -> SHA-256 of the
-    file that pip took it from, `archives` address -> SHA-256 of what a line named by its address, `revisions` the commits that pip took
-    from git, `along` the metadata folders of Python packages that came because others need them; `contents` files that can be written
-    again (path -> content), `commits` git clones (path -> commit), `fetched` the SHA-256 of what was piped into a shell. `target` is the
-    event that a drop means; the drop's `text` says that it was taken back, or is empty.
+    `text` is the line, verbatim but for secrets; `status` its exit status and `pipestatus` those of its last
+    pipeline's parts; `cwd` and `cwd_after` the folder before and after; `environment` the exported variables
+    that changed (None: unset); `state`: whether anything of the shell changed (variables, functions, options,
+    umask); `unset`: variables that it used though nobody had set them; `functions` the shell's own that it
+    called. `files` are [added|changed|removed, path]; `apt`, `python`, `conda` the packages that it installed
+    (name -> version; for Python "<site-packages>|name" -> version; for conda the path of its record ->
+    channel::name=version=build); `digests` name -> SHA-256 of the file that pip took it from, `archives`
+    address -> SHA-256 of what a line named by its address, `revisions` the commits that pip took from git,
+    `along` the metadata folders of Python packages that came because others need them; `contents` files that
+    can be written again (path -> content), `commits` git clones (path -> commit), `fetched` the SHA-256 of
+    what was piped into a shell. `target` is the event that a drop means; the drop's `text` says that it was
+    taken back, or is empty.
     """
 
     seq: int
@@ -76,7 +82,11 @@ class Event:
 
 def to_line(event: Event) -> str:
     """The event as one line of the log; fields that say nothing are left out."""
-    kept = {name: value for name, value in asdict(event).items() if value not in (None, "", 0, [], {}, False) or name in ("seq", "status")}
+    kept = {
+        name: value
+        for name, value in asdict(event).items()
+        if value not in (None, "", 0, [], {}, False) or name in ("seq", "status")
+    }
     return json.dumps(kept, ensure_ascii=False) + "\n"
 
 

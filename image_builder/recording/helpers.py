@@ -1,7 +1,8 @@
 """`rec …`: what the person who records says about the recording.
 
-After `rec check` and `rec as USER --` one word is a line for bash, as `su -c` takes it; several words are a command and its arguments,
-which keep their limits: `rec check python -c 'import x.y'` runs, and becomes, exactly that. A `!` before them is bash's.
+After `rec check` and `rec as USER --` one word is a line for bash, as `su -c` takes it; several words are a
+command and its arguments, which keep their limits: `rec check python -c 'import x.y'` runs, and becomes,
+exactly that. A `!` before them is bash's.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ rec undo             take back the last line, where it only added files, and lea
 rec check COMMAND    a test of the image; it runs here now, and after every bake
 rec as USER -- CMD   run CMD as another user
 rec finish           end the recording and write the script
-A COMMAND of one word is a line for bash ('cd /opt && ls'), one of several words is a program with its arguments."""
+A COMMAND of one word is a line for bash ('cd /opt && ls'), one of several words is a program with its arguments."""  # noqa: E501
 
 _ONE_WORD = re.compile(r"(?:[\w@%+=:,./-]|'[^']*'|\"[^\"@]*\"|\\[^\n])+")
-"""What is one word whatever the shell's variables and files are. One that begins with `~` is none of these, and is not missed."""
+"""What is one word whatever the shell's variables and files are. One that begins with `~` is none of these,
+and is not missed.
+"""
 
 _ARGUMENTS = """'"$@"'"""
 _LINE_OR_ARGUMENTS = """'if [ $# -eq 1 ]; then eval "set --; $1"; else "$@"; fi'"""
@@ -32,9 +35,13 @@ _LINE_OR_ARGUMENTS = """'if [ $# -eq 1 ]; then eval "set --; $1"; else "$@"; fi'
 
 
 class Helpers:
-    """Understands `rec`. `undo` gives the commands that take the last line back, or a reason why that cannot be."""
+    """Understands `rec`. `undo` gives the commands that take the last line back, or a reason why that cannot
+    be.
+    """
 
-    def __init__(self, append: Callable[[Event], None], events: list[Event], undo: Callable[[], list[str] | str]) -> None:
+    def __init__(
+        self, append: Callable[[Event], None], events: list[Event], undo: Callable[[], list[str] | str]
+    ) -> None:
         self._append, self._events, self._undo = append, events, undo
         self.finished = False
 
@@ -45,9 +52,19 @@ class Helpers:
             self._append(Event(self._number(), verb, secrets.hide(" ".join(rest))))
             return []
         if verb == "check" and rest:
-            text = rest[0] if len(rest) == 1 else f"! {shlex.join(rest[1:])}" if rest[0] == "!" else shlex.join(rest)
+            text = (
+                rest[0]
+                if len(rest) == 1
+                else f"! {shlex.join(rest[1:])}"
+                if rest[0] == "!"
+                else shlex.join(rest)
+            )
             if secrets.hide(text) != text:
-                return [_say("a check with a secret in it, which everybody would read in the script: not recorded")]
+                return [
+                    _say(
+                        "a check with a secret in it, which everybody would read in the script: not recorded"
+                    )
+                ]
             self._append(Event(self._number(), verb, text, cwd=cwd))
             return []
         if verb == "drop":
@@ -70,7 +87,10 @@ class Helpers:
         left = [number for number in lines if number not in dropped]
         wanted = int(rest[0]) if rest and rest[0].isdigit() else (left[-1] if left and not rest else None)
         if wanted not in left:
-            shown = "".join(f"\n  {number}: {lines[number].text.splitlines()[0]}" for number in left[-10:]) or " none"
+            shown = (
+                "".join(f"\n  {number}: {lines[number].text.splitlines()[0]}" for number in left[-10:])
+                or " none"
+            )
             return [_say(f"there is no line {' '.join(rest) or 'to drop'}; the last ones are:{shown}")]
         self._append(Event(self._number(), "drop", how, target=wanted))
         return [_say(f"left out: {lines[wanted].text.splitlines()[0]}")]
@@ -87,10 +107,17 @@ def is_helper(text: str) -> bool:
 
 
 def spelled_out(text: str) -> str:
-    """`rec as USER -- CMD` as a line that works without the recorder; the words of CMD, and all around them, stay as they were typed."""
+    """`rec as USER -- CMD` as a line that works without the recorder; the words of CMD, and all around them,
+    stay as they were typed.
+    """
     command = _only(text)
     words = command.words if command else []
-    if command is None or [word.raw for word in words[:2]] != ["rec", "as"] or len(words) < 5 or words[3].value != "--":
+    if (
+        command is None
+        or [word.raw for word in words[:2]] != ["rec", "as"]
+        or len(words) < 5
+        or words[3].value != "--"
+    ):
         return text
     user, rest = words[2].raw, words[4:]
     sure = sum(_ONE_WORD.fullmatch(word.raw) is not None for word in rest)

@@ -17,24 +17,30 @@ from image_builder.recording.root import View
 
 _CACHES = (
     (r"\.pyc$|/__pycache__(/|$)", "compiled Python (contains the time)"),
-    (r"^/var/log(/|$)|/config\.log$|/CMakeFiles/(CMake(Output|Error)\.log|CMakeConfigureLog\.yaml)$|/\.ninja_(log|deps)$", "log"),
+    (r"^/var/log(/|$)|/config\.log$|/CMakeFiles/(CMake(Output|Error)\.log|CMakeConfigureLog\.yaml)$|/\.ninja_(log|deps)$", "log"),  # noqa: E501
     (r"^/var/(cache/apt|lib/apt/lists|lib/apt/periodic)(/|$)", "apt's index and downloads"),
     (r"^/var/cache/ldconfig(/|$)|^/etc/ld\.so\.cache$", "ldconfig's cache"),
-    (r"^/var/cache/(debconf|man|fontconfig)(/|$)|^/var/lib/dpkg/[a-z]+-old$|/fontlist-v[\d.]+\.json$", "cache of the package tools"),
+    (r"^/var/cache/(debconf|man|fontconfig)(/|$)|^/var/lib/dpkg/[a-z]+-old$|/fontlist-v[\d.]+\.json$",
+        "cache of the package tools"),
     (r"^/var/lib/(command-not-found|PackageKit|update-notifier|man-db|plocate)(/|$)|^/var/lib/texmf/.*\.(fmt|log)$",
      "cache of the package tools"),
     (r"^/(tmp|var/tmp|run|dev|proc|sys)(/|$)", "temporary"),
-    (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$|^/etc/ssh/ssh_host_|^/var/lib/systemd/random-seed$", "identity of one machine"),
-    (r"^/etc/ssl/(certs/ssl-cert-snakeoil\.pem|private/ssl-cert-snakeoil\.key|certs/java/cacerts)$", "identity of one machine"),
+    (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$|^/etc/ssh/ssh_host_|^/var/lib/systemd/random-seed$",
+        "identity of one machine"),
+    (r"^/etc/ssl/(certs/ssl-cert-snakeoil\.pem|private/ssl-cert-snakeoil\.key|certs/java/cacerts)$",
+        "identity of one machine"),
     (r"/\.conda/aau_token\w*$|^/etc/aau_token\w*$|^/usr/share/fonts/.*\.uuid$", "identity of one machine"),
     (r"^/(root|home/[^/]+)/(\.cache(/|$)|\.(bash|python|octave|node_repl)_(history|hist)$|\.Rhistory$|\.viminfo$|\.wget-hsts$|\.lesshst$)",
      "cache or history of a user"),
     (r"^/(root|home/[^/]+)/\.(npm|ipython/profile_default/history\.sqlite|jupyter/migrated|julia/(logs|compiled|registries))(/|$)",
      "cache or history of a user"),
-    (r"^/(root|home/[^/]+)/(\.cargo/(registry|git|\.package-cache.*|\.global-cache)|go/pkg/mod/cache)(/|$)", "cache or history of a user"),
+    (r"^/(root|home/[^/]+)/(\.cargo/(registry|git|\.package-cache.*|\.global-cache)|go/pkg/mod/cache)(/|$)",
+        "cache or history of a user"),
     (r"/\.gnupg/(trustdb\.gpg|random_seed|pubring\.kbx~?|\.#lk.*)$", "GnuPG's own bookkeeping"),
-    (r"/\.git/(modules/.+/)?(index$|logs(/|$)|ORIG_HEAD$|FETCH_HEAD$|objects(/|$)|gc\.log$)", "git's own bookkeeping"),
-    (r"\.dist-info/(direct_url|uv_cache|uv_build)\.json$|\.dist-info/(RECORD|REQUESTED)$", "pip's own bookkeeping"),
+    (r"/\.git/(modules/.+/)?(index$|logs(/|$)|ORIG_HEAD$|FETCH_HEAD$|objects(/|$)|gc\.log$)", "git's own "
+        "bookkeeping"),
+    (r"\.dist-info/(direct_url|uv_cache|uv_build)\.json$|\.dist-info/(RECORD|REQUESTED)$", "pip's own "
+        "bookkeeping"),
     (r"/Meta/package\.rds$", "R's note of the time"),
     (r"^/etc/neurocaas(/|$)", "what a build notes about itself"),
     (r"/conda-meta/history$|/pkgs/cache/|/pkgs/urls(\.txt)?$", "conda's cache"),
@@ -42,7 +48,9 @@ _CACHES = (
 
 
 def _conda_record(text: str) -> str:
-    """Without the words by which the package was asked for: a script names each build, a person asks for some packages."""
+    """Without the words by which the package was asked for: a script names each build, a person asks for some
+    packages.
+    """
     record = json.loads(text)
     for name in ("requested_spec", "requested_specs"):
         record.pop(name, None)
@@ -63,15 +71,24 @@ _MEANING: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/conda-meta/[^/]+\.json$", _conda_record),
     (r"^/etc/shadow-?$", _without_days),
     (r"^/var/lib/apt/extended_states$", _in_order),
-    (r"/DESCRIPTION$", lambda text: re.sub(r"^(Packaged: [^;]*|(Built: [^;]*;[^;]*;)[^;]*)", r"\2", text, flags=re.MULTILINE)),
+    (
+        r"/DESCRIPTION$",
+        lambda text: re.sub(
+            r"^(Packaged: [^;]*|(Built: [^;]*;[^;]*;)[^;]*)", r"\2", text, flags=re.MULTILINE
+        ),
+    ),
     (r"/\.?octave_packages$", lambda text: re.sub(r"^# Created by Octave.*\n", "", text)),
 )
-"""Files of which something is known to differ, and does not matter: what is left of their text is compared."""
+"""Files of which something is known to differ, and does not matter: what is left of their text is
+compared.
+"""
 
 
 @dataclass
 class Manifest:
-    """`entries`: path -> [type, mode, uid, gid, link target or SHA-256]; `packages`: kind -> name -> version."""
+    """`entries`: path -> [type, mode, uid, gid, link target or SHA-256]; `packages`: kind -> name ->
+    version.
+    """
 
     entries: dict[str, list[str]] = field(default_factory=dict)
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -79,7 +96,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Difference:
-    """One path or package that two roots do not share alike. `cache` says why it is harmless; None: it counts."""
+    """One path or package that two roots do not share alike. `cache` says why it is harmless; None: it
+    counts.
+    """
 
     path: str
     what: str
@@ -95,8 +114,8 @@ def cache_of(path: str) -> str | None:
 
 
 def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count: None) -> Manifest:
-    """The manifest of a root on which nothing runs. What is as in the parent is left out. `looked_at` hears how many paths were read, at
-    each of them: large roots take a while."""
+    """The manifest of a root on which nothing runs. What is as in the parent is left out. `looked_at` hears
+    how many paths were read, at each of them: large roots take a while."""
     manifest = Manifest()
     metadata = []
     count = 0
@@ -119,12 +138,16 @@ def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count:
 
 
 def compare(recorded: Manifest, replayed: Manifest, accepted: Collection[str] = ()) -> list[Difference]:
-    """Every difference: packages first, then files; those of known caches, and those of `accepted` paths, last."""
+    """Every difference: packages first, then files; those of known caches, and those of `accepted` paths,
+    last.
+    """
     found = []
     for kind in sorted(recorded.packages.keys() | replayed.packages.keys()):
         first, second = recorded.packages.get(kind, {}), replayed.packages.get(kind, {})
         found += [
-            Difference(f"{kind} package {name.rpartition('|')[2]}", _versions(first.get(name), second.get(name)))
+            Difference(
+                f"{kind} package {name.rpartition('|')[2]}", _versions(first.get(name), second.get(name))
+            )
             for name in sorted(first.keys() | second.keys())
             if first.get(name) != second.get(name)
         ]
@@ -132,14 +155,18 @@ def compare(recorded: Manifest, replayed: Manifest, accepted: Collection[str] = 
         one, other = recorded.entries.get(path), replayed.entries.get(path)
         if one != other:
             found.append(Difference(path, _what(one, other), cache_of(path)))
-    found = [replace(one, cache="accepted") if one.cache is None and one.path in accepted else one for one in found]
+    found = [
+        replace(one, cache="accepted") if one.cache is None and one.path in accepted else one for one in found
+    ]
     return sorted(found, key=lambda difference: difference.cache is not None)
 
 
 def save(manifest: Manifest, path: Path, recipe_sha256: str) -> None:
     """Write a manifest, with the recipe that made it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"recipe_sha256": recipe_sha256, "entries": manifest.entries, "packages": manifest.packages})
+    text = json.dumps(
+        {"recipe_sha256": recipe_sha256, "entries": manifest.entries, "packages": manifest.packages}
+    )
     path.write_bytes(gzip.compress(text.encode("utf-8", "surrogateescape"), mtime=0))
 
 
@@ -190,7 +217,10 @@ def _versions(first: str | None, second: str | None) -> str:
 def _what(one: list[str] | None, other: list[str] | None) -> str:
     if one is None or other is None:
         is_removed = (one or other or [""])[0] == "removed"
-        return f"{'removed' if is_removed else 'changed or made'} only in the {'replay' if one is None else 'first'}"
+        return (
+            f"{'removed' if is_removed else 'changed or made'} only in the "
+            f"{'replay' if one is None else 'first'}"
+        )
     names = ("type", "mode", "owner", "group", "link target" if one[0] == "link" else "content")
     parts = []
     for name, first, second in zip(names, one, other, strict=True):

@@ -24,7 +24,8 @@ _DOWNLOADS_HASHED = 20
 
 @dataclass(frozen=True)
 class ShellState:
-    """What a shell is at one moment. `lines` are its variables, functions, aliases, options and umask, as it prints them, in its order:
+    """What a shell is at one moment. `lines` are its variables, functions, aliases, options and umask, as it
+    prints them, in its order:
     a function with the same lines in another order is another function."""
 
     cwd: str
@@ -70,13 +71,18 @@ class Observer:
         self._apt, self._automatic = changes.apt_packages(views), changes.apt_automatic(views)
 
     def describe(self, event: Event, before: ShellState, after: ShellState, report: str = "") -> None:
-        """Fill in what the line of `event` did, and hide secrets in all of it. `report`: what pip wrote about an installation."""
+        """Fill in what the line of `event` did, and hide secrets in all of it. `report`: what pip wrote about
+        an installation.
+        """
         views = self._root.live_views()
         snapshot = changes.snapshot(views)
         found = changes.changed(self._snapshot, snapshot, views)
         self.last_changes, self._snapshot = found, snapshot
         paths = [change.path for change in found if change.kind != "removed"]
-        event.files, event.file_count = [[change.kind, change.path] for change in found[:FILES_KEPT]], len(found)
+        event.files, event.file_count = (
+            [[change.kind, change.path] for change in found[:FILES_KEPT]],
+            len(found),
+        )
         if changes.DPKG_STATUS in paths:
             apt, automatic = changes.apt_packages(views), changes.apt_automatic(views)
             event.apt = {name: version for name, version in apt.items() if self._apt.get(name) != version}
@@ -85,13 +91,16 @@ class Observer:
             self._apt, self._automatic = apt, automatic
         event.python = changes.python_packages(views, paths)
         event.digests = pip.digests(report, event.python) if event.python else {}
-        event.revisions, event.archives = (pip.revisions(report), pip.archives(report)) if report else ([], {})
+        event.revisions, event.archives = (
+            (pip.revisions(report), pip.archives(report)) if report else ([], {})
+        )
         event.along = changes.python_along(views, paths) if event.python else []
         event.conda = changes.conda_packages(views, paths)
         event.commits = {
             folder: commit
             for path in paths
-            if path.endswith("/.git/HEAD") and (commit := changes.commit(views, folder := path.removesuffix("/.git/HEAD")))
+            if path.endswith("/.git/HEAD")
+            and (commit := changes.commit(views, folder := path.removesuffix("/.git/HEAD")))
         }
         event.contents = self._contents(event.text, paths)
         event.environment = {
@@ -100,7 +109,9 @@ class Observer:
             if before.environment.get(name) != after.environment.get(name)
         }
         event.state = before.lines != after.lines
-        event.functions = sorted({command.program for command in shell.commands(event.text)} & before.functions)
+        event.functions = sorted(
+            {command.program for command in shell.commands(event.text)} & before.functions
+        )
         event.unset = sorted(shell.variables(event.text) - before.names)
         for command in shell.commands(event.text):
             if asks_unseen(command):
@@ -116,7 +127,8 @@ class Observer:
             return {path: content for path, content in found.items() if content is not None}
         result: dict[str, Content] = {}
         if programs & DOWNLOADERS:
-            # What else such a line makes may have the time in it: only a file that the line names is certainly a download.
+            # What else such a line makes may have the time in it: only a file that the line names is
+            # certainly a download.
             only_loads = {command.program for command in commands if not command.nested} <= DOWNLOADERS
             named = paths if only_loads else [path for path in paths if _names(text, path.rpartition("/")[2])]
             for path in named[:_DOWNLOADS_HASHED]:
@@ -133,11 +145,17 @@ def _names(text: str, name: str) -> bool:
 
 
 def _hide(event: Event, after: ShellState, unseen: set[str]) -> None:
-    values = {name: value for name, value in after.environment.items() if name in unseen or secrets.names_a_secret(name)}
+    values = {
+        name: value
+        for name, value in after.environment.items()
+        if name in unseen or secrets.names_a_secret(name)
+    }
     event.text = secrets.hide(event.text, values)
     for name, value in event.environment.items():
         if value is not None:
-            event.environment[name] = f"${{SECRET_{name.upper()}}}" if name in values else secrets.hide(value, values)
+            event.environment[name] = (
+                f"${{SECRET_{name.upper()}}}" if name in values else secrets.hide(value, values)
+            )
     for content in event.contents.values():
         if content.text is not None:
             content.text = secrets.hide(content.text, values)

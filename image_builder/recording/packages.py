@@ -11,7 +11,9 @@ from image_builder.recording.events import Event
 from image_builder.shell import Command, Word
 
 _NOT_WITH_PACKAGES = re.compile(r"^(-f|--file|--clone)\b|\.(conda|tar\.bz2)(#|$)")
-"""Arguments of conda beside which it takes no names of packages: lists in files, copies of environments, archives."""
+"""Arguments of conda beside which it takes no names of packages: lists in files, copies of environments,
+archives.
+"""
 
 
 def pin(event: Event, commands: list[Command], edits: Edits) -> None:
@@ -22,7 +24,10 @@ def pin(event: Event, commands: list[Command], edits: Edits) -> None:
         _conda(event, command, edits, alone=not several_conda)
     pip.pin(event, commands, edits)
     if pip.is_unseen(event, commands):
-        edits.warnings.append("Python packages that no pip of the line names (is it in quotes?): they are not pinned; name versions")
+        edits.warnings.append(
+            "Python packages that no pip of the line names (is it in quotes?): they are "
+            "not pinned; name versions"
+        )
 
 
 def _apt(event: Event, command: Command, edits: Edits) -> None:
@@ -42,18 +47,26 @@ def _apt(event: Event, command: Command, edits: Edits) -> None:
         edits.put(verb.end, verb.end, " --yes")
     if verb.value not in ("install", "reinstall", "upgrade", "dist-upgrade", "full-upgrade") or not event.apt:
         return
-    wanted = [argument for argument in command.arguments if argument.start > verb.end and not argument.value.startswith("-")]
+    wanted = [
+        argument
+        for argument in command.arguments
+        if argument.start > verb.end and not argument.value.startswith("-")
+    ]
     for argument in wanted:  # drop the names: the pinned list below has them all
         bare = re.split(r"[=/]", argument.value)[0]
         if bare in event.apt:
             edits.put(argument.start, argument.end, f"{bare}={event.apt[bare]}")
     named = {re.split(r"[=/]", argument.value)[0] for argument in wanted}
-    others = [f"{package}={version}" for package, version in sorted(event.apt.items()) if package not in named]
+    others = [
+        f"{package}={version}" for package, version in sorted(event.apt.items()) if package not in named
+    ]
     if others:
         at = command.arguments[-1].end if command.arguments else command.end
         edits.put(at, at, " \\\n    " + " ".join(shlex.quote(other) for other in others))
     if event.apt_automatic:
-        edits.after.append(f"apt-mark auto {' '.join(shlex.quote(package) for package in event.apt_automatic)} >/dev/null")
+        edits.after.append(
+            f"apt-mark auto {' '.join(shlex.quote(package) for package in event.apt_automatic)} >/dev/null"
+        )
     if verb.value.endswith("upgrade"):
         edits.put(verb.start, verb.end, "install")
 
@@ -69,14 +82,19 @@ def _conda(event: Event, command: Command, edits: Edits, *, alone: bool) -> None
     verb = _conda_verb(command)
     if verb is None:
         return
-    of_file = command.values[:1] == ["env"]  # an environment from a file: it asks nothing, and takes no packages
+    # an environment from a file: it asks nothing, and takes no packages
+    of_file = command.values[:1] == ["env"]
     if not set(command.values) & programs.YES_FLAGS and not (of_file and verb.value != "remove"):
         edits.put(verb.end, verb.end, " --yes")
     if not event.conda or verb.value in ("remove", "uninstall"):
         return
     if of_file or not alone or any(_NOT_WITH_PACKAGES.search(value) for value in command.values):
-        edits.after.append("ls " + " \\\n    ".join(shlex.quote(path) for path in sorted(event.conda)) + " >/dev/null")
-        edits.warnings.append("conda solves this again: the check after it fails on the day when that gives another build")
+        edits.after.append(
+            "ls " + " \\\n    ".join(shlex.quote(path) for path in sorted(event.conda)) + " >/dev/null"
+        )
+        edits.warnings.append(
+            "conda solves this again: the check after it fails on the day when that gives another build"
+        )
         return
     if verb.value in ("update", "upgrade"):  # which take names only
         edits.put(verb.start, verb.end, "install")
@@ -84,4 +102,6 @@ def _conda(event: Event, command: Command, edits: Edits, *, alone: bool) -> None
             if argument.value in ("--all", "--update-all"):
                 edits.put(argument.start, argument.end, "")
     at = command.arguments[-1].end
-    edits.put(at, at, " \\\n    " + " ".join(shlex.quote(package) for package in sorted(event.conda.values())))
+    edits.put(
+        at, at, " \\\n    " + " ".join(shlex.quote(package) for package in sorted(event.conda.values()))
+    )

@@ -1,10 +1,12 @@
-"""pip: what was installed, in its versions and, where pip told them, with the digests of the files that it took.
+"""pip: what was installed, in its versions and, where pip told them, with the digests of the files that it
+took.
 
-What came along must be named to get its version, and pip then notes that somebody asked for it (`REQUESTED`): a line takes that back, as
-`apt-mark auto` does for apt.
+What came along must be named to get its version, and pip then notes that somebody asked for it (`REQUESTED`):
+a line takes that back, as `apt-mark auto` does for apt.
 
-Since 22.2 pip writes an installation report for whoever sets PIP_REPORT, as the recording shell does. A line whose report has all that it
-installed becomes one that takes exactly these files (`--require-hashes`); other lines keep their words, with versions.
+Since 22.2 pip writes an installation report for whoever sets PIP_REPORT, as the recording shell does. A line
+whose report has all that it installed becomes one that takes exactly these files (`--require-hashes`); other
+lines keep their words, with versions.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from image_builder.recording.events import Event
 from image_builder.shell import Command, Word
 
 _WITH_VALUE = frozenset({
-    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t", "--target",
-    "--prefix", "--root", "--progress-bar", "--cache-dir", "--trusted-host", "--only-binary", "--no-binary", "--python-version",
+    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f",
+    "--find-links", "-t", "--target",
+    "--prefix", "--root", "--progress-bar", "--cache-dir", "--trusted-host", "--only-binary", "--no-binary",
+    "--python-version",
     "--platform", "--timeout", "--retries", "--src", "--log", "--cert", "--proxy", "--upgrade-strategy",
 })  # fmt: skip
 _LISTS = re.compile(r"(-r|--requirement|-c|--constraint)(=?.+)?")
@@ -29,13 +33,17 @@ _BASICS = frozenset({"pip", "setuptools", "wheel"})
 
 
 def digests(report: str, installed: Mapping[str, str]) -> dict[str, str]:
-    """Name -> SHA-256 of the file it came from, by pip's report; empty unless the report is about all that was `installed`.
+    """Name -> SHA-256 of the file it came from, by pip's report; empty unless the report is about all that
+    was `installed`.
 
     `installed` is as in `Event.python`.
     """
     try:
         items = json.loads(report)["install"]
-        taken = {(normal(item["metadata"]["name"]), item["metadata"]["version"]): item["download_info"] for item in items}
+        taken = {
+            (normal(item["metadata"]["name"]), item["metadata"]["version"]): item["download_info"]
+            for item in items
+        }
         found = {name: str(info["archive_info"]["hashes"]["sha256"]) for (name, _), info in taken.items()}
     except (ValueError, KeyError, TypeError):
         return {}
@@ -60,8 +68,15 @@ def archives(report: str) -> dict[str, str]:
     """Address -> SHA-256 of the archives that were named by their address."""
     try:
         items = [item for item in json.loads(report)["install"] if item.get("is_direct")]
-        found = {str(item["download_info"]["url"]): item["download_info"].get("archive_info") or {} for item in items}
-        return {url: str(info["hashes"]["sha256"]) for url, info in found.items() if "sha256" in (info.get("hashes") or {})}
+        found = {
+            str(item["download_info"]["url"]): item["download_info"].get("archive_info") or {}
+            for item in items
+        }
+        return {
+            url: str(info["hashes"]["sha256"])
+            for url, info in found.items()
+            if "sha256" in (info.get("hashes") or {})
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -75,7 +90,9 @@ def pin(event: Event, commands: list[Command], edits: Edits) -> None:
         if verb is None:
             continue
         if verb.value == "install":
-            installing.append((command, verb, [argument for argument in arguments if argument.start > verb.start]))
+            installing.append(
+                (command, verb, [argument for argument in arguments if argument.start > verb.start])
+            )
         elif not {"-y", "--yes"} & {argument.value for argument in arguments}:
             edits.put(verb.end, verb.end, " --yes")
     named = [word for command, _, _ in installing for word in package_words(command)]
@@ -93,11 +110,15 @@ def _revise(words: list[Word], commits: list[str], edits: Edits) -> None:
     """Give what is installed from git its commit."""
     sources = [word for word in words if re.search(r"(^|@\s*)git\+", word.value)]
     if len(sources) == len(commits) == 1:
-        found = re.fullmatch(r"(.*?git\+(?:[^/]*://[^/]*/)?[^@#'\"]*)(@[^#'\"]*)?(.*)", sources[0].raw, re.DOTALL)
+        found = re.fullmatch(
+            r"(.*?git\+(?:[^/]*://[^/]*/)?[^@#'\"]*)(@[^#'\"]*)?(.*)", sources[0].raw, re.DOTALL
+        )
         if found:
             edits.put(sources[0].start, sources[0].end, f"{found[1]}@{commits[0]}{found[3]}")
     elif any(not re.search(r"@[0-9a-f]{40}", word.value) for word in sources):
-        edits.warnings.append("what pip takes from git is not pinned; write the commit behind the address: git+https://…@COMMIT")
+        edits.warnings.append(
+            "what pip takes from git is not pinned; write the commit behind the address: git+https://…@COMMIT"
+        )
 
 
 def _digest(words: list[Word], known: Mapping[str, str], edits: Edits) -> None:
@@ -105,12 +126,18 @@ def _digest(words: list[Word], known: Mapping[str, str], edits: Edits) -> None:
     for word in words:
         address, mark, fragment = word.value.rpartition("@ ")[2].strip().partition("#")
         if address in known and re.match(r"https?:", address) and "sha256=" not in fragment:
-            edits.put(word.start, word.end, shlex.quote(f"{word.value}{'&' if mark else '#'}sha256={known[address]}"))
+            edits.put(
+                word.start,
+                word.end,
+                shlex.quote(f"{word.value}{'&' if mark else '#'}sha256={known[address]}"),
+            )
 
 
 def _is_plain(command: Command, verb: Word, after: list[Word]) -> bool:
     """Whether what follows the verb can be written anew: nothing is redirected in the middle of it."""
-    return bool(after) and not any(verb.end < redirection.target.start < after[-1].start for redirection in command.redirections)
+    return bool(after) and not any(
+        verb.end < redirection.target.start < after[-1].start for redirection in command.redirections
+    )
 
 
 def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> None:
@@ -135,7 +162,11 @@ def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word
             match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?\s*(?:[<>=!~].*)?", argument.value)
             if match and normal(match[1]) in pinned:
                 named.add(normal(match[1]))
-                edits.put(argument.start, argument.end, shlex.quote(f"{match[1]}{match[2] or ''}=={pinned[normal(match[1])]}"))
+                edits.put(
+                    argument.start,
+                    argument.end,
+                    shlex.quote(f"{match[1]}{match[2] or ''}=={pinned[normal(match[1])]}"),
+                )
     others = [f"{name}=={version}" for name, version in sorted(pinned.items()) if name not in named]
     if others and len(installing) == 1:
         _, verb, after = installing[0]
@@ -144,11 +175,15 @@ def _with_versions(event: Event, installing: list[tuple[Command, Word, list[Word
         _unasked(event, pinned.keys() - named, edits)
     elif others:
         shown = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
-        edits.warnings.append(f"several installations, and what came along ({shown}) is not pinned; give each a line of its own")
+        edits.warnings.append(
+            f"several installations, and what came along ({shown}) is not pinned; give each a line of its own"
+        )
 
 
 def _unasked(event: Event, named: Collection[str], edits: Edits) -> None:
-    """Take back that somebody asked for what only came along: of the packages `named` by the script, by their normal names."""
+    """Take back that somebody asked for what only came along: of the packages `named` by the script, by their
+    normal names.
+    """
     sites: dict[str, list[str]] = {}
     for folder in event.along:
         site, _, own = folder.removesuffix(".dist-info").rpartition("/")
@@ -157,11 +192,16 @@ def _unasked(event: Event, named: Collection[str], edits: Edits) -> None:
     for site, names in sites.items():
         quoted = ",".join(shlex.quote(name) for name in names)
         place = f"{shlex.quote(site)}/{f'{{{quoted}}}' if len(names) > 1 else quoted}.dist-info"
-        edits.after += [f"rm --force -- {place}/REQUESTED", f"sed --in-place '/\\.dist-info\\/REQUESTED,/d' -- {place}/RECORD"]
+        edits.after += [
+            f"rm --force -- {place}/REQUESTED",
+            f"sed --in-place '/\\.dist-info\\/REQUESTED,/d' -- {place}/RECORD",
+        ]
 
 
 def is_unseen(event: Event, commands: list[Command]) -> bool:
-    """Whether Python packages were installed that no command of the line pins, such as by a pip inside a quoted script."""
+    """Whether Python packages were installed that no command of the line pins, such as by a pip inside a
+    quoted script.
+    """
     seen = any(_arguments(command) is not None for command in commands)
     return bool(versions(event.python).keys() - _BASICS) and not (seen or event.apt or event.conda)
 

@@ -38,7 +38,9 @@ class Finished:
 
 
 class Recording:
-    """The recording of one image. `add`: after the scripts that are there; otherwise an earlier recording is replaced."""
+    """The recording of one image. `add`: after the scripts that are there; otherwise an earlier recording is
+    replaced.
+    """
 
     def __init__(self, roots: CleanRoots, imaged: Imaged, *, add: bool = False) -> None:
         self._roots, self._imaged, self._add = roots, imaged, add
@@ -59,29 +61,40 @@ class Recording:
                 self.log.path.unlink(missing_ok=True)
 
     def check(self, *, force: bool) -> None:
-        """Refuse to begin where something would be lost: an interrupted recording, or a recorded script that somebody edited."""
+        """Refuse to begin where something would be lost: an interrupted recording, or a recorded script that
+        somebody edited.
+        """
         with self._alone():
             interrupted = self.interrupted
         if interrupted:
             raise RecordingError(
                 f"a recording of {self._imaged.name} was interrupted, and is still there",
                 "one recording at a time",
-                "--resume goes on with it, `invoke record-finish` writes its script, --discard throws it away",
+                "--resume goes on with it, `invoke record-finish` writes its script, --discard throws it "
+                "away",
             )
         edited = [] if force or self._add else self._edited()
         if edited:
             raise RecordingError(
-                f"{', '.join(edited)} was recorded, and edited by hand since; a new recording would replace it",
+                f"{', '.join(edited)} was recorded, and edited by hand since; a new recording would replace "
+                "it",
                 "recorded scripts as they were written",
-                "--add records a further script after it; --force replaces it; or rename it, then it is yours",
+                "--add records a further script after it; --force replaces it; or rename it, then it is "
+                "yours",
             )
 
     def replaced(self) -> tuple[str, ...]:
         """The scripts that a new recording replaces, relative to provision/."""
-        return () if self._add else tuple(script.path for script in self._provision().scripts if is_recorded(script.text))
+        return (
+            ()
+            if self._add
+            else tuple(script.path for script in self._provision().scripts if is_recorded(script.text))
+        )
 
     def session(self, say: replay.Say, *, script: str | None, resume: bool) -> bool:
-        """Open the root, run what is there already, and record. Returns whether the session came to its end."""
+        """Open the root, run what is there already, and record. Returns whether the session came to its
+        end.
+        """
         with self._alone():
             return self._session(say, script, resume=resume)
 
@@ -94,14 +107,18 @@ class Recording:
                 failure = replay.run(root, self._imaged.name, earlier, say, phases=("build",))
                 if failure is not None:
                     root.close()
-                    raise RecordingError(f"the scripts that are there fail: {failure}", "scripts that run", "put them right first")
+                    raise RecordingError(
+                        f"the scripts that are there fail: {failure}",
+                        "scripts that run",
+                        "put them right first",
+                    )
             return record_session(root, self.log, script=script)
         finally:
             root.stop()
 
     def finish(self, say: replay.Say = lambda line: None) -> Finished:
-        """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that cannot be repeated. `say` hears
-        what goes on: in large roots it takes a while."""
+        """Compile the log, write the scripts, and forget the root. Raises InvalidInput with every line that
+        cannot be repeated. `say` hears what goes on: in large roots it takes a while."""
         with self._alone():
             return self._finish(say)
 
@@ -113,12 +130,19 @@ class Recording:
                 f"`invoke record --analysis {self._imaged.name}`",
             )
         events = self.log.read()
-        say(f"the recording ends: a script is written from its {sum(event.kind == 'command' for event in events)} lines")
+        say(
+            "the recording ends: a script is written from its "
+            f"{sum(event.kind == 'command' for event in events)} lines"
+        )
         compiled = compile_recording(events)
         if compiled.problems:
             raise InvalidInput(compiled.problems)
         if not (compiled.build or compiled.validate):
-            raise RecordingError("no line of the recording changed anything", "lines with an effect", "--resume to type some, or --discard")
+            raise RecordingError(
+                "no line of the recording changed anything",
+                "lines with an effect",
+                "--resume to type some, or --discard",
+            )
         root = self._open(again=True)
         files = self._write(compiled)
         say("every file that the recording made or changed is looked at, for a replay to be compared with")
@@ -137,7 +161,9 @@ class Recording:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 name = self._imaged.name
-                raise RecordingError(f"a recording of {name} runs in another terminal", "one at a time", "end it there") from None
+                raise RecordingError(
+                    f"a recording of {name} runs in another terminal", "one at a time", "end it there"
+                ) from None
             yield
 
     def _write(self, compiled: Compiled) -> tuple[str, ...]:
@@ -146,7 +172,10 @@ class Recording:
         for path in replaced:
             path.unlink()
         written = {}
-        for place, text in ((f"{number:02d}-recorded.sh", compiled.build), (f"validate/{number:02d}-recorded.sh", compiled.validate)):
+        for place, text in (
+            (f"{number:02d}-recorded.sh", compiled.build),
+            (f"validate/{number:02d}-recorded.sh", compiled.validate),
+        ):
             if text:
                 target = self._folder / place
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -156,13 +185,19 @@ class Recording:
         about = self._folder / ABOUT
         about.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.log.path, about / f"{number:02d}-{SESSION}")
-        earlier = {place: digest for place, digest in self._written().items() if (self._folder / place).is_file()}
-        (about / _WRITTEN).write_text(json.dumps(earlier | written, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        earlier = {
+            place: digest for place, digest in self._written().items() if (self._folder / place).is_file()
+        }
+        (about / _WRITTEN).write_text(
+            json.dumps(earlier | written, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         return tuple(written)
 
     def _number(self, replaced: list[Path]) -> int:
         """The number of the new script: that of the one it replaces, else the next ten."""
-        names = [path.name for path in replaced] or [script.name for script in self._provision().scripts if script.phase == "build"]
+        names = [path.name for path in replaced] or [
+            script.name for script in self._provision().scripts if script.phase == "build"
+        ]
         numbers = [int(match[0]) for name in names if (match := re.match(r"\d+", name))]
         if replaced and numbers:
             return min(numbers)
@@ -172,7 +207,9 @@ class Recording:
         """The scripts that come before the recording."""
         provision = self._provision()
         gone = set(self.replaced())
-        scripts: tuple[Script, ...] = tuple(script for script in provision.scripts if script.path not in gone and script.phase == "build")
+        scripts: tuple[Script, ...] = tuple(
+            script for script in provision.scripts if script.path not in gone and script.phase == "build"
+        )
         return Provision(scripts, tuple((path, file) for path, file in provision.files if path not in gone))
 
     def _provision(self) -> Provision:
@@ -183,7 +220,8 @@ class Recording:
         return [
             script.path
             for script in self._provision().scripts
-            if is_recorded(script.text) and hashlib.sha256(script.text.encode()).hexdigest() != written.get(script.path)
+            if is_recorded(script.text)
+            and hashlib.sha256(script.text.encode()).hexdigest() != written.get(script.path)
         ]
 
     def _written(self) -> dict[str, str]:

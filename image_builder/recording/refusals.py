@@ -17,7 +17,8 @@ _STAYS_INTERACTIVE = re.compile(r"-[BEIOSilqu]+|--login|--norc|--noprofile|--pos
 
 
 _NO_SECRETS = (
-    "`rec drop` the line: images and git keep no secrets. Put the value into the SSM parameter /neurocaas/{}, and have the machine read it "
+    "`rec drop` the line: images and git keep no secrets. Put the value into the SSM parameter "
+    "/neurocaas/{}, and have the machine read it "
     "when it needs it"
 )
 
@@ -49,18 +50,45 @@ def refuse(command: Command, line: Sequence[Command]) -> None:
     """Raise Refused for a command, one of those of its line, that a script cannot repeat."""
     name, values = command.program, command.values
     if command.after == "&" and not command.nested:
-        raise Refused("a command in the background, whose end nobody waits for", "run it in the foreground, or `rec drop` it")
+        raise Refused(
+            "a command in the background, whose end nobody waits for",
+            "run it in the foreground, or `rec drop` it",
+        )
     if name in programs.REBOOTS:
-        raise Refused(f"`{name}`: a recording cannot restart the machine", "end here, and record what follows with --add")
-    fed = any(other.piped or any(redirection.operator.startswith("<") for redirection in other.redirections) for other in line)
-    if name in programs.ASKERS and not (name == "adduser" and "--disabled-password" in values) and not (name == "read" and fed):
-        raise Refused(f"`{name}`, which asks", _NO_SECRETS.format("secret") if asks_unseen(command) else programs.ASKERS[name])
+        raise Refused(
+            f"`{name}`: a recording cannot restart the machine",
+            "end here, and record what follows with --add",
+        )
+    fed = any(
+        other.piped or any(redirection.operator.startswith("<") for redirection in other.redirections)
+        for other in line
+    )
+    if (
+        name in programs.ASKERS
+        and not (name == "adduser" and "--disabled-password" in values)
+        and not (name == "read" and fed)
+    ):
+        raise Refused(
+            f"`{name}`, which asks",
+            _NO_SECRETS.format("secret") if asks_unseen(command) else programs.ASKERS[name],
+        )
     if name == "crontab" and "-e" in values:
         raise Refused("`crontab -e`", "write a file into /etc/cron.d")
     if name == "alias":
-        raise Refused("an alias in a longer line: scripts expand none", "give it a line of its own, or define a function")
-    if name == "set" and values and values[0][:1] in "-+" and values[0] != "--" and not only_strictness(command):
-        raise Refused("options of the shell, which change what the lines after it mean", "`rec drop` the line")
+        raise Refused(
+            "an alias in a longer line: scripts expand none",
+            "give it a line of its own, or define a function",
+        )
+    if (
+        name == "set"
+        and values
+        and values[0][:1] in "-+"
+        and values[0] != "--"
+        and not only_strictness(command)
+    ):
+        raise Refused(
+            "options of the shell, which change what the lines after it mean", "`rec drop` the line"
+        )
     if (name == "cd" and values == ["-"]) or name == "popd":
         raise Refused(f"`{name}` to a folder that only this shell remembers", "name the folder")
     if name == "rec":
@@ -74,7 +102,10 @@ def _refuse_nested(command: Command) -> None:
         do = "type the commands here (you are root), or `rec as USER -- COMMAND`"
         raise Refused(f"`{name}`: what was typed inside is not recorded", do)
     if waits_inside(command):
-        raise Refused(f"`{name}` without a script: what was typed inside is not recorded", "type the commands here, or give it a script")
+        raise Refused(
+            f"`{name}` without a script: what was typed inside is not recorded",
+            "type the commands here, or give it a script",
+        )
 
 
 def asks_unseen(command: Command) -> bool:
@@ -83,7 +114,9 @@ def asks_unseen(command: Command) -> bool:
 
 
 def only_strictness(command: Command) -> bool:
-    """Whether a command is `set` with options that say only when to stop and what to print: they change no line that succeeded."""
+    """Whether a command is `set` with options that say only when to stop and what to print: they change no
+    line that succeeded.
+    """
     names = re.sub(r"(^|\s)[-+]o(?=\s|$)", "", " ".join(command.values)).split()
     return command.program == "set" and bool(names) and all(_STRICTNESS.fullmatch(name) for name in names)
 

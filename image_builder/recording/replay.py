@@ -27,7 +27,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a replay ended. `differences` has the harmless ones too (`cache`); `against`: what the replay was compared with."""
+    """How a replay ended. `differences` has the harmless ones too (`cache`); `against`: what the replay was
+    compared with.
+    """
 
     failure: str | None
     differences: tuple[Difference, ...]
@@ -68,14 +70,24 @@ class Verdict:
         }
 
 
-def run(root: CleanRoot, analysis: str, provision: Provision, say: Say, phases: tuple[str, ...] = ("build", "validate")) -> str | None:
+def run(
+    root: CleanRoot,
+    analysis: str,
+    provision: Provision,
+    say: Say,
+    phases: tuple[str, ...] = ("build", "validate"),
+) -> str | None:
     """Run the scripts of some phases on a root. Returns why they failed, in one line, or None."""
     packed: bytes | None = None
     where = None
     if documents.needs_archive(provision):
         packed = archive.pack(provision.material)
         where = documents.Archive("replay", "provision.tar.gz", archive.sha256(packed))
-    compiled = [document for document in documents.compile_documents(analysis, provision, where) if document.kind == "build"]
+    compiled = [
+        document
+        for document in documents.compile_documents(analysis, provision, where)
+        if document.kind == "build"
+    ]
     if not compiled:
         return None
 
@@ -84,16 +96,24 @@ def run(root: CleanRoot, analysis: str, provision: Provision, say: Say, phases: 
             say(line)
 
     present = [phase for phase in phases if any(script.phase == phase for script in provision.scripts)]
-    result = root.run_documents([(document.name, document.data) for document in compiled], present, packed, heard)
+    result = root.run_documents(
+        [(document.name, document.data) for document in compiled], present, packed, heard
+    )
     if result["status"] != "failed":
         return None
     failure = result.get("failure") or {}
-    place = f"{failure['script']} line {failure['line']}: " if failure.get("script") and failure.get("line") else ""
-    return f"{place}{failure.get('text') or failure.get('message') or result.get('failureMessage') or 'it ended without a result'}"
+    place = (
+        f"{failure['script']} line {failure['line']}: "
+        if failure.get("script") and failure.get("line")
+        else ""
+    )
+    return f"{place}{failure.get('text') or failure.get('message') or result.get('failureMessage') or 'it ended without a result'}"  # noqa: E501
 
 
 def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) -> Verdict:
-    """Replay on a clean root of the image's parent; compare with the recorded root, or for other scripts with a second replay."""
+    """Replay on a clean root of the image's parent; compare with the recorded root, or for other scripts with
+    a second replay.
+    """
     begun = time.monotonic()
     recorded = manifest.load(roots.folder(imaged.name) / MANIFEST, digest_of(imaged, provision))
     against = "the recorded root" if recorded else "a second replay"
@@ -109,7 +129,13 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
             say("the scripts ran; now every file is looked at")
             found.append(manifest.take(root.views(), Counter(say)))
     harmless = accepted(imaged.folder / "provision")
-    return Verdict(None, tuple(manifest.compare(found[0], found[1], harmless)), against, described, time.monotonic() - begun)
+    return Verdict(
+        None,
+        tuple(manifest.compare(found[0], found[1], harmless)),
+        against,
+        described,
+        time.monotonic() - begun,
+    )
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
-"""One recorded line as it must be written to mean the same on another day: packages pinned, downloads checked, questions answered.
+"""One recorded line as it must be written to mean the same on another day: packages pinned, downloads
+checked, questions answered.
 
 `rewrite` returns the text to run, or raises Refused with the reason and what to do instead.
 """
@@ -19,12 +20,16 @@ from image_builder.recording.syntax import complete
 from image_builder.shell import Command
 
 _OTHERWISE = frozenset({"source", ".", "eval", "trap", "set", "shopt", "exec", "function", *programs.CONDA})
-"""Programs that may not be run under the strict options: they run code in this shell, or change its options."""
+"""Programs that may not be run under the strict options: they run code in this shell, or change its
+options.
+"""
 
 
 @dataclass
 class Rewritten:
-    """`text` runs in place of the line; `plain`: it may run under `set -euo pipefail` as it is; `warnings` are for the person."""
+    """`text` runs in place of the line; `plain`: it may run under `set -euo pipefail` as it is; `warnings`
+    are for the person.
+    """
 
     text: str
     plain: bool
@@ -47,8 +52,15 @@ def rewrite(event: Event) -> Rewritten:
     for command in found:
         runner = runner_of(command, found) if command.program in programs.DOWNLOADERS else ""
         if runner:
-            got = f"what `{command.program}` prints, run by `{runner}` at once: nobody knows on another day what it is"
-            raise Refused(got, "`rec drop` the line; save the download into a file, whose digest is recorded, and run the file")
+            got = (
+                f"what `{command.program}` prints, run by `{runner}` at once: nobody knows on another day "
+                "what it is"
+            )
+            raise Refused(
+                got,
+                "`rec drop` the line; save the download into a file, whose digest is "
+                "recorded, and run the file",
+            )
     edits = Edits(event.text)
     top = [command for command in found if not command.nested]
     packages.pin(event, top, edits)
@@ -58,13 +70,21 @@ def rewrite(event: Event) -> Rewritten:
 
 
 def _plain(event: Event, top: list[Command]) -> bool:
-    """Whether the line does under `set -euo pipefail` what it did without: one pipeline whose parts all succeeded, nothing unset.
+    """Whether the line does under `set -euo pipefail` what it did without: one pipeline whose parts all
+    succeeded, nothing unset.
 
-    The inside of a function or of a compound command would stop at its first failure, which the shell of the recording did not do.
+    The inside of a function or of a compound command would stop at its first failure, which the shell of the
+    recording did not do.
     """
     between = {command.after for command in top[:-1]}
     simple = between <= {"|"} or between == {"&&"}
-    if event.unset or event.functions or any(event.pipestatus) or not simple or (top and top[-1].after not in ("", "\n")):
+    if (
+        event.unset
+        or event.functions
+        or any(event.pipestatus)
+        or not simple
+        or (top and top[-1].after not in ("", "\n"))
+    ):
         return False
     return not any(command.program in _OTHERWISE for command in top)
 
@@ -72,13 +92,18 @@ def _plain(event: Event, top: list[Command]) -> bool:
 def _written_files(event: Event) -> Rewritten:
     """An editor's result: the files as they were afterwards."""
     lines = []
-    wanted = [path for kind, path in event.files if kind != "removed" and not re.search(r"(\.sw[a-z]|~)$", path)]
+    wanted = [
+        path for kind, path in event.files if kind != "removed" and not re.search(r"(\.sw[a-z]|~)$", path)
+    ]
     for path in wanted:
         content = event.contents.get(path)
         if content is None:
             continue  # a folder, or a link
         if content.text is None:
-            raise Refused(f"{path}, which an editor wrote, is no text of at most 64 KiB", "put the file into provision/, and copy it")
+            raise Refused(
+                f"{path}, which an editor wrote, is no text of at most 64 KiB",
+                "put the file into provision/, and copy it",
+            )
         mark = f"END-{content.sha256[:16]}"
         body = content.text if content.text.endswith("\n") else content.text + "\n"
         place = shlex.quote(path)
@@ -96,31 +121,45 @@ def _written_files(event: Event) -> Rewritten:
 def _saved_script(event: Event, source: str, runner: str, arguments: str) -> Rewritten:
     """`curl … | bash`: save what is downloaded, see that it is what ran here, run the copy."""
     if not event.fetched:
-        raise Refused("a download piped into a shell that could not be fetched again", "download the script, and run the file")
+        raise Refused(
+            "a download piped into a shell that could not be fetched again",
+            "download the script, and run the file",
+        )
     file = f"/tmp/recorded-{event.seq}.sh"  # noqa: S108 (Image Builder empties /tmp before the snapshot)
     text = (
         f"{source} > {file}\necho '{event.fetched}  {file}' | sha256sum --check --strict --quiet\n"
         f"{runner} {file}{' ' + arguments if arguments else ''}"
     )
-    return Rewritten(text, plain=not event.unset, warnings=["a script from the network runs as root: it is pinned to what ran here"])
+    return Rewritten(
+        text,
+        plain=not event.unset,
+        warnings=["a script from the network runs as root: it is pinned to what ran here"],
+    )
 
 
 def _downloads(event: Event, found: list[Command], edits: Edits) -> None:
     loaders = [command for command in found if command.program in programs.DOWNLOADERS]
     for path, content in sorted(event.contents.items()):
-        edits.after.append(f"echo {shlex.quote(f'{content.sha256}  {path}')} | sha256sum --check --strict --quiet")
+        edits.after.append(
+            f"echo {shlex.quote(f'{content.sha256}  {path}')} | sha256sum --check --strict --quiet"
+        )
     if loaders and event.file_count > len(event.contents):
-        edits.warnings.append("a download that is unpacked or removed in the same line: only files that stay are checked")
+        edits.warnings.append(
+            "a download that is unpacked or removed in the same line: only files that stay are checked"
+        )
     for command in loaders:
         for value in command.values:
             if re.search(r"https?://.*\b(latest|main|master|nightly|HEAD)\b", value):
-                edits.warnings.append(f"{value} moves: the check after it fails when it does; better name a version")
+                edits.warnings.append(
+                    f"{value} moves: the check after it fails when it does; better name a version"
+                )
 
 
 def _clones(event: Event, edits: Edits) -> None:
     for folder, commit in sorted(event.commits.items()):
         place = shlex.quote(folder)
         edits.after.append(
-            f'[ "$(git -C {place} rev-parse HEAD)" = {commit} ] || {{ git -C {place} fetch --quiet origin {commit}; '
+            f'[ "$(git -C {place} rev-parse HEAD)" = {commit} ] || {{ git -C {place} fetch --quiet origin '
+            f"{commit}; "
             f"git -C {place} reset --quiet --hard {commit}; }}"
         )

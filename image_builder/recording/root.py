@@ -1,4 +1,5 @@
-"""What recording and replaying need of a clean root: a machine's parent image with a fresh, writable layer over it.
+"""What recording and replaying need of a clean root: a machine's parent image with a fresh, writable layer
+over it.
 
 This room does not know how such a root is made; whoever assembles the commands hands one in (`CleanRoots`).
 """
@@ -14,7 +15,9 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class View:
-    """One writable layer: what changed below `prefix` is in `upper`, as overlayfs keeps it; `lowers` are what it lies on, nearest first."""
+    """One writable layer: what changed below `prefix` is in `upper`, as overlayfs keeps it; `lowers` are what
+    it lies on, nearest first.
+    """
 
     prefix: str
     upper: Path
@@ -35,7 +38,14 @@ class CleanRoot(Protocol):
     description: str
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str], channel: Channel, *, stdin: int, stdout: int, stderr: int
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        channel: Channel,
+        *,
+        stdin: int,
+        stdout: int,
+        stderr: int,
     ) -> subprocess.Popen[bytes]:
         """Start a program as root in the root, with the host's network. It leads a session of its own."""
 
@@ -50,10 +60,13 @@ class CleanRoot(Protocol):
         objects: Path | None = None,
         logs: Path | None = None,
     ) -> Mapping[str, Any]:
-        """Run component documents (name, text) by the AWSTOE runner; `archive` is what their S3Download steps get.
+        """Run component documents (name, text) by the AWSTOE runner; `archive` is what their S3Download steps
+        get.
 
-        In place of an archive, `objects` is a folder whose `BUCKET/KEY` are the objects of S3. `logs`: the folder for AWSTOE's log files.
-        Returns the runner's result: `status` ("failed" or not), `failureMessage`, and `failure` with `script`, `line`, `text`, or None.
+        In place of an archive, `objects` is a folder whose `BUCKET/KEY` are the objects of S3. `logs`: the
+        folder for AWSTOE's log files.
+        Returns the runner's result: `status` ("failed" or not), `failureMessage`, and `failure` with
+        `script`, `line`, `text`, or None.
         """
 
     def views(self) -> Sequence[View]:
@@ -69,7 +82,9 @@ class CleanRoot(Protocol):
         """End what runs and throw the root away."""
 
     def keep(self, layer: str) -> None:
-        """End what runs, and keep what was written as the layer of this name, on which other roots can stand. The root is gone then."""
+        """End what runs, and keep what was written as the layer of this name, on which other roots can stand.
+        The root is gone then.
+        """
 
 
 class CleanRoots(Protocol):
@@ -80,7 +95,8 @@ class CleanRoots(Protocol):
     """Whose baked images it can open."""
 
     def open(self, name: str, parent: str, *, again: bool = False, over: Sequence[str] = ()) -> CleanRoot:
-        """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again` the one that is there. `over`:
+        """The root `name` over the parent (an image id, or `ssm:<parameter>`): a fresh one, or with `again`
+        the one that is there. `over`:
         layers that a root of this name kept, nearest first, which lie between."""
 
     def kept(self, name: str) -> Collection[str]:

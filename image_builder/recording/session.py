@@ -1,7 +1,7 @@
 """A recording session: a shell on a clean root, and what hears it.
 
-The shell stops before every prompt, tells what was typed and how it ended, and waits while its root is looked at. So what a line changed
-is known exactly, whatever programs it ran.
+The shell stops before every prompt, tells what was typed and how it ended, and waits while its root is looked
+at. So what a line changed is known exactly, whatever programs it ran.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ _BEGIN = f'mkdir -p {BUILD_FOLDER}\nchmod 0755 {BUILD_FOLDER}\nexec "$@"\n'
 
 
 def record(root: CleanRoot, log: Log, *, script: str | None = None) -> bool:
-    """Run a session and write its log: in the terminal, or with the lines of `script`. Goes on where an existing log ends.
+    """Run a session and write its log: in the terminal, or with the lines of `script`. Goes on where an
+    existing log ends.
 
-    Returns whether it came to its end (`rec finish`, `exit`, the last line); False: the shell went away in the middle of a line.
+    Returns whether it came to its end (`rec finish`, `exit`, the last line); False: the shell went away in
+    the middle of a line.
     """
     with _put_away(), tempfile.TemporaryDirectory(prefix="neurocaas-record-") as folder:
         channel = Channel(Path(folder), INSIDE)
@@ -53,10 +55,21 @@ def record(root: CleanRoot, log: Log, *, script: str | None = None) -> bool:
         environment = {"HOME": "/root", "TERM": os.environ.get("TERM", "dumb")}
         if script is not None:
             command = [*head, "/bin/bash", "--norc", f"{INSIDE}/recorder.sh", "script"]
-            recorder.follow(root.start(command, environment, channel, stdin=subprocess.DEVNULL, stdout=2, stderr=2))
+            recorder.follow(
+                root.start(command, environment, channel, stdin=subprocess.DEVNULL, stdout=2, stderr=2)
+            )
             return recorder.ended
         outer, inner = pty.openpty()
-        command = [*head, "/usr/bin/setsid", "--ctty", "--wait", "/bin/bash", "--rcfile", f"{INSIDE}/recorder.sh", "-i"]
+        command = [
+            *head,
+            "/usr/bin/setsid",
+            "--ctty",
+            "--wait",
+            "/bin/bash",
+            "--rcfile",
+            f"{INSIDE}/recorder.sh",
+            "-i",
+        ]
         try:
             process = root.start(command, environment, channel, stdin=inner, stdout=inner, stderr=inner)
         finally:
@@ -68,7 +81,9 @@ def record(root: CleanRoot, log: Log, *, script: str | None = None) -> bool:
 
 @contextlib.contextmanager
 def _put_away() -> Iterator[None]:
-    """A terminal that is closed and a request to end are interruptions: what the session keeps in temporary files goes all the same."""
+    """A terminal that is closed and a request to end are interruptions: what the session keeps in temporary
+    files goes all the same.
+    """
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -82,7 +97,9 @@ def _put_away() -> Iterator[None]:
 
 
 def chunks(script: str) -> list[str]:
-    """The complete command lines of a session file: as many lines together as bash needs to have a command."""
+    """The complete command lines of a session file: as many lines together as bash needs to have a
+    command.
+    """
     found: list[str] = []
     pending = ""
     for line in script.replace("\r\n", "\n").removesuffix("\n").split("\n"):
@@ -110,7 +127,9 @@ class _Recorder:
 
     def follow(self, process: subprocess.Popen[bytes]) -> None:
         """Hear the shell until it ends."""
-        ask, answered = (os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC) for name in ("ask", "answered"))
+        ask, answered = (
+            os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC) for name in ("ask", "answered")
+        )
         try:
             while True:
                 if select.select([ask], [], [], 0.2)[0]:
@@ -143,7 +162,9 @@ class _Recorder:
 
     def _hear(self) -> list[str]:
         (self._folder / "running").unlink(missing_ok=True)  # it is back
-        kind, text, statuses, cwd, *words = (self._folder / "event").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        kind, text, statuses, cwd, *words = (
+            (self._folder / "event").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        )
         state = ShellState.read(self._folder, cwd)
         if kind == "rec":
             return self._helpers.call(words[:-1], cwd)  # each word ends with a NUL
@@ -175,13 +196,29 @@ class _Recorder:
             folder = next((event.cwd_after for event in reversed(self._events) if event.cwd_after), "")
             answer.append(f"builtin cd -- {shlex.quote(folder)}" if folder else "true")
             self._state = replace(state, cwd=folder or state.cwd)
-        self._append(Event(self._number(), "resume" if self._events else "begin", cwd=self._state.cwd, cwd_after=self._state.cwd))
+        self._append(
+            Event(
+                self._number(),
+                "resume" if self._events else "begin",
+                cwd=self._state.cwd,
+                cwd_after=self._state.cwd,
+            )
+        )
         return answer
 
     def _command(self, text: str, statuses: list[int], state: ShellState) -> list[str]:
         assert self._state is not None
         cwd = self._state.cwd
-        event = Event(self._number(), "command", spelled_out(text.rstrip("\n")), statuses[0], statuses[1:], cwd, state.cwd, self._begun)
+        event = Event(
+            self._number(),
+            "command",
+            spelled_out(text.rstrip("\n")),
+            statuses[0],
+            statuses[1:],
+            cwd,
+            state.cwd,
+            self._begun,
+        )
         event.ended = time.time()
         report = self._folder / "pip-report"
         told = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
@@ -216,7 +253,10 @@ class _Recorder:
         lost = [change.path for change in self._observer.last_changes if change.kind != "added"]
         if lost:
             shown = ", ".join(lost[:5]) + (" …" if len(lost) > 5 else "")
-            return f"line {last.seq} changed or removed what was there before ({shown}): that stays; `rec drop` leaves the line out"
+            return (
+                f"line {last.seq} changed or removed what was there before ({shown}): that stays; `rec "
+                "drop` leaves the line out"
+            )
         steps = [f"builtin cd -- {shlex.quote(self._before.cwd)}"]
         steps += [f"command rm -rf -- {shlex.quote(change.path)}" for change in self._observer.last_changes]
         for name in last.environment:
@@ -233,7 +273,9 @@ class _Recorder:
 
 
 def _variable(name: str, value: str | None) -> str:
-    """The command that gives an exported variable its value (None: it has none), whatever aliases and functions there are."""
+    """The command that gives an exported variable its value (None: it has none), whatever aliases and
+    functions there are.
+    """
     return f"builtin unset {name}" if value is None else f"builtin export {name}={shlex.quote(value)}"
 
 

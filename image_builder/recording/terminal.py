@@ -17,7 +17,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def relay(outer: int) -> Iterator[None]:
-    """While the block runs, what is typed goes to the pseudo-terminal `outer`, and what it shows is shown. Closes `outer`."""
+    """While the block runs, what is typed goes to the pseudo-terminal `outer`, and what it shows is shown.
+    Closes `outer`.
+    """
     source, target = sys.stdin.fileno(), sys.stdout.fileno()
     is_terminal = os.isatty(source)
     before = termios.tcgetattr(source) if is_terminal else None

@@ -1,4 +1,6 @@
-"""Trying a component document, anybody's, on a clean root: by the runner that local bakes use, with a folder in the place of S3."""
+"""Trying a component document, anybody's, on a clean root: by the runner that local bakes use, with a folder
+in the place of S3.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _ALL = ("build", "validate", "test")
 
 @dataclass(frozen=True)
 class Trial:
-    """What to run, and how. `objects`: a folder whose `BUCKET/KEY` are the objects of S3; `logs`: where AWSTOE's log folder goes."""
+    """What to run, and how. `objects`: a folder whose `BUCKET/KEY` are the objects of S3; `logs`: where
+    AWSTOE's log folder goes.
+    """
 
     document: Path
     phases: tuple[str, ...] = ()
@@ -36,11 +40,15 @@ class Trial:
             text = self.document.read_text(encoding="utf-8")
             parent = parent_at(self.parent, ROOT, roots.account, roots.region).for_image_builder
         except (OSError, UnicodeDecodeError) as error:
-            raise RecordingError(f"{self.document}: {error}", "a component document", "correct the name of --document") from error
+            raise RecordingError(
+                f"{self.document}: {error}", "a component document", "correct the name of --document"
+            ) from error
         except ValueError as error:
             raise RecordingError(f"--parent {error}", ", ".join((*PARENTS, BASE)), "choose one") from error
         if self.objects is not None and not self.objects.is_dir():
-            raise RecordingError(f"no folder {self.objects}", "a folder of buckets", "correct the name of --s3")
+            raise RecordingError(
+                f"no folder {self.objects}", "a folder of buckets", "correct the name of --s3"
+            )
         other = kind_of(text)
         if other is not None:
             raise RecordingError(f"{self.document}: {other[0]}", "a component document (AWSTOE)", other[1])
@@ -49,7 +57,11 @@ class Trial:
             log(f"on {root.description}")
             with tempfile.TemporaryDirectory() as folder:
                 document = (self.document.name, text)
-                more: dict[str, Any] = {"parameters": self.parameters, "objects": self.objects, "logs": Path(folder)}
+                more: dict[str, Any] = {
+                    "parameters": self.parameters,
+                    "objects": self.objects,
+                    "logs": Path(folder),
+                }
                 result = root.run_documents([document], self.phases or _ALL, None, log, **more)
                 shown = {key: value for key, value in result.items() if key != "type"}
                 shown["logUrl"] = self._kept(Path(folder))
@@ -66,7 +78,9 @@ class Trial:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """`Name=value,Other=value` as a mapping; a value may have commas (`Hosts=a,b,Other=c`). Raises RecordingError."""
+    """`Name=value,Other=value` as a mapping; a value may have commas (`Hosts=a,b,Other=c`). Raises
+    RecordingError.
+    """
     found: dict[str, str] = {}
     name = ""
     for part in text.split(",") if text else ():
@@ -77,5 +91,9 @@ def pairs(text: str) -> dict[str, str]:
         elif name:
             found[name] += f",{part}"
         else:
-            raise RecordingError(f"--parameters {text!r}", "Name=value, several separated by commas", "write `--parameters Name=value`")
+            raise RecordingError(
+                f"--parameters {text!r}",
+                "Name=value, several separated by commas",
+                "write `--parameters Name=value`",
+            )
     return found

@@ -1,7 +1,8 @@
 """What is known about a recording: whether it was replayed on a clean root, as it is now, and how that ended.
 
-`invoke verify-recording` writes `provision/recording/verified.json`; baking reads it through `verification`. Differences that a person has
-looked at and found harmless are in `provision/recording/accepted.json`, by their paths, for all replays to come.
+`invoke verify-recording` writes `provision/recording/verified.json`; baking reads it through `verification`.
+Differences that a person has looked at and found harmless are in `provision/recording/accepted.json`, by
+their paths, for all replays to come.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class Verified:
-    """The scripts were replayed as they are now. `verdict` is in words ("reproduces"); `when` is an ISO date in UTC."""
+    """The scripts were replayed as they are now. `verdict` is in words ("reproduces"); `when` is an ISO date
+    in UTC.
+    """
 
     verdict: str
     when: str
@@ -39,18 +42,24 @@ class Unverified:
 
 @dataclass(frozen=True)
 class Stale:
-    """The scripts, their files or the parent changed since they were replayed. `why` is a phrase for a person."""
+    """The scripts, their files or the parent changed since they were replayed. `why` is a phrase for a
+    person.
+    """
 
     why: str
 
 
 def recipe_digest(parent: str, provision: Provision) -> str:
-    """SHA-256 of what a replay depends on: the parent's name, the scripts with their files, and the compiler's generation."""
+    """SHA-256 of what a replay depends on: the parent's name, the scripts with their files, and the
+    compiler's generation.
+    """
     return hashlib.sha256(f"{GENERATOR}\0{parent}\0{provision.digest()}".encode()).hexdigest()
 
 
 def digest_of(imaged: Imaged, provision: Provision) -> str:
-    """`recipe_digest` of an image's scripts. Of `base` as a parent it is the base's scripts that count: accounts share them."""
+    """`recipe_digest` of an image's scripts. Of `base` as a parent it is the base's scripts that count:
+    accounts share them.
+    """
     parent = imaged.image.parent
     if parent == BASE:
         below = base.load(imaged.root)
@@ -59,7 +68,8 @@ def digest_of(imaged: Imaged, provision: Provision) -> str:
 
 
 def verification(imaged: Imaged) -> Verified | Unverified | Stale:
-    """What is known about the recording of an image. One without scripts is Verified: there is nothing to replay.
+    """What is known about the recording of an image. One without scripts is Verified: there is nothing to
+    replay.
 
     Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
     """
@@ -71,7 +81,10 @@ def verification(imaged: Imaged) -> Verified | Unverified | Stale:
     if stored is None:
         return Unverified("it was never replayed")
     if stored.get("recipe_sha256") != digest_of(imaged, provision):
-        return Stale(f"the scripts or the parent changed since it was replayed on {stored.get('when', 'an unknown day')}")
+        return Stale(
+            "the scripts or the parent changed since it was replayed on "
+            f"{stored.get('when', 'an unknown day')}"
+        )
     if stored.get("reproduces") is not True:
         return Unverified(f"its replay: {stored.get('verdict', 'unknown')}")
     return Verified(str(stored.get("verdict", "")), str(stored.get("when", "")))
@@ -85,11 +98,15 @@ def way_out(imaged: Imaged) -> str:
         return f"Replay it: {verify}"
     if stored.get("failure"):
         return f"Correct that line in {imaged.folder.name}/provision/ (or record it again), then {verify}"
-    return f"Have the scripts make the same each time, and {verify} again; or, where the differences do not matter, {verify[:-1]} --accept`"
+    return (
+        f"Have the scripts make the same each time, and {verify} again; or, where the differences do not "
+        f"matter, {verify[:-1]} --accept`"
+    )
 
 
 def accept(folder: Path, recipe_sha256: str) -> list[str]:
-    """Take the differences of the last replay of these scripts for harmless, from now on; returns their paths.
+    """Take the differences of the last replay of these scripts for harmless, from now on; returns their
+    paths.
 
     None to accept, because the scripts were not replayed or the replay failed, is an empty list.
     """
@@ -98,12 +115,21 @@ def accept(folder: Path, recipe_sha256: str) -> list[str]:
         return []
     paths = [str(difference["path"]) for difference in result.get("differences", [])]
     if paths:
-        text = json.dumps({"schema_version": _SCHEMA, "paths": sorted(accepted(folder) | set(paths))}, indent=2) + "\n"
+        text = (
+            json.dumps({"schema_version": _SCHEMA, "paths": sorted(accepted(folder) | set(paths))}, indent=2)
+            + "\n"
+        )
         (folder / ACCEPTED).write_text(text, encoding="utf-8")
-        kept = {name: value for name, value in result.items() if name not in ("schema_version", "recipe_sha256")}
+        kept = {
+            name: value for name, value in result.items() if name not in ("schema_version", "recipe_sha256")
+        }
         caches = {**kept.get("known_caches", {}), "accepted": len(paths)}
         verdict = f"reproduces with {len(paths)} accepted difference{'s' if len(paths) > 1 else ''}"
-        store(folder, recipe_sha256, {**kept, "differences": [], "known_caches": caches, "verdict": verdict, "reproduces": True})
+        store(
+            folder,
+            recipe_sha256,
+            {**kept, "differences": [], "known_caches": caches, "verdict": verdict, "reproduces": True},
+        )
     return paths
 
 
@@ -111,13 +137,19 @@ def accepted(folder: Path) -> frozenset[str]:
     """The paths of differences that were accepted."""
     try:
         said = json.loads((folder / ACCEPTED).read_text(encoding="utf-8"))
-        return frozenset(str(path) for path in said["paths"]) if said.get("schema_version") == _SCHEMA else frozenset()
+        return (
+            frozenset(str(path) for path in said["paths"])
+            if said.get("schema_version") == _SCHEMA
+            else frozenset()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return frozenset()
 
 
 def load(folder: Path) -> Mapping[str, Any] | None:
-    """The stored result below a `provision/` folder; None when there is none that this version understands."""
+    """The stored result below a `provision/` folder; None when there is none that this version
+    understands.
+    """
     try:
         stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -129,7 +161,12 @@ def store(folder: Path, recipe_sha256: str, result: Mapping[str, Any]) -> Path:
     """Write the result of a replay; returns the file."""
     target = folder / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"schema_version": _SCHEMA, "recipe_sha256": recipe_sha256, **result}, indent=2, sort_keys=True) + "\n"
+    text = (
+        json.dumps(
+            {"schema_version": _SCHEMA, "recipe_sha256": recipe_sha256, **result}, indent=2, sort_keys=True
+        )
+        + "\n"
+    )
     temporary = target.with_name(target.name + ".new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(target)

@@ -24,7 +24,10 @@ def main() -> int:
     settings_module.apply(settings)
     installed = importlib.metadata.version("ministack")
     if installed != settings_module.MINISTACK:
-        sys.stderr.write(f"MiniStack {installed} is installed. The plugins work with {settings_module.MINISTACK} only. Run `make setup`.\n")
+        sys.stderr.write(
+            f"MiniStack {installed} is installed. The plugins work with "
+            f"{settings_module.MINISTACK} only. Run `make setup`.\n"
+        )
         return 2
     from localcloud.aws.launcher import launch  # imports MiniStack, which reads the environment at import
 

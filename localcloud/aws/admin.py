@@ -1,17 +1,18 @@
-"""The administrative interface for the fleet and for ``local.up``: ``/_localcloud/…`` on the same port, with a bearer token.
+"""The administrative interface for the fleet and for ``local.up``: ``/_localcloud/…`` on the same port, with
+a bearer token.
 
-========  =======================  ==============================================================================
-method    path                     meaning
-========  =======================  ==============================================================================
-GET       ``health``               ``{"ok", "version", "fleet_seen"}``; ``fleet_seen`` = seconds since its last poll or null
-GET       ``changes?since&timeout``  long poll: instances, builds, commands, image copies, as soon as the version exceeds ``since``
-POST      ``instances``            a new state of an instance
-POST      ``capacity``             how many machines EC2 has left (see ``localcloud.aws.ec2.capacity``)
-POST      ``reclaim``              take a spot machine back (see ``localcloud.aws.ec2.reclaim``)
-POST      ``builds``               progress or end of an image build
-POST      ``images``               an image of a machine's disk is there, or cannot be made
-POST      ``commands``             the end of a command that was run in a machine
-========  =======================  ==============================================================================
+========  =======================
+============================================================================== method    path
+meaning ========  =======================
+============================================================================== GET       ``health``
+``{"ok", "version", "fleet_seen"}``; ``fleet_seen`` = seconds since its last poll or null GET
+``changes?since&timeout``  long poll: instances, builds, commands, image copies, as soon as the version
+exceeds ``since`` POST      ``instances``            a new state of an instance POST      ``capacity``
+how many machines EC2 has left (see ``localcloud.aws.ec2.capacity``) POST      ``reclaim``              take a
+spot machine back (see ``localcloud.aws.ec2.reclaim``) POST      ``builds``               progress or end of
+an image build POST      ``images``               an image of a machine's disk is there, or cannot be made
+POST      ``commands``             the end of a command that was run in a machine ========
+=======================  ==============================================================================
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    """Serves the interface; ``operations`` maps ``(method, name)`` to a coroutine that takes query and body as one dict.
+    """Serves the interface; ``operations`` maps ``(method, name)`` to a coroutine that takes query and body
+    as one dict.
 
     ``saved`` returns when what an operation may have changed is on disk; then it is answered.
     """
@@ -76,7 +78,9 @@ class Admin:
             if not message.get("more_body"):
                 break
         try:
-            request: dict[str, Any] = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+            request: dict[str, Any] = {
+                name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()
+            }
             request |= json.loads(body) if body else {}
             answer = await operation(request)
             if scope["method"] == "POST":

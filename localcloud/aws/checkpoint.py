@@ -1,10 +1,11 @@
 """All state survives ``kill -9``: whatever a client got an answer for is on disk before the answer.
 
-A request that changes something is answered once the change is in the journal (:meth:`Checkpoint.settle`): as a record of the item or
-message, or of the service's whole state. A tenth of a second later the files of the changed services are written, which makes the
-records superfluous. A copy that takes long is taken less often: at most a twentieth of the loop's time goes into copying for files, and
-at most half of it into records. Every few seconds of activity all services are looked at, for what changed as a side effect.
-Objects of S3 are on disk before their request is answered; this is about everything else.
+A request that changes something is answered once the change is in the journal (:meth:`Checkpoint.settle`): as
+a record of the item or message, or of the service's whole state. A tenth of a second later the files of the
+changed services are written, which makes the records superfluous. A copy that takes long is taken less often:
+at most a twentieth of the loop's time goes into copying for files, and at most half of it into records. Every
+few seconds of activity all services are looked at, for what changed as a side effect. Objects of S3 are on
+disk before their request is answered; this is about everything else.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Checkpoint:
         await future
 
     def record_soon(self, *parts: str) -> None:
-        """Items or messages changed in the background: put them into the journal, and wait for nothing. From any thread."""
+        """Items or messages changed in the background: put them into the journal, and wait for nothing. From
+        any thread.
+        """
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ask, (), parts)
 
@@ -99,7 +102,10 @@ class Checkpoint:
             for key in partly | wholly:
                 self._durable.pop(key, None)
             self._wholly |= partly | wholly  # parts that were taken are lost as parts
-            problem = OSError(f"The change was made but cannot be saved: {error}. See that the disk of the local cloud has room.")
+            problem = OSError(
+                f"The change was made but cannot be saved: {error}. See that the disk of the "
+                "local cloud has room."
+            )
             for future in waiting:
                 if not future.done():
                     future.set_exception(problem)
@@ -149,7 +155,11 @@ class Checkpoint:
         next_full = time.monotonic() + FULL_SECONDS
         while not stop.is_set():
             woken = asyncio.ensure_future(self._wake.wait())
-            await asyncio.wait({woken, stopped}, timeout=max(0.0, next_full - time.monotonic()), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {woken, stopped},
+                timeout=max(0.0, next_full - time.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             woken.cancel()
             if stop.is_set():
                 break
@@ -186,7 +196,12 @@ class Checkpoint:
             self._not_before[key] = time.monotonic() + SHARE * cost
             if text is not None and (key in self._journal.recorded() or self._durable.get(key) != hash(text)):
                 self._durable[key] = hash(text)
-                await self._write(key, self._folder / f"{key}.json", hooks.state_document(key, text, {GENERATION: generation}), generation)
+                await self._write(
+                    key,
+                    self._folder / f"{key}.json",
+                    hooks.state_document(key, text, {GENERATION: generation}),
+                    generation,
+                )
             await asyncio.sleep(0)
         if self._store.dirty or STORE in self._journal.recorded():
             generation = self._journal.rotate()

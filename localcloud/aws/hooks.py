@@ -1,7 +1,8 @@
 """Every name of MiniStack that we touch, in one place.
 
-They are private names of a package that changes often, so its version is pinned exactly and ``tests/local/test_emulator_hooks.py``
-holds one contract test per name: a new version cannot silently change what the plugins rely on.
+They are private names of a package that changes often, so its version is pinned exactly and
+``tests/local/test_emulator_hooks.py`` holds one contract test per name: a new version cannot silently change
+what the plugins rely on.
 """
 
 from __future__ import annotations
@@ -105,8 +106,12 @@ def scope(account_id: str, region_name: str) -> Iterator[None]:
         responses._request_region.reset(region_token)
 
 
-def emit_event(source: str, detail_type: str, detail: str, resources: list[str], event_id: str, when: str) -> None:
-    """Put an event on the default bus of the current account and region, as only an AWS service may (``source`` = ``aws.…``)."""
+def emit_event(
+    source: str, detail_type: str, detail: str, resources: list[str], event_id: str, when: str
+) -> None:
+    """Put an event on the default bus of the current account and region, as only an AWS service may
+    (``source`` = ``aws.…``).
+    """
     eventbridge._dispatch_event(
         {
             "EventId": event_id,
@@ -129,8 +134,13 @@ def state_readers() -> dict[str, Callable[[], Any]]:
 
 
 def state_keys() -> dict[str, tuple[str, ...]]:
-    """Service name -> keys of :func:`state_readers` that its requests may change (its own module's and those it dispatches to)."""
-    return {name: (entry.get("state_key", entry["module"]), *entry.get("sub_modules", ())) for name, entry in app.SERVICE_REGISTRY.items()}
+    """Service name -> keys of :func:`state_readers` that its requests may change (its own module's and those
+    it dispatches to).
+    """
+    return {
+        name: (entry.get("state_key", entry["module"]), *entry.get("sub_modules", ()))
+        for name, entry in app.SERVICE_REGISTRY.items()
+    }
 
 
 def encode_state(state: Any) -> str:
@@ -139,7 +149,9 @@ def encode_state(state: Any) -> str:
 
 
 def state_document(key: str, text: str, more: dict[str, Any]) -> str:
-    """The content of the file of one service's state (:func:`encode_state`), with the format mark that MiniStack checks."""
+    """The content of the file of one service's state (:func:`encode_state`), with the format mark that
+    MiniStack checks.
+    """
     marks = json.dumps({"__ministack_format__": persistence._state_format_version(key), **more})
     return f'{marks[:-1]}, "payload": {text}}}'
 
@@ -150,5 +162,7 @@ def scoped_key(account_id: str, region_name: str, key: str) -> str:
 
 
 def leave_saving_to_us() -> None:
-    """MiniStack saves all services at a clean stop, without the mark that says which records of the journal are in the file."""
+    """MiniStack saves all services at a clean stop, without the mark that says which records of the journal
+    are in the file.
+    """
     app.save_all = lambda services: None

@@ -1,9 +1,11 @@
-"""What was answered is on disk: records of changes, appended before the answer, that the next checkpoint makes superfluous.
+"""What was answered is on disk: records of changes, appended before the answer, that the next checkpoint
+makes superfluous.
 
-A record says what a place of a service's state holds now: the whole state, one item of a table, one message of a queue. Records of one
-generation are in one file. A state's file says from which generation on records are newer than itself, so a start that finds records
-(:func:`fold`) puts exactly those into it. Nothing here waits for the disk itself: records survive the end of this process, which may be
-``kill -9``; the checkpoint's files survive the end of the computer too.
+A record says what a place of a service's state holds now: the whole state, one item of a table, one message
+of a queue. Records of one generation are in one file. A state's file says from which generation on records
+are newer than itself, so a start that finds records (:func:`fold`) puts exactly those into it. Nothing here
+waits for the disk itself: records survive the end of this process, which may be ``kill -9``; the checkpoint's
+files survive the end of the computer too.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ GENERATION = "journal"
 
 @dataclass(frozen=True)
 class Record:
-    """What a place holds now. ``text`` is JSON, or None when the place is gone; no ``path`` means the whole state."""
+    """What a place holds now. ``text`` is JSON, or None when the place is gone; no ``path`` means the whole
+    state.
+    """
 
     key: str
     text: str | None
@@ -32,7 +36,10 @@ class Record:
     def line(self) -> str:
         """The record as one line."""
         place = json.dumps([self.key, list(self.path), self.member])
-        return f'{{"place": {place}, "gone": {"true" if self.text is None else "false"}, "value": {self.text or "null"}}}'
+        return (
+            f'{{"place": {place}, "gone": {"true" if self.text is None else "false"}, "value": '
+            f"{self.text or 'null'}}}"
+        )
 
 
 class Journal:
@@ -47,14 +54,17 @@ class Journal:
         self._any = False
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write the records. Raises OSError when they cannot be written; then nothing must be answered that depends on them."""
+        """Write the records. Raises OSError when they cannot be written; then nothing must be answered that
+        depends on them.
+        """
         lines, keys = [], set()
         for record in records:
             lines.append(record.line())
             keys.add(record.key)
         if not lines:
             return
-        # It begins with a line break: what an append that failed half way left behind is a line of its own, which nobody was told of.
+        # It begins with a line break: what an append that failed half way left behind is a line of its own,
+        # which nobody was told of.
         rest = memoryview(("\n" + "\n".join(lines) + "\n").encode())
         while rest:
             rest = rest[os.write(self._file, rest) :]
@@ -67,7 +77,9 @@ class Journal:
         return set(self._needed)
 
     def rotate(self) -> int:
-        """Begin a new generation (if the present one has records) and return its number: a state that is read now has all earlier ones."""
+        """Begin a new generation (if the present one has records) and return its number: a state that is read
+        now has all earlier ones.
+        """
         if self._any:
             os.close(self._file)
             self.generation += 1
@@ -82,7 +94,9 @@ class Journal:
 
     def drop(self) -> None:
         """Delete the files that no state's file needs any more."""
-        oldest = min((number for numbers in self._needed.values() for number in numbers), default=self.generation)
+        oldest = min(
+            (number for numbers in self._needed.values() for number in numbers), default=self.generation
+        )
         for number, file in _files(self._folder):
             if number < oldest:
                 file.unlink()
@@ -93,7 +107,8 @@ class Journal:
 
 
 def fold(folder: Path, files: dict[str, Path], otherwise: Path) -> None:
-    """Put what the records say into the states' files, and delete the records. Call before anybody reads the files.
+    """Put what the records say into the states' files, and delete the records. Call before anybody reads the
+    files.
 
     Args:
         files: key → file of the states that are not at ``otherwise/KEY.json``.
@@ -104,7 +119,8 @@ def fold(folder: Path, files: dict[str, Path], otherwise: Path) -> None:
     found = sorted(_files(folder))
     states: dict[str, dict[str, Any]] = {}
     following = max((number for number, _ in found), default=0) + 1
-    (folder / f"{following}.jsonl").touch(mode=0o600)  # the numbers go on from here, also when all others are gone
+    # the numbers go on from here, also when all others are gone
+    (folder / f"{following}.jsonl").touch(mode=0o600)
     for number, journal in found:
         for key, path, member, gone, value in _read(journal):
             if key not in states:

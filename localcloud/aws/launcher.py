@@ -34,7 +34,9 @@ async def launch(settings: Settings) -> None:
     store = Store(settings.paths.plugin_state)
     items, sessions = Items(), Sessions()
     parts = (items, Messages(), sessions)
-    checkpoint = Checkpoint(store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), parts)
+    checkpoint = Checkpoint(
+        store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), parts
+    )
     admin = Admin(settings.admin_token, functools.partial(checkpoint.settle, "ec2", "ssm", parts=("sqs",)))
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
@@ -66,13 +68,17 @@ async def launch(settings: Settings) -> None:
     delivery.install(checkpoint)
     workers.install()
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
-    admin.operations[("GET", "changes")] = functools.partial(_changes, context, imagebuilder.builds, commands, stop)
+    admin.operations[("GET", "changes")] = functools.partial(
+        _changes, context, imagebuilder.builds, commands, stop
+    )
     orphans = functools.partial(_finish, context, imagebuilder.builds)
     await Server(settings, admin).run(stop, checkpoint.run, orphans)
 
 
 async def _finish(context: Context, builds: Builds, stop: asyncio.Event) -> None:
-    """End spot machines whose notice is over; and what was told to end when no fleet has asked for ten seconds (or none was started)."""
+    """End spot machines whose notice is over; and what was told to end when no fleet has asked for ten
+    seconds (or none was started).
+    """
     while not stop.is_set():
         reclaim.end_due(context)
         age = context.admin.fleet_age()
@@ -95,7 +101,9 @@ async def _health(context: Context, builds: Builds, request: dict[str, Any]) -> 
     }
 
 
-async def _changes(context: Context, builds: Builds, commands: RunCommand, stop: asyncio.Event, request: dict[str, Any]) -> dict[str, Any]:
+async def _changes(
+    context: Context, builds: Builds, commands: RunCommand, stop: asyncio.Event, request: dict[str, Any]
+) -> dict[str, Any]:
     admin = context.admin
     admin.fleet_seen = time.monotonic()
     timeout = min(float(request.get("timeout", 0)), LONGEST_POLL_SECONDS)

@@ -1,6 +1,7 @@
 """A request that changes objects is answered when they are on disk and their events are sent.
 
-Stock MiniStack sends events by a thread, some time later, and answers 200 for an object that it could not write.
+Stock MiniStack sends events by a thread, some time later, and answers 200 for an object that it could not
+write.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ from typing import Any
 
 from localcloud.aws import hooks
 
-_unwritten: contextvars.ContextVar[list[OSError] | None] = contextvars.ContextVar("localcloud_s3_unwritten", default=None)
-_pending: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar("localcloud_s3_events", default=None)
+_unwritten: contextvars.ContextVar[list[OSError] | None] = contextvars.ContextVar(
+    "localcloud_s3_unwritten", default=None
+)
+_pending: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar(
+    "localcloud_s3_events", default=None
+)
 
 
 def install() -> None:
-    """Collect the events of a request, and send them when its handler is done. Install before what waits for their messages to be saved."""
+    """Collect the events of a request, and send them when its handler is done. Install before what waits for
+    their messages to be saved.
+    """
     later, write_original, table = hooks.s3._fire_s3_event_async, hooks.s3._atomic_write, hooks.handlers()
     original = table["s3"]
 
@@ -30,15 +37,29 @@ def install() -> None:
                 unwritten.append(error)
             raise  # its caller logs it and goes on
 
-    def fire(bucket: str, key: str, event: str, size: int = 0, etag: str = "", deletion_type: str | None = None, **more: Any) -> None:
+    def fire(
+        bucket: str,
+        key: str,
+        event: str,
+        size: int = 0,
+        etag: str = "",
+        deletion_type: str | None = None,
+        **more: Any,
+    ) -> None:
         pending = _pending.get()
         if pending is None:  # not in a request: a timer of S3's own
             later(bucket, key, event, size, etag, deletion_type, **more)
         elif bucket in hooks.s3._bucket_notifications:
             more["sequencer"] = hooks.s3._next_event_sequencer(event)
-            pending.append(functools.partial(hooks.s3._fire_s3_event, bucket, key, event, size, etag, deletion_type, **more))
+            pending.append(
+                functools.partial(
+                    hooks.s3._fire_s3_event, bucket, key, event, size, etag, deletion_type, **more
+                )
+            )
 
-    async def serve(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> hooks.Reply:
+    async def serve(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> hooks.Reply:
         events: list[Callable[[], None]] = []
         unwritten: list[OSError] = []
         tokens = _pending.set(events), _unwritten.set(unwritten)
@@ -48,7 +69,10 @@ def install() -> None:
             _pending.reset(tokens[0])
             _unwritten.reset(tokens[1])
         if unwritten:
-            raise OSError(f"The object cannot be written: {unwritten[0]}. See that the disk of the local cloud has room.")
+            raise OSError(
+                f"The object cannot be written: {unwritten[0]}. See that the disk of the local "
+                "cloud has room."
+            )
         for event in events:
             event()
         return answer

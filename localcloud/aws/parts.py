@@ -1,4 +1,6 @@
-"""Single items of tables and messages of queues: one change of a large state is a small record (sessions: ``iam.sessions``)."""
+"""Single items of tables and messages of queues: one change of a large state is a small record (sessions:
+``iam.sessions``).
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ class Parts(Protocol):
 
 
 class Items:
-    """Items of DynamoDB's tables, and the tokens of its transactions. MiniStack writes and removes each in one place.
+    """Items of DynamoDB's tables, and the tokens of its transactions. MiniStack writes and removes each in
+    one place.
 
-    Stock MiniStack forgets the tokens, so that a client that got no answer would hear that its own transaction stands in its way.
+    Stock MiniStack forgets the tokens, so that a client that got no answer would hear that its own
+    transaction stands in its way.
     """
 
     key = "dynamodb"
@@ -39,7 +43,11 @@ class Items:
     def install(self) -> None:
         """Follow these places, and the one that says that a table was filled anew."""
         self._install_tokens()
-        put, remove, replaced = hooks.dynamodb._set_item, hooks.dynamodb._remove_item, hooks.dynamodb._items_replaced
+        put, remove, replaced = (
+            hooks.dynamodb._set_item,
+            hooks.dynamodb._remove_item,
+            hooks.dynamodb._items_replaced,
+        )
 
         def set_item(table: dict[str, Any], partition: str, sort: str, item: Any) -> Any:
             before = put(table, partition, sort, item)
@@ -60,11 +68,17 @@ class Items:
         hooks.dynamodb._items_replaced = items_replaced
 
     def _install_tokens(self) -> None:
-        store, state, load = hooks.dynamodb._txn_token_store, hooks.dynamodb.get_state, hooks.dynamodb.load_persisted_state
+        store, state, load = (
+            hooks.dynamodb._txn_token_store,
+            hooks.dynamodb.get_state,
+            hooks.dynamodb.load_persisted_state,
+        )
 
         def remember(token: str, entry: dict[str, Any]) -> None:
             store(token, entry)
-            self._tokens.append((hooks.scoped_key(hooks.account(), hooks.region(), token), hooks.encode_state(entry)))
+            self._tokens.append(
+                (hooks.scoped_key(hooks.account(), hooks.region(), token), hooks.encode_state(entry))
+            )
 
         def load_with_tokens(data: dict[str, Any]) -> None:
             load(data)
@@ -88,10 +102,19 @@ class Items:
         tables: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
         for (arn, partition, sort), table in changed.items():
             _, _, _, region, account, resource = arn.split(":", 5)
-            place: tuple[str, ...] = (PAYLOAD, "tables", "data", hooks.scoped_key(account, region, resource.partition("/")[2]))
+            place: tuple[str, ...] = (
+                PAYLOAD,
+                "tables",
+                "data",
+                hooks.scoped_key(account, region, resource.partition("/")[2]),
+            )
             tables[arn] = (place, table)
             item = table["items"].get(partition, {}).get(sort)
-            yield Record(self.key, None if item is None else hooks.encode_state(item), (*place, "items", str(partition), str(sort)))
+            yield Record(
+                self.key,
+                None if item is None else hooks.encode_state(item),
+                (*place, "items", str(partition), str(sort)),
+            )
         for place, table in tables.values():
             for counter in ("ItemCount", "TableSizeBytes"):
                 yield Record(self.key, json.dumps(table.get(counter, 0)), (*place, counter))
@@ -115,9 +138,15 @@ class Messages:
                 look = (message["visible_at"], message["receive_count"], message.get("receipt_handle"))
                 now[message["id"]] = look
                 if before.get(message["id"]) != look:
-                    records.append(Record(self.key, hooks.encode_state(message), (*place, "messages"), message["id"]))
-            records += [Record(self.key, None, (*place, "messages"), gone) for gone in before.keys() - now.keys()]
+                    records.append(
+                        Record(self.key, hooks.encode_state(message), (*place, "messages"), message["id"])
+                    )
+            records += [
+                Record(self.key, None, (*place, "messages"), gone) for gone in before.keys() - now.keys()
+            ]
             if queue.get("is_fifo") and before != now:
-                records += [Record(self.key, hooks.encode_state(queue[name]), (*place, name)) for name in self._FIFO]
+                records += [
+                    Record(self.key, hooks.encode_state(queue[name]), (*place, name)) for name in self._FIFO
+                ]
             self._seen[(account, region, url)] = now
         return records

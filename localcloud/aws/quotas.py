@@ -1,6 +1,7 @@
 """Service Quotas, as far as clients ask before they start machines: how many virtual CPUs may run at once.
 
-The local cloud itself sets no such limit (``localcloud.aws.ec2.capacity`` can); the answers are those of a large account.
+The local cloud itself sets no such limit (``localcloud.aws.ec2.capacity`` can); the answers are those of a
+large account.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _QUOTAS = {
 """Of EC2 ("On-Demand Instance quotas", EC2 user guide)."""
 
 
-async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> hooks.Reply:
+async def handle(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+) -> hooks.Reply:
     """A handler of MiniStack."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     if operation not in ("GetServiceQuota", "ListServiceQuotas"):
@@ -61,6 +64,9 @@ def _reply(status: int, answer: dict[str, Any]) -> hooks.Reply:
 
 
 def install() -> None:
-    hooks.router.SERVICE_PATTERNS[SERVICE] = {"target_prefixes": [_TARGET], "host_patterns": [rf"{SERVICE}\."]}
+    hooks.router.SERVICE_PATTERNS[SERVICE] = {
+        "target_prefixes": [_TARGET],
+        "host_patterns": [rf"{SERVICE}\."],
+    }
     hooks.handlers()[SERVICE] = handle
     hooks.iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE

@@ -41,7 +41,8 @@ def _give_back(paths: Paths) -> None:
         document = json.loads(file.read_text())
         for message in taken:
             message["visible_at"] = 0.0
-            message["receive_count"] -= 1  # nobody failed on it: kills shall not bring it among the dead letters
+            # nobody failed on it: kills shall not bring it among the dead letters
+            message["receive_count"] -= 1
         document["payload"]["queues"]["data"] = queues
         journal.write(file, json.dumps(document))
 

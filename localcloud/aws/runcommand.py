@@ -1,7 +1,7 @@
 """SSM Run Command on machines of the fleet.
 
-MiniStack serves the API; what it asks of a machine (is it reachable, run this there) is answered by the fleet, which gets the commands with
-its next poll and reports each end to ``POST /_localcloud/commands``.
+MiniStack serves the API; what it asks of a machine (is it reachable, run this there) is answered by the
+fleet, which gets the commands with its next poll and reports each end to ``POST /_localcloud/commands``.
 """
 
 from __future__ import annotations
@@ -45,10 +45,16 @@ class RunCommand:
     def reachable(self, instance_id: str) -> bool:
         """Whether a machine takes commands: it runs, and there is a fleet."""
         record = hooks.ec2._instances.get(instance_id)
-        return bool(record) and record["State"]["Name"] == "running" and self._context.admin.fleet_age() is not None
+        return (
+            bool(record)
+            and record["State"]["Name"] == "running"
+            and self._context.admin.fleet_age() is not None
+        )
 
     def execute(self, instance_id: str, arguments: list[str]) -> tuple[int, str, str]:
-        """Have the fleet run a command in a machine, and wait for its end: exit code, standard output, standard error."""
+        """Have the fleet run a command in a machine, and wait for its end: exit code, standard output,
+        standard error.
+        """
         identifier, order = str(uuid.uuid4()), _Order(instance_id, arguments)
         self._orders[identifier] = order
         self._loop.call_soon_threadsafe(self._context.store.touch)
@@ -60,7 +66,9 @@ class RunCommand:
         return order.outcome
 
     async def report(self, request: dict[str, Any]) -> dict[str, Any]:
-        """POST commands: one has ended. Late reports of commands that nobody waits for any more are ignored."""
+        """POST commands: one has ended. Late reports of commands that nobody waits for any more are
+        ignored.
+        """
         order = self._orders.get(request["id"])
         if order is not None:
             order.outcome = (int(request["exit_code"]), str(request["stdout"]), str(request["stderr"]))

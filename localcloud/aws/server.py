@@ -25,20 +25,26 @@ class Server:
         self._admin = admin
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
-        """Routes: ours, MiniStack's; MiniStack's own unauthenticated interface (reset, configuration, …) is closed."""
+        """Routes: ours, MiniStack's; MiniStack's own unauthenticated interface (reset, configuration, …) is
+        closed.
+        """
         if scope["type"] == "http":
             path: str = scope["path"]
             if path.startswith(admin_module.PREFIX):
                 await self._admin(scope, receive, send)
                 return
             if path.startswith("/_") and path not in PUBLIC_PATHS:
-                await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+                await send(
+                    {"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]}
+                )
                 await send({"type": "http.response.body", "body": b""})
                 return
         await hooks.asgi(scope, receive, send)
 
     async def run(self, stop: asyncio.Event, *background: Any) -> None:
-        """Serve until SIGTERM or SIGINT (which set ``stop``). ``background`` are coroutine functions that take the stop event."""
+        """Serve until SIGTERM or SIGINT (which set ``stop``). ``background`` are coroutine functions that
+        take the stop event.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

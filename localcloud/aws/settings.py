@@ -1,4 +1,6 @@
-"""What the launcher is told: plain settings by environment, secrets by standard input (so that no child inherits them)."""
+"""What the launcher is told: plain settings by environment, secrets by standard input (so that no child
+inherits them).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def read() -> Settings:
     """
     bind = os.environ.get("BIND_HOST", LOOPBACK)
     if bind != LOOPBACK:
-        raise SettingsError(f"BIND_HOST is {bind!r}. The local cloud listens on {LOOPBACK} only. Unset BIND_HOST.")
+        raise SettingsError(
+            f"BIND_HOST is {bind!r}. The local cloud listens on {LOOPBACK} only. Unset BIND_HOST."
+        )
     try:
         secrets = json.load(sys.stdin)
         return Settings(
@@ -59,11 +63,16 @@ def read() -> Settings:
             admin_token=secrets["admin_token"],
         )
     except (KeyError, ValueError) as error:
-        raise SettingsError(f"{error!r} while reading the settings. `python -m localcloud.aws` is started by `invoke local.up`.") from error
+        raise SettingsError(
+            f"{error!r} while reading the settings. `python -m localcloud.aws` is started "
+            "by `invoke local.up`."
+        ) from error
 
 
 def check_state(paths: Paths) -> None:
-    """Raises SettingsError when a file of the state is damaged: MiniStack would begin without it, and then write over it."""
+    """Raises SettingsError when a file of the state is damaged: MiniStack would begin without it, and then
+    write over it.
+    """
     damaged = []
     for file in (paths.plugin_state, *sorted(paths.emulator_state.glob("*.json"))):
         try:
@@ -79,11 +88,25 @@ def check_state(paths: Paths) -> None:
 
 
 def apply(settings: Settings) -> None:
-    """Set the environment variables that MiniStack reads when it is imported. Call before the first import of ``hooks``."""
-    for folder in (settings.paths.emulator_state, settings.paths.emulator_s3, settings.paths.emulator_tmp, settings.paths.consoles):
+    """Set the environment variables that MiniStack reads when it is imported. Call before the first import of
+    ``hooks``.
+    """
+    for folder in (
+        settings.paths.emulator_state,
+        settings.paths.emulator_s3,
+        settings.paths.emulator_tmp,
+        settings.paths.consoles,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
-    for name in ("PYTHONPATH", "LOCALCLOUD_HOME", "LOCALCLOUD_PORT", "LOCALCLOUD_REGION", "LOCALCLOUD_ACCOUNT"):
-        os.environ.pop(name, None)  # Lambda functions inherit the environment; they shall see their own archive only
+    for name in (
+        "PYTHONPATH",
+        "LOCALCLOUD_HOME",
+        "LOCALCLOUD_PORT",
+        "LOCALCLOUD_REGION",
+        "LOCALCLOUD_ACCOUNT",
+    ):
+        # Lambda functions inherit the environment; they shall see their own archive only
+        os.environ.pop(name, None)
     os.environ.update(
         GATEWAY_PORT=str(settings.port),
         BIND_HOST=LOOPBACK,
@@ -102,6 +125,7 @@ def apply(settings: Settings) -> None:
         LAMBDA_EXECUTOR="local",
         LAMBDA_ACCOUNT_CONCURRENCY=str(LAMBDA_CONCURRENCY),
         LAMBDA_WARM_TTL_SECONDS=str(LAMBDA_WARM_SECONDS),
-        DOCKER_HOST=f"unix://{settings.paths.emulator}/no-docker",  # never talk to a container engine of the host
+        # never talk to a container engine of the host
+        DOCKER_HOST=f"unix://{settings.paths.emulator}/no-docker",
         LOG_LEVEL=os.environ.get("LOG_LEVEL", "WARNING"),
     )

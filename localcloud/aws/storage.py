@@ -1,4 +1,6 @@
-"""Three corrections of MiniStack's S3: encryption without a named key, ranged reads of large objects, and of versions."""
+"""Three corrections of MiniStack's S3: encryption without a named key, ranged reads of large objects, and of
+versions.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ _ranged: contextvars.ContextVar[bool] = contextvars.ContextVar("localcloud_range
 
 def install() -> None:
     """Put the corrections in."""
-    resolve_original, get_original, read_original = hooks.s3._resolve_sse_write_headers, hooks.s3._get_object, hooks.s3._read_body
+    resolve_original, get_original, read_original = (
+        hooks.s3._resolve_sse_write_headers,
+        hooks.s3._get_object,
+        hooks.s3._read_body,
+    )
     read_version_original = hooks.s3._version_body
 
     def resolve(headers: dict[str, str], bucket: str) -> Any:
@@ -30,13 +36,16 @@ def install() -> None:
         try:
             if not (asked and (query or {}).get("versionId")):
                 return get_original(bucket, key, headers, query)
-            whole = {name: value for name, value in headers.items() if name != "x-amz-checksum-mode"}  # a part has no checksum of its own
+            # a part has no checksum of its own
+            whole = {name: value for name, value in headers.items() if name != "x-amz-checksum-mode"}
             return _cut(get_original(bucket, key, whole, query), asked, bucket, key)
         finally:
             _ranged.reset(token)
 
     def read(bucket: str, key: str, record: dict[str, Any]) -> Any:
-        """A ranged read gets a view of the file, of which only the range is ever loaded (stock: the whole file for every range)."""
+        """A ranged read gets a view of the file, of which only the range is ever loaded (stock: the whole
+        file for every range).
+        """
         if _ranged.get() and record.get("body") is None and record.get("size"):
             path = hooks.s3._object_disk_path(bucket, key)
             if path is not None:
@@ -79,10 +88,16 @@ def _cut(answer: Any, asked: str, bucket: str, key: str) -> Any:
         return 416, refused, hooks.s3._xml_body(hooks.s3._range_error_xml(bucket, key))
     start, end = part
     piece = bytes(body[start : end + 1])
-    return 206, {**headers, "Content-Length": str(len(piece)), "Content-Range": f"bytes {start}-{end}/{len(body)}"}, piece
+    return (
+        206,
+        {**headers, "Content-Length": str(len(piece)), "Content-Range": f"bytes {start}-{end}/{len(body)}"},
+        piece,
+    )
 
 
 def _default_key(bucket: str) -> str:
-    """The key of a write that says ``aws:kms`` and no key: the bucket's default key, else the account's ``aws/s3``."""
+    """The key of a write that says ``aws:kms`` and no key: the bucket's default key, else the account's
+    ``aws/s3``.
+    """
     default, _ = hooks.s3._resolve_sse_write_headers({}, bucket)
     return str((default or {}).get(KEY) or f"arn:aws:kms:{hooks.region()}:{hooks.account()}:alias/aws/s3")

@@ -21,7 +21,9 @@ class Store:
         self.file = file
         self._sections: dict[str, dict[str, Any]] = {}
         self.version = int(time.time() * 1000)
-        """Grows across restarts, too: a fleet that waits for news of an emulator that was killed hears of the next one's state."""
+        """Grows across restarts, too: a fleet that waits for news of an emulator that was killed hears of the
+        next one's state.
+        """
         self.dirty = False
         self._changed = asyncio.Event()
         if file.exists():

@@ -10,7 +10,20 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.checkpoint import Checkpoint
 
-READING = ("Describe", "Get", "List", "Head", "Select", "Query", "Scan", "BatchGet", "Lookup", "Simulate", "Check", "Filter")
+READING = (
+    "Describe",
+    "Get",
+    "List",
+    "Head",
+    "Select",
+    "Query",
+    "Scan",
+    "BatchGet",
+    "Lookup",
+    "Simulate",
+    "Check",
+    "Filter",
+)
 DATA_PLANE = {
     "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
 }  # fmt: skip
@@ -50,10 +63,14 @@ current: contextvars.ContextVar[Request | None] = contextvars.ContextVar("localc
 
 
 def install(checkpoint: Checkpoint) -> None:
-    """Follow every request: remember it when its IAM action is determined, answer it when what it changed is in the journal."""
+    """Follow every request: remember it when its IAM action is determined, answer it when what it changed is
+    in the journal.
+    """
     original = hooks.iam_actions.extract_iam_action
 
-    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any]) -> Any:
+    def extract(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any]
+    ) -> Any:
         action = original(service, method, path, headers, body, params)
         current.set(Request(service, action, method, path, headers, body, params))
         return action
@@ -65,8 +82,12 @@ def install(checkpoint: Checkpoint) -> None:
         table[service] = _marking(service, handler, keys.get(service, (service,)), checkpoint)
 
 
-def _marking(service: str, handler: hooks.Handler, keys: tuple[str, ...], checkpoint: Checkpoint) -> hooks.Handler:
-    async def serve(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> hooks.Reply:
+def _marking(
+    service: str, handler: hooks.Handler, keys: tuple[str, ...], checkpoint: Checkpoint
+) -> hooks.Handler:
+    async def serve(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> hooks.Reply:
         try:
             answer = await handler(method, path, headers, body, query)
         except OSError as error:
@@ -104,5 +125,7 @@ async def _saved(service: str, action: str | None, keys: tuple[str, ...], checkp
 def _not_saved(service: str, headers: dict[str, str], error: OSError) -> hooks.Reply:
     """An answer of the service's protocol that clients take for a failure of the service, and try again."""
     denied = hooks.iam_actions.access_denied_response
-    _, own, body = denied(service, "", "", str(uuid.uuid4()), error_code="InternalError", message=str(error), headers=headers)
+    _, own, body = denied(
+        service, "", "", str(uuid.uuid4()), error_code="InternalError", message=str(error), headers=headers
+    )
     return 500, own, body

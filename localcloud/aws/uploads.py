@@ -1,6 +1,8 @@
-"""Uploads in parts survive the emulator: each part is on disk before it is answered, and a completion is answered the same again.
+"""Uploads in parts survive the emulator: each part is on disk before it is answered, and a completion is
+answered the same again.
 
-Stock MiniStack has the parts in memory only, so a machine that was uploading a large result would have to begin anew.
+Stock MiniStack has the parts in memory only, so a machine that was uploading a large result would have to
+begin anew.
 """
 
 from __future__ import annotations
@@ -28,14 +30,18 @@ class Uploads:
         self._folder = folder
 
     def install(self) -> None:
-        """Bring back what there was, and keep what comes. Install before what waits until requests are saved."""
+        """Bring back what there was, and keep what comes. Install before what waits until requests are
+        saved.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for folder in list(self._folder.iterdir()):
             self._bring_back(folder)
         table = hooks.handlers()
         original = table["s3"]
 
-        async def serve(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> hooks.Reply:
+        async def serve(
+            method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+        ) -> hooks.Reply:
             answer = await original(method, path, headers, body, query)
             if answer[0] < 300 and ("uploads" in query or "uploadId" in query):
                 self._keep(method, answer, query)
@@ -59,13 +65,21 @@ class Uploads:
             if upload is not None and number in upload["parts"]:
                 part = upload["parts"][number]
                 _write(folder / f"{number}.part", part["body"])
-                _write_json(folder / f"{number}{PART}", {name: value for name, value in part.items() if name != "body"})
+                _write_json(
+                    folder / f"{number}{PART}",
+                    {name: value for name, value in part.items() if name != "body"},
+                )
         elif method == "POST":
             done = hooks.s3._completed_multipart_uploads.get(upload_id)
             if done is not None:
                 status, headers, body = done["response"]
                 _write_json(
-                    folder / COMPLETED, {"account": hooks.account(), "key": done["key"], "answer": [status, headers, body.decode()]}
+                    folder / COMPLETED,
+                    {
+                        "account": hooks.account(),
+                        "key": done["key"],
+                        "answer": [status, headers, body.decode()],
+                    },
                 )
                 for part in folder.glob("*.part*"):
                     part.unlink()
@@ -77,10 +91,14 @@ class Uploads:
         if folder is not None and upload is not None:
             folder.mkdir(mode=0o700, exist_ok=True)
             document = {name: value for name, value in upload.items() if name != "parts"}
-            _write_json(folder / UPLOAD, {"account": hooks.account(), "region": hooks.region(), "upload": document})
+            _write_json(
+                folder / UPLOAD, {"account": hooks.account(), "region": hooks.region(), "upload": document}
+            )
 
     def _of(self, upload_id: str) -> Path | None:
-        return self._folder / upload_id if _SAFE.fullmatch(upload_id) and upload_id not in (".", "..") else None
+        return (
+            self._folder / upload_id if _SAFE.fullmatch(upload_id) and upload_id not in (".", "..") else None
+        )
 
     def _bring_back(self, folder: Path) -> None:
         if (folder / COMPLETED).exists():
@@ -90,13 +108,19 @@ class Uploads:
                 return
             status, headers, body = done["answer"]
             with hooks.scope(done["account"], ""):
-                hooks.s3._completed_multipart_uploads[folder.name] = {"key": done["key"], "response": (status, headers, body.encode())}
+                hooks.s3._completed_multipart_uploads[folder.name] = {
+                    "key": done["key"],
+                    "response": (status, headers, body.encode()),
+                }
         elif (folder / UPLOAD).exists():
             document = json.loads((folder / UPLOAD).read_text())
             parts: dict[int, Any] = {}
             for file in folder.glob(f"*{PART}"):
                 number = int(file.name.removesuffix(PART))
-                parts[number] = {**json.loads(file.read_text()), "body": (folder / f"{number}.part").read_bytes()}
+                parts[number] = {
+                    **json.loads(file.read_text()),
+                    "body": (folder / f"{number}.part").read_bytes(),
+                }
             with hooks.scope(document["account"], document["region"]):
                 hooks.s3._multipart_uploads[folder.name] = {**document["upload"], "parts": parts}
         else:

@@ -1,6 +1,8 @@
-"""Processes of Lambda functions end when nobody has called them for a while: a local cloud that does nothing takes little memory.
+"""Processes of Lambda functions end when nobody has called them for a while: a local cloud that does nothing
+takes little memory.
 
-MiniStack keeps the first process of each function for ever. Without it the next call waits for a new one, as it does on AWS.
+MiniStack keeps the first process of each function for ever. Without it the next call waits for a new one, as
+it does on AWS.
 """
 
 from __future__ import annotations

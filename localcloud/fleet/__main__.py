@@ -1,5 +1,5 @@
-"""``python -m localcloud.fleet`` runs the fleet of the cloud in ``$LOCALCLOUD_HOME`` until SIGTERM; ``--probe`` prints what this host
-allows, as JSON.
+"""``python -m localcloud.fleet`` runs the fleet of the cloud in ``$LOCALCLOUD_HOME`` until SIGTERM;
+``--probe`` prints what this host allows, as JSON.
 
 Exit status: 0 ended as asked, 1 it could not start (one line says why), 2 wrong arguments.
 """

@@ -1,4 +1,6 @@
-"""One thread that accepts connections for all listening sockets of all machines; each connection gets a thread of its own."""
+"""One thread that accepts connections for all listening sockets of all machines; each connection gets a
+thread of its own.
+"""
 
 import contextlib
 import os

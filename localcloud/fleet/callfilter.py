@@ -1,11 +1,12 @@
 """System calls that are answered without being done, in a sandbox.
 
-*Keyrings* (``add_key``, ``request_key``, ``keyctl``): the kernel keeps one for each user id of the host, not of a sandbox, so they do not
-exist there, as in containers.
+*Keyrings* (``add_key``, ``request_key``, ``keyctl``): the kernel keeps one for each user id of the host, not
+of a sandbox, so they do not exist there, as in containers.
 
-*Changing owners* where only one user id exists: an ordinary user's namespace maps one id, so package scripts that give a file to another
-user or group would fail. All files belong to root there anyway, so ``chown`` and its kin succeed without doing anything. The same idea is
-used by Charliecloud ("root emulation with seccomp"). Numbers: the kernel's system-call tables.
+*Changing owners* where only one user id exists: an ordinary user's namespace maps one id, so package scripts
+that give a file to another user or group would fail. All files belong to root there anyway, so ``chown`` and
+its kin succeed without doing anything. The same idea is used by Charliecloud ("root emulation with seccomp").
+Numbers: the kernel's system-call tables.
 """
 
 import platform
@@ -31,7 +32,9 @@ _Line = tuple[int, int, int, int]
 
 
 def program(*, one_id: bool) -> bytes | None:
-    """The filter as bubblewrap's ``--seccomp`` wants it, or None on a machine whose call numbers are not known here."""
+    """The filter as bubblewrap's ``--seccomp`` wants it, or None on a machine whose call numbers are not
+    known here.
+    """
     machine = platform.machine()
     if machine not in _KEYRINGS:
         return None

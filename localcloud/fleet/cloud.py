@@ -1,4 +1,6 @@
-"""What the fleet knows of the running cloud (``cloud.json``), and its two ways to talk to the emulator: the admin API and AssumeRole."""
+"""What the fleet knows of the running cloud (``cloud.json``), and its two ways to talk to the emulator: the
+admin API and AssumeRole.
+"""
 
 import datetime as dt
 import http.client
@@ -41,7 +43,9 @@ class Connection:
 
     @classmethod
     def load(cls, cloud_file: Path) -> "Connection":
-        """Read ``cloud.json``. Raises ValueError in words when it is missing, damaged, or names a host other than this machine."""
+        """Read ``cloud.json``. Raises ValueError in words when it is missing, damaged, or names a host other
+        than this machine.
+        """
         try:
             raw = json.loads(cloud_file.read_text(encoding="utf-8"))
             parts = urllib.parse.urlsplit(raw["endpoint"])
@@ -55,16 +59,20 @@ class Connection:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{cloud_file} cannot be used ({error!r}). Start the local cloud with `invoke local.up`, which writes it."
+                f"{cloud_file} cannot be used ({error!r}). Start the local cloud with `invoke local.up`, "
+                "which writes it."
             ) from error
         if loaded.host not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(
-                f"The endpoint in {cloud_file} is {loaded.host!r}; allowed: 127.0.0.1. The fleet only serves a cloud on this machine."
+                f"The endpoint in {cloud_file} is {loaded.host!r}; allowed: 127.0.0.1. The fleet only "
+                "serves a cloud on this machine."
             )
         return loaded
 
     def _request(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:
-        """The body of the answer. All our requests may be made twice, so one that an emulator's end cut off is made again."""
+        """The body of the answer. All our requests may be made twice, so one that an emulator's end cut off
+        is made again.
+        """
         deadline = time.monotonic() + AWAY_SECONDS
         while True:
             try:
@@ -73,7 +81,9 @@ class Connection:
                 if time.monotonic() > deadline or self.ending.wait(AGAIN_SECONDS):
                     raise
 
-    def _request_once(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float) -> bytes:
+    def _request_once(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], timeout: float
+    ) -> bytes:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body or None, headers=headers)
@@ -84,13 +94,21 @@ class Connection:
         finally:
             connection.close()
         if response.status >= 300:
-            raise CloudError(f"{method} {path}: status {response.status}: {data[:300].decode(errors='replace')}")
+            raise CloudError(
+                f"{method} {path}: status {response.status}: {data[:300].decode(errors='replace')}"
+            )
         return data
 
     def _admin(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
         ask = self._request if body is not None else self._request_once  # the poll has its own patience
-        data = ask(method, "/_localcloud/" + path, json.dumps(body).encode() if body is not None else b"", headers, timeout)
+        data = ask(
+            method,
+            "/_localcloud/" + path,
+            json.dumps(body).encode() if body is not None else b"",
+            headers,
+            timeout,
+        )
         try:
             answer = json.loads(data) if data.strip() else {}
         except ValueError as error:
@@ -98,13 +116,23 @@ class Connection:
         return answer if isinstance(answer, dict) else {}
 
     def changes(self, since: int, timeout: float) -> dict[str, Any]:
-        """Wait at most ``timeout`` seconds for a state newer than version ``since``. This call is also the fleet's sign of life."""
+        """Wait at most ``timeout`` seconds for a state newer than version ``since``. This call is also the
+        fleet's sign of life.
+        """
         return self._admin("GET", f"changes?since={since}&timeout={timeout:g}", timeout=timeout + 10)
 
-    def instance_state(self, instance_id: str, state: str, code: str | None = None, message: str = "") -> None:
+    def instance_state(
+        self, instance_id: str, state: str, code: str | None = None, message: str = ""
+    ) -> None:
         """Report the state of an instance."""
         self._admin(
-            "POST", "instances", {"id": instance_id, "state": state, "reason": {"code": code, "message": message} if code else None}
+            "POST",
+            "instances",
+            {
+                "id": instance_id,
+                "state": state,
+                "reason": {"code": code, "message": message} if code else None,
+            },
         )
 
     def build_progress(self, body: dict[str, Any]) -> None:
@@ -119,8 +147,11 @@ class Connection:
         """Report that an image of a machine's disk is there, or why it is not."""
         self._admin("POST", "images", body)
 
-    def assume_role(self, role_arn: str, session: str, seconds: int = 3600, *, patient: bool = True) -> dict[str, str]:
-        """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the role.
+    def assume_role(
+        self, role_arn: str, session: str, seconds: int = 3600, *, patient: bool = True
+    ) -> dict[str, str]:
+        """``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and ``Expiration`` of a new session of the
+        role.
 
         ``patient``: wait for an emulator that is away.
         """
@@ -136,9 +167,12 @@ class Connection:
         url = f"http://{self.host}:{self.port}/"
         ask = self._request if patient else self._request_once
         data = ask("POST", "/", body, sign("POST", url, body, "sts", self.region, self.root, headers), 30.0)
-        found = {element.tag.rpartition("}")[2]: element.text or "" for element in ElementTree.fromstring(data).iter()}  # noqa: S314 (our own emulator)
+        answer = ElementTree.fromstring(data)  # noqa: S314 (our own emulator)
+        found = {element.tag.rpartition("}")[2]: element.text or "" for element in answer.iter()}
         try:
-            return {key: found[key] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")}
+            return {
+                key: found[key] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+            }
         except KeyError as error:
             raise CloudError(f"AssumeRole {role_arn}: no {error} in the answer") from error
 
@@ -149,7 +183,9 @@ def _moment(text: str) -> dt.datetime:
 
 
 class RoleCredentials:
-    """The credentials of an instance's role, renewed ten minutes before they expire. Safe to use from several threads."""
+    """The credentials of an instance's role, renewed ten minutes before they expire. Safe to use from several
+    threads.
+    """
 
     _RENEW = dt.timedelta(minutes=10)
 

@@ -9,7 +9,9 @@ TAIL = 4 << 20
 
 
 class Console:
-    """Appends to a console log. The file keeps its first 64 KiB and its last 4 MiB; it may grow to twice that in between."""
+    """Appends to a console log. The file keeps its first 64 KiB and its last 4 MiB; it may grow to twice that
+    in between.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +25,9 @@ class Console:
         self.write(f"[localcloud] {text}\n".encode())
 
     def write(self, data: bytes) -> None:
-        """Append, and cut the middle out when the file has become too long. A full disk loses output, never the machine."""
+        """Append, and cut the middle out when the file has become too long. A full disk loses output, never
+        the machine.
+        """
         with self._lock:
             try:
                 self._file.write(data)

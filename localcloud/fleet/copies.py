@@ -1,6 +1,8 @@
-"""Images of machines' disks (EC2 CreateImage): what a machine has written becomes a layer over the image that it started from.
+"""Images of machines' disks (EC2 CreateImage): what a machine has written becomes a layer over the image that
+it started from.
 
-The machine goes on running meanwhile, as with ``NoReboot``: files that change while they are copied may be torn.
+The machine goes on running meanwhile, as with ``NoReboot``: files that change while they are copied may be
+torn.
 """
 
 import datetime as dt
@@ -66,7 +68,9 @@ class Copies:
         try:
             os.sync()
             command = ["cp", "-a", str(upper), str(layer)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            )
             if done.returncode != 0:
                 raise CopyFailed((done.stderr.strip().splitlines() or ["cp failed"])[-1])
             cleanup.clean(layer / "root")

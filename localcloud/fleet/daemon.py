@@ -46,7 +46,8 @@ class Fleet:
         disks = Disks(scratch, mounts=mounts and self._host.isolated and scratch == paths.home)
         connection = Connection.load(paths.cloud_file)
         self._services = Services(
-            paths, self._host, connection, images, limiter, Acceptor(), Spawner(), Watch(), disks, DiskWatch(scratch)
+            paths, self._host, connection, images, limiter, Acceptor(), Spawner(), Watch(), disks,
+            DiskWatch(scratch)
         )  # fmt: skip
         self._notes = (*self._host.notes, *limiter.notes, *disks.notes)
         self._machines: dict[str, Machine] = {}
@@ -65,7 +66,12 @@ class Fleet:
         """Follow the emulator until told to stop; then end every sandbox and remove what is left of them."""
         self._clean_up_after_predecessor()
         self._write_status()
-        _log.info("fleet ready: sandbox %s, limits by %s, at most %d machines", self._host.mode, self._services.limiter.kind, self._maximum)
+        _log.info(
+            "fleet ready: sandbox %s, limits by %s, at most %d machines",
+            self._host.mode,
+            self._services.limiter.kind,
+            self._maximum,
+        )
         for note in self._notes:
             _log.info("note: %s", note)
         version, first, heard = 0, True, time.monotonic()
@@ -100,14 +106,17 @@ class Fleet:
         threading.Thread(target=self._hurry, daemon=True).start()
 
     def _hurry(self) -> None:
-        """End the sandboxes at once; the long poll may take seconds to return, so the process does not wait for it."""
+        """End the sandboxes at once; the long poll may take seconds to return, so the process does not wait
+        for it.
+        """
         self._end()
         os._exit(0)
 
     def _clean_up_after_predecessor(self) -> None:
         """Its sandboxes died with it; folders, control groups and half-made layers are what can be left.
 
-        Also a bubblewrap that was killed in the middle of its own set-up: its child waits for ever, before anything of a guest has run.
+        Also a bubblewrap that was killed in the middle of its own set-up: its child waits for ever, before
+        anything of a guest has run.
         """
         end_strays(self._host.scratch)
         self._services.limiter.clean()
@@ -139,7 +148,10 @@ class Fleet:
             if instance["state"] in ("running", "stopping", "shutting-down"):
                 lost = instance["state"] == "running"
                 code, message = (
-                    ("Server.InternalError", "Server.InternalError: the fleet was restarted and the machine with it")
+                    (
+                        "Server.InternalError",
+                        "Server.InternalError: the fleet was restarted and the machine with it",
+                    )
                     if lost
                     else (None, "")
                 )
@@ -157,7 +169,12 @@ class Fleet:
     def _reconcile(self) -> None:
         with self._lock:
             wanted = sorted(
-                self._latest, key=lambda i: (i.get("launched_at") or "", i.get("reservation_id") or "", i.get("launch_index") or 0)
+                self._latest,
+                key=lambda i: (
+                    i.get("launched_at") or "",
+                    i.get("reservation_id") or "",
+                    i.get("launch_index") or 0,
+                ),
             )
             for instance in wanted:
                 identifier, state = instance["id"], instance["state"]
@@ -171,10 +188,15 @@ class Fleet:
                         machine.update(instance)
                 elif state == "pending":
                     self._told.discard(identifier)
-                    if len(self._machines) < self._maximum and identifier not in self._seen and not self._stopping.is_set():
+                    if (
+                        len(self._machines) < self._maximum
+                        and identifier not in self._seen
+                        and not self._stopping.is_set()
+                    ):
                         self._boot(instance)
                 elif state == "stopping" and identifier in self._told:
-                    self._told.discard(identifier)  # the list is older than what its machine has told: it may have been started again
+                    # the list is older than what its machine has told: it may have been started again
+                    self._told.discard(identifier)
                 elif state in ("shutting-down", "stopping") and identifier not in self._seen:
                     self._finish(instance)
                 elif state == "stopped":

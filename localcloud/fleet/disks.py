@@ -1,11 +1,13 @@
 """Disks of machines, and their size.
 
-Where the fleet is root and the host has loop devices, a disk is a file with a file system of the volume's size, which is mounted for the
-fleet only (:func:`own_mounts`) and takes neither set-user-id programs nor devices: when it is full, a program gets "No space left on
-device", as on AWS. The file grows with what is in it.
+Where the fleet is root and the host has loop devices, a disk is a file with a file system of the volume's
+size, which is mounted for the fleet only (:func:`own_mounts`) and takes neither set-user-id programs nor
+devices: when it is full, a program gets "No space left on device", as on AWS. The file grows with what is in
+it.
 
-Elsewhere a disk is a folder. It is measured from time to time, and while it is larger than the volume its machine's programs cannot make
-files longer ("File too large"). In both cases that also happens to all machines while the host itself has hardly any room left.
+Elsewhere a disk is a folder. It is measured from time to time, and while it is larger than the volume its
+machine's programs cannot make files longer ("File too large"). In both cases that also happens to all
+machines while the host itself has hardly any room left.
 """
 
 import ctypes
@@ -33,12 +35,15 @@ DEFAULT_GIB = 8
 
 
 def own_mounts() -> bool:
-    """Give this process (and what it starts) mounts of its own, which go with the last of them; call it before there are threads.
+    """Give this process (and what it starts) mounts of its own, which go with the last of them; call it
+    before there are threads.
 
     False where that is not allowed. Later mounts of the host still appear.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    return bool(library.unshare(_NEWNS) == 0 and library.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None) == 0)
+    return bool(
+        library.unshare(_NEWNS) == 0 and library.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None) == 0
+    )
 
 
 def reserve_bytes(folder: Path) -> int:
@@ -47,7 +52,9 @@ def reserve_bytes(folder: Path) -> int:
 
 
 class Disks:
-    """The disks below ``fleet`` folders. ``kind`` is ``file`` or ``folder``: what this host allows, found by trying."""
+    """The disks below ``fleet`` folders. ``kind`` is ``file`` or ``folder``: what this host allows, found by
+    trying.
+    """
 
     def __init__(self, scratch: Path, *, mounts: bool) -> None:
         self._lock = threading.Lock()
@@ -60,7 +67,8 @@ class Disks:
         if self._reason is None:
             return ()
         return (
-            f"the size of a machine's disk is measured, not held by a file system of its own ({self._reason}): "
+            "the size of a machine's disk is measured, not held by a file system of its own "
+            f"({self._reason}): "
             "a full one says 'File too large', some seconds late",
         )
 
@@ -79,11 +87,17 @@ class Disks:
         return None
 
     def open(self, folder: Path, gib: int | None = None) -> Path:
-        """The disk in a machine's folder, ready to use: made with ``gib`` when there is none yet, else as it is."""
+        """The disk in a machine's folder, ready to use: made with ``gib`` when there is none yet, else as it
+        is.
+        """
         place, image = folder / "disk", folder / "disk.img"
         with self._lock:
             place.mkdir(parents=True, exist_ok=True)
-            if self.kind == "folder" or os.path.ismount(place) or (not image.exists() and any(place.iterdir())):
+            if (
+                self.kind == "folder"
+                or os.path.ismount(place)
+                or (not image.exists() and any(place.iterdir()))
+            ):
                 return place
             if not image.exists():
                 free = shutil.disk_usage(folder).free - reserve_bytes(folder)
@@ -104,7 +118,18 @@ def _make(image: Path, size: int) -> None:
     with open(image, "wb") as file:
         file.truncate(size)
     # Without a journal: what survives a power cut of the host is not worth its time.
-    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", str(image))
+    _run(
+        "mkfs.ext4",
+        "-q",
+        "-F",
+        "-m",
+        "0",
+        "-O",
+        "^has_journal",
+        "-E",
+        "lazy_itable_init=1,nodiscard",
+        str(image),
+    )
 
 
 def _mount(image: Path, place: Path) -> None:
@@ -118,7 +143,9 @@ def _unmount(place: Path) -> None:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        raise OSError(f"{command[0]}: {(done.stderr.strip().splitlines() or [f'exit status {done.returncode}'])[-1]}")
+        raise OSError(
+            f"{command[0]}: {(done.stderr.strip().splitlines() or [f'exit status {done.returncode}'])[-1]}"
+        )
 
 
 @dataclass

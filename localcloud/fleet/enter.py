@@ -1,11 +1,12 @@
 """Runs a command inside a machine that is running: ``python -I -S enter.py PID FILTER TERMINAL -- COMMAND…``.
 
-``PID`` is the machine's first process as this host numbers it; the command gets what that process has: namespaces, root, environment,
-control groups, limits, processors and capabilities. ``FILTER`` is a system-call filter in hexadecimal, or ``-``. With ``TERMINAL`` =
-``terminal`` standard input is a terminal that becomes the command's own, else ``plain``.
+``PID`` is the machine's first process as this host numbers it; the command gets what that process has:
+namespaces, root, environment, control groups, limits, processors and capabilities. ``FILTER`` is a
+system-call filter in hexadecimal, or ``-``. With ``TERMINAL`` = ``terminal`` standard input is a terminal
+that becomes the command's own, else ``plain``.
 
-Pure standard library and self-contained, like ``launcher.py``. Exit status: that of the command (128 + signal), 71 when the named step
-was refused by the operating system, 72 when the machine is gone.
+Pure standard library and self-contained, like ``launcher.py``. Exit status: that of the command (128 +
+signal), 71 when the named step was refused by the operating system, 72 when the machine is gone.
 """
 
 import contextlib
@@ -18,7 +19,14 @@ import sys
 import termios
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NEW = {"user": 0x10000000, "mnt": 0x00020000, "net": 0x40000000, "uts": 0x04000000, "ipc": 0x08000000, "pid": 0x20000000}
+_NEW = {
+    "user": 0x10000000,
+    "mnt": 0x00020000,
+    "net": 0x40000000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "pid": 0x20000000,
+}
 _PDEATHSIG, _CAPBSET_DROP, _SECCOMP, _NO_NEW_PRIVS = 1, 24, 22, 38
 _LIMITS = ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE")
 
@@ -54,14 +62,22 @@ def _limits(pid: int) -> None:
 
 def _namespaces(pid: int) -> None:
     """Those that differ from ours; the user namespace first, since it gives the right to join the others."""
-    different = [name for name in _NEW if os.stat(f"/proc/{pid}/ns/{name}").st_ino != os.stat(f"/proc/self/ns/{name}").st_ino]
-    descriptors = [(name, os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)) for name in different]
+    different = [
+        name
+        for name in _NEW
+        if os.stat(f"/proc/{pid}/ns/{name}").st_ino != os.stat(f"/proc/self/ns/{name}").st_ino
+    ]
+    descriptors = [
+        (name, os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)) for name in different
+    ]
     for name, descriptor in descriptors:
         _call("setns", descriptor, _NEW[name])
 
 
 def _capabilities(pid: int) -> int:
-    """What the machine's first process has; it could not get more either, since it has given up gaining privileges."""
+    """What the machine's first process has; it could not get more either, since it has given up gaining
+    privileges.
+    """
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         return next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
 

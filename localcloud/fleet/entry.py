@@ -21,9 +21,11 @@ GONE = 72
 
 
 def first_process(fleet_pid: int, instance_id: str) -> int | None:
-    """The host's number of the first process inside a machine of a fleet; None when the machine does not run there.
+    """The host's number of the first process inside a machine of a fleet; None when the machine does not run
+    there.
 
-    A sandbox is a child of the fleet with the machine's id among its arguments; a machine without a sandbox has it in its environment.
+    A sandbox is a child of the fleet with the machine's id among its arguments; a machine without a sandbox
+    has it in its environment.
     """
     for child in trees.children(fleet_pid):
         arguments = _read(child, "cmdline").split(b"\0")
@@ -39,11 +41,23 @@ def command(pid: int, arguments: list[str], *, terminal: bool = False) -> list[s
     """The command that runs ``arguments`` in the machine whose first process is ``pid``."""
     filtered = callfilter.program(one_id=_has_one_id(pid)) if _in_other_namespace(pid) else None
     kind = "terminal" if terminal else "plain"
-    return [sys.executable, "-I", "-S", str(ENTER), str(pid), filtered.hex() if filtered else "-", kind, "--", *arguments]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(ENTER),
+        str(pid),
+        filtered.hex() if filtered else "-",
+        kind,
+        "--",
+        *arguments,
+    ]
 
 
 def shell(cloud: Cloud, instance_id: str, line: str = "") -> int | None:
-    """A shell in a machine of this computer's local cloud, or one command line; its exit status, None when it does not run here."""
+    """A shell in a machine of this computer's local cloud, or one command line; its exit status, None when it
+    does not run here.
+    """
     pid = first_process(cloud.fleet_pid, instance_id) if cloud.fleet_pid else None
     if pid is None:
         return None
@@ -62,7 +76,11 @@ def _on_terminal(arguments: list[str]) -> int:
 
     def resize(*_: object) -> None:
         size = shutil.get_terminal_size()
-        ioctl(ours, termios.TIOCSWINSZ, size.lines.to_bytes(2, sys.byteorder) + size.columns.to_bytes(2, sys.byteorder) + bytes(4))
+        ioctl(
+            ours,
+            termios.TIOCSWINSZ,
+            size.lines.to_bytes(2, sys.byteorder) + size.columns.to_bytes(2, sys.byteorder) + bytes(4),
+        )
 
     before = signal.signal(signal.SIGWINCH, resize)
     try:

@@ -1,4 +1,6 @@
-"""Reading HTTP/1.1 requests from untrusted guests: strict about framing, because the relay decides by what it reads."""
+"""Reading HTTP/1.1 requests from untrusted guests: strict about framing, because the relay decides by what it
+reads.
+"""
 
 import socket
 import urllib.parse
@@ -25,7 +27,9 @@ class Head:
     @property
     def keep_alive(self) -> bool:
         """Whether another request may follow on the connection."""
-        return "close" not in self.headers.get("connection", "").lower() and self.raw.split(b"\r\n", 1)[0].endswith(b"HTTP/1.1")
+        return "close" not in self.headers.get("connection", "").lower() and self.raw.split(b"\r\n", 1)[
+            0
+        ].endswith(b"HTTP/1.1")
 
     @property
     def path(self) -> str:
@@ -108,9 +112,16 @@ def _parse(raw: bytes) -> Head:
     return Head(raw, words[0], words[1], headers, int(length), coding == "chunked")
 
 
-def response(status: str, body: bytes, headers: dict[str, str] | None = None, *, close: bool = False) -> bytes:
+def response(
+    status: str, body: bytes, headers: dict[str, str] | None = None, *, close: bool = False
+) -> bytes:
     """A whole answer. ``status`` is like ``404 Not Found``."""
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Server: EC2ws", *(f"{k}: {v}" for k, v in (headers or {}).items())]
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Content-Length: {len(body)}",
+        "Server: EC2ws",
+        *(f"{k}: {v}" for k, v in (headers or {}).items()),
+    ]
     if close:
         lines.append("Connection: close")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -1,4 +1,6 @@
-"""Version 2 of the instance metadata service, for one machine (source: EC2 User Guide, "Instance metadata")."""
+"""Version 2 of the instance metadata service, for one machine (source: EC2 User Guide, "Instance
+metadata").
+"""
 
 import base64
 import binascii
@@ -15,7 +17,9 @@ MAXIMUM_TOKEN_SECONDS = 21600
 
 
 class Imds:
-    """Answers for the instance described by ``instance`` (the emulator's record); tags may change while it runs."""
+    """Answers for the instance described by ``instance`` (the emulator's record); tags may change while it
+    runs.
+    """
 
     def __init__(self, instance: dict[str, Any], credentials: RoleCredentials | None) -> None:
         self.instance = instance
@@ -50,7 +54,9 @@ class Imds:
             return response("405 Method Not Allowed", b"")
         token = head.headers.get("x-aws-ec2-metadata-token")
         required = self.instance.get("http_tokens", "required") != "optional"
-        if (token is None and required) or (token is not None and self._tokens.get(token, 0.0) < time.monotonic()):
+        if (token is None and required) or (
+            token is not None and self._tokens.get(token, 0.0) < time.monotonic()
+        ):
             return response("401 Unauthorized", b"401 - Unauthorized\n")
         version, _, rest = path.lstrip("/").partition("/")
         if not version:
@@ -81,12 +87,17 @@ class Imds:
         return response("200 OK", token.encode(), {"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": wanted})
 
     def _value(self, path: str) -> bytes | None:
-        """The content of a path below ``/latest``: a value, or the listing of a folder; None when there is neither."""
+        """The content of a path below ``/latest``: a value, or the listing of a folder; None when there is
+        neither.
+        """
         path = path.strip("/")
         if path == "user-data":
             return user_data(self.instance) or None
         leaves = self._leaves()
-        if self._credentials is not None and path == f"meta-data/iam/security-credentials/{self._credentials.role_name}":
+        if (
+            self._credentials is not None
+            and path == f"meta-data/iam/security-credentials/{self._credentials.role_name}"
+        ):
             return json.dumps(self._credentials.get(), indent=1).encode()
         if path in leaves:
             return leaves[path].encode()
@@ -137,9 +148,13 @@ class Imds:
             leaves["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": moment})
             leaves["meta-data/spot/termination-time"] = moment
         if self._credentials is not None:
-            leaves["meta-data/iam/info"] = json.dumps({"Code": "Success", "InstanceProfileArn": i.get("profile_arn")}, indent=1)
+            leaves["meta-data/iam/info"] = json.dumps(
+                {"Code": "Success", "InstanceProfileArn": i.get("profile_arn")}, indent=1
+            )
             leaves[f"meta-data/iam/security-credentials/{self._credentials.role_name}"] = ""
-        leaves.update({f"meta-data/tags/instance/{key}": value for key, value in (i.get("tags") or {}).items()})
+        leaves.update(
+            {f"meta-data/tags/instance/{key}": value for key, value in (i.get("tags") or {}).items()}
+        )
         return leaves
 
 

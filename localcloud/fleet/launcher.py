@@ -1,14 +1,17 @@
-"""The last program that runs outside a sandbox: makes the namespaces, mounts and limits, then becomes bubblewrap.
+"""The last program that runs outside a sandbox: makes the namespaces, mounts and limits, then becomes
+bubblewrap.
 
-Started as ``python -I -S launcher.py FILE`` (JSON, see :func:`main`; a file, since any user of the host can read command lines); pure
-standard library and self-contained, because its start is on the road from RunInstances to the first line of user data. It exists because
-these things must happen before bubblewrap does its part:
+Started as ``python -I -S launcher.py FILE`` (JSON, see :func:`main`; a file, since any user of the host can
+read command lines); pure standard library and self-contained, because its start is on the road from
+RunInstances to the first line of user data. It exists because these things must happen before bubblewrap does
+its part:
 
-- a user namespace, so that root in the sandbox has rights over nothing of this host: ids are the same inside and outside, or, for an
-  ordinary user, one id is mapped. Programs in the sandbox cannot make further ones;
-- overlay mounts in a private mount namespace (bubblewrap 0.8 has no overlays of its own); they vanish with the last process;
-- the network namespace with the address of the metadata service; its listening sockets are made *inside* and handed to the fleet through a
-  socket, so that nothing has to run in the sandbox to forward connections;
+- a user namespace, so that root in the sandbox has rights over nothing of this host: ids are the same inside
+  and outside, or, for an ordinary user, one id is mapped. Programs in the sandbox cannot make further ones;
+- overlay mounts in a private mount namespace (bubblewrap 0.8 has no overlays of its own); they vanish with
+  the last process;
+- the network namespace with the address of the metadata service; its listening sockets are made *inside* and
+  handed to the fleet through a socket, so that nothing has to run in the sandbox to forward connections;
 - joining the control groups and setting the limits of the instance type.
 
 Exit status 71 with one line on standard error: the named step was refused by the operating system.
@@ -37,9 +40,13 @@ _JOIN_SESSION_KEYRING = 1
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same for all processors
 _ABSTRACT_SOCKETS = 1
 _PER_NAMESPACE = {"RLIMIT_NPROC"}
-"""Limits of a user: set in the machine's own user namespace they count its processes, before it those of all machines."""
+"""Limits of a user: set in the machine's own user namespace they count its processes, before it those of all
+machines.
+"""
 _EASILY_KILLED = 500
-"""What the kernel adds to the memory of these processes (in thousandths of the host's) when it looks for one to kill."""
+"""What the kernel adds to the memory of these processes (in thousandths of the host's) when it looks for one
+to kill.
+"""
 
 
 def _call(name: str, *arguments: object) -> None:
@@ -71,7 +78,9 @@ def _namespaces(spec: dict) -> None:  # type: ignore[type-arg]
 
 
 def _same_ids(flags: int) -> None:
-    """Make the namespaces, the user namespace with all ids that we have: only a process that stays outside may write such a map."""
+    """Make the namespaces, the user namespace with all ids that we have: only a process that stays outside
+    may write such a map.
+    """
     maps = {}
     for name in ("uid_map", "gid_map"):
         with open(f"/proc/self/{name}", encoding="ascii") as file:
@@ -98,7 +107,8 @@ def _same_ids(flags: int) -> None:
 
 
 def _nothing_inherited() -> None:
-    """No keys of the host's keyrings, no unix sockets by abstract name (they belong to a network, and a bake has the host's).
+    """No keys of the host's keyrings, no unix sockets by abstract name (they belong to a network, and a bake
+    has the host's).
 
     Each where the kernel can.
     """
@@ -146,8 +156,10 @@ def _limits(spec: dict) -> None:  # type: ignore[type-arg]
     for name, value in spec["rlimits"].items():
         if name not in _PER_NAMESPACE:
             _limit(name, value)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that cannot grow is an error for a program, not its end
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a core file may go to the host
+    # a file that cannot grow is an error for a program, not its end
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # a core file may go to the host
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if spec["cpus"]:
         os.sched_setaffinity(0, spec["cpus"])
     with contextlib.suppress(OSError):
@@ -166,13 +178,15 @@ def main(file: str) -> None:
     """Do what the specification in ``file`` says, in this order, then execute ``exec``. The file is removed.
 
     ``parent``: the process id of the fleet.
-    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace with the ``same`` ids as outside, with
-    ``one`` id (ordinary users), or None. ``net``: None for the host's
-    network, else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first], upper, work,
-    target}]``. ``memory``: ``[[target, options]]`` of file systems in memory.
-    ``cgroups``: files to write our pid into. ``rlimits``: ``{RLIMIT_NAME: value}``. ``cpus``: numbers of the processors to run on, or [].
-    ``filter``: a system-call filter in hexadecimal, or None; it is open as ``filter_descriptor`` afterwards. ``arguments``: more arguments
-    for bubblewrap, open as ``arguments_descriptor``: those that nobody else shall see.
+    ``directory``: where relative paths of ``mounts`` start. ``userns``: make a user namespace with the
+    ``same`` ids as outside, with ``one`` id (ordinary users), or None. ``net``: None for the host's network,
+    else ``{addresses, listen: [[host, port]], hand_over: descriptor}``. ``mounts``: ``[{lower: [top first],
+    upper, work, target}]``. ``memory``: ``[[target, options]]`` of file systems in memory.
+    ``cgroups``: files to write our pid into. ``rlimits``: ``{RLIMIT_NAME: value}``. ``cpus``: numbers of the
+    processors to run on, or [].
+    ``filter``: a system-call filter in hexadecimal, or None; it is open as ``filter_descriptor`` afterwards.
+    ``arguments``: more arguments for bubblewrap, open as ``arguments_descriptor``: those that nobody else
+    shall see.
     """
     with open(file, encoding="utf-8") as text:
         spec = json.load(text)
@@ -191,8 +205,15 @@ def main(file: str) -> None:
         step = "overlay"
         os.chdir(spec["directory"])
         for mount in spec["mounts"]:
-            options = f"lowerdir={':'.join(mount['lower'])},upperdir={mount['upper']},workdir={mount['work']},userxattr"
-            _call("mount", b"overlay", mount["target"].encode(), b"overlay", _MS_NOSUID | _MS_NODEV, options.encode())
+            options = f"lowerdir={':'.join(mount['lower'])},upperdir={mount['upper']},workdir={mount['work']},userxattr"  # noqa: E501
+            _call(
+                "mount",
+                b"overlay",
+                mount["target"].encode(),
+                b"overlay",
+                _MS_NOSUID | _MS_NODEV,
+                options.encode(),
+            )
         for target, options in spec["memory"]:
             _call("mount", b"tmpfs", target.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options.encode())
         if spec["net"]:
@@ -201,7 +222,9 @@ def main(file: str) -> None:
         step = "filter"
         if spec["filter"]:
             _descriptor(spec["filter_descriptor"], bytes.fromhex(spec["filter"]))
-        _descriptor(spec["arguments_descriptor"], b"".join(word.encode() + b"\0" for word in spec["arguments"]))
+        _descriptor(
+            spec["arguments_descriptor"], b"".join(word.encode() + b"\0" for word in spec["arguments"])
+        )
         _nothing_inherited()
         step = "bubblewrap"
         os.execv(spec["exec"][0], spec["exec"])  # noqa: S606 (no shell is wanted)

@@ -1,13 +1,14 @@
 """Memory and process limits of a machine.
 
-Where control groups can be written (version 1 or 2), a machine may use the memory of its instance type, never more than the host can
-spare, and 4,096 processes; it gets no swap, as in AWS. All machines together are held below the host's memory and number of processes
-too, so that they can be killed but never the host.
+Where control groups can be written (version 1 or 2), a machine may use the memory of its instance type, never
+more than the host can spare, and 4,096 processes; it gets no swap, as in AWS. All machines together are held
+below the host's memory and number of processes too, so that they can be killed but never the host.
 
-Where they cannot, :mod:`localcloud.fleet.watch` looks several times a second, and ends what is too much. Against what happens in between,
-each *process* is held to a quarter more writable private memory than the machine has (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also
-counts address space that numerical libraries reserve and never use), and an ordinary user's machine to 4,096 processes
-(``RLIMIT_NPROC``, counted per user namespace).
+Where they cannot, :mod:`localcloud.fleet.watch` looks several times a second, and ends what is too much.
+Against what happens in between, each *process* is held to a quarter more writable private memory than the
+machine has (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also counts address space that numerical libraries
+reserve and never use), and an ordinary user's machine to 4,096 processes (``RLIMIT_NPROC``, counted per user
+namespace).
 """
 
 import contextlib
@@ -63,7 +64,9 @@ def memory_mib(type_name: str) -> int:
 
 
 def processors(type_name: str, turn: int) -> tuple[int, ...]:
-    """The host processors a machine may use (as many as its type has, rotating by ``turn``); empty when it may use all."""
+    """The host processors a machine may use (as many as its type has, rotating by ``turn``); empty when it
+    may use all.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     known = instance_type(type_name)
     count = known.vcpu if known else len(allowed)
@@ -73,13 +76,16 @@ def processors(type_name: str, turn: int) -> tuple[int, ...]:
 
 
 def maximum_machines() -> int:
-    """How many machines run at once: ``LOCALCLOUD_MAX_INSTANCES``, else four a processor and one a spare GiB, whichever is less; at
-    least one.
+    """How many machines run at once: ``LOCALCLOUD_MAX_INSTANCES``, else four a processor and one a spare GiB,
+    whichever is less; at least one.
     """
     given = os.environ.get("LOCALCLOUD_MAX_INSTANCES", "")
     if given:
         if not given.isdigit() or int(given) < 1:
-            raise ValueError(f"LOCALCLOUD_MAX_INSTANCES is {given!r}; allowed: a whole number from 1. Unset it for the default.")
+            raise ValueError(
+                f"LOCALCLOUD_MAX_INSTANCES is {given!r}; allowed: a whole number from 1. Unset "
+                "it for the default."
+            )
         return int(given)
     return max(1, min(4 * len(os.sched_getaffinity(0)), spare_memory_mib() // 1024))
 
@@ -103,7 +109,9 @@ class Limit:
         return tuple(str(folder / "cgroup.procs") for folder in self.cgroups)
 
     def killed_for_memory(self) -> bool:
-        """Whether the kernel killed a process of this machine because it wanted more memory than it may have."""
+        """Whether the kernel killed a process of this machine because it wanted more memory than it may
+        have.
+        """
         for folder in self.cgroups:
             for name in ("memory.events", "memory.oom_control"):
                 with contextlib.suppress(OSError):
@@ -121,7 +129,9 @@ class Limit:
 
 
 class Limiter:
-    """Makes limits. ``kind`` is ``cgroup-v1``, ``cgroup-v2`` or ``rlimit``: what this host allows, found by trying."""
+    """Makes limits. ``kind`` is ``cgroup-v1``, ``cgroup-v2`` or ``rlimit``: what this host allows, found by
+    trying.
+    """
 
     def __init__(self, home: Path) -> None:
         self._name = "localcloud-" + hashlib.sha256(str(home).encode()).hexdigest()[:12]
@@ -138,19 +148,33 @@ class Limiter:
         if self._parents:
             return ()
         return (
-            "no control groups can be written: the memory and the processes of a machine are counted ten times a second, not by the "
-            "kernel; a script that takes more in between gets an error, or the host's memory may run short for a moment",
+            "no control groups can be written: the memory and the processes of a machine are counted ten "
+            "times a second, not by the "
+            "kernel; a script that takes more in between gets an error, or the host's memory may run short "
+            "for a moment",
         )
 
     def _version1(self) -> tuple[Path, ...]:
         folders = tuple(_CGROUP / controller for controller in ("memory", "pids"))
-        return tuple(folder / self._name for folder in folders) if all((folder / "cgroup.procs").exists() for folder in folders) else ()
+        return (
+            tuple(folder / self._name for folder in folders)
+            if all((folder / "cgroup.procs").exists() for folder in folders)
+            else ()
+        )
 
     def _version2(self) -> tuple[Path, ...]:
         if not (_CGROUP / "cgroup.controllers").exists():
             return ()
-        own = next((line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")), "/")
-        above = Path(own).parent if own != "/" else Path(own)  # a group with processes cannot have limited children; its parent can
+        own = next(
+            (
+                line[3:]
+                for line in Path("/proc/self/cgroup").read_text().splitlines()
+                if line.startswith("0::")
+            ),
+            "/",
+        )
+        # a group with processes cannot have limited children; its parent can
+        above = Path(own).parent if own != "/" else Path(own)
         return (_CGROUP / str(above).lstrip("/") / self._name,)
 
     def _usable(self, parents: tuple[Path, ...]) -> bool:
@@ -174,7 +198,11 @@ class Limiter:
     def _set(folder: Path, mib: int, processes: int) -> None:
         size = str(mib * 2**20)
         _write_if_it_can(folder / "memory.memsw.limit_in_bytes", "-1")  # version 1: never less than the next
-        for name, value in {"memory.max": size, "memory.limit_in_bytes": size, "pids.max": str(processes)}.items():
+        for name, value in {
+            "memory.max": size,
+            "memory.limit_in_bytes": size,
+            "pids.max": str(processes),
+        }.items():
             if (folder / name).exists():
                 (folder / name).write_text(value)
         _write_if_it_can(folder / "memory.memsw.limit_in_bytes", size)
@@ -185,7 +213,9 @@ class Limiter:
         for folder in folders:
             folder.mkdir(exist_ok=True)
             self._set(folder, mib, processes)
-        if not any((folder / name).exists() for folder in folders for name in ("memory.max", "memory.limit_in_bytes")):
+        if not any(
+            (folder / name).exists() for folder in folders for name in ("memory.max", "memory.limit_in_bytes")
+        ):
             raise FileNotFoundError("no memory controller")
         return folders
 
@@ -196,7 +226,9 @@ class Limiter:
             with contextlib.suppress(OSError):
                 return Limit(self._make(name, self._parents, mib, PROCESSES), {}, mib)
         data = min(mib + mib // 4, host_memory_mib()) * 2**20
-        return Limit((), {"RLIMIT_DATA": data, **({"RLIMIT_NPROC": PROCESSES} if os.getuid() != 0 else {})}, mib)
+        return Limit(
+            (), {"RLIMIT_DATA": data, **({"RLIMIT_NPROC": PROCESSES} if os.getuid() != 0 else {})}, mib
+        )
 
     def clean(self) -> None:
         """Remove what an earlier fleet of the same home left behind."""

@@ -51,10 +51,18 @@ class Services:
 
 
 class Machine(threading.Thread):
-    """The life of one machine, in a thread of its own. ``ended`` is called (in that thread) when nothing of it is left."""
+    """The life of one machine, in a thread of its own. ``ended`` is called (in that thread) when nothing of
+    it is left.
+    """
 
     def __init__(
-        self, services: Services, instance: dict[str, Any], turn: int, ended: Callable[["Machine"], None], *, first_boot: bool
+        self,
+        services: Services,
+        instance: dict[str, Any],
+        turn: int,
+        ended: Callable[["Machine"], None],
+        *,
+        first_boot: bool,
     ) -> None:
         super().__init__(name=instance["id"], daemon=True)
         self.instance = instance
@@ -82,7 +90,9 @@ class Machine(threading.Thread):
         self._imds.instance = instance
 
     def order(self, what: str) -> None:
-        """``terminate`` or ``stop`` by API, or ``fleet-stop``: the fleet ends, the sandbox with it, and the emulator is not told."""
+        """``terminate`` or ``stop`` by API, or ``fleet-stop``: the fleet ends, the sandbox with it, and the
+        emulator is not told.
+        """
         self._order = what
         with contextlib.suppress(OSError):
             self._wake_write.send(b"x")
@@ -118,12 +128,18 @@ class Machine(threading.Thread):
         by_guest = request == "poweroff"
         stop = request == "stop" or (by_guest and behaviour == "stop")
         reason = (
-            ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
+            (
+                "Client.InstanceInitiatedShutdown",
+                "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
+            )
             if by_guest
             else (None, "")
         )
         if request == "lost":
-            reason = ("Server.InternalError", "Server.InternalError: the sandbox ended by itself; see the console output")
+            reason = (
+                "Server.InternalError",
+                "Server.InternalError: the sandbox ended by itself; see the console output",
+            )
         if by_guest or request == "lost":
             self._report("stopping" if stop else "shutting-down", *reason)
         self._clean(keep_disk=stop)
@@ -145,7 +161,8 @@ class Machine(threading.Thread):
         run = self._folder / "run"
         run.mkdir(parents=True, exist_ok=True)
         control = runfolder.control_pipe(run)
-        self._alive, ours = os.pipe2(os.O_CLOEXEC)  # nothing is ever written: the boot program sees whether our end is still open
+        # nothing is ever written: the boot program sees whether our end is still open
+        self._alive, ours = os.pipe2(os.O_CLOEXEC)
         limit = self._services.limiter.limit(self.id, self.instance["instance_type"])
         try:
             start = self._start_isolated if self._services.host.isolated else self._start_process
@@ -155,7 +172,8 @@ class Machine(threading.Thread):
             self._kill(process)
             if limit.killed_for_memory():
                 self._console.line(
-                    f"Out of memory: the kernel killed a process of this machine ({self.instance['instance_type']}: {limit.mib} MiB)."
+                    "Out of memory: the kernel killed a process of this machine "
+                    f"({self.instance['instance_type']}: {limit.mib} MiB)."
                 )
         finally:
             self._services.watch.remove(self.id)
@@ -173,7 +191,9 @@ class Machine(threading.Thread):
     def _watch(self, process: "subprocess.Popen[bytes]", limit: Limit) -> None:
         """Where the kernel does not keep it within its limits, somebody does."""
         services, isolated = self._services, self._services.host.isolated
-        watched = Watched(process.pid, limit, self._console.line, lambda: end_tree(process), isolated, self._kernel_says)
+        watched = Watched(
+            process.pid, limit, self._console.line, lambda: end_tree(process), isolated, self._kernel_says
+        )
         services.watch.add(self.id, watched)
         size = None if services.disks.kind == "file" else self._gib() << 30
         folder = self._folder / ("disk" if isolated else "home")
@@ -187,7 +207,11 @@ class Machine(threading.Thread):
 
     def _limits(self, limit: Limit) -> dict[str, int]:
         """No file is longer than the volume, where nothing else says so."""
-        return limit.rlimits if self._services.disks.kind == "file" else {**limit.rlimits, "RLIMIT_FSIZE": self._gib() << 30}
+        return (
+            limit.rlimits
+            if self._services.disks.kind == "file"
+            else {**limit.rlimits, "RLIMIT_FSIZE": self._gib() << 30}
+        )
 
     def _prefetch(self) -> None:
         if self._credentials is not None:
@@ -219,7 +243,13 @@ class Machine(threading.Thread):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         plan = Plan(
             root=root,
-            command=["/bin/bash", f"{RUN}/boot", self.id, str(self._alive), *(f"{RUN}/scripts/{name}" for name in parts)],
+            command=[
+                "/bin/bash",
+                f"{RUN}/boot",
+                self.id,
+                str(self._alive),
+                *(f"{RUN}/scripts/{name}" for name in parts),
+            ],
             environment=environment,
             hostname=self._hostname(),
             run=run,
@@ -236,23 +266,31 @@ class Machine(threading.Thread):
         )
         with ours, theirs:
             process = self._popen(
-                launcher_command(host, plan, host.scratch), {"PATH": GUEST_PATH}, str(host.scratch), (theirs.fileno(), self._alive)
+                launcher_command(host, plan, host.scratch),
+                {"PATH": GUEST_PATH},
+                str(host.scratch),
+                (theirs.fileno(), self._alive),
             )
             theirs.close()
             ours.settimeout(30)
             message, descriptors, _, _ = socket.recv_fds(ours, 64, 2)
         if message != b"listening" or len(descriptors) != 2:
             process.wait(timeout=10)
-            raise OSError(f"the sandbox did not start (exit status {process.returncode}); the lines above say why")
+            raise OSError(
+                f"the sandbox did not start (exit status {process.returncode}); the lines above say why"
+            )
         self._listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         self._serve()
         return process
 
     def _start_process(self, parsed: UserData, run: Path, limit: Limit) -> "subprocess.Popen[bytes]":
-        """A machine without a sandbox: what the instance's user data does, it does on this host, as this user."""
+        """A machine without a sandbox: what the instance's user data does, it does on this host, as this
+        user.
+        """
         self._services.images.chain_without_layers(self.instance["image_id"])
         self._console.line(
-            "No sandbox on this host: this machine is a plain process and sees the host. " + "; ".join(self._services.host.notes)
+            "No sandbox on this host: this machine is a plain process and sees the host. "
+            + "; ".join(self._services.host.notes)
         )
         home = self._folder / "home"
         (home / "tmp").mkdir(parents=True, exist_ok=True)
@@ -268,19 +306,31 @@ class Machine(threading.Thread):
         }
         parts = runfolder.fill(run, parsed, self._hostname(), "127.0.0.1", environment)
         self._serve()
-        command = ["/bin/bash", str(run / "boot"), self.id, str(self._alive), *(str(run / "scripts" / name) for name in parts)]
-        return self._popen(plain_command(command, limit.join, self._limits(limit)), environment, str(home), (self._alive,))
+        command = [
+            "/bin/bash",
+            str(run / "boot"),
+            self.id,
+            str(self._alive),
+            *(str(run / "scripts" / name) for name in parts),
+        ]
+        return self._popen(
+            plain_command(command, limit.join, self._limits(limit)), environment, str(home), (self._alive,)
+        )
 
     def _serve(self) -> None:
         connection = self._services.connection
-        relay = Relay(connection.host, connection.port, lambda: self._credentials.issued if self._credentials else set())
+        relay = Relay(
+            connection.host, connection.port, lambda: self._credentials.issued if self._credentials else set()
+        )
         serve: Handler = self._imds.serve
         if not self._services.host.isolated:  # it listens on the host's network
             serve = peers.only_for(lambda: self._process.pid if self._process else None, serve)
         self._services.acceptor.add(self._listeners[0], serve)
         self._services.acceptor.add(self._listeners[1], relay.serve)
 
-    def _popen(self, command: list[str], environment: dict[str, str], cwd: str, descriptors: tuple[int, ...]) -> "subprocess.Popen[bytes]":
+    def _popen(
+        self, command: list[str], environment: dict[str, str], cwd: str, descriptors: tuple[int, ...]
+    ) -> "subprocess.Popen[bytes]":
         read, write = os.pipe2(os.O_CLOEXEC)
         self._follower = self._console.follow(read)
         try:
@@ -299,7 +349,9 @@ class Machine(threading.Thread):
         return self._process
 
     def _wait(self, process: "subprocess.Popen[bytes]", control: int) -> str:
-        """Until the guest powers off (``poweroff``, ``reboot``), somebody orders something, or the sandbox is gone (``lost``)."""
+        """Until the guest powers off (``poweroff``, ``reboot``), somebody orders something, or the sandbox is
+        gone (``lost``).
+        """
         self._services_running()
         pidfd = os.pidfd_open(process.pid)
         try:
@@ -322,7 +374,9 @@ class Machine(threading.Thread):
             self.instance["state"] = "running"
 
     def _kill(self, process: "subprocess.Popen[bytes]") -> None:
-        """End all processes of the machine, and wait until they are gone and their output is in the console."""
+        """End all processes of the machine, and wait until they are gone and their output is in the
+        console.
+        """
         if process.poll() is None:
             end_tree(process)
         process.wait()

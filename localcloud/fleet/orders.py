@@ -16,7 +16,9 @@ OUTPUT_BYTES = 1 << 17
 
 
 class Orders:
-    """Runs commands, each in a thread of its own. ``fleet_pid`` is the process whose children the machines are."""
+    """Runs commands, each in a thread of its own. ``fleet_pid`` is the process whose children the machines
+    are.
+    """
 
     def __init__(self, connection: Connection, spawner: Spawner, fleet_pid: int) -> None:
         self._connection, self._spawner, self._fleet_pid = connection, spawner, fleet_pid
@@ -54,6 +56,13 @@ class Orders:
                 file.seek(0)
                 texts.append(file.read(OUTPUT_BYTES).decode(errors="replace"))
         try:
-            self._connection.command_ended({"id": order["id"], "exit_code": status, "stdout": texts[0], "stderr": texts[1]})
+            self._connection.command_ended(
+                {"id": order["id"], "exit_code": status, "stdout": texts[0], "stderr": texts[1]}
+            )
         except CloudError as error:
-            _log.warning("command %s on %s: its end could not be reported: %s", order["id"], order["instance_id"], error)
+            _log.warning(
+                "command %s on %s: its end could not be reported: %s",
+                order["id"],
+                order["instance_id"],
+                error,
+            )

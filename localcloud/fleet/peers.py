@@ -11,8 +11,12 @@ from localcloud.fleet import trees
 from localcloud.fleet.http1 import response
 
 
-def only_for(root: Callable[[], int | None], serve: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    """``serve`` for connections that a process makes which descends from ``root()``; others are told that they may not."""
+def only_for(
+    root: Callable[[], int | None], serve: Callable[[socket.socket], None]
+) -> Callable[[socket.socket], None]:
+    """``serve`` for connections that a process makes which descends from ``root()``; others are told that
+    they may not.
+    """
 
     def guarded(connection: socket.socket) -> None:
         pid = root()
@@ -27,7 +31,10 @@ def only_for(root: Callable[[], int | None], serve: Callable[[socket.socket], No
 def made_below(root: int, connection: socket.socket) -> bool:
     """Whether the other end of a connection within this host is open in ``root`` or in a descendant of it."""
     ends = f"{_end(connection.getpeername())} {_end(connection.getsockname())}"
-    inode = next((line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if f" {ends} " in line), "0")
+    inode = next(
+        (line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if f" {ends} " in line),
+        "0",
+    )
     return inode != "0" and any(_has_open(pid, f"socket:[{inode}]") for pid in trees.tree(root))
 
 

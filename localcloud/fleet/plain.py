@@ -1,4 +1,5 @@
-"""Becomes a command that dies with its parent: ``python -I -S plain.py PARENT_PID [CGROUP_FILE…] [RLIMIT_NAME=VALUE…] -- COMMAND…``.
+"""Becomes a command that dies with its parent: ``python -I -S plain.py PARENT_PID [CGROUP_FILE…]
+[RLIMIT_NAME=VALUE…] -- COMMAND…``.
 
 What the command leaves behind becomes its child, so that it can be found.
 """
@@ -27,5 +28,6 @@ if __name__ == "__main__":
             with open(word, "w", encoding="ascii") as file:
                 file.write(str(os.getpid()))
     os.umask(0o022)  # as on any machine; the fleet's own is closed
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that cannot grow is an error for a program, not its end
+    # a file that cannot grow is an error for a program, not its end
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     os.execv(sys.argv[split + 1], sys.argv[split + 1 :])  # noqa: S606 (no shell is wanted)

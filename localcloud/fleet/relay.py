@@ -1,7 +1,9 @@
-"""The only road from a machine to the emulator: passes requests that the machine may make, refuses the rest, and copies bodies fast.
+"""The only road from a machine to the emulator: passes requests that the machine may make, refuses the rest,
+and copies bodies fast.
 
-A machine may send requests signed with the credentials of its own role, unsigned requests and presigned addresses. It may not reach the
-emulator's private paths (they begin with ``/_``), nor sign with any other key, even if it learned one.
+A machine may send requests signed with the credentials of its own role, unsigned requests and presigned
+addresses. It may not reach the emulator's private paths (they begin with ``/_``), nor sign with any other
+key, even if it learned one.
 """
 
 import contextlib
@@ -21,7 +23,9 @@ _CREDENTIAL_V2 = re.compile(r"^AWS ([^:\s]+):")
 
 
 class Relay:
-    """Relays connections to ``host:port``. ``own_keys`` gives the access key ids that were issued to this machine."""
+    """Relays connections to ``host:port``. ``own_keys`` gives the access key ids that were issued to this
+    machine.
+    """
 
     def __init__(self, host: str, port: int, own_keys: Callable[[], set[str]]) -> None:
         self._address = (host, port)
@@ -39,11 +43,16 @@ class Relay:
         if match is None:
             return "the Authorization header is not an AWS signature"
         if match[1] not in self._own_keys():
-            return f"the access key {match[1]} is not one of this instance's; use the credentials of its role (default credential chain)"
+            return (
+                f"the access key {match[1]} is not one of this instance's; use the credentials of its role "
+                "(default credential chain)"
+            )
         return None
 
     def _connect(self) -> socket.socket:
-        """A connection to the emulator; one that was killed is waited for, so that its machines go on when it is there again."""
+        """A connection to the emulator; one that was killed is waited for, so that its machines go on when it
+        is there again.
+        """
         deadline = time.monotonic() + AWAY_SECONDS
         while True:
             try:
@@ -68,10 +77,14 @@ class Relay:
                 if head is None:
                     return
                 if refused:
-                    guest.sendall(_error("403 Forbidden", "AccessDenied", f"Refused by the local cloud: {refused}."))
+                    guest.sendall(
+                        _error("403 Forbidden", "AccessDenied", f"Refused by the local cloud: {refused}.")
+                    )
                     return
                 if head.headers.get("upgrade"):
-                    guest.sendall(_error("400 Bad Request", "BadRequest", "Protocol upgrades are not passed on."))
+                    guest.sendall(
+                        _error("400 Bad Request", "BadRequest", "Protocol upgrades are not passed on.")
+                    )
                     return
                 if upstream is None:
                     upstream = self._connect()
@@ -132,6 +145,7 @@ def _copy_back(upstream: socket.socket, guest: socket.socket) -> None:
 
 def _error(status: str, code: str, message: str) -> bytes:
     text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{xml.sax.saxutils.escape(message)}</Message></Error>'
+        '<?xml version="1.0" '
+        f'encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{xml.sax.saxutils.escape(message)}</Message></Error>'
     )
     return response(status, text.encode(), {"Content-Type": "application/xml"}, close=True)

@@ -13,7 +13,9 @@ _log = logging.getLogger("localcloud.fleet")
 
 
 class Rounds(ABC, Generic[Machine]):
-    """Whoever knows how to `look`. A round that fails is in the log, and the next one comes after `seconds` as well."""
+    """Whoever knows how to `look`. A round that fails is in the log, and the next one comes after `seconds`
+    as well.
+    """
 
     def __init__(self, name: str, seconds: float) -> None:
         self._seconds = seconds

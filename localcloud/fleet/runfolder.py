@@ -12,15 +12,20 @@ GUEST = Path(__file__).with_name("guest")
 
 
 def control_pipe(run: Path) -> int:
-    """Make the named pipe that power commands write to, and open it for reading (never blocks, never ends)."""
+    """Make the named pipe that power commands write to, and open it for reading (never blocks, never
+    ends).
+    """
     pipe = run / "control"
     pipe.unlink(missing_ok=True)
     os.mkfifo(pipe, 0o600)
     return os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def fill(run: Path, user_data: UserData, hostname: str, address: str, environment: dict[str, str]) -> list[str]:
-    """Write the boot program, the stand-ins for power commands, the parts of the user data, and files of ``/etc``.
+def fill(
+    run: Path, user_data: UserData, hostname: str, address: str, environment: dict[str, str]
+) -> list[str]:
+    """Write the boot program, the stand-ins for power commands, the parts of the user data, and files of
+    ``/etc``.
 
     Returns the names of the parts, in order. Parts end up in ``scripts/``, mode 0700.
     """
@@ -36,10 +41,13 @@ def fill(run: Path, user_data: UserData, hostname: str, address: str, environmen
         script.write_bytes(part.script)
         script.chmod(0o700)
     (run / "hosts").write_text(
-        f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}.ec2.internal {hostname}\n"
+        f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}.ec2.internal "
+        f"{hostname}\n"
     )
     (run / "hostname").write_text(hostname + "\n")
-    (run / "environment").write_text("".join(f'{key}="{value}"\n' for key, value in environment.items() if key not in ("HOME", "LANG")))
+    (run / "environment").write_text(
+        "".join(f'{key}="{value}"\n' for key, value in environment.items() if key not in ("HOME", "LANG"))
+    )
     (run / KERNEL_LOG).touch()
     for name in (*ETC_FILES, KERNEL_LOG):
         (run / name).chmod(0o644)

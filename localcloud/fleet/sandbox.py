@@ -2,10 +2,11 @@
 
 Three kinds, the best possible is taken (``LOCALCLOUD_SANDBOX`` forces one):
 
-- ``bubblewrap``: we are root; overlays over the host's ``/usr`` and a small base, bubblewrap with few capabilities, which count inside a
-  user namespace only (where the host allows one) that has the same ids;
+- ``bubblewrap``: we are root; overlays over the host's ``/usr`` and a small base, bubblewrap with few
+  capabilities, which count inside a user namespace only (where the host allows one) that has the same ids;
 - ``bubblewrap-userns``: an ordinary user; the same inside a user namespace that maps one id;
-- ``process``: no namespaces here; a private process with its own folders. It sees the host, has no image layers, and says so.
+- ``process``: no namespaces here; a private process with its own folders. It sees the host, has no image
+  layers, and says so.
 """
 
 import json
@@ -33,11 +34,14 @@ _SPECIFICATION = "launch.json"
 _IN_MEMORY = {"shm": "1777", "run": "755"}
 """File systems in memory, and their modes: /dev/shm and /run."""
 _READ_ONLY_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
-"""Parts of /proc that are the whole host's and that root may write by its id alone, without any capability."""
+"""Parts of /proc that are the whole host's and that root may write by its id alone, without any
+capability.
+"""
 _HIDDEN_PROC = ("kcore", "keys", "key-users", "timer_list", "sched_debug", "latency_stats")
 """Parts that tell of other users' programs."""
 _CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT",
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE",
+    "NET_RAW", "SYS_CHROOT",
     "AUDIT_WRITE", "SETFCAP",
 )  # fmt: skip
 
@@ -52,7 +56,9 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Host:
-    """What this machine allows. ``scratch`` is where overlay uppers can live; ``notes`` says in words what is less than ideal, and why."""
+    """What this machine allows. ``scratch`` is where overlay uppers can live; ``notes`` says in words what is
+    less than ideal, and why.
+    """
 
     mode: Mode
     scratch: Path
@@ -70,13 +76,16 @@ class Host:
 
 @dataclass
 class Root:
-    """A writable root: ``work`` is a private folder (upper directories), ``chain`` the image layers, nearest first."""
+    """A writable root: ``work`` is a private folder (upper directories), ``chain`` the image layers, nearest
+    first.
+    """
 
     work: Path
     chain: tuple[Path, ...] = ()
 
     def create(self) -> None:
-        """Make the upper, work and mount-point folders (kept when they exist: a stopped machine keeps its disk).
+        """Make the upper, work and mount-point folders (kept when they exist: a stopped machine keeps its
+        disk).
 
         An upper folder's mode is that of ``/`` or ``/usr`` of the machine, where not all are root.
         """
@@ -94,7 +103,9 @@ class Root:
         return self.work / "upper" / tree
 
     def mounts(self, host_base: Path, start: Path) -> list[dict[str, Any]]:
-        """The launcher's overlay mounts, with paths relative to ``start`` (kernel limit: 4,096 characters of options)."""
+        """The launcher's overlay mounts, with paths relative to ``start`` (kernel limit: 4,096 characters of
+        options).
+        """
 
         def near(path: Path) -> str:
             return os.path.relpath(path, start).replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
@@ -115,7 +126,9 @@ class Root:
 
 @dataclass
 class Plan:
-    """One process tree to start in a sandbox. ``listen``: addresses for the fleet to serve (own network); None = the host's network."""
+    """One process tree to start in a sandbox. ``listen``: addresses for the fleet to serve (own network);
+    None = the host's network.
+    """
 
     root: Root
     command: list[str]
@@ -134,9 +147,11 @@ class Plan:
 
 
 def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
-    """The command that becomes the sandbox; it must run with ``start`` readable and ``plan.hand_over`` inherited.
+    """The command that becomes the sandbox; it must run with ``start`` readable and ``plan.hand_over``
+    inherited.
 
-    What it is to do is in a file beside the root's disk, which it removes: command lines are for all users of the host to read.
+    What it is to do is in a file beside the root's disk, which it removes: command lines are for all users of
+    the host to read.
     """
     if host.base is None or host.bwrap is None:
         raise ValueError("no sandboxes on this host")
@@ -148,15 +163,24 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
         "userns": "one" if host.mode is Mode.BUBBLEWRAP_USERNS else "same" if host.own_users else None,
         "net": None
         if plan.listen is None
-        else {"addresses": list(plan.addresses), "listen": [list(pair) for pair in plan.listen], "hand_over": plan.hand_over},
+        else {
+            "addresses": list(plan.addresses),
+            "listen": [list(pair) for pair in plan.listen],
+            "hand_over": plan.hand_over,
+        },
         "mounts": plan.root.mounts(host.base, start),
-        "memory": [[str(plan.root.work / "memory" / name), f"mode={mode}{size}"] for name, mode in _IN_MEMORY.items()],
+        "memory": [
+            [str(plan.root.work / "memory" / name), f"mode={mode}{size}"] for name, mode in _IN_MEMORY.items()
+        ],
         "cgroups": list(plan.cgroups),
         "rlimits": plan.rlimits,
         "cpus": list(plan.cpus),
         "filter": filtered.hex() if filtered else None,
         "filter_descriptor": _FILTER_DESCRIPTOR,
-        "arguments": ["--clearenv", *(part for key, value in plan.environment.items() for part in ("--setenv", key, value))],
+        "arguments": [
+            "--clearenv",
+            *(part for key, value in plan.environment.items() for part in ("--setenv", key, value)),
+        ],
         "arguments_descriptor": _ARGUMENTS_DESCRIPTOR,
         "exec": [
             host.bwrap,
@@ -169,7 +193,9 @@ def launcher_command(host: Host, plan: Plan, start: Path) -> list[str]:
     }
     file = plan.root.work / _SPECIFICATION
     file.unlink(missing_ok=True)
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as text:
+    with open(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8"
+    ) as text:
         json.dump(spec, text)
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(file)]
 
@@ -180,7 +206,11 @@ def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if Path("/", name).is_dir() and not Path("/", name).is_symlink():
             arguments += ["--ro-bind", f"/{name}", f"/{name}"]
-    arguments += ["--proc", "/proc", *(part for name in _READ_ONLY_PROC for part in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}"))]
+    arguments += [
+        "--proc",
+        "/proc",
+        *(part for name in _READ_ONLY_PROC for part in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+    ]
     hidden = [f"/proc/{name}" for name in _HIDDEN_PROC if Path("/proc", name).exists()]
     arguments += [part for place in hidden for part in ("--ro-bind", "/dev/null", place)]
     in_memory = plan.root.work / "memory"
@@ -213,21 +243,33 @@ def _bubblewrap(host: Host, plan: Plan, start: Path) -> list[str]:
         "--chdir",
         "/",
     ]
-    arguments += ["--cap-drop", "ALL", *(part for name in _CAPABILITIES for part in ("--cap-add", f"CAP_{name}"))]
+    arguments += [
+        "--cap-drop",
+        "ALL",
+        *(part for name in _CAPABILITIES for part in ("--cap-add", f"CAP_{name}")),
+    ]
     return arguments
 
 
 def detect(home: Path) -> Host:
-    """Find the best kind of sandbox by trying: a real sandbox runs ``true``. Takes some 50 ms an attempt, plus the base when it is new."""
+    """Find the best kind of sandbox by trying: a real sandbox runs ``true``. Takes some 50 ms an attempt,
+    plus the base when it is new.
+    """
     forced = os.environ.get("LOCALCLOUD_SANDBOX", "")
     if forced and forced not in set(Mode):
-        raise ValueError(f"LOCALCLOUD_SANDBOX is {forced!r}; allowed: {', '.join(Mode)}. Unset it to let the fleet choose.")
+        raise ValueError(
+            f"LOCALCLOUD_SANDBOX is {forced!r}; allowed: {', '.join(Mode)}. Unset it to let the fleet choose."
+        )
     notes: list[str] = []
     found = find_bubblewrap()
     bwrap = None if found is None else str(found)
     if bwrap is None:
         notes.append("bubblewrap (bwrap) is not installed")
-    candidates = [Mode(forced)] if forced else ([Mode.BUBBLEWRAP] if os.getuid() == 0 else []) + [Mode.BUBBLEWRAP_USERNS]
+    candidates = (
+        [Mode(forced)]
+        if forced
+        else ([Mode.BUBBLEWRAP] if os.getuid() == 0 else []) + [Mode.BUBBLEWRAP_USERNS]
+    )
     for mode in candidates:
         if mode is Mode.PROCESS or bwrap is None:
             break
@@ -239,7 +281,9 @@ def detect(home: Path) -> Host:
     return Host(Mode.PROCESS, home, None, None, tuple(notes))
 
 
-def _try(mode: Mode, home: Path, place: Callable[[Path], Path], own_users: bool, bwrap: str, notes: list[str]) -> Host | None:
+def _try(
+    mode: Mode, home: Path, place: Callable[[Path], Path], own_users: bool, bwrap: str, notes: list[str]
+) -> Host | None:
     try:
         scratch = private.folder(place(home))
         root_base = base.prepare(scratch / "images", user_namespace=mode is Mode.BUBBLEWRAP_USERNS)
@@ -247,17 +291,33 @@ def _try(mode: Mode, home: Path, place: Callable[[Path], Path], own_users: bool,
         notes.append(f"{mode}: the base root could not be made: {error}")
         return None
     less = [] if scratch == home else [f"image layers and machine disks live in memory ({scratch})"]
-    less += [] if own_users else ["root in a machine is root of this host, held by few capabilities only: user namespaces are refused"]
+    less += (
+        []
+        if own_users
+        else [
+            "root in a machine is root of this host, held by few capabilities only: "
+            "user namespaces are refused"
+        ]
+    )
     host = Host(mode, scratch, root_base, bwrap, (*notes, *less), own_users)
     private.folder(scratch / "fleet")
-    with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch / "fleet", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="probe-", dir=scratch / "fleet", ignore_cleanup_errors=True
+    ) as folder:
         work = Path(folder)
         (work / "run").mkdir()
-        plan = Plan(Root(work / "disk"), ["/bin/sh", "-c", _PROBE], {"PATH": GUEST_PATH}, "probe", work / "run")
+        plan = Plan(
+            Root(work / "disk"), ["/bin/sh", "-c", _PROBE], {"PATH": GUEST_PATH}, "probe", work / "run"
+        )
         plan.root.create()
         try:
             done = subprocess.run(
-                launcher_command(host, plan, scratch), capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False
+                launcher_command(host, plan, scratch),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                stdin=subprocess.DEVNULL,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             notes.append(f"{mode}: {error}")
@@ -265,10 +325,18 @@ def _try(mode: Mode, home: Path, place: Callable[[Path], Path], own_users: bool,
         finally:
             base.remove_tree(work / "disk")
     if done.returncode != 0:
-        notes.append(f"{mode} in {scratch}: {(done.stderr.strip().splitlines() or ['exit status ' + str(done.returncode)])[-1]}")
+        notes.append(
+            f"{mode} in {scratch}: "
+            f"{(done.stderr.strip().splitlines() or ['exit status ' + str(done.returncode)])[-1]}"
+        )
         return None
     return host
 
 
-_PROBE = "rm -rf /usr/local/share && mkdir /usr/local/share && test ! -e /usr/local/share/man && touch /etc/probe && test -e /usr/bin/env"
-"""Proves that deleting and re-creating a folder of a lower layer works: overlay needs extended attributes for that."""
+_PROBE = (
+    "rm -rf /usr/local/share && mkdir /usr/local/share && test ! -e /usr/local/share/man && touch "
+    "/etc/probe && test -e /usr/bin/env"
+)
+"""Proves that deleting and re-creating a folder of a lower layer works: overlay needs extended attributes for
+that.
+"""

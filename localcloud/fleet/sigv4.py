@@ -1,5 +1,5 @@
-"""AWS Signature Version 4 for the few calls that the local cloud makes itself (source: AWS General Reference, "Signing AWS API
-requests").
+"""AWS Signature Version 4 for the few calls that the local cloud makes itself (source: AWS General Reference,
+"Signing AWS API requests").
 """
 
 import datetime as dt
@@ -30,7 +30,8 @@ def sign(
 ) -> dict[str, str]:
     """All headers to send, the signature included.
 
-    ``url`` must have its path already percent-encoded. It is signed as it is, as S3 wants it; other services are called at ``/``.
+    ``url`` must have its path already percent-encoded. It is signed as it is, as S3 wants it; other services
+    are called at ``/``.
     """
     stamp = (now or dt.datetime.now(dt.UTC)).strftime("%Y%m%dT%H%M%SZ")
     parts = urllib.parse.urlsplit(url)
@@ -46,9 +47,20 @@ def sign(
     names = ";".join(sorted(signed))
     pairs = urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
     quote = urllib.parse.quote
-    query = "&".join(f"{key}={value}" for key, value in sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in pairs))
+    query = "&".join(
+        f"{key}={value}"
+        for key, value in sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in pairs)
+    )
     canonical = "\n".join(
-        [method, parts.path or "/", query, *(f"{key}:{signed[key].strip()}" for key in sorted(signed)), "", names, digest]
+        [
+            method,
+            parts.path or "/",
+            query,
+            *(f"{key}:{signed[key].strip()}" for key in sorted(signed)),
+            "",
+            names,
+            digest,
+        ]
     )
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
@@ -59,5 +71,8 @@ def sign(
     del signed["host"]
     return {
         **signed,
-        "authorization": f"AWS4-HMAC-SHA256 Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}",
+        "authorization": (
+            f"AWS4-HMAC-SHA256 Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, "
+            f"Signature={signature}"
+        ),
     }

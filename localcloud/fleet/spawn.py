@@ -1,7 +1,7 @@
 """Starting processes that must not outlive the fleet.
 
-The kernel sends a child its parent-death signal when the *thread* that started it ends, so all sandboxes are started by one thread that
-lives as long as the fleet.
+The kernel sends a child its parent-death signal when the *thread* that started it ends, so all sandboxes are
+started by one thread that lives as long as the fleet.
 """
 
 import contextlib
@@ -51,14 +51,24 @@ class Spawner:
 def plain_command(command: list[str], cgroups: tuple[str, ...], rlimits: dict[str, int]) -> list[str]:
     """The command that becomes ``command``, dies with this process, and is held to limits as a sandbox is."""
     words = [*cgroups, *(f"{name}={value}" for name, value in rlimits.items())]
-    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("plain.py")), str(os.getpid()), *words, "--", *command]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(Path(__file__).with_name("plain.py")),
+        str(os.getpid()),
+        *words,
+        "--",
+        *command,
+    ]
 
 
 def end_tree(process: "subprocess.Popen[bytes]") -> None:
     """Kill a sandbox (or a plain process group) and wait for it.
 
-    The first process *inside* a sandbox is killed first: the kernel then ends all others of its namespace before bubblewrap, which waits
-    for it, exits. Killing bubblewrap itself would return before the processes inside are gone.
+    The first process *inside* a sandbox is killed first: the kernel then ends all others of its namespace
+    before bubblewrap, which waits for it, exits. Killing bubblewrap itself would return before the processes
+    inside are gone.
     """
     with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -92,7 +102,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def end_strays(scratch: Path) -> None:
-    """Kill bubblewrap processes whose root lies below ``scratch``. For a fleet that starts: none of them can be its own."""
+    """Kill bubblewrap processes whose root lies below ``scratch``. For a fleet that starts: none of them can
+    be its own.
+    """
     prefixes = tuple(f"{scratch}/{name}/".encode() for name in ("fleet", "builds-running"))
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -34,7 +34,9 @@ def resident(pid: int) -> int:
 
 
 def own(pid: int) -> tuple[int, int]:
-    """Anonymous memory and shared memory in bytes, each page in proportion to those that have it; resident memory where that is unknown."""
+    """Anonymous memory and shared memory in bytes, each page in proportion to those that have it; resident
+    memory where that is unknown.
+    """
     with contextlib.suppress(OSError, ValueError):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
         values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}

@@ -1,4 +1,6 @@
-"""User data as cloud-init understands it: what is to be run, in order (source: cloud-init documentation, "User data formats")."""
+"""User data as cloud-init understands it: what is to be run, in order (source: cloud-init documentation,
+"User data formats").
+"""
 
 import email
 import email.message
@@ -27,7 +29,9 @@ class UserData:
 
 
 def parse(raw: bytes) -> UserData:
-    """Read user data: a ``#!`` script, gzip of one, or MIME multi-part with ``text/x-shellscript`` parts. Never raises."""
+    """Read user data: a ``#!`` script, gzip of one, or MIME multi-part with ``text/x-shellscript`` parts.
+    Never raises.
+    """
     try:
         raw = _unpacked(raw)
     except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -56,7 +60,8 @@ def _plain(raw: bytes, name: str) -> UserData:
     return UserData(
         (),
         (
-            f"Unhandled non-multipart (text/x-not-multipart) userdata: {kind!r}. The local cloud runs scripts that start with "
+            f"Unhandled non-multipart (text/x-not-multipart) userdata: {kind!r}. The local cloud runs "
+            "scripts that start with "
             "#! and MIME parts of type text/x-shellscript.",
         ),
     )

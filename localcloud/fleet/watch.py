@@ -1,7 +1,9 @@
-"""Keeps machines within their limits where the kernel does not (see ``limits``), and the host alive in any case.
+"""Keeps machines within their limits where the kernel does not (see ``limits``), and the host alive in any
+case.
 
-Ten times a second: a machine with more memory than its type has, or a host that has hardly any left, loses its largest process, by
-SIGKILL as from the kernel; a machine with too many processes ends as a whole, for what makes them is faster than we are.
+Ten times a second: a machine with more memory than its type has, or a host that has hardly any left, loses
+its largest process, by SIGKILL as from the kernel; a machine with too many processes ends as a whole, for
+what makes them is faster than we are.
 """
 
 import contextlib
@@ -52,7 +54,9 @@ class Watch(Rounds[Watched]):
     def _look(self, machine: Watched) -> None:
         pids = trees.tree(machine.root)
         if len(pids) > PROCESSES:
-            machine.say(f"Too many processes: {len(pids)} (at most {PROCESSES} at once). The machine is ended.")
+            machine.say(
+                f"Too many processes: {len(pids)} (at most {PROCESSES} at once). The machine is ended."
+            )
             machine.end()
             return
         most = machine.limit.mib * 2**20
@@ -77,7 +81,8 @@ def in_memory(machine: Watched) -> int:
     """Bytes that a sandbox keeps in its file systems in memory."""
     if not machine.isolated:
         return 0
-    inside = next(iter(trees.children(machine.root)), None)  # the first process that sees the sandbox as it is
+    # the first process that sees the sandbox as it is
+    inside = next(iter(trees.children(machine.root)), None)
     total = 0
     for name in _IN_MEMORY:
         with contextlib.suppress(OSError):
@@ -90,14 +95,18 @@ def in_memory(machine: Watched) -> int:
 
 
 def memory(machine: Watched, pids: list[int]) -> int:
-    """What a machine uses, in bytes: pages that are shared count once, files that could be read again do not."""
+    """What a machine uses, in bytes: pages that are shared count once, files that could be read again do
+    not.
+    """
     parts = [trees.own(pid) for pid in pids]
     anonymous, shared = sum(part[0] for part in parts), sum(part[1] for part in parts)
     return anonymous + max(shared, in_memory(machine))  # a file in /dev/shm that is mapped is both
 
 
 def _kill_largest(machine: Watched, why: str) -> None:
-    """Kill a machine's largest process and wait until its memory is back, a second at most. A machine that has none to lose ends."""
+    """Kill a machine's largest process and wait until its memory is back, a second at most. A machine that
+    has none to lose ends.
+    """
     candidates = scripts(machine)
     if not candidates:
         machine.say(f"Out of memory: {why}. There is no process to kill, so the machine is ended.")
@@ -121,7 +130,8 @@ def _kill_largest(machine: Watched, why: str) -> None:
 
 
 def scripts(machine: Watched) -> list[int]:
-    """The processes of a machine without those that are the machine: the sandbox, its first process, and the boot program below that.
+    """The processes of a machine without those that are the machine: the sandbox, its first process, and the
+    boot program below that.
 
     The others depend on these; without the sandbox's own process they would not even end with the fleet.
     """

@@ -1,1 +1,3 @@
-"""Machine images of the local cloud: directory layers over the host's system directories, and the runner that bakes them."""
+"""Machine images of the local cloud: directory layers over the host's system directories, and the runner that
+bakes them.
+"""

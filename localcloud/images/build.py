@@ -1,4 +1,6 @@
-"""One image build: runs its component documents in a sandbox over its parent, and registers the layer that they leave."""
+"""One image build: runs its component documents in a sandbox over its parent, and registers the layer that
+they leave.
+"""
 
 import contextlib
 import errno
@@ -72,7 +74,11 @@ class Build(threading.Thread):
         except BuildFailed as error:
             self._finish("FAILED", failure=error.failure)
         except (OSError, ValueError, ImageError, CloudError) as error:
-            message = self._full_disk() if isinstance(error, OSError) and error.errno == errno.ENOSPC else str(error)
+            message = (
+                self._full_disk()
+                if isinstance(error, OSError) and error.errno == errno.ENOSPC
+                else str(error)
+            )
             self._finish("FAILED", failure=BuildFailed(message).failure)
         finally:
             base.remove_tree(self._work)
@@ -81,9 +87,11 @@ class Build(threading.Thread):
     def _full_disk(self) -> str:
         free = shutil.disk_usage(self._services.host.scratch).free // 2**20
         return (
-            f"The disk that holds {self._services.host.scratch} is full ({free} MiB free): the bake stopped and nothing of it "
+            f"The disk that holds {self._services.host.scratch} is full ({free} MiB free): the bake stopped "
+            "and nothing of it "
             "was kept. A bake needs room for "
-            "everything that it installs. Free some space, or put the local cloud on a larger disk with LOCALCLOUD_HOME, and bake again."
+            "everything that it installs. Free some space, or put the local cloud on a larger disk with "
+            "LOCALCLOUD_HOME, and bake again."
         )
 
     def _whole(self) -> None:
@@ -92,9 +100,11 @@ class Build(threading.Thread):
         if on_host and os.environ.get("LOCALCLOUD_BAKE_ON_HOST") != "1":
             notes = "; ".join(self._services.host.notes) or "no namespaces"
             raise BuildFailed(
-                f"This host cannot give the bake a root of its own ({notes}). Images are baked in a sandbox, so that a "
+                f"This host cannot give the bake a root of its own ({notes}). Images are baked in a "
+                "sandbox, so that a "
                 "provisioning script changes the image and not this machine. "
-                "Install bubblewrap and allow user namespaces; or, on a machine that may be changed for good, set "
+                "Install bubblewrap and allow user namespaces; or, on a machine that may be changed for "
+                "good, set "
                 "LOCALCLOUD_BAKE_ON_HOST=1 and start the local cloud again."
             )
         self._report.post()
@@ -106,7 +116,12 @@ class Build(threading.Thread):
             root.create()
         access = collect(os.environ)
         with self._workflow("ApplyBuildComponents"):
-            self._apply(documents, [name for name in ("build", "validate") if any(d.phase(name) for d in documents)], root, access)
+            self._apply(
+                documents,
+                [name for name in ("build", "validate") if any(d.phase(name) for d in documents)],
+                root,
+                access,
+            )
         layer = None
         with self._workflow("SanitizeInstance"):
             if not on_host:
@@ -124,7 +139,14 @@ class Build(threading.Thread):
             size = cleanup.size_bytes(layer) if layer else 0
             mode = str(self._services.host.mode)
             created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            image = Image(self._build["image_id"], self._build["parent_image"], "layer" if layer else None, created, self.arn, mode)
+            image = Image(
+                self._build["image_id"],
+                self._build["parent_image"],
+                "layer" if layer else None,
+                created,
+                self.arn,
+                mode,
+            )
             self._place(image, layer)
         self._say(f"image {image.image_id}: a layer of {size / 2**20:.1f} MiB over {image.parent}")
         self._finish("AVAILABLE", size_gib=max(1, math.ceil(size / 2**30)))
@@ -145,14 +167,17 @@ class Build(threading.Thread):
         problems: list[str] = []
         for component in self._build["components"]:
             try:
-                documents.append(load(component["data"], component.get("parameters") or {}, name=component["name"]))
+                documents.append(
+                    load(component["data"], component.get("parameters") or {}, name=component["name"])
+                )
             except InvalidDocument as error:
                 problems += error.problems
         if problems:
             raise BuildFailed("The component documents cannot be run:\n" + "\n".join(problems))
         if not any(document.phase(name) for document in documents for name in ("build", "validate")):
             raise BuildFailed(
-                "No component has a build or validate phase. A recipe needs at least one. Add a component with a build phase."
+                "No component has a build or validate phase. A recipe needs at least one. Add a component "
+                "with a build phase."
             )
         return documents
 
@@ -194,11 +219,15 @@ class Build(threading.Thread):
         if result is not None and result["status"] != "failed":
             return
         scratch = self._services.host.scratch
-        # With so little room after a failed script the disk was the cause: programs tidy up before they fail, and not all say why.
+        # With so little room after a failed script the disk was the cause: programs tidy up before they fail,
+        # and not all say why.
         if self._full or shutil.disk_usage(scratch).free < reserve_bytes(scratch):
             raise BuildFailed(self._full_disk(), **self._where(documents, result))
         if result is None:
-            raise BuildFailed("The sandbox of the bake ended without a result. " + (" | ".join(outcome.console[-5:]) or "It said nothing."))
+            raise BuildFailed(
+                "The sandbox of the bake ended without a result. "
+                + (" | ".join(outcome.console[-5:]) or "It said nothing.")
+            )
         raise BuildFailed(result["failureMessage"], **self._where(documents, result))
 
     def _where(self, documents: list[Document], result: dict[str, Any] | None) -> dict[str, Any]:
@@ -219,7 +248,10 @@ class Build(threading.Thread):
             return
         components = self._build["components"]
         component = components[event["component"]]["arn"] if event["component"] < len(components) else None
-        step = {key: event.get(key) for key in ("name", "status", "message", "started", "ended", "phase", "action")}
+        step = {
+            key: event.get(key)
+            for key in ("name", "status", "message", "started", "ended", "phase", "action")
+        }
         if event["status"] != "RUNNING":
             self._say(f"{event['phase']}.{event['name']}: {event['status']} {event['message']}".rstrip())
         self._report.post(step={**step, "component": component})
@@ -228,6 +260,8 @@ class Build(threading.Thread):
         self._full = self._full or _FULL in line
         self._report.say(line)
 
-    def _finish(self, status: str, failure: dict[str, Any] | None = None, size_gib: int | None = None) -> None:
+    def _finish(
+        self, status: str, failure: dict[str, Any] | None = None, size_gib: int | None = None
+    ) -> None:
         base.remove_tree(self._work)  # before anybody hears of the end: nothing is left when they look
         self._report.end(status, failure, size_gib)

@@ -33,7 +33,8 @@ class Builder:
         for build in builds:
             if build["state"] in ("BUILDING", "TESTING", "DISTRIBUTING"):
                 message = (
-                    "The build was interrupted: the fleet that ran it ended. Nothing of it was kept. Start it again with `invoke bake-ami`."
+                    "The build was interrupted: the fleet that ran it ended. Nothing of it was kept. Start "
+                    "it again with `invoke bake-ami`."
                 )
                 failure = BuildFailed(message).failure
                 with contextlib.suppress(CloudError):

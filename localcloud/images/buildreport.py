@@ -18,7 +18,9 @@ def body(arn: str, status: str, **more: Any) -> dict[str, Any]:
 
 
 class BuildReport:
-    """Of one build. ``status`` goes with every post; after ``silent`` nothing is posted any more (the fleet ends)."""
+    """Of one build. ``status`` goes with every post; after ``silent`` nothing is posted any more (the fleet
+    ends).
+    """
 
     def __init__(self, arn: str, connection: Connection, log_path: Path) -> None:
         self.status = "BUILDING"
@@ -37,7 +39,9 @@ class BuildReport:
         self.flush()
 
     def flush(self) -> None:
-        """Post lines that have waited long enough; called after lines and when nothing happens for a while."""
+        """Post lines that have waited long enough; called after lines and when nothing happens for a
+        while.
+        """
         if self._pending and time.monotonic() - self._posted > _POST_INTERVAL:
             self.post()
 
@@ -53,7 +57,9 @@ class BuildReport:
             _log.warning("%s", error)
 
     def end(self, status: str, failure: dict[str, Any] | None, size_gib: int | None) -> None:
-        """The final state: it must arrive, else the build stays open for ever. The emulator may be restarting."""
+        """The final state: it must arrive, else the build stays open for ever. The emulator may be
+        restarting.
+        """
         if failure:
             self.say(failure["message"])
         if self.silent:
@@ -61,7 +67,9 @@ class BuildReport:
         lines, self._pending = self._pending, []
         for attempt in range(5):
             try:
-                self._connection.build_progress(body(self._arn, status, log=lines, failure=failure, size_gib=size_gib))
+                self._connection.build_progress(
+                    body(self._arn, status, log=lines, failure=failure, size_gib=size_gib)
+                )
                 return
             except CloudError as error:
                 _log.warning("%s: could not report %s: %s", self._arn, status, error)

@@ -1,10 +1,12 @@
 """The public images that the local cloud pretends to offer.
 
-Locally all of them are the same thing: the base root, which is made of the host's own system directories (``localcloud.images.base``).
-Names and public parameter paths are those of AWS, so that a launch template or an image recipe that says
-``resolve:ssm:/aws/service/canonical/…`` works unchanged in both places. Identifiers are derived from the names and never change.
+Locally all of them are the same thing: the base root, which is made of the host's own system directories
+(``localcloud.images.base``). Names and public parameter paths are those of AWS, so that a launch template or
+an image recipe that says ``resolve:ssm:/aws/service/canonical/…`` works unchanged in both places. Identifiers
+are derived from the names and never change.
 
-Sources: Ubuntu on AWS, "Find Ubuntu images with the SSM Parameter Store"; AWS Deep Learning AMIs, "Find the AMI with a parameter".
+Sources: Ubuntu on AWS, "Find Ubuntu images with the SSM Parameter Store"; AWS Deep Learning AMIs, "Find the
+AMI with a parameter".
 """
 
 import hashlib
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BaseImage:
-    """A public image. ``size_gib`` is the size of its root volume in GiB, ``ssm_parameters`` the public parameters that name it."""
+    """A public image. ``size_gib`` is the size of its root volume in GiB, ``ssm_parameters`` the public
+    parameters that name it.
+    """
 
     image_id: str
     name: str
@@ -32,16 +36,33 @@ def image_id(name: str) -> str:
 def _ubuntu(release: str, codename: str, volume: str) -> BaseImage:
     name = f"ubuntu/images/hvm-{volume}/ubuntu-{codename}-{release}-amd64-server-20251022"
     parameters = tuple(
-        f"/aws/service/canonical/ubuntu/server/{release}/stable/current/amd64/hvm/{kind}/ami-id" for kind in ("ebs-gp3", "ebs-gp2")
+        f"/aws/service/canonical/ubuntu/server/{release}/stable/current/amd64/hvm/{kind}/ami-id"
+        for kind in ("ebs-gp3", "ebs-gp2")
     )
-    return BaseImage(image_id(name), name, f"Ubuntu {release} LTS, amd64 (local stand-in)", parameters, "x86_64", "/dev/sda1", 8)
+    return BaseImage(
+        image_id(name),
+        name,
+        f"Ubuntu {release} LTS, amd64 (local stand-in)",
+        parameters,
+        "x86_64",
+        "/dev/sda1",
+        8,
+    )
 
 
 def _deep_learning(release: str) -> BaseImage:
     name = f"Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu {release}) 20251024"
-    parameter = f"/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-{release}/latest/ami-id"
+    parameter = (
+        f"/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-{release}/latest/ami-id"
+    )
     return BaseImage(
-        image_id(name), name, f"Deep Learning base, Ubuntu {release} (local stand-in)", (parameter,), "x86_64", "/dev/sda1", 75
+        image_id(name),
+        name,
+        f"Deep Learning base, Ubuntu {release} (local stand-in)",
+        (parameter,),
+        "x86_64",
+        "/dev/sda1",
+        75,
     )
 
 

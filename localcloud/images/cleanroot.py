@@ -1,7 +1,8 @@
-"""Clean roots without a cloud: a public image or a baked one, a fresh layer over it, and programs in a sandbox on it.
+"""Clean roots without a cloud: a public image or a baked one, a fresh layer over it, and programs in a
+sandbox on it.
 
-They serve whoever prepares an image by hand before it is baked. The sandbox is the one that bakes use, so what works here works there;
-it has the host's kernel and network, no systemd, no GPU, and no boot.
+They serve whoever prepares an image by hand before it is baked. The sandbox is the one that bakes use, so
+what works here works there; it has the host's kernel and network, no systemd, no GPU, and no boot.
 """
 
 import json
@@ -60,10 +61,20 @@ class LocalRoot:
         self._running: subprocess.Popen[bytes] | None = None
         self._root.create()
         (work / "run").mkdir(exist_ok=True)
-        self.description = f"a sandbox ({host.mode}) with this computer's system in the place of {parent}: no systemd, GPU or boot"
+        self.description = (
+            f"a sandbox ({host.mode}) with this computer's system in the place of {parent}: no systemd, GPU "
+            "or boot"
+        )
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str], channel: ChannelLike, *, stdin: int, stdout: int, stderr: int
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        channel: ChannelLike,
+        *,
+        stdin: int,
+        stdout: int,
+        stderr: int,
     ) -> "subprocess.Popen[bytes]":
         """Start a program as root, with the host's network and its way to package registries."""
         plan = Plan(
@@ -95,7 +106,10 @@ class LocalRoot:
         with object_store(archive, objects) as endpoint:
             read, write = os.pipe2(os.O_CLOEXEC)
             spec = {
-                "documents": [{"name": name, "data": data, "parameters": dict(parameters or {})} for name, data in documents],
+                "documents": [
+                    {"name": name, "data": data, "parameters": dict(parameters or {})}
+                    for name, data in documents
+                ],
                 "phases": list(phases),
                 "environment": {"PATH": GUEST_PATH, "LANG": "C.UTF-8", **self._access.environment},
                 "working_directory": "/tmp",  # noqa: S108 (the service's default)
@@ -109,7 +123,13 @@ class LocalRoot:
             package = Path(__file__).parents[1]
             plan = Plan(
                 root=self._root,
-                command=[base.python_in_sandbox(), "-B", "-m", "localcloud.images.awstoe", f"{RUN}/build.json"],
+                command=[
+                    base.python_in_sandbox(),
+                    "-B",
+                    "-m",
+                    "localcloud.images.awstoe",
+                    f"{RUN}/build.json",
+                ],
                 environment={
                     "PATH": GUEST_PATH,
                     "LANG": "C.UTF-8",
@@ -126,7 +146,13 @@ class LocalRoot:
                 writable_binds=[(str(logs), _LOGS)] if logs else [],
             )
             try:
-                process = self._launch(plan, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(write,))
+                process = self._launch(
+                    plan,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(write,),
+                )
             finally:
                 os.close(write)
             try:
@@ -142,8 +168,12 @@ class LocalRoot:
         assert self._host.base is not None
         views = []
         for tree, prefix in (("root", "/"), ("usr", "/usr")):
-            lowers = tuple(layer / tree for layer in (*self._root.chain, self._host.base) if (layer / tree).is_dir())
-            views.append(View(prefix, self._root.upper(tree), (*lowers, Path("/usr")) if tree == "usr" else lowers))
+            lowers = tuple(
+                layer / tree for layer in (*self._root.chain, self._host.base) if (layer / tree).is_dir()
+            )
+            views.append(
+                View(prefix, self._root.upper(tree), (*lowers, Path("/usr")) if tree == "usr" else lowers)
+            )
         return views
 
     def views(self) -> list[View]:
@@ -158,7 +188,9 @@ class LocalRoot:
         base.remove_tree(self._work)
 
     def keep(self, layer: str) -> None:
-        """End what runs, and keep what was written as a layer for other roots; it is there whole, or not at all. The root is gone then."""
+        """End what runs, and keep what was written as a layer for other roots; it is there whole, or not at
+        all. The root is gone then.
+        """
         self.views()
         target, building = self._layers / layer, self._layers / f".{layer}.new"
         self._layers.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -202,18 +234,23 @@ class LocalRoots:
         return self._paths.home / "recordings" / analysis
 
     def open(self, name: str, parent: str, *, again: bool = False, over: Sequence[str] = ()) -> LocalRoot:
-        """A fresh root ``name`` over ``parent`` (an image id, or ``ssm:<parameter>``); with ``again`` the one that is there, disk and all.
+        """A fresh root ``name`` over ``parent`` (an image id, or ``ssm:<parameter>``); with ``again`` the one
+        that is there, disk and all.
         ``over``: kept layers between the two, nearest first.
 
         Raises ImageError when this host has no sandboxes, or does not know the parent.
         """
         host = self._isolated()
         layers = self._layers(name)
-        chain = (*(layers / layer for layer in over), *Images(self._paths.images, str(host.mode)).chain(_image(parent)))
+        chain = (
+            *(layers / layer for layer in over),
+            *Images(self._paths.images, str(host.mode)).chain(_image(parent)),
+        )
         work = host.scratch / "recordings-running" / name
         if again and not (work / "disk").is_dir():
             raise ImageError(
-                f"there is no root called {name} to go on with\n  allowed: a recording that was interrupted on this computer\n"
+                f"there is no root called {name} to go on with\n  allowed: a recording that was interrupted "
+                "on this computer\n"
                 "  do: begin a new one: leave --resume out"
             )
         if not again:
@@ -224,7 +261,9 @@ class LocalRoots:
     def kept(self, name: str) -> list[str]:
         """The layers that roots of this name kept in the last days: what they installed grows old."""
         folder, oldest = self._layers(name), time.time() - _KEPT_SECONDS
-        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
+        found = (
+            [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
+        )
         return [entry.name for entry in found if entry.stat().st_mtime > oldest]
 
     def forget(self, name: str, but: Collection[str] = ()) -> None:
@@ -235,7 +274,9 @@ class LocalRoots:
                 base.remove_tree(entry)
 
     def _layers(self, name: str) -> Path:
-        """Layers hold for one base of this computer, and for one kind of sandbox: in others their files have other owners."""
+        """Layers hold for one base of this computer, and for one kind of sandbox: in others their files have
+        other owners.
+        """
         host = self._isolated()
         assert host.base is not None
         return host.scratch / "recordings-kept" / f"{host.base.name}-{host.mode}" / name
@@ -246,8 +287,10 @@ class LocalRoots:
         host = self._host
         if not host.isolated:
             raise ImageError(
-                f"this computer cannot give a recording a root of its own ({'; '.join(host.notes) or 'no namespaces'})\n"
-                "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, and allow user namespaces"
+                "this computer cannot give a recording a root of its own "
+                f"({'; '.join(host.notes) or 'no namespaces'})\n"
+                "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, and allow user "
+                "namespaces"
             )
         return host
 
@@ -261,7 +304,8 @@ def _image(parent: str) -> str:
             return image.image_id
     known = ", ".join(image.ssm_parameters[0] for image in BASE_IMAGES)
     raise ImageError(
-        f"the parent image {parent} is not known on this computer\n  allowed: an image that was baked here, or a parameter of: {known}\n"
+        f"the parent image {parent} is not known on this computer\n  allowed: an image that was baked here, "
+        f"or a parameter of: {known}\n"
         "  do: change image.parent of the blueprint, or record on a machine in AWS by hand"
     )
 

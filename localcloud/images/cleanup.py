@@ -1,4 +1,6 @@
-"""What is taken out of a layer before it becomes an image (the local counterpart of Image Builder's clean-up script)."""
+"""What is taken out of a layer before it becomes an image (the local counterpart of Image Builder's clean-up
+script).
+"""
 
 import contextlib
 import os
@@ -8,11 +10,13 @@ from pathlib import Path
 from localcloud.images.base import remove_tree, within
 
 _CONTENTS = (
-    "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log", "var/lib/cloud",
+    "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log",
+    "var/lib/cloud",
     "home/ubuntu/.cache/pip", "dev", "proc", "sys",
 )  # fmt: skip
 _FILES = (
-    "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "etc/machine-id", "var/lib/dbus/machine-id",
+    "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin", "etc/machine-id",
+    "var/lib/dbus/machine-id",
     "root/.bash_history", "home/ubuntu/.bash_history", "etc/sudoers.d/90-cloud-init-users",
     "var/cache/ldconfig/aux-cache", "root/.python_history", "root/.wget-hsts", "root/.netrc",
 )  # fmt: skip
@@ -22,7 +26,9 @@ _KEYS = ("etc/ssh/ssh_host_*", "root/.ssh/authorized_keys", "home/*/.ssh/authori
 
 
 def clean(upper: Path) -> None:
-    """Remove caches, logs, temporary files and identities from the upper directory of ``/``. What is below it in the base stays."""
+    """Remove caches, logs, temporary files and identities from the upper directory of ``/``. What is below it
+    in the base stays.
+    """
     for name in _CONTENTS:
         folder = within(upper, name)
         if folder is not None and folder.is_dir():

@@ -1,4 +1,6 @@
-"""Runs phases of a build's components in a sandbox (or, where that was asked for, on the host) and hears their events."""
+"""Runs phases of a build's components in a sandbox (or, where that was asked for, on the host) and hears
+their events.
+"""
 
 import json
 import os
@@ -38,17 +40,26 @@ _DEFAULT_DIRECTORY = "/tmp"  # noqa: S108 (the service's default)
 
 @dataclass
 class Outcome:
-    """``result`` is the runner's (None: the sandbox ended without one), ``console`` the last lines that it wrote beside its events."""
+    """``result`` is the runner's (None: the sandbox ended without one), ``console`` the last lines that it
+    wrote beside its events.
+    """
 
     result: dict[str, Any] | None = None
     console: list[str] = field(default_factory=list)
 
 
 class ComponentRun:
-    """Runs the components of one build. ``hear`` gets ``step`` and ``log`` events, ``quiet`` is called when none came for 0.4 s."""
+    """Runs the components of one build. ``hear`` gets ``step`` and ``log`` events, ``quiet`` is called when
+    none came for 0.4 s.
+    """
 
     def __init__(
-        self, services: "Services", build: dict[str, Any], work: Path, hear: Callable[[dict[str, Any]], None], quiet: Callable[[], None]
+        self,
+        services: "Services",
+        build: dict[str, Any],
+        work: Path,
+        hear: Callable[[dict[str, Any]], None],
+        quiet: Callable[[], None],
     ) -> None:
         self._services, self._build, self._work, self._hear, self._quiet = services, build, work, hear, quiet
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +81,9 @@ class ComponentRun:
         events_read, events_write = os.pipe2(os.O_CLOEXEC)
         spec = self._specification(phases, access, metadata, events_write)
         (run / "build.json").write_text(json.dumps(spec), encoding="utf-8")
-        limit = services.limiter.limit("build-" + self._work.name[-40:], self._build.get("instance_type") or _DEFAULT_TYPE)
+        limit = services.limiter.limit(
+            "build-" + self._work.name[-40:], self._build.get("instance_type") or _DEFAULT_TYPE
+        )
         outcome = Outcome()
         try:
             command, start = self._command(run, root, access, limit.join, limit.rlimits)
@@ -114,10 +127,15 @@ class ComponentRun:
         def say(line: str) -> None:
             self._hear({"type": "log", "line": line})
 
-        services.watch.add(self._work.name, Watched(process.pid, limit, say, lambda: end_tree(process), services.host.isolated))
+        services.watch.add(
+            self._work.name,
+            Watched(process.pid, limit, say, lambda: end_tree(process), services.host.isolated),
+        )
         services.disk_watch.add(self._work.name, Measured(process.pid, self._work, None, say))
 
-    def _specification(self, phases: list[str], access: HostAccess, metadata: str | None, events: int) -> dict[str, Any]:
+    def _specification(
+        self, phases: list[str], access: HostAccess, metadata: str | None, events: int
+    ) -> dict[str, Any]:
         """What the runner inside is told (see ``localcloud.images.awstoe.__main__``)."""
         region, build = self._build["region"], self._build
         endpoint = f"http://127.0.0.1:{self._services.connection.port}"
@@ -127,7 +145,10 @@ class ComponentRun:
         if metadata:
             environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = metadata
         return {
-            "documents": [{"name": c["name"], "data": c["data"], "parameters": c.get("parameters") or {}} for c in build["components"]],
+            "documents": [
+                {"name": c["name"], "data": c["data"], "parameters": c.get("parameters") or {}}
+                for c in build["components"]
+            ],
             "phases": phases,
             "environment": environment,
             "working_directory": build.get("working_directory") or _DEFAULT_DIRECTORY,
@@ -138,8 +159,8 @@ class ComponentRun:
         }
 
     def _metadata(self) -> tuple[socket.socket | None, str | None]:
-        """A metadata service, when the build has a role. A build uses the host's network, so scripts find it through the environment,
-        and it asks who is asking.
+        """A metadata service, when the build has a role. A build uses the host's network, so scripts find it
+        through the environment, and it asks who is asking.
         """
         role, region = self._build.get("role_arn"), self._build["region"]
         if not role:
@@ -155,7 +176,9 @@ class ComponentRun:
         }
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         serve = Imds(record, RoleCredentials(self._services.connection, role, session)).serve
-        self._services.acceptor.add(listener, peers.only_for(lambda: self._process.pid if self._process else None, serve))
+        self._services.acceptor.add(
+            listener, peers.only_for(lambda: self._process.pid if self._process else None, serve)
+        )
         return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     def _command(
@@ -165,7 +188,9 @@ class ComponentRun:
         host, package = self._services.host, Path(__file__).parents[1]
         module = ["-m", "localcloud.images.awstoe"]
         if not host.isolated:
-            return plain_command([sys.executable, *module, str(run / "build.json")], cgroups, rlimits), self._work
+            return plain_command(
+                [sys.executable, *module, str(run / "build.json")], cgroups, rlimits
+            ), self._work
         plan = Plan(
             root=root,
             command=[base.python_in_sandbox(), "-B", *module, f"{RUN}/build.json"],
@@ -177,7 +202,11 @@ class ComponentRun:
             },
             hostname="bake",
             run=run,
-            binds=[(str(package), f"{_LIBRARY}/localcloud"), (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"), *access.binds],
+            binds=[
+                (str(package), f"{_LIBRARY}/localcloud"),
+                (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"),
+                *access.binds,
+            ],
             cgroups=cgroups,
             rlimits=rlimits,
         )
@@ -204,7 +233,8 @@ class ComponentRun:
 
 
 def _about(arn: str, phases: list[str]) -> dict[str, str]:
-    """What Image Builder tells programs about the image they build (user guide, "Environment variables that Image Builder provides").
+    """What Image Builder tells programs about the image they build (user guide, "Environment variables that
+    Image Builder provides").
 
     The ids of workflow executions and the pipeline are not known to a build here: they are empty.
     """

@@ -1,7 +1,8 @@
 """What a bake borrows from the host: the way to package registries. Nothing of it stays in the image.
 
-Passed on are the proxy, certificate and pip settings of the environment the local cloud was started in, pip's and apt's configuration
-files, and the files that they name (bound read-only at the same place). Credentials of AWS and everything else of the environment are not.
+Passed on are the proxy, certificate and pip settings of the environment the local cloud was started in, pip's
+and apt's configuration files, and the files that they name (bound read-only at the same place). Credentials
+of AWS and everything else of the environment are not.
 """
 
 import configparser
@@ -37,7 +38,9 @@ _SETTINGS = ("LOCALCLOUD_MAX_INSTANCES", "LOCALCLOUD_BAKE_ON_HOST", "LOCALCLOUD_
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of an environment that the fleet needs: the way to package registries, and its own settings."""
+    """The part of an environment that the fleet needs: the way to package registries, and its own
+    settings.
+    """
     return {name: value for name, value in environment.items() if _NAMES.match(name) or name in _SETTINGS}
 
 
@@ -54,14 +57,20 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
     for value in passed.values():
         binds.update({path: path for path in _paths(value)})
     home = _home()
-    configs = [Path("/etc/pip.conf"), Path("/etc/xdg/pip/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf"]
+    configs = [
+        Path("/etc/pip.conf"),
+        Path("/etc/xdg/pip/pip.conf"),
+        home / ".config/pip/pip.conf",
+        home / ".pip/pip.conf",
+    ]
     if passed.get("PIP_CONFIG_FILE"):
         configs.append(Path(passed["PIP_CONFIG_FILE"]))
     for config in configs:
         if not config.is_file() or not os.access(config, os.R_OK):
             continue
         if config.is_relative_to(home):
-            binds[str(config)] = "/root/" + str(config.relative_to(home))  # scripts run as root with HOME=/root
+            # scripts run as root with HOME=/root
+            binds[str(config)] = "/root/" + str(config.relative_to(home))
         else:
             binds[str(config)] = str(config)
         parser = configparser.RawConfigParser(strict=False)
@@ -80,7 +89,9 @@ def collect(environment: Mapping[str, str]) -> HostAccess:
 
 
 def _home() -> Path:
-    """The user's, by the system's list of users: $HOME is set to a folder of the local cloud. A container's user may be in no list."""
+    """The user's, by the system's list of users: $HOME is set to a folder of the local cloud. A container's
+    user may be in no list.
+    """
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:

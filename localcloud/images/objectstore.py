@@ -1,4 +1,6 @@
-"""What documents reach on a clean root in the place of AWS: a role, and an S3 that is one archive or a folder."""
+"""What documents reach on a clean root in the place of AWS: a role, and an S3 that is one archive or a
+folder.
+"""
 
 import contextlib
 import http.server
@@ -22,7 +24,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def object_store(archive: bytes | None, objects: Path | None = None) -> Iterator[str]:
-    """A metadata service with a role, and a store: every object is ``archive``, or ``BUCKET/KEY`` a file below ``objects``."""
+    """A metadata service with a role, and a store: every object is ``archive``, or ``BUCKET/KEY`` a file
+    below ``objects``.
+    """
     keys = {"AccessKeyId": "replay", "SecretAccessKey": "replay", "Token": "replay"}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -61,8 +65,14 @@ def object_store(archive: bytes | None, objects: Path | None = None) -> Iterator
             elif archive is not None:
                 self._answer(archive)
             elif place is not None and place.is_dir() and "prefix" in query:
-                names = sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file())
-                found = (f"<Contents><Key>{escape(name)}</Key></Contents>" for name in names if name.startswith(query["prefix"][0]))
+                names = sorted(
+                    file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()
+                )
+                found = (
+                    f"<Contents><Key>{escape(name)}</Key></Contents>"
+                    for name in names
+                    if name.startswith(query["prefix"][0])
+                )
                 self._answer(f"<ListBucketResult>{''.join(found)}</ListBucketResult>".encode())
             elif place is not None and place.is_file():
                 self._answer(place.read_bytes())

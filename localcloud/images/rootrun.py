@@ -1,4 +1,6 @@
-"""A program run in the root of an image that was baked here, without a machine: the cloud itself need not run."""
+"""A program run in the root of an image that was baked here, without a machine: the cloud itself need not
+run.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from localcloud.paths import Paths
 
 @dataclass(frozen=True)
 class ImageRoot:
-    """A root over an image's layers, on a disk of its own that is gone afterwards. Commands start in `start` with `environment`."""
+    """A root over an image's layers, on a disk of its own that is gone afterwards. Commands start in `start`
+    with `environment`.
+    """
 
     host: Host
     root: Root
@@ -36,15 +40,26 @@ class ImageRoot:
         return base.python_in_sandbox()
 
     def command(
-        self, command: Sequence[str], environment: Mapping[str, str], read: Sequence[tuple[Path, Path]], write: Sequence[tuple[Path, Path]]
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        read: Sequence[tuple[Path, Path]],
+        write: Sequence[tuple[Path, Path]],
     ) -> list[str]:
-        """What runs `command` as root in /home/ubuntu, with this computer's network. `read` and `write` are pairs (path here, path there).
+        """What runs `command` as root in /home/ubuntu, with this computer's network. `read` and `write` are
+        pairs (path here, path there).
         It must be a child of this process."""
         inside = ["bash", "-c", 'mkdir -p /home/ubuntu && cd /home/ubuntu && exec "$@"', "bash", *command]
         plan = Plan(
             self.root,
             inside,
-            {"PATH": GUEST_PATH, "HOME": "/root", "LANG": "C.UTF-8", **self.access.environment, **environment},
+            {
+                "PATH": GUEST_PATH,
+                "HOME": "/root",
+                "LANG": "C.UTF-8",
+                **self.access.environment,
+                **environment,
+            },
             "run-local",
             self.run,
             binds=[*self.access.binds, *((str(here), str(there)) for here, there in read)],
@@ -54,13 +69,16 @@ class ImageRoot:
 
 
 @contextmanager
-def image_root(image_id: str, environment: Mapping[str, str], paths: Paths | None = None) -> Iterator[ImageRoot]:
+def image_root(
+    image_id: str, environment: Mapping[str, str], paths: Paths | None = None
+) -> Iterator[ImageRoot]:
     """Raises ImageError for an image that is not here, and where this computer has no sandboxes."""
     paths = paths or Paths.find()
     host = detect(paths.home)
     if not host.isolated:
         raise ImageError(
-            f"this computer cannot give an image a root of its own ({'; '.join(host.notes) or 'no namespaces'})\n"
+            "this computer cannot give an image a root of its own "
+            f"({'; '.join(host.notes) or 'no namespaces'})\n"
             "  allowed: a host with bubblewrap and namespaces\n  do: install bubblewrap, or leave --image out"
         )
     chain = Images(paths.images, str(host.mode)).chain(image_id)

@@ -1,7 +1,8 @@
 """Local machine images: directory layers over their parent.
 
-``.local/images/<ami id>/meta.json`` says what an image is; its ``layer`` is the folder with ``root`` (what changed below ``/``) and
-``usr``. Public images (``catalogue``) have no layer. Deleting an image that others stand on is refused.
+``.local/images/<ami id>/meta.json`` says what an image is; its ``layer`` is the folder with ``root`` (what
+changed below ``/``) and ``usr``. Public images (``catalogue``) have no layer. Deleting an image that others
+stand on is refused.
 """
 
 import contextlib
@@ -20,7 +21,9 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """What ``meta.json`` holds. ``mode`` is the kind of sandbox that made the layer; ``layer`` is None for a bake on the host itself."""
+    """What ``meta.json`` holds. ``mode`` is the kind of sandbox that made the layer; ``layer`` is None for a
+    bake on the host itself.
+    """
 
     image_id: str
     parent: str
@@ -53,26 +56,37 @@ class Images:
         """All images, oldest first."""
         if not self._folder.is_dir():
             return []
-        found = [image for entry in self._folder.iterdir() if entry.name.startswith("ami-") if (image := self.get(entry.name))]
+        found = [
+            image
+            for entry in self._folder.iterdir()
+            if entry.name.startswith("ami-")
+            if (image := self.get(entry.name))
+        ]
         return sorted(found, key=lambda image: (image.created, image.image_id))
 
     def lineage(self, image_id: str) -> list[Image]:
-        """The image and its ancestors that have metadata, nearest first. Raises ImageError when one is missing or they form a ring."""
+        """The image and its ancestors that have metadata, nearest first. Raises ImageError when one is
+        missing or they form a ring.
+        """
         chain: list[Image] = []
         current = image_id
         while not is_base_image(current):
             image = self.get(current)
             if image is None or any(other.image_id == current for other in chain):
                 raise ImageError(
-                    f"The image {current} has no layer in {self._folder}{f' (an ancestor of {image_id})' if current != image_id else ''}. "
-                    "A local machine starts from a public image or from one that was baked here. Bake it again with `invoke bake-ami`."
+                    f"The image {current} has no layer in "
+                    f"{self._folder}{f' (an ancestor of {image_id})' if current != image_id else ''}. "
+                    "A local machine starts from a public image or from one that was baked here. Bake it "
+                    "again with `invoke bake-ami`."
                 )
             chain.append(image)
             current = image.parent
         return chain
 
     def chain(self, image_id: str) -> tuple[Path, ...]:
-        """The layer folders of an image, nearest first; none for a public image. Raises ImageError when one is unusable here."""
+        """The layer folders of an image, nearest first; none for a public image. Raises ImageError when one
+        is unusable here.
+        """
         layers: list[Path] = []
         for image in self.lineage(image_id):
             if image.layer is None:
@@ -80,12 +94,14 @@ class Images:
             layer = self.folder(image.image_id) / image.layer
             if not layer.is_dir():
                 raise ImageError(
-                    f"The layer of {image.image_id} is gone ({layer}). Layers in memory do not survive a restart of the host. "
+                    f"The layer of {image.image_id} is gone ({layer}). Layers in memory do not survive a "
+                    "restart of the host. "
                     "Bake it again with `invoke bake-ami`."
                 )
             if image.mode != self._mode:
                 raise ImageError(
-                    f"The image {image.image_id} was baked in mode {image.mode!r}, and machines here run in mode "
+                    f"The image {image.image_id} was baked in mode {image.mode!r}, and machines here run in "
+                    "mode "
                     f"{self._mode!r}, where its files would have "
                     "other owners. Bake it again with `invoke bake-ami`, or run as the user that baked it."
                 )
@@ -97,13 +113,17 @@ class Images:
         layered = [image.image_id for image in self.lineage(image_id) if image.layer is not None]
         if layered:
             raise ImageError(
-                f"The image {layered[0]} is a layer, and this host allows no namespaces to mount it. Machines without a "
+                f"The image {layered[0]} is a layer, and this host allows no namespaces to mount it. "
+                "Machines without a "
                 "sandbox start from public images, or from "
-                "images that were baked on the host. Install bubblewrap and allow user namespaces, or bake with LOCALCLOUD_BAKE_ON_HOST=1."
+                "images that were baked on the host. Install bubblewrap and allow user namespaces, or bake "
+                "with LOCALCLOUD_BAKE_ON_HOST=1."
             )
 
     def add(self, image: Image, layer: Path | None) -> None:
-        """Register an image: move ``layer`` (same file system) into its folder. Afterwards the image is there whole, or not at all."""
+        """Register an image: move ``layer`` (same file system) into its folder. Afterwards the image is there
+        whole, or not at all.
+        """
         building = self._folder / f".{image.image_id}.new"
         remove_tree(building)
         building.mkdir(parents=True)
@@ -121,11 +141,14 @@ class Images:
             remove_tree(building)
 
     def delete(self, image_id: str) -> None:
-        """Remove an image and its layer. Raises ImageError when another image is built on it; nothing happens when it is not there."""
+        """Remove an image and its layer. Raises ImageError when another image is built on it; nothing happens
+        when it is not there.
+        """
         children = [image.image_id for image in self.all() if image.parent == image_id]
         if children:
             raise ImageError(
-                f"The image {image_id} is the parent of {', '.join(children)}. Only images without children can be deleted. "
+                f"The image {image_id} is the parent of {', '.join(children)}. Only images without children "
+                "can be deleted. "
                 "Delete those first."
             )
         image = self.get(image_id)

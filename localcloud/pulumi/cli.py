@@ -1,7 +1,7 @@
 """Find the Pulumi CLI, or get it (standard library only: set-up imports this).
 
-The order: `pulumi` on PATH at a supported version; the user's cache; the official release where its site can be reached; a build from
-its Go module. Binaries never enter the repository.
+The order: `pulumi` on PATH at a supported version; the user's cache; the official release where its site can
+be reached; a build from its Go module. Binaries never enter the repository.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ from localcloud.pulumi import cli_build, cli_release
 from localcloud.pulumi.host_script import LANGUAGE_HOST
 
 MODULE = Path(__file__).resolve().parent / "cli-module"
-"""Our Go module that names the CLI as its tool: its go.mod is the one place that says which version we get."""
+"""Our Go module that names the CLI as its tool: its go.mod is the one place that says which version we
+get.
+"""
 OLDEST = (3, 250)
-"""The oldest minor version supported: the provider and language protocols that the kit speaks are those of 3.250 and later."""
+"""The oldest minor version supported: the provider and language protocols that the kit speaks are those of
+3.250 and later.
+"""
 NEXT_MAJOR = 4
 
 
@@ -48,14 +52,20 @@ class CliUnavailable(Exception):
 
 def wanted_version() -> str:
     """The version that we get when none is on PATH, from go.mod."""
-    found = re.search(r"^\s*github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^\s*github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE
+    )
     if found is None:
-        raise CliUnavailable(f"{MODULE / 'go.mod'} names no github.com/pulumi/pulumi/pkg/v3; restore it from git")
+        raise CliUnavailable(
+            f"{MODULE / 'go.mod'} names no github.com/pulumi/pulumi/pkg/v3; restore it from git"
+        )
     return found[1]
 
 
 def cache_directory() -> Path:
-    """The folder of the CLI that we got ourselves: it is complete when it exists, since it is moved into place as a whole."""
+    """The folder of the CLI that we got ourselves: it is complete when it exists, since it is moved into
+    place as a whole.
+    """
     return cache_home() / f"pulumi-{wanted_version()}-{content_hash(MODULE / 'go.mod', MODULE / 'go.sum')}"
 
 
@@ -65,7 +75,8 @@ def find_cli() -> PulumiCli | None:
 
 
 def ensure_cli(progress: Progress | None = None) -> PulumiCli:
-    """The CLI, got first if there is none: once per machine, a download of a minute or a build of some minutes.
+    """The CLI, got first if there is none: once per machine, a download of a minute or a build of some
+    minutes.
 
     Raises `CliUnavailable` with every way tried and what to install.
     """
@@ -83,12 +94,15 @@ def ensure_cli(progress: Progress | None = None) -> PulumiCli:
             _get(target, wanted_version(), progress, [refused] if refused else [])
             cli = _cached()
     if cli is None:
-        raise CliUnavailable(f"{target} was made but holds no executable `pulumi`; remove the folder and try again")
+        raise CliUnavailable(
+            f"{target} was made but holds no executable `pulumi`; remove the folder and try again"
+        )
     return cli
 
 
 def obstacles(python: Path) -> list[str]:
-    """Why the CLI cannot be had on this machine, in the order of the ways to it; empty when it is here, or when a way looks open.
+    """Why the CLI cannot be had on this machine, in the order of the ways to it; empty when it is here, or
+    when a way looks open.
 
     Takes seconds and gets nothing. `python` is one with a pip: its package index is a way.
     """
@@ -96,7 +110,10 @@ def obstacles(python: Path) -> list[str]:
         return []
     refused = _on_path()[1]
     reasons = [refused] if refused else []
-    for ask in (lambda: cli_release.wanted(wanted_version()), lambda: cli_build.ask(wanted_version(), cache_directory(), python)):
+    for ask in (
+        lambda: cli_release.wanted(wanted_version()),
+        lambda: cli_build.ask(wanted_version(), cache_directory(), python),
+    ):
         try:
             ask()
         except cli_release.Unavailable as reason:
@@ -107,7 +124,9 @@ def obstacles(python: Path) -> list[str]:
 
 
 def version_of(binary: Path) -> str | None:
-    """The version a binary reports, without the leading v; None when it cannot be run or does not answer in ten seconds."""
+    """The version a binary reports, without the leading v; None when it cannot be run or does not answer in
+    ten seconds.
+    """
     try:
         answer = subprocess.run(
             [binary, "version"],
@@ -154,7 +173,10 @@ def _on_path() -> tuple[PulumiCli | None, str | None]:
         return None, f"{found} is skipped: it does not report a version"
     if not supported(version):
         oldest = ".".join(str(part) for part in OLDEST)
-        return None, f"{found} is skipped: it is version {version}, supported are {oldest} up to, not including, {NEXT_MAJOR}.0"
+        return None, (
+            f"{found} is skipped: it is version {version}, supported are {oldest} up to, not including, "
+            f"{NEXT_MAJOR}.0"
+        )
     beside = (found.parent, binary.parent)
     host = any((folder / LANGUAGE_HOST).is_file() for folder in beside)
     return PulumiCli(path=binary, version=version, has_python_host=host, from_cache=False), None
@@ -183,7 +205,9 @@ def _get(target: Path, version: str, progress: Progress, tried: list[str]) -> No
             way(version, work, progress)
             reported = version_of(work / "pulumi")
             if reported != version:
-                raise cli_release.Unavailable(f"what was got reports version {reported}, expected was {version}")
+                raise cli_release.Unavailable(
+                    f"what was got reports version {reported}, expected was {version}"
+                )
         except cli_release.Unavailable as reason:
             tried.append(str(reason))
         else:
@@ -201,16 +225,21 @@ def no_way(verdict: str, tried: Sequence[str]) -> str:
     return (
         f"There is no Pulumi CLI on this machine, and it {verdict}:\n"
         + "".join(f"  - {reason}\n" for reason in tried)
-        + f"Needed is the Pulumi CLI, version {oldest} or later (we would get {wanted_version()}), or a way to get it.\n"
+        + f"Needed is the Pulumi CLI, version {oldest} or later (we would get {wanted_version()}), or a way "
+        "to get it.\n"
         "Do one of these, then run the command again:\n"
         "  - install the CLI so that `pulumi` is on PATH (https://www.pulumi.com/docs/install/);\n"
-        f"  - install Go {cli_build.needed_go(MODULE)} or later so that `go` is on PATH, with access to a Go module proxy;\n"
-        "  - let this machine reach a Python package index (PIP_INDEX_URL), from which a Go toolchain can be had."
+        f"  - install Go {cli_build.needed_go(MODULE)} or later so that `go` is on PATH, with access to a "
+        "Go module proxy;\n"
+        "  - let this machine reach a Python package index (PIP_INDEX_URL), from which a Go toolchain can "
+        "be had."
     )
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m localcloud.pulumi.cli`: make sure that there is a CLI and write its description as JSON to standard output."""
+    """`python -m localcloud.pulumi.cli`: make sure that there is a CLI and write its description as JSON to
+    standard output.
+    """
     if arguments:
         sys.stderr.write("localcloud.pulumi.cli takes no arguments\n")
         return 2
@@ -219,7 +248,9 @@ def main(arguments: list[str]) -> int:
     except CliUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    json.dump({"path": str(cli.path), "version": cli.version, "has_python_host": cli.has_python_host}, sys.stdout)
+    json.dump(
+        {"path": str(cli.path), "version": cli.version, "has_python_host": cli.has_python_host}, sys.stdout
+    )
     sys.stdout.write("\n")
     return 0
 

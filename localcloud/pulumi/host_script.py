@@ -1,8 +1,9 @@
-"""The script `pulumi-language-python` that starts our language host (standard library only: set-up imports this).
+"""The script `pulumi-language-python` that starts our language host (standard library only: set-up imports
+this).
 
-It lies beside a CLI of our own making, as the official release has its host beside the CLI: then the engine takes it as its own, and
-`pulumi` works in any shell. It belongs to no checkout: the program's environment is named by two variables, or else is the `.venv`
-beside the nearest Pulumi.yaml.
+It lies beside a CLI of our own making, as the official release has its host beside the CLI: then the engine
+takes it as its own, and `pulumi` works in any shell. It belongs to no checkout: the program's environment is
+named by two variables, or else is the `.venv` beside the nearest Pulumi.yaml.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""A Python language host for a Pulumi CLI that comes without one: `python -m localcloud.pulumi.language ... ENGINE_ADDRESS`.
+"""A Python language host for a Pulumi CLI that comes without one: `python -m localcloud.pulumi.language ...
+ENGINE_ADDRESS`.
 
-The engine starts it as `pulumi-language-python`, reads a port from the first line of its standard output, and asks it over gRPC to run
-the program. The official release carries such a host (a Go program that starts a Python process); the CLI built from its Go module does
-not. This one is the SDK's own host for inline programs, `pulumi.automation`'s LanguageServer, taught to run a folder's program.
+The engine starts it as `pulumi-language-python`, reads a port from the first line of its standard output, and
+asks it over gRPC to run the program. The official release carries such a host (a Go program that starts a
+Python process); the CLI built from its Go module does not. This one is the SDK's own host for inline
+programs, `pulumi.automation`'s LanguageServer, taught to run a folder's program.
 
-It must be started with the Python of the program's virtual environment. The engine starts one host for a preview and another for the
-update, so a program runs in the host's own process and still finds fresh modules; a second run in the same process is refused.
+It must be started with the Python of the program's virtual environment. The engine starts one host for a
+preview and another for the update, so a program runs in the host's own process and still finds fresh modules;
+a second run in the same process is refused.
 """
 
 from __future__ import annotations
@@ -62,19 +65,28 @@ class Host(LanguageServer):
         )
 
     def InstallDependencies(self, request: Any, context: Any) -> Any:
-        """`pulumi install`: this environment is made by set-up, so there is one line to say and nothing to do."""
-        text = f"The environment of this program is {sys.prefix}; `make setup` keeps it in step with requirements/.\n"
+        """`pulumi install`: this environment is made by set-up, so there is one line to say and nothing to
+        do.
+        """
+        text = (
+            f"The environment of this program is {sys.prefix}; `make setup` keeps it in step with "
+            "requirements/.\n"
+        )
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
 
     def RunPlugin(self, request: Any, context: Any) -> Any:
         return plugins.run(request, context)
 
     def Run(self, request: Any, context: Any) -> Any:
-        """Run the program. Its mistakes have been reported to the engine when this returns, so the engine is told to add nothing."""
+        """Run the program. Its mistakes have been reported to the engine when this returns, so the engine is
+        told to add nothing.
+        """
         if not request.args:
             request.args.append(self._engine_address)  # the SDK's host takes the engine's address from there
         if not self._used.acquire(blocking=False):
-            return language_pb2.RunResponse(error="this language host runs one program, once; the engine must start another one")
+            return language_pb2.RunResponse(
+                error="this language host runs one program, once; the engine must start another one"
+            )
         self.program = _program(request, self._kit_root)
         response = super().Run(request, context)  # type: ignore[no-untyped-call]  # the SDK's host carries no types
         return language_pb2.RunResponse(bail=True) if response.error else response
@@ -89,12 +101,16 @@ def _program(request: Any, kit_root: Path) -> Callable[[], None]:
     def run() -> None:
         if not main.is_file():
             raise pulumi.RunError(
-                f"got the entry point {main}, which does not exist; allowed is a Python file, or a folder with a __main__.py; "
+                f"got the entry point {main}, which does not exist; allowed is a Python file, or a folder "
+                "with a __main__.py; "
                 "correct `main` in Pulumi.yaml"
             )
         os.chdir(request.pwd or folder)
         # As `python <folder>` does it: the program's folder first, and nothing of this kit's own way in.
-        sys.path[:] = [str(main.parent), *(path for path in sys.path if path not in ("", str(kit_root), str(main.parent)))]
+        sys.path[:] = [
+            str(main.parent),
+            *(path for path in sys.path if path not in ("", str(kit_root), str(main.parent))),
+        ]
         sys.argv = [str(main)]
         try:
             runpy.run_path(str(main), run_name="__main__")
@@ -110,11 +126,15 @@ def _program(request: Any, kit_root: Path) -> Callable[[], None]:
 
 
 def _trace(error: Exception, main: Path) -> str:
-    """The traceback from the program's first line on: the frames before it are ours and say nothing to its author."""
+    """The traceback from the program's first line on: the frames before it are ours and say nothing to its
+    author.
+    """
     frames = error.__traceback__
     while frames is not None and Path(frames.tb_frame.f_code.co_filename) != main:
         frames = frames.tb_next
-    return "Program failed with an unhandled exception:\n" + "".join(traceback.format_exception(error.with_traceback(frames)))
+    return "Program failed with an unhandled exception:\n" + "".join(
+        traceback.format_exception(error.with_traceback(frames))
+    )
 
 
 def _kit_root() -> Path:
@@ -123,7 +143,9 @@ def _kit_root() -> Path:
 
 
 def serve(engine_address: str) -> int:
-    """Serve until SIGINT or SIGTERM, with which the engine ends its plugins. The port is the first line on standard output."""
+    """Serve until SIGINT or SIGTERM, with which the engine ends its plugins. The port is the first line on
+    standard output.
+    """
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -131,7 +153,10 @@ def serve(engine_address: str) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    limits = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]
+    limits = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ]
     server = grpc.server(futures.ThreadPoolExecutor(8), options=limits)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(engine_address, _kit_root()), server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -144,10 +169,15 @@ def serve(engine_address: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point. The engine's address is the last argument that is not an option (`-root=…` and the like come before it)."""
+    """Entry point. The engine's address is the last argument that is not an option (`-root=…` and the like
+    come before it).
+    """
     positional = [argument for argument in arguments if not argument.startswith("-")]
     if not positional:
-        sys.stderr.write("got no engine address; this program is started by the Pulumi CLI as pulumi-language-python ENGINE_ADDRESS\n")
+        sys.stderr.write(
+            "got no engine address; this program is started by the Pulumi CLI as "
+            "pulumi-language-python ENGINE_ADDRESS\n"
+        )
         return 2
     return serve(positional[-1])
 

@@ -1,4 +1,6 @@
-"""Locks of the file backend whose engine is gone: one that was killed, or lost with the machine, leaves its stack locked for ever."""
+"""Locks of the file backend whose engine is gone: one that was killed, or lost with the machine, leaves its
+stack locked for ever.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from pathlib import Path
 
 
 def drop_dead(state: Path) -> None:
-    """Remove the locks in the backend `state` that engines of this machine hold no more. Their layout: pkg/backend/diy/lock.go."""
+    """Remove the locks in the backend `state` that engines of this machine hold no more. Their layout:
+    pkg/backend/diy/lock.go.
+    """
     for file in (state / ".pulumi" / "locks").rglob("*.json"):
         try:
             lock = json.loads(file.read_text())

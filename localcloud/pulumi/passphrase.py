@@ -1,8 +1,8 @@
 """The passphrase of the local stacks, and whether a stack file's salt belongs to it.
 
-The engine encrypts secrets with a key derived from a passphrase and a salt. The salt is kept in the stack file (`Pulumi.<stack>.yaml`), in
-the project's folder; the passphrase is a file of our own. One passphrase serves all local clouds of a checkout, since they share its stack
-files.
+The engine encrypts secrets with a key derived from a passphrase and a salt. The salt is kept in the stack
+file (`Pulumi.<stack>.yaml`), in the project's folder; the passphrase is a file of our own. One passphrase
+serves all local clouds of a checkout, since they share its stack files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _SALT_LINE = re.compile(r"^encryptionsalt:[ \t]*(\S+)[ \t]*\n?", re.MULTILINE)
 
 
 def ensure_passphrase(file: Path) -> str:
-    """The passphrase in `file`; a random one (256 bits) is written there, readable by its owner only, if there is none."""
+    """The passphrase in `file`; a random one (256 bits) is written there, readable by its owner only, if
+    there is none.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -48,7 +50,9 @@ def without_salt(text: str) -> str:
 
 
 def belongs(salt: str, phrase: str) -> bool:
-    """Whether `salt` (`v1:<salt>:v1:<nonce>:<the word "pulumi", encrypted>`) was made with this passphrase. Takes about half a second."""
+    """Whether `salt` (`v1:<salt>:v1:<nonce>:<the word "pulumi", encrypted>`) was made with this passphrase.
+    Takes about half a second.
+    """
     parts = salt.split(":")
     if len(parts) != 5 or parts[0] != "v1" or parts[2] != "v1":
         return False

@@ -1,4 +1,6 @@
-"""Plugins written in Python, a policy pack for instance: the language host runs them for the engine (`LanguageRuntime.RunPlugin`)."""
+"""Plugins written in Python, a policy pack for instance: the language host runs them for the engine
+(`LanguageRuntime.RunPlugin`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ STOP_SECONDS = 5.0
 
 
 def run(request: Any, context: Any) -> Iterator[Any]:
-    """Run the plugin with the Python of its own `virtualenv`, and pass on what it writes, line by line; its exit code comes last."""
+    """Run the plugin with the Python of its own `virtualenv`, and pass on what it writes, line by line; its
+    exit code comes last.
+    """
     folder = Path(request.info.program_directory)
     python = _python(request.info)
     if not python.is_file():

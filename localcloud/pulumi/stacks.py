@@ -1,4 +1,6 @@
-"""The local stacks: made in the file backend when they are missing, and kept in step with their stack files."""
+"""The local stacks: made in the file backend when they are missing, and kept in step with their stack
+files.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ INIT_SECONDS = 60
 
 
 class StackFileConflict(Exception):
-    """Stack files that cannot be used with the local passphrase, or stacks that the engine refused to make; one paragraph for each."""
+    """Stack files that cannot be used with the local passphrase, or stacks that the engine refused to make;
+    one paragraph for each.
+    """
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class _Project:
 
 
 def exists(state: Path, project: str, stack: str) -> bool:
-    """Whether the file backend in `state` has the stack. Its layout: `.pulumi/stacks/<project>/<stack>.json` (pkg/backend/diy)."""
+    """Whether the file backend in `state` has the stack. Its layout: `.pulumi/stacks/<project>/<stack>.json`
+    (pkg/backend/diy).
+    """
     folder = state / ".pulumi" / "stacks" / project
     return any((folder / f"{stack}.json{suffix}").is_file() for suffix in ("", ".gz"))
 
@@ -51,12 +57,15 @@ def init_stacks(
     variables: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Make every stack that is missing from the backend in `state`, after its stack file has been brought in step.
+    """Make every stack that is missing from the backend in `state`, after its stack file has been brought in
+    step.
 
-    A stack file holds the salt of the secrets' key, made by the engine together with the stack. What can go wrong with it, and what is
-    done: the file was deleted: its salt is written back; the file was sealed with another passphrase (the local cloud's files were
-    removed, or the stack is also used with a real account): a copy is set aside and the salt is made anew, unless the file holds secrets
-    that only the other passphrase opens. Raises `StackFileConflict` with all problems at once.
+    A stack file holds the salt of the secrets' key, made by the engine together with the stack. What can go
+    wrong with it, and what is
+    done: the file was deleted: its salt is written back; the file was sealed with another passphrase (the
+    local cloud's files were removed, or the stack is also used with a real account): a copy is set aside and
+    the salt is made anew, unless the file holds secrets that only the other passphrase opens. Raises
+    `StackFileConflict` with all problems at once.
     """
     project = _Project.read(project_root)
     project.config.mkdir(parents=True, exist_ok=True)
@@ -76,13 +85,17 @@ def init_stacks(
 
 
 class _Salts:
-    """The salts known to belong to a passphrase: checking one costs half a second, and a deleted one can be written back."""
+    """The salts known to belong to a passphrase: checking one costs half a second, and a deleted one can be
+    written back.
+    """
 
     def __init__(self, file: Path, phrase: str) -> None:
         self._file = file
         self._owner = hashlib.sha256(phrase.encode()).hexdigest()
         stored = json.loads(file.read_text()) if file.is_file() else {}
-        self._known: dict[str, str] = stored["salts"] if stored.get("passphrase_sha256") == self._owner else {}
+        self._known: dict[str, str] = (
+            stored["salts"] if stored.get("passphrase_sha256") == self._owner else {}
+        )
 
     def of(self, stack: str) -> str | None:
         return self._known.get(stack)
@@ -94,11 +107,15 @@ class _Salts:
         if salt is not None and self._known.get(stack) != salt:
             self._known[stack] = salt
             new = self._file.with_suffix(".new")
-            new.write_text(json.dumps({"passphrase_sha256": self._owner, "salts": self._known}, indent=2, sort_keys=True))
+            new.write_text(
+                json.dumps({"passphrase_sha256": self._owner, "salts": self._known}, indent=2, sort_keys=True)
+            )
             new.replace(self._file)
 
 
-def _mend(project: _Project, stack: str, phrase: str, salts: _Salts, aside: Path, say: Callable[[str], None]) -> str | None:
+def _mend(
+    project: _Project, stack: str, phrase: str, salts: _Salts, aside: Path, say: Callable[[str], None]
+) -> str | None:
     """Bring a stack file in step with the passphrase; the text of a problem if that would lose something."""
     file = project.file(stack)
     text = file.read_text() if file.is_file() else ""
@@ -114,7 +131,8 @@ def _mend(project: _Project, stack: str, phrase: str, salts: _Salts, aside: Path
         return (
             f"{file}: got secrets that were sealed with another passphrase than the local cloud's; "
             f"allowed are secrets sealed with the local one; "
-            f"move the file away (mv {file} {file}.other) or remove its `secure:` values, then run the command again."
+            f"move the file away (mv {file} {file}.other) or remove its `secure:` values, then run the "
+            "command again."
         )
     aside.mkdir(parents=True, exist_ok=True)
     copy = aside / f"{file.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}"
@@ -124,7 +142,10 @@ def _mend(project: _Project, stack: str, phrase: str, salts: _Salts, aside: Path
         file.write_text(rest)
     else:
         file.unlink()
-    say(f"{file.name} was sealed with another passphrase; it gets a new salt, a copy of the old file is {copy}")
+    say(
+        f"{file.name} was sealed with another passphrase; it gets a new salt, a copy of the old file is "
+        f"{copy}"
+    )
     return None
 
 
@@ -139,4 +160,8 @@ def _init(stack: str, project_root: Path, cli: Path, variables: Mapping[str, str
         timeout=INIT_SECONDS,
         check=False,
     )
-    return None if answer.returncode == 0 else f"stack {stack}: the engine could not make it: {answer.stderr.strip()}"
+    return (
+        None
+        if answer.returncode == 0
+        else f"stack {stack}: the engine could not make it: {answer.stderr.strip()}"
+    )

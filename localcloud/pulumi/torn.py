@@ -1,6 +1,8 @@
-"""Files of a file backend whose writing was cut off: an engine that is killed leaves them so, and no command works on any stack then.
+"""Files of a file backend whose writing was cut off: an engine that is killed leaves them so, and no command
+works on any stack then.
 
-The backend puts the files of stacks in place as a whole, and notes beside each what it is (`.attrs`), which it does not.
+The backend puts the files of stacks in place as a whole, and notes beside each what it is (`.attrs`), which
+it does not.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from urllib.request import url2pathname
 
 
 def folder(url: str) -> Path | None:
-    """Where a file backend keeps its files (`file://~`, `file:///srv/state?...`); None for another kind of backend."""
+    """Where a file backend keeps its files (`file://~`, `file:///srv/state?...`); None for another kind of
+    backend.
+    """
     parts = urlsplit(url)
     if parts.scheme != "file":
         return None
@@ -22,12 +26,15 @@ def folder(url: str) -> Path | None:
 
 def torn(state: Path) -> list[Path]:
     """The files below `state` that an engine cannot read."""
-    return sorted(file for pattern in ("*.json", "*.attrs") for file in state.rglob(pattern) if not _readable(file))
+    return sorted(
+        file for pattern in ("*.json", "*.attrs") for file in state.rglob(pattern) if not _readable(file)
+    )
 
 
 def mend(state: Path) -> list[Path]:
-    """Make the backend readable again: notes are dropped, which the engine takes for none; a state gives way to the one before it, of
-    which the engine keeps a copy, and stands beside it. Only when no engine works there. Returns what was torn."""
+    """Make the backend readable again: notes are dropped, which the engine takes for none; a state gives way
+    to the one before it, of which the engine keeps a copy, and stands beside it. Only when no engine works
+    there. Returns what was torn."""
     found = torn(state)
     for file in found:
         before = file.with_name(f"{file.name}.bak")

@@ -1,1 +1,3 @@
-"""What runs on the machine of a dataset: contrib/ (bash, the developers' side) and agent/ (reports and transfers)."""
+"""What runs on the machine of a dataset: contrib/ (bash, the developers' side) and agent/ (reports and
+transfers).
+"""

@@ -30,8 +30,11 @@ _BAKED_HERE = "an image that was baked on this computer"
         "data": "The dataset: a file or a folder, anywhere.",
         "config": "The configuration: a JSON or YAML file, anywhere. The analysis's defaults when left out.",
         "to": "Gets the folder ANALYSIS/, laid out like the analysis's bucket.",
-        "python": "The Python that has the analysis's packages ($ANALYSIS_PYTHON for its script); where the image has it when left out.",
-        "image": "Run in the root of the analysis's image that was baked on this computer (the local cloud's).",
+        "python": (
+            "The Python that has the analysis's packages ($ANALYSIS_PYTHON for its script); where the image "
+            "has it when left out."
+        ),
+        "image": "Run in the root of the analysis's image that was baked on this computer (the local cloud's).",  # noqa: E501
         "json": "One JSON object on standard output; the script's output goes to standard error in any case.",
     },
 )
@@ -47,9 +50,10 @@ def run_local(
 ) -> None:
     """Run an analysis on this computer: the same run_main.sh, with a folder in the place of the bucket.
 
-    What the analysis needs has to be installed here, or is in its image (--image). Where bubblewrap works the script has a home, folders
-    and processes of its own, as on a machine; in any case nothing else of this computer is written, removed or switched off by what we give
-    it. The exit code is the script's; 1 also when something is missing.
+    What the analysis needs has to be installed here, or is in its image (--image). Where bubblewrap works the
+    script has a home, folders and processes of its own, as on a machine; in any case nothing else of this
+    computer is written, removed or switched off by what we give it. The exit code is the script's; 1 also
+    when something is missing.
     """
     from runtime.instance import local
     from runtime.protocol.problems import InvalidInput, Problem
@@ -58,9 +62,22 @@ def run_local(
     baked = _baked(blueprint) if image else None
     source = _existing("--data", data, "a file, or a folder with files", "Name the dataset", _has_content)
     target = Path(to)
-    file = _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out", Path.is_file) if config else None
+    file = (
+        _existing("--config", config, "a JSON or YAML file", "Name one, or leave --config out", Path.is_file)
+        if config
+        else None
+    )
     if target.exists() and not target.is_dir():
-        raise InvalidInput([Problem("--to", f"{to}, which is a file", "a folder", "Name a folder; it is made if it is not there")])
+        raise InvalidInput(
+            [
+                Problem(
+                    "--to",
+                    f"{to}, which is a file",
+                    "a folder",
+                    "Name a folder; it is made if it is not there",
+                )
+            ]
+        )
     file = file or _empty(target, analysis)
     checked = _checked(blueprint, file)
     for text in checked.notes:
@@ -77,7 +94,9 @@ def run_local(
         Path(python) if python else None,
     )
     with _rooms(baked) as make_room:
-        result = local.run_local(replace(run, make_room=make_room), _hear, lambda text: _hear(f"run-local: {text}\n".encode()))
+        result = local.run_local(
+            replace(run, make_room=make_room), _hear, lambda text: _hear(f"run-local: {text}\n".encode())
+        )
     _show(result, as_json=json)
     if result.exit_code:
         raise Exit(code=result.exit_code)
@@ -111,7 +130,9 @@ def _rooms(image: str | None) -> Iterator["MakeRoom"]:
             yield _in_image(root)
     except ImageError as error:
         got = " ".join(str(error).split())
-        raise InvalidInput([Problem("--image", got, _BAKED_HERE, "Bake it in the local cloud, or leave --image out")]) from error
+        raise InvalidInput(
+            [Problem("--image", got, _BAKED_HERE, "Bake it in the local cloud, or leave --image out")]
+        ) from error
 
 
 def _baked(blueprint: "Blueprint") -> str:
@@ -132,7 +153,8 @@ def _in_image(root: Any) -> "MakeRoom":
         there = Path("/opt/neurocaas/code/local")
 
         def start(command: Sequence[str], variables: Mapping[str, str]) -> Start:
-            read = [(path, path) for path in needs[:2]]  # the blueprint and the data: the programs are the image's
+            # the blueprint and the data: the programs are the image's
+            read = [(path, path) for path in needs[:2]]
             write = [(scratch / "own/home/ubuntu/neurocaas_contrib", there), (writable, writable)]
             inside = {**variables, "NEUROCAAS_RUN_FOLDER": "/"}
             return Start(root.command(command, inside, read, write), root.environment, root.start)

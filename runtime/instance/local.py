@@ -1,5 +1,5 @@
-"""One dataset on this computer, without AWS: the same run_main.sh, with a folder in the place of the bucket, in a place that looks like a
-machine (`sandbox`)."""
+"""One dataset on this computer, without AWS: the same run_main.sh, with a folder in the place of the bucket,
+in a place that looks like a machine (`sandbox`)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ Hear = Callable[[bytes], object]
 
 @dataclass(frozen=True)
 class LocalRun:
-    """What to run. `blueprint` is the analysis's folder and `script` a path in it; `data` a file or folder and `config` a file, both
-    anywhere; `values` the configuration with its defaults. `target` gets a folder `{analysis}/` laid out like the bucket. `python`
-    is the one that has the analysis's packages; `make_room` makes the place of the run (None: on this computer, without a sandbox)."""
+    """What to run. `blueprint` is the analysis's folder and `script` a path in it; `data` a file or folder
+    and `config` a file, both anywhere; `values` the configuration with its defaults. `target` gets a folder
+    `{analysis}/` laid out like the bucket. `python` is the one that has the analysis's packages; `make_room`
+    makes the place of the run (None: on this computer, without a sandbox)."""
 
     analysis: str
     blueprint: Path
@@ -67,9 +68,11 @@ class LocalResult:
         return sorted((path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in found)
 
 
-def run_local(run: LocalRun, hear: Hear | None = None, tell: Callable[[str], object] | None = None) -> LocalResult:
-    """Run it and wait. Output of the script goes to the job's logs, and to `hear`; `tell` hears before what is not as on a machine. Raises
-    FileNotFoundError for a missing blueprint, data or config."""
+def run_local(
+    run: LocalRun, hear: Hear | None = None, tell: Callable[[str], object] | None = None
+) -> LocalResult:
+    """Run it and wait. Output of the script goes to the job's logs, and to `hear`; `tell` hears before what
+    is not as on a machine. Raises FileNotFoundError for a missing blueprint, data or config."""
     for path in (run.blueprint / run.script, run.data, run.config):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. Allowed: what is there. Check the path.")
@@ -80,14 +83,20 @@ def run_local(run: LocalRun, hear: Hear | None = None, tell: Callable[[str], obj
     inputpath = f"{GROUP}/inputs/{data.name}"
     configpath = f"{GROUP}/configs/{run.config.name}"
     _link(bucket / inputpath, data)
-    _write(bucket / configpath, normal_text(run.values))  # as the service hands it on: checked, with its defaults
+    # as the service hands it on: checked, with its defaults
+    _write(bucket / configpath, normal_text(run.values))
     name = data.name
     inputpath += "/" if data.is_dir() else ""
     dataset = {"index": 0, "name": name, "inputpath": inputpath, "status_key": keys.status(name)}
     job = {"config": dict(run.values), "duration_minutes": run.duration_minutes, "datasets": [dataset]}
     with tempfile.TemporaryDirectory(prefix="neurocaas-run-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch).resolve()
-        needs = [run.blueprint.resolve(), data, *sandbox.prefixes(Path(sys.executable)), Path(sys.base_prefix)]
+        needs = [
+            run.blueprint.resolve(),
+            data,
+            *sandbox.prefixes(Path(sys.executable)),
+            Path(sys.base_prefix),
+        ]
         needs += sandbox.prefixes(run.python) if run.python else []
         room = (run.make_room or sandbox.rooms(os.environ))(folder, needs, bucket)
         tree = _tree(folder / "own/home/ubuntu/neurocaas_contrib", run.analysis, run.blueprint)
@@ -107,19 +116,25 @@ def run_local(run: LocalRun, hear: Hear | None = None, tell: Callable[[str], obj
         if tell:
             tell(room.differs)
         with _heard([tree / log for log in _LOGS], hear):
-            code = subprocess.call(start.command, env=start.environment, cwd=start.folder, stdout=subprocess.DEVNULL)
+            code = subprocess.call(
+                start.command, env=start.environment, cwd=start.folder, stdout=subprocess.DEVNULL
+            )
     status = DatasetStatus.from_json((bucket / keys.status(name)).read_bytes())
     _close(bucket, keys, run, inputpath, status, started)
     return LocalResult(code, status, bucket / keys.prefix)
 
 
-def _close(bucket: Path, keys: JobKeys, run: LocalRun, inputpath: str, status: DatasetStatus, started: datetime) -> None:
+def _close(
+    bucket: Path, keys: JobKeys, run: LocalRun, inputpath: str, status: DatasetStatus, started: datetime
+) -> None:
     """The certificate and end.txt, which the manager and the monitor write in AWS."""
     now = datetime.now(timezone.utc)
     log = SetupLog(started, run.analysis, keys.timestamp)
     log.manager("Run on this computer (invoke run-local): no machine was started.", started)
     reason = None if status.reason == NONE else status.reason
-    (bucket / keys.certificate).write_text(log.render([final_line(inputpath, status.status, iso(now), reason)]), encoding="utf-8")
+    (bucket / keys.certificate).write_text(
+        log.render([final_line(inputpath, status.status, iso(now), reason)]), encoding="utf-8"
+    )
     (bucket / keys.end).write_text(end_line(int(status.status == SUCCESS), 1), encoding="utf-8")
 
 

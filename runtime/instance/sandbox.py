@@ -1,8 +1,9 @@
 """A machine's looks for `run-local`: by bubblewrap, or as near as it gets without.
 
-In the sandbox the script is root in a home /home/ubuntu of its own, with its own /tmp, /root and processes, none of which is there
-afterwards. This computer is read-only; of people's homes, and of what services keep in /run, only what the run needs is to be seen, so that
-nothing of this computer can be written, told to end, or switched off. The network is this computer's.
+In the sandbox the script is root in a home /home/ubuntu of its own, with its own /tmp, /root and processes,
+none of which is there afterwards. This computer is read-only; of people's homes, and of what services keep in
+/run, only what the run needs is to be seen, so that nothing of this computer can be written, told to end, or
+switched off. The network is this computer's.
 """
 
 from __future__ import annotations
@@ -28,16 +29,22 @@ _DEVICES = ("nvidia*", "dri", "kfd")
 _FORGOTTEN = ("TMPDIR", "TMP", "TEMP", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK")
 
 DIFFERENCES = (
-    "bubblewrap does not work here, so the script runs on this computer as it is: /home/ubuntu is not its home ($userhome is), absolute "
-    "paths are this computer's, and processes that get away from it stay. Install bubblewrap (`make setup` tries)."
+    "bubblewrap does not work here, so the script runs on this computer as it is: /home/ubuntu is not its "
+    "home ($userhome is), absolute "
+    "paths are this computer's, and processes that get away from it stay. Install bubblewrap (`make setup` "
+    "tries)."
 )
 SANDBOX_DIFFERENCES = (
-    "unlike on a machine, programs and packages are this computer's, and read-only, as is all outside of /home/ubuntu, /root, /tmp and new "
+    "unlike on a machine, programs and packages are this computer's, and read-only, as is all outside of "
+    "/home/ubuntu, /root, /tmp and new "
     "folders of /."
 )
 
 
-IMAGE_DIFFERENCES = "unlike on a machine, there is no metadata service, no role and no GPU, and the network is this computer's."
+IMAGE_DIFFERENCES = (
+    "unlike on a machine, there is no metadata service, no role and no GPU, and the network is this "
+    "computer's."
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,9 @@ class Start:
 
 @dataclass(frozen=True)
 class Room:
-    """Where a run takes place. `code` is the folder of the code tree, as the run sees it, `python` the interpreter that reports; `differs`
-    says what is not as on a machine. `start` makes a command and its variables a process in it."""
+    """Where a run takes place. `code` is the folder of the code tree, as the run sees it, `python` the
+    interpreter that reports; `differs` says what is not as on a machine. `start` makes a command and its
+    variables a process in it."""
 
     code: Path
     python: str
@@ -61,8 +69,8 @@ class Room:
 
 
 MakeRoom = Callable[[Path, Sequence[Path], Path], Room]
-"""For a run in a folder, whose `own/home/ubuntu/neurocaas_contrib` becomes the code tree: with the paths that it reads, and the one folder
-outside that it writes."""
+"""For a run in a folder, whose `own/home/ubuntu/neurocaas_contrib` becomes the code tree: with the paths that
+it reads, and the one folder outside that it writes."""
 
 
 def rooms(environment: Mapping[str, str], bubblewrap: Path | None = None) -> MakeRoom:
@@ -76,7 +84,10 @@ def rooms(environment: Mapping[str, str], bubblewrap: Path | None = None) -> Mak
             (own / name).mkdir(parents=True, exist_ok=True)
         before: list[str] = []
         if bubblewrap:
-            before = [str(bubblewrap), *_arguments(scratch, [*needs, *_of_path(environment.get("PATH", ""))], writable)]
+            before = [
+                str(bubblewrap),
+                *_arguments(scratch, [*needs, *_of_path(environment.get("PATH", ""))], writable),
+            ]
         if before and _works((*before, "true")):
             inside, differs = HOME, SANDBOX_DIFFERENCES
             variables = {"HOME": "/root", "NEUROCAAS_RUN_FOLDER": "/"}
@@ -105,7 +116,12 @@ def prefixes(program: Path) -> Iterator[Path]:
 
 def _works(command: Sequence[str]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, timeout=30, stdin=subprocess.DEVNULL, check=False).returncode == 0
+        return (
+            subprocess.run(
+                command, capture_output=True, timeout=30, stdin=subprocess.DEVNULL, check=False
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -118,7 +134,16 @@ def _of_path(path: str) -> Iterator[Path]:
 
 
 def _arguments(scratch: Path, needs: Iterable[Path], writable: Path) -> Iterator[str]:
-    yield from ("--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-ipc", "--die-with-parent")
+    yield from (
+        "--unshare-user",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--die-with-parent",
+    )
     yield from ("--tmpfs", "/")
     for path in sorted(Path("/").iterdir()):
         if path.name in _NOT_BOUND:
@@ -141,11 +166,19 @@ def _arguments(scratch: Path, needs: Iterable[Path], writable: Path) -> Iterator
 
 
 def _outermost(needs: Iterable[Path]) -> list[Path]:
-    """Of what is needed, the paths that the sandbox would hide, without those below others. A hidden folder as a whole is never one."""
+    """Of what is needed, the paths that the sandbox would hide, without those below others. A hidden folder
+    as a whole is never one.
+    """
     hidden = [Path("/", name) for name in _HIDDEN]
     homes = [Path.home(), HOME, *hidden]
-    found = {path for path in map(_absolute, needs) if any(path.is_relative_to(place) for place in hidden) and path not in homes}
-    return sorted(path for path in found if path.exists() and not any(other in path.parents for other in found))
+    found = {
+        path
+        for path in map(_absolute, needs)
+        if any(path.is_relative_to(place) for place in hidden) and path not in homes
+    }
+    return sorted(
+        path for path in found if path.exists() and not any(other in path.parents for other in found)
+    )
 
 
 def _absolute(path: Path) -> Path:

@@ -1,4 +1,6 @@
-"""Answers in S3 for submissions that do not become jobs, and the last words of jobs that could not be launched."""
+"""Answers in S3 for submissions that do not become jobs, and the last words of jobs that could not be
+launched.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ SERVICE_FAILED = Problem(
     "submission",
     f"an error of the service itself, each of {QUEUE_MAX_RECEIVES - 1} times that it was tried",
     "a submission that the service can process",
-    "Submit again with another timestamp; if it stays so, tell the administrator, who finds the error in the manager's log",
+    "Submit again with another timestamp; if it stays so, tell the administrator, who finds the error in "
+    "the manager's log",
 )
 
 
@@ -38,8 +41,8 @@ def reject(
     exit_class: str = "user",
     replaced: str = "",
 ) -> None:
-    """Answer a submission that has no usable timestamp of its own. `replaced`: the ETag of one whose file another has replaced; the plain
-    name is that of the other's answer."""
+    """Answer a submission that has no usable timestamp of its own. `replaced`: the ETag of one whose file
+    another has replaced; the plain name is that of the other's answer."""
     name = f"{key.id}-{replaced[:8]}" if replaced else key.id
     refuse(cloud, settings, key.group, name, key.key, problems, now, exit_class)
 
@@ -62,14 +65,18 @@ def refuse(
     close(cloud, settings, rejected_keys(group, name), log, exit_class, source, now, problems=problems)
 
 
-def certify(cloud: Cloud, bucket: str, keys: ResultKeys, text: str, metadata: Mapping[str, str] | None = None) -> None:
+def certify(
+    cloud: Cloud, bucket: str, keys: ResultKeys, text: str, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write a certificate: the service's own, which has `metadata`, and the copy for people."""
     cloud.put(bucket, keys.records.certificate, text, metadata=metadata)
     cloud.put(bucket, keys.certificate, text)
 
 
 def fail_dataset(cloud: Cloud, job: Job, index: int, reason: str, now: datetime) -> None:
-    """Say how a dataset ended for which no machine was started: the verdict that counts, and the status that people see."""
+    """Say how a dataset ended for which no machine was started: the verdict that counts, and the status that
+    people see.
+    """
     dataset = job.datasets[index]
     text = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now)).to_json()
     cloud.put(job.bucket, job.keys.verdict(index), text)
@@ -90,7 +97,8 @@ def close(
     job: Job | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> tuple[CertificateFacts, str]:
-    """Write certificate, certificate.json and `end.txt` of something that ends without a machine; the facts, and what `end.txt`
+    """Write certificate, certificate.json and `end.txt` of something that ends without a machine; the facts,
+    and what `end.txt`
     tells: the first problem, else `note`."""
     total = len(job.datasets) if job else 0
     facts = CertificateFacts(
@@ -127,11 +135,21 @@ def end_without_machine(
     note: str = "",
     job: Job | None = None,
 ) -> None:
-    """End a job without a machine: write its end, send the notice, and release what was reserved for it. Whoever dies in between leaves the
-    job open, and the next one tells it twice rather than never."""
+    """End a job without a machine: write its end, send the notice, and release what was reserved for it.
+    Whoever dies in between leaves the job open, and the next one tells it twice rather than never."""
     metadata = claim_metadata(submission_key, log.started)
     facts, told = close(
-        cloud, settings, keys, log, exit_class, submission_key, now, problems=problems, note=note, job=job, metadata=metadata
+        cloud,
+        settings,
+        keys,
+        log,
+        exit_class,
+        submission_key,
+        now,
+        problems=problems,
+        note=note,
+        job=job,
+        metadata=metadata,
     )
     item = (settings.bucket, keys.group, keys.timestamp)
     claim = cloud.claimed(settings.ledger_table, item)

@@ -1,10 +1,12 @@
 """The manager's few AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket, s3:GetObjectVersion on its
-submissions, s3:GetObject and s3:ListBucket on the outside buckets that the blueprint registers, s3:GetObject on the settings object,
-dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at
-RunInstances, iam:PassRole of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
-ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the topic.
+Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket,
+s3:GetObjectVersion on its submissions, s3:GetObject and s3:ListBucket on the outside buckets that the
+blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem
+and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of
+the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
+ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the
+topic.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ _REFUSED = frozenset(
         "301",
         "PermanentRedirect",
         "InvalidBucketName",
-        # One object: encrypted with a customer's key (HEAD: 400), or in an archive (S3 API reference, "Error responses").
+        # One object: encrypted with a customer's key (HEAD: 400), or in an archive (S3 API reference, "Error
+        # responses").
         "400",
         "InvalidRequest",
         "InvalidObjectState",
@@ -74,7 +77,9 @@ class AwsCloud:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
-        self._config = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=30)
+        self._config = Config(
+            retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=30
+        )
 
     @cached_property
     def _s3(self) -> Any:
@@ -82,7 +87,8 @@ class AwsCloud:
 
     @cached_property
     def _ec2(self) -> Any:
-        # EC2 answers "no capacity" with a 500, which botocore tries again: once is enough, there are other types and zones.
+        # EC2 answers "no capacity" with a 500, which botocore tries again: once is enough, there are other
+        # types and zones.
         once_more = Config(retries={"mode": "standard", "max_attempts": 1})
         return self._session.create_client("ec2", config=self._config.merge(once_more))
 
@@ -103,7 +109,9 @@ class AwsCloud:
         return None if found is None else found.body
 
     def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
-        answer = self._ask("get_object", Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
+        answer = self._ask(
+            "get_object", Bucket=bucket, Key=key, **({"VersionId": version} if version else {})
+        )
         if answer is None:
             return None
         with answer["Body"] as body:
@@ -111,21 +119,39 @@ class AwsCloud:
                 raise ObjectTooLargeError(answer["ContentLength"])
             return Content(bytes(body.read()), _etag(answer), _version(answer))
 
-    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str | bytes,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         return put(self._s3, bucket, key, body, if_absent=if_absent, metadata=metadata)
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
         answer = self._ask("head_object", Bucket=bucket, Key=key)
-        return None if answer is None else StoredObject(key, answer["ContentLength"], _etag(answer), _version(answer))
+        return (
+            None
+            if answer is None
+            else StoredObject(key, answer["ContentLength"], _etag(answer), _version(answer))
+        )
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
-        found = self._versions(bucket, prefix, after) if versions else self._objects(bucket, prefix, after, limit)
+    def objects(
+        self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False
+    ) -> Iterator[StoredObject]:
+        found = (
+            self._versions(bucket, prefix, after) if versions else self._objects(bucket, prefix, after, limit)
+        )
         yield from itertools.islice(found, limit)
 
     def _objects(self, bucket: str, prefix: str, after: str, limit: int) -> Iterator[StoredObject]:
         start = {"StartAfter": after} if after else {}
         while True:
-            answer = self._ask("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start)
+            answer = self._ask(
+                "list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=min(limit, 1000), **start
+            )
             for item in answer.get("Contents", []):
                 yield StoredObject(item["Key"], item["Size"], _etag(item))
             if not answer["IsTruncated"]:
@@ -154,7 +180,15 @@ class AwsCloud:
                 raise BucketRefusedError(code_of(error)) from error
             raise
 
-    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
+    def lease(
+        self,
+        table: str,
+        job: tuple[str, str, str],
+        owner: str,
+        now: float,
+        until: float,
+        about: Mapping[str, str],
+    ) -> str:
         refused = transact(self._table, lease_writes(table, job, owner, now, until, about))
         if not refused:
             return "taken"
@@ -165,29 +199,45 @@ class AwsCloud:
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         self._table.put_item(TableName=table, Item={**heard_key(bucket, key), "etag": {"S": etag}})
 
-    def claim(self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None) -> Claim | None:
+    def claim(
+        self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None
+    ) -> Claim | None:
         return take_claim(self._table, table, job, claim, after)
 
     def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
         return read_claim(self._table, table, job)
 
     def _item(self, table: str, job: tuple[str, str, str]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._table.get_item(TableName=table, Key=item_key(job), ConsistentRead=True).get("Item", {})
+        found: Mapping[str, Any] = self._table.get_item(
+            TableName=table, Key=item_key(job), ConsistentRead=True
+        ).get("Item", {})
         return found
 
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         change(self._table, table, job, "REMOVE #lease, #owner", {":owner": {"S": owner}}, "#owner = :owner")
 
-    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float) -> None:
+    def launched(
+        self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float
+    ) -> None:
         update = "SET #state = :launched, #total = :total, #since = :now REMOVE #lease, #owner"
-        values: dict[str, Any] = {":launched": {"S": LAUNCHED}, ":total": {"N": str(total)}, ":now": {"N": f"{now:.3f}"}}
+        values: dict[str, Any] = {
+            ":launched": {"S": LAUNCHED},
+            ":total": {"N": str(total)},
+            ":now": {"N": f"{now:.3f}"},
+        }
         if failed:
             update += " ADD #failed :failed"
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
         change(self._table, table, job, update, values)
 
     def abandon(self, table: str, job: tuple[str, str, str]) -> None:
-        change(self._table, table, job, "SET #state = :launched REMOVE #lease, #owner", {":launched": {"S": LAUNCHED}})
+        change(
+            self._table,
+            table,
+            job,
+            "SET #state = :launched REMOVE #lease, #owner",
+            {":launched": {"S": LAUNCHED}},
+        )
 
     def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
         return note_stop(self._table, table, job, reason, now)
@@ -197,7 +247,9 @@ class AwsCloud:
         if not item:
             return None
         closed = {number for name in ("succeeded", "failed") for number in item.get(name, {}).get("NS", [])}
-        return frozenset(name for name in item.get("retries", {}).get("SS", []) if name.partition(":")[0] not in closed)
+        return frozenset(
+            name for name in item.get("retries", {}).get("SS", []) if name.partition(":")[0] not in closed
+        )
 
     def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
         change(self._table, table, job, "ADD #failed :failed", {":failed": {"NS": [str(dataset)]}})
@@ -243,7 +295,12 @@ class AwsCloud:
             "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         }
         if request.volume_gib is not None:
-            disk = {"VolumeSize": request.volume_gib, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True}
+            disk = {
+                "VolumeSize": request.volume_gib,
+                "VolumeType": "gp3",
+                "Encrypted": True,
+                "DeleteOnTermination": True,
+            }
             arguments["BlockDeviceMappings"] = [{"DeviceName": "/dev/sda1", "Ebs": disk}]
         if request.market == SPOT:
             once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
@@ -278,8 +335,8 @@ def _etag(answer: Mapping[str, Any]) -> str:
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:
-    """The version of an object; "null" is what a bucket without versions has (S3 user guide, "Working with objects in a
-    versioning-suspended bucket"): the next write replaces it."""
+    """The version of an object; "null" is what a bucket without versions has (S3 user guide, "Working with
+    objects in a versioning-suspended bucket"): the next write replaces it."""
     version = answer.get("VersionId")
     return None if version in (None, "null") else str(version)
 

@@ -16,20 +16,26 @@ from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
 DISK_USD_PER_GIB_HOUR = 0.08 / 730
-"""A gp3 volume in us-east-1: $0.08 for a GiB and month (aws.amazon.com/ebs/pricing). Reserved, not settled: machines are what is billed."""
+"""A gp3 volume in us-east-1: $0.08 for a GiB and month (aws.amazon.com/ebs/pricing). Reserved, not settled:
+machines are what is billed.
+"""
 
 
 def worst_case(job: Job) -> int:
-    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, or on which a dataset that ran out of
-    memory may be run again, with the disk that was added for its data. Further attempts must do with that: the monitor ends a job before it
-    costs more than was reserved."""
+    """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, or on
+    which a dataset that ran out of memory may be run again, with the disk that was added for its data.
+    Further attempts must do with that: the monitor ends a job before it costs more than was reserved."""
     hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
     dearest = max(job.prices[name] for name in (*job.instance_types, *job.oom_types))
     return len(job.datasets) * micro_dollars(hours * (dearest + job.dataset_size_gib * DISK_USD_PER_GIB_HOUR))
 
 
-def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes) -> list[Problem]:
-    """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the group cannot pay it."""
+def reserve(
+    cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes
+) -> list[Problem]:
+    """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the
+    group cannot pay it.
+    """
     table, item = settings.ledger_table, (job.bucket, job.group, job.timestamp)
     try:
         limit, own = limit_of(cloud, settings, job.group)
@@ -39,9 +45,15 @@ def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, n
     def say(text: str) -> None:
         log.detail("get_costmonitoring", text, now)
 
-    say(f"Prices an hour, of {settings.prices_date}: {', '.join(f'{name} ${price:g}' for name, price in job.prices.items())}.")
+    say(
+        f"Prices an hour, of {settings.prices_date}: "
+        f"{', '.join(f'{name} ${price:g}' for name, price in job.prices.items())}."
+    )
     if job.oom_types:
-        say(f"A dataset that runs out of memory is run again on the next larger of {', '.join(job.oom_types)}.")
+        say(
+            "A dataset that runs out of memory is run again on the next larger of "
+            f"{', '.join(job.oom_types)}."
+        )
     if job.dataset_size_gib:
         say(f"Reserved with {job.dataset_size_gib} GiB more of disk for each machine.")
     if not own:
@@ -52,17 +64,23 @@ def reserve(cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, n
     if limit:
         notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
     if paid:
-        say(f"Projected total costs: ${dollars(cost)}. Remaining budget: ${dollars(max(0, limit - committed - cost))}")
+        say(
+            f"Projected total costs: ${dollars(cost)}. Remaining budget: "
+            f"${dollars(max(0, limit - committed - cost))}"
+        )
         return []
-    say(f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact administrator.")
+    say(
+        f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact "
+        "administrator."
+    )
     return [over_budget(cost, limit - committed, limit)]
 
 
 def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
     """The group's budget of a month, and whether it is its own: the SSM parameter
-    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's; less where a lead of the group has set a lower
-    limit, in the parameter `{budget_parameters}/{group}/{analysis}/limit`. Raises InvalidInput for a parameter that is
-    not an amount: nothing is spent on a budget that nobody can read."""
+    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's; less where a lead of the group
+    has set a lower limit, in the parameter `{budget_parameters}/{group}/{analysis}/limit`. Raises
+    InvalidInput for a parameter that is not an amount: nothing is spent on a budget that nobody can read."""
     if settings.budget_parameters is None:
         return micro_dollars(settings.budget_usd), False
     name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
@@ -70,7 +88,9 @@ def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int,
     found = cloud.parameters(names)
     budget, lower = (_amount(one, found.get(one)) for one in names)
     amount = settings.budget_usd if budget is None else budget
-    return micro_dollars(amount if lower is None else min(amount, lower)), budget is not None or lower is not None
+    return micro_dollars(
+        amount if lower is None else min(amount, lower)
+    ), budget is not None or lower is not None
 
 
 def _amount(name: str, text: str | None) -> float | None:
@@ -82,7 +102,9 @@ def _amount(name: str, text: str | None) -> float | None:
         value = math.nan
     if not 0 <= value < 1e12:
         do = f"Ask the administrator to correct the parameter {name}"
-        raise InvalidInput([Problem("budget", f"{shown(text)} in the parameter {name}", "an amount in dollars, from 0", do)])
+        raise InvalidInput(
+            [Problem("budget", f"{shown(text)} in the parameter {name}", "an amount in dollars, from 0", do)]
+        )
     return value
 
 
@@ -92,6 +114,12 @@ def dollars(amount: int) -> str:
 
 def over_budget(cost: int, left: int, limit: int) -> Problem:
     """`left` is what the budget has left before this job."""
-    got = f"projected total costs of ${dollars(cost)} with ${dollars(max(0, left))} left of the month's ${dollars(limit)}"
-    do = "Use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator for a larger budget"
+    got = (
+        f"projected total costs of ${dollars(cost)} with ${dollars(max(0, left))} left of the month's "
+        f"${dollars(limit)}"
+    )
+    do = (
+        "Use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator "
+        "for a larger budget"
+    )
     return Problem("budget", got, "costs that the rest of the budget covers", do)

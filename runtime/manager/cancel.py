@@ -1,9 +1,11 @@
-"""A cancellation: `{group}/submissions/{id}_cancel.json` ends the job of `{id}_submit.json`, or the job it names.
+"""A cancellation: `{group}/submissions/{id}_cancel.json` ends the job of `{id}_submit.json`, or the job it
+names.
 
-The file may be empty, or `{"timestamp": "…"}`. What it does is one conditional write, `stop.json` among the job's records, so it
-may come before the submission is processed, while machines start, or twice. One that comes before the submission is there waits for it
-for a while (`runtime.manager.early`). A cancellation that has no effect yet, or can have none, is answered like a refused submission,
-below `results/rejected_{id}_cancel/`.
+The file may be empty, or `{"timestamp": "…"}`. What it does is one conditional write, `stop.json` among the
+job's records, so it may come before the submission is processed, while machines start, or twice. One that
+comes before the submission is there waits for it for a while (`runtime.manager.early`). A cancellation that
+has no effect yet, or can have none, is answered like a refused submission, below
+`results/rejected_{id}_cancel/`.
 """
 
 from __future__ import annotations
@@ -33,15 +35,28 @@ _DO = "Correct the file and upload it again"
 
 
 class _NotYetError(InvalidInput):
-    """There is nothing to cancel so far; `name` is the key of the submission that is meant, or the timestamp."""
+    """There is nothing to cancel so far; `name` is the key of the submission that is meant, or the
+    timestamp.
+    """
 
     def __init__(self, name: str, got: str, allowed: str, do: str) -> None:
         later = f"its job is not started if it comes within {EARLY_CANCEL // 60} minutes. {do}"
-        super().__init__([Problem("cancellation", got, allowed, f"When its submission is only on its way, nothing is to be done: {later}")])
+        super().__init__(
+            [
+                Problem(
+                    "cancellation",
+                    got,
+                    allowed,
+                    f"When its submission is only on its way, nothing is to be done: {later}",
+                )
+            ]
+        )
         self.name = name
 
 
-def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+def cancel(
+    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+) -> Outcome:
     """Carry a cancellation out, or answer why there is nothing to cancel."""
     key = CancelKey.parse(delivery.event.key)
     order = StopOrder(CANCELLED, f"by {key.key}", iso(clock()))
@@ -60,9 +75,16 @@ def cancel(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
 
 
 def _carry_out(
-    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery, key: CancelKey, order: StopOrder
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    clock: Callable[[], datetime],
+    delivery: Delivery,
+    key: CancelKey,
+    order: StopOrder,
 ) -> Outcome:
-    """End the job that is meant. Raises InvalidInput when it cannot be ended, _NotYetError when there is none."""
+    """End the job that is meant. Raises InvalidInput when it cannot be ended, _NotYetError when there is
+    none.
+    """
     bucket, now = settings.bucket, clock()
     timestamp, claim = _wanted(cloud, bucket, key)
     delivery.notes.timestamp = timestamp
@@ -87,9 +109,17 @@ def _carry_out(
 
 
 def _never_begins(
-    cloud: Cloud, settings: AnalysisSettings, key: CancelKey, keys: JobKeys, claim: str, order: StopOrder, now: datetime
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    key: CancelKey,
+    keys: JobKeys,
+    claim: str,
+    order: StopOrder,
+    now: datetime,
 ) -> bool:
-    """End a job that no manager has begun yet, by claiming it for its submission before one does. False when one has."""
+    """End a job that no manager has begun yet, by claiming it for its submission before one does. False when
+    one has.
+    """
     log = SetupLog(now, version_of(settings), keys.timestamp)
     log.manager(f"Job {order.text}.", now)
     log.manager("Shutting down job.", now)
@@ -113,7 +143,9 @@ def read_order(cloud: Cloud, bucket: str, keys: JobKeys) -> StopOrder | None:
 
 
 def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]:
-    """The timestamp of the job that is meant, and the claim of the submission beside the file (None: named by itself)."""
+    """The timestamp of the job that is meant, and the claim of the submission beside the file (None: named by
+    itself).
+    """
     try:
         raw = cloud.get(bucket, key.key, SUBMISSION_MAX_BYTES)
     except ObjectTooLargeError as error:
@@ -124,7 +156,9 @@ def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]
         try:
             stamp = loads(raw, "it").get("timestamp")
         except DocumentError as error:
-            raise InvalidInput([Problem("cancellation", f"text of another kind: {error}", _ALLOWED, _DO)]) from error
+            raise InvalidInput(
+                [Problem("cancellation", f"text of another kind: {error}", _ALLOWED, _DO)]
+            ) from error
         if stamp is not None:
             return _timestamp(stamp), None
     submission = None
@@ -132,11 +166,19 @@ def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]
         submission = cloud.get(bucket, key.submission.key, SUBMISSION_MAX_BYTES)
     if submission is None:
         got = f"no submission {shown(key.submission.key)} beside it, and no timestamp in it"
-        raise _NotYetError(key.submission.key, got, _ALLOWED, "Else correct its name, or name the job's timestamp in it")
+        raise _NotYetError(
+            key.submission.key, got, _ALLOWED, "Else correct its name, or name the job's timestamp in it"
+        )
     try:
         stamp = loads(submission, "the submission").get("timestamp")
     except DocumentError as error:
-        raise InvalidInput([Problem("cancellation", f"a submission that is no job: {error}", _ALLOWED, "Nothing is left to do")]) from error
+        raise InvalidInput(
+            [
+                Problem(
+                    "cancellation", f"a submission that is no job: {error}", _ALLOWED, "Nothing is left to do"
+                )
+            ]
+        ) from error
     return _timestamp(stamp), claim_id(key.submission.key, hashlib.sha256(submission).hexdigest())
 
 
@@ -153,7 +195,9 @@ def _check_claim(key: CancelKey, timestamp: str, claim: str | None, there: Claim
     """A file beside a submission cancels that submission's job, not one of the same timestamp."""
     if there is None and claim is None:
         got = f"the timestamp {timestamp!r}, which no job of group {key.group!r} has"
-        raise _NotYetError(timestamp, got, "the timestamp of a job", "Else correct it and upload the file again")
+        raise _NotYetError(
+            timestamp, got, "the timestamp of a job", "Else correct it and upload the file again"
+        )
     if there is not None and claim is not None and there.claim != claim:
         got = f"the timestamp {timestamp!r}, which another submission than {key.submission.name!r} has used"
         do = f'Name the job to cancel in the file: {{"timestamp": "{timestamp}"}}'

@@ -11,7 +11,9 @@ from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 
 @dataclass(frozen=True)
 class Outcome:
-    """`exit_code` 0 (done) or 99 (refused or failed); `again` asks the queue to deliver the submission once more."""
+    """`exit_code` 0 (done) or 99 (refused or failed); `again` asks the queue to deliver the submission once
+    more.
+    """
 
     exit_code: int
     message: str
@@ -20,8 +22,8 @@ class Outcome:
 
 @dataclass
 class Notes:
-    """What turns out while a delivery is worked on: the job that it is about, metrics, and whether another file has taken the place of the
-    one that it tells of."""
+    """What turns out while a delivery is worked on: the job that it is about, metrics, and whether another
+    file has taken the place of the one that it tells of."""
 
     timestamp: str | None = None
     replaced: bool = False
@@ -30,8 +32,9 @@ class Notes:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery of a submission. `receives` counts deliveries of the message from 1, `owner` names this run of the
-    manager, `owner_arn` the function, `until` is when this run is over at the latest. `notes` are written as it goes."""
+    """One delivery of a submission. `receives` counts deliveries of the message from 1, `owner` names this
+    run of the manager, `owner_arn` the function, `until` is when this run is over at the latest. `notes` are
+    written as it goes."""
 
     event: ObjectCreated
     receives: int
@@ -42,5 +45,7 @@ class Delivery:
 
     @property
     def last(self) -> bool:
-        """Whether the queue gives the message up after this delivery: it is used for an answer, and nothing is tried any more."""
+        """Whether the queue gives the message up after this delivery: it is used for an answer, and nothing
+        is tried any more.
+        """
         return self.receives >= QUEUE_MAX_RECEIVES

@@ -1,4 +1,6 @@
-"""How much disk the machines of a job need: sizes are known at submission, and a full disk after hours is paid for nothing."""
+"""How much disk the machines of a job need: sizes are known at submission, and a full disk after hours is
+paid for nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,23 @@ _GIB = 1 << 30
 
 
 def room(settings: AnalysisSettings, asked: int, sizes: Mapping[str, int]) -> int:
-    """GiB by which the volumes are enlarged: the `asked` ones of `__dataset_size__`, or more where the largest of the datasets (bytes by
-    path) needs it. All machines of a job have volumes of one size.
+    """GiB by which the volumes are enlarged: the `asked` ones of `__dataset_size__`, or more where the
+    largest of the datasets (bytes by path) needs it. All machines of a job have volumes of one size.
 
-    Half of the volume of the blueprint is the image's, half is room for data. The largest dataset should have `disk_factor` times its
-    size, which is for itself and for what is made of it; it gets that as far as `limits.dataset_size_gib` goes, and must have room for
-    itself. Raises InvalidInput.
+    Half of the volume of the blueprint is the image's, half is room for data. The largest dataset should have
+    `disk_factor` times its size, which is for itself and for what is made of it; it gets that as far as
+    `limits.dataset_size_gib` goes, and must have room for itself. Raises InvalidInput.
     """
     path, largest = max(sizes.items(), key=lambda item: item[1])
     free, limit = settings.volume_gib // 2, settings.max_dataset_size_gib
     least = _gib(largest * min(1.0, settings.disk_factor)) - free
     if least > limit:
-        got = f"{shown(path)} of {largest / _GIB:.1f} GiB, more than the largest disk of a machine has room for"
-        allowed = f"datasets of up to {free + limit} GiB (half of instance.volume_gib, and limits.dataset_size_gib)"
+        got = (
+            f"{shown(path)} of {largest / _GIB:.1f} GiB, more than the largest disk of a machine has room for"
+        )
+        allowed = (
+            f"datasets of up to {free + limit} GiB (half of instance.volume_gib, and limits.dataset_size_gib)"
+        )
         do = "Split it, or ask the analysis's developer for a larger limits.dataset_size_gib"
         raise InvalidInput([Problem("dataname", got, allowed, do)])
     return max(asked, min(limit, _gib(largest * settings.disk_factor) - free), 0)

@@ -16,7 +16,9 @@ from runtime.protocol.settings import AnalysisSettings
 Work = Callable[[Cloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
 
 
-def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+def process(
+    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+) -> Outcome:
     """Answer one message. What it leaves in S3 is the answer; the outcome is for the log and the queue.
 
     Errors of AWS that are not about the message are raised; the next delivery goes on where this one stopped.
@@ -28,7 +30,8 @@ def process(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], dateti
         return Outcome(0, f"ignored: {error}")
     if event.bucket != settings.bucket or group not in settings.groups:
         return Outcome(0, f"ignored: {event.bucket}/{group} is no group of {settings.stack}")
-    if event.etag and work is not retry:  # before the work: from here on the queue sees to it that there is an answer
+    # before the work: from here on the queue sees to it that there is an answer
+    if event.etag and work is not retry:
         cloud.hear(settings.ledger_table, event.bucket, event.key, event.etag)
     return work(cloud, settings, clock, delivery)
 

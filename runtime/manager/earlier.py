@@ -1,8 +1,9 @@
 """The image and the code of an earlier job, for a rerun of it.
 
-Only two things are taken from its document, and each can only name what was deployed for this group once: the version of the group's
-launch template, and the digest of a code archive. An image of then can be started by a version of the launch template that the group has
-now. Where that is another one (the group was removed, and came back), the image of now does when it is the same.
+Only two things are taken from its document, and each can only name what was deployed for this group once: the
+version of the group's launch template, and the digest of a code archive. An image of then can be started by a
+version of the launch template that the group has now. Where that is another one (the group was removed, and
+came back), the image of now does when it is the same.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ def as_then(cloud: Cloud, settings: AnalysisSettings, group: str, timestamp: str
         job = None
     if job is None:
         raise _refused(timestamp, "which is no job that can be read")
-    version, digest, now = job.launch_template.launch_template_version, job.code.sha256, settings.groups[group]
+    version, digest, now = (
+        job.launch_template.launch_template_version,
+        job.code.sha256,
+        settings.groups[group],
+    )
     if not re.fullmatch("[0-9]{1,9}", version) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise _refused(timestamp, "whose document was changed")
     if job.launch_template.launch_template_id == now.launch_template_id:
@@ -41,7 +46,11 @@ def as_then(cloud: Cloud, settings: AnalysisSettings, group: str, timestamp: str
             image=replace(job.image, ready=True),
         )
     elif job.image.id != settings.image.id:
-        raise _refused(timestamp, f"whose launch template is gone, and with it the image {job.image.id}; now it is {settings.image.id}")
+        raise _refused(
+            timestamp,
+            f"whose launch template is gone, and with it the image {job.image.id}; "
+            f"now it is {settings.image.id}",
+        )
     code = Code(settings.code.bucket, settings.code.key.replace(settings.code.sha256, digest), digest)
     return replace(settings, code=code)
 

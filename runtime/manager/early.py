@@ -1,7 +1,9 @@
-"""Cancellations that come before what they cancel: kept among the service's records, and obeyed by the submission when it comes.
+"""Cancellations that come before what they cancel: kept among the service's records, and obeyed by the
+submission when it comes.
 
-Once: by the first submission of that name or timestamp within `limits.EARLY_CANCEL` seconds. What is kept says which submission has obeyed,
-so that a redelivery of it finds the order again, and a later submission of the same name does not.
+Once: by the first submission of that name or timestamp within `limits.EARLY_CANCEL` seconds. What is kept
+says which submission has obeyed, so that a redelivery of it finds the order again, and a later submission of
+the same name does not.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class Early:
     def from_json(cls, text: bytes) -> Early:
         """Raises DocumentError."""
         data = loads(text, _WHAT)
-        return cls(StopOrder.from_json(dumps(take(data, "order", dict, _WHAT))), take(data, "obeyed", str, _WHAT))
+        return cls(
+            StopOrder.from_json(dumps(take(data, "order", dict, _WHAT))), take(data, "obeyed", str, _WHAT)
+        )
 
 
 def keep(cloud: Cloud, bucket: str, group: str, name: str, early: Early) -> None:
@@ -39,7 +43,9 @@ def keep(cloud: Cloud, bucket: str, group: str, name: str, early: Early) -> None
     cloud.put(bucket, early_cancel_key(group, name), dumps(asdict(early)))
 
 
-def early_order(cloud: Cloud, bucket: str, keys: JobKeys, submission_key: str, sha256: str, now: datetime) -> StopOrder | None:
+def early_order(
+    cloud: Cloud, bucket: str, keys: JobKeys, submission_key: str, sha256: str, now: datetime
+) -> StopOrder | None:
     """The order that has waited for this submission, None when there is none."""
     claim = claim_id(submission_key, sha256)
     for name in (submission_key, keys.timestamp):

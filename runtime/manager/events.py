@@ -11,8 +11,8 @@ from urllib.parse import unquote_plus
 
 @dataclass(frozen=True)
 class ObjectCreated:
-    """An object was written; `key` is decoded, `size` in bytes, `etag` (without quotes) and `version_id` as the event says them, "" where
-    it does not."""
+    """An object was written; `key` is decoded, `size` in bytes, `etag` (without quotes) and `version_id` as
+    the event says them, "" where it does not."""
 
     bucket: str
     key: str
@@ -22,19 +22,26 @@ class ObjectCreated:
 
 
 def objects_created(body: str) -> list[ObjectCreated]:
-    """The objects that a queue message tells of. S3's test message and anything else that is not about a written object
-    tells of none. Keys arrive form-encoded (a space as '+'; Amazon S3 user guide, "Event message structure")."""
+    """The objects that a queue message tells of. S3's test message and anything else that is not about a
+    written object tells of none. Keys arrive form-encoded (a space as '+'; Amazon S3 user guide, "Event
+    message structure")."""
     try:
         message = json.loads(body)
     except ValueError:
         return []
     records = message.get("Records") if isinstance(message, dict) else None
-    found = [_object_created(record) for record in records if isinstance(record, dict)] if isinstance(records, list) else []
+    found = (
+        [_object_created(record) for record in records if isinstance(record, dict)]
+        if isinstance(records, list)
+        else []
+    )
     return [item for item in found if item is not None]
 
 
 def _object_created(record: Mapping[str, Any]) -> ObjectCreated | None:
-    if record.get("eventSource") != "aws:s3" or not str(record.get("eventName", "")).startswith("ObjectCreated:"):
+    if record.get("eventSource") != "aws:s3" or not str(record.get("eventName", "")).startswith(
+        "ObjectCreated:"
+    ):
         return None
     try:
         s3 = record["s3"]

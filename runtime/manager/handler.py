@@ -1,8 +1,8 @@
 """Entry point of the manager Lambda: SQS batches of S3 notifications.
 
-Environment: NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256 (the analysis's settings).
-Answers with partial batch failures (`ReportBatchItemFailures` must be set on the event source): a message that is named
-there is delivered again after the queue's visibility timeout.
+Environment: NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256 (the analysis's
+settings). Answers with partial batch failures (`ReportBatchItemFailures` must be set on the event source): a
+message that is named there is delivered again after the queue's visibility timeout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _SETTINGS_MAX_BYTES = 4 * 1024 * 1024
 
 
 class SettingsError(Exception):
-    """The settings object is missing or is not the deployed one: the deployment is broken, no submission can help."""
+    """The settings object is missing or is not the deployed one: the deployment is broken, no submission can
+    help.
+    """
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +42,10 @@ def _cloud() -> AwsCloud:
 def _settings(bucket: str, key: str, sha256: str) -> AnalysisSettings:
     raw = _cloud().get(bucket, key, _SETTINGS_MAX_BYTES)
     if raw is None or hashlib.sha256(raw).hexdigest() != sha256:
-        raise SettingsError(f"s3://{bucket}/{key} is {'missing' if raw is None else 'not the deployed document'}: deploy the stack again")
+        raise SettingsError(
+            f"s3://{bucket}/{key} is "
+            f"{'missing' if raw is None else 'not the deployed document'}: deploy the stack again"
+        )
     return AnalysisSettings.from_json(raw)
 
 
@@ -59,11 +64,19 @@ def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context
     receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
     done = True
     for created in objects_created(str(record.get("body", ""))):
-        delivery = Delivery(created, receives, uuid.uuid4().hex, _function_arn(settings, context), _until(context))
+        delivery = Delivery(
+            created, receives, uuid.uuid4().hex, _function_arn(settings, context), _until(context)
+        )
         try:
             outcome = process(_cloud(), settings, _now, delivery)
         except Exception:  # noqa: BLE001 (whatever it is, the other messages of the batch must be processed)
-            _write(settings, delivery, Outcome(99, "internal error", again=True), level="ERROR", traceback=traceback.format_exc())
+            _write(
+                settings,
+                delivery,
+                Outcome(99, "internal error", again=True),
+                level="ERROR",
+                traceback=traceback.format_exc(),
+            )
             done = False
             continue
         _write(settings, delivery, outcome)

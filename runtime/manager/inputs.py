@@ -1,9 +1,11 @@
-"""Looking up what a submission names: the datasets and the configuration, each as it is now, before a machine reads it.
+"""Looking up what a submission names: the datasets and the configuration, each as it is now, before a machine
+reads it.
 
-What is found is pinned (`runtime.protocol.pins`): size, ETag and, in the analysis's own bucket, the version, so that a machine gets what
-was submitted although it was replaced since. Few objects are asked for one by one; many of one folder are found by listing the versions
-of the folder, a thousand in a call, as many calls as for their names. Of outside buckets the ETag alone is pinned: to list and to read
-versions, their owners would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
+What is found is pinned (`runtime.protocol.pins`): size, ETag and, in the analysis's own bucket, the version,
+so that a machine gets what was submitted although it was replaced since. Few objects are asked for one by
+one; many of one folder are found by listing the versions of the folder, a thousand in a call, as many calls
+as for their names. Of outside buckets the ETag alone is pinned: to list and to read versions, their owners
+would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class ReadConfig:
 
 @dataclass
 class Found:
-    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects of their folders that are none;
+    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
+    of their folders that are none;
     `dataset_size_gib`: by which their machines' volumes are enlarged."""
 
     inputs: dict[str, Input] = field(default_factory=dict)
@@ -75,7 +78,12 @@ class Found:
 
 
 def look_up(
-    cloud: Cloud, settings: AnalysisSettings, keys: JobKeys, datanames: Sequence[str], configname: str, resultpath: str | None = None
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    keys: JobKeys,
+    datanames: Sequence[str],
+    configname: str,
+    resultpath: str | None = None,
 ) -> Found:
     """Everything that a submission names, with all problems; the configuration is None when it is faulty."""
     found = Found()
@@ -98,11 +106,15 @@ def look_up(
         if config.members is not None and len(found.inputs) > 1:
             got = f"{len(found.inputs)} datasets: for ensembles, we must have only one dataset."
             do = f"Name one dataset, or leave {ENSEMBLE_SIZE} out of the configuration"
-            problems.append(Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do))
+            problems.append(
+                Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do)
+            )
         else:
             problems += long_names(keys, display_names(found.inputs, config), resultpath)
         try:
-            found.dataset_size_gib = room(settings, config.dataset_size_gib, {path: one.size for path, one in found.inputs.items()})
+            found.dataset_size_gib = room(
+                settings, config.dataset_size_gib, {path: one.size for path, one in found.inputs.items()}
+            )
         except InvalidInput as error:
             problems += error.problems
     return found
@@ -111,11 +123,17 @@ def look_up(
 def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
     """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
     names = dataset_names(list(paths))
-    return names if config.members is None else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+    return (
+        names
+        if config.members is None
+        else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+    )
 
 
 def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
-    """A job's folder in an outside bucket is its own: another analysis or group may have used the same timestamp there."""
+    """A job's folder in an outside bucket is its own: another analysis or group may have used the same
+    timestamp there.
+    """
     bucket, folder = place_of(resultpath, settings.bucket)
     try:
         there = next(iter(cloud.objects(bucket, f"{folder}/", "", 1)), None)
@@ -124,7 +142,14 @@ def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Pr
     if there is None:
         return []
     got = f"{shown(resultpath)}, where another job's results are"
-    return [Problem("resultpath", got, "a folder without a job of this timestamp", "Give another timestamp, or another resultpath")]
+    return [
+        Problem(
+            "resultpath",
+            got,
+            "a folder without a job of this timestamp",
+            "Give another timestamp, or another resultpath",
+        )
+    ]
 
 
 def _refused(field: str, path: str, settings: AnalysisSettings, error: BucketRefusedError) -> Problem:
@@ -132,16 +157,25 @@ def _refused(field: str, path: str, settings: AnalysisSettings, error: BucketRef
         got = f"{shown(path)}: S3 does not let the analysis read it ({error})"
         allowed = "objects that are encrypted as the bucket does it, and not archived"
         return Problem(field, got, allowed, "Upload it again, without a key of your own")
-    do = "Ask the bucket's owner to let the analysis in, or the analysis's developer to correct outside_buckets in its blueprint"
-    return Problem(field, f"{shown(path)}: S3 refuses access to its bucket ({error})", "a bucket that the analysis can read", do)
+    do = (
+        "Ask the bucket's owner to let the analysis in, or the analysis's developer to correct "
+        "outside_buckets in its blueprint"
+    )
+    return Problem(
+        field,
+        f"{shown(path)}: S3 refuses access to its bucket ({error})",
+        "a bucket that the analysis can read",
+        do,
+    )
 
 
 def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str], found: Found) -> None:
     """Put each dataset that exists into `found`, in order, and a problem for each that does not.
 
-    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it that is not ignored
-    (`settings.ignore`): it is one dataset, or each of its objects is (`settings.folder`). Datasets of one folder are found by listing the
-    folder, so the number of calls follows the number of folders.
+    A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it that is
+    not ignored (`settings.ignore`): it is one dataset, or each of its objects is (`settings.folder`).
+    Datasets of one folder are found by listing the folder, so the number of calls follows the number of
+    folders.
     """
     inputs: dict[str, dict[str, Input]] = {}
     folders: dict[str, list[str]] = defaultdict(list)
@@ -159,23 +193,37 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
                 return
             inputs[key] = {key: one} if one else {}
     for folder, wanted in folders.items():
-        inputs.update((key, {key: Input((pin,))}) for key, pin in _find_files(cloud, settings, folder, wanted).items())
+        inputs.update(
+            (key, {key: Input((pin,))}) for key, pin in _find_files(cloud, settings, folder, wanted).items()
+        )
     missing = [key for key in keys if not inputs.get(key) and key not in empty]
     problems += [
-        Problem("dataname", f"{shown(key)}, in which there is only what {_LEFT_BEHIND}", "a folder with data in it", "Upload the data")
+        Problem(
+            "dataname",
+            f"{shown(key)}, in which there is only what {_LEFT_BEHIND}",
+            "a folder with data in it",
+            "Upload the data",
+        )
         for key in empty[:_SHOWN]
     ]
     problems += [_missing(cloud, "dataname", settings.bucket, key) for key in missing[:_NEAR]]
     problems += [_missing(None, "dataname", settings.bucket, key) for key in missing[_NEAR:_SHOWN]]
     if len(missing) > _SHOWN:
         problems.append(
-            Problem("dataname", f"{len(missing) - _SHOWN} more that do not exist", "data that is uploaded", "Upload them first")
+            Problem(
+                "dataname",
+                f"{len(missing) - _SHOWN} more that do not exist",
+                "data that is uploaded",
+                "Upload them first",
+            )
         )
     found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
     if len(found.inputs) > settings.max_datasets:
         got = f"folders with more than {settings.max_datasets} objects"
         do = "Split the work into several submissions"
-        problems.append(Problem("dataname", got, f"up to {settings.max_datasets} datasets in a submission", do))
+        problems.append(
+            Problem("dataname", got, f"up to {settings.max_datasets} datasets in a submission", do)
+        )
 
 
 def _objects(
@@ -192,9 +240,11 @@ def _pin(settings: AnalysisSettings, bucket: str, item: StoredObject) -> Pin:
     return Pin(whole(bucket, item.key), item.size, item.etag)
 
 
-def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> dict[str, Input]:
-    """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in '/' are what
-    consoles make to show a folder."""
+def _each(
+    cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]
+) -> dict[str, Input]:
+    """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in
+    '/' are what consoles make to show a folder."""
     wanted, inputs, ignored = settings.max_datasets + 1, dict[str, Input](), False
     for name, pin in _below(cloud, settings, prefix, found):
         if name.endswith("/"):
@@ -205,7 +255,9 @@ def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, e
             continue
         fault = key_fault(name)
         if fault is not None and len(found.problems) < _SHOWN:
-            found.problems.append(Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it"))
+            found.problems.append(
+                Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it")
+            )
         inputs[pin.path] = Input((pin,))
         if len(inputs) == wanted:
             break
@@ -214,8 +266,12 @@ def _each(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, e
     return inputs
 
 
-def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]) -> Input | None:
-    """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those that would make no dataset."""
+def _one(
+    cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]
+) -> Input | None:
+    """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those
+    that would make no dataset.
+    """
     pins, names, something = list[Pin](), list[str](), False
     for name, pin in _below(cloud, settings, prefix, found):
         if not name.endswith("/"):
@@ -223,7 +279,14 @@ def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, em
             names.append(name)
         something = something or not is_ignored(name, settings.ignore)
     for fault in folder_faults(names)[:_SHOWN]:
-        found.problems.append(Problem("dataname", f"{shown(prefix)}: {fault}", "names that files of one folder can have", "Rename them"))
+        found.problems.append(
+            Problem(
+                "dataname",
+                f"{shown(prefix)}: {fault}",
+                "names that files of one folder can have",
+                "Rename them",
+            )
+        )
     if pins and not something:
         for pin in pins:
             found.pass_over(pin.path)
@@ -232,10 +295,12 @@ def _one(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, em
 
 
 def _below(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found) -> Iterator[tuple[str, Pin]]:
-    """The objects in a folder, but for the one that shows it: their names below it, and what pins each. Nothing is left out in silence: a
-    folder with too many is a problem."""
+    """The objects in a folder, but for the one that shows it: their names below it, and what pins each.
+    Nothing is left out in silence: a folder with too many is a problem."""
     bucket, folder = place_of(prefix, settings.bucket)
-    for count, (item, pin) in enumerate(_objects(cloud, settings, bucket, folder, "", FOLDER_MAX_OBJECTS + 1)):
+    for count, (item, pin) in enumerate(
+        _objects(cloud, settings, bucket, folder, "", FOLDER_MAX_OBJECTS + 1)
+    ):
         if count == FOLDER_MAX_OBJECTS:
             found.problems.append(_too_many(shown(prefix), FOLDER_MAX_OBJECTS, "in a folder"))
         if item.key != folder:
@@ -247,22 +312,32 @@ _LEFT_BEHIND = "operating systems and programs leave behind (datasets.ignore of 
 
 def _too_many(what: str, limit: int, where: str) -> Problem:
     got = f"{what} with more than {limit:,} objects"
-    return Problem("dataname", got, f"up to {limit:,} objects {where}", "Put them into archives (tar, zip), which are read faster as well")
+    return Problem(
+        "dataname",
+        got,
+        f"up to {limit:,} objects {where}",
+        "Put them into archives (tar, zip), which are read faster as well",
+    )
 
 
-def _find_files(cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]) -> dict[str, Pin]:
+def _find_files(
+    cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]
+) -> dict[str, Pin]:
     """Those paths of one folder that exist."""
     bucket, folder = place_of(folder, settings.bucket)
     paths = {place_of(path, settings.bucket)[1]: path for path in wanted}
     return {paths[key]: pin for key, pin in _find_keys(cloud, settings, bucket, folder, list(paths)).items()}
 
 
-def _find_keys(cloud: Cloud, settings: AnalysisSettings, bucket: str, folder: str, wanted: Sequence[str]) -> dict[str, Pin]:
+def _find_keys(
+    cloud: Cloud, settings: AnalysisSettings, bucket: str, folder: str, wanted: Sequence[str]
+) -> dict[str, Pin]:
     rest = sorted(wanted, key=_s3_order)
     found: dict[str, Pin] = {}
     if len(rest) > _HEADS:
         looked_for, last = frozenset(rest), _s3_order(rest[-1])
-        # Ten times as many objects as wanted (at least two pages): a folder with a million others is not read to its end.
+        # Ten times as many objects as wanted (at least two pages): a folder with a million others is not read
+        # to its end.
         limit, count, behind = max(2000, 10 * len(rest)), 0, b""
         for item, pin in _objects(cloud, settings, bucket, folder, _before(rest[0], folder), limit):
             count, behind = count + 1, _s3_order(item.key)
@@ -289,13 +364,21 @@ def _before(key: str, folder: str) -> str:
 
 
 def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfig:
-    """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises InvalidInput."""
+    """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises
+    InvalidInput.
+    """
     bucket, name = place_of(key, settings.bucket)
     try:
         content: Content | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:
         allowed = f"up to {max_bytes(key)} bytes"
-        raise InvalidInput([Problem("config file", f"{error.size} bytes", allowed, "Put data into the inputs folder instead")]) from error
+        raise InvalidInput(
+            [
+                Problem(
+                    "config file", f"{error.size} bytes", allowed, "Put data into the inputs folder instead"
+                )
+            ]
+        ) from error
     if content is None:
         raise InvalidInput([_missing(cloud, "configname", settings.bucket, key)])
     version = content.version_id if bucket == settings.bucket else None
@@ -316,8 +399,8 @@ def _missing(cloud: Cloud | None, field: str, bucket: str, path: str) -> Problem
 
 
 def _meant(cloud: Cloud, bucket: str, key: str) -> str | None:
-    """A key that is there and differs from `key` in what people do not see: the form of its letters (macOS has its own), escapes of
-    a URL, blanks around it, the '/' at the end of a folder."""
+    """A key that is there and differs from `key` in what people do not see: the form of its letters (macOS
+    has its own), escapes of a URL, blanks around it, the '/' at the end of a folder."""
     forms = [*(unicodedata.normalize(form, key) for form in ("NFC", "NFD")), unquote(key), key.strip()]
     for form in dict.fromkeys(forms):
         if form != key and key_fault(form) is None and cloud.head(bucket, form) is not None:

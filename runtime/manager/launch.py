@@ -1,7 +1,9 @@
-"""Launching the machines of a job: chunks, partial answers, other types, markets and zones when AWS has no capacity.
+"""Launching the machines of a job: chunks, partial answers, other types, markets and zones when AWS has no
+capacity.
 
-Every RunInstances call is derived from job.json alone and has a ClientToken of job, offset, attempt and option, so a call that is
-repeated after a crash is the same call. A manager that takes over a job looks first at what is there already.
+Every RunInstances call is derived from job.json alone and has a ClientToken of job, offset, attempt and
+option, so a call that is repeated after a crash is the same call. A manager that takes over a job looks first
+at what is there already.
 """
 
 from __future__ import annotations
@@ -38,10 +40,20 @@ CAPACITY_CODES = frozenset(
         "Unsupported",
     }
 )
-"""EC2 has none of this type now (EC2 API reference, "Error codes"); `Unsupported` is a type that the zone does not have."""
+"""EC2 has none of this type now (EC2 API reference, "Error codes"); `Unsupported` is a type that the zone
+does not have.
+"""
 
 TRANSIENT_CODES = frozenset(
-    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable"}
+    {
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "InternalError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "Unavailable",
+    }
 )
 IMAGE_CODES = frozenset(
     {
@@ -62,13 +74,17 @@ class Option(NamedTuple):
     zone: str | None
 
     def __str__(self) -> str:
-        words = [self.instance_type, *(["spot"] if self.market == SPOT else []), *([self.zone] if self.zone else [])]
+        words = [
+            self.instance_type,
+            *(["spot"] if self.market == SPOT else []),
+            *([self.zone] if self.zone else []),
+        ]
         return " ".join(words)
 
 
 def options(job: Job, first: str | None = None) -> list[Option]:
-    """The ways to get the machines of a job, best first. `first` is the one of its `oom_types` that a dataset that ran out of memory gets;
-    those after it are larger still, and may stand in."""
+    """The ways to get the machines of a job, best first. `first` is the one of its `oom_types` that a dataset
+    that ran out of memory gets; those after it are larger still, and may stand in."""
     types = job.instance_types if first is None else job.oom_types[job.oom_types.index(first) :]
     every = itertools.product(MARKETS[job.market], types, job.zones or (None,))
     return [Option(*one) for one in itertools.islice(every, LAUNCH_OPTIONS)]
@@ -76,8 +92,8 @@ def options(job: Job, first: str | None = None) -> list[Option]:
 
 @dataclass
 class LaunchResult:
-    """`machines` so far; `next` is the index of the first dataset without one. It stopped there because of `error`, or because
-    there was no more room (`full`). `refused` has the options without capacity."""
+    """`machines` so far; `next` is the index of the first dataset without one. It stopped there because of
+    `error`, or because there was no more room (`full`). `refused` has the options without capacity."""
 
     machines: list[Machine] = field(default_factory=list)
     next: int = 0
@@ -87,10 +103,15 @@ class LaunchResult:
 
 
 def launch(
-    cloud: Cloud, job: Job, owner_arn: str, known: Iterable[Machine], say: Callable[[str], None], room: int | None = None
+    cloud: Cloud,
+    job: Job,
+    owner_arn: str,
+    known: Iterable[Machine],
+    say: Callable[[str], None],
+    room: int | None = None,
 ) -> LaunchResult:
-    """Launch what is missing of `job`. `known` are its machines that exist already; `say` takes lines for the log; `room` is
-    how many more machines there may be (None: any number)."""
+    """Launch what is missing of `job`. `known` are its machines that exist already; `say` takes lines for the
+    log; `room` is how many more machines there may be (None: any number)."""
     result = LaunchResult(machines=own_machines(job, known))
     result.next = next_dataset(result.machines)
     total, left = len(job.datasets), options(job)
@@ -111,9 +132,15 @@ def launch(
 
 
 def launch_chunk(
-    cloud: Cloud, result: LaunchResult, left: list[Option], say: Callable[[str], None], ask: Callable[[Option], LaunchRequest]
+    cloud: Cloud,
+    result: LaunchResult,
+    left: list[Option],
+    say: Callable[[str], None],
+    ask: Callable[[Option], LaunchRequest],
 ) -> list[Machine]:
-    """One chunk with the first of the options that EC2 has; options without capacity are dropped from `left`."""
+    """One chunk with the first of the options that EC2 has; options without capacity are dropped from
+    `left`.
+    """
     while left:
         try:
             return cloud.run(ask(left[0]))
@@ -127,9 +154,15 @@ def launch_chunk(
     return []
 
 
-def request(job: Job, owner_arn: str, offset: int, count: int, option: Option, attempt: int = 1) -> LaunchRequest:
-    """The RunInstances call for `count` datasets from `offset` on. Pure: the same arguments give the same call."""
-    identity = "\n".join([job.bucket, job.group, job.timestamp, job.created, str(offset), str(attempt), str(option)])
+def request(
+    job: Job, owner_arn: str, offset: int, count: int, option: Option, attempt: int = 1
+) -> LaunchRequest:
+    """The RunInstances call for `count` datasets from `offset` on. Pure: the same arguments give the same
+    call.
+    """
+    identity = "\n".join(
+        [job.bucket, job.group, job.timestamp, job.created, str(offset), str(attempt), str(option)]
+    )
     return LaunchRequest(
         template_id=job.launch_template.launch_template_id,
         template_version=job.launch_template.launch_template_version,
@@ -145,7 +178,9 @@ def request(job: Job, owner_arn: str, offset: int, count: int, option: Option, a
 
 
 def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
-    """How many more machines there may be now, None for any number. Two managers at once may both see the same room."""
+    """How many more machines there may be now, None for any number. Two managers at once may both see the
+    same room.
+    """
     free = []
     if settings.max_machines is not None:
         free.append(settings.max_machines - cloud.living({PRICE_TRACKING: "On", ANALYSIS: settings.analysis}))
@@ -155,14 +190,15 @@ def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
 
 
 def own_machines(job: Job, machines: Iterable[Machine]) -> list[Machine]:
-    """Those of this run: an earlier job of the same name, whose records were deleted, has others. What a clock says does not count:
+    """Those of this run: an earlier job of the same name, whose records were deleted, has others. What a
+    clock says does not count:
     that of the manager may be wrong, and a dataset would get two machines."""
     return [machine for machine in machines if machine.run == job.created]
 
 
 def next_dataset(machines: Sequence[Machine]) -> int:
-    """Index of the first dataset without a machine. Launch calls follow each other without gaps, and each gives launch
-    indexes from 0, so the answer is the end of the last call's machines."""
+    """Index of the first dataset without a machine. Launch calls follow each other without gaps, and each
+    gives launch indexes from 0, so the answer is the end of the last call's machines."""
     ends: dict[int, int] = defaultdict(int)
     for machine in machines:
         ends[machine.offset] = max(ends[machine.offset], machine.dataset + 1)
@@ -173,15 +209,30 @@ def explain(result: LaunchResult, job: Job) -> tuple[str, Problem, bool]:
     """Why a launch stopped: its exit class, the problem for people, and whether waiting may help."""
     missing, total = len(job.datasets) - result.next, len(job.datasets)
     if result.full:
-        got = f"no room for {missing} of {total} machines: as many are running as the analysis, or the account, may have"
+        got = (
+            f"no room for {missing} of {total} machines: as many are running as the analysis, or the "
+            "account, may have"
+        )
         do = "Submit again when other jobs have ended, or ask the analysis's developer for larger limits"
-        return "capacity", Problem("machines", got, "the machines that limits.machines and limits.account_machines leave", do), True
+        return (
+            "capacity",
+            Problem(
+                "machines", got, "the machines that limits.machines and limits.account_machines leave", do
+            ),
+            True,
+        )
     error = result.error
     assert error is not None
     if error.code in CAPACITY_CODES:
         tried = ", ".join(f"{option} ({refusal.code})" for option, refusal in result.refused.items())
-        got = f"Instances not launched. AWS capacity reached: {missing} of {total} machines missing, tried {tried}"
-        do = "Submit again later, with fewer datasets or another instance_type; the administrator can raise the account's limits"
+        got = (
+            f"Instances not launched. AWS capacity reached: {missing} of {total} machines missing, tried "
+            f"{tried}"
+        )
+        do = (
+            "Submit again later, with fewer datasets or another instance_type; the administrator can raise "
+            "the account's limits"
+        )
         return "capacity", Problem("machines", got, "as many machines as AWS gives now", do), True
     if error.code in TRANSIENT_CODES:
         got = f"AWS ERROR. Transient AWS Communication Error ({error.code})"
@@ -191,4 +242,8 @@ def explain(result: LaunchResult, job: Job) -> tuple[str, Problem, bool]:
         do = "Ask the analysis's developer to bake its image again (invoke bake-ami) and to deploy"
         return "image", Problem("machine image", got, "an existing image", do), False
     got = f"AWS ERROR. RunInstances was refused ({error.code})"
-    return "platform", Problem("machines", got, "a launch that AWS accepts", "Please contact your NeuroCAAS administrator"), False
+    return (
+        "platform",
+        Problem("machines", got, "a launch that AWS accepts", "Please contact your NeuroCAAS administrator"),
+        False,
+    )

@@ -8,7 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runtime.manager.answer import SERVICE_FAILED, certify, end_without_machine, fail_dataset, reject, version_of
+from runtime.manager.answer import (
+    SERVICE_FAILED,
+    certify,
+    end_without_machine,
+    fail_dataset,
+    reject,
+    version_of,
+)
 from runtime.manager.budget import reserve
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
@@ -31,7 +38,9 @@ from runtime.protocol.stop import StopOrder
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission, too_large
 
 
-def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
+def submit(
+    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+) -> Outcome:
     """Answer one submission of a group of the analysis."""
     event = delivery.event
     key = SubmissionKey.parse(event.key)
@@ -49,7 +58,15 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
     delivery.notes.timestamp = timestamp
     if timestamp is None:
         assert faulty is not None
-        reject(cloud, settings, key, faulty.problems, clock(), exit_class, event.etag if delivery.notes.replaced else "")
+        reject(
+            cloud,
+            settings,
+            key,
+            faulty.problems,
+            clock(),
+            exit_class,
+            event.etag if delivery.notes.replaced else "",
+        )
         return Outcome(99, f"refused: {faulty.problems[0].text()}")
     run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest())
     ended = run.claim()
@@ -62,7 +79,8 @@ def submit(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetim
 
 
 def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
-    """The submission file that was written then: another of the same name may have taken its place at once, and has an answer of its own.
+    """The submission file that was written then: another of the same name may have taken its place at once,
+    and has an answer of its own.
     Raises InvalidSubmission when there is none that the manager may read."""
     event = delivery.event
     try:
@@ -82,10 +100,19 @@ def _read(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
     except BucketRefusedError as error:
         got = f"a file that S3 does not let the manager read ({error})"
         do = "Upload it again, without a key of your own"
-        raise InvalidSubmission([Problem("submission file", got, "a file encrypted as the bucket does it", do)], None) from error
+        raise InvalidSubmission(
+            [Problem("submission file", got, "a file encrypted as the bucket does it", do)], None
+        ) from error
     if raw is None:
         gone = "nothing: the file was deleted before it was read"
-        raise InvalidSubmission([Problem("submission file", gone, "a file that stays until its job has begun", "Upload it again")], None)
+        raise InvalidSubmission(
+            [
+                Problem(
+                    "submission file", gone, "a file that stays until its job has begun", "Upload it again"
+                )
+            ],
+            None,
+        )
     return raw
 
 
@@ -118,14 +145,21 @@ class _Run:
         return self.settings.bucket, self.key.group, self.timestamp
 
     def claim(self) -> Outcome | None:
-        """Take the timestamp for this submission, and begin its certificate; an outcome when there is nothing to do."""
+        """Take the timestamp for this submission, and begin its certificate; an outcome when there is nothing
+        to do.
+        """
         now = self.clock()
         self.log.manager("Detected new job: starting up.", now)
         self.log.detail("init", "Initializing job manager.", now)
         claim = Claim(claim_id(self.key.key, self.sha256), self.key.key, iso(self.log.started))
         there = self.cloud.claim(self.settings.ledger_table, self.item, claim)
-        if there is not None and there.ended and self.cloud.head(self.settings.bucket, self.keys.records.certificate) is None:
-            there = self.cloud.claim(self.settings.ledger_table, self.item, claim, there)  # that job was deleted
+        if (
+            there is not None
+            and there.ended
+            and self.cloud.head(self.settings.bucket, self.keys.records.certificate) is None
+        ):
+            # that job was deleted
+            there = self.cloud.claim(self.settings.ledger_table, self.item, claim, there)
         if there is None:
             self._certify(self.log.render())
             return None
@@ -151,7 +185,9 @@ class _Run:
         if not self.settings.image.ready:
             problems.append(self._no_image())
         if not self.delivery.last:  # else looking up may be what has failed so far
-            problems += look_up(self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname).problems
+            problems += look_up(
+                self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname
+            ).problems
         now = self.clock()
         every = [*faulty.problems, *problems]
         self.log.problems("init", every, now)
@@ -164,7 +200,9 @@ class _Run:
         table, until = self.settings.ledger_table, self.delivery.until
         now = self.clock()
         about = {"submission": self.key.key, "analysis": self.settings.analysis}
-        state = self.cloud.lease(table, self.item, self.delivery.owner, now.timestamp(), until.timestamp(), about)
+        state = self.cloud.lease(
+            table, self.item, self.delivery.owner, now.timestamp(), until.timestamp(), about
+        )
         if state == "launched":
             return Outcome(0, "delivered again: the job is launched")
         if state == "ended":
@@ -186,10 +224,19 @@ class _Run:
             if order is not None:
                 return self._stopped(order, job, known)
         if job is None:
-            early = early_order(self.cloud, self.settings.bucket, self.keys, self.key.key, self.sha256, self.clock())
+            early = early_order(
+                self.cloud, self.settings.bucket, self.keys, self.key.key, self.sha256, self.clock()
+            )
             if early is not None:
                 return self._stopped(early, None, known)
-            found = look_up(self.cloud, self.settings, self.keys, submission.datanames, submission.configname, submission.resultpath)
+            found = look_up(
+                self.cloud,
+                self.settings,
+                self.keys,
+                submission.datanames,
+                submission.configname,
+                submission.resultpath,
+            )
             problems, settings = found.problems, self.settings
             if submission.rerun_of is not None:
                 try:
@@ -213,13 +260,24 @@ class _Run:
         now = self.clock()
         self.log.utils(f"Acquiring new {job.instance_type} instances from {job.image.id} ...", now)
         room = room_for(self.cloud, self.settings)
-        result = launch(self.cloud, job, self.delivery.owner_arn, known, lambda text: self.log.utils(text, self.clock()), room)
+        result = launch(
+            self.cloud,
+            job,
+            self.delivery.owner_arn,
+            known,
+            lambda text: self.log.utils(text, self.clock()),
+            room,
+        )
         for machine in result.machines:
-            self.log.utils(f"New instance {machine.instance_id} ({machine.instance_type}) created!", self.clock())
+            self.log.utils(
+                f"New instance {machine.instance_id} ({machine.instance_type}) created!", self.clock()
+            )
         return self._launched(job, result)
 
     def _give_up(self) -> Outcome:
-        """Every delivery so far has ended in an error of the service: tell so, while there is one left to do it."""
+        """Every delivery so far has ended in an error of the service: tell so, while there is one left to do
+        it.
+        """
         job, known = self._earlier_job(), self.cloud.machines(*self.item)
         order = read_order(self.cloud, self.settings.bucket, self.keys)
         if order is not None:
@@ -270,7 +328,9 @@ class _Run:
         for dataset in job.datasets[done:]:
             fail_dataset(self.cloud, job, dataset.index, reason, now)
         self._write(job, complete=True)
-        self.cloud.launched(self.settings.ledger_table, self.item, total, frozenset(range(done, total)), now.timestamp())
+        self.cloud.launched(
+            self.settings.ledger_table, self.item, total, frozenset(range(done, total)), now.timestamp()
+        )
 
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""
@@ -278,13 +338,29 @@ class _Run:
         job = None
         with suppress(DocumentError):
             job = Job.from_json(raw) if raw is not None else None
-        return job if job is not None and job.created == iso(self.log.started) and job.submission_sha256 == self.sha256 else None
+        return (
+            job
+            if job is not None
+            and job.created == iso(self.log.started)
+            and job.submission_sha256 == self.sha256
+            else None
+        )
 
     def _no_image(self) -> Problem:
-        """What the manager sees is what was deployed: an image that was baked since is in the blueprint only."""
+        """What the manager sees is what was deployed: an image that was baked since is in the blueprint
+        only.
+        """
         stack = self.settings.stack
-        do = f"invoke bake-ami --stack {stack}, then invoke deploy {stack}; when it is baked already, only the deploy is missing"
-        return Problem("machine image", "no machine image yet in what is deployed", "an image that was baked and deployed", do)
+        do = (
+            f"invoke bake-ami --stack {stack}, then invoke deploy {stack}; when it is baked already, only "
+            "the deploy is missing"
+        )
+        return Problem(
+            "machine image",
+            "no machine image yet in what is deployed",
+            "an image that was baked and deployed",
+            do,
+        )
 
     def _end(
         self,
@@ -303,15 +379,28 @@ class _Run:
         self._close(exit_class, [*problems, *told], job=job)
         return Outcome(99, f"refused: {problems[0].text()}")
 
-    def _close(self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None) -> None:
+    def _close(
+        self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None
+    ) -> None:
         """End the job without a machine."""
         now = self.clock()
         end_without_machine(
-            self.cloud, self.settings, self.keys, self.log, exit_class, self.key.key, now, problems=problems, note=note, job=job
+            self.cloud,
+            self.settings,
+            self.keys,
+            self.log,
+            exit_class,
+            self.key.key,
+            now,
+            problems=problems,
+            note=note,
+            job=job,
         )
 
     def _write(self, job: Job, *, complete: bool) -> None:
         self._certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
 
     def _certify(self, text: str) -> None:
-        certify(self.cloud, self.settings.bucket, self.keys, text, claim_metadata(self.key.key, self.log.started))
+        certify(
+            self.cloud, self.settings.bucket, self.keys, text, claim_metadata(self.key.key, self.log.started)
+        )

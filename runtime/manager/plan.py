@@ -77,7 +77,10 @@ def _datasets(submission: Submission, inputs: Mapping[str, Input], config: JobCo
     names = display_names(inputs, config)
     common = keys.records.config(configname)
     if config.members is None:
-        return tuple(_dataset(keys, index, *one, common) for index, one in enumerate(zip(names, inputs.items(), strict=True)))
+        return tuple(
+            _dataset(keys, index, *one, common)
+            for index, one in enumerate(zip(names, inputs.items(), strict=True))
+        )
     (item,) = inputs.items()
     return tuple(
         replace(_dataset(keys, index, name, item, keys.member_config(index + 1, configname)), jobnb=index + 1)
@@ -92,8 +95,8 @@ def _dataset(keys: JobKeys, index: int, name: str, item: tuple[str, Input], conf
 
 
 def records(job: Job, found: Found) -> Iterator[tuple[str, str | bytes]]:
-    """Keys and contents of what the machines of a job read beside job.json: the objects of folders, the configuration (of each member of
-    an ensemble), and for people the one that was submitted."""
+    """Keys and contents of what the machines of a job read beside job.json: the objects of folders, the
+    configuration (of each member of an ensemble), and for people the one that was submitted."""
     assert found.config is not None
     for dataset in job.datasets:
         if dataset.pins:
@@ -103,6 +106,11 @@ def records(job: Job, found: Found) -> Iterator[tuple[str, str | bytes]]:
 
 
 def configs(job: Job) -> dict[str, str]:
-    """Key and text of the configuration of each machine: one for all, or one for each member of an ensemble."""
+    """Key and text of the configuration of each machine: one for all, or one for each member of an
+    ensemble.
+    """
     numbers = {job.configpath_of(dataset.index): dataset.jobnb for dataset in job.datasets}
-    return {key: normal_text(job.config if number is None else {**job.config, MEMBER: number}) for key, number in numbers.items()}
+    return {
+        key: normal_text(job.config if number is None else {**job.config, MEMBER: number})
+        for key, number in numbers.items()
+    }

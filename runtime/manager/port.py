@@ -19,8 +19,8 @@ class ObjectTooLargeError(Exception):
 
 
 class BucketRefusedError(Exception):
-    """S3 does not let the manager read a bucket (that is outside of what the stack owns, or not there), or one object in it
-    (encrypted with a key that the manager has not, or archived); the text is S3's code."""
+    """S3 does not let the manager read a bucket (that is outside of what the stack owns, or not there), or
+    one object in it (encrypted with a key that the manager has not, or archived); the text is S3's code."""
 
 
 class JobGoneError(Exception):
@@ -38,7 +38,9 @@ class LaunchError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Size in bytes, ETag without quotes, and the version where it was asked for and the bucket has versions."""
+    """Size in bytes, ETag without quotes, and the version where it was asked for and the bucket has
+    versions.
+    """
 
     key: str
     size: int
@@ -57,8 +59,8 @@ class Content:
 
 @dataclass(frozen=True)
 class Machine:
-    """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine of it; `run` is when its job
-    was created."""
+    """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine
+    of it; `run` is when its job was created."""
 
     instance_id: str
     instance_type: str
@@ -74,8 +76,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's, `zone` None to let
-    AWS choose; `market` is "on-demand" or "spot"."""
+    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's,
+    `zone` None to let AWS choose; `market` is "on-demand" or "spot"."""
 
     template_id: str
     template_version: str
@@ -93,53 +95,89 @@ class Cloud(Protocol):
     """What the manager needs of AWS. Reading raises BucketRefusedError."""
 
     def get(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes | None:
-        """The object's content (of a version that it had), None when there is none. Raises ObjectTooLargeError."""
+        """The object's content (of a version that it had), None when there is none. Raises
+        ObjectTooLargeError.
+        """
 
     def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
         """The same, and which object it is."""
 
-    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str | bytes,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         """Write text, or bytes. With `if_absent`, False (and nothing written) when the key exists."""
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
         """What object is there, with its version; None when there is none."""
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
-        """Up to `limit` objects below `prefix` in key order, behind key `after`; with their `versions`, where that is asked for."""
+    def objects(
+        self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False
+    ) -> Iterator[StoredObject]:
+        """Up to `limit` objects below `prefix` in key order, behind key `after`; with their `versions`, where
+        that is asked for.
+        """
 
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         """Note that a manager has taken this file from the queue."""
 
-    def claim(self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None) -> Claim | None:
-        """Claim a timestamp (in place of the claim `after`); None when that was done, else the claim that was there before."""
+    def claim(
+        self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None
+    ) -> Claim | None:
+        """Claim a timestamp (in place of the claim `after`); None when that was done, else the claim that was
+        there before.
+        """
 
     def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
         """The claim of a timestamp, None when it is free."""
 
-    def lease(self, table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
-        """Take the job for this manager, noting `about` in its item: "taken", "busy" (another has it), "launched" or "ended"."""
+    def lease(
+        self,
+        table: str,
+        job: tuple[str, str, str],
+        owner: str,
+        now: float,
+        until: float,
+        about: Mapping[str, str],
+    ) -> str:
+        """Take the job for this manager, noting `about` in its item: "taken", "busy" (another has it),
+        "launched" or "ended".
+        """
 
     def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
 
-    def launched(self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float) -> None:
+    def launched(
+        self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float
+    ) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
     def abandon(self, table: str, job: tuple[str, str, str]) -> None:
-        """No manager will work on the job any more; the sweep ends it when the machines that it has have ended."""
+        """No manager will work on the job any more; the sweep ends it when the machines that it has have
+        ended.
+        """
 
     def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
-        """Note in an open job's item why and since when it is to end; False when there is no such item. The first note stays."""
+        """Note in an open job's item why and since when it is to end; False when there is no such item. The
+        first note stays.
+        """
 
     def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
-        """The further attempts that the monitor has asked for and whose dataset is still open, None when the job has ended."""
+        """The further attempts that the monitor has asked for and whose dataset is still open, None when the
+        job has ended.
+        """
 
     def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
         """No further machine will be there for a dataset of an open job."""
 
     def forget(self, table: str, job: tuple[str, str, str], ended: str) -> bool:
-        """The job has ended (ISO 8601) without a machine: its item goes, its reservation is released, its claim says so. False when
-        another has ended it."""
+        """The job has ended (ISO 8601) without a machine: its item goes, its reservation is released, its
+        claim says so. False when another has ended it."""
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         """The values of those SSM parameters (up to 10) that there are."""
@@ -148,7 +186,9 @@ class Cloud(Protocol):
         """Micro-dollars that a budget has spent or reserved so far."""
 
     def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
-        """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises JobGoneError."""
+        """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises
+        JobGoneError.
+        """
 
     def publish(self, topic: str, subject: str, text: str) -> None:
         """Notify the subscribers of an SNS topic."""

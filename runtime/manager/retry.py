@@ -1,5 +1,6 @@
-"""Another machine for a dataset whose spot machine AWS has taken back, or whose machine had not enough memory. The monitor asks for it, by
-an object among the service's records (`runtime.protocol.attempt`). A request counts only if the job's item in the ledger says so.
+"""Another machine for a dataset whose spot machine AWS has taken back, or whose machine had not enough
+memory. The monitor asks for it, by an object among the service's records (`runtime.protocol.attempt`). A
+request counts only if the job's item in the ledger says so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ from datetime import datetime
 from runtime.manager.answer import fail_dataset
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.launch import LaunchResult, explain, launch_chunk, options, own_machines, request, room_for
+from runtime.manager.launch import (
+    LaunchResult,
+    explain,
+    launch_chunk,
+    options,
+    own_machines,
+    request,
+    room_for,
+)
 from runtime.manager.port import Cloud
 from runtime.protocol.attempt import MEMORY, AttemptRequest
 from runtime.protocol.job import Job
@@ -20,8 +29,12 @@ from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION
 from runtime.protocol.settings import AnalysisSettings
 
 
-def retry(cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery) -> Outcome:
-    """Launch the machine of a further attempt; while there is no capacity, wait as long as a submission would."""
+def retry(
+    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+) -> Outcome:
+    """Launch the machine of a further attempt; while there is no capacity, wait as long as a submission
+    would.
+    """
     key = RetryKey.parse(delivery.event.key)
     delivery.notes.timestamp = key.timestamp
     keys, item = JobKeys.of(key.group, key.timestamp), (settings.bucket, key.group, key.timestamp)
@@ -65,7 +78,9 @@ def event_name(key: RetryKey) -> str:
     return f"attempt {key.attempt} of dataset {key.dataset} of job {key.timestamp}"
 
 
-def _give_up(cloud: Cloud, settings: AnalysisSettings, job: Job, key: RetryKey, reason: str, now: datetime) -> Outcome:
+def _give_up(
+    cloud: Cloud, settings: AnalysisSettings, job: Job, key: RetryKey, reason: str, now: datetime
+) -> Outcome:
     fail_dataset(cloud, job, key.dataset, reason, now)
     cloud.give_up(settings.ledger_table, (settings.bucket, key.group, key.timestamp), key.dataset)
     return Outcome(99, f"gave up {event_name(key)}: {reason}")

@@ -28,7 +28,11 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
     log.detail("init", f"Analysis request with dataset(s): {named}, config file {submission.configname}", now)
     if submission.repeated:
         several = f" and {len(submission.repeated) - 10} more" if len(submission.repeated) > 10 else ""
-        log.detail("init", f"NOTE: named more than once, analysed once: {', '.join(submission.repeated[:10])}{several}", now)
+        log.detail(
+            "init",
+            f"NOTE: named more than once, analysed once: {', '.join(submission.repeated[:10])}{several}",
+            now,
+        )
     if submission.ignored:
         log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
     log.step_done(1, now)
@@ -44,19 +48,37 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail("parse_config", f"parameter {name} {text}", now)
     for name in job.config:
         if is_service_key(name) and name not in standard:
-            log.detail("parse_config", f"parameter {name!r} is none of the service's ({', '.join(standard)}), and means nothing to it", now)
+            log.detail(
+                "parse_config",
+                f"parameter {name!r} is none of the service's "
+                f"({', '.join(standard)}), and means nothing to it",
+                now,
+            )
     if job.dataset_size_gib > (job.config.get(DATASET_SIZE) or 0):
         largest = max(job.datasets, key=lambda dataset: dataset.size or 0)
-        text = f"{job.volume_gib} GiB, {job.dataset_size_gib} of them for data: the largest dataset, {largest.name}, has"
-        log.detail("parse_config", f"volume of each machine enlarged to {text} {(largest.size or 0) / (1 << 30):.1f} GiB", now)
+        text = (
+            f"{job.volume_gib} GiB, {job.dataset_size_gib} of them for data: the largest dataset, "
+            f"{largest.name}, has"
+        )
+        log.detail(
+            "parse_config",
+            f"volume of each machine enlarged to {text} {(largest.size or 0) / (1 << 30):.1f} GiB",
+            now,
+        )
     if job.passed_over:
         more = " and perhaps more" if len(job.passed_over) >= PASSED_OVER else ""
         names = ", ".join(map(shown, job.passed_over)) + more
-        log.detail("check_existence", f"what operating systems and programs leave behind is no dataset, and was passed over: {names}", now)
+        log.detail(
+            "check_existence",
+            f"what operating systems and programs leave behind is no dataset, and was passed over: {names}",
+            now,
+        )
     for note in job.notes:
         log.detail("parse_config", f"NOTE: {note}", now)
     if job.datasets[0].jobnb is not None:
-        log.detail("parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now)
+        log.detail(
+            "parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now
+        )
     log.step_done(2, now)
     log.step_done(3, now)
 
@@ -64,4 +86,6 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
 def log_started(log: SetupLog, datasets: Sequence[Dataset], now: datetime) -> None:
     log.detail("start_instance", f"Created {len(datasets)} immutable analysis environments.", now)
     for dataset in datasets:
-        log.detail("process_inputs", f"Starting analysis {dataset.index + 1} with parameter set {dataset.name}", now)
+        log.detail(
+            "process_inputs", f"Starting analysis {dataset.index + 1} with parameter set {dataset.name}", now
+        )

@@ -1,1 +1,3 @@
-"""The monitor: what happens to machines becomes reports, final states and the end of jobs (one Lambda for all analyses)."""
+"""The monitor: what happens to machines becomes reports, final states and the end of jobs (one Lambda for all
+analyses).
+"""

@@ -1,12 +1,14 @@
 """What attempts of a dataset have written that were not its last: only the last one's results are results.
 
-They are moved from `process_results/` to `attempts/{n}/process_results/` twice: before the next machine is asked for, so that it begins
-with nothing of another's there, and once more at the job's end, for what came late. What an attempt has written is known by its machine's
-own record (`files.json`), which can name nothing but results of its own job; an object is moved only while it is the very version that the
-record names, so what another machine has written in its place stays. In a job of one dataset, all that lies there before its next machine
-is asked for is the last one's, recorded or not.
+They are moved from `process_results/` to `attempts/{n}/process_results/` twice: before the next machine is
+asked for, so that it begins with nothing of another's there, and once more at the job's end, for what came
+late. What an attempt has written is known by its machine's own record (`files.json`), which can name nothing
+but results of its own job; an object is moved only while it is the very version that the record names, so
+what another machine has written in its place stays. In a job of one dataset, all that lies there before its
+next machine is asked for is the last one's, recorded or not.
 
-Where results go to an outside bucket, nothing is moved: the service may write there, and neither read nor remove.
+Where results go to an outside bucket, nothing is moved: the service may write there, and neither read nor
+remove.
 """
 
 from __future__ import annotations
@@ -27,13 +29,22 @@ def service_files(job: Job, index: int) -> frozenset[str]:
 
 
 def results_of(cloud: Cloud, job: Job, index: int, recorded: Sequence[MovedFile]) -> Iterator[str]:
-    """Paths below `process_results/` of the results of a dataset: those `recorded` by its machine, and in a job of one dataset all that
-    lies there, however it came. Whoever takes only some of them, lists no more."""
+    """Paths below `process_results/` of the results of a dataset: those `recorded` by its machine, and in a
+    job of one dataset all that lies there, however it came. Whoever takes only some of them, lists no
+    more."""
     bucket, keys = job.results
-    yield from (file.key.removeprefix(keys.process_prefix) for file in recorded if file.key.startswith(keys.process_prefix))
+    yield from (
+        file.key.removeprefix(keys.process_prefix)
+        for file in recorded
+        if file.key.startswith(keys.process_prefix)
+    )
     if bucket == job.bucket and len(job.datasets) == 1:
         own = service_files(job, index)
-        yield from (key.removeprefix(keys.process_prefix) for key in cloud.keys(bucket, keys.process_prefix) if key not in own)
+        yield from (
+            key.removeprefix(keys.process_prefix)
+            for key in cloud.keys(bucket, keys.process_prefix)
+            if key not in own
+        )
 
 
 def before_next(cloud: Cloud, job: Job, index: int, attempt: int, instance: str) -> list[Move]:
@@ -47,10 +58,16 @@ def before_next(cloud: Cloud, job: Job, index: int, attempt: int, instance: str)
     return [Move(one.key, job.keys.apart(attempt, one.key), etag=one.etag) for one in found]
 
 
-def late(job: Job, index: int, attempt: int, recorded: Sequence[MovedFile], final: Collection[str]) -> list[Move]:
-    """What is to be moved at the job's end of what the machine of an earlier attempt has `recorded`: nothing that is among the `final`
-    results (keys)."""
-    return [] if job.results[0] != job.bucket else [one for one in _recorded(job, index, attempt, recorded) if one.key not in final]
+def late(
+    job: Job, index: int, attempt: int, recorded: Sequence[MovedFile], final: Collection[str]
+) -> list[Move]:
+    """What is to be moved at the job's end of what the machine of an earlier attempt has `recorded`: nothing
+    that is among the `final` results (keys)."""
+    return (
+        []
+        if job.results[0] != job.bucket
+        else [one for one in _recorded(job, index, attempt, recorded) if one.key not in final]
+    )
 
 
 def _recorded(job: Job, index: int, attempt: int, recorded: Sequence[MovedFile]) -> list[Move]:
@@ -58,7 +75,9 @@ def _recorded(job: Job, index: int, attempt: int, recorded: Sequence[MovedFile])
     return [
         Move(file.key, job.keys.apart(attempt, file.key), file.version_id)
         for file in recorded
-        if file.version_id is not None and file.key.startswith(job.keys.process_prefix) and file.key not in own
+        if file.version_id is not None
+        and file.key.startswith(job.keys.process_prefix)
+        and file.key not in own
     ]
 
 
@@ -80,14 +99,20 @@ class Apart:
         return tuple(found)
 
     def told(self, attempt: int, files: Sequence[MovedFile], *, recorded: bool) -> str:
-        """Where the results of an attempt are, in words. `files` as above; `recorded`: its machine has left a record."""
+        """Where the results of an attempt are, in words. `files` as above; `recorded`: its machine has left a
+        record.
+        """
         prefix = self._job.keys.apart(attempt, self._job.keys.process_prefix)
         left = [file.key for file in files if not file.key.startswith(prefix)]
         outside = len(left) if self._outside else 0
         stuck = sum(key in self._refused for key in left)
         lost = len(left) - outside - stuck
         # What its machine has not recorded can be told from that of other datasets only where there is none.
-        kept = sum(key.startswith(prefix) for key in self._there) if len(self._job.datasets) == 1 else len(files) - len(left)
+        kept = (
+            sum(key.startswith(prefix) for key in self._there)
+            if len(self._job.datasets) == 1
+            else len(files) - len(left)
+        )
         said = {
             f"{kept} kept apart in {prefix.removeprefix(self._job.keys.prefix)}": kept,
             f"{outside} where they were, in an outside bucket": outside,

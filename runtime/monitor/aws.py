@@ -1,10 +1,12 @@
 """The monitor's AWS calls. Clients are made at first use, once per container.
 
-Permissions: s3:GetObject on the objects of the analysis buckets and s3:ListBucket on those buckets (by their bucket policies), the same on
-the settings of analyses in the artifact bucket, sts:AssumeRole on the writer, which has s3:PutObject, s3:DeleteObject and, for copies,
-s3:GetObject on objects of the analysis buckets, and s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem,
-UpdateItem, DeleteItem and Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances, ec2:TerminateInstances
-and StopInstances (machines tagged PriceTracking=On), ec2:DescribeSpotPriceHistory, sns:Publish on the topic.
+Permissions: s3:GetObject on the objects of the analysis buckets and s3:ListBucket on those buckets (by their
+bucket policies), the same on the settings of analyses in the artifact bucket, sts:AssumeRole on the writer,
+which has s3:PutObject, s3:DeleteObject and, for copies, s3:GetObject on objects of the analysis buckets, and
+s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem, UpdateItem, DeleteItem and
+Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances,
+ec2:TerminateInstances and StopInstances (machines tagged PriceTracking=On), ec2:DescribeSpotPriceHistory,
+sns:Publish on the topic.
 """
 
 from __future__ import annotations
@@ -25,7 +27,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime.monitor.confined import Writers
-from runtime.monitor.port import ComeAgainError, Content, Deployed, Heard, Instance, JobId, Move, OpenJob, Search, Written
+from runtime.monitor.port import (
+    ComeAgainError,
+    Content,
+    Deployed,
+    Heard,
+    Instance,
+    JobId,
+    Move,
+    OpenJob,
+    Search,
+    Written,
+)
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.ledger import (
@@ -67,15 +80,20 @@ _LOOKED_UP = 100
 
 
 class AwsCloud:
-    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`: its name in the log.
+    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`:
+    its name in the log.
     `artifacts`: the bucket that has the settings of all analyses, "" where nobody searches."""
 
-    def __init__(self, table: str, topic: str | None, service: str = "monitor", *, artifacts: str = "") -> None:
+    def __init__(
+        self, table: str, topic: str | None, service: str = "monitor", *, artifacts: str = ""
+    ) -> None:
         self._name, self._service = table, service
         self._topic, self._artifacts = topic, artifacts
         self._group: tuple[str, str] | None = None
         self._session = botocore.session.get_session()
-        self._config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30)
+        self._config = Config(
+            retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30
+        )
         self._writers = Writers(self._session, self._config)
 
     @cached_property
@@ -104,7 +122,9 @@ class AwsCloud:
         return confined
 
     def _writer(self, outside: str | None = None) -> Any:
-        """The S3 client that writes what is the group's. Raises PermissionError for whoever acts for no group."""
+        """The S3 client that writes what is the group's. Raises PermissionError for whoever acts for no
+        group.
+        """
         if self._group is None:
             raise PermissionError("nothing is written but for a group: see acting_for")
         return self._writers.s3(*self._group, (outside,) if outside else ())
@@ -121,10 +141,20 @@ class AwsCloud:
                 return None
             return Content(bytes(body.read()), answer["Metadata"])
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         return put(self._writer(), bucket, key, body, if_absent=if_absent, metadata=metadata)
 
-    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+    def hand_over(
+        self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]
+    ) -> str | None:
         s3 = self._writer(to_bucket)
 
         def hand(key: str) -> None:
@@ -169,16 +199,27 @@ class AwsCloud:
         with ThreadPoolExecutor(_COPIES) as pool:
             list(pool.map(move, moves))
         if left:
-            raise ComeAgainError(f"{len(left)} of {len(moves)} results of an earlier attempt are still to be moved")
+            raise ComeAgainError(
+                f"{len(left)} of {len(moves)} results of an earlier attempt are still to be moved"
+            )
         return refused
 
     def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
-        asked = {"InstanceTypes": [instance_type], "AvailabilityZone": zone, "ProductDescriptions": ["Linux/UNIX"]}
-        try:  # with both times the same, EC2 answers with the price that held then (EC2 API reference, "DescribeSpotPriceHistory")
-            told = self._ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)["SpotPriceHistory"]
+        asked = {
+            "InstanceTypes": [instance_type],
+            "AvailabilityZone": zone,
+            "ProductDescriptions": ["Linux/UNIX"],
+        }
+        # with both times the same, EC2 answers with the price that held then (EC2 API reference,
+        # "DescribeSpotPriceHistory")
+        try:
+            told = self._ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)[
+                "SpotPriceHistory"
+            ]
             prices = {one["Timestamp"]: float(one["SpotPrice"]) for one in told}
             return prices[max(prices)] if prices else None
-        except (ClientError, BotoCoreError, ValueError):  # a price that cannot be had keeps no report from being written
+        # a price that cannot be had keeps no report from being written
+        except (ClientError, BotoCoreError, ValueError):
             return None
 
     def delete(self, bucket: str, key: str) -> None:
@@ -236,14 +277,18 @@ class AwsCloud:
         for page in pages:
             yield from map(_open_job, page["Items"])
 
-    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
+    def close_dataset(
+        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+    ) -> OpenJob | None:
         additions = {"succeeded" if succeeded else "failed": {"NS": [str(index)]}}
         if instance is not None:
             additions["instances"] = {"SS": [instance]}
         return self._add(job, additions, now)
 
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
-        return self._add(job, {"retries": {"SS": [retry_name(index, attempt)]}, "instances": {"SS": [instance]}})
+        return self._add(
+            job, {"retries": {"SS": [retry_name(index, attempt)]}, "instances": {"SS": [instance]}}
+        )
 
     def _add(self, job: JobId, additions: Mapping[str, Any], closed: float | None = None) -> OpenJob | None:
         """Add to the sets of an open job's item; the item afterwards, None when the job has ended."""
@@ -293,12 +338,19 @@ class AwsCloud:
         found: dict[str, Heard] = {}
         for start in range(0, len(keys), _LOOKED_UP):
             names = {heard_key(bucket, key)["sk"]["S"]: key for key in keys[start : start + _LOOKED_UP]}
-            wanted: Mapping[str, Any] = {self._name: {"Keys": [heard_key(bucket, key) for key in names.values()], "ConsistentRead": True}}
+            wanted: Mapping[str, Any] = {
+                self._name: {
+                    "Keys": [heard_key(bucket, key) for key in names.values()],
+                    "ConsistentRead": True,
+                }
+            }
             while wanted:
                 answer = self._table.batch_get_item(RequestItems=wanted)
                 for item in answer["Responses"].get(self._name, []):
                     text = {name: item.get(name, {}).get("S", "") for name in ("etag", "sent")}
-                    found[names[item["sk"]["S"]]] = Heard(**text, sent_at=float(item.get("sent_at", {}).get("N", 0)))
+                    found[names[item["sk"]["S"]]] = Heard(
+                        **text, sent_at=float(item.get("sent_at", {}).get("N", 0))
+                    )
                 wanted = answer.get("UnprocessedKeys") or {}
         return found
 
@@ -318,11 +370,17 @@ class AwsCloud:
         )
 
     def searched(self, bucket: str) -> Search | None:
-        item = self._table.get_item(TableName=self._name, Key=_search_key(bucket), ConsistentRead=True).get("Item")
+        item = self._table.get_item(TableName=self._name, Key=_search_key(bucket), ConsistentRead=True).get(
+            "Item"
+        )
         return item and Search(item["after"]["S"], float(item["begun"]["N"]), float(item["through"]["N"]))
 
     def note_search(self, bucket: str, search: Search) -> None:
-        values = {":after": {"S": search.after}, ":begun": {"N": f"{search.begun:.3f}"}, ":through": {"N": f"{search.through:.3f}"}}
+        values = {
+            ":after": {"S": search.after},
+            ":begun": {"N": f"{search.begun:.3f}"},
+            ":through": {"N": f"{search.through:.3f}"},
+        }
         self._table.update_item(
             TableName=self._name,
             Key=_search_key(bucket),
@@ -342,7 +400,11 @@ class AwsCloud:
 def _is_refusal(error: ClientError) -> bool:
     """Whether S3 would answer the same to the next try."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return 400 <= status < 500 and "Throttl" not in code_of(error) and code_of(error) not in ("SlowDown", "RequestTimeout", "ExpiredToken")
+    return (
+        400 <= status < 500
+        and "Throttl" not in code_of(error)
+        and code_of(error) not in ("SlowDown", "RequestTimeout", "ExpiredToken")
+    )
 
 
 def _search_key(bucket: str) -> dict[str, dict[str, str]]:

@@ -1,11 +1,11 @@
 """S3 clients that can write for one bucket and one group, and nowhere else.
 
-The monitor's own role writes to no bucket. For writes it takes its writer's role, each time with a session policy that leaves of the
-role's rights only what concerns one bucket and one group (IAM user guide, "Session policies"): a mistake in the documents of one group,
-or in this code, cannot end in the folders of another.
+The monitor's own role writes to no bucket. For writes it takes its writer's role, each time with a session
+policy that leaves of the role's rights only what concerns one bucket and one group (IAM user guide, "Session
+policies"): a mistake in the documents of one group, or in this code, cannot end in the folders of another.
 
-Permissions: sts:AssumeRole on the writer's role. Environment: NEUROCAAS_WRITER_ROLE_ARN; empty: there is no such role, and the clients
-have the function's own credentials.
+Permissions: sts:AssumeRole on the writer's role. Environment: NEUROCAAS_WRITER_ROLE_ARN; empty: there is no
+such role, and the clients have the function's own credentials.
 """
 
 from __future__ import annotations
@@ -43,9 +43,13 @@ _SESSION_NAME = 64
 
 
 class Writers:
-    """Clients by bucket, group and outside buckets, each kept until its session nears its end. Threads may share one instance."""
+    """Clients by bucket, group and outside buckets, each kept until its session nears its end. Threads may
+    share one instance.
+    """
 
-    def __init__(self, session: botocore.session.Session, config: Config, *, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, session: botocore.session.Session, config: Config, *, now: Callable[[], datetime] | None = None
+    ) -> None:
         self._session, self._config = session, config
         self._role = os.environ.get(VARIABLE, "")
         self._now = now or (lambda: datetime.now(timezone.utc))
@@ -54,11 +58,13 @@ class Writers:
         self._sts: Any = None
 
     def s3(self, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False) -> Any:
-        """A botocore S3 client for the writes of one group in one analysis bucket. `outside`: names of further buckets, which the group's
-        results go to; with these the client may also read the group's results, to copy them there. `moving`: it may read them, and remove
-        what lies in the folders `process_results/` of jobs.
+        """A botocore S3 client for the writes of one group in one analysis bucket. `outside`: names of
+        further buckets, which the group's results go to; with these the client may also read the group's
+        results, to copy them there. `moving`: it may read them, and remove what lies in the folders
+        `process_results/` of jobs.
 
-        Raises ValueError for names that are none of a bucket or a group: in a policy, a wildcard would be all of them.
+        Raises ValueError for names that are none of a bucket or a group: in a policy, a wildcard would be all
+        of them.
         """
         further = tuple(sorted(set(outside)))
         key = (bucket, group, str(moving), *further) if self._role else ()
@@ -72,7 +78,9 @@ class Writers:
                 self._clients.popitem(last=False)
             return client
 
-    def _made(self, bucket: str, group: str, outside: tuple[str, ...], moving: bool) -> tuple[Any, datetime | None]:
+    def _made(
+        self, bucket: str, group: str, outside: tuple[str, ...], moving: bool
+    ) -> tuple[Any, datetime | None]:
         if not self._role:
             return self._session.create_client("s3", config=self._config), None
         if self._sts is None:
@@ -98,9 +106,11 @@ def session_name(bucket: str, group: str) -> str:
     return _NO_SESSION_NAME.sub("-", f"{group}@{bucket}")[:_SESSION_NAME]
 
 
-def session_policy(partition: str, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False) -> str:
-    """The policy of a session, as text: at most 2,048 characters (STS API reference, "AssumeRole"). Raises ValueError for names that are
-    none of a bucket or a group."""
+def session_policy(
+    partition: str, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False
+) -> str:
+    """The policy of a session, as text: at most 2,048 characters (STS API reference, "AssumeRole"). Raises
+    ValueError for names that are none of a bucket or a group."""
     if not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
         raise ValueError(f"got the group {group!r}, allowed are names of groups; nothing was written")
     for name in (bucket, *outside):
@@ -114,7 +124,10 @@ def session_policy(partition: str, bucket: str, group: str, outside: Iterable[st
     own = objects(bucket, results, f"{JOBS}/{group}/", f"{reports}/{group}/", ACTIVE_PREFIX)
     statements = [
         _allow("s3:PutObject", own + [one for name in outside for one in objects(name, "")]),
-        _allow("s3:DeleteObject", objects(bucket, ACTIVE_PREFIX, *([f"{results}*/process_results/"] if moving else []))),
+        _allow(
+            "s3:DeleteObject",
+            objects(bucket, ACTIVE_PREFIX, *([f"{results}*/process_results/"] if moving else [])),
+        ),
     ]
     if outside or moving:
         statements.append(_allow("s3:GetObject", objects(bucket, results)))

@@ -1,7 +1,8 @@
-"""What a machine says of its own dataset: from the one place that only this machine can write, bounded, parsed strictly.
+"""What a machine says of its own dataset: from the one place that only this machine can write, bounded,
+parsed strictly.
 
-It is evidence about that dataset and nothing else. Nothing in it is taken for a path to read or write, a key or an order: files that it
-names outside of what its job may touch are left out.
+It is evidence about that dataset and nothing else. Nothing in it is taken for a path to read or write, a key
+or an order: files that it names outside of what its job may touch are left out.
 """
 
 from __future__ import annotations
@@ -40,13 +41,15 @@ def read_status(raw: bytes | None) -> DatasetStatus:
 
 def status_of(cloud: Cloud, job: Job, instance: str) -> DatasetStatus:
     """The last status of a machine of the job, by its own word."""
-    content = cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).status, STATUS_MAX_BYTES)
+    content = cloud.get(
+        job.bucket, EvidenceKeys(job.launch_template.role_id, instance).status, STATUS_MAX_BYTES
+    )
     return read_status(content.body if content else None)
 
 
 class Records:
-    """What the machines of one job have moved, by their own word. All of it together has a limit: whoever writes the end of a job does so
-    for all groups, and must not choke on what one of them says."""
+    """What the machines of one job have moved, by their own word. All of it together has a limit: whoever
+    writes the end of a job does so for all groups, and must not choke on what one of them says."""
 
     def __init__(self, cloud: Cloud, job: Job) -> None:
         self._cloud, self._job = cloud, job
@@ -55,16 +58,22 @@ class Records:
     def of(self, index: int, instance: str) -> dict[str, tuple[MovedFile, ...]]:
         """The `inputs` and `results` of a dataset's machine; nothing of a record that is too large."""
         job = self._job
-        content = self._cloud.get(job.bucket, EvidenceKeys(job.launch_template.role_id, instance).files, self._bytes)
+        content = self._cloud.get(
+            job.bucket, EvidenceKeys(job.launch_template.role_id, instance).files, self._bytes
+        )
         raw = content.body if content else b"{}"
-        files = max(raw.count(b"{") + raw.count(b"["), raw.count(b",") // _FACTS)  # as many as it could have, before it is taken apart
+        # as many as it could have, before it is taken apart
+        files = max(raw.count(b"{") + raw.count(b"["), raw.count(b",") // _FACTS)
         if files > self._files:
             return {}
         self._bytes, self._files = self._bytes - len(raw), self._files - files
         with suppress(DocumentError):
             record = loads(raw, "record")
             kinds = {"inputs": _sources(job, index), "results": _targets(job)}
-            return {kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within)) for kind, within in kinds.items()}
+            return {
+                kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within))
+                for kind, within in kinds.items()
+            }
         return {}
 
 
@@ -99,6 +108,11 @@ def _file(entry: object) -> MovedFile:
         sha256=take(entry, "sha256", str, "record"),
         version_id=take_optional(entry, "version_id", str, "record"),
     )
-    if file_fault(file.key) or file.bytes < 0 or not _SHA256.fullmatch(file.sha256) or len(file.version_id or "") > _VERSION_MAX:
+    if (
+        file_fault(file.key)
+        or file.bytes < 0
+        or not _SHA256.fullmatch(file.sha256)
+        or len(file.version_id or "") > _VERSION_MAX
+    ):
         raise DocumentError("record: not a file that a machine can have moved")
     return file

@@ -48,9 +48,10 @@ from runtime.protocol.stop import CANCELLED, outcome_of
 def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     """Write the end of a job whose datasets are all final; True if this call did it.
 
-    Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone. When it dies on the way,
-    the next one, or the sweep, does it all once more: the end is written in the same words, and told twice rather than never. So its time
-    is that at which the last machine ended, which all of them read in the same reports.
+    Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone.
+    When it dies on the way, the next one, or the sweep, does it all once more: the end is written in the same
+    words, and told twice rather than never. So its time is that at which the last machine ended, which all of
+    them read in the same reports.
     """
     if not _begin(cloud, item, now):
         return False
@@ -59,7 +60,9 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     for report in sorted(filed, key=lambda report: (report.attempt, moment(report.start))):
         reports[report.dataset].append(report)
     records = Records(cloud, job)
-    outcomes = [_outcome(cloud, job, dataset, item, reports[dataset.index], records) for dataset in job.datasets]
+    outcomes = [
+        _outcome(cloud, job, dataset, item, reports[dataset.index], records) for dataset in job.datasets
+    ]
     outcomes = with_shared(_with_machines(cloud, job, reports, outcomes, records))
     exit_class, reason = _exit(outcomes)
     facts = CertificateFacts(
@@ -74,7 +77,16 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
         datasets=tuple(outcomes),
     )
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
-    _write_end(cloud, job.bucket, job.keys, facts, _certificate(cloud, job, facts), line, job.submission_key, job.created)
+    _write_end(
+        cloud,
+        job.bucket,
+        job.keys,
+        facts,
+        _certificate(cloud, job, facts),
+        line,
+        job.submission_key,
+        job.created,
+    )
     refused = _tell_outside(cloud, job, line)
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     cloud.settle(item, micro_dollars(facts.cost), iso(now))
@@ -88,7 +100,9 @@ def _begin(cloud: Cloud, item: OpenJob, now: datetime) -> bool:
 
 
 def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
-    """What the script of the first dataset that failed said last on its stderr; "" when the reason says it."""
+    """What the script of the first dataset that failed said last on its stderr; "" when the reason says
+    it.
+    """
     for outcome in outcomes:
         if outcome.status != SUCCESS:
             said = status_of(cloud, job, outcome.instance).stderr.values() if outcome.instance else ()
@@ -98,10 +112,22 @@ def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> s
 
 
 def _write_end(
-    cloud: Cloud, bucket: str, keys: JobKeys, facts: CertificateFacts, certificate: str, line: str, submission_key: str, created: str
+    cloud: Cloud,
+    bucket: str,
+    keys: JobKeys,
+    facts: CertificateFacts,
+    certificate: str,
+    line: str,
+    submission_key: str,
+    created: str,
 ) -> None:
     """The end of a job: the service's own records, then the copies for people, `end.txt` last."""
-    cloud.put(bucket, keys.records.certificate, certificate, metadata=claim_metadata(submission_key, moment(created)))
+    cloud.put(
+        bucket,
+        keys.records.certificate,
+        certificate,
+        metadata=claim_metadata(submission_key, moment(created)),
+    )
     cloud.put(bucket, keys.certificate, certificate)
     for place in (keys.records, keys):
         cloud.put(bucket, place.certificate_json, facts.to_json())
@@ -109,29 +135,50 @@ def _write_end(
 
 
 def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
-    """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`. S3's refusal, or None.
+    """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`. S3's
+    refusal, or None.
     A bucket that refuses does not keep the job open: everything is in the analysis bucket as well."""
     bucket, there = job.results
     if bucket == job.bucket:
         return None
     own = job.keys.logs_prefix
-    # The group's machines can write any number of files there: those that the service writes come first, and of all others some.
-    first = [job.keys.certificate, job.keys.certificate_json, *(dataset.status_key for dataset in job.datasets)]
+    # The group's machines can write any number of files there: those that the service writes come first, and
+    # of all others some.
+    first = [
+        job.keys.certificate,
+        job.keys.certificate_json,
+        *(dataset.status_key for dataset in job.datasets),
+    ]
     keys = dict.fromkeys([*first, *islice(cloud.keys(job.bucket, own), LOGS_MAX_COPIES)])
-    logs = {key: there.logs_prefix + key.removeprefix(own) for key in islice(keys, max(LOGS_MAX_COPIES, len(first)))}
+    logs = {
+        key: there.logs_prefix + key.removeprefix(own)
+        for key in islice(keys, max(LOGS_MAX_COPIES, len(first)))
+    }
     return cloud.hand_over(job.bucket, logs, bucket, (there.end, line))
 
 
 def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
-    """Write the end of a job whose document is missing: all that can be said is that it is over, and what its machines cost."""
+    """Write the end of a job whose document is missing: all that can be said is that it is over, and what its
+    machines cost.
+    """
     bucket, group, timestamp = item.job
     keys = JobKeys.of(group, timestamp)
-    told = Problem("job", "a job whose document job.json is missing", "a job that can be followed", "Submit again with another timestamp")
-    facts = CertificateFacts("platform", now, group, timestamp, item.submission, item.analysis, bucket, problems=(told,))
+    told = Problem(
+        "job",
+        "a job whose document job.json is missing",
+        "a job that can be followed",
+        "Submit again with another timestamp",
+    )
+    facts = CertificateFacts(
+        "platform", now, group, timestamp, item.submission, item.analysis, bucket, problems=(told,)
+    )
     if not _begin(cloud, item, now):
         return
     reports = filed_reports(cloud, item)
-    cost, created = sum(report.cost for report in reports), iso(datetime.fromtimestamp(item.created, timezone.utc))
+    cost, created = (
+        sum(report.cost for report in reports),
+        iso(datetime.fromtimestamp(item.created, timezone.utc)),
+    )
     line = end_line(0, 0, told.text())
     closing = closing_lines(line, now, facts.exit_class, cost, sum(report.seconds for report in reports))
     certificate = with_closing(_log_so_far(cloud, bucket, keys), closing)
@@ -153,13 +200,19 @@ def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
     return found
 
 
-def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: Sequence[ComputeReport], records: Records) -> DatasetOutcome:
+def _outcome(
+    cloud: Cloud,
+    job: Job,
+    dataset: Dataset,
+    item: OpenJob,
+    reports: Sequence[ComputeReport],
+    records: Records,
+) -> DatasetOutcome:
     """How a dataset ended, from the reports of its machines, the last of which decides."""
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
     last = reports[-1] if reports else None
-    if last is None or (
-        state == FAILED and (last.exit_class == RECLAIM or last.out_of_memory)
-    ):  # then the manager, or the monitor, has said why
+    # Without such a report the manager, or the monitor, has said why.
+    if last is None or (state == FAILED and (last.exit_class == RECLAIM or last.out_of_memory)):
         content = cloud.get(job.bucket, job.keys.verdict(dataset.index))
         status: DatasetStatus = read_status(content.body if content else None)
         reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
@@ -188,7 +241,9 @@ def _outcome(cloud: Cloud, job: Job, dataset: Dataset, item: OpenJob, reports: S
     )
 
 
-def _note(cloud: Cloud, job: Job, dataset: Dataset, last: ComputeReport | None, results: Sequence[MovedFile]) -> str | None:
+def _note(
+    cloud: Cloud, job: Job, dataset: Dataset, last: ComputeReport | None, results: Sequence[MovedFile]
+) -> str | None:
     """What is to be said of a dataset that has succeeded: that nothing came of it."""
     if results or last is None or status_of(cloud, job, last.instance_id).uploaded:
         return None
@@ -198,10 +253,14 @@ def _note(cloud: Cloud, job: Job, dataset: Dataset, last: ComputeReport | None, 
 
 
 def _with_machines(
-    cloud: Cloud, job: Job, reports: Mapping[int, Sequence[ComputeReport]], outcomes: Sequence[DatasetOutcome], records: Records
+    cloud: Cloud,
+    job: Job,
+    reports: Mapping[int, Sequence[ComputeReport]],
+    outcomes: Sequence[DatasetOutcome],
+    records: Records,
 ) -> list[DatasetOutcome]:
-    """The outcomes with each of their machines. What earlier attempts have written late is set aside; where each dataset had one machine,
-    as most have, nothing is looked up for that."""
+    """The outcomes with each of their machines. What earlier attempts have written late is set aside; where
+    each dataset had one machine, as most have, nothing is looked up for that."""
     earlier = [(index, report) for index, some in sorted(reports.items()) for report in some[:-1]]
     final = {file.key for outcome in outcomes for file in outcome.results}
     written = {report.instance_id: records.of(index, report.instance_id) for index, report in earlier}
@@ -217,12 +276,17 @@ def _with_machines(
         for number, report in enumerate(reports[index]):
             machine, recorded = _machine(report), written.get(report.instance_id)
             if apart is not None and recorded is not None:
-                files, known = apart.files(report.attempt, recorded.get("results", ())), any(recorded.values())
+                files, known = (
+                    apart.files(report.attempt, recorded.get("results", ())),
+                    any(recorded.values()),
+                )
                 told = apart.told(report.attempt, files, recorded=known)
                 machine = replace(machine, recorded=known, results_are=told, results=files)
             if number:
                 request = cloud.get(job.bucket, job.keys.retry(index, report.attempt))
-                machine = replace(machine, resumed=AttemptRequest.from_json(request.body if request else None).checkpoint)
+                machine = replace(
+                    machine, resumed=AttemptRequest.from_json(request.body if request else None).checkpoint
+                )
             machines.append(machine)
         done.append(replace(outcome, machines=tuple(machines)))
     return done
@@ -264,7 +328,11 @@ def _why(outcome: DatasetOutcome) -> str | None:
     """Why a dataset failed, in words; None for one that did not."""
     if outcome.status == SUCCESS:
         return None
-    failed = "the analysis failed" if outcome.exit_code is None else f"the analysis script ended with exit code {outcome.exit_code}"
+    failed = (
+        "the analysis failed"
+        if outcome.exit_code is None
+        else f"the analysis script ended with exit code {outcome.exit_code}"
+    )
     return outcome.reason or failed
 
 
@@ -275,11 +343,18 @@ def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts) -> str:
         final_line(name, outcome.status, outcome.end or time, _why(outcome), outcome.note)
         for name, outcome in zip(names, facts.datasets, strict=True)
     ]
-    seconds, end = sum(outcome.seconds for outcome in facts.datasets), end_line(facts.succeeded, len(facts.datasets))
-    closing = closing_lines(end, facts.finished, facts.exit_class, facts.cost, seconds, attempt_lines(names, facts.datasets))
+    seconds, end = (
+        sum(outcome.seconds for outcome in facts.datasets),
+        end_line(facts.succeeded, len(facts.datasets)),
+    )
+    closing = closing_lines(
+        end, facts.finished, facts.exit_class, facts.cost, seconds, attempt_lines(names, facts.datasets)
+    )
     text = with_outcome(_log_so_far(cloud, job.bucket, job.keys), lines, closing)
     if text is None:  # it was deleted, or the launch did not come to its end: say at least what is known
-        log = SetupLog(moment(job.created), job.blueprint_commit or job.blueprint_digest or "unknown", job.timestamp)
+        log = SetupLog(
+            moment(job.created), job.blueprint_commit or job.blueprint_digest or "unknown", job.timestamp
+        )
         text = with_outcome(log.render(lines), lines, closing)
         assert text is not None
     return text

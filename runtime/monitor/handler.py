@@ -1,9 +1,10 @@
 """Entry points of the monitor Lambda.
 
-`handler` takes SQS batches of EventBridge "EC2 Instance State-change Notification" events (answering with partial batch
-failures) and, sent directly, EventBridge's schedule; `sweep` takes the schedule alone.
-Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices), NEUROCAAS_ARTIFACT_BUCKET (empty: nothing is
-searched for lost submissions), NEUROCAAS_WRITER_ROLE_ARN (empty: writes with its own rights).
+`handler` takes SQS batches of EventBridge "EC2 Instance State-change Notification" events (answering with
+partial batch failures) and, sent directly, EventBridge's schedule; `sweep` takes the schedule alone.
+Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices),
+NEUROCAAS_ARTIFACT_BUCKET (empty: nothing is searched for lost submissions), NEUROCAAS_WRITER_ROLE_ARN (empty:
+writes with its own rights).
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     records = event.get("Records")
     if not isinstance(records, list):
         return sweep(event, context)
-    changes = {str(record.get("messageId", "")): state_change(str(record.get("body", ""))) for record in records}
+    changes = {
+        str(record.get("messageId", "")): state_change(str(record.get("body", ""))) for record in records
+    }
     return {"batchItemFailures": [{"itemIdentifier": name} for name in watch(_cloud(MONITOR), changes)]}
 
 
 def sweep(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Reconcile everything once; errors are raised, so that the schedule's retry and alarm see them. The event
-    `{"dry_run": true}` changes nothing and answers `{"would": [what it would do, …]}`."""
+    """Reconcile everything once; errors are raised, so that the schedule's retry and alarm see them. The
+    event `{"dry_run": true}` changes nothing and answers `{"would": [what it would do, …]}`."""
     del context
     if event.get("dry_run") is True:
         would: list[str] = []
@@ -75,14 +78,24 @@ def watch(cloud: Cloud, changes: Mapping[str, StateChange | None]) -> list[str]:
     instances = {instance.instance_id: instance for instance in cloud.instances(wanted)}
     watcher = Watch(cloud, _now)
     again = []
-    for message, change in sorted(changes.items(), key=lambda entry: entry[1].time.timestamp() if entry[1] else 0.0):
+    for message, change in sorted(
+        changes.items(), key=lambda entry: entry[1].time.timestamp() if entry[1] else 0.0
+    ):
         if change is None:
             continue
         instance = instances.get(change.instance_id)
         where = place(instance) if instance is not None else None
-        line = {"job": where.job if where is not None else None, "instance": change.instance_id, "state": change.state}
+        line = {
+            "job": where.job if where is not None else None,
+            "instance": change.instance_id,
+            "state": change.state,
+        }
         if instance is None:
-            logline.write(MONITOR, "ignored: EC2 does not know the machine any more; the sweep closes its dataset", **line)
+            logline.write(
+                MONITOR,
+                "ignored: EC2 does not know the machine any more; the sweep closes its dataset",
+                **line,
+            )
             continue
         try:
             logline.write(MONITOR, watcher.changed(change, instance), **line)

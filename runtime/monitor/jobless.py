@@ -1,5 +1,5 @@
-"""Machines that have no job (development instances, or started by hand): when their `Timeout` (minutes since their last
-start) has passed, they are stopped.
+"""Machines that have no job (development instances, or started by hand): when their `Timeout` (minutes since
+their last start) has passed, they are stopped.
 
 Their disk, and the work on it, stays; only their developer ends them.
 """

@@ -27,7 +27,9 @@ INTERRUPTED = "interrupted:"
 
 @dataclass(frozen=True)
 class Place:
-    """The job and the dataset of a machine, read from its tags and its launch index; which machine of the dataset it is."""
+    """The job and the dataset of a machine, read from its tags and its launch index; which machine of the
+    dataset it is.
+    """
 
     job: JobId
     index: int
@@ -36,7 +38,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory`: as its machine says."""
+    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory`: as its machine
+    says.
+    """
 
     status: str
     reason: str | None
@@ -49,7 +53,11 @@ def place(instance: Instance) -> Place | None:
     """None for a machine that is not a job's (a development instance, or not of the service)."""
     tags = instance.tags
     try:
-        return Place((tags[BUCKET], tags[GROUP], tags[JOB]), int(tags[OFFSET]) + instance.launch_index, int(tags.get(ATTEMPT, "1")))
+        return Place(
+            (tags[BUCKET], tags[GROUP], tags[JOB]),
+            int(tags[OFFSET]) + instance.launch_index,
+            int(tags.get(ATTEMPT, "1")),
+        )
     except (KeyError, ValueError):
         return None
 
@@ -70,21 +78,36 @@ def judge(status: DatasetStatus, instance: Instance) -> Verdict:
     if status.status == SUCCESS:
         return Verdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
-        reason = next((text for text in (status.reason, status.said) if text != NONE), None)  # a reason begins with what was said
-        ended = outcome_of(reason) or next((name for begin, name in _ENDED.items() if (reason or "").startswith(begin)), None)
-        return Verdict(FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None)
+        # a reason begins with what was said
+        reason = next((text for text in (status.reason, status.said) if text != NONE), None)
+        ended = outcome_of(reason) or next(
+            (name for begin, name in _ENDED.items() if (reason or "").startswith(begin)), None
+        )
+        return Verdict(
+            FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None
+        )
     if instance.state in ("stopping", "stopped"):
-        return Verdict(FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled")
+        return Verdict(
+            FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled"
+        )
     if instance.reason_code in _RECLAIMED or (instance.spot and status.reason.startswith(INTERRUPTED)):
-        return Verdict(FAILED, "AWS has taken the spot machine back before its analysis was done.", None, RECLAIM)
+        return Verdict(
+            FAILED, "AWS has taken the spot machine back before its analysis was done.", None, RECLAIM
+        )
     if instance.reason_code.startswith("Client.UserInitiated"):
-        return Verdict(FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled")
+        return Verdict(
+            FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled"
+        )
     why = instance.reason or instance.reason_code or "no reason given"
     return Verdict(FAILED, f"The machine ended before its analysis was done ({why}).", None, "platform")
 
 
-def with_verdict(status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: Verdict, now: datetime) -> DatasetStatus:
-    """How a dataset ended; what `status` has besides (lines, times of a machine that told its own end) is kept."""
+def with_verdict(
+    status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: Verdict, now: datetime
+) -> DatasetStatus:
+    """How a dataset ended; what `status` has besides (lines, times of a machine that told its own end) is
+    kept.
+    """
     finish = status.job_finish if status.status == verdict.status and status.job_finish != NONE else iso(now)
     return replace(
         status,
@@ -98,9 +121,11 @@ def with_verdict(status: DatasetStatus, dataset: Dataset, instance: str | None, 
     )
 
 
-def new_report(job: Job, index: int, instance: Instance, start: datetime, spot_price: float | None = None) -> ComputeReport:
-    """The report of a machine that has begun. It costs `spot_price` (USD an hour), None: as on demand. A type that was not planned for
-    has price 0."""
+def new_report(
+    job: Job, index: int, instance: Instance, start: datetime, spot_price: float | None = None
+) -> ComputeReport:
+    """The report of a machine that has begun. It costs `spot_price` (USD an hour), None: as on demand. A type
+    that was not planned for has price 0."""
     where = place(instance)
     return ComputeReport(
         instance_id=instance.instance_id,
@@ -123,7 +148,9 @@ def new_report(job: Job, index: int, instance: Instance, start: datetime, spot_p
 
 
 def final_report(report: ComputeReport, end: datetime, verdict: Verdict) -> ComputeReport:
-    """`end` may be what the monitor's clock says, and `start` is EC2's: no machine ends before it has begun."""
+    """`end` may be what the monitor's clock says, and `start` is EC2's: no machine ends before it has
+    begun.
+    """
     return replace(
         report,
         end=report.end or iso(max(end, moment(report.start))),

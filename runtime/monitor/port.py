@@ -25,7 +25,9 @@ class Content:
 
 @dataclass(frozen=True)
 class Instance:
-    """What EC2 says of a machine. `reason` is its state reason in words, `transition` the raw transition reason."""
+    """What EC2 says of a machine. `reason` is its state reason in words, `transition` the raw transition
+    reason.
+    """
 
     instance_id: str
     instance_type: str
@@ -43,9 +45,9 @@ class Instance:
 
 @dataclass(frozen=True)
 class OpenJob:
-    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in micro-dollars;
-    `stop` says why the job is being ended early, since `stopped`; `ending` since when a monitor is writing its end;
-    `since` when all of it was launched."""
+    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in
+    micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
+    monitor is writing its end; `since` when all of it was launched."""
 
     job: JobId
     state: str
@@ -92,7 +94,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Heard:
-    """The ETag of what a manager has taken from the queue, and of what the sweep has told the queue of, since when (epoch seconds)."""
+    """The ETag of what a manager has taken from the queue, and of what the sweep has told the queue of, since
+    when (epoch seconds).
+    """
 
     etag: str = ""
     sent: str = ""
@@ -101,7 +105,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class Search:
-    """`after`: the last key that was listed in this round, which began at `begun`; `through`: when the last whole round began.
+    """`after`: the last key that was listed in this round, which began at `begun`; `through`: when the last
+    whole round began.
     Epoch seconds."""
 
     after: str
@@ -110,14 +115,15 @@ class Search:
 
 
 class ComeAgainError(Exception):
-    """What was begun must be gone on with later: a job's machines have all ended, but its manager still works on it, or another monitor
-    has begun to write its end and may have died since, or there are more files to move than one call has the time for."""
+    """What was begun must be gone on with later: a job's machines have all ended, but its manager still works
+    on it, or another monitor has begun to write its end and may have died since, or there are more files to
+    move than one call has the time for."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """An object that is to go from `key` to `to` as long as it is the very one that was meant: of this version (None: a bucket without
-    versions, or it was not told), and with this ETag ("": any)."""
+    """An object that is to go from `key` to `to` as long as it is the very one that was meant: of this
+    version (None: a bucket without versions, or it was not told), and with this ETag ("": any)."""
 
     key: str
     to: str
@@ -134,17 +140,27 @@ class Cloud(Protocol):
     def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
         """The object, None when there is none, or when it has more bytes than `limit`."""
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         """Write text. With `if_absent`, False (and nothing written) when the key exists."""
 
-    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
-        """Copy `keys` of a bucket to their new keys in another, then write `end` (key and text) there. None when that is
-        done, else S3's first refusal."""
+    def hand_over(
+        self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]
+    ) -> str | None:
+        """Copy `keys` of a bucket to their new keys in another, then write `end` (key and text) there. None
+        when that is done, else S3's first refusal."""
 
     def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
-        """Move objects within a bucket; S3's refusals by key. What is gone by now, or another object, is left alone. What is larger than
-        one copy may be is removed only. Raises ComeAgainError when there are more than one call has the time for: those that have been
-        moved are gone, so it goes on where it was."""
+        """Move objects within a bucket; S3's refusals by key. What is gone by now, or another object, is left
+        alone. What is larger than one copy may be is removed only. Raises ComeAgainError when there are more
+        than one call has the time for: those that have been moved are gone, so it goes on where it was."""
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove the object if it is there."""
@@ -156,13 +172,17 @@ class Cloud(Protocol):
         """All objects below `prefix`."""
 
     def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
-        """What a machine of this type costs in this zone's spot market at a time, in USD an hour; None when that cannot be known."""
+        """What a machine of this type costs in this zone's spot market at a time, in USD an hour; None when
+        that cannot be known.
+        """
 
     def instances(self, ids: Sequence[str]) -> list[Instance]:
         """Those of the named machines that EC2 still knows."""
 
     def all_instances(self) -> Iterator[Instance]:
-        """All machines of the service in this account and region (tag PriceTracking=On), ended ones as long as EC2 shows them."""
+        """All machines of the service in this account and region (tag PriceTracking=On), ended ones as long
+        as EC2 shows them.
+        """
 
     def terminate(self, ids: Sequence[str]) -> None:
         """End machines; those that have ended already are no error."""
@@ -176,25 +196,33 @@ class Cloud(Protocol):
     def open_jobs(self) -> Iterator[OpenJob]:
         """All jobs that have not ended."""
 
-    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
-        """Note that a dataset is final; the item afterwards, None when the job has ended. Doing it twice changes nothing."""
+    def close_dataset(
+        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+    ) -> OpenJob | None:
+        """Note that a dataset is final; the item afterwards, None when the job has ended. Doing it twice
+        changes nothing.
+        """
 
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
-        """Note that a dataset needs its `attempt`th machine after `instance`; the item afterwards, None when the job has
-        ended. Doing it twice changes nothing."""
+        """Note that a dataset needs its `attempt`th machine after `instance`; the item afterwards, None when
+        the job has ended. Doing it twice changes nothing."""
 
     def abandon(self, job: JobId, now: float) -> bool:
-        """Take a job from its manager, which has not launched all of it and will not any more; False when one is at it."""
+        """Take a job from its manager, which has not launched all of it and will not any more; False when one
+        is at it.
+        """
 
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         """Note why and since when an open job is to end; False when there is none. The first note stays."""
 
     def begin_end(self, job: JobId, now: float, stale: float) -> bool:
-        """Take it on to write the end of an open job. False when there is none, or when another monitor has begun after `stale`."""
+        """Take it on to write the end of an open job. False when there is none, or when another monitor has
+        begun after `stale`.
+        """
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
-        """The job has ended (ISO 8601): its item goes, its claim says so, and in its budget what it spent (micro-dollars) replaces what
-        it had reserved."""
+        """The job has ended (ISO 8601): its item goes, its claim says so, and in its budget what it spent
+        (micro-dollars) replaces what it had reserved."""
 
     def analyses(self) -> Iterator[Deployed]:
         """The analyses that are deployed."""

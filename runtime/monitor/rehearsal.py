@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, JobId, Move, OpenJob, Search, Written
+from runtime.monitor.port import (
+    Cloud,
+    Content,
+    Deployed,
+    Heard,
+    Instance,
+    JobId,
+    Move,
+    OpenJob,
+    Search,
+    Written,
+)
 from runtime.protocol.limits import JOB_MAX_BYTES
 
 
@@ -57,11 +68,21 @@ class Rehearsal:
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         self._tell(f"deliver s3://{bucket}/{written.key} again")
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         self._tell(f"write s3://{bucket}/{key}")
         return True
 
-    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+    def hand_over(
+        self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]
+    ) -> str | None:
         self._tell(f"copy {len(keys)} logs to s3://{to_bucket}/")
         return None
 
@@ -81,7 +102,9 @@ class Rehearsal:
     def switch_off(self, ids: Sequence[str]) -> None:
         self._tell(f"stop {', '.join(ids)}")
 
-    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
+    def close_dataset(
+        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+    ) -> OpenJob | None:
         self._tell(f"close dataset {index} of {'/'.join(job)} as {'succeeded' if succeeded else 'failed'}")
         return None
 

@@ -1,8 +1,8 @@
 """The periodic reconciliation: events make the monitor fast, the sweep makes it true.
 
-It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events, ends machines
-that outlive their duration, machines whose job has ended, and jobs whose machines are gone, stops machines without a
-job whose time is over, and tells the managers of submissions whose event was lost.
+It reads only what is open: the items of open jobs, and the machines that EC2 shows. It repairs lost events,
+ends machines that outlive their duration, machines whose job has ended, and jobs whose machines are gone,
+stops machines without a job whose time is over, and tells the managers of submissions whose event was lost.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ from runtime.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
 
 _UNANSWERED = timedelta(seconds=QUEUE_VISIBILITY * (CAPACITY_ATTEMPTS + 1))
-"""After this long a manager has started another machine, or has given up, if it has heard of the request at all."""
+"""After this long a manager has started another machine, or has given up, if it has heard of the request at
+all.
+"""
 
-_GONE = Instance("unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone")
+_GONE = Instance(
+    "unknown", "unknown", "terminated", 0, datetime.fromtimestamp(0, timezone.utc), reason="it is gone"
+)
 
 
 class SweepError(Exception):
@@ -68,17 +72,32 @@ def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
     orphans = _orphans(every, {item.job: item for item in open_jobs}, clock())
-    again = {job: cloud.open_job(job) for job in {where.job for where in map(place, orphans) if where}}  # some may have begun meanwhile
-    unneeded = [one.instance_id for one in _orphans(orphans, {job: item for job, item in again.items() if item}, clock())]
+    # some may have begun meanwhile
+    again = {job: cloud.open_job(job) for job in {where.job for where in map(place, orphans) if where}}
+    unneeded = [
+        one.instance_id
+        for one in _orphans(orphans, {job: item for job, item in again.items() if item}, clock())
+    ]
     _end_machines(cloud.terminate, "terminated machines without an open dataset", unneeded, cloud, log)
-    _end_machines(cloud.switch_off, "stopped machines without a job whose time is over", overdue(every, clock()), cloud, log)
-    faults += deliver_unheard(cloud, clock, log)  # last: where the analyses cannot be read, machines have been ended all the same
+    _end_machines(
+        cloud.switch_off,
+        "stopped machines without a job whose time is over",
+        overdue(every, clock()),
+        cloud,
+        log,
+    )
+    # last: where the analyses cannot be read, machines have been ended all the same
+    faults += deliver_unheard(cloud, clock, log)
     if faults:
         raise SweepError("; ".join(faults))
 
 
 def _end_machines(
-    end: Callable[[Sequence[str]], None], what: str, ids: Sequence[str], cloud: Cloud, log: Callable[[str, JobId | None], None]
+    end: Callable[[Sequence[str]], None],
+    what: str,
+    ids: Sequence[str],
+    cloud: Cloud,
+    log: Callable[[str, JobId | None], None],
 ) -> None:
     if ids:
         end(ids)
@@ -86,13 +105,22 @@ def _end_machines(
         cloud.publish(f"NeuroCAAS: {what}", "\n".join([f"The sweep has {what}:", *ids]))
 
 
-def _orphans(instances: Iterable[Instance], open_jobs: Mapping[JobId, OpenJob], now: datetime) -> list[Instance]:
-    """Machines of jobs whose job has ended, or whose dataset is closed, and which are old enough not to be a race."""
+def _orphans(
+    instances: Iterable[Instance], open_jobs: Mapping[JobId, OpenJob], now: datetime
+) -> list[Instance]:
+    """Machines of jobs whose job has ended, or whose dataset is closed, and which are old enough not to be a
+    race.
+    """
     oldest = now - timedelta(seconds=ORPHAN_GRACE)
     found = []
     for instance in instances:
         where = place(instance)
-        if where is None or exempt(instance) or instance.state not in {*ALIVE, "stopped"} or instance.launched > oldest:
+        if (
+            where is None
+            or exempt(instance)
+            or instance.state not in {*ALIVE, "stopped"}
+            or instance.launched > oldest
+        ):
             continue
         if where.job not in open_jobs or where.index in open_jobs[where.job].closed:
             found.append(instance)
@@ -134,14 +162,18 @@ class _Reconciliation:
                 finish(self._watch.for_group(job), job, item, self._clock())
                 self._log("ended a job that was left open", item.job)
         else:
-            self._machines = {index: machine for index, machine in self._machines.items() if of_run(machine, job)}
+            self._machines = {
+                index: machine for index, machine in self._machines.items() if of_run(machine, job)
+            }
             self._enforce_budget(job)
             for dataset in job.datasets:
                 if dataset.index not in item.closed:
                     self._dataset(job, dataset.index)
 
     def _enforce_budget(self, job: Job) -> None:
-        """Stop a job before it costs more than was reserved for it. Deadlines see to that, unless there were several attempts."""
+        """Stop a job before it costs more than was reserved for it. Deadlines see to that, unless there were
+        several attempts.
+        """
         item, now = self._item, self._clock()
         if item.reserved is None or item.stop is not None:
             return
@@ -152,7 +184,9 @@ class _Reconciliation:
             cost += sum(report.cost for report in filed_reports(self._cloud, item))
         if micro_dollars(cost) <= item.reserved:
             return
-        order = StopOrder(QUOTA, f"the ${item.reserved / 1e6:.2f} that were reserved for the job are used up", iso(now))
+        order = StopOrder(
+            QUOTA, f"the ${item.reserved / 1e6:.2f} that were reserved for the job are used up", iso(now)
+        )
         self._watch.for_group(job).put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
         self._cloud.note_stop(item.job, order.text, now.timestamp())
         self._log(order.text, item.job)
@@ -168,39 +202,65 @@ class _Reconciliation:
                 reason = self._item.stop or CANCELLED
                 self._end(job, index, machine, Verdict(FAILED, reason, None, outcome_of(reason) or CANCELLED))
             elif now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
-                self._end(job, index, machine, Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"))
-                self._cloud.measure(self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1})
+                self._end(
+                    job,
+                    index,
+                    machine,
+                    Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"),
+                )
+                self._cloud.measure(
+                    self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1}
+                )
         elif self._asked_for_another(job, index, machine):
-            if now - ended_at(machine, machine.launched) > timedelta(minutes=job.duration_minutes, seconds=STALLED_LAUNCH):
+            if now - ended_at(machine, machine.launched) > timedelta(
+                minutes=job.duration_minutes, seconds=STALLED_LAUNCH
+            ):
                 self._close_without(job, index, self._unanswered(job, index, machine))
         elif machine.state in ("stopped", "terminated"):
             if machine.state == "stopped":
                 self._cloud.terminate([machine.instance_id])
-            self._log(f"dataset {index}: repaired a lost event ({machine.instance_id} {machine.state})", self._item.job)
+            self._log(
+                f"dataset {index}: repaired a lost event ({machine.instance_id} {machine.state})",
+                self._item.job,
+            )
             self._watch.ended(job, index, machine, ended_at(machine, now))
 
     def _asked_for_another(self, job: Job, index: int, machine: Instance) -> bool:
-        """Whether the manager was to be asked for another machine after this one (and is asked now, if that was lost)."""
+        """Whether the manager was to be asked for another machine after this one (and is asked now, if that
+        was lost).
+        """
         where = place(machine)
-        if where is None or machine.state != "terminated" or retry_name(index, where.attempt + 1) not in self._item.retries:
+        if (
+            where is None
+            or machine.state != "terminated"
+            or retry_name(index, where.attempt + 1) not in self._item.retries
+        ):
             return False
         request, ended = job.keys.retry(index, where.attempt + 1), ended_at(machine, self._clock())
         asked = self._cloud.get(job.bucket, request)
         if asked is None:
             self._watch.ended(job, index, machine, ended)
-        elif self._clock() - ended > _UNANSWERED:  # its event was lost; a machine that is there is not started twice
+        # its event was lost; a machine that is there is not started twice
+        elif self._clock() - ended > _UNANSWERED:
             self._watch.for_group(job).put(job.bucket, request, asked.body.decode("utf-8", "replace"))
         return True
 
     def _unanswered(self, job: Job, index: int, machine: Instance) -> Verdict:
-        """The verdict of a dataset for which another machine was asked for after this one, and which has got none."""
+        """The verdict of a dataset for which another machine was asked for after this one, and which has got
+        none.
+        """
         where = place(machine)
         asked = self._cloud.get(job.bucket, job.keys.retry(index, where.attempt + 1)) if where else None
         request = AttemptRequest.from_json(asked.body if asked else None)
         if request.because == MEMORY:
-            reason = f"Its machine ({machine.instance_type}) ran out of memory, and no larger one ({request.instance_type}) was started."
+            reason = (
+                f"Its machine ({machine.instance_type}) ran out of memory, and no larger one "
+                f"({request.instance_type}) was started."
+            )
             return Verdict(FAILED, reason, None, "analysis")
-        return Verdict(FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM)
+        return Verdict(
+            FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM
+        )
 
     def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
         """Close a dataset that has no machine."""
@@ -219,9 +279,13 @@ class _Reconciliation:
         active = self._active_report(job, index)
         status = status_of(cloud, job, active.instance_id) if active else DatasetStatus()
         if self._item.total is None and active is None and not status.final:
-            verdict = Verdict(FAILED, "No machine was started: the launch did not come to its end.", None, "platform")
+            verdict = Verdict(
+                FAILED, "No machine was started: the launch did not come to its end.", None, "platform"
+            )
         else:
-            verdict = self._watch.judged(job, index, status, replace(_GONE, instance_id=active.instance_id) if active else _GONE)
+            verdict = self._watch.judged(
+                job, index, status, replace(_GONE, instance_id=active.instance_id) if active else _GONE
+            )
         if active is not None:
             filed = final_report(active, now, verdict)
             cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
@@ -236,7 +300,11 @@ class _Reconciliation:
                 report = ComputeReport.from_json(content.body) if content else None
             except DocumentError:
                 continue
-            if report is not None and (report.jobpath, report.dataset, report.run) == (job.keys.prefix, index, job.created):
+            if report is not None and (report.jobpath, report.dataset, report.run) == (
+                job.keys.prefix,
+                index,
+                job.created,
+            ):
                 return report
         return None
 
@@ -244,7 +312,11 @@ class _Reconciliation:
         """A job whose document was deleted, or was never written, ends when its machines have ended."""
         alive = [machine for machine in self._machines.values() if machine.state in ALIVE]
         grace = timedelta(seconds=DEADLINE_GRACE)
-        late = [machine.instance_id for machine in alive if self._clock() - machine.launched > lifetime(machine) + grace]
+        late = [
+            machine.instance_id
+            for machine in alive
+            if self._clock() - machine.launched > lifetime(machine) + grace
+        ]
         if late:
             self._cloud.terminate(late)
         if not alive:

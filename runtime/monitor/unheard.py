@@ -1,7 +1,9 @@
-"""Submissions and cancellations that no manager has heard of, because S3's event or the queue's message was lost: told of once more.
+"""Submissions and cancellations that no manager has heard of, because S3's event or the queue's message was
+lost: told of once more.
 
-What it costs does not grow with old jobs. A sweep lists at most `PAGES` pages of a bucket, going on where the last one stopped, and looks
-up only files that have come since the last whole round. A file that is told of twice does no harm: its timestamp is claimed once.
+What it costs does not grow with old jobs. A sweep lists at most `PAGES` pages of a bucket, going on where the
+last one stopped, and looks up only files that have come since the last whole round. A file that is told of
+twice does no harm: its timestamp is claimed once.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ ANSWERED = 1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES
 """Seconds after which whatever the queue was told of has an answer: nothing is told of again before."""
 
 
-def deliver_unheard(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]) -> list[str]:
+def deliver_unheard(
+    cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]
+) -> list[str]:
     """Look through every analysis that is deployed; faults in words."""
     faults = []
     for analysis in cloud.analyses():
@@ -41,7 +45,9 @@ def deliver_unheard(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[
 def _search(cloud: Cloud, analysis: Deployed, now: float) -> Iterator[str]:
     """Tell the queue of what was not heard of, and give the keys of it."""
     state = cloud.searched(analysis.bucket)
-    if state is None:  # the first search of all: what is older has been answered, or its table is gone, and nothing is run a second time
+    # the first search of all: what is older has been answered, or its table is gone, and nothing is run a
+    # second time
+    if state is None:
         state = Search("", now, now)
     written, last = _listed(cloud, analysis, state.after)
     since = state.through - ANSWERED
@@ -53,11 +59,16 @@ def _search(cloud: Cloud, analysis: Deployed, now: float) -> Iterator[str]:
         if not told and (heard is None or heard.etag != one.etag):
             cloud.deliver(analysis.queue_url, analysis.bucket, one, now)
             yield one.key
-    cloud.note_search(analysis.bucket, Search("", now, state.begun) if last is None else Search(last, state.begun, state.through))
+    cloud.note_search(
+        analysis.bucket,
+        Search("", now, state.begun) if last is None else Search(last, state.begun, state.through),
+    )
 
 
 def _listed(cloud: Cloud, analysis: Deployed, after: str) -> tuple[list[Written], str | None]:
-    """The next files in `submissions/` of the groups, and where to go on when there are more (None: this was the rest)."""
+    """The next files in `submissions/` of the groups, and where to go on when there are more (None: this was
+    the rest).
+    """
     found: list[Written] = []
     pages = 0
     for prefix in sorted(f"{group}/{SUBMISSIONS}/" for group in analysis.groups):

@@ -47,7 +47,9 @@ class StateChange:
 
 
 class Watch:
-    """Handles machines of any number of jobs; keeps each job document it has read for as long as it lives (one batch)."""
+    """Handles machines of any number of jobs; keeps each job document it has read for as long as it lives
+    (one batch).
+    """
 
     def __init__(self, cloud: Cloud, clock: Callable[[], datetime]) -> None:
         self._cloud = cloud
@@ -70,7 +72,9 @@ class Watch:
         return self._cloud.acting_for(job.bucket, job.group)
 
     def changed(self, change: StateChange, instance: Instance) -> str:
-        """Handle one event about `instance` (as EC2 describes it now); the answer says what was done, for the log."""
+        """Handle one event about `instance` (as EC2 describes it now); the answer says what was done, for the
+        log.
+        """
         where = place(instance)
         if where is None:
             return "ignored: not a machine of a job"
@@ -87,30 +91,39 @@ class Watch:
         if change.state == "stopped":
             self._cloud.terminate([instance.instance_id])
             return self.ended(job, where.index, replace(instance, state="stopped"), change.time)
-        return self.ended(job, where.index, replace(instance, state=change.state), ended_at(instance, change.time))
+        return self.ended(
+            job, where.index, replace(instance, state=change.state), ended_at(instance, change.time)
+        )
 
     def _begun(self, job: Job, index: int, instance: Instance, start: datetime) -> ComputeReport:
-        price = self._cloud.spot_price(instance.instance_type, instance.zone, start) if instance.spot else None
+        price = (
+            self._cloud.spot_price(instance.instance_type, instance.zone, start) if instance.spot else None
+        )
         return new_report(job, index, instance, start, price)
 
     def _note_active(self, job: Job, instance: str, report: ComputeReport) -> None:
-        """Write the report of a machine that lives. Events come in any order: if its last one was handled already, nobody would look for
-        this report any more."""
+        """Write the report of a machine that lives. Events come in any order: if its last one was handled
+        already, nobody would look for this report any more."""
         cloud = self.for_group(job)
         cloud.put(job.bucket, active_report_key(instance), report.to_json())
         if cloud.get(job.bucket, report_key(job.group, instance)) is not None:
             cloud.delete(job.bucket, active_report_key(instance))
 
-    def ended(self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None) -> str:
-        """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine back, or when its memory was
-        used up and there is a larger type for it. A machine that is shutting down without a final status may still write one, so its
-        dataset is closed when it is terminated.
+    def ended(
+        self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None
+    ) -> str:
+        """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine
+        back, or when its memory was used up and there is a larger type for it. A machine that is shutting
+        down without a final status may still write one, so its dataset is closed when it is terminated.
         `verdict` is for a machine that is being ended from here; a final status of its own comes first.
 
         Idempotent: the filed report is written by a conditional write, and whoever comes later follows it.
         """
         cloud = self.for_group(job)
-        active_key, filed_key = active_report_key(instance.instance_id), report_key(job.group, instance.instance_id)
+        active_key, filed_key = (
+            active_report_key(instance.instance_id),
+            report_key(job.group, instance.instance_id),
+        )
         status = status_of(cloud, job, instance.instance_id)
         active = _report(cloud, job.bucket, active_key)
         if instance.state == "shutting-down" and not status.final and verdict is None:
@@ -130,7 +143,8 @@ class Watch:
                 report.exit_class or verdict.exit_class,
                 report.out_of_memory,
             )
-        cloud.delete(job.bucket, active_key)  # before anything that lets others go on with the dataset: they do not look for it
+        # before anything that lets others go on with the dataset: they do not look for it
+        cloud.delete(job.bucket, active_key)
         if verdict.exit_class == RECLAIM or verdict.out_of_memory:
             again = self._again(job, index, instance, MEMORY if verdict.out_of_memory else RECLAIM)
             if again is not None:
@@ -138,7 +152,9 @@ class Watch:
         return self.close(job, index, verdict, instance.instance_id, status)
 
     def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> Verdict:
-        """The verdict of a machine that has ended: its own word, unless the analysis requires results that it has not written."""
+        """The verdict of a machine that has ended: its own word, unless the analysis requires results that it
+        has not written.
+        """
         verdict = judge(status, instance)
         if verdict.status != SUCCESS or not job.results_required:
             return verdict
@@ -148,14 +164,17 @@ class Watch:
             return verdict
         there = sorted(set(islice(results_of(self._cloud, job, index, recorded), 2 * _SHOWN)))
         some = ", ".join(there[:_SHOWN]) + (", …" if len(there) > _SHOWN else "") if there else "none"
-        reason = f"the results lack {', '.join(lacking)}, which the analysis requires; the results that there are: {some}"
+        reason = (
+            f"the results lack {', '.join(lacking)}, which the analysis requires; the results that there "
+            f"are: {some}"
+        )
         return Verdict(FAILED, reason, verdict.exit_code, "analysis")
 
     def _again(self, job: Job, index: int, instance: Instance, because: str) -> str | None:
         """Ask the manager for another machine after `instance`, None when the dataset may have no more.
 
-        What the machine has written is set aside before, and looked up before it is certain that nobody has asked yet: nothing of it can
-        be a later machine's.
+        What the machine has written is set aside before, and looked up before it is certain that nobody has
+        asked yet: nothing of it can be a later machine's.
         """
         where = place(instance)
         asked = self._next(job, index, instance, because)
@@ -173,28 +192,49 @@ class Watch:
             if index not in item.closed:
                 cloud.set_aside(job.bucket, written)
         shown = self._shown(job, index)
-        if shown.instance in (NONE, instance.instance_id) and index not in item.closed:  # else a later machine is there already
+        # else a later machine is there already
+        if shown.instance in (NONE, instance.instance_id) and index not in item.closed:
             if because == MEMORY:
                 kind, larger = instance.instance_type, asked.instance_type
-                why = f"its machine ({kind}) ran out of memory; attempt {attempt} is being started on {larger}"
+                why = (
+                    f"its machine ({kind}) ran out of memory; attempt {attempt} is being started on {larger}"
+                )
             else:
                 of = job.max_attempts + asked.grown
-                why = f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being started"
-            told = replace(shown, status=INITIALIZING, reason=why, instance=NONE, exit_code=None, updated=iso(self._clock()))
+                why = (
+                    f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being "
+                    "started"
+                )
+            told = replace(
+                shown,
+                status=INITIALIZING,
+                reason=why,
+                instance=NONE,
+                exit_code=None,
+                updated=iso(self._clock()),
+            )
             cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
         cloud.put(job.bucket, request, asked.to_json(), if_absent=True)
         return f"dataset {index}: attempt {attempt} asked for"
 
     def _next(self, job: Job, index: int, instance: Instance, because: str) -> AttemptRequest | None:
-        """What machine a dataset gets after `instance`; None when it gets none. One that was given a larger type keeps it."""
+        """What machine a dataset gets after `instance`; None when it gets none. One that was given a larger
+        type keeps it.
+        """
         where = place(instance)
         if where is None:
             return None
-        content = self._cloud.get(job.bucket, job.keys.retry(index, where.attempt)) if where.attempt > 1 else None
+        content = (
+            self._cloud.get(job.bucket, job.keys.retry(index, where.attempt)) if where.attempt > 1 else None
+        )
         before = AttemptRequest.from_json(content.body if content else None)
         kind, grown = before.instance_type, before.grown
         if because == MEMORY:
-            known = job.oom_types.index(instance.instance_type) + 1 if instance.instance_type in job.oom_types else 0
+            known = (
+                job.oom_types.index(instance.instance_type) + 1
+                if instance.instance_type in job.oom_types
+                else 0
+            )
             larger = job.oom_types[known:]
             if not larger:
                 return None
@@ -206,12 +246,18 @@ class Watch:
         return AttemptRequest(because, kind, grown, checkpoint)
 
     def _shown(self, job: Job, index: int) -> DatasetStatus:
-        """What people see of a dataset. Any machine of the group may have written it: nothing follows from it but what they see."""
+        """What people see of a dataset. Any machine of the group may have written it: nothing follows from it
+        but what they see.
+        """
         content = self._cloud.get(job.bucket, job.datasets[index].status_key, STATUS_MAX_BYTES)
         return read_status(content.body if content else None)
 
-    def close(self, job: Job, index: int, verdict: Verdict, instance: str | None, status: DatasetStatus) -> str:
-        """Note that a dataset is final, and end the job when it was the last one. `status` is the word of its machine."""
+    def close(
+        self, job: Job, index: int, verdict: Verdict, instance: str | None, status: DatasetStatus
+    ) -> str:
+        """Note that a dataset is final, and end the job when it was the last one. `status` is the word of its
+        machine.
+        """
         cloud, now = self.for_group(job), self._clock()
         told = with_verdict(status, job.datasets[index], instance, verdict, now)
         cloud.put(job.bucket, job.keys.verdict(index), told.to_json())
@@ -220,7 +266,9 @@ class Watch:
             copy = with_verdict(shown, job.datasets[index], instance, verdict, now)
             cloud.put(job.bucket, job.datasets[index].status_key, copy.to_json())
         succeeded = verdict.status == SUCCESS
-        item = self._cloud.close_dataset(job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp())
+        item = self._cloud.close_dataset(
+            job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp()
+        )
         if item is None:
             return "the job has ended already"
         if not complete(job, item):

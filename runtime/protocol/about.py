@@ -1,6 +1,7 @@
 """What an analysis tells its users: `jobs/{group}/analysis.json`, written by the stack, read by the client.
 
-It is the part of the settings that a forecast and a rerun need. It lies where a group and its machines may read and not write.
+It is the part of the settings that a forecast and a rerun need. It lies where a group and its machines may
+read and not write.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ def about_key(group: str) -> str:
 
 @dataclass(frozen=True)
 class About:
-    """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a parameter below
-    `budget_parameters` says otherwise). `fallback_types`: what may stand in for `instance_type` when AWS has none of it.
-    `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again. `compare`: how the outputs of reruns
-    are compared, by pattern of their path. `launch_template_id`: of the group's machines, with which goes what images can still be started.
-    `folder` and `ignore` as in AnalysisSettings. `config`: what configurations are checked by, None in a document of an earlier version.
+    """Durations in minutes, prices in USD an hour, `budget_usd` in USD a month for each group (unless a
+    parameter below `budget_parameters` says otherwise). `fallback_types`: what may stand in for
+    `instance_type` when AWS has none of it.
+    `oom_types`: for each type the larger ones on which a dataset that ran out of memory is run again.
+    `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the
+    group's machines, with which goes what images can still be started. `folder` and `ignore` as in
+    AnalysisSettings. `config`: what configurations are checked by, None in a document of an earlier version.
     `image_ready`: false while no machine image is deployed that the blueprint requires.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -68,7 +71,9 @@ class About:
         """Raises DocumentError for a document of another version or shape."""
         data = loads(text, _WHAT)
         if data.get("schema_version") != SCHEMA_VERSION:
-            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+            raise DocumentError(
+                f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
+            )
         prices = take(data, "prices", dict, _WHAT)
         larger = take_optional(data, "oom_types", dict, _WHAT) or {}
         return cls(

@@ -1,4 +1,6 @@
-"""What the monitor writes to ask the manager for another machine for a dataset (`JobKeys.retry`): why, and what that machine gets."""
+"""What the monitor writes to ask the manager for another machine for a dataset (`JobKeys.retry`): why, and
+what that machine gets.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ _WHAT = "a request for another machine"
 
 @dataclass(frozen=True)
 class AttemptRequest:
-    """`because` is RECLAIM or MEMORY. `instance_type`: the first of the job's `oom_types` to try, None for the job's own types; `grown`:
-    how often this dataset has been given a larger machine. `checkpoint`: there is one that the machine can go on from."""
+    """`because` is RECLAIM or MEMORY. `instance_type`: the first of the job's `oom_types` to try, None for
+    the job's own types; `grown`:
+    how often this dataset has been given a larger machine. `checkpoint`: there is one that the machine can go
+    on from."""
 
     because: str = RECLAIM
     instance_type: str | None = None
@@ -27,7 +31,9 @@ class AttemptRequest:
 
     @classmethod
     def from_json(cls, text: str | bytes | None) -> AttemptRequest:
-        """An empty request, as the monitor once wrote, and one that cannot be read ask for a machine like the first."""
+        """An empty request, as the monitor once wrote, and one that cannot be read ask for a machine like the
+        first.
+        """
         try:
             data = loads(text or b"", _WHAT)
             return cls(

@@ -1,4 +1,5 @@
-"""First program on a machine (sent inside the user data): fetch job.json and the code, run run_main.sh, never stay silent.
+"""First program on a machine (sent inside the user data): fetch job.json and the code, run run_main.sh, never
+stay silent.
 
 Whatever Python the image has runs it, from 3.6: an image that is too old for the rest must say so, too.
 """
@@ -36,7 +37,9 @@ class Skewed(Exception):
 
 
 def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
-    """Body of the answer; waits and tries again when the network, the service or a new role is not ready yet."""
+    """Body of the answer; waits and tries again when the network, the service or a new role is not ready
+    yet.
+    """
     for attempt in range(tries):
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -55,20 +58,26 @@ def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
 
 
 class Machine:
-    """Instance metadata (IMDSv2) and S3 with the credentials of the machine's role. Its clock is `skew` seconds behind that of S3."""
+    """Instance metadata (IMDSv2) and S3 with the credentials of the machine's role. Its clock is `skew`
+    seconds behind that of S3.
+    """
 
     skew = 0.0
 
     def __init__(self) -> None:
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}
-        self.token = fetch(urllib.request.Request(IMDS + "/latest/api/token", method="PUT", headers=ttl)).decode()
+        self.token = fetch(
+            urllib.request.Request(IMDS + "/latest/api/token", method="PUT", headers=ttl)
+        ).decode()
         self.id = self.meta("instance-id")
         self.index = int(self.meta("ami-launch-index"))
         self.region = self.meta("placement/region")
 
     def meta(self, name: str) -> str:
         header = {"X-aws-ec2-metadata-token": self.token}
-        return fetch(urllib.request.Request(f"{IMDS}/latest/meta-data/{name}", headers=header)).decode().strip()
+        return (
+            fetch(urllib.request.Request(f"{IMDS}/latest/meta-data/{name}", headers=header)).decode().strip()
+        )
 
     def s3(self, method: str, bucket: str, key: str, body: bytes = b"", tries: int = 6) -> bytes:
         try:
@@ -100,22 +109,43 @@ class Machine:
         moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.skew)
         now = moment.strftime("%Y%m%dT%H%M%SZ")
         digest = hashlib.sha256(body).hexdigest()
-        headers = {"host": base.split("//", 1)[1], "x-amz-content-sha256": digest, "x-amz-date": now, "x-amz-security-token": keys["Token"]}
+        headers = {
+            "host": base.split("//", 1)[1],
+            "x-amz-content-sha256": digest,
+            "x-amz-date": now,
+            "x-amz-security-token": keys["Token"],
+        }
         signed = ";".join(headers)
-        lines = [method, path, "", *(f"{name}:{value}" for name, value in headers.items()), "", signed, digest]
+        lines = [
+            method,
+            path,
+            "",
+            *(f"{name}:{value}" for name, value in headers.items()),
+            "",
+            signed,
+            digest,
+        ]
         scope = f"{now[:8]}/{self.region}/s3/aws4_request"
-        text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256("\n".join(lines).encode()).hexdigest()])
+        text = "\n".join(
+            ["AWS4-HMAC-SHA256", now, scope, hashlib.sha256("\n".join(lines).encode()).hexdigest()]
+        )
         secret = b"AWS4" + keys["SecretAccessKey"].encode()
         for part in scope.split("/"):
             secret = hmac.new(secret, part.encode(), "sha256").digest()
         signature = hmac.new(secret, text.encode(), "sha256").hexdigest()
         credential = f"{keys['AccessKeyId']}/{scope}"
-        headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, Signature={signature}"
-        return fetch(urllib.request.Request(base + path, data=body or None, method=method, headers=headers), tries)
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, Signature={signature}"
+        )
+        return fetch(
+            urllib.request.Request(base + path, data=body or None, method=method, headers=headers), tries
+        )
 
 
 def room(*folders: pathlib.Path) -> pathlib.Path:
-    """The first folder with room for the code and what belongs to it: an image's disk may be full, or read-only."""
+    """The first folder with room for the code and what belongs to it: an image's disk may be full, or
+    read-only.
+    """
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +154,9 @@ def room(*folders: pathlib.Path) -> pathlib.Path:
                 file.flush()
                 if shutil.disk_usage(str(folder)).free > 64 << 20:
                     return folder
-    raise OSError(f"nothing can be written: got {', '.join(map(str, folders))}. Allowed: one of them with 64 MiB")
+    raise OSError(
+        f"nothing can be written: got {', '.join(map(str, folders))}. Allowed: one of them with 64 MiB"
+    )
 
 
 def unpack(machine: Machine, code: "dict[str, str]", place: pathlib.Path) -> pathlib.Path:
@@ -134,7 +166,9 @@ def unpack(machine: Machine, code: "dict[str, str]", place: pathlib.Path) -> pat
             return root
     archive = machine.s3("GET", code["bucket"], code["key"])
     if hashlib.sha256(archive).hexdigest() != code["sha256"]:
-        raise ValueError(f"the code archive {code['key']} is not the one that was deployed (its SHA-256 differs)")
+        raise ValueError(
+            f"the code archive {code['key']} is not the one that was deployed (its SHA-256 differs)"
+        )
     root.parent.mkdir(parents=True, exist_ok=True)
     fresh = pathlib.Path(tempfile.mkdtemp(dir=str(root.parent)))
     fresh.chmod(0o755)
@@ -154,7 +188,10 @@ def evidence(machine: Machine, job: "dict[str, Any]") -> str:
 def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", dataset: "dict[str, Any]") -> int:
     if sys.version_info < PYTHON:
         got = f"{sys.executable}, {sys.version.split()[0]}"
-        raise RuntimeError(f"no Python of the image is new enough: got {got}. Allowed: 3.10 or newer. Install one in provision/")
+        raise RuntimeError(
+            f"no Python of the image is new enough: got {got}. Allowed: 3.10 or newer. "
+            "Install one in provision/"
+        )
     place = room(OPT, pathlib.Path("/run/neurocaas"), pathlib.Path("/dev/shm/neurocaas"))
     root = unpack(machine, payload["code"], place)
     with contextlib.suppress(OSError):
@@ -179,14 +216,26 @@ def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", data
     configpath = dataset.get("configpath") or job["configpath"]
     if job.get("config_source") and not dataset.get("configpath"):  # the checked one, among the records
         configpath = f"{records}/configs/{job['configname']}"
-    command = ["bash", str(root / "run_main.sh"), job["bucket"], dataset["inputpath"], job["resultdir"], configpath, job["script"]]
+    command = [
+        "bash",
+        str(root / "run_main.sh"),
+        job["bucket"],
+        dataset["inputpath"],
+        job["resultdir"],
+        configpath,
+        job["script"],
+    ]
     print("NeuroCAAS:", machine.id, "runs", command[2:], flush=True)
     home = str(HOME) if HOME.is_dir() else "/"
     return subprocess.call(command, cwd=home, env=dict(os.environ, **environment), stdin=subprocess.DEVNULL)
 
 
-def settle(machine: Machine, job: "dict[str, Any]", dataset: "dict[str, Any]", reason: str, code: int) -> None:
-    """FAILED as the machine's last word, and in the status file that people see, unless the agent has written a final status."""
+def settle(
+    machine: Machine, job: "dict[str, Any]", dataset: "dict[str, Any]", reason: str, code: int
+) -> None:
+    """FAILED as the machine's last word, and in the status file that people see, unless the agent has written
+    a final status.
+    """
     place = evidence(machine, job)
     keys = [*([f"{place}status.json"] if place else []), dataset["status_key"]]
     status = {"input": dataset["inputpath"], "instance": machine.id}

@@ -1,9 +1,10 @@
 """The certificate of a job: `logs/certificate.txt` for people, `logs/certificate.json` for machines.
 
-The text has the wording of the guide, because people and tools look for it: header, the block PER ENVIRONMENT MONITORING
-between two divider lines with a line for each dataset, and the set-up log. It is written a constant number of times per
-job: at the claim, after the launch (and once per wait for capacity), and at the end. What happens in between is in the
-status files.
+The text has the wording of the guide, because people and tools look for it: header, the block PER ENVIRONMENT
+MONITORING between two divider lines with a line for each dataset, and the set-up log. It is written a
+constant number of times per
+job: at the claim, after the launch (and once per wait for capacity), and at the end. What happens in between
+is in the status files.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ INDENT = " " * 8
 STARTED_METADATA = "neurocaas-started"
 """Name of the S3 metadata of certificate.txt (the service's own) that says when the timestamp was claimed."""
 SUBMISSION_METADATA = "neurocaas-submission"
-"""The digest of the key of that submission: whoever lists jobs finds the one of a file by it, whatever the file is called."""
+"""The digest of the key of that submission: whoever lists jobs finds the one of a file by it, whatever the
+file is called.
+"""
 
 EXIT_CLASSES = (
     "success",
@@ -43,8 +46,8 @@ EXIT_CLASSES = (
     "cancelled",
     "platform",
 )
-"""Why a job ended as it did: `analysis` is a script that failed, `user` a submission with mistakes, `data` one whose
-datasets are not there, `platform` a fault of the service."""
+"""Why a job ended as it did: `analysis` is a script that failed, `user` a submission with mistakes, `data`
+one whose datasets are not there, `platform` a fault of the service."""
 
 LINE = 300
 """Longest text from a machine in one line of the certificate."""
@@ -53,7 +56,8 @@ _SETUP = "JOB MANAGER SETUP LOG:"
 _RESULT = "JOB RESULT: "
 _ATTEMPT = "ATTEMPT "
 _NOTES = (
-    "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs finish for results to appear.",
+    "Once jobs start, these logs will be updated regularly. Allow some time [~1 minute] after all jobs "
+    "finish for results to appear.",
     "For more information, see DATASET_NAME: files for stdout and stderr output.",
     " ",
     "++++++++++++++++++",
@@ -63,8 +67,12 @@ _COMPLETE = "JOB MONITOR LOG COMPLETE. SEE TOP FOR LIVE PER-DATASET MONITORING"
 
 
 def claim_id(submission_key: str, submission_sha256: str) -> str:
-    """Identifies one submission: the same file with the same content has the same claim, however often it is delivered."""
-    return hashlib.sha256(f"{submission_key}\0{submission_sha256}".encode("utf-8", "surrogatepass")).hexdigest()
+    """Identifies one submission: the same file with the same content has the same claim, however often it is
+    delivered.
+    """
+    return hashlib.sha256(
+        f"{submission_key}\0{submission_sha256}".encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 def claim_metadata(submission_key: str, started: datetime) -> dict[str, str]:
@@ -78,21 +86,33 @@ def digest_of(key: str) -> str:
 
 
 def datanames(datasets: Sequence[Dataset]) -> list[str]:
-    """What the lines of a job's datasets call them: their paths, and where several have the same (members of an ensemble), also their
-    names, which are unique in a job."""
+    """What the lines of a job's datasets call them: their paths, and where several have the same (members of
+    an ensemble), also their names, which are unique in a job."""
     paths = [printable(dataset.inputpath, keep="") for dataset in datasets]
     often = Counter(paths)
-    return [path if often[path] == 1 else f"{path} ({one.name})" for path, one in zip(paths, datasets, strict=True)]
+    return [
+        path if often[path] == 1 else f"{path} ({one.name})"
+        for path, one in zip(paths, datasets, strict=True)
+    ]
 
 
-def dataset_line(dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None) -> str:
+def dataset_line(
+    dataname: str, status: str, time: str, last_command: str = NONE, cpu_usage: str | None = None
+) -> str:
     """The monitoring line of one dataset."""
-    line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: {one_line(last_command, LINE)}"
+    line = (
+        f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} | LAST COMMAND: "
+        f"{one_line(last_command, LINE)}"
+    )
     return line if cpu_usage is None else f"{line} | CPU_USAGE: {one_line(cpu_usage, LINE)}"
 
 
-def final_line(dataname: str, status: str, time: str, reason: str | None = None, note: str | None = None) -> str:
-    """The monitoring line of a dataset that has ended. `note`: what is to be said of one that may have succeeded."""
+def final_line(
+    dataname: str, status: str, time: str, reason: str | None = None, note: str | None = None
+) -> str:
+    """The monitoring line of a dataset that has ended. `note`: what is to be said of one that may have
+    succeeded.
+    """
     line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} (finished)"
     told = f"{line} | REASON: {one_line(reason, LINE)}" if reason else line
     return f"{told} | NOTE: {one_line(note, LINE)}" if note else told
@@ -153,8 +173,8 @@ def initial_lines(job: Job, time: str) -> list[str]:
 
 
 def attempt_lines(names: Sequence[str], outcomes: Sequence[DatasetOutcome]) -> list[str]:
-    """A line for each machine of the datasets that had several: what became of it, what it cost, and where its results are. `names` of the
-    datasets as in their own lines."""
+    """A line for each machine of the datasets that had several: what became of it, what it cost, and where
+    its results are. `names` of the datasets as in their own lines."""
     return [
         _attempt_line(name, machine)
         for name, outcome in zip(names, outcomes, strict=True)
@@ -164,8 +184,14 @@ def attempt_lines(names: Sequence[str], outcomes: Sequence[DatasetOutcome]) -> l
 
 
 def _attempt_line(name: str, machine: MachineOutcome) -> str:
-    begun = "" if machine.attempt == 1 else "RESUMED FROM A CHECKPOINT, " if machine.resumed else "BEGUN AGAIN, "
-    unknown = " (on demand: spot's price could not be read)" if machine.market == SPOT and machine.spot_price is None else ""
+    begun = (
+        "" if machine.attempt == 1 else "RESUMED FROM A CHECKPOINT, " if machine.resumed else "BEGUN AGAIN, "
+    )
+    unknown = (
+        " (on demand: spot's price could not be read)"
+        if machine.market == SPOT and machine.spot_price is None
+        else ""
+    )
     parts = [
         f"{_ATTEMPT}{machine.attempt}: {one_line(name, LINE)}",
         f"MACHINE: {machine.instance} {machine.instance_type} {machine.market}",
@@ -177,8 +203,12 @@ def _attempt_line(name: str, machine: MachineOutcome) -> str:
     return " | ".join([*parts, f"REASON: {one_line(machine.reason, LINE)}"] if machine.reason else parts)
 
 
-def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, seconds: float, attempts: Sequence[str] = ()) -> list[str]:
-    """The last lines of a job's certificate. `cost` in USD, `seconds` of all its machines; `attempts` as `attempt_lines` gives them."""
+def closing_lines(
+    end: str, finished: datetime, exit_class: str, cost: float, seconds: float, attempts: Sequence[str] = ()
+) -> list[str]:
+    """The last lines of a job's certificate. `cost` in USD, `seconds` of all its machines; `attempts` as
+    `attempt_lines` gives them.
+    """
     return [
         *attempts,
         f"{_RESULT}{end.strip()}",
@@ -190,13 +220,15 @@ def closing_lines(end: str, finished: datetime, exit_class: str, cost: float, se
 def with_closing(text: str, closing: Sequence[str]) -> str:
     """A certificate with `closing` lines at its end, in place of those that it has already."""
     lines = text.removesuffix("\n").split("\n") if text else []
-    kept = next((number for number, line in enumerate(lines) if line.startswith((_RESULT, _ATTEMPT))), len(lines))
+    kept = next(
+        (number for number, line in enumerate(lines) if line.startswith((_RESULT, _ATTEMPT))), len(lines)
+    )
     return "\n".join([*lines[:kept], *closing]) + "\n"
 
 
 def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> str | None:
-    """An earlier certificate with its monitoring lines replaced and `closing` lines at its end; None when `text` has
-    no monitoring block (its job was never launched)."""
+    """An earlier certificate with its monitoring lines replaced and `closing` lines at its end; None when
+    `text` has no monitoring block (its job was never launched)."""
     lines = text.removesuffix("\n").split("\n")
     dividers = [number for number, line in enumerate(lines) if line == DIVIDER]
     if len(dividers) != 2:
@@ -206,15 +238,17 @@ def with_outcome(text: str, datasets: Sequence[str], closing: Sequence[str]) -> 
 
 
 def end_line(succeeded: int, total: int, note: str = "") -> str:
-    """The one line of `end.txt`: `SUCCESS 3/3`, or `FAILED 1/3`; `total` is 0 for a submission that never became a job."""
+    """The one line of `end.txt`: `SUCCESS 3/3`, or `FAILED 1/3`; `total` is 0 for a submission that never
+    became a job.
+    """
     outcome = SUCCESS if total and succeeded == total else FAILED
     return f"{outcome} {succeeded}/{total}{' ' + one_line(note, LINE) if note else ''}\n"
 
 
 @dataclass(frozen=True)
 class MovedFile:
-    """A file that a machine read or wrote. `sha256` of its content; `version_id` is its version in the bucket, None when the
-    machine could not tell."""
+    """A file that a machine read or wrote. `sha256` of its content; `version_id` is its version in the
+    bucket, None when the machine could not tell."""
 
     bucket: str
     key: str
@@ -225,12 +259,14 @@ class MovedFile:
 
 @dataclass(frozen=True)
 class MachineOutcome:
-    """What became of one machine of a dataset. `attempt` counts from 1; `market` is `on-demand` or `spot`; `price` in USD an hour is what
-    it cost: of a spot machine its `spot_price` when it began, where AWS has told that (else null, and the price on demand); `seconds` and
-    `cost` (USD) of its life. `reason` says why it did not succeed, `exit_class` is one of EXIT_CLASSES, `out_of_memory` that its memory was
-    used up. `resumed`: it had the checkpoint of an earlier machine to go on from. Of a machine that was not the last: `recorded` says
-    whether it has left a record of what it wrote, `results` are the files of that record, where they lie now, and `results_are` says where
-    in words. The results of the last one are those of the dataset."""
+    """What became of one machine of a dataset. `attempt` counts from 1; `market` is `on-demand` or `spot`;
+    `price` in USD an hour is what it cost: of a spot machine its `spot_price` when it began, where AWS has
+    told that (else null, and the price on demand); `seconds` and `cost` (USD) of its life. `reason` says why
+    it did not succeed, `exit_class` is one of EXIT_CLASSES, `out_of_memory` that its memory was used up.
+    `resumed`: it had the checkpoint of an earlier machine to go on from. Of a machine that was not the last:
+    `recorded` says whether it has left a record of what it wrote, `results` are the files of that record,
+    where they lie now, and `results_are` says where in words. The results of the last one are those of the
+    dataset."""
 
     attempt: int
     instance: str
@@ -254,11 +290,12 @@ class MachineOutcome:
 
 @dataclass(frozen=True)
 class DatasetOutcome:
-    """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one,
-    `image_id` the AMI that it ran (the job's `image` may be the name of a parameter). Times ISO 8601, None when no
-    machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES. `inputs` (the
-    configuration among them) and `results` are what its last machine moved; `machines` are all of them, in their order. `note` is what is
-    to be said of a dataset besides: that it has succeeded without a result, or that another has written results of the same names."""
+    """How one dataset ended. `attempts` machines have worked on it; `instance` is the last one, `image_id`
+    the AMI that it ran (the job's `image` may be the name of a parameter). Times ISO 8601, None when no
+    machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES.
+    `inputs` (the configuration among them) and `results` are what its last machine moved; `machines` are all
+    of them, in their order. `note` is what is to be said of a dataset besides: that it has succeeded without
+    a result, or that another has written results of the same names."""
 
     name: str
     inputpath: str
@@ -283,7 +320,9 @@ class DatasetOutcome:
 
 @dataclass(frozen=True)
 class CertificateFacts:
-    """`certificate.json`. `job` is None for a submission that was refused; `exit_class` is one of EXIT_CLASSES."""
+    """`certificate.json`. `job` is None for a submission that was refused; `exit_class` is one of
+    EXIT_CLASSES.
+    """
 
     exit_class: str
     finished: datetime

@@ -31,7 +31,10 @@ def certificate_schema() -> dict[str, Any]:
         "analysis": {"type": "string"},
         "bucket": {"type": "string"},
         "group": {"type": "string"},
-        "job_id": {"type": "string", "description": "The submission's timestamp; its id when it has no usable one."},
+        "job_id": {
+            "type": "string",
+            "description": "The submission's timestamp; its id when it has no usable one.",
+        },
         "submission_key": {"type": "string"},
         "finished": _TIME,
         "succeeded": {"type": "integer", "minimum": 0},
@@ -57,7 +60,7 @@ def certificate_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "certificate.json",
-        "description": "What became of a job: results/job_{timestamp}/logs/certificate.json, written when it has ended.",
+        "description": "What became of a job: results/job_{timestamp}/logs/certificate.json, written when it has ended.",  # noqa: E501
         "type": "object",
         "properties": {**always, **of_a_job},
         "required": list(always),
@@ -71,7 +74,13 @@ def _object(kind: type) -> dict[str, Any]:
     special = {"sha256": _SHA256, "exit_class": _CLASS, "status": {"enum": [SUCCESS, FAILED]}}
     properties = {field.name: special.get(field.name) or _of(hints[field.name]) for field in fields(kind)}
     text = " ".join((kind.__doc__ or "").split())
-    return {"type": "object", "description": text, "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "description": text,
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def _of(hint: Any) -> Mapping[str, Any]:

@@ -15,7 +15,15 @@ def main_command(job: Job, index: int) -> list[str]:
 
     It is executed as a list, never through a shell, so nothing of a submission is ever read as shell text.
     """
-    return ["bash", MAIN_SCRIPT, job.bucket, job.datasets[index].inputpath, job.resultdir, job.configpath_of(index), job.script]
+    return [
+        "bash",
+        MAIN_SCRIPT,
+        job.bucket,
+        job.datasets[index].inputpath,
+        job.resultdir,
+        job.configpath_of(index),
+        job.script,
+    ]
 
 
 def shown(arguments: Sequence[str]) -> str:

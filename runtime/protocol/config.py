@@ -21,14 +21,16 @@ DURATION = "__duration__"
 DATASET_SIZE = "__dataset_size__"
 SERVICE_KEYS = (DURATION, DATASET_SIZE)
 MODE, TRAIN, ENSEMBLE_SIZE, MEMBER = "mode", "train", "ensemble_size", "jobnb"
-"""`mode: train` with `ensemble_size: N` analyses one dataset N times, with `jobnb` 1 to N. Other modes are the analysis's own."""
+"""`mode: train` with `ensemble_size: N` analyses one dataset N times, with `jobnb` 1 to N. Other modes are
+the analysis's own.
+"""
 
 ENSEMBLE_KEYS = (MODE, ENSEMBLE_SIZE, MEMBER)
 
 
 class Rules(Protocol):
-    """What a configuration is checked by: the settings of an analysis, or what it tells its users. Minutes, GiB; `parameters` is
-    the JSON Schema of the analysis's own names, None where any will do."""
+    """What a configuration is checked by: the settings of an analysis, or what it tells its users. Minutes,
+    GiB; `parameters` is the JSON Schema of the analysis's own names, None where any will do."""
 
     @property
     def duration_minutes(self) -> int: ...
@@ -55,9 +57,10 @@ class ConfigRules:
 
 @dataclass(frozen=True)
 class JobConfig:
-    """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's life,
-    `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has; `members` is the size of
-    an ensemble, None for a plain job. `notes` are what its author may not have meant, and nothing is refused for."""
+    """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's
+    life, `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has;
+    `members` is the size of an ensemble, None for a plain job. `notes` are what its author may not have
+    meant, and nothing is refused for."""
 
     values: Mapping[str, Any]
     duration_minutes: int
@@ -76,19 +79,27 @@ def parse_config(raw: bytes, key: str, rules: Rules) -> JobConfig:
     """Read and check a configuration. Raises InvalidInput with every problem found."""
     values, notes = _read(raw, key)
     problems: list[Problem] = []
-    duration = _whole(values, DURATION, rules.duration_minutes, 1, rules.max_duration_minutes, "minutes", problems)
+    duration = _whole(
+        values, DURATION, rules.duration_minutes, 1, rules.max_duration_minutes, "minutes", problems
+    )
     size = _whole(values, DATASET_SIZE, 0, 0, rules.max_dataset_size_gib, "GiB", problems)
     given = frozenset(values) & frozenset(SERVICE_KEYS)
     problems += _unknown_service_keys(values, rules.parameters)
     filled: Mapping[str, Any] = values
     if rules.parameters is not None:
-        own = {name: value for name, value in values.items() if not is_service_key(name) or name in _named(rules.parameters)}
+        own = {
+            name: value
+            for name, value in values.items()
+            if not is_service_key(name) or name in _named(rules.parameters)
+        }
         problems += check(own, closed(rules.parameters, ENSEMBLE_KEYS), "config", SERVICE_KEYS)
         filled = {**values, **with_defaults(own, rules.parameters)}
     members = _members(filled, rules, problems, notes)
     if problems:
         raise InvalidInput(problems)
-    return JobConfig({**filled, **_service_values(values, duration, size)}, duration, size, given, members, tuple(notes))
+    return JobConfig(
+        {**filled, **_service_values(values, duration, size)}, duration, size, given, members, tuple(notes)
+    )
 
 
 def is_service_key(name: str) -> bool:
@@ -107,25 +118,32 @@ def _service_values(values: Mapping[str, Any], duration: int, size: int) -> dict
 
 
 def _unknown_service_keys(values: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> list[Problem]:
-    """Names that are written like the service's and are none: a slip of one of them always, any other where the analysis has said which
-    names it takes."""
+    """Names that are written like the service's and are none: a slip of one of them always, any other where
+    the analysis has said which names it takes."""
     problems = []
     known, only_known = {*SERVICE_KEYS, *_named(parameters)}, is_closed(parameters)
     for name, value in values.items():
-        alike = is_service_key(name) or (not only_known and (name.startswith("__") or name.endswith("__")))  # else the schema refuses it
+        # else the schema refuses it
+        alike = is_service_key(name) or (not only_known and (name.startswith("__") or name.endswith("__")))
         if name in known or not alike:
             continue
         near = get_close_matches(name.strip("_").lower(), [one.strip("_") for one in SERVICE_KEYS], 1, 0.75)
         if near or (is_service_key(name) and only_known):
-            do = f"Did you mean {f'__{near[0]}__'!r}?" if near else f"Remove it, or call it {name.strip('_')!r}"
+            do = (
+                f"Did you mean {f'__{near[0]}__'!r}?"
+                if near
+                else f"Remove it, or call it {name.strip('_')!r}"
+            )
             allowed = f"{' and '.join(SERVICE_KEYS)}: other names of this form are kept for the service"
             problems.append(Problem(f"config {shown(name)}", shown(value), allowed, do))
     return problems
 
 
-def _members(values: Mapping[str, Any], rules: Rules, problems: list[Problem], notes: list[str]) -> int | None:
-    """The size of an ensemble, None for a plain job. A size that would mean nothing is refused, unless the analysis has a parameter of that
-    name or a mode of its own: then it is its affair, and noted."""
+def _members(
+    values: Mapping[str, Any], rules: Rules, problems: list[Problem], notes: list[str]
+) -> int | None:
+    """The size of an ensemble, None for a plain job. A size that would mean nothing is refused, unless the
+    analysis has a parameter of that name or a mode of its own: then it is its affair, and noted."""
     if ENSEMBLE_SIZE not in values:
         return None
     mode, size = values.get(MODE), values[ENSEMBLE_SIZE]
@@ -137,9 +155,15 @@ def _members(values: Mapping[str, Any], rules: Rules, problems: list[Problem], n
     own = ENSEMBLE_SIZE in _named(rules.parameters)
     if not (own if mode is None else isinstance(mode, str) and mode.strip().lower() != TRAIN):
         allowed = f"{ENSEMBLE_SIZE} together with {MODE}: {TRAIN}, which analyses one dataset so many times"
-        problems.append(Problem(f"config {ENSEMBLE_SIZE}", what, allowed, f"Write {MODE}: {TRAIN}, or remove {ENSEMBLE_SIZE}"))
+        problems.append(
+            Problem(
+                f"config {ENSEMBLE_SIZE}", what, allowed, f"Write {MODE}: {TRAIN}, or remove {ENSEMBLE_SIZE}"
+            )
+        )
     else:
-        notes.append(f"{ENSEMBLE_SIZE} is {what}: one machine for each dataset; only {MODE}: {TRAIN} makes an ensemble")
+        notes.append(
+            f"{ENSEMBLE_SIZE} is {what}: one machine for each dataset; only {MODE}: {TRAIN} makes an ensemble"
+        )
     return None
 
 
@@ -147,11 +171,22 @@ def _read(raw: bytes, key: str) -> tuple[dict[str, Any], list[str]]:
     """The values of a file, and what is to be said of how they were read."""
     limit = max_bytes(key)
     if len(raw) > limit:
-        raise InvalidInput([Problem("config file", f"{len(raw)} bytes", f"up to {limit} bytes", "Put data into the inputs folder instead")])
+        raise InvalidInput(
+            [
+                Problem(
+                    "config file",
+                    f"{len(raw)} bytes",
+                    f"up to {limit} bytes",
+                    "Put data into the inputs folder instead",
+                )
+            ]
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidInput([Problem("config file", f"text that is not UTF-8 ({error.reason})", "UTF-8", "Save it as UTF-8")]) from error
+        raise InvalidInput(
+            [Problem("config file", f"text that is not UTF-8 ({error.reason})", "UTF-8", "Save it as UTF-8")]
+        ) from error
     notes: list[str] = []
     if key.lower().endswith(".json"):
         value = _read_json(text)
@@ -160,11 +195,15 @@ def _read(raw: bytes, key: str) -> tuple[dict[str, Any], list[str]]:
         notes = yaml12.notes(different)
     if not isinstance(value, dict):
         got = "nothing" if value is None else shown(value)
-        raise InvalidInput([Problem("config file", got, "a mapping of names to values", "Write it as name: value pairs")])
+        raise InvalidInput(
+            [Problem("config file", got, "a mapping of names to values", "Write it as name: value pairs")]
+        )
     try:
         plain = _plain(value, [CONFIG_MAX_NODES], 0)
     except _UnusableError as error:
-        raise InvalidInput([Problem("config file", str(error), "values that JSON can hold", "Change the file")]) from None
+        raise InvalidInput(
+            [Problem("config file", str(error), "values that JSON can hold", "Change the file")]
+        ) from None
     assert isinstance(plain, dict)
     return plain, notes
 
@@ -177,11 +216,25 @@ def _read_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidInput(
-            [Problem("config file", f"text that is not JSON: {error.msg} at {where}", "JSON", "Correct the file")]
+            [
+                Problem(
+                    "config file",
+                    f"text that is not JSON: {error.msg} at {where}",
+                    "JSON",
+                    "Correct the file",
+                )
+            ]
         ) from error
     except (RecursionError, ValueError) as error:
         raise InvalidInput(
-            [Problem("config file", "JSON that is nested too deeply or has too long numbers", "JSON", "Correct it")]
+            [
+                Problem(
+                    "config file",
+                    "JSON that is nested too deeply or has too long numbers",
+                    "JSON",
+                    "Correct it",
+                )
+            ]
         ) from error
 
 
@@ -190,7 +243,9 @@ class _UnusableError(Exception):
 
 
 def _plain(value: Any, budget: list[int], depth: int) -> Any:
-    """`value` as plain JSON values. `budget` counts down over the expanded tree, since YAML aliases unfold here."""
+    """`value` as plain JSON values. `budget` counts down over the expanded tree, since YAML aliases unfold
+    here.
+    """
     budget[0] -= 1
     if budget[0] < 0:
         raise _UnusableError(f"more than {CONFIG_MAX_NODES} values")
@@ -229,14 +284,18 @@ def _name(key: Any) -> str:
     raise _UnusableError(f"a name of type {type(key).__name__}")
 
 
-def _whole(values: Mapping[str, Any], key: str, default: int, low: int, high: int, unit: str, problems: list[Problem]) -> int:
+def _whole(
+    values: Mapping[str, Any], key: str, default: int, low: int, high: int, unit: str, problems: list[Problem]
+) -> int:
     if key not in values:
         return default
     value = as_whole(values[key])
     if value is not None and low <= value <= high:
         return value
     allowed = f"a whole number of {unit} from {low} to {high}"
-    problems.append(Problem(f"config {key}", shown(values[key]), allowed, _meant(values[key], key, low, high)))
+    problems.append(
+        Problem(f"config {key}", shown(values[key]), allowed, _meant(values[key], key, low, high))
+    )
     return default
 
 

@@ -1,4 +1,6 @@
-"""What the sides of image development agree on: how a development instance is marked, and where its test jobs lie."""
+"""What the sides of image development agree on: how a development instance is marked, and where its test jobs
+lie.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,14 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.tags import ANALYSIS, NAME, OWNER, PRICE_TRACKING, TIMEOUT
 
 TAG = "neurocaas-dev"
-"""A machine with this tag (value `On`) belongs to a developer: the sweep stops it when its `Timeout` has passed, and never ends it."""
+"""A machine with this tag (value `On`) belongs to a developer: the sweep stops it when its `Timeout` has
+passed, and never ends it.
+"""
 
 GROUP = "debuggers"
-"""The group whose data development instances may read, and below whose results their test jobs lie (guide, "Testing a machine image")."""
+"""The group whose data development instances may read, and below whose results their test jobs lie (guide,
+"Testing a machine image").
+"""
 
 IDLE_MINUTES = 30
 """A development instance on which nobody works and nothing runs for so long switches itself off."""
@@ -21,7 +27,9 @@ def debug_keys(timestamp: str) -> JobKeys:
 
 
 def debug_job_key(keys: JobKeys) -> str:
-    """The document of a test job: beside its logs, since developers may not write where the service keeps its records."""
+    """The document of a test job: beside its logs, since developers may not write where the service keeps its
+    records.
+    """
     return f"{keys.logs_prefix}job.json"
 
 

@@ -1,4 +1,6 @@
-"""Reading and writing the JSON documents of the protocol: strict about types, tolerant of keys from newer versions."""
+"""Reading and writing the JSON documents of the protocol: strict about types, tolerant of keys from newer
+versions.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ class TwiceError(Exception):
     """A mapping has a name twice; which value counts would depend on who reads it."""
 
     def problem(self, field: str) -> Problem:
-        return Problem(field, f"the name {shown(self.args[0])} twice", "each name once in a mapping", "Remove one of the two")
+        return Problem(
+            field,
+            f"the name {shown(self.args[0])} twice",
+            "each name once in a mapping",
+            "Remove one of the two",
+        )
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -43,8 +50,9 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes, what: str) -> dict[str, Any]:
-    """The mapping that `text` holds. Raises DocumentError naming `what`. What JSON cannot have is made harmless: NaN and Infinity are
-    null, halves of surrogate pairs "?", so that whatever was read can be written again."""
+    """The mapping that `text` holds. Raises DocumentError naming `what`. What JSON cannot have is made
+    harmless: NaN and Infinity are null, halves of surrogate pairs "?", so that whatever was read can be
+    written again."""
     try:
         value = json.loads(text, parse_constant=lambda _: None)
         if _HALF.search(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")):

@@ -1,7 +1,8 @@
 """What operating systems, office programs and file servers leave in folders: no data of anybody.
 
-A pattern (`*`, `?`, `[…]`, capitals or not) is that of a file's name, or of a folder on the way to it; what it matches below a folder of
-datasets is passed over. A file that a submission names itself is always taken. A blueprint has a list of its own in `datasets.ignore`.
+A pattern (`*`, `?`, `[…]`, capitals or not) is that of a file's name, or of a folder on the way to it; what
+it matches below a folder of datasets is passed over. A file that a submission names itself is always taken. A
+blueprint has a list of its own in `datasets.ignore`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ LEFT_BEHIND = (
     ".~lock.*#",
     ".*.sw[a-p]",
 )
-"""The default. Not in it are names that may be data as well: `*~`, `*.bak`, `*.tmp`, or every name that begins with a dot."""
+"""The default. Not in it are names that may be data as well: `*~`, `*.bak`, `*.tmp`, or every name that
+begins with a dot.
+"""
 
 
 def is_ignored(path: str, patterns: Sequence[str]) -> bool:

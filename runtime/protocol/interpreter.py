@@ -1,8 +1,9 @@
 """Who runs a script: what its first line says, as Linux reads it (execve(2), "Interpreter scripts").
 
-The line names one program, by its path; everything behind it is one argument, blanks and all. Whoever needs several writes
-`#!/usr/bin/env -S bash -euo pipefail`: there `env` splits the argument. `run_script` in run_main.sh's workflow.sh obeys the same rules,
-with two kindnesses that scripts of the first implementation need: a script without such a line is run by bash, and so is one of `sh`.
+The line names one program, by its path; everything behind it is one argument, blanks and all. Whoever needs
+several writes `#!/usr/bin/env -S bash -euo pipefail`: there `env` splits the argument. `run_script` in
+run_main.sh's workflow.sh obeys the same rules, with two kindnesses that scripts of the first implementation
+need: a script without such a line is run by bash, and so is one of `sh`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ _ENV_SH = re.compile(r"""(-v?S[ \t]*|--split-string=[ \t]*)?(?:sh|/[^ \t]*/sh)(?
 """How `env` is told to run sh, with arguments that mean themselves."""
 
 _ONE_ARGUMENT = SHELLS | {"env", "python", "python2", "python3"}
-"""Programs that take an argument with a blank in it for nonsense. (Others, perl for one, split it themselves.)"""
+"""Programs that take an argument with a blank in it for nonsense. (Others, perl for one, split it
+themselves.)
+"""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """`program` and `argument` are the two halves of the line ("" and None where there is none). `words` is the program that reads the
-    script in the end, with its arguments, `env` taken away; empty where only `env` can tell."""
+    """`program` and `argument` are the two halves of the line ("" and None where there is none). `words` is
+    the program that reads the script in the end, with its arguments, `env` taken away; empty where only `env`
+    can tell."""
 
     program: str
     argument: str | None
@@ -59,7 +63,9 @@ class Interpreter:
 
 
 def parse(head: bytes) -> Interpreter:
-    """From the beginning of a script (its first line at least). A byte order mark or a carriage return hides nothing: `problems` tells."""
+    """From the beginning of a script (its first line at least). A byte order mark or a carriage return hides
+    nothing: `problems` tells.
+    """
     line = _first_line(head)
     if not line.startswith("#!"):
         return Interpreter("", None, (BASH,))
@@ -76,13 +82,28 @@ def problems(head: bytes) -> list[Problem]:
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
             got = f"a byte order mark ({encoding})"
-            found.append(Problem(_FIELD, got, "UTF-8 without a mark", "Save the script again as UTF-8 without a byte order mark"))
+            found.append(
+                Problem(
+                    _FIELD,
+                    got,
+                    "UTF-8 without a mark",
+                    "Save the script again as UTF-8 without a byte order mark",
+                )
+            )
     if head.partition(b"\n")[0].endswith(b"\r"):
-        found.append(Problem(_FIELD, "a Windows line end (CR LF)", "LF", "Convert the script, for instance with dos2unix"))
+        found.append(
+            Problem(
+                _FIELD, "a Windows line end (CR LF)", "LF", "Convert the script, for instance with dos2unix"
+            )
+        )
     one = parse(head)
     if one.program and not one.program.startswith("/"):
         allowed = "the whole path of a program, as in #!/bin/bash"
-        found.append(Problem(_FIELD, shown(one.program), allowed, f"Write #!/usr/bin/env {one.program.rpartition('/')[2]}"))
+        found.append(
+            Problem(
+                _FIELD, shown(one.program), allowed, f"Write #!/usr/bin/env {one.program.rpartition('/')[2]}"
+            )
+        )
     if one.argument and re.search("[ \t]", one.argument) and not _split(one.program, one.argument):
         name = one.program.rpartition("/")[2]
         if name in _ONE_ARGUMENT:

@@ -1,7 +1,9 @@
-"""The job document `job.json`: what the manager decided, for the machines, the monitor, the client and reruns.
+"""The job document `job.json`: what the manager decided, for the machines, the monitor, the client and
+reruns.
 
-It lies among the service's records (`JobKeys.job`), where machines may read and not write. It is written once, before anything is
-launched, and never changed. Everything a launch call contains is derived from it, so that a repeated launch is the same launch.
+It lies among the service's records (`JobKeys.job`), where machines may read and not write. It is written
+once, before anything is launched, and never changed. Everything a launch call contains is derived from it, so
+that a repeated launch is the same launch.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _WHAT = "job.json"
 
 @dataclass(frozen=True)
 class ConfigSource:
-    """The configuration that the submission named, as it was read: `sha256` of its bytes, `etag` without quotes."""
+    """The configuration that the submission named, as it was read: `sha256` of its bytes, `etag` without
+    quotes.
+    """
 
     etag: str
     version_id: str | None
@@ -33,10 +37,11 @@ class ConfigSource:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a folder), or a whole
-    s3:// path of an outside bucket; `size` in bytes, of all its objects for a folder. `etag` and `version_id` are the object's as the
-    manager saw it (`runtime.protocol.pins`); `pins`: it is a folder, whose objects are in a record of their own. `configpath` is the
-    record with the configuration that its machine gets. A member of an ensemble has its number `jobnb` (from 1)."""
+    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a
+    folder), or a whole s3:// path of an outside bucket; `size` in bytes, of all its objects for a folder.
+    `etag` and `version_id` are the object's as the manager saw it (`runtime.protocol.pins`); `pins`: it is a
+    folder, whose objects are in a record of their own. `configpath` is the record with the configuration that
+    its machine gets. A member of an ensemble has its number `jobnb` (from 1)."""
 
     index: int
     name: str
@@ -52,13 +57,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Job:
-    """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for it when AWS
-    has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in AnalysisSettings. `config` is the
-    configuration with defaults filled in, `notes` what its author may not have meant; `configpath` and `configname` are the submission's,
-    `config_source` what lay there. `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to
-    PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own records (logs/) are below the group
-    always. `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be run again;
-    `results_required` are patterns (`protocol.required`), each of which a result of each dataset must fit."""
+    """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for
+    it when AWS has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in
+    AnalysisSettings. `config` is the configuration with defaults filled in, `notes` what its author may not
+    have meant; `configpath` and `configname` are the submission's, `config_source` what lay there.
+    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to
+    PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
+    records (logs/) are below the group always. `oom_types` are the larger types, the next larger first, on
+    which a dataset that ran out of memory may be run again; `results_required` are patterns
+    (`protocol.required`), each of which a result of each dataset must fit."""
 
     analysis: str
     stage: str
@@ -126,7 +133,9 @@ class Job:
         """Raises DocumentError for a document of another version or shape."""
         data = loads(text, _WHAT)
         if data.get("schema_version") != SCHEMA_VERSION:
-            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+            raise DocumentError(
+                f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
+            )
         template = take(data, "launch_template", dict, _WHAT)
         prices = take(data, "prices", dict, _WHAT)
         return cls(

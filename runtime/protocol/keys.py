@@ -1,4 +1,5 @@
-"""Where things lie in an analysis bucket (guide, "end goals"; the layout is used by other tools and by people).
+"""Where things lie in an analysis bucket (guide, "end goals"; the layout is used by other tools and by
+people).
 
 ```
 {group}/inputs|configs|submissions/…
@@ -12,9 +13,10 @@ jobs/{group}/early/{digest}.json                        a cancellation that wait
 evidence/{role}:{instance}/…                            what one machine says of its dataset
 ```
 
-What the service decides by lies below `jobs/` and `logs/`, where only the service writes, and in its table. What lies below a
-group's `results/` is for people: the group's machines may write there, and manager and monitor read nothing of it again.
-"""
+What the service decides by lies below `jobs/` and `logs/`, where only the service writes, and in its table.
+What lies below a group's `results/` is for people: the group's machines may write there, and manager and
+monitor read nothing of it again.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ CANCEL_SUFFIX = "cancel.json"
 RETRY_SUFFIX = ".retry"
 ACTIVE_PREFIX = "logs/active/"
 JOBS = "jobs"
-"""Only manager and monitor (and the stack, at deploy) write below it; a group's people and machines may read what is theirs."""
+"""Only manager and monitor (and the stack, at deploy) write below it; a group's people and machines may read
+what is theirs.
+"""
 EVIDENCE = "evidence"
 """Each machine may write below a prefix of its own, and nobody below another's."""
 
@@ -46,7 +50,9 @@ _RETRY = re.compile(
 
 @dataclass(frozen=True)
 class RecordKeys:
-    """Keys of the service's records of one submission: the answer and the end that count. `prefix` ends in '/'."""
+    """Keys of the service's records of one submission: the answer and the end that count. `prefix` ends in
+    '/'.
+    """
 
     prefix: str
 
@@ -78,8 +84,8 @@ class RecordKeys:
 
 @dataclass(frozen=True)
 class ResultKeys:
-    """Keys of one result folder. `group` is the first segment of every key, `folder` the folder below results/. `elsewhere` is
-    the folder's prefix where it lies in another bucket."""
+    """Keys of one result folder. `group` is the first segment of every key, `folder` the folder below
+    results/. `elsewhere` is the folder's prefix where it lies in another bucket."""
 
     group: str
     folder: str
@@ -125,7 +131,9 @@ class ResultKeys:
         return f"{self.prefix}attempts/"
 
     def apart(self, attempt: int, key: str) -> str:
-        """Where a result at `key` goes that only the attempt of this number has written, which was not the last of its dataset."""
+        """Where a result at `key` goes that only the attempt of this number has written, which was not the
+        last of its dataset.
+        """
         return f"{self.attempts_prefix}{attempt}/{key.removeprefix(self.prefix)}"
 
 
@@ -153,11 +161,15 @@ class JobKeys(ResultKeys):
         return f"{self.records.prefix}datasets/{index}.json"
 
     def record(self, name: str) -> str:
-        """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote (for people)."""
+        """Size and SHA-256 of the files that the machine of the dataset with this display name read and wrote
+        (for people).
+        """
         return f"{self.logs_prefix}{name}_files.json"
 
     def retry(self, dataset: int, attempt: int) -> str:
-        """What the monitor writes to ask the manager for another machine for a dataset, by its index (`runtime.protocol.attempt`)."""
+        """What the monitor writes to ask the manager for another machine for a dataset, by its index
+        (`runtime.protocol.attempt`).
+        """
         return f"{self.records.prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
 
     @property
@@ -170,7 +182,9 @@ class JobKeys(ResultKeys):
         return self.records.config(f"inst{number}_{configname}")
 
     def status(self, name: str) -> str:
-        """The status file of the dataset with display name `name` (unique in its job, see `names.dataset_names`)."""
+        """The status file of the dataset with display name `name` (unique in its job, see
+        `names.dataset_names`).
+        """
         return f"{self.logs_prefix}DATASET_NAME:{name}_STATUS.txt"
 
 
@@ -192,13 +206,17 @@ class SubmissionKey:
 
     @property
     def id(self) -> str:
-        """What stands before `submit.json`, without the joining '_' or '-'. Empty for a bare `submit.json`."""
+        """What stands before `submit.json`, without the joining '_' or '-'. Empty for a bare
+        `submit.json`.
+        """
         return re.sub(r"[_-]$", "", self.name[: -len(SUBMISSION_SUFFIX)])
 
 
 @dataclass(frozen=True)
 class CancelKey:
-    """A key `{group}/submissions/{name}` whose name ends in `cancel.json`: it stands beside the submission it cancels."""
+    """A key `{group}/submissions/{name}` whose name ends in `cancel.json`: it stands beside the submission it
+    cancels.
+    """
 
     group: str
     name: str
@@ -214,7 +232,9 @@ class CancelKey:
 
     @property
     def id(self) -> str:
-        """Its own name without `.json`: where the answer to a refused cancellation goes is derived from it."""
+        """Its own name without `.json`: where the answer to a refused cancellation goes is derived from
+        it.
+        """
         return self.name.removesuffix(".json")
 
     @property
@@ -246,10 +266,17 @@ def early_cancel_key(group: str, name: str) -> str:
 
 
 def _in_submissions(key: str, suffix: str) -> tuple[str, str]:
-    """Group and name of a key `{group}/submissions/{name}` that ends in `suffix`. Raises ValueError for any other key."""
+    """Group and name of a key `{group}/submissions/{name}` that ends in `suffix`. Raises ValueError for any
+    other key.
+    """
     group, _, rest = key.partition("/")
     folder, _, name = rest.partition("/")
-    if folder != SUBMISSIONS or not name.endswith(suffix) or not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
+    if (
+        folder != SUBMISSIONS
+        or not name.endswith(suffix)
+        or not GROUP_NAME.fullmatch(group)
+        or group in RESERVED_GROUPS
+    ):
         raise ValueError(f"{key!r} is not '<group>/{SUBMISSIONS}/<name>{suffix}'")
     return group, name
 
@@ -257,8 +284,8 @@ def _in_submissions(key: str, suffix: str) -> tuple[str, str]:
 def rejected_keys(group: str, submission_id: str) -> ResultKeys:
     """Where a submission without a usable timestamp (or with a used one) gets its answer.
 
-    The folder is `rejected_{id}`; an id with characters that a file name cannot have, or longer than 128 bytes, is
-    changed to safe ones and gets a hash so that different ids stay different.
+    The folder is `rejected_{id}`; an id with characters that a file name cannot have, or longer than 128
+    bytes, is changed to safe ones and gets a hash so that different ids stay different.
     """
     safe = _UNSAFE.sub("_", submission_id).lstrip(".")
     if len(safe.encode()) > _ID_MAX_BYTES:
@@ -271,8 +298,9 @@ def rejected_keys(group: str, submission_id: str) -> ResultKeys:
 
 @dataclass(frozen=True)
 class EvidenceKeys:
-    """What the machine `instance` with the role `role_id` (`AROA…`) says of its own dataset. The prefix is the machine's `aws:userid`
-    (IAM user guide, "IAM policy elements: Variables and tags"), by which its policy lets it write there and nowhere else."""
+    """What the machine `instance` with the role `role_id` (`AROA…`) says of its own dataset. The prefix is
+    the machine's `aws:userid` (IAM user guide, "IAM policy elements: Variables and tags"), by which its
+    policy lets it write there and nowhere else."""
 
     role_id: str
     instance: str
@@ -298,5 +326,7 @@ def active_report_key(instance: str) -> str:
 
 
 def report_key(group: str, instance: str) -> str:
-    """The compute report of a machine that has ended; filed under the group that submitted, never the data's."""
+    """The compute report of a machine that has ended; filed under the group that submitted, never the
+    data's.
+    """
     return f"logs/{group}/{instance}.json"

@@ -1,4 +1,6 @@
-"""Limits and times that several sides share. Sizes in bytes, times in seconds unless the name says otherwise."""
+"""Limits and times that several sides share. Sizes in bytes, times in seconds unless the name says
+otherwise.
+"""
 
 SUBMISSION_MAX_BYTES = 256 * 1024
 """A submission of 1,000 long dataset names has about 120 kB; anything larger than this is a mistake."""
@@ -17,17 +19,21 @@ STATUS_MAX_BYTES = 256 * 1024
 """More than any status has: the last lines of both outputs, each line cut."""
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
-"""More than the records of moved files of a job have: 40,000 files make about 10 MB. What is over it is not certified."""
+"""More than the records of moved files of a job have: 40,000 files make about 10 MB. What is over it is not
+certified.
+"""
 
 RECORD_MAX_FILES = 80_000
 """So many objects such a record may have: 16 MB of "{}" would be gigabytes for whoever reads it."""
 
 LOGS_MAX_COPIES = 10_000
-"""So many files of a job's logs are copied to an outside bucket. A job has a few for each dataset, and two each minute."""
+"""So many files of a job's logs are copied to an outside bucket. A job has a few for each dataset, and two
+each minute.
+"""
 
 FOLDER_MAX_OBJECTS = 40_000
-"""Objects of a folder that is one dataset: each is pinned at submission, in a record of about 10 MB then. More belong into an archive,
-which is also read many times faster."""
+"""Objects of a folder that is one dataset: each is pinned at submission, in a record of about 10 MB then.
+More belong into an archive, which is also read many times faster."""
 
 FOLDERS_MAX_OBJECTS = 100_000
 """Objects of all such folders of one submission: 100 listings of S3, and half of the manager's memory."""
@@ -42,11 +48,13 @@ MANAGER_TIMEOUT = 120
 """Timeout of the manager Lambda, and thereby the longest time for which one manager holds a job."""
 
 QUEUE_VISIBILITY = 150
-"""Visibility timeout of the submission queue; must exceed MANAGER_TIMEOUT. Also the pause between capacity attempts."""
+"""Visibility timeout of the submission queue; must exceed MANAGER_TIMEOUT. Also the pause between capacity
+attempts.
+"""
 
 QUEUE_MAX_RECEIVES = 8
-"""`maxReceiveCount` of the submission queue. More than CAPACITY_ATTEMPTS, so that the manager gives the answer itself. At the last
-one it tries nothing any more, and answers that the service has failed."""
+"""`maxReceiveCount` of the submission queue. More than CAPACITY_ATTEMPTS, so that the manager gives the
+answer itself. At the last one it tries nothing any more, and answers that the service has failed."""
 
 CAPACITY_ATTEMPTS = 6
 """How often a launch is tried while AWS has no capacity (times QUEUE_VISIBILITY = about 15 minutes)."""
@@ -55,14 +63,16 @@ LAUNCH_CHUNK = 100
 """Machines asked for by one RunInstances call."""
 
 LAUNCH_OPTIONS = 40
-"""How many combinations of market, type and zone one launch tries at most: each refusal takes about a second."""
+"""How many combinations of market, type and zone one launch tries at most: each refusal takes about a
+second.
+"""
 
 MONITOR_TIMEOUT = 120
 """Timeout of the monitor Lambda."""
 
 ENDING_GRACE = 20
-"""How long a monitor that has begun to write the end of a job is left alone with it. Whoever comes later does it once more, in the same
-words."""
+"""How long a monitor that has begun to write the end of a job is left alone with it. Whoever comes later does
+it once more, in the same words."""
 
 DEADLINE_GRACE = 300
 """How long after its duration a machine may still live (boot, upload) before the sweep ends it."""
@@ -71,7 +81,9 @@ STOP_GRACE = 120
 """How long after an order to stop a machine may still save partial results before the sweep ends it."""
 
 EARLY_CANCEL = 900
-"""How long a cancellation waits for the submission that it cancels: S3 tells of files in any order, and people upload them so."""
+"""How long a cancellation waits for the submission that it cancels: S3 tells of files in any order, and
+people upload them so.
+"""
 
 ORPHAN_GRACE = 600
 """How long a machine without an open job is left alone before the sweep ends it."""
@@ -86,4 +98,6 @@ SWEEP_INTERVAL = 300
 """Seconds between two sweeps (the monitor's schedule)."""
 
 BUDGET_MARGIN_MINUTES = 15
-"""What a reservation adds to each machine's duration: the grace of the deadline, one interval of the sweep, the shutdown."""
+"""What a reservation adds to each machine's duration: the grace of the deadline, one interval of the sweep,
+the shutdown.
+"""

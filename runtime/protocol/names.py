@@ -17,11 +17,17 @@ ANALYSIS_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TIMESTAMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _UNFIT = frozenset({"Cc", "Zl", "Zp", "Cs"})
-"""Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of surrogate pairs."""
-_FILE_OF_LOGS = re.compile(r"certificate\.(txt|json)|job\.json|.*_files\.json|DATASET_NAME:.*_STATUS\.txt", re.DOTALL)
+"""Unicode categories that a key may not have: controls, separators of lines and paragraphs, halves of
+surrogate pairs.
+"""
+_FILE_OF_LOGS = re.compile(
+    r"certificate\.(txt|json)|job\.json|.*_files\.json|DATASET_NAME:.*_STATUS\.txt", re.DOTALL
+)
 """Names of files in the folder `logs/` of a job, where each dataset has a folder of its own name."""
 DATASET_NAME_BYTES = NAME_MAX_BYTES - len("DATASET_NAME:_inst10000_STATUS.txt")
-"""Longest display name of a dataset: its status file, also that of a member of an ensemble, has to be a file on the computers of people."""
+"""Longest display name of a dataset: its status file, also that of a member of an ensemble, has to be a file
+on the computers of people.
+"""
 RESERVED_GROUPS = frozenset({"logs", "jobs", "evidence"})
 """First key segments of an analysis bucket that belong to the service."""
 
@@ -46,7 +52,8 @@ def check_group_name(value: object) -> list[Problem]:
         Problem(
             "group name",
             shown(value),
-            f"1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and none of {', '.join(sorted(RESERVED_GROUPS))}",
+            "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and none of "
+            f"{', '.join(sorted(RESERVED_GROUPS))}",
             "Choose another name",
         )
     ]
@@ -67,16 +74,18 @@ def check_timestamp(value: object) -> list[Problem]:
 
 
 def key_fault(key: str) -> str | None:
-    """Why `key` cannot be the key of an object that a user names, or None. Segments '.' and '..' are refused because tools on
-    either side of S3 resolve them, and longer ones than a file's name may be because a machine keeps the object as a file; a trailing
-    '/' (a folder) is allowed."""
+    """Why `key` cannot be the key of an object that a user names, or None. Segments '.' and '..' are refused
+    because tools on either side of S3 resolve them, and longer ones than a file's name may be because a
+    machine keeps the object as a file; a trailing '/' (a folder) is allowed."""
     if any(unicodedata.category(char) in _UNFIT for char in key):
         return "it has control characters or line breaks"
     return file_fault(key)
 
 
 def file_fault(key: str) -> str | None:
-    """Why an object of this key cannot be kept as a file, under its own name below its own folders, or None."""
+    """Why an object of this key cannot be kept as a file, under its own name below its own folders, or
+    None.
+    """
     return object_fault(key) or _unfit_for_a_file(key.removesuffix("/"))
 
 
@@ -92,7 +101,9 @@ def object_fault(key: str) -> str | None:
 
 
 def folder_faults(paths: Iterable[str]) -> list[str]:
-    """Why objects at these paths below a folder cannot all be files of one folder on a machine: one text for each that cannot."""
+    """Why objects at these paths below a folder cannot all be files of one folder on a machine: one text for
+    each that cannot.
+    """
     every = list(paths)
     folders = {path[: found.start()] for path in every for found in re.finditer("/", path)}
     faults = []
@@ -115,8 +126,9 @@ def _unfit_for_a_file(path: str) -> str | None:
 
 
 def bounded(name: str, limit: int = NAME_MAX_BYTES, *, before: str = "", ending: str = "") -> str:
-    """`name` between `before` and `ending`, all together of at most `limit` bytes in UTF-8: a name that is too long is cut and gets a
-    digest of the whole, so that two that differ stay different. Characters stay whole."""
+    """`name` between `before` and `ending`, all together of at most `limit` bytes in UTF-8: a name that is
+    too long is cut and gets a digest of the whole, so that two that differ stay different. Characters stay
+    whole."""
     raw = name.encode("utf-8", "surrogatepass")
     room = limit - len(before.encode()) - len(ending.encode())
     if len(raw) > room:
@@ -126,9 +138,10 @@ def bounded(name: str, limit: int = NAME_MAX_BYTES, *, before: str = "", ending:
 
 
 def dataset_names(inputpaths: Sequence[str]) -> list[str]:
-    """A unique display name for each input, in order: its base name, with leading folders (joined by '_') where base
-    names are equal, and a number where even those are. Names have no '/', so each is one file name, of at most DATASET_NAME_BYTES (what
-    is longer ends in a digest of itself); none is that of a file beside which its logs lie."""
+    """A unique display name for each input, in order: its base name, with leading folders (joined by '_')
+    where base names are equal, and a number where even those are. Names have no '/', so each is one file
+    name, of at most DATASET_NAME_BYTES (what is longer ends in a digest of itself); none is that of a file
+    beside which its logs lie."""
     split = [[part for part in path.split("/") if part] or ["dataset"] for path in inputpaths]
     depth = [1] * len(split)
     while True:

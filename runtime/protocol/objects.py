@@ -18,14 +18,22 @@ def code_of(error: Any) -> str:
 
 
 def put(
-    client: Any, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None
+    client: Any,
+    bucket: str,
+    key: str,
+    body: str | bytes,
+    *,
+    if_absent: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> bool:
     """Write text, or bytes as they are. With `if_absent`, False (and nothing written) when the key exists."""
     kind = "application/json" if key.endswith(".json") else "text/plain; charset=utf-8"
     raw = body.encode() if isinstance(body, str) else body
     condition = {"IfNoneMatch": "*"} if if_absent else {}
     try:
-        client.put_object(Bucket=bucket, Key=key, Body=raw, ContentType=kind, Metadata=dict(metadata or {}), **condition)
+        client.put_object(
+            Bucket=bucket, Key=key, Body=raw, ContentType=kind, Metadata=dict(metadata or {}), **condition
+        )
     except client.exceptions.ClientError as error:
         if if_absent and code_of(error) in LOST_RACE:
             return False

@@ -1,5 +1,5 @@
-"""Storage bypass: buckets besides the analysis's own that its submissions may name. The blueprint registers them; the roles of
-the stack reach no others.
+"""Storage bypass: buckets besides the analysis's own that its submissions may name. The blueprint registers
+them; the roles of the stack reach no others.
 
 Names in such a bucket are written whole, `s3://{bucket}/{key}`, in submissions and in job.json alike.
 """
@@ -20,8 +20,8 @@ USES = (INPUTS, RESULTS)
 
 @dataclass(frozen=True)
 class OutsideBucket:
-    """`prefix` is "" or ends in '/': names must begin with it. `use`: of USES. `groups`: whose submissions may name it,
-    none for all."""
+    """`prefix` is "" or ends in '/': names must begin with it. `use`: of USES. `groups`: whose submissions
+    may name it, none for all."""
 
     bucket: str
     prefix: str

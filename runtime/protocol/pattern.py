@@ -9,5 +9,7 @@ _END = re.compile(r"(?<!\\)((?:\\\\)*)\$\Z")
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `pattern` is found in `text`. `$` at its end is the end of the text; Python's also stands before a last line break."""
+    """Whether `pattern` is found in `text`. `$` at its end is the end of the text; Python's also stands
+    before a last line break.
+    """
     return re.search(_END.sub(r"\1\\Z", pattern), text) is not None

@@ -5,8 +5,9 @@ A single object is pinned in `job.json`; the objects of a folder in a record bes
 ```json
 {"schema_version": 1, "objects": [{"path": "lab/inputs/rec/1.tif", "size": 1, "etag": "…", "version_id": "…"}]}
 ```
-The machine fetches the version that is named, and with `If-Match` the ETag; where an object is another by then, it fails and says so.
-"""
+The machine fetches the version that is named, and with `If-Match` the ETag; where an object is another by
+then, it fails and says so.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ _WHAT = "pins"
 
 @dataclass(frozen=True, slots=True)  # a submission may have 100,000
 class Pin:
-    """One object. `path` as in `Dataset.inputpath`: a key of the analysis's bucket, or a whole s3:// path; `size` in bytes; `etag` without
-    quotes; `version_id` where the bucket keeps versions that the service may read, which is the analysis's own."""
+    """One object. `path` as in `Dataset.inputpath`: a key of the analysis's bucket, or a whole s3:// path;
+    `size` in bytes; `etag` without quotes; `version_id` where the bucket keeps versions that the service may
+    read, which is the analysis's own."""
 
     path: str
     size: int
@@ -39,7 +41,9 @@ def read_pins(text: str | bytes) -> list[Pin]:
     """Raises DocumentError for a record of another version or shape."""
     data = loads(text, _WHAT)
     if data.get("schema_version") != SCHEMA_VERSION:
-        raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        raise DocumentError(
+            f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
+        )
     return [_pin(item) for item in take(data, "objects", list, _WHAT)]
 
 

@@ -1,4 +1,6 @@
-"""How a mistake is told to people: what was got, what is allowed, what to do. All mistakes of one document at once."""
+"""How a mistake is told to people: what was got, what is allowed, what to do. All mistakes of one document at
+once.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake. `field` names the place ("dataname", "config __duration__"); the rest are short phrases."""
+    """One mistake. `field` names the place ("dataname", "config __duration__"); the rest are short
+    phrases.
+    """
 
     field: str
     got: str
@@ -34,7 +38,9 @@ class InvalidInput(Exception):
 
 
 def shown(value: object) -> str:
-    """A user's value as it may be printed in one line: quoted, control characters escaped, cut at 200 characters."""
+    """A user's value as it may be printed in one line: quoted, control characters escaped, cut at 200
+    characters.
+    """
     text = repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

@@ -1,7 +1,8 @@
 """The compute report of one machine: what ran where, from when to when, at which price.
 
-`logs/active/{instance}.json` while the machine lives, `logs/{group}/{instance}.json` afterwards. Keys with '-' and the
-names `databucket datapath configpath jobpath` are kept from the first implementation: usage reports read them.
+`logs/active/{instance}.json` while the machine lives, `logs/{group}/{instance}.json` afterwards. Keys with
+'-' and the names `databucket datapath configpath jobpath` are kept from the first implementation: usage
+reports read them.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ _WHAT = "compute report"
 
 @dataclass(frozen=True)
 class ComputeReport:
-    """`price` in USD an hour: of a spot machine its `spot_price` when it began (None: on demand, or it could not be read). `start` and
-    `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix, `attempt` which machine of its dataset it was.
-    `status` (SUCCESS or FAILED), `reason`, `exit_code`, `exit_class` (see `certificate.EXIT_CLASSES`) and `out_of_memory` (as its own last
-    status says) are filled when the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created (unknown
-    in reports of before they were noted)."""
+    """`price` in USD an hour: of a spot machine its `spot_price` when it began (None: on demand, or it could
+    not be read). `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix,
+    `attempt` which machine of its dataset it was. `status` (SUCCESS or FAILED), `reason`, `exit_code`,
+    `exit_class` (see `certificate.EXIT_CLASSES`) and `out_of_memory` (as its own last status says) are filled
+    when the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created
+    (unknown in reports of before they were noted)."""
 
     instance_id: str
     instance_type: str

@@ -1,8 +1,9 @@
-"""What the results of a dataset must contain (`results.required` of a blueprint): patterns of paths below `process_results/`.
+"""What the results of a dataset must contain (`results.required` of a blueprint): patterns of paths below
+`process_results/`.
 
-Within a name, `*`, `?` and `[…]` are those of the shell; a part `**` stands for any folders, or none. A pattern without `/` is about files
-of the top folder. The time that it takes grows with the length of pattern and path only: the monitor, which works for all analyses,
-fits names to it that a machine has chosen.
+Within a name, `*`, `?` and `[…]` are those of the shell; a part `**` stands for any folders, or none. A
+pattern without `/` is about files of the top folder. The time that it takes grows with the length of pattern
+and path only: the monitor, which works for all analyses, fits names to it that a machine has chosen.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def fits(pattern: str, path: str) -> bool:
         if name == "**":
             reached = set(range(min(reached), len(parts)))
         else:
-            reached = {taken + 1 for taken in reached if taken < len(parts) and fnmatchcase(parts[taken], name)}
+            reached = {
+                taken + 1 for taken in reached if taken < len(parts) and fnmatchcase(parts[taken], name)
+            }
         if not reached:
             return False
     return len(parts) in reached

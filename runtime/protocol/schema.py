@@ -1,8 +1,9 @@
 """A checker for JSON Schema (draft 2020-12) as blueprints use it for `parameters`.
 
-The Lambda runtime has no jsonschema package, and importing one would cost more than the manager's whole warm path. What it does not know
-is in no blueprint: `blueprints.parameters` refuses words outside of `KNOWN_WORDS`, so nothing is ever silently unchecked. `format` and the
-like are notes, as the draft has it; a `$ref` begins with `#`, that is, it points into the same schema.
+The Lambda runtime has no jsonschema package, and importing one would cost more than the manager's whole warm
+path. What it does not know is in no blueprint: `blueprints.parameters` refuses words outside of
+`KNOWN_WORDS`, so nothing is ever silently unchecked. `format` and the like are notes, as the draft has it; a
+`$ref` begins with `#`, that is, it points into the same schema.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from runtime.protocol.problems import Problem, shown
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 ANNOTATIONS = frozenset({
-    "title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly", "format", "contentEncoding", "contentMediaType",
+    "title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly", "format",
+    "contentEncoding", "contentMediaType",
     "contentSchema", "$schema", "$id", "$comment", "$defs", "definitions",
 })  # fmt: skip
 ASSERTIONS = frozenset({
-    "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
-    "pattern", "required", "properties", "patternProperties", "additionalProperties", "propertyNames", "minProperties", "maxProperties",
-    "dependentRequired", "dependentSchemas", "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "minContains",
+    "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength",
+    "pattern", "required", "properties", "patternProperties", "additionalProperties", "propertyNames",
+    "minProperties", "maxProperties",
+    "dependentRequired", "dependentSchemas", "items", "prefixItems", "minItems", "maxItems", "uniqueItems",
+    "contains", "minContains",
     "maxContains", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref",
 })  # fmt: skip
 KNOWN_WORDS = ANNOTATIONS | ASSERTIONS
@@ -41,9 +46,10 @@ _LEVELS = 100
 
 
 def closed(schema: Any, more: Iterable[str] = ()) -> Any:
-    """`schema`, in which a mapping takes only the names of its `properties`, and `more` at the top: what it leaves open is a slip far
-    more often than a wish. Left as it is: a mapping with `additionalProperties`, one whose schema names no property, and one whose names
-    are said in several places (`allOf`, `patternProperties`, …)."""
+    """`schema`, in which a mapping takes only the names of its `properties`, and `more` at the top: what it
+    leaves open is a slip far more often than a wish. Left as it is: a mapping with `additionalProperties`,
+    one whose schema names no property, and one whose names are said in several places (`allOf`,
+    `patternProperties`, …)."""
     if not isinstance(schema, Mapping):
         return schema
     result = dict(schema)
@@ -65,7 +71,10 @@ def is_closed(schema: Any) -> bool:
     """Whether a mapping of this schema takes the names of its `properties` only (see `closed`)."""
     if not isinstance(schema, Mapping):
         return False
-    return schema.get("additionalProperties", "properties" not in schema or not _ELSEWHERE.isdisjoint(schema)) is False
+    return (
+        schema.get("additionalProperties", "properties" not in schema or not _ELSEWHERE.isdisjoint(schema))
+        is False
+    )
 
 
 def _combines(schema: Any) -> bool:
@@ -84,8 +93,8 @@ def as_whole(value: Any) -> int | None:
 
 
 def with_defaults(value: Any, schema: Any) -> Any:
-    """A copy of `value` in which missing properties have their schema's default, at every depth that exists, and what the schema calls an
-    integer is one (not 1000.0)."""
+    """A copy of `value` in which missing properties have their schema's default, at every depth that exists,
+    and what the schema calls an integer is one (not 1000.0)."""
     if not isinstance(schema, Mapping):
         return copy.deepcopy(value)
     kinds = schema.get("type", ())
@@ -106,8 +115,9 @@ def with_defaults(value: Any, schema: Any) -> Any:
 
 
 def check(value: Any, schema: Any, path: str, others: Iterable[str] = (), root: Any = None) -> list[Problem]:
-    """All ways in which `value` breaks `schema`; `path` names the value in the problems. `others` are names that stand beside those of the
-    schema, and may have been meant. `root`: the whole schema, where `schema` is a part of one."""
+    """All ways in which `value` breaks `schema`; `path` names the value in the problems. `others` are names
+    that stand beside those of the schema, and may have been meant. `root`: the whole schema, where `schema`
+    is a part of one."""
     return _Check(schema if root is None else root, tuple(others)).problems(value, schema, path, 0)
 
 
@@ -128,7 +138,11 @@ class _Check:
         if kinds is not None:
             allowed = kinds if isinstance(kinds, list) else [kinds]
             if not any(_is_type(value, kind) for kind in allowed):
-                return [Problem(path, shown(value), _articles(allowed), _instead(value, allowed) or f"Change {path}")]
+                return [
+                    Problem(
+                        path, shown(value), _articles(allowed), _instead(value, allowed) or f"Change {path}"
+                    )
+                ]
         found: list[Problem] = []
 
         def refuse(allowed: str) -> None:
@@ -154,7 +168,9 @@ class _Check:
     def fits(self, value: Any, schema: Any, depth: int) -> bool:
         return not self.problems(value, schema, "", depth)
 
-    def _combined(self, value: Any, schema: Mapping[str, Any], path: str, depth: int, refuse: Callable[[str], None]) -> list[Problem]:
+    def _combined(
+        self, value: Any, schema: Mapping[str, Any], path: str, depth: int, refuse: Callable[[str], None]
+    ) -> list[Problem]:
         """Schemas for the same value."""
         found: list[Problem] = []
         every = [*schema.get("allOf", ())]
@@ -183,15 +199,29 @@ class _Check:
         least = min((self.problems(value, one, path, depth + 1) for one in forms), key=len)
         return [replace(one, allowed=f"{one.allowed} (or another of {len(forms)} forms)") for one in least]
 
-    def _list(self, value: list[Any], schema: Mapping[str, Any], path: str, depth: int, refuse: Callable[[str], None]) -> list[Problem]:
+    def _list(
+        self,
+        value: list[Any],
+        schema: Mapping[str, Any],
+        path: str,
+        depth: int,
+        refuse: Callable[[str], None],
+    ) -> list[Problem]:
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
             refuse(_range("items", schema.get("minItems", 0), schema.get("maxItems")))
-        if schema.get("uniqueItems") and any(_same(one, other) for at, one in enumerate(value) for other in value[:at]):
+        if schema.get("uniqueItems") and any(
+            _same(one, other) for at, one in enumerate(value) for other in value[:at]
+        ):
             refuse("items that differ")
         if "contains" in schema:
-            fit, low = sum(self.fits(child, schema["contains"], depth + 1) for child in value), schema.get("minContains", 1)
+            fit, low = (
+                sum(self.fits(child, schema["contains"], depth + 1) for child in value),
+                schema.get("minContains", 1),
+            )
             if not low <= fit <= schema.get("maxContains", math.inf):
-                refuse(f"{_range('items', low, schema.get('maxContains'))} that are {shown(schema['contains'])}")
+                refuse(
+                    f"{_range('items', low, schema.get('maxContains'))} that are {shown(schema['contains'])}"
+                )
         found, first = [], schema.get("prefixItems", [])
         for number, child in enumerate(value):
             rule = first[number] if number < len(first) else schema.get("items", True)
@@ -199,17 +229,28 @@ class _Check:
         return found
 
     def _mapping(
-        self, value: Mapping[str, Any], schema: Mapping[str, Any], path: str, depth: int, refuse: Callable[[str], None]
+        self,
+        value: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        path: str,
+        depth: int,
+        refuse: Callable[[str], None],
     ) -> list[Problem]:
         properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
         extra = schema.get("additionalProperties", True)
         if not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", math.inf):
             refuse(_range("names", schema.get("minProperties", 0), schema.get("maxProperties")))
         needed = [(name, "") for name in schema.get("required", [])]
-        needed += [(name, f", since {shown(of)} is there") for of, names in schema.get("dependentRequired", {}).items() if of in value
+        needed += [(name, f", since {shown(of)} is there") for of,
+            names in schema.get("dependentRequired", {}).items() if of in value
                    for name in names]  # fmt: skip
         found = [
-            Problem(f"{path} {name}", f"nothing{why}", f"a value{_hint(properties.get(name))}", f"Add {shown(name)}")
+            Problem(
+                f"{path} {name}",
+                f"nothing{why}",
+                f"a value{_hint(properties.get(name))}",
+                f"Add {shown(name)}",
+            )
             for name, why in needed
             if name not in value
         ]
@@ -231,7 +272,9 @@ class _Check:
         return found
 
 
-def _unknown(key: str, value: Any, path: str, properties: Mapping[str, Any], others: Iterable[str]) -> Problem:
+def _unknown(
+    key: str, value: Any, path: str, properties: Mapping[str, Any], others: Iterable[str]
+) -> Problem:
     known = ", ".join(shown(name) for name in properties) or "no parameters"
     near = _nearest(str(key), [*properties, *others])
     do = f"Did you mean {shown(near)}?" if near else f"Remove or rename {shown(key)}"
@@ -276,7 +319,9 @@ def _is_multiple(value: float, of: float) -> bool:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` is most likely a slip of: the same but for case, '-' and '_', or nearly the same letters."""
+    """The known name that `name` is most likely a slip of: the same but for case, '-' and '_', or nearly the
+    same letters.
+    """
     plain = {_letters(one): one for one in known}
     near = get_close_matches(_letters(name), plain, 1, 0.6)
     return plain[near[0]] if near else None
@@ -335,7 +380,9 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _articles(kinds: list[str]) -> str:
-    return " or ".join(f"{'an' if kind[0] in 'aio' else 'a'} {kind}" if kind != "null" else "null" for kind in kinds)
+    return " or ".join(
+        f"{'an' if kind[0] in 'aio' else 'a'} {kind}" if kind != "null" else "null" for kind in kinds
+    )
 
 
 def _range(unit: str, low: int, high: int | None) -> str:

@@ -1,5 +1,5 @@
-"""What a deployed stack tells its manager: one JSON document in the artifact bucket, named and hashed in the manager's
-environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256)."""
+"""What a deployed stack tells its manager: one JSON document in the artifact bucket, named and hashed in the
+manager's environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from runtime.protocol.outside import OutsideBucket
 
 SCHEMA_VERSION = 1
 ON_DEMAND, SPOT, SPOT_FIRST = "on-demand", "spot", "spot-then-on-demand"
-MARKETS: Mapping[str, tuple[str, ...]] = {ON_DEMAND: (ON_DEMAND,), SPOT: (SPOT,), SPOT_FIRST: (SPOT, ON_DEMAND)}
+MARKETS: Mapping[str, tuple[str, ...]] = {
+    ON_DEMAND: (ON_DEMAND,),
+    SPOT: (SPOT,),
+    SPOT_FIRST: (SPOT, ON_DEMAND),
+}
 """How a setting `market` buys machines, best first."""
 
 _WHAT = "settings"
@@ -21,8 +25,9 @@ _WHAT = "settings"
 
 @dataclass(frozen=True)
 class Group:
-    """The launch template of one group; it carries the group's own instance profile, whose role has the unique id `role_id`
-    (`AROA…`; empty where machines have no evidence of their own, as in test jobs on a development instance)."""
+    """The launch template of one group; it carries the group's own instance profile, whose role has the
+    unique id `role_id` (`AROA…`; empty where machines have no evidence of their own, as in test jobs on a
+    development instance)."""
 
     launch_template_id: str
     launch_template_version: str
@@ -31,8 +36,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Image:
-    """`id` is an AMI id or `resolve:ssm:<parameter>`; `ready` is false while the blueprint requires an image that is
-    not baked yet."""
+    """`id` is an AMI id or `resolve:ssm:<parameter>`; `ready` is false while the blueprint requires an image
+    that is not baked yet."""
 
     id: str
     ready: bool
@@ -50,19 +55,23 @@ class Code:
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for each group.
+    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for
+    each group.
 
-    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one, but for what the patterns
-    `ignore` match (`runtime.protocol.ignored`). A machine's disk has room for `disk_factor` times its dataset. `fallback_types`
-    stand in for `instance_type` while there is no capacity; `market` is one of MARKETS; `zones` are tried in turn (none: AWS
-    chooses). `max_machines` and `max_account_machines` bound the machines that live at a time (None: any number).
-    `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of submissions.
+    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one, but
+    for what the patterns `ignore` match (`runtime.protocol.ignored`). A machine's disk has room for
+    `disk_factor` times its dataset. `fallback_types` stand in for `instance_type` while there is no capacity;
+    `market` is one of MARKETS; `zones` are tried in turn (none: AWS chooses). `max_machines` and
+    `max_account_machines` bound the machines that live at a time (None: any number).
+    `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of
+    submissions.
 
-    `oom_types` has, for each of `instance_types`, the larger ones on which a dataset that ran out of memory may be run again, the next
-    larger first (nothing: none is). `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit.
+    `oom_types` has, for each of `instance_types`, the larger ones on which a dataset that ran out of memory
+    may be run again, the next larger first (nothing: none is). `results_required`: patterns
+    (`protocol.required`), each of which a result of each dataset must fit.
 
-    `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget (`/neurocaas/budgets`);
-    None where the manager has no right to look there."""
+    `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget
+    (`/neurocaas/budgets`); None where the manager has no right to look there."""
 
     analysis: str
     stage: str
@@ -115,7 +124,9 @@ class AnalysisSettings:
         """Raises DocumentError for a document of another version or shape."""
         data = loads(text, _WHAT)
         if data.get("schema_version") != SCHEMA_VERSION:
-            raise DocumentError(f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+            raise DocumentError(
+                f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
+            )
         groups = take(data, "groups", dict, _WHAT)
         prices = take(data, "prices", dict, _WHAT)
         image = take(data, "image", dict, _WHAT)
@@ -125,7 +136,11 @@ class AnalysisSettings:
             raise DocumentError(f"{_WHAT}: market is {market!r}, not one of {', '.join(MARKETS)}")
         larger = take_optional(data, "oom_types", dict, _WHAT) or {}
         oom_types = {name: texts(larger, name, "settings oom_types") for name in larger}
-        used = {*types, str(data.get("instance_type")), *(name for some in oom_types.values() for name in some)}
+        used = {
+            *types,
+            str(data.get("instance_type")),
+            *(name for some in oom_types.values() for name in some),
+        }
         unpriced = sorted(used - prices.keys())
         if unpriced:
             raise DocumentError(f"{_WHAT}: no price for {', '.join(unpriced)}")
@@ -194,8 +209,14 @@ def texts(data: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
 
 
 def image_from(data: Mapping[str, Any]) -> Image:
-    return Image(take(data, "id", str, "image"), take(data, "ready", bool, "image"), take_optional(data, "recipe_sha256", str, "image"))
+    return Image(
+        take(data, "id", str, "image"),
+        take(data, "ready", bool, "image"),
+        take_optional(data, "recipe_sha256", str, "image"),
+    )
 
 
 def code_from(data: Mapping[str, Any]) -> Code:
-    return Code(take(data, "bucket", str, "code"), take(data, "key", str, "code"), take(data, "sha256", str, "code"))
+    return Code(
+        take(data, "bucket", str, "code"), take(data, "key", str, "code"), take(data, "sha256", str, "code")
+    )

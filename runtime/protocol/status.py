@@ -31,10 +31,12 @@ DATA_CHANGED = "the data changed after it was submitted"
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """`reason` says why a dataset failed; `said` is the last error line of its script, in the script's words; `out_of_memory`: the
-    machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …) to lines. Times are ISO 8601 in UTC. `progress`
-    (0 to 1) and its text are the script's last mark, `eta_seconds` about what is left; what it says never grows. `uploaded` is how many
-    result files the machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up yet."""
+    """`reason` says why a dataset failed; `said` is the last error line of its script, in the script's words;
+    `out_of_memory`: the machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …)
+    to lines. Times are ISO 8601 in UTC. `progress` (0 to 1) and its text are the script's last mark,
+    `eta_seconds` about what is left; what it says never grows. `uploaded` is how many result files the
+    machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up
+    yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -66,14 +68,17 @@ class DatasetStatus:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DatasetStatus:
-        """Analysis scripts and people can reach this file, so a field of the wrong type counts as unknown, and what is longer than
-        a status may be is cut; only text that is no JSON object raises DocumentError."""
+        """Analysis scripts and people can reach this file, so a field of the wrong type counts as unknown,
+        and what is longer than a status may be is cut; only text that is no JSON object raises
+        DocumentError."""
         data = loads(text, "status file")
         state = data.get("status")
         code = data.get("exit_code")
         return cls(
             status=state if state in STATES else IN_PROGRESS,
-            exit_code=code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**32 else None,
+            exit_code=code
+            if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**32
+            else None,
             stdout=_lines(data.get("stdout")),
             stderr=_lines(data.get("stderr")),
             progress=_number(data.get("progress"), 1),
@@ -86,7 +91,18 @@ class DatasetStatus:
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,14}")
 _TEXTS = (
-    *("input", "instance", "reason", "command", "job_start", "job_finish", "last_command", "cpu_usage", "memory_usage", "updated"),
+    *(
+        "input",
+        "instance",
+        "reason",
+        "command",
+        "job_start",
+        "job_finish",
+        "last_command",
+        "cpu_usage",
+        "memory_usage",
+        "updated",
+    ),
     *("progress_text", "said"),
 )
 
@@ -96,7 +112,11 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any, most: float) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most else None
+    return (
+        float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+        else None
+    )
 
 
 def _count(value: Any) -> int | None:
@@ -107,5 +127,9 @@ def _lines(value: Any) -> dict[str, str]:
     """The last lines, by their numbers as `str` writes them."""
     if not isinstance(value, dict):
         return {}
-    numbered = sorted((int(number), line) for number, line in value.items() if _NUMBER.fullmatch(number) and isinstance(line, str))
+    numbered = sorted(
+        (int(number), line)
+        for number, line in value.items()
+        if _NUMBER.fullmatch(number) and isinstance(line, str)
+    )
     return {str(number): line[:LINE_CHARS] for number, line in numbered[-LINES:]}

@@ -1,7 +1,9 @@
-"""`stop.json` among a job's records: the order that ends a running job early. Whoever writes it first (conditionally) has decided.
+"""`stop.json` among a job's records: the order that ends a running job early. Whoever writes it first
+(conditionally) has decided.
 
-Its machines look for it every few seconds: they end the script, keep its partial results, and say why in their final
-status, whose reason begins with the outcome. Machines that do not are terminated after `limits.STOP_GRACE`.
+Its machines look for it every few seconds: they end the script, keep its partial results, and say why in
+their final status, whose reason begins with the outcome. Machines that do not are terminated after
+`limits.STOP_GRACE`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from runtime.protocol.documents import DocumentError, dumps, loads, take
 CANCELLED = "cancelled"
 QUOTA = "quota"
 OUTCOMES = (CANCELLED, QUOTA)
-"""Exit classes of stopped datasets: somebody asked for it, or the money that was reserved for the job is used up."""
+"""Exit classes of stopped datasets: somebody asked for it, or the money that was reserved for the job is used
+up.
+"""
 
 _WHAT = "stop.json"
 

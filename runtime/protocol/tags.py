@@ -1,4 +1,6 @@
-"""Tags of a job's machines and volumes. `PriceTracking` to `job` are the names that other tools and policies rely on."""
+"""Tags of a job's machines and volumes. `PriceTracking` to `job` are the names that other tools and policies
+rely on.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,13 @@ BUCKET = "bucket"
 OFFSET = "offset"
 """Index of the first dataset of the launch call; a machine's dataset is this plus its launch index."""
 ATTEMPT = "attempt"
-"""Which machine of its dataset it is, from 1: AWS may take a spot machine back, then the dataset gets another."""
+"""Which machine of its dataset it is, from 1: AWS may take a spot machine back, then the dataset gets
+another.
+"""
 RUN = "run"
-"""`created` of the job's document: an earlier job of the same name, whose records were deleted, has other machines."""
+"""`created` of the job's document: an earlier job of the same name, whose records were deleted, has other
+machines.
+"""
 EXEMPT = "neurocaas-exempt"
 """A machine with this tag (value `On`) is left alone by the sweep; its job, if it has one, is not."""
 NAME = "Name"

@@ -1,9 +1,10 @@
 """The user data of a machine: fetch the code, run one dataset, switch off.
 
-The script has to work before anything of ours is on the machine, so it needs only bash and Python, and carries `boot.py` (standard library,
-its own request signing). It takes the first Python of the image that is new enough (3.10), else the first that can at least say that none
-is; where none works, the console log says so. It needs no disk: bash would keep `boot.py` in a file of /tmp. One user data serves every
-machine of a RunInstances call: a machine takes the dataset `offset + ami-launch-index` of the job.
+The script has to work before anything of ours is on the machine, so it needs only bash and Python, and
+carries `boot.py` (standard library, its own request signing). It takes the first Python of the image that is
+new enough (3.10), else the first that can at least say that none is; where none works, the console log says
+so. It needs no disk: bash would keep `boot.py` in a file of /tmp. One user data serves every machine of a
+RunInstances call: a machine takes the dataset `offset + ami-launch-index` of the job.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ for program in python3 /usr/bin/python3 /usr/local/bin/python3 /usr/bin/python3.
   [ -n "$python" ] || python=$program
   [ "$version" -lt 310 ] || { python=$program; break; }
 done
-[ -n "$python" ] || echo "NeuroCAAS: no python3 of this image works: nothing is run or reported. Install 3.10 or newer in provision/" >&2"""
+[ -n "$python" ] || echo "NeuroCAAS: no python3 of this image works: nothing is run or reported. Install 3.10 or newer in provision/" >&2"""  # noqa: E501
 
 _SCRIPT = """\
 #!/bin/bash
@@ -69,8 +70,8 @@ class CodeLocation(Protocol):
 
 @dataclass(frozen=True)
 class UserDataPayload:
-    """What a machine is told. `job_key` is the key of job.json in `bucket`; `offset` the index of the first dataset of
-    this launch (>= 0); `attempt` counts launches of the same dataset, from 1."""
+    """What a machine is told. `job_key` is the key of job.json in `bucket`; `offset` the index of the first
+    dataset of this launch (>= 0); `attempt` counts launches of the same dataset, from 1."""
 
     bucket: str
     job_key: str
@@ -81,14 +82,21 @@ class UserDataPayload:
     def to_json(self) -> str:
         """One line of ASCII."""
         code = {"bucket": self.code.bucket, "key": self.code.key, "sha256": self.code.sha256}
-        document = {"bucket": self.bucket, "job_key": self.job_key, "code": code, "offset": self.offset, "attempt": self.attempt}
+        document = {
+            "bucket": self.bucket,
+            "job_key": self.job_key,
+            "code": code,
+            "offset": self.offset,
+            "attempt": self.attempt,
+        }
         return json.dumps(document, separators=(",", ":"))
 
 
 def user_data(payload: UserDataPayload) -> str:
-    """The script for `payload` (text; RunInstances wants it base64-encoded, boto3 does that itself for RunInstances but
-    not for launch templates). The same payload gives the same text. Raises ValueError when the digest is not one, or
-    when the text would exceed EC2's 16 KiB (the job key is the only part of variable length)."""
+    """The script for `payload` (text; RunInstances wants it base64-encoded, boto3 does that itself for
+    RunInstances but not for launch templates). The same payload gives the same text. Raises ValueError when
+    the digest is not one, or when the text would exceed EC2's 16 KiB (the job key is the only part of
+    variable length)."""
     if not _SHA256.fullmatch(payload.code.sha256):
         raise ValueError(f"code.sha256 is {payload.code.sha256!r}, not 64 hex digits")
     if payload.offset < 0 or payload.attempt < 1:
@@ -96,15 +104,21 @@ def user_data(payload: UserDataPayload) -> str:
     words = {"job": json.dumps(payload.job_key), "payload": shlex.quote(payload.to_json())}
     text = _SCRIPT.format(**words, find=_FIND, marker=_MARKER, boot=_boot())
     if len(text.encode()) > USER_DATA_MAX_BYTES:
-        raise ValueError(f"user data has {len(text.encode())} bytes, EC2 takes {USER_DATA_MAX_BYTES}: the job key is too long")
+        raise ValueError(
+            f"user data has {len(text.encode())} bytes, EC2 takes {USER_DATA_MAX_BYTES}: the "
+            "job key is too long"
+        )
     return text
 
 
 def debug_script(payload: UserDataPayload, datasets: int) -> str:
-    """The same for a machine that is up already and stays up (a development instance): a POSIX shell script that runs the first
-    `datasets` datasets of a job one after another. Its exit status is that of the last one that failed, else 0."""
+    """The same for a machine that is up already and stays up (a development instance): a POSIX shell script
+    that runs the first `datasets` datasets of a job one after another. Its exit status is that of the last
+    one that failed, else 0."""
     payloads = " ".join(shlex.quote(replace(payload, offset=number).to_json()) for number in range(datasets))
-    return _DEBUG_SCRIPT.format(job=json.dumps(payload.job_key), payloads=payloads, find=_FIND, marker=_MARKER, boot=_boot())
+    return _DEBUG_SCRIPT.format(
+        job=json.dumps(payload.job_key), payloads=payloads, find=_FIND, marker=_MARKER, boot=_boot()
+    )
 
 
 def _boot() -> str:

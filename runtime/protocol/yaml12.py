@@ -1,4 +1,5 @@
-"""YAML that people write, read by the core schema of YAML 1.2.2 (section 10.3): the one place that says what a plain word means.
+"""YAML that people write, read by the core schema of YAML 1.2.2 (section 10.3): the one place that says what
+a plain word means.
 
     ~ null Null NULL, and nothing             null
     true True TRUE false False FALSE          a boolean
@@ -6,9 +7,10 @@
     1e3 1e-3 .5 5. -1.5E+3  .inf -.Inf .nan   a number
     everything else                           a text: yes, on, 1:30, 12:30:00, 1_000, 2026-01-31
 
-`differences` tells what YAML 1.1, which most scripts read, makes of the same words. Beside the schema: a mapping has each name once, only
-plain values are made (no Python objects), and `<<` merges mappings as in 1.1, since people use it. `dump` writes what both versions read
-alike. PyYAML does the rest; it is imported only when there is YAML to read (30 ms, and the Lambda carries it: runtime.manager.VENDORED).
+`differences` tells what YAML 1.1, which most scripts read, makes of the same words. Beside the schema: a
+mapping has each name once, only plain values are made (no Python objects), and `<<` merges mappings as in
+1.1, since people use it. `dump` writes what both versions read alike. PyYAML does the rest; it is imported
+only when there is YAML to read (30 ms, and the Lambda carries it: runtime.manager.VENDORED).
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _TAG = "tag:yaml.org,2002:"
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
-_FLOAT = re.compile(r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+_FLOAT = re.compile(
+    r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+)
 _SCHEMA: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("null", _NULL, "~nN"),
     ("bool", _BOOL, "tTfF"),
@@ -45,8 +49,8 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Difference:
-    """A plain word that YAML 1.1 reads otherwise, in line `line` (from 1), as the value of `name` ("" in a list, or where it is a name
-    itself). `now` and `before` are what the versions read, as people write it."""
+    """A plain word that YAML 1.1 reads otherwise, in line `line` (from 1), as the value of `name` ("" in a
+    list, or where it is a name itself). `now` and `before` are what the versions read, as people write it."""
 
     line: int
     name: str
@@ -85,14 +89,18 @@ def read(text: str, what: str) -> tuple[Any, list[Difference]]:
         got = f"text that is not YAML: {error.problem or 'it is misformatted'}{where}"
         raise InvalidInput([Problem(what, got, "YAML", "Correct the file")]) from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InvalidInput([Problem(what, "text that is not YAML: it is misformatted", "YAML", "Correct the file")]) from error
+        raise InvalidInput(
+            [Problem(what, "text that is not YAML: it is misformatted", "YAML", "Correct the file")]
+        ) from error
     finally:
         if reader is not None:
             reader.dispose()
 
 
 def _json(text: str) -> Any:
-    """JSON is YAML 1.2, also where it is indented with tabs, which PyYAML does not take. Raises ValueError for any other text."""
+    """JSON is YAML 1.2, also where it is indented with tabs, which PyYAML does not take. Raises ValueError
+    for any other text.
+    """
     try:
         return json.loads(text, object_pairs_hook=once, parse_constant=int)  # int refuses NaN and Infinity
     except TwiceError as error:
@@ -115,7 +123,9 @@ def notes(found: Iterable[Difference]) -> list[str]:
 
 
 def dump(value: Any, *, width: int = 80) -> str:
-    """A document that YAML 1.1 and 1.2 read alike: texts that either takes for something else stand in quotes."""
+    """A document that YAML 1.1 and 1.2 read alike: texts that either takes for something else stand in
+    quotes.
+    """
     import yaml
 
     return str(yaml.dump(value, Dumper=_writer(), sort_keys=False, allow_unicode=True, width=width))
@@ -132,9 +142,13 @@ def is_text(word: str) -> bool:
 
 
 def number(word: str) -> int | float | None:
-    """The number that a text stands for by the core schema, else by what people mean by it: `1_000`, and sexagesimals as YAML 1.1
-    reads them (1:30 is 90). None for other texts."""
-    plain = word.strip().replace("_", "") if re.fullmatch(r"\s*[-+.0-9][0-9_.]*([eE][-+]?[0-9]+)?\s*", word) else word.strip()
+    """The number that a text stands for by the core schema, else by what people mean by it: `1_000`, and
+    sexagesimals as YAML 1.1 reads them (1:30 is 90). None for other texts."""
+    plain = (
+        word.strip().replace("_", "")
+        if re.fullmatch(r"\s*[-+.0-9][0-9_.]*([eE][-+]?[0-9]+)?\s*", word)
+        else word.strip()
+    )
     if _INT.match(plain):
         return _int(plain)
     if _FLOAT.match(plain):
@@ -148,8 +162,12 @@ def number(word: str) -> int | float | None:
 
 
 def boolean(word: str) -> bool | None:
-    """The boolean that a text stands for: `true`, and what YAML 1.1 takes for one (yes, on, off, …). None for other texts."""
-    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(word.strip().lower())
+    """The boolean that a text stands for: `true`, and what YAML 1.1 takes for one (yes, on, off, …). None for
+    other texts.
+    """
+    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(
+        word.strip().lower()
+    )
 
 
 def _int(word: str) -> int:
@@ -177,13 +195,17 @@ def add_schema(loader: Any) -> Any:
 
 
 def _constructor(name: str, form: re.Pattern[str], make: Any) -> Any:
-    """For a word of this kind, found by its form or named by its tag (`!!int "12"`; an integer is a number too)."""
+    """For a word of this kind, found by its form or named by its tag (`!!int "12"`; an integer is a number
+    too).
+    """
     import yaml
 
     def construct(loader: Any, node: Any) -> Any:
         word = loader.construct_scalar(node)
         if not form.match(word):
-            raise yaml.constructor.ConstructorError(None, None, f"{shown(word)} is no {name} of YAML 1.2", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{shown(word)} is no {name} of YAML 1.2", node.start_mark
+            )
         return make(word)
 
     return construct
@@ -191,7 +213,9 @@ def _constructor(name: str, form: re.Pattern[str], make: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _reader() -> Any:
-    """YAML's safe loader with the core schema, for mappings that have each name once. (What `<<` merges in is no second name.)"""
+    """YAML's safe loader with the core schema, for mappings that have each name once. (What `<<` merges in is
+    no second name.)
+    """
     import yaml
 
     class Reader(yaml.SafeLoader):
@@ -212,9 +236,19 @@ def _reader() -> Any:
 
         def compose_mapping_node(self, anchor: Any) -> Any:
             node = super().compose_mapping_node(anchor)
-            once([(name.value, None) for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"])
+            once(
+                [
+                    (name.value, None)
+                    for name, _ in node.value
+                    if isinstance(name, yaml.ScalarNode) and name.value != "<<"
+                ]
+            )
             for name, value in node.value:
-                if id(value) in self._named and isinstance(name, yaml.ScalarNode) and not self._named[id(value)]:
+                if (
+                    id(value) in self._named
+                    and isinstance(name, yaml.ScalarNode)
+                    and not self._named[id(value)]
+                ):
                     self._named[id(value)].append(name.value)
             return node
 
@@ -244,12 +278,21 @@ def _differences(words: Iterable[tuple[Any, list[str]]]) -> list[Difference]:
         word: str = node.value
         if word not in read:
             tag = old.resolve(yaml.ScalarNode, word, (True, False))
-            # Of words that are the same kind in both versions, only integers with leading zeros have two values.
+            # Of words that are the same kind in both versions, only integers with leading zeros have two
+            # values.
             alike = tag == node.tag and (tag != f"{_TAG}int" or not re.match(r"[-+]?0[0-9]", word))
             read[word] = ("", "") if alike else (_value(new, node.tag, word), _value(old, tag, word))
         now, before = read[word]
         if now != before:
-            found.append(Difference(node.start_mark.line + 1, shown(name[0])[1:-1] if name else "", shown(word)[1:-1], now, before))
+            found.append(
+                Difference(
+                    node.start_mark.line + 1,
+                    shown(name[0])[1:-1] if name else "",
+                    shown(word)[1:-1],
+                    now,
+                    before,
+                )
+            )
     return found
 
 

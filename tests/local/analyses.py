@@ -25,7 +25,9 @@ def example_python() -> Path:
     return environment("examples", LOCKS) / "bin" / "python"
 
 
-def run_example(machine: Machine, python: Path, analysis: str, dataset: Path, config: dict[str, Any]) -> tuple[int, Path]:
+def run_example(
+    machine: Machine, python: Path, analysis: str, dataset: Path, config: dict[str, Any]
+) -> tuple[int, Path]:
     """Exit code and the folder of the results."""
     copy_analysis(machine, analysis)
     inputs = machine.buckets / "mock" / "lab" / "inputs"

@@ -1,4 +1,6 @@
-"""`python bake_and_boot.py FOLDER PORT`: bake an image in a new local cloud, start a machine of it, and write what came of it as JSON."""
+"""`python bake_and_boot.py FOLDER PORT`: bake an image in a new local cloud, start a machine of it, and write
+what came of it as JSON.
+"""
 
 from __future__ import annotations
 
@@ -57,12 +59,16 @@ def main(folder: Path, port: int) -> dict[str, Any]:
         client = client_of(running)
         chain = Baked(client, running)
         arn = chain.start()
-        image = until(lambda: chain.image(arn), lambda seen: seen["state"]["status"] in ("AVAILABLE", "FAILED"))
+        image = until(
+            lambda: chain.image(arn), lambda seen: seen["state"]["status"] in ("AVAILABLE", "FAILED")
+        )
         done: dict[str, Any] = {"sandbox": running.sandbox, "bake": image["state"], "console": ""}
         if image["state"]["status"] == "AVAILABLE":
             ami = image["outputResources"]["amis"][0]["image"]
             ec2 = client("ec2")
-            [machine] = ec2.run_instances(ImageId=ami, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=USER_DATA)["Instances"]
+            [machine] = ec2.run_instances(
+                ImageId=ami, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=USER_DATA
+            )["Instances"]
             about = {"InstanceIds": [machine["InstanceId"]]}
             until(
                 lambda: ec2.describe_instances(**about)["Reservations"][0]["Instances"][0]["State"]["Name"],

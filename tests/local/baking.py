@@ -1,4 +1,6 @@
-"""What tests of baking share: a project in a git repository with a local cloud, and what they do with an analysis in it."""
+"""What tests of baking share: a project in a git repository with a local cloud, and what they do with an
+analysis in it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def analysis_script(commands: str) -> str:
 
 @contextmanager
 def project(analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:
-    """The project with an analysis of these files beside the others, all of it committed; `utils` is deployed."""
+    """The project with an analysis of these files beside the others, all of it committed; `utils` is
+    deployed.
+    """
     with playground(ROOT) as ground:
         for name, text in files.items():
             path = ground.root / "blueprints" / analysis / name
@@ -64,7 +68,9 @@ def commits(ground: Playground) -> list[str]:
 
 def baked(ground: Playground, stack: str, *flags: str) -> dict[str, Any]:
     """What `invoke bake-ami` says that it did."""
-    document: dict[str, Any] = json.loads(ground.invoke("bake-ami", "--local", "--json", "--stack", stack, *flags).stdout)
+    document: dict[str, Any] = json.loads(
+        ground.invoke("bake-ami", "--local", "--json", "--stack", stack, *flags).stdout
+    )
     return document
 
 
@@ -76,7 +82,9 @@ def recorded(settings: Path) -> str | None:
 
 def provenance(settings: Path) -> dict[str, Any]:
     """What `bake.json` beside the settings says of the image."""
-    document: dict[str, Any] = json.loads(settings.with_name("bake.json").read_text())["images"]["000000000000/us-east-1"]
+    document: dict[str, Any] = json.loads(settings.with_name("bake.json").read_text())["images"][
+        "000000000000/us-east-1"
+    ]
     return document
 
 
@@ -86,7 +94,9 @@ def previewed(ground: Playground, stack: str) -> dict[str, list[str]]:
     for step in json.loads(ground.pulumi("preview", "--json", "--stack", stack).stdout)["steps"]:
         *_, kind, name = step["urn"].split("::")
         if step["op"] not in ("same", "read"):
-            found.setdefault(step["op"], []).append(f"{kind.rpartition(':')[2]} {name.removeprefix('neurocaas-')}")
+            found.setdefault(step["op"], []).append(
+                f"{kind.rpartition(':')[2]} {name.removeprefix('neurocaas-')}"
+            )
     return {operation: sorted(names) for operation, names in found.items()}
 
 
@@ -97,10 +107,14 @@ def run(ground: Playground, analysis: str, text: str) -> dict[str, Any]:
     config = ground.root / "config.json"
     config.write_text("{}")
     where = ["--local", "--bucket", analysis, "--group", "debuggers"]
-    job = ground.invoke("submit", *where, "--data", str(data), "--config", str(config), "--no-forecast").stdout.split()[-1]
+    job = ground.invoke(
+        "submit", *where, "--data", str(data), "--config", str(config), "--no-forecast"
+    ).stdout.split()[-1]
     ground.invoke("follow", *where, "--job", job)
     s3 = client(ground, "s3")
-    found = s3.list_objects_v2(Bucket=analysis, Prefix=f"debuggers/results/job_{job}/process_results/")["Contents"]
+    found = s3.list_objects_v2(Bucket=analysis, Prefix=f"debuggers/results/job_{job}/process_results/")[
+        "Contents"
+    ]
     (key,) = [one["Key"] for one in found if one["Key"].endswith("summary.json")]
     document: dict[str, Any] = json.load(s3.get_object(Bucket=analysis, Key=key)["Body"])
     return document

@@ -1,6 +1,8 @@
-"""A machine that lacks what this one happens to have: another user, an empty home, a PATH without some programs, no namespaces.
+"""A machine that lacks what this one happens to have: another user, an empty home, a PATH without some
+programs, no namespaces.
 
-Nothing is pretended to our code: programs are hidden by mounts of a namespace of the test's own, and namespaces are refused by the kernel.
+Nothing is pretended to our code: programs are hidden by mounts of a namespace of the test's own, and
+namespaces are refused by the kernel.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def folder(owner: tuple[int, int] | None) -> Iterator[Path]:
 
 
 def _quick() -> str | None:
-    """Memory, where files in it can have the attributes that sandboxes want: the thousands of folders of a base take a minute on a disk."""
+    """Memory, where files in it can have the attributes that sandboxes want: the thousands of folders of a
+    base take a minute on a disk.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="bare-", dir="/dev/shm") as name:
             os.setxattr(name, "user.bare", b"y")
@@ -80,7 +84,10 @@ def python_for_others() -> str | None:
     for name in ("python3", "python3.13", "python3.12", "python3.11"):
         for place in SYSTEM:
             found = f"{place}/{name}"
-            if os.access(found, os.X_OK) and subprocess.run([found, "-c", check], capture_output=True, check=False).returncode == 0:
+            if (
+                os.access(found, os.X_OK)
+                and subprocess.run([found, "-c", check], capture_output=True, check=False).returncode == 0
+            ):
                 return found
     return None
 
@@ -94,8 +101,8 @@ def run(
     namespaces: bool = True,
     umask: int = 0o022,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with this environment and no other variable; as `user`, and, on demand, in a process that may make no namespaces or
-    whose files are private."""
+    """Run a command with this environment and no other variable; as `user`, and, on demand, in a process that
+    may make no namespaces or whose files are private."""
     other = user is not None and os.geteuid() == 0
     return subprocess.run(
         command,
@@ -119,10 +126,18 @@ def can_refuse_namespaces() -> bool:
 
 
 def refuse_namespaces() -> None:
-    """Let the kernel answer `unshare` with EPERM, in this process and all that it starts: what containers do by default."""
+    """Let the kernel answer `unshare` with EPERM, in this process and all that it starts: what containers do
+    by default.
+    """
     architecture, call = _UNSHARE[platform.machine()]
     load, equal, leave = 0x20, 0x15, 0x06
-    lines = [(load, 0, 0, 4), (equal, 0, 3, architecture), (load, 0, 0, 0), (equal, 0, 1, call), (leave, 0, 0, 0x00050001)]
+    lines = [
+        (load, 0, 0, 4),
+        (equal, 0, 3, architecture),
+        (load, 0, 0, 0),
+        (equal, 0, 1, call),
+        (leave, 0, 0, 0x00050001),
+    ]
     text = b"".join(struct.pack("HBBI", *line) for line in [*lines, (leave, 0, 0, 0x7FFF0000)])
     kept = ctypes.create_string_buffer(text, len(text))
 
@@ -131,23 +146,30 @@ def refuse_namespaces() -> None:
 
     libc = ctypes.CDLL(None, use_errno=True)
     program = Program(len(text) // 8, ctypes.cast(kept, ctypes.c_void_p))
-    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):  # no new privileges; a filter of system calls
+    # no new privileges; a filter of system calls
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
         raise OSError(ctypes.get_errno(), "no filter")
 
 
 def without(program: str, user: tuple[int, int], scratch: Path, needed: Sequence[Path]) -> list[str]:
-    """What comes before a command so that it runs as `user` on a system that has no such program, where `needed` can be read by everybody.
+    """What comes before a command so that it runs as `user` on a system that has no such program, where
+    `needed` can be read by everybody.
 
-    The system's programs are laid over by a folder in which it is a file that nobody can execute. Folders that are closed to others (a
-    Python below /root) are laid over by empty ones in which only what is needed is to be seen. All in a mount namespace, which ends with
-    the command.
+    The system's programs are laid over by a folder in which it is a file that nobody can execute. Folders
+    that are closed to others (a Python below /root) are laid over by empty ones in which only what is needed
+    is to be seen. All in a mount namespace, which ends with the command.
     """
     upper, work, kept = scratch / "upper", scratch / "work", scratch / "kept"
     for made in (upper, work, kept):
         made.mkdir(mode=0o755)
     root = os.geteuid() == 0
     options = f"lowerdir=/usr,upperdir={upper},workdir={work}{'' if root else ',userxattr'}"
-    lines = ["set -e", "given=$(umask)", "umask 022", f"mount -t overlay overlay -o {shlex.quote(options)} /usr"]
+    lines = [
+        "set -e",
+        "given=$(umask)",
+        "umask 022",
+        f"mount -t overlay overlay -o {shlex.quote(options)} /usr",
+    ]
     for place in SYSTEM:
         if Path(place, program).exists():
             hidden = upper / Path(place).resolve().relative_to("/usr") / program
@@ -155,7 +177,9 @@ def without(program: str, user: tuple[int, int], scratch: Path, needed: Sequence
             hidden.touch(0o644)
     if root:
         lines += _opened(needed, kept)
-        become = f"exec setpriv --reuid={user[0]} --regid={user[1]} --clear-groups --inh-caps=-all -- " + '"$@"'
+        become = (
+            f"exec setpriv --reuid={user[0]} --regid={user[1]} --clear-groups --inh-caps=-all -- " + '"$@"'
+        )
     else:
         become = f"exec unshare --user --map-user={user[0]} --map-group={user[1]} -- " + '"$@"'
     begin = ["unshare", "--mount"] if root else ["unshare", "--user", "--map-root-user", "--mount"]
@@ -183,5 +207,7 @@ def works(prefix: Sequence[str]) -> str | None:
     """Why a prefix of `without` cannot be used here, or None."""
     if shutil.which("unshare") is None:
         return "there is no unshare"
-    done = subprocess.run([*prefix, sys.executable, "-c", "pass"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", "pass"], capture_output=True, text=True, check=False
+    )
     return None if done.returncode == 0 else done.stderr.strip()

@@ -29,7 +29,11 @@ class Chain:
     def __init__(self, client: Client, cloud: Cloud) -> None:
         self.cloud, self.id = cloud, uuid.uuid4().hex[:10]
         self.ib, iam = client("imagebuilder"), client("iam")
-        allowed = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
         trust = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self.role = iam.create_role(RoleName=self.id, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         iam.create_instance_profile(InstanceProfileName=self.id)
@@ -42,10 +46,14 @@ class Chain:
         )["infrastructureConfigurationArn"]
         target = {
             "region": cloud.region,
-            "amiDistributionConfiguration": {"name": f"{self.id} {{{{ imagebuilder:buildDate }}}} {{{{imagebuilder:buildVersion}}}}"},
+            "amiDistributionConfiguration": {
+                "name": f"{self.id} {{{{ imagebuilder:buildDate }}}} {{{{imagebuilder:buildVersion}}}}"
+            },
             "ssmParameterConfigurations": [{"parameterName": self.parameter}],
         }
-        self.distribution = self.ib.create_distribution_configuration(name=self.id, distributions=[target])["distributionConfigurationArn"]
+        self.distribution = self.ib.create_distribution_configuration(name=self.id, distributions=[target])[
+            "distributionConfigurationArn"
+        ]
         self.pipeline = self.ib.create_image_pipeline(
             name=self.id,
             imageRecipeArn=self.recipe,
@@ -60,15 +68,25 @@ class Chain:
     def make_recipe(self, parent: str, version: str = "1.0.0") -> str:
         given = {"componentArn": self.component, "parameters": [{"name": "Greeting", "value": ["good day"]}]}
         made = self.ib.create_image_recipe(
-            name=self.id, semanticVersion=version, components=[given], parentImage=parent, amiTags={"recipe": self.id}
+            name=self.id,
+            semanticVersion=version,
+            components=[given],
+            parentImage=parent,
+            amiTags={"recipe": self.id},
         )
         return str(made["imageRecipeArn"])
 
     def start(self) -> str:
-        return str(self.ib.start_image_pipeline_execution(imagePipelineArn=self.pipeline, tags={"t": "1"})["imageBuildVersionArn"])
+        return str(
+            self.ib.start_image_pipeline_execution(imagePipelineArn=self.pipeline, tags={"t": "1"})[
+                "imageBuildVersionArn"
+            ]
+        )
 
     def report(self, arn: str, status: str, **more: Any) -> Any:
-        return self.cloud.admin("POST", "builds", {"arn": arn, "status": status, "step": None, "log": [], "failure": None, **more})
+        return self.cloud.admin(
+            "POST", "builds", {"arn": arn, "status": status, "step": None, "log": [], "failure": None, **more}
+        )
 
     def image(self, arn: str) -> dict[str, Any]:
         return dict(self.ib.get_image(imageBuildVersionArn=arn)["image"])

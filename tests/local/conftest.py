@@ -32,7 +32,9 @@ def emulator_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudHom
 
 @pytest.fixture(scope="session")
 def emulator(emulator_home: CloudHome) -> Cloud:
-    """A running control plane without machines, shared by all tests: name your resources so that they cannot collide."""
+    """A running control plane without machines, shared by all tests: name your resources so that they cannot
+    collide.
+    """
     return emulator_home.up()
 
 
@@ -68,6 +70,8 @@ def no_account_of_the_caller() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Deployed]:
-    """The deployed service with two groups in groups.yaml. Shared: a test that takes something away puts it back, or comes last."""
+    """The deployed service with two groups in groups.yaml. Shared: a test that takes something away puts it
+    back, or comes last.
+    """
     with playground(Path(__file__).resolve().parents[2]) as ground:
         yield deploy(ground)

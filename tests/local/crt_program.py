@@ -1,6 +1,8 @@
-"""Sends a file to an S3 without TLS and gets it back by the AWS Common Runtime; run with a Python that has awscrt.
+"""Sends a file to an S3 without TLS and gets it back by the AWS Common Runtime; run with a Python that has
+awscrt.
 
-`crt_program.py HOST BUCKET FILE BACK` prints the SHA-256 of what came back, that of what was read, and what was refused.
+`crt_program.py HOST BUCKET FILE BACK` prints the SHA-256 of what came back, that of what was read, and what
+was refused.
 """
 
 import hashlib
@@ -18,13 +20,21 @@ ETAG = "*"
 
 
 def main(host: str, bucket: str, file: str, back: str) -> None:
-    runtime = Runtime("us-east-1", lambda: ("test", "test", None), lambda place: (host, f"/{place.bucket}/{place.key}"), encrypted=False)
+    runtime = Runtime(
+        "us-east-1",
+        lambda: ("test", "test", None),
+        lambda place: (host, f"/{place.bucket}/{place.key}"),
+        encrypted=False,
+    )
     place, digest = Location(bucket, "lab/results/by-runtime.bin"), hashlib.sha256()
     with Reading(Path(file)) as reading:
         runtime.upload(reading, place)
     runtime.download(place, Path(back), digest.update, ETAG)
     sys.stdout.write(f"{digest.hexdigest()}\n{reading.sha256}\n")
-    for other, etag in ((Location(bucket, "lab/results/nothing"), ETAG), (place, '"0123456789abcdef0123456789abcdef"')):
+    for other, etag in (
+        (Location(bucket, "lab/results/nothing"), ETAG),
+        (place, '"0123456789abcdef0123456789abcdef"'),
+    ):
         try:
             runtime.download(other, Path(back), digest.update, etag)
         except StorageError as error:

@@ -1,4 +1,6 @@
-"""A deployed service for tests of who may do what: a playground with two groups in groups.yaml, and credentials of every principal."""
+"""A deployed service for tests of who may do what: a playground with two groups in groups.yaml, and
+credentials of every principal.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from demo.playground import Playground
 DENIALS = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
     # What the emulator says to calls without a signature.
-    | {"InvalidAccessKeyId", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure"}
+    | {
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "AuthFailure",
+    }
 )
 GROUPS = """\
 schema_version: 1
@@ -56,7 +64,7 @@ ODD = f"""case "$dataname" in *odd-results*)
     mkdir "$NEUROCAAS_OUTPUT/odd"
     for name in {" ".join(shlex.quote(name) for name in ODD_NAMES)}; do printf %s "$name" >"$NEUROCAAS_OUTPUT/odd/$name"; done ;;
 esac
-"""
+"""  # noqa: E501
 """And one of which it makes results with names that file systems have and people seldom."""
 
 
@@ -103,7 +111,9 @@ def client(ground: Playground, service: str, keys: Keys | None = None) -> Any:
     environ = ground.local_environment()
     keys = keys or Keys(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
     boto: Any = boto3  # the name of the service is not known to the type checker
-    config = Config(retries={"total_max_attempts": 1}, signature_version=UNSIGNED if keys.access_key is None else None)
+    config = Config(
+        retries={"total_max_attempts": 1}, signature_version=UNSIGNED if keys.access_key is None else None
+    )
     return boto.client(
         service,
         endpoint_url=environ["AWS_ENDPOINT_URL"],
@@ -120,7 +130,13 @@ def take_role(client: Callable[[str], Any], role: str) -> Keys:
     name = role.rpartition("/")[2]
     described = iam.get_role(RoleName=name)["Role"]
     trust, account = described["AssumeRolePolicyDocument"], described["Arn"].split(":")[4]
-    opened = {**trust, "Statement": [*trust["Statement"], {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
+    opened = {
+        **trust,
+        "Statement": [
+            *trust["Statement"],
+            {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"},
+        ],
+    }
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
     try:
         keys = sts.assume_role(RoleArn=described["Arn"], RoleSessionName="test")["Credentials"]
@@ -130,7 +146,9 @@ def take_role(client: Callable[[str], Any], role: str) -> Keys:
 
 
 def denied(call: Callable[[], Any]) -> bool:
-    """Whether the call is refused for lack of rights. Any other error is raised, but for things that are not there."""
+    """Whether the call is refused for lack of rights. Any other error is raised, but for things that are not
+    there.
+    """
     try:
         call()
     except ClientError as error:
@@ -139,7 +157,13 @@ def denied(call: Callable[[], Any]) -> bool:
         wrong_service = code == "InvalidAction" and "not valid for this web service" in str(error)
         if code in DENIALS or "AWSAccessKeyId" in str(error) or wrong_service:
             return True
-        if code in ("NoSuchKey", "404", "ParameterNotFound", "ResourceNotFoundException", "InvalidInstanceID.NotFound"):
+        if code in (
+            "NoSuchKey",
+            "404",
+            "ParameterNotFound",
+            "ResourceNotFoundException",
+            "InvalidInstanceID.NotFound",
+        ):
             return False
         raise
     return False
@@ -156,7 +180,9 @@ def deploy(ground: Playground) -> Deployed:
     (ground.root / "groups.yaml").write_text(GROUPS)
     folder = ground.root / "blueprints" / "analysis"
     with (folder / "blueprint.yaml").open("a") as blueprint:
-        blueprint.write("stages:\n  develop: {bucket: analysis-develop}\n  prod: {bucket: analysis-prod}\n" + OUTSIDE)
+        blueprint.write(
+            "stages:\n  develop: {bucket: analysis-develop}\n  prod: {bucket: analysis-prod}\n" + OUTSIDE
+        )
     script = folder / "run_analysis.sh"
     text = script.read_text()
     assert WAITS in text

@@ -1,4 +1,6 @@
-"""What the stacks give a developer, made by hand in a running local cloud: the parts that NeuroCaaSAMI reads from their outputs."""
+"""What the stacks give a developer, made by hand in a running local cloud: the parts that NeuroCaaSAMI reads
+from their outputs.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ class Bench:
         self.said: list[str] = []
         shutil.copytree(ROOT / "blueprints" / "analysis", self.root / "blueprints" / "analysis")
         (self.root / "Pulumi.yaml").write_text("name: neurocaas\n")
-        for command in (("init", "-q"), ("add", "."), ("-c", "user.name=d", "-c", "user.email=d@example.org", "commit", "-qm", "begin")):
+        for command in (
+            ("init", "-q"),
+            ("add", "."),
+            ("-c", "user.name=d", "-c", "user.email=d@example.org", "commit", "-qm", "begin"),
+        ):
             self.git(*command)
         self.git("config", "user.name", "Developer")
         self.git("config", "user.email", "developer@example.org")
@@ -41,13 +47,17 @@ class Bench:
         self._analysis = self._stack()
 
     def git(self, *arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(self.root), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(self.root), *arguments], capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     @property
     def session(self) -> Any:
         made = boto3.Session(
-            aws_access_key_id=self.cloud.access_key_id, aws_secret_access_key=self.cloud.secret_access_key, region_name=self.cloud.region
+            aws_access_key_id=self.cloud.access_key_id,
+            aws_secret_access_key=self.cloud.secret_access_key,
+            region_name=self.cloud.region,
         )
         endpoint, client = self.cloud.endpoint, made.client
 
@@ -61,7 +71,10 @@ class Bench:
     def console(self) -> NeuroCaaSAMI:
         """A new console of the developer, as after closing the last one."""
         return NeuroCaaSAMI(
-            self.root / "blueprints" / "analysis", session=self.session, outputs=self.outputs, say=lambda text: self.said.append(text)
+            self.root / "blueprints" / "analysis",
+            session=self.session,
+            outputs=self.outputs,
+            say=lambda text: self.said.append(text),
         )
 
     def outputs(self, stack: str) -> Mapping[str, Any]:
@@ -75,7 +88,10 @@ class Bench:
         ec2, iam, place = self.client("ec2"), self.client("iam"), self._place
         self.client("s3").create_bucket(Bucket="dev-bench-artifacts")
         trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        role = iam.create_role(RoleName="dev-bench", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+        role = iam.create_role(
+            RoleName="dev-bench",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )
         policy = developer(place, artifact_bucket="dev-bench-artifacts")
         iam.put_role_policy(RoleName="dev-bench", PolicyName="own", PolicyDocument=json.dumps(policy))
         iam.create_instance_profile(InstanceProfileName="dev-bench")
@@ -94,18 +110,34 @@ class Bench:
     def _stack(self) -> dict[str, str]:
         s3, place = self.client("s3"), self._place
         s3.create_bucket(Bucket="dev-bench-data")
-        statements = bucket_access(place, bucket="dev-bench-data", developer_role_arn=self._utils["developer_role_arn"])
-        s3.put_bucket_policy(Bucket="dev-bench-data", Policy=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+        statements = bucket_access(
+            place, bucket="dev-bench-data", developer_role_arn=self._utils["developer_role_arn"]
+        )
+        s3.put_bucket_policy(
+            Bucket="dev-bench-data",
+            Policy=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}),
+        )
         code = code_archive(ROOT, "analysis")
         s3.put_object(Bucket="dev-bench-artifacts", Key=code.key, Body=code.path.read_bytes())
         settings = AnalysisSettings(
-            analysis="analysis", stage="webdev", stack="analysis-webdev", bucket="dev-bench-data", region=self.cloud.region,
-            account=self.cloud.account, groups={GROUP: Group("lt-1", "1"), "lab": Group("lt-2", "1")}, instance_type="m5.large",
-            instance_types=("m5.large",), duration_minutes=60, max_duration_minutes=120, volume_gib=16, max_dataset_size_gib=10,
+            analysis="analysis", stage="webdev", stack="analysis-webdev", bucket="dev-bench-data",
+            region=self.cloud.region,
+            account=self.cloud.account, groups={GROUP: Group("lt-1", "1"), "lab": Group("lt-2", "1")},
+            instance_type="m5.large",
+            instance_types=("m5.large",), duration_minutes=60, max_duration_minutes=120, volume_gib=16,
+            max_dataset_size_gib=10,
             max_datasets=50, prices={"m5.large": 0.096}, prices_date="2026-01-01", budget_usd=10.0,
-            image=Image("ami-1", ready=True), script="analysis/run_analysis.sh", code=Code("dev-bench-artifacts", code.key, code.sha256),
+            image=Image("ami-1", ready=True), script="analysis/run_analysis.sh",
+            code=Code("dev-bench-artifacts", code.key, code.sha256),
             ledger_table="none",
             queue_url="none",
         )  # fmt: skip
-        s3.put_object(Bucket="dev-bench-artifacts", Key="analyses/analysis-webdev/settings.json", Body=settings.to_json().encode())
-        return {"settings_bucket": "dev-bench-artifacts", "settings_key": "analyses/analysis-webdev/settings.json"}
+        s3.put_object(
+            Bucket="dev-bench-artifacts",
+            Key="analyses/analysis-webdev/settings.json",
+            Body=settings.to_json().encode(),
+        )
+        return {
+            "settings_bucket": "dev-bench-artifacts",
+            "settings_key": "analyses/analysis-webdev/settings.json",
+        }

@@ -1,6 +1,8 @@
-"""One contract a hook into MiniStack, run by the emulator's own Python: ``python emulator_contracts.py`` prints ``{name: null | error}``.
+"""One contract a hook into MiniStack, run by the emulator's own Python: ``python emulator_contracts.py``
+prints ``{name: null | error}``.
 
-``localcloud/aws/hooks.py`` says which names we touch; each contract says what we rely on. Not a test module: it has another interpreter.
+``localcloud/aws/hooks.py`` says which names we touch; each contract says what we rely on. Not a test module:
+it has another interpreter.
 """
 
 from __future__ import annotations
@@ -52,10 +54,16 @@ def contract_s3_judges_who_has_no_credentials(h):
     assert parameters(h.s3._bucket_owner_account) == ["name"]
     assert h.iam_evaluator._signed_request.get() is None
     gate = inspect.getsource(h.s3._apply_bucket_scope)
-    assert "if anonymous:\n        if not _foreign_bucket_allows(owner, bucket, key, method, query_params" in gate
+    assert (
+        "if anonymous:\n        if not _foreign_bucket_allows(owner, bucket, key, method, query_params"
+        in gate
+    )
     judged = inspect.getsource(h.s3._foreign_bucket_allows)
     assert '_public_access_blocked(owner_account, bucket_name, "RestrictPublicBuckets")' in judged
-    assert "unsigned = anonymous_ok and not access_key_id and _signed_request.get() is None" in inspect.getsource(h.iam_evaluator.enforce)
+    assert (
+        "unsigned = anonymous_ok and not access_key_id and _signed_request.get() is None"
+        in inspect.getsource(h.iam_evaluator.enforce)
+    )
 
 
 def contract_service_registry(h):
@@ -132,7 +140,9 @@ def contract_messages(h):
         assert (taken["receive_count"], taken["id"]) == (1, message["id"])
         h.sqs._delete_messages_for_esm(url, {taken["receipt_handle"]})
         assert h.sqs._queues[url]["messages"] == []
-        assert [queue["attributes"]["QueueArn"].rsplit(":", 1)[-1] for _, queue in h.sqs._queues.all_items()] == ["contract"]
+        assert [
+            queue["attributes"]["QueueArn"].rsplit(":", 1)[-1] for _, queue in h.sqs._queues.all_items()
+        ] == ["contract"]
         assert {"dedup_cache", "fifo_seq", "is_fifo"} <= h.sqs._queues[url].keys()
         del h.sqs._queues[url]
 
@@ -187,7 +197,8 @@ def contract_request_scope(h):
 
 
 def contract_scoped_stores(h):
-    for name in ("_images", "_instances", "_key_pairs", "_launch_templates", "_security_groups", "_snapshots", "_subnets", "_tags",
+    for name in ("_images", "_instances", "_key_pairs", "_launch_templates", "_security_groups",
+        "_snapshots", "_subnets", "_tags",
                  "_volumes", "_iam_instance_profile_associations"):  # fmt: skip
         assert isinstance(getattr(h.ec2, name), h.responses.AccountRegionScopedDict), name
 
@@ -199,7 +210,11 @@ def contract_default_network(h):
         (table,) = [table for table in h.ec2._route_tables.values() if table["VpcId"] == vpc["VpcId"]]
         assert table["Associations"][0]["Main"]
         assert "DestinationCidrBlock" in table["Routes"][0]
-        assert any(a["VpcId"] == vpc["VpcId"] for gateway in h.ec2._internet_gateways.values() for a in gateway["Attachments"])
+        assert any(
+            a["VpcId"] == vpc["VpcId"]
+            for gateway in h.ec2._internet_gateways.values()
+            for a in gateway["Attachments"]
+        )
         for subnet in h.ec2._subnets.values():
             assert {"SubnetId", "VpcId", "AvailabilityZone", "CidrBlock"} <= subnet.keys()
         assert any(group["GroupName"] == "default" for group in h.ec2._security_groups.values())
@@ -240,7 +255,13 @@ def contract_ec2_profile_associations(h):
 
 
 def contract_ec2_resource_types(h):
-    expected = {"i-1": "instance", "vol-1": "volume", "lt-1": "launch-template", "ami-1": "image", "sg-1": "security-group"}
+    expected = {
+        "i-1": "instance",
+        "vol-1": "volume",
+        "lt-1": "launch-template",
+        "ami-1": "image",
+        "sg-1": "security-group",
+    }
     assert {name: h.ec2._guess_resource_type(name) for name in expected} == expected
 
 
@@ -254,7 +275,13 @@ def contract_public_parameters(h):
 def contract_put_parameter(h):
     with h.scope("000000000000", "us-east-1"):
         status, _, _ = h.ssm._put_parameter(
-            {"Name": "/c/x", "Value": "ami-1", "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
+            {
+                "Name": "/c/x",
+                "Value": "ami-1",
+                "Type": "String",
+                "DataType": "aws:ec2:image",
+                "Overwrite": True,
+            }
         )
         parameter, _ = h.ssm._select_parameter("/c/x")
     assert (status, parameter["OriginalValue"]) == (200, "ami-1")
@@ -264,16 +291,24 @@ def contract_event_dispatch(h):
     assert parameters(h.eventbridge._dispatch_event)[0] == "event"
     seen = []
     original = h.eventbridge._invoke_target
-    h.eventbridge._invoke_target = lambda target, event, rule, view=None: seen.append((target["Arn"], event["Detail"], rule["Name"]))
+    h.eventbridge._invoke_target = lambda target, event, rule, view=None: seen.append(
+        (target["Arn"], event["Detail"], rule["Name"])
+    )
     try:
         with h.scope("000000000000", "us-east-1"):
             key = "us-east-1|default|r"
             h.eventbridge._rules[key] = {
-                "Name": "r", "Arn": "arn:r", "EventBusName": "default", "State": "ENABLED", "EventPattern": '{"source": ["aws.ec2"]}',
+                "Name": "r", "Arn": "arn:r", "EventBusName": "default", "State": "ENABLED",
+                "EventPattern": '{"source": ["aws.ec2"]}',
             }  # fmt: skip
             h.eventbridge._targets[key] = [{"Id": "1", "Arn": "arn:t"}]
             h.emit_event(
-                "aws.ec2", "EC2 Instance State-change Notification", '{"state": "running"}', ["arn:i"], "1", "2026-01-01T00:00:00Z"
+                "aws.ec2",
+                "EC2 Instance State-change Notification",
+                '{"state": "running"}',
+                ["arn:i"],
+                "1",
+                "2026-01-01T00:00:00Z",
             )
     finally:
         h.eventbridge._invoke_target = original
@@ -285,7 +320,12 @@ def contract_event_targets(h):
 
 
 def contract_queue_policy(h):
-    assert parameters(h.sqs.queue_policy_allows)[:4] == ["queue_arn", "service", "source_arn", "source_account"]
+    assert parameters(h.sqs.queue_policy_allows)[:4] == [
+        "queue_arn",
+        "service",
+        "source_arn",
+        "source_account",
+    ]
 
 
 def contract_instance_profile_lookup(h):
@@ -332,7 +372,14 @@ def contract_principal_keys(h):
 
 
 def contract_transactions(h):
-    body = json.dumps({"TransactItems": [{"Put": {"TableName": "t", "Item": {}}}, {"ConditionCheck": {"TableName": "t", "Key": {}}}]})
+    body = json.dumps(
+        {
+            "TransactItems": [
+                {"Put": {"TableName": "t", "Item": {}}},
+                {"ConditionCheck": {"TableName": "t", "Key": {}}},
+            ]
+        }
+    )
     checks = h.iam_actions.dynamodb_transaction_checks("dynamodb:TransactWriteItems", body.encode(), "r", "a")
     assert [action for action, _ in checks] == ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
 
@@ -358,22 +405,44 @@ def contract_idle_workers(h):
 def contract_workers_that_nobody_calls_end(h):
     from localcloud.aws import workers
 
-    busy, called, idle = (types.SimpleNamespace(in_use=use, last_used=last) for use, last in ((True, 1.0), (False, 9.0), (False, 1.0)))
+    busy, called, idle = (
+        types.SimpleNamespace(in_use=use, last_used=last)
+        for use, last in ((True, 1.0), (False, 9.0), (False, 1.0))
+    )
     ended = []
-    with unittest.mock.patch.multiple(h.lambda_runtime, _workers={"f": [busy, called, idle], "g": [idle]}, kill_workers=ended.extend):
+    with unittest.mock.patch.multiple(
+        h.lambda_runtime, _workers={"f": [busy, called, idle], "g": [idle]}, kill_workers=ended.extend
+    ):
         workers.end_idle(5.0)
         assert h.lambda_runtime._workers == {"f": [busy, called]}
     assert ended == [idle, idle]
 
 
 def contract_action_extraction(h):
-    assert parameters(h.iam_actions.extract_iam_action)[:5] == ["service", "method", "path", "headers", "body"]
-    assert not hasattr(h.app, "extract_iam_action"), "imported at module level: replacing it would have no effect"
-    assert "extract_iam_action(service, method, path, headers, body, routing_params)" in inspect.getsource(h.app._dispatch_service_request)
+    assert parameters(h.iam_actions.extract_iam_action)[:5] == [
+        "service",
+        "method",
+        "path",
+        "headers",
+        "body",
+    ]
+    assert not hasattr(h.app, "extract_iam_action"), (
+        "imported at module level: replacing it would have no effect"
+    )
+    assert "extract_iam_action(service, method, path, headers, body, routing_params)" in inspect.getsource(
+        h.app._dispatch_service_request
+    )
 
 
 def contract_enforce(h):
-    assert parameters(h.iam_evaluator.enforce) == ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
+    assert parameters(h.iam_evaluator.enforce) == [
+        "access_key_id",
+        "iam_action",
+        "service",
+        "region",
+        "resource_arn",
+        "service_context",
+    ]
     assert not hasattr(h.app, "enforce")
 
 
@@ -381,10 +450,17 @@ def contract_denials(h):
     wanted = ["service", "action", "principal_arn", "request_id"]
     assert parameters(h.iam_actions.access_denied_response)[:4] == wanted
     assert {"message", "error_code", "headers"} <= set(parameters(h.iam_actions.access_denied_response))
-    _, headers, body = h.iam_actions.access_denied_response("ec2", "", "", "r", error_code="InternalError", message="m", headers={})
+    _, headers, body = h.iam_actions.access_denied_response(
+        "ec2", "", "", "r", error_code="InternalError", message="m", headers={}
+    )
     assert "xml" in headers["Content-Type"]
     assert b"<Code>InternalError</Code>" in body
-    assert parameters(h.iam_actions.identity_denial_message) == ["action", "principal_arn", "resource", "explicit_deny"]
+    assert parameters(h.iam_actions.identity_denial_message) == [
+        "action",
+        "principal_arn",
+        "resource",
+        "explicit_deny",
+    ]
     assert not hasattr(h.app, "access_denied_response")
 
 
@@ -400,13 +476,17 @@ def contract_condition_keys(h):
 
 
 def contract_resource_tags(h):
-    h.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = lambda: [("arn:aws:ec2:r:a:instance/i-1", [{"Key": "k", "Value": "v"}])]
+    h.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = lambda: [
+        ("arn:aws:ec2:r:a:instance/i-1", [{"Key": "k", "Value": "v"}])
+    ]
     assert h.tagging.resource_tags("arn:aws:ec2:r:a:instance/i-1") == {"k": "v"}
 
 
 def contract_new_service(h):
     h.router.SERVICE_PATTERNS["imagebuilder"] = {"host_patterns": [r"imagebuilder\."]}
-    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/imagebuilder/aws4_request"}
+    headers = {
+        "authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/imagebuilder/aws4_request"
+    }
     assert h.router.detect_service("PUT", "/CreateComponent", headers, {}) == "imagebuilder"
     h.iam_actions.SERVICE_TO_IAM_NAMESPACE["imagebuilder"] = "imagebuilder"
     h.iam_actions._BOTOCORE_SERVICE_MAP["imagebuilder"] = ["imagebuilder"]
@@ -454,7 +534,11 @@ def every_hook_has_a_contract(h):
     used = set()
     for file in (ROOT / "localcloud" / "aws").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and getattr(node.value.value, "id", "") == "hooks":
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Attribute)
+                and getattr(node.value.value, "id", "") == "hooks"
+            ):
                 used.add(f"{node.value.attr}.{node.attr}")
     modules = {
         "ec2",
@@ -478,7 +562,9 @@ def every_hook_has_a_contract(h):
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(PERSIST_STATE="1", STATE_DIR=folder, S3_PERSIST="1", S3_DATA_DIR=folder + "/s3", AUTH="true")
+        os.environ.update(
+            PERSIST_STATE="1", STATE_DIR=folder, S3_PERSIST="1", S3_DATA_DIR=folder + "/s3", AUTH="true"
+        )
         from localcloud.aws import hooks
 
         results = {}

@@ -1,5 +1,5 @@
-"""A stand-in for the emulator's side of the fleet: the admin API, AssumeRole, and a store of bytes. Keeps fleet tests fast and
-independent.
+"""A stand-in for the emulator's side of the fleet: the admin API, AssumeRole, and a store of bytes. Keeps
+fleet tests fast and independent.
 """
 
 import base64
@@ -24,7 +24,9 @@ TOKEN = "fleet-test-token"
 
 
 class FakeEmulator:
-    """Serves on a free port of 127.0.0.1. ``events`` holds (time, kind, body) of everything the fleet posted."""
+    """Serves on a free port of 127.0.0.1. ``events`` holds (time, kind, body) of everything the fleet
+    posted.
+    """
 
     def __init__(self) -> None:
         self.condition = threading.Condition()
@@ -56,11 +58,17 @@ class FakeEmulator:
                 if self.path.startswith("/_localcloud/"):
                     if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                         return self._reply(b"no", 403)
-                    query = {k: v[0] for k, v in urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).items()}
-                    return self._reply(json.dumps(fake.wait(int(query["since"]), float(query["timeout"]))).encode())
+                    query = {
+                        k: v[0]
+                        for k, v in urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).items()
+                    }
+                    return self._reply(
+                        json.dumps(fake.wait(int(query["since"]), float(query["timeout"]))).encode()
+                    )
                 found = fake.objects.get(self.path.split("?")[0])
                 return self._reply(
-                    found if found is not None else b"<Error><Code>NoSuchKey</Code></Error>", 200 if found is not None else 404
+                    found if found is not None else b"<Error><Code>NoSuchKey</Code></Error>",
+                    200 if found is not None else 404,
                 )
 
             def do_PUT(self) -> None:
@@ -149,10 +157,14 @@ class FakeEmulator:
     def until_state(self, identifier: str, state: str, timeout: float = 20) -> None:
         with self.condition:
             if not self.condition.wait_for(lambda: self.instances[identifier]["state"] == state, timeout):
-                raise AssertionError(f"{identifier} is {self.instances[identifier]['state']}, not {state}: {self.events}")
+                raise AssertionError(
+                    f"{identifier} is {self.instances[identifier]['state']}, not {state}: {self.events}"
+                )
 
     def states(self, identifier: str) -> list[str]:
-        return [body["state"] for _, kind, body in self.events if kind == "instances" and body["id"] == identifier]
+        return [
+            body["state"] for _, kind, body in self.events if kind == "instances" and body["id"] == identifier
+        ]
 
 
 class RunningFleet:
@@ -170,7 +182,12 @@ class RunningFleet:
             "admin_token": TOKEN,
         }
         (home / "cloud.json").write_text(json.dumps(cloud))
-        self.environment = {**os.environ, "LOCALCLOUD_HOME": str(home), "PYTHONPATH": str(REPOSITORY), **environment}
+        self.environment = {
+            **os.environ,
+            "LOCALCLOUD_HOME": str(home),
+            "PYTHONPATH": str(REPOSITORY),
+            **environment,
+        }
         self.wrapper: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -1,4 +1,6 @@
-"""The commands of a guide, as somebody would type them who reads it from the top, on a terminal of 80 columns."""
+"""The commands of a guide, as somebody would type them who reads it from the top, on a terminal of 80
+columns.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-FENCE = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n+)?^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"(?:^<!-- not run: ([^\n]+) -->\n+)?^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 TABLE = re.compile(r"^\|[^\n]*\| (?:type|do) \|\n\| --- [^\n]*\n((?:\|[^\n]*\n)+)", re.MULTILINE)
 """A table of what to do: its last column has the commands."""
 IN_A_ROW = re.compile(r"`(invoke [^`]+)`")
@@ -35,7 +39,9 @@ PROMPT = re.compile(r"\[recording\] \S* ?# $")
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do. `kind`: bash, python, or yaml (text to append to the file `where`). `skipped`: why it is not run, "" when it is."""
+    """One thing to do. `kind`: bash, python, or yaml (text to append to the file `where`). `skipped`: why it
+    is not run, "" when it is.
+    """
 
     kind: str
     text: str
@@ -45,7 +51,9 @@ class Step:
 
 
 def steps(page: Path) -> list[Step]:
-    """What a page tells to do, in its order: each command line, each Python block, each piece of a file; commands in tables too."""
+    """What a page tells to do, in its order: each command line, each Python block, each piece of a file;
+    commands in tables too.
+    """
     whole = page.read_text()
     found: list[tuple[int, list[Step]]] = []
     for match in FENCE.finditer(whole):
@@ -61,7 +69,12 @@ def steps(page: Path) -> list[Step]:
     for match in TABLE.finditer(whole):
         line = whole.count("\n", 0, match.start()) + 3
         rows = enumerate(match[1].splitlines())
-        found.append((match.start(), [Step("bash", one, line + at) for at, row in rows for one in IN_A_ROW.findall(row)]))
+        found.append(
+            (
+                match.start(),
+                [Step("bash", one, line + at) for at, row in rows for one in IN_A_ROW.findall(row)],
+            )
+        )
     return [step for _, some in sorted(found, key=lambda one: one[0]) for step in some]
 
 
@@ -80,7 +93,8 @@ class Shell:
         termios.tcsetattr(its, termios.TCSANOW, quiet)
         environ = {**self.environ, "TERM": "xterm-256color", "PS1": ""}
         command = ["bash", "--norc", "--noprofile"]
-        self._process = subprocess.Popen(command, cwd=self.folder, env=environ, stdin=subprocess.PIPE, stdout=its, stderr=its, text=True,
+        self._process = subprocess.Popen(command, cwd=self.folder, env=environ, stdin=subprocess.PIPE,
+            stdout=its, stderr=its, text=True,
                                          preexec_fn=os.setsid, pass_fds=(its,))  # fmt: skip
         self._its = its
 
@@ -93,7 +107,8 @@ class Shell:
     def run(self, command: str) -> tuple[int, str]:
         """The exit code of a command and what it wrote; questions are answered with yes."""
         assert self._process.stdin
-        # The shell reads its lines from a pipe, so that what a command reads from the terminal is never the next command.
+        # The shell reads its lines from a pipe, so that what a command reads from the terminal is never the
+        # next command.
         self._process.stdin.write(f"{{ {command}\n}} < /dev/fd/{self._its}; printf '\\n@@ended %d@@\\n' $?\n")
         self._process.stdin.flush()
         written, answered, typed = "", 0, list(RECORDED)
@@ -106,7 +121,10 @@ class Shell:
             with contextlib.suppress(OSError):
                 written += CONTROL.sub("", os.read(self._ours, 65536).decode("utf-8", "replace"))
             waiting = written[answered:]
-            reply = next((found.expand(answer) for question, answer in ANSWERS if (found := question.search(waiting))), None)
+            reply = next(
+                (found.expand(answer) for question, answer in ANSWERS if (found := question.search(waiting))),
+                None,
+            )
             if reply is None and typed and PROMPT.search(waiting):
                 reply = typed.pop(0)
             if reply is not None:

@@ -20,7 +20,9 @@ from localcloud.paths import HOME_VARIABLE, Paths
 
 
 def free_port() -> int:
-    """A port that is free now, and below those that the kernel gives to outgoing connections (a restart must find it free again)."""
+    """A port that is free now, and below those that the kernel gives to outgoing connections (a restart must
+    find it free again).
+    """
     while True:
         port = random.randint(15000, 30000)
         with socket.socket() as probe:
@@ -63,9 +65,13 @@ Client = Callable[..., Any]
 
 
 def client_of(cloud: Cloud) -> Client:
-    """A maker of boto3 clients; ``key``, ``secret`` and ``token`` replace the root key's. They never retry."""
+    """A maker of boto3 clients; ``key``, ``secret`` and ``token`` replace the root key's. They never
+    retry.
+    """
 
-    def client(service: str, key: str = "", secret: str = "", token: str | None = None, region: str = "") -> Any:
+    def client(
+        service: str, key: str = "", secret: str = "", token: str | None = None, region: str = ""
+    ) -> Any:
         make: Any = boto3.client
         return make(
             service,

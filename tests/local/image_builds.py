@@ -16,7 +16,12 @@ def start(fleet: RunningFleet, number: int, *documents: str, parent: str = ROOT)
     """Begin a build of these component documents; returns its ARN. The image will be `image_id(number)`."""
     arn = f"{REGION}:image/recipe-{number}/1.0.0/1"
     components = [
-        {"arn": f"{REGION}:component/c-{number}{'-test' * place}/1.0.0/1", "name": f"c-{number}", "data": data, "parameters": {}}
+        {
+            "arn": f"{REGION}:component/c-{number}{'-test' * place}/1.0.0/1",
+            "name": f"c-{number}",
+            "data": data,
+            "parameters": {},
+        }
         for place, data in enumerate(documents)
     ]
     build = {
@@ -55,5 +60,7 @@ def log(fleet: RunningFleet, arn: str) -> str:
 def finish(fleet: RunningFleet, arn: str, timeout: float = 60) -> dict[str, Any]:
     """Wait for the end of a build and return its last post."""
     with fleet.emulator.condition:
-        assert fleet.emulator.condition.wait_for(lambda: arn not in fleet.emulator.builds, timeout), posts(fleet, arn)
+        assert fleet.emulator.condition.wait_for(lambda: arn not in fleet.emulator.builds, timeout), posts(
+            fleet, arn
+        )
     return posts(fleet, arn)[-1]

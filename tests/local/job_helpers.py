@@ -1,4 +1,6 @@
-"""Jobs of the deployed mock analysis, for the scenarios A11 to A21: submit, wait, read what is in the bucket."""
+"""Jobs of the deployed mock analysis, for the scenarios A11 to A21: submit, wait, read what is in the
+bucket.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from urllib.parse import quote_plus
 
 from deployed import Deployed, Keys
 
-from client import Analysis, JobHandle, JobState
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
+from neurocaas import Analysis, JobHandle, JobState
 from runtime.protocol.keys import JobKeys
 
 T = TypeVar("T")
@@ -22,7 +24,7 @@ PATIENCE = 150.0
 
 
 class Session:
-    """What `client.Analysis` wants of a boto3 session, with the rights of root or of `keys`."""
+    """What `neurocaas.Analysis` wants of a boto3 session, with the rights of root or of `keys`."""
 
     def __init__(self, deployed: Deployed, keys: Keys | None = None) -> None:
         self._deployed, self._keys = deployed, keys
@@ -48,16 +50,32 @@ class Lab:
         return self.put(f"{self.group}/inputs/{name}", body)
 
     def config(self, **values: Any) -> str:
-        return self.put(f"{self.group}/configs/{uuid.uuid4().hex[:8]}.json", json.dumps({"wait": 0, **values}))
+        return self.put(
+            f"{self.group}/configs/{uuid.uuid4().hex[:8]}.json", json.dumps({"wait": 0, **values})
+        )
 
-    def submit(self, *names: str, stamp: str = "", submission: str = "", body: bytes | None = None, **fields: Any) -> JobHandle:
-        """Put a submission for datasets (which are made) as people do it by hand; `body` is the whole file instead."""
+    def submit(
+        self, *names: str, stamp: str = "", submission: str = "", body: bytes | None = None, **fields: Any
+    ) -> JobHandle:
+        """Put a submission for datasets (which are made) as people do it by hand; `body` is the whole file
+        instead.
+        """
         stamp = stamp or f"t-{uuid.uuid4().hex[:8]}"
-        document = {"dataname": [self.data(name) for name in names], "configname": "", "timestamp": stamp, **fields}
+        document = {
+            "dataname": [self.data(name) for name in names],
+            "configname": "",
+            "timestamp": stamp,
+            **fields,
+        }
         if document["configname"] == "":
             document["configname"] = self.config()
         key = f"{self.group}/submissions/{submission or stamp + '_submit.json'}"
-        self.put(key, body if body is not None else json.dumps({name: value for name, value in document.items() if value is not None}))
+        self.put(
+            key,
+            body
+            if body is not None
+            else json.dumps({name: value for name, value in document.items() if value is not None}),
+        )
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
 
     def text(self, key: str) -> str:
@@ -73,7 +91,10 @@ class Lab:
 
     def deliver(self, job: JobHandle) -> None:
         """Tell the manager of a job's submission once more, as S3 and the queue may do."""
-        document = {"bucket": {"name": self.bucket}, "object": {"key": quote_plus(str(job.submission_key)), "size": 1}}
+        document = {
+            "bucket": {"name": self.bucket},
+            "object": {"key": quote_plus(str(job.submission_key)), "size": 1},
+        }
         event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": document}]}
         queue = self.deployed.analysis["submission_queue_url"]
         self.deployed.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
@@ -96,8 +117,15 @@ class Inbox:
     def __init__(self, deployed: Deployed) -> None:
         self._sqs, sns = deployed.client("sqs"), deployed.client("sns")
         self._queue = self._sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
         sns.subscribe(TopicArn=deployed.utils["topic_arn"], Protocol="sqs", Endpoint=arn)
@@ -109,7 +137,9 @@ class Inbox:
 
     def all(self) -> list[dict[str, str]]:
         """All notices so far."""
-        while found := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+        while found := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
             for message in found:
                 self._notices.append(json.loads(message["Body"]))
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])

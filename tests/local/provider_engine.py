@@ -69,9 +69,19 @@ class Engine:
     def _who(token: str, name: str) -> dict[str, Any]:
         return {"type": token, "name": name, "urn": f"urn:pulumi:stack::project::test:Parent${token}::{name}"}
 
-    def check(self, token: str, name: str, news: Properties, olds: Properties | None = None, seed: bytes = b"seed" * 8) -> Properties:
+    def check(
+        self,
+        token: str,
+        name: str,
+        news: Properties,
+        olds: Properties | None = None,
+        seed: bytes = b"seed" * 8,
+    ) -> Properties:
         request = provider_pb2.CheckRequest(
-            news=encode_struct(news), olds=encode_struct(olds or {}), randomSeed=seed, **self._who(token, name)
+            news=encode_struct(news),
+            olds=encode_struct(olds or {}),
+            randomSeed=seed,
+            **self._who(token, name),
         )
         answer = self.stub.Check(request)
         if answer.failures:
@@ -79,12 +89,16 @@ class Engine:
         return _open(answer.inputs)
 
     def preview_create(self, token: str, name: str, inputs: Properties) -> Properties:
-        request = provider_pb2.CreateRequest(properties=encode_struct(inputs), preview=True, **self._who(token, name))
+        request = provider_pb2.CreateRequest(
+            properties=encode_struct(inputs), preview=True, **self._who(token, name)
+        )
         return _open(self.stub.Create(request).properties)
 
     def create(self, token: str, name: str, args: Properties) -> Resource:
         inputs = self.check(token, name, args)
-        request = provider_pb2.CreateRequest(properties=encode_struct(inputs), timeout=30, **self._who(token, name))
+        request = provider_pb2.CreateRequest(
+            properties=encode_struct(inputs), timeout=30, **self._who(token, name)
+        )
         answer = self.stub.Create(request)
         raw = decode_struct(answer.properties)
         secrets = {key for key, value in raw.items() if isinstance(value, Secret)}
@@ -98,11 +112,19 @@ class Engine:
             **self._who(resource.token, resource.name),
         )
         answer = self.stub.Read(request)
-        return Resource(resource.token, resource.name, answer.id, _open(answer.inputs), _open(answer.properties)) if answer.id else None
+        return (
+            Resource(resource.token, resource.name, answer.id, _open(answer.inputs), _open(answer.properties))
+            if answer.id
+            else None
+        )
 
     def import_(self, token: str, name: str, resource_id: str) -> Resource | None:
         answer = self.stub.Read(provider_pb2.ReadRequest(id=resource_id, **self._who(token, name)))
-        return Resource(token, name, answer.id, _open(answer.inputs), _open(answer.properties)) if answer.id else None
+        return (
+            Resource(token, name, answer.id, _open(answer.inputs), _open(answer.properties))
+            if answer.id
+            else None
+        )
 
     def diff(self, resource: Resource, news: Properties) -> Plan:
         request = provider_pb2.DiffRequest(
@@ -113,7 +135,11 @@ class Engine:
             **self._who(resource.token, resource.name),
         )
         answer = self.stub.Diff(request)
-        return Plan(answer.changes == provider_pb2.DiffResponse.DIFF_NONE, list(answer.replaces), answer.deleteBeforeReplace)
+        return Plan(
+            answer.changes == provider_pb2.DiffResponse.DIFF_NONE,
+            list(answer.replaces),
+            answer.deleteBeforeReplace,
+        )
 
     def _update(self, resource: Resource, news: Properties, *, preview: bool) -> Properties:
         request = provider_pb2.UpdateRequest(
@@ -165,9 +191,13 @@ def _open(struct: Any) -> Properties:
 
 @contextmanager
 def provider(cloud: Cloud, default_tags: Mapping[str, str], folder: Path) -> Iterator[Engine]:
-    """A provider process for ``cloud``, started in ``folder`` as the engine starts it, and stopped as the engine stops it."""
+    """A provider process for ``cloud``, started in ``folder`` as the engine starts it, and stopped as the
+    engine stops it.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    environment.update({key: value for key, value in cloud.environment().items() if value}, PYTHONPATH=str(ROOT))
+    environment.update(
+        {key: value for key, value in cloud.environment().items() if value}, PYTHONPATH=str(ROOT)
+    )
     command = [sys.executable, "-m", "localcloud.pulumi.provider", "--logtostderr", "-v=9", "127.0.0.1:1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
     try:

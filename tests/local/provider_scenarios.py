@@ -1,4 +1,6 @@
-"""For every resource type of the provider: what it is made of, how it changes in place, and what replaces it."""
+"""For every resource type of the provider: what it is made of, how it changes in place, and what replaces
+it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,12 @@ from typing import Any
 from localcloud.pulumi.provider.codec import Archive, Asset
 from tests.local.provider_engine import Engine, Properties, Resource
 
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtUMVFCYmtTbnJqTDBhZ2NoN2ZxZ0w3c2Y0cHV3cXow someone@somewhere"
-OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtUMVFCYmtTbnJqTDBhZ2NoN2ZxZ0w3c2Y0cHV3cXox someone@somewhere"
+PUBLIC_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtUMVFCYmtTbnJqTDBhZ2NoN2ZxZ0w3c2Y0cHV3cXow someone@somewhere"
+)
+OTHER_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtUMVFCYmtTbnJqTDBhZ2NoN2ZxZ0w3c2Y0cHV3cXox someone@somewhere"
+)
 DOCUMENT = """name: hello
 schemaVersion: 1.0
 phases:
@@ -27,7 +33,12 @@ phases:
 
 def policy(*actions: str, resource: str = "*", **more: Any) -> str:
     """A policy with one Allow statement."""
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}]})
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}],
+        }
+    )
 
 
 def trust(service: str) -> str:
@@ -77,7 +88,9 @@ class World:
     def infrastructure(self) -> str:
         role = self.role("ec2.amazonaws.com")
         profile = self.make("iam.InstanceProfile", "of-scenario", {"role": role.id})
-        return self.make("imagebuilder.InfrastructureConfiguration", "of-scenario", {"instanceProfileName": profile.id}).id
+        return self.make(
+            "imagebuilder.InfrastructureConfiguration", "of-scenario", {"instanceProfileName": profile.id}
+        ).id
 
     def recipe(self) -> str:
         return self.make("imagebuilder.ImageRecipe", "of-scenario", recipe(self)).id
@@ -104,7 +117,13 @@ def function(world: World) -> Properties:
 
 
 def component(world: World) -> Properties:
-    return {"platform": "Linux", "version": "1.0.0", "data": DOCUMENT.format(text="one"), "description": "says hello", "tags": {"own": "1"}}
+    return {
+        "platform": "Linux",
+        "version": "1.0.0",
+        "data": DOCUMENT.format(text="one"),
+        "description": "says hello",
+        "tags": {"own": "1"},
+    }
 
 
 def recipe(world: World) -> Properties:
@@ -112,7 +131,12 @@ def recipe(world: World) -> Properties:
         "version": "1.0.0",
         "parentImage": "ami-0123456789abcdef0",
         "components": [{"componentArn": world.component()}],
-        "blockDeviceMappings": [{"deviceName": "/dev/sda1", "ebs": {"volumeSize": 16, "volumeType": "gp3", "deleteOnTermination": "true"}}],
+        "blockDeviceMappings": [
+            {
+                "deviceName": "/dev/sda1",
+                "ebs": {"volumeSize": 16, "volumeType": "gp3", "deleteOnTermination": "true"},
+            }
+        ],
         "workingDirectory": "/opt/build",
         "tags": {"own": "1"},
     }
@@ -160,7 +184,11 @@ def _bucket_policy(world: World) -> Properties:
     bucket = world.bucket()
     return {
         "bucket": bucket,
-        "policy": policy("s3:GetObject", resource=f"arn:aws:s3:::{bucket}/*", Principal={"AWS": "arn:aws:iam::000000000000:root"}),
+        "policy": policy(
+            "s3:GetObject",
+            resource=f"arn:aws:s3:::{bucket}/*",
+            Principal={"AWS": "arn:aws:iam::000000000000:root"},
+        ),
     }
 
 
@@ -170,7 +198,10 @@ def _notification(world: World) -> Properties:
     world.make(
         "sqs.QueuePolicy",
         "of-scenario",
-        {"queueUrl": queue.id, "policy": policy("sqs:SendMessage", resource=arn, Principal={"Service": "s3.amazonaws.com"})},
+        {
+            "queueUrl": queue.id,
+            "policy": policy("sqs:SendMessage", resource=arn, Principal={"Service": "s3.amazonaws.com"}),
+        },
     )
     rule = {
         "queueArn": arn,
@@ -184,17 +215,24 @@ def _notification(world: World) -> Properties:
 
 def _queue_policy(world: World) -> Properties:
     queue = world.queue()
-    document = policy("sqs:SendMessage", resource=queue.outputs["arn"], Principal={"Service": "s3.amazonaws.com"})
+    document = policy(
+        "sqs:SendMessage", resource=queue.outputs["arn"], Principal={"Service": "s3.amazonaws.com"}
+    )
     return {"queueUrl": queue.id, "policy": document}
 
 
 def _topic_policy(world: World) -> Properties:
     arn = world.topic()
-    return {"arn": arn, "policy": policy("sns:Publish", resource=arn, Principal={"Service": "events.amazonaws.com"})}
+    return {
+        "arn": arn,
+        "policy": policy("sns:Publish", resource=arn, Principal={"Service": "events.amazonaws.com"}),
+    }
 
 
 def _rule_target(world: World) -> Properties:
-    rule = world.make("cloudwatch.EventRule", "of-scenario", {"eventPattern": json.dumps({"source": ["aws.ec2"]})})
+    rule = world.make(
+        "cloudwatch.EventRule", "of-scenario", {"eventPattern": json.dumps({"source": ["aws.ec2"]})}
+    )
     return {"rule": rule.id, "arn": world.queue().outputs["arn"], "targetId": "queue"}
 
 
@@ -205,8 +243,14 @@ def _launch_template(world: World) -> Properties:
         "userData": "IyEvYmluL2Jhc2gK",
         "instanceInitiatedShutdownBehavior": "terminate",
         "iamInstanceProfile": {"name": "profile"},
-        "metadataOptions": {"httpTokens": "required", "httpEndpoint": "enabled", "instanceMetadataTags": "enabled"},
-        "blockDeviceMappings": [{"deviceName": "/dev/sda1", "ebs": {"volumeSize": 16, "volumeType": "gp3", "encrypted": "true"}}],
+        "metadataOptions": {
+            "httpTokens": "required",
+            "httpEndpoint": "enabled",
+            "instanceMetadataTags": "enabled",
+        },
+        "blockDeviceMappings": [
+            {"deviceName": "/dev/sda1", "ebs": {"volumeSize": 16, "volumeType": "gp3", "encrypted": "true"}}
+        ],
         "tagSpecifications": [{"resourceType": "instance", "tags": {"PriceTracking": "On"}}],
         "vpcSecurityGroupIds": ["sg-0123456789abcdef0"],
         "updateDefaultVersion": True,
@@ -254,7 +298,13 @@ def _alarm(world: World) -> Properties:
 
 
 def _dashboard(text: str) -> str:
-    return json.dumps({"widgets": [{"type": "text", "x": 0, "y": 0, "width": 6, "height": 3, "properties": {"markdown": text}}]})
+    return json.dumps(
+        {
+            "widgets": [
+                {"type": "text", "x": 0, "y": 0, "width": 6, "height": 3, "properties": {"markdown": text}}
+            ]
+        }
+    )
 
 
 def _pipeline(world: World) -> Properties:
@@ -268,7 +318,13 @@ def _pipeline(world: World) -> Properties:
 
 def _distributions(name: str) -> list[Properties]:
     ami = {"name": name + "-{{ imagebuilder:buildDate }}", "amiTags": {"analysis": "dti"}}
-    return [{"region": "us-east-1", "amiDistributionConfiguration": ami, "ssmParameterConfigurations": [{"parameterName": "/images/dti"}]}]
+    return [
+        {
+            "region": "us-east-1",
+            "amiDistributionConfiguration": ami,
+            "ssmParameterConfigurations": [{"parameterName": "/images/dti"}],
+        }
+    ]
 
 
 def _lifecycle(world: World) -> Properties:
@@ -276,7 +332,10 @@ def _lifecycle(world: World) -> Properties:
         "executionRole": world.role("imagebuilder.amazonaws.com").outputs["arn"],
         "resourceType": "AMI_IMAGE",
         "policyDetails": [
-            {"action": {"type": "DELETE", "includeResources": {"amis": True, "snapshots": True}}, "filter": {"type": "COUNT", "value": 5}}
+            {
+                "action": {"type": "DELETE", "includeResources": {"amis": True, "snapshots": True}},
+                "filter": {"type": "COUNT", "value": 5},
+            }
         ],
         "resourceSelection": {"tagMap": {"analysis": "dti"}},
         "tags": {"own": "1"},
@@ -285,7 +344,8 @@ def _lifecycle(world: World) -> Properties:
 
 SCENARIOS: dict[str, Scenario] = {
     "aws:s3/bucket:Bucket": Scenario(
-        lambda world: {"tags": {"own": "1"}, "forceDestroy": True}, _tags(), _with(bucket="another-bucket"), "bucket",
+        lambda world: {"tags": {"own": "1"}, "forceDestroy": True}, _tags(), _with(bucket="another-bucket"),
+        "bucket",
         unreported=frozenset({"forceDestroy"}),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": _bucket_setting(
@@ -306,13 +366,15 @@ SCENARIOS: dict[str, Scenario] = {
         [{"id": "logs", "status": "Enabled", "filter": {"prefix": "logs/"}, "expiration": {"days": 90}}],
         [
             {"id": "logs", "status": "Enabled", "filter": {"prefix": "logs/"}, "expiration": {"days": 30}},
-            {"id": "parts", "status": "Enabled", "filter": {}, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
+            {"id": "parts", "status": "Enabled", "filter": {},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
         ],
     ),
     "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration": _bucket_setting(
         "corsRules",
         [{"allowedMethods": ["GET"], "allowedOrigins": ["*"], "maxAgeSeconds": 300}],
-        [{"id": "web", "allowedMethods": ["GET", "HEAD"], "allowedOrigins": ["https://example.org"], "allowedHeaders": ["*"]}],
+        [{"id": "web", "allowedMethods": ["GET", "HEAD"], "allowedOrigins": ["https://example.org"],
+            "allowedHeaders": ["*"]}],
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Scenario(
         _bucket_policy,
@@ -321,16 +383,19 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "aws:s3/bucketNotification:BucketNotification": Scenario(
         _notification,
-        lambda world, args: {**args, "queues": [{**args["queues"][0], "filterSuffix": "other.json"}], "eventbridge": True},
+        lambda world,
+        args: {**args, "queues": [{**args["queues"][0], "filterSuffix": "other.json"}], "eventbridge": True},
         _with(bucket="another-bucket"), "bucket", stays=True,
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": Scenario(
-        lambda world: {"bucket": world.bucket(), "key": "code/one.txt", "source": Asset("1", text="one"), "tags": {"own": "1"}},
+        lambda world: {"bucket": world.bucket(), "key": "code/one.txt", "source": Asset("1", text="one"),
+            "tags": {"own": "1"}},
         _with(source=Asset("2", text="two")),
         _with(key="code/two.txt"), "key", unreported=frozenset({"source"}),
     ),
     "aws:iam/role:Role": Scenario(
-        lambda world: {"assumeRolePolicy": trust("ec2.amazonaws.com"), "description": "one", "tags": {"own": "1"}},
+        lambda world: {"assumeRolePolicy": trust("ec2.amazonaws.com"), "description": "one",
+            "tags": {"own": "1"}},
         _tags(assumeRolePolicy=trust("lambda.amazonaws.com"), description="two"),
         _with(path="/other/"), "path",
     ),
@@ -349,17 +414,21 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "aws:iam/instanceProfile:InstanceProfile": Scenario(
         lambda world: {"role": world.role("ec2.amazonaws.com").id, "tags": {"own": "1"}},
-        lambda world, args: {**args, "role": world.make("iam.Role", "other", {"assumeRolePolicy": trust("ec2.amazonaws.com")}).id},
+        lambda world,
+        args: {**args,
+            "role": world.make("iam.Role", "other", {"assumeRolePolicy": trust("ec2.amazonaws.com")}).id},
         _with(path="/other/"), "path",
     ),
     "aws:iam/group:Group": Scenario(lambda world: {}, None, None),
     "aws:iam/groupPolicy:GroupPolicy": Scenario(
-        lambda world: {"group": world.make("iam.Group", "of-scenario", {}).id, "policy": policy("s3:GetObject")},
+        lambda world: {"group": world.make("iam.Group", "of-scenario", {}).id,
+            "policy": policy("s3:GetObject")},
         _with(policy=policy("s3:PutObject")), _with(group="another"), "group",
     ),
     "aws:iam/user:User": Scenario(lambda world: {"tags": {"own": "1"}}, _tags(), None),
     "aws:iam/userGroupMembership:UserGroupMembership": Scenario(
-        lambda world: {"user": world.make("iam.User", "of-scenario", {}).id, "groups": [world.make("iam.Group", "of-scenario", {}).id]},
+        lambda world: {"user": world.make("iam.User", "of-scenario", {}).id,
+            "groups": [world.make("iam.Group", "of-scenario", {}).id]},
         lambda world, args: {**args, "groups": [*args["groups"], world.make("iam.Group", "second", {}).id]},
         _with(user="another"), "user",
         import_id=lambda resource: "/".join([resource.outputs["user"], *resource.outputs["groups"]]),
@@ -368,15 +437,18 @@ SCENARIOS: dict[str, Scenario] = {
         lambda world: {
             "s3BucketName": world.bucket(),
             "eventSelectors": [
-                {"includeManagementEvents": False, "dataResources": [{"type": "AWS::S3::Object", "values": ["arn:aws:s3:::one/"]}]}
+                {"includeManagementEvents": False,
+                    "dataResources": [{"type": "AWS::S3::Object", "values": ["arn:aws:s3:::one/"]}]}
             ],
             "tags": {"own": "1"},
         },
-        _tags(enableLogFileValidation=True, enableLogging=False, s3KeyPrefix="trail"), _with(name="another"), "name",
+        _tags(enableLogFileValidation=True, enableLogging=False, s3KeyPrefix="trail"), _with(name="another"),
+        "name",
     ),
     "aws:kms/key:Key": Scenario(
         lambda world: {"description": "one", "deletionWindowInDays": 7, "tags": {"own": "1"}},
-        _tags(description="two", enableKeyRotation=True), _with(keyUsage="SIGN_VERIFY", customerMasterKeySpec="RSA_2048"), "keyUsage",
+        _tags(description="two", enableKeyRotation=True),
+        _with(keyUsage="SIGN_VERIFY", customerMasterKeySpec="RSA_2048"), "keyUsage",
         unreported=frozenset({"deletionWindowInDays"}),
     ),
     "aws:kms/alias:Alias": Scenario(
@@ -389,60 +461,74 @@ SCENARIOS: dict[str, Scenario] = {
         _tags(value="two"), _with(name="/another"), "name",
     ),
     "aws:ec2/keyPair:KeyPair": Scenario(
-        lambda world: {"publicKey": PUBLIC_KEY, "tags": {"own": "1"}}, _tags(), _with(publicKey=OTHER_KEY), "publicKey",
+        lambda world: {"publicKey": PUBLIC_KEY, "tags": {"own": "1"}}, _tags(), _with(publicKey=OTHER_KEY),
+        "publicKey",
         unreported=frozenset({"publicKey"}),
     ),
     "aws:ec2/securityGroup:SecurityGroup": Scenario(
         lambda world: {"tags": {"own": "1"}}, _tags(), _with(description="another"), "description",
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Scenario(
-        _launch_template, _tags(instanceType="m5.xlarge", description="second"), _with(name="another"), "name",
+        _launch_template, _tags(instanceType="m5.xlarge", description="second"), _with(name="another"),
+        "name",
         unreported=frozenset({"updateDefaultVersion"}),
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Scenario(
-        _security_group_rule, _with(toPort=444, description="more"), _with(securityGroupId="sg-1"), "securityGroupId",
+        _security_group_rule, _with(toPort=444, description="more"), _with(securityGroupId="sg-1"),
+        "securityGroupId",
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Scenario(
-        _security_group_rule, _with(toPort=444, description="more"), _with(securityGroupId="sg-1"), "securityGroupId",
+        _security_group_rule, _with(toPort=444, description="more"), _with(securityGroupId="sg-1"),
+        "securityGroupId",
     ),
     "aws:dynamodb/table:Table": Scenario(
-        _table, _tags(ttl={"enabled": True, "attributeName": "expires"}), _with(hashKey="month", rangeKey="group"), "hashKey",
+        _table, _tags(ttl={"enabled": True, "attributeName": "expires"}),
+        _with(hashKey="month", rangeKey="group"), "hashKey",
         unreported=frozenset({"pointInTimeRecovery"}),
     ),
     "aws:sqs/queue:Queue": Scenario(
         lambda world: {"visibilityTimeoutSeconds": 60, "tags": {"own": "1"},
-                       "redrivePolicy": json.dumps({"deadLetterTargetArn": world.queue().outputs["arn"], "maxReceiveCount": 3})},
+                       "redrivePolicy": json.dumps({"deadLetterTargetArn": world.queue().outputs["arn"],
+                           "maxReceiveCount": 3})},
         _tags(visibilityTimeoutSeconds=90), _with(fifoQueue=True, name="subject.fifo"), "fifoQueue",
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Scenario(
-        _queue_policy, lambda world, args: {**args, "policy": args["policy"].replace("s3.amazonaws", "events.amazonaws")},
+        _queue_policy, lambda world,
+        args: {**args, "policy": args["policy"].replace("s3.amazonaws", "events.amazonaws")},
         _with(queueUrl="http://127.0.0.1/1/another"), "queueUrl",
     ),
     "aws:sns/topic:Topic": Scenario(
-        lambda world: {"displayName": "one", "tags": {"own": "1"}}, _tags(displayName="two"), _with(name="another"), "name",
+        lambda world: {"displayName": "one", "tags": {"own": "1"}}, _tags(displayName="two"),
+        _with(name="another"), "name",
     ),
     "aws:sns/topicPolicy:TopicPolicy": Scenario(
-        _topic_policy, lambda world, args: {**args, "policy": args["policy"].replace("events.amazonaws", "cloudwatch.amazonaws")},
+        _topic_policy, lambda world,
+        args: {**args, "policy": args["policy"].replace("events.amazonaws", "cloudwatch.amazonaws")},
         _with(arn="arn:aws:sns:us-east-1:000000000000:another"), "arn", stays=True,
     ),
     "aws:lambda/function:Function": Scenario(
         function,
-        _tags(code=code("def handler(event, context): return 2\n"), memorySize=256, environment={"variables": {"NAME": "other"}}),
+        _tags(code=code("def handler(event, context): return 2\n"), memorySize=256,
+            environment={"variables": {"NAME": "other"}}),
         _with(name="another"), "name", unreported=frozenset({"code"}),
     ),
     "aws:lambda/permission:Permission": Scenario(
-        lambda world: {"function": world.function().id, "action": "lambda:InvokeFunction", "principal": "events.amazonaws.com",
+        lambda world: {"function": world.function().id, "action": "lambda:InvokeFunction",
+            "principal": "events.amazonaws.com",
                        "sourceArn": "arn:aws:events:us-east-1:000000000000:rule/sweep"},
         None, _with(principal="s3.amazonaws.com"), "principal",
         import_id=lambda resource: f"{resource.outputs['function']}/{resource.id}",
     ),
     "aws:lambda/eventSourceMapping:EventSourceMapping": Scenario(
-        lambda world: {"functionName": world.function().outputs["arn"], "eventSourceArn": world.queue().outputs["arn"], "batchSize": 1,
+        lambda world: {"functionName": world.function().outputs["arn"],
+            "eventSourceArn": world.queue().outputs["arn"], "batchSize": 1,
                        "functionResponseTypes": ["ReportBatchItemFailures"]},
-        _with(batchSize=5), _with(eventSourceArn="arn:aws:sqs:us-east-1:000000000000:another"), "eventSourceArn",
+        _with(batchSize=5), _with(eventSourceArn="arn:aws:sqs:us-east-1:000000000000:another"),
+        "eventSourceArn",
     ),
     "aws:cloudwatch/logGroup:LogGroup": Scenario(
-        lambda world: {"retentionInDays": 30, "tags": {"own": "1"}}, _tags(retentionInDays=90), _with(name="/another"), "name",
+        lambda world: {"retentionInDays": 30, "tags": {"own": "1"}}, _tags(retentionInDays=90),
+        _with(name="/another"), "name",
     ),
     "aws:cloudwatch/eventRule:EventRule": Scenario(
         lambda world: {"scheduleExpression": "rate(5 minutes)", "description": "sweep", "tags": {"own": "1"}},
@@ -452,15 +538,19 @@ SCENARIOS: dict[str, Scenario] = {
         _rule_target, _with(input=json.dumps({"a": 1})), _with(targetId="another"), "targetId",
         import_id=lambda resource: f"{resource.outputs['rule']}/{resource.outputs['targetId']}",
     ),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": Scenario(_alarm, _with(threshold=5, alarmDescription="many"), _with(name="another"), "name"),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Scenario(_alarm, _with(threshold=5, alarmDescription="many"),
+        _with(name="another"), "name"),
     "aws:cloudwatch/dashboard:Dashboard": Scenario(
-        lambda world: {"dashboardName": "board", "dashboardBody": _dashboard("one")}, _with(dashboardBody=_dashboard("two")),
+        lambda world: {"dashboardName": "board", "dashboardBody": _dashboard("one")},
+        _with(dashboardBody=_dashboard("two")),
         _with(dashboardName="another"), "dashboardName",
     ),
-    "aws:imagebuilder/component:Component": Scenario(component, _tags(), _with(data=DOCUMENT.format(text="two")), "data"),
+    "aws:imagebuilder/component:Component": Scenario(component, _tags(),
+        _with(data=DOCUMENT.format(text="two")), "data"),
     "aws:imagebuilder/imageRecipe:ImageRecipe": Scenario(recipe, _tags(), _with(version="1.0.1"), "version"),
     "aws:imagebuilder/infrastructureConfiguration:InfrastructureConfiguration": Scenario(
-        lambda world: {"instanceProfileName": world.make("iam.InstanceProfile", "of-scenario", {}).id, "instanceTypes": ["m5.large"],
+        lambda world: {"instanceProfileName": world.make("iam.InstanceProfile", "of-scenario", {}).id,
+            "instanceTypes": ["m5.large"],
                        "terminateInstanceOnFailure": True,
                        "instanceMetadataOptions": {"httpTokens": "required"}, "tags": {"own": "1"}},
         _tags(instanceTypes=["m5.xlarge"]), _with(name="another"), "name",
@@ -469,7 +559,8 @@ SCENARIOS: dict[str, Scenario] = {
         lambda world: {"distributions": _distributions("one"), "tags": {"own": "1"}},
         _tags(distributions=_distributions("two")), _with(name="another"), "name",
     ),
-    "aws:imagebuilder/imagePipeline:ImagePipeline": Scenario(_pipeline, _tags(description="two"), _with(name="another"), "name"),
+    "aws:imagebuilder/imagePipeline:ImagePipeline": Scenario(_pipeline, _tags(description="two"),
+        _with(name="another"), "name"),
     "aws:imagebuilder/lifecyclePolicy:LifecyclePolicy": Scenario(
         _lifecycle, _tags(description="keeps five"), _with(name="another"), "name",
     ),

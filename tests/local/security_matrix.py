@@ -1,4 +1,5 @@
-"""Who may do what, as tables: what `docs/security.md` shows and `test_security_matrix.py` measures, cell by cell.
+"""Who may do what, as tables: what `docs/security.md` shows and `test_security_matrix.py` measures, cell by
+cell.
 
 python tests/local/security_matrix.py     # writes the tables into docs/security.md
 """
@@ -16,7 +17,9 @@ FOLDERS = ("inputs", "configs", "submissions", "results")
 ANALYSIS = tuple(f"{group}/{folder}/" for group in ("lab1", "lab10", "debuggers") for folder in FOLDERS)
 RECORDS = ("jobs/lab1/", "jobs/lab10/")
 EVIDENCE = ("evidence/{one machine of lab1}/", "evidence/{another machine of lab1}/")
-"""What is in braces stands for the user id of a machine; the row `machine of lab1` is that of the first one."""
+"""What is in braces stands for the user id of a machine; the row `machine of lab1` is that of the first
+one.
+"""
 LOGS = ("logs/active/", "logs/lab1/", "logs/lab10/")
 PREFIXES = (*ANALYSIS, *RECORDS, *EVIDENCE, *LOGS, "")
 """Prefixes of the analysis bucket; the last one is the whole bucket."""
@@ -34,7 +37,9 @@ def _group(name: str, rights: Mapping[str, str]) -> dict[str, str]:
 
 
 PUBLIC = ("catalogue/", "")
-"""Prefixes of the catalogue bucket, which is there when the setting publicCatalogue is true; the last one is all else."""
+"""Prefixes of the catalogue bucket, which is there when the setting publicCatalogue is true; the last one is
+all else.
+"""
 
 _SERVICE = dict.fromkeys(PREFIXES, "L")
 _REPORTS = {"logs/lab1/": "GL"}
@@ -60,7 +65,12 @@ BUCKET: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys((*RECORDS, *EVIDENCE, *LOGS), "GL"),
         **{p: "GL" for p in ANALYSIS if "results" in p},
     },
-    "monitor's writer, for lab1": {"lab1/results/": "P", "jobs/lab1/": "P", "logs/active/": "PD", "logs/lab1/": "P"},
+    "monitor's writer, for lab1": {
+        "lab1/results/": "P",
+        "jobs/lab1/": "P",
+        "logs/active/": "PD",
+        "logs/lab1/": "P",
+    },
     "machine that bakes": {},
     "anonymous": {},
 }
@@ -76,8 +86,8 @@ ARTIFACTS: Mapping[str, Mapping[str, str]] = {
 }
 
 CATALOGUE: Mapping[str, str] = {"catalogue/": "G"}
-"""The same for every principal, with credentials or without, but for a session with a policy of its own (the writer's): a public object
-is open to all, and nothing hangs on whether its session may have it."""
+"""The same for every principal, with credentials or without, but for a session with a policy of its own (the
+writer's): a public object is open to all, and nothing hangs on whether its session may have it."""
 
 OTHERS = {
     "session1": "take the role of lab1",
@@ -122,7 +132,9 @@ RIGHTS: Mapping[str, frozenset[str]] = {
 def tables() -> str:
     """The tables as Markdown."""
     lines = [
-        "In the bucket of an analysis: " + ", ".join(f"**{letter}** {what}" for letter, what in ACTIONS.items()) + ".",
+        "In the bucket of an analysis: "
+        + ", ".join(f"**{letter}** {what}" for letter, what in ACTIONS.items())
+        + ".",
         "",
         *_table(BUCKET, PREFIXES),
         "",
@@ -130,7 +142,8 @@ def tables() -> str:
         "",
         *_table({who: ARTIFACTS.get(who, {}) for who in BUCKET}, SHARED),
         "",
-        "In the catalogue bucket (there when the setting `publicCatalogue` is true), the same for all but the writer, which never asks:",
+        "In the catalogue bucket (there when the setting `publicCatalogue` is true), the same for all but "
+        "the writer, which never asks:",
         "",
         "| `catalogue/` | all else |",
         "|---|---|",
@@ -140,16 +153,23 @@ def tables() -> str:
         "",
         "| principal | may |",
         "|---|---|",
-        *(f"| {who} | {', '.join(OTHERS[key] for key in OTHERS if key in rights) or '–'} |" for who, rights in RIGHTS.items()),
+        *(
+            f"| {who} | {', '.join(OTHERS[key] for key in OTHERS if key in rights) or '–'} |"
+            for who, rights in RIGHTS.items()
+        ),
         "",
-        f"Nobody of these may {', or '.join(what for key, what in OTHERS.items() if not any(key in r for r in RIGHTS.values()))}.",
+        "Nobody of these may "
+        f"{', or '.join(what for key, what in OTHERS.items() if not any(key in r for r in RIGHTS.values()))}.",  # noqa: E501
     ]
     return "\n".join(lines)
 
 
 def _table(rights: Mapping[str, Mapping[str, str]], prefixes: tuple[str, ...]) -> list[str]:
     head = " | ".join(f"`{prefix}`" if prefix else "all" for prefix in prefixes)
-    rows = [f"| {who} | {' | '.join(cells.get(prefix, '') or '–' for prefix in prefixes)} |" for who, cells in rights.items()]
+    rows = [
+        f"| {who} | {' | '.join(cells.get(prefix, '') or '–' for prefix in prefixes)} |"
+        for who, cells in rights.items()
+    ]
     return [f"| principal | {head} |", f"|---|{'---|' * len(prefixes)}", *rows]
 
 

@@ -1,4 +1,6 @@
-"""A person at a terminal: a program in a pseudo-terminal, lines typed into it, and waiting for what it shows."""
+"""A person at a terminal: a program in a pseudo-terminal, lines typed into it, and waiting for what it
+shows.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Terminal:
         os.write(self._descriptor, text.encode())
 
     def wait(self, text: str, seconds: float = 120) -> str:
-        """What is shown up to and with `text`. AssertionError when the time is over, or the program ends without it."""
+        """What is shown up to and with `text`. AssertionError when the time is over, or the program ends
+        without it.
+        """
         end = time.monotonic() + seconds
         while (place := self.seen.find(text, self._read_up_to)) < 0:
             if time.monotonic() > end or not self._more():
@@ -57,11 +61,14 @@ class Terminal:
 @contextlib.contextmanager
 def terminal(command: list[str], cwd: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
     """`command` in a terminal of 50 lines of 200 columns. It is killed when the body ends."""
-    environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES")}  # of the terminal that tests run in
+    # of the terminal that tests run in
+    environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES")}
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     try:
-        process = subprocess.Popen(command, cwd=cwd, env=environ, stdin=inner, stdout=inner, stderr=inner, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environ, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+        )
         os.close(inner)
         yield Terminal(outer, process)
     finally:

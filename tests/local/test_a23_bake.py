@@ -1,7 +1,8 @@
-"""A23: an image is baked from a recorded script, and an analysis runs on it. Failing, unchanged, changed by a line, killed meanwhile.
+"""A23: an image is baked from a recorded script, and an analysis runs on it. Failing, unchanged, changed by a
+line, killed meanwhile.
 
-The steps stand on each other and run in the order of this file: one project, one local cloud, one analysis `counter` with an apt and a
-pip package of a few kilobytes each.
+The steps stand on each other and run in the order of this file: one project, one local cloud, one analysis
+`counter` with an apt and a pip package of a few kilobytes each.
 """
 
 import json
@@ -101,7 +102,9 @@ def recorded(ground: Playground) -> str | None:
 
 
 def builds(ground: Playground) -> list[str]:
-    return sorted(path.name for path in (ground.root / ".local" / "builds").glob("*") if "counter" in path.name)
+    return sorted(
+        path.name for path in (ground.root / ".local" / "builds").glob("*") if "counter" in path.name
+    )
 
 
 def test_bake_deploy_and_run(ground: Playground) -> None:
@@ -127,7 +130,12 @@ def test_bake_deploy_and_run(ground: Playground) -> None:
     assert "sl" in what["packages"]["dpkg"]
     assert what["parent"]["ami"].startswith("ami-")
     assert {step["name"] for step in what["steps"]} >= {"ApplyBuildComponents", "ApplyTestComponents"}
-    assert set(what["scripts"]) >= {"10-apt.sh", "20-pip.sh", "test/golden/expected.json", "validate/10-there.sh"}
+    assert set(what["scripts"]) >= {
+        "10-apt.sh",
+        "20-pip.sh",
+        "test/golden/expected.json",
+        "validate/10-there.sh",
+    }
     assert what["golden"] == {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}
     deploy(ground)
     assert run(ground, "counter", "one two three four") == {"words": 4, "step": 1, "six": "1.16.0"}
@@ -172,7 +180,9 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
     assert recorded(ground) == done["image_id"] != image
     assert len(builds(ground)) == len(made) + 1
     assert len(commits(ground)) == len(history) + 2
-    assert f"Purpose: {done['image_id']} of recipe " in git(ground, "log", "-1", "--format=%s"), "nobody gave a --message"
+    assert f"Purpose: {done['image_id']} of recipe " in git(ground, "log", "-1", "--format=%s"), (
+        "nobody gave a --message"
+    )
     files = git(ground, "show", "--format=", "--name-only", "HEAD~1", "HEAD").split()
     assert all(name.startswith(FOLDER) for name in files)
 
@@ -189,7 +199,11 @@ def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> No
     assert "phase build, step 20-pip (ExecuteBash)" in said
     assert "cannot access '/nonesuch'" in said
     assert "Traceback" not in said
-    assert (recorded(ground), commits(ground), (ground.root / FOLDER / "blueprint.yaml").read_text()) == (image, history, text)
+    assert (recorded(ground), commits(ground), (ground.root / FOLDER / "blueprint.yaml").read_text()) == (
+        image,
+        history,
+        text,
+    )
     assert published(ground) == images == registered(ground)
 
 
@@ -203,15 +217,20 @@ def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) 
         assert "was built from this recipe" in kept
         tried = ground.invoke("golden", "counter", "--json", "--accept", "--yes")
         assert json.loads(tried.stdout)["on"] == f"the image {image}"
-        assert json.loads(tried.stdout)["differences"] == ["words.txt/summary.json: words is 3, expected 4 (give or take 1e-06 of it)"]
-        assert "+      \"words\": 3" in tried.stderr
+        assert json.loads(tried.stdout)["differences"] == [
+            "words.txt/summary.json: words is 3, expected 4 (give or take 1e-06 of it)"
+        ]
+        assert '+      "words": 3' in tried.stderr
         accepted = json.loads((ground.root / FOLDER / "provision/test/golden/expected.json").read_text())
         assert accepted["files"] == json.loads(GOLDEN)["files"]
         failed = bake(ground, "--force", check=False)
     said = failed.stdout + failed.stderr
     assert failed.returncode == 1
     assert "phase test, step golden" in said
-    assert f"{FOLDER}/provision/test/golden/expected.json:1: words.txt/summary.json: words is 3, expected 4" in said
+    assert (
+        f"{FOLDER}/provision/test/golden/expected.json:1: words.txt/summary.json: words is 3, expected 4"
+        in said
+    )
     assert recorded(ground) == image
     assert published(ground) == images
 
@@ -219,13 +238,18 @@ def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) 
 def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) -> None:
     image = recorded(ground)
     port = free_port()  # the script goes on once somebody listens there: builds have the host's network
-    wait = f"echo waiting; timeout 90 bash -c 'until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep 0.1; done'\n"
+    wait = (
+        f"echo waiting; timeout 90 bash -c 'until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep "
+        "0.1; done'\n"
+    )
     with edited(ground, "provision/20-pip.sh", "echo 'export", wait + "echo 'export"):
         deploy(ground)
         made = builds(ground)
         with watching(ground) as child:
             child.send_signal(signal.SIGINT)
-            assert "the build goes on, and the blueprint is unchanged" in (child.stdout.read() if child.stdout else "")
+            assert "the build goes on, and the blueprint is unchanged" in (
+                child.stdout.read() if child.stdout else ""
+            )
             assert child.wait(30) == 130
         with watching(ground) as child:
             child.kill()
@@ -259,7 +283,12 @@ def watching(ground: Playground, *flags: str) -> "Iterator[subprocess.Popen[str]
     """`bake-ami` in the middle of a build: the script has said "waiting"."""
     command = [sys.executable, "-m", "invoke", "bake-ami", "--local", "--stack", STACK, *flags]
     with subprocess.Popen(
-        command, cwd=ground.root, env=ground.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ground.root,
+        env=ground.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as child:
         assert any("Stdout: waiting" in line for line in child.stdout or ())
         yield child
@@ -272,7 +301,9 @@ def published(ground: Playground) -> list[str]:
 
 def registered(ground: Playground) -> list[str]:
     """Images that EC2 knows."""
-    return sorted(str(image["ImageId"]) for image in client(ground, "ec2").describe_images(Owners=["self"])["Images"])
+    return sorted(
+        str(image["ImageId"]) for image in client(ground, "ec2").describe_images(Owners=["self"])["Images"]
+    )
 
 
 def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) -> None:
@@ -297,7 +328,9 @@ def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) ->
     assert all("no image of it" in refused(ground, wrong) for wrong in ("ami-nonesuch", ""))
     second = ground.root / "blueprints" / "second"
     shutil.copytree(ground.root / FOLDER, second)
-    text = BLUEPRINT.replace("name: counter", "name: second").replace("parent: ubuntu24", f"parent: {other['image_id']}")
+    text = BLUEPRINT.replace("name: counter", "name: second").replace(
+        "parent: ubuntu24", f"parent: {other['image_id']}"
+    )
     (second / "blueprint.yaml").write_text(text)
     assert "parent of the images of second" in refused(ground, other["image_id"], "--force")
     shutil.rmtree(second)

@@ -1,4 +1,6 @@
-"""Scenarios A7 to A10 against the local cloud: an analysis is deployed, who may do what, a group goes, a stack with data is destroyed."""
+"""Scenarios A7 to A10 against the local cloud: an analysis is deployed, who may do what, a group goes, a
+stack with data is destroyed.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,24 @@ def keys(service: Deployed, prefix: str = "") -> list[str]:
 class TestA7:
     """Deploy a `webdev` analysis."""
 
-    def test_a7_the_bucket_is_the_analysis_and_submissions_of_each_group_start_jobs(self, service: Deployed) -> None:
+    def test_a7_the_bucket_is_the_analysis_and_submissions_of_each_group_start_jobs(
+        self, service: Deployed
+    ) -> None:
         assert service.analysis["bucket"] == service.analysis["analysis"] == "analysis"
-        rules = service.client("s3").get_bucket_notification_configuration(Bucket="analysis")["QueueConfigurations"]
-        found = {tuple(sorted((one["Name"].lower(), one["Value"]) for one in rule["Filter"]["Key"]["FilterRules"])) for rule in rules}
+        rules = service.client("s3").get_bucket_notification_configuration(Bucket="analysis")[
+            "QueueConfigurations"
+        ]
+        found = {
+            tuple(sorted((one["Name"].lower(), one["Value"]) for one in rule["Filter"]["Key"]["FilterRules"]))
+            for rule in rules
+        }
         for group in ("debuggers", "lab1", "lab10"):
             assert (("prefix", f"{group}/submissions/"), ("suffix", ".json")) in found
 
     def test_a7_every_folder_can_be_used_at_once(self, service: Deployed) -> None:
-        """S3 needs no markers for folders: the prefixes are there for the group's people, empty or not, from the deploy on."""
+        """S3 needs no markers for folders: the prefixes are there for the group's people, empty or not, from
+        the deploy on.
+        """
         s3 = service.client("s3", service.user("bob"))
         for folder in ("inputs", "results", "submissions", "configs"):
             assert s3.list_objects_v2(Bucket="analysis", Prefix=f"lab10/{folder}/")["IsTruncated"] is False
@@ -47,7 +58,9 @@ class TestA7:
 
     def test_a7_a_user_who_is_not_in_iam_is_named_before_anything_changes(self, service: Deployed) -> None:
         file = service.ground.root / "groups.yaml"
-        file.write_text(GROUPS.replace("bob: {}", "bob: {}\n  carol: {existing: true}\n  dan: {existing: true}"))
+        file.write_text(
+            GROUPS.replace("bob: {}", "bob: {}\n  carol: {existing: true}\n  dan: {existing: true}")
+        )
         before = service.client("iam").list_users()["Users"]
         try:
             done = service.ground.invoke("deploy", "utils", "--yes", "--local", check=False)
@@ -75,15 +88,24 @@ class TestA8:
         return service.user("bob")
 
     @pytest.mark.parametrize("folder", ["inputs", "configs", "submissions"])
-    def test_a8_puts_its_inputs_configs_and_submissions(self, service: Deployed, bob: Keys, folder: str) -> None:
+    def test_a8_puts_its_inputs_configs_and_submissions(
+        self, service: Deployed, bob: Keys, folder: str
+    ) -> None:
         service.client("s3", bob).put_object(Bucket="analysis", Key=f"lab10/{folder}/bobs", Body=b"1")
 
     @pytest.mark.parametrize("folder", ["results", "configs"])
     def test_a8_gets_its_results_and_configs(self, service: Deployed, bob: Keys, folder: str) -> None:
-        assert service.client("s3", bob).get_object(Bucket="analysis", Key=f"lab10/{folder}/there")["Body"].read() == b"1"
+        assert (
+            service.client("s3", bob)
+            .get_object(Bucket="analysis", Key=f"lab10/{folder}/there")["Body"]
+            .read()
+            == b"1"
+        )
 
     def test_a8_does_not_get_inputs_back(self, service: Deployed, bob: Keys) -> None:
-        assert denied(lambda: service.client("s3", bob).get_object(Bucket="analysis", Key="lab10/inputs/there"))
+        assert denied(
+            lambda: service.client("s3", bob).get_object(Bucket="analysis", Key="lab10/inputs/there")
+        )
 
     @pytest.mark.parametrize("prefix", ["lab1", "lab10x"])
     @pytest.mark.parametrize("folder", ["inputs", "configs", "submissions", "results"])
@@ -112,12 +134,18 @@ WITHOUT_LAB1 = GROUPS.replace(GROUPS[GROUPS.index("  lab1:") : GROUPS.index("  l
 
 @pytest.fixture
 def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
-    """lab1 is taken out of groups.yaml and deployed, with data in lab1 and lab10; what the deploys said. It is put back afterwards."""
+    """lab1 is taken out of groups.yaml and deployed, with data in lab1 and lab10; what the deploys said. It
+    is put back afterwards.
+    """
     s3 = service.client("s3")
     made = [
         key
         for group in ("lab1", "lab10")
-        for key in (f"{group}/results/job_9/process_results/out.csv", f"{group}/inputs/data.zip", f"logs/{group}/i-9.json")
+        for key in (
+            f"{group}/results/job_9/process_results/out.csv",
+            f"{group}/inputs/data.zip",
+            f"logs/{group}/i-9.json",
+        )
     ]
     for key in made:
         s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
@@ -135,24 +163,36 @@ def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
             s3.delete_object(Bucket="analysis", Key=key)
 
 
-def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(service: Deployed, lab1_removed: tuple[Any, Any]) -> None:
+def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
+    service: Deployed, lab1_removed: tuple[Any, Any]
+) -> None:
     ann, bob = service.user("ann"), service.user("bob")
     for done in lab1_removed:
-        assert "group lab1 is removed; its data stays: s3://analysis/lab1/, jobs/lab1/ and logs/lab1/ hold " in done.stderr
+        assert (
+            "group lab1 is removed; its data stays: s3://analysis/lab1/, jobs/lab1/ and logs/lab1/ hold "
+            in done.stderr
+        )
         assert "group lab10" not in done.stderr
     assert "invoke empty-bucket analysis-webdev --prefix lab1/" in lab1_removed[1].stderr
     for group in ("lab1", "lab10"):
         assert f"{group}/results/job_9/process_results/out.csv" in keys(service, f"{group}/")
         assert keys(service, f"logs/{group}/i-9.json")
-    mine = service.client("s3", bob).get_object(Bucket="analysis", Key="lab10/results/job_9/process_results/out.csv")
+    mine = service.client("s3", bob).get_object(
+        Bucket="analysis", Key="lab10/results/job_9/process_results/out.csv"
+    )
     assert mine["Body"].read() == b"12345"
-    assert denied(lambda: service.client("s3", ann).list_objects_v2(Bucket="analysis", Prefix="lab1/results/"))
+    assert denied(
+        lambda: service.client("s3", ann).list_objects_v2(Bucket="analysis", Prefix="lab1/results/")
+    )
 
     asked = service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--local", check=False)
     assert asked.returncode == 1
     assert "lab1/ holds " in asked.stdout
     assert "lab1/results/job_9/process_results/out.csv" in keys(service, "lab1/")
-    assert "is empty" in service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--yes", "--local").stdout
+    assert (
+        "is empty"
+        in service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--yes", "--local").stdout
+    )
     assert keys(service, "lab1/") == []
     assert "lab10/results/job_9/process_results/out.csv" in keys(service, "lab10/")
 
@@ -185,7 +225,9 @@ class TestA10:
         ground.invoke("deploy", self.STACK, "--yes", "--local")
         queue = json.loads(ground.invoke("outputs", self.STACK, "--local").stdout)["submission_queue_url"]
         for number in range(3):
-            s3.put_object(Bucket=self.BUCKET, Key=f"lab1/results/job_1/process_results/{number}", Body=b"1234")
+            s3.put_object(
+                Bucket=self.BUCKET, Key=f"lab1/results/job_1/process_results/{number}", Body=b"1234"
+            )
 
         refused = ground.invoke("destroy", self.STACK, "--yes", "--local", check=False)
         assert refused.returncode == 1
@@ -197,7 +239,10 @@ class TestA10:
 
         plain = ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.STACK, check=False)
         assert plain.returncode != 0
-        assert s3.get_object(Bucket=self.BUCKET, Key="lab1/results/job_1/process_results/2")["Body"].read() == b"1234"
+        assert (
+            s3.get_object(Bucket=self.BUCKET, Key="lab1/results/job_1/process_results/2")["Body"].read()
+            == b"1234"
+        )
         assert len(s3.list_objects_v2(Bucket=self.BUCKET)["Contents"]) == 3
 
         asked = ground.invoke("destroy", self.STACK, "--delete-data", "--local", check=False)

@@ -1,4 +1,6 @@
-"""Image builds in real sandboxes: what becomes a layer, what is said when a bake fails, and what is left behind."""
+"""Image builds in real sandboxes: what becomes a layer, what is said when a bake fails, and what is left
+behind.
+"""
 
 import os
 import subprocess
@@ -21,7 +23,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
     host = detect(home)
     if host.mode is Mode.PROCESS:
         pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
-    with running_fleet(home, PIP_INDEX_URL="https://index.invalid/simple", SECRET_OF_THE_HOST="hidden") as running:
+    with running_fleet(
+        home, PIP_INDEX_URL="https://index.invalid/simple", SECRET_OF_THE_HOST="hidden"
+    ) as running:
         yield running
 
 
@@ -37,13 +41,19 @@ def document(build: str, validate: str = "true", test: str | None = None) -> str
 
 def left_behind(fleet: RunningFleet) -> list[str]:
     """What is in the folders of images and builds beside finished images and the base."""
-    images = [entry.name for entry in (fleet.home / "images").iterdir() if not entry.name.startswith(("base-", "ami-"))]
+    images = [
+        entry.name
+        for entry in (fleet.home / "images").iterdir()
+        if not entry.name.startswith(("base-", "ami-"))
+    ]
     running = fleet.home / "builds-running"
     return images + ([entry.name for entry in running.iterdir()] if running.is_dir() else [])
 
 
 def boot(fleet: RunningFleet, number: int, image: str, script: str) -> str:
-    identifier = fleet.emulator.launch(number, "#!/bin/bash\n" + script + "\nshutdown -h now\n", image_id=image)
+    identifier = fleet.emulator.launch(
+        number, "#!/bin/bash\n" + script + "\nshutdown -h now\n", image_id=image
+    )
     fleet.emulator.until_state(identifier, "terminated")
     return fleet.console(identifier)
 
@@ -61,16 +71,27 @@ def test_layers_stand_on_each_other(fleet: RunningFleet) -> None:
     second = start(
         fleet,
         2,
-        document("grep -q one /opt/one; rm -r /home/ubuntu/deep; mkdir /home/ubuntu/deep; echo two > /opt/two", test="test -e /opt/two"),
+        document(
+            "grep -q one /opt/one; rm -r /home/ubuntu/deep; mkdir /home/ubuntu/deep; echo two > /opt/two",
+            test="test -e /opt/two",
+        ),
         parent=f"ami-{1:017x}",
     )
     done = finish(fleet, second)
     assert done["status"] == "AVAILABLE", done
     assert done["size_gib"] == 1
-    assert [body["status"] for body in posts(fleet, second)][-3:] == ["DISTRIBUTING", "DISTRIBUTING", "AVAILABLE"]
+    assert [body["status"] for body in posts(fleet, second)][-3:] == [
+        "DISTRIBUTING",
+        "DISTRIBUTING",
+        "AVAILABLE",
+    ]
     assert "TESTING" in {body["status"] for body in posts(fleet, second)}
     console = boot(
-        fleet, 1, f"ami-{2:017x}", "cat /opt/one /opt/two /usr/bin/new-tool; ls -A /home/ubuntu /tmp; test -e /usr/bin/env || echo no env"
+        fleet,
+        1,
+        f"ami-{2:017x}",
+        "cat /opt/one /opt/two /usr/bin/new-tool; ls -A /home/ubuntu /tmp; test "
+        "-e /usr/bin/env || echo no env",
     )
     assert "one\ntwo\ntool\n" in console
     assert "/home/ubuntu:\n.bash" in console or "/home/ubuntu:\ndeep\n" in console
@@ -102,7 +123,12 @@ def test_a_bake_sees_registry_settings_and_nothing_else(fleet: RunningFleet) -> 
     assert "Stdout: enabled" in said
     assert "rc 101" in said
     version, _, number = arn.rpartition("/")
-    for told in (f"BUILD_VERSION_ARN={arn}", f"VERSION={version.rpartition('/')[2]}", f"BUILD_VERSION={number}", "PHASE=BUILDING"):
+    for told in (
+        f"BUILD_VERSION_ARN={arn}",
+        f"VERSION={version.rpartition('/')[2]}",
+        f"BUILD_VERSION={number}",
+        "PHASE=BUILDING",
+    ):
         assert f"Stdout: IMAGE_{told}\n" in said
 
 
@@ -111,13 +137,16 @@ def test_a_bake_sees_registry_settings_and_nothing_else(fleet: RunningFleet) -> 
     [
         (
             4,
-            "set -e\necho fine\nprintf '::error file=%s,line=%s::%s\\n' 10-tools.sh 7 'pip install nonesuch' >&2\nexit 3\n",
+            "set -e\necho fine\nprintf '::error file=%s,line=%s::%s\\n' 10-tools.sh 7 'pip install "
+            "nonesuch' >&2\nexit 3\n",
             ("10-tools.sh", 7, "pip install nonesuch"),
         ),
         (5, "set -e\necho fine\nnonesuch --now\n", ("build-script", 3, "nonesuch --now")),
     ],
 )
-def test_a_failing_line_is_named(fleet: RunningFleet, number: int, script: str, expected: tuple[str, int, str]) -> None:
+def test_a_failing_line_is_named(
+    fleet: RunningFleet, number: int, script: str, expected: tuple[str, int, str]
+) -> None:
     arn = start(fleet, number, document(script))
     last = finish(fleet, arn)
     failure = last["failure"]
@@ -137,7 +166,9 @@ def test_a_failing_test_registers_nothing(fleet: RunningFleet) -> None:
 
 
 def test_a_document_with_mistakes_runs_nothing(fleet: RunningFleet) -> None:
-    arn = start(fleet, 7, document("touch /opt/ran; echo {{ Missing }}").replace("ExecuteBash", "ExecuteBsh", 1))
+    arn = start(
+        fleet, 7, document("touch /opt/ran; echo {{ Missing }}").replace("ExecuteBash", "ExecuteBsh", 1)
+    )
     last = finish(fleet, arn)
     assert last["status"] == "FAILED"
     assert "ExecuteBsh" in last["failure"]["message"]
@@ -148,11 +179,18 @@ def test_a_document_with_mistakes_runs_nothing(fleet: RunningFleet) -> None:
 def test_cancel_ends_everything(fleet: RunningFleet) -> None:
     arn = start(fleet, 8, document("echo started\nsleep 543.25"))
     with fleet.emulator.condition:
-        assert fleet.emulator.condition.wait_for(lambda: any("Stdout: started" in body["log"] for body in posts(fleet, arn)), 20)
+        assert fleet.emulator.condition.wait_for(
+            lambda: any("Stdout: started" in body["log"] for body in posts(fleet, arn)), 20
+        )
         fleet.emulator.builds[arn]["cancel"] = True
         fleet.emulator.changed()
     assert finish(fleet, arn)["status"] == "CANCELLED"
-    assert "sleep 543.25" not in subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (
+        "sleep 543.25"
+        not in subprocess.run(
+            ["ps", "-eo", "args="], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    )
     deadline = time.monotonic() + 5
     while left_behind(fleet) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -161,7 +199,12 @@ def test_cancel_ends_everything(fleet: RunningFleet) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(tmp_path)], check=False).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(tmp_path)], check=False
+        ).returncode
+        != 0
+    ):
         pytest.skip("this host allows no mounts")
     try:
         if detect(tmp_path).scratch != tmp_path:
@@ -192,7 +235,9 @@ def test_an_interrupted_build_is_closed_by_the_next_fleet(tmp_path: Path) -> Non
     with running_fleet(tmp_path) as fleet:
         arn = start(fleet, 12, document("echo started\nsleep 500"))
         with fleet.emulator.condition:
-            assert fleet.emulator.condition.wait_for(lambda: any("Stdout: started" in body["log"] for body in posts(fleet, arn)), 20)
+            assert fleet.emulator.condition.wait_for(
+                lambda: any("Stdout: started" in body["log"] for body in posts(fleet, arn)), 20
+            )
         fleet.end(9)
         fleet.start()
         last = finish(fleet, arn)
@@ -212,7 +257,11 @@ def test_s3_downloads_use_the_role_of_the_build(fleet: RunningFleet) -> None:
     arn = start(fleet, 13, data)
     assert finish(fleet, arn)["status"] == "AVAILABLE", posts(fleet, arn)[-1]
     assert "Stdout: from s3" in [line for body in posts(fleet, arn) for line in body["log"]]
-    (headers,) = [headers for method, path, headers in fleet.emulator.requests if (method, path) == ("GET", "/artifacts/code/tool.sh")]
+    (headers,) = [
+        headers
+        for method, path, headers in fleet.emulator.requests
+        if (method, path) == ("GET", "/artifacts/code/tool.sh")
+    ]
     signed = {name.lower(): value for name, value in headers.items()}
     assert "Credential=ASIA" in signed["authorization"]
     assert signed["x-amz-security-token"] == "token"

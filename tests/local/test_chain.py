@@ -1,4 +1,6 @@
-"""The real engine against the local cloud: deploying twice, after a kill, with IAM enforced, and back to nothing."""
+"""The real engine against the local cloud: deploying twice, after a kill, with IAM enforced, and back to
+nothing.
+"""
 
 import json
 import os
@@ -65,7 +67,13 @@ def as_role(ground: Playground, client: Callable[[str], Any], role: str, service
     described = iam.get_role(RoleName=name)["Role"]
     trust = described["AssumeRolePolicyDocument"]
     account = described["Arn"].split(":")[4]
-    opened = {**trust, "Statement": [*trust["Statement"], {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
+    opened = {
+        **trust,
+        "Statement": [
+            *trust["Statement"],
+            {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"},
+        ],
+    }
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
     try:
         keys = sts.assume_role(RoleArn=described["Arn"], RoleSessionName="test")["Credentials"]
@@ -87,7 +95,12 @@ def denied(call: Callable[[], Any]) -> bool:
     try:
         call()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
+        if error.response["Error"]["Code"] in (
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "403",
+        ):
             return True
         raise
     return False
@@ -110,16 +123,22 @@ def test_the_outputs_agree_with_their_schema_and_read_like_a_file(ground: Playgr
     document = outputs(ground, "analysis-webdev")
     assert document["schema_version"] == 1
     assert set(document["groups"]) == {GROUP, OTHER}
-    lines = ground.invoke("outputs", "--local", "--stack", "analysis-webdev", "--format", "github").stdout.splitlines()
+    lines = ground.invoke(
+        "outputs", "--local", "--stack", "analysis-webdev", "--format", "github"
+    ).stdout.splitlines()
     assert f"bucket={document['bucket']}" in lines
 
 
-def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(ground: Playground, client: Callable[[str], Any]) -> None:
+def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(
+    ground: Playground, client: Callable[[str], Any]
+) -> None:
     stack = outputs(ground, "analysis-webdev")
     bucket = stack["bucket"]
     for group in (GROUP, OTHER):
         for folder in ("inputs", "results"):
-            client("s3").put_object(Bucket=bucket, Key=f"{group}/{folder}/secret.txt", Body=b"of " + group.encode())
+            client("s3").put_object(
+                Bucket=bucket, Key=f"{group}/{folder}/secret.txt", Body=b"of " + group.encode()
+            )
     mine = as_role(ground, client, stack["groups"][GROUP]["instance_role"], "s3")
     assert mine.get_object(Bucket=bucket, Key=f"{GROUP}/inputs/secret.txt")["Body"].read() == b"of debuggers"
     mine.put_object(Bucket=bucket, Key=f"{GROUP}/results/mine.txt", Body=b"x")
@@ -129,10 +148,14 @@ def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(ground: Playgr
     assert denied(lambda: mine.list_objects_v2(Bucket=bucket))
     assert denied(lambda: mine.put_object(Bucket=bucket, Key=f"{OTHER}/results/x.txt", Body=b"x"))
     assert denied(lambda: mine.put_object(Bucket=bucket, Key=f"{GROUP}/inputs/x.txt", Body=b"x"))
-    assert denied(lambda: mine.put_object(Bucket=bucket, Key=f"{GROUP}/submissions/x_submit.json", Body=b"{}"))
+    assert denied(
+        lambda: mine.put_object(Bucket=bucket, Key=f"{GROUP}/submissions/x_submit.json", Body=b"{}")
+    )
 
 
-def test_a_manager_can_launch_its_launch_template_and_nothing_else(ground: Playground, client: Callable[[str], Any]) -> None:
+def test_a_manager_can_launch_its_launch_template_and_nothing_else(
+    ground: Playground, client: Callable[[str], Any]
+) -> None:
     stack = outputs(ground, "analysis-webdev")
     other = outputs(ground, "dti-webdev")
     function = client("lambda").get_function(FunctionName=stack["manager_function"])["Configuration"]
@@ -153,7 +176,9 @@ def test_a_manager_can_launch_its_launch_template_and_nothing_else(ground: Playg
     launched = manager.run_instances(LaunchTemplate=own, **one)["Instances"]
     client("ec2").terminate_instances(InstanceIds=[machine["InstanceId"] for machine in launched])
     assert len(launched) == 1, "the refusals above are not refusals of everything"
-    alive = client("ec2").describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}])
+    alive = client("ec2").describe_instances(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    )
     assert alive["Reservations"] == []
 
 
@@ -223,16 +248,28 @@ def test_destroying_everything_leaves_nothing(ground: Playground, client: Callab
         "tables": client("dynamodb").list_tables()["TableNames"],
         "launch templates": client("ec2").describe_launch_templates()["LaunchTemplates"],
         "key pairs": client("ec2").describe_key_pairs()["KeyPairs"],
-        "security groups": [one for one in client("ec2").describe_security_groups()["SecurityGroups"] if one["GroupName"] != "default"],
+        "security groups": [
+            one
+            for one in client("ec2").describe_security_groups()["SecurityGroups"]
+            if one["GroupName"] != "default"
+        ],
         "rules": client("events").list_rules()["Rules"],
         "log groups": client("logs").describe_log_groups()["logGroups"],
         "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
-        "parameters": [one["Name"] for one in client("ssm").describe_parameters()["Parameters"] if not one["Name"].startswith("/aws/")],
+        "parameters": [
+            one["Name"]
+            for one in client("ssm").describe_parameters()["Parameters"]
+            if not one["Name"].startswith("/aws/")
+        ],
         "pipelines": client("imagebuilder").list_image_pipelines()["imagePipelineList"],
         "recipes": client("imagebuilder").list_image_recipes(owner="Self")["imageRecipeSummaryList"],
         "components": client("imagebuilder").list_components(owner="Self")["componentVersionList"],
-        "infrastructures": client("imagebuilder").list_infrastructure_configurations()["infrastructureConfigurationSummaryList"],
-        "distributions": client("imagebuilder").list_distribution_configurations()["distributionConfigurationSummaryList"],
+        "infrastructures": client("imagebuilder").list_infrastructure_configurations()[
+            "infrastructureConfigurationSummaryList"
+        ],
+        "distributions": client("imagebuilder").list_distribution_configurations()[
+            "distributionConfigurationSummaryList"
+        ],
         "lifecycles": client("imagebuilder").list_lifecycle_policies()["lifecyclePolicySummaryList"],
         "kms keys": [key for key in _keys(client("kms")) if key["KeyState"] != "PendingDeletion"],
     }

@@ -1,4 +1,6 @@
-"""What the workflows run, with the real engine: rules over previews, the comment on a pull request, the policy pack."""
+"""What the workflows run, with the real engine: rules over previews, the comment on a pull request, the
+policy pack.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,12 @@ def edited(ground: Playground, file: str, old: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def without_recovery(ground: Playground) -> Iterator[None]:
-    with edited(ground, LEDGER, 'point_in_time_recovery={"enabled": True}', 'point_in_time_recovery={"enabled": False}'):
+    with edited(
+        ground,
+        LEDGER,
+        'point_in_time_recovery={"enabled": True}',
+        'point_in_time_recovery={"enabled": False}',
+    ):
         yield
 
 
@@ -52,8 +59,12 @@ def judged(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return {one["stack"]: one for one in document["stacks"]}
 
 
-def test_what_is_deployed_keeps_every_rule_and_what_is_not_is_judged_as_far_as_it_is_known(ground: Playground) -> None:
-    stacks = judged(ground.invoke("check-policies", "analysis-webdev", "dti-webdev", "utils", "--json", "--local"))
+def test_what_is_deployed_keeps_every_rule_and_what_is_not_is_judged_as_far_as_it_is_known(
+    ground: Playground,
+) -> None:
+    stacks = judged(
+        ground.invoke("check-policies", "analysis-webdev", "dti-webdev", "utils", "--json", "--local")
+    )
     assert list(stacks) == ["utils", "analysis-webdev", "dti-webdev"]
     new = stacks.pop("dti-webdev")
     for one in stacks.values():
@@ -66,15 +77,26 @@ def test_what_is_deployed_keeps_every_rule_and_what_is_not_is_judged_as_far_as_i
 
 def test_a_change_that_breaks_a_rule_is_told_on_the_pull_request(ground: Playground, tmp_path: Path) -> None:
     comment, summary = tmp_path / "comment.md", tmp_path / "summary.json"
-    with without_recovery(ground), edited(ground, "blueprints/analysis/blueprint.yaml", "budget_usd: 300", "budget_usd: 301"):
+    with (
+        without_recovery(ground),
+        edited(ground, "blueprints/analysis/blueprint.yaml", "budget_usd: 300", "budget_usd: 301"),
+    ):
         files = (f"--out={comment}", f"--summary={summary}")
-        done = ground.invoke("ci.preview-comment", "utils", "analysis-webdev", "dti-webdev", *files, "--local", check=False)
+        done = ground.invoke(
+            "ci.preview-comment", "utils", "analysis-webdev", "dti-webdev", *files, "--local", check=False
+        )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     stacks = {one["stack"]: one for one in json.loads(summary.read_text())["stacks"]}
     assert [one["op"] for one in stacks["utils"]["changes"]] == ["update"]
-    assert {one["type"].rpartition(":")[2] for one in stacks["analysis-webdev"]["changes"]} == {"BucketObjectv2", "Function"}
-    assert (stacks["analysis-webdev"]["bake"], stacks["dti-webdev"]["bake"]["command"]) == (None, "invoke bake-ami --stack dti-webdev")
+    assert {one["type"].rpartition(":")[2] for one in stacks["analysis-webdev"]["changes"]} == {
+        "BucketObjectv2",
+        "Function",
+    }
+    assert (stacks["analysis-webdev"]["bake"], stacks["dti-webdev"]["bake"]["command"]) == (
+        None,
+        "invoke bake-ami --stack dti-webdev",
+    )
     text = comment.read_text()
     assert text.startswith(MARK)
     assert "| `utils` | 0 | 1 | 0 | 0 |" in text
@@ -92,7 +114,9 @@ def test_a_program_that_does_not_run_is_told_as_such(ground: Playground) -> None
 def test_a_saved_preview_is_judged_without_the_engine(ground: Playground, tmp_path: Path) -> None:
     file = tmp_path / "preview.json"
     file.write_text(ground.invoke("preview", "dti-webdev", "--json", "--local").stdout)
-    assert judged(ground.invoke("check-policies", "dti-webdev", f"--preview={file}", "--json", "--local"))["dti-webdev"]["ok"]
+    assert judged(ground.invoke("check-policies", "dti-webdev", f"--preview={file}", "--json", "--local"))[
+        "dti-webdev"
+    ]["ok"]
     missing = ground.invoke("check-policies", f"--preview={tmp_path / 'none'}", "--local", check=False)
     assert missing.returncode == 1
     assert "invoke preview STACK --json" in missing.stderr
@@ -128,12 +152,21 @@ def test_the_policy_pack_lets_the_program_pass(ground: Playground, pack: str) ->
     assert "✅ neurocaas@v" in done.stdout, done.stdout
 
 
-def test_the_policy_pack_stops_a_deployment_that_breaks_a_rule_before_the_resource_is_made(ground: Playground, pack: str) -> None:
+def test_the_policy_pack_stops_a_deployment_that_breaks_a_rule_before_the_resource_is_made(
+    ground: Playground, pack: str
+) -> None:
     with without_recovery(ground):
         said = ground.invoke("check-policies", "utils", "--local", check=False)
-        done = ground.pulumi("up", "--yes", "--skip-preview", "--stack", "utils", "--policy-pack", pack, check=False)
+        done = ground.pulumi(
+            "up", "--yes", "--skip-preview", "--stack", "utils", "--policy-pack", pack, check=False
+        )
     assert said.returncode == 1
-    for part in ("[table-recoverable]", "a table that cannot be set back", "allowed", "point-in-time recovery"):
+    for part in (
+        "[table-recoverable]",
+        "a table that cannot be set back",
+        "allowed",
+        "point-in-time recovery",
+    ):
         assert part in said.stdout
     assert done.returncode != 0
     assert "[mandatory]  table-recoverable  (aws:dynamodb:Table: neurocaas-utils-ledger)" in done.stdout
@@ -150,7 +183,9 @@ def test_the_policy_pack_judges_several_resources_together(ground: Playground, p
 def test_a_pack_without_its_environment_says_how_to_make_it(ground: Playground) -> None:
     pack = ground.root / "pack"
     pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("name: x\nversion: 1.0.0\nruntime: {name: python, options: {virtualenv: venv}}\n")
+    (pack / "PulumiPolicy.yaml").write_text(
+        "name: x\nversion: 1.0.0\nruntime: {name: python, options: {virtualenv: venv}}\n"
+    )
     done = ground.pulumi("preview", "--stack", "utils", "--policy-pack", "pack", check=False)
     assert done.returncode != 0
     assert "got no Python environment" in done.stdout + done.stderr

@@ -1,4 +1,6 @@
-"""The analyst's commands on the local cloud: logs that are followed while a job runs, and a rerun whose input has changed since."""
+"""The analyst's commands on the local cloud: logs that are followed while a job runs, and a rerun whose input
+has changed since.
+"""
 
 import json
 import subprocess
@@ -10,8 +12,8 @@ import pytest
 from deployed import Deployed
 from job_helpers import PATIENCE, Lab, Session, ended
 
-from client import Analysis, AnalysisError, JobHandle
-from client import rerun as again
+from neurocaas import Analysis, AnalysisError, JobHandle
+from neurocaas import rerun as again
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -37,7 +39,12 @@ def test_logs_are_followed_while_the_job_runs(service: Deployed, lab: Lab) -> No
     command = [sys.executable, "-m", "invoke", "logs", job.timestamp, "--follow", *flags(lab)]
     ground = service.ground
     with subprocess.Popen(
-        command, cwd=ground.root, env=ground.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ground.root,
+        env=ground.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as follower:
         assert follower.stdout is not None
         late = threading.Timer(PATIENCE, follower.kill)
@@ -59,7 +66,9 @@ def test_a_rerun_uses_the_input_of_then(service: Deployed, lab: Lab, first: JobH
     done = service.ground.invoke("rerun", certificate, *flags(lab), "--json", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
-    assert {one["path"]: one["outcome"] for one in told["verdicts"]} == {"again.txt/summary.json": "identical"}
+    assert {one["path"]: one["outcome"] for one in told["verdicts"]} == {
+        "again.txt/summary.json": "identical"
+    }
     assert any("lab1/inputs/again.txt has changed since: its version of" in one for one in told["notes"])
     member = Analysis(lab.bucket, "lab1", session=Session(service, service.user("ann")))
     of, about = again.original(first.timestamp, member), member.about()
@@ -67,15 +76,22 @@ def test_a_rerun_uses_the_input_of_then(service: Deployed, lab: Lab, first: JobH
         again.prepare(of, member, about)
 
 
-def test_an_output_that_does_not_come_out_again_is_exit_code_one(service: Deployed, lab: Lab, first: JobHandle) -> None:
-    """As if the script were not deterministic: what the first run is said to have written is something else."""
+def test_an_output_that_does_not_come_out_again_is_exit_code_one(
+    service: Deployed, lab: Lab, first: JobHandle
+) -> None:
+    """As if the script were not deterministic: what the first run is said to have written is something
+    else.
+    """
     key = f"{first.keys.process_prefix}again.txt/summary.json"
     record: dict[str, Any] = json.loads(lab.text(first.keys.record("again.txt")))
     lab.put(first.keys.record("again.txt"), json.dumps({**record, "results": []}))
     lab.put(key, json.dumps({**json.loads(lab.text(key)), "bytes": 7}))
     done = service.ground.invoke("rerun", first.timestamp, *flags(lab), check=False)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "different         again.txt/summary.json (tolerance: relative 1e-06 or absolute 1e-09, by json)" in done.stdout
+    assert (
+        "different         again.txt/summary.json (tolerance: relative 1e-06 or absolute 1e-09, by json)"
+        in done.stdout
+    )
     assert f"reproduces 0 of 1 outputs of job {first.timestamp}" in done.stdout
 
 
@@ -98,9 +114,16 @@ def test_a_rerun_runs_the_code_of_then(service: Deployed, lab: Lab) -> None:
     assert lab.analysis.job(told["job"]).job().code == job.job().code
 
 
-def test_a_job_is_found_by_its_beginning_and_as_the_last(service: Deployed, lab: Lab, first: JobHandle) -> None:
+def test_a_job_is_found_by_its_beginning_and_as_the_last(
+    service: Deployed, lab: Lab, first: JobHandle
+) -> None:
     latest = lab.analysis.listing()[-1].job
-    assert json.loads(service.ground.invoke("status", "last", *flags(lab), "--json", check=False).stdout)["timestamp"] == latest
+    assert (
+        json.loads(service.ground.invoke("status", "last", *flags(lab), "--json", check=False).stdout)[
+            "timestamp"
+        ]
+        == latest
+    )
     shown = service.ground.invoke("status", first.timestamp[:-1], *flags(lab))
     assert shown.stdout.startswith(f"job {first.timestamp}  DONE  SUCCESS 1/1\n")
     gone = service.ground.invoke("status", "nonesuch", *flags(lab), check=False)

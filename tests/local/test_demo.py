@@ -1,4 +1,6 @@
-"""`invoke demo` from nothing, and again: the whole road, in a copy of the project with a local cloud of its own."""
+"""`invoke demo` from nothing, and again: the whole road, in a copy of the project with a local cloud of its
+own.
+"""
 
 import hashlib
 import json
@@ -40,14 +42,21 @@ def summary(ground: Playground) -> dict[str, Any]:
 
 def results(document: dict[str, Any], analysis: str) -> dict[str, str]:
     """Digests of what the analysis wrote, by path (logs have times in them)."""
-    return {one["path"]: one["sha256"] for one in document["analyses"][analysis]["files"] if "/process_results/" in one["path"]}
+    return {
+        one["path"]: one["sha256"]
+        for one in document["analyses"][analysis]["files"]
+        if "/process_results/" in one["path"]
+    }
 
 
 def test_every_dataset_succeeds_on_a_machine_of_its_own(first: dict[str, Any]) -> None:
     datasets = [one for analysis in first["analyses"].values() for one in analysis["datasets"]]
     assert [one["outcome"] for one in datasets] == ["SUCCESS"] * 3
     assert len({one["instance"] for one in datasets}) == 3
-    assert all(one["instance"].startswith("i-") and one["machine_seconds"] > 0 and one["cost_usd"] > 0 for one in datasets)
+    assert all(
+        one["instance"].startswith("i-") and one["machine_seconds"] > 0 and one["cost_usd"] > 0
+        for one in datasets
+    )
 
 
 def test_the_real_analysis_ran_on_the_baked_image(first: dict[str, Any], ground: Playground) -> None:
@@ -85,7 +94,7 @@ b, directions = read_bvals_bvecs(bval, bvec)
 mask = signal[..., b <= 50].mean(axis=3) > 0
 fit = TensorModel(gradient_table(b, bvecs=directions)).fit(signal, mask=mask)
 print(json.dumps({name: float(numpy.nan_to_num(getattr(fit, name))[mask].mean()) for name in ("fa", "md", "ad", "rd")}))
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("recording", ["small_64D", "small_25"])
@@ -100,7 +109,12 @@ def test_the_numbers_are_those_of_the_package_called_directly(
     settings_file = next(layer.glob("**/opt/neurocaas/env/pyvenv.cfg"))
     settings = dict(line.split(" = ", 1) for line in settings_file.read_text().splitlines() if " = " in line)
     packages = next(settings_file.parent.glob("lib/python3*/site-packages"))
-    environ = {"PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": str(tmp_path)}
+    environ = {
+        "PYTHONPATH": str(packages),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "HOME": str(tmp_path),
+    }
     done = ground.run([f"{settings['home']}/python3", "-c", DIRECTLY, *files], environ)
     (path,) = [path for path in results(first, "dti") if path.endswith(f"{recording}/summary.json")]
     ours = json.loads((ground.root / "results" / "demo" / path).read_text())
@@ -108,7 +122,9 @@ def test_the_numbers_are_those_of_the_package_called_directly(
         assert ours[name]["mean"] == pytest.approx(value, rel=1e-5), name  # six digits are written
 
 
-def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
     assert second["analyses"]["dti"]["image"] == first["analyses"]["dti"]["image"]
     assert second["analyses"]["dti"]["job"] != first["analyses"]["dti"]["job"]
 
@@ -124,7 +140,9 @@ def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(first: dict[str
 
 def test_no_machine_is_left(second: dict[str, Any], ground: Playground) -> None:
     status = json.loads(ground.invoke("local.status", "--json").stdout)
-    assert {state: count for state, count in status["instances"].items() if state != "terminated" and count} == {}
+    assert {
+        state: count for state, count in status["instances"].items() if state != "terminated" and count
+    } == {}
 
 
 def test_down_ends_everything_that_it_started(second: dict[str, Any], ground: Playground) -> None:

@@ -1,4 +1,6 @@
-"""A3 and A4 of the contract, and `invoke dev.*` on a deployed service: the way of a developer who uses the command line only."""
+"""A3 and A4 of the contract, and `invoke dev.*` on a deployed service: the way of a developer who uses the
+command line only.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_a3_retrieving_the_ssh_key(run: Run, tmp_path: Path) -> None:
     done = run("print-key", "--out", str(key))
     assert done.returncode == 0, done.stderr
     assert key.stat().st_mode & 0o777 == 0o400
-    parsed = subprocess.run(["ssh-keygen", "-y", "-f", str(key)], capture_output=True, text=True, check=True).stdout
+    parsed = subprocess.run(
+        ["ssh-keygen", "-y", "-f", str(key)], capture_output=True, text=True, check=True
+    ).stdout
     assert parsed.startswith("ssh-ed25519 ")
 
     for out in ("", "/proc/nc.pem", "/dev/null"):
@@ -58,14 +62,22 @@ def test_a3_retrieving_the_ssh_key(run: Run, tmp_path: Path) -> None:
 
 
 def test_a4_credentials_that_are_not_accepted_change_nothing(run: Run, service: Deployed) -> None:
-    wrong = {"AWS_ACCESS_KEY_ID": "ASIAEXPIRED000000000", "AWS_SECRET_ACCESS_KEY": "old", "AWS_SESSION_TOKEN": "old"}
+    wrong = {
+        "AWS_ACCESS_KEY_ID": "ASIAEXPIRED000000000",
+        "AWS_SECRET_ACCESS_KEY": "old",
+        "AWS_SESSION_TOKEN": "old",
+    }
     done = run("deploy", "utils", "--yes", **wrong)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "AWS does not accept the credentials" in said
     assert "security token included in the request is invalid" in said
     assert "Traceback" not in said
-    for command in (("dev.state", "analysis"), ("dev.launch", "analysis"), ("bake-ami", "--stack", "analysis-webdev", "--plan")):
+    for command in (
+        ("dev.state", "analysis"),
+        ("dev.launch", "analysis"),
+        ("bake-ami", "--stack", "analysis-webdev", "--plan"),
+    ):
         done = run(*command, **wrong)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
@@ -77,7 +89,11 @@ def test_a_developer_s_day_on_the_command_line(run: Run, service: Deployed, tmp_
     s3.put_object(Bucket=bucket, Key="debuggers/inputs/data.zip", Body=b"12345")
     s3.put_object(Bucket=bucket, Key="debuggers/configs/config.json", Body=b'{"wait": 0.1}')
     submit = tmp_path / "submit.json"
-    names = {"dataname": "debuggers/inputs/data.zip", "configname": "debuggers/configs/config.json", "timestamp": "debugging_identifier"}
+    names = {
+        "dataname": "debuggers/inputs/data.zip",
+        "configname": "debuggers/configs/config.json",
+        "timestamp": "debugging_identifier",
+    }
     submit.write_text(json.dumps(names))
 
     assert "no development instance of 'analysis'" in run("dev.ip", "analysis").stderr
@@ -91,16 +107,23 @@ def test_a_developer_s_day_on_the_command_line(run: Run, service: Deployed, tmp_
         job = run("dev.submit", "analysis", str(submit), "--json")
         assert job.returncode == 0, job.stderr
         deadline = time.monotonic() + 60
-        while (found := json.loads(run("dev.status", "analysis", "--json").stdout)["status"]) in ("Pending", "InProgress"):
+        while (found := json.loads(run("dev.status", "analysis", "--json").stdout)["status"]) in (
+            "Pending",
+            "InProgress",
+        ):
             assert time.monotonic() < deadline
         assert found == "Success", run("dev.output", "analysis").stdout
-        assert "analysis/run_analysis.sh" in json.loads(run("dev.output", "analysis", "--json").stdout)["stdout"]
+        assert (
+            "analysis/run_analysis.sh" in json.loads(run("dev.output", "analysis", "--json").stdout)["stdout"]
+        )
         missing = run("dev.status", "analysis", "--index", "5")
         assert missing.returncode == 1
         assert "job with index 5 does not exist" in missing.stderr
         refused = run("dev.terminate", "analysis")
         assert (refused.returncode, refused.stdout.splitlines()[-1]) == (1, "No state change.")
-        alive = service.client("ec2").describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"][0]["Instances"][0]
+        alive = service.client("ec2").describe_instances(InstanceIds=[instance["InstanceId"]])[
+            "Reservations"
+        ][0]["Instances"][0]
         assert alive["State"]["Name"] == "running"
     finally:
         ended = run("dev.terminate", "analysis", "--force")

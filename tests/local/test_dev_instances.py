@@ -46,7 +46,12 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
     ec2 = bench.client("ec2")
 
     # Without an instance every call is safe.
-    for call in (devami.get_lifetime, devami.stop_devinstance, devami.start_devinstance, devami.terminate_devinstance):
+    for call in (
+        devami.get_lifetime,
+        devami.stop_devinstance,
+        devami.start_devinstance,
+        devami.terminate_devinstance,
+    ):
         assert "No instance declared" in call()
     assert devami.extend_lifetime(10) == "No instance declared. No state change."
     assert devami.get_instance_state() == {}
@@ -68,7 +73,12 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
             devami.launch_devinstance(ami="ubuntu24", timeout=timeout)  # type: ignore[arg-type]
     with pytest.raises(DevelopmentError, match="ubuntu22, ubuntu24, dlami22, dlami24"):
         devami.launch_devinstance(ami="zz")
-    for old, new in {"ubuntu16": "ubuntu24", "ubuntu18": "ubuntu24", "dlami16": "dlami24", "dlami18": "dlami24"}.items():
+    for old, new in {
+        "ubuntu16": "ubuntu24",
+        "ubuntu18": "ubuntu24",
+        "dlami16": "dlami24",
+        "dlami18": "dlami24",
+    }.items():
         with pytest.raises(DevelopmentError, match=f"use its replacement: ami='{new}'"):
             devami.launch_devinstance(ami=old)
     with pytest.raises(DevelopmentError, match="which us-east-1 does not have"):
@@ -85,7 +95,9 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
     own = tags_of(found["Tags"])
     assert {"PriceTracking", "Timeout", "OwnerArn", "analysis", "Name", "neurocaas-dev"} <= set(own)
     assert (own["PriceTracking"], own["Timeout"], own["analysis"]) == ("On", "60", "analysis")
-    (volume,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])["Volumes"]
+    (volume,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])[
+        "Volumes"
+    ]
     assert tags_of(volume["Tags"]) == own
     assert (volume["Size"], volume["Encrypted"]) == (20, True)
 
@@ -127,16 +139,26 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
 def port_22(bench: Bench) -> list[str]:
     """The addresses that reach port 22 of development instances."""
     group = bench.outputs("utils")["developer_security_group_id"]
-    rules = bench.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    rules = bench.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"][0][
+        "IpPermissions"
+    ]
     return [one["CidrIp"] for rule in rules if rule["FromPort"] == 22 for one in rule["IpRanges"]]
 
 
-def test_a22_port_22_is_open_to_one_address_while_it_is_needed(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`invoke ssh --key` with a machine that is not of this computer; an SSH client that looks at the rules while it runs."""
+def test_a22_port_22_is_open_to_one_address_while_it_is_needed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`invoke ssh --key` with a machine that is not of this computer; an SSH client that looks at the rules
+    while it runs.
+    """
     devami = bench.console()
     devami.launch_devinstance(ami="ubuntu24")
     assert port_22(bench) == []
-    for address, said in (("0.0.0.0/0", "at most 256"), ("x", "does not appear to be"), ("10.0.0.0/23", "at most 256")):
+    for address, said in (
+        ("0.0.0.0/0", "at most 256"),
+        ("x", "does not appear to be"),
+        ("10.0.0.0/23", "at most 256"),
+    ):
         with pytest.raises(DevelopmentError, match=said):
             devami.open_ssh(address)
     assert devami.open_ssh("192.0.2.7/32") == devami.open_ssh("192.0.2.7/32")
@@ -174,7 +196,9 @@ def test_a22_port_22_is_open_to_one_address_while_it_is_needed(bench: Bench, tmp
 def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
     s3 = bench.client("s3")
     tests = ROOT / "blueprints" / "analysis" / "tests"
-    s3.put_object(Bucket="dev-bench-data", Key=f"{GROUP}/inputs/data.zip", Body=(tests / "data.txt").read_bytes())
+    s3.put_object(
+        Bucket="dev-bench-data", Key=f"{GROUP}/inputs/data.zip", Body=(tests / "data.txt").read_bytes()
+    )
     s3.put_object(Bucket="dev-bench-data", Key=f"{GROUP}/configs/config.json", Body=b'{"wait": 0.1}')
     s3.put_object(Bucket="dev-bench-data", Key="lab/inputs/secret.zip", Body=b"of somebody else")
     submit = tmp_path / "submit.json"
@@ -215,12 +239,25 @@ def test_a24_testing_a_machine_image(bench: Bench, tmp_path: Path) -> None:
     assert devami.job_status(0) == "Success", output
     assert "runs ['" in output["stdout"]
     assert data in output["stdout"]
-    keys = {item["Key"].removeprefix(folder) for item in s3.list_objects_v2(Bucket="dev-bench-data", Prefix=folder)["Contents"]}
-    assert {"logs/DATASET_NAME:data.zip_STATUS.txt", "process_results/update.txt", "process_results/config.json"} <= keys
-    status = json.loads(s3.get_object(Bucket="dev-bench-data", Key=f"{folder}logs/DATASET_NAME:data.zip_STATUS.txt")["Body"].read())
+    keys = {
+        item["Key"].removeprefix(folder)
+        for item in s3.list_objects_v2(Bucket="dev-bench-data", Prefix=folder)["Contents"]
+    }
+    assert {
+        "logs/DATASET_NAME:data.zip_STATUS.txt",
+        "process_results/update.txt",
+        "process_results/config.json",
+    } <= keys
+    status = json.loads(
+        s3.get_object(Bucket="dev-bench-data", Key=f"{folder}logs/DATASET_NAME:data.zip_STATUS.txt")[
+            "Body"
+        ].read()
+    )
     assert (status["status"], status["instance"]) == ("SUCCESS", devami.instance)
     for index in (5, -2, 1):
-        with pytest.raises(IndexError, match=f"job with index {index} does not exist for this object; allowed: 0 to 0, or -1"):
+        with pytest.raises(
+            IndexError, match=f"job with index {index} does not exist for this object; allowed: 0 to 0, or -1"
+        ):
             devami.job_status(index)
         with pytest.raises(IndexError, match="does not exist"):
             devami.job_output(index)
@@ -241,7 +278,11 @@ def test_a_shell_on_the_instance_is_inside_its_sandbox(bench: Bench) -> None:
         check=False,
     )
     assert done.returncode == 7, done.stderr
-    assert done.stdout.split() == ["ip-" + str(devami.get_instance_state()["ip"]).replace(".", "-"), "0", "us-east-1"]
+    assert done.stdout.split() == [
+        "ip-" + str(devami.get_instance_state()["ip"]).replace(".", "-"),
+        "0",
+        "us-east-1",
+    ]
     assert not Path("/opt/mark").exists()
     assert entry.first_process(bench.cloud.fleet_pid, "i-00000000000000000") is None
 
@@ -250,7 +291,9 @@ def run(devami: NeuroCaaSAMI, bench: Bench, line: str) -> str:
     assert bench.cloud.fleet_pid
     pid = entry.first_process(bench.cloud.fleet_pid, str(devami.instance))
     assert pid is not None
-    return subprocess.run(entry.command(pid, ["/bin/sh", "-c", line]), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        entry.command(pid, ["/bin/sh", "-c", line]), capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_an_image_of_the_instance_becomes_the_blueprint_s_by_two_commits(bench: Bench) -> None:
@@ -258,7 +301,12 @@ def test_an_image_of_the_instance_becomes_the_blueprint_s_by_two_commits(bench: 
     if not devami.check_running():
         devami.launch_devinstance()
     first = devami.instance
-    run(devami, bench, "mkdir -p /opt/tool && echo installed > /opt/tool/mark && rm -f /etc/motd && echo x > /usr/local/bin/tool")
+    run(
+        devami,
+        bench,
+        "mkdir -p /opt/tool && echo installed > /opt/tool/mark && rm -f /etc/motd && echo x "
+        "> /usr/local/bin/tool",
+    )
     with pytest.raises(DevelopmentError, match="3 to 128 letters"):
         devami.create_devami("x!")
     image = devami.create_devami("dev-bench image")
@@ -288,7 +336,9 @@ def test_an_image_of_the_instance_becomes_the_blueprint_s_by_two_commits(bench: 
     again.launch_devinstance()
     assert again.instance != first
     assert f"image {image}, recorded in the blueprint for {bench.cloud.account}/us-east-1" in bench.said
-    assert run(again, bench, "cat /opt/tool/mark /usr/local/bin/tool; ls /etc/motd 2> /dev/null || echo gone").split() == [
+    assert run(
+        again, bench, "cat /opt/tool/mark /usr/local/bin/tool; ls /etc/motd 2> /dev/null || echo gone"
+    ).split() == [
         "installed",
         "x",
         "gone",
@@ -296,6 +346,15 @@ def test_an_image_of_the_instance_becomes_the_blueprint_s_by_two_commits(bench: 
 
 
 def test_the_guide_s_import_works_in_the_folder_image_builder(bench: Bench) -> None:
-    program = "from develop_blueprint import NeuroCaaSAMI; d = NeuroCaaSAMI('../blueprints/analysis'); print(d.blueprint.name)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "image_builder", capture_output=True, text=True, check=False)
+    program = (
+        "from develop_blueprint import NeuroCaaSAMI; d = NeuroCaaSAMI('../blueprints/analysis'); "
+        "print(d.blueprint.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "image_builder",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.stdout.strip(), done.returncode) == ("analysis", 0), done.stderr

@@ -1,4 +1,6 @@
-"""The two analyses that ship, run by run_main.sh on a folder: the real one with real packages on real recordings."""
+"""The two analyses that ship, run by run_main.sh on a folder: the real one with real packages on real
+recordings.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from tests.local.analyses import copy_analysis, example_python, run_example
 from tests.shell.machines import ROOT, Machine, new_machine
 
 MAPS = ("fa", "md", "ad", "rd")
-EXPECTED = {"small_64D": (1000, 0.393072, 0.00127869), "small_101D": (600, 0.42083, 0.000552629), "small_25": (160, 0.43433, 0.00057964)}
+EXPECTED = {
+    "small_64D": (1000, 0.393072, 0.00127869),
+    "small_101D": (600, 0.42083, 0.000552629),
+    "small_25": (160, 0.43433, 0.00057964),
+}
 """Voxels, mean FA and mean MD, as the README says."""
 
 DIRECTLY = """
@@ -28,7 +34,7 @@ image, bval, bvec, method = sys.argv[1:]
 bvals, bvecs = read_bvals_bvecs(bval, bvec)
 fit = TensorModel(gradient_table(bvals, bvecs=bvecs, b0_threshold=50), fit_method=method).fit(nibabel.load(image).get_fdata())
 print(json.dumps({name: float(getattr(fit, name).mean()) for name in ("fa", "md", "ad", "rd")}))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -59,7 +65,10 @@ def test_the_starter_takes_defaults_from_the_job_and_a_folder_as_data(machine: M
     job.write_text(json.dumps({"config": {"wait": 0}}))
     done = machine.run("analysis/run_analysis.sh", "lab/inputs/set/", NEUROCAAS_JOB_FILE=str(job))
     assert done.returncode == 0, (machine.tree / "joberror.txt").read_text()
-    assert json.loads((machine.job / "process_results/set/summary.json").read_text()) == {"bytes": 8, "waited_seconds": 0}
+    assert json.loads((machine.job / "process_results/set/summary.json").read_text()) == {
+        "bytes": 8,
+        "waited_seconds": 0,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -73,14 +82,21 @@ def run_dti(machine: Machine, python: Path, dataset: Path, config: dict[str, Any
 
 @pytest.mark.local
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "method"), [("small_64D", "WLS"), ("small_64D", "OLS"), ("small_101D", "WLS"), ("small_25", "NLLS")])
-def test_the_numbers_are_those_of_the_package(machine: Machine, python: Path, tmp_path: Path, name: str, method: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("small_64D", "WLS"), ("small_64D", "OLS"), ("small_101D", "WLS"), ("small_25", "NLLS")],
+)
+def test_the_numbers_are_those_of_the_package(
+    machine: Machine, python: Path, tmp_path: Path, name: str, method: str
+) -> None:
     (dataset,) = sample_datasets(tmp_path / "samples", [name])
     code, results = run_dti(machine, python, dataset, {"fit_method": method})
     assert code == 0, (machine.tree / "joberror.txt").read_text()
     with zipfile.ZipFile(dataset) as archive:
         files = [archive.extract(entry, tmp_path / "direct") for entry in archive.namelist()]
-    direct = subprocess.run([str(python), "-c", DIRECTLY, *files, method], capture_output=True, text=True, check=True).stdout
+    direct = subprocess.run(
+        [str(python), "-c", DIRECTLY, *files, method], capture_output=True, text=True, check=True
+    ).stdout
     summary = json.loads((results / "summary.json").read_text())
     expected = json.loads(direct)
     for key in MAPS:
@@ -88,7 +104,13 @@ def test_the_numbers_are_those_of_the_package(machine: Machine, python: Path, tm
     if method == "WLS":
         assert (summary["voxels"]["fitted"], summary["fa"]["mean"], summary["md"]["mean"]) == EXPECTED[name]
     assert (results / "figure.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in results.iterdir()) == ["fa.nii.gz", "figure.png", "md.nii.gz", "slices.csv", "summary.json"]
+    assert sorted(path.name for path in results.iterdir()) == [
+        "fa.nii.gz",
+        "figure.png",
+        "md.nii.gz",
+        "slices.csv",
+        "summary.json",
+    ]
     assert (results / "slices.csv").read_text().count("\n") == summary["shape"][2] + 1
 
 
@@ -119,7 +141,9 @@ def test_volumes_above_the_limit_are_left_out(machine: Machine, python: Path, tm
         ({}, "is not a zip file"),
     ],
 )
-def test_what_is_no_recording_is_told(machine: Machine, python: Path, tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_what_is_no_recording_is_told(
+    machine: Machine, python: Path, tmp_path: Path, files: dict[str, str], said: str
+) -> None:
     dataset = tmp_path / "bad.zip"
     if files:
         with zipfile.ZipFile(dataset, "w") as archive:

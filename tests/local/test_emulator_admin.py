@@ -17,7 +17,9 @@ from localcloud.images.catalogue import BASE_IMAGES
 pytestmark = pytest.mark.local
 
 
-def request(cloud: Cloud, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+def request(
+    cloud: Cloud, method: str, path: str, body: Any = None, token: str | None = None
+) -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=10)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
@@ -44,12 +46,16 @@ def test_the_token_is_needed(emulator: Cloud) -> None:
         ("POST", "builds", {"arn": "arn:aws:imagebuilder:x", "status": "BUILDING"}, 404),
     ],
 )
-def test_wrong_requests_are_answered_in_words(emulator: Cloud, method: str, name: str, body: Any, status: int) -> None:
+def test_wrong_requests_are_answered_in_words(
+    emulator: Cloud, method: str, name: str, body: Any, status: int
+) -> None:
     found, answer = request(emulator, method, f"/_localcloud/{name}", body, emulator.admin_token)
     assert (found, bool(answer["error"])) == (status, True)
 
 
-@pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config", "/_ministack/sqs/messages", "/_localstack/init"])
+@pytest.mark.parametrize(
+    "path", ["/_ministack/reset", "/_ministack/config", "/_ministack/sqs/messages", "/_localstack/init"]
+)
 def test_ministack_s_own_interface_is_closed(emulator: Cloud, client: Client, path: str) -> None:
     client("sqs").create_queue(QueueName="survivor")
     assert request(emulator, "POST", path)[0] == 404
@@ -68,11 +74,17 @@ def test_it_listens_on_loopback_only(emulator: Cloud) -> None:
 def test_a_poll_waits_for_a_change(emulator: Cloud, client: Client) -> None:
     version = emulator.admin("GET", "changes?since=0&timeout=0")["version"]
     answers: list[dict[str, Any]] = []
-    waiter = threading.Thread(target=lambda: answers.append(emulator.admin("GET", f"changes?since={version}&timeout=20", timeout=25)))
+    waiter = threading.Thread(
+        target=lambda: answers.append(
+            emulator.admin("GET", f"changes?since={version}&timeout=20", timeout=25)
+        )
+    )
     waiter.start()
     time.sleep(0.2)
     assert waiter.is_alive()
-    made = client("ec2").run_instances(ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"]
+    made = client("ec2").run_instances(
+        ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1
+    )["Instances"]
     waiter.join(10)
     assert answers[0]["version"] > version
     assert made[0]["InstanceId"] in {instance["id"] for instance in answers[0]["instances"]}
@@ -85,26 +97,42 @@ def test_a_poll_without_a_change_ends_in_time(emulator: Cloud) -> None:
 
 def test_tags_reach_the_fleet(emulator: Cloud, client: Client) -> None:
     ec2 = client("ec2")
-    [instance] = ec2.run_instances(ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"]
+    [instance] = ec2.run_instances(
+        ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1
+    )["Instances"]
     version = emulator.admin("GET", "changes?since=0&timeout=0")["version"]
     ec2.create_tags(Resources=[instance["InstanceId"]], Tags=[{"Key": "late", "Value": "1"}])
     answer = emulator.admin("GET", f"changes?since={version}&timeout=5")
     [record] = [i for i in answer["instances"] if i["id"] == instance["InstanceId"]]
-    assert (record["tags"]["late"], record["account"], record["region"]) == ("1", emulator.account, emulator.region)
+    assert (record["tags"]["late"], record["account"], record["region"]) == (
+        "1",
+        emulator.account,
+        emulator.region,
+    )
 
 
-def test_functions_do_not_see_the_emulator_s_secrets(emulator: Cloud, client: Client, emulator_home: CloudHome) -> None:
+def test_functions_do_not_see_the_emulator_s_secrets(
+    emulator: Cloud, client: Client, emulator_home: CloudHome
+) -> None:
     import io
     import zipfile
 
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("h.py", "import os, sys\ndef handler(event, context):\n    return [dict(os.environ), sys.path]\n")
+        file.writestr(
+            "h.py", "import os, sys\ndef handler(event, context):\n    return [dict(os.environ), sys.path]\n"
+        )
     iam, functions = client("iam"), client("lambda")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = iam.create_role(RoleName="look", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))["Role"]
+    role = iam.create_role(
+        RoleName="look", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]
     functions.create_function(
-        FunctionName="look", Runtime="python3.12", Handler="h.handler", Role=role["Arn"], Code={"ZipFile": archive.getvalue()}
+        FunctionName="look",
+        Runtime="python3.12",
+        Handler="h.handler",
+        Role=role["Arn"],
+        Code={"ZipFile": archive.getvalue()},
     )
     environment, path = json.load(functions.invoke(FunctionName="look")["Payload"])
     for secret in (emulator.admin_token, emulator.access_key_id, emulator.secret_access_key):
@@ -113,4 +141,9 @@ def test_functions_do_not_see_the_emulator_s_secrets(emulator: Cloud, client: Cl
     assert "LOCALCLOUD_HOME" not in environment
     assert str(emulator_home.paths.home) not in environment.get("PYTHONPATH", "")
     assert not [entry for entry in path if entry.endswith("/main") or entry == str(emulator_home.paths.home)]
-    assert client("sts", environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], environment["AWS_SESSION_TOKEN"])
+    assert client(
+        "sts",
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        environment["AWS_SESSION_TOKEN"],
+    )

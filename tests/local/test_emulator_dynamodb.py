@@ -1,4 +1,6 @@
-"""What the ledger asks of DynamoDB: conditions, transactions, batches and ranges, each under the caller's policy."""
+"""What the ledger asks of DynamoDB: conditions, transactions, batches and ranges, each under the caller's
+policy.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,21 @@ class Table:
             TableName=self.name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
         )
         self._iam.create_user(UserName=self.name)
         key = self._iam.create_access_key(UserName=self.name)["AccessKey"]
         self.user = client("dynamodb", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
 
     def allow(self, *actions: str, partitions: list[str] | None = None) -> None:
-        statement: dict[str, Any] = {"Effect": "Allow", "Action": [f"dynamodb:{action}" for action in actions], "Resource": self.arn}
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": [f"dynamodb:{action}" for action in actions],
+            "Resource": self.arn,
+        }
         if partitions is not None:
             statement["Condition"] = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": partitions}}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -120,7 +129,9 @@ def test_a_transaction_is_all_or_nothing_and_says_which_part_failed(table: Table
     assert "Item" not in table.root.get_item(TableName=table.name, Key=item("claim", "free"))
     claim("free", "other", ClientRequestToken="once")
     claim("free", "other", ClientRequestToken="once")  # the same request again is answered as before
-    assert table.root.get_item(TableName=table.name, Key=item("claim", "free"))["Item"] == item("claim", "free", by="second")
+    assert table.root.get_item(TableName=table.name, Key=item("claim", "free"))["Item"] == item(
+        "claim", "free", by="second"
+    )
 
 
 def test_a_batch_brings_what_is_there(table: Table) -> None:
@@ -137,13 +148,19 @@ def test_a_batch_brings_what_is_there(table: Table) -> None:
     ("condition", "values", "found"),
     [
         ("begins_with(sk, :a)", {":a": "bucket/g1/"}, ["bucket/g1/1", "bucket/g1/2", "bucket/g1/3"]),
-        ("sk BETWEEN :a AND :b", {":a": "bucket/g1/2", ":b": "bucket/g2/1"}, ["bucket/g1/2", "bucket/g1/3", "bucket/g2/1"]),
+        (
+            "sk BETWEEN :a AND :b",
+            {":a": "bucket/g1/2", ":b": "bucket/g2/1"},
+            ["bucket/g1/2", "bucket/g1/3", "bucket/g2/1"],
+        ),
         ("sk > :a", {":a": "bucket/g1/3"}, ["bucket/g2/1", "other/g1/1"]),
         ("sk <= :a", {":a": "bucket/g1/2"}, ["bucket/g1/1", "bucket/g1/2"]),
         ("sk = :a", {":a": "other/g1/1"}, ["other/g1/1"]),
     ],
 )
-def test_a_query_over_a_range_of_sort_keys(table: Table, condition: str, values: dict[str, str], found: list[str]) -> None:
+def test_a_query_over_a_range_of_sort_keys(
+    table: Table, condition: str, values: dict[str, str], found: list[str]
+) -> None:
     table.allow("Query")
     for name in ("bucket/g1/1", "bucket/g1/2", "bucket/g1/3", "bucket/g2/1", "other/g1/1"):
         table.put("claim", name)
@@ -152,7 +169,10 @@ def test_a_query_over_a_range_of_sort_keys(table: Table, condition: str, values:
     def query(**more: Any) -> Any:
         expressions = {name: {"S": value} for name, value in {":pk": "claim", **values}.items()}
         return table.user.query(
-            TableName=table.name, KeyConditionExpression=f"pk = :pk AND {condition}", ExpressionAttributeValues=expressions, **more
+            TableName=table.name,
+            KeyConditionExpression=f"pk = :pk AND {condition}",
+            ExpressionAttributeValues=expressions,
+            **more,
         )
 
     assert [one["sk"]["S"] for one in query()["Items"]] == found
@@ -167,11 +187,19 @@ def test_each_operation_needs_its_own_permission(table: Table) -> None:
     """A transaction and its items are no permissions of their own: each part is what it does."""
     table.put("claim", "a")
     put = {"Put": {"TableName": table.name, "Item": item("claim", "b")}}
-    check = {"ConditionCheck": {"TableName": table.name, "Key": item("claim", "a"), "ConditionExpression": "attribute_exists(pk)"}}
+    check = {
+        "ConditionCheck": {
+            "TableName": table.name,
+            "Key": item("claim", "a"),
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+    }
     query = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "claim"}}}
     operations: dict[str, Callable[[], Any]] = {
         "GetItem": lambda: table.user.get_item(TableName=table.name, Key=item("claim", "a")),
-        "BatchGetItem": lambda: table.user.batch_get_item(RequestItems={table.name: {"Keys": [item("claim", "a")]}}),
+        "BatchGetItem": lambda: table.user.batch_get_item(
+            RequestItems={table.name: {"Keys": [item("claim", "a")]}}
+        ),
         "Query": lambda: table.user.query(TableName=table.name, **query),
         "PutItem": lambda: table.user.transact_write_items(TransactItems=[put]),
         "ConditionCheckItem": lambda: table.user.transact_write_items(TransactItems=[check]),
@@ -184,8 +212,18 @@ def test_each_operation_needs_its_own_permission(table: Table) -> None:
 
 
 def test_leading_keys_of_every_operation(table: Table) -> None:
-    """``dynamodb:LeadingKeys`` has the partition of every item that a request names; one foreign one is too many."""
-    table.allow("PutItem", "BatchWriteItem", "BatchGetItem", "Query", "ConditionCheckItem", "GetItem", partitions=["mine", "ours"])
+    """``dynamodb:LeadingKeys`` has the partition of every item that a request names; one foreign one is too
+    many.
+    """
+    table.allow(
+        "PutItem",
+        "BatchWriteItem",
+        "BatchGetItem",
+        "Query",
+        "ConditionCheckItem",
+        "GetItem",
+        partitions=["mine", "ours"],
+    )
 
     def write(*partitions: str) -> Any:
         puts = [{"Put": {"TableName": table.name, "Item": item(pk, uuid.uuid4().hex)}} for pk in partitions]
@@ -194,10 +232,14 @@ def test_leading_keys_of_every_operation(table: Table) -> None:
     def query(condition: str, **more: Any) -> Any:
         values = {":v": {"S": "mine"}, ":w": {"S": "theirs"}, ":s": {"S": "a"}}
         used = {name: value for name, value in values.items() if name in condition}
-        return table.user.query(TableName=table.name, KeyConditionExpression=condition, ExpressionAttributeValues=used, **more)
+        return table.user.query(
+            TableName=table.name, KeyConditionExpression=condition, ExpressionAttributeValues=used, **more
+        )
 
     def batch_get(*partitions: str) -> Any:
-        return table.user.batch_get_item(RequestItems={table.name: {"Keys": [item(pk, "a") for pk in partitions]}})
+        return table.user.batch_get_item(
+            RequestItems={table.name: {"Keys": [item(pk, "a") for pk in partitions]}}
+        )
 
     def batch_write(*partitions: str) -> Any:
         puts = [{"PutRequest": {"Item": item(pk, uuid.uuid4().hex)}} for pk in partitions]

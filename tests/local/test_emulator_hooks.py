@@ -1,4 +1,6 @@
-"""A new version of MiniStack cannot silently break the plugins: one contract for every name of it that they touch."""
+"""A new version of MiniStack cannot silently break the plugins: one contract for every name of it that they
+touch.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,15 @@ NAMES = re.findall(r"^def ((?:contract|every)_\w+)", CONTRACTS.read_text(), re.M
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     """All contracts, run once by the emulator's Python."""
     folder = tmp_path_factory.mktemp("contracts")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([str(emulator_python()), str(CONTRACTS)], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [str(emulator_python()), str(CONTRACTS)], env=environment, capture_output=True, text=True, check=True
+    )
     found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
     return found
 

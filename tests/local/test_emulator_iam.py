@@ -1,4 +1,6 @@
-"""IAM of the local cloud: one verified root key, roles that are passed, launches checked on every resource, tags and variables."""
+"""IAM of the local cloud: one verified root key, roles that are passed, launches checked on every resource,
+tags and variables.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ class World:
         self.role = self.make_role("instance", "ec2.amazonaws.com")
         self.iam.create_instance_profile(InstanceProfileName=self.id)
         self.iam.add_role_to_instance_profile(InstanceProfileName=self.id, RoleName=f"instance-{self.id}")
-        data = {"ImageId": BASE_IMAGES[0].image_id, "InstanceType": "m5.large", "IamInstanceProfile": {"Name": self.id}}
+        data = {
+            "ImageId": BASE_IMAGES[0].image_id,
+            "InstanceType": "m5.large",
+            "IamInstanceProfile": {"Name": self.id},
+        }
         self.template, self.other = (
-            ec2.create_launch_template(LaunchTemplateName=f"{kind}-{self.id}", LaunchTemplateData=data)["LaunchTemplate"][
-                "LaunchTemplateId"
-            ]
+            ec2.create_launch_template(LaunchTemplateName=f"{kind}-{self.id}", LaunchTemplateData=data)[
+                "LaunchTemplate"
+            ]["LaunchTemplateId"]
             for kind in ("ours", "other")
         )
         self.user = f"user-{self.id}"
@@ -59,7 +65,10 @@ class World:
             "Effect": "Allow",
             "Action": "ec2:RunInstances",
             "Resource": "*",
-            "Condition": {"ArnLike": {"ec2:LaunchTemplate": arn}, "Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+            "Condition": {
+                "ArnLike": {"ec2:LaunchTemplate": arn},
+                "Bool": {"ec2:IsLaunchTemplateResource": "true"},
+            },
         }
         self.pass_role = {
             "Effect": "Allow",
@@ -71,7 +80,11 @@ class World:
     def make_role(self, kind: str, service: str) -> str:
         trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        return str(self.iam.create_role(RoleName=f"{kind}-{self.id}", AssumeRolePolicyDocument=document)["Role"]["Arn"])
+        return str(
+            self.iam.create_role(RoleName=f"{kind}-{self.id}", AssumeRolePolicyDocument=document)["Role"][
+                "Arn"
+            ]
+        )
 
     def allow(self, *statements: dict[str, Any]) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
@@ -95,7 +108,11 @@ class World:
         return self.with_credentials(answer["Credentials"])
 
     def with_credentials(self, given: dict[str, Any]) -> Callable[[str], Any]:
-        key = {"key": given["AccessKeyId"], "secret": given["SecretAccessKey"], "token": given["SessionToken"]}
+        key = {
+            "key": given["AccessKeyId"],
+            "secret": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+        }
         return lambda service: self._client(service, **key)
 
     def bucket(self, name: str) -> str:
@@ -109,7 +126,9 @@ def world(client: Client) -> World:
     return World(client)
 
 
-@pytest.mark.parametrize(("key", "secret"), [("test", "test"), ("000000000000", "test"), ("AKIAIOSFODNN7EXAMPLE", "x")])
+@pytest.mark.parametrize(
+    ("key", "secret"), [("test", "test"), ("000000000000", "test"), ("AKIAIOSFODNN7EXAMPLE", "x")]
+)
 def test_no_other_key_is_root(client: Client, key: str, secret: str) -> None:
     assert code(client("s3", key=key, secret=secret).list_buckets) == "InvalidAccessKeyId"
 
@@ -130,13 +149,17 @@ def test_nothing_without_a_signature(emulator: Cloud) -> None:
             getattr(nobody, call)()
 
 
-def test_who_has_no_credentials_reads_what_a_public_policy_gives_and_nothing_else(client: Client, emulator: Cloud) -> None:
+def test_who_has_no_credentials_reads_what_a_public_policy_gives_and_nothing_else(
+    client: Client, emulator: Cloud
+) -> None:
     s3, name = client("s3"), "iam-public-objects"
     s3.create_bucket(Bucket=name)
     for key in ("open/a", "closed/a"):
         s3.put_object(Bucket=name, Key=key, Body=b"1")
     make: Any = boto3.client
-    anonymous = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    anonymous = Config(
+        signature_version=UNSIGNED, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+    )
     nobody = make("s3", endpoint_url=emulator.endpoint, region_name="us-east-1", config=anonymous)
 
     def refused(call: Callable[[], Any]) -> bool:
@@ -146,11 +169,24 @@ def test_who_has_no_credentials_reads_what_a_public_policy_gives_and_nothing_els
             return True
         return False
 
-    reads = {"open": lambda: nobody.get_object(Bucket=name, Key="open/a"), "closed": lambda: nobody.get_object(Bucket=name, Key="closed/a")}
+    reads = {
+        "open": lambda: nobody.get_object(Bucket=name, Key="open/a"),
+        "closed": lambda: nobody.get_object(Bucket=name, Key="closed/a"),
+    }
     assert [refused(read) for read in reads.values()] == [True, True]
-    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+    block = {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": False,
+        "RestrictPublicBuckets": False,
+    }
     s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
-    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/open/*"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{name}/open/*",
+    }
     s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     assert [refused(read) for read in reads.values()] == [False, True]
     assert nobody.head_object(Bucket=name, Key="open/a")["ContentLength"] == 1
@@ -164,7 +200,9 @@ def test_who_has_no_credentials_reads_what_a_public_policy_gives_and_nothing_els
         lambda: nobody.get_bucket_policy(Bucket=name),
     ):
         assert refused(call)
-    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration={**block, "RestrictPublicBuckets": True})
+    s3.put_public_access_block(
+        Bucket=name, PublicAccessBlockConfiguration={**block, "RestrictPublicBuckets": True}
+    )
     assert [refused(read) for read in reads.values()] == [True, True]
 
 
@@ -173,9 +211,13 @@ def test_only_from_this_launch_template(world: World) -> None:
     assert len(world.run()["Instances"]) == 1
     assert len(world.run(InstanceType="m5.xlarge", UserData="x")["Instances"]) == 1  # not resources
     assert code(world.run, template=world.other) == "UnauthorizedOperation"
-    assert code(world.run, ImageId=BASE_IMAGES[1].image_id) == "UnauthorizedOperation"  # overrides the template's image
+    # overrides the template's image
+    assert code(world.run, ImageId=BASE_IMAGES[1].image_id) == "UnauthorizedOperation"
     bare = world.as_user("ec2").run_instances
-    assert code(bare, ImageId=BASE_IMAGES[0].image_id, InstanceType="m5.large", MinCount=1, MaxCount=1) == "UnauthorizedOperation"
+    assert (
+        code(bare, ImageId=BASE_IMAGES[0].image_id, InstanceType="m5.large", MinCount=1, MaxCount=1)
+        == "UnauthorizedOperation"
+    )
 
 
 def test_a_role_must_be_passed(world: World) -> None:
@@ -222,15 +264,17 @@ def test_terminate_checks_every_instance_by_its_tags(world: World, client: Clien
         specification = [{"ResourceType": "instance", "Tags": [{"Key": "analysis", "Value": value}]}]
         template = {"LaunchTemplateId": world.template}
         return str(
-            ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=template, TagSpecifications=specification)["Instances"][0][
-                "InstanceId"
-            ]
+            ec2.run_instances(
+                MinCount=1, MaxCount=1, LaunchTemplate=template, TagSpecifications=specification
+            )["Instances"][0]["InstanceId"]
         )
 
     ours, theirs = made("a"), made("b")
     for key in ("aws:ResourceTag/analysis", "ec2:ResourceTag/analysis"):
         condition = {"StringEquals": {key: "a"}}
-        world.allow({"Effect": "Allow", "Action": "ec2:TerminateInstances", "Resource": "*", "Condition": condition})
+        world.allow(
+            {"Effect": "Allow", "Action": "ec2:TerminateInstances", "Resource": "*", "Condition": condition}
+        )
         user = world.as_user("ec2")
         assert code(user.terminate_instances, InstanceIds=[ours, theirs]) == "UnauthorizedOperation"
         [state] = ec2.describe_instances(InstanceIds=[ours])["Reservations"][0]["Instances"]
@@ -245,14 +289,22 @@ def test_policy_variables(world: World, client: Client) -> None:
     s3.create_bucket(Bucket=bucket)
     for owner in (world.user, "somebody"):
         s3.put_object(Bucket=bucket, Key=f"home/{owner}/x", Body=b"1")
-    world.allow({"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/home/${{aws:username}}/*"})
+    world.allow(
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{bucket}/home/${{aws:username}}/*",
+        }
+    )
     user = world.as_user("s3")
     assert user.get_object(Bucket=bucket, Key=f"home/{world.user}/x")["Body"].read() == b"1"
     assert code(user.get_object, Bucket=bucket, Key="home/somebody/x") == "AccessDenied"
 
 
 def test_characters_that_would_be_wildcards(world: World, client: Client) -> None:
-    """`${*}` and `${?}` are the characters themselves, wherever a pattern may be (IAM user guide, "Variables and tags")."""
+    """`${*}` and `${?}` are the characters themselves, wherever a pattern may be (IAM user guide, "Variables
+    and tags").
+    """
     s3, bucket = client("s3"), f"literals-{world.id}"
     s3.create_bucket(Bucket=bucket)
     for key in ("a*b", "axb", "a?b", "plain", "x"):
@@ -260,7 +312,11 @@ def test_characters_that_would_be_wildcards(world: World, client: Client) -> Non
     user, everything = world.as_user("s3"), f"arn:aws:s3:::{bucket}/*"
 
     def readable() -> set[str]:
-        return {key for key in ("a*b", "axb", "a?b", "plain", "x") if not denied(lambda: user.get_object(Bucket=bucket, Key=key))}  # noqa: B023
+        return {
+            key
+            for key in ("a*b", "axb", "a?b", "plain", "x")
+            if not denied(lambda key=key: user.get_object(Bucket=bucket, Key=key))
+        }
 
     get = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": everything}
     world.allow({**get, "Resource": f"arn:aws:s3:::{bucket}/a${{*}}b"})
@@ -268,7 +324,8 @@ def test_characters_that_would_be_wildcards(world: World, client: Client) -> Non
     world.allow({**get, "Resource": [f"arn:aws:s3:::{bucket}/a${{?}}b", f"arn:aws:s3:::{bucket}/p*"]})
     assert readable() == {"a?b", "plain"}
     world.allow({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}",
-                 "Condition": {"StringLike": {"s3:prefix": "*"}, "StringNotLike": {"s3:prefix": ["*${*}*", "*${?}*"]},
+                 "Condition": {"StringLike": {"s3:prefix": "*"},
+                     "StringNotLike": {"s3:prefix": ["*${*}*", "*${?}*"]},
                                "StringNotEquals": {"s3:prefix": "x${*}"}}})  # fmt: skip
     assert user.list_objects_v2(Bucket=bucket, Prefix="plain")["KeyCount"] == 1
     for prefix in ("*", "a*b", "a?", "?"):
@@ -298,26 +355,54 @@ ODD_KEYS = (
         "a+b",
         "a?b#c&d=e",
     ),
-    *("é", "e\u0301", "A", "a", "語" * 83, "x" * 1000, "😀", "\u2028", "a;b,c", "x=y&uploads", "ends in a break\n", "*", "\x7f"),
+    *(
+        "é",
+        "e\u0301",
+        "A",
+        "a",
+        "語" * 83,
+        "x" * 1000,
+        "😀",
+        "\u2028",
+        "a;b,c",
+        "x=y&uploads",
+        "ends in a break\n",
+        "*",
+        "\x7f",
+    ),
 )
 
 
 def test_keys_of_every_kind_are_below_the_prefix_that_they_begin_with(world: World, client: Client) -> None:
-    """A group may reach all that S3 can hold below its own folder, with line breaks, too, and nothing beside it."""
+    """A group may reach all that S3 can hold below its own folder, with line breaks, too, and nothing beside
+    it.
+    """
     s3, bucket, user = client("s3"), f"odd-{world.id}", world.as_user("s3")
     s3.create_bucket(Bucket=bucket)
-    mine = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/lab/*"}
-    lists = {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}", "Condition": {"StringLike": {"s3:prefix": "lab/*"}}}
+    mine = {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": f"arn:aws:s3:::{bucket}/lab/*",
+    }
+    lists = {
+        "Action": "s3:ListBucket",
+        "Resource": f"arn:aws:s3:::{bucket}",
+        "Condition": {"StringLike": {"s3:prefix": "lab/*"}},
+    }
     world.allow(mine, {"Effect": "Allow", **lists})
     for key in ODD_KEYS:
         user.put_object(Bucket=bucket, Key=f"lab/{key}", Body=key.encode())
         assert user.get_object(Bucket=bucket, Key=f"lab/{key}")["Body"].read() == key.encode(), repr(key)
         assert code(user.put_object, Bucket=bucket, Key=f"other/{key}", Body=b"") == "AccessDenied", repr(key)
-        assert user.list_objects_v2(Bucket=bucket, Prefix=f"lab/{key}")["Contents"][0]["Key"].startswith(f"lab/{key}")
+        assert user.list_objects_v2(Bucket=bucket, Prefix=f"lab/{key}")["Contents"][0]["Key"].startswith(
+            f"lab/{key}"
+        )
     for place in ("lab", "lab\n", "labx/a", "\nlab/a"):
         assert code(user.put_object, Bucket=bucket, Key=place, Body=b"") == "AccessDenied", repr(place)
     world.allow({**mine, "Resource": f"arn:aws:s3:::{bucket}/lab/exact"})
-    assert code(user.put_object, Bucket=bucket, Key="lab/exact\n", Body=b"") == "AccessDenied", "the end is the end"
+    assert code(user.put_object, Bucket=bucket, Key="lab/exact\n", Body=b"") == "AccessDenied", (
+        "the end is the end"
+    )
 
 
 def test_leading_keys(world: World, client: Client) -> None:
@@ -360,7 +445,10 @@ def test_image_builder_is_checked_by_resource(world: World) -> None:
     own = "arn:aws:imagebuilder:*:*:component/ours-*"
     world.allow({"Effect": "Allow", "Action": "imagebuilder:CreateComponent", "Resource": own})
     user = world.as_user("imagebuilder")
-    document = "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: s, action: ExecuteBash, inputs: {commands: ['true']}}]}]\n"
+    document = (
+        "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: s, action: ExecuteBash, inputs: "
+        "{commands: ['true']}}]}]\n"
+    )
     rest = {"semanticVersion": "1.0.0", "platform": "Linux", "data": document}
     assert user.create_component(name=f"ours-{world.id}", **rest)["componentBuildVersionArn"]
     assert code(user.create_component, name=f"theirs-{world.id}", **rest) == "AccessDeniedException"
@@ -373,7 +461,11 @@ def test_a_user_id_is_the_role_s_id_and_the_session_s_name(world: World, client:
     assert role_id.startswith("AROA")
     bucket = world.bucket("evidence")
     world.role_may(
-        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/evidence/${{aws:userid}}/*"},
+        {
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{bucket}/evidence/${{aws:userid}}/*",
+        },
         {
             "Effect": "Allow",
             "Action": "s3:ListBucket",
@@ -381,14 +473,24 @@ def test_a_user_id_is_the_role_s_id_and_the_session_s_name(world: World, client:
             "Condition": {"StringLike": {"s3:prefix": "evidence/${aws:userid}/*"}},
         },
     )
-    for name, other in (("i-0123456789abcdef0", "i-0123456789abcdef1"), ("i-0123456789abcdef1", "i-0123456789abcdef0")):
+    for name, other in (
+        ("i-0123456789abcdef0", "i-0123456789abcdef1"),
+        ("i-0123456789abcdef1", "i-0123456789abcdef0"),
+    ):
         session = world.session(name)
         assert session("sts").get_caller_identity()["UserId"] == f"{role_id}:{name}"
         session("s3").put_object(Bucket=bucket, Key=f"evidence/{role_id}:{name}/status.json", Body=b"1")
         session("s3").list_objects_v2(Bucket=bucket, Prefix=f"evidence/{role_id}:{name}/")
-        for key in (f"evidence/{role_id}:{other}/status.json", f"evidence/{role_id}:{name}", f"evidence/instance-{world.id}:{name}/x"):
+        for key in (
+            f"evidence/{role_id}:{other}/status.json",
+            f"evidence/{role_id}:{name}",
+            f"evidence/instance-{world.id}:{name}/x",
+        ):
             assert code(session("s3").put_object, Bucket=bucket, Key=key, Body=b"1") == "AccessDenied"
-        assert code(session("s3").list_objects_v2, Bucket=bucket, Prefix=f"evidence/{role_id}:{other}/") == "AccessDenied"
+        assert (
+            code(session("s3").list_objects_v2, Bucket=bucket, Prefix=f"evidence/{role_id}:{other}/")
+            == "AccessDenied"
+        )
 
 
 def test_a_user_id_as_a_condition(world: World, client: Client) -> None:
@@ -409,7 +511,9 @@ def test_a_role_s_id_is_its_own_and_stays(world: World) -> None:
     trust = json.dumps(
         {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
         }
     )
     first = world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["RoleId"]
@@ -441,7 +545,11 @@ def handler(event, context):
 def test_a_function_s_user_id_is_its_role_s_id_and_its_name(world: World, client: Client) -> None:
     bucket, name = world.bucket("function"), f"who-{world.id}"
     role = world.make_role("function", "lambda.amazonaws.com")
-    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:userid}}/*"}
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/${{aws:userid}}/*",
+    }
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     world.iam.put_role_policy(RoleName=f"function-{world.id}", PolicyName="p", PolicyDocument=document)
     role_id = world.iam.get_role(RoleName=f"function-{world.id}")["Role"]["RoleId"]
@@ -449,16 +557,27 @@ def test_a_function_s_user_id_is_its_role_s_id_and_its_name(world: World, client
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("h.py", WHO)
     client("lambda").create_function(
-        FunctionName=name, Runtime="python3.12", Handler="h.handler", Role=role, Code={"ZipFile": archive.getvalue()}, Timeout=30
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="h.handler",
+        Role=role,
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=30,
     )
     keys = [f"{role_id}:{name}/k", f"{role_id}:other/k", f"function-{world.id}:{name}/k"]
-    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps({"bucket": bucket, "keys": keys}).encode())
+    answer = client("lambda").invoke(
+        FunctionName=name, Payload=json.dumps({"bucket": bucket, "keys": keys}).encode()
+    )
     assert json.load(answer["Payload"]) == {"UserId": f"{role_id}:{name}", "written": keys[:1]}
 
 
 def test_tags_of_the_principal(world: World, client: Client) -> None:
     bucket = world.bucket("tags")
-    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/group}}/*"}
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/group}}/*",
+    }
     world.allow(statement)
     world.role_may(statement)
     world.iam.tag_user(UserName=world.user, Tags=[{"Key": "group", "Value": "a"}])
@@ -469,10 +588,14 @@ def test_tags_of_the_principal(world: World, client: Client) -> None:
 
 
 def test_the_instance_that_a_session_is_of(world: World, client: Client) -> None:
-    """``ec2:SourceInstanceARN`` is there for sessions that the fleet begins for an instance with this role, and for no other."""
+    """``ec2:SourceInstanceARN`` is there for sessions that the fleet begins for an instance with this role,
+    and for no other.
+    """
     bucket = world.bucket("source")
     template = {"LaunchTemplateId": world.template}
-    [instance, other] = client("ec2").run_instances(MinCount=2, MaxCount=2, LaunchTemplate=template)["Instances"]
+    [instance, other] = client("ec2").run_instances(MinCount=2, MaxCount=2, LaunchTemplate=template)[
+        "Instances"
+    ]
     arn = f"arn:aws:ec2:us-east-1:000000000000:instance/{instance['InstanceId']}"
     statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     world.role_may({**statement, "Condition": {"ArnEquals": {"ec2:SourceInstanceARN": arn}}})
@@ -483,16 +606,27 @@ def test_the_instance_that_a_session_is_of(world: World, client: Client) -> None
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     world.iam.update_assume_role_policy(RoleName=f"instance-{world.id}", PolicyDocument=document)
     world.allow({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": world.role})
-    given = world.as_user("sts").assume_role(RoleArn=world.role, RoleSessionName=instance["InstanceId"])["Credentials"]
-    assert code(world.with_credentials(given)("s3").put_object, Bucket=bucket, Key="k", Body=b"1") == "AccessDenied"
+    given = world.as_user("sts").assume_role(RoleArn=world.role, RoleSessionName=instance["InstanceId"])[
+        "Credentials"
+    ]
+    assert (
+        code(world.with_credentials(given)("s3").put_object, Bucket=bucket, Key="k", Body=b"1")
+        == "AccessDenied"
+    )
 
 
 def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> None:
-    """A machine that is tagged with a group gets that group's profile only, and a Timeout within the analysis's maximum."""
+    """A machine that is tagged with a group gets that group's profile only, and a Timeout within the
+    analysis's maximum.
+    """
     prefix = "arn:aws:iam::000000000000:instance-profile/neurocaas/stack"
     for group in ("a", "b"):
-        world.iam.create_instance_profile(InstanceProfileName=f"{group}-{world.id}", Path=f"/neurocaas/stack/{group}/")
-        world.iam.add_role_to_instance_profile(InstanceProfileName=f"{group}-{world.id}", RoleName=f"instance-{world.id}")
+        world.iam.create_instance_profile(
+            InstanceProfileName=f"{group}-{world.id}", Path=f"/neurocaas/stack/{group}/"
+        )
+        world.iam.add_role_to_instance_profile(
+            InstanceProfileName=f"{group}-{world.id}", RoleName=f"instance-{world.id}"
+        )
     bound = {
         "Effect": "Allow",
         "Action": "ec2:RunInstances",
@@ -527,23 +661,38 @@ def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> Non
 
 
 def test_a_session_policy_confines_what_the_role_and_the_bucket_allow(world: World, client: Client) -> None:
-    """The monitor's writer: each session is confined to one group, also where the bucket's policy names the role.
+    """The monitor's writer: each session is confined to one group, also where the bucket's policy names the
+    role.
 
-    IAM user guide, "Session policies": a grant to the role's ARN is limited by the session policy, one to the session's ARN is not.
+    IAM user guide, "Session policies": a grant to the role's ARN is limited by the session policy, one to the
+    session's ARN is not.
     """
     own, given = world.bucket("own"), world.bucket("given")
     for bucket in (own, given):
         for key in ("a/old", "b/old"):
             client("s3").put_object(Bucket=bucket, Key=key, Body=b"1")
-    world.role_may({"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"arn:aws:s3:::{own}/*"})
+    world.role_may(
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"arn:aws:s3:::{own}/*"}
+    )
     actions = ["s3:PutObject", "s3:DeleteObject"]
     session_arn = f"arn:aws:sts::000000000000:assumed-role/instance-{world.id}/named"
 
     def bucket_policy(principal: str) -> None:
-        statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions, "Resource": f"arn:aws:s3:::{given}/*"}
-        client("s3").put_bucket_policy(Bucket=given, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": principal},
+            "Action": actions,
+            "Resource": f"arn:aws:s3:::{given}/*",
+        }
+        client("s3").put_bucket_policy(
+            Bucket=given, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        )
 
-    policy = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{bucket}/a/*" for bucket in (own, given)]}
+    policy = {
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": [f"arn:aws:s3:::{bucket}/a/*" for bucket in (own, given)],
+    }
     limit = {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [policy]})}
     bucket_policy(world.role)
     free, confined = world.session("free")("s3"), world.session("confined", **limit)("s3")
@@ -554,8 +703,10 @@ def test_a_session_policy_confines_what_the_role_and_the_bucket_allow(world: Wor
         assert code(confined.put_object, Bucket=bucket, Key="b/k", Body=b"2") == "AccessDenied"
     confined.delete_object(Bucket=given, Key="a/old")
     assert code(confined.delete_object, Bucket=given, Key="b/old") == "AccessDenied"
-    assert code(confined.delete_object, Bucket=own, Key="a/old") == "AccessDenied"  # the role has no such right: no session gets more
-    assert code(confined.get_object, Bucket=own, Key="a/old") == "AccessDenied"  # the session has not what the role has
+    # the role has no such right: no session gets more
+    assert code(confined.delete_object, Bucket=own, Key="a/old") == "AccessDenied"
+    # the session has not what the role has
+    assert code(confined.get_object, Bucket=own, Key="a/old") == "AccessDenied"
     bucket_policy(session_arn)
     world.session("named", **limit)("s3").put_object(Bucket=given, Key="b/k", Body=b"3")
     assert code(confined.put_object, Bucket=given, Key="b/k", Body=b"3") == "AccessDenied"
@@ -578,7 +729,7 @@ def handler(event, context):
         except s3.exceptions.ClientError as error:
             outcomes[key] = error.response["Error"]["Code"]
     return outcomes
-"""
+"""  # noqa: E501
 
 
 def test_a_function_s_role_confines_itself(world: World, client: Client) -> None:
@@ -591,7 +742,12 @@ def test_a_function_s_role_confines_itself(world: World, client: Client) -> None
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("h.py", ASSUME)
     client("lambda").create_function(
-        FunctionName=name, Runtime="python3.12", Handler="h.handler", Role=role, Code={"ZipFile": archive.getvalue()}, Timeout=30
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="h.handler",
+        Role=role,
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=30,
     )
     write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     world.role_may(write)
@@ -603,7 +759,9 @@ def test_a_function_s_role_confines_itself(world: World, client: Client) -> None
     }
 
     def outcome() -> Any:
-        return json.load(client("lambda").invoke(FunctionName=name, Payload=json.dumps(asked).encode())["Payload"])
+        return json.load(
+            client("lambda").invoke(FunctionName=name, Payload=json.dumps(asked).encode())["Payload"]
+        )
 
     assert "AccessDenied" in outcome().get("errorMessage", "")  # its role does not trust the function's
     trust = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"}

@@ -1,4 +1,6 @@
-"""Image Builder of the local cloud: rules of its resources, builds as the fleet reports them, images that can be launched."""
+"""Image Builder of the local cloud: rules of its resources, builds as the fleet reports them, images that can
+be launched.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,14 @@ def test_content_makes_build_numbers(chain: Chain) -> None:
     assert chain.make_component("1.0.0").endswith("/1.0.0/3")  # A, B, A are three builds
     assert chain.make_component("1.0.x").endswith("/1.0.1/1")
     assert chain.make_component("x.x.x").endswith("/2.0.0/1")
-    newest = chain.ib.get_component(componentBuildVersionArn=chain.component.replace("1.0.0/1", "1.x.x"))["component"]
+    newest = chain.ib.get_component(componentBuildVersionArn=chain.component.replace("1.0.0/1", "1.x.x"))[
+        "component"
+    ]
     assert newest["arn"].endswith("/1.0.1/1")
     assert newest["parameters"] == [{"name": "Greeting", "type": "string", "defaultValue": ["hello"]}]
-    builds = chain.ib.list_component_build_versions(componentVersionArn=chain.component.rpartition("/")[0])["componentSummaryList"]
+    builds = chain.ib.list_component_build_versions(componentVersionArn=chain.component.rpartition("/")[0])[
+        "componentSummaryList"
+    ]
     assert [build["arn"].rpartition("/")[2] for build in builds] == ["1", "2", "3"]
 
 
@@ -45,9 +51,16 @@ def test_content_makes_build_numbers(chain: Chain) -> None:
     [
         ("phases: []", "schemaVersion"),
         ("schemaVersion: 1.0\nphases: []\n", "phases"),
-        ("schemaVersion: 1.0\nphases: [{name: other, steps: [{name: a, action: ExecuteBash}]}]\n", "at least one of the phases"),
+        (
+            "schemaVersion: 1.0\nphases: [{name: other, steps: [{name: a, action: ExecuteBash}]}]\n",
+            "at least one of the phases",
+        ),
         ("schemaVersion: 1.0\nphases: [{name: build, steps: [{name: a}]}]\n", "action"),
-        ("schemaVersion: 1.0\nphases: [{name: build, steps: [{name: a, action: X}, {name: a, action: X}]}]\n", "two steps"),
+        (
+            "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: a, action: X}, {name: a, action: "
+            "X}]}]\n",
+            "two steps",
+        ),
         ("a: [", "not YAML"),
     ],
 )
@@ -61,7 +74,11 @@ def test_nothing_is_deleted_while_it_is_used(chain: Chain) -> None:
     deletes = [
         (chain.ib.delete_image_pipeline, "imagePipelineArn", chain.pipeline),
         (chain.ib.delete_distribution_configuration, "distributionConfigurationArn", chain.distribution),
-        (chain.ib.delete_infrastructure_configuration, "infrastructureConfigurationArn", chain.infrastructure),
+        (
+            chain.ib.delete_infrastructure_configuration,
+            "infrastructureConfigurationArn",
+            chain.infrastructure,
+        ),
         (chain.ib.delete_image_recipe, "imageRecipeArn", chain.recipe),
         (chain.ib.delete_component, "componentBuildVersionArn", chain.component),
     ]
@@ -88,20 +105,35 @@ def test_an_update_resets_what_it_leaves_out(chain: Chain) -> None:
     chain.ib.update_infrastructure_configuration(
         infrastructureConfigurationArn=chain.infrastructure, instanceProfileName=chain.id, description="new"
     )
-    shown = chain.ib.get_infrastructure_configuration(infrastructureConfigurationArn=chain.infrastructure)["infrastructureConfiguration"]
-    assert (shown["name"], shown["description"], shown["terminateInstanceOnFailure"]) == (chain.id, "new", True)
+    shown = chain.ib.get_infrastructure_configuration(infrastructureConfigurationArn=chain.infrastructure)[
+        "infrastructureConfiguration"
+    ]
+    assert (shown["name"], shown["description"], shown["terminateInstanceOnFailure"]) == (
+        chain.id,
+        "new",
+        True,
+    )
     assert "instanceTypes" not in shown
-    missing = {"infrastructureConfigurationArn": chain.infrastructure, "instanceProfileName": "no-such-profile"}
+    missing = {
+        "infrastructureConfigurationArn": chain.infrastructure,
+        "instanceProfileName": "no-such-profile",
+    }
     assert code(chain.ib.update_infrastructure_configuration, **missing) == "InvalidParameterValueException"
 
 
 def test_dry_run_and_client_token(chain: Chain) -> None:
     arguments = {"name": f"dry-{chain.id}", "semanticVersion": "1.0.0", "platform": "Linux", "data": DOCUMENT}
     assert code(chain.ib.create_component, dryRun=True, **arguments) == "DryRunOperationException"
-    first, again = (chain.ib.create_component(clientToken=chain.id, **arguments)["componentBuildVersionArn"] for _ in range(2))
+    first, again = (
+        chain.ib.create_component(clientToken=chain.id, **arguments)["componentBuildVersionArn"]
+        for _ in range(2)
+    )
     assert first == again
     other = {**arguments, "semanticVersion": "2.0.0"}
-    assert code(chain.ib.create_component, clientToken=chain.id, **other) == "IdempotentParameterMismatchException"
+    assert (
+        code(chain.ib.create_component, clientToken=chain.id, **other)
+        == "IdempotentParameterMismatchException"
+    )
 
 
 def test_tags_of_resources(chain: Chain) -> None:
@@ -121,7 +153,11 @@ def test_what_the_fleet_is_given(chain: Chain) -> None:
         chain.role,
     )
     [component] = work["components"]
-    assert (component["arn"], component["data"], component["parameters"]) == (chain.component, DOCUMENT, {"Greeting": "good day"})
+    assert (component["arn"], component["data"], component["parameters"]) == (
+        chain.component,
+        DOCUMENT,
+        {"Greeting": "good day"},
+    )
     assert work["name"].startswith(f"{chain.id} ")
     assert work["name"].endswith(" 1")
 
@@ -139,7 +175,9 @@ def test_a_pipeline_chooses_the_log_group_of_its_images(chain: Chain, client: Cl
     assert chain.image(arn)["loggingConfiguration"] == {"logGroupName": group}
     logged = client("logs").get_log_events(logGroupName=group, logStreamName="1.0.0/1")["events"]
     assert [event["message"] for event in logged] == ["good day"]
-    groups = client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/imagebuilder/{chain.id}")["logGroups"]
+    groups = client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/imagebuilder/{chain.id}")[
+        "logGroups"
+    ]
     assert groups == []
 
 
@@ -148,12 +186,19 @@ def test_a_build_becomes_an_image_that_can_be_launched(chain: Chain, client: Cli
     arn = chain.start()
     work = chain.work(arn)
     assert work is not None
-    chain.report(arn, "BUILDING", step={"name": "greet", "status": "RUNNING", "phase": "build"}, log=["good day"])
+    chain.report(
+        arn, "BUILDING", step={"name": "greet", "status": "RUNNING", "phase": "build"}, log=["good day"]
+    )
     assert chain.image(arn)["state"] == {"status": "BUILDING"}
     [execution] = chain.ib.list_workflow_executions(imageBuildVersionArn=arn)["workflowExecutions"]
     assert (execution["type"], execution["status"]) == ("BUILD", "RUNNING")
-    steps = chain.ib.list_workflow_step_executions(workflowExecutionId=execution["workflowExecutionId"])["steps"]
-    assert [(s["name"], s["status"]) for s in steps[:2]] == [("LaunchBuildInstance", "COMPLETED"), ("ApplyBuildComponents", "RUNNING")]
+    steps = chain.ib.list_workflow_step_executions(workflowExecutionId=execution["workflowExecutionId"])[
+        "steps"
+    ]
+    assert [(s["name"], s["status"]) for s in steps[:2]] == [
+        ("LaunchBuildInstance", "COMPLETED"),
+        ("ApplyBuildComponents", "RUNNING"),
+    ]
     assert "greet" in steps[1]["message"]
     with pytest.raises(ClientError):
         ec2.describe_images(ImageIds=[work["image_id"]])  # nothing before it is done
@@ -161,25 +206,42 @@ def test_a_build_becomes_an_image_that_can_be_launched(chain: Chain, client: Cli
     assert chain.report(arn, "AVAILABLE", size_gib=11) == {"status": "AVAILABLE"}
     image = chain.image(arn)
     [ami] = image["outputResources"]["amis"]
-    assert (ami["image"], ami["region"], ami["accountId"]) == (work["image_id"], chain.cloud.region, chain.cloud.account)
-    assert (image["tags"], image["version"], image["sourcePipelineArn"]) == ({"t": "1"}, "1.0.0/1", chain.pipeline)
+    assert (ami["image"], ami["region"], ami["accountId"]) == (
+        work["image_id"],
+        chain.cloud.region,
+        chain.cloud.account,
+    )
+    assert (image["tags"], image["version"], image["sourcePipelineArn"]) == (
+        {"t": "1"},
+        "1.0.0/1",
+        chain.pipeline,
+    )
     [registered] = ec2.describe_images(ImageIds=[work["image_id"]])["Images"]
     tags = {tag["Key"]: tag["Value"] for tag in registered["Tags"]}
-    assert (tags["CreatedBy"], tags["recipe"], tags["Ec2ImageBuilderArn"]) == ("EC2 Image Builder", chain.id, arn)
+    assert (tags["CreatedBy"], tags["recipe"], tags["Ec2ImageBuilderArn"]) == (
+        "EC2 Image Builder",
+        chain.id,
+        arn,
+    )
     assert registered["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 11
     assert client("ssm").get_parameter(Name=chain.parameter)["Parameter"]["Value"] == work["image_id"]
     reference = f"resolve:ssm:{chain.parameter}"
     made = ec2.run_instances(ImageId=reference, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"]
     assert made[0]["ImageId"] == work["image_id"]
-    logged = client("logs").get_log_events(logGroupName=f"/aws/imagebuilder/{chain.id}", logStreamName="1.0.0/1")["events"]
+    logged = client("logs").get_log_events(
+        logGroupName=f"/aws/imagebuilder/{chain.id}", logStreamName="1.0.0/1"
+    )["events"]
     assert "good day" in [event["message"] for event in logged]
     finished = chain.ib.list_workflow_executions(imageBuildVersionArn=arn)["workflowExecutions"]
     assert {e["status"] for e in finished} == {"COMPLETED"}
     assert chain.work(arn) is None
     assert chain.report(arn, "FAILED") == {"status": "AVAILABLE"}  # final is final
 
-    chain.recipe = chain.make_recipe(arn.rpartition("/")[0].replace("1.0.0", "x.x.x"), "2.0.0")  # an image on top of it
-    child = chain.ib.create_image(imageRecipeArn=chain.recipe, infrastructureConfigurationArn=chain.infrastructure)["imageBuildVersionArn"]
+    # an image on top of it
+    chain.recipe = chain.make_recipe(arn.rpartition("/")[0].replace("1.0.0", "x.x.x"), "2.0.0")
+    child = chain.ib.create_image(
+        imageRecipeArn=chain.recipe, infrastructureConfigurationArn=chain.infrastructure
+    )["imageBuildVersionArn"]
     stacked = chain.work(child)
     assert stacked is not None
     assert stacked["parent_image"] == work["image_id"]
@@ -191,7 +253,8 @@ def test_a_failed_build_says_where_and_registers_nothing(chain: Chain, client: C
     assert work is not None
     chain.report(arn, "BUILDING")
     failure = {
-        "component_arn": chain.component, "phase": "build", "step": "greet", "action": "ExecuteBash", "message": "exit status 3",
+        "component_arn": chain.component, "phase": "build", "step": "greet", "action": "ExecuteBash",
+        "message": "exit status 3",
         "line": 7, "script": "10-packages.sh", "text": "false",
     }  # fmt: skip
     chain.report(arn, "FAILED", failure=failure)
@@ -202,7 +265,9 @@ def test_a_failed_build_says_where_and_registers_nothing(chain: Chain, client: C
         "componentArn": chain.component, "phaseName": "build", "stepName": "greet", "action": "ExecuteBash",
         "errorMessage": "10-packages.sh:7: false\nexit status 3",
     }  # fmt: skip
-    assert work["image_id"] not in {image["ImageId"] for image in client("ec2").describe_images(Owners=["self"])["Images"]}
+    assert work["image_id"] not in {
+        image["ImageId"] for image in client("ec2").describe_images(Owners=["self"])["Images"]
+    }
     pipeline = chain.ib.get_image_pipeline(imagePipelineArn=chain.pipeline)["imagePipeline"]
     assert pipeline["lastRunStatus"] == "FAILED"
     [summary] = chain.ib.list_image_pipeline_images(imagePipelineArn=chain.pipeline)["imageSummaryList"]
@@ -214,7 +279,13 @@ def test_a_build_that_no_component_failed_names_none(chain: Chain) -> None:
     assert chain.work(arn) is not None
     chain.report(arn, "BUILDING")
     chain.report(
-        arn, "FAILED", failure={"message": "this host cannot give the bake a root of its own", "component_arn": None, "phase": None}
+        arn,
+        "FAILED",
+        failure={
+            "message": "this host cannot give the bake a root of its own",
+            "component_arn": None,
+            "phase": None,
+        },
     )
     state = chain.image(arn)["state"]
     assert state["reason"] == "this host cannot give the bake a root of its own"
@@ -224,7 +295,9 @@ def test_a_build_that_no_component_failed_names_none(chain: Chain) -> None:
 
 def test_a_parent_that_is_not_there_fails_the_build_at_once(chain: Chain) -> None:
     recipe = chain.make_recipe("ssm:/not/there", "4.0.0")
-    arn = chain.ib.create_image(imageRecipeArn=recipe, infrastructureConfigurationArn=chain.infrastructure)["imageBuildVersionArn"]
+    arn = chain.ib.create_image(imageRecipeArn=recipe, infrastructureConfigurationArn=chain.infrastructure)[
+        "imageBuildVersionArn"
+    ]
     state = chain.image(arn)["state"]
     assert (state["status"], "/not/there" in state["reason"]) == ("FAILED", True)
 
@@ -244,18 +317,26 @@ def test_lifecycle_policy(chain: Chain) -> None:
         "executionRole": chain.role,
         "resourceType": "AMI_IMAGE",
         "policyDetails": [
-            {"action": {"type": "DELETE", "includeResources": {"amis": True, "snapshots": True}}, "filter": {"type": "COUNT", "value": 3}}
+            {
+                "action": {"type": "DELETE", "includeResources": {"amis": True, "snapshots": True}},
+                "filter": {"type": "COUNT", "value": 3},
+            }
         ],
     }
     selection = {"recipes": [{"name": chain.id, "semanticVersion": "x.x.x"}]}
-    arn = chain.ib.create_lifecycle_policy(name=chain.id, resourceSelection=selection, **arguments)["lifecyclePolicyArn"]
+    arn = chain.ib.create_lifecycle_policy(name=chain.id, resourceSelection=selection, **arguments)[
+        "lifecyclePolicyArn"
+    ]
     shown = chain.ib.get_lifecycle_policy(lifecyclePolicyArn=arn)["lifecyclePolicy"]
     assert (shown["status"], shown["resourceSelection"]) == ("ENABLED", selection)
-    chain.ib.update_lifecycle_policy(lifecyclePolicyArn=arn, resourceSelection={"tagMap": {"a": "b"}}, status="DISABLED", **arguments)
+    chain.ib.update_lifecycle_policy(
+        lifecyclePolicyArn=arn, resourceSelection={"tagMap": {"a": "b"}}, status="DISABLED", **arguments
+    )
     assert chain.ib.get_lifecycle_policy(lifecyclePolicyArn=arn)["lifecyclePolicy"]["status"] == "DISABLED"
     both = {**selection, "tagMap": {"a": "b"}}
     assert (
-        code(chain.ib.create_lifecycle_policy, name=f"b{chain.id}", resourceSelection=both, **arguments) == "InvalidParameterValueException"
+        code(chain.ib.create_lifecycle_policy, name=f"b{chain.id}", resourceSelection=both, **arguments)
+        == "InvalidParameterValueException"
     )
     chain.ib.delete_lifecycle_policy(lifecyclePolicyArn=arn)
     assert code(chain.ib.get_lifecycle_policy, lifecyclePolicyArn=arn) == "ResourceNotFoundException"

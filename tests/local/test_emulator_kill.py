@@ -1,4 +1,6 @@
-"""What a client got an answer for is there after ``kill -9`` at any moment, with everything that follows from it."""
+"""What a client got an answer for is there after ``kill -9`` at any moment, with everything that follows from
+it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,12 @@ def policy(*statements: dict[str, Any]) -> str:
 
 
 def sends(service: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": "*"}
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
 
 
 def furnish(cloud: Cloud) -> dict[str, str]:
@@ -44,7 +51,9 @@ def furnish(cloud: Cloud) -> dict[str, str]:
     urls, arns = {}, {}
     for name in ("submissions", "states", "own"):
         urls[name] = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
-        arns[name] = sqs.get_queue_attributes(QueueUrl=urls[name], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arns[name] = sqs.get_queue_attributes(QueueUrl=urls[name], AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         allowed = policy(sends("s3.amazonaws.com"), sends("events.amazonaws.com"))
         sqs.set_queue_attributes(QueueUrl=urls[name], Attributes={"Policy": allowed})
     s3.create_bucket(Bucket="bucket")
@@ -76,8 +85,19 @@ class Work:
         self._cloud, self._urls, self._number = cloud, urls, number
         self.done: dict[str, list[Any]] = {}
         self._threads = [
-            threading.Thread(target=self._repeat, args=(kind, getattr(self, f"_{kind}")(client_of(cloud))), daemon=True)
-            for kind in ("submission", "item", "removed", "message", "worked_off", "parameter", "machine", "policy")
+            threading.Thread(
+                target=self._repeat, args=(kind, getattr(self, f"_{kind}")(client_of(cloud))), daemon=True
+            )
+            for kind in (
+                "submission",
+                "item",
+                "removed",
+                "message",
+                "worked_off",
+                "parameter",
+                "machine",
+                "policy",
+            )
         ]
 
     def until_killed(self, seconds: float) -> None:
@@ -121,7 +141,10 @@ class Work:
         return lambda name: sqs.send_message(QueueUrl=self._urls["own"], MessageBody=name)
 
     def _worked_off(self, client: Any) -> Callable[[str], Any]:
-        sqs, own = client("sqs"), client("sqs").create_queue(QueueName=f"worked-off-{self._number}")["QueueUrl"]
+        sqs, own = (
+            client("sqs"),
+            client("sqs").create_queue(QueueName=f"worked-off-{self._number}")["QueueUrl"],
+        )
 
         def call(name: str) -> str:
             sqs.send_message(QueueUrl=own, MessageBody=name)
@@ -144,28 +167,42 @@ class Work:
 
         def call(name: str) -> None:
             iam.create_user(UserName=name)
-            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy(sends("x") | {"Principal": None}))
+            iam.put_user_policy(
+                UserName=name, PolicyName="p", PolicyDocument=policy(sends("x") | {"Principal": None})
+            )
 
         return call
 
 
 def launch(ec2: Any, token: str) -> str:
     image = BASE_IMAGES[0].image_id
-    answer = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, ClientToken=token)
+    answer = ec2.run_instances(
+        ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, ClientToken=token
+    )
     return str(answer["Instances"][0]["InstanceId"])
 
 
-def check(cloud: Cloud, urls: dict[str, str], done: dict[str, list[Any]], messages: dict[str, list[str]]) -> None:
+def check(
+    cloud: Cloud, urls: dict[str, str], done: dict[str, list[Any]], messages: dict[str, list[str]]
+) -> None:
     client = client_of(cloud)
     s3, table, sqs, ec2 = (client(name) for name in ("s3", "dynamodb", "sqs", "ec2"))
     messages["submissions"] += drain(sqs, urls["submissions"])
     messages["own"] += drain(sqs, urls["own"])
     messages["states"] += drain(sqs, urls["states"])
-    told = {record["s3"]["object"]["key"] for body in messages["submissions"] for record in json.loads(body).get("Records", [])}
+    told = {
+        record["s3"]["object"]["key"]
+        for body in messages["submissions"]
+        for record in json.loads(body).get("Records", [])
+    }
     for name, _ in done["submission"]:
         assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == name.encode()
         assert name in told
-    items = {item["pk"]["S"] for page in table.get_paginator("scan").paginate(TableName="table") for item in page["Items"]}
+    items = {
+        item["pk"]["S"]
+        for page in table.get_paginator("scan").paginate(TableName="table")
+        for item in page["Items"]
+    }
     assert {name for name, _ in done["item"]} <= items
     assert not {name for name, _ in done["removed"]} & items
     assert {name for name, _ in done["message"]} <= set(messages["own"])
@@ -183,7 +220,8 @@ def check(cloud: Cloud, urls: dict[str, str], done: dict[str, list[Any]], messag
 
 def test_what_was_answered_is_there_after_a_kill_at_any_moment(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
-    urls, messages = furnish(cloud), {"submissions": [], "own": [], "states": []}  # type: dict[str, str], dict[str, list[str]]
+    # type: dict[str, str], dict[str, list[str]]
+    urls, messages = furnish(cloud), {"submissions": [], "own": [], "states": []}
     seed = random.randrange(2**32)
     moments, answered = random.Random(seed), 0
     for number in range(ROUNDS):
@@ -196,15 +234,21 @@ def test_what_was_answered_is_there_after_a_kill_at_any_moment(cloud_home: Cloud
 
 
 def test_an_answered_submission_always_has_its_message(cloud_home: CloudHome) -> None:
-    """Killed as soon as S3 has answered: the moment in which the object was on disk and its message was not."""
+    """Killed as soon as S3 has answered: the moment in which the object was on disk and its message was
+    not.
+    """
     cloud = cloud_home.up()
     urls = furnish(cloud)
     for turn in range(5):
-        client_of(cloud)("s3").put_object(Bucket="bucket", Key=f"group/submissions/{turn}_submit.json", Body=b"{}")
+        client_of(cloud)("s3").put_object(
+            Bucket="bucket", Key=f"group/submissions/{turn}_submit.json", Body=b"{}"
+        )
         kill(cloud)
         cloud = cloud_home.up()
         bodies = drain(client_of(cloud)("sqs"), urls["submissions"])
-        keys = [record["s3"]["object"]["key"] for body in bodies for record in json.loads(body).get("Records", [])]
+        keys = [
+            record["s3"]["object"]["key"] for body in bodies for record in json.loads(body).get("Records", [])
+        ]
         assert keys == [f"group/submissions/{turn}_submit.json"]
 
 
@@ -232,19 +276,29 @@ def await_keys(cloud: Cloud, prefix: str, seconds: float) -> list[str]:
 
 
 def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(cloud_home: CloudHome) -> None:
-    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that. And a kill is no failed attempt."""
+    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that. And a kill
+    is no failed attempt.
+    """
     cloud = cloud_home.up()
     urls, client = furnish(cloud), client_of(cloud)
-    trust = policy({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    trust = policy(
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    )
     role = client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    rights = policy({"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket", "sqs:*"], "Resource": "*"})
+    rights = policy(
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket", "sqs:*"], "Resource": "*"}
+    )
     client("iam").put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=rights)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("h.py", SLOW)
     code = {"ZipFile": archive.getvalue()}
-    client("lambda").create_function(FunctionName="slow", Runtime="python3.12", Handler="h.handler", Role=role, Code=code, Timeout=120)
-    arn = client("sqs").get_queue_attributes(QueueUrl=urls["own"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    client("lambda").create_function(
+        FunctionName="slow", Runtime="python3.12", Handler="h.handler", Role=role, Code=code, Timeout=120
+    )
+    arn = client("sqs").get_queue_attributes(QueueUrl=urls["own"], AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     dead = {"deadLetterTargetArn": arn.replace(":own", ":states"), "maxReceiveCount": 1}
     client("sqs").set_queue_attributes(QueueUrl=urls["own"], Attributes={"RedrivePolicy": json.dumps(dead)})
     client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=arn)
@@ -255,20 +309,31 @@ def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(c
     kill(cloud)
     cloud = cloud_home.up()
     assert await_keys(cloud, "done/", 60) == ["done/work"]
-    assert "Messages" not in client_of(cloud)("sqs").receive_message(QueueUrl=urls["states"])  # who took it by a request still has it
+    # who took it by a request still has it
+    assert "Messages" not in client_of(cloud)("sqs").receive_message(QueueUrl=urls["states"])
 
 
 def test_a_request_that_is_made_again_after_a_kill_is_the_same_request(cloud_home: CloudHome) -> None:
-    """Tokens of launches (in the test above), of transactions and of messages; and what a key has sealed can be opened."""
+    """Tokens of launches (in the test above), of transactions and of messages; and what a key has sealed can
+    be opened.
+    """
     cloud = cloud_home.up()
     furnish(cloud)
     client = client_of(cloud)
     fifo = client("sqs").create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-    put = {"Put": {"TableName": "table", "Item": {"pk": {"S": "k"}}, "ConditionExpression": "attribute_not_exists(pk)"}}
+    put = {
+        "Put": {
+            "TableName": "table",
+            "Item": {"pk": {"S": "k"}},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+    }
 
     def twice(client: Any) -> None:
         client("dynamodb").transact_write_items(TransactItems=[put], ClientRequestToken="token")
-        client("sqs").send_message(QueueUrl=fifo, MessageBody="m", MessageGroupId="g", MessageDeduplicationId="d")
+        client("sqs").send_message(
+            QueueUrl=fifo, MessageBody="m", MessageGroupId="g", MessageDeduplicationId="d"
+        )
 
     key = client("kms").create_key()["KeyMetadata"]["KeyId"]
     sealed = client("kms").encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
@@ -301,16 +366,26 @@ def test_an_upload_in_parts_goes_on_after_a_kill(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
     s3 = client_of(cloud)("s3")
     assert [one["UploadId"] for one in s3.list_multipart_uploads(Bucket="bucket")["Uploads"]] == [begun]
-    complete = functools.partial(s3.complete_multipart_upload, **where, UploadId=begun, MultipartUpload={"Parts": parts})
+    complete = functools.partial(
+        s3.complete_multipart_upload, **where, UploadId=begun, MultipartUpload={"Parts": parts}
+    )
     tag = complete()["ETag"]
     kill(cloud)
     cloud = cloud_home.up()
     s3 = client_of(cloud)("s3")
     found = s3.get_object(**where)
-    assert (found["Body"].read() == b"".join(bodies), found["Metadata"], found["ContentType"]) == (True, {"a": "1"}, "text/x")
-    again = s3.complete_multipart_upload(**where, UploadId=begun, MultipartUpload={"Parts": parts})  # a client that got no answer
+    assert (found["Body"].read() == b"".join(bodies), found["Metadata"], found["ContentType"]) == (
+        True,
+        {"a": "1"},
+        "text/x",
+    )
+    # a client that got no answer
+    again = s3.complete_multipart_upload(**where, UploadId=begun, MultipartUpload={"Parts": parts})
     assert again["ETag"] == tag
-    told = [json.loads(body).get("Records", [{}])[0].get("eventName") for body in drain(client_of(cloud)("sqs"), urls["submissions"])]
+    told = [
+        json.loads(body).get("Records", [{}])[0].get("eventName")
+        for body in drain(client_of(cloud)("sqs"), urls["submissions"])
+    ]
     assert told.count("ObjectCreated:CompleteMultipartUpload") == 1
     assert list(cloud_home.paths.emulator_uploads.glob("*/*.part*")) == []
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="bucket")
@@ -325,7 +400,9 @@ def refused(call: Call) -> bool:
 
 
 def test_what_cannot_be_written_is_not_answered_as_done(cloud_home: CloudHome) -> None:
-    """A full disk, for which a limit of the size of files stands: no answer says that it is done, and later everything works again."""
+    """A full disk, for which a limit of the size of files stands: no answer says that it is done, and later
+    everything works again.
+    """
     cloud = cloud_home.up()
     urls, client = furnish(cloud), client_of(cloud)
     calls: dict[str, Call] = {

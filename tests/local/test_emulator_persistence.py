@@ -26,7 +26,10 @@ from localcloud.paths import Paths
 from localcloud.processes import Process
 
 pytestmark = pytest.mark.local
-DOCUMENT = "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: s, action: ExecuteBash, inputs: {commands: ['true']}}]}]\n"
+DOCUMENT = (
+    "schemaVersion: 1.0\nphases: [{name: build, steps: [{name: s, action: ExecuteBash, inputs: {commands: "
+    "['true']}}]}]\n"
+)
 
 
 def furnish(cloud: Cloud) -> dict[str, Any]:
@@ -48,11 +51,22 @@ def furnish(cloud: Cloud) -> dict[str, Any]:
     client("dynamodb").put_item(TableName="table", Item={"pk": {"S": "a"}})
     client("events").put_rule(Name="r", EventPattern='{"source": ["aws.ec2"]}')
     client("logs").create_log_group(logGroupName="g")
-    component = client("imagebuilder").create_component(name="comp", semanticVersion="1.0.0", platform="Linux", data=DOCUMENT)
+    component = client("imagebuilder").create_component(
+        name="comp", semanticVersion="1.0.0", platform="Linux", data=DOCUMENT
+    )
     instance = client("ec2").run_instances(
-        ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1, ClientToken="token", UserData="x"
+        ImageId=BASE_IMAGES[0].image_id,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        ClientToken="token",
+        UserData="x",
     )["Instances"][0]
-    return {"queue": queue, "component": component["componentBuildVersionArn"], "instance": instance["InstanceId"]}
+    return {
+        "queue": queue,
+        "component": component["componentBuildVersionArn"],
+        "instance": instance["InstanceId"],
+    }
 
 
 def check(cloud: Cloud, made: dict[str, Any]) -> None:
@@ -61,16 +75,26 @@ def check(cloud: Cloud, made: dict[str, Any]) -> None:
     assert client("s3").get_object(Bucket="bucket", Key="k")["Body"].read() == b"content"
     assert client("s3").get_bucket_versioning(Bucket="bucket")["Status"] == "Enabled"
     assert client("ssm").get_parameter(Name="/p", WithDecryption=True)["Parameter"]["Value"] == "v"
-    assert client("dynamodb").get_item(TableName="table", Key={"pk": {"S": "a"}})["Item"] == {"pk": {"S": "a"}}
+    assert client("dynamodb").get_item(TableName="table", Key={"pk": {"S": "a"}})["Item"] == {
+        "pk": {"S": "a"}
+    }
     assert client("events").describe_rule(Name="r")["State"] == "ENABLED"
     assert client("logs").describe_log_groups(logGroupNamePrefix="g")["logGroups"]
-    assert client("imagebuilder").get_component(componentBuildVersionArn=made["component"])["component"]["data"] == DOCUMENT
+    assert (
+        client("imagebuilder").get_component(componentBuildVersionArn=made["component"])["component"]["data"]
+        == DOCUMENT
+    )
     [reservation] = client("ec2").describe_instances(InstanceIds=[made["instance"]])["Reservations"]
     assert reservation["Instances"][0]["ImageId"] == BASE_IMAGES[0].image_id
     attribute = client("ec2").describe_instance_attribute(InstanceId=made["instance"], Attribute="userData")
     assert attribute["UserData"]["Value"] == "eA=="
     again = client("ec2").run_instances(
-        ImageId=BASE_IMAGES[0].image_id, InstanceType="t3.micro", MinCount=1, MaxCount=1, ClientToken="token", UserData="x"
+        ImageId=BASE_IMAGES[0].image_id,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        ClientToken="token",
+        UserData="x",
     )["Instances"]
     assert [instance["InstanceId"] for instance in again] == [made["instance"]]
     [message] = client("sqs").receive_message(QueueUrl=made["queue"])["Messages"]
@@ -97,18 +121,20 @@ def test_everything_survives_a_stop(cloud_home: CloudHome) -> None:
 def test_a_build_survives_kill_9(cloud_home: CloudHome) -> None:
     first = cloud_home.up()
     client = client_of(first)
-    trust = (
-        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
-    )
+    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'  # noqa: E501
     client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
     client("iam").create_instance_profile(InstanceProfileName="ipr")
     ib = client("imagebuilder")
-    component = ib.create_component(name="comp", semanticVersion="1.0.0", platform="Linux", data=DOCUMENT)["componentBuildVersionArn"]
-    given = [{"componentArn": component}]
-    recipe = ib.create_image_recipe(name="rec", semanticVersion="1.0.0", components=given, parentImage=BASE_IMAGES[0].image_id)[
-        "imageRecipeArn"
+    component = ib.create_component(name="comp", semanticVersion="1.0.0", platform="Linux", data=DOCUMENT)[
+        "componentBuildVersionArn"
     ]
-    infra = ib.create_infrastructure_configuration(name="inf", instanceProfileName="ipr")["infrastructureConfigurationArn"]
+    given = [{"componentArn": component}]
+    recipe = ib.create_image_recipe(
+        name="rec", semanticVersion="1.0.0", components=given, parentImage=BASE_IMAGES[0].image_id
+    )["imageRecipeArn"]
+    infra = ib.create_infrastructure_configuration(name="inf", instanceProfileName="ipr")[
+        "infrastructureConfigurationArn"
+    ]
     arn = ib.create_image(imageRecipeArn=recipe, infrastructureConfigurationArn=infra)["imageBuildVersionArn"]
     first.admin("POST", "builds", {"arn": arn, "status": "BUILDING"})
     kill(first)
@@ -127,7 +153,9 @@ def test_up_twice_is_up_once(cloud_home: CloudHome) -> None:
     assert cloud_module.status(cloud_home.paths)["emulator"]["healthy"]
 
 
-def test_processes_of_the_code_before_an_update_are_started_anew(cloud_home: CloudHome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_the_code_before_an_update_are_started_anew(
+    cloud_home: CloudHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a fleet of the old code would start machines with the new one's files."""
     monkeypatch.setattr(cloud_module, "code_digest", lambda: "before")
     first = cloud_home.up()
@@ -165,7 +193,11 @@ def test_down_never_stops_a_stranger(cloud_home: CloudHome) -> None:
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         cloud_home.down()
-        document = {**json.loads(json.dumps(cloud.__dict__)), "emulator_pid": stranger.pid, "emulator_start": 1}
+        document = {
+            **json.loads(json.dumps(cloud.__dict__)),
+            "emulator_pid": stranger.pid,
+            "emulator_start": 1,
+        }
         cloud_home.paths.cloud_file.write_text(json.dumps(document))
         assert Cloud.load(cloud_home.paths) is None
         assert cloud_module.down(cloud_home.paths) is False
@@ -193,7 +225,9 @@ def test_a_taken_port_is_one_message_and_leaves_nothing(cloud_home: CloudHome) -
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", cloud_home.port))
         taken.listen()
-        with pytest.raises(CloudError, match=rf"Port {cloud_home.port} on 127.0.0.1 is taken.*LOCALCLOUD_PORT="):
+        with pytest.raises(
+            CloudError, match=rf"Port {cloud_home.port} on 127.0.0.1 is taken.*LOCALCLOUD_PORT="
+        ):
             cloud_home.up()
     assert not cloud_home.paths.cloud_file.exists()
     cloud_home.up()
@@ -206,7 +240,9 @@ def test_a_port_taken_by_another_checkout_s_cloud_says_whose_and_how_it_is_stopp
     other = CloudHome(tmp_path_factory.mktemp("other"))
     other.port = cloud_home.port
     home = re.escape(str(cloud_home.paths.home))
-    with pytest.raises(CloudError, match=rf"the local cloud in {home}.*LOCALCLOUD_HOME={home} invoke local\.down"):
+    with pytest.raises(
+        CloudError, match=rf"the local cloud in {home}.*LOCALCLOUD_HOME={home} invoke local\.down"
+    ):
         other.up()
 
 
@@ -273,8 +309,12 @@ def test_a_process_is_a_pid_and_its_start_time() -> None:
 
 
 def test_stop_ends_orphans_of_the_session(tmp_path: Path) -> None:
-    script = "import subprocess, os; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); os._exit(0)"
-    leader = processes.spawn([sys.executable, "-c", script], env=dict(os.environ), cwd=tmp_path, log=tmp_path / "log")
+    script = (
+        "import subprocess, os; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); os._exit(0)"
+    )
+    leader = processes.spawn(
+        [sys.executable, "-c", script], env=dict(os.environ), cwd=tmp_path, log=tmp_path / "log"
+    )
     deadline = time.monotonic() + 10
     while not (tmp_path / "log").read_text().strip() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -296,6 +336,10 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shell_lines_are_quoted() -> None:
     lines = shell_lines({"A": "it's $HOME", "B": ""})
     shown = subprocess.run(
-        ["bash", "-c", f'{lines}\nprintf "%s|%s" "$A" "${{B-unset}}"'], env={"B": "x"}, capture_output=True, text=True, check=True
+        ["bash", "-c", f'{lines}\nprintf "%s|%s" "$A" "${{B-unset}}"'],
+        env={"B": "x"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert shown.stdout == "it's $HOME|unset"

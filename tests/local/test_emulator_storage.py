@@ -32,13 +32,26 @@ def test_encryption_without_a_named_key_takes_the_default(client: Client, bucket
     key = client("kms").create_key()["KeyMetadata"]["Arn"]
     default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]})
-    assert s3.put_object(Bucket=bucket, Key="b", Body=b"1", ServerSideEncryption="aws:kms")["SSEKMSKeyId"] == key
-    assert s3.put_object(Bucket=bucket, Key="c", Body=b"1", ServerSideEncryption="AES256")["ServerSideEncryption"] == "AES256"
+    assert (
+        s3.put_object(Bucket=bucket, Key="b", Body=b"1", ServerSideEncryption="aws:kms")["SSEKMSKeyId"] == key
+    )
+    assert (
+        s3.put_object(Bucket=bucket, Key="c", Body=b"1", ServerSideEncryption="AES256")[
+            "ServerSideEncryption"
+        ]
+        == "AES256"
+    )
 
 
 @pytest.mark.parametrize(
     ("asked", "expected"),
-    [("bytes=0-2", b"012"), ("bytes=7-", b"789"), ("bytes=-2", b"89"), ("bytes=3-3", b"3"), ("bytes=5-100", b"56789")],
+    [
+        ("bytes=0-2", b"012"),
+        ("bytes=7-", b"789"),
+        ("bytes=-2", b"89"),
+        ("bytes=3-3", b"3"),
+        ("bytes=5-100", b"56789"),
+    ],
 )
 def test_ranges(client: Client, bucket: str, asked: str, expected: bytes) -> None:
     s3 = client("s3")
@@ -47,7 +60,9 @@ def test_ranges(client: Client, bucket: str, asked: str, expected: bytes) -> Non
     assert s3.get_object(Bucket=bucket, Key="digits", Range=asked)["Body"].read() == expected
     assert s3.get_object(Bucket=bucket, Key="digits")["Body"].read() == b"0123456789"
     for _ in range(2):
-        answer = s3.get_object(Bucket=bucket, Key="digits", Range=asked, VersionId=version, ChecksumMode="ENABLED")
+        answer = s3.get_object(
+            Bucket=bucket, Key="digits", Range=asked, VersionId=version, ChecksumMode="ENABLED"
+        )
         assert answer["Body"].read() == expected
         assert answer["ContentRange"].endswith("/10")
         s3.put_object(Bucket=bucket, Key="digits", Body=b"another")
@@ -66,11 +81,16 @@ def test_a_range_outside_is_refused(client: Client, bucket: str) -> None:
 
 
 def test_a_submission_reaches_a_function_through_a_queue(client: Client, bucket: str) -> None:
-    """The way that the program uses: bucket notification, queue, function; the queue's policy must let S3 in."""
+    """The way that the program uses: bucket notification, queue, function; the queue's policy must let S3
+    in.
+    """
     s3, sqs = client("s3"), client("sqs")
     queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rules: list[dict[str, Any]] = [{"Name": "prefix", "Value": "g/submissions/"}, {"Name": "suffix", "Value": "submit.json"}]
+    rules: list[dict[str, Any]] = [
+        {"Name": "prefix", "Value": "g/submissions/"},
+        {"Name": "suffix", "Value": "submit.json"},
+    ]
     wanted = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
     configuration = {"Bucket": bucket, "NotificationConfiguration": {"QueueConfigurations": [wanted]}}
     with pytest.raises(s3.exceptions.ClientError, match="Unable to validate the following destination"):
@@ -78,11 +98,14 @@ def test_a_submission_reaches_a_function_through_a_queue(client: Client, bucket:
 
     def keys() -> list[str]:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-        records = [record for message in messages for record in json.loads(message["Body"]).get("Records", [])]
+        records = [
+            record for message in messages for record in json.loads(message["Body"]).get("Records", [])
+        ]
         return [record["s3"]["object"]["key"] for record in records]
 
     statement = {
-        "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+        "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}},
     }  # fmt: skip
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -105,7 +128,12 @@ def test_a_machine_gets_a_large_object_of_a_version_in_parts(
     if not latest:
         s3.put_object(Bucket=bucket, Key="scan", Body=os.urandom(len(body)))
     pin = Pin(made["ETag"].strip('"'), made["VersionId"], len(body))
-    assert storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=pin) == made["VersionId"]
+    assert (
+        storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=pin)
+        == made["VersionId"]
+    )
     assert (tmp_path / "scan").read_bytes() == body
     with pytest.raises(StorageError, match="the data changed"):
-        storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=replace(pin, etag="0" * 32))
+        storage.download(
+            Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=replace(pin, etag="0" * 32)
+        )

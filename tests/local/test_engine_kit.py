@@ -1,4 +1,6 @@
-"""The real engine with our language host: a tiny program in a folder of its own, with no resources and hence no cloud."""
+"""The real engine with our language host: a tiny program in a folder of its own, with no resources and hence
+no cloud.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ class Tiny:
         self.paths = Paths(folder / "home")
         (self.root / "program").mkdir(parents=True)
         (self.root / "Pulumi.yaml").write_text(
-            "name: tiny\nruntime: python\nmain: program\nstackConfigDir: stacks\nconfig:\n  greeting: {type: string, default: hello}\n"
+            "name: tiny\nruntime: python\nmain: program\nstackConfigDir: stacks\nconfig:\n  greeting: "
+            "{type: string, default: hello}\n"
         )
         (self.root / "program" / "helper.py").write_text("CALLS = 0\n")
         self.write(PROGRAM)
@@ -55,13 +58,17 @@ class Tiny:
 
     def pulumi(self, *arguments: str) -> CompletedProcess[str]:
         variables = environment.applied(environment.environment(self.paths, self.root, NoCloud()))
-        return subprocess.run(["pulumi", *arguments], cwd=self.root, env=variables, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["pulumi", *arguments], cwd=self.root, env=variables, capture_output=True, text=True, check=False
+        )
 
     def up(self, *options: str) -> CompletedProcess[str]:
         return self.pulumi("up", "--yes", "--non-interactive", "--color", "never", "--stack", "dev", *options)
 
     def outputs(self, *options: str) -> dict[str, object]:
-        outputs: dict[str, object] = json.loads(self.pulumi("stack", "output", "--json", "--stack", "dev", *options).stdout)
+        outputs: dict[str, object] = json.loads(
+            self.pulumi("stack", "output", "--json", "--stack", "dev", *options).stdout
+        )
         return outputs
 
 
@@ -128,7 +135,9 @@ def test_the_engine_agrees_with_what_we_think_exists(tiny: Tiny) -> None:
     assert sorted(stack["name"] for stack in json.loads(answer.stdout)) == ["dev", "prod"]
 
 
-def test_a_stack_file_of_another_passphrase_is_mended_so_that_the_stack_works(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_stack_file_of_another_passphrase_is_mended_so_that_the_stack_works(
+    tiny: Tiny, tmp_path: Path
+) -> None:
     other = Tiny(tmp_path / "elsewhere")
     other.prepare("dev")
     foreign = (other.root / "stacks" / "Pulumi.dev.yaml").read_text()

@@ -1,5 +1,5 @@
-"""The examples with several inputs and with two modes, on real recordings: run by run_main.sh with the packages of their images, and
-baked, deployed and submitted in the local cloud."""
+"""The examples with several inputs and with two modes, on real recordings: run by run_main.sh with the
+packages of their images, and baked, deployed and submitted in the local cloud."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from job_helpers import ended
 
 from blueprints.decoder import sample_data as digits
 from blueprints.fmri import sample_data as head
-from client import Analysis, JobHandle
 from demo.playground import Playground, playground
+from neurocaas import Analysis, JobHandle
 from tests.local.analyses import example_python, run_example
 from tests.shell.guide import listing
 from tests.shell.machines import ROOT, Machine, new_machine
@@ -60,7 +60,7 @@ model.fit(train[:, :-1], train[:, -1])
 print(json.dumps({"folds": list(folds), "accuracy": model.score(test[:, :-1], test[:, -1]),
                   "labels": [int(label) for label in model.predict(test[:, :-1])],
                   "chance": list(model.predict_proba(test[:, :-1]).max(axis=1))}))
-"""
+"""  # noqa: E501
 
 
 ENSEMBLE_DIRECTLY = """
@@ -77,7 +77,7 @@ for member in (1, 2):
     chances.append(model.predict_proba(test[:, :-1]))
 predicted = model.classes_[np.mean(chances, axis=0).argmax(axis=1)]
 print(json.dumps({"accuracy": (predicted == test[:, -1]).mean()}))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,11 @@ def machine(tmp_path: Path) -> Machine:
 def directly(python: Path, code: str, *files: object) -> dict[str, Any]:
     command = [str(python), "-c", code, *map(str, files)]
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    return dict(json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout))
+    return dict(
+        json.loads(
+            subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        )
+    )
 
 
 def summary(results: Path) -> dict[str, Any]:
@@ -110,15 +114,21 @@ def test_time_courses_are_those_of_the_packages(machine: Machine, python: Path, 
     assert code == 0, errors(machine)
     with zipfile.ZipFile(dataset) as archive:
         archive.extractall(tmp_path / "direct")
-    expected = directly(python, FMRI_DIRECTLY, tmp_path / "direct/functional.nii", tmp_path / "direct/anatomical.nii")
+    expected = directly(
+        python, FMRI_DIRECTLY, tmp_path / "direct/functional.nii", tmp_path / "direct/anatomical.nii"
+    )
     found = summary(results)
     assert found["voxels"]["head"] == expected["head"]
     assert found["tsnr"]["mean"] == pytest.approx(expected["tsnr"], rel=1e-5)
     assert found["components_variance"] == pytest.approx(expected["variance"], rel=1e-5)
     with (results / "timecourses.csv").open() as file:
-        assert [float(row["class_3_percent"]) for row in csv.DictReader(file)] == pytest.approx(expected["course"], rel=1e-4, abs=1e-9)
+        assert [float(row["class_3_percent"]) for row in csv.DictReader(file)] == pytest.approx(
+            expected["course"], rel=1e-4, abs=1e-9
+        )
     # As the README says:
-    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(FMRI.values())
+    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(
+        FMRI.values()
+    )
     assert (results / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -135,7 +145,9 @@ print(json.dumps({"voxels": signal[0, ..., 0].size}))
 """
 
 
-def test_voxels_without_a_number_are_outside_of_the_head(machine: Machine, python: Path, tmp_path: Path) -> None:
+def test_voxels_without_a_number_are_outside_of_the_head(
+    machine: Machine, python: Path, tmp_path: Path
+) -> None:
     (dataset,) = head.sample_datasets(tmp_path)
     assert directly(python, WITHOUT_NUMBERS, dataset, tmp_path / "masked")["voxels"] > 0
     packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "masked"))
@@ -182,7 +194,9 @@ def test_an_ensemble_is_averaged(machine: Machine, python: Path, tmp_path: Path)
     for member in (1, 2):
         dataset = tmp_path / f"member{member}.csv"
         dataset.write_bytes(train.read_bytes())
-        code, _ = run_example(machine, python, "decoder", dataset, {"mode": "train", "folds": 2, "jobnb": member})
+        code, _ = run_example(
+            machine, python, "decoder", dataset, {"mode": "train", "folds": 2, "jobnb": member}
+        )
         assert code == 0, errors(machine)
     folder = "results/job_1/process_results"
     code, predicted = run_example(machine, python, "decoder", test, {"mode": "predict", "model": folder})
@@ -228,7 +242,9 @@ echo 'echo "environment $1"' > /home/ubuntu/anaconda3/bin/activate
 
 
 class Cloud:
-    """The two examples, and the starter with the guide's own script, in a local cloud, each with a baked image."""
+    """The two examples, and the starter with the guide's own script, in a local cloud, each with a baked
+    image.
+    """
 
     def __init__(self, ground: Playground) -> None:
         self.ground = ground
@@ -250,7 +266,9 @@ class Cloud:
 
     def analysis(self, name: str) -> Analysis:
         environ = self.ground.local_environment()
-        session = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=environ["AWS_REGION"])
+        session = boto3.Session(
+            environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=environ["AWS_REGION"]
+        )
         return Analysis(name, "debuggers", session=Endpoint(session, environ["AWS_ENDPOINT_URL"]))
 
     def finished(self, name: str, dataset: Path, config: dict[str, Any]) -> JobHandle:
@@ -259,7 +277,9 @@ class Cloud:
         assert ended(job).succeeded, job.certificate()
         return job
 
-    def run(self, name: str, dataset: Path, config: dict[str, Any], folder: Path) -> tuple[JobHandle, list[dict[str, Any]]]:
+    def run(
+        self, name: str, dataset: Path, config: dict[str, Any], folder: Path
+    ) -> tuple[JobHandle, list[dict[str, Any]]]:
         """A finished job, and the summary of each of its datasets."""
         job = self.finished(name, dataset, config)
         job.fetch(folder)
@@ -285,18 +305,26 @@ def cloud() -> Iterator[Cloud]:
 def test_several_inputs_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
     (dataset,) = head.sample_datasets(tmp_path)
     _, (found,) = cloud.run("fmri", dataset, {}, tmp_path / "results")
-    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(FMRI.values())
+    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(
+        FMRI.values()
+    )
 
 
-def test_an_ensemble_is_trained_and_predicts_in_the_local_cloud(cloud: Cloud, python: Path, tmp_path: Path) -> None:
-    """Each model on a machine of its own; the prediction takes the folder of their job as its second input."""
+def test_an_ensemble_is_trained_and_predicts_in_the_local_cloud(
+    cloud: Cloud, python: Path, tmp_path: Path
+) -> None:
+    """Each model on a machine of its own; the prediction takes the folder of their job as its second
+    input.
+    """
     train, test = digits.sample_datasets(tmp_path)
     job, members = cloud.run("decoder", train, {"mode": "train", "ensemble_size": 2}, tmp_path / "models")
     assert [one["parameters"]["jobnb"] for one in members] == [1, 2]
     models = f"{job.keys.resultdir}/process_results"
     _, (found,) = cloud.run("decoder", test, {"mode": "predict", "model": models}, tmp_path / "predictions")
     assert (found["models"], found["trials"]) == (2, 597)
-    assert found["accuracy"] == pytest.approx(directly(python, ENSEMBLE_DIRECTLY, train, test)["accuracy"], rel=1e-5)
+    assert found["accuracy"] == pytest.approx(
+        directly(python, ENSEMBLE_DIRECTLY, train, test)["accuracy"], rel=1e-5
+    )
 
 
 def test_the_guides_script_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
-"""The first command on a fresh machine: `make demo` and the set-up of `make test`, as an ordinary user, where provided things are lacking.
+"""The first command on a fresh machine: `make demo` and the set-up of `make test`, as an ordinary user, where
+provided things are lacking.
 
-Nothing is done here that takes minutes: what is missing must be said before that. What set-up provides must be what the parts use.
+Nothing is done here that takes minutes: what is missing must be said before that. What set-up provides must
+be what the parts use.
 """
 
 from __future__ import annotations
@@ -47,12 +49,18 @@ class Machine:
     more: dict[str, str] = field(default_factory=dict)
 
     def environ(self, **more: str) -> dict[str, str]:
-        home = {"PATH": self.path, "HOME": str(self.root.parent / "home"), "LOCALCLOUD_PORT": str(free_port())}
+        home = {
+            "PATH": self.path,
+            "HOME": str(self.root.parent / "home"),
+            "LOCALCLOUD_PORT": str(free_port()),
+        }
         return {**home, **self.more, **more}
 
     def make(self, *targets: str, namespaces: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         command = ["make", *targets, f"PYTHON={self.python}"]
-        return bare.run(command, cwd=self.root, environ=self.environ(**more), user=self.user, namespaces=namespaces)
+        return bare.run(
+            command, cwd=self.root, environ=self.environ(**more), user=self.user, namespaces=namespaces
+        )
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +83,14 @@ def problems(said: str) -> dict[str, str]:
 
 
 def long_steps(said: str) -> list[str]:
-    return [line for line in said.splitlines() if "installing pinned packages" in line or line.startswith("==")]
+    return [
+        line for line in said.splitlines() if "installing pinned packages" in line or line.startswith("==")
+    ]
 
 
-def test_everything_that_is_missing_is_said_at_once_and_before_all_that_takes_minutes(machine: Machine) -> None:
+def test_everything_that_is_missing_is_said_at_once_and_before_all_that_takes_minutes(
+    machine: Machine,
+) -> None:
     if not bare.can_refuse_namespaces():
         pytest.skip("no filter of system calls for this processor")
     with socket.socket() as taken:
@@ -133,9 +145,17 @@ def test_a_user_whom_the_system_does_not_know_is_asked_for_a_home(machine: Machi
 
 def test_a_package_index_alone_is_a_way_to_a_cli(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     python = machine.root / ".venv" / "bin" / "python"
-    ask = "import sys; from pathlib import Path; from localcloud.pulumi.cli import obstacles; print(obstacles(Path(sys.argv[1])))"
+    ask = (
+        "import sys; from pathlib import Path; from localcloud.pulumi.cli import obstacles; "
+        "print(obstacles(Path(sys.argv[1])))"
+    )
     index = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    done = bare.run([str(python), "-c", ask, str(python)], cwd=machine.root, environ=machine.environ(**index), user=machine.user)
+    done = bare.run(
+        [str(python), "-c", ask, str(python)],
+        cwd=machine.root,
+        environ=machine.environ(**index),
+        user=machine.user,
+    )
     if "No Go toolchain" in done.stdout or "no Go toolchain" in done.stdout:
         pytest.skip("no package index can be reached")
     assert done.stdout.strip() == "[]", done.stderr
@@ -145,7 +165,9 @@ def test_a_package_index_alone_is_a_way_to_a_cli(machine: Machine, monkeypatch: 
 
 
 def own_cache(folder: Path) -> Mapping[str, str]:
-    """A cache with nothing but the `bwrap` that set-up would have put there, and the emulator's environment of this machine."""
+    """A cache with nothing but the `bwrap` that set-up would have put there, and the emulator's environment
+    of this machine.
+    """
     program = find_bubblewrap()
     assert program is not None
     kept = folder / "cache" / "neurocaas" / "bubblewrap" / "bwrap"
@@ -155,7 +177,9 @@ def own_cache(folder: Path) -> Mapping[str, str]:
     return {"XDG_CACHE_HOME": str(folder / "cache"), "LOCALCLOUD_EMULATOR_PYTHON": emulator}
 
 
-def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the_cache(tmp_path: Path) -> None:
+def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the_cache(
+    tmp_path: Path,
+) -> None:
     user = bare.ordinary()
     if user is None:
         pytest.skip("there is no other user")
@@ -173,7 +197,12 @@ def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the
         seen = bare.run([*prefix, sys.executable, "-c", hidden], cwd=home, environ=environ)
         assert seen.stdout.split() == [str(user[0]), "None"], seen.stderr
         program = str(Path(__file__).with_name("bake_and_boot.py"))
-        done = bare.run([*prefix, sys.executable, program, str(home), str(free_port())], cwd=home, environ=environ, umask=0o077)
+        done = bare.run(
+            [*prefix, sys.executable, program, str(home), str(free_port())],
+            cwd=home,
+            environ=environ,
+            umask=0o077,
+        )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["sandbox"] == "bubblewrap-userns"
@@ -186,7 +215,12 @@ def test_machines_are_not_as_private_as_the_files_of_whoever_starts_them(tmp_pat
     if detect(tmp_path / "here").mode is Mode.PROCESS:
         pytest.skip("this machine allows no sandboxes")
     program = str(Path(__file__).with_name("bake_and_boot.py"))
-    done = bare.run([sys.executable, program, str(tmp_path), str(free_port())], cwd=tmp_path, environ=os.environ, umask=0o077)
+    done = bare.run(
+        [sys.executable, program, str(tmp_path), str(free_port())],
+        cwd=tmp_path,
+        environ=os.environ,
+        umask=0o077,
+    )
     assert done.returncode == 0, done.stderr
     assert MODES in json.loads(done.stdout)["console"]
 
@@ -203,6 +237,8 @@ def test_the_tour_looks_before_its_first_phase(tmp_path: Path) -> None:
     }
     done = bare.run([sys.executable, "-m", "invoke", "demo"], cwd=ROOT, environ=environ)
     assert done.returncode == 1
-    assert {"pulumi", "emulator", "port", "bubblewrap"} <= set(problems(done.stderr.removeprefix("error: "))), done.stderr
+    assert {"pulumi", "emulator", "port", "bubblewrap"} <= set(
+        problems(done.stderr.removeprefix("error: "))
+    ), done.stderr
     assert "==" not in done.stdout
     assert cache_home() not in list(tmp_path.rglob("*"))

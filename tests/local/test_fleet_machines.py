@@ -36,8 +36,10 @@ def run(fleet: RunningFleet, number: int, script: str | bytes, **more: object) -
 
 
 IMDS = (
-    "T=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)\n"
-    'm() { curl -s -w "=%{http_code}\\n" -H "X-aws-ec2-metadata-token: $T" "http://169.254.169.254/latest/$1"; }\n'
+    "T=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "
+    "http://169.254.169.254/latest/api/token)\n"
+    'm() { curl -s -w "=%{http_code}\\n" -H "X-aws-ec2-metadata-token: $T" '
+    '"http://169.254.169.254/latest/$1"; }\n'
 )
 
 
@@ -56,7 +58,8 @@ def test_the_host_is_out_of_sight(fleet: RunningFleet, tmp_path: Path) -> None:
     console = run(
         fleet,
         2,
-        f"#!/bin/bash\ncat {secret}\nls {fleet.home} ; ls /proc | grep -c '^[0-9]' ; echo users: $(grep -c tester /etc/passwd)\n"
+        f"#!/bin/bash\ncat {secret}\nls {fleet.home} ; ls /proc | grep -c '^[0-9]' ; echo users: $(grep -c "
+        "tester /etc/passwd)\n"
         "env | sort | cut -d= -f1 | tr '\\n' ' '\necho\necho 61 > /proc/sys/vm/swappiness\n"
         "ls -A /usr/local/bin\nhostname\npwd\necho $HOME\nshutdown now\n",
     )
@@ -85,9 +88,13 @@ def test_metadata_needs_a_token_and_tells_the_instance(fleet: RunningFleet) -> N
     paths = (
         "meta-data/instance-id meta-data/ami-launch-index meta-data/tags/instance/Name "
         "meta-data/placement/region meta-data/local-ipv4 meta-data/nonsense "
-        "meta-data/iam/security-credentials/ meta-data/iam/security-credentials/worker dynamic/instance-identity/document user-data"
+        "meta-data/iam/security-credentials/ meta-data/iam/security-credentials/worker "
+        "dynamic/instance-identity/document user-data"
     )
-    script = "#!/bin/bash\ncurl -s -o /dev/null -w 'v1 %{http_code}\\n' http://169.254.169.254/latest/meta-data/instance-id\n" + IMDS
+    script = (
+        "#!/bin/bash\ncurl -s -o /dev/null -w 'v1 %{http_code}\\n' "
+        "http://169.254.169.254/latest/meta-data/instance-id\n"
+    ) + IMDS
     console = run(fleet, 4, script + f"for p in {paths}; do m $p; done\nshutdown now\n")
     assert "v1 401" in console
     assert f"i-{4:017x}=200" in console
@@ -103,15 +110,27 @@ def test_metadata_needs_a_token_and_tells_the_instance(fleet: RunningFleet) -> N
 
 
 def test_no_role_no_credentials(fleet: RunningFleet) -> None:
-    console = run(fleet, 5, "#!/bin/bash\n" + IMDS + "m meta-data/iam/security-credentials/\nshutdown now\n", role_arn=None)
+    console = run(
+        fleet,
+        5,
+        "#!/bin/bash\n" + IMDS + "m meta-data/iam/security-credentials/\nshutdown now\n",
+        role_arn=None,
+    )
     assert "=404" in console
 
 
 def test_only_own_signatures_reach_the_emulator(fleet: RunningFleet) -> None:
     fleet.emulator.objects["/bucket/key"] = b"content"
     call = "curl -s -w ' %{http_code}\\n' --path-as-is"
-    header = "-H 'Authorization: AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0'"
-    script = "#!/bin/bash\n" + IMDS + "m meta-data/iam/security-credentials/worker > /dev/null\nE=$AWS_ENDPOINT_URL\n"
+    header = (
+        "-H 'Authorization: AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/s3/aws4_request, "
+        "SignedHeaders=host, Signature=0'"
+    )
+    script = (
+        "#!/bin/bash\n"
+        + IMDS
+        + "m meta-data/iam/security-credentials/worker > /dev/null\nE=$AWS_ENDPOINT_URL\n"
+    )
     script += "".join(f"echo {name}: $({call} {arguments})\n" for name, arguments in [
         ("unsigned", "$E/bucket/key"),
         ("own", header.replace("KEY", "ASIA00000006") + " $E/bucket/key"),
@@ -125,12 +144,19 @@ def test_only_own_signatures_reach_the_emulator(fleet: RunningFleet) -> None:
     ])  # fmt: skip
     console = run(fleet, 6, script + "shutdown now\n")
     results = {
-        line.split(": ", 1)[0]: line.rsplit(" ", 1)[1] for line in console.splitlines() if line.rsplit(" ", 1)[-1] in ("200", "403", "400")
+        line.split(": ", 1)[0]: line.rsplit(" ", 1)[1]
+        for line in console.splitlines()
+        if line.rsplit(" ", 1)[-1] in ("200", "403", "400")
     }
     assert results == {
-        "unsigned": "200", "own": "200", "root": "403", "bearer": "403", "admin": "403", "encoded": "403", "dots": "403", "slashes": "403",
+        "unsigned": "200", "own": "200", "root": "403", "bearer": "403", "admin": "403", "encoded": "403",
+        "dots": "403", "slashes": "403",
     }  # fmt: skip
-    assert not any(path.endswith("/changes") for _, path, headers in fleet.emulator.requests if "curl" in headers.get("User-Agent", ""))
+    assert not any(
+        path.endswith("/changes")
+        for _, path, headers in fleet.emulator.requests
+        if "curl" in headers.get("User-Agent", "")
+    )
 
 
 def test_nothing_else_is_on_the_network(fleet: RunningFleet) -> None:
@@ -145,7 +171,8 @@ def test_nothing_else_is_on_the_network(fleet: RunningFleet) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["poweroff", "halt -p", "/sbin/shutdown -h now", "systemctl poweroff", "init 0", "sudo shutdown -h now"]
+    "command",
+    ["poweroff", "halt -p", "/sbin/shutdown -h now", "systemctl poweroff", "init 0", "sudo shutdown -h now"],
 )
 def test_every_way_to_power_off(fleet: RunningFleet, command: str) -> None:
     number = 20 + len(command)
@@ -154,7 +181,9 @@ def test_every_way_to_power_off(fleet: RunningFleet, command: str) -> None:
 
 
 def inside(fleet: RunningFleet, identifier: str, *command: str) -> str:
-    """What a command says that is run in a machine; it waits for the sandbox, which is there a moment after the machine is `running`."""
+    """What a command says that is run in a machine; it waits for the sandbox, which is there a moment after
+    the machine is `running`.
+    """
     deadline = time.monotonic() + 10
     while (pid := first_process(fleet.pid, identifier)) is None:
         assert time.monotonic() < deadline
@@ -164,7 +193,9 @@ def inside(fleet: RunningFleet, identifier: str, *command: str) -> str:
 
 
 def test_stop_keeps_the_disk_and_start_runs_no_user_data(fleet: RunningFleet) -> None:
-    identifier = fleet.emulator.launch(8, "#!/bin/bash\necho first boot\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop")
+    identifier = fleet.emulator.launch(
+        8, "#!/bin/bash\necho first boot\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop"
+    )
     fleet.emulator.until_state(identifier, "stopped")
     fleet.emulator.set_state(identifier, "pending")
     fleet.emulator.until_state(identifier, "running")
@@ -272,7 +303,9 @@ def test_the_disk_of_a_stopped_machine_outlives_the_fleet(tmp_path: Path) -> Non
     if detect(tmp_path).mode is Mode.PROCESS:
         pytest.skip("this host allows no namespaces")
     with running_fleet(tmp_path) as fleet:
-        identifier = fleet.emulator.launch(1, "#!/bin/bash\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop")
+        identifier = fleet.emulator.launch(
+            1, "#!/bin/bash\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop"
+        )
         fleet.emulator.until_state(identifier, "stopped")
         fleet.end(signal.SIGKILL)
         fleet.start()
@@ -285,7 +318,9 @@ def test_the_disk_of_a_stopped_machine_outlives_the_fleet(tmp_path: Path) -> Non
 
 
 def test_a_fleet_killed_while_it_makes_a_sandbox_leaves_none(tmp_path: Path) -> None:
-    """Bubblewrap dies with its parent once it is up. What is left of the moments before, the boot program and the next fleet end."""
+    """Bubblewrap dies with its parent once it is up. What is left of the moments before, the boot program and
+    the next fleet end.
+    """
     if detect(tmp_path).mode is Mode.PROCESS:
         pytest.skip("this host allows no namespaces")
     with running_fleet(tmp_path) as fleet:
@@ -301,8 +336,13 @@ def test_a_fleet_killed_while_it_makes_a_sandbox_leaves_none(tmp_path: Path) -> 
 
 def test_a_plain_process_says_so_and_keeps_the_relay(tmp_path: Path) -> None:
     with running_fleet(tmp_path, LOCALCLOUD_SANDBOX="process") as fleet:
-        script = "#!/bin/bash\n" + IMDS.replace("http://169.254.169.254", "$AWS_EC2_METADATA_SERVICE_ENDPOINT").replace("'$AWS", '"$AWS')
-        script += 'm meta-data/instance-id\ncurl -s -o /dev/null -w "admin %{http_code}\\n" $AWS_ENDPOINT_URL/_localcloud/x\n'
+        script = "#!/bin/bash\n" + IMDS.replace(
+            "http://169.254.169.254", "$AWS_EC2_METADATA_SERVICE_ENDPOINT"
+        ).replace("'$AWS", '"$AWS')
+        script += (
+            'm meta-data/instance-id\ncurl -s -o /dev/null -w "admin %{http_code}\\n" '
+            "$AWS_ENDPOINT_URL/_localcloud/x\n"
+        )
         script += "echo $HOME\nshutdown now\n"
         identifier = fleet.emulator.launch(1, script)
         fleet.emulator.until_state(identifier, "terminated")

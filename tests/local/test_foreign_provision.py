@@ -1,4 +1,6 @@
-"""Provisioning scripts as other people write them: each is baked, and a fresh machine of the image sees what it should have done."""
+"""Provisioning scripts as other people write them: each is baked, and a fresh machine of the image sees what
+it should have done.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ pytestmark = pytest.mark.local
 
 @dataclass(frozen=True)
 class Case:
-    """`files` of provision/; `check` runs on a fresh machine. With `fails` the bake must end with these words instead; `told` are in
-    the log. SITE, COMMIT and SUM are replaced."""
+    """`files` of provision/; `check` runs on a fresh machine. With `fails` the bake must end with these words
+    instead; `told` are in the log. SITE, COMMIT and SUM are replaced."""
 
     name: str
     files: Mapping[str, str]
@@ -42,13 +44,20 @@ CASES = (
         "apt and a virtual environment",
         {
             "10-system.sh": "#!/bin/bash -e\napt-get update && apt-get install -y sl\n",
-            "20-python.sh": "python3 -m venv /opt/env\nsource /opt/env/bin/activate\npip install six==1.16.0\n",
+            "20-python.sh": "python3 -m venv /opt/env\nsource /opt/env/bin/activate\npip install six==1.16.0\n",  # noqa: E501
         },
-        check="test -x /usr/games/sl\n/opt/env/bin/python -c 'import six; assert six.__version__ == \"1.16.0\"'",
+        check=(
+            "test -x /usr/games/sl\n/opt/env/bin/python -c 'import six; assert six.__version__ == \"1.16.0\"'"
+        ),
     ),
     Case(
         "a download, checked and unpacked",
-        {"10-tool.sh": "cd /opt\nwget -q SITE/tool.tar.gz\necho 'SUM  tool.tar.gz' | sha256sum -c\ntar xzf tool.tar.gz\nrm tool.tar.gz\n"},
+        {
+            "10-tool.sh": (
+                "cd /opt\nwget -q SITE/tool.tar.gz\necho 'SUM  tool.tar.gz' | sha256sum -c\ntar xzf "
+                "tool.tar.gz\nrm tool.tar.gz\n"
+            )
+        },
         check="/opt/tool/run | grep -x tool",
     ),
     Case(
@@ -58,7 +67,9 @@ CASES = (
     ),
     Case(
         "a user with files of its own",
-        {"10-user.sh": "useradd --create-home analyst\ninstall -o analyst -m 0600 /dev/null ~analyst/notes\n"},
+        {
+            "10-user.sh": "useradd --create-home analyst\ninstall -o analyst -m 0600 /dev/null ~analyst/notes\n"  # noqa: E501
+        },
         # An ordinary user's namespace has one id, so that owners are not kept there.
         check="id analyst\ntest $(stat -c %a ~analyst/notes) = 600\n"
         "test $(stat -c %U ~analyst/notes) = analyst -o $(awk '{print $3; exit}' /proc/self/uid_map) = 1",
@@ -66,7 +77,8 @@ CASES = (
     Case(
         "a systemd unit",
         {
-            "10-unit.sh": "cat > /etc/systemd/system/tool.service <<'END'\n[Service]\nExecStart=/bin/true\n[Install]\n"
+            "10-unit.sh": "cat > /etc/systemd/system/tool.service "
+            "<<'END'\n[Service]\nExecStart=/bin/true\n[Install]\n"
             "WantedBy=multi-user.target\nEND\nsystemctl daemon-reload\nsystemctl enable --now tool.service\n"
         },
         check="grep -q ExecStart /etc/systemd/system/tool.service",
@@ -96,23 +108,36 @@ CASES = (
             "20-über.sh": "cat '/opt/größe' > /opt/copy\n",
             "data/naïve file.txt": "ü\n",
         },
-        check="grep -x größe /opt/copy\ntest -z \"$(find / -xdev -name 'naïve file.txt' -not -path '/tmp/*' 2> /dev/null)\"",
+        check=(
+            "grep -x größe /opt/copy\ntest -z \"$(find / -xdev -name 'naïve file.txt' -not -path '/tmp/*' "
+            '2> /dev/null)"'
+        ),
     ),
     Case(
         "a long script with files beside it",
         {
-            "10-long.sh": "# a comment line of a long script\n" * 800 + "install -D -m 755 files/tool /opt/bin/tool\n",
+            "10-long.sh": "# a comment line of a long script\n" * 800 + "install -D -m 755 files/tool "
+            "/opt/bin/tool\n",
             "files/tool": "echo tool\n",
         },
         check="bash /opt/bin/tool | grep -x tool",
     ),
     Case(
         "a reboot in the middle",
-        {"10-kernel.sh": "if [ ! -e /var/lib/once ]; then touch /var/lib/once; echo first; exit 194; fi\necho second\ntouch /opt/after\n"},
+        {
+            "10-kernel.sh": (
+                "if [ ! -e /var/lib/once ]; then touch /var/lib/once; echo first; exit 194; fi\necho "
+                "second\ntouch /opt/after\n"
+            )
+        },
         check="test -e /opt/after",
         told=("Stdout: first", "Stdout: second"),
     ),
-    Case("a reboot that nobody was told of", {"10-kernel.sh": "echo first\nreboot\nsleep 5\ntouch /opt/after\n"}, fails=("reboot",)),
+    Case(
+        "a reboot that nobody was told of",
+        {"10-kernel.sh": "echo first\nreboot\nsleep 5\ntouch /opt/after\n"},
+        fails=("reboot",),
+    ),
     Case(
         "a script that hangs",
         {"10-hangs.sh": "echo begun\nsleep 1000\n"},
@@ -130,8 +155,17 @@ CASES = (
     ),
     Case(
         "things in temporary folders and caches",
-        {"10-temporary.sh": "touch /tmp/left /var/tmp/left\nmkdir -p ~/.ssh\necho key > ~/.ssh/authorized_keys\necho $HOME > /opt/home\n"},
-        check="test ! -e /tmp/left -a ! -e /var/tmp/left -a ! -e ~root/.ssh/authorized_keys\ngrep -x ~root /opt/home",
+        {
+            "10-temporary.sh": (
+                "touch /tmp/left /var/tmp/left\nmkdir -p ~/.ssh\necho key > ~/.ssh/authorized_keys\necho "
+                "$HOME "
+                "> /opt/home\n"
+            )
+        },
+        check=(
+            "test ! -e /tmp/left -a ! -e /var/tmp/left -a ! -e ~root/.ssh/authorized_keys\ngrep -x ~root "
+            "/opt/home"
+        ),
     ),
     Case(
         "sudo, as on a person's machine",
@@ -160,7 +194,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     git("init", "-q", "code")
     for text in ("first", "second"):
@@ -195,7 +231,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
 
 
 @pytest.fixture(scope="module")
-def started(fleet: RunningFleet, site: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+def started(
+    fleet: RunningFleet, site: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[int, str]]:
     """Name of a case -> its number and build. All are started at once; the fleet runs some at a time."""
     found = {}
     for number, case in enumerate(CASES, 100):
@@ -217,7 +255,9 @@ def started(fleet: RunningFleet, site: dict[str, str], tmp_path_factory: pytest.
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_it_does_on_an_image_what_its_author_meant(case: Case, fleet: RunningFleet, started: dict[str, tuple[int, str]]) -> None:
+def test_it_does_on_an_image_what_its_author_meant(
+    case: Case, fleet: RunningFleet, started: dict[str, tuple[int, str]]
+) -> None:
     number, arn = started[case.name]
     last = finish(fleet, arn, 180)
     said = log(fleet, arn)

@@ -1,4 +1,6 @@
-"""The golden tests of the examples, with the packages of their images: the numbers are today's, and others do not pass."""
+"""The golden tests of the examples, with the packages of their images: the numbers are today's, and others do
+not pass.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def test_the_analysis_finds_the_golden_numbers_and_no_others(name: str, tmp_path
 def a_little_more(expected: Any) -> Any:
     """The last number of it changed in the fourth digit."""
     text = json.dumps(expected["files"])
-    number = max((one for one in numbers(expected["files"]) if isinstance(one, float)), key=lambda one: text.rindex(repr(one)))
+    number = max(
+        (one for one in numbers(expected["files"]) if isinstance(one, float)),
+        key=lambda one: text.rindex(repr(one)),
+    )
     return {**expected, "files": json.loads(text.replace(repr(number), repr(number * 1.001)))}
 
 

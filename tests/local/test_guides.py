@@ -1,4 +1,5 @@
-"""The guides, read from the top: every command in them is typed into a terminal, in order, in one project with one local cloud.
+"""The guides, read from the top: every command in them is typed into a terminal, in order, in one project
+with one local cloud.
 
 What cannot run here is marked in the page itself: `<!-- not run: why -->` before the block.
 """
@@ -45,24 +46,38 @@ OLD = {
             "COMMAND": "cd contrib; bash run_main.sh {} {} {} {} epi/run_epi.sh",
         },
     },
-    "UXData": {"Affiliates": [{"AffiliateName": "debuggers", "UserNames": ["dummyuser"], "UserInput": True, "ContactEmail": ""}]},
+    "UXData": {
+        "Affiliates": [
+            {"AffiliateName": "debuggers", "UserNames": ["dummyuser"], "UserInput": True, "ContactEmail": ""}
+        ]
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
-    """A project under version control in which `dti` is the starter under that name: its own needs ten minutes and a real scan."""
+    """A project under version control in which `dti` is the starter under that name: its own needs ten
+    minutes and a real scan.
+    """
     with playground(ROOT) as made:
         home = tmp_path_factory.mktemp("home")
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         made.environ |= {"HOME": str(home), "XDG_CACHE_HOME": cache, "PULUMI_SKIP_CONFIRMATIONS": "true"}
-        for key, value in (("user.name", "Developer"), ("user.email", "developer@example.org"), ("init.defaultBranch", "main")):
+        for key, value in (
+            ("user.name", "Developer"),
+            ("user.email", "developer@example.org"),
+            ("init.defaultBranch", "main"),
+        ):
             made.run(["git", "config", "--global", key, value], made.environ)
         shutil.rmtree(made.root / "blueprints" / "dti")
         made.invoke("configure", "dti")
         blueprint = made.root / "blueprints" / "dti" / "blueprint.yaml"
         blueprint.write_text(blueprint.read_text() + "stages:\n  prod: {bucket: dti-prod}\n")
-        for name, text in (("groups.yaml", GROUPS), ("stack_config_template.json", json.dumps(OLD)), ("run_epi.sh", "echo\n")):
+        for name, text in (
+            ("groups.yaml", GROUPS),
+            ("stack_config_template.json", json.dumps(OLD)),
+            ("run_epi.sh", "echo\n"),
+        ):
             (made.root / name).write_text(text)
         for name in ("old-one", "old-two"):
             (made.root / "old/ncap_blueprints" / name).mkdir(parents=True)
@@ -86,7 +101,9 @@ def shell(ground: Playground) -> Iterator[Shell]:
 
 
 def follow(page: str, shell: Shell, ground: Playground, *, alone: bool = False) -> list[Step]:
-    """Do what a page says; the steps that were done. `alone`: each command in a shell of its own, as the page gives alternatives."""
+    """Do what a page says; the steps that were done. `alone`: each command in a shell of its own, as the page
+    gives alternatives.
+    """
     done = []
     for step in steps(ROOT / "docs" / page):
         if step.skipped:
@@ -122,7 +139,9 @@ def test_the_guide_for_analysts(shell: Shell, ground: Playground) -> None:
 def test_what_is_promoted_is_the_same_and_nothing_else(ground: Playground) -> None:
     promoted = ground.invoke("promote", "dti-webdev", "dti-prod", "--yes")
     assert "dti-prod runs what dti-webdev runs." in promoted.stdout
-    webdev, prod = (json.loads(ground.invoke("outputs", f"dti-{stage}").stdout) for stage in ("webdev", "prod"))
+    webdev, prod = (
+        json.loads(ground.invoke("outputs", f"dti-{stage}").stdout) for stage in ("webdev", "prod")
+    )
     assert (webdev["image_id"], webdev["code_sha256"]) == (prod["image_id"], prod["code_sha256"])
 
     script = ground.root / "blueprints" / "dti" / "run_dti.sh"
@@ -137,13 +156,27 @@ def test_what_is_promoted_is_the_same_and_nothing_else(ground: Playground) -> No
 
 def test_a_lock_is_removed_and_the_next_deploy_works(ground: Playground) -> None:
     """The local backend keeps a lock as a file; a killed deploy leaves it behind."""
-    locks = ground.root / ".local" / "pulumi" / "state" / ".pulumi" / "locks" / "organization" / "neurocaas" / "utils"
+    locks = (
+        ground.root
+        / ".local"
+        / "pulumi"
+        / "state"
+        / ".pulumi"
+        / "locks"
+        / "organization"
+        / "neurocaas"
+        / "utils"
+    )
     locks.mkdir(parents=True, exist_ok=True)
-    (locks / "0.json").write_text(json.dumps({"pid": 1, "username": "u", "hostname": "h", "timestamp": "2026-01-01T00:00:00Z"}))
+    (locks / "0.json").write_text(
+        json.dumps({"pid": 1, "username": "u", "hostname": "h", "timestamp": "2026-01-01T00:00:00Z"})
+    )
     stuck = ground.invoke("deploy", "utils", "--yes", check=False)
     assert stuck.returncode != 0
     assert "lock" in stuck.stdout + stuck.stderr
-    assert "utils is unlocked; nothing was left unfinished." in ground.invoke("unlock", "utils", "--yes").stdout
+    assert (
+        "utils is unlocked; nothing was left unfinished." in ground.invoke("unlock", "utils", "--yes").stdout
+    )
     ground.invoke("deploy", "utils", "--yes")
 
 

@@ -1,4 +1,6 @@
-"""A11: one dataset, from the submission to the results, as the guide describes it; and what the analyst's commands make of it."""
+"""A11: one dataset, from the submission to the results, as the guide describes it; and what the analyst's
+commands make of it.
+"""
 
 import json
 import uuid
@@ -8,7 +10,7 @@ import pytest
 from deployed import Deployed
 from job_helpers import Lab, Session, certificate_facts, ended, until
 
-from client import Analysis, JobHandle
+from neurocaas import Analysis, JobHandle
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -33,7 +35,9 @@ def states() -> list[str]:
 @pytest.fixture(scope="module")
 def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
     stamp = f"a11-{uuid.uuid4().hex[:8]}"
-    made = lab.submit("a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2.5))
+    made = lab.submit(
+        "a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2.5)
+    )
     machine = until("a machine", lambda: lab.machines(made))[0]
     tags.update({tag["Key"]: tag["Value"] for tag in machine["Tags"]})
 
@@ -59,7 +63,9 @@ def test_a11_the_certificate_tells_every_step(lab: Lab, job: JobHandle) -> None:
     assert head[0].endswith(" (GMT)")
     assert head[1].startswith("ANALYSIS VERSION ID: ")
     assert head[2] == f"JOB ID: {job.timestamp}"
-    for number, step in enumerate(("Initialization", "Validation", "Environment Setup", "Initialize Processing"), 1):
+    for number, step in enumerate(
+        ("Initialization", "Validation", "Environment Setup", "Initialize Processing"), 1
+    ):
         assert f"STEP {number}/4 ({step}): DONE" in text
     assert "| STATUS: SUCCESS |" in text
     assert "JOB RESULT: SUCCESS 1/1" in text
@@ -74,7 +80,12 @@ def test_a11_the_results_are_all_there(lab: Lab, job: JobHandle) -> None:
 
 
 def test_a11_the_machine_had_its_tags(tags: dict[str, str], lab: Lab, job: JobHandle) -> None:
-    assert {"PriceTracking": "On", "group": "lab1", "analysis": "analysis", "job": job.timestamp}.items() <= tags.items()
+    assert {
+        "PriceTracking": "On",
+        "group": "lab1",
+        "analysis": "analysis",
+        "job": job.timestamp,
+    }.items() <= tags.items()
     assert int(tags["Timeout"]) == 60
     assert tags["OwnerArn"]
 
@@ -100,10 +111,14 @@ def test_a11_the_certificate_for_machines_has_the_same_facts(lab: Lab, job: JobH
     moved = [*dataset["inputs"], *dataset["results"]]
     assert {"lab1/inputs/a11.txt", job.job().configpath_of(0)} <= {one["key"] for one in dataset["inputs"]}
     assert all(len(one["sha256"]) == 64 for one in moved)
-    assert all(one["version_id"] or one["key"].startswith("jobs/") for one in moved), "the service's records have one version only"
+    assert all(one["version_id"] or one["key"].startswith("jobs/") for one in moved), (
+        "the service's records have one version only"
+    )
 
 
-def test_a11_an_analyst_needs_no_other_rights_than_the_groups(service: Deployed, lab: Lab, job: JobHandle, tmp_path: Any) -> None:
+def test_a11_an_analyst_needs_no_other_rights_than_the_groups(
+    service: Deployed, lab: Lab, job: JobHandle, tmp_path: Any
+) -> None:
     """Forecast, submission, follow, results and explanation with the keys of a member of the group."""
     member = Analysis(lab.bucket, "lab1", session=Session(service, service.user("ann")))
     forecast = member.forecast(member.sizes(["lab1/inputs/a11.txt"]))
@@ -113,9 +128,11 @@ def test_a11_an_analyst_needs_no_other_rights_than_the_groups(service: Deployed,
     assert forecast.budget.left is not None
     assert job.timestamp in member.jobs()
     files = {one.path: one.checked for one in member.job(job.timestamp).fetch(tmp_path)}
-    assert files["process_results/a11.txt/summary.json"] == "certificate", "checked against the machine's own record"
+    assert files["process_results/a11.txt/summary.json"] == "certificate", (
+        "checked against the machine's own record"
+    )
     assert member.job(job.timestamp).future().result(timeout=30).succeeded
-    from client.explain import explain
+    from neurocaas.explain import explain
 
     assert "has succeeded" in explain(member.evidence(member.job(job.timestamp))).sentence
 
@@ -125,13 +142,17 @@ def test_a11_the_commands_show_it(service: Deployed, lab: Lab, job: JobHandle) -
     state = json.loads(service.ground.invoke("status", job.timestamp, *where, "--json").stdout)
     assert state["succeeded"] is True
     assert "::progress 1 done" in service.ground.invoke("logs", job.timestamp, *where).stdout
-    assert [job.timestamp, "SUCCESS", "1/1"] in [line.split()[2:] for line in service.ground.invoke("jobs", *where).stdout.splitlines()]
+    assert [job.timestamp, "SUCCESS", "1/1"] in [
+        line.split()[2:] for line in service.ground.invoke("jobs", *where).stdout.splitlines()
+    ]
     done = service.ground.invoke("explain", "nonesuch", *where)
     assert "There is no job nonesuch" in done.stdout
 
 
 def test_a11_a_rerun_reproduces_it(service: Deployed, lab: Lab, job: JobHandle) -> None:
-    done = service.ground.invoke("rerun", job.timestamp, "--local", "--bucket", lab.bucket, "--group", "lab1", "--json", check=False)
+    done = service.ground.invoke(
+        "rerun", job.timestamp, "--local", "--bucket", lab.bucket, "--group", "lab1", "--json", check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["reproduced"] is True

@@ -1,5 +1,5 @@
-"""A12: many datasets, equal base names, and one that fails among others that do not. (120 and 500: tests/unit, a fleet of 8 runs here.)
-A13: a failing analysis. A16: odd keys."""
+"""A12: many datasets, equal base names, and one that fails among others that do not. (120 and 500:
+tests/unit, a fleet of 8 runs here.) A13: a failing analysis. A16: odd keys."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from deployed import ODD_NAMES, Deployed
 from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
-from client import JobHandle
+from neurocaas import JobHandle
 from runtime.protocol.names import DATASET_NAME_BYTES
 
 HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
@@ -39,12 +39,16 @@ def odd(lab: Lab, many: JobHandle) -> JobHandle:
     return lab.submit("hej på dig & more+1%.txt", HARMFUL, LONG, submission="my sub+mission ö1_submit.json")
 
 
-def test_a12_each_dataset_has_a_machine_and_a_status_of_its_own(lab: Lab, many: JobHandle, odd: JobHandle) -> None:
+def test_a12_each_dataset_has_a_machine_and_a_status_of_its_own(
+    lab: Lab, many: JobHandle, odd: JobHandle
+) -> None:
     state = ended(many)
     outcomes = {one.name: one.state for one in state.datasets}
     assert len(outcomes) == 10
     assert {"one_d.txt", "two_d.txt"} <= set(outcomes), "equal base names stay apart"
-    assert {name for name, outcome in outcomes.items() if outcome == "FAILED"} == {"exit-3.txt"}, "one failure stops nobody else"
+    assert {name for name, outcome in outcomes.items() if outcome == "FAILED"} == {"exit-3.txt"}, (
+        "one failure stops nobody else"
+    )
     assert len({one.instance for one in state.datasets}) == 10
     reports = lab.reports(many)
     assert len(reports) == 10
@@ -67,14 +71,18 @@ def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, ma
     assert status["stdout"], "what it printed before is kept"
     assert "exit-3.txt | STATUS: FAILED" in many.certificate()
     assert (status["said"], status["reason"]) == ("this dataset fails", "this dataset fails (exit code 3)")
-    assert "this dataset fails (exit code 3)" in many.certificate(), "the script's own words are what people see first"
+    assert "this dataset fails (exit code 3)" in many.certificate(), (
+        "the script's own words are what people see first"
+    )
     assert failed.reason == status["reason"]
     facts = certificate_facts(lab, many)
     assert facts["exit_class"] == "analysis"
-    from client.explain import explain
+    from neurocaas.explain import explain
 
     said = explain(lab.analysis.evidence(many))
-    assert said.sentence.startswith(f"Job {many.timestamp} has failed for 1 of 10 datasets: exit-3.txt: its script failed")
+    assert said.sentence.startswith(
+        f"Job {many.timestamp} has failed for 1 of 10 datasets: exit-3.txt: its script failed"
+    )
     assert "invoke logs" in said.fix
 
 
@@ -82,7 +90,13 @@ def test_a13_the_notice_tells_outcome_time_cost_and_why(lab: Lab, many: JobHandl
     ended(many)
     (notice,) = until("the notice", lambda: inbox.about(many))
     assert notice["Subject"] == f"NeuroCAAS analysis: job {many.timestamp} of lab1: FAILED 9/10"
-    for words in ("Time: 0:", "Cost: $0.", "First failure: exit-3.txt: ", "this dataset fails", f"s3://{lab.bucket}/{many.keys.prefix}"):
+    for words in (
+        "Time: 0:",
+        "Cost: $0.",
+        "First failure: exit-3.txt: ",
+        "this dataset fails",
+        f"s3://{lab.bucket}/{many.keys.prefix}",
+    ):
         assert words in notice["Message"]
 
 
@@ -94,7 +108,9 @@ def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHand
     assert long.startswith("語" * 70)
     assert len(long.encode()) <= DATASET_NAME_BYTES
     assert "lab1/inputs/hej på dig & more+1%.txt" in odd.certificate()
-    results = {f"{odd.keys.process_prefix}{name}/summary.json" for name in ("hej på dig & more+1%.txt", HARMFUL)}
+    results = {
+        f"{odd.keys.process_prefix}{name}/summary.json" for name in ("hej på dig & more+1%.txt", HARMFUL)
+    }
     assert results <= lab.keys_below(odd.keys.process_prefix)
     files = {key.rpartition("/")[2] for key in lab.keys_below(odd.keys.prefix)}
     assert not files & {"here", "there", "pwned"}, "a name is data, never shell text"

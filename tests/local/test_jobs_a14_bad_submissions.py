@@ -1,4 +1,6 @@
-"""A14: submissions with mistakes, and A15: hostile ones. Each gets an answer with every reason, no traceback, and no machine."""
+"""A14: submissions with mistakes, and A15: hostile ones. Each gets an answer with every reason, no traceback,
+and no machine.
+"""
 
 import json
 from typing import Any
@@ -7,7 +9,7 @@ import pytest
 from deployed import Deployed
 from job_helpers import Lab, ended, until
 
-from client import JobHandle
+from neurocaas import JobHandle
 from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
 from runtime.protocol.ledger import CLAIMS, HEARD
 
@@ -21,7 +23,10 @@ MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "dataname-empty": ({"dataname": []}, "a list of 0"),
     "dataname-many": ({"dataname": [f"lab1/inputs/{number}" for number in range(2000)]}, "a list of 2000"),
     "dataname-mixed": ({"dataname": ["lab1/inputs/x.txt", 4]}, "got 4"),
-    "dataname-missing": ({"dataname": "lab1/inputs/nonesuch.txt"}, "does not contain lab1/inputs/nonesuch.txt"),
+    "dataname-missing": (
+        {"dataname": "lab1/inputs/nonesuch.txt"},
+        "does not contain lab1/inputs/nonesuch.txt",
+    ),
     "dataname-prefix": ({"dataname": "lab1/inputs/x"}, "does not contain lab1/inputs/x"),
     "no-configname": ({"configname": None}, "configname: got nothing"),
     "config-missing": ({"configname": "lab1/configs/none.json"}, "does not contain lab1/configs/none.json"),
@@ -38,7 +43,14 @@ MISTAKES: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "control": ({"dataname": 'lab1/inputs/"; rm -rf /;\n'}, "control characters"),
     "dots": ({"dataname": "lab1/inputs/../../lab10/inputs/secret.txt"}, "'..' segments"),
 }
-TIMESTAMPS = {"up": "../x", "slash": "a/b", "shell": "$(touch /tmp/p)", "long": "x" * 200, "none": None, "number": 3.5}
+TIMESTAMPS = {
+    "up": "../x",
+    "slash": "a/b",
+    "shell": "$(touch /tmp/p)",
+    "long": "x" * 200,
+    "none": None,
+    "number": 3.5,
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +93,22 @@ def jobs(lab: Lab, theirs: object) -> dict[str, JobHandle]:
         else:
             made[name] = lab.submit("x.txt", stamp=f"a14-{name}", **fields)
     for name, stamp in TIMESTAMPS.items():
-        made[name] = lab.submit("x.txt", stamp=f"a15-{name}", submission=f"a15-{name}_submit.json", timestamp=stamp)
+        made[name] = lab.submit(
+            "x.txt", stamp=f"a15-{name}", submission=f"a15-{name}_submit.json", timestamp=stamp
+        )
     return made
 
 
 def answer(lab: Lab, job: JobHandle) -> tuple[str, dict[str, Any], str]:
     """Certificate, certificate.json and end.txt of a refused submission, wherever they are."""
-    places = [JobKeys.of(lab.group, job.timestamp), rejected_keys(lab.group, SubmissionKey.parse(str(job.submission_key)).id)]
-    keys = until(f"the answer to {job.submission_key}", lambda: next((one for one in places if lab.text(one.end)), None))
+    places = [
+        JobKeys.of(lab.group, job.timestamp),
+        rejected_keys(lab.group, SubmissionKey.parse(str(job.submission_key)).id),
+    ]
+    keys = until(
+        f"the answer to {job.submission_key}",
+        lambda: next((one for one in places if lab.text(one.end)), None),
+    )
     return lab.text(keys.certificate), json.loads(lab.text(keys.certificate_json)), lab.text(keys.end)
 
 
@@ -104,7 +124,9 @@ def test_a14_a_mistake_is_answered_with_its_reason(lab: Lab, jobs: dict[str, Job
 
 
 @pytest.mark.parametrize("name", TIMESTAMPS)
-def test_a15_a_hostile_timestamp_gets_its_answer_under_the_submissions_name(lab: Lab, jobs: dict[str, JobHandle], name: str) -> None:
+def test_a15_a_hostile_timestamp_gets_its_answer_under_the_submissions_name(
+    lab: Lab, jobs: dict[str, JobHandle], name: str
+) -> None:
     certificate, facts, _ = answer(lab, jobs[name])
     assert "timestamp: got" in certificate
     assert facts["exit_class"] == "user"
@@ -115,7 +137,9 @@ def test_a15_two_problems_of_one_file_are_told_at_once(lab: Lab, jobs: dict[str,
     assert len(facts["problems"]) == 2
 
 
-def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs: dict[str, JobHandle], theirs: object) -> None:
+def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(
+    lab: Lab, jobs: dict[str, JobHandle], theirs: object
+) -> None:
     for job in jobs.values():
         answer(lab, job)
     stamps = {job.timestamp for job in jobs.values()}
@@ -125,7 +149,9 @@ def test_a15_nothing_was_launched_or_charged_or_written_elsewhere(lab: Lab, jobs
     _, items = traces(lab, "lab1")
     mine = [item for item in items if any(stamp in item for stamp in stamps)]
     assert mine
-    assert all(f"'{CLAIMS}'" in item or f"'{HEARD}'" in item for item in mine), "answered; no job of these is open, nothing is reserved"
+    assert all(f"'{CLAIMS}'" in item or f"'{HEARD}'" in item for item in mine), (
+        "answered; no job of these is open, nothing is reserved"
+    )
 
 
 def test_a14_yaml_by_its_short_name_is_taken(lab: Lab) -> None:
@@ -136,9 +162,13 @@ def test_a14_yaml_by_its_short_name_is_taken(lab: Lab) -> None:
 def test_a14_a_submission_that_another_replaces_at_once_is_answered_too(lab: Lab) -> None:
     every = [JobKeys.of(lab.group, stamp) for stamp in ("a14-replaced", "a14-replacing")]
     for keys in every:
-        lab.put("lab1/submissions/a14-same_submit.json", json.dumps({"timestamp": keys.timestamp, "dataname": 3}))
+        lab.put(
+            "lab1/submissions/a14-same_submit.json", json.dumps({"timestamp": keys.timestamp, "dataname": 3})
+        )
     for keys in every:
-        assert "dataname: got 3" in until(f"the end of {keys.timestamp}", lambda keys=keys: lab.text(keys.end))
+        assert "dataname: got 3" in until(
+            f"the end of {keys.timestamp}", lambda keys=keys: lab.text(keys.end)
+        )
 
 
 def test_a14_a_cancellation_waits_for_its_submission(lab: Lab) -> None:
@@ -147,12 +177,14 @@ def test_a14_a_cancellation_waits_for_its_submission(lab: Lab) -> None:
     until("the answer to the cancellation", lambda: lab.text(refusal.end))
     job = lab.submit("x.txt", stamp="a14-early")
     until("the end of the job", lambda: lab.text(job.keys.end))
-    assert lab.text(job.keys.end).startswith("FAILED 0/0 cancelled: by lab1/submissions/a14-early_cancel.json")
+    assert lab.text(job.keys.end).startswith(
+        "FAILED 0/0 cancelled: by lab1/submissions/a14-early_cancel.json"
+    )
     assert lab.machines(job) == []
 
 
 def test_a14_refusals_are_explained(lab: Lab, jobs: dict[str, JobHandle]) -> None:
-    from client.explain import explain
+    from neurocaas.explain import explain
 
     answer(lab, jobs["expensive"])
     said = explain(lab.analysis.evidence(jobs["expensive"]))

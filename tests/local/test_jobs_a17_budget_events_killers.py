@@ -1,6 +1,8 @@
-"""A17: budgets. A18: events that come twice. A19: durations, machines stopped by hand, and jobs that are cancelled.
+"""A17: budgets. A18: events that come twice. A19: durations, machines stopped by hand, and jobs that are
+cancelled.
 
-The job of A19 that has to run into its duration of one minute is submitted first; the other scenarios fill that minute.
+The job of A19 that has to run into its duration of one minute is submitted first; the other scenarios fill
+that minute.
 """
 
 import json
@@ -11,8 +13,8 @@ import pytest
 from deployed import Deployed
 from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
-from client import JobHandle
-from client.explain import explain
+from neurocaas import JobHandle
+from neurocaas.explain import explain
 from runtime.protocol.ledger import BUDGETS, OPEN_JOBS
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
@@ -87,8 +89,13 @@ def test_a18_events_that_come_again_launch_nothing_again(lab: Lab) -> None:
         lab.deliver(job)
     assert ended(job).succeeded
     assert len(lab.machines(job)) == 1
-    lab.submit("twice.txt", stamp=job.timestamp, submission="another_submit.json", configname=job.job().configpath)
-    answer = until("the refusal of a used timestamp", lambda: lab.text("lab1/results/rejected_another/logs/certificate.txt"))
+    lab.submit(
+        "twice.txt", stamp=job.timestamp, submission="another_submit.json", configname=job.job().configpath
+    )
+    answer = until(
+        "the refusal of a used timestamp",
+        lambda: lab.text("lab1/results/rejected_another/logs/certificate.txt"),
+    )
     assert "which another submission of group 'lab1' has used" in answer
     assert len(lab.machines(job)) == 1
     assert lab.text(job.keys.end) == "SUCCESS 1/1\n"
@@ -114,7 +121,9 @@ def test_a18_without_capacity_a_job_waits_visibly_and_starts_once_when_there_is_
 
 def test_a18_a_machine_that_is_ended_from_outside_closes_its_report_and_its_job(lab: Lab) -> None:
     job = lab.submit("ended.txt", configname=lab.config(wait=600))
-    (machine,) = until("a machine", lambda: [one for one in lab.machines(job) if one["State"]["Name"] == "running"])
+    (machine,) = until(
+        "a machine", lambda: [one for one in lab.machines(job) if one["State"]["Name"] == "running"]
+    )
     lab.ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
     assert ended(job).succeeded is False
     assert certificate_facts(lab, job)["exit_class"] == "cancelled"
@@ -128,15 +137,26 @@ def test_a19_the_sweep_ends_what_has_no_job_and_says_so(service: Deployed, lab: 
     template = service.analysis["groups"]["lab1"]["launch_template_id"]
 
     def by_hand(**tags: str) -> str:
-        every = [{"Key": key.replace("_", "-"), "Value": value} for key, value in {"PriceTracking": "On", **tags}.items()]
+        every = [
+            {"Key": key.replace("_", "-"), "Value": value}
+            for key, value in {"PriceTracking": "On", **tags}.items()
+        ]
         specification = [{"ResourceType": "instance", "Tags": every}]
         answer = lab.ec2.run_instances(
-            LaunchTemplate={"LaunchTemplateId": template}, MinCount=1, MaxCount=1, TagSpecifications=specification, UserData="#!/bin/sh\n"
+            LaunchTemplate={"LaunchTemplateId": template},
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=specification,
+            UserData="#!/bin/sh\n",
         )
         return str(answer["Instances"][0]["InstanceId"])
 
     def state(machine: str) -> str:
-        return str(lab.ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0]["State"]["Name"])
+        return str(
+            lab.ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0]["State"][
+                "Name"
+            ]
+        )
 
     def swept(**event: bool) -> dict[str, list[str]]:
         answer = sweep.invoke(FunctionName=service.utils["sweep_function"], Payload=json.dumps(event))
@@ -144,22 +164,29 @@ def test_a19_the_sweep_ends_what_has_no_job_and_says_so(service: Deployed, lab: 
         told: dict[str, list[str]] = json.loads(answer["Payload"].read())
         return told
 
-    over, exempt, fresh = by_hand(Timeout="0"), by_hand(Timeout="0", neurocaas_exempt="On"), by_hand(Timeout="60")
+    over, exempt, fresh = (
+        by_hand(Timeout="0"),
+        by_hand(Timeout="0", neurocaas_exempt="On"),
+        by_hand(Timeout="60"),
+    )
     until("the machines", lambda: {state(one) for one in (over, exempt, fresh)} == {"running"})
     assert [line for line in swept(dry_run=True)["would"] if line.startswith("stop ")] == [f"stop {over}"]
     assert state(over) == "running"
     swept()
     until("its end", lambda: state(over) in ("stopping", "stopped"))
     assert {state(exempt), state(fresh)} == {"running"}
-    assert until("the notice", lambda: [one for one in inbox.all() if over in one["Message"]])[0]["Subject"].startswith(
-        "NeuroCAAS: stopped"
-    )
+    assert until("the notice", lambda: [one for one in inbox.all() if over in one["Message"]])[0][
+        "Subject"
+    ].startswith("NeuroCAAS: stopped")
     lab.ec2.terminate_instances(InstanceIds=[over, exempt, fresh])
 
 
 def test_a19_a_machine_that_is_stopped_by_hand_closes_its_job(lab: Lab) -> None:
     job = lab.submit("stopped.txt", configname=lab.config(wait=600))
-    until("the script's start", lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS")
+    until(
+        "the script's start",
+        lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS",
+    )
     (machine,) = lab.machines(job)
     lab.ec2.stop_instances(InstanceIds=[machine["InstanceId"]])
     assert ended(job).succeeded is False
@@ -169,7 +196,10 @@ def test_a19_a_machine_that_is_stopped_by_hand_closes_its_job(lab: Lab) -> None:
 
 def test_a19_a_cancelled_job_ends_keeps_its_logs_and_is_settled(service: Deployed, lab: Lab) -> None:
     job = lab.submit("cancelled.txt", configname=lab.config(wait=600))
-    until("the script's start", lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS")
+    until(
+        "the script's start",
+        lambda: job.status().datasets and job.status().datasets[0].state == "IN PROGRESS",
+    )
     service.ground.invoke("cancel", job.timestamp, "--local", "--bucket", lab.bucket, "--group", "lab1")
     state = ended(job)
     assert state.succeeded is False

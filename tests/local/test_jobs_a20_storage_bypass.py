@@ -1,4 +1,6 @@
-"""A20: data from a bucket outside, results to another; both are registered in the blueprint, and nothing else is reached."""
+"""A20: data from a bucket outside, results to another; both are registered in the blueprint, and nothing else
+is reached.
+"""
 
 import json
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from deployed import Deployed, denied
 from job_helpers import Lab, ended
 
-from client import JobHandle
+from neurocaas import JobHandle
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -24,7 +26,11 @@ def lab(service: Deployed) -> Lab:
     made = Lab(service)
     for bucket in ("open-recordings", "lab1-archive", "secret"):
         made.s3.create_bucket(Bucket=bucket)
-        for key, body in (("mice/a b.txt", "outside data"), ("mice/b.txt", "more"), ("c.json", '{"wait": 0}')):
+        for key, body in (
+            ("mice/a b.txt", "outside data"),
+            ("mice/b.txt", "more"),
+            ("c.json", '{"wait": 0}'),
+        ):
             made.s3.put_object(Bucket=bucket, Key=key, Body=body)
     return made
 
@@ -38,7 +44,10 @@ def job(lab: Lab) -> JobHandle:
 
 def outside(lab: Lab, prefix: str = "") -> dict[str, bytes]:
     listed = lab.s3.list_objects_v2(Bucket="lab1-archive", Prefix=prefix).get("Contents", [])
-    return {entry["Key"]: lab.s3.get_object(Bucket="lab1-archive", Key=entry["Key"])["Body"].read() for entry in listed}
+    return {
+        entry["Key"]: lab.s3.get_object(Bucket="lab1-archive", Key=entry["Key"])["Body"].read()
+        for entry in listed
+    }
 
 
 def test_a20_results_logs_and_end_are_outside_and_the_job_closes(lab: Lab, job: JobHandle) -> None:
@@ -73,14 +82,23 @@ def test_a20_the_client_fetches_them(lab: Lab, job: JobHandle, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"dataname": ["s3://open-recordings/mice/b.txt", "s3://nowhere-at-all/x.txt"]}, "data and config must be from same bucket."),
+        (
+            {"dataname": ["s3://open-recordings/mice/b.txt", "s3://nowhere-at-all/x.txt"]},
+            "data and config must be from same bucket.",
+        ),
         ({"configname": "lab1/configs/c.json"}, "data and config must be from same bucket."),
         ({"dataname": "s3://secret/mice/b.txt"}, "below 's3://open-recordings/…'"),
         ({"resultpath": "s3://secret/res"}, "below 's3://lab1-archive/res/…'"),
         ({"resultpath": "s3://lab1-archive/other"}, "below 's3://lab1-archive/res/…'"),
         ({"resultpath": "lab1-archive/res"}, "If bypassing storage for output, s3:// format path required"),
-        ({"dataname": "s3://nowhere-at-all/x", "configname": "s3://nowhere-at-all/c.json"}, "S3 refuses access to its bucket"),
-        ({"dataname": "s3://open-recordings/none.txt"}, "S3 Bucket does not contain s3://open-recordings/none.txt"),
+        (
+            {"dataname": "s3://nowhere-at-all/x", "configname": "s3://nowhere-at-all/c.json"},
+            "S3 refuses access to its bucket",
+        ),
+        (
+            {"dataname": "s3://open-recordings/none.txt"},
+            "S3 Bucket does not contain s3://open-recordings/none.txt",
+        ),
     ],
 )
 def test_a20_what_is_refused(lab: Lab, fields: dict[str, Any], said: str) -> None:
@@ -100,7 +118,10 @@ def test_a20_a_bucket_of_one_group_is_no_others(service: Deployed, lab: Lab) -> 
 
 
 def test_a20_machines_reach_what_is_registered_for_their_group(service: Deployed, lab: Lab) -> None:
-    first, tenth = (service.client("s3", service.role(service.analysis["groups"][group]["instance_role"])) for group in ("lab1", "lab10"))
+    first, tenth = (
+        service.client("s3", service.role(service.analysis["groups"][group]["instance_role"]))
+        for group in ("lab1", "lab10")
+    )
     for s3 in (first, tenth):
         assert not denied(lambda: s3.get_object(Bucket="open-recordings", Key="mice/b.txt"))  # noqa: B023
         assert denied(lambda: s3.put_object(Bucket="open-recordings", Key="mice/b.txt", Body=b"x"))  # noqa: B023

@@ -6,7 +6,7 @@ import pytest
 from deployed import Deployed
 from job_helpers import Lab, ended
 
-from client import JobHandle
+from neurocaas import JobHandle
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

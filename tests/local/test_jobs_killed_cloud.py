@@ -1,4 +1,6 @@
-"""A job ends once, and all its machines end, whatever of the local cloud is killed while it runs and started again."""
+"""A job ends once, and all its machines end, whatever of the local cloud is killed while it runs and started
+again.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +15,33 @@ from deployed import Deployed
 from homes import kill
 from job_helpers import Lab, ended, until
 
-from client import JobHandle
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
+from neurocaas import JobHandle
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 KILLS = 3
 AGAIN_SECONDS = "10"
-"""A manager that was killed has its job until its lease ends: how soon the next one asks again (on AWS six times its time limit)."""
+"""A manager that was killed has its job until its lease ends: how soon the next one asks again (on AWS six
+times its time limit).
+"""
 LEASE_SECONDS = 30
-"""A manager's time limit, and so the lease: it must end before the submission has been asked for the last time (8 times)."""
+"""A manager's time limit, and so the lease: it must end before the submission has been asked for the last
+time (8 times).
+"""
 
 
 @pytest.fixture(scope="module")
 def lab(service: Deployed) -> Iterator[Lab]:
-    """The lab, whose deployment asks again sooner what was not finished, and whose managers hold a job for a shorter time."""
+    """The lab, whose deployment asks again sooner what was not finished, and whose managers hold a job for a
+    shorter time.
+    """
     sqs, functions, kept = service.client("sqs"), service.client("lambda"), {}
     for queue in sqs.list_queues()["QueueUrls"]:
-        kept[queue] = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+        kept[queue] = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])[
+            "Attributes"
+        ]
         sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": AGAIN_SECONDS})
     manager = service.analysis["manager_function"]
     limit = functions.get_function_configuration(FunctionName=manager)["Timeout"]
@@ -67,14 +77,19 @@ def check_end(lab: Lab, job: JobHandle) -> None:
     until("the machines' ends", lambda: not alive(lab, job))
     end = lab.text(job.keys.end)
     until("the reports", lambda: len(lab.reports(job)) >= len(lab.machines(job)))
-    assert sorted(report["instance-id"] for report in lab.reports(job)) == sorted(one["InstanceId"] for one in lab.machines(job))
+    assert sorted(report["instance-id"] for report in lab.reports(job)) == sorted(
+        one["InstanceId"] for one in lab.machines(job)
+    )
     lab.deliver(job)
     queue = lab.deployed.analysis["submission_queue_url"]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     sqs = lab.deployed.client("sqs")
     until(
         "the second delivery's end",
-        lambda: set(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"].values()) == {"0"},
+        lambda: (
+            set(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"].values())
+            == {"0"}
+        ),
     )
     assert lab.text(job.keys.end) == end
     assert not alive(lab, job)

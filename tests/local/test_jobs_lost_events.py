@@ -1,4 +1,6 @@
-"""A submission whose event was lost is answered all the same: the sweep, with the rights that it has, tells the queue of it."""
+"""A submission whose event was lost is answered all the same: the sweep, with the rights that it has, tells
+the queue of it.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,6 +53,8 @@ def test_a_submission_without_an_event_is_answered_once(service: Deployed, sweep
     later = timedelta(seconds=SETTLED + 5)
     for _ in range(2):
         assert deliver_unheard(sweep, lambda: datetime.now(UTC) + later, log) == []
-    assert told == [f"delivered again: s3://{lab.bucket}/{lost.submission_key}"], "neither what was heard of, nor anything twice"
+    assert told == [f"delivered again: s3://{lab.bucket}/{lost.submission_key}"], (
+        "neither what was heard of, nor anything twice"
+    )
     assert ended(lost).succeeded
     assert len(lab.machines(lost)) == 1

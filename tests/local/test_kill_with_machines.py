@@ -1,4 +1,6 @@
-"""Machines go on when the control plane is killed and started again, and their ends are known; shells keep their keys."""
+"""Machines go on when the control plane is killed and started again, and their ends are known; shells keep
+their keys.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ for n in $(seq {COUNT}); do
   sleep 0.3
 done
 shutdown -h now
-"""
+"""  # noqa: E501
 
 
 def until(what: str, ask: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -44,7 +46,9 @@ def until(what: str, ask: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def furnish(cloud: Cloud) -> str:
-    """A role that machines have and that root may take, and a bucket that it may write. Returns the role's ARN."""
+    """A role that machines have and that root may take, and a bucket that it may write. Returns the role's
+    ARN.
+    """
     client = client_of(cloud)
     client("s3").create_bucket(Bucket="bucket")
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -98,8 +102,15 @@ def test_damaged_keys_are_told(cloud_home: CloudHome, damage: str) -> None:
 def test_a_session_is_good_until_it_expires_and_no_longer(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
     role = furnish(cloud)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]})
-    given = client_of(cloud)("sts").assume_role(RoleArn=role, RoleSessionName="i-1", Policy=policy)["Credentials"]
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}],
+        }
+    )
+    given = client_of(cloud)("sts").assume_role(RoleArn=role, RoleSessionName="i-1", Policy=policy)[
+        "Credentials"
+    ]
     key = {"key": given["AccessKeyId"], "secret": given["SecretAccessKey"], "token": given["SessionToken"]}
     for end in (kill, lambda _: cloud_home.down()):
         end(cloud)
@@ -109,7 +120,9 @@ def test_a_session_is_good_until_it_expires_and_no_longer(cloud_home: CloudHome)
         with pytest.raises(ClientError, match="AccessDenied"):  # its session policy is kept, too
             s3.list_objects_v2(Bucket="bucket")
         with pytest.raises(ClientError, match=r"InvalidToken|InvalidAccessKeyId|InvalidClientTokenId"):
-            client_of(cloud)("s3", **{**key, "token": "other"}).put_object(Bucket="bucket", Key="k", Body=b"1")
+            client_of(cloud)("s3", **{**key, "token": "other"}).put_object(
+                Bucket="bucket", Key="k", Body=b"1"
+            )
     cloud_home.down()
     file = cloud_home.paths.emulator_state / "sts.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

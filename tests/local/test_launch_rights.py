@@ -1,5 +1,6 @@
-"""What the manager may launch: machines of its analysis from its own stack's templates, each with the role of its own group, and nothing
-else. Asked with the manager's own code and role; with `DryRun`, so nothing starts."""
+"""What the manager may launch: machines of its analysis from its own stack's templates, each with the role of
+its own group, and nothing else. Asked with the manager's own code and role; with `DryRun`, so nothing
+starts."""
 
 from __future__ import annotations
 
@@ -15,7 +16,18 @@ from deployed import Deployed
 from runtime.manager.aws import AwsCloud
 from runtime.manager.port import LaunchError, LaunchRequest
 from runtime.protocol.settings import ON_DEMAND, SPOT, AnalysisSettings
-from runtime.protocol.tags import ANALYSIS, ATTEMPT, BUCKET, GROUP, JOB, NAME, OFFSET, OWNER, PRICE_TRACKING, TIMEOUT
+from runtime.protocol.tags import (
+    ANALYSIS,
+    ATTEMPT,
+    BUCKET,
+    GROUP,
+    JOB,
+    NAME,
+    OFFSET,
+    OWNER,
+    PRICE_TRACKING,
+    TIMEOUT,
+)
 
 pytestmark = pytest.mark.local
 STACK_TAG = "neurocaas:stack"
@@ -34,7 +46,9 @@ class DryRun:
 
 @pytest.fixture(scope="module")
 def settings(service: Deployed) -> AnalysisSettings:
-    found = service.client("s3").get_object(Bucket=service.analysis["settings_bucket"], Key=service.analysis["settings_key"])
+    found = service.client("s3").get_object(
+        Bucket=service.analysis["settings_bucket"], Key=service.analysis["settings_key"]
+    )
     return AnalysisSettings.from_json(found["Body"].read())
 
 
@@ -43,16 +57,22 @@ def order(settings: AnalysisSettings) -> LaunchRequest:
     """A launch that the manager may well ask for: one machine of lab1."""
     group = settings.groups["lab1"]
     tags = {
-        PRICE_TRACKING: "On", TIMEOUT: str(settings.duration_minutes), OWNER: "arn:aws:iam::000000000000:user/ann", GROUP: "lab1",
-        ANALYSIS: settings.analysis, JOB: "t", BUCKET: settings.bucket, OFFSET: "0", ATTEMPT: "1", NAME: "analysis/lab1/t",
+        PRICE_TRACKING: "On", TIMEOUT: str(settings.duration_minutes),
+        OWNER: "arn:aws:iam::000000000000:user/ann", GROUP: "lab1",
+        ANALYSIS: settings.analysis, JOB: "t", BUCKET: settings.bucket, OFFSET: "0", ATTEMPT: "1",
+        NAME: "analysis/lab1/t",
     }  # fmt: skip
     version = group.launch_template_version
-    return LaunchRequest(group.launch_template_id, version, settings.instance_type, 1, "", "token", tags, None, ON_DEMAND, None)
+    return LaunchRequest(
+        group.launch_template_id, version, settings.instance_type, 1, "", "token", tags, None, ON_DEMAND, None
+    )
 
 
 @pytest.fixture(scope="module")
 def launch(service: Deployed) -> Callable[..., str]:
-    """Asks, as the manager, whether a launch would do; the error's code. `more`: what the manager's code never says."""
+    """Asks, as the manager, whether a launch would do; the error's code. `more`: what the manager's code
+    never says.
+    """
     dry = DryRun(service.client("ec2", service.role(service.analysis["manager_role_arn"])))
     cloud = AwsCloud()
     cloud.__dict__["_ec2"] = dry
@@ -71,13 +91,20 @@ def copy(service: Deployed) -> Iterator[Callable[..., str]]:
     """Makes a launch template like the first group's, for another stack or with another role."""
     ec2, made = service.client("ec2"), list[str]()
     own = service.analysis["groups"]["lab1"]["launch_template_id"]
-    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=own, Versions=["$Default"])["LaunchTemplateVersions"]
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=own, Versions=["$Default"])[
+        "LaunchTemplateVersions"
+    ]
 
     def another(stack: str, **changes: Any) -> str:
         tags = [{"ResourceType": "launch-template", "Tags": [{"Key": STACK_TAG, "Value": stack}]}]
         data = {**version["LaunchTemplateData"], **changes}
-        data["MetadataOptions"] = {name: value for name, value in data["MetadataOptions"].items() if name != "State"}  # EC2's own answer
-        answer = ec2.create_launch_template(LaunchTemplateName=f"copy-{len(made)}", LaunchTemplateData=data, TagSpecifications=tags)
+        # EC2's own answer
+        data["MetadataOptions"] = {
+            name: value for name, value in data["MetadataOptions"].items() if name != "State"
+        }
+        answer = ec2.create_launch_template(
+            LaunchTemplateName=f"copy-{len(made)}", LaunchTemplateData=data, TagSpecifications=tags
+        )
         made.append(answer["LaunchTemplate"]["LaunchTemplateId"])
         return made[-1]
 
@@ -89,32 +116,55 @@ def copy(service: Deployed) -> Iterator[Callable[..., str]]:
 def profile_of(service: Deployed, group: str) -> str:
     """ARN of the instance profile of a group's machines."""
     template = service.analysis["groups"][group]["launch_template_id"]
-    found = service.client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Default"])
+    found = service.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=template, Versions=["$Default"]
+    )
     return str(found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["IamInstanceProfile"]["Arn"])
 
 
 def tagged(order: LaunchRequest, **tags: str | None) -> LaunchRequest:
-    """The same launch with other tags; None: without one, unless the template has it (group, analysis, PriceTracking)."""
-    return replace(order, tags={key: value for key, value in {**order.tags, **tags}.items() if value is not None})
+    """The same launch with other tags; None: without one, unless the template has it (group, analysis,
+    PriceTracking).
+    """
+    return replace(
+        order, tags={key: value for key, value in {**order.tags, **tags}.items() if value is not None}
+    )
 
 
 def of_group(order: LaunchRequest, settings: AnalysisSettings, group: str) -> LaunchRequest:
     own = settings.groups[group]
-    return tagged(replace(order, template_id=own.launch_template_id, template_version=own.launch_template_version), group=group)
+    return tagged(
+        replace(order, template_id=own.launch_template_id, template_version=own.launch_template_version),
+        group=group,
+    )
 
 
-def test_every_way_to_get_a_machine_is_allowed(order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str]) -> None:
-    """Each group, type, market and zone, with and without a larger disk: whatever `runtime.manager.launch` may ask for."""
-    ways = itertools.product(settings.groups, settings.instance_types, (ON_DEMAND, SPOT), (None, "us-east-1a", "us-east-1b"), (None, 500))
+def test_every_way_to_get_a_machine_is_allowed(
+    order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str]
+) -> None:
+    """Each group, type, market and zone, with and without a larger disk: whatever `runtime.manager.launch`
+    may ask for.
+    """
+    ways = itertools.product(
+        settings.groups,
+        settings.instance_types,
+        (ON_DEMAND, SPOT),
+        (None, "us-east-1a", "us-east-1b"),
+        (None, 500),
+    )
     asked = 0
     for group, kind, market, zone, disk in ways:
-        request = replace(of_group(order, settings, group), instance_type=kind, market=market, zone=zone, volume_gib=disk)
+        request = replace(
+            of_group(order, settings, group), instance_type=kind, market=market, zone=zone, volume_gib=disk
+        )
         assert launch(request) == WOULD, request
         asked += 1
     assert asked >= 3 * 2 * 3 * 2
 
 
-def test_as_long_as_the_analysis_allows(order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str]) -> None:
+def test_as_long_as_the_analysis_allows(
+    order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str]
+) -> None:
     longest = settings.max_duration_minutes
     for minutes, answer in (
         ("1", WOULD),
@@ -151,13 +201,17 @@ def test_a_machine_has_the_role_of_the_group_that_its_tag_names(
     assert launch(order, IamInstanceProfile={"Name": service.utils["developer_instance_profile"]}) == REFUSED
 
 
-def test_a_machine_works_for_the_bucket_of_its_analysis(order: LaunchRequest, launch: Callable[..., str]) -> None:
+def test_a_machine_works_for_the_bucket_of_its_analysis(
+    order: LaunchRequest, launch: Callable[..., str]
+) -> None:
     for bucket in ("another", "", None):
         assert launch(tagged(order, bucket=bucket)) == REFUSED, bucket
     assert launch(tagged(order, PriceTracking="Off")) == REFUSED
 
 
-def test_not_from_a_template_of_another_stack(order: LaunchRequest, launch: Callable[..., str], copy: Callable[..., str]) -> None:
+def test_not_from_a_template_of_another_stack(
+    order: LaunchRequest, launch: Callable[..., str], copy: Callable[..., str]
+) -> None:
     assert launch(replace(order, template_id=copy("analysis-webdev"), template_version="$Default")) == WOULD
     assert launch(replace(order, template_id=copy("analysis-prod"), template_version="$Default")) == REFUSED
 

@@ -1,4 +1,6 @@
-"""What a machine of a type may take of this host: memory, processes, disk. The kernel holds it to that, or else the fleet."""
+"""What a machine of a type may take of this host: memory, processes, disk. The kernel holds it to that, or
+else the fleet.
+"""
 
 import json
 import os
@@ -21,18 +23,22 @@ from localcloud.fleet.sandbox import Mode, detect
 pytestmark = pytest.mark.local
 
 GROWS = (
-    'python3 -c \'import time\nheld = []\nfor step in range(200): held.append(bytearray(b"x") * (8 << 20)); time.sleep(0.02)\n'
+    'python3 -c \'import time\nheld = []\nfor step in range(200): held.append(bytearray(b"x") * (8 << 20)); '
+    "time.sleep(0.02)\n"
     'print("all of it")\'\necho status $?\n'
 )
 FORKS = (
-    "python3 -c 'import os, signal\nmade = 0\ntry:\n  while made < 5000:\n    if os.fork() == 0: signal.pause()\n    made += 1\n"
+    "python3 -c 'import os, signal\nmade = 0\ntry:\n  while made < 5000:\n    if os.fork() == 0: "
+    "signal.pause()\n    made += 1\n"
     'except OSError as error: print(error.strerror)\nprint("made", made, flush=True); signal.pause()\'\n'
 )
 
 
 @pytest.fixture(scope="module", params=["kernel", "fleet"])
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
-    """A fleet on this host as it is, and one on a host that offers neither control groups nor file systems in files."""
+    """A fleet on this host as it is, and one on a host that offers neither control groups nor file systems in
+    files.
+    """
     home = tmp_path_factory.mktemp("cloud")
     if detect(home).mode is Mode.PROCESS:
         pytest.skip("this host allows no namespaces")
@@ -59,8 +65,12 @@ def test_what_cannot_be_held_is_said(fleet: RunningFleet) -> None:
         assert (status["limits"], status["disks"]) == ("rlimit", "folder")
 
 
-def test_a_script_that_takes_more_memory_than_the_type_has_is_killed_and_the_machine_goes_on(fleet: RunningFleet) -> None:
-    identifier = fleet.emulator.launch(1, "#!/bin/bash\n" + GROWS + "echo goes on\nshutdown now\n", instance_type="t3.nano")
+def test_a_script_that_takes_more_memory_than_the_type_has_is_killed_and_the_machine_goes_on(
+    fleet: RunningFleet,
+) -> None:
+    identifier = fleet.emulator.launch(
+        1, "#!/bin/bash\n" + GROWS + "echo goes on\nshutdown now\n", instance_type="t3.nano"
+    )
     fleet.emulator.until_state(identifier, "terminated", 60)
     console = fleet.console(identifier)
     assert "status 137" in console
@@ -72,7 +82,10 @@ HOLDS = "python3 -c 'import time\nheld = bytearray(b\"x\") * (300 << 20); time.s
 
 
 def test_files_in_memory_count(fleet: RunningFleet) -> None:
-    script = f"#!/bin/bash\n{HOLDS}echo first $?\nhead -c 400M /dev/zero > /dev/shm/a\n{HOLDS}echo second $?\necho > /dev/a\nshutdown now\n"
+    script = (
+        f"#!/bin/bash\n{HOLDS}echo first $?\nhead -c 400M /dev/zero > /dev/shm/a\n{HOLDS}echo second "
+        "$?\necho > /dev/a\nshutdown now\n"
+    )
     identifier = fleet.emulator.launch(2, script, instance_type="t3.nano")
     fleet.emulator.until_state(identifier, "terminated", 60)
     console = fleet.console(identifier)
@@ -103,8 +116,10 @@ def test_a_machine_that_makes_processes_without_end_leaves_room_for_others(fleet
 def test_a_full_disk_is_an_error_of_the_script_and_no_harm_to_the_host(fleet: RunningFleet) -> None:
     error = "File too large" if said(fleet)["disks"] == "folder" else "No space left on device"
     script = (
-        "#!/bin/bash\nexec 2>&1\nfallocate -l 2G /opt/one; fallocate -l 700M /opt/two; fallocate -l 700M /usr/local/three\n"
-        "for i in $(seq 100); do head -c 400M /dev/zero > /opt/four || break; sleep 0.1; done; rm -f /opt/* /usr/local/three\n"
+        "#!/bin/bash\nexec 2>&1\nfallocate -l 2G /opt/one; fallocate -l 700M /opt/two; fallocate -l 700M "
+        "/usr/local/three\n"
+        "for i in $(seq 100); do head -c 400M /dev/zero > /opt/four || break; sleep 0.1; done; rm -f /opt/* "
+        "/usr/local/three\n"
         "for i in $(seq 100); do head -c 1M /dev/zero > /opt/five && break; sleep 0.1; done 2> /dev/null\n"
         "df --output=size -BM / | tail -1\nls /opt\nshutdown now\n"
     )
@@ -121,7 +136,10 @@ def test_a_full_disk_is_an_error_of_the_script_and_no_harm_to_the_host(fleet: Ru
 @pytest.fixture
 def hogs() -> Iterator["list[subprocess.Popen[str]]"]:
     """Two shells, each with a program that holds 150 or 20 MiB."""
-    program = "import sys; held = bytearray(b'x') * (int(sys.argv[1]) << 20); print('held', flush=True); sys.stdin.read()"
+    program = (
+        "import sys; held = bytearray(b'x') * (int(sys.argv[1]) << 20); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
     found = [
         subprocess.Popen(
             ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", program, size],
@@ -148,7 +166,10 @@ def test_a_host_without_memory_takes_it_from_the_largest_machine(
     watching = watch.Watch()
     by_kernel = Limit((Path("/sys/fs/cgroup"),), {}, 8192)
     for number, process in enumerate(hogs):
-        watching.add(str(number), watch.Watched(process.pid, by_kernel, lines.append, process.kill, False, logged.append))
+        watching.add(
+            str(number),
+            watch.Watched(process.pid, by_kernel, lines.append, process.kill, False, logged.append),
+        )
     assert hogs[0].wait(timeout=20) == 128 + 9
     assert hogs[1].poll() is None
     watching.remove("0")
@@ -157,17 +178,22 @@ def test_a_host_without_memory_takes_it_from_the_largest_machine(
     assert logged[0].startswith("Out of memory: Killed process ")
 
 
-def test_a_host_without_room_lets_no_file_grow_until_it_has_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_room_lets_no_file_grow_until_it_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = shutil.disk_usage(tmp_path).free
     reserve = [free * 2]
     monkeypatch.setattr(disks, "reserve_bytes", lambda folder: reserve[0])
     program = (
         "import os, time\nsaid, file = '', os.open('file', os.O_WRONLY | os.O_CREAT)\nfor _ in range(1000):\n"
         "  try:\n    os.pwrite(file, b'x', 9); now = 'grows'\n"
-        "  except OSError as error: now = error.strerror\n  if now != said: print(now, flush=True); said = now\n  time.sleep(0.02)\n"
+        "  except OSError as error: now = error.strerror\n  if now != said: print(now, flush=True); said = "
+        "now\n  time.sleep(0.02)\n"
     )
     lines: list[str] = []
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "grows\n"
@@ -186,7 +212,10 @@ def test_a_host_without_room_lets_no_file_grow_until_it_has_some(tmp_path: Path,
 
 def test_a_plain_process_is_held_too_and_leaves_nothing_running(tmp_path: Path) -> None:
     marker = f"3{os.getpid()}"
-    script = f"#!/bin/bash\nulimit -f\nulimit -d\nsetsid sleep {marker} & disown\n(setsid sleep {marker} &)\necho ready\n"
+    script = (
+        f"#!/bin/bash\nulimit -f\nulimit -d\nsetsid sleep {marker} & disown\n(setsid sleep {marker} "
+        "&)\necho ready\n"
+    )
     with running_fleet(tmp_path, POOR if os.getuid() == 0 else (), LOCALCLOUD_SANDBOX="process") as fleet:
         identifier = fleet.emulator.launch(1, script, volume_gib=2, instance_type="t3.nano")
         fleet.emulator.until_state(identifier, "running")
@@ -213,7 +242,9 @@ def sleepers(marker: str) -> list[Path]:
 
 
 def test_the_memory_of_a_control_group_is_all_there_is() -> None:
-    parent = Path("/sys/fs/cgroup/memory") if Path("/sys/fs/cgroup/memory").is_dir() else Path("/sys/fs/cgroup")
+    parent = (
+        Path("/sys/fs/cgroup/memory") if Path("/sys/fs/cgroup/memory").is_dir() else Path("/sys/fs/cgroup")
+    )
     group = parent / f"localcloud-test-{os.getpid()}"
     try:
         group.mkdir()
@@ -224,7 +255,8 @@ def test_the_memory_of_a_control_group_is_all_there_is() -> None:
     try:
         program = (
             f"import os; open('{group}/cgroup.procs', 'w').write(str(os.getpid()))\n"
-            "from localcloud.fleet import limits; print(limits.host_memory_mib(), limits.memory_mib('m5.large'))"
+            "from localcloud.fleet import limits; print(limits.host_memory_mib(), "
+            "limits.memory_mib('m5.large'))"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["900", "450"]

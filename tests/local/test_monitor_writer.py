@@ -1,4 +1,6 @@
-"""The monitor's writer in a deployed service: each session writes for one group, and copies results to registered buckets."""
+"""The monitor's writer in a deployed service: each session writes for one group, and copies results to
+registered buckets.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ pytestmark = [pytest.mark.local, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def environment(service: Deployed) -> dict[str, str]:
     """What the deployed function has, but for its credentials."""
-    found = service.client("lambda").get_function_configuration(FunctionName=service.utils["monitor_function"])
+    found = service.client("lambda").get_function_configuration(
+        FunctionName=service.utils["monitor_function"]
+    )
     variables: dict[str, str] = found["Environment"]["Variables"]
     return variables
 
@@ -51,12 +55,18 @@ def archive(service: Deployed) -> Iterator[Any]:
         s3.delete_bucket(Bucket=name)
 
 
-def test_the_function_knows_its_writer_and_the_settings_of_all_analyses(service: Deployed, environment: dict[str, str]) -> None:
+def test_the_function_knows_its_writer_and_the_settings_of_all_analyses(
+    service: Deployed, environment: dict[str, str]
+) -> None:
     assert environment[VARIABLE] == service.utils["monitor_writer_role_arn"]
     monitor = client(service.ground, "s3", service.role(service.utils["monitor_role_arn"]))
-    listed = monitor.list_objects_v2(Bucket=environment["NEUROCAAS_ARTIFACT_BUCKET"], Prefix="analyses/")["Contents"]
+    listed = monitor.list_objects_v2(Bucket=environment["NEUROCAAS_ARTIFACT_BUCKET"], Prefix="analyses/")[
+        "Contents"
+    ]
     assert service.analysis["settings_key"] in {one["Key"] for one in listed}
-    text = monitor.get_object(Bucket=environment["NEUROCAAS_ARTIFACT_BUCKET"], Key=service.analysis["settings_key"])["Body"].read()
+    text = monitor.get_object(
+        Bucket=environment["NEUROCAAS_ARTIFACT_BUCKET"], Key=service.analysis["settings_key"]
+    )["Body"].read()
     settings = json.loads(text)
     assert settings["queue_url"] == service.analysis["submission_queue_url"]
     role_of = {group: service.analysis["groups"][group]["instance_role"] for group in settings["groups"]}
@@ -78,11 +88,15 @@ def test_a_session_keeps_the_records_of_its_group(service: Deployed, writers: Wr
     for key in (end.replace("lab1", "lab10"), "lab1/submissions/x_submit.json", "evidence/x/status.json"):
         assert denied(lambda key=key: s3.put_object(Bucket=bucket, Key=key, Body=b"1")), key  # type: ignore[misc]
     for other in ({"bucket": "analysis-prod", "group": "lab1"}, {"bucket": bucket, "group": "lab10"}):
-        assert denied(lambda other=other: writers.s3(**other).put_object(Bucket=bucket, Key=end, Body=b"1")), other  # type: ignore[misc]
+        assert denied(
+            lambda other=other: writers.s3(**other).put_object(Bucket=bucket, Key=end, Body=b"1")
+        ), other  # type: ignore[misc]
     root.delete_object(Bucket=bucket, Key=end)
 
 
-def test_results_are_copied_to_the_bucket_that_they_went_to(service: Deployed, writers: Writers, archive: Any) -> None:
+def test_results_are_copied_to_the_bucket_that_they_went_to(
+    service: Deployed, writers: Writers, archive: Any
+) -> None:
     bucket = service.analysis["bucket"]
     log, copy = "lab1/results/job_writer/logs/certificate.txt", "res/job_writer/logs/certificate.txt"
     archive.put_object(Bucket=bucket, Key=log, Body=b"certificate")
@@ -91,8 +105,18 @@ def test_results_are_copied_to_the_bucket_that_they_went_to(service: Deployed, w
     s3.copy_object(CopySource=source, Bucket="lab1-archive", Key=copy)
     assert archive.get_object(Bucket="lab1-archive", Key=copy)["Body"].read() == b"certificate"
     assert denied(lambda: s3.copy_object(CopySource=source, Bucket="lab1-archive", Key="elsewhere/x"))
-    assert denied(lambda: writers.s3(bucket, "lab1").copy_object(CopySource=source, Bucket="lab1-archive", Key=copy))
-    assert denied(lambda: writers.s3(bucket, "lab10", ["lab1-archive"]).copy_object(CopySource=source, Bucket="lab1-archive", Key=copy))
+    assert denied(
+        lambda: writers.s3(bucket, "lab1").copy_object(CopySource=source, Bucket="lab1-archive", Key=copy)
+    )
+    assert denied(
+        lambda: writers.s3(bucket, "lab10", ["lab1-archive"]).copy_object(
+            CopySource=source, Bucket="lab1-archive", Key=copy
+        )
+    )
     # A bucket of the account that no blueprint registers.
-    assert denied(lambda: writers.s3(bucket, "lab1", ["secret-archive"]).put_object(Bucket="secret-archive", Key="x", Body=b"1"))
+    assert denied(
+        lambda: writers.s3(bucket, "lab1", ["secret-archive"]).put_object(
+            Bucket="secret-archive", Key="x", Body=b"1"
+        )
+    )
     archive.delete_object(Bucket=bucket, Key=log)

@@ -1,4 +1,6 @@
-"""What would make a bake fail later is told in seconds, all of it at once; asked of the local cloud's own services."""
+"""What would make a bake fail later is told in seconds, all of it at once; asked of the local cloud's own
+services.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,20 @@ def test_every_problem_is_told_at_once(chain: Chain, client: Client) -> None:
     client("iam").remove_role_from_instance_profile(InstanceProfileName=chain.id, RoleName=chain.id)
     chain.recipe = chain.make_recipe("ami-0123456789abcdef0", "3.0.0")
     chain.ib.update_image_pipeline(
-        imagePipelineArn=chain.pipeline, imageRecipeArn=chain.recipe, infrastructureConfigurationArn=chain.infrastructure
+        imagePipelineArn=chain.pipeline,
+        imageRecipeArn=chain.recipe,
+        infrastructureConfigurationArn=chain.infrastructure,
     )
     reconfigure(chain, subnetId="subnet-0123456789abcdef0", securityGroupIds=["sg-0123456789abcdef0"])
     found = checked(chain, client)
     assert fields(found) == ["instance profile of the build", "network of the build", "image.parent"]
     text = "\n".join(problem.text() for problem in found.problems)
-    for words in ("without a role", "subnet-0123456789abcdef0, which is not there", "ami-0123456789abcdef0", f"invoke deploy {STACK}"):
+    for words in (
+        "without a role",
+        "subnet-0123456789abcdef0, which is not there",
+        "ami-0123456789abcdef0",
+        f"invoke deploy {STACK}",
+    ):
         assert words in text
     again = "\n".join(problem.do for problem in checked(chain, client, parent="base").problems)
     assert f"`invoke bake-ami --base --force`, then `invoke deploy {STACK}`" in again

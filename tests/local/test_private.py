@@ -1,4 +1,6 @@
-"""What others on the same machine can reach of a local cloud: nothing, whatever the umask is and whatever was left open before."""
+"""What others on the same machine can reach of a local cloud: nothing, whatever the umask is and whatever was
+left open before.
+"""
 
 import os
 import stat
@@ -62,9 +64,18 @@ def test_all_state_is_for_its_user_only_with_the_most_open_umask(place: Path) ->
 def test_what_was_open_is_closed_at_the_next_start(place: Path) -> None:
     home = CloudHome(place)
     with private.umask(0):
-        for folder in (home.paths.emulator_state, home.paths.logs, home.paths.images / "ami-1", home.paths.pulumi_state):
+        for folder in (
+            home.paths.emulator_state,
+            home.paths.logs,
+            home.paths.images / "ami-1",
+            home.paths.pulumi_state,
+        ):
             folder.mkdir(parents=True)
-        for file in (home.paths.emulator_state / "old.json", home.paths.logs / "emulator.log", home.paths.pulumi_state / "stack.json"):
+        for file in (
+            home.paths.emulator_state / "old.json",
+            home.paths.logs / "emulator.log",
+            home.paths.pulumi_state / "stack.json",
+        ):
             file.write_text("{}")
         (place / "elsewhere").write_text("")
         (home.paths.home / "link").symlink_to(place / "elsewhere")
@@ -82,7 +93,10 @@ def test_a_home_of_somebody_else_is_refused_in_words(place: Path) -> None:
     home = CloudHome(place)
     home.paths.home.mkdir()
     os.chown(home.paths.home, strangers.NOBODY, strangers.NOBODY)
-    with pytest.raises(CloudError, match=f"belongs to user {strangers.NOBODY}.*only a folder of its own user.*LOCALCLOUD_HOME"):
+    with pytest.raises(
+        CloudError,
+        match=f"belongs to user {strangers.NOBODY}.*only a folder of its own user.*LOCALCLOUD_HOME",
+    ):
         home.up()
 
 
@@ -103,11 +117,16 @@ def test_the_folder_in_memory_cannot_be_foreseen_nor_taken_over(tmp_path: Path) 
         first.with_suffix(".aside").rmdir()
 
 
-ROOTS_PROGRAM = "#!/bin/bash\ncp /bin/bash /opt/everything && chmod 4755 /opt/everything && chmod 777 / /opt\necho made it\nsleep 100\n"
+ROOTS_PROGRAM = (
+    "#!/bin/bash\ncp /bin/bash /opt/everything && chmod 4755 /opt/everything && chmod 777 / /opt\necho made "
+    "it\nsleep 100\n"
+)
 
 
 def test_a_program_of_roots_on_a_machines_disk_is_out_of_reach(place: Path) -> None:
-    """The disk is on this host: a program with the set-user-id bit there would make a root of anybody who can start it."""
+    """The disk is on this host: a program with the set-user-id bit there would make a root of anybody who can
+    start it.
+    """
     strangers.needed()
     if detect(place / "home").mode is Mode.PROCESS:
         pytest.skip("this host allows no namespaces")
@@ -117,7 +136,9 @@ def test_a_program_of_roots_on_a_machines_disk_is_out_of_reach(place: Path) -> N
         fleet.console_until(identifier, "made it")
         assert "Operation not permitted" not in fleet.console(identifier)
         assert strangers.seen(place) == [str(place / "home")]
-        by_process = strangers.run("sh", "-c", "ls -d /proc/[0-9]* /proc/[0-9]*/root/opt/everything").stdout.split()
+        by_process = strangers.run(
+            "sh", "-c", "ls -d /proc/[0-9]* /proc/[0-9]*/root/opt/everything"
+        ).stdout.split()
         assert "/proc/self" not in by_process
         assert any(line.endswith(str(os.getpid())) for line in by_process)  # it sees the processes
         assert not any(line.endswith("everything") for line in by_process)

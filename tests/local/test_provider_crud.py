@@ -51,7 +51,9 @@ def test_life(token: str, engine: Engine, world: World) -> None:
         _preview_told_the_truth(preview, subject.outputs)
         assert subject.secrets == TABLE[token].schema.secrets & subject.outputs.keys()
         _refresh_is_clean(engine, subject)
-        assert engine.diff(subject, engine.check(token, "Subject", args, subject.inputs, b"other" * 8)).unchanged
+        assert engine.diff(
+            subject, engine.check(token, "Subject", args, subject.inputs, b"other" * 8)
+        ).unchanged
         subject = _changes_in_place(engine, world, subject, args)
         _replaces(engine, world, subject, args)
         _imports(engine, subject, args)
@@ -72,14 +74,20 @@ def _id_is_by_its_rule(subject: Resource) -> None:
 
 
 def _preview_told_the_truth(preview: Properties, outputs: Properties) -> None:
-    """Whatever the preview knew came true, and whatever came out and was not asked for was announced as unknown."""
+    """Whatever the preview knew came true, and whatever came out and was not asked for was announced as
+    unknown.
+    """
     wrong = {
         key: (value, outputs.get(key))
         for key, value in preview.items()
         if not contains_unknown(value) and not _agrees(value, outputs.get(key))
     }
     assert not wrong
-    silent = {key: value for key, value in outputs.items() if key not in preview and key != "id" and value not in (0, False, "", [], {})}
+    silent = {
+        key: value
+        for key, value in outputs.items()
+        if key not in preview and key != "id" and value not in (0, False, "", [], {})
+    }
     assert not silent
 
 
@@ -108,7 +116,8 @@ def _changes_in_place(engine: Engine, world: World, subject: Resource, args: Pro
         preview = engine.preview_update(subject, news)
         subject = engine.update(subject, news)
         wrong = {key: (value, subject.outputs.get(key)) for key, value in preview.items()
-                 if not isinstance(value, Unknown) and not _agrees(value, subject.outputs.get(key))}  # fmt: skip
+                 if not isinstance(value, Unknown) and not _agrees(value,
+                     subject.outputs.get(key))}  # fmt: skip
         assert not wrong
         _refresh_is_clean(engine, subject)
     return subject
@@ -157,7 +166,9 @@ def test_a_bucket_with_contents_goes_only_when_forced(engine: Engine, client: An
     with pytest.raises(grpc.RpcError) as refused:
         engine.delete(kept)
     assert "deleting aws:s3/bucket:Bucket 'kept': BucketNotEmpty: " in refused.value.details()
-    engine.delete(Resource(kept.token, kept.name, kept.id, kept.inputs, {**kept.outputs, "forceDestroy": True}))
+    engine.delete(
+        Resource(kept.token, kept.name, kept.id, kept.inputs, {**kept.outputs, "forceDestroy": True})
+    )
 
 
 def test_an_unknown_type_fails_at_check_with_the_known_ones(engine: Engine) -> None:
@@ -170,8 +181,17 @@ def test_an_unknown_type_fails_at_check_with_the_known_ones(engine: Engine) -> N
 
 def test_all_problems_come_at_once_with_their_paths(engine: Engine) -> None:
     with pytest.raises(Failed) as found:
-        engine.check("aws:lambda/function:Function", "f", {"timeut": 3, "memorySize": "much", "environment": {"variable": {"A": "b"}}})
-    assert {path for path, _ in found.value.failures} >= {"role", "timeut", "memorySize", "environment.variable"}
+        engine.check(
+            "aws:lambda/function:Function",
+            "f",
+            {"timeut": 3, "memorySize": "much", "environment": {"variable": {"A": "b"}}},
+        )
+    assert {path for path, _ in found.value.failures} >= {
+        "role",
+        "timeut",
+        "memorySize",
+        "environment.variable",
+    }
 
 
 def test_an_unfinished_create_keeps_the_resource_in_the_state(engine: Engine, client: Any) -> None:
@@ -192,7 +212,9 @@ def test_a_failed_create_names_type_logical_name_code_and_message(engine: Engine
     args = {"role": "no-such-role", "policy": policy("s3:GetObject")}
     with pytest.raises(grpc.RpcError) as failed:
         engine.create("aws:iam/rolePolicy:RolePolicy", "rights", args)
-    assert failed.value.details().startswith("creating aws:iam/rolePolicy:RolePolicy 'rights': NoSuchEntity: ")
+    assert failed.value.details().startswith(
+        "creating aws:iam/rolePolicy:RolePolicy 'rights': NoSuchEntity: "
+    )
 
 
 def test_a_name_given_in_words_is_deleted_before_it_is_made_again(engine: Engine) -> None:
@@ -205,7 +227,9 @@ def test_a_name_given_in_words_is_deleted_before_it_is_made_again(engine: Engine
 
 
 def test_a_role_s_unique_id_is_what_its_sessions_are_called_by(engine: Engine, client: Any) -> None:
-    """``uniqueId`` is the first half of ``aws:userid``; unknown before the role is there, and the same after a change."""
+    """``uniqueId`` is the first half of ``aws:userid``; unknown before the role is there, and the same after
+    a change.
+    """
     token, args = "aws:iam/role:Role", {"assumeRolePolicy": trust("ec2.amazonaws.com")}
     preview = engine.preview_create(token, "named", engine.check(token, "named", args))
     assert contains_unknown(preview["uniqueId"])
@@ -227,12 +251,18 @@ def test_the_functions(engine: Engine, emulator: Cloud) -> None:
 
 
 def test_drift_shows_in_the_inputs(engine: Engine, client: Any) -> None:
-    queue = engine.create("aws:sqs/queue:Queue", "drifting", {"visibilityTimeoutSeconds": 60, "tags": {"own": "1"}})
+    queue = engine.create(
+        "aws:sqs/queue:Queue", "drifting", {"visibilityTimeoutSeconds": 60, "tags": {"own": "1"}}
+    )
     client("sqs").set_queue_attributes(QueueUrl=queue.id, Attributes={"VisibilityTimeout": "61"})
     client("sqs").tag_queue(QueueUrl=queue.id, Tags={"foreign": "1"})
     found = engine.read(queue)
     assert found is not None
-    assert found.inputs == {**queue.inputs, "visibilityTimeoutSeconds": 61, "tags": {"own": "1", "foreign": "1"}}
+    assert found.inputs == {
+        **queue.inputs,
+        "visibilityTimeoutSeconds": 61,
+        "tags": {"own": "1", "foreign": "1"},
+    }
     engine.delete(queue)
 
 

@@ -1,4 +1,6 @@
-"""`invoke publish` against the local cloud: what is put is read by a client without credentials, and nothing else is."""
+"""`invoke publish` against the local cloud: what is put is read by a client without credentials, and nothing
+else is.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ def fetched(url: str) -> tuple[int, dict[str, str], bytes]:
     request = urllib.request.Request(url, headers={"Origin": "https://lab.example.org"})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+            return (
+                answer.status,
+                {name.lower(): value for name, value in answer.headers.items()},
+                answer.read(),
+            )
     except urllib.error.HTTPError as error:
         return error.code, {}, b""
 
@@ -33,12 +39,16 @@ def test_an_entry_is_read_without_credentials_until_it_is_withdrawn(service: Dep
     assert headers["content-type"] == "application/json"
     assert headers["access-control-allow-origin"] in ("*", "https://lab.example.org")
     entry = json.loads(body)
-    jsonschema.validate(entry, json.loads((ground.root / "docs" / "schema" / "catalogue-entry.json").read_text()))
+    jsonschema.validate(
+        entry, json.loads((ground.root / "docs" / "schema" / "catalogue-entry.json").read_text())
+    )
     assert (entry["name"], entry["stage"], entry["bucket"]) == ("analysis", "webdev", "analysis")
     assert entry["price"]["least"] <= entry["price"]["default"] <= entry["price"]["most"]
     assert service.utils["account"] not in body.decode()
     index = json.loads(fetched(url.replace(f"{STACK}.json", "index.json"))[2])
-    jsonschema.validate(index, json.loads((ground.root / "docs" / "schema" / "catalogue-index.json").read_text()))
+    jsonschema.validate(
+        index, json.loads((ground.root / "docs" / "schema" / "catalogue-index.json").read_text())
+    )
     assert [one["file"] for one in index["entries"]] == [f"{STACK}.json"]
 
     again = json.loads(ground.invoke("publish", STACK, "--json", "--local").stdout)

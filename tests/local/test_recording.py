@@ -1,4 +1,5 @@
-"""Recordings on real roots: a person types into `invoke record`, the script is written, and a replay proves it.
+"""Recordings on real roots: a person types into `invoke record`, the script is written, and a replay proves
+it.
 
 Nothing here needs the local cloud; all sessions share one home, hence its base system.
 """
@@ -60,7 +61,7 @@ def build_wheel(folder, *_):
         wheel.writestr("mine-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr("mine-1.dist-info/RECORD", "mine.py,,\\n")
     return "mine-1-py3-none-any.whl"
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@y"]
     repository.mkdir()
     (repository / "file").write_text("first\n")
-    (repository / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
+    (repository / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
     (repository / "backend.py").write_text(BACKEND)
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["update-server-info"]):
         subprocess.run([*git, *arguments], check=True)
@@ -87,7 +90,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -111,7 +116,13 @@ class Project:
     def invoke(self, *words: str) -> tuple[int, str]:
         """Exit status, and all that was said."""
         done = subprocess.run(
-            self.command(*words), cwd=self.root, env=self.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            self.command(*words),
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -174,7 +185,7 @@ def test_typed_at_a_terminal(project: Project) -> None:
             "rec undo",
             "rec note the tool is there",
             "rec check test -f /opt/tool/a.txt",
-            "rec check sh -c 'test -d \"$0\" && test \"$1\" = \"a b\"' /opt/tool 'a b'",
+            'rec check sh -c \'test -d "$0" && test "$1" = "a b"\' /opt/tool \'a b\'',
             "rec check ! test -e deep/est",
             "rec check false",
         )(shown)
@@ -193,22 +204,39 @@ def test_typed_at_a_terminal(project: Project) -> None:
     status, shown = project.record(type_into=type_into)
     assert status == 0, shown
     for kept in (
-        "mkdir -p /opt/tool && cd /opt/tool\n", "\necho one > a.txt\necho one > a.txt\necho two > b.txt\n", "café ✓ $HOME\nEND\n",
-        "\nmkdir -p deep/er\n", "\nexport GREETING='good day'\n", "set -- p q\n", "\ntouch $2\n", "\nsed -i s/good/fine/ greeting.txt\n",
-        "\n# the tool is there\n", "# failed (127): nosuchcommand\n", "# failed (1): cd /nowhere\n", "# no effect: ls -l\n",
-        "# taken back: touch unwanted\n", "# failed (130): sh -c 'echo start\"\"ed; exec sleep 60'\n", "# no effect: python3\n",
-    ):  # fmt: skip
+        "mkdir -p /opt/tool && cd /opt/tool\n",
+        "\necho one > a.txt\necho one > a.txt\necho two > b.txt\n",
+        "café ✓ $HOME\nEND\n",
+        "\nmkdir -p deep/er\n",
+        "\nexport GREETING='good day'\n",
+        "set -- p q\n",
+        "\ntouch $2\n",
+        "\nsed -i s/good/fine/ greeting.txt\n",
+        "\n# the tool is there\n",
+        "# failed (127): nosuchcommand\n",
+        "# failed (1): cd /nowhere\n",
+        "# no effect: ls -l\n",
+        "# taken back: touch unwanted\n",
+        "# failed (130): sh -c 'echo start\"\"ed; exec sleep 60'\n",
+        "# no effect: python3\n",
+    ):
         assert kept in project.script
     assert "the check fails here (exit 1): not recorded" in shown
     assert (project.provision / "validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 3
-    assert "every file that the recording made or changed is looked at" in shown, "ending it takes a while, and says so"
+    assert "every file that the recording made or changed is looked at" in shown, (
+        "ending it takes a while, and says so"
+    )
     status, said = project.invoke("verify-recording")
     assert (status, "typed: reproduces (against the recorded root" in said) == (0, True), said
-    (project.provision / "10-recorded.sh").write_text(project.script.replace("echo two > b.txt", "echo two > b.txt; chmod 600 a.txt"))
+    (project.provision / "10-recorded.sh").write_text(
+        project.script.replace("echo two > b.txt", "echo two > b.txt; chmod 600 a.txt")
+    )
     status, said = project.invoke("record", "--script", "/dev/null")
     assert (status, "edited by hand since" in said, "--add" in said) == (1, True, True)
     status, said = project.invoke("verify-recording", "--json")
-    assert (status, '"against": "a second replay"' in said) == (0, True), "edited scripts are proved by a second replay"
+    assert (status, '"against": "a second replay"' in said) == (0, True), (
+        "edited scripts are proved by a second replay"
+    )
 
 
 def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
@@ -225,7 +253,9 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     assert (status, "was interrupted, and is still there" in said) == (1, True)
 
     def refused(shown: Terminal) -> None:
-        lines("pwd", 'touch "$STAYS$lost"', "echo token=abcdef0123456789 > secret", "bash -c 'touch x; exit 3'")(shown)
+        lines(
+            "pwd", 'touch "$STAYS$lost"', "echo token=abcdef0123456789 > secret", "bash -c 'touch x; exit 3'"
+        )(shown)
         shown.type("bash\n")
         shown.wait("record:")
         shown.type("touch inner\n")
@@ -237,11 +267,20 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     status, shown = project.record("--resume", type_into=refused)
     assert status == 1
     assert "/opt/half\r\n" in shown
-    for word in ("a secret (TOKEN)", "exit status 3) after it had changed 1 file (", "`bash` without a script", "The recording is kept"):
+    for word in (
+        "a secret (TOKEN)",
+        "exit status 3) after it had changed 1 file (",
+        "`bash` without a script",
+        "The recording is kept",
+    ):
         assert word in shown
     log = next(Path(project.environ["LOCALCLOUD_HOME"]).rglob("session.jsonl"))
     assert "abcdef0123456789" not in log.read_text()
-    numbers = {event["text"]: event["seq"] for event in map(json.loads, log.read_text().splitlines()) if event["kind"] == "command"}
+    numbers = {
+        event["text"]: event["seq"]
+        for event in map(json.loads, log.read_text().splitlines())
+        if event["kind"] == "command"
+    }
     wrong = [number for text, number in numbers.items() if text.startswith(("echo token", "bash"))]
     drops = [f"rec drop {number}" for number in wrong]
     status, shown = project.record("--resume", type_into=lines_then_finish(*drops, "rm x inner secret"))
@@ -249,7 +288,9 @@ def test_a_shell_that_went_away_is_gone_on_with(project: Project) -> None:
     assert "\nexport STAYS=1\nlost=1\n" in project.script
     assert "variables that were not exported are not known" in shown
     status, said = project.invoke("verify-recording")
-    assert (status, "/opt/half/11" in said or "does not replay" in said) == (1, True), "rm of files that the script never makes"
+    assert (status, "/opt/half/11" in said or "does not replay" in said) == (1, True), (
+        "rm of files that the script never makes"
+    )
 
 
 def test_a_request_to_end_leaves_nothing_but_the_recording(project: Project, tmp_path: Path) -> None:
@@ -276,7 +317,9 @@ def test_what_was_interrupted_can_be_finished_or_thrown_away(project: Project, t
     session.write_text("touch half; kill -9 $$\ntouch never\n")
     assert project.invoke("record", "--add", "--script", str(session))[0] == 1
     status, said = project.invoke("record-finish", "--add")
-    assert (status, "(exit status 137) after it had changed 1 file (/opt/build/half)" in said) == (1, True), said
+    assert (status, "(exit status 137) after it had changed 1 file (/opt/build/half)" in said) == (1, True), (
+        said
+    )
     for expected in ("is gone", "There is no interrupted recording"):
         status, said = project.invoke("record", "--discard")
         assert (status, expected in said) == (0, True)
@@ -284,7 +327,9 @@ def test_what_was_interrupted_can_be_finished_or_thrown_away(project: Project, t
     assert sorted(path.name for path in project.provision.glob("*.sh")) == ["10-recorded.sh"]
     session.write_text("touch added; test -e kept\nexit 0\n")
     assert project.invoke("record", "--add", "--script", str(session))[0] == 0
-    assert "touch added; test -e kept" in (project.provision / "20-recorded.sh").read_text(), "after the scripts that are there"
+    assert "touch added; test -e kept" in (project.provision / "20-recorded.sh").read_text(), (
+        "after the scripts that are there"
+    )
     session.write_text("ls\n")
     status, said = project.invoke("record", "--force", "--script", str(session))
     assert (status, "no line of the recording changed anything" in said) == (1, True)
@@ -317,7 +362,9 @@ class Bench:
         return (self.blueprint.folder / "provision/10-recorded.sh").read_text()
 
     def verify(self) -> replay.Verdict:
-        return replay.verify(self.roots, self.blueprint, read(self.blueprint.folder / "provision"), lambda line: None)
+        return replay.verify(
+            self.roots, self.blueprint, read(self.blueprint.folder / "provision"), lambda line: None
+        )
 
 
 @pytest.fixture(scope="module")
@@ -341,16 +388,26 @@ printf '%s\\n' 1 2 > numbers; sed -i s/1/3/ numbers
 python3 -m pip --python /opt/v/bin/python install jinja2
 exit
 """)
-    for pinned in ("apt-get install -y sl=", "\nsix==1.16.0 --hash=sha256:", "install --no-deps --require-hashes -r /tmp/recorded-5.txt\n",
-                   "/opt/build/data.bin' | sha256sum", "/opt/other.bin' | sha256sum",
-                   "/markupsafe-", ".dist-info/REQUESTED\n",
-                   "bash /tmp/recorded-9.sh a 'b c'\n", "reset --quiet --hard ", "# no effect: /opt/v/bin/python"):  # fmt: skip
+    for pinned in (
+        "apt-get install -y sl=",
+        "\nsix==1.16.0 --hash=sha256:",
+        "install --no-deps --require-hashes -r /tmp/recorded-5.txt\n",
+        "/opt/build/data.bin' | sha256sum",
+        "/opt/other.bin' | sha256sum",
+        "/markupsafe-",
+        ".dist-info/REQUESTED\n",
+        "bash /tmp/recorded-9.sh a 'b c'\n",
+        "reset --quiet --hard ",
+        "# no effect: /opt/v/bin/python",
+    ):
         assert pinned in script
     assert re.search(r"install git\+http://\S+/tool/\.git@[0-9a-f]{40}\n", script)
     assert "/opt/build/third' | sha256sum" not in script
     verdict = bench.verify()
     assert verdict.against == "the recorded root"
-    assert [difference.text() for difference in verdict.real] == ["/opt/build/third: other content"], "it has the time in it"
+    assert [difference.text() for difference in verdict.real] == ["/opt/build/third: other content"], (
+        "it has the time in it"
+    )
     assert verdict.as_json()["known_caches"], "logs and compiled Python differ, and are known"
 
 
@@ -359,23 +416,38 @@ def test_a_user_namespace_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "bubblewrap-userns")
     bench = Bench(tmp_path, tmp_path / "home")
     asked = "useradd -m alice\nsu alice -c 'touch ~/mine'\nrec as alice -- 'cd && touch too'\n"
-    asked += "rec as alice -- sh -c 'echo one two > ~/said; id -un >> ~/said'\nrec check grep -qx 'one two' ~alice/said\n"
-    bench.record(asked + "alias put='tee -a'\necho x | put /opt/list\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n")
-    assert "\nsu alice -s /bin/bash -c 'cd && touch too'\n" in (tmp_path / "blueprints/bench/provision/10-recorded.sh").read_text()
+    asked += (
+        "rec as alice -- sh -c 'echo one two > ~/said; id -un >> ~/said'\nrec check grep -qx 'one two' "
+        "~alice/said\n"
+    )
+    bench.record(
+        asked + "alias put='tee -a'\necho x | put /opt/list\nrm /etc/hostname\necho x >> /etc/passwd-\nexit\n"
+    )
+    assert (
+        "\nsu alice -s /bin/bash -c 'cd && touch too'\n"
+        in (tmp_path / "blueprints/bench/provision/10-recorded.sh").read_text()
+    )
     verdict = bench.verify()
     assert (verdict.words, verdict.real) == ("reproduces", ())
-    assert (tmp_path / "blueprints/bench/provision/validate/10-recorded.sh").read_text().count("bash -eo pipefail") == 1
+    assert (tmp_path / "blueprints/bench/provision/validate/10-recorded.sh").read_text().count(
+        "bash -eo pipefail"
+    ) == 1
     assert "(bubblewrap-userns)" in verdict.root
 
 
 def test_every_difference_is_listed(bench: Bench) -> None:
     script = bench.record(
-        "mkdir d\necho $RANDOM$RANDOM > content\ntouch mode owner\nln -s a link\nrm /etc/hostname; date +%N > /var/log/mine\n"
+        "mkdir d\necho $RANDOM$RANDOM > content\ntouch mode owner\nln -s a link\nrm /etc/hostname; date +%N "
+        "> /var/log/mine\n"
     )
     path = bench.blueprint.folder / "provision/10-recorded.sh"
     path.write_text(script)
-    root = bench.roots.open("record-bench", parent_of(bench.blueprint, bench.roots.account, bench.roots.region).for_image_builder)
-    other = script.replace("touch mode owner", "touch mode owner more; chmod 600 mode; chown 33 owner").replace("-s a", "-s b")
+    root = bench.roots.open(
+        "record-bench", parent_of(bench.blueprint, bench.roots.account, bench.roots.region).for_image_builder
+    )
+    other = script.replace(
+        "touch mode owner", "touch mode owner more; chmod 600 mode; chown 33 owner"
+    ).replace("-s a", "-s b")
     path.write_text(other.replace("rm /etc/hostname", "true").replace("mkdir d", "touch d"))
     try:
         assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
@@ -387,7 +459,10 @@ def test_every_difference_is_listed(bench: Bench) -> None:
     path.write_text(script)
     with replay.clean_root(bench.roots, "verify-bench", bench.blueprint) as root:
         assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
-        found = {difference.path: difference for difference in replay.manifest.compare(recorded, replay.manifest.take(root.views()))}
+        found = {
+            difference.path: difference
+            for difference in replay.manifest.compare(recorded, replay.manifest.take(root.views()))
+        }
     assert {path: difference.what for path, difference in found.items() if difference.cache is None} == {
         "/opt/build/content": "other content",
         "/opt/build/d": "other type file and folder, mode 0644 and 0755, content",
@@ -410,7 +485,9 @@ def test_a_kept_layer_lies_under_other_roots(bench: Bench) -> None:
         return root
 
     ran("touch /opt/one /opt/gone; rm /etc/hostname").keep("first")
-    ran("test -e /opt/one && test ! -e /etc/hostname && rm /opt/gone && touch /usr/local/bin/two", "first").keep("second")
+    ran(
+        "test -e /opt/one && test ! -e /etc/hostname && rm /opt/gone && touch /usr/local/bin/two", "first"
+    ).keep("second")
     assert sorted(bench.roots.kept("layered")) == ["first", "second"]
     ran("test -e /opt/one && test ! -e /opt/gone && test -e /usr/local/bin/two", "second", "first").close()
     ran("test ! -e /opt/one && test -e /etc/hostname").close()
@@ -428,7 +505,10 @@ def test_a_script_that_fails_is_told_with_its_line(bench: Bench) -> None:
     assert not verdict.reproduces
     path.write_text("#!/bin/bash\ndate +%N > /opt/when\n")
     verdict = bench.verify()
-    assert (verdict.words, [difference.path for difference in verdict.real]) == ("reproduces with 1 difference", ["/opt/when"])
+    assert (verdict.words, [difference.path for difference in verdict.real]) == (
+        "reproduces with 1 difference",
+        ["/opt/when"],
+    )
 
 
 DOCUMENT = """
@@ -447,7 +527,7 @@ phases:
 - name: test
   steps:
   - {name: there, action: Assert, inputs: {fileExists: /etc/mine}}
-"""
+"""  # noqa: E501
 
 
 def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> None:
@@ -455,11 +535,27 @@ def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> 
     document.write_text(DOCUMENT)
     (store / "bucket/in").mkdir(parents=True)
     (store / "bucket/in/a").write_text("object")
-    words = ["run-document", "--document", str(document), "--s3", str(store), "--logs", str(logs), "--parameters"]
+    words = [
+        "run-document",
+        "--document",
+        str(document),
+        "--s3",
+        str(store),
+        "--logs",
+        str(logs),
+        "--parameters",
+    ]
     command = [sys.executable, "-m", "invoke", *words]
 
     def run(parameters: str) -> tuple[int, dict[str, Any], str]:
-        done = subprocess.run([*command, parameters], cwd=project.root, env=project.environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, parameters],
+            cwd=project.root,
+            env=project.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.returncode, json.loads(done.stdout), done.stderr
 
     status, result, said = run("Name=me")
@@ -472,9 +568,14 @@ def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> 
     assert sorted(file.name for file in folder.iterdir()) == [
         "application.log", "chaining.json", "console.log", "detailedoutput.json", "document.yaml",
     ]  # fmt: skip
-    assert "hush" not in "".join((folder / name).read_text() for name in ("application.log", "chaining.json", "console.log"))
+    assert "hush" not in "".join(
+        (folder / name).read_text() for name in ("application.log", "chaining.json", "console.log")
+    )
     (detailed,) = json.loads((folder / "detailedoutput.json").read_text())["documents"]
-    assert {phase["name"]: phase["steps"][-1]["status"] for phase in detailed["phases"]} == {"build": "completed", "test": "completed"}
+    assert {phase["name"]: phase["steps"][-1]["status"] for phase in detailed["phases"]} == {
+        "build": "completed",
+        "test": "completed",
+    }
     document.write_text(DOCUMENT.replace("/etc/mine}", "/etc/other}"))
     status, result, said = run("Name=me")
     assert (status, result["failedStepCount"]) == (1, 1)
@@ -487,7 +588,12 @@ def test_any_document_runs_on_a_clean_root(project: Project, tmp_path: Path) -> 
 def test_without_sandboxes_it_is_said(project: Project) -> None:
     environ = {**project.environ, "LOCALCLOUD_SANDBOX": "process"}
     done = subprocess.run(
-        project.command("record", "--script", "/dev/null"), cwd=project.root, env=environ, capture_output=True, text=True, check=False
+        project.command("record", "--script", "/dev/null"),
+        cwd=project.root,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     for word in ("cannot give a recording a root of its own", "allowed: ", "do: install bubblewrap"):
@@ -496,7 +602,9 @@ def test_without_sandboxes_it_is_said(project: Project) -> None:
 
 
 NAMES = st.sampled_from(["a", "b", "sub", "sub/c", "ü é", "d.txt"])
-TEXTS = st.sampled_from(["x", "two words", "$HOME $V", "`uname`", "q'uote", 'd"quote', "é✓", "back\\slash", "#", "*"])
+TEXTS = st.sampled_from(
+    ["x", "two words", "$HOME $V", "`uname`", "q'uote", 'd"quote', "é✓", "back\\slash", "#", "*"]
+)
 
 
 def _quoted(text: str) -> str:
@@ -504,12 +612,15 @@ def _quoted(text: str) -> str:
 
 
 COMMANDS = st.one_of(
-    st.builds(lambda n, t, o: f"echo {_quoted(t)} {o} {_quoted(n)}", NAMES, TEXTS, st.sampled_from([">", ">>"])),
+    st.builds(lambda n, t, o: f"echo {_quoted(t)} {o} {_quoted(n)}", NAMES, TEXTS,
+        st.sampled_from([">", ">>"])),
     st.builds(lambda n: f"mkdir {_quoted(n)}", NAMES),
     st.builds(lambda n: f"mkdir -p {_quoted(n)}", NAMES),
     st.builds(lambda n: f"cd {_quoted(n)}", NAMES),
-    st.sampled_from(["cd ..", "cd /opt/build", "cd", "pushd /opt", "umask 077", "umask 022", "V=1", "export V='a b'", "unset V", "false",
-                     "ls", "set -- x 'y z'", "f() { echo \"f $1\" >> f; }", "f 1", "true | false", "nosuchcommand", "W=\"$V\"; export W"]),
+    st.sampled_from(["cd ..", "cd /opt/build", "cd", "pushd /opt", "umask 077", "umask 022", "V=1", "export "
+        "V='a b'", "unset V", "false",
+                     "ls", "set -- x 'y z'", "f() { echo \"f $1\" >> f; }", "f 1", "true | false",
+                     "nosuchcommand", "W=\"$V\"; export W"]),
     st.builds(lambda n: f"rm -rf {_quoted(n)}", NAMES),
     st.builds(lambda n: f"touch {_quoted(n)}", NAMES),
     st.builds(lambda n, m: f"mv {_quoted(n)} {_quoted(m)}", NAMES, NAMES),
@@ -519,16 +630,22 @@ COMMANDS = st.one_of(
     st.builds(lambda n: f"for i in 1 2; do\n  echo \"$i $V $1\" >> {_quoted(n)}\ndone", NAMES),
     st.builds(lambda n: f"if [ -d {_quoted(n)} ]; then touch {_quoted(n)}/in; else touch no; fi", NAMES),
     st.builds(lambda n: f"(cd /opt && echo sub > {_quoted(n.replace('/', '-'))})", NAMES),
-    st.builds(lambda n, t: f"A=({_quoted(t)} \"$V\" x); printf '<%s>' \"${{A[@]}}\" > {_quoted(n)}", NAMES, TEXTS),
+    st.builds(lambda n, t: f"A=({_quoted(t)} \"$V\" x); printf '<%s>' \"${{A[@]}}\" > {_quoted(n)}", NAMES,
+        TEXTS),
     st.builds(lambda n, t: f"cat <<< {_quoted(t)} >> {_quoted(n)}", NAMES, TEXTS),
     st.builds(lambda n, t: f"echo {_quoted(t)} \\\n  two > {_quoted(n)} # and", NAMES, TEXTS),
-    st.sampled_from(["f() { echo 1 >> f\necho 2 >> f\necho 3 >> f\n}", "f() { echo 2 >> f\necho 1 >> f\necho 3 >> f\n}",
+    st.sampled_from(["f() { echo 1 >> f\necho 2 >> f\necho 3 >> f\n}", "f() { echo 2 >> f\necho 1 >> "
+        "f\necho 3 >> f\n}",
                      "echo $'tab\\there' > 'ü é'"]),
     st.builds(lambda n: f"echo \"$V\" | sed s/a/b/ > {_quoted(n)}", NAMES),
 )  # fmt: skip
 
 ALONE = st.one_of(  # of which a line may have only one
-    st.builds(lambda n, t: f"rec as root -- sh -c 'printf \"%s|\" \"$@\"' sh {_quoted(t)} \"$V\" > {_quoted(n)}", NAMES, TEXTS),
+    st.builds(
+        lambda n, t: f'rec as root -- sh -c \'printf "%s|" "$@"\' sh {_quoted(t)} "$V" > {_quoted(n)}',
+        NAMES,
+        TEXTS,
+    ),
     st.sampled_from(["alias w='touch '", "alias w='mkdir -p'", "w made", "unalias w"]),
 )
 QUOTES = st.sampled_from(["", "'"])
@@ -549,11 +666,23 @@ def test_a_session_and_its_script_have_the_same_effect(bench: Bench, typed: list
     dropped = set()
     while True:
         try:
-            bench.record("\n".join(["touch begin", *(line for number, line in enumerate(typed) if number not in dropped), "exit"]))
+            bench.record(
+                "\n".join(
+                    [
+                        "touch begin",
+                        *(line for number, line in enumerate(typed) if number not in dropped),
+                        "exit",
+                    ]
+                )
+            )
             break
         except InvalidInput as error:
             refused = error
-        wrong = {int(problem.field.split()[1]) for problem in refused.problems if "after it had changed" in problem.got}
+        wrong = {
+            int(problem.field.split()[1])
+            for problem in refused.problems
+            if "after it had changed" in problem.got
+        }
         assert len(wrong) == len(refused.problems), refused
         kept = [number for number in range(len(typed)) if number not in dropped]
         dropped |= {kept[number - 3] for number in wrong}  # events 1 and 2: the begin, `touch begin`

@@ -1,5 +1,6 @@
-"""A service that was hurt comes back by one documented command, with all its data: deploys that were killed, states that were lost, things
-deleted or changed by hand. Nothing of anybody else is taken. The tests build on each other, in this order."""
+"""A service that was hurt comes back by one documented command, with all its data: deploys that were killed,
+states that were lost, things deleted or changed by hand. Nothing of anybody else is taken. The tests build on
+each other, in this order."""
 
 from __future__ import annotations
 
@@ -52,10 +53,14 @@ class Service:
         return self.invoke("deploy", stack, "--yes", "--local", code=code)
 
     def killed(self, stack: str, moment: int) -> bool:
-        """Deploy, and kill the engine and all that it has started when it is writing for the n-th time. False: it ended before."""
+        """Deploy, and kill the engine and all that it has started when it is writing for the n-th time.
+        False: it ended before.
+        """
         command = [sys.executable, "-m", "invoke", "deploy", stack, "--yes", "--local"]
         quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, cwd=self.ground.root, env=self.ground.environ, stdin=quiet, stdout=quiet, stderr=quiet) as child:
+        with subprocess.Popen(
+            command, cwd=self.ground.root, env=self.ground.environ, stdin=quiet, stdout=quiet, stderr=quiet
+        ) as child:
             seen: list[Any] = []
             while child.poll() is None:
                 begun = self._begun(stack)
@@ -73,7 +78,9 @@ class Service:
             latest = json.loads(self.state_file(stack).read_text())["checkpoint"]["latest"] or {}
         except (OSError, ValueError):
             return []
-        return sorted(one["resource"]["urn"] for one in latest.get("pending_operations") or () if one["type"] in WRITING)
+        return sorted(
+            one["resource"]["urn"] for one in latest.get("pending_operations") or () if one["type"] in WRITING
+        )
 
     def resources(self, stack: str) -> dict[str, str]:
         """Ids by type and logical name."""
@@ -93,20 +100,30 @@ class Service:
 
     def put_data(self) -> None:
         utils = outputs(self.ground, UTILS)
-        self.bucket, self.table, self.parameter = "analysis", utils["ledger_table"], utils["private_key_parameter"]
+        self.bucket, self.table, self.parameter = (
+            "analysis",
+            utils["ledger_table"],
+            utils["private_key_parameter"],
+        )
         self.key_pair = utils["key_pair_name"]
         self.private = self._private()
         self.aws("s3").put_object(Bucket=self.bucket, Key=RESULT, Body=b"42")
-        self.aws("dynamodb").put_item(TableName=self.table, Item={"pk": {"S": "budget"}, "sk": {"S": "x"}, "spent": {"N": "7"}})
+        self.aws("dynamodb").put_item(
+            TableName=self.table, Item={"pk": {"S": "budget"}, "sk": {"S": "x"}, "spent": {"N": "7"}}
+        )
 
     def _private(self) -> str:
-        return str(self.aws("ssm").get_parameter(Name=self.parameter, WithDecryption=True)["Parameter"]["Value"])
+        return str(
+            self.aws("ssm").get_parameter(Name=self.parameter, WithDecryption=True)["Parameter"]["Value"]
+        )
 
     def has_its_data(self) -> None:
         utils = outputs(self.ground, UTILS)
         assert (utils["ledger_table"], utils["key_pair_name"]) == (self.table, self.key_pair)
         assert self.aws("s3").get_object(Bucket=self.bucket, Key=RESULT)["Body"].read() == b"42"
-        item = self.aws("dynamodb").get_item(TableName=self.table, Key={"pk": {"S": "budget"}, "sk": {"S": "x"}})["Item"]
+        item = self.aws("dynamodb").get_item(
+            TableName=self.table, Key={"pk": {"S": "budget"}, "sk": {"S": "x"}}
+        )["Item"]
         assert item["spent"]["N"] == "7"
         assert self._private() == self.private
 
@@ -172,9 +189,17 @@ def test_a_lost_state_is_found_again_and_nothing_of_others_is_taken(service: Ser
     foreign = "neurocaas-utils-artifacts-0000000"
     s3.create_bucket(Bucket=foreign)  # nobody's tags
     s3.create_bucket(Bucket="neurocaas-utils-logs-0000000")
-    tags = {"TagSet": [{"Key": "neurocaas:project", "Value": "neurocaas"}, {"Key": "neurocaas:stack", "Value": "utils-of-another"}]}
+    tags = {
+        "TagSet": [
+            {"Key": "neurocaas:project", "Value": "neurocaas"},
+            {"Key": "neurocaas:stack", "Value": "utils-of-another"},
+        ]
+    }
     s3.put_bucket_tagging(Bucket="neurocaas-utils-logs-0000000", Tagging=tags)
-    sqs.create_queue(QueueName=f"neurocaas-{ANALYSIS}-submissions-0000000", tags={"neurocaas:stack": ANALYSIS})  # half of the tags
+    # half of the tags
+    sqs.create_queue(
+        QueueName=f"neurocaas-{ANALYSIS}-submissions-0000000", tags={"neurocaas:stack": ANALYSIS}
+    )
     iam.create_group(GroupName=f"neurocaas-{ANALYSIS}-debuggers-analysts-0000000")
     logs.create_log_group(logGroupName=f"/aws/lambda/neurocaas-{ANALYSIS}-manager-of-mine")
     for stack in (UTILS, ANALYSIS):
@@ -186,7 +211,11 @@ def test_a_lost_state_is_found_again_and_nothing_of_others_is_taken(service: Ser
         service.deploy(stack)
     for stack, known in before.items():
         after = service.resources(stack)
-        assert {name: (known.get(name), after.get(name)) for name in {*known, *after} if known.get(name) != after.get(name)} == {}
+        assert {
+            name: (known.get(name), after.get(name))
+            for name in {*known, *after}
+            if known.get(name) != after.get(name)
+        } == {}
     service.sound(UTILS, ANALYSIS)
     service.has_its_data()
     state = service.state_file(UTILS).read_text()
@@ -201,7 +230,10 @@ def test_what_was_deleted_and_changed_by_hand_comes_back_by_one_deploy(service: 
         report = json.loads(service.invoke("doctor", stack, "--json", code=1).stdout)
         wrong = [check for check in report["checks"] if check["state"] == "BAD"]
         assert len(wrong) > 5
-        assert all(check["found"].startswith("got: ") and "; allowed: " in check["found"] and check["fix"] for check in wrong)
+        assert all(
+            check["found"].startswith("got: ") and "; allowed: " in check["found"] and check["fix"]
+            for check in wrong
+        )
         service.deploy(stack)
         if stack == UTILS:
             service.deploy(ANALYSIS)  # it reads what utils says
@@ -210,7 +242,9 @@ def test_what_was_deleted_and_changed_by_hand_comes_back_by_one_deploy(service: 
 
 
 def test_a_destroy_that_is_refused_has_taken_nothing_away(service: Service) -> None:
-    """By `invoke destroy`, which looks first; and by the plain `pulumi destroy`, of which S3 refuses the first deletion that counts."""
+    """By `invoke destroy`, which looks first; and by the plain `pulumi destroy`, of which S3 refuses the
+    first deletion that counts.
+    """
     before = {stack: service.resources(stack) for stack in (UTILS, ANALYSIS)}
     refused = service.invoke("destroy", ANALYSIS, "--yes", "--local", code=1)
     assert "--delete-data" in refused.stderr
@@ -221,10 +255,14 @@ def test_a_destroy_that_is_refused_has_taken_nothing_away(service: Service) -> N
     lambda_, sqs, found = service.aws("lambda"), service.aws("sqs"), before[ANALYSIS]
     assert lambda_.get_function(FunctionName=found[f"Function {MANAGER}"])
     assert lambda_.get_event_source_mapping(UUID=found[f"EventSourceMapping {MANAGER}"])["State"] == "Enabled"
-    assert sqs.get_queue_attributes(QueueUrl=found[f"Queue neurocaas-{ANALYSIS}-submissions"], AttributeNames=["Policy"])["Attributes"]
+    assert sqs.get_queue_attributes(
+        QueueUrl=found[f"Queue neurocaas-{ANALYSIS}-submissions"], AttributeNames=["Policy"]
+    )["Attributes"]
     alarms = {one["AlarmName"] for one in service.aws("cloudwatch").describe_alarms()["MetricAlarms"]}
     assert alarms >= {identity for name, identity in found.items() if name.startswith("MetricAlarm")}
-    notifications = service.aws("s3").get_bucket_notification_configuration(Bucket="analysis")["QueueConfigurations"]
+    notifications = service.aws("s3").get_bucket_notification_configuration(Bucket="analysis")[
+        "QueueConfigurations"
+    ]
     assert len(notifications) > 1
     assert service.aws("s3").get_bucket_versioning(Bucket="analysis")["Status"] == "Enabled"
     service.deploy(ANALYSIS)
@@ -264,12 +302,16 @@ def _target(hurt: Service, found: dict[str, str]) -> None:
 
 
 def _mapping_off(hurt: Service, found: dict[str, str]) -> None:
-    hurt.aws("lambda").update_event_source_mapping(UUID=found["EventSourceMapping neurocaas-utils-monitor"], Enabled=False)
+    hurt.aws("lambda").update_event_source_mapping(
+        UUID=found["EventSourceMapping neurocaas-utils-monitor"], Enabled=False
+    )
 
 
 def _permission(hurt: Service, found: dict[str, str]) -> None:
     name = found["Function neurocaas-utils-monitor-sweep"]
-    hurt.aws("lambda").remove_permission(FunctionName=name, StatementId=found["Permission neurocaas-utils-monitor-sweep"])
+    hurt.aws("lambda").remove_permission(
+        FunctionName=name, StatementId=found["Permission neurocaas-utils-monitor-sweep"]
+    )
 
 
 def _empty_bucket(hurt: Service, found: dict[str, str]) -> None:
@@ -277,7 +319,10 @@ def _empty_bucket(hurt: Service, found: dict[str, str]) -> None:
 
 
 def _egress(hurt: Service, found: dict[str, str]) -> None:
-    group, rule = found["SecurityGroup neurocaas-utils-machines"], found["SecurityGroupEgressRule neurocaas-utils-machines-out-443"]
+    group, rule = (
+        found["SecurityGroup neurocaas-utils-machines"],
+        found["SecurityGroupEgressRule neurocaas-utils-machines-out-443"],
+    )
     hurt.aws("ec2").revoke_security_group_egress(GroupId=group, SecurityGroupRuleIds=[rule])
 
 
@@ -290,10 +335,24 @@ ANALYSIS_DAMAGES: list[Damage] = [
     _gone("lambda", "delete_function", "FunctionName", f"Function {MANAGER}"),
     _gone("logs", "delete_log_group", "logGroupName", f"LogGroup {MANAGER}"),
     _gone("sqs", "delete_queue", "QueueUrl", f"Queue neurocaas-{ANALYSIS}-submissions"),
-    _gone("ec2", "delete_launch_template", "LaunchTemplateId", f"LaunchTemplate neurocaas-{ANALYSIS}-debuggers-machine"),
-    _gone("imagebuilder", "delete_image_pipeline", "imagePipelineArn", f"ImagePipeline neurocaas-{ANALYSIS}-image"),
-    lambda hurt, found: hurt.aws("cloudwatch").delete_alarms(AlarmNames=[found[f"MetricAlarm neurocaas-{ANALYSIS}-errors"]]),
-    lambda hurt, found: hurt.aws("cloudwatch").delete_dashboards(DashboardNames=[found[f"Dashboard neurocaas-{ANALYSIS}"]]),
+    _gone(
+        "ec2",
+        "delete_launch_template",
+        "LaunchTemplateId",
+        f"LaunchTemplate neurocaas-{ANALYSIS}-debuggers-machine",
+    ),
+    _gone(
+        "imagebuilder",
+        "delete_image_pipeline",
+        "imagePipelineArn",
+        f"ImagePipeline neurocaas-{ANALYSIS}-image",
+    ),
+    lambda hurt, found: hurt.aws("cloudwatch").delete_alarms(
+        AlarmNames=[found[f"MetricAlarm neurocaas-{ANALYSIS}-errors"]]
+    ),
+    lambda hurt, found: hurt.aws("cloudwatch").delete_dashboards(
+        DashboardNames=[found[f"Dashboard neurocaas-{ANALYSIS}"]]
+    ),
 ]
 UTILS_DAMAGES: list[Damage] = [
     _target,

@@ -1,4 +1,6 @@
-"""The project's own images: their scripts, replayed twice on clean roots, make the same files, owners, modes and packages."""
+"""The project's own images: their scripts, replayed twice on clean roots, make the same files, owners, modes
+and packages.
+"""
 
 from __future__ import annotations
 
@@ -30,4 +32,6 @@ def test_a_blueprint_reproduces(name: str, tmp_path: Path) -> None:
     assert [difference.text() for difference in verdict.real] == []
     metadata = [difference.text() for difference in verdict.differences if difference.what != "other content"]
     assert metadata == [], "not even what is known to differ has another path, mode or owner"
-    assert sum(difference.cache is not None for difference in verdict.differences) > 1000, "compiled Python: something was installed"
+    assert sum(difference.cache is not None for difference in verdict.differences) > 1000, (
+        "compiled Python: something was installed"
+    )

@@ -1,4 +1,6 @@
-"""run_main.sh and the transfers against an S3 that speaks HTTP, large objects and a service that is away included."""
+"""run_main.sh and the transfers against an S3 that speaks HTTP, large objects and a service that is away
+included.
+"""
 
 from __future__ import annotations
 
@@ -54,11 +56,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     python = emulator_python()
-    environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home), "GATEWAY_PORT": str(port)}
-    environment |= {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "localhost", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    environment = {
+        "PATH": f"{python.parent}:/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "GATEWAY_PORT": str(port),
+    }
+    environment |= {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "localhost",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+    }
     url = f"http://127.0.0.1:{port}"
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen([str(python), "-m", "ministack"], env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [str(python), "-m", "ministack"], env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         for _ in range(200):
             try:
@@ -67,7 +81,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             except OSError:
                 assert process.poll() is None, (home / "log").read_text()
                 time.sleep(0.1)
-        client = boto3.client("s3", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name="us-east-1",
+        )
         client.create_bucket(Bucket="mock")
         yield Service(url, process, client)
     finally:
@@ -91,7 +111,9 @@ def machine(service: Service, tmp_path: Path) -> Machine:
 
 
 def settings(machine: Machine, url: str) -> dict[str, str]:
-    kept = {name: value for name, value in machine.environment.items() if name != "NEUROCAAS_LOCAL_BUCKET_ROOT"}
+    kept = {
+        name: value for name, value in machine.environment.items() if name != "NEUROCAAS_LOCAL_BUCKET_ROOT"
+    }
     return {**kept, **KEYS, "AWS_ENDPOINT_URL": url}
 
 
@@ -105,9 +127,14 @@ upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
 
 def test_a_whole_run(service: Service, machine: Machine) -> None:
     arguments = machine.arguments(machine.script(SCRIPT), "lab/inputs/two words é.zip")
-    done = subprocess.run(arguments, env=settings(machine, service.url), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        arguments, env=settings(machine, service.url), capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr + (machine.tree / "joberror.txt").read_text()
-    keys = {item["Key"] for item in service.client.list_objects_v2(Bucket="mock", Prefix="lab/results/")["Contents"]}
+    keys = {
+        item["Key"]
+        for item in service.client.list_objects_v2(Bucket="mock", Prefix="lab/results/")["Contents"]
+    }
     base = "lab/results/job_1"
     assert keys == {
         f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt",
@@ -117,16 +144,28 @@ def test_a_whole_run(service: Service, machine: Machine) -> None:
         f"{base}/process_results/config.json",
         f"{base}/process_results/update.txt",
     }
-    status = service.client.get_object(Bucket="mock", Key=f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt")["Body"].read()
+    status = service.client.get_object(
+        Bucket="mock", Key=f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt"
+    )["Body"].read()
     assert b'"status": "SUCCESS"' in status
-    assert service.client.get_object(Bucket="mock", Key=f"{base}/process_results/copy + é.txt")["Body"].read() == b"the data"
+    assert (
+        service.client.get_object(Bucket="mock", Key=f"{base}/process_results/copy + é.txt")["Body"].read()
+        == b"the data"
+    )
 
 
 def test_the_end_waits_for_a_service_that_hangs(service: Service, machine: Machine) -> None:
-    arguments = machine.arguments(machine.script(f"echo x\necho > {machine.root}/ran\nexit 3\n"), "lab/inputs/two words é.zip")
+    arguments = machine.arguments(
+        machine.script(f"echo x\necho > {machine.root}/ran\nexit 3\n"), "lab/inputs/two words é.zip"
+    )
     os.kill(service.process.pid, signal.SIGSTOP)
     try:
-        running = subprocess.Popen(arguments, env=settings(machine, service.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            arguments,
+            env=settings(machine, service.url),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         while not (machine.root / "ran").exists():  # the script does not wait for anybody
             time.sleep(0.02)
         time.sleep(1)
@@ -134,7 +173,9 @@ def test_the_end_waits_for_a_service_that_hangs(service: Service, machine: Machi
     finally:
         os.kill(service.process.pid, signal.SIGCONT)
     assert running.wait(60) == 3
-    status = service.client.get_object(Bucket="mock", Key="lab/results/job_1/logs/DATASET_NAME:two words é.zip_STATUS.txt")["Body"].read()
+    status = service.client.get_object(
+        Bucket="mock", Key="lab/results/job_1/logs/DATASET_NAME:two words é.zip_STATUS.txt"
+    )["Body"].read()
     assert b'"status": "FAILED"' in status
 
 
@@ -196,7 +237,9 @@ def test_an_upload_goes_on_where_it_stopped(storage: s3.S3Storage, tmp_path: Pat
 
 
 @pytest.mark.parametrize("change", ["the file", "the upload"])
-def test_an_upload_that_cannot_go_on_begins_anew(service: Service, storage: s3.S3Storage, tmp_path: Path, change: str) -> None:
+def test_an_upload_that_cannot_go_on_begins_anew(
+    service: Service, storage: s3.S3Storage, tmp_path: Path, change: str
+) -> None:
     source = tmp_path / "resumed.bin"
     source.write_bytes(os.urandom(11 << 20))
     first, second = Counting(storage.client, 2), Counting(storage.client, 99)
@@ -217,7 +260,9 @@ def test_an_upload_that_cannot_go_on_begins_anew(service: Service, storage: s3.S
 def test_what_is_kept_of_an_upload_is_no_result(storage: s3.S3Storage, tmp_path: Path) -> None:
     (tmp_path / f".a{UPLOAD_STATE}").write_text("{}")
     (tmp_path / "a").write_text("a")
-    assert [moved.key for moved in Transfer(storage).upload(tmp_path, Location("mock", "lab/results/y"))] == ["lab/results/y/a"]
+    assert [moved.key for moved in Transfer(storage).upload(tmp_path, Location("mock", "lab/results/y"))] == [
+        "lab/results/y/a"
+    ]
 
 
 def test_other_content_than_the_object_has_is_refused(storage: s3.S3Storage, tmp_path: Path) -> None:
@@ -236,31 +281,50 @@ def test_other_content_than_the_object_has_is_refused(storage: s3.S3Storage, tmp
 
 
 def test_large_objects_by_the_common_runtime(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
-    """The real runtime, against this server: what it sends and gets is what botocore gets and the file was."""
+    """The real runtime, against this server: what it sends and gets is what botocore gets and the file
+    was.
+    """
     python = environment("crt", [Path(__file__).with_name("crt_requirements.txt")]) / "bin" / "python"
     source = tmp_path / "big.bin"
     source.write_bytes(os.urandom(40 << 20))
     program = Path(__file__).with_name("crt_program.py")
-    command = [str(python), str(program), service.url.removeprefix("http://"), "mock", str(source), str(tmp_path / "back")]
+    command = [
+        str(python),
+        str(program),
+        service.url.removeprefix("http://"),
+        "mock",
+        str(source),
+        str(tmp_path / "back"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     digest, sent, *refused = done.stdout.splitlines()
     assert digest == sent == hashlib.sha256(source.read_bytes()).hexdigest()
-    assert [line.partition(": s3://mock/lab/results/")[2].partition(":")[0] for line in refused] == ["nothing", "by-runtime.bin"]
-    (got,) = Transfer(storage).download(Location("mock", "lab/results/by-runtime.bin"), tmp_path / "by-botocore")
+    assert [line.partition(": s3://mock/lab/results/")[2].partition(":")[0] for line in refused] == [
+        "nothing",
+        "by-runtime.bin",
+    ]
+    (got,) = Transfer(storage).download(
+        Location("mock", "lab/results/by-runtime.bin"), tmp_path / "by-botocore"
+    )
     assert got.sha256 == digest
     with pytest.raises(StorageError, match="does not exist"):
-        storage.read(Location("mock", "lab/results/changed.bin"))  # it changed while the runtime read it, so no object came of it
+        # it changed while the runtime read it, so no object came of it
+        storage.read(Location("mock", "lab/results/changed.bin"))
 
 
-def test_a_runtime_that_fails_is_not_asked_again(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+def test_a_runtime_that_fails_is_not_asked_again(
+    service: Service, storage: s3.S3Storage, tmp_path: Path
+) -> None:
     class Failing:
         asked = 0
 
         def takes(self, place: Location) -> bool:
             return True
 
-        def download(self, source: Location, target: Path, seen: Seen, etag: str, version: str | None) -> None:
+        def download(
+            self, source: Location, target: Path, seen: Seen, etag: str, version: str | None
+        ) -> None:
             Failing.asked += 1
             seen(b"half")
             raise StorageError("the runtime has no network")
@@ -276,7 +340,10 @@ def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, t
     for name in ("", "a.txt", "sub/b.txt"):
         service.client.put_object(Bucket="mock", Key=f"lab/inputs/set/{name}", Body=name.encode())
     Transfer(storage).download(Location("mock", "lab/inputs/set"), tmp_path)
-    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")} == {"set/a.txt", "set/sub/b.txt"}
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")} == {
+        "set/a.txt",
+        "set/sub/b.txt",
+    }
     with pytest.raises(StorageError, match="neither a file") as caught:
         Transfer(storage).download(Location("mock", "lab/inputs/no"), tmp_path)
     assert caught.value.missing
@@ -285,13 +352,19 @@ def test_a_folder_and_what_is_missing(service: Service, storage: s3.S3Storage, t
     assert caught.value.permanent
 
 
-def test_what_is_pinned_is_read_as_it_was_or_not_at_all(service: Service, storage: s3.S3Storage, tmp_path: Path) -> None:
+def test_what_is_pinned_is_read_as_it_was_or_not_at_all(
+    service: Service, storage: s3.S3Storage, tmp_path: Path
+) -> None:
     bucket, key, body = "versions", "lab/inputs/scan.txt", b"the first"
     service.client.create_bucket(Bucket=bucket)
     service.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first = service.client.put_object(Bucket=bucket, Key=key, Body=body)
     pin = Pin(first["ETag"].strip('"'), first["VersionId"], len(body))
-    mover = Transfer(storage, None, Pins({Location(bucket, key): pin, Location("mock", key): replace(pin, version_id=None)}))
+    mover = Transfer(
+        storage,
+        None,
+        Pins({Location(bucket, key): pin, Location("mock", key): replace(pin, version_id=None)}),
+    )
     service.client.put_object(Bucket=bucket, Key=key, Body=b"another")
     (moved,) = mover.download(Location(bucket, key), tmp_path)
     assert ((tmp_path / "scan.txt").read_bytes(), moved.version_id) == (body, first["VersionId"])
@@ -304,7 +377,9 @@ def test_what_is_pinned_is_read_as_it_was_or_not_at_all(service: Service, storag
             mover.download(Location(changed, key), tmp_path)
 
 
-def test_what_is_uploaded_while_it_is_written_is_recorded_as_it_is_stored(storage: s3.S3Storage, tmp_path: Path) -> None:
+def test_what_is_uploaded_while_it_is_written_is_recorded_as_it_is_stored(
+    storage: s3.S3Storage, tmp_path: Path
+) -> None:
     source, over = tmp_path / "log", threading.Event()
     source.write_bytes(os.urandom(33 << 20))
 
@@ -329,5 +404,7 @@ def test_what_is_uploaded_while_it_is_written_is_recorded_as_it_is_stored(storag
 def test_the_transfers_import_little() -> None:
     """A script may call download often: what is not needed must not be loaded."""
     code = "import sys; sys.argv = ['agent']; import runtime.instance.agent.cli; print(' '.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"boto3", "botocore", "runtime.instance.agent.watch"} & set(loaded)

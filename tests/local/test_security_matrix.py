@@ -1,4 +1,6 @@
-"""Who may do what, measured: every cell of the tables of docs/security.md, with the deployed roles, under enforced IAM."""
+"""Who may do what, measured: every cell of the tables of docs/security.md, with the deployed roles, under
+enforced IAM.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,19 @@ from typing import Any
 
 import pytest
 from deployed import Deployed, Keys, denied
-from security_matrix import ARTIFACTS, BUCKET, CATALOGUE, DOCUMENT, EVIDENCE, OTHERS, PREFIXES, PUBLIC, RIGHTS, SHARED, inserted
+from security_matrix import (
+    ARTIFACTS,
+    BUCKET,
+    CATALOGUE,
+    DOCUMENT,
+    EVIDENCE,
+    OTHERS,
+    PREFIXES,
+    PUBLIC,
+    RIGHTS,
+    SHARED,
+    inserted,
+)
 
 from runtime.monitor.confined import session_policy
 
@@ -26,7 +40,9 @@ class World:
         me = str(service.client("sts", self.keys["machine of lab1"]).get_caller_identity()["UserId"])
         role, _, name = me.partition(":")
         assert role.startswith("AROA"), "IAM's id of the role"
-        self._places = dict(zip(EVIDENCE, (f"evidence/{me}/", f"evidence/{role}:another-{name}/"), strict=True))
+        self._places = dict(
+            zip(EVIDENCE, (f"evidence/{me}/", f"evidence/{role}:another-{name}/"), strict=True)
+        )
         s3 = service.client("s3")
         for prefix in PREFIXES:
             s3.put_object(Bucket=self.bucket, Key=self.object(self.bucket, prefix), Body=b"1")
@@ -67,7 +83,9 @@ class World:
 
     def _session(self, who: Keys, role: str) -> Keys:
         arn = f"arn:aws:iam::{self.service.utils['account']}:role/{role}"
-        taken = self.service.client("sts", who).assume_role(RoleArn=arn, RoleSessionName="matrix", DurationSeconds=43200)["Credentials"]
+        taken = self.service.client("sts", who).assume_role(
+            RoleArn=arn, RoleSessionName="matrix", DurationSeconds=43200
+        )["Credentials"]
         return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
     def _writer(self, monitor: Keys) -> Keys:
@@ -88,7 +106,9 @@ class World:
         return f"{self.place(prefix)}there"
 
     def letters(self, who: str, bucket: str, prefix: str) -> str:
-        """The actions that are not refused, in the order of ACTIONS. Writes go to keys of their own, and nothing of value is deleted."""
+        """The actions that are not refused, in the order of ACTIONS. Writes go to keys of their own, and
+        nothing of value is deleted.
+        """
         s3, key = self.service.client("s3", self.keys[who]), f"{self.place(prefix)}by-{who.replace(' ', '-')}"
         tries: dict[str, Callable[[], Any]] = {
             "G": lambda: s3.get_object(Bucket=bucket, Key=self.object(bucket, prefix)),
@@ -128,7 +148,9 @@ def test_the_catalogue_bucket(world: World, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", [who for who in BUCKET if who != "monitor" and who != "manager"])
-@pytest.mark.parametrize("prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/", "jobs/", "jobs/lab1", "evidence/"])
+@pytest.mark.parametrize(
+    "prefix", ["lab", "lab1", "lab1/input", "logs", "lab1/../lab10/", "jobs/", "jobs/lab1", "evidence/"]
+)
 def test_a_part_of_a_name_lists_nothing(world: World, who: str, prefix: str) -> None:
     s3 = world.service.client("s3", world.keys[who])
     assert denied(lambda: s3.list_objects_v2(Bucket=world.bucket, Prefix=prefix))
@@ -141,7 +163,11 @@ def test_everything_else(world: World, who: str) -> None:
     ssm, sqs, sts = (service.client(name, keys) for name in ("ssm", "sqs", "sts"))
     dynamo, iam = service.client("dynamodb", keys), service.client("iam", keys)
     group = service.utils["groups"]["lab1"]["analyst_group"]
-    budgets, table, queue = "/neurocaas/budgets", service.utils["ledger_table"], service.analysis["submission_queue_url"]
+    budgets, table, queue = (
+        "/neurocaas/budgets",
+        service.utils["ledger_table"],
+        service.analysis["submission_queue_url"],
+    )
 
     def session(group: str) -> Callable[[], Any]:
         role = f"arn:aws:iam::{account}:role/neurocaas-{region}-{group}"
@@ -157,9 +183,12 @@ def test_everything_else(world: World, who: str) -> None:
         "session1": session("lab1"),
         "lead1": session("lab1+lead"),
         "session10": session("lab10"),
-        "writer": lambda: sts.assume_role(RoleArn=service.utils["monitor_writer_role_arn"], RoleSessionName="test"),
+        "writer": lambda: sts.assume_role(
+            RoleArn=service.utils["monitor_writer_role_arn"], RoleSessionName="test"
+        ),
         "budget": lambda: either(
-            lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"), lambda: ssm.get_parameters(Names=[f"{budgets}/lab1/analysis"])
+            lambda: ssm.get_parameter(Name=f"{budgets}/lab1/analysis"),
+            lambda: ssm.get_parameters(Names=[f"{budgets}/lab1/analysis"]),
         ),
         "raise": put(f"{budgets}/lab1/analysis"),
         "limit": put(f"{budgets}/lab1/analysis/limit"),
@@ -169,10 +198,14 @@ def test_everything_else(world: World, who: str) -> None:
         "take": lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0),
         "ledger": lambda: dynamo.get_item(TableName=table, Key=item("matrix")),
         "spend": lambda: dynamo.delete_item(TableName=table, Key=item("matrix")),
-        "invoke": lambda: service.client("lambda", keys).invoke(FunctionName=service.analysis["manager_function"], Payload=b"{}"),
+        "invoke": lambda: service.client("lambda", keys).invoke(
+            FunctionName=service.analysis["manager_function"], Payload=b"{}"
+        ),
         "end": lambda: end_one(service, keys),
         "user": lambda: iam.create_user(UserName=f"mallory-{who.replace(' ', '-')}"),
-        "grant": lambda: iam.put_group_policy(GroupName=group, PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)),
+        "grant": lambda: iam.put_group_policy(
+            GroupName=group, PolicyName="more", PolicyDocument=json.dumps(EVERYTHING)
+        ),
     }
     assert set(tries) == set(OTHERS)
     refused = {key for key, call in tries.items() if denied(call)}
@@ -181,14 +214,20 @@ def test_everything_else(world: World, who: str) -> None:
 
 REVIEW = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": ["iam:GetUser"], "Resource": ["arn:aws:iam::000000000000:user/*"]}],
+    "Statement": [
+        {"Effect": "Allow", "Action": ["iam:GetUser"], "Resource": ["arn:aws:iam::000000000000:user/*"]}
+    ],
 }
 """What docs/security.md says that a preview needs."""
 
 
 def test_ci_that_may_do_nothing_else_previews_every_stack(world: World) -> None:
     keys, ground = world.keys["CI that reviews"], world.service.ground
-    environ = {**ground.local_environment(), "AWS_ACCESS_KEY_ID": str(keys.access_key), "AWS_SECRET_ACCESS_KEY": str(keys.secret)}
+    environ = {
+        **ground.local_environment(),
+        "AWS_ACCESS_KEY_ID": str(keys.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(keys.secret),
+    }
     for stack in ("utils", "analysis-webdev"):
         done = ground.run(["pulumi", "preview", "--json", "--non-interactive", "--stack", stack], environ)
         assert set(json.loads(done.stdout)["changeSummary"]) == {"same"}
@@ -203,12 +242,20 @@ EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 
 def end_one(service: Deployed, keys: Keys) -> None:
-    """End a machine with the tag of a job's machines. It is gone in any case: the local cloud has room for few."""
-    tags = [{"ResourceType": kind, "Tags": [{"Key": "PriceTracking", "Value": "On"}]} for kind in ("instance", "volume")]
+    """End a machine with the tag of a job's machines. It is gone in any case: the local cloud has room for
+    few.
+    """
+    tags = [
+        {"ResourceType": kind, "Tags": [{"Key": "PriceTracking", "Value": "On"}]}
+        for kind in ("instance", "volume")
+    ]
     template = service.analysis["groups"]["lab1"]
     root = service.client("ec2")
     made = root.run_instances(
-        LaunchTemplate={"LaunchTemplateId": template["launch_template_id"], "Version": template["launch_template_version"]},
+        LaunchTemplate={
+            "LaunchTemplateId": template["launch_template_id"],
+            "Version": template["launch_template_version"],
+        },
         MinCount=1,
         MaxCount=1,
         TagSpecifications=tags,

@@ -1,4 +1,6 @@
-"""Credentials of people by the command, tried out under enforced IAM: a session reaches exactly what the group's policy allows."""
+"""Credentials of people by the command, tried out under enforced IAM: a session reaches exactly what the
+group's policy allows.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +25,34 @@ class Person:
         self.service = service
         ground, file = service.ground, folder / name
         if name == "eve":
-            service.ground.invoke("credentials", "--user", name, "--format", "profile", "--out", str(file), "--local")
+            service.ground.invoke(
+                "credentials", "--user", name, "--format", "profile", "--out", str(file), "--local"
+            )
         else:
             made = service.user(name)
-            file.write_text(f"[neurocaas]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret}\n")
+            file.write_text(
+                f"[neurocaas]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret}\n"
+            )
         parser = configparser.ConfigParser(interpolation=None)
         parser.read(file)
-        self.keys = Keys(parser["neurocaas"]["aws_access_key_id"], parser["neurocaas"]["aws_secret_access_key"])
+        self.keys = Keys(
+            parser["neurocaas"]["aws_access_key_id"], parser["neurocaas"]["aws_secret_access_key"]
+        )
         local = ground.local_environment()
         self.environ = {
-            **{name: value for name, value in local.items() if not name.startswith("AWS_") or name in ("AWS_ENDPOINT_URL", "AWS_REGION")},
+            **{
+                name: value
+                for name, value in local.items()
+                if not name.startswith("AWS_") or name in ("AWS_ENDPOINT_URL", "AWS_REGION")
+            },
             "AWS_ACCESS_KEY_ID": self.keys.access_key or "",
             "AWS_SECRET_ACCESS_KEY": self.keys.secret or "",
         }
 
     def invoke(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.service.ground.run([sys.executable, "-m", "invoke", *arguments], self.environ, check=False)
+        return self.service.ground.run(
+            [sys.executable, "-m", "invoke", *arguments], self.environ, check=False
+        )
 
     def session(self, *arguments: str) -> Keys:
         done = self.invoke("credentials", *arguments, "--format", "json")
@@ -86,13 +100,19 @@ def test_a_leads_session_sets_limits_of_its_group_only(service: Deployed, lea: P
     ssm, s3, bucket = service.client("ssm", keys), service.client("s3", keys), service.analysis["bucket"]
 
     def limit(group: str) -> Any:
-        return ssm.put_parameter(Name=f"/neurocaas/budgets/{group}/analysis/limit", Value="5", Type="String", Overwrite=True)
+        return ssm.put_parameter(
+            Name=f"/neurocaas/budgets/{group}/analysis/limit", Value="5", Type="String", Overwrite=True
+        )
 
     limit("lab1")
     ssm.delete_parameter(Name="/neurocaas/budgets/lab1/analysis/limit")
     s3.put_object(Bucket=bucket, Key="lab1/inputs/leads", Body=b"1")
     assert denied(lambda: limit("lab10"))
-    assert denied(lambda: ssm.put_parameter(Name="/neurocaas/budgets/lab1/analysis", Value="9", Type="String", Overwrite=True))
+    assert denied(
+        lambda: ssm.put_parameter(
+            Name="/neurocaas/budgets/lab1/analysis", Value="9", Type="String", Overwrite=True
+        )
+    )
     assert denied(lambda: s3.get_object(Bucket=bucket, Key="lab10/results/secret"))
 
 
@@ -101,7 +121,9 @@ def test_a_lead_sets_and_removes_a_limit_by_the_command(service: Deployed, eve: 
         return who.invoke("limit", group, "analysis", *arguments)
 
     assert json.loads(limit(lea, "lab1", "--usd", "40", "--json").stdout)["limit_usd"] == 40.0
-    stored = service.client("ssm").get_parameter(Name="/neurocaas/budgets/lab1/analysis/limit")["Parameter"]["Value"]
+    stored = service.client("ssm").get_parameter(Name="/neurocaas/budgets/lab1/analysis/limit")["Parameter"][
+        "Value"
+    ]
     assert stored == "40.00"
     over = limit(lea, "lab1", "--usd", "100")
     assert over.returncode == 1
@@ -115,12 +137,17 @@ def test_a_lead_sets_and_removes_a_limit_by_the_command(service: Deployed, eve: 
 
 
 def test_a_session_works_in_a_shell_that_evaluates_it(service: Deployed, eve: Person) -> None:
-    line = f'eval "$({sys.executable} -m invoke credentials --group lab1)" && exec {sys.executable} -m invoke credentials --group lab1'
+    line = (
+        f'eval "$({sys.executable} -m invoke credentials --group lab1)" && exec {sys.executable} -m invoke '
+        "credentials --group lab1"
+    )
     done = service.ground.run(["bash", "-c", line], eve.environ, check=False)
     assert "assumed-role/neurocaas-us-east-1-lab1/eve may not take the role" in done.stderr
 
 
-def test_a_rotated_key_is_refused_and_the_new_one_taken(service: Deployed, eve: Person, tmp_path: Path) -> None:
+def test_a_rotated_key_is_refused_and_the_new_one_taken(
+    service: Deployed, eve: Person, tmp_path: Path
+) -> None:
     service.ground.invoke("rotate-keys", "eve", "--out", str(tmp_path / "new"), "--local")
     assert denied(lambda: service.client("sts", eve.keys).get_caller_identity())
     parser = configparser.ConfigParser(interpolation=None)
@@ -129,6 +156,11 @@ def test_a_rotated_key_is_refused_and_the_new_one_taken(service: Deployed, eve: 
     assert service.client("sts", new).get_caller_identity()["Arn"].endswith(":user/eve")
     secrets = [value for value in (eve.keys.secret, new.secret) if value]
     state = (service.ground.root / ".local" / "pulumi" / "state").rglob("*")
-    files = [*(file for file in state if file.is_file()), *(service.ground.root / ".local" / "logs").rglob("*.log")]
+    files = [
+        *(file for file in state if file.is_file()),
+        *(service.ground.root / ".local" / "logs").rglob("*.log"),
+    ]
     assert files
-    assert [file.name for file in files if any(secret.encode() in file.read_bytes() for secret in secrets)] == []
+    assert [
+        file.name for file in files if any(secret.encode() in file.read_bytes() for secret in secrets)
+    ] == []

@@ -1,5 +1,5 @@
-"""A spot machine that AWS takes back while it works: its checkpoint is saved, the machine after it goes on from there, and what the first
-one has uploaded is no result."""
+"""A spot machine that AWS takes back while it works: its checkpoint is saved, the machine after it goes on
+from there, and what the first one has uploaded is no result."""
 
 from __future__ import annotations
 
@@ -86,13 +86,28 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     assert f"{job.keys.process_prefix}part.txt" not in lab.keys_below(job.keys.process_prefix)
     assert lab.text(f"{job.keys.attempts_prefix}1/process_results/part.txt") == "partial\n"
     reclaimed, resumed = dataset["machines"]
-    assert (reclaimed["exit_class"], reclaimed["recorded"], resumed["exit_class"], resumed["resumed"]) == ("reclaim", True, "success", True)
-    assert [file["key"] for file in reclaimed["results"]] == [f"{job.keys.attempts_prefix}1/process_results/part.txt"]
+    assert (reclaimed["exit_class"], reclaimed["recorded"], resumed["exit_class"], resumed["resumed"]) == (
+        "reclaim",
+        True,
+        "success",
+        True,
+    )
+    assert [file["key"] for file in reclaimed["results"]] == [
+        f"{job.keys.attempts_prefix}1/process_results/part.txt"
+    ]
     for one in (reclaimed, resumed):
-        assert one["spot_price"] == one["price"] == pytest.approx(0.3 * 0.096), "what spot costs in the local cloud"
+        assert one["spot_price"] == one["price"] == pytest.approx(0.3 * 0.096), (
+            "what spot costs in the local cloud"
+        )
         assert one["cost"] == pytest.approx(one["price"] * one["seconds"] / 3600)
     text = job.certificate()
-    assert text.count("ATTEMPT 1: ") == text.count("ATTEMPT 2: ") == text.count("JOB RESULT: ") == text.count("JOB COST: ") == 1
+    assert (
+        text.count("ATTEMPT 1: ")
+        == text.count("ATTEMPT 2: ")
+        == text.count("JOB RESULT: ")
+        == text.count("JOB COST: ")
+        == 1
+    )
     assert "STATUS: FAILED (reclaim)" in text
     assert "RESULTS: 1 kept apart in attempts/1/process_results/" in text
     assert "STATUS: RESUMED FROM A CHECKPOINT, SUCCESS (success)" in text
@@ -101,7 +116,10 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
 def test_a_script_that_ends_well_without_the_results_that_are_required_has_failed(lab: Lab) -> None:
     job = lab.submit("empty.txt")
     state = ended(job)
-    assert state.end == "FAILED 0/1 empty.txt: the results lack summary.json, which the analysis requires; the results that there are: none"
+    assert state.end == (
+        "FAILED 0/1 empty.txt: the results lack summary.json, which the analysis requires; the results that "
+        "there are: none"
+    )
     (dataset,) = certificate_facts(lab, job)["datasets"]
     assert (dataset["status"], dataset["exit_class"], dataset["exit_code"]) == ("FAILED", "analysis", 0)
 
@@ -111,7 +129,11 @@ def test_a_script_that_runs_out_of_memory_is_run_again_on_a_larger_machine(lab: 
     assert ended(job).succeeded, job.certificate()
     (dataset,) = certificate_facts(lab, job)["datasets"]
     small, large = dataset["machines"]
-    assert (small["instance_type"], small["out_of_memory"], small["exit_class"]) == ("m5.large", True, "analysis")
+    assert (small["instance_type"], small["out_of_memory"], small["exit_class"]) == (
+        "m5.large",
+        True,
+        "analysis",
+    )
     assert small["reason"].startswith("numpy: MemoryError: Unable to allocate 12 GiB")
     assert (large["instance_type"], large["exit_class"]) == ("m5.xlarge", "success")
     assert lab.text(f"{job.keys.attempts_prefix}1/process_results/part.json") == '{"part": 1}\n'

@@ -1,4 +1,5 @@
-"""Two layers of images: the project's base image is baked once, and the image of an analysis is a layer over it.
+"""Two layers of images: the project's base image is baked once, and the image of an analysis is a layer over
+it.
 
 The steps stand on each other and run in the order of this file.
 """
@@ -48,14 +49,22 @@ phases:
 @pytest.fixture(scope="module")
 def ground() -> Iterator[Playground]:
     """The project with `layered`, which stands on the base."""
-    with project("layered", {"blueprint.yaml": BLUEPRINT, "run_layered.sh": RUN, "provision/10-tools.sh": TOOLS}) as made:
+    with project(
+        "layered", {"blueprint.yaml": BLUEPRINT, "run_layered.sh": RUN, "provision/10-tools.sh": TOOLS}
+    ) as made:
         yield made
 
 
 def test_without_a_base_one_message_says_what_to_run(ground: Playground) -> None:
-    said = [ground.invoke("validate", "layered", check=False), ground.pulumi("preview", "--stack", STACK, check=False)]
+    said = [
+        ground.invoke("validate", "layered", check=False),
+        ground.pulumi("preview", "--stack", STACK, check=False),
+    ]
     assert all(done.returncode != 0 for done in said)
-    assert all("'base', which was never baked" in done.stdout and "`invoke bake-ami --base`" in done.stdout for done in said)
+    assert all(
+        "'base', which was never baked" in done.stdout and "`invoke bake-ami --base`" in done.stdout
+        for done in said
+    )
 
 
 def test_the_base_is_baked_and_recorded_in_two_commits_of_its_folder(ground: Playground) -> None:
@@ -86,7 +95,9 @@ def test_an_analysis_is_a_layer_over_the_base_and_has_its_tools(ground: Playgrou
 
 
 def test_the_base_stays_while_an_analysis_stands_on_it(ground: Playground) -> None:
-    listed = {one["analysis"]: one for one in json.loads(ground.invoke("images.list", "--local", "--json").stdout)}
+    listed = {
+        one["analysis"]: one for one in json.loads(ground.invoke("images.list", "--local", "--json").stdout)
+    }
     assert (listed["base"]["blueprint"], listed["base"]["parent_of"]) == (True, ["layered"])
     assert listed["layered"]["jobs"]
     refused = ground.invoke("images.retire", "--local", "--force", listed["base"]["image_id"], check=False)
@@ -105,12 +116,17 @@ def test_recordings_are_replayed_and_documents_tried_on_the_base(ground: Playgro
 def test_another_base_is_another_recipe_and_nothing_else(ground: Playground) -> None:
     folder = ground.root / "blueprints/base"
     old = recorded(folder / "image.yaml")
-    (folder / "provision/10-tools.sh").write_text("touch /opt/other\n")  # quicker to bake, and another image: that is all that matters
+    # quicker to bake, and another image: that is all that matters
+    (folder / "provision/10-tools.sh").write_text("touch /opt/other\n")
     for phase in ("validate", "test"):
         shutil.rmtree(folder / "provision" / phase)
     assert previewed(ground, "utils") == {
         "delete": ["Component utils-base-test"],
-        "replace": ["BucketObjectv2 utils-base-provision", "Component utils-base-build", "ImageRecipe utils-base"],
+        "replace": [
+            "BucketObjectv2 utils-base-provision",
+            "Component utils-base-build",
+            "ImageRecipe utils-base",
+        ],
         "update": ["DistributionConfiguration utils-base", "ImagePipeline utils-base"],
     }
     deploy(ground, "utils")

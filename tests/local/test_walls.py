@@ -1,4 +1,6 @@
-"""What a script in a machine or in a bake finds of the host, as root there: nothing to read, to change, or to speak to."""
+"""What a script in a machine or in a bake finds of the host, as root there: nothing to read, to change, or to
+speak to.
+"""
 
 import os
 import socket
@@ -77,7 +79,10 @@ def test_a_shell_in_a_machine_has_no_more_than_its_scripts(fleet: RunningFleet) 
     fleet.console_until(identifier, "up")
     pid = first_process(fleet.pid, identifier)
     assert pid is not None
-    line = f"umask; ulimit -c; touch /opt/file; chown 1000 /opt/file; stat -c %u /opt/file; python3 -c '{KEYRING}'"
+    line = (
+        "umask; ulimit -c; touch /opt/file; chown 1000 /opt/file; stat -c %u /opt/file; python3 -c "
+        f"'{KEYRING}'"
+    )
     done = subprocess.run(enter(pid, ["/bin/bash", "-c", line]), capture_output=True, text=True, check=False)
     owner = "1000" if os.getuid() == 0 else "0"
     assert done.stdout == f"0022\n0\n{owner}\n" + "keyring ENOSYS\n" * 3, done.stderr
@@ -98,10 +103,16 @@ def test_a_bake_has_the_network_and_not_the_sockets_of_the_host(tmp_path: Path) 
         assert subprocess.run([sys.executable, "-c", connect], check=False).returncode == 0
         (tmp_path / "run").mkdir()
         plan = Plan(
-            Root(tmp_path / "work"), ["/usr/bin/env", "python3", "-c", connect], {"PATH": "/usr/local/bin:/usr/bin"}, "x", tmp_path / "run"
+            Root(tmp_path / "work"),
+            ["/usr/bin/env", "python3", "-c", connect],
+            {"PATH": "/usr/local/bin:/usr/bin"},
+            "x",
+            tmp_path / "run",
         )
         plan.root.create()
-        done = subprocess.run(launcher_command(host, plan, host.scratch), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            launcher_command(host, plan, host.scratch), capture_output=True, text=True, check=False
+        )
         assert "PermissionError" in done.stderr
 
 
@@ -111,24 +122,36 @@ def landlock_has_scopes() -> bool:
     return int(done.stdout) >= 6
 
 
-ASK = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print(s.recv(100).decode(), flush=True)"
+ASK = (
+    "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); "
+    "print(s.recv(100).decode(), flush=True)"
+)
 
 
 def test_a_metadata_service_on_the_hosts_network_knows_who_asks() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        ours = subprocess.Popen(["sh", "-c", f'"$0" -c "$1" {port}; exit 0', sys.executable, ASK], stdout=subprocess.PIPE, text=True)
+        ours = subprocess.Popen(
+            ["sh", "-c", f'"$0" -c "$1" {port}; exit 0', sys.executable, ASK],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         serve = peers.only_for(lambda: ours.pid, lambda connection: connection.sendall(b"credentials"))
         with listener.accept()[0] as connection:
             serve(connection)
         assert "credentials" in ours.communicate(timeout=20)[0]
         sleeper = subprocess.Popen(["sleep", "100"])
         try:
-            for who in ([sys.executable], ["setpriv", f"--reuid={strangers.NOBODY}", "--clear-groups", "/usr/bin/env", "python3"]):
+            for who in (
+                [sys.executable],
+                ["setpriv", f"--reuid={strangers.NOBODY}", "--clear-groups", "/usr/bin/env", "python3"],
+            ):
                 if len(who) > 1 and os.getuid() != 0:
                     continue
                 other = subprocess.Popen([*who, "-c", ASK, port], stdout=subprocess.PIPE, text=True)
-                serve = peers.only_for(lambda: sleeper.pid, lambda connection: connection.sendall(b"credentials"))
+                serve = peers.only_for(
+                    lambda: sleeper.pid, lambda connection: connection.sendall(b"credentials")
+                )
                 with listener.accept()[0] as connection:
                     serve(connection)
                 answer = other.communicate(timeout=20)[0]
@@ -146,31 +169,42 @@ with object_store(b"hidden archive") as endpoint:
     print(endpoint, flush=True)
     print(subprocess.run(["curl", "--silent", endpoint + "/bucket/key"], capture_output=True, text=True).stdout, flush=True)
     sys.stdin.read()
-"""
+"""  # noqa: E501
 
 
 def test_the_store_of_a_recording_is_for_its_own_programs() -> None:
-    store = subprocess.Popen([sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    store = subprocess.Popen(
+        [sys.executable, "-c", STORE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert store.stdout is not None
         endpoint = store.stdout.readline().strip()
         assert store.stdout.readline() == "hidden archive\n"
-        other = subprocess.run(["curl", "--silent", f"{endpoint}/bucket/key"], capture_output=True, text=True, check=False)
+        other = subprocess.run(
+            ["curl", "--silent", f"{endpoint}/bucket/key"], capture_output=True, text=True, check=False
+        )
         assert (other.returncode, other.stdout) == (52, "")  # an empty reply
     finally:
         store.communicate()
 
 
-def test_another_user_cannot_look_into_a_machine_through_a_process_with_his_number(fleet: RunningFleet) -> None:
+def test_another_user_cannot_look_into_a_machine_through_a_process_with_his_number(
+    fleet: RunningFleet,
+) -> None:
     """Programs of ``ubuntu`` in a machine have a number that a user of this host may have too."""
     strangers.needed()
     as_ubuntu = "setpriv --reuid=1000 --regid=1000 --clear-groups"
-    identifier = fleet.emulator.launch(3, f"#!/bin/bash\necho secret > /opt/file\n{as_ubuntu} sleep 101.5 &\nsleep 100\n")
+    identifier = fleet.emulator.launch(
+        3, f"#!/bin/bash\necho secret > /opt/file\n{as_ubuntu} sleep 101.5 &\nsleep 100\n"
+    )
     fleet.emulator.until_state(identifier, "running")
     sleeper, deadline = None, time.monotonic() + 20
     while sleeper is None:
         assert time.monotonic() < deadline
-        sleeper = next((entry for entry in Path("/proc").glob("[0-9]*") if command_line(entry) == b"sleep\x00101.5\x00"), None)
+        sleeper = next(
+            (entry for entry in Path("/proc").glob("[0-9]*") if command_line(entry) == b"sleep\x00101.5\x00"),
+            None,
+        )
     same = [*as_ubuntu.split(), "cat"]
     assert subprocess.run([*same, f"{sleeper}/comm"], capture_output=True, check=False).returncode == 0
     for inner in ("root/opt/file", "environ", "cwd/opt/file"):

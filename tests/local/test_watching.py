@@ -9,7 +9,7 @@ import pytest
 from deployed import Deployed
 from job_helpers import Lab, ended, until
 
-from client import JobHandle
+from neurocaas import JobHandle
 from runtime.protocol import logline
 
 pytestmark = pytest.mark.local
@@ -35,9 +35,15 @@ def lines(service: Deployed, name: str, *more: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_every_function_tells_of_a_job_in_the_same_format(service: Deployed, lab: Lab, job: JobHandle) -> None:
+def test_every_function_tells_of_a_job_in_the_same_format(
+    service: Deployed, lab: Lab, job: JobHandle
+) -> None:
     about = f"{lab.bucket}/{lab.group}/{job.timestamp}"
-    (accepted,) = [line for line in lines(service, "manager", "--stack", STACK, "--job", job.timestamp) if line["exit_code"] == 0]
+    (accepted,) = [
+        line
+        for line in lines(service, "manager", "--stack", STACK, "--job", job.timestamp)
+        if line["exit_code"] == 0
+    ]
     assert (accepted["job"], accepted["service"], accepted["stack"]) == (about, "manager", STACK)
     assert 0 < accepted[logline.BUDGET_USED] < 80
     watched = lines(service, "monitor", "--stack", STACK, f"--job={job.timestamp}")

@@ -1,6 +1,7 @@
-"""An IAM of its own, from AWS's description of how requests are judged (IAM user guide, "Policy evaluation logic", "IAM JSON policy
-elements: Condition operators", "IAM policy elements: Variables and tags"). It shares nothing with the program or with the local cloud,
-and refuses what it does not know."""
+"""An IAM of its own, from AWS's description of how requests are judged (IAM user guide, "Policy evaluation
+logic", "IAM JSON policy
+elements: Condition operators", "IAM policy elements: Variables and tags"). It shares nothing with the program
+or with the local cloud, and refuses what it does not know."""
 
 from __future__ import annotations
 
@@ -20,28 +21,42 @@ class _UnresolvedError(Exception):
     """A variable without a value: the statement does not apply."""
 
 
-def allowed(policies: Sequence[Policy], action: str, resource: str, boundary: Policy | None = None, **context: str) -> bool:
-    """Whether a principal with these identity policies may do it. `context`: condition keys, with '__' for ':' and '/'."""
+def allowed(
+    policies: Sequence[Policy], action: str, resource: str, boundary: Policy | None = None, **context: str
+) -> bool:
+    """Whether a principal with these identity policies may do it. `context`: condition keys, with '__' for
+    ':' and '/'.
+    """
     keys = {key.replace("__", ":", 1).replace("__", "/").lower(): value for key, value in context.items()}
     every = [statement for policy in policies for statement in policy["Statement"]]
     if _any(every, "Deny", action, resource, keys):
         return False
     within = boundary is None or (
-        _any(boundary["Statement"], "Allow", action, resource, keys) and not _any(boundary["Statement"], "Deny", action, resource, keys)
+        _any(boundary["Statement"], "Allow", action, resource, keys)
+        and not _any(boundary["Statement"], "Deny", action, resource, keys)
     )
     return within and _any(every, "Allow", action, resource, keys)
 
 
 def may_take(trust: Policy, principal: tuple[str, str], action: str, **context: str) -> bool:
-    """Whether a role's trust policy lets a principal (kind and name, as in `Principal`) take it by this action."""
+    """Whether a role's trust policy lets a principal (kind and name, as in `Principal`) take it by this
+    action.
+    """
     kind, name = principal
     own = [one for one in trust["Statement"] if name in _list(one["Principal"].get(kind, []))]
-    stripped = [{"Resource": "*", **{key: value for key, value in one.items() if key != "Principal"}} for one in own]
+    stripped = [
+        {"Resource": "*", **{key: value for key, value in one.items() if key != "Principal"}} for one in own
+    ]
     return allowed([{"Statement": stripped}], action, "role", **context)
 
 
-def _any(statements: Sequence[Mapping[str, Any]], effect: str, action: str, resource: str, keys: Mapping[str, str]) -> bool:
-    return any(statement["Effect"] == effect and _applies(statement, action, resource, keys) for statement in statements)
+def _any(
+    statements: Sequence[Mapping[str, Any]], effect: str, action: str, resource: str, keys: Mapping[str, str]
+) -> bool:
+    return any(
+        statement["Effect"] == effect and _applies(statement, action, resource, keys)
+        for statement in statements
+    )
 
 
 def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Mapping[str, str]) -> bool:
@@ -52,16 +67,19 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Map
     try:
         if not any(_like(_expanded(wanted, keys), resource) for wanted in _list(statement["Resource"])):
             return False
-        return all(_holds(operator, tests, keys) for operator, tests in statement.get("Condition", {}).items())
+        return all(
+            _holds(operator, tests, keys) for operator, tests in statement.get("Condition", {}).items()
+        )
     except _UnresolvedError:
         return False
 
 
 def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
-    """Every key of an operator must hold, with one of its values (for a negated operator: with none). A key that the request does not
-    have holds for the negated ones only."""
+    """Every key of an operator must hold, with one of its values (for a negated operator: with none). A key
+    that the request does not have holds for the negated ones only."""
     match = {
-        "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like, "ArnLike": _like, "Bool": _same,
+        "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like,
+        "ArnLike": _like, "Bool": _same,
     }[operator]  # fmt: skip
     negated = "Not" in operator
     for key, values in tests.items():
@@ -72,8 +90,8 @@ def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> 
 
 
 def _expanded(text: str, keys: Mapping[str, str]) -> str:
-    """The text with the values of its variables. What is a wildcard in a value counts as one here, so that a policy which is right with
-    this is right in either case: AWS does not say."""
+    """The text with the values of its variables. What is a wildcard in a value counts as one here, so that a
+    policy which is right with this is right in either case: AWS does not say."""
 
     def value(found: re.Match[str]) -> str:
         known = _LITERAL.get(found[1]) or keys.get(found[1].lower())
@@ -99,5 +117,12 @@ def _like(pattern: str, value: str) -> bool:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     """'*' is any text, with '/' and ':' in it, '?' one character; nothing else is special."""
-    special = {"*": ".*", "?": ".", **{stands: re.escape(character) for character, stands in _LITERAL.items()}}
-    return re.compile("".join(special.get(part) or re.escape(part) for part in re.split("([*?\ue000-\ue002])", pattern)), re.S)
+    special = {
+        "*": ".*",
+        "?": ".",
+        **{stands: re.escape(character) for character, stands in _LITERAL.items()},
+    }
+    return re.compile(
+        "".join(special.get(part) or re.escape(part) for part in re.split("([*?\ue000-\ue002])", pattern)),
+        re.S,
+    )

@@ -26,7 +26,9 @@ stages:
 
 
 def make_project(folder: Path, blueprint: str = BLUEPRINT, name: str = "spikes") -> Path:
-    """A project whose `runtime` is the real one and whose blueprint is the given text. Its base image was never baked."""
+    """A project whose `runtime` is the real one and whose blueprint is the given text. Its base image was
+    never baked.
+    """
     (folder / "runtime").symlink_to(ROOT / "runtime")
     base = folder / "blueprints" / "base"
     base.mkdir(parents=True)

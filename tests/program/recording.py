@@ -16,7 +16,8 @@ from pulumi.runtime import mocks, settings, stack
 from checks import resource as checks
 from checks.tags import PROVIDER
 
-os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in a text is an error, not "<Output object at …>"
+# an Output in a text is an error, not "<Output object at …>"
+os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
@@ -25,9 +26,13 @@ USER = "aws:iam/getUser:getUser"
 ALLOWED = frozenset(
     f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"
     for module, kinds in {
-        "s3": "Bucket BucketVersioning BucketServerSideEncryptionConfiguration BucketPublicAccessBlock BucketOwnershipControls "
+        "s3": "Bucket BucketVersioning BucketServerSideEncryptionConfiguration BucketPublicAccessBlock "
+        "BucketOwnershipControls "
         "BucketLifecycleConfiguration BucketCorsConfiguration BucketPolicy BucketNotification BucketObjectv2",
-        "iam": "Role RolePolicy RolePolicyAttachment Policy InstanceProfile Group GroupPolicy User UserGroupMembership",
+        "iam": (
+            "Role RolePolicy RolePolicyAttachment Policy InstanceProfile Group GroupPolicy User "
+            "UserGroupMembership"
+        ),
         "cloudtrail": "Trail",
         "kms": "Key Alias",
         "ssm": "Parameter",
@@ -38,7 +43,10 @@ ALLOWED = frozenset(
         "sns": "Topic TopicPolicy",
         "lambda": "Function Permission EventSourceMapping",
         "cloudwatch": "LogGroup EventRule EventTarget MetricAlarm Dashboard",
-        "imagebuilder": "Component ImageRecipe InfrastructureConfiguration DistributionConfiguration ImagePipeline LifecyclePolicy",
+        "imagebuilder": (
+            "Component ImageRecipe InfrastructureConfiguration DistributionConfiguration ImagePipeline "
+            "LifecyclePolicy"
+        ),
     }.items()
     for kind in kinds.split()
 ) | {"pulumi:providers:aws", "pulumi:pulumi:StackReference"}
@@ -75,7 +83,9 @@ class Recorded:
 
     def one(self, kind: str, name: str = "") -> Resource:
         found = [resource for resource in self.of_type(kind) if name in resource.name]
-        assert len(found) == 1, f"{len(found)} resources {kind} with {name!r} in their name: {[r.name for r in found]}"
+        assert len(found) == 1, (
+            f"{len(found)} resources {kind} with {name!r} in their name: {[r.name for r in found]}"
+        )
         return found[0]
 
     def stack(self) -> checks.Stack:
@@ -84,14 +94,22 @@ class Recorded:
         urns = {PROVIDER: providers.pop()} if len(providers) == 1 else {}
         return checks.Stack(
             [
-                checks.Resource(one.type, one.name, one.inputs, urns.get(one.type, ""), one.provider.rpartition("::")[0], one.called)
+                checks.Resource(
+                    one.type,
+                    one.name,
+                    one.inputs,
+                    urns.get(one.type, ""),
+                    one.provider.rpartition("::")[0],
+                    one.called,
+                )
                 for one in self.resources
             ]
         )
 
 
 class Recorder(mocks.Mocks):
-    """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by name.
+    """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by
+    name.
     `users`: IAM users that are there."""
 
     def __init__(self, references: Mapping[str, Mapping[str, Any]], users: Collection[str] = ()) -> None:
@@ -99,7 +117,9 @@ class Recorder(mocks.Mocks):
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        assert args.typ in ALLOWED or args.typ.startswith("neurocaas:"), f"the program uses the unknown type {args.typ}"
+        assert args.typ in ALLOWED or args.typ.startswith("neurocaas:"), (
+            f"the program uses the unknown type {args.typ}"
+        )
         assert (args.typ, args.name) not in self._seen, f"two resources {args.typ} are called {args.name}"
         self._seen.add((args.typ, args.name))
         if args.typ == "pulumi:pulumi:StackReference":
@@ -116,9 +136,18 @@ class Recorder(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token == USER:
             name = args.args["userName"]
-            return ({"id": "AIDA", "userName": name}, []) if name in self._users else ({}, [("userName", f"no user {name}")])
+            return (
+                ({"id": "AIDA", "userName": name}, [])
+                if name in self._users
+                else ({}, [("userName", f"no user {name}")])
+            )
         assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
-        return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/dev", "id": ACCOUNT, "userId": "AIDA"}, []
+        return {
+            "accountId": ACCOUNT,
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/dev",
+            "id": ACCOUNT,
+            "userId": "AIDA",
+        }, []
 
     def _answer(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         kind, name = args.typ.rpartition(":")[2], args.inputs.get("name") or f"{args.name}-1a2b3c4"
@@ -131,9 +160,15 @@ class Recorder(mocks.Mocks):
         elif service == "iam":
             path = args.inputs.get("path", "/")
             what = {"InstanceProfile": "instance-profile"}.get(kind, kind.lower())
-            extra |= {"arn": f"arn:aws:iam::{ACCOUNT}:{what}{path}{name}", "uniqueId": f"AROA{zlib.crc32(name.encode()):08X}"}
+            extra |= {
+                "arn": f"arn:aws:iam::{ACCOUNT}:{what}{path}{name}",
+                "uniqueId": f"AROA{zlib.crc32(name.encode()):08X}",
+            }
         elif kind == "Queue":
-            extra |= {"arn": f"{regional}:{name}", "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"}
+            extra |= {
+                "arn": f"{regional}:{name}",
+                "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+            }
         elif kind == "LogGroup":
             extra |= {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"}
         elif kind == "EventRule":
@@ -157,10 +192,12 @@ def deploy(
     recorder: Recorder | None = None,
     preview: bool = False,
 ) -> Recorded:
-    """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was registered.
+    """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was
+    registered.
 
-    Every `apply` has run when it returns, so that no assertion is skipped; a failure anywhere is raised. A run that registers
-    nothing is an error. `recorder` can be given to see what was registered before a failure.
+    Every `apply` has run when it returns, so that no assertion is skipped; a failure anywhere is raised. A
+    run that registers nothing is an error. `recorder` can be given to see what was registered before a
+    failure.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -174,7 +211,9 @@ def deploy(
 
         async def run() -> None:
             for name, value in (await program()).items():
-                pulumi.Output.from_input(value).apply(lambda known, name=name: exported.__setitem__(name, known))
+                pulumi.Output.from_input(value).apply(
+                    lambda known, name=name: exported.__setitem__(name, known)
+                )
 
         loop.run_until_complete(stack.run_pulumi_func(run))
     finally:

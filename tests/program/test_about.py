@@ -18,11 +18,17 @@ from runtime.protocol.settings import AnalysisSettings
 
 
 def text(stack: Recorded) -> Iterator[str]:
-    yield from (one.inputs["content"] for one in stack.of_type("BucketObjectv2") if "/analysis.json" in one.inputs["key"])
+    yield from (
+        one.inputs["content"]
+        for one in stack.of_type("BucketObjectv2")
+        if "/analysis.json" in one.inputs["key"]
+    )
 
 
 def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
-    objects = [one for one in analysis.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("analysis.json")]
+    objects = [
+        one for one in analysis.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("analysis.json")
+    ]
     assert {one.inputs["key"] for one in objects} == {"jobs/lab1/analysis.json", "jobs/lab10/analysis.json"}
     assert {one.inputs["bucket"] for one in objects} == {analysis.outputs["bucket"]}
     about = About.from_json(objects[0].inputs["content"])
@@ -39,13 +45,21 @@ def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     assert not about.image_ready
 
 
-def test_comparison_growing_and_required_results_are_the_blueprints_choice(tmp_path: Path, utils: Recorded) -> None:
-    more = 'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\nresults: {required: [summary.json]}\n'
+def test_comparison_growing_and_required_results_are_the_blueprints_choice(
+    tmp_path: Path, utils: Recorded
+) -> None:
+    more = (
+        'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\nresults: {required: [summary.json]}\n'
+    )
     project = make_project(tmp_path, BLUEPRINT.replace("  types:", "  grow_memory: true\n  types:") + more)
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
     about = About.from_json(next(text(stack)))
     assert about.compare == {"*.csv": {"as": "csv", "relative": 0.01, "except": ["time"]}}
-    contents = (one.inputs for one in stack.of_type("BucketObjectv2") if str(one.inputs["key"]).endswith("/settings.json"))
+    contents = (
+        one.inputs
+        for one in stack.of_type("BucketObjectv2")
+        if str(one.inputs["key"]).endswith("/settings.json")
+    )
     settings = AnalysisSettings.from_json(next(contents)["content"])
     assert settings.oom_types == about.oom_types == {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
     assert settings.results_required == ("summary.json",)

@@ -24,13 +24,21 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def test_there_is_none_unless_it_is_asked_for(utils: Recorded) -> None:
     assert utils.outputs["catalogue_bucket"] is None
     assert not [bucket for bucket in utils.of_type("Bucket") if "catalogue" in bucket.name]
-    assert all(block.inputs["restrictPublicBuckets"] is True for block in utils.of_type("BucketPublicAccessBlock"))
+    assert all(
+        block.inputs["restrictPublicBuckets"] is True for block in utils.of_type("BucketPublicAccessBlock")
+    )
 
 
-def test_everybody_reads_what_is_below_the_prefix_and_the_rules_agree(public: Recorded, utils: Recorded) -> None:
+def test_everybody_reads_what_is_below_the_prefix_and_the_rules_agree(
+    public: Recorded, utils: Recorded
+) -> None:
     bucket = public.outputs["catalogue_bucket"]
     assert public.outputs["catalogue_url"] == f"https://{bucket}.s3.us-east-1.amazonaws.com/{FOLDER}"
-    (statement,) = [one for one in public.one("BucketPolicy", "catalogue").policy()["Statement"] if one["Effect"] == "Allow"]
+    (statement,) = [
+        one
+        for one in public.one("BucketPolicy", "catalogue").policy()["Statement"]
+        if one["Effect"] == "Allow"
+    ]
     assert statement["Resource"] == [f"arn:aws:s3:::{bucket}/catalogue/*"]
     assert (statement["Principal"], statement["Action"]) == ("*", ["s3:GetObject"])
     block = public.one("BucketPublicAccessBlock", "catalogue").inputs
@@ -57,7 +65,12 @@ def test_both_sides_mean_the_same_prefix() -> None:
     ],
 )
 def test_nothing_more_counts_as_published(change: dict[str, object]) -> None:
-    statement = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::b/catalogue/*"]}
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:aws:s3:::b/catalogue/*"],
+    }
     assert published(statement)
     assert not published({**statement, **change})
 

@@ -39,8 +39,19 @@ def test_names_are_unique_and_told_in_three_parts() -> None:
 
 
 def statement(**changes: Any) -> str:
-    good = {"Sid": "S", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::b/*"], **changes}
-    return json.dumps({"Version": "2012-10-17", "Statement": {key: value for key, value in good.items() if value is not None}})
+    good = {
+        "Sid": "S",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:aws:s3:::b/*"],
+        **changes,
+    }
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {key: value for key, value in good.items() if value is not None},
+        }
+    )
 
 
 ROLE, POLICY, BUCKET, QUEUE, TEMPLATE = "Role", "RolePolicy", "Bucket", "Queue", "LaunchTemplate"
@@ -48,9 +59,25 @@ INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 FAULTS: list[tuple[str, str, Mapping[str, Any]]] = [
     ("role-boundary", ROLE, {"permissionsBoundary": None}),
-    ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal="*", Action="sts:AssumeRole", Resource=None)}),
-    ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal={"AWS": ["*"]}, Action="sts:AssumeRole", Resource=None)}),
-    ("role-trust", ROLE, {"assumeRolePolicy": statement(Principal={"Federated": "idp"}, Action="sts:AssumeRoleWithSAML", Resource=None)}),
+    (
+        "role-trust",
+        ROLE,
+        {"assumeRolePolicy": statement(Principal="*", Action="sts:AssumeRole", Resource=None)},
+    ),
+    (
+        "role-trust",
+        ROLE,
+        {"assumeRolePolicy": statement(Principal={"AWS": ["*"]}, Action="sts:AssumeRole", Resource=None)},
+    ),
+    (
+        "role-trust",
+        ROLE,
+        {
+            "assumeRolePolicy": statement(
+                Principal={"Federated": "idp"}, Action="sts:AssumeRoleWithSAML", Resource=None
+            )
+        },
+    ),
     (
         "role-trust",
         ROLE,
@@ -69,14 +96,26 @@ FAULTS: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-wildcard-action", POLICY, {"policy": statement(Action=["s3:GetObject", "s3:List*"])}),
     ("no-wildcard-action", POLICY, {"policy": statement(Action=None, NotAction="iam:PassRole")}),
     ("no-wildcard-action", "QueuePolicy", {"policy": statement(Principal={"AWS": "1"}, Action="sqs:*")}),
-    ("no-wildcard-action", "Key", {"policy": statement(Principal={"AWS": "arn:aws:iam::1:user/ann"}, Action="kms:*", Resource="*")}),
+    (
+        "no-wildcard-action",
+        "Key",
+        {"policy": statement(Principal={"AWS": "arn:aws:iam::1:user/ann"}, Action="kms:*", Resource="*")},
+    ),
     ("no-unscoped-resource", POLICY, {"policy": statement(Resource="*")}),
     ("no-unscoped-resource", POLICY, {"policy": statement(Resource=["arn:aws:s3:::b", "*"])}),
     ("no-unscoped-resource", POLICY, {"policy": statement(Resource=None, NotResource="arn:aws:s3:::b")}),
-    ("pass-role-to-a-service", POLICY, {"policy": statement(Action="iam:PassRole", Resource="arn:aws:iam::1:role/x")}),
+    (
+        "pass-role-to-a-service",
+        POLICY,
+        {"policy": statement(Action="iam:PassRole", Resource="arn:aws:iam::1:role/x")},
+    ),
     ("no-public-policy", "TopicPolicy", {"policy": statement(Principal="*", Action="sns:Publish")}),
     ("no-public-policy", "TopicPolicy", {"policy": statement(Principal={"AWS": "*"}, Action="sns:Publish")}),
-    ("no-public-policy", "TopicPolicy", {"policy": statement(NotPrincipal={"AWS": "1"}, Action="sns:Publish")}),
+    (
+        "no-public-policy",
+        "TopicPolicy",
+        {"policy": statement(NotPrincipal={"AWS": "1"}, Action="sns:Publish")},
+    ),
     ("bucket-private", "BucketPublicAccessBlock", {"blockPublicPolicy": False}),
     ("bucket-private", "BucketOwnershipControls", {"rule": {"objectOwnership": "ObjectWriter"}}),
     ("bucket-private", "BucketPublicAccessBlock", {"bucket": "another"}),
@@ -93,9 +132,17 @@ FAULTS: list[tuple[str, str, Mapping[str, Any]]] = [
     ("function-log", "Function", {"loggingConfig": None}),
     ("function-log", "Function", {"loggingConfig": {"logFormat": "Text", "logGroup": "own"}}),
     ("key-rotation", "Key", {"enableKeyRotation": False}),
-    ("metadata-by-token", TEMPLATE, {"metadataOptions": {"httpTokens": "optional", "httpPutResponseHopLimit": 1}}),
+    (
+        "metadata-by-token",
+        TEMPLATE,
+        {"metadataOptions": {"httpTokens": "optional", "httpPutResponseHopLimit": 1}},
+    ),
     ("metadata-by-token", "InfrastructureConfiguration", {"instanceMetadataOptions": None}),
-    ("metadata-one-hop", TEMPLATE, {"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 64}}),
+    (
+        "metadata-one-hop",
+        TEMPLATE,
+        {"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 64}},
+    ),
     ("volumes-encrypted", TEMPLATE, {"blockDeviceMappings": None}),
     ("volumes-encrypted", TEMPLATE, {"blockDeviceMappings": [{"ebs": {"volumeSize": 8}}]}),
     ("no-open-ingress", GROUP, {"ingress": [{"cidrBlocks": ["10.0.0.0/8"], "ipv6CidrBlocks": ["::/0"]}]}),
@@ -107,10 +154,16 @@ NOT_SET = {"inlinePolicies", "managedPolicyArns", "ingress"}
 
 
 @pytest.mark.parametrize(("rule", "kind", "changes"), FAULTS)
-def test_a_fault_is_found_by_its_rule(utils: Recorded, analysis: Recorded, rule: str, kind: str, changes: Mapping[str, Any]) -> None:
+def test_a_fault_is_found_by_its_rule(
+    utils: Recorded, analysis: Recorded, rule: str, kind: str, changes: Mapping[str, Any]
+) -> None:
     for stack in (utils, analysis):
         every = list(stack.stack().resources)
-        fits = (kind in (one.type, one.type.rpartition(":")[2]) and changes.keys() <= one.properties.keys() | NOT_SET for one in every)
+        fits = (
+            kind in (one.type, one.type.rpartition(":")[2])
+            and changes.keys() <= one.properties.keys() | NOT_SET
+            for one in every
+        )
         place = next((place for place, fit in enumerate(fits) if fit), None)
         if place is not None:
             break
@@ -137,19 +190,28 @@ def test_a_resource_of_another_provider_has_no_tags(analysis: Recorded) -> None:
     own = next(place for place, one in enumerate(every) if one.type.startswith("aws:"))
     moved = [replace(one, provider="urn:other") if place == own else one for place, one in enumerate(every)]
     assert [finding.rule.name for finding in run(RULES, Stack(moved)).findings] == ["tagged"]
-    untagged = [replace(one, properties={"region": "us-east-1"}) if one.type.startswith("pulumi:providers") else one for one in every]
+    untagged = [
+        replace(one, properties={"region": "us-east-1"}) if one.type.startswith("pulumi:providers") else one
+        for one in every
+    ]
     found = run(RULES, Stack(untagged)).findings
     assert len(found) == sum(one.type.startswith("aws:") for one in every)
 
 
 def test_what_is_not_known_yet_is_no_finding_and_not_forgotten(utils: Recorded) -> None:
     every = [
-        replace(one, properties={**one.properties, "policy": UNKNOWN}) if one.type == "aws:iam/rolePolicy:RolePolicy" else one
+        replace(one, properties={**one.properties, "policy": UNKNOWN})
+        if one.type == "aws:iam/rolePolicy:RolePolicy"
+        else one
         for one in utils.stack().resources
     ]
     report = run(RULES, Stack(every))
     assert not report.findings
-    assert {rule.name for rule, _ in report.open} == {"no-wildcard-action", "no-unscoped-resource", "pass-role-to-a-service"}
+    assert {rule.name for rule, _ in report.open} == {
+        "no-wildcard-action",
+        "no-unscoped-resource",
+        "pass-role-to-a-service",
+    }
 
 
 def test_actions_without_a_resource_level_have_a_reason() -> None:
@@ -169,8 +231,21 @@ def test_a_preview_has_what_will_be_there() -> None:
     digest = {
         "steps": [
             step("create", some("Bucket"), "data", {"forceDestroy": True}),
-            step("create", some("BucketVersioning"), "data", {"bucket": unknown}, propertyDependencies={"bucket": [bucket]}),
-            step("same", some("Bucket"), "old", {}, outputs={"bucket": "old-1", "arn": "arn:aws:s3:::old-1"}, id="old-1"),
+            step(
+                "create",
+                some("BucketVersioning"),
+                "data",
+                {"bucket": unknown},
+                propertyDependencies={"bucket": [bucket]},
+            ),
+            step(
+                "same",
+                some("Bucket"),
+                "old",
+                {},
+                outputs={"bucket": "old-1", "arn": "arn:aws:s3:::old-1"},
+                id="old-1",
+            ),
             step("same", some("BucketVersioning"), "old", {"bucket": "old-1"}, provider="urn:p::id"),
             step("delete", some("Bucket"), "gone", {}),
         ]

@@ -1,4 +1,6 @@
-"""Blueprints of others: with every optional field, with any part of them, and those of the first implementation, all deployed."""
+"""Blueprints of others: with every optional field, with any part of them, and those of the first
+implementation, all deployed.
+"""
 
 from __future__ import annotations
 
@@ -49,23 +51,28 @@ EVERYTHING: dict[str, Any] = {
         "amis": {f"{ACCOUNT}/us-east-1": "ami-0123456789abcdef0", "210987654321/eu-west-1": "ami-01234567"},
     },
     "limits": {
-        "datasets": 10000, "dataset_size_gib": 16384, "ensemble_size": 1000, "attempts": 20, "machines": 10, "account_machines": 100,
+        "datasets": 10000, "dataset_size_gib": 16384, "ensemble_size": 1000, "attempts": 20, "machines": 10,
+        "account_machines": 100,
     },
     "datasets": {"folder": "each", "ignore": ["*.tmp"], "disk_factor": 1.5},
     "results": {"required": ["summary.json", "*/spikes.npy"]},
     "groups": ["debuggers", "Lab.one", "lab_2-b"],
     "outside_buckets": [
         {"bucket": "open-recordings"},
-        {"bucket": "archive.of-the-lab", "prefix": "res/2026/", "use": ["inputs", "results"], "groups": ["Lab.one"]},
+        {"bucket": "archive.of-the-lab", "prefix": "res/2026/", "use": ["inputs", "results"],
+            "groups": ["Lab.one"]},
     ],
     "budget_usd": 12.5,
-    "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}}, "additionalProperties": False},
-    "compare": {"*.csv": {"as": "csv", "relative": 0.01, "absolute": 0.5, "except": ["time", "host*"]}, "log.txt": {"as": "ignore"}},
+    "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}},
+        "additionalProperties": False},
+    "compare": {"*.csv": {"as": "csv", "relative": 0.01, "absolute": 0.5, "except": ["time", "host*"]},
+        "log.txt": {"as": "ignore"}},
     "stages": {
         "develop": {"budget_usd": 1},
         "staging": {"bucket": "spikes-staging", "groups": ["debuggers"], "outside_buckets": []},
         "prod": {
-            "bucket": "spikes-prod", "instance": {"market": "on-demand"}, "image": {"parent": "ubuntu22"}, "limits": {"machines": 1},
+            "bucket": "spikes-prod", "instance": {"market": "on-demand"}, "image": {"parent": "ubuntu22"},
+            "limits": {"machines": 1},
             "datasets": {"folder": "one"}, "parameters": {"type": "object"},
         },
     },
@@ -120,7 +127,9 @@ def test_the_example_has_every_field_there_is() -> None:
 
 
 @pytest.mark.parametrize("stage", ["webdev", "develop", "staging", "prod"])
-def test_a_blueprint_with_every_field_is_right_and_deploys_in_every_stage(tmp_path: Path, utils: Recorded, stage: str) -> None:
+def test_a_blueprint_with_every_field_is_right_and_deploys_in_every_stage(
+    tmp_path: Path, utils: Recorded, stage: str
+) -> None:
     root = project_of(tmp_path, EVERYTHING)
     assert blueprints.load_problems("spikes", root, TYPES) == ()
     made = deployed(root, f"spikes-{stage}", utils)
@@ -153,10 +162,26 @@ def test_any_part_of_the_fields_will_do(
 
 def old(name: str, handler: str, command: str, **config: Any) -> dict[str, Any]:
     """A file in the shape of the first implementation's; names, images and people are made up."""
-    fixed = {"AMI": "ami-0a1b2c3d4e5f60718", "INSTANCE_TYPE": "m5.large", "REGION": "us-east-1", "IAM_ROLE": "SSMRole"}
+    fixed = {
+        "AMI": "ami-0a1b2c3d4e5f60718",
+        "INSTANCE_TYPE": "m5.large",
+        "REGION": "us-east-1",
+        "IAM_ROLE": "SSMRole",
+    }
     affiliates = [
-        {"AffiliateName": "debuggers", "UserNames": ["dummyuser"], "UserInput": True, "ContactEmail": "NOTE: KEEP THIS"},
-        {"AffiliateName": "somelab", "UserNames": ["a1", "b2"], "PipelinePath": "", "PipelineDir": "folder", "UserInput": True},
+        {
+            "AffiliateName": "debuggers",
+            "UserNames": ["dummyuser"],
+            "UserInput": True,
+            "ContactEmail": "NOTE: KEEP THIS",
+        },
+        {
+            "AffiliateName": "somelab",
+            "UserNames": ["a1", "b2"],
+            "PipelinePath": "",
+            "PipelineDir": "folder",
+            "UserInput": True,
+        },
     ]
     inside = {**fixed, "KEY_NAME": "some-key", "WORKING_DIRECTORY": "~/bin", "COMMAND": command, **config}
     return {
@@ -174,15 +199,18 @@ SHAPES = {
     "plain": old("mock-web", DEVELOP, f"{CONTRIB}run_main.sh {FOUR} mock/run_mock.sh{TAIL}"),
     "as a user": old(
         "torch-one", "submit_start.handler_multisession",
-        f"cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} \"torch/run_main.py\"; . neurocaas_contrib/x.sh;",
+        f"cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} \"torch/run_main.py\"; . "
+        "neurocaas_contrib/x.sh;",
         INSTANCE_TYPE="p3.2xlarge", EXECUTION_TIMEOUT=900, SSM_TIMEOUT=172000,
     ),
     "ensemble": old(
         "ensemble-one", "submit_start.handler_ensemble", f"{CONTRIB}run_main.sh {FOUR} one/run_full.sh{TAIL}",
         MAXCOST="300", MONITOR=True, LAUNCH=True, DEPLOY_LIMIT=100, SHUTDOWN_BEHAVIOR="terminate",
     ),
-    "its own script": old("remote-one", DEVELOP, f"ls; cd /home/ubuntu; remote/run_mock.sh {FOUR}{TAIL}", MAXCOST=100, **DIRECTORIES),
-    "power off": old("power-one", DEVELOP, "bash run_main.sh {} {} {} {} a/run_a.sh; sudo poweroff", MONITOR=False),
+    "its own script": old("remote-one", DEVELOP, f"ls; cd /home/ubuntu; remote/run_mock.sh {FOUR}{TAIL}",
+        MAXCOST=100, **DIRECTORIES),
+    "power off": old("power-one", DEVELOP, "bash run_main.sh {} {} {} {} a/run_a.sh; sudo poweroff",
+        MONITOR=False),
 }  # fmt: skip
 SHAPES |= {
     "dead handler": old("log-one", "submit_start.handler_log", f"run.sh {FOUR}"),
@@ -191,12 +219,20 @@ SHAPES |= {
 }
 UNSURE = {
     "no type": old("three-one", DEVELOP, f"cd x; ./run.sh {THREE}", INSTANCE_TYPE=""),
-    "placeholders": old("The name of your pipeline", DEVELOP, "the command to run", AMI="The AMI", MAXCOST="in dollars"),
+    "placeholders": old(
+        "The name of your pipeline", DEVELOP, "the command to run", AMI="The AMI", MAXCOST="in dollars"
+    ),
 }
-SHAPES["second step"]["Lambda"] |= {"PostCodeUri": "../../protocols", "PostHandler": "postprocess.epipostprocess", "PostTrigger": "x.json"}
+SHAPES["second step"]["Lambda"] |= {
+    "PostCodeUri": "../../protocols",
+    "PostHandler": "postprocess.epipostprocess",
+    "PostTrigger": "x.json",
+}
 
 
-def imported(data: Mapping[str, Any], folder: Path, name: str | None = None) -> tuple[Path, import_old.Imported]:
+def imported(
+    data: Mapping[str, Any], folder: Path, name: str | None = None
+) -> tuple[Path, import_old.Imported]:
     read = import_old.read(json.dumps(data), TYPES, name)
     (folder / "blueprints").mkdir()
     (folder / "runtime").symlink_to(ROOT / "runtime")
@@ -207,13 +243,19 @@ def imported(data: Mapping[str, Any], folder: Path, name: str | None = None) -> 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_file_of_the_first_implementation_is_imported_right_and_deploys(tmp_path: Path, utils: Recorded, shape: str) -> None:
+def test_a_file_of_the_first_implementation_is_imported_right_and_deploys(
+    tmp_path: Path, utils: Recorded, shape: str
+) -> None:
     root, read = imported(SHAPES[shape], tmp_path)
     assert read.stops == []
     assert read.name
     assert blueprints.load_problems(read.name, root, TYPES) == ()
     made = deployed(root, f"{read.name}-{read.stage}", utils)
-    assert (made.bucket, made.stage, set(made.groups)) == (SHAPES[shape]["PipelineName"], "prod", {"debuggers", "somelab"})
+    assert (made.bucket, made.stage, set(made.groups)) == (
+        SHAPES[shape]["PipelineName"],
+        "prod",
+        {"debuggers", "somelab"},
+    )
     assert made.image_id == "ami-0a1b2c3d4e5f60718"
 
 
@@ -227,8 +269,9 @@ def test_one_that_needs_a_decision_deploys_after_it(tmp_path: Path, utils: Recor
 
 
 def test_a_folder_of_them_deploys_with_its_groups(tmp_path: Path, utils: Recorded) -> None:
-    """A part of the 41, each in its stage, since a deploy takes its time; tests/unit/test_import_folder.py checks all of them. Their groups
-    are those of the blueprint, whether or not groups.yaml names them as well."""
+    """A part of the 41, each in its stage, since a deploy takes its time; tests/unit/test_import_folder.py
+    checks all of them. Their groups are those of the blueprint, whether or not groups.yaml names them as
+    well."""
     root = tmp_path / "project"
     (root / "blueprints").mkdir(parents=True)
     (root / "runtime").symlink_to(ROOT / "runtime")
@@ -241,6 +284,8 @@ def test_a_folder_of_them_deploys_with_its_groups(tmp_path: Path, utils: Recorde
     stack, bucket = f"{done[0].imported.name}-{done[0].imported.stage}", str(done[0].imported.name)
     own = {"lead_group": None, "session_role": "r", "buckets": [bucket]}
     known = {group: {**own, "analyst_group": f"g-{group}"} for group in groups.load(root).groups}
-    both = deploy(lambda: program.outputs(root), stack, references={REFERENCE: {**utils.outputs, "groups": known}})
+    both = deploy(
+        lambda: program.outputs(root), stack, references={REFERENCE: {**utils.outputs, "groups": known}}
+    )
     assert set(both.outputs["groups"]) == set(done[0].imported.blueprint["groups"])
     assert all(group["analyst_group"] == f"g-{name}" for name, group in both.outputs["groups"].items())

@@ -47,7 +47,10 @@ def test_who_reaches_what(stack: Recorded, role: str, action: str, key: str, all
 
 
 def test_the_monitors_policy_is_attached_to_its_writer_of_utils(stack: Recorded, utils: Recorded) -> None:
-    assert stack.one("RolePolicy", "-webdev-monitor").inputs["role"] == utils.outputs["monitor_writer_role_arn"].rpartition("/")[2]
+    assert (
+        stack.one("RolePolicy", "-webdev-monitor").inputs["role"]
+        == utils.outputs["monitor_writer_role_arn"].rpartition("/")[2]
+    )
 
 
 def test_without_results_outside_the_monitor_gets_nothing(analysis: Recorded) -> None:
@@ -63,5 +66,12 @@ def test_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:
 
 
 def test_its_own_bucket_is_not_outside(tmp_path: Path) -> None:
-    with pytest.raises(pulumi.RunError, match=r"blueprint.yaml:\d+: outside_buckets\[0\].bucket: got 'spikes'"):
-        deploy(lambda: program.outputs(make_project(tmp_path, BLUEPRINT + "outside_buckets: [{bucket: spikes}]\n")), "spikes-webdev")
+    with pytest.raises(
+        pulumi.RunError, match=r"blueprint.yaml:\d+: outside_buckets\[0\].bucket: got 'spikes'"
+    ):
+        deploy(
+            lambda: program.outputs(
+                make_project(tmp_path, BLUEPRINT + "outside_buckets: [{bucket: spikes}]\n")
+            ),
+            "spikes-webdev",
+        )

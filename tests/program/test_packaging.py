@@ -21,13 +21,27 @@ def members(archive: packaging.CodeArchive) -> dict[str, tarfile.TarInfo]:
 
 def test_the_code_tree_has_what_a_machine_needs(project: Path) -> None:
     found = members(packaging.code_archive(project, "spikes"))
-    for name in ("run_main.sh", "ncap_utils/workflow.sh", "agent/cli.py", "runtime/protocol/keys.py", "vendor/boto3/session.py"):
+    for name in (
+        "run_main.sh",
+        "ncap_utils/workflow.sh",
+        "agent/cli.py",
+        "runtime/protocol/keys.py",
+        "vendor/boto3/session.py",
+    ):
         assert name in found
     assert found["spikes/run_spikes.sh"].isfile()
     assert found["spikes/ncap_utils"].linkname == "../ncap_utils"
-    assert not [name for name in found if name.startswith(("spikes/provision", "spikes/blueprint")) or "__pycache__" in name]
+    assert not [
+        name
+        for name in found
+        if name.startswith(("spikes/provision", "spikes/blueprint")) or "__pycache__" in name
+    ]
     assert not [name for name in found if Path(name).name.startswith(".")]
-    services = {name.split("/")[3] for name in found if name.startswith("vendor/botocore/data/") and name.count("/") > 3}
+    services = {
+        name.split("/")[3]
+        for name in found
+        if name.startswith("vendor/botocore/data/") and name.count("/") > 3
+    }
     assert services == {"s3", "ssm", "sts"}
     assert {(member.uid, member.gid, member.mtime) for member in found.values()} == {(0, 0, 0)}
 
@@ -35,9 +49,14 @@ def test_the_code_tree_has_what_a_machine_needs(project: Path) -> None:
 def test_the_vendored_library_works_without_any_other_package(project: Path, tmp_path: Path) -> None:
     with tarfile.open(packaging.code_archive(project, "spikes").path) as tar:
         tar.extractall(tmp_path, filter="data")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'vendor')!r}); import boto3; [boto3.client(s) for s in ('s3', 'sts', 'ssm')]"
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'vendor')!r}); import boto3; [boto3.client(s) for "
+        "s in ('s3', 'sts', 'ssm')]"
+    )
     environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -70,14 +89,18 @@ def test_recordings_and_words_are_no_code(tmp_path: Path) -> None:
 def test_a_function_has_its_package_the_protocol_and_nothing_else(project: Path, package: str) -> None:
     names = set(packaging.lambda_archive(project, package).assets)
     assert {"runtime/__init__.py", "runtime/protocol/keys.py", f"runtime/{package}/handler.py"} <= names
-    assert all(name.startswith(("runtime/__init__", "runtime/protocol/", f"runtime/{package}/")) for name in names)
+    assert all(
+        name.startswith(("runtime/__init__", "runtime/protocol/", f"runtime/{package}/")) for name in names
+    )
     assert all(name.endswith(".py") for name in names)
     with_yaml = set(packaging.lambda_archive(project, package, with_yaml=True).assets)
     assert {name.split("/")[0] for name in with_yaml - names} == {"yaml"}
 
 
 def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: Path) -> None:
-    """Every import of the function is in the archive, in Lambda's runtime (botocore), or in the standard library."""
+    """Every import of the function is in the archive, in Lambda's runtime (botocore), or in the standard
+    library.
+    """
     for name, asset in packaging.lambda_archive(project, "manager", with_yaml=True).assets.items():
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +111,9 @@ def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: P
         (library / name).symlink_to(path)
     imports = "import runtime.manager.handler, runtime.protocol.config, yaml"
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; {imports}"
-    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={})
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={}
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -97,12 +122,18 @@ def test_the_public_half_is_that_of_the_private_key() -> None:
 
     private = _private_key()
     key = serialization.load_ssh_private_key(private.encode(), None)
-    expected = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    expected = (
+        key.public_key()
+        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        .decode()
+    )
     assert public_half(private) == f"{expected} neurocaas"
     assert public_half(private) != public_half(_private_key())
 
 
-@pytest.mark.parametrize("text", ["", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"]
+)
 def test_other_text_is_no_key(text: str) -> None:
     with pytest.raises(ValueError, match="not an OpenSSH private key"):
         public_half(text)

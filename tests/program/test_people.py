@@ -43,20 +43,31 @@ def analysis(peopled: Path, shared: Recorded) -> Recorded:
     return deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: shared.outputs})
 
 
-def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(shared: Recorded, utils: Recorded) -> None:
+def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(
+    shared: Recorded, utils: Recorded
+) -> None:
     added = len(shared.resources) - len(utils.resources)
     leads, budgets, users, memberships = 4, 1, 2, 3
     assert added == 2 * 4 + leads + budgets + users + memberships
     budget = shared.one("Parameter", "budget").inputs
-    assert (budget["name"], budget["insecureValue"], budget["type"]) == ("/neurocaas/budgets/north/spikes", "12.50", "String")
+    assert (budget["name"], budget["insecureValue"], budget["type"]) == (
+        "/neurocaas/budgets/north/spikes",
+        "12.50",
+        "String",
+    )
 
 
 def test_users_are_made_unless_they_are_there_and_put_into_their_groups(shared: Recorded) -> None:
     assert {user.inputs["name"] for user in shared.of_type("User")} == {"ann", "lea"}
     memberships = shared.of_type("UserGroupMembership")
-    members = {one.inputs["user"]: [name.rpartition("-")[0] for name in one.inputs["groups"]] for one in memberships}
+    members = {
+        one.inputs["user"]: [name.rpartition("-")[0] for name in one.inputs["groups"]] for one in memberships
+    }
     prefix = "neurocaas-utils-people"
-    north, south = f"{prefix}-north", next(group.name for group in shared.of_type("Group") if "south" in group.name)
+    north, south = (
+        f"{prefix}-north",
+        next(group.name for group in shared.of_type("Group") if "south" in group.name),
+    )
     assert members == {"ann": [north, south], "old": [north], "lea": [north, f"{north}-leads"]}
 
 
@@ -65,7 +76,9 @@ def test_no_access_key_is_in_the_program(shared: Recorded) -> None:
 
 
 def test_a_session_lasts_twelve_hours_and_is_taken_by_the_groups_own_policy(shared: Recorded) -> None:
-    role = next(role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north")
+    role = next(
+        role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north"
+    )
     assert role.inputs["maxSessionDuration"] == 12 * 3600
     assert "boundary" in role.inputs["permissionsBoundary"]
     policy = next(one for one in shared.of_type("GroupPolicy") if one.name.endswith("-north")).policy()
@@ -74,7 +87,9 @@ def test_a_session_lasts_twelve_hours_and_is_taken_by_the_groups_own_policy(shar
 
 
 def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded) -> None:
-    role = next(role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north+lead")
+    role = next(
+        role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north+lead"
+    )
     assert role.inputs["maxSessionDuration"] == 12 * 3600
     assert "boundary" in role.inputs["permissionsBoundary"]
 
@@ -92,17 +107,26 @@ def test_the_analysis_takes_groups_from_both_places(analysis: Recorded, shared: 
     assert set(groups) == {"lab1", "lab10", "north", "south.2"}
     assert groups["north"]["analyst_group"] == shared.outputs["groups"]["north"]["analyst_group"]
     assert {group.name.split("-")[3] for group in analysis.of_type("Group")} == {"lab1", "lab10"}
-    assert "north/submissions/" in {notice.get("filterPrefix") for notice in analysis.one("BucketNotification").inputs["queues"]}
+    assert "north/submissions/" in {
+        notice.get("filterPrefix") for notice in analysis.one("BucketNotification").inputs["queues"]
+    }
 
 
 def test_a_group_of_groups_yaml_is_four_resources_in_an_analysis(analysis: Recorded) -> None:
     north = [resource for resource in analysis.resources if "-north-" in resource.name]
-    assert sorted(resource.type.rpartition(":")[2] for resource in north) == ["InstanceProfile", "LaunchTemplate", "Role", "RolePolicy"]
+    assert sorted(resource.type.rpartition(":")[2] for resource in north) == [
+        "InstanceProfile",
+        "LaunchTemplate",
+        "Role",
+        "RolePolicy",
+    ]
 
 
 def test_a_missing_user_is_named_before_anything_is_made(peopled: Path) -> None:
     recorder = Recorder({})
-    with pytest.raises(pulumi.RunError, match=r"groups.yaml: users.old: got no such user in IAM .*Correct the name"):
+    with pytest.raises(
+        pulumi.RunError, match=r"groups.yaml: users.old: got no such user in IAM .*Correct the name"
+    ):
         deploy(lambda: program.outputs(peopled), "utils", recorder=recorder)
     assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
 
@@ -116,8 +140,12 @@ def test_a_user_who_is_not_in_the_file_is_named_before_anything_is_made(tmp_path
     assert not [resource for resource in recorder.recorded.resources if resource.name != "aws"]
 
 
-def test_an_analysis_says_when_utils_has_not_heard_of_a_group(peopled: Path, utils: Recorded, shared: Recorded) -> None:
-    with pytest.raises(pulumi.RunError, match=r"stack utils does not know the group\. .*Run `invoke deploy utils` first"):
+def test_an_analysis_says_when_utils_has_not_heard_of_a_group(
+    peopled: Path, utils: Recorded, shared: Recorded
+) -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"stack utils does not know the group\. .*Run `invoke deploy utils` first"
+    ):
         deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs})
     elsewhere = {"neurocaas:overrides": '{"bucket": "spikes-elsewhere"}'}
     with pytest.raises(pulumi.RunError, match="has made the group for the buckets spikes, spikes-prod"):
@@ -130,8 +158,12 @@ def test_a_group_that_utils_does_not_know_yet_can_be_previewed(
     """A pull request that adds a group changes `utils` and the analysis at once."""
     warned: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", warned.append)
-    soon = deploy(lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs}, preview=True)
-    assert {(one.type, one.name) for one in soon.resources} == {(one.type, one.name) for one in analysis.resources}
+    soon = deploy(
+        lambda: program.outputs(peopled), "spikes-webdev", references={REFERENCE: utils.outputs}, preview=True
+    )
+    assert {(one.type, one.name) for one in soon.resources} == {
+        (one.type, one.name) for one in analysis.resources
+    }
     assert len(warned) == 2
     assert all("stack utils does not know the group" in text for text in warned)
 
@@ -143,11 +175,14 @@ def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made
     for name in names:
         folder = project / "blueprints" / name
         (folder / "provision").mkdir(parents=True)
-        (folder / "blueprint.yaml").write_text(source.replace("name: spikes", f"name: {name}").partition("stages:")[0])
+        (folder / "blueprint.yaml").write_text(
+            source.replace("name: spikes", f"name: {name}").partition("stages:")[0]
+        )
         (folder / "run_spikes.sh").write_text("#!/bin/bash\n")
         (folder / "provision" / "1.sh").write_text("#!/bin/bash\ntrue\n")
     (project / "groups.yaml").write_text(
-        f"schema_version: 1\ngroups:\n  {'g' * 63}: {{analyses: {{{', '.join(f'{name}: ' for name in names)}}}}}\n"
+        f"schema_version: 1\ngroups:\n  {'g' * 63}: {{analyses: "
+        f"{{{', '.join(f'{name}: ' for name in names)}}}}}\n"
         f"  h: {{analyses: {{spikes: }}}}\n"
     )
     with pytest.raises(pulumi.RunError, match=r"got rights of 6\d+ characters, for 6 buckets. Allowed: 5120"):
@@ -160,7 +195,11 @@ PROVIDER = f"arn:aws:iam::{ACCOUNT}:saml-provider/university"
 
 def trusts(stack: Recorded) -> dict[str, list[dict[str, Any]]]:
     """Role -> the statements of its trust policy, of the roles that people take."""
-    roles = [role for role in stack.of_type("Role") if str(role.inputs.get("name", "")).startswith("neurocaas-us-east-1-")]
+    roles = [
+        role
+        for role in stack.of_type("Role")
+        if str(role.inputs.get("name", "")).startswith("neurocaas-us-east-1-")
+    ]
     return {role.inputs["name"]: role.policy("assumeRolePolicy")["Statement"] for role in roles}
 
 
@@ -179,13 +218,20 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
     more = {(one.type.rpartition(":")[2], one.name) for one in federated.resources} - {
         (one.type.rpartition(":")[2], one.name) for one in shared.resources
     }
-    assert sorted(kind for kind, _ in more) == ["Role", "RolePolicy"], "the leads of the group that has none with a user"
+    assert sorted(kind for kind, _ in more) == ["Role", "RolePolicy"], (
+        "the leads of the group that has none with a user"
+    )
     assert set(trusts(federated)) == {*trusts(shared), "neurocaas-us-east-1-south.2+lead"}
     for name, (members, people) in trusts(federated).items():
         assert members["Sid"] == "MembersByTheirPolicy"
-        wanted = {"SAML:aud": "https://signin.aws.amazon.com/saml", "aws:RequestTag/lab": "south.2" if "south" in name else "north"}
+        wanted = {
+            "SAML:aud": "https://signin.aws.amazon.com/saml",
+            "aws:RequestTag/lab": "south.2" if "south" in name else "north",
+        }
         assert people["Principal"] == {"Federated": PROVIDER}
-        assert people["Condition"] == {"StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {})}
+        assert people["Condition"] == {
+            "StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {})
+        }
     report = run(RULES, federated.stack())
     assert not report.findings
 
@@ -194,8 +240,11 @@ def test_a_provider_of_another_account_is_refused_before_anything_is_made(tmp_pa
     project, recorder = make_project(tmp_path), Recorder({})
     provider = "arn:aws:iam::999999999999:saml-provider/university"
     (project / "groups.yaml").write_text(
-        f"schema_version: 1\nfederation: {{provider: '{provider}'}}\ngroups: {{north: {{analyses: {{spikes: }}}}}}\n"
+        f"schema_version: 1\nfederation: {{provider: '{provider}'}}\ngroups: {{north: {{analyses: {{spikes: "
+        f"}}}}}}\n"
     )
-    with pytest.raises(pulumi.RunError, match=f"federation.provider: got {provider}. Allowed: a provider of this account"):
+    with pytest.raises(
+        pulumi.RunError, match=f"federation.provider: got {provider}. Allowed: a provider of this account"
+    ):
         deploy(lambda: program.outputs(project), "utils", recorder=recorder)
     assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}

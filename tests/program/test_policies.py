@@ -33,10 +33,14 @@ def test_every_role_is_taken_by_one_service_but_the_writer_which_the_monitor_tak
         (statement,) = role.policy("assumeRolePolicy")["Statement"]
         writer = role.name.endswith("-writer")
         assert (
-            statement["Principal"] == {"AWS": stack.outputs["monitor_role_arn"]} if writer else set(statement["Principal"]) == {"Service"}
+            statement["Principal"] == {"AWS": stack.outputs["monitor_role_arn"]}
+            if writer
+            else set(statement["Principal"]) == {"Service"}
         )
         assert role.inputs.get("path", "/").startswith("/neurocaas-writers/") is writer, role.name
-    assert sum(role.name.endswith("-writer") for role in stack.of_type("Role")) == (stack.outputs["kind"] == "utils")
+    assert sum(role.name.endswith("-writer") for role in stack.of_type("Role")) == (
+        stack.outputs["kind"] == "utils"
+    )
 
 
 def test_queues_have_a_dead_letter_queue_with_an_alarm(stack: Recorded) -> None:
@@ -51,7 +55,11 @@ def test_queues_have_a_dead_letter_queue_with_an_alarm(stack: Recorded) -> None:
 def test_a_queue_hides_a_message_longer_than_its_function_may_run(stack: Recorded) -> None:
     for mapping in stack.of_type("EventSourceMapping"):
         function = next(f for f in stack.of_type("Function") if f.name == mapping.name)
-        queue = next(q for q in stack.of_type("Queue") if q.name in mapping.inputs["eventSourceArn"] and not q.name.endswith("-dead"))
+        queue = next(
+            q
+            for q in stack.of_type("Queue")
+            if q.name in mapping.inputs["eventSourceArn"] and not q.name.endswith("-dead")
+        )
         wanted = limits.QUEUE_VISIBILITY if "submissions" in queue.name else 6 * function.inputs["timeout"]
         assert function.inputs["timeout"] < queue.inputs["visibilityTimeoutSeconds"] == wanted
         assert mapping.inputs["functionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -73,7 +81,10 @@ def test_machines_leave_nothing_and_carry_tags(analysis: Recorded) -> None:
         assert template.inputs["instanceInitiatedShutdownBehavior"] == "terminate"
         (volume,) = template.inputs["blockDeviceMappings"]
         assert volume["ebs"]["deleteOnTermination"] == "true"
-        assert {spec["resourceType"] for spec in template.inputs["tagSpecifications"]} == {"instance", "volume"}
+        assert {spec["resourceType"] for spec in template.inputs["tagSpecifications"]} == {
+            "instance",
+            "volume",
+        }
 
 
 def test_nothing_comes_in_and_only_web_ports_go_out(utils: Recorded) -> None:
@@ -86,7 +97,9 @@ def test_nothing_comes_in_and_only_web_ports_go_out(utils: Recorded) -> None:
 def test_the_private_key_is_encrypted_with_the_stacks_key_and_secret(utils: Recorded) -> None:
     parameter = utils.one("Parameter")
     assert parameter.inputs["type"] == "SecureString"
-    assert parameter.inputs["keyId"] == f"arn:aws:kms:us-east-1:{PLACE.account}:key/neurocaas-utils-key-1a2b3c4"
+    assert (
+        parameter.inputs["keyId"] == f"arn:aws:kms:us-east-1:{PLACE.account}:key/neurocaas-utils-key-1a2b3c4"
+    )
     assert utils.one("KeyPair").inputs["publicKey"].startswith("ssh-ed25519 ")
     assert "PRIVATE KEY" not in json.dumps(utils.outputs)
 
@@ -99,14 +112,20 @@ def test_no_destroy_takes_users_data_along(analysis: Recorded, prod: Recorded) -
 def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) -> None:
     policy = analysis.one("RolePolicy", "manager").policy()
     launches = [statement for statement in policy["Statement"] if "ec2:RunInstances" in statement["Action"]]
-    by_resource = {resource.split(":")[5].split("/")[0]: s.get("Condition", {}) for s in launches for resource in s["Resource"]}
+    by_resource = {
+        resource.split(":")[5].split("/")[0]: s.get("Condition", {})
+        for s in launches
+        for resource in s["Resource"]
+    }
     for kind in ("instance", "volume"):
         templates = f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/*"
         assert by_resource[kind]["ArnLike"]["ec2:LaunchTemplate"] == templates
         assert by_resource[kind]["StringEquals"]["aws:RequestTag/PriceTracking"] == "On"
     for kind in ("image", "security-group", "key-pair"):
         assert by_resource[kind] == {"Bool": {"ec2:IsLaunchTemplateResource": "true"}}
-    assert by_resource["launch-template"] == {"StringEquals": {"aws:ResourceTag/neurocaas:stack": "spikes-webdev"}}
+    assert by_resource["launch-template"] == {
+        "StringEquals": {"aws:ResourceTag/neurocaas:stack": "spikes-webdev"}
+    }
     passes = next(statement for statement in policy["Statement"] if statement["Action"] == ["iam:PassRole"])
     assert passes["Resource"] == [f"arn:aws:iam::{PLACE.account}:role/neurocaas/spikes-webdev/*"]
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
@@ -118,7 +137,7 @@ def test_the_manager_launches_from_its_own_templates_only(analysis: Recorded) ->
 
 LAUNCH = {
     "ec2:LaunchTemplate": f"arn:aws:ec2:us-east-1:{PLACE.account}:launch-template/lt-1",
-    "ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab1/machine-1a2b3c4",
+    "ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab1/machine-1a2b3c4",  # noqa: E501
     "ec2:InstanceType": "m5.large",
     "aws:RequestTag/PriceTracking": "On",
     "aws:RequestTag/Timeout": "60",
@@ -140,7 +159,13 @@ LAUNCH = {
 )
 def test_the_manager_starts_machines_of_its_analysis(analysis: Recorded, change: dict[str, str]) -> None:
     own = analysis.one("RolePolicy", "manager").policy()
-    assert allowed([own], "ec2:RunInstances", PLACE.arn("ec2", "instance/*"), boundary.boundary(PLACE), **{**LAUNCH, **change})
+    assert allowed(
+        [own],
+        "ec2:RunInstances",
+        PLACE.arn("ec2", "instance/*"),
+        boundary.boundary(PLACE),
+        **{**LAUNCH, **change},
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,8 +173,12 @@ def test_the_manager_starts_machines_of_its_analysis(analysis: Recorded, change:
     [
         {"ec2:InstanceType": "p4d.24xlarge"},
         {"ec2:InstanceType": "m5.*"},
-        {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab10/machine-1a2b3c4"},
-        {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-prod/lab1/machine-1a2b3c4"},
+        {
+            "ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-webdev/lab10/machine-1a2b3c4"  # noqa: E501
+        },
+        {
+            "ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/neurocaas/spikes-prod/lab1/machine-1a2b3c4"  # noqa: E501
+        },
         {"ec2:InstanceProfile": f"arn:aws:iam::{PLACE.account}:instance-profile/lab1/machine-1a2b3c4"},
         {"aws:RequestTag/group": "lab10"},
         {"aws:RequestTag/group": "*"},
@@ -171,24 +200,51 @@ def test_the_manager_starts_no_other_machine(analysis: Recorded, change: dict[st
 @pytest.mark.parametrize("largest", [1, 9, 10, 60, 99, 100, 2880, 39999, 43200])
 def test_numbers_up_to_a_number_as_patterns(largest: int) -> None:
     patterns = manager.numbers_up_to(largest)
-    for number in (*range(1, 200), *range(largest - 20, largest + 20), 9999, 10_000, 43_199, 43_200, 43_201, 99_999, 100_000):
+    for number in (
+        *range(1, 200),
+        *range(largest - 20, largest + 20),
+        9999,
+        10_000,
+        43_199,
+        43_200,
+        43_201,
+        99_999,
+        100_000,
+    ):
         if number > 0:
-            assert any(fnmatch.fnmatchcase(str(number), pattern) for pattern in patterns) is (number <= largest), number
+            assert any(fnmatch.fnmatchcase(str(number), pattern) for pattern in patterns) is (
+                number <= largest
+            ), number
 
 
-def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(utils: Recorded, analysis: Recorded) -> None:
+def test_the_monitor_ends_tagged_machines_only_and_touches_no_inputs(
+    utils: Recorded, analysis: Recorded
+) -> None:
     policy = utils.one("RolePolicy", "monitor").policy()
-    ends = next(statement for statement in policy["Statement"] if "ec2:TerminateInstances" in statement["Action"])
+    ends = next(
+        statement for statement in policy["Statement"] if "ec2:TerminateInstances" in statement["Action"]
+    )
     assert ends["Condition"] == {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}}
-    granted = [s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Monitor")]
-    assert {s["Principal"]["AWS"] for s in granted} == {utils.outputs["monitor_role_arn"], utils.outputs["monitor_writer_role_arn"]}
-    assert not any("inputs" in resource or "submissions" in resource for s in granted for resource in s["Resource"])
+    granted = [
+        s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Monitor")
+    ]
+    assert {s["Principal"]["AWS"] for s in granted} == {
+        utils.outputs["monitor_role_arn"],
+        utils.outputs["monitor_writer_role_arn"],
+    }
+    assert not any(
+        "inputs" in resource or "submissions" in resource for s in granted for resource in s["Resource"]
+    )
 
 
 def in_bucket(analysis: Recorded, role_arn: str) -> Policy:
     """What the bucket's policy gives a role."""
     statements = analysis.one("BucketPolicy").policy()["Statement"]
-    own = [{key: value for key, value in one.items() if key != "Principal"} for one in statements if one["Principal"] == {"AWS": role_arn}]
+    own = [
+        {key: value for key, value in one.items() if key != "Principal"}
+        for one in statements
+        if one["Principal"] == {"AWS": role_arn}
+    ]
     return {"Statement": own}
 
 
@@ -209,15 +265,23 @@ def rights(stacks: tuple[Recorded, Recorded], who: str, key: str) -> str:
     }
     limit, arn, keys = boundary.boundary(PLACE), f"arn:aws:s3:::spikes/{key}", {"aws:userid": OWN}
     actions = {"G": "s3:GetObject", "P": "s3:PutObject", "D": "s3:DeleteObject"}
-    return "".join(letter for letter, action in actions.items() if allowed([policies[who]()], action, arn, limit, **keys))
+    return "".join(
+        letter for letter, action in actions.items() if allowed([policies[who]()], action, arn, limit, **keys)
+    )
 
 
 @pytest.mark.parametrize(
     ("key", "who"),
     [
-        ("jobs/lab1/job_1/job.json", {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "P"}),
+        (
+            "jobs/lab1/job_1/job.json",
+            {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "P"},
+        ),
         ("jobs/lab10/job_1/job.json", {"manager": "GP", "monitor": "G", "writer": "P"}),
-        ("jobs/lab1/results/x", {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "GP"}),
+        (
+            "jobs/lab1/results/x",
+            {"analyst": "G", "machine": "G", "manager": "GP", "monitor": "G", "writer": "GP"},
+        ),
         (f"evidence/{OWN}/status.json", {"machine": "GP", "monitor": "G"}),
         ("evidence/AROAEXAMPLE1:i-0123456789abcdef1/status.json", {"monitor": "G"}),
         (f"evidence/{OWN[:-1]}/status.json", {"monitor": "G"}),
@@ -225,32 +289,63 @@ def rights(stacks: tuple[Recorded, Recorded], who: str, key: str) -> str:
         ("logs/active/i-1.json", {"monitor": "G", "writer": "PD"}),
         ("logs/lab1/i-1.json", {"monitor": "G", "writer": "P"}),
         ("logs/results/i-1.json", {"monitor": "G", "writer": "GP"}),
-        ("lab1/results/job_1/logs/certificate.txt", {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GP"}),
-        ("lab1/results/job_1/process_results/x", {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GPD"}),
+        (
+            "lab1/results/job_1/logs/certificate.txt",
+            {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GP"},
+        ),
+        (
+            "lab1/results/job_1/process_results/x",
+            {"analyst": "G", "machine": "GP", "manager": "GP", "monitor": "G", "writer": "GPD"},
+        ),
         ("lab1/submissions/x_submit.json", {"analyst": "PD", "manager": "G"}),
-        ("debuggers/results/debugjob_1/logs/job.json", {"manager": "GP", "monitor": "G", "writer": "GP", "developer": "GP"}),
+        (
+            "debuggers/results/debugjob_1/logs/job.json",
+            {"manager": "GP", "monitor": "G", "writer": "GP", "developer": "GP"},
+        ),
         ("jobs/debuggers/job_1/job.json", {"manager": "GP", "monitor": "G", "writer": "P"}),
     ],
 )
-def test_who_says_what_the_service_believes(utils: Recorded, analysis: Recorded, key: str, who: dict[str, str]) -> None:
-    """The writer's rights are those of no session: each has a policy for one group (tests/unit/test_monitor_confined.py)."""
+def test_who_says_what_the_service_believes(
+    utils: Recorded, analysis: Recorded, key: str, who: dict[str, str]
+) -> None:
+    """The writer's rights are those of no session: each has a policy for one group
+    (tests/unit/test_monitor_confined.py).
+    """
     principals = ("analyst", "machine", "manager", "monitor", "writer", "developer")
     assert {one: found for one in principals if (found := rights((utils, analysis), one, key))} == who
 
 
 def test_records_are_listed_by_those_who_may_read_them(analysis: Recorded) -> None:
-    for policy in (analysis.one("GroupPolicy", "lab1-").policy(), analysis.one("RolePolicy", "lab1-machine").policy()):
-        for prefix, listed in (("jobs/lab1/", True), ("jobs/lab1/job_1/stop.json", True), ("jobs/lab10/", False), ("jobs/", False)):
-            assert allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": prefix}) is listed, prefix
+    for policy in (
+        analysis.one("GroupPolicy", "lab1-").policy(),
+        analysis.one("RolePolicy", "lab1-machine").policy(),
+    ):
+        for prefix, listed in (
+            ("jobs/lab1/", True),
+            ("jobs/lab1/job_1/stop.json", True),
+            ("jobs/lab10/", False),
+            ("jobs/", False),
+        ):
+            assert (
+                allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": prefix}) is listed
+            ), prefix
         assert not allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": "evidence/"})
 
 
 def test_the_monitor_writes_to_no_bucket_by_itself_and_takes_its_writer_only(utils: Recorded) -> None:
     own, limit = utils.one("RolePolicy", "monitor").policy(), boundary.boundary(PLACE)
-    used = {action for statement in own["Statement"] for action in as_list(statement["Action"]) if action.startswith("s3:")}
+    used = {
+        action
+        for statement in own["Statement"]
+        for action in as_list(statement["Action"])
+        if action.startswith("s3:")
+    }
     assert used == {"s3:GetObject", "s3:ListBucket"}
     writer = utils.outputs["monitor_writer_role_arn"]
-    assert allowed([own], "sts:AssumeRole", f"arn:aws:iam::{PLACE.account}:role/neurocaas-writers/x", limit) is False
+    assert (
+        allowed([own], "sts:AssumeRole", f"arn:aws:iam::{PLACE.account}:role/neurocaas-writers/x", limit)
+        is False
+    )
     assert allowed([own], "sts:AssumeRole", writer)
     assert not allowed([own], "sts:AssumeRole", utils.outputs["developer_role_arn"])
     assert not [one for one in utils.of_type("RolePolicy") if one.name.endswith("-writer")]
@@ -268,26 +363,41 @@ def test_no_role_takes_another_but_a_writer() -> None:
         assert allowed([everything], "sts:AssumeRole", role, limit) is taken, path
 
 
-def test_the_monitor_delivers_to_the_queues_of_submissions_and_to_no_other(utils: Recorded, analysis: Recorded) -> None:
+def test_the_monitor_delivers_to_the_queues_of_submissions_and_to_no_other(
+    utils: Recorded, analysis: Recorded
+) -> None:
     own, limit = utils.one("RolePolicy", "monitor").policy(), boundary.boundary(PLACE)
     (queue,) = [one for one in analysis.of_type("Queue") if not one.name.endswith("-dead")]
-    for name, sends in ((queue.name, True), (f"{queue.name}-dead", False), ("neurocaas-utils-monitor", False)):
+    for name, sends in (
+        (queue.name, True),
+        (f"{queue.name}-dead", False),
+        ("neurocaas-utils-monitor", False),
+    ):
         arn = PLACE.arn("sqs", f"{name}-1a2b3c4")
         assert allowed([own], "sqs:SendMessage", arn, limit) is sends, name
     artifacts = utils.outputs["artifact_bucket"]
     for key, read in (("analyses/spikes-webdev/settings.json", True), ("code/x.tar.gz", False)):
         assert allowed([own], "s3:GetObject", f"arn:aws:s3:::{artifacts}/{key}", limit) is read, key
     for prefix, listed in (("analyses/", True), ("code/", False), ("", False)):
-        assert allowed([own], "s3:ListBucket", f"arn:aws:s3:::{artifacts}", limit, **{"s3:prefix": prefix}) is listed, prefix
+        assert (
+            allowed([own], "s3:ListBucket", f"arn:aws:s3:::{artifacts}", limit, **{"s3:prefix": prefix})
+            is listed
+        ), prefix
 
 
 def test_evidence_expires_and_records_stay(analysis: Recorded) -> None:
     rules = analysis.one("BucketLifecycleConfiguration").inputs["rules"]
-    assert {rule["filter"]["prefix"]: rule["expiration"]["days"] for rule in rules if "expiration" in rule} == {"evidence/": 90}
+    assert {
+        rule["filter"]["prefix"]: rule["expiration"]["days"] for rule in rules if "expiration" in rule
+    } == {"evidence/": 90}
 
 
-def test_development_instances_reach_the_debuggers_data_and_no_other_groups(utils: Recorded, analysis: Recorded) -> None:
-    granted = [s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Developer")]
+def test_development_instances_reach_the_debuggers_data_and_no_other_groups(
+    utils: Recorded, analysis: Recorded
+) -> None:
+    granted = [
+        s for s in analysis.one("BucketPolicy").policy()["Statement"] if s["Sid"].startswith("Developer")
+    ]
     assert granted
     assert all(s["Principal"] == {"AWS": utils.outputs["developer_role_arn"]} for s in granted)
     for statement in granted:
@@ -295,7 +405,11 @@ def test_development_instances_reach_the_debuggers_data_and_no_other_groups(util
         patterns = keys or statement["Condition"]["StringLike"]["s3:prefix"]
         assert all(pattern.startswith("debuggers/") for pattern in patterns)
     own = utils.one("RolePolicy", "dev").policy()
-    assert not any(action.startswith("s3:Put") for statement in own["Statement"] for action in as_list(statement["Action"]))
+    assert not any(
+        action.startswith("s3:Put")
+        for statement in own["Statement"]
+        for action in as_list(statement["Action"])
+    )
 
 
 def test_development_instances_and_jobs_have_security_groups_of_their_own(utils: Recorded) -> None:
@@ -316,7 +430,9 @@ def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = 
         if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in as_list(statement["Resource"])):
             continue
         wanted = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
-        if wanted is None or (prefix is not None and any(fnmatch.fnmatchcase(prefix, pattern) for pattern in wanted)):
+        if wanted is None or (
+            prefix is not None and any(fnmatch.fnmatchcase(prefix, pattern) for pattern in wanted)
+        ):
             return True
     return False
 
@@ -337,14 +453,23 @@ def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = 
         ("s3:GetObject", "logs/active/i-1.json", False),
     ],
 )
-def test_analysts_have_what_the_contract_gives_them(analysis: Recorded, action: str, key: str, allowed: bool) -> None:
+def test_analysts_have_what_the_contract_gives_them(
+    analysis: Recorded, action: str, key: str, allowed: bool
+) -> None:
     policy = analysis.one("GroupPolicy", "lab1-").policy()
     assert reaches(policy, action, f"arn:aws:s3:::spikes/{key}") is allowed
 
 
 @pytest.mark.parametrize(
     ("prefix", "allowed"),
-    [("lab1/", True), ("lab1/results/job_1/", True), ("lab10/", False), ("lab1", False), ("", False), (None, False)],
+    [
+        ("lab1/", True),
+        ("lab1/results/job_1/", True),
+        ("lab10/", False),
+        ("lab1", False),
+        ("", False),
+        (None, False),
+    ],
 )
 def test_analysts_list_their_own_prefix_only(analysis: Recorded, prefix: str | None, allowed: bool) -> None:
     policy = analysis.one("GroupPolicy", "lab1-").policy()
@@ -369,7 +494,9 @@ def test_analysts_list_their_own_prefix_only(analysis: Recorded, prefix: str | N
         ("s3:GetObject", "neurocaas-utils-artifacts-1a2b3c4/analyses/spikes-webdev/settings.json", False),
     ],
 )
-def test_machines_reach_their_own_group_only(analysis: Recorded, action: str, key: str, allowed: bool) -> None:
+def test_machines_reach_their_own_group_only(
+    analysis: Recorded, action: str, key: str, allowed: bool
+) -> None:
     policy = analysis.one("RolePolicy", "lab1-machine").policy()
     assert reaches(policy, action, f"arn:aws:s3:::{key}") is allowed
 
@@ -401,7 +528,11 @@ def test_every_action_of_a_role_is_within_the_boundary(utils: Recorded, analysis
     within = {action for statement in limit for action in statement["Action"]}
     for stack in (utils, analysis):
         for policy in stack.of_type("RolePolicy"):
-            used = {action for statement in policy.policy()["Statement"] for action in as_list(statement["Action"])}
+            used = {
+                action
+                for statement in policy.policy()["Statement"]
+                for action in as_list(statement["Action"])
+            }
             assert used <= within, (policy.name, used - within)
 
 
@@ -426,7 +557,10 @@ def test_policies_fit_into_iams_limits() -> None:
         image_parameter="/aws/service/x",
     )
     assert len(json.dumps(ten, separators=(",", ":"))) <= 10_240
-    assert len(json.dumps(people.analysts(PLACE, buckets=[name], group="g" * 63), separators=(",", ":"))) <= 5_120
+    assert (
+        len(json.dumps(people.analysts(PLACE, buckets=[name], group="g" * 63), separators=(",", ":")))
+        <= 5_120
+    )
 
 
 def test_a_statement_that_is_too_wide_is_refused() -> None:

@@ -1,4 +1,6 @@
-"""Every policy of the program, through the linter that AWS maintains (cfn-lint): elements, actions that there are, ARNs' form."""
+"""Every policy of the program, through the linter that AWS maintains (cfn-lint): elements, actions that there
+are, ARNs' form.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,30 @@ RULES = get_rules([], [], include_rules=["I", "W", "E"])
 KINDS = {
     "Policy": ("AWS::IAM::ManagedPolicy", "policy", "PolicyDocument", {}),
     "RolePolicy": ("AWS::IAM::RolePolicy", "policy", "PolicyDocument", {"PolicyName": "x", "RoleName": "x"}),
-    "GroupPolicy": ("AWS::IAM::GroupPolicy", "policy", "PolicyDocument", {"PolicyName": "x", "GroupName": "x"}),
+    "GroupPolicy": (
+        "AWS::IAM::GroupPolicy",
+        "policy",
+        "PolicyDocument",
+        {"PolicyName": "x", "GroupName": "x"},
+    ),
     "Role": ("AWS::IAM::Role", "assumeRolePolicy", "AssumeRolePolicyDocument", {}),
     "BucketPolicy": ("AWS::S3::BucketPolicy", "policy", "PolicyDocument", {"Bucket": "bucket"}),
-    "QueuePolicy": ("AWS::SQS::QueuePolicy", "policy", "PolicyDocument", {"Queues": ["https://sqs.us-east-1.amazonaws.com/1/q"]}),
-    "TopicPolicy": ("AWS::SNS::TopicPolicy", "policy", "PolicyDocument", {"Topics": ["arn:aws:sns:us-east-1:111122223333:t"]}),
+    "QueuePolicy": (
+        "AWS::SQS::QueuePolicy",
+        "policy",
+        "PolicyDocument",
+        {"Queues": ["https://sqs.us-east-1.amazonaws.com/1/q"]},
+    ),
+    "TopicPolicy": (
+        "AWS::SNS::TopicPolicy",
+        "policy",
+        "PolicyDocument",
+        {"Topics": ["arn:aws:sns:us-east-1:111122223333:t"]},
+    ),
     "Key": ("AWS::KMS::Key", "policy", "KeyPolicy", {"EnableKeyRotation": True}),
 }
-"""How CloudFormation, whose templates the linter reads, spells a resource with a policy: type, our property, its property, what else it
-needs."""
+"""How CloudFormation, whose templates the linter reads, spells a resource with a policy: type, our property,
+its property, what else it needs."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +59,10 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
     project = make_project(tmp_path_factory.mktemp("lint"))
     (project / "groups.yaml").write_text(GROUPS)
     utils = deploy(lambda: program.outputs(project), "utils")
-    return [utils, deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})]
+    return [
+        utils,
+        deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs}),
+    ]
 
 
 def documents(stack: Recorded) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -62,7 +82,11 @@ def found(policies: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
         unique = {key: f"{value}{number}" if isinstance(value, str) else value for key, value in more.items()}
         template["Resources"][f"P{number}"] = {"Type": type_, "Properties": {**unique, key: document}}
     matches = lint(json.dumps(template), rules=RULES, regions=["us-east-1"])
-    return [f"{names.get(str(one.path[1]) if one.path and len(one.path) > 1 else '', '')}: {one.rule.id} {one.message}" for one in matches]
+    return [
+        f"{names.get(str(one.path[1]) if one.path and len(one.path) > 1 else '', '')}: {one.rule.id} "
+        f"{one.message}"
+        for one in matches
+    ]
 
 
 IRRELEVANT = {"I3011"}
@@ -90,6 +114,12 @@ def test_the_linter_has_nothing_to_say(stacks: list[Recorded]) -> None:
     ],
 )
 def test_the_linter_finds_a_mistake(change: dict[str, Any], said: str) -> None:
-    statement = {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::b/*"], **change}
+    statement = {
+        "Sid": "Read",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:aws:s3:::b/*"],
+        **change,
+    }
     policies = [("RolePolicy", "RolePolicy x", {"Version": "2012-10-17", "Statement": [statement]})]
     assert any(said in line for line in found(policies))

@@ -53,7 +53,11 @@ def test_every_resource_goes_through_the_one_provider(utils: Recorded, analysis:
 
 
 def test_every_child_is_named_after_its_stack(analysis: Recorded) -> None:
-    assert all(resource.name.startswith("neurocaas-spikes-webdev") for resource in analysis.resources if resource.name != "aws")
+    assert all(
+        resource.name.startswith("neurocaas-spikes-webdev")
+        for resource in analysis.resources
+        if resource.name != "aws"
+    )
 
 
 def test_the_settings_tell_the_manager_what_was_deployed(analysis: Recorded, utils: Recorded) -> None:
@@ -77,10 +81,15 @@ def test_the_settings_tell_the_manager_what_was_deployed(analysis: Recorded, uti
 
 
 def test_a_baked_image_is_what_machines_start_from(tmp_path: Path, utils: Recorded) -> None:
-    baked = BLUEPRINT.replace("  parent: ubuntu24\n", f'  parent: ubuntu24\n  amis: {{"{ACCOUNT}/us-east-1": ami-0123456789abcdef0}}\n')
+    baked = BLUEPRINT.replace(
+        "  parent: ubuntu24\n",
+        f'  parent: ubuntu24\n  amis: {{"{ACCOUNT}/us-east-1": ami-0123456789abcdef0}}\n',
+    )
     project = make_project(tmp_path, baked)
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
-    assert {template.inputs["imageId"] for template in stack.of_type("LaunchTemplate")} == {"ami-0123456789abcdef0"}
+    assert {template.inputs["imageId"] for template in stack.of_type("LaunchTemplate")} == {
+        "ami-0123456789abcdef0"
+    }
     assert stack.outputs["image_ready"] is True
     assert "ResolveImage" not in json.dumps(stack.one("RolePolicy", "manager").policy())
 
@@ -106,8 +115,11 @@ def test_the_image_is_made_of_the_recording(analysis: Recorded) -> None:
     group = analysis.one("LogGroup", "build").inputs["name"]
     assert group == "/aws/imagebuilder/neurocaas-spikes-webdev-image"
     assert analysis.one("ImagePipeline").inputs["loggingConfiguration"] == {"imageLogGroupName": group}
-    # With a name of ours Pulumi would delete the old one first, which Image Builder refuses while the pipeline refers to it.
-    assert not any("name" in one.inputs for kind in ("Component", "ImageRecipe") for one in analysis.of_type(kind))
+    # With a name of ours Pulumi would delete the old one first, which Image Builder refuses while the
+    # pipeline refers to it.
+    assert not any(
+        "name" in one.inputs for kind in ("Component", "ImageRecipe") for one in analysis.of_type(kind)
+    )
 
 
 def test_a_large_recording_travels_through_s3(tmp_path: Path, utils: Recorded) -> None:
@@ -115,7 +127,10 @@ def test_a_large_recording_travels_through_s3(tmp_path: Path, utils: Recorded) -
     (project / "blueprints/spikes/provision/requirements.txt").write_text("numpy==2\n")
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
     archive = stack.one("BucketObjectv2", "provision")
-    assert f"s3://{archive.inputs['bucket']}/{archive.inputs['key']}" in stack.one("Component", "build").inputs["data"]
+    assert (
+        f"s3://{archive.inputs['bucket']}/{archive.inputs['key']}"
+        in stack.one("Component", "build").inputs["data"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,14 +148,23 @@ def test_an_unknown_stack_is_one_clear_message(project: Path, stack: str, messag
 
 
 def test_three_mistakes_are_one_message_and_nothing_is_registered(tmp_path: Path) -> None:
-    wrong = BLUEPRINT.replace("type: m5.large", "type: zz.huge").replace("ubuntu24", "ubuntu18").replace("run_spikes.sh", "run_spike.sh")
+    wrong = (
+        BLUEPRINT.replace("type: m5.large", "type: zz.huge")
+        .replace("ubuntu24", "ubuntu18")
+        .replace("run_spikes.sh", "run_spike.sh")
+    )
     project, recorder = make_project(tmp_path, wrong), Recorder({})
     with pytest.raises(pulumi.RunError) as error:
         deploy(lambda: program.outputs(project), "spikes-webdev", recorder=recorder)
     assert not recorder.recorded.resources
     text = str(error.value)
     assert "has 3 problems" in text
-    for part in ("blueprint.yaml:4: script", "blueprint.yaml:6: instance.type", "blueprint.yaml:9: image.parent", "Write ubuntu24"):
+    for part in (
+        "blueprint.yaml:4: script",
+        "blueprint.yaml:6: instance.type",
+        "blueprint.yaml:9: image.parent",
+        "Write ubuntu24",
+    ):
         assert part in text
 
 
@@ -151,14 +175,24 @@ def test_a_type_without_a_price_is_refused_with_the_known_ones(tmp_path: Path) -
     assert "blueprint.yaml:7: instance.types[1]" in str(error.value)
 
 
-def test_a_blueprint_that_lists_no_types_takes_the_sizes_of_its_types_family(tmp_path: Path, utils: Recorded) -> None:
+def test_a_blueprint_that_lists_no_types_takes_the_sizes_of_its_types_family(
+    tmp_path: Path, utils: Recorded
+) -> None:
     project = make_project(tmp_path, BLUEPRINT.replace("  types: [m5.large, m5.xlarge]\n", ""))
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", {}, {REFERENCE: utils.outputs})
     types = ["m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge"]
     texts = [str(one.inputs.get("content", "")) for one in stack.of_type("BucketObjectv2")]
     (settings,) = (json.loads(text) for text in texts if '"queue_url"' in text)
-    assert (settings["instance_types"], settings["fallback_types"], sorted(settings["prices"])) == (types, [], sorted(types))
-    policies = [json.dumps(one.inputs) for one in stack.resources if "RunInstances" in json.dumps(one.inputs, default=str)]
+    assert (settings["instance_types"], settings["fallback_types"], sorted(settings["prices"])) == (
+        types,
+        [],
+        sorted(types),
+    )
+    policies = [
+        json.dumps(one.inputs)
+        for one in stack.resources
+        if "RunInstances" in json.dumps(one.inputs, default=str)
+    ]
     assert any(all(name in policy for name in types) and "m5.8xlarge" not in policy for policy in policies)
 
 
@@ -167,7 +201,9 @@ def test_a_stack_can_override_its_blueprint(project: Path, utils: Recorded) -> N
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", config, {REFERENCE: utils.outputs})
     assert {template.inputs["instanceType"] for template in stack.of_type("LaunchTemplate")} == {"m5.xlarge"}
     wrong = {"neurocaas:overrides": '{"instance": {"typ": "m5.xlarge"}}'}
-    with pytest.raises(pulumi.RunError, match=r"Pulumi.spikes-webdev.yaml: neurocaas:overrides: instance.typ"):
+    with pytest.raises(
+        pulumi.RunError, match=r"Pulumi.spikes-webdev.yaml: neurocaas:overrides: instance.typ"
+    ):
         deploy(lambda: program.outputs(project), "spikes-webdev", wrong, {REFERENCE: utils.outputs})
 
 
@@ -175,9 +211,15 @@ def test_a_stack_can_override_its_blueprint(project: Path, utils: Recorded) -> N
     ("change", "message"),
     [
         ({"ledger_table": None}, "stack utils has no output 'ledger_table'; run `invoke deploy utils`"),
-        (dict.fromkeys(("ledger_table", "topic_arn", "region", "account")), "stack utils has no outputs (4 are missing)"),
+        (
+            dict.fromkeys(("ledger_table", "topic_arn", "region", "account")),
+            "stack utils has no outputs (4 are missing)",
+        ),
         ({"schema_version": 2}, "stack utils has outputs of version 2. Allowed: 1."),
-        ({"account": "999999999999"}, "Allowed: where stack utils is, account 999999999999, region us-east-1"),
+        (
+            {"account": "999999999999"},
+            "Allowed: where stack utils is, account 999999999999, region us-east-1",
+        ),
     ],
 )
 def test_unfit_outputs_of_utils_say_what_to_run_and_nothing_is_made(
@@ -197,9 +239,16 @@ def test_port_22_is_never_open_to_the_world(project: Path, cidrs: str) -> None:
 
 
 def test_port_22_opens_to_the_addresses_given(project: Path) -> None:
-    stack = deploy(lambda: program.outputs(project), "utils", {"neurocaas:developerCidrs": '["192.0.2.0/24", "2001:db8::/32"]'})
+    stack = deploy(
+        lambda: program.outputs(project),
+        "utils",
+        {"neurocaas:developerCidrs": '["192.0.2.0/24", "2001:db8::/32"]'},
+    )
     rules = [rule.inputs for rule in stack.of_type("SecurityGroupIngressRule")]
-    assert [rule.get("cidrIpv4") or rule.get("cidrIpv6") for rule in rules] == ["192.0.2.0/24", "2001:db8::/32"]
+    assert [rule.get("cidrIpv4") or rule.get("cidrIpv6") for rule in rules] == [
+        "192.0.2.0/24",
+        "2001:db8::/32",
+    ]
     assert all(rule["fromPort"] == rule["toPort"] == 22 for rule in rules)
 
 
@@ -214,10 +263,14 @@ def test_users_data_is_watched_when_asked_for(project: Path, utils: Recorded) ->
     stack = deploy(lambda: program.outputs(project), "utils", {"neurocaas:auditData": "true"})
     trail = stack.one("Trail").inputs
     (selector,) = trail["eventSelectors"]
-    assert selector["dataResources"] == [{"type": "AWS::S3::Object", "values": ["arn:aws:s3:::spikes/", "arn:aws:s3:::spikes-prod/"]}]
+    assert selector["dataResources"] == [
+        {"type": "AWS::S3::Object", "values": ["arn:aws:s3:::spikes/", "arn:aws:s3:::spikes-prod/"]}
+    ]
     assert (selector["readWriteType"], trail["enableLogFileValidation"]) == ("All", True)
     logs = stack.outputs["log_bucket"]
-    granted = [one for one in stack.one("BucketPolicy", "logs").policy()["Statement"] if one["Effect"] == "Allow"]
+    granted = [
+        one for one in stack.one("BucketPolicy", "logs").policy()["Statement"] if one["Effect"] == "Allow"
+    ]
     assert [one["Action"] for one in granted] == [["s3:GetBucketAcl"], ["s3:PutObject"]]
     assert granted[1]["Resource"] == [f"arn:aws:s3:::{logs}/{trail['s3KeyPrefix']}/AWSLogs/{ACCOUNT}/*"]
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/{trail['name']}"
@@ -233,7 +286,9 @@ def test_a_blueprint_with_mistakes_cannot_be_watched_and_is_named(tmp_path: Path
 
 def test_long_names_stay_within_the_services_limits(tmp_path: Path, utils: Recorded) -> None:
     name, groups = "n" * 63, ["g" * 63, "G.b", "G-b"]
-    text = BLUEPRINT.replace("name: spikes", f"name: {name}").replace("[lab1, lab10]", f"[{', '.join(groups)}]")
+    text = BLUEPRINT.replace("name: spikes", f"name: {name}").replace(
+        "[lab1, lab10]", f"[{', '.join(groups)}]"
+    )
     project = make_project(tmp_path, text, name)
     stack = deploy(lambda: program.outputs(project), f"{name}-develop", references={REFERENCE: utils.outputs})
     assert all(len(resource.name) + 8 <= 64 for resource in stack.resources)
@@ -245,7 +300,9 @@ def test_the_reference_is_spelled_as_backends_without_organisations_want_it() ->
 
 
 def test_no_resource_is_made_inside_an_apply() -> None:
-    """Such a resource is missing from previews. Lambdas and functions passed to apply() or rendered() must not make any."""
+    """Such a resource is missing from previews. Lambdas and functions passed to apply() or rendered() must
+    not make any.
+    """
     checked = 0
     for path in sorted((ROOT / "components").rglob("*.py")):
         tree = ast.parse(path.read_text())

@@ -14,7 +14,9 @@ from runtime.protocol import logline
 def alarms(stack: Recorded) -> dict[str, dict[str, Any]]:
     prefix = stack.one("aws").inputs["defaultTags"]
     name = json.loads(prefix)["tags"]["neurocaas:stack"]
-    return {one.name.removeprefix(f"neurocaas-{name}-"): dict(one.inputs) for one in stack.of_type("MetricAlarm")}
+    return {
+        one.name.removeprefix(f"neurocaas-{name}-"): dict(one.inputs) for one in stack.of_type("MetricAlarm")
+    }
 
 
 def test_an_analysis_has_an_alarm_for_each_thing_that_needs_somebody(analysis: Recorded) -> None:
@@ -26,7 +28,9 @@ def test_utils_has_an_alarm_on_what_all_analyses_share(utils: Recorded) -> None:
 
 
 @pytest.mark.parametrize("name", ["utils", "analysis", "prod"])
-def test_every_alarm_is_told_to_the_topic_and_is_off_without_data(request: pytest.FixtureRequest, name: str) -> None:
+def test_every_alarm_is_told_to_the_topic_and_is_off_without_data(
+    request: pytest.FixtureRequest, name: str
+) -> None:
     utils: Recorded = request.getfixturevalue("utils")
     for one in alarms(request.getfixturevalue(name)).values():
         assert one["alarmActions"] == [utils.outputs["topic_arn"]]
@@ -35,18 +39,28 @@ def test_every_alarm_is_told_to_the_topic_and_is_off_without_data(request: pytes
 
 def test_alarms_on_our_metrics_are_about_metrics_that_are_written(analysis: Recorded) -> None:
     ours = {name: one for name, one in alarms(analysis).items() if one["namespace"] == logline.NAMESPACE}
-    assert {one["metricName"] for one in ours.values()} == {"JobsFailed", "MachinesOverLifetime", "BudgetUsed"} <= set(logline.UNITS)
+    assert (
+        {one["metricName"] for one in ours.values()}
+        == {"JobsFailed", "MachinesOverLifetime", "BudgetUsed"}
+        <= set(logline.UNITS)
+    )
     assert all(one["dimensions"] == {logline.DIMENSION: "spikes"} for one in ours.values())
 
 
 def test_the_budget_alarm_is_on_at_eighty_percent(analysis: Recorded) -> None:
     budget = alarms(analysis)["budget"]
-    assert (budget["statistic"], budget["threshold"], budget["comparisonOperator"]) == ("Maximum", 80, "GreaterThanOrEqualToThreshold")
+    assert (budget["statistic"], budget["threshold"], budget["comparisonOperator"]) == (
+        "Maximum",
+        80,
+        "GreaterThanOrEqualToThreshold",
+    )
 
 
 def test_alarms_watch_the_functions_that_there_are(utils: Recorded) -> None:
     functions = {utils.outputs["monitor_function"], utils.outputs["sweep_function"]}
-    assert {one["dimensions"]["FunctionName"] for name, one in alarms(utils).items() if name.endswith("errors")} == functions
+    assert {
+        one["dimensions"]["FunctionName"] for name, one in alarms(utils).items() if name.endswith("errors")
+    } == functions
 
 
 def test_the_dashboard_shows_this_stack(analysis: Recorded, prod: Recorded) -> None:

@@ -12,8 +12,12 @@ from image_builder import golden
 from runtime.protocol.settings import AnalysisSettings, Code, Image
 
 
-def prepare(folder: Path, analysis: str, script: str, code: bytes, sha256: str, parameters: Mapping[str, Any] | None) -> None:
-    """Put the program, the code and the stack's settings into `folder`, which has the golden folder already."""
+def prepare(
+    folder: Path, analysis: str, script: str, code: bytes, sha256: str, parameters: Mapping[str, Any] | None
+) -> None:
+    """Put the program, the code and the stack's settings into `folder`, which has the golden folder
+    already.
+    """
     shutil.copy(golden.program(), folder / golden.PROGRAM)
     (folder / "code.tar.gz").write_bytes(code)
     settings = AnalysisSettings(
@@ -46,5 +50,11 @@ def prepare(folder: Path, analysis: str, script: str, code: bytes, sha256: str, 
 
 def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The last step of the test phase, with `environment` in addition."""
-    command = ["env", *(f"{name}={value}" for name, value in environment.items()), "bash", "-c", golden.check_commands(str(folder))]
+    command = [
+        "env",
+        *(f"{name}={value}" for name, value in environment.items()),
+        "bash",
+        "-c",
+        golden.check_commands(str(folder)),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)

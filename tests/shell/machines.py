@@ -17,13 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def build_tree(target: Path) -> Path:
-    """The code tree of a machine, as the deployment packs it, without vendor/ (the tests' Python has botocore)."""
+    """The code tree of a machine, as the deployment packs it, without vendor/ (the tests' Python has
+    botocore).
+    """
     instance = ROOT / "runtime" / "instance"
-    shutil.copytree(instance / "contrib", target, ignore=shutil.ignore_patterns("job*.txt", "statusdict.json"))
+    shutil.copytree(
+        instance / "contrib", target, ignore=shutil.ignore_patterns("job*.txt", "statusdict.json")
+    )
     shutil.copytree(instance / "agent", target / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     (target / "runtime").mkdir()
     shutil.copy(ROOT / "runtime" / "__init__.py", target / "runtime")
-    shutil.copytree(ROOT / "runtime" / "protocol", target / "runtime" / "protocol", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "runtime" / "protocol",
+        target / "runtime" / "protocol",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     return target
 
 
@@ -62,16 +70,36 @@ class Machine:
         """Write an analysis script; `head` gives it the guide's first lines."""
         path = self.tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = '#!/bin/bash\nscriptpath="$(dirname "$0")/ncap_utils"\nsource "$scriptpath/workflow.sh"\nsource "$scriptpath/transfer.sh"\n'
+        start = (
+            '#!/bin/bash\nscriptpath="$(dirname "$0")/ncap_utils"\nsource "$scriptpath/workflow.sh"\nsource '
+            '"$scriptpath/transfer.sh"\n'
+        )
         path.write_text((start if head else "") + text, encoding="utf-8")
         return name
 
-    def arguments(self, script: str, inputpath: str = "lab/inputs/data.zip", configpath: str = "lab/configs/config.json") -> list[str]:
-        return ["bash", str(self.tree / "run_main.sh"), "mock", inputpath, "results/job_1", configpath, script]
+    def arguments(
+        self, script: str, inputpath: str = "lab/inputs/data.zip", configpath: str = "lab/configs/config.json"
+    ) -> list[str]:
+        return [
+            "bash",
+            str(self.tree / "run_main.sh"),
+            "mock",
+            inputpath,
+            "results/job_1",
+            configpath,
+            script,
+        ]
 
-    def run(self, script: str, inputpath: str = "lab/inputs/data.zip", **extra: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, inputpath: str = "lab/inputs/data.zip", **extra: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.arguments(script, inputpath), env={**self.environment, **extra}, cwd=self.home, capture_output=True, text=True, timeout=60
+            self.arguments(script, inputpath),
+            env={**self.environment, **extra},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     def bash(self, text: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +116,9 @@ class Machine:
         )
 
     def status(self, name: str = "data.zip") -> dict[str, Any]:
-        return dict(json.loads((self.job / "logs" / f"DATASET_NAME:{name}_STATUS.txt").read_text(encoding="utf-8")))
+        return dict(
+            json.loads((self.job / "logs" / f"DATASET_NAME:{name}_STATUS.txt").read_text(encoding="utf-8"))
+        )
 
     def log(self, stream: str, name: str = "data.zip") -> bytes:
         return b"".join(path.read_bytes() for path in sorted((self.job / "logs" / name).glob(f"{stream}.*")))

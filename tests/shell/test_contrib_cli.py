@@ -1,4 +1,6 @@
-"""`neurocaas-contrib`, by which scripts of the first implementation get their data and hand in results: all of its 60 commands."""
+"""`neurocaas-contrib`, by which scripts of the first implementation get their data and hand in results: all
+of its 60 commands.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def with_data(machine: Machine) -> None:
 @pytest.mark.parametrize("way", ["", '-d -f -o "$TMPDIR/data/"'])
 def test_a_script_that_knows_no_other_way(machine: Machine, way: str) -> None:
     with_data(machine)
-    assert machine.run(machine.script(SCRIPT.replace("GET", way), head=False)).returncode == 0, machine.log("stderr")
+    assert machine.run(machine.script(SCRIPT.replace("GET", way), head=False)).returncode == 0, machine.log(
+        "stderr"
+    )
     results = machine.job / "process_results"
     assert (results / "said.txt").read_text() == "data.zip predict 30 project\n"
     assert (results / "model" / "copy.txt").read_text() == "1 2 3"
@@ -74,29 +78,42 @@ def test_a_script_that_knows_no_other_way(machine: Machine, way: str) -> None:
 )
 def test_what_is_wrong_is_told(machine: Machine, call: str, said: str) -> None:
     job = {"bucketname": "mock", "groupdir": "lab", "processdir": "results/r", "userhome": str(machine.home)}
-    done = machine.bash(f"neurocaas-contrib {call}", NEUROCAAS_CONTRIB=str(machine.tree / "ncap_utils/contrib_cli.py"), **job)
+    done = machine.bash(
+        f"neurocaas-contrib {call}", NEUROCAAS_CONTRIB=str(machine.tree / "ncap_utils/contrib_cli.py"), **job
+    )
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_outside_of_a_job_it_says_so(machine: Machine) -> None:
-    done = machine.bash("neurocaas-contrib workflow get-data", NEUROCAAS_CONTRIB=str(machine.tree / "ncap_utils/contrib_cli.py"))
+    done = machine.bash(
+        "neurocaas-contrib workflow get-data",
+        NEUROCAAS_CONTRIB=str(machine.tree / "ncap_utils/contrib_cli.py"),
+    )
     assert (done.returncode, done.stderr.count("got no job")) == (1, 1)
 
 
 # What the reference of the contract lists, group by group.
 COMMANDS = {
     "": "init describe-analyses get-blueprint home analyze",
-    "local": "get-iae-info setup-development-container reset-container save-developed-image enter-container setup-inputs run-analysis",
-    "monitor": "visualize-parallelism see-users describe-job-manager-request describe-certificate describe-datasets describe-datastatus "
+    "local": (
+        "get-iae-info setup-development-container reset-container save-developed-image enter-container "
+        "setup-inputs run-analysis"
+    ),
+    "monitor": "visualize-parallelism see-users describe-job-manager-request describe-certificate "
+    "describe-datasets describe-datastatus "
     "poll-analysis",
     "scripting": "read-yaml parse-zip",
-    "workflow": "register-dataset register-config register-file register-resultpath get-data get-config get-file put-result "
-    "get-dataname get-configname get-filename get-datapath get-configpath get-filepath get-bucket get-group get-resultpath "
+    "workflow": "register-dataset register-config register-file register-resultpath get-data get-config "
+    "get-file put-result "
+    "get-dataname get-configname get-filename get-datapath get-configpath get-filepath get-bucket get-group "
+    "get-resultpath "
     "get-resultpath-tmp log-command log-command-local cleanup initialize-job",
-    "remote": "launch-devinstance assign-instance select-instance list-instances start-devinstance stop-devinstance terminate-devinstance "
-    "get-ip get-lifetime extend-lifetime submit-job job-status job-output create-devami update-blueprint develop-remote start-session "
+    "remote": "launch-devinstance assign-instance select-instance list-instances start-devinstance "
+    "stop-devinstance terminate-devinstance "
+    "get-ip get-lifetime extend-lifetime submit-job job-status job-output create-devami update-blueprint "
+    "develop-remote start-session "
     "end-session",
 }
 Call = Callable[..., "tuple[int, str, str]"]
@@ -104,8 +121,19 @@ Call = Callable[..., "tuple[int, str, str]"]
 
 @pytest.fixture
 def call(machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Calls the command in this process, outside of any job; its exit code, what it printed, and what it said on standard error."""
-    for name in ("bucketname", "inputpath", "configpath", "resultdir", "groupdir", "configname", "userhome", "NEUROCAAS_STATE"):
+    """Calls the command in this process, outside of any job; its exit code, what it printed, and what it said
+    on standard error.
+    """
+    for name in (
+        "bucketname",
+        "inputpath",
+        "configpath",
+        "resultdir",
+        "groupdir",
+        "configname",
+        "userhome",
+        "NEUROCAAS_STATE",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in {**machine.environment, "neurocaasrootdir": str(machine.tree)}.items():
         monkeypatch.setenv(name, value)
@@ -128,8 +156,10 @@ def job(machine: Machine, monkeypatch: pytest.MonkeyPatch, call: Call) -> Call:
     state = machine.root / "state"
     state.mkdir()
     environment = {
-        "bucketname": "mock", "groupdir": "lab", "inputpath": "lab/inputs/data.zip", "configpath": "lab/configs/config.json",
-        "configname": "config.json", "resultdir": "results/job_1", "userhome": str(machine.home), "NEUROCAAS_STATE": str(state),
+        "bucketname": "mock", "groupdir": "lab", "inputpath": "lab/inputs/data.zip",
+        "configpath": "lab/configs/config.json",
+        "configname": "config.json", "resultdir": "results/job_1", "userhome": str(machine.home),
+        "NEUROCAAS_STATE": str(state),
     }  # fmt: skip
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -138,9 +168,12 @@ def job(machine: Machine, monkeypatch: pytest.MonkeyPatch, call: Call) -> Call:
 
 def test_the_table_has_all_that_is_elsewhere() -> None:
     there = {(group, name or "") for group, commands in ELSEWHERE.items() for name in commands}
-    listed = {(group or name, name if group else "") for group, names in COMMANDS.items() for name in names.split()}
+    listed = {
+        (group or name, name if group else "") for group, names in COMMANDS.items() for name in names.split()
+    }
     assert there == {one for one in listed if one[0] not in ("workflow", "scripting")}
-    assert sum(len(names.split()) for names in COMMANDS.values()) == 61  # get-bucket and get-group are counted as one there
+    # get-bucket and get-group are counted as one there
+    assert sum(len(names.split()) for names in COMMANDS.values()) == 61
 
 
 def test_every_command_answers_without_a_traceback(call: Call) -> None:
@@ -156,12 +189,23 @@ def test_every_command_answers_without_a_traceback(call: Call) -> None:
             assert error.startswith(f"neurocaas-contrib {' '.join(words)}: got ")
             assert " Allowed here: workflow" in error
             # Its options were the developer's; they make no other error of it.
-            assert call("--location", "x", "-a", "y", *words, "-a", "ami-1", "--message=a b", "x") == (code, out, error)
+            assert call("--location", "x", "-a", "y", *words, "-a", "ami-1", "--message=a b", "x") == (
+                code,
+                out,
+                error,
+            )
 
 
 def test_the_commands_of_today_exist() -> None:
-    known = set(tasks.namespace.task_names) | {alias for aliases in tasks.namespace.task_names.values() for alias in aliases}
-    told = {text.split("`invoke ")[1].split("`")[0].split()[0] for one in ELSEWHERE.values() for text in one.values() if "`invoke" in text}
+    known = set(tasks.namespace.task_names) | {
+        alias for aliases in tasks.namespace.task_names.values() for alias in aliases
+    }
+    told = {
+        text.split("`invoke ")[1].split("`")[0].split()[0]
+        for one in ELSEWHERE.values()
+        for text in one.values()
+        if "`invoke" in text
+    }
     assert told <= known
 
 
@@ -172,7 +216,8 @@ def test_a_main_script_of_the_first_implementation(machine: Machine) -> None:
     inner = machine.home / "my script.sh"
     inner.write_text(
         "neurocaas-contrib workflow get-data\necho said; echo wrong >&2\n"
-        'neurocaas-contrib workflow put-result -r "$(neurocaas-contrib workflow get-datapath)"\n[ ! -e fail ] || exit 5\n'
+        'neurocaas-contrib workflow put-result -r "$(neurocaas-contrib workflow get-datapath)"\n[ ! -e fail '
+        "] || exit 5\n"
     )
     main = machine.home / "main.sh"
     main.write_text(
@@ -187,15 +232,32 @@ def test_a_main_script_of_the_first_implementation(machine: Machine) -> None:
         exit "$code"
         """
     )
-    environment = {**machine.environment, "PATH": f"{machine.tree / 'ncap_utils/machine'}:{os.environ['PATH']}"}
+    environment = {
+        **machine.environment,
+        "PATH": f"{machine.tree / 'ncap_utils/machine'}:{os.environ['PATH']}",
+    }
     arguments = ["mock", "lab/inputs/data.zip", "results/job_1", "lab/configs/my config.json", str(inner)]
     for expected in (0, 5):
-        done = subprocess.run(["bash", main, *arguments], env=environment, cwd=machine.home, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", main, *arguments],
+            env=environment,
+            cwd=machine.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == expected, done.stderr
         assert (machine.job / "process_results" / "data.zip").read_text() == "the data"
-        assert {path.name for path in (machine.job / "process_results").iterdir()} == {"data.zip", "my config.json", "update.txt"}
+        assert {path.name for path in (machine.job / "process_results").iterdir()} == {
+            "data.zip",
+            "my config.json",
+            "update.txt",
+        }
         status = machine.status()
-        assert (status["status"], status["reason"]) == ("FAILED" if expected else "SUCCESS", f"exit code {expected}")
+        assert (status["status"], status["reason"]) == (
+            "FAILED" if expected else "SUCCESS",
+            f"exit code {expected}",
+        )
         assert {"said", "wrong"} <= set(status["std"].values())
         (machine.home / "fail").touch()
 
@@ -242,12 +304,16 @@ def test_other_files(machine: Machine, job: Call, name: str) -> None:
     machine.put(f"lab/inputs/{name}", "other")
     assert job("workflow", "register-file", "-n", "model", "-b", "mock", "-k", f"lab/inputs/{name}")[0] == 0
     assert job("workflow", "get-filename", "-n", "model") == (0, f"{name}\n", "")
-    assert "Call neurocaas-contrib workflow get-file first" in job("workflow", "get-filepath", "-n", "model")[2]
+    assert (
+        "Call neurocaas-contrib workflow get-file first" in job("workflow", "get-filepath", "-n", "model")[2]
+    )
     assert job("workflow", "get-file", "-n", "model", "--outputpath", "new folder", "--force", "true")[0] == 0
     place = machine.home / "new folder" / name
     assert job("workflow", "get-filepath", "-n", "model") == (0, f"{place}\n", "")
     place.write_text("mine")
-    assert "Set force = true to overwrite" in job("workflow", "get-file", "-n", "model", "-o", "new folder")[2]
+    assert (
+        "Set force = true to overwrite" in job("workflow", "get-file", "-n", "model", "-o", "new folder")[2]
+    )
     assert place.read_text() == "mine"
     assert job("workflow", "get-file", "-n", "model", "-o", "new folder", "-f")[0] == 0
     assert place.read_text() == "other"
@@ -264,7 +330,10 @@ def test_a_job_knows_its_own(machine: Machine, job: Call) -> None:
     ]
     assert job("workflow", "get-resultpath")[1] == "s3://mock/lab/results/job_1/process_results\n"
     assert job("workflow", "register-resultpath", "-b", "other", "-k", "lab/results/x/")[0] == 0
-    assert job("workflow", "get-resultpath", "--locpath", "a/b.txt")[1] == "s3://other/lab/results/x/process_results/b.txt\n"
+    assert (
+        job("workflow", "get-resultpath", "--locpath", "a/b.txt")[1]
+        == "s3://other/lab/results/x/process_results/b.txt\n"
+    )
     assert job("workflow", "register-resultpath", "-k", "s3://out/res")[0] == 0
     assert job("workflow", "get-resultpath")[1] == "s3://out/res/process_results\n"
     here = job("workflow", "get-resultpath-tmp")[1].strip()
@@ -272,8 +341,13 @@ def test_a_job_knows_its_own(machine: Machine, job: Call) -> None:
     assert here.startswith(str(machine.home))
 
 
-@pytest.mark.parametrize("place", [[], ["-b", "mock"], ["-k", "lab/x"], ["-b", "mock", "-k", "lab/x", "-l", "y"], ["-l", "missing"]])
-@pytest.mark.parametrize("command", ["register-dataset", "register-config", "register-resultpath", "register-file"])
+@pytest.mark.parametrize(
+    "place",
+    [[], ["-b", "mock"], ["-k", "lab/x"], ["-b", "mock", "-k", "lab/x", "-l", "y"], ["-l", "missing"]],
+)
+@pytest.mark.parametrize(
+    "command", ["register-dataset", "register-config", "register-resultpath", "register-file"]
+)
 def test_a_place_is_in_a_bucket_or_here(job: Call, command: str, place: list[str]) -> None:
     code, out, error = job("workflow", command, *place, *(["-n", "x"] if command.endswith("file") else []))
     if (command, place) == ("register-resultpath", ["-l", "missing"]):
@@ -294,7 +368,11 @@ def test_what_is_sent_is_sent_although_something_is_missing(machine: Machine, jo
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
@@ -302,7 +380,9 @@ json_values = st.recursive(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=json_values, ending=st.sampled_from([".json", ".yaml", ".yml"]))
-def test_values_come_out_as_scripts_take_them(call: Call, machine: Machine, value: object, ending: str) -> None:
+def test_values_come_out_as_scripts_take_them(
+    call: Call, machine: Machine, value: object, ending: str
+) -> None:
     path = machine.home / f"c{ending}"
     path.write_text(json.dumps({"other": 1, "field": value}), encoding="utf-8")
     code, out, _ = call("scripting", "read-yaml", "-p", str(path), "-f", "field")
@@ -331,10 +411,16 @@ def test_values_come_out_as_scripts_take_them(call: Call, machine: Machine, valu
         ("a:", "a", [], "None"),
     ],
 )
-def test_values_of_yaml(call: Call, machine: Machine, text: str, field: str, options: list[str], expected: str) -> None:
+def test_values_of_yaml(
+    call: Call, machine: Machine, text: str, field: str, options: list[str], expected: str
+) -> None:
     path = machine.home / "my config.yaml"
     path.write_text(text, encoding="utf-8")
-    assert call("scripting", "read-yaml", "--path", str(path), "--field", field, *options) == (0, f"{expected}\n", "")
+    assert call("scripting", "read-yaml", "--path", str(path), "--field", field, *options) == (
+        0,
+        f"{expected}\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a\n", "", "a: b: c"])
@@ -345,7 +431,10 @@ def test_no_values(call: Call, machine: Machine, text: str) -> None:
     assert (code, out) == (1, "")
     assert "Allowed: " in error
     path.write_text("b: 1\n")
-    assert "No field a exists in this yaml file." in call("scripting", "read-yaml", "-p", str(path), "-f", "a")[2]
+    assert (
+        "No field a exists in this yaml file."
+        in call("scripting", "read-yaml", "-p", str(path), "-f", "a")[2]
+    )
 
 
 def test_a_zip_file_to_another_folder(call: Call, machine: Machine) -> None:
@@ -353,7 +442,11 @@ def test_a_zip_file_to_another_folder(call: Call, machine: Machine) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("täsk 1/a.txt", "täsk 1/../../../b.txt", "__MACOSX/x", ".DS_Store", "._täsk 1"):
             archive.writestr(name, "x")
-    assert call("scripting", "parse-zip", "-z", str(path), "-o", str(machine.home / "new" / "place")) == (0, "täsk 1\n", "")
+    assert call("scripting", "parse-zip", "-z", str(path), "-o", str(machine.home / "new" / "place")) == (
+        0,
+        "täsk 1\n",
+        "",
+    )
     assert (machine.home / "new" / "place" / "täsk 1" / "a.txt").is_file()
     assert not (machine.home / "b.txt").exists()
     with zipfile.ZipFile(path, "w") as archive:
@@ -365,21 +458,28 @@ def test_a_zip_file_to_another_folder(call: Call, machine: Machine) -> None:
 def test_errorrep_records_and_says_the_end_and_stops_nothing(machine: Machine) -> None:
     script = machine.script("errorrep\nfalse\necho goes on\nls /nowhere-at-all\nexit 7\n")
     assert machine.run(script).returncode == 7
-    assert machine.log("stdout").splitlines()[-2:] == [b"goes on", b'"exit 7" was the last command, with exit code 7.']
+    assert machine.log("stdout").splitlines()[-2:] == [
+        b"goes on",
+        b'"exit 7" was the last command, with exit code 7.',
+    ]
     assert machine.status()["last_command"] == "exit 7"
 
 
 def test_programs_that_are_no_bash_find_the_command(machine: Machine) -> None:
     with_data(machine)
     script = machine.script(
-        "sh -c 'neurocaas-contrib workflow get-bucket'\nenv -i PATH=\"$PATH\" neurocaas-contrib remote get-ip\n", head=False
+        "sh -c 'neurocaas-contrib workflow get-bucket'\nenv -i PATH=\"$PATH\" neurocaas-contrib remote "
+        "get-ip\n",
+        head=False,
     )
     assert machine.run(script).returncode == 2
     assert machine.log("stdout") == b"mock\n"
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(UTILS.glob("contrib_*/*.py")), UTILS / "contrib_cli.py", UTILS / "yamltojson.py"], ids=lambda path: path.name
+    "path",
+    [*sorted(UTILS.glob("contrib_*/*.py")), UTILS / "contrib_cli.py", UTILS / "yamltojson.py"],
+    ids=lambda path: path.name,
 )
 def test_an_old_python_understands_it(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 7))

@@ -1,4 +1,6 @@
-"""What goes wrong around a script: the final status is right in the end, and nothing that was written is lost."""
+"""What goes wrong around a script: the final status is right in the end, and nothing that was written is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ exit 3
 def test_s3_is_away_for_a_while(machine: Machine, objects: Objects) -> None:
     objects.away = True
     command = machine.arguments(machine.script(SCRIPT))
-    with subprocess.Popen(command, env=objects.environment(machine.environment), stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=objects.environment(machine.environment), stderr=subprocess.PIPE, text=True
+    ) as running:
         until(lambda: objects.refused > 3, 60)
         objects.away = False
         _, said = running.communicate(timeout=90)
@@ -65,7 +69,9 @@ def test_s3_goes_away_at_the_end(machine: Machine, objects: Objects) -> None:
     done_script = machine.root / "done"
     script = machine.script(f"errorlog\necho one\necho > {done_script}\nexit 3\n")
     objects.away = True
-    with subprocess.Popen(machine.arguments(script), env=objects.environment(machine.environment), stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        machine.arguments(script), env=objects.environment(machine.environment), stderr=subprocess.DEVNULL
+    ) as running:
         until(done_script.exists)
         until(lambda: objects.refused > 5)
         assert running.poll() is None
@@ -77,11 +83,15 @@ def test_s3_goes_away_at_the_end(machine: Machine, objects: Objects) -> None:
 
 
 def test_a_network_that_is_away(machine: Machine, objects: Objects) -> None:
-    """Nobody listens at the address; the analysis is not held up, and the status is left in the console log."""
+    """Nobody listens at the address; the analysis is not held up, and the status is left in the console
+    log.
+    """
     objects.close()
     environment = {**objects.environment(machine.environment), "NEUROCAAS_PATIENCE": "2"}
     script = machine.script(f"errorlog\necho works\necho > {machine.root}/ran\nexit 3\n")
-    done = subprocess.run(machine.arguments(script), env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        machine.arguments(script), env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 3
     assert (machine.root / "ran").exists()
     assert "A report could not be sent, the analysis goes on" in done.stderr
@@ -99,12 +109,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_a_clock_that_jumps(machine: Machine) -> None:
-    """The time service sets the clock an hour forward just after the script started: its thirty minutes are not over."""
+    """The time service sets the clock an hour forward just after the script started: its thirty minutes are
+    not over.
+    """
     jumped, python = machine.root / "jumped.py", machine.root / "python"
     jumped.write_text(JUMPED)
     python.write_text(f'#!/bin/bash\nexec "{sys.executable}" "{jumped}" "$@"\n')
     python.chmod(0o755)
-    done = machine.run(machine.script("sleep 1.5\n"), NEUROCAAS_PYTHON=str(python), NEUROCAAS_DURATION_MINUTES="30")
+    done = machine.run(
+        machine.script("sleep 1.5\n"), NEUROCAAS_PYTHON=str(python), NEUROCAAS_DURATION_MINUTES="30"
+    )
     assert (done.returncode, machine.status()["status"]) == (0, "SUCCESS"), machine.status()["reason"]
 
 
@@ -122,9 +136,18 @@ def test_a_full_disk(machine: Machine) -> None:
         pytest.skip("bubblewrap is not here or not allowed")
     script = machine.script(FILLS)
     _, _, *arguments = machine.arguments(script)
-    start = f'mkdir -p /home/ubuntu/tmp; cp -r {machine.tree} /home/ubuntu/code; exec bash /home/ubuntu/code/run_main.sh "$@"'
+    start = (
+        f"mkdir -p /home/ubuntu/tmp; cp -r {machine.tree} /home/ubuntu/code; exec bash "
+        '/home/ubuntu/code/run_main.sh "$@"'
+    )
     environment = {**machine.environment, "TMPDIR": "/home/ubuntu/tmp", "NEUROCAAS_USERHOME": "/home/ubuntu"}
-    done = subprocess.run([*room, "bash", "-c", start, "start", *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*room, "bash", "-c", start, "start", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 1, done.stderr
     found = machine.status()
     assert found["status"] == "FAILED"
@@ -161,11 +184,16 @@ def test_only_a_bare_machine_is_needed(machine: Machine) -> None:
     plain = machine.root / "plain"
     plain.write_text(f'#!{bare}/bash\nexec "{os.path.realpath(sys.executable)}" -S "$@"\n')
     plain.chmod(0o755)
-    text = 'errorlog\ndownload "$inputpath" "$bucketname" in\naccessdir out\nupload in "$bucketname" "$groupdir" "$processdir"\nexit 3\n'
+    text = (
+        'errorlog\ndownload "$inputpath" "$bucketname" in\naccessdir out\nupload in "$bucketname" '
+        '"$groupdir" "$processdir"\nexit 3\n'
+    )
     environment = {**machine.environment, "PATH": str(bare), "NEUROCAAS_PYTHON": str(plain)}
     del environment["HOME"]
     arguments = [str(bare / "bash"), *machine.arguments(machine.script(text))[1:]]
-    done = subprocess.run(arguments, env=environment, cwd=machine.home, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        arguments, env=environment, cwd=machine.home, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 3, done.stderr + (machine.tree / "joberror.txt").read_text()
     assert (machine.job / "process_results" / "data.zip").read_text() == "the data"
     assert machine.status()["exit_code"] == 3
@@ -178,13 +206,18 @@ def test_an_ordinary_user_runs_it_too() -> None:
         machine = new_machine(Path(folder) / "machine")
         machine.put("lab/inputs/data.zip", "the data")
         machine.put("lab/configs/config.json", "{}")
-        text = 'errorlog\nid -u\ndownload "$inputpath" "$bucketname" in\nupload in "$bucketname" "$groupdir" "$processdir"\ncat /root/x\n'
+        text = (
+            'errorlog\nid -u\ndownload "$inputpath" "$bucketname" in\nupload in "$bucketname" "$groupdir" '
+            '"$processdir"\ncat /root/x\n'
+        )
         script = machine.script(text)
         for path in [Path(folder), *Path(folder).rglob("*")]:
             os.chown(path, 65534, 65534, follow_symlinks=False)
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *machine.arguments(script)]
         environment = {**machine.environment, "NEUROCAAS_PYTHON": "/usr/bin/python3", "PATH": "/usr/bin:/bin"}
-        done = subprocess.run(command, env=environment, cwd=machine.home, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, env=environment, cwd=machine.home, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 1, done.stderr
         status = machine.status()
         assert (status["status"], status["stdout"]["0"]) == ("FAILED", "65534")

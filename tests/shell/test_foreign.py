@@ -1,5 +1,5 @@
-"""Scripts of other people, unmodified, on a machine whose home is /home/ubuntu: the guide's two listings, and scripts in the style of
-those that were written for the first implementation."""
+"""Scripts of other people, unmodified, on a machine whose home is /home/ubuntu: the guide's two listings, and
+scripts in the style of those that were written for the first implementation."""
 
 from __future__ import annotations
 
@@ -30,19 +30,29 @@ def dressed(machine: Machine) -> Machine:
     """With what the scripts expect of their image: a conda environment, the AWS CLI and jq."""
     programs = machine.home / "anaconda3" / "bin"
     programs.mkdir(parents=True)
-    (programs / "activate").write_text('echo "environment $1"\nexport PATH="/home/ubuntu/anaconda3/bin:$PATH"\n')
+    (programs / "activate").write_text(
+        'echo "environment $1"\nexport PATH="/home/ubuntu/anaconda3/bin:$PATH"\n'
+    )
     (programs / "python").symlink_to(sys.executable)
     for name in ("aws", "jq"):
-        (programs / name).write_text((HERE / name).read_text().replace("/usr/bin/env python3", sys.executable))
+        (programs / name).write_text(
+            (HERE / name).read_text().replace("/usr/bin/env python3", sys.executable)
+        )
         (programs / name).chmod(0o755)
     (machine.home / ".dlamirc").write_text("export CUDA=1\n")
     (machine.home / "neurocaas_contrib").symlink_to(machine.tree)
     return machine
 
 
-def run(room: list[str], machine: Machine, script: str, config: str = "config.json") -> subprocess.CompletedProcess[str]:
+def run(
+    room: list[str], machine: Machine, script: str, config: str = "config.json"
+) -> subprocess.CompletedProcess[str]:
     """As the user data does it: from /home/ubuntu, through the link there."""
-    environment = {name: value for name, value in machine.environment.items() if name not in ("NEUROCAAS_USERHOME", "HOME")}
+    environment = {
+        name: value
+        for name, value in machine.environment.items()
+        if name not in ("NEUROCAAS_USERHOME", "HOME")
+    }
     environment["PATH"] = f"{HOME}/anaconda3/bin:/usr/bin:/bin"  # the main script calls aws, too
     _, _, *arguments = machine.arguments(script, configpath=f"lab/configs/{config}")
     command = [*room, "--chdir", str(HOME), "bash", str(HOME / "neurocaas_contrib/run_main.sh"), *arguments]
@@ -60,7 +70,10 @@ def test_the_guides_analysis_script(room: list[str], dressed: Machine) -> None:
     assert (dressed.home / "epi/scripts/localdata/data.zip").read_text() == "the data"
     assert (dressed.home / "config.json").is_file()
     status = dressed.status()
-    assert (status["status"], status["last_command"]) == ("SUCCESS", 'aws s3 sync ./ "s3://$bucketname/$groupdir/$processdir"')
+    assert (status["status"], status["last_command"]) == (
+        "SUCCESS",
+        'aws s3 sync ./ "s3://$bucketname/$groupdir/$processdir"',
+    )
     assert list(status["stdout"].values())[:2] == ["execpath", "environment epi"]
 
 
@@ -101,7 +114,8 @@ def test_a_script_that_reads_modes_with_jq(room: list[str], dressed: Machine, na
     done = run(room, dressed, script, name)
     assert done.returncode == 0, errors(dressed)
     results = dressed.job / "process_results"
-    assert sorted(path.name for path in results.iterdir()) == [name, "tracks.csv", "update.txt"]  # without the mp4
+    # without the mp4
+    assert sorted(path.name for path in results.iterdir()) == [name, "tracks.csv", "update.txt"]
     assert (results / "tracks.csv").read_text() == "1,2\n"
 
 
@@ -120,5 +134,9 @@ def test_a_script_with_its_own_ways_stops_where_it_fails(room: list[str], dresse
     assert done.returncode == 7, errors(dressed)
     assert (dressed.job / "process_results" / "both.txt").read_text() == "A\nB\n"
     status = dressed.status()
-    assert (status["status"], status["exit_code"], status["last_command"]) == ("FAILED", 7, "python -c 'import sys; sys.exit(7)'")
+    assert (status["status"], status["exit_code"], status["last_command"]) == (
+        "FAILED",
+        7,
+        "python -c 'import sys; sys.exit(7)'",
+    )
     assert "never" not in status["stdout"].values()

@@ -9,7 +9,10 @@ from tests.shell.machines import Machine
 
 def test_get_abs_filename(machine: Machine) -> None:
     (machine.home / "a b").mkdir()
-    done = machine.bash('get_abs_filename "a b/c.txt"; get_abs_filename .; get_abs_filename /x; get_abs_filename nothing/c; echo "end $?"')
+    done = machine.bash(
+        'get_abs_filename "a b/c.txt"; get_abs_filename .; get_abs_filename /x; '
+        'get_abs_filename nothing/c; echo "end $?"'
+    )
     assert done.stdout.splitlines() == [f"{machine.home}/a b/c.txt", f"{machine.home}/.", "/x", "end 0"]
 
 
@@ -27,10 +30,21 @@ PARSED = [
 def test_parseargsstd(machine: Machine, path: str, group: str, inputdir: str, name: str) -> None:
     done = machine.bash(
         f'parseargsstd bucket "{path}" results/job_1/ lab/configs/c.yaml\n'
-        "for name in bucketname inputpath groupdir inputdir dataname resultdir processdir configname configpath; do\n"
+        "for name in bucketname inputpath groupdir inputdir dataname resultdir processdir configname "
+        "configpath; do\n"
         'echo "${!name}"\ndone'
     )
-    expected = ["bucket", path, group, inputdir, name, "results/job_1", "results/job_1/process_results", "c.yaml", "lab/configs/c.yaml"]
+    expected = [
+        "bucket",
+        path,
+        group,
+        inputdir,
+        name,
+        "results/job_1",
+        "results/job_1/process_results",
+        "c.yaml",
+        "lab/configs/c.yaml",
+    ]
     assert done.stdout.splitlines() == expected
 
 
@@ -48,7 +62,9 @@ def test_errorlog_stops_at_the_first_error_outside_of_a_job_too(machine: Machine
 def test_errorlog_records_each_command_before_it_runs(machine: Machine) -> None:
     state = machine.root / "state"
     state.mkdir()
-    done = machine.bash('errorlog\nx="a b"\necho "$x"\nfor i in 1 2; do true; done\nfalse', NEUROCAAS_STATE=str(state))
+    done = machine.bash(
+        'errorlog\nx="a b"\necho "$x"\nfor i in 1 2; do true; done\nfalse', NEUROCAAS_STATE=str(state)
+    )
     assert done.returncode == 1
     commands = (state / "commands").read_bytes().decode().rstrip("\0").split("\0")
     assert commands[0] == 'x="a b"'
@@ -60,7 +76,9 @@ def test_errorlog_records_each_command_before_it_runs(machine: Machine) -> None:
 def test_errorlog_needs_no_program(machine: Machine) -> None:
     state = machine.root / "state"
     state.mkdir()
-    done = machine.bash("PATH=/nonexistent\nerrorlog\nfor i in 1 2 3; do :; done\necho fine", NEUROCAAS_STATE=str(state))
+    done = machine.bash(
+        "PATH=/nonexistent\nerrorlog\nfor i in 1 2 3; do :; done\necho fine", NEUROCAAS_STATE=str(state)
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
     assert (state / "commands").read_bytes().count(b":\0") == 3
 
@@ -70,9 +88,13 @@ def test_errorlog_where_its_file_cannot_be_opened(machine: Machine) -> None:
     assert (done.returncode, done.stdout) == (1, "works\n")
 
 
-@pytest.mark.parametrize("cause", ["exec {neurocaas_commands}>&-", 'eval "exec $neurocaas_commands>/dev/full"'])
+@pytest.mark.parametrize(
+    "cause", ["exec {neurocaas_commands}>&-", 'eval "exec $neurocaas_commands>/dev/full"']
+)
 def test_a_record_that_cannot_be_written_ends_no_script(machine: Machine, cause: str) -> None:
-    done = machine.bash(f"errorlog\n{cause}\necho one\necho two\nfalse\necho no", NEUROCAAS_STATE=str(machine.root))
+    done = machine.bash(
+        f"errorlog\n{cause}\necho one\necho two\nfalse\necho no", NEUROCAAS_STATE=str(machine.root)
+    )
     assert (done.returncode, done.stdout) == (1, "one\ntwo\n")
     assert len(done.stderr.splitlines()) == 1  # said once
 
@@ -90,7 +112,11 @@ def test_download_takes_folders_with_their_name(machine: Machine, path: str) -> 
     machine.put("lab/inputs/set/sub/b c.txt", "B")
     machine.put("lab/inputs/set2/no.txt", "no")
     assert machine.bash(f'download "{path}" mock in/').returncode == 0
-    found = {str(file.relative_to(machine.home / "in")): file.read_text() for file in (machine.home / "in").rglob("*") if file.is_file()}
+    found = {
+        str(file.relative_to(machine.home / "in")): file.read_text()
+        for file in (machine.home / "in").rglob("*")
+        if file.is_file()
+    }
     assert found == {"set/a.txt": "A", "set/sub/b c.txt": "B"}
 
 
@@ -98,7 +124,10 @@ def test_download_folder_puts_the_content_right_there(machine: Machine) -> None:
     machine.put("lab/inputs/set/a.txt", "A")
     machine.put("lab/inputs/set/sub/b.txt", "B")
     assert machine.bash("download_folder lab/inputs/set mock in").returncode == 0
-    assert sorted(str(file.relative_to(machine.home)) for file in (machine.home / "in").rglob("*.txt")) == ["in/a.txt", "in/sub/b.txt"]
+    assert sorted(str(file.relative_to(machine.home)) for file in (machine.home / "in").rglob("*.txt")) == [
+        "in/a.txt",
+        "in/sub/b.txt",
+    ]
 
 
 def test_download_of_nothing_fails_with_advice(machine: Machine) -> None:
@@ -131,13 +160,22 @@ def test_upload_follows_links_but_not_in_circles_and_says_what_is_no_file(machin
     done = machine.bash(f"{files}{links}upload o mock lab results/r")
     assert done.returncode == 0
     results = machine.buckets / "mock/lab/results/r"
-    assert sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()) == ["a", "linked/b", "second"]
-    assert done.stderr.splitlines() == ["Not uploaded: o/lost is a link to nothing.", "Not uploaded: o/pipe is no file."]
+    assert sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()) == [
+        "a",
+        "linked/b",
+        "second",
+    ]
+    assert done.stderr.splitlines() == [
+        "Not uploaded: o/lost is a link to nothing.",
+        "Not uploaded: o/pipe is no file.",
+    ]
 
 
 def test_upload_of_names_that_s3_does_not_take_sends_the_others_and_fails(machine: Machine) -> None:
     long = "/".join(["d" * 250] * 5)
-    done = machine.bash(f"mkdir -p o/{long}; echo a >o/a; echo b >o/{long}/b; echo c >$'o/\\xff'; upload o mock lab results/r")
+    done = machine.bash(
+        f"mkdir -p o/{long}; echo a >o/a; echo b >o/{long}/b; echo c >$'o/\\xff'; upload o mock lab results/r"
+    )
     assert done.returncode == 1
     for path, fault in ((f"o/{long}/b", "it is longer than 1024 bytes"), ("o/\\udcff", "it is no UTF-8")):
         assert f"{path} (its key cannot be one of S3: {fault})" in done.stderr
@@ -149,7 +187,7 @@ def test_names_are_utf8_whatever_locale_a_script_has_chosen(machine: Machine) ->
     """Without this, Python takes them for text in the locale's code: ASCII here."""
     done = machine.bash("""mkdir o; echo x >o/語é; export LC_ALL=C NEUROCAAS_PYTHON="$HOME/python"
 printf '#!/bin/bash\\nexec "%s" -X utf8=0 "$@"\\n' "$(command -v python3)" >"$NEUROCAAS_PYTHON"; chmod +x "$NEUROCAAS_PYTHON"
-upload o mock lab results/r; download lab/results/r/語é mock back""")
+upload o mock lab results/r; download lab/results/r/語é mock back""")  # noqa: E501
     assert done.returncode == 0, done.stderr
     assert "results/r/語é: 2 B in " in done.stdout
     assert (machine.home / "back/語é").read_text() == "x\n"

@@ -33,7 +33,7 @@ words=$(wc -w < "$userhome/in/$dataname")
 [ "$words" -gt 0 ] || { echo "no words in it" >&2; exit 3; }
 printf '{"words": %s, "name": "text", "steps": [1, 2.0000001]}' "$words" > "$NEUROCAAS_OUTPUT/$NEUROCAAS_DATASET/summary.json"
 upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,11 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
 def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
     """A folder as the test machine has it: scripts, settings and code beside each other."""
     (tmp_path / golden.FOLDER / "dataset").mkdir(parents=True)
-    parameters = {"type": "object", "properties": {"least": {"type": "integer", "default": 2}}, "additionalProperties": False}
+    parameters = {
+        "type": "object",
+        "properties": {"least": {"type": "integer", "default": 2}},
+        "additionalProperties": False,
+    }
     prepare(tmp_path, "words", "run.sh", *code, parameters)
     (tmp_path / golden.FOLDER / "dataset" / "a.txt").write_text("one two three")
     expect(tmp_path, words=3)
@@ -59,7 +63,9 @@ def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
 
 
 def expect(machine: Path, **numbers: object) -> None:
-    (machine / golden.FOLDER / "expected.json").write_text(json.dumps({"files": {"a.txt/summary.json": numbers}}))
+    (machine / golden.FOLDER / "expected.json").write_text(
+        json.dumps({"files": {"a.txt/summary.json": numbers}})
+    )
 
 
 def test_the_right_numbers_pass_and_are_told(machine: Path) -> None:
@@ -97,7 +103,10 @@ def test_an_analysis_that_fails_is_told_with_its_last_words(machine: Path) -> No
     done = check(machine)
     assert done.returncode == 1
     assert "no words in it" in done.stderr
-    assert "::error file=test/golden/expected.json,line=1::the analysis ended with exit status 3 on a.txt" in done.stderr
+    assert (
+        "::error file=test/golden/expected.json,line=1::the analysis ended with exit status 3 on a.txt"
+        in done.stderr
+    )
 
 
 def test_the_configuration_is_checked_as_that_of_a_job(machine: Path) -> None:
@@ -109,7 +118,9 @@ def test_the_configuration_is_checked_as_that_of_a_job(machine: Path) -> None:
 
 
 def test_results_that_are_missing_or_no_json_are_named(machine: Path) -> None:
-    (machine / golden.FOLDER / "expected.json").write_text(json.dumps({"files": {"b.json": {"x": 1}, "update.txt": {"x": 1}}}))
+    (machine / golden.FOLDER / "expected.json").write_text(
+        json.dumps({"files": {"b.json": {"x": 1}, "update.txt": {"x": 1}}})
+    )
     done = check(machine)
     assert "b.json is not there (there are: a.txt/summary.json" in done.stderr
     assert "update.txt is no JSON" in done.stderr
@@ -118,9 +129,16 @@ def test_results_that_are_missing_or_no_json_are_named(machine: Path) -> None:
 class HereRoot:
     """A root that is this computer's own, for a run of the golden test without a sandbox."""
 
-    def start(self, command: list[str], environment: dict[str, str], channel: Channel, **streams: int) -> subprocess.Popen[bytes]:
-        words = [word.replace(golden_trial.INSIDE, str(channel.folder)).replace("cd /tmp", f"cd {channel.folder}") for word in command]
-        return subprocess.Popen(words, env={**os.environ, **environment, "HOME": str(channel.folder)}, **streams)
+    def start(
+        self, command: list[str], environment: dict[str, str], channel: Channel, **streams: int
+    ) -> subprocess.Popen[bytes]:
+        words = [
+            word.replace(golden_trial.INSIDE, str(channel.folder)).replace("cd /tmp", f"cd {channel.folder}")
+            for word in command
+        ]
+        return subprocess.Popen(
+            words, env={**os.environ, **environment, "HOME": str(channel.folder)}, **streams
+        )
 
     def close(self) -> None:
         """It stays."""
@@ -138,7 +156,11 @@ def test_without_a_bake_all_results_are_told(tmp_path: Path, code: tuple[bytes, 
     (made / "dataset").mkdir(parents=True)
     (made / "dataset/a.txt").write_text("one two three")
     roots: Any = SimpleNamespace(
-        account="0", region="x", open=lambda name, parent, over: HereRoot(), kept=lambda name: [], forget=lambda *_: None
+        account="0",
+        region="x",
+        open=lambda name, parent, over: HereRoot(),
+        kept=lambda name: [],
+        forget=lambda *_: None,
     )
     heard: list[str] = []
     (one,) = golden_trial.try_golden(roots, blueprint, Provision((), ()), *code, heard.append, times=1)

@@ -1,5 +1,5 @@
-"""Run scripts that `invoke import-blueprint` writes from the COMMANDs of the first implementation: they do what those did, and a failure of
-what they run, or prepare, is always theirs."""
+"""Run scripts that `invoke import-blueprint` writes from the COMMANDs of the first implementation: they do
+what those did, and a failure of what they run, or prepare, is always theirs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ from tests.shell.machines import Machine
 
 RUNS = [text for text in COMMANDS + UNSURE_COMMANDS if old_command.read(text).runs]
 SAYS = {
-    ".sh": 'printf "%s\\n" "$@" >>"$SAID"\nprintf "%s,%s\\n" "$MODE" "$THREADS" >>"$SAID.environment"\nexit "$CODE"\n',
-    ".py": "import os, sys\nopen(os.environ['SAID'], 'a').write('\\n'.join(sys.argv[1:]) + '\\n')\nsys.exit(int(os.environ['CODE']))\n",
+    ".sh": (
+        'printf "%s\\n" "$@" >>"$SAID"\nprintf "%s,%s\\n" "$MODE" "$THREADS" >>"$SAID.environment"\nexit '
+        '"$CODE"\n'
+    ),
+    ".py": (
+        "import os, sys\nopen(os.environ['SAID'], 'a').write('\\n'.join(sys.argv[1:]) + "
+        "'\\n')\nsys.exit(int(os.environ['CODE']))\n"
+    ),
 }
 JOB = {
     "bucketname": "the bucket",
@@ -42,7 +48,11 @@ class Bench:
         for step in command.steps:
             if step.script:
                 below = step.script.removeprefix("/home/ubuntu/")
-                script = self.home / "tree" / below if step.kind == "script" else self.home / ("ncap" if "cd ncap" in text else "") / below
+                script = (
+                    self.home / "tree" / below
+                    if step.kind == "script"
+                    else self.home / ("ncap" if "cd ncap" in text else "") / below
+                )
                 if "cd neurocaas_contrib" in text and step.kind == "program":
                     script = self.home / "tree" / below
                 script.parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +66,24 @@ class Bench:
         """Its exit code, the arguments that the inner scripts got, and what it said."""
         said = self.home / "said"
         environment = {
-            **JOB, "PATH": f"{self.home / 'programs'}:{os.environ['PATH']}", "HOME": str(self.home), "userhome": str(self.home),
+            **JOB, "PATH": f"{self.home / 'programs'}:{os.environ['PATH']}", "HOME": str(self.home),
+            "userhome": str(self.home),
             "neurocaasrootdir": str(self.home / "tree"), "SAID": str(said), "CODE": str(code),
         }  # fmt: skip
-        done = subprocess.run(["bash", script], env=environment, cwd="/", capture_output=True, text=True, timeout=30, check=False)
-        return done.returncode, said.read_text().splitlines() if said.exists() else [], done.stdout + done.stderr
+        done = subprocess.run(
+            ["bash", script],
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return (
+            done.returncode,
+            said.read_text().splitlines() if said.exists() else [],
+            done.stdout + done.stderr,
+        )
 
 
 @pytest.fixture
@@ -132,9 +155,15 @@ def test_what_comes_after_a_failure_is_done_and_the_failure_stays(bench: Bench) 
     assert (ended, "after" in output) == (9, True)
 
 
-@pytest.mark.parametrize("folder", ["", "~/bin", "/home/ubuntu", "~", "~/home/ec2-user", "~/a b; touch $(x)'", "/nowhere", "relative"])
+@pytest.mark.parametrize(
+    "folder",
+    ["", "~/bin", "/home/ubuntu", "~", "~/home/ec2-user", "~/a b; touch $(x)'", "/nowhere", "relative"],
+)
 def test_any_working_directory(bench: Bench, folder: str) -> None:
-    text = "ls; cd ../../../../home/ubuntu/ncap; bash run.sh {} {} {} {}; . neurocaas_contrib/ncap_utils/workflow.sh; cleanup"
+    text = (
+        "ls; cd ../../../../home/ubuntu/ncap; bash run.sh {} {} {} {}; . "
+        "neurocaas_contrib/ncap_utils/workflow.sh; cleanup"
+    )
     run = bench.place("cd ncap; bash run.sh {} {} {} {}")
     run.write_text(old_script.write("a", "run_a.sh", text, old_command.read(text), folder))
     assert bench.run(run)[:2] == (0, list(JOB.values()))
@@ -171,17 +200,24 @@ def test_in_a_job(machine: Machine, code: int) -> None:
     text = COMMANDS[2]
     inner = machine.tree / "dgp" / "run_dgp_cli.sh"
     inner.parent.mkdir()
-    inner.write_text(f'#!/bin/bash -e\necho "$# $2 $4"\n[ {code} -eq 0 ] || bash -c "exit {code}"\necho done\n')
-    script = machine.script(old_script.write("a", "run_a.sh", text, old_command.read(text), "~/bin"), "a/run_a.sh", head=False)
+    inner.write_text(
+        f'#!/bin/bash -e\necho "$# $2 $4"\n[ {code} -eq 0 ] || bash -c "exit {code}"\necho done\n'
+    )
+    script = machine.script(
+        old_script.write("a", "run_a.sh", text, old_command.read(text), "~/bin"), "a/run_a.sh", head=False
+    )
     assert machine.run(script).returncode == code, machine.log("stderr")
     assert machine.status()["status"] == ("FAILED" if code else "SUCCESS")
     assert machine.log("stdout").splitlines()[0] == b"4 lab/inputs/data.zip lab/configs/config.json"
 
 
 PARTS = [
-    "ls", "cd ncap", "cd /home/ubuntu", "cd neurocaas_contrib", "source activate x", ". .rc", "export A='b c'", "sudo -u ubuntu", "nohup",
-    "bash", "bash -c", "'", '"', "(", ")", "{}", "{} {} {} {}", '"{}" "{}" "{}" "{}"', "run_main.sh", "x/run.sh", "'a b.sh'", "go.py", "|",
-    "2>&1", "&&", "||", ";", "&", "true", "false", "cleanup", "sudo poweroff", ". ncap_utils/workflow.sh", "\\", "$(", "`", "#", "é", "~",
+    "ls", "cd ncap", "cd /home/ubuntu", "cd neurocaas_contrib", "source activate x", ". .rc", "export A='b "
+        "c'", "sudo -u ubuntu", "nohup",
+    "bash", "bash -c", "'", '"', "(", ")", "{}", "{} {} {} {}", '"{}" "{}" "{}" "{}"', "run_main.sh",
+    "x/run.sh", "'a b.sh'", "go.py", "|",
+    "2>&1", "&&", "||", ";", "&", "true", "false", "cleanup", "sudo poweroff", ". ncap_utils/workflow.sh",
+    "\\", "$(", "`", "#", "é", "~",
     "B=1", "| tee l", ">l", "-x", "if", "\n",
 ]  # fmt: skip
 

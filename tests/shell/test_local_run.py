@@ -67,7 +67,9 @@ def test_the_exit_code_is_the_scripts_and_nothing_is_left_in_the_blueprint(run: 
 
 def test_what_is_missing_is_told(run: LocalRun, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.zip does not exist"):
-        run_local(LocalRun("count", run.blueprint, "run.sh", tmp_path / "nothing.zip", run.config, {}, run.target))
+        run_local(
+            LocalRun("count", run.blueprint, "run.sh", tmp_path / "nothing.zip", run.config, {}, run.target)
+        )
 
 
 def test_the_output_is_heard_while_it_runs(run: LocalRun) -> None:
@@ -90,30 +92,44 @@ SANDBOXED = """
 set -x
 id -u; touch {outside}/y; touch {data}/z; touch {blueprint}/z; touch /usr/z
 mkdir /work-of-a-machine; touch /tmp/{name} /var/tmp/{name} /root/{name} /home/ubuntu/{name}; ls {outside} /run/dbus
-"""
+"""  # noqa: E501
 
 
 def touching(run: LocalRun, tmp_path: Path, text: str) -> tuple[LocalRun, Path]:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").touch()
-    words = {"outside": outside, "data": run.data, "blueprint": run.blueprint, "name": f"written-by-{tmp_path.name}"}
+    words = {
+        "outside": outside,
+        "data": run.data,
+        "blueprint": run.blueprint,
+        "name": f"written-by-{tmp_path.name}",
+    }
     (run.blueprint / "run.sh").write_text(text.format(**words))
     return run, outside
 
 
 def sleepers() -> set[str]:
-    return {path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if path.read_bytes() == b"sleep\x00600\x00"}
+    return {
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.read_bytes() == b"sleep\x00600\x00"
+    }
 
 
-def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(run: LocalRun, tmp_path: Path) -> None:
+def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(
+    run: LocalRun, tmp_path: Path
+) -> None:
     run, outside = touching(run, tmp_path, TOUCHES)
     before, told = sleepers(), []
     result = run_local(run, tell=told.append)
     out = "".join(result.status.stdout.values())
     assert (result.status.status, "is not its home" in told[0]) == ("SUCCESS", True), result.status
     assert (outside / "kept").is_file()
-    assert [sum(word in line for line in result.status.stderr.values()) for word in ("is not obeyed", "alone", "ended before")] == [3, 1, 1]
+    assert [
+        sum(word in line for line in result.status.stderr.values())
+        for word in ("is not obeyed", "alone", "ended before")
+    ] == [3, 1, 1]
     assert out.startswith("local/inputs/my data/ my data /")
     assert sleepers() <= before
 
@@ -130,7 +146,11 @@ def test_a_sandbox_looks_like_the_machine(run: LocalRun, tmp_path: Path) -> None
     assert [path.name for path in outside.iterdir()] == ["kept"]
     assert [path.name for path in run.blueprint.iterdir()] == ["run.sh"]
     assert not (run.data / "z").exists()
-    assert not [path for place in ("/tmp", "/var/tmp", "/root", "/usr", "/") for path in Path(place).glob("*written-by-*")]
+    assert not [
+        path
+        for place in ("/tmp", "/var/tmp", "/root", "/usr", "/")
+        for path in Path(place).glob("*written-by-*")
+    ]
     assert not Path("/work-of-a-machine").exists()
     assert sleepers() <= before
 
@@ -143,7 +163,9 @@ def test_in_an_image_the_script_has_the_images_root(run: LocalRun, tmp_path: Pat
             result = run_local(replace(run, make_room=_in_image(root)))
     except ImageError as error:
         pytest.skip(str(error))
-    assert list(result.status.stdout.values())[:3] == ["0", "/home/ubuntu", "/opt/neurocaas/code/local"], result.status
+    assert list(result.status.stdout.values())[:3] == ["0", "/home/ubuntu", "/opt/neurocaas/code/local"], (
+        result.status
+    )
     assert (result.status.status, (result.folder / "process_results/a").read_text()) == ("SUCCESS", "a")
     assert not Path("/opt/z").exists()
     assert not Path("/usr/z").exists()
@@ -151,7 +173,12 @@ def test_in_an_image_the_script_has_the_images_root(run: LocalRun, tmp_path: Pat
 
 def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "invoke", "run-local", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "invoke", "run-local", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -159,7 +186,17 @@ def test_a25_runtime_offline(tmp_path: Path) -> None:
     """Scenario A25: outputs, status and certificate without AWS; the exit code is the script's."""
     config = tmp_path / "short.yaml"
     config.write_text("wait: 1e-1\n")
-    done = invoke("--analysis", "analysis", "--data", "README.md", "--config", str(config), "--to", str(tmp_path / "out"), "--json")
+    done = invoke(
+        "--analysis",
+        "analysis",
+        "--data",
+        "README.md",
+        "--config",
+        str(config),
+        "--to",
+        str(tmp_path / "out"),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["status"], answer["exit_code"]) == ("SUCCESS", 0)
@@ -175,17 +212,26 @@ def test_a25_runtime_offline(tmp_path: Path) -> None:
         "process_results/update.txt",
     ]
     folder = Path(answer["folder"])
-    assert json.loads((folder / "process_results/README.md/summary.json").read_text())["waited_seconds"] == 0.1
+    assert (
+        json.loads((folder / "process_results/README.md/summary.json").read_text())["waited_seconds"] == 0.1
+    )
     assert (folder / "process_results/end.txt").read_text() == "SUCCESS 1/1\n"
-    assert "DATANAME: local/inputs/README.md | STATUS: SUCCESS" in (folder / "logs/certificate.txt").read_text()
+    assert (
+        "DATANAME: local/inputs/README.md | STATUS: SUCCESS" in (folder / "logs/certificate.txt").read_text()
+    )
     assert "::progress 1 done" in done.stderr
-    assert 'run-local: line 1, wait: 1e-1 is 0.1 (YAML 1.2), which YAML 1.1 reads as the text "1e-1"' in done.stderr
+    assert (
+        'run-local: line 1, wait: 1e-1 is 0.1 (YAML 1.2), which YAML 1.1 reads as the text "1e-1"'
+        in done.stderr
+    )
 
 
 def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
     data = tmp_path / "bad.zip"
     data.write_text("no zip file")
-    done = invoke("--analysis", "dti", "--data", str(data), "--to", str(tmp_path / "out"), "--python", "/bin/false")
+    done = invoke(
+        "--analysis", "dti", "--data", str(data), "--to", str(tmp_path / "out"), "--python", "/bin/false"
+    )
     assert done.returncode == 1
     assert "\nFAILED, exit code 1, its last command: " in done.stdout
     assert list((tmp_path / "out/dti/local/results").glob("*/process_results/end.txt"))
@@ -198,9 +244,15 @@ def test_a25_the_exit_code_is_the_scripts(tmp_path: Path) -> None:
         (("--analysis", "no-such", "--data", "README.md"), "no file blueprints/no-such/blueprint.yaml"),
         (("--analysis", "analysis"), "--data: got nothing"),
         (("--analysis", "analysis", "--data", "README.md", "--image"), "--image: got no image of analysis"),
-        (("--analysis", "analysis", "--data", "nowhere.zip"), "--data: got 'nowhere.zip', which does not exist"),
+        (
+            ("--analysis", "analysis", "--data", "nowhere.zip"),
+            "--data: got 'nowhere.zip', which does not exist",
+        ),
         (("--analysis", "analysis", "--data", "README.md", "--config", "Makefile"), "config file"),
-        (("--analysis", "analysis", "--data", "README.md", "--config", "docs"), "--config: got 'docs', which is not that"),
+        (
+            ("--analysis", "analysis", "--data", "README.md", "--config", "docs"),
+            "--config: got 'docs', which is not that",
+        ),
         (("--analysis", "analysis", "--data", "/dev/null"), "--data: got '/dev/null', which is not that"),
     ],
 )
@@ -216,6 +268,10 @@ def test_names_and_places_that_cannot_be_are_told(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"bad\xff.zip")
     odd.write_text("x")
     done = invoke("--analysis", "analysis", "--data", str(odd), "--to", str(tmp_path / "out"))
-    assert (done.returncode, "a name that is not UTF-8" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert (done.returncode, "a name that is not UTF-8" in done.stderr, "Traceback" in done.stderr) == (
+        1,
+        True,
+        False,
+    )
     done = invoke("--analysis", "analysis", "--data", "README.md", "--to", "Makefile")
     assert (done.returncode, "--to: got Makefile, which is a file" in done.stderr) == (1, True)

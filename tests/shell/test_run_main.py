@@ -39,7 +39,10 @@ def test_a_good_script_leaves_everything_the_guide_names(machine: Machine) -> No
 
 
 def test_the_environment_of_a_script(machine: Machine) -> None:
-    names = "bucketname groupdir resultdir processdir dataname inputpath configname configpath neurocaasrootdir userhome inputdir"
+    names = (
+        "bucketname groupdir resultdir processdir dataname inputpath configname configpath neurocaasrootdir "
+        "userhome inputdir"
+    )
     done = machine.run(machine.script(f'for name in {names}; do echo "$name=${{!name}}"; done\n'))
     assert done.returncode == 0
     assert (machine.tree / "joboutput.txt").read_text().splitlines() == [
@@ -55,7 +58,15 @@ def test_the_environment_of_a_script(machine: Machine) -> None:
         f"userhome={machine.home}",
         "inputdir=lab/inputs",
     ]
-    lines = ["mock", "lab", "results/job_1", "results/job_1/process_results", "data.zip", "lab/inputs/data.zip", "config.json"]
+    lines = [
+        "mock",
+        "lab",
+        "results/job_1",
+        "results/job_1/process_results",
+        "data.zip",
+        "lab/inputs/data.zip",
+        "config.json",
+    ]
     assert (machine.home / "check_vars.txt").read_text().splitlines() == [*lines, "lab/configs/config.json"]
 
 
@@ -67,7 +78,10 @@ def test_check_vars_that_cannot_be_written_stop_nothing(machine: Machine) -> Non
 @pytest.mark.parametrize("name", ["two words.zip", "dätä-日本.zip", "$(touch x) '\"; exit 9.zip"])
 def test_names_are_only_names(machine: Machine, name: str) -> None:
     machine.put(f"lab/inputs/{name}", "x")
-    script = machine.script('errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in here"\n[ -f "$userhome/in here/$dataname" ]\n')
+    script = machine.script(
+        'errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in here"\n[ -f '
+        '"$userhome/in here/$dataname" ]\n'
+    )
     done = machine.run(script, f"lab/inputs/{name}")
     assert done.returncode == 0, (machine.tree / "joberror.txt").read_text()
     assert machine.status(name)["status"] == "SUCCESS"
@@ -85,7 +99,12 @@ def test_a_script_that_fails(machine: Machine) -> None:
 
 
 def test_results_of_a_script_that_fails_are_kept(machine: Machine) -> None:
-    assert machine.run(machine.script('mkdir "$NEUROCAAS_OUTPUT/a"; echo half > "$NEUROCAAS_OUTPUT/a/b.txt"; exit 1\n')).returncode == 1
+    assert (
+        machine.run(
+            machine.script('mkdir "$NEUROCAAS_OUTPUT/a"; echo half > "$NEUROCAAS_OUTPUT/a/b.txt"; exit 1\n')
+        ).returncode
+        == 1
+    )
     assert (machine.job / "process_results" / "a" / "b.txt").read_text() == "half\n"
 
 
@@ -111,7 +130,8 @@ def test_a_script_of_windows_is_told_so(machine: Machine) -> None:
     script = machine.script("#!/bin/bash\r\necho works\r\n", head=False)
     assert machine.run(script).returncode == 126
     assert machine.status()["reason"] == (
-        f'The analysis script has Windows line ends: got CR LF in "{script}". Allowed: LF. Convert it, for instance with dos2unix.'
+        f'The analysis script has Windows line ends: got CR LF in "{script}". Allowed: LF. Convert it, for '
+        "instance with dos2unix."
     )
 
 
@@ -120,7 +140,8 @@ def test_a_script_of_windows_is_told_so(machine: Machine) -> None:
     [
         (f"#!{sys.executable} -I\nimport sys\nprint(sys.version_info[0], sys.flags.isolated)\n", "3 1"),
         ("#!/usr/bin/env -S python3 -I\nimport sys\nprint(sys.version_info[0], sys.flags.isolated)\n", "3 1"),
-        ('#!/bin/sh\nsource /dev/null\nx=(bash)\necho "${x[@]}"', "bash"),  # as ever: scripts say sh and mean bash
+        # as ever: scripts say sh and mean bash
+        ('#!/bin/sh\nsource /dev/null\nx=(bash)\necho "${x[@]}"', "bash"),
         ('# no interpreter\nx=(bash)\necho "${x[@]}"\n', "bash"),
     ],
 )
@@ -151,7 +172,10 @@ def test_a_script_that_runs_another(machine: Machine) -> None:
 
 
 def test_nothing_that_goes_wrong_keeps_the_final_status_away(machine: Machine) -> None:
-    script = machine.script('errorlog\nprintf "no record" >"$NEUROCAAS_STATE/files"\nrm -r "$neurocaasrootdir/ncap_utils"\nexit 4\n')
+    script = machine.script(
+        'errorlog\nprintf "no record" >"$NEUROCAAS_STATE/files"\nrm -r '
+        '"$neurocaasrootdir/ncap_utils"\nexit 4\n'
+    )
     assert machine.run(script).returncode == 4
     status = machine.status()
     assert (status["status"], status["exit_code"]) == ("FAILED", 4)
@@ -165,7 +189,9 @@ def test_an_empty_script_name_is_missing_too(machine: Machine) -> None:
 
 
 def test_wrong_number_of_arguments(machine: Machine) -> None:
-    done = subprocess.run(machine.arguments("x")[:-1], env=machine.environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        machine.arguments("x")[:-1], env=machine.environment, capture_output=True, text=True, timeout=20
+    )
     assert done.returncode == 64
     assert "got 4 arguments. Allowed: 5" in done.stderr
 
@@ -195,14 +221,21 @@ def test_much_output_arrives_whole(machine: Machine) -> None:
 
 
 def test_progress(machine: Machine) -> None:
-    assert machine.run(machine.script("echo ::progress 0.25 fitting\necho ::progress nonsense\n")).returncode == 0
+    assert (
+        machine.run(machine.script("echo ::progress 0.25 fitting\necho ::progress nonsense\n")).returncode
+        == 0
+    )
     status = machine.status()
     assert (status["progress"], status["progress_text"]) == (0.25, "fitting")
 
 
 @pytest.mark.parametrize(
     ("answer", "shown"),
-    [("echo '35 %, 1024 MiB'; echo '0 %, 3 MiB'", "35 %, 1024 MiB; 0 %, 3 MiB"), ("echo broken >&2; exit 9", "NONE"), ("", "NONE")],
+    [
+        ("echo '35 %, 1024 MiB'; echo '0 %, 3 MiB'", "35 %, 1024 MiB; 0 %, 3 MiB"),
+        ("echo broken >&2; exit 9", "NONE"),
+        ("", "NONE"),
+    ],
 )
 def test_gpus(machine: Machine, answer: str, shown: str) -> None:
     """What nvidia-smi says of each GPU. A broken driver is asked once."""
@@ -259,7 +292,12 @@ def test_time_is_up(machine: Machine) -> None:
 
 def test_run_main_is_killed(machine: Machine) -> None:
     script = machine.script(f"errorlog\necho $$ > {machine.root}/pid\nsleep 50\n")
-    running = subprocess.Popen(machine.arguments(script), env=machine.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        machine.arguments(script),
+        env=machine.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     pid = machine.root / "pid"
     until(lambda: pid.is_file() and pid.read_text())
     running.kill()
@@ -275,7 +313,11 @@ def test_the_agent_is_killed(machine: Machine) -> None:
     go = machine.root / "go"
     script = machine.script(f"errorlog\necho one\nuntil [ -e {go} ]; do sleep 0.02; done\necho two\nexit 4\n")
     running = subprocess.Popen(
-        machine.arguments(script), env=machine.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        machine.arguments(script),
+        env=machine.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert running.stdout
     agent = int(running.stdout.readline().split(",")[0])
@@ -303,7 +345,12 @@ def test_a_job_file_names_status_and_duration(machine: Machine) -> None:
     datasets = [{"name": "a_data.zip", "status_key": "no"}, {"name": "b_data.zip", "status_key": key}]
     job = machine.root / "job.json"
     job.write_text(json.dumps({"duration_minutes": 60, "datasets": datasets}))
-    extra = {"NEUROCAAS_JOB_FILE": str(job), "NEUROCAAS_DATASET_INDEX": "1", "NEUROCAAS_INSTANCE_ID": "i-1", "NEUROCAAS_ATTEMPT": "2"}
+    extra = {
+        "NEUROCAAS_JOB_FILE": str(job),
+        "NEUROCAAS_DATASET_INDEX": "1",
+        "NEUROCAAS_INSTANCE_ID": "i-1",
+        "NEUROCAAS_ATTEMPT": "2",
+    }
     assert machine.run(machine.script("echo x\n"), **extra).returncode == 0
     status = machine.status("b_data.zip")
     assert (status["status"], status["instance"], status["attempt"]) == ("SUCCESS", "i-1", 2)
@@ -312,7 +359,9 @@ def test_a_job_file_names_status_and_duration(machine: Machine) -> None:
 
 def test_nothing_is_left_behind(machine: Machine) -> None:
     made = machine.root / "made"
-    script = machine.script(f'printf "%s\\n" "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR" >{made}\n')
+    script = machine.script(
+        f'printf "%s\\n" "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR" >{made}\n'
+    )
     assert machine.run(script).returncode == 0
     assert list((machine.root / "tmp").iterdir()) == []
     folders = [Path(line) for line in made.read_text().splitlines()]
@@ -320,8 +369,14 @@ def test_nothing_is_left_behind(machine: Machine) -> None:
 
 
 def test_without_home_and_almost_without_an_environment(machine: Machine) -> None:
-    environment = {name: value for name, value in machine.environment.items() if name not in ("HOME", "TMPDIR", "LANG", "LC_ALL")}
-    script = machine.script('errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in"\necho "$dataname"\n')
+    environment = {
+        name: value
+        for name, value in machine.environment.items()
+        if name not in ("HOME", "TMPDIR", "LANG", "LC_ALL")
+    }
+    script = machine.script(
+        'errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in"\necho "$dataname"\n'
+    )
     arguments = machine.arguments(script, "lab/inputs/dätä.zip")
     machine.put("lab/inputs/dätä.zip", "x")
     done = subprocess.run(arguments, env=environment, capture_output=True, timeout=60)

@@ -60,7 +60,15 @@ def run(project: Path, config: str = "") -> tuple[LocalResult, str]:
         file.write_text(config)
     checked = _checked(blueprint, file)
     heard: list[bytes] = []
-    made = LocalRun("count", blueprint.folder, blueprint.script, project / "data.txt", file, checked.values, project / "out")
+    made = LocalRun(
+        "count",
+        blueprint.folder,
+        blueprint.script,
+        project / "data.txt",
+        file,
+        checked.values,
+        project / "out",
+    )
     return local.run_local(made, heard.append), b"".join(heard).decode()
 
 
@@ -81,13 +89,19 @@ def test_the_example_runs_reads_its_configuration_and_fails_as_it_says(project: 
 def test_the_variables_are_those_that_a_script_finds(project: Path) -> None:
     script = project / "blueprints" / "count" / "run_count.sh"
     program = "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))"
-    script.write_text(f"#!/bin/bash\n\"$NEUROCAAS_PYTHON\" -c '{program}' \"$@\" >\"$NEUROCAAS_OUTPUT/seen.json\"\n")
+    script.write_text(
+        f'#!/bin/bash\n"$NEUROCAAS_PYTHON" -c \'{program}\' "$@" >"$NEUROCAAS_OUTPUT/seen.json"\n'
+    )
     result, said = run(project)
     assert result.exit_code == 0, said
     seen, arguments = json.loads((result.folder / "process_results" / "seen.json").read_text())
     listed = {one.name for one in scripting.VARIABLES}
     assert listed <= set(seen), "what is listed is there"
-    new = {name for name in seen if os.environ.get(name) != seen[name] and (name.islower() or name.startswith("NEUROCAAS_"))}
+    new = {
+        name
+        for name in seen
+        if os.environ.get(name) != seen[name] and (name.islower() or name.startswith("NEUROCAAS_"))
+    }
     assert new <= listed | set(scripting.INTERNAL), "what is there is listed"
     assert arguments == [seen[name.removeprefix("$")] for name in scripting.ARGUMENTS]
     assert all(name in PAGE for name in scripting.ARGUMENTS)
@@ -95,7 +109,9 @@ def test_the_variables_are_those_that_a_script_finds(project: Path) -> None:
 
 def test_the_functions_are_those_of_the_files_that_scripts_source() -> None:
     files = [UTILITIES / name for name in ("paths.sh", "workflow.sh", "transfer.sh")]
-    defined = {name for file in files for name in re.findall(r"^([a-z_]+)\(\) [{(]", file.read_text(), re.MULTILINE)}
+    defined = {
+        name for file in files for name in re.findall(r"^([a-z_]+)\(\) [{(]", file.read_text(), re.MULTILINE)
+    }
     assert {one.name for one in scripting.FUNCTIONS} <= defined
 
 
@@ -108,7 +124,12 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({"least": least}))
         command = [sys.executable, "program.py", "data", "config.json", "out"]
         done = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(UTILITIES)}, capture_output=True, text=True, check=False
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(UTILITIES)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == code, done.stderr
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == {"rows": 3}

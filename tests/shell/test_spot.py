@@ -51,7 +51,9 @@ class Metadata:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
 
 @pytest.fixture
@@ -74,7 +76,9 @@ def test_the_checkpoint_outlives_the_machine(machine: Machine, metadata: Metadat
     metadata.action = {"action": "terminate", "time": "2026-01-31T12:00:00Z"}
     script = machine.script(SCRIPT)
     extra = {"NEUROCAAS_INSTANCE_ID": "i-1", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url}
-    running = subprocess.Popen(machine.arguments(script), env={**machine.environment, **extra}, stdout=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        machine.arguments(script), env={**machine.environment, **extra}, stdout=subprocess.DEVNULL
+    )
     saved = machine.job / "logs" / "data.zip" / "checkpoint" / "deep" / "more"
     status = machine.job / "logs" / "DATASET_NAME:data.zip_STATUS.txt"
     end = time.monotonic() + 20

@@ -1,4 +1,6 @@
-"""What `invoke configure NAME --language …` makes runs as it is on its own sample, reads its parameters, and says what is missing."""
+"""What `invoke configure NAME --language …` makes runs as it is on its own sample, reads its parameters, and
+says what is missing.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, name: str, values: dict[str, object], data: str = "", **environment: str) -> tuple[LocalResult, str]:
-    """A run on the analysis's own sample (or on `data`), its configuration checked and filled as `values`; and what the script said."""
+def run(
+    project: Path, name: str, values: dict[str, object], data: str = "", **environment: str
+) -> tuple[LocalResult, str]:
+    """A run on the analysis's own sample (or on `data`), its configuration checked and filled as `values`;
+    and what the script said.
+    """
     blueprint = blueprints.load(name, "webdev", project)
     tests = blueprint.folder / "tests"
     sample = tests / "data.txt"
@@ -37,12 +43,16 @@ def run(project: Path, name: str, values: dict[str, object], data: str = "", **e
     config = project / "config.json"
     config.write_text(json.dumps(values))
     room = sandbox.rooms({**os.environ, **environment})
-    made = LocalRun(name, blueprint.folder, blueprint.script, sample, config, values, project / "out", make_room=room)
+    made = LocalRun(
+        name, blueprint.folder, blueprint.script, sample, config, values, project / "out", make_room=room
+    )
     return run_local(made, heard.append), b"".join(heard).decode()
 
 
 def summary(result: LocalResult) -> dict[str, object]:
-    found: dict[str, object] = json.loads((result.folder / "process_results" / "data.txt" / "summary.json").read_text())
+    found: dict[str, object] = json.loads(
+        (result.folder / "process_results" / "data.txt" / "summary.json").read_text()
+    )
     return found
 
 
@@ -58,8 +68,12 @@ def test_the_python_starter(project: Path) -> None:
     result, said = run(project, "spikes", {"threshold": 3.5})
     assert result.exit_code == 0, said
     assert summary(result) == {"numbers": 4, "mean": 2.625, "above": 1, "threshold": 3.5}
-    expected = json.loads((project / "blueprints/spikes/provision/test/golden/expected.json").read_text())["files"]["data.txt/summary.json"]
-    assert {**expected, "above": 1}.items() <= summary(result).items(), "with its default threshold, 2, one number more is above it"
+    expected = json.loads((project / "blueprints/spikes/provision/test/golden/expected.json").read_text())[
+        "files"
+    ]["data.txt/summary.json"]
+    assert {**expected, "above": 1}.items() <= summary(result).items(), (
+        "with its default threshold, 2, one number more is above it"
+    )
     result, said = run(project, "spikes", {"threshold": 2}, data="1\nx\n")
     assert result.exit_code == 65
     assert "data.txt, line 2: got 'x'. Allowed: a number. Correct the dataset." in said
@@ -67,7 +81,7 @@ def test_the_python_starter(project: Path) -> None:
 
 FAKE_R = """#!/bin/sh
 [ "$1" = --vanilla ] && [ -f "$2" ] && printf '{"data": "%s", "config": %s}' "$(basename "$3")" "$(cat "$4")" >"$5/summary.json"
-"""
+"""  # noqa: E501
 
 
 def test_the_r_starter(project: Path) -> None:
@@ -80,7 +94,9 @@ def test_the_r_starter(project: Path) -> None:
         (tools / name).symlink_to(shutil.which(name))  # type: ignore[arg-type]
     result, said = run(project, "spikes", {"threshold": 3}, PATH=str(tools))
     assert result.exit_code == 69
-    assert "Rscript: got no such program on PATH. Allowed: R with the package jsonlite. Bake the image" in said
+    assert (
+        "Rscript: got no such program on PATH. Allowed: R with the package jsonlite. Bake the image" in said
+    )
     (tools / "Rscript").write_text(FAKE_R)
     (tools / "Rscript").chmod(0o755)
     result, said = run(project, "spikes", {"threshold": 3}, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
@@ -93,13 +109,22 @@ def test_the_starter_of_the_matlab_runtime(project: Path) -> None:
     runtime = project / "mcr"
     result, said = run(project, "spikes", {"threshold": 3}, MCR_ROOT=str(runtime))
     assert result.exit_code == 69
-    assert f"MATLAB Runtime: got nothing in {runtime}. Allowed: the runtime of the release that compiled the program. Bake" in said
+    assert (
+        f"MATLAB Runtime: got nothing in {runtime}. Allowed: the runtime of the release that compiled the "
+        "program. Bake"
+    ) in said
     (runtime / "runtime" / "glnxa64").mkdir(parents=True)
     result, said = run(project, "spikes", {"threshold": 3}, MCR_ROOT=str(runtime))
     assert result.exit_code == 69
-    assert "analyse: got no such program beside run_spikes.sh. Allowed: what the MATLAB Compiler makes of analyse.m" in said
+    assert (
+        "analyse: got no such program beside run_spikes.sh. Allowed: what the MATLAB Compiler makes of "
+        "analyse.m"
+    ) in said
     program = project / "blueprints" / "spikes" / "analyse"
-    program.write_text('#!/bin/sh\nprintf \'{"libraries": "%s", "config": %s}\' "$LD_LIBRARY_PATH" "$(cat "$2")" >"$3/summary.json"\n')
+    program.write_text(
+        '#!/bin/sh\nprintf \'{"libraries": "%s", "config": %s}\' "$LD_LIBRARY_PATH" "$(cat '
+        '"$2")" >"$3/summary.json"\n'
+    )
     program.chmod(0o755)
     result, said = run(project, "spikes", {"threshold": 3}, MCR_ROOT=str(runtime))
     assert result.exit_code == 0, said

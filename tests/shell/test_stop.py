@@ -35,12 +35,26 @@ def test_data_config_and_results_in_another_bucket(machine: Machine) -> None:
     for name, text in (("data/set.zip", "the data"), ("configs/c.json", '{"a": 1}')):
         (other / name).parent.mkdir(parents=True, exist_ok=True)
         (other / name).write_text(text)
-    text = 'errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in"\ndownload "$configpath" "$bucketname" "$userhome/in"\n'
-    text += 'cp "$userhome/in/$dataname" "$NEUROCAAS_OUTPUT/r.txt"\nupload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"\n'
-    arguments = ["mock", "s3://public/data/set.zip", "s3://public/out/job__1/", "s3://public/configs/c.json", machine.script(text)]
+    text = (
+        'errorlog\ndownload "$inputpath" "$bucketname" "$userhome/in"\ndownload "$configpath" "$bucketname" '
+        '"$userhome/in"\n'
+    )
+    text += (
+        'cp "$userhome/in/$dataname" "$NEUROCAAS_OUTPUT/r.txt"\nupload "$NEUROCAAS_OUTPUT" "$bucketname" '
+        '"$groupdir" "$processdir"\n'
+    )
+    arguments = [
+        "mock",
+        "s3://public/data/set.zip",
+        "s3://public/out/job__1/",
+        "s3://public/configs/c.json",
+        machine.script(text),
+    ]
     done = machine.bash(f"bash {machine.tree}/run_main.sh {' '.join(arguments)}", NEUROCAAS_GROUP="lab")
     assert done.returncode == 0, done.stderr
-    found = sorted(path.relative_to(other).as_posix() for path in (other / "out").rglob("*") if path.is_file())
+    found = sorted(
+        path.relative_to(other).as_posix() for path in (other / "out").rglob("*") if path.is_file()
+    )
     assert found == [
         "out/job__1/logs/DATASET_NAME:set.zip_STATUS.txt",
         "out/job__1/logs/set.zip/stdout.00000",

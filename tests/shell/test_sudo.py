@@ -15,16 +15,36 @@ SUDO = Path(__file__).parents[2] / "localcloud/fleet/guest/sudo.sh"
 def sudo(*arguments: str) -> tuple[int, str]:
     """Exit status, and what it printed."""
     done = subprocess.run(
-        ["sh", SUDO, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["sh", SUDO, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout.strip()
 
 
 @pytest.mark.parametrize(
-    "flags", ["-u {}", "-u{}", "-Hnu {}", "-H -u {}", "--user {}", "--user={}", "-iu {}", "-i -u {} --", "-n --login --user {}"]
+    "flags",
+    [
+        "-u {}",
+        "-u{}",
+        "-Hnu {}",
+        "-H -u {}",
+        "--user {}",
+        "--user={}",
+        "-iu {}",
+        "-i -u {} --",
+        "-n --login --user {}",
+    ],
 )
 def test_a_user(flags: str) -> None:
-    name, home = ("nobody", "/nonexistent") if os.getuid() == 0 else (pwd.getpwuid(os.getuid()).pw_name, os.environ["HOME"])
+    name, home = (
+        ("nobody", "/nonexistent")
+        if os.getuid() == 0
+        else (pwd.getpwuid(os.getuid()).pw_name, os.environ["HOME"])
+    )
     status, said = sudo(*flags.format(name).split(), "sh", "-c", 'echo "$(id -un) $HOME $USER $LOGNAME"')
     assert (status, said.splitlines()[-1]) == (0, f"{name} {home} {name} {name}")
 

@@ -35,5 +35,7 @@ def job_json(submission: str, *names: str, stamp: str = STAMP) -> str:
         launch_template=Group("lt-1", "1"),
         price_per_hour=0.096,
         created="2026-01-31T12:00:00.000Z",
-        datasets=tuple(Dataset(i, name, f"{GROUP}/inputs/{name}", keys.status(name), 3) for i, name in enumerate(names)),
+        datasets=tuple(
+            Dataset(i, name, f"{GROUP}/inputs/{name}", keys.status(name), 3) for i, name in enumerate(names)
+        ),
     ).to_json()

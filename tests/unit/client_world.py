@@ -40,7 +40,9 @@ def tell(s3: Any, about: About = ABOUT) -> None:
     put(s3, about_key(GROUP), about.to_json())
 
 
-def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str] | None = None, **facts: Any) -> None:
+def ended(
+    s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str] | None = None, **facts: Any
+) -> None:
     """A job that has succeeded, with the life of each dataset's machine."""
     keys = JobKeys.of(GROUP, stamp)
     put(s3, keys.job, job_json(f"{GROUP}/submissions/{stamp}_submit.json", *seconds, stamp=stamp))
@@ -49,7 +51,8 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
     put(
         s3,
         keys.records.certificate,
-        f"JOB ID: {stamp}\n        [Internal (get_costmonitoring)] Projected total costs: $0.12. Remaining budget: $77.00\n",
+        f"JOB ID: {stamp}\n        [Internal (get_costmonitoring)] Projected total costs: $0.12. Remaining "
+        "budget: $77.00\n",
     )
     for index, name in enumerate(seconds):
         for key in (keys.status(name), keys.verdict(index)):
@@ -87,5 +90,7 @@ def ended(s3: Any, stamp: str, seconds: dict[str, float], outputs: dict[str, str
 
 
 def run(task: Any, *arguments: Any, **flags: Any) -> None:
-    """A command as its room has it, without what `tasks.py` puts around it: the choice of a cloud, errors as exit codes."""
+    """A command as its room has it, without what `tasks.py` puts around it: the choice of a cloud, errors as
+    exit codes.
+    """
     inspect.unwrap(task.body)(Context(), *arguments, **flags)

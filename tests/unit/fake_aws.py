@@ -1,4 +1,6 @@
-"""An in-memory AWS for the manager and the monitor: conditional writes, client tokens and capacity as AWS has them."""
+"""An in-memory AWS for the manager and the monitor: conditional writes, client tokens and capacity as AWS has
+them.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +50,11 @@ class Clock:
 class FakeAws:
     """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
 
-    `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved (keys); each write of an object
-    gives it the next version (`version`).
-    `capacity` is how many more machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in;
-    `bodies` are all uploads, by their ETag and by their version; `sizes` are told of objects in place of their own; `kill_at` is the number
-    of the call after which the caller is dead (counted from 1, see `revive`).
+    `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved
+    (keys); each write of an object gives it the next version (`version`). `capacity` is how many more
+    machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in; `bodies` are
+    all uploads, by their ETag and by their version; `sizes` are told of objects in place of their own;
+    `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -96,7 +98,8 @@ class FakeAws:
     def count(self, name: str) -> int:
         return sum(call == name for call, _ in self.calls)
 
-    # S3 -------------------------------------------------------------------------------------------------------------
+    # S3
+    # --------------------------------------------------------------------------------------------------------
     def upload(self, bucket: str, key: str, body: bytes | str = b"x") -> None:
         self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, {})
         self.times[bucket, key] = self.clock()
@@ -112,12 +115,23 @@ class FakeAws:
     def text(self, bucket: str, key: str) -> str:
         return self.objects_[bucket, key][0].decode()
 
-    def put(self, bucket: str, key: str, body: str | bytes, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str | bytes,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         with self.lock:
             self._call("put", key)
             if if_absent and (bucket, key) in self.objects_:
                 return False
-            self.objects_[bucket, key] = (body.encode() if isinstance(body, str) else body, dict(metadata or {}))
+            self.objects_[bucket, key] = (
+                body.encode() if isinstance(body, str) else body,
+                dict(metadata or {}),
+            )
             self.written[bucket, key] += 1
             return True
 
@@ -129,13 +143,19 @@ class FakeAws:
 
     def _stored(self, bucket: str, key: str, *, versions: bool = True) -> StoredObject:
         size = self.sizes.get((bucket, key), len(self.objects_[bucket, key][0]))
-        return StoredObject(key, size, self.etag(bucket, key), self.versions.get((bucket, key)) if versions else None)
+        return StoredObject(
+            key, size, self.etag(bucket, key), self.versions.get((bucket, key)) if versions else None
+        )
 
-    def objects(self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False) -> Iterator[StoredObject]:
+    def objects(
+        self, bucket: str, prefix: str, after: str, limit: int, *, versions: bool = False
+    ) -> Iterator[StoredObject]:
         with self.lock:
             self._call("list", prefix)
             self._check_open(bucket)
-            names = sorted((k for b, k in self.objects_ if b == bucket and k.startswith(prefix)), key=str.encode)
+            names = sorted(
+                (k for b, k in self.objects_ if b == bucket and k.startswith(prefix)), key=str.encode
+            )
             found = [self._stored(bucket, k, versions=versions) for k in names if k.encode() > after.encode()]
         yield from found[:limit]
 
@@ -143,7 +163,9 @@ class FakeAws:
         if bucket in self.closed:
             raise BucketRefusedError("AccessDenied")
 
-    def hand_over(self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]) -> str | None:
+    def hand_over(
+        self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]
+    ) -> str | None:
         with self.lock:
             self._call("hand over", to_bucket)
             if to_bucket in self.closed:
@@ -161,7 +183,11 @@ class FakeAws:
             with self.lock:
                 self._call("set aside", one.key)
                 there = (bucket, one.key) in self.objects_
-                same = one.version in (None, self.version(bucket, one.key)) and there and one.etag in ("", self.etag(bucket, one.key))
+                same = (
+                    one.version in (None, self.version(bucket, one.key))
+                    and there
+                    and one.etag in ("", self.etag(bucket, one.key))
+                )
                 if same and one.key in self.immovable:
                     refused[one.key] = "AccessDenied"
                 elif same:
@@ -177,7 +203,8 @@ class FakeAws:
             self._call("delete", key)
             self.objects_.pop((bucket, key), None)
 
-    # EC2 ------------------------------------------------------------------------------------------------------------
+    # EC2
+    # --------------------------------------------------------------------------------------------------------
     def run(self, request: LaunchRequest) -> list[Machine]:
         with self.lock:
             self._call("run", request.instance_type)
@@ -200,7 +227,14 @@ class FakeAws:
             for index, name in enumerate(ids):
                 spot, tags = request.market == "spot", dict(request.tags)
                 self.ec2[name] = Instance(
-                    name, request.instance_type, "pending", index, self.clock(), spot, image_id="ami-resolved", tags=tags
+                    name,
+                    request.instance_type,
+                    "pending",
+                    index,
+                    self.clock(),
+                    spot,
+                    image_id="ami-resolved",
+                    tags=tags,
                 )
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
@@ -242,15 +276,26 @@ class FakeAws:
             self._call("terminate", ",".join(ids))
             for name in ids:
                 if name in self.ec2 and self.ec2[name].state != "terminated":
-                    self.set_state(name, "shutting-down", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
+                    self.set_state(
+                        name,
+                        "shutting-down",
+                        reason_code="Client.UserInitiatedShutdown",
+                        reason="User initiated shutdown",
+                    )
 
     def switch_off(self, ids: Sequence[str]) -> None:
         with self.lock:
             self._call("switch_off", ",".join(ids))
             for name in ids:
-                self.set_state(name, "stopping", reason_code="Client.UserInitiatedShutdown", reason="User initiated shutdown")
+                self.set_state(
+                    name,
+                    "stopping",
+                    reason_code="Client.UserInitiatedShutdown",
+                    reason="User initiated shutdown",
+                )
 
-    # DynamoDB -------------------------------------------------------------------------------------------------------
+    # DynamoDB
+    # -------------------------------------------------------------------------------------------------------
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         with self.lock:
             self._call("hear", key)
@@ -282,7 +327,10 @@ class FakeAws:
 
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         found = list(self.objects(bucket, prefix, after, limit))
-        return [Written(one.key, self.etag(bucket, one.key), self.times[bucket, one.key], one.size) for one in found]
+        return [
+            Written(one.key, self.etag(bucket, one.key), self.times[bucket, one.key], one.size)
+            for one in found
+        ]
 
     def etag(self, bucket: str, key: str) -> str:
         return hashlib.md5(self.objects_[bucket, key][0]).hexdigest()
@@ -295,7 +343,9 @@ class FakeAws:
         with self.lock:
             self._call("deliver", written.key)
             self.queue.append((queue_url, written.key))
-            self.heard_[bucket, written.key] = replace(self.heard_.get((bucket, written.key), Heard()), sent=written.etag, sent_at=now)
+            self.heard_[bucket, written.key] = replace(
+                self.heard_.get((bucket, written.key), Heard()), sent=written.etag, sent_at=now
+            )
 
     def searched(self, bucket: str) -> Search | None:
         return self.searches.get(bucket)
@@ -303,7 +353,9 @@ class FakeAws:
     def note_search(self, bucket: str, search: Search) -> None:
         self.searches[bucket] = search
 
-    def lease(self, table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
+    def lease(
+        self, table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]
+    ) -> str:
         with self.lock:
             self._call("lease")
             if job in self.claims and self.claims[job].ended:
@@ -313,7 +365,14 @@ class FakeAws:
                 return "launched"
             if item is not None and item.get("lease", 0.0) >= now:
                 return "busy"
-            self.items[job] = {"created": now, **(item or {}), **about, "state": "starting", "owner": owner, "lease": until}
+            self.items[job] = {
+                "created": now,
+                **(item or {}),
+                **about,
+                "state": "starting",
+                "owner": owner,
+                "lease": until,
+            }
             return "taken"
 
     def release(self, table: str, job: JobId, owner: str) -> None:
@@ -335,7 +394,10 @@ class FakeAws:
     def living(self, tags: Mapping[str, str]) -> int:
         with self.lock:
             self._call("describe")
-            return sum(i.state in ("pending", "running") and tags.items() <= i.tags.items() for i in self.ec2.values())
+            return sum(
+                i.state in ("pending", "running") and tags.items() <= i.tags.items()
+                for i in self.ec2.values()
+            )
 
     def retries(self, table: str, job: JobId) -> frozenset[str] | None:
         with self.lock:
@@ -392,7 +454,9 @@ class FakeAws:
             self._call("query")
             yield from [self._open(job, item) for job, item in self.items.items()]
 
-    def close_dataset(self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float) -> OpenJob | None:
+    def close_dataset(
+        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+    ) -> OpenJob | None:
         with self.lock:
             self._call("close")
             item = self.items.get(job)
@@ -533,7 +597,15 @@ class MonitorView:
         confined.group = (bucket, group)
         return confined
 
-    def put(self, bucket: str, key: str, body: str, *, if_absent: bool = False, metadata: Mapping[str, str] | None = None) -> bool:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: str,
+        *,
+        if_absent: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         self._check_confined(bucket, key)
         return self.aws.put(bucket, key, body, if_absent=if_absent, metadata=metadata)
 

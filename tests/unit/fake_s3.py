@@ -1,4 +1,6 @@
-"""A client of S3 in memory, with versions: what a transfer asks of it, and nothing more. Quick enough for hundreds of examples."""
+"""A client of S3 in memory, with versions: what a transfer asks of it, and nothing more. Quick enough for
+hundreds of examples.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ class Body(io.BytesIO):
 
 
 class FakeS3:
-    """`denied`: operations, or parameters, that its caller has no right to. `before`: is told the name of each call before it is served."""
+    """`denied`: operations, or parameters, that its caller has no right to. `before`: is told the name of
+    each call before it is served.
+    """
 
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], list[bytes]] = {}
@@ -90,7 +94,9 @@ class FakeS3:
         class Pages:
             def paginate(_, Bucket: str, Prefix: str) -> Any:  # noqa: N803, N805
                 self._called(name, {})
-                found = sorted(key for bucket, key in self.versions if bucket == Bucket and key.startswith(Prefix))
+                found = sorted(
+                    key for bucket, key in self.versions if bucket == Bucket and key.startswith(Prefix)
+                )
                 yield {"Contents": [{"Key": key, "Size": len(self.content(Bucket, key))} for key in found]}
 
         return Pages()

@@ -1,4 +1,6 @@
-"""A world for the job path: settings, a bucket with data, a manager, a monitor, and machines that behave as told."""
+"""A world for the job path: settings, a bucket with data, a manager, a monitor, and machines that behave as
+told.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class World:
         self._runs += 1
         until = self.clock() + timedelta(seconds=121)
         etag = self.aws.etag(BUCKET, key) if (BUCKET, key) in self.aws.objects_ else "gone"
-        delivery = Delivery(ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self._runs}", "arn:manager", until)
+        delivery = Delivery(
+            ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self._runs}", "arn:manager", until
+        )
         return process(ManagerView(self.aws), self.settings, self.clock, delivery)
 
     def job(self, timestamp: str = "t1", group: str = "lab") -> Job:
@@ -92,7 +96,9 @@ class World:
         return self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate)
 
     def facts(self, timestamp: str = "t1") -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate_json))
+        facts: dict[str, Any] = json.loads(
+            self.aws.text(BUCKET, JobKeys.of("lab", timestamp).certificate_json)
+        )
         return facts
 
     def end(self, timestamp: str = "t1") -> str | None:
@@ -106,7 +112,8 @@ class World:
         report: dict[str, Any] = json.loads(self.aws.text(BUCKET, f"logs/lab/{instance}.json"))
         return report
 
-    # Machines -------------------------------------------------------------------------------------------------------
+    # Machines
+    # -------------------------------------------------------------------------------------------------------
     def event(self, instance: str, state: str) -> str:
         """Deliver one state-change event to the monitor."""
         change = StateChange(instance, state, self.clock())

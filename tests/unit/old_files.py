@@ -1,4 +1,5 @@
-"""Files of the first implementation as its 41 blueprints were: the same fields as often, the same values, its ways to write a COMMAND.
+"""Files of the first implementation as its 41 blueprints were: the same fields as often, the same values, its
+ways to write a COMMAND.
 Names, people and images are made up."""
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ FOUR, BARE, THREE = '"{}" "{}" "{}" "{}"', "{} {} {} {}", '"{}" "{}" "{}"'
 TAIL = "; . neurocaas_contrib/ncap_utils/workflow.sh; cleanup"
 COMMANDS = [
     f"ls; cd /home/ubuntu; neurocaas_contrib/run_main.sh {FOUR} 'epi/run_epi.sh'{TAIL}",
-    f'cd neurocaas_contrib; bash run_main.sh {FOUR} "a b/run_wave.sh"; . neurocaas_contrib/workflow.sh; cleanup',
+    f'cd neurocaas_contrib; bash run_main.sh {FOUR} "a b/run_wave.sh"; . neurocaas_contrib/workflow.sh; '
+    'cleanup',
     f"ls; cd neurocaas_contrib; .dlamirc; bash run_main_cli.sh {FOUR} 'dgp/run_dgp_cli.sh'{TAIL}",
-    f"cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} torch/run_main.py; . neurocaas_contrib/ncap_utils/x.sh;",
+    f"cd /home/ubuntu; sudo -u ubuntu neurocaas_contrib/run_main_cli.sh {FOUR} torch/run_main.py; . "
+    "neurocaas_contrib/ncap_utils/x.sh;",
     f"cd ncap; bash run_main_loca.sh {FOUR} locanmf/run.sh; sudo poweroff",
     f"cd ncap && bash run_main.sh {BARE} pmd/run.sh && sudo poweroff",
     f"sudo -u ubuntu bash -c 'source activate sorter && cd /home/ubuntu/ncap && bash run.sh {BARE}'",
@@ -33,16 +36,26 @@ UNSURE_COMMANDS = [
     "bash run_main.sh {} {} {}",
 ]
 HANDLERS = (
-    ["submit_start.handler_develop"] * 22 + ["submit_start_legacy_wfield_preprocess.handler"] * 2 + ["submit_start.handler_ensemble"]
+    ["submit_start.handler_develop"] * 22 + ["submit_start_legacy_wfield_preprocess.handler"] * 2 + ["submit_start.handler_ensemble"]  # noqa: E501
     + ["submit_start.handler_log_dev"] * 5 + ["submit_start.handler_log"] * 4 + ["submit_start.handler"] * 4
     + ["submit_start.handler_log_demo"] * 2 + ["submit.handler"]
 )  # fmt: skip
 TYPES = (
-    ["p3.2xlarge"] * 12 + ["t2.micro"] * 7 + ["p2.xlarge"] * 6 + ["m5.16xlarge"] * 4 + ["m5.xlarge"] * 3 + ["p2.8xlarge"] * 2
+    ["p3.2xlarge"] * 12 + ["t2.micro"] * 7 + ["p2.xlarge"] * 6 + ["m5.16xlarge"] * 4 + ["m5.xlarge"] * 3 + ["p2.8xlarge"] * 2  # noqa: E501
     + ["g4dn.12xlarge"] * 2 + ["r5.16xlarge"] * 2 + ["m5.4xlarge", "", "the type of the machine"]
 )  # fmt: skip
 STAGES = ["websubstack"] * 17 + ["develop"] * 7 + ["webdev"] * 5 + ["develop or deploy"] + [None] * 11
-GROUPS = ["debuggers", "reviewers", "traviscipermagroup", "lab.one", "ann@uni.example", "ben+c@lab.example", "Größe lab", "logs", "lab-one"]
+GROUPS = [
+    "debuggers",
+    "reviewers",
+    "traviscipermagroup",
+    "lab.one",
+    "ann@uni.example",
+    "ben+c@lab.example",
+    "Größe lab",
+    "logs",
+    "lab-one",
+]
 GROUPS += ["日本", "ann-uni.example"]
 PEOPLE = ["dummyuser", "ann", "ben", "cyn.d", "eva@uni.example", "Ann"]
 
@@ -63,11 +76,15 @@ def one(number: int, rng: random.Random, values: dict[str, list[Any]]) -> dict[s
         "COMMAND": dealt("command"),
     }
     some: list[tuple[str, Any, float]] = [
-        ("SECURITY_GROUPS", "launch-wizard-34", 0.9), ("SHUTDOWN_BEHAVIOR", "terminate", 0.93), ("CONFIG", "config.yaml", 0.93),
-        ("MISSING_CONFIG_ERROR", "We need a config file to analyze data.", 0.93), ("EXECUTION_TIMEOUT", rng.choice([180, 900, 720]), 0.97),
+        ("SECURITY_GROUPS", "launch-wizard-34", 0.9), ("SHUTDOWN_BEHAVIOR", "terminate", 0.93),
+        ("CONFIG", "config.yaml", 0.93),
+        ("MISSING_CONFIG_ERROR", "We need a config file to analyze data.", 0.93),
+        ("EXECUTION_TIMEOUT", rng.choice([180, 900, 720]), 0.97),
         ("SSM_TIMEOUT", 172000, 0.95), ("LAUNCH", True, 0.9), ("LOGFILE", "lambda_log.txt", 0.93),
-        ("DEPLOY_LIMIT", rng.choice([100, 300, 20]), 0.8), ("MAXCOST", rng.choice([300, "300", 100, 600, "max. cost"]), 0.6),
-        ("MONITOR", rng.random() < 0.65, 0.9), ("INDIR", "inputs", 0.66), ("OUTDIR", "results", 0.66), ("LOGDIR", "logs", 0.66),
+        ("DEPLOY_LIMIT", rng.choice([100, 300, 20]), 0.8),
+        ("MAXCOST", rng.choice([300, "300", 100, 600, "max. cost"]), 0.6),
+        ("MONITOR", rng.random() < 0.65, 0.9), ("INDIR", "inputs", 0.66), ("OUTDIR", "results", 0.66),
+        ("LOGDIR", "logs", 0.66),
         ("CONFIGDIR", "configs", 0.1), ("SUBMITDIR", "submissions", 0.1),
     ]  # fmt: skip
     config |= {key: value for key, value, often in some if rng.random() < often}
@@ -84,21 +101,26 @@ def one(number: int, rng: random.Random, values: dict[str, list[Any]]) -> dict[s
         affiliates.append(affiliate)
     affiliates += affiliates[:1] if number == 7 else []
     given: dict[str, Any] = {
-        "CodeUri": rng.choice(["../../protocols", "../lambda_repo"]), "Handler": dealt("handler"), "LambdaConfig": config,
+        "CodeUri": rng.choice(["../../protocols", "../lambda_repo"]), "Handler": dealt("handler"),
+        "LambdaConfig": config,
     }  # fmt: skip
     if rng.random() < 0.8:
         given["Launch"] = True
     if number % 3 == 0:
         given |= {
             "PostCodeUri": "../../protocols",
-            "PostHandler": rng.choice(["postprocess.epipostprocess"] * 5 + ["postprocess.postprocess_prediction"]),
+            "PostHandler": rng.choice(
+                ["postprocess.epipostprocess"] * 5 + ["postprocess.postprocess_prediction"]
+            ),
         }
     if number == 3:
         given |= {"PostTrigger": "SeqLabel.json", "Requirements": "requirements_label.txt"}
     data: dict[str, Any] = {
-        "PipelineName": {20: "The name of your pipeline", 40: "unique bucket name", 12: "analysis-11-web"}.get(
-            number, f"analysis-{number}-web"
-        ),
+        "PipelineName": {
+            20: "The name of your pipeline",
+            40: "unique bucket name",
+            12: "analysis-11-web",
+        }.get(number, f"analysis-{number}-web"),
         "REGION": "us-east-1" if number != 40 else "the region",
         "Lambda": given,
         "UXData": {"Affiliates": affiliates},
@@ -106,7 +128,13 @@ def one(number: int, rng: random.Random, values: dict[str, list[Any]]) -> dict[s
     if dealt("stage") is not None:
         data["STAGE"] = dealt("stage")
     if number == 5:
-        data |= {"PipelineVersion": "1", "image_history": [{"a": 1}], "localenv": "/x", "develop_history": [], "container_history": []}
+        data |= {
+            "PipelineVersion": "1",
+            "image_history": [{"a": 1}],
+            "localenv": "/x",
+            "develop_history": [],
+            "container_history": [],
+        }
     return data
 
 
@@ -128,6 +156,8 @@ def write(folder: Path, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(data, indent=4), encoding="utf-8")
         (path.parent / "test_resources").mkdir()
-        (path.parent / "test_resources" / "exampledevsubmit.json").write_text('{"dataname": "x", "configname": "y"}')
+        (path.parent / "test_resources" / "exampledevsubmit.json").write_text(
+            '{"dataname": "x", "configname": "y"}'
+        )
     (folder / "global_params.json").write_text('{"EXECUTION_TIMEOUT": 900}')
     return folder

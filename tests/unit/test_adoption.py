@@ -1,4 +1,6 @@
-"""What recovery rests on: which things are a stack's own, states that are completed, and a backend whose files were cut off."""
+"""What recovery rests on: which things are a stack's own, states that are completed, and a backend whose
+files were cut off.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ def test_every_type_that_a_program_may_make_is_found_in_one_way() -> None:
 def test_names_of_pulumis_making() -> None:
     named = autonamed("neurocaas-dti-prod-manager")
     assert named.fullmatch("neurocaas-dti-prod-manager-0a1b2c3")
-    for other in ("neurocaas-dti-prod-manager", "neurocaas-dti-prod-manager-errors-0a1b2c3", "neurocaas-dti-prod-manager-0a1b2c", "x"):
+    for other in (
+        "neurocaas-dti-prod-manager",
+        "neurocaas-dti-prod-manager-errors-0a1b2c3",
+        "neurocaas-dti-prod-manager-0a1b2c",
+        "x",
+    ):
         assert not named.fullmatch(other)
     assert autonamed("a.b").fullmatch("a.b-0000000")
     assert not autonamed("a.b").fullmatch("acb-0000000")
@@ -45,13 +52,21 @@ def test_only_both_tags_make_a_thing_a_stacks_own(tags: dict[str, str], own: boo
 
 
 def policy(*sids: str, resource: str = "arn:aws:s3:::dti") -> str:
-    statements = [{"Sid": sid, "Effect": "Allow", "Action": "s3:GetObject", "Resource": [resource]} for sid in sids]
+    statements = [
+        {"Sid": sid, "Effect": "Allow", "Action": "s3:GetObject", "Resource": [resource]} for sid in sids
+    ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def test_a_policy_is_known_by_its_statements_and_what_they_are_about() -> None:
     assert people.alike(policy("a", "b"), policy("b", "a"))
-    for other in (policy("a"), policy("a", "b", resource="arn:aws:s3:::other"), policy("a", "b", resource="*"), None, '{"Statement": []}'):
+    for other in (
+        policy("a"),
+        policy("a", "b", resource="arn:aws:s3:::other"),
+        policy("a", "b", resource="*"),
+        None,
+        '{"Statement": []}',
+    ):
         assert not people.alike(other, policy("a", "b"))
     assert not people.alike(policy("a", resource="*"), policy("a", resource="*"))
 
@@ -68,7 +83,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def wanted(name: str, inputs: dict[str, Any], *, exact: bool = False) -> Wanted:
-    return Wanted(f"urn:pulumi:dti-prod::neurocaas::{storage.BUCKET}::{name}", storage.BUCKET, inputs, exact=exact)
+    return Wanted(
+        f"urn:pulumi:dti-prod::neurocaas::{storage.BUCKET}::{name}", storage.BUCKET, inputs, exact=exact
+    )
 
 
 def found(account: Account, of: Wanted) -> tuple[str | None, list[str]]:
@@ -108,8 +125,12 @@ def test_a_group_without_a_policy_of_ours_is_nobodys(account: Account) -> None:
     iam, logical = account.client("iam"), "neurocaas-dti-prod-lab1-analysts"
     for number in range(3):
         iam.create_group(GroupName=f"{logical}-000000{number}")
-    iam.put_group_policy(GroupName=f"{logical}-0000001", PolicyName=f"{logical}-0000001", PolicyDocument=policy("mine"))
-    iam.put_group_policy(GroupName=f"{logical}-0000002", PolicyName=f"{logical}-0000002", PolicyDocument=policy("a", "b"))
+    iam.put_group_policy(
+        GroupName=f"{logical}-0000001", PolicyName=f"{logical}-0000001", PolicyDocument=policy("mine")
+    )
+    iam.put_group_policy(
+        GroupName=f"{logical}-0000002", PolicyName=f"{logical}-0000002", PolicyDocument=policy("a", "b")
+    )
     of = Wanted(f"urn::{logical}", people.GROUP, {"policy": policy("a", "b")})
     assert [thing.name for thing in people.groups(account, of)] == [f"{logical}-0000002"]
     begun = Wanted(f"urn::{logical}", people.GROUP, {"name": f"{logical}-0000000"}, exact=True)
@@ -120,9 +141,13 @@ def test_parts_are_looked_for_on_their_home_only(account: Account) -> None:
     iam = account.client("iam")
     for name in ("ours", "others"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-        iam.put_role_policy(RoleName=name, PolicyName="neurocaas-dti-prod-manager-0000000", PolicyDocument=policy("a"))
+        iam.put_role_policy(
+            RoleName=name, PolicyName="neurocaas-dti-prod-manager-0000000", PolicyDocument=policy("a")
+        )
     of = Wanted("urn::neurocaas-dti-prod-manager", people.ROLE_POLICY, {}, {"role": Identity("ours", "ours")})
-    assert [thing.id for thing in people.role_policies(account, of)] == ["ours:neurocaas-dti-prod-manager-0000000"]
+    assert [thing.id for thing in people.role_policies(account, of)] == [
+        "ours:neurocaas-dti-prod-manager-0000000"
+    ]
     assert list(people.role_policies(account, Wanted(of.urn, of.type, {}, {"role": None}))) == []
 
 
@@ -132,7 +157,11 @@ def test_an_import_is_unfinished_until_its_name_counts_as_pulumis() -> None:
     assert adoption._unfinished({**resource, "inputs": {"bucket": name, "__defaults": []}})
     assert not adoption._unfinished({**resource, "inputs": {"bucket": name, "__defaults": ["bucket"]}})
     assert not adoption._unfinished({**resource, "inputs": {"bucket": "dti", "__defaults": []}})
-    setting = {**resource, "type": "aws:s3/bucketVersioning:BucketVersioning", "inputs": {"bucket": name, "__defaults": []}}
+    setting = {
+        **resource,
+        "type": "aws:s3/bucketVersioning:BucketVersioning",
+        "inputs": {"bucket": name, "__defaults": []},
+    }
     assert not adoption._unfinished(setting)  # its bucket's name
 
 
@@ -159,7 +188,8 @@ def test_a_backend_whose_files_were_cut_off_is_mended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "folder"), [("file:///srv/state", "/srv/state/.pulumi"), ("file:///srv/state?no_tmp_dir=true", "/srv/state/.pulumi"),
+    ("url", "folder"),
+    [("file:///srv/state", "/srv/state/.pulumi"), ("file:///srv/state?no_tmp_dir=true", "/srv/state/.pulumi"),
                         ("s3://state", None), ("https://api.pulumi.com", None), ("", None)]
 )  # fmt: skip
 def test_only_a_file_backend_has_files_here(url: str, folder: str | None) -> None:

@@ -1,4 +1,6 @@
-"""`neurocaas_analysis`, which analysis programs in Python import: the values of a configuration, and the files of a dataset."""
+"""`neurocaas_analysis`, which analysis programs in Python import: the values of a configuration, and the
+files of a dataset.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_values_are_the_jobs_whatever_the_analyst_wrote(
     helpers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     known = {"rate": 1000.0, "mode": "fast"}
-    (tmp_path / "known.json").write_text(json.dumps(known if variable == "NEUROCAAS_CONFIG" else {"config": known}))
+    (tmp_path / "known.json").write_text(
+        json.dumps(known if variable == "NEUROCAAS_CONFIG" else {"config": known})
+    )
     monkeypatch.setenv(variable, str(tmp_path / "known.json"))
     config = tmp_path / "c.yaml"
     config.write_text("rate: 1e3\n")
@@ -46,7 +50,15 @@ def test_without_a_job_the_file_counts_and_must_be_json(helpers: ModuleType, tmp
 
 
 def test_what_operating_systems_add_is_no_file_of_a_dataset(helpers: ModuleType, tmp_path: Path) -> None:
-    for name in ("a.tif", ".DS_Store", "._a.tif", "Thumbs.db", "sub/desktop.ini", "__MACOSX/a.tif", "sub/b.tif"):
+    for name in (
+        "a.tif",
+        ".DS_Store",
+        "._a.tif",
+        "Thumbs.db",
+        "sub/desktop.ini",
+        "__MACOSX/a.tif",
+        "sub/b.tif",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     assert [path.name for path in helpers.dataset_files(tmp_path, tmp_path)] == ["a.tif", "b.tif"]

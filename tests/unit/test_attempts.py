@@ -1,4 +1,6 @@
-"""Several machines for one dataset: whose results count, where the others' are, what each has cost, and that all of it is said once."""
+"""Several machines for one dataset: whose results count, where the others' are, what each has cost, and that
+all of it is said once.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,13 @@ def write(world: World, machine: str, *names: str, recorded: bool = True, body: 
     for name in names:
         key = f"{keys.process_prefix}{name}"
         world.aws.upload(bucket, key, body or f"{name} by {machine}")
-        moved = {"bucket": bucket, "key": key, "bytes": 1, "sha256": "a" * 64, "version_id": world.aws.version(bucket, key)}
+        moved = {
+            "bucket": bucket,
+            "key": key,
+            "bytes": 1,
+            "sha256": "a" * 64,
+            "version_id": world.aws.version(bucket, key),
+        }
         files = [one for one in files if one["key"] != key] + [moved]
     read = [{"bucket": BUCKET, "key": job.datasets[index].inputpath, "bytes": 1, "sha256": "b" * 64}]
     if recorded:
@@ -61,7 +69,11 @@ def write(world: World, machine: str, *names: str, recorded: bool = True, body: 
 
 
 def below(world: World, prefix: str) -> dict[str, str]:
-    return {key.removeprefix(prefix): world.aws.text(bucket, key) for bucket, key in sorted(world.aws.objects_) if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): world.aws.text(bucket, key)
+        for bucket, key in sorted(world.aws.objects_)
+        if key.startswith(prefix)
+    }
 
 
 def results(world: World) -> dict[str, str]:
@@ -81,7 +93,8 @@ def outcome(world: World, number: int = 0) -> dict[str, Any]:
     return dataset
 
 
-# Whose results count ------------------------------------------------------------------------------------------------------
+# Whose results count
+# ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("recorded", [True, False])
 def test_what_a_reclaimed_machine_has_written_is_no_result(recorded: bool) -> None:
     world = world_of()
@@ -92,7 +105,9 @@ def test_what_a_reclaimed_machine_has_written_is_no_result(recorded: bool) -> No
     world.aws.upload(BUCKET, KEYS.update, "update results.\n")
     world.clock.forward(600)
     world.reclaim(first)
-    assert results(world) == {"update.txt": "update results.\n"}, "the next machine begins with nothing of another's"
+    assert results(world) == {"update.txt": "update results.\n"}, (
+        "the next machine begins with nothing of another's"
+    )
     assert apart(world) == {name: f"{name} by {first}" for name in ("part/1.csv", "summary.json")}
     _, second = machines(world)
     write(world, second, "summary.json")
@@ -106,7 +121,9 @@ def test_what_a_reclaimed_machine_has_written_is_no_result(recorded: bool) -> No
     )
     assert reclaimed["recorded"] is recorded
     assert sorted((file["key"], file["version_id"]) for file in reclaimed["results"]) == (
-        [(f"{KEYS.attempts_prefix}1/process_results/{name}", None) for name in ("part/1.csv", "summary.json")] if recorded else []
+        [(f"{KEYS.attempts_prefix}1/process_results/{name}", None) for name in ("part/1.csv", "summary.json")]
+        if recorded
+        else []
     )
     assert (last["results_are"], last["results"]) == ("those of the dataset", [])
 
@@ -119,12 +136,17 @@ def test_of_several_datasets_only_what_the_machine_says_it_wrote_is_set_aside() 
     write(world, first, "unsaid.csv", recorded=False)
     write(world, other, "b.csv", "same.csv")
     world.reclaim(first)
-    assert set(results(world)) == {"b.csv", "same.csv", "unsaid.csv"}, "another machine has written same.csv anew"
+    assert set(results(world)) == {"b.csv", "same.csv", "unsaid.csv"}, (
+        "another machine has written same.csv anew"
+    )
     assert set(apart(world)) == {"a.csv"}
     write(world, machines(world)[2], "a.csv")
     world.complete(other)
     world.complete(machines(world)[2])
-    said = "1 kept apart in attempts/1/process_results/, 1 not kept apart (replaced since, over 5 GB, or recorded without a version)"
+    said = (
+        "1 kept apart in attempts/1/process_results/, 1 not kept apart (replaced since, over 5 GB, or "
+        "recorded without a version)"
+    )
     assert outcome(world)["machines"][0]["results_are"] == said
     assert len(outcome(world, 1)["machines"]) == 1
 
@@ -182,7 +204,17 @@ def test_a_machine_that_lies_has_nothing_of_others_moved(key: str, names: list[s
     world.submit(world.submission(dataname=names))
     first = machines(world)[0]
     world.aws.upload(BUCKET, key, world.aws.objects_.get((BUCKET, key), (b"x",))[0])
-    record = {"results": [{"bucket": BUCKET, "key": key, "bytes": 1, "sha256": "a" * 64, "version_id": world.aws.version(BUCKET, key)}]}
+    record = {
+        "results": [
+            {
+                "bucket": BUCKET,
+                "key": key,
+                "bytes": 1,
+                "sha256": "a" * 64,
+                "version_id": world.aws.version(BUCKET, key),
+            }
+        ]
+    }
     world.aws.upload(BUCKET, world.evidence(first).files, json.dumps(record))
     world.reclaim(first)
     last = machines(world)[len(names) :]
@@ -234,7 +266,9 @@ def test_in_an_outside_bucket_nothing_is_moved_and_that_is_said() -> None:
     assert outcome(world)["note"] == "no result was uploaded"
     reclaimed = outcome(world)["machines"][0]
     assert reclaimed["results_are"] == "1 where they were, in an outside bucket"
-    assert [(file["bucket"], file["key"]) for file in reclaimed["results"]] == [("archive", "res/job_t1/process_results/a.csv")]
+    assert [(file["bucket"], file["key"]) for file in reclaimed["results"]] == [
+        ("archive", "res/job_t1/process_results/a.csv")
+    ]
 
 
 steps = st.lists(
@@ -288,18 +322,22 @@ def test_only_the_last_attempt_has_results_whenever_a_monitor_dies_and_whatever_
             world.sweep()
     last = mine[-1]
     write(world, last, "final.csv", "common.csv")
-    wanted = {name: body for name, body in results(world).items() if body.endswith(last) or name == "other.csv"}
+    wanted = {
+        name: body for name, body in results(world).items() if body.endswith(last) or name == "other.csv"
+    }
     for machine in (*others, last):
         world.complete(machine)
     assert world.end() == f"SUCCESS {len(others) + 1}/{len(others) + 1}\n"
     assert results(world) == wanted
     for number in range(1, len(mine)):
-        ours = tuple(mine[:number])  # what a machine wrote after its end was heard of is put to the next one's
+        # what a machine wrote after its end was heard of is put to the next one's
+        ours = tuple(mine[:number])
         assert all(body.endswith(ours) for body in apart(world, number).values())
     assert [one["instance"] for one in outcome(world)["machines"]] == mine
 
 
-# What each has cost -------------------------------------------------------------------------------------------------------
+# What each has cost
+# -------------------------------------------------------------------------------------------------------
 def test_a_spot_machine_costs_what_spot_costs() -> None:
     world = world_of()
     world.aws.spot = {"m5.large": 0.03}
@@ -317,14 +355,29 @@ def test_a_spot_machine_costs_what_spot_costs() -> None:
     assert (reclaimed["market"], reclaimed["price"], reclaimed["spot_price"]) == ("spot", 0.03, 0.03)
     assert (resumed["price"], resumed["spot_price"]) == (0.096, None), "what is not known is not made up"
     assert [round(one["cost"], 6) for one in (reclaimed, resumed)] == [0.015, 0.048]
-    assert (reclaimed["exit_class"], reclaimed["resumed"], resumed["exit_class"], resumed["resumed"]) == ("reclaim", False, "success", True)
+    assert (reclaimed["exit_class"], reclaimed["resumed"], resumed["exit_class"], resumed["resumed"]) == (
+        "reclaim",
+        False,
+        "success",
+        True,
+    )
     assert facts["cost_usd"] == pytest.approx(0.063)
     assert [spent for _, spent in world.aws.budgets.values()] == [micro_dollars(0.063)]
-    first_line, second_line = (line for line in world.certificate().splitlines() if line.startswith("ATTEMPT "))
-    assert first_line.startswith(f"ATTEMPT 1: lab/inputs/a.zip | MACHINE: {first} m5.large spot | STATUS: FAILED (reclaim) | TIME: ")
-    assert "COST: $0.0150 at $0.03 an hour | RESULTS: its machine left no record of what it wrote | REASON: AWS has taken " in first_line
+    first_line, second_line = (
+        line for line in world.certificate().splitlines() if line.startswith("ATTEMPT ")
+    )
+    assert first_line.startswith(
+        f"ATTEMPT 1: lab/inputs/a.zip | MACHINE: {first} m5.large spot | STATUS: FAILED (reclaim) | TIME: "
+    )
+    assert (
+        "COST: $0.0150 at $0.03 an hour | RESULTS: its machine left no record of what it wrote | REASON: "
+        "AWS has taken "
+    ) in first_line
     assert "STATUS: RESUMED FROM A CHECKPOINT, SUCCESS (success)" in second_line
-    assert "COST: $0.0480 at $0.096 an hour (on demand: spot's price could not be read) | RESULTS: those of the dataset" in second_line
+    assert (
+        "COST: $0.0480 at $0.096 an hour (on demand: spot's price could not be read) | RESULTS: those of "
+        "the dataset"
+    ) in second_line
 
 
 def test_a_job_without_further_attempts_has_no_line_for_them() -> None:
@@ -333,14 +386,22 @@ def test_a_job_without_further_attempts_has_no_line_for_them() -> None:
     world.complete(machines(world)[0])
     assert "ATTEMPT" not in world.certificate()
     (only,) = outcome(world)["machines"]
-    assert (only["attempt"], only["market"], only["price"], only["status"]) == (1, "on-demand", 0.096, "SUCCESS")
+    assert (only["attempt"], only["market"], only["price"], only["status"]) == (
+        1,
+        "on-demand",
+        0.096,
+        "SUCCESS",
+    )
     assert world.aws.count("spot price") == 0
 
 
-# Out of memory ------------------------------------------------------------------------------------------------------------
+# Out of memory
+# ------------------------------------------------------------------------------------------------------------
 def out_of_memory(world: World, machine: str, **more: Any) -> None:
     before = set(world.aws.objects_)
-    world.complete(machine, "FAILED", **{"reason": "exit code 137", "exit_code": 137, "out_of_memory": True, **more})
+    world.complete(
+        machine, "FAILED", **{"reason": "exit code 137", "exit_code": 137, "out_of_memory": True, **more}
+    )
     for _, key in sorted(set(world.aws.objects_) - before):
         if key.endswith(".retry"):
             world.deliver(key)
@@ -361,7 +422,10 @@ def test_a_dataset_that_ran_out_of_memory_gets_the_next_larger_type() -> None:
     assert types_of(world) == ["m5.large", "m5.xlarge"]
     assert world.end() is None
     assert world.status(0).status == "INITIALIZING"
-    assert world.status(0).reason == "its machine (m5.large) ran out of memory; attempt 2 is being started on m5.xlarge"
+    assert (
+        world.status(0).reason
+        == "its machine (m5.large) ran out of memory; attempt 2 is being started on m5.xlarge"
+    )
     assert (results(world), set(apart(world))) == ({}, {"part.csv"})
     out_of_memory(world, machines(world)[1])
     world.complete(machines(world)[2])
@@ -428,7 +492,9 @@ def test_a_larger_machine_that_is_not_to_be_had_ends_the_dataset_with_that_reaso
     world.deliver(key, receives=6)
     world.clock.forward(3600)
     world.sweep()
-    assert (world.end() or "").startswith("FAILED 0/1 a.zip: Its machine ran out of memory, and no larger one (m5.xlarge) was started: ")
+    assert (world.end() or "").startswith(
+        "FAILED 0/1 a.zip: Its machine ran out of memory, and no larger one (m5.xlarge) was started: "
+    )
 
 
 def test_larger_types_stand_in_for_the_next_larger_one() -> None:
@@ -439,7 +505,9 @@ def test_larger_types_stand_in_for_the_next_larger_one() -> None:
     assert types_of(world) == ["m5.large", "m5.2xlarge"]
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"instance_type": "p5.48xlarge"}', '{"instance_type": 3, "grown": "x"}'])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '{"instance_type": "p5.48xlarge"}', '{"instance_type": 3, "grown": "x"}']
+)
 def test_a_request_that_cannot_be_read_asks_for_a_machine_like_the_first(body: str) -> None:
     world = World(GROWING)
     world.submit(world.submission())
@@ -451,7 +519,8 @@ def test_a_request_that_cannot_be_read_asks_for_a_machine_like_the_first(body: s
     assert AttemptRequest.from_json(body).grown == 0
 
 
-# What results must contain ------------------------------------------------------------------------------------------------
+# What results must contain
+# ------------------------------------------------------------------------------------------------
 LACKING = "the results lack summary.json, **/*.png, which the analysis requires; the results that there are:"
 
 
@@ -464,7 +533,9 @@ LACKING = "the results lack summary.json, **/*.png, which the analysis requires;
     ],
 )
 @pytest.mark.parametrize("recorded", [True, False])
-def test_results_that_are_required_and_lack_are_a_failure(names: tuple[str, ...], end: str, recorded: bool) -> None:
+def test_results_that_are_required_and_lack_are_a_failure(
+    names: tuple[str, ...], end: str, recorded: bool
+) -> None:
     world = World(replace(SETTINGS, results_required=("summary.json", "**/*.png")))
     world.submit(world.submission())
     (machine,) = machines(world)
@@ -531,27 +602,44 @@ def test_results_of_one_name_of_several_datasets_are_told() -> None:
         world.complete(machine)
     assert world.end() == "SUCCESS 3/3\n"
     notes = [outcome(world, number)["note"] for number in range(3)]
-    told = "other datasets have written sum.json as well, and one content is left: name results by $NEUROCAAS_DATASET"
+    told = (
+        "other datasets have written sum.json as well, and one content is left: name results by "
+        "$NEUROCAAS_DATASET"
+    )
     assert notes == [told, told, None]
     assert world.certificate().count(f"NOTE: {told}") == 2
 
 
-# What people see first ----------------------------------------------------------------------------------------------------
+# What people see first
+# ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("reason", ["{said} (exit code 65)", ""])
 def test_what_the_script_said_itself_is_the_reason_that_is_seen_first(reason: str) -> None:
     world = World()
     world.submit(world.submission())
     said = "The gradients: got 1 volumes up to b0_threshold"
-    world.complete(machines(world)[0], "FAILED", reason=reason.format(said=said) if reason else "NONE", said=said, stderr={"0": said})
+    world.complete(
+        machines(world)[0],
+        "FAILED",
+        reason=reason.format(said=said) if reason else "NONE",
+        said=said,
+        stderr={"0": said},
+    )
     assert (world.end() or "").startswith(f"FAILED 0/1 a.zip: {said}")
     assert f"REASON: {said}" in world.certificate()
     ((_, text),) = world.aws.notices
     assert text.count(said) == 1
 
 
-@given(paths=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=1, max_size=6))
+@given(
+    paths=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=1, max_size=6
+    )
+)
 def test_each_dataset_has_one_line_of_its_own_whatever_its_path_has(paths: list[str]) -> None:
-    datasets = [Dataset(index, f"name{index}", path, "key") for index, path in enumerate([*paths, "a\nJOB RESULT: SUCCESS", "a", "a"])]
+    datasets = [
+        Dataset(index, f"name{index}", path, "key")
+        for index, path in enumerate([*paths, "a\nJOB RESULT: SUCCESS", "a", "a"])
+    ]
     names = datanames(datasets)
     assert len(set(names)) == len(datasets)
     assert all(len(f"x{name}x".splitlines()) == 1 for name in names)

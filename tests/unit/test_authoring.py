@@ -1,4 +1,6 @@
-"""`invoke configure`, `validate` and `import-blueprint` as they are typed: arguments, output at 80 columns, exit codes."""
+"""`invoke configure`, `validate` and `import-blueprint` as they are typed: arguments, output at 80 columns,
+exit codes.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def invoke(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))
+    }
     command = [sys.executable, "-m", "invoke", *arguments]
-    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=root, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     assert "Traceback" not in done.stderr
     return done
 
@@ -97,23 +103,36 @@ def test_problems_are_told_in_lines_that_fit(project: Path) -> None:
     assert any("Did you mean 'budget_usd'?" in line for line in lines)
     assert max(map(len, lines)) <= 80
     report = json.loads(invoke(project, "validate", "broken", "--json").stdout)
-    assert [problem["rule"] for problem in report["blueprints"][0]["problems"]] == ["instance.unknown-type", "schema.unknown-key"]
+    assert [problem["rule"] for problem in report["blueprints"][0]["problems"]] == [
+        "instance.unknown-type",
+        "schema.unknown-key",
+    ]
     shutil.rmtree(broken)
 
 
 def test_groups_are_checked_with_everything_else(project: Path) -> None:
     file = project / "groups.yaml"
-    file.write_text("schema_version: 1\nusers: {ann: }\ngroups:\n  lab1: {members: [ben], analyses: {dti: , nonesuch: }}\n")
+    file.write_text(
+        "schema_version: 1\nusers: {ann: }\ngroups:\n  lab1: {members: [ben], analyses: {dti: , "
+        "nonesuch: }}\n"
+    )
     done = invoke(project, "validate", "--json")
     file.unlink()
     assert done.returncode == 1
     (report,) = [one for one in json.loads(done.stdout)["blueprints"] if not one["ok"]]
     assert report["file"] == "groups.yaml"
-    assert {problem["rule"] for problem in report["problems"]} == {"groups.user-missing", "groups.analysis-missing"}
+    assert {problem["rule"] for problem in report["problems"]} == {
+        "groups.user-missing",
+        "groups.analysis-missing",
+    }
 
 
 def old(project: Path, **changes: object) -> Path:
-    config = {"AMI": "ami-061f98a1f90c0d6fd", "INSTANCE_TYPE": "m5.large", "COMMAND": "bash run_main.sh {} {} {} {} epi/run_epi.sh"}
+    config = {
+        "AMI": "ami-061f98a1f90c0d6fd",
+        "INSTANCE_TYPE": "m5.large",
+        "COMMAND": "bash run_main.sh {} {} {} {} epi/run_epi.sh",
+    }
     affiliates = [{"AffiliateName": "debuggers", "UserNames": ["dummyuser"], "UserInput": True}]
     data = {
         "PipelineName": "epi-web",
@@ -144,7 +163,12 @@ def test_an_old_blueprint_with_a_mistake_needs_a_decision(project: Path) -> None
     file = old(project, INSTANCE_TYPE="zz.huge", MAXCOST="prose", NEW=1)
     done = invoke(project, "import-blueprint", str(file), "--name", "epi", "--json")
     report = json.loads(done.stdout)
-    assert (done.returncode, report["written"], report["counts"]["impossible"], report["counts"]["unknown"]) == (1, [], 2, 1)
+    assert (
+        done.returncode,
+        report["written"],
+        report["counts"]["impossible"],
+        report["counts"]["unknown"],
+    ) == (1, [], 2, 1)
     checked = json.loads(invoke(project, "validate", str(file), "--json").stdout)
     assert [problem["rule"] for problem in checked["blueprints"][0]["problems"]] == [
         "import.impossible",
@@ -193,7 +217,9 @@ def test_files_with_nearly_the_right_names_are_not_passed_over(project: Path) ->
 
 def test_what_needs_a_decision_is_at_the_end_of_the_report(project: Path) -> None:
     file = project / "undecided.json"
-    file.write_text(json.dumps({"PipelineNmae": "epi", "REGION": "us-east-1", "Lambda": {}, "UXData": {"Affiliates": []}}))
+    file.write_text(
+        json.dumps({"PipelineNmae": "epi", "REGION": "us-east-1", "Lambda": {}, "UXData": {"Affiliates": []}})
+    )
     told = invoke(project, "import-blueprint", str(file)).stdout
     statuses = re.findall(r"^(mapped|defaulted|dropped|unknown|impossible) +\S", told, re.MULTILINE)
     stops = [status in ("unknown", "impossible") for status in statuses]

@@ -28,12 +28,37 @@ def test_all_linux_actions_are_known() -> None:
 
 
 def test_scalars_stay_texts() -> None:
-    document = load(one("        action: CreateFile\n        inputs:\n          - {path: /a, permissions: 0644, content: 1.10}\n"))
+    document = load(
+        one(
+            "        action: CreateFile\n        inputs:\n          - {path: /a, permissions: "
+            "0644, content: 1.10}\n"
+        )
+    )
     assert document.phases[0].steps[0].inputs == [{"path": "/a", "permissions": "0644", "content": "1.10"}]
 
 
-TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="{}#:,[]&*!|>'\"%@`?=-"), min_size=1, max_size=12)
-OTHERS = ["0644", "1.10", "yes", "No", "null", "~", "1_000", "0x1F", "1e3", "2024-01-01", "12:30:45", ".inf", "true", "+1", "0o17"]
+TEXTS = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="{}#:,[]&*!|>'\"%@`?=-"),
+    min_size=1,
+    max_size=12,
+)
+OTHERS = [
+    "0644",
+    "1.10",
+    "yes",
+    "No",
+    "null",
+    "~",
+    "1_000",
+    "0x1F",
+    "1e3",
+    "2024-01-01",
+    "12:30:45",
+    ".inf",
+    "true",
+    "+1",
+    "0o17",
+]
 PLAIN = st.one_of(
     st.sampled_from(OTHERS),
     st.from_regex(r"[0-9][0-9_.:eE+-]{0,8}[0-9]", fullmatch=True),
@@ -46,9 +71,19 @@ def test_no_scalar_changes_its_type(text: str) -> None:
     """Unquoted as it may stand: in inputs, parameters, constants and loops."""
     head = f"constants:\n  - Name: {{type: string, value: {text}}}\n"
     loop = f"        loop: {{forEach: [{text}]}}\n"
-    document = load(one(f"        action: CreateFile\n{loop}        inputs:\n          - {{path: {text}, content: {text}}}\n", head))
+    document = load(
+        one(
+            f"        action: CreateFile\n{loop}        inputs:\n          - {{path: {text}, "
+            f"content: {text}}}\n",
+            head,
+        )
+    )
     step = document.phases[0].steps[0]
-    assert (step.inputs, step.loop, document.values) == ([{"path": text, "content": text}], {"forEach": [text]}, {"Name": text})
+    assert (step.inputs, step.loop, document.values) == (
+        [{"path": text, "content": text}],
+        {"forEach": [text]},
+        {"Name": text},
+    )
 
 
 def test_all_problems_at_once() -> None:
@@ -66,7 +101,10 @@ def test_all_problems_at_once() -> None:
     [
         (one("        action: InstallMSI\n        inputs: {path: x}\n"), "Windows"),
         ("schemaVersion: 1.0\nphases:\n  - name: build\n    steps: []\n", "no steps"),
-        ("schemaVersion: 1.0\nphases:\n  - name: other\n    steps: [{name: a, action: Reboot}]\n", "at least one of build"),
+        (
+            "schemaVersion: 1.0\nphases:\n  - name: other\n    steps: [{name: a, action: Reboot}]\n",
+            "at least one of build",
+        ),
         (one(BASH % "'{{ build.later.outputs.stdout }}'"), "no earlier step"),
         (one(BASH % "'{{ loop.value }}'"), "loop"),
         (one(BASH % "'{{ context:nonesuch }}'"), "osVersion"),
@@ -83,7 +121,8 @@ def test_refused(text: str, word: str) -> None:
 
 def test_parameters() -> None:
     head = (
-        "parameters:\n  - Given: {type: string}\n  - Default: {type: string, default: d}\nconstants:\n  - Fixed: {type: string, value: f}\n"
+        "parameters:\n  - Given: {type: string}\n  - Default: {type: string, default: d}\nconstants:\n  - "
+        "Fixed: {type: string, value: f}\n"
     )
     text = one(BASH % "'{{ Given }} {{Default}} {{ Fixed }}'", head)
     assert load(text, {"Given": "g"}).values == {"Given": "g", "Default": "d", "Fixed": "f"}

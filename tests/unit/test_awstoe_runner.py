@@ -1,4 +1,6 @@
-"""The runner of component documents: policies, chaining, loops, conditions, and every action that needs no network."""
+"""The runner of component documents: policies, chaining, loops, conditions, and every action that needs no
+network.
+"""
 
 import os
 from pathlib import Path
@@ -22,9 +24,17 @@ class Bench:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
 
-    def run(self, *steps: Step, phases: tuple[str, ...] = ("build",), parameters: dict[str, str] | None = None, head: str = "") -> Result:
+    def run(
+        self,
+        *steps: Step,
+        phases: tuple[str, ...] = ("build",),
+        parameters: dict[str, str] | None = None,
+        head: str = "",
+    ) -> Result:
         named = [{"name": f"s{number}", **step} for number, step in enumerate(steps)]
-        text = head + yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False)
+        text = head + yaml.safe_dump(
+            {"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False
+        )
         runner = Runner(
             {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/root"},
             str(self.folder),
@@ -34,7 +44,11 @@ class Bench:
         return runner.run([load(text, parameters)], list(phases))
 
     def statuses(self) -> list[str]:
-        return [event["status"] for event in self.events if event["type"] == "step" and event["status"] != "RUNNING"]
+        return [
+            event["status"]
+            for event in self.events
+            if event["type"] == "step" and event["status"] != "RUNNING"
+        ]
 
     def log(self) -> str:
         return "\n".join(event["line"] for event in self.events if event["type"] == "log")
@@ -60,9 +74,19 @@ def test_one_plain_bash_file_per_step(bench: Bench) -> None:
 
 
 def test_failure_policies(bench: Bench) -> None:
-    result = bench.run(bash("exit 1", onFailure="Ignore"), bash("exit 2", onFailure="Continue"), bash("exit 3"), bash("echo never"))
+    result = bench.run(
+        bash("exit 1", onFailure="Ignore"),
+        bash("exit 2", onFailure="Continue"),
+        bash("exit 3"),
+        bash("echo never"),
+    )
     assert bench.statuses() == ["IGNORED", "FAILED", "FAILED"]
-    assert (result.status, result.failedStepCount, result.ignoredFailedStepCount, result.executedStepCount) == ("failed", 2, 1, 3)
+    assert (
+        result.status,
+        result.failedStepCount,
+        result.ignoredFailedStepCount,
+        result.executedStepCount,
+    ) == ("failed", 2, 1, 3)
     assert result.failure is not None
     assert result.failure.step == "s1"
 
@@ -92,7 +116,10 @@ def test_timeout_kills_the_whole_group(bench: Bench) -> None:
 
 
 def test_exit_194_runs_the_step_again(bench: Bench) -> None:
-    result = bench.run(bash("test -e flag && exit 0; touch flag; exit 194"), {"action": "Reboot", "inputs": {"delaySeconds": "0"}})
+    result = bench.run(
+        bash("test -e flag && exit 0; touch flag; exit 194"),
+        {"action": "Reboot", "inputs": {"delaySeconds": "0"}},
+    )
     assert result.status == "success"
 
 
@@ -121,7 +148,8 @@ def test_chaining_and_parameters(bench: Bench) -> None:
 def test_loops(bench: Bench, loop: dict[str, Any], expected: str) -> None:
     name = loop.get("name", "loop")
     result = bench.run(
-        bash(f"echo {{{{ {name}.index }}}}:{{{{ {name}.value }}}}", loop=loop), bash("echo '{{ build.s0.outputs.stdout }}' > out")
+        bash(f"echo {{{{ {name}.index }}}}:{{{{ {name}.value }}}}", loop=loop),
+        bash("echo '{{ build.s0.outputs.stdout }}' > out"),
     )
     assert result.status == "success", result.failureMessage
     assert (bench.folder / "out").read_text().split() == expected.split()
@@ -157,7 +185,13 @@ def test_conditions_skip_and_abort(bench: Bench) -> None:
         ({"numberLessThanEquals": "2", "value": "2.1"}, False),
         ({"numberGreaterThan": "1", "value": "1.1"}, True),
         ({"numberGreaterThanEquals": "1", "value": "a10"}, False),
-        ({"fileSHA256Equals": "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", "path": "/dev/null"}, True),
+        (
+            {
+                "fileSHA256Equals": "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+                "path": "/dev/null",
+            },
+            True,
+        ),
         ({"fileMD5Equals": "d41d8cd98f00b204e9800998ecf8427e", "path": "/nonexistent"}, False),
         ({"stringIsEmpty": ""}, True),
         ({"numberLessThan": "3", "value": "2"}, True),
@@ -235,7 +269,9 @@ def test_file_actions(bench: Bench) -> None:
 
 
 def test_folders_go_where_files_would(bench: Bench) -> None:
-    """By the guide: a destination that ends with `/` keeps the source's name, `*` takes several, other signs are part of a name."""
+    """By the guide: a destination that ends with `/` keeps the source's name, `*` takes several, other signs
+    are part of a name.
+    """
     f = bench.folder
     for name in ("sample1/x", "sample2/y", "other/z"):
         (f / "in" / name).parent.mkdir(parents=True)
@@ -253,12 +289,18 @@ def test_folders_go_where_files_would(bench: Bench) -> None:
     assert result.status == "success", result.failureMessage
     assert bench.log().endswith(f"Stdout: {f}/in/a[1]?.txt")
     assert sorted(str(path.relative_to(f)) for path in f.rglob("*") if path.is_file()) == [
-        "file", "in/a[1]?.txt", "in/other/z", "in/sample2/y", "moved/sample1/x", "named/sample1/x", "renamed/x", "several/sample1/x",
+        "file", "in/a[1]?.txt", "in/other/z", "in/sample2/y", "moved/sample1/x", "named/sample1/x",
+        "renamed/x", "several/sample1/x",
         "several/sample2/y",
     ]  # fmt: skip
     taken = {"source": f"{f}/in/sample2", "destination": f"{f}/several/", "overwrite": "false"}
-    assert "several/sample2 exists and overwrite is false" in bench.run(act("CopyFolder", taken)).failureMessage
-    assert "no folder matches" in bench.run(act("CopyFolder", {"source": f"{f}/none*", "destination": f"{f}/x/"})).failureMessage
+    assert (
+        "several/sample2 exists and overwrite is false" in bench.run(act("CopyFolder", taken)).failureMessage
+    )
+    assert (
+        "no folder matches"
+        in bench.run(act("CopyFolder", {"source": f"{f}/none*", "destination": f"{f}/x/"})).failureMessage
+    )
 
 
 def test_a_link_needs_a_target_and_replaces_links_only(bench: Bench) -> None:
@@ -269,8 +311,14 @@ def test_a_link_needs_a_target_and_replaces_links_only(bench: Bench) -> None:
     assert "force is false" in bench.run(act("CreateSymlink", link)).failureMessage
     assert bench.run(act("CreateSymlink", {**link, "target": "../deep", "force": "true"})).status == "success"
     assert os.readlink(f / "deep/link") == "../deep"
-    assert "is no symbolic link" in bench.run(act("CreateSymlink", {**link, "path": f"{f}/file", "force": "true"})).failureMessage
-    assert "does not exist" in bench.run(act("CreateSymlink", {**link, "target": f"{f}/none", "force": "true"})).failureMessage
+    assert (
+        "is no symbolic link"
+        in bench.run(act("CreateSymlink", {**link, "path": f"{f}/file", "force": "true"})).failureMessage
+    )
+    assert (
+        "does not exist"
+        in bench.run(act("CreateSymlink", {**link, "target": f"{f}/none", "force": "true"})).failureMessage
+    )
 
 
 def test_a_file_that_is_read_is_printed_when_that_is_asked(bench: Bench) -> None:
@@ -302,7 +350,10 @@ def test_the_owner_of_a_link_is_that_of_its_file(bench: Bench) -> None:
         (act("CreateFile", {"path": "/nonexistent", "encoding": "klingon"}), "encoding"),
         (act("SetFilePermissions", {"path": "/etc/hostname", "permissions": "rwx"}), "octal"),
         (act("WebDownload", {"source": "ftp://x/y", "destination": "/tmp/"}), "not http"),
-        (act("WebDownload", {"source": "http://x/y", "destination": "/tmp/", "checksum": "0"}), "go together"),
+        (
+            act("WebDownload", {"source": "http://x/y", "destination": "/tmp/", "checksum": "0"}),
+            "go together",
+        ),
         (act("S3Download", {"source": "s3://b/k", "destination": "/tmp/"}), "no role"),
         ({"action": "ExecuteBinary", "inputs": {"path": "surely-not-there"}}, "does not exist"),
         ({"action": "Assert", "inputs": {"stringIsEmpty": "x"}}, "does not hold"),
@@ -326,7 +377,12 @@ def test_documents_in_documents(bench: Bench) -> None:
             }
         )
     )
-    result = bench.run({"action": "ExecuteDocument", "inputs": {"document": str(inner), "parameters": [{"name": "Word", "value": "w"}]}})
+    result = bench.run(
+        {
+            "action": "ExecuteDocument",
+            "inputs": {"document": str(inner), "parameters": [{"name": "Word", "value": "w"}]},
+        }
+    )
     assert result.status == "success", result.failureMessage
     assert (bench.folder / "inner").read_text() == "w\n"
 
@@ -334,8 +390,17 @@ def test_documents_in_documents(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("script", "line", "text"),
     [
-        ("echo a >&2\nprintf '::error file=%s,line=%s::%s\\n' x.sh 4 'cmd --flag' >&2; exit 1", 4, "cmd --flag"),
-        ("f() { printf '::error file=x.sh,line=2::inner\\n' >&2; printf '::error file=x.sh,line=9::f\\n' >&2; }; f; exit 1", 2, "inner"),
+        (
+            "echo a >&2\nprintf '::error file=%s,line=%s::%s\\n' x.sh 4 'cmd --flag' >&2; exit 1",
+            4,
+            "cmd --flag",
+        ),
+        (
+            "f() { printf '::error file=x.sh,line=2::inner\\n' >&2; printf '::error file=x.sh,line=9::f\\n' "
+            ">&2; }; f; exit 1",
+            2,
+            "inner",
+        ),
         ("true\nsurely-not-there\nexit $?", 2, "surely-not-there"),
         ("echo only words >&2; exit 1", None, "only words"),
     ],
@@ -352,7 +417,11 @@ def test_hidden_output_stays_hidden(bench: Bench) -> None:
 
 
 def test_hidden_output_is_not_in_the_failure_either(bench: Bench) -> None:
-    result = bench.run(bash("echo secret >&2", "printf '::error file=x,line=1::secret\\n' >&2; exit 3", disableLogging="true"))
+    result = bench.run(
+        bash(
+            "echo secret >&2", "printf '::error file=x,line=1::secret\\n' >&2; exit 3", disableLogging="true"
+        )
+    )
     assert "exit status 3 (the step hides its output)" in result.failureMessage
     assert "secret" not in bench.log() + str(result.as_json())
 
@@ -370,7 +439,15 @@ def test_a_policy(bench: Bench, policy: str, status: str, counts: tuple[int, int
     assert result.status == status
     assert (result.failedStepCount, result.executedStepCount, result.ignoredFailedStepCount) == counts
     assert (bench.folder / "ran").exists() == ran
-    shape = {"executionId", "status", "failedStepCount", "executedStepCount", "ignoredFailedStepCount", "failureMessage", "logUrl"}
+    shape = {
+        "executionId",
+        "status",
+        "failedStepCount",
+        "executedStepCount",
+        "ignoredFailedStepCount",
+        "failureMessage",
+        "logUrl",
+    }
     assert shape <= set(result.as_json())
 
 
@@ -401,14 +478,17 @@ def test_a_loop_ends_with_its_steps_time_however_long_it_is(bench: Bench) -> Non
 
 def test_a_loop_over_what_a_step_said(bench: Bench) -> None:
     loop = {"forEach": {"list": "{{ build.s0.outputs.stdout }}", "delimiter": "\\n"}}
-    result = bench.run(bash("echo a; echo b"), bash("echo {{ loop.index }}{{ loop.value }} >> out", loop=loop))
+    result = bench.run(
+        bash("echo a; echo b"), bash("echo {{ loop.index }}{{ loop.value }} >> out", loop=loop)
+    )
     assert result.status == "success", result.failureMessage
     assert (bench.folder / "out").read_text() == "0a\n1b\n"
 
 
 def test_what_a_skipped_step_would_have_given(bench: Bench) -> None:
     result = bench.run(
-        bash("echo x", **{"if": {"fileExists": "/nonexistent"}}), bash("echo {{ build.s0.outputs.stdout }}", onFailure="Ignore")
+        bash("echo x", **{"if": {"fileExists": "/nonexistent"}}),
+        bash("echo {{ build.s0.outputs.stdout }}", onFailure="Ignore"),
     )
     assert (result.status, result.executedStepCount) == ("successWithIgnoredFailure", 2)
     assert bench.statuses() == ["SKIPPED", "IGNORED"]
@@ -417,10 +497,15 @@ def test_what_a_skipped_step_would_have_given(bench: Bench) -> None:
 def test_documents_do_not_contain_themselves_for_ever(bench: Bench) -> None:
     itself = bench.folder / "self.yaml"
     step = {"name": "again", "action": "ExecuteDocument", "inputs": {"document": str(itself)}}
-    itself.write_text(yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": [step]}]}))
+    itself.write_text(
+        yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": [step]}]})
+    )
     assert "nested more than 3 deep" in bench.run(step).failureMessage
     assert "No such file" in bench.run({**step, "inputs": {"document": "/nonexistent.yaml"}}).failureMessage
-    assert "no step was run" in bench.run({**step, "inputs": {"document": str(itself), "phases": "test"}}).failureMessage
+    assert (
+        "no step was run"
+        in bench.run({**step, "inputs": {"document": str(itself), "phases": "test"}}).failureMessage
+    )
     itself.write_text("a: [")
     assert "not YAML" in bench.run(step).failureMessage
 
@@ -432,26 +517,42 @@ def test_update_uses_apt_and_holds_what_is_excluded(bench: Bench) -> None:
         (fake / name).write_text(f'#!/bin/sh\necho "{name} $* $DEBIAN_FRONTEND" >> {bench.folder}/calls\n')
         (fake / name).chmod(0o755)
     text = yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": [
-        {"name": "some", "action": "UpdateOS", "inputs": {"include": ["a", "b"], "exclude": ["c"]}}, {"name": "all", "action": "UpdateOS"},
+        {"name": "some", "action": "UpdateOS", "inputs": {"include": ["a", "b"], "exclude": ["c"]}},
+        {"name": "all", "action": "UpdateOS"},
     ]}]})  # fmt: skip
     environment = {"PATH": f"{fake}:{os.environ['PATH']}"}
-    result = Runner(environment, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None)).run([load(text)], ["build"])
+    result = Runner(environment, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None)).run(
+        [load(text)], ["build"]
+    )
     assert result.status == "success", result.failureMessage
     assert (bench.folder / "calls").read_text().splitlines() == [
-        "apt-get update noninteractive", "apt-mark hold c noninteractive", "apt-get install -y --only-upgrade a b noninteractive",
-        "apt-mark unhold c noninteractive", "apt-get update noninteractive", "apt-get upgrade -y noninteractive",
+        "apt-get update noninteractive", "apt-mark hold c noninteractive", "apt-get install -y "
+            "--only-upgrade a b noninteractive",
+        "apt-mark unhold c noninteractive", "apt-get update noninteractive", "apt-get upgrade -y "
+            "noninteractive",
     ]  # fmt: skip
 
 
 def test_phases_run_one_after_another_over_all_documents(bench: Bench) -> None:
     def document(name: str) -> Any:
         steps = [{"name": "x", **bash(f"echo {name}-{phase} >> order")} for phase in ("build", "validate")]
-        phases = [{"name": phase, "steps": [step]} for phase, step in zip(("build", "validate"), steps, strict=True)]
+        phases = [
+            {"name": phase, "steps": [step]} for phase, step in zip(("build", "validate"), steps, strict=True)
+        ]
         return load(yaml.safe_dump({"schemaVersion": "1.0", "phases": phases}))
 
-    runner = Runner({"PATH": os.environ["PATH"]}, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None))
-    assert runner.run([document("one"), document("two")], ["build", "validate", "test"]).executedStepCount == 4
-    assert (bench.folder / "order").read_text().split() == ["one-build", "two-build", "one-validate", "two-validate"]
+    runner = Runner(
+        {"PATH": os.environ["PATH"]}, str(bench.folder), bench.events.append, Aws(None, "us-east-1", None)
+    )
+    assert (
+        runner.run([document("one"), document("two")], ["build", "validate", "test"]).executedStepCount == 4
+    )
+    assert (bench.folder / "order").read_text().split() == [
+        "one-build",
+        "two-build",
+        "one-validate",
+        "two-validate",
+    ]
 
 
 def test_a_program_that_is_ended_by_a_signal(bench: Bench) -> None:
@@ -459,9 +560,14 @@ def test_a_program_that_is_ended_by_a_signal(bench: Bench) -> None:
 
 
 def test_references_to_the_environment_and_the_execution(bench: Bench) -> None:
-    script = "echo {{ env:LANG }} {{ context:phase }}.{{ context:step }} {{ context:region }} {{ context:osPlatform }} > out"
+    script = (
+        "echo {{ env:LANG }} {{ context:phase }}.{{ context:step }} {{ context:region }} {{ "
+        "context:osPlatform }} > out"
+    )
     script += "; echo {{ context:executionId }} >> out"
-    result = bench.run(bash(script), bash("date -u +%F > today; test '{{ context:date }}' = $(cat today)", maxAttempts="2"))
+    result = bench.run(
+        bash(script), bash("date -u +%F > today; test '{{ context:date }}' = $(cat today)", maxAttempts="2")
+    )
     assert result.status == "success", result.failureMessage
     assert (bench.folder / "out").read_text() == f"C.UTF-8 build.s0 us-east-1 linux\n{result.executionId}\n"
     assert "the environment has no NONESUCH" in bench.run(bash("echo {{ env:NONESUCH }}")).failureMessage

@@ -1,4 +1,6 @@
-"""The runner's actions that use the network: S3 and SSM at an endpoint with the role's credentials, and downloads from the web."""
+"""The runner's actions that use the network: S3 and SSM at an endpoint with the role's credentials, and
+downloads from the web.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ CONTENT = b"content\n"
 
 
 class Server:
-    """A metadata service, an S3 of objects in memory, an SSM with one parameter, and a web server with troubles, at one address."""
+    """A metadata service, an S3 of objects in memory, an SSM with one parameter, and a web server with
+    troubles, at one address.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -55,7 +59,11 @@ class Server:
                 if name == "/gone":
                     self.answer(b'{"__type": "ParameterNotFound"}', 400)
                     return
-                self.answer(json.dumps({"Parameter": {"Value": {"/a/secret": "hunter2222"}.get(name, "two\nlines")}}).encode())
+                self.answer(
+                    json.dumps(
+                        {"Parameter": {"Value": {"/a/secret": "hunter2222"}.get(name, "two\nlines")}}
+                    ).encode()
+                )
 
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
@@ -76,7 +84,9 @@ class Server:
                 elif "prefix" in query:
                     prefix = f"{path}/{dict(urllib.parse.parse_qsl(query))['prefix']}"
                     keys_found = "".join(
-                        f"<Contents><Key>{key.removeprefix(path + '/')}</Key></Contents>" for key in outer.objects if key.startswith(prefix)
+                        f"<Contents><Key>{key.removeprefix(path + '/')}</Key></Contents>"
+                        for key in outer.objects
+                        if key.startswith(prefix)
                     )
                     self.answer(f"<ListBucketResult>{keys_found}</ListBucketResult>".encode())
                 elif urllib.parse.unquote(path) in outer.objects:
@@ -113,7 +123,9 @@ class Bench:
 
     def run(self, *steps: dict[str, Any]) -> Result:
         named = [{"name": f"s{number}", **step} for number, step in enumerate(steps)]
-        text = yaml.safe_dump({"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False)
+        text = yaml.safe_dump(
+            {"schemaVersion": "1.0", "phases": [{"name": "build", "steps": named}]}, sort_keys=False
+        )
         events: list[dict[str, Any]] = []
         aws = Aws(self.server.address, "us-east-1", self.server.address)
         document, runner = load(text), Runner({"PATH": "/usr/bin:/bin"}, str(self.folder), events.append, aws)
@@ -138,18 +150,27 @@ def bench(tmp_path: Path, server: Server) -> Bench:
 def test_s3_download(bench: Bench) -> None:
     bench.server.objects = {"/b/one": b"1", "/b/dir/two é": b"2", "/b/dir/deep/three": b"3"}
     f = bench.folder
-    assert bench.one("S3Download", source="s3://b/one", destination=f"{f}/file", expectedBucketOwner="123456789012") == ""
+    assert (
+        bench.one(
+            "S3Download", source="s3://b/one", destination=f"{f}/file", expectedBucketOwner="123456789012"
+        )
+        == ""
+    )
     assert bench.server.headers[-1]["x-amz-expected-bucket-owner"] == "123456789012"
     assert "AWS4-HMAC-SHA256 Credential=A/" in bench.server.headers[-1]["Authorization"]
     assert bench.one("S3Download", source="s3://b/one", destination=f"{f}") == ""
     assert bench.one("S3Download", source="s3://b/dir/*", destination=f"{f}/all") == ""
     assert bench.files() == ["all/deep/three", "all/two é", "file", "one"]
     (f / "file").write_text("mine")
-    assert "overwrite is false" in bench.one("S3Download", source="s3://b/one", destination=f"{f}/file", overwrite="false")
+    assert "overwrite is false" in bench.one(
+        "S3Download", source="s3://b/one", destination=f"{f}/file", overwrite="false"
+    )
     assert (f / "file").read_text() == "mine"
     assert "404 NoSuchKey" in bench.one("S3Download", source="s3://b/nothing", destination=f"{f}/x")
     assert "no object matches" in bench.one("S3Download", source="s3://b/x/*", destination=f"{f}/x")
-    assert "create it before" in bench.one("S3Download", source="s3://b/one", destination=f"{f}/no/such/place")
+    assert "create it before" in bench.one(
+        "S3Download", source="s3://b/one", destination=f"{f}/no/such/place"
+    )
     assert "not s3://bucket/key" in bench.one("S3Download", source="b/one", destination=f"{f}/x")
 
 
@@ -158,7 +179,10 @@ def test_s3_upload(bench: Bench) -> None:
     (f / "deep").mkdir()
     for name in ("a.txt", "b.bin", "deep/c.txt"):
         (f / name).write_text(name)
-    assert bench.one("S3Upload", source=f"{f}/a.txt", destination="s3://b/renamed", expectedBucketOwner="1") == ""
+    assert (
+        bench.one("S3Upload", source=f"{f}/a.txt", destination="s3://b/renamed", expectedBucketOwner="1")
+        == ""
+    )
     assert bench.server.headers[-1]["x-amz-expected-bucket-owner"] == "1"
     assert bench.one("S3Upload", source=f"{f}/b.bin", destination="s3://b/folder/") == ""
     assert bench.one("S3Upload", source=f"{f}/*.txt", destination="s3://b/flat") == ""
@@ -166,13 +190,22 @@ def test_s3_upload(bench: Bench) -> None:
     assert bench.one("S3Upload", source=f"{f}/deep", destination="s3://b/tree/", recurse="true") == ""
     assert bench.server.objects.pop("/b/tree/c.txt") == b"deep/c.txt"
     assert "recurse: true" in bench.one("S3Upload", source=f"{f}/deep", destination="s3://b/tree/")
-    assert sorted(bench.server.objects) == ["/b/all/a.txt", "/b/all/deep/c.txt", "/b/flat/a.txt", "/b/folder/b.bin", "/b/renamed"]
+    assert sorted(bench.server.objects) == [
+        "/b/all/a.txt",
+        "/b/all/deep/c.txt",
+        "/b/flat/a.txt",
+        "/b/folder/b.bin",
+        "/b/renamed",
+    ]
     assert "does not exist" in bench.one("S3Upload", source=f"{f}/none", destination="s3://b/k")
     assert "no file matches" in bench.one("S3Upload", source=f"{f}/*.none", destination="s3://b/k")
 
 
 def test_a_parameter_is_read_on_the_machine_and_told_to_nobody(bench: Bench) -> None:
-    script = 'echo "{{ aws:ssm:/a/secret }}" > got; echo "it is $(cat got)"; exit 1 # {{ aws:ssm:resolve(/a/secret) }}'
+    script = (
+        'echo "{{ aws:ssm:/a/secret }}" > got; echo "it is $(cat got)"; exit 1 # {{ '
+        "aws:ssm:resolve(/a/secret) }}"
+    )
     result = bench.run({"action": "ExecuteBash", "inputs": {"commands": [script]}})
     assert (bench.folder / "got").read_text() == "hunter2222\n"
     assert "hunter2222" not in bench.said + json.dumps(result.as_json())
@@ -182,8 +215,13 @@ def test_a_parameter_is_read_on_the_machine_and_told_to_nobody(bench: Bench) -> 
     assert "hunter2222" not in bench.said + json.dumps(result.as_json())
     bench.run({"action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:/a/secret }}"]}})
     assert bench.chaining["build.s0"]["outputs"] == [{"stdout": "<value of /a/secret>"}]
-    assert "several lines" in bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/b }}"]}}).failureMessage
-    said = bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/gone }}"]}}).failureMessage
+    assert (
+        "several lines"
+        in bench.run({"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/b }}"]}}).failureMessage
+    )
+    said = bench.run(
+        {"action": "ExecuteBash", "inputs": {"commands": ["{{ aws:ssm:/gone }}"]}}
+    ).failureMessage
     assert "the SSM parameter /gone cannot be read: " in said
     assert "ParameterNotFound" in said
 
@@ -201,7 +239,8 @@ def test_the_name_of_a_parameter_may_be_a_parameter(bench: Bench) -> None:
         "schemaVersion": "1.0",
         "parameters": [{"which": {"type": "string", "default": "/a/secret"}}],
         "phases": [{"name": "build", "steps": [
-            {"name": "x", "action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:resolve(which) }} > got"]}},
+            {"name": "x", "action": "ExecuteBash", "inputs": {"commands": ["echo {{ aws:ssm:resolve(which) "
+                "}} > got"]}},
         ]}],
     })  # fmt: skip
     aws = Aws(bench.server.address, "us-east-1", bench.server.address)
@@ -214,14 +253,27 @@ def test_the_name_of_a_parameter_may_be_a_parameter(bench: Bench) -> None:
 def test_web_download_checks_what_came(bench: Bench, algorithm: str) -> None:
     digest = hashlib.new(algorithm.lower(), CONTENT).hexdigest()
     source, f = f"{bench.server.address}/web/a%20file", bench.folder
-    assert bench.one("WebDownload", source=source, destination=f"{f}/deep/new/", checksum=digest, algorithm=algorithm) == ""
+    assert (
+        bench.one(
+            "WebDownload", source=source, destination=f"{f}/deep/new/", checksum=digest, algorithm=algorithm
+        )
+        == ""
+    )
     assert bench.files() == ["deep/new/a file"]
-    said = bench.one("WebDownload", source=source, destination=f"{f}/other", checksum="0" * len(digest), algorithm=algorithm)
+    said = bench.one(
+        "WebDownload",
+        source=source,
+        destination=f"{f}/other",
+        checksum="0" * len(digest),
+        algorithm=algorithm,
+    )
     assert digest in said
     assert "nothing was kept" in said
     assert bench.files() == ["deep/new/a file"]
     assert "go together" in bench.one("WebDownload", source=source, destination=f"{f}/x", checksum=digest)
-    assert "go together" in bench.one("WebDownload", source=source, destination=f"{f}/x", checksum=digest, algorithm="CRC32")
+    assert "go together" in bench.one(
+        "WebDownload", source=source, destination=f"{f}/x", checksum=digest, algorithm="CRC32"
+    )
 
 
 def test_web_download_follows_retries_and_gives_up(bench: Bench) -> None:
@@ -234,9 +286,17 @@ def test_web_download_follows_retries_and_gives_up(bench: Bench) -> None:
     assert "status 404" in bench.one("WebDownload", source=f"{address}/web/gone", destination=f"{f}/never")
     assert bench.files() == ["broken", "moved"]
     (f / "moved").write_text("mine")
-    assert "overwrite is false" in bench.one("WebDownload", source=f"{address}/web/x", destination=f"{f}/moved", overwrite="false")
+    assert "overwrite is false" in bench.one(
+        "WebDownload", source=f"{address}/web/x", destination=f"{f}/moved", overwrite="false"
+    )
     digest = hashlib.sha256(b"mine").hexdigest()
-    same = bench.one("WebDownload", source=f"{address}/web/gone", destination=f"{f}/moved", checksum=digest, algorithm="SHA256")
+    same = bench.one(
+        "WebDownload",
+        source=f"{address}/web/gone",
+        destination=f"{f}/moved",
+        checksum=digest,
+        algorithm="SHA256",
+    )
     assert same == "", "a file that is right already is not fetched"
 
 
@@ -245,7 +305,10 @@ def test_where_downloads_went_is_known_to_later_steps(bench: Bench) -> None:
     inputs = [{"source": f"{address}/web/{name}", "destination": f"{f}/in/"} for name in ("one", "two")]
     result = bench.run(
         {"action": "WebDownload", "inputs": inputs},
-        {"action": "ExecuteBash", "inputs": {"commands": ["cat > all <<'END'\n{{ build.s0.outputs.destination }}\nEND"]}},
+        {
+            "action": "ExecuteBash",
+            "inputs": {"commands": ["cat > all <<'END'\n{{ build.s0.outputs.destination }}\nEND"]},
+        },
         {"action": "DeleteFile", "inputs": [{"path": "{{ build.s0.outputs[1].destination }}"}]},
     )
     assert result.status == "success", result.failureMessage

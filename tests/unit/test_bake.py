@@ -1,4 +1,6 @@
-"""Baking against a scripted Image Builder: what is planned, how a build is watched, and what a failure says."""
+"""Baking against a scripted Image Builder: what is planned, how a build is watched, and what a failure
+says.
+"""
 
 import io
 import shutil
@@ -78,7 +80,10 @@ class Service:
         if lines is None:
             raise NotThere
         begin = int(nextToken.removeprefix("f/"))
-        return {"events": [{"message": line} for line in lines[begin:]], "nextForwardToken": f"f/{max(begin, len(lines))}"}
+        return {
+            "events": [{"message": line} for line in lines[begin:]],
+            "nextForwardToken": f"f/{max(begin, len(lines))}",
+        }
 
     def monotonic(self) -> float:
         return self.now
@@ -88,7 +93,9 @@ class Service:
         self.now += seconds
 
 
-def image(status: str, ami: str | None = None, recipe: str = "a" * 64, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def image(
+    status: str, ami: str | None = None, recipe: str = "a" * 64, state: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     amis = [{"region": "us-east-1", "image": "ami-other", "accountId": ACCOUNT}]
     if ami:
         amis.append({"region": REGION, "image": ami, "accountId": ACCOUNT})
@@ -120,7 +127,9 @@ def follow(service: Service, on_event: Callable[[Event], None] = lambda event: N
         ([image("BUILDING")], None, True, "resume"),
     ],
 )
-def test_what_is_to_be_done(images: list[dict[str, Any]], recorded: str | None, force: bool, action: str) -> None:
+def test_what_is_to_be_done(
+    images: list[dict[str, Any]], recorded: str | None, force: bool, action: str
+) -> None:
     assert bake.plan(TARGET, recorded, Service(images=images), force=force).action == action
 
 
@@ -131,7 +140,9 @@ def test_a_plan_names_the_image_or_the_build_that_it_found() -> None:
 
 def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_path: Path) -> None:
     """After `git checkout`, or in another clone: the image is there, and is written down without a build."""
-    shutil.copytree(ROOT / "blueprints", tmp_path / "blueprints", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "blueprints", tmp_path / "blueprints", ignore=shutil.ignore_patterns("__pycache__")
+    )
     service = Service(images=[image("AVAILABLE", "ami-00000000000000009")])
     baking = Baking(tmp_path, TARGET, lambda name: service, Report(io.StringIO()), Options(keep=False))
     preview = Preview(bake.plan(TARGET, None, service), None)
@@ -158,7 +169,11 @@ def test_a_build_tells_each_thing_once_and_ends_with_the_image_of_its_region() -
             {"image": image("PENDING")},
             {"image": image("BUILDING"), "steps": [step("RUNNING")], "log": ["one", "two"]},
             {"image": image("BUILDING"), "steps": [step("RUNNING")], "log": ["one", "two", "three\nfour"]},
-            {"image": image("AVAILABLE", "ami-1"), "steps": [step("COMPLETED")], "log": ["one", "two", "three\nfour"]},
+            {
+                "image": image("AVAILABLE", "ami-1"),
+                "steps": [step("COMPLETED")],
+                "log": ["one", "two", "three\nfour"],
+            },
         ]
     )
     events: list[Event] = []
@@ -192,7 +207,9 @@ FAILURE: Mapping[str, Any] = {
 
 
 def test_a_failed_build_says_where_why_and_what_to_do() -> None:
-    service = Service(moments=[{"image": image("FAILED", state=FAILURE), "log": [f"line {n}" for n in range(30)]}])
+    service = Service(
+        moments=[{"image": image("FAILED", state=FAILURE), "log": [f"line {n}" for n in range(30)]}]
+    )
     with pytest.raises(bake.BakeError) as caught:
         follow(service)
     text = str(caught.value)
@@ -206,8 +223,14 @@ def test_a_failed_build_says_where_why_and_what_to_do() -> None:
 
 
 def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message() -> None:
-    cut = {"failureContext": {"componentFailure": {"componentArn": "x:component/c/1.0.0/1", "errorMessage": "Document failed!"}}}
-    service = Service(moments=[{"image": image("FAILED", state=cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}])
+    cut = {
+        "failureContext": {
+            "componentFailure": {"componentArn": "x:component/c/1.0.0/1", "errorMessage": "Document failed!"}
+        }
+    }
+    service = Service(
+        moments=[{"image": image("FAILED", state=cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}]
+    )
     with pytest.raises(bake.BakeError, match=r"provision/20-x\.sh:3: false"):
         follow(service)
 
@@ -215,7 +238,10 @@ def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message()
 @pytest.mark.parametrize(
     ("context", "at"),
     [
-        ({"failedStep": "LaunchBuildInstance", "componentFailure": {"errorMessage": "no room"}}, "step LaunchBuildInstance"),
+        (
+            {"failedStep": "LaunchBuildInstance", "componentFailure": {"errorMessage": "no room"}},
+            "step LaunchBuildInstance",
+        ),
         ({"failedStep": "LaunchBuildInstance"}, "step LaunchBuildInstance"),
         ({"stepExecutionId": "step-1"}, "step step-1"),
         ({"componentFailure": {"errorMessage": "no room"}}, ""),
@@ -223,21 +249,27 @@ def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message()
     ],
 )
 def test_a_machine_that_failed_is_not_put_down_to_the_scripts(context: dict[str, Any], at: str) -> None:
-    service = Service(moments=[{"image": image("FAILED", state={"reason": "no room", "failureContext": context})}])
+    service = Service(
+        moments=[{"image": image("FAILED", state={"reason": "no room", "failureContext": context})}]
+    )
     with pytest.raises(bake.BakeError) as caught:
         follow(service)
     text = str(caught.value)
     assert "None" not in text
     assert "component" not in text
     assert "provision" not in text
-    assert [line.strip() for line in text.splitlines() if line.startswith("  at: ")] == ([f"at: {at}"] if at else [])
+    assert [line.strip() for line in text.splitlines() if line.startswith("  at: ")] == (
+        [f"at: {at}"] if at else []
+    )
     assert "why: no room" in text
     assert "do: see to what is said above" in text
 
 
 def test_of_a_component_only_what_is_known_is_told() -> None:
     known = {"componentArn": "x:component/c/1.0.0/1", "stepName": "one", "errorMessage": "broken"}
-    service = Service(moments=[{"image": image("FAILED", state={"failureContext": {"componentFailure": known}})}])
+    service = Service(
+        moments=[{"image": image("FAILED", state={"failureContext": {"componentFailure": known}})}]
+    )
     with pytest.raises(bake.BakeError, match=r"at: component c/1\.0\.0/1, step one\n"):
         follow(service)
 
@@ -271,9 +303,17 @@ def test_outputs_without_a_pipeline_are_refused() -> None:
         bake.Target.from_outputs("utils", {"kind": "utils"})
 
 
-@pytest.mark.parametrize("created", ["2026-05-01T10:00:00.250Z", datetime(2026, 5, 1, 10, 0, 0, 250_000, UTC)])
+@pytest.mark.parametrize(
+    "created", ["2026-05-01T10:00:00.250Z", datetime(2026, 5, 1, 10, 0, 0, 250_000, UTC)]
+)
 def test_the_log_of_a_build_is_where_its_pipeline_says_and_begins_with_it(created: object) -> None:
     wanted = {"logGroupName": "/aws/imagebuilder/dti", "logStreamName": "1.2.3/1", "startFromHead": True}
     assert log_of({"arn": BUILD}) == wanted
-    found = log_of({"arn": BUILD, "loggingConfiguration": {"logGroupName": "/aws/imagebuilder/all"}, "dateCreated": created})
+    found = log_of(
+        {
+            "arn": BUILD,
+            "loggingConfiguration": {"logGroupName": "/aws/imagebuilder/all"},
+            "dateCreated": created,
+        }
+    )
     assert found == {**wanted, "logGroupName": "/aws/imagebuilder/all", "startTime": 1777629600250}

@@ -1,4 +1,6 @@
-"""The project's base image: its settings, what `image.parent: base` means where, and what changes when it changes."""
+"""The project's base image: its settings, what `image.parent: base` means where, and what changes when it
+changes.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +66,18 @@ def test_the_settings_have_defaults_and_the_image_is_written_into_them(root: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("schema_version: 1\nimage: {parent: base}\n", "image.yaml:2: image.parent: got 'base', which is not known. Allowed: ubuntu22"),
-        ("schema_version: 1\nimage: {parent: ubuntu18}\n", "image.yaml:2: image.parent: got 'ubuntu18', which gets no security updates"),
-        ("schema_version: 1\nimage: {required: false}\n", "image.yaml:2: image.required: got the unknown key 'required'"),
+        (
+            "schema_version: 1\nimage: {parent: base}\n",
+            "image.yaml:2: image.parent: got 'base', which is not known. Allowed: ubuntu22",
+        ),
+        (
+            "schema_version: 1\nimage: {parent: ubuntu18}\n",
+            "image.yaml:2: image.parent: got 'ubuntu18', which gets no security updates",
+        ),
+        (
+            "schema_version: 1\nimage: {required: false}\n",
+            "image.yaml:2: image.required: got the unknown key 'required'",
+        ),
         ("image: [\n", "image.yaml:2: got"),
         ("[]\n", "image.yaml:1: got []. Allowed: a mapping"),
     ],
@@ -81,16 +92,24 @@ def test_mistakes_in_the_settings_are_told_with_their_line(root: Path, text: str
 
 def test_a_base_that_was_never_baked_says_what_to_run(root: Path) -> None:
     text = refused(root)
-    assert "blueprint.yaml:6: image.parent: got 'base', which was never baked. Allowed: base when it was baked" in text
+    assert (
+        "blueprint.yaml:6: image.parent: got 'base', which was never baked. Allowed: base when it was baked"
+        in text
+    )
     assert "Bake it: `invoke bake-ami --base`." in text
     (root / base.SOURCE).unlink()
-    assert "whose settings are wrong: blueprints/base/image.yaml: got a file that cannot be read" in refused(root)
+    assert "whose settings are wrong: blueprints/base/image.yaml: got a file that cannot be read" in refused(
+        root
+    )
 
 
 def test_base_means_the_image_of_the_account_and_region(root: Path) -> None:
     baked(root)
     assert blueprints.parent_of(spikes(root), ACCOUNT, REGION) == blueprints.ParentImage(ami=FIRST)
-    with pytest.raises(InvalidInput, match=r"no image was baked for account 111122223333 in eu-west-1\. Allowed: .* --base`\."):
+    with pytest.raises(
+        InvalidInput,
+        match=r"no image was baked for account 111122223333 in eu-west-1\. Allowed: .* --base`\.",
+    ):
         blueprints.parent_of(spikes(root), ACCOUNT, "eu-west-1")
 
 
@@ -121,14 +140,18 @@ def test_a_base_has_no_analysis_for_a_golden_test(root: Path) -> None:
     golden.mkdir(parents=True)
     (golden / "dataset.sh").write_text("true\n")
     (golden / "expected.json").write_text('{"files": {"a.json": {"x": 1}}}')
-    with pytest.raises(InvalidInput, match=r"blueprints/base/provision/test/golden: got a golden test of the base image\."):
+    with pytest.raises(
+        InvalidInput, match=r"blueprints/base/provision/test/golden: got a golden test of the base image\."
+    ):
         read(folder)
 
 
 def test_a_base_of_an_older_recording_needs_a_bake_and_one_that_nobody_baked_does_not(root: Path) -> None:
     assert needed("utils", root, ACCOUNT, REGION) is None
     baked(root)
-    provenance.write(root / "blueprints" / BASE, f"{ACCOUNT}/{REGION}", {"image_id": FIRST, "recipe_sha256": "0" * 64})
+    provenance.write(
+        root / "blueprints" / BASE, f"{ACCOUNT}/{REGION}", {"image_id": FIRST, "recipe_sha256": "0" * 64}
+    )
     found = needed("utils", root, ACCOUNT, REGION)
     assert found is not None
     assert found.command == "invoke bake-ami --stack utils"

@@ -65,7 +65,10 @@ GROW = "instance: {type: m5.large, types: [m5.large, m5.xlarge, r5.large, g4dn.x
     ("line", "said"),
     [
         (GROW, ""),
-        (GROW.replace("m5.xlarge, r5.large, ", ""), "a type in instance.types with more memory than m5.large"),
+        (
+            GROW.replace("m5.xlarge, r5.large, ", ""),
+            "a type in instance.types with more memory than m5.large",
+        ),
         (GROW.replace("r5.large", "hpc6a.48xlarge"), "true, with hpc6a.48xlarge in instance.types"),
         ("results: {required: [summary.json, '**/*.png']}", ""),
         ("results: {required: [process_results/a.csv]}", "a path below process_results/"),
@@ -80,13 +83,25 @@ def test_growing_and_required_results_are_checked(tmp_path: Path, line: str, sai
         assert said in "\n".join(problems(tmp_path, text))
     else:
         loaded = blueprints.load("spikes", "webdev", project(tmp_path, text))
-        assert (loaded.instance.grow_memory, loaded.results_required) in ((True, ()), (False, ("summary.json", "**/*.png")))
+        assert (loaded.instance.grow_memory, loaded.results_required) in (
+            (True, ()),
+            (False, ("summary.json", "**/*.png")),
+        )
 
 
 def test_a_dataset_grows_to_the_next_amount_of_memory_on_a_type_of_its_kind() -> None:
-    prices = {"m5.large": 0.096, "m5.xlarge": 0.192, "r5.large": 0.126, "r5.4xlarge": 1.008, "g4dn.xlarge": 0.526, "g4dn.2xlarge": 0.752}
+    prices = {
+        "m5.large": 0.096,
+        "m5.xlarge": 0.192,
+        "r5.large": 0.126,
+        "r5.4xlarge": 1.008,
+        "g4dn.xlarge": 0.526,
+        "g4dn.2xlarge": 0.752,
+    }
     assert memory.larger("m5.large", tuple(prices), prices) == ("r5.large", "r5.4xlarge")
-    assert memory.larger("m5.large", tuple(prices), prices, ("m5.xlarge",)) == ("m5.xlarge", "r5.4xlarge"), "one that may have stood in"
+    assert memory.larger("m5.large", tuple(prices), prices, ("m5.xlarge",)) == ("m5.xlarge", "r5.4xlarge"), (
+        "one that may have stood in"
+    )
     assert memory.larger("g4dn.xlarge", tuple(prices), prices) == ("g4dn.2xlarge",)
     assert memory.larger("r5.4xlarge", tuple(prices), prices) == ()
 
@@ -102,7 +117,11 @@ def test_the_memory_of_every_type_on_offer_is_known_and_is_what_the_local_cloud_
 @pytest.mark.parametrize(
     ("pattern", "fits", "others"),
     [
-        ("summary.json", ["summary.json"], ["a/summary.json", "summary.json2", "Summary.json", "summaryxjson"]),
+        (
+            "summary.json",
+            ["summary.json"],
+            ["a/summary.json", "summary.json2", "Summary.json", "summaryxjson"],
+        ),
         ("*.csv", ["a.csv", ".csv"], ["a/b.csv", "a.csv/b"]),
         ("**/*.csv", ["a.csv", "a/b.csv", "a/b/c.csv"], ["a.txt"]),
         ("a/**", ["a/b", "a/b/c"], ["a", "b/a"]),
@@ -121,7 +140,12 @@ def test_no_pattern_takes_long_whatever_a_machine_calls_its_results() -> None:
 
 def test_a_blueprint_is_resolved_with_defaults(tmp_path: Path) -> None:
     loaded = blueprints.load("spikes", "webdev", project(tmp_path))
-    assert (loaded.name, loaded.stage, loaded.bucket, loaded.stack) == ("spikes", Stage.WEBDEV, "spikes", "spikes-webdev")
+    assert (loaded.name, loaded.stage, loaded.bucket, loaded.stack) == (
+        "spikes",
+        Stage.WEBDEV,
+        "spikes",
+        "spikes-webdev",
+    )
     assert loaded.instance.types == ("m5.large", "m5.xlarge")
     assert (loaded.instance.duration_minutes, loaded.instance.max_duration_minutes) == (30, 2880)
     assert (loaded.limits.datasets, loaded.budget_usd, loaded.image.required) == (500, 300.0, True)
@@ -133,7 +157,11 @@ def test_numbers_may_be_written_in_every_way_of_yaml_1_2(tmp_path: Path) -> None
     minutes = "duration_minutes: 3e1, max_duration_minutes: 0100"
     text = GOOD.replace("duration_minutes: 30", minutes).replace("title:", "budget_usd: 1e2\ntitle:")
     loaded = blueprints.load("spikes", "webdev", project(tmp_path, text), {"instance": {"volume_gib": 20.0}})
-    assert (loaded.instance.duration_minutes, loaded.instance.max_duration_minutes, loaded.instance.volume_gib) == (30, 100, 20)
+    assert (
+        loaded.instance.duration_minutes,
+        loaded.instance.max_duration_minutes,
+        loaded.instance.volume_gib,
+    ) == (30, 100, 20)
     assert {type(loaded.instance.duration_minutes), type(loaded.instance.volume_gib)} == {int}
     assert loaded.budget_usd == 100.0
 
@@ -141,9 +169,15 @@ def test_numbers_may_be_written_in_every_way_of_yaml_1_2(tmp_path: Path) -> None
 def test_a_stage_section_wins_over_the_blueprint_and_the_stack_over_both(tmp_path: Path) -> None:
     root = project(tmp_path)
     prod = blueprints.load("spikes", Stage.PROD, root)
-    assert (prod.bucket, prod.instance.type, prod.instance.duration_minutes) == ("spikes-prod", "m5.xlarge", 30)
+    assert (prod.bucket, prod.instance.type, prod.instance.duration_minutes) == (
+        "spikes-prod",
+        "m5.xlarge",
+        30,
+    )
     assert prod.groups == ("lab3",)
-    stack = blueprints.load("spikes", Stage.PROD, root, {"bucket": "mine", "instance": {"duration_minutes": 5}})
+    stack = blueprints.load(
+        "spikes", Stage.PROD, root, {"bucket": "mine", "instance": {"duration_minutes": 5}}
+    )
     assert (stack.bucket, stack.instance.type, stack.instance.duration_minutes) == ("mine", "m5.xlarge", 5)
 
 
@@ -155,11 +189,22 @@ def test_the_digest_says_whether_the_settings_differ(tmp_path: Path) -> None:
     assert digest == blueprints.load("spikes", "webdev", one).digest
     commented = project(tmp_path / "c", "# a comment\n" + GOOD)
     assert digest == blueprints.load("spikes", "webdev", commented).digest
-    assert len({digest, blueprints.load("spikes", "webdev", other).digest, blueprints.load("spikes", "prod", one).digest}) == 3
+    assert (
+        len(
+            {
+                digest,
+                blueprints.load("spikes", "webdev", other).digest,
+                blueprints.load("spikes", "prod", one).digest,
+            }
+        )
+        == 3
+    )
 
 
 def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
-    root = project(tmp_path, GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge], ", "type: r5.large, "))
+    root = project(
+        tmp_path, GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge], ", "type: r5.large, ")
+    )
     assert blueprints.load("spikes", "webdev", root).instance.types == ("r5.large",)
 
 
@@ -168,12 +213,24 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
     [
         ("schema_version: 1", "schema_version: 2", "blueprint.yaml:1: schema_version: got 2. Allowed: 1."),
         ("title: Spike sorting", "titel: Spikes", "blueprint.yaml:3: titel: got the unknown key 'titel'"),
-        ("title: Spike sorting\n", "", "title: got nothing. Allowed: One line for people. Add the key 'title'"),
-        ("name: spikes", "name: Spikes", "blueprint.yaml:2: name: got 'Spikes'. Allowed: Name of the analysis, equal to its folder"),
+        (
+            "title: Spike sorting\n",
+            "",
+            "title: got nothing. Allowed: One line for people. Add the key 'title'",
+        ),
+        (
+            "name: spikes",
+            "name: Spikes",
+            "blueprint.yaml:2: name: got 'Spikes'. Allowed: Name of the analysis, equal to its folder",
+        ),
         ("name: spikes", "name: Spikes", "Write 'spikes'"),
         ("name: spikes", "name: True", "Put it in quotes."),
         ("title: Spike sorting", "title: Spikes: sorted", "blueprint.yaml:3: got a ':' where no key can be."),
-        ("title: Spike sorting", "title: @lab", "got a text that begins with '@'. Allowed: a YAML document. Put the text in quotes."),
+        (
+            "title: Spike sorting",
+            "title: @lab",
+            "got a text that begins with '@'. Allowed: a YAML document. Put the text in quotes.",
+        ),
         ("  prod:", "\tprod:", "got a tab. Allowed: a YAML document. Indent with spaces."),
         ("name: spikes", "name:", "name: got nothing. Allowed: text. Name of the analysis"),
         ("schema_version: 1\n", "", "Add schema_version: 1."),
@@ -183,25 +240,61 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("[lab1, lab2]", '["lab1\\n"]', "groups[0]: got 'lab1\\n'. Allowed: Name of a group"),
         ("[lab1, lab2]", '["lab1\\n"]', "Write 'lab1', for instance."),
         ("[lab1, lab2]", "[Lab Müller]", "Write 'Lab-Muller', for instance."),
-        ("type: m5.large,", "instance_type: m5.large,", "instance.instance_type: got the unknown key 'instance_type'"),
+        (
+            "type: m5.large,",
+            "instance_type: m5.large,",
+            "instance.instance_type: got the unknown key 'instance_type'",
+        ),
         ("duration_minutes: 30", "duration_minutes: 2h", "Write the number alone, without a unit."),
         ("name: spikes", '"a\\e[2Jb": 1\nname: spikes', "blueprint.yaml:2: a\\x1b[2Jb: got the unknown key"),
-        ("duration_minutes: 30", "duration_minutes: -1", "instance.duration_minutes: got -1. Allowed: 1 to 43200."),
+        (
+            "duration_minutes: 30",
+            "duration_minutes: -1",
+            "instance.duration_minutes: got -1. Allowed: 1 to 43200.",
+        ),
         (
             "duration_minutes: 30",
             "duration_minutes: '30'",
             "instance.duration_minutes: got '30'. Allowed: a whole number. Minutes a job may take",
         ),
         ("duration_minutes: 30", "duration_minutes: '30'", "Write 30 without quotes."),
-        ("duration_minutes: 30", "duration_minutes: 9999", "got 9999. Allowed: at most instance.max_duration_minutes (2880)."),
-        ("type: m5.large,", "type: c5.large,", "blueprint.yaml:5: instance.type: got 'c5.large'. Allowed: one of instance.types"),
+        (
+            "duration_minutes: 30",
+            "duration_minutes: 9999",
+            "got 9999. Allowed: at most instance.max_duration_minutes (2880).",
+        ),
+        (
+            "type: m5.large,",
+            "type: c5.large,",
+            "blueprint.yaml:5: instance.type: got 'c5.large'. Allowed: one of instance.types",
+        ),
         ("script: run_spikes.sh", "script: ../x.sh", "blueprint.yaml:4: script: got '../x.sh'"),
-        ("script: run_spikes.sh", "script: nonesuch.sh", "got 'nonesuch.sh', which does not exist. Allowed: a script in spikes/"),
-        ("name: spikes", "name: other", "blueprint.yaml:2: name: got 'other'. Allowed: the name of its folder, 'spikes'"),
-        ("ubuntu24", "ubuntu18", "blueprint.yaml:7: image.parent: got 'ubuntu18', which gets no security updates any more"),
+        (
+            "script: run_spikes.sh",
+            "script: nonesuch.sh",
+            "got 'nonesuch.sh', which does not exist. Allowed: a script in spikes/",
+        ),
+        (
+            "name: spikes",
+            "name: other",
+            "blueprint.yaml:2: name: got 'other'. Allowed: the name of its folder, 'spikes'",
+        ),
+        (
+            "ubuntu24",
+            "ubuntu18",
+            "blueprint.yaml:7: image.parent: got 'ubuntu18', which gets no security updates any more",
+        ),
         ("ubuntu24", "dlami16", "Write dlami24."),
-        ("ubuntu24", "windows", "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, base, an AMI id (ami-…), or ssm:<parameter>."),
-        ("[lab1, lab2]", "[lab1, lab1]", "blueprint.yaml:8: groups: got 'lab1' twice. Allowed: items that differ"),
+        (
+            "ubuntu24",
+            "windows",
+            "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, base, an AMI id (ami-…), or ssm:<parameter>.",
+        ),
+        (
+            "[lab1, lab2]",
+            "[lab1, lab1]",
+            "blueprint.yaml:8: groups: got 'lab1' twice. Allowed: items that differ",
+        ),
         ("[lab1, lab2]", "[lab1, logs]", "blueprint.yaml:8: groups[1]: got 'logs'"),
         ("[lab1, lab2]", "[]", "blueprint.yaml:8: groups: got 0 items. Allowed: 1 to 99 items."),
         ("[lab1, lab2]", "['a/b']", "blueprint.yaml:8: groups[0]: got 'a/b'"),
@@ -222,39 +315,72 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         ("{type: number}", "{type: number, unit: s}", "Remove it, or call it x-unit."),
         ("  type: object\n", "  rate: {type: number}\n", "parameters.rate: got the unknown word 'rate'."),
         ("  type: object\n", "  rate: {type: number}\n", "Put rate below properties:."),
-        ("{type: number}", "0.5", "got 0.5. Allowed: a JSON Schema (draft 2020-12), here a mapping that says what a value must be."),
+        (
+            "{type: number}",
+            "0.5",
+            "got 0.5. Allowed: a JSON Schema (draft 2020-12), here a mapping that says what a value must be.",
+        ),
         ("duration_minutes: 30", "duration_minutes: '3e1'", "Write 30 without quotes."),
         ("duration_minutes: 30", "duration_minutes: 1:30", "Write 90 without quotes."),
         ("title: Spike sorting", "title: 010", "title: got 10. Allowed: text."),
-        ("parent: ubuntu24", "parent: ubuntu24\n  required: yes", "image.required: got 'yes'. Allowed: true or false."),
+        (
+            "parent: ubuntu24",
+            "parent: ubuntu24\n  required: yes",
+            "image.required: got 'yes'. Allowed: true or false.",
+        ),
         ("parent: ubuntu24", "parent: ubuntu24\n  required: off", "Write false."),
         ("title: Spike sorting", "title: 'Spikes", "blueprint.yaml:3: got a text without its closing quote."),
         ("  prod:", "  <<: {webdev: {}}\n  prod:", "Write the values out."),
         ("  prod:", "  production: {}\n  webdev: 3\n  prod:", "stages.webdev: got 3. Allowed: a mapping"),
-        ("  type: object\n", "  type: array\n", "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object"),
+        (
+            "  type: object\n",
+            "  type: array\n",
+            "blueprint.yaml:10: parameters.type: got 'array'. Allowed: object",
+        ),
         ("{type: number}", "{default: !!timestamp 2026-01-01}", "Allowed: values that JSON has."),
-        ("  prod:", "  production:", "stages.production: got the unknown key 'production'. Allowed: develop, prod, staging, webdev."),
-        ("groups: [lab1, lab2]", "groups: [lab1]\ngroups: [lab2]", "blueprint.yaml:9: groups: got given twice, first in line 8."),
+        (
+            "  prod:",
+            "  production:",
+            "stages.production: got the unknown key 'production'. Allowed: develop, prod, staging, webdev.",
+        ),
+        (
+            "groups: [lab1, lab2]",
+            "groups: [lab1]\ngroups: [lab2]",
+            "blueprint.yaml:9: groups: got given twice, first in line 8.",
+        ),
         ("name: spikes", "name: [spikes", "blueprint.yaml:3"),
         ("name: spikes", "name: !!python/object:os.system spikes", "Allowed: plain YAML values."),
     ],
 )
-def test_each_mistake_is_told_with_its_place_and_what_is_allowed(tmp_path: Path, old: str, new: str, expected: str) -> None:
+def test_each_mistake_is_told_with_its_place_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
     assert old in GOOD
     found = problems(tmp_path, GOOD.replace(old, new, 1))
     assert any(expected in text for text in found), found
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = GOOD.replace("name: spikes", "name: S").replace("duration_minutes: 30", "duration_minutes: 0").replace("[lab1, lab2]", "[]")
+    text = (
+        GOOD.replace("name: spikes", "name: S")
+        .replace("duration_minutes: 30", "duration_minutes: 0")
+        .replace("[lab1, lab2]", "[]")
+    )
     found = problems(tmp_path, text)
-    assert [text.split(": got")[0].rpartition(": ")[2] for text in found] == ["name", "instance.duration_minutes", "groups"]
+    assert [text.split(": got")[0].rpartition(": ")[2] for text in found] == [
+        "name",
+        "instance.duration_minutes",
+        "groups",
+    ]
 
 
 def test_several_missing_keys_are_each_named(tmp_path: Path) -> None:
     found = problems(tmp_path, "schema_version: 1\nname: spikes\n")
     assert len(found) == 4
-    assert all(any(f"Add the key '{key}'" in text for text in found) for key in ("title", "script", "instance", "image"))
+    assert all(
+        any(f"Add the key '{key}'" in text for text in found)
+        for key in ("title", "script", "instance", "image")
+    )
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "- a\n- b\n", "3\n", "name: &a {b: *a}\n"])
@@ -288,7 +414,9 @@ def test_an_empty_provisioning_script_is_refused(tmp_path: Path) -> None:
 
 def test_types_on_offer_are_checked_where_they_are_given(tmp_path: Path) -> None:
     root = project(tmp_path)
-    with pytest.raises(InvalidInput, match=r"blueprint.yaml:5: instance.types\[1\]: got 'm5.xlarge'. Allowed: m5.large"):
+    with pytest.raises(
+        InvalidInput, match=r"blueprint.yaml:5: instance.types\[1\]: got 'm5.xlarge'. Allowed: m5.large"
+    ):
         blueprints.load("spikes", "webdev", root, known_types={"m5.large"})
 
 
@@ -310,13 +438,17 @@ def test_stack_names_are_split_from_the_right(text: str) -> None:
     assert str(parse_stack_name(text)) == text
 
 
-@pytest.mark.parametrize("text", ["utils", "analysis", "analysis-deploy", "-webdev", "ab_c-webdev", "webdev", "a-webdev"])
+@pytest.mark.parametrize(
+    "text", ["utils", "analysis", "analysis-deploy", "-webdev", "ab_c-webdev", "webdev", "a-webdev"]
+)
 def test_other_stack_names_are_refused_with_the_stages(text: str) -> None:
     with pytest.raises(ValueError, match="webdev, develop, staging, prod"):
         parse_stack_name(text)
 
 
-@given(name=st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True), stage=st.sampled_from(list(Stage)))
+@given(
+    name=st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True), stage=st.sampled_from(list(Stage))
+)
 def test_every_analysis_and_stage_make_a_stack_name_that_can_be_split(name: str, stage: Stage) -> None:
     assert parse_stack_name(f"{name}-{stage}") == StackName(name, stage)
 
@@ -391,5 +523,7 @@ def test_what_is_no_schema_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_schema_may_have_words_of_its_own(tmp_path: Path) -> None:
-    text = GOOD.replace("{type: number}", "{type: number, x-unit: s, examples: [1], anyOf: [{minimum: 1}, {const: 0}]}")
+    text = GOOD.replace(
+        "{type: number}", "{type: number, x-unit: s, examples: [1], anyOf: [{minimum: 1}, {const: 0}]}"
+    )
     blueprints.load("spikes", "webdev", project(tmp_path, text))

@@ -16,18 +16,21 @@ HEAD = "# about spikes\nname: spikes  # the name\n"
 
 LAYOUTS = {
     "no image": "title: x\n",
-    "block without amis": "image:\n  # the parent\n  parent: ubuntu24  # long support\n  required: true\ntitle: x\n",
+    "block without amis": "image:\n  # the parent\n  parent: ubuntu24  # long support\n  required: true\ntitle: x\n",  # noqa: E501
     "empty flow map": "image:\n  parent: ubuntu24\n  amis: {}  # written by bake\ntitle: x\n",
     "empty value": "image:\n  amis:\n  parent: ubuntu24\n",
     "flow map": 'image:\n  amis: {"999999999999/eu-west-1": ami-00000000}\n',
-    "block map": 'image:\n  amis:\n    # Frankfurt\n    "999999999999/eu-central-1": ami-00000000  # old\n  parent: ubuntu24\n',
-    "recorded before": f'image:\n  amis:\n    "{KEY}": ami-00000000  # first\n    "999999999999/eu-west-1": ami-11111111\n',
+    "block map": (
+        'image:\n  amis:\n    # Frankfurt\n    "999999999999/eu-central-1": ami-00000000  # old\n  parent: '
+        "ubuntu24\n"
+    ),
+    "recorded before": f'image:\n  amis:\n    "{KEY}": ami-00000000  # first\n    "999999999999/eu-west-1": ami-11111111\n',  # noqa: E501
     "recorded in quotes": f"image: {{amis: {{'{KEY}': 'ami-00000000'}}}}\n",
     "flow image": "image: {parent: ubuntu24, required: false}\n",
     "flow image with empty amis": "image: {parent: ubuntu24, amis: {}}\n# the end\n",
     "last line without newline": "image:\n  parent: ubuntu24",
     "windows line ends": "title: x\r\nimage:\r\n  parent: ubuntu24\r\n",
-    "indented by four": "image:\n    parent: ubuntu24\n    amis:\n        '999999999999/eu-west-1': ami-00000000\n",
+    "indented by four": "image:\n    parent: ubuntu24\n    amis:\n        '999999999999/eu-west-1': ami-00000000\n",  # noqa: E501
     "unicode before": "title: Größe 🧠\nimage: {amis: {}}\n",
 }
 

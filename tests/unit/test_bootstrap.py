@@ -25,8 +25,13 @@ ROOT = Path(bootstrap.__file__).resolve().parent
 def test_an_old_python_can_read_the_file_and_is_told_what_to_do() -> None:
     text = (ROOT / "bootstrap.py").read_text()
     ast.parse(text, feature_version=(3, 6))
-    pretend = "import sys; sys.version_info = (3, 9, 1, 'final', 0); exec(compile(open('bootstrap.py').read(), 'bootstrap.py', 'exec'))"
-    answer = subprocess.run([sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, check=False)
+    pretend = (
+        "import sys; sys.version_info = (3, 9, 1, 'final', 0); exec(compile(open('bootstrap.py').read(), "
+        "'bootstrap.py', 'exec'))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", pretend], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 2
     got, allowed, do = answer.stderr.splitlines()
     assert got.startswith("got Python 3.9 (")
@@ -35,7 +40,9 @@ def test_an_old_python_can_read_the_file_and_is_told_what_to_do() -> None:
 
 
 class Environment:
-    """An environment whose `python` is a script that notes what it is asked and ends with a code of our choice."""
+    """An environment whose `python` is a script that notes what it is asked and ends with a code of our
+    choice.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.venv = folder / "venv"
@@ -52,7 +59,8 @@ class Environment:
         (venv / "bin").mkdir(parents=True, exist_ok=True)
         python = venv / "bin" / "python"
         python.write_text(
-            f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@" >> {self.log}\necho "no matching distribution" >&2\nexit $(cat {self.code})\n'
+            f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@" >> {self.log}\necho "no matching distribution" '
+            f">&2\nexit $(cat {self.code})\n"
         )
         python.chmod(0o755)
         (venv / "bin" / "pip").write_text(f"#!{python}\n")
@@ -87,7 +95,10 @@ def test_a_new_lock_updates_the_environment_in_place(environment: Environment) -
 def test_a_failed_install_is_not_taken_for_finished(environment: Environment) -> None:
     environment.code.write_text("1")
     for _ in range(2):
-        with pytest.raises(bootstrap.SetupFailed, match=r"(?s)no matching distribution.*index that can be reached.*same command again"):
+        with pytest.raises(
+            bootstrap.SetupFailed,
+            match=r"(?s)no matching distribution.*index that can be reached.*same command again",
+        ):
             environment.install()
     environment.code.write_text("0")
     environment.install()
@@ -95,7 +106,9 @@ def test_a_failed_install_is_not_taken_for_finished(environment: Environment) ->
     assert (environment.made, environment.installs()) == (1, 3)
 
 
-def test_an_interrupted_update_is_not_taken_for_finished(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_update_is_not_taken_for_finished(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment.install()
     environment.lock.write_text("thing==2")
 
@@ -136,7 +149,9 @@ def no_ensurepip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apt, "install", lambda package: "not root")
 
 
-def test_a_python_without_ensurepip_is_a_clear_message(no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_ensurepip_is_a_clear_message(
+    no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(apt, "unpack", lambda package, target: "no network")
     with pytest.raises(bootstrap.SetupFailed) as error:
         bootstrap._create(tmp_path / "venv")
@@ -146,12 +161,17 @@ def test_a_python_without_ensurepip_is_a_clear_message(no_ensurepip: None, tmp_p
     assert f"apt-get install python{sys.version_info.major}.{sys.version_info.minor}-venv" in do
 
 
-def test_without_ensurepip_pip_comes_out_of_the_package(no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ensurepip_pip_comes_out_of_the_package(
+    no_ensurepip: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unpack(package: str, target: Path) -> None:
         folder = target / "usr" / "share" / "python-wheels"
         folder.mkdir(parents=True)
         with zipfile.ZipFile(folder / "pip-99-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("pip/__main__.py", f"import sys; open({str(tmp_path / 'asked')!r}, 'w').write(repr((sys.prefix, sys.argv[1:])))")
+            wheel.writestr(
+                "pip/__main__.py",
+                f"import sys; open({str(tmp_path / 'asked')!r}, 'w').write(repr((sys.prefix, sys.argv[1:])))",
+            )
 
     monkeypatch.setattr(apt, "unpack", unpack)
     bootstrap._create(tmp_path / "venv")
@@ -161,7 +181,9 @@ def test_without_ensurepip_pip_comes_out_of_the_package(no_ensurepip: None, tmp_
     assert Path(arguments[3]).name == "pip-99-py3-none-any.whl"
 
 
-def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_up_without_a_cli_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / "python").chmod(0o755)
@@ -176,7 +198,9 @@ def test_set_up_without_a_cli_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert capsys.readouterr().err == "set-up stopped: there is no Pulumi CLI (see above)\n"
 
 
-def test_interrupting_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupting_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(progress: Progress, for_demo: bool) -> None:
         raise KeyboardInterrupt
 
@@ -191,7 +215,11 @@ def test_a_home_that_cannot_be_written_is_one_message(
     (tmp_path / "home").write_text("a file, in which no folder can be made, not even by root")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(bootstrap, "_stamp", lambda venv: bootstrap._key(venv, bootstrap.LOCKS) if venv == bootstrap.VENV else "")
+    monkeypatch.setattr(
+        bootstrap,
+        "_stamp",
+        lambda venv: bootstrap._key(venv, bootstrap.LOCKS) if venv == bootstrap.VENV else "",
+    )
     monkeypatch.setattr(bootstrap, "_unreachable", lambda *arguments: [])
     assert bootstrap.main([]) == 1
     got, allowed, do, last = capsys.readouterr().err.splitlines()
@@ -202,9 +230,13 @@ def test_a_home_that_cannot_be_written_is_one_message(
 
 
 class Looked:
-    """A machine without bubblewrap, on which everything else is in order; `gets` says whether it can be had."""
+    """A machine without bubblewrap, on which everything else is in order; `gets` says whether it can be
+    had.
+    """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, gets: bool, apt_get: bool = True) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, gets: bool, apt_get: bool = True
+    ) -> None:
         self.here, self.gets, self.done = False, gets, list[str]()
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setattr(needs, "of_a_cloud", self._of_a_cloud)
@@ -215,7 +247,11 @@ class Looked:
 
     def _of_a_cloud(self, paths: Paths, *, keep: bool) -> Iterator[needs.Finding]:
         assert keep
-        yield needs.Finding("bubblewrap", "/bin/bwrap") if self.here else needs.Finding("bubblewrap", "none", "one", "get it")
+        yield (
+            needs.Finding("bubblewrap", "/bin/bwrap")
+            if self.here
+            else needs.Finding("bubblewrap", "none", "one", "get it")
+        )
 
     def _ensure(self, progress: Progress) -> None:
         self.done.append("get")
@@ -234,9 +270,14 @@ def test_bubblewrap_is_got_before_the_long_steps_of_a_demo_and_tried_again_altho
 
 
 @pytest.mark.parametrize(("apt_get", "done"), [(True, ["forget", "get"]), (False, [])])
-def test_a_demo_without_bubblewrap_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt_get: bool, done: list[str]) -> None:
+def test_a_demo_without_bubblewrap_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt_get: bool, done: list[str]
+) -> None:
     machine = Looked(monkeypatch, tmp_path, gets=False, apt_get=apt_get)
-    with pytest.raises(bootstrap.SetupFailed, match=r"bubblewrap: got none\n  allowed: one\n  do: get it\n.*nothing long was begun"):
+    with pytest.raises(
+        bootstrap.SetupFailed,
+        match=r"bubblewrap: got none\n  allowed: one\n  do: get it\n.*nothing long was begun",
+    ):
         machine.look(for_demo=True)
     assert machine.done == done
 
@@ -259,7 +300,9 @@ def test_clean_keeps_the_cache_of_the_machine(tmp_path: Path, monkeypatch: pytes
 
 
 def test_make_without_a_python_says_what_to_install() -> None:
-    answer = subprocess.run(["make", "setup", "PYTHON="], cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["make", "setup", "PYTHON="], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 2
     got, allowed, do = answer.stderr.splitlines()[:3]
     assert got.startswith("got no Python 3.11 or later")

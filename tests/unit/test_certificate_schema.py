@@ -23,7 +23,9 @@ def check(document: Any) -> None:
 
 def test_what_is_published_is_what_is_written() -> None:
     published = json.loads(PUBLISHED.read_text())
-    assert published == certificate_schema(), "python -m runtime.protocol.certificate_schema >docs/schema/certificate.json"
+    assert published == certificate_schema(), (
+        "python -m runtime.protocol.certificate_schema >docs/schema/certificate.json"
+    )
     jsonschema.Draft202012Validator.check_schema(published)
 
 
@@ -42,13 +44,17 @@ def test_a_job_tells_what_was_read_and_written() -> None:
     }
     first, second = world.aws.ec2
     world.aws.upload(BUCKET, world.evidence(first).files, json.dumps(record))
-    world.aws.upload(BUCKET, KEYS.record("b.zip"), json.dumps(record))  # the copy for people, which nobody believes
+    # the copy for people, which nobody believes
+    world.aws.upload(BUCKET, KEYS.record("b.zip"), json.dumps(record))
     world.complete(first)
     world.complete(second, "FAILED", exit_code=3)
     facts = world.facts()
     check(facts)
     one, other = facts["datasets"]
-    assert [(file["key"], file["version_id"]) for file in one["inputs"]] == [("lab/inputs/a.zip", "v1"), ("lab/configs/c.json", None)]
+    assert [(file["key"], file["version_id"]) for file in one["inputs"]] == [
+        ("lab/inputs/a.zip", "v1"),
+        ("lab/configs/c.json", None),
+    ]
     assert [file["sha256"] for file in one["results"]] == ["a" * 64]
     assert (other["inputs"], other["results"], other["exit_class"]) == ([], [], "analysis")
     assert facts["image"] == {"id": "ami-1", "ready": True, "recipe_sha256": "f" * 64}

@@ -26,7 +26,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def write(root: Path, image: str) -> None:
-    text = f"schema_version: 1\nname: spikes\ntitle: x\nscript: run.sh\ninstance: {{type: m5.large}}\n{image}\n"
+    text = (
+        f"schema_version: 1\nname: spikes\ntitle: x\nscript: run.sh\ninstance: {{type: m5.large}}\n{image}\n"
+    )
     (root / "blueprints" / "spikes" / "blueprint.yaml").write_text(text)
 
 

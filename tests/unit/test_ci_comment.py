@@ -14,7 +14,9 @@ from ci.preview import Bake, Preview, read
 LEDGER = "aws:dynamodb/table:Table"
 
 
-def step(op: str, kind: str, name: str, inputs: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def step(
+    op: str, kind: str, name: str, inputs: Mapping[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     urn = f"urn:pulumi:utils::neurocaas::{kind}::{name}"
     state = {"urn": urn, "type": kind, "custom": True, "inputs": inputs or {}, "provider": ""}
     return {"op": op, "urn": urn, "oldState" if op in ("same", "delete") else "newState": state, **more}
@@ -48,7 +50,8 @@ def test_changes_are_those_of_resources_the_gravest_first() -> None:
             topic("delete-replaced", "other"),
             topic("delete", "gone"),
             topic("same", "kept"),
-            step("create", "neurocaas:utils:UtilityStack", "component") | {"newState": {"type": "neurocaas:x", "custom": False}},
+            step("create", "neurocaas:utils:UtilityStack", "component")
+            | {"newState": {"type": "neurocaas:x", "custom": False}},
         ),
     )
     assert [(one.op, one.name) for one in preview.changes] == [
@@ -73,7 +76,12 @@ def test_a_broken_rule_makes_the_preview_fail_and_is_told_in_three_parts() -> No
     assert not preview.ok
     text = comment.render([preview])
     assert "**1 broken**" in text
-    for part in ("**topic-encrypted**", "a topic that is not encrypted", "Allowed: encrypted topics", "Do: give the topic"):
+    for part in (
+        "**topic-encrypted**",
+        "a topic that is not encrypted",
+        "Allowed: encrypted topics",
+        "Do: give the topic",
+    ):
         assert part in text
     (found,) = preview.to_dict()["policies"]["findings"]
     assert found["urn"].endswith("notices")
@@ -85,7 +93,10 @@ def test_a_broken_rule_makes_the_preview_fail_and_is_told_in_three_parts() -> No
         ("", "the engine printed nothing"),
         ("error: no stack named 'x'", "no stack named"),
         ("[]", "[]"),
-        (digest(diagnostics=[{"severity": "error", "message": "<{%reset%}>line 4: script<{%reset%}>\n"}]), "line 4: script"),
+        (
+            digest(diagnostics=[{"severity": "error", "message": "<{%reset%}>line 4: script<{%reset%}>\n"}]),
+            "line 4: script",
+        ),
     ],
 )
 def test_no_preview_is_told_with_what_the_engine_said(printed: str, said: str) -> None:
@@ -102,7 +113,9 @@ def test_a_warning_is_no_failure() -> None:
 
 
 def test_an_image_to_bake_is_told_with_its_command() -> None:
-    text = comment.render([read("dti-prod", digest(PROVIDER), Bake("none is recorded", "invoke bake-ami --stack dti-prod"))])
+    text = comment.render(
+        [read("dti-prod", digest(PROVIDER), Bake("none is recorded", "invoke bake-ami --stack dti-prod"))]
+    )
     assert "**to bake**" in text
     assert "`invoke bake-ami --stack dti-prod`" in text
 
@@ -110,7 +123,9 @@ def test_an_image_to_bake_is_told_with_its_command() -> None:
 def test_text_cannot_bring_markup_into_the_comment() -> None:
     name = "x`|<script>@everybody"
     preview = read("utils", digest(PROVIDER, topic("create", name, {})))
-    text = comment.render([preview, Preview("dti-prod", bake=Bake("@all | <b>", "invoke"), policies=preview.policies)])
+    text = comment.render(
+        [preview, Preview("dti-prod", bake=Bake("@all | <b>", "invoke"), policies=preview.policies)]
+    )
     table = next(line for line in text.splitlines() if line.startswith("| create"))
     assert table.replace("\\|", "").count("|") == 5
     assert "&#64;all \\| &lt;b&gt;" in text

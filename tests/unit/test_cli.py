@@ -68,14 +68,18 @@ def test_nothing_is_found_and_nothing_is_made(bin_dir: Path, tmp_path: Path) -> 
 def test_the_cli_on_path_wins_over_the_cache(bin_dir: Path) -> None:
     cached_cli()
     ours = script(bin_dir / "pulumi", "echo v3.260.0")
-    assert cli.find_cli() == cli.PulumiCli(path=ours, version="3.260.0", has_python_host=False, from_cache=False)
+    assert cli.find_cli() == cli.PulumiCli(
+        path=ours, version="3.260.0", has_python_host=False, from_cache=False
+    )
     script(bin_dir / "pulumi-language-python", "")
     found = cli.find_cli()
     assert found is not None
     assert found.has_python_host
 
 
-@pytest.mark.parametrize(("body", "reason"), [("echo v3.100.0", "3.100.0"), ("exit 1", "not report"), ("echo what", "not report")])
+@pytest.mark.parametrize(
+    ("body", "reason"), [("echo v3.100.0", "3.100.0"), ("exit 1", "not report"), ("echo what", "not report")]
+)
 def test_an_unusable_cli_on_path_is_skipped_and_said(bin_dir: Path, body: str, reason: str) -> None:
     kept = cached_cli()
     script(bin_dir / "pulumi", body)
@@ -115,7 +119,9 @@ class Site:
                 archive.addfile(info, io.BytesIO(text.encode()))
         (self.folder / self.name).write_bytes(buffer.getvalue())
         digest = checksum or hashlib.sha256(buffer.getvalue()).hexdigest()
-        (self.folder / f"pulumi-{self.version}-checksums.txt").write_text(f"{'0' * 64}  other.tar.gz\n{digest}  {self.name}\n")
+        (self.folder / f"pulumi-{self.version}-checksums.txt").write_text(
+            f"{'0' * 64}  other.tar.gz\n{digest}  {self.name}\n"
+        )
 
 
 @pytest.fixture
@@ -131,12 +137,16 @@ def test_the_release_is_checked_and_only_what_is_needed_is_kept(bin_dir: Path, s
     others = {"pulumi/pulumi-language-go": "", "../../evil": ""}
     site.publish({"pulumi/pulumi": answer, "pulumi/pulumi-language-python": "#!/bin/sh\n", **others})
     found = cli.ensure_cli(quiet())
-    assert found == cli.PulumiCli(path=cli.cache_directory() / "pulumi", version=site.version, has_python_host=True, from_cache=True)
+    assert found == cli.PulumiCli(
+        path=cli.cache_directory() / "pulumi", version=site.version, has_python_host=True, from_cache=True
+    )
     assert sorted(file.name for file in found.path.parent.iterdir()) == ["pulumi", "pulumi-language-python"]
     assert cli.ensure_cli(quiet()) == found
 
 
-def test_a_release_with_another_checksum_is_thrown_away(bin_dir: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_with_another_checksum_is_thrown_away(
+    bin_dir: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.publish({"pulumi/pulumi": f"#!/bin/sh\necho v{site.version}\n"}, checksum="1" * 64)
     monkeypatch.setattr(cli_build, "build", refuse)
     with pytest.raises(cli.CliUnavailable, match="the vendor's list says 1111"):
@@ -144,7 +154,9 @@ def test_a_release_with_another_checksum_is_thrown_away(bin_dir: Path, site: Sit
     assert not [file for file in cli.cache_directory().parent.iterdir() if file.is_dir()]
 
 
-def test_a_release_of_another_version_is_not_taken(bin_dir: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_of_another_version_is_not_taken(
+    bin_dir: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.publish({"pulumi/pulumi": "#!/bin/sh\necho v3.1.0\n"})
     monkeypatch.setattr(cli_build, "build", refuse)
     with pytest.raises(cli.CliUnavailable, match=r"reports version 3\.1\.0"):
@@ -212,7 +224,9 @@ def test_a_build_that_fails_leaves_nothing_behind(bin_dir: Path, offline: None) 
     assert not [file for file in cli.cache_directory().parent.iterdir() if file.is_dir()]
 
 
-def test_a_full_disk_is_said_before_a_build(bin_dir: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_before_a_build(
+    bin_dir: Path, offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake_go(bin_dir, "1.99.0")
     monkeypatch.setattr(cli_build, "FREE_BYTES", 1 << 60)
     with pytest.raises(cli.CliUnavailable, match="GB are needed"):
@@ -220,11 +234,19 @@ def test_a_full_disk_is_said_before_a_build(bin_dir: Path, offline: None, monkey
     assert not (bin_dir / "asked").exists()
 
 
-def test_when_nothing_is_possible_there_is_one_clear_message(bin_dir: Path, offline: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_nothing_is_possible_there_is_one_clear_message(
+    bin_dir: Path, offline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main([]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    for part in ("There is no Pulumi CLI", "cannot be reached", "there is no `go` on PATH", "no Go toolchain", "Do one of these"):
+    for part in (
+        "There is no Pulumi CLI",
+        "cannot be reached",
+        "there is no `go` on PATH",
+        "no Go toolchain",
+        "Do one of these",
+    ):
         assert printed.err.count(part) == 1
     assert "Traceback" not in printed.err
 
@@ -237,7 +259,11 @@ def test_nothing_is_in_the_way_of_a_cli_that_is_here(bin_dir: Path, offline: Non
 def test_every_way_to_a_cli_that_is_closed_is_told_without_taking_it(bin_dir: Path, offline: None) -> None:
     reasons = cli.obstacles(Path(sys.executable))
     assert [reason.split(":")[0] for reason in reasons] == ["official release", "build from source"]
-    for part in ("cannot be reached", "there is no `go` on PATH", "no Go toolchain from the Python package index"):
+    for part in (
+        "cannot be reached",
+        "there is no `go` on PATH",
+        "no Go toolchain from the Python package index",
+    ):
         assert part in "\n".join(reasons)
     assert not cli.cache_directory().exists()
     script(bin_dir / "pulumi", "echo v3.1.0")
@@ -252,19 +278,26 @@ def test_a_release_that_answers_is_a_way(bin_dir: Path, site: Site, monkeypatch:
 
 @pytest.mark.parametrize(("modules", "way"), [("exit 0", True), ("echo 'no such host' >&2; exit 1", False)])
 def test_a_go_that_gets_the_module_is_a_way(bin_dir: Path, offline: None, modules: str, way: bool) -> None:
-    body = f'if [ "$1" = env ]; then echo go{cli_build.needed_go()}; exit 0; fi; [ "$1" = list ] || exit 3; {modules}'
+    body = (
+        f'if [ "$1" = env ]; then echo go{cli_build.needed_go()}; exit 0; fi; [ "$1" = list ] || exit 3; '
+        f"{modules}"
+    )
     script(bin_dir / "go", body)
     reasons = cli.obstacles(Path(sys.executable))
     assert (reasons == []) is way, reasons
     assert way or "no such host" in reasons[1]
 
 
-def test_a_disk_that_is_too_full_for_a_build_is_told_at_once(bin_dir: Path, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_too_full_for_a_build_is_told_at_once(
+    bin_dir: Path, offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cli_build, "FREE_BYTES", 1 << 60)
     assert "GB are needed" in cli.obstacles(Path(sys.executable))[1]
 
 
-def test_go_builds_in_a_folder_for_temporary_files_that_is_there(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_builds_in_a_folder_for_temporary_files_that_is_there(
+    bin_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     monkeypatch.setattr(tempfile, "tempdir", None)
     assert Path(cli_build._environment({})["TMPDIR"]).is_dir()
@@ -273,10 +306,17 @@ def test_go_builds_in_a_folder_for_temporary_files_that_is_there(bin_dir: Path, 
 def test_the_command_describes_the_cli_as_json(bin_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = cached_cli()
     assert cli.main([]) == 0
-    assert json.loads(capsys.readouterr().out) == {"path": str(kept), "version": cli.wanted_version(), "has_python_host": False}
+    assert json.loads(capsys.readouterr().out) == {
+        "path": str(kept),
+        "version": cli.wanted_version(),
+        "has_python_host": False,
+    }
 
 
-@pytest.mark.parametrize(("text", "expected"), [("1.26.6", (1, 26, 6)), ("1.27rc1", (1, 27)), ("1.26.6-x.3", (1, 26, 6)), ("devel", ())])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1.26.6", (1, 26, 6)), ("1.27rc1", (1, 27)), ("1.26.6-x.3", (1, 26, 6)), ("devel", ())],
+)
 def test_go_versions_as_numbers(text: str, expected: tuple[int, ...]) -> None:
     assert cli_build.numbers(text) == expected
 

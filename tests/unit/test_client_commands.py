@@ -17,7 +17,7 @@ from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, commands, job_commands, listing, speaking
+from neurocaas import Analysis, AnalysisError, commands, job_commands, listing, speaking
 from runtime.protocol.certificate import claim_metadata
 from runtime.protocol.config import ConfigRules
 from runtime.protocol.keys import JobKeys, rejected_keys
@@ -26,7 +26,11 @@ from runtime.protocol.status import DatasetStatus
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv(speaking.BUCKET, BUCKET)
@@ -48,7 +52,9 @@ def refused(s3: Any, name: str, problem: str) -> None:
     put(s3, rejected_keys(GROUP, name).records.end, f"FAILED 0/0 {problem}")
 
 
-def test_jobs_are_listed_with_their_outcomes_the_latest_last(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_listed_with_their_outcomes_the_latest_last(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(job_commands.jobs)
     assert "has no job in bucket dti yet" in capsys.readouterr().err
     ended(s3, "b", {"a": 1.0})
@@ -68,7 +74,9 @@ def test_jobs_are_listed_with_their_outcomes_the_latest_last(s3: Any, capsys: py
     ]
     run(job_commands.jobs, json=True, limit=4)
     captured = capsys.readouterr()
-    assert {one["job"] for one in json.loads(captured.out)} == {"b", "c", "new", "wrong"}, "the one without a submission file is the oldest"
+    assert {one["job"] for one in json.loads(captured.out)} == {"b", "c", "new", "wrong"}, (
+        "the one without a submission file is the oldest"
+    )
     assert "4 of 5 jobs" in captured.err
     run(job_commands.jobs, names=True, json=True, limit=2)
     assert json.loads(capsys.readouterr().out) == ["c", "old"]
@@ -96,10 +104,14 @@ def test_a_job_is_named_by_its_beginning_or_as_the_last(s3: Any) -> None:
     assert "2026-01-02" in caught.value.allowed
 
 
-def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     def claimed(stamp: str, name: str, at: datetime) -> None:
         metadata = claim_metadata(f"{GROUP}/submissions/{name}", at)
-        s3.put_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, stamp).records.certificate, Body=b"begun", Metadata=metadata)
+        s3.put_object(
+            Bucket=BUCKET, Key=JobKeys.of(GROUP, stamp).records.certificate, Body=b"begun", Metadata=metadata
+        )
 
     now = datetime.now(UTC)
     for name in ("experiment 7submit.json", "submit.json", "Zürich-submit.json", "unanswered_submit.json"):
@@ -109,26 +121,49 @@ def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(s3: Any
     for number in range(listing.LOOKED_AT + 3):  # one file, used for job after job: it answers to the last
         claimed(f"s{number:03d}", "submit.json", now - timedelta(hours=500 - number))
     claimed("b", "submit.json", now + timedelta(seconds=3))
-    claimed("u", "unanswered_submit.json", now - timedelta(hours=1))  # replaced since, and not answered again yet
+    # replaced since, and not answered again yet
+    claimed("u", "unanswered_submit.json", now - timedelta(hours=1))
     found = Analysis(BUCKET, GROUP).listing()
-    assert [(one.job, one.answer) for one in found[-4:]] == [("unanswered", ""), ("t7", "job"), ("a", "job"), ("b", "job")]
+    assert [(one.job, one.answer) for one in found[-4:]] == [
+        ("unanswered", ""),
+        ("t7", "job"),
+        ("a", "job"),
+        ("b", "job"),
+    ]
     assert [one.job for one in found if one.answer == ""] == ["unanswered"]
-    for name, job in (("experiment 7", "t7"), ("Zürich", "a"), ("", "b"), ("unanswered", "unanswered"), ("t7", "t7")):
+    for name, job in (
+        ("experiment 7", "t7"),
+        ("Zürich", "a"),
+        ("", "b"),
+        ("unanswered", "unanswered"),
+        ("t7", "t7"),
+    ):
         assert Analysis(BUCKET, GROUP).find(name).timestamp == job
     run(job_commands.jobs, limit=2)
-    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()] == [["a", "open"], ["b", "open"]]
+    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()] == [
+        ["a", "open"],
+        ["b", "open"],
+    ]
 
 
 def test_times_of_s3_are_those_of_botocore(s3: Any) -> None:
     put(s3, f"{GROUP}/submissions/a_submit.json", "{}")
     (job,) = Analysis(BUCKET, GROUP).listing()
-    slow = boto3.Session().client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")["Contents"][0]["LastModified"]
+    slow = (
+        boto3.Session()
+        .client("s3")
+        .list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/submissions/")["Contents"][0]["LastModified"]
+    )
     assert job.submitted == slow
-    assert s3.head_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/a_submit.json")["LastModified"] == slow.replace(microsecond=0)
+    assert s3.head_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/a_submit.json")[
+        "LastModified"
+    ] == slow.replace(microsecond=0)
 
 
 @pytest.mark.parametrize("command", ["status", "follow", "results", "cancel"])
-def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(s3: Any, command: str, tmp_path: Path) -> None:
+def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(
+    s3: Any, command: str, tmp_path: Path
+) -> None:
     before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(AnalysisError, match="has no job 'nonesuch'"):
         run(getattr(job_commands, command), "nonesuch")
@@ -141,13 +176,21 @@ def test_a_job_that_has_ended_cannot_be_cancelled(s3: Any, capsys: pytest.Captur
         run(job_commands.cancel, "t1")
     put(s3, JobKeys.of(GROUP, "t2").job, job_json("s", "a", stamp="t2"))
     run(job_commands.cancel, "t2", json=True)
-    assert json.loads(capsys.readouterr().out) == {"job": "t2", "request": f"{GROUP}/submissions/t2_cancel.json"}
+    assert json.loads(capsys.readouterr().out) == {
+        "job": "t2",
+        "request": f"{GROUP}/submissions/t2_cancel.json",
+    }
 
 
-def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended(s3, "t1", {"a": 1.0, "längerer name.nii": 1.0})
     run(job_commands.status, "t1")
-    assert capsys.readouterr().out == "job t1  DONE  SUCCESS 2/2\na                  SUCCESS\nlängerer name.nii  SUCCESS\n"
+    assert (
+        capsys.readouterr().out
+        == "job t1  DONE  SUCCESS 2/2\na                  SUCCESS\nlängerer name.nii  SUCCESS\n"
+    )
     run(job_commands.status, "t1", certificate=True)
     assert capsys.readouterr().out.startswith("JOB ID: t1\n")
     run(job_commands.status, "t1", json=True)
@@ -159,7 +202,9 @@ def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(s3: Any
 def test_a_failed_job_shows_why_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     keys = JobKeys.of(GROUP, "t1")
     put(s3, keys.job, job_json("s", "a", stamp="t1"))
-    failed = DatasetStatus(status="FAILED", reason="exit code 3", exit_code=3, stderr={"0": "no signal"}).to_json()
+    failed = DatasetStatus(
+        status="FAILED", reason="exit code 3", exit_code=3, stderr={"0": "no signal"}
+    ).to_json()
     put(s3, keys.status("a"), failed)
     put(s3, keys.verdict(0), failed)
     put(s3, keys.records.certificate_json, json.dumps({"exit_class": "analysis", "problems": []}))
@@ -171,7 +216,9 @@ def test_a_failed_job_shows_why_and_exits_with_one(s3: Any, capsys: pytest.Captu
     assert "because: a printed last: no signal" in str(caught.value.message)
 
 
-def test_everything_wrong_with_a_submission_is_said_at_once_and_nothing_is_uploaded(s3: Any, tmp_path: Path) -> None:
+def test_everything_wrong_with_a_submission_is_said_at_once_and_nothing_is_uploaded(
+    s3: Any, tmp_path: Path
+) -> None:
     before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(AnalysisError) as caught:
         run(
@@ -183,7 +230,15 @@ def test_everything_wrong_with_a_submission_is_said_at_once_and_nothing_is_uploa
             instance_type="p4d.24xlarge",
         )
     text = str(caught.value)
-    for part in ("no such file", "inputs/none' in bucket dti", "no dataset 'other/", "no config 'c.txt'", ".yaml", "'a/b'", "p4d.24xlarge"):
+    for part in (
+        "no such file",
+        "inputs/none' in bucket dti",
+        "no dataset 'other/",
+        "no config 'c.txt'",
+        ".yaml",
+        "'a/b'",
+        "p4d.24xlarge",
+    ):
         assert part in text, part
     assert text.count("\n  do: ") == 7
     assert caught.value.exit_code == 2
@@ -192,7 +247,9 @@ def test_everything_wrong_with_a_submission_is_said_at_once_and_nothing_is_uploa
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
 
 
-def test_submitting_shows_the_forecast_before_anything_is_uploaded(s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_submitting_shows_the_forecast_before_anything_is_uploaded(
+    s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     data = tmp_path / "d.txt"
     data.write_text("data")
     config = tmp_path / "c.json"
@@ -206,10 +263,16 @@ def test_submitting_shows_the_forecast_before_anything_is_uploaded(s3: Any, caps
     assert json.loads(capsys.readouterr().out)["usd"] == pytest.approx(0.75 * 0.096)
     run(commands.submit, [str(data)], [], config=str(config), timestamp="t2", json=True)
     told = json.loads(capsys.readouterr().out)
-    assert (told["job"], told["datasets"], told["forecast"]["minutes"]) == ("t2", [f"{GROUP}/inputs/d.txt"], 30)
+    assert (told["job"], told["datasets"], told["forecast"]["minutes"]) == (
+        "t2",
+        [f"{GROUP}/inputs/d.txt"],
+        30,
+    )
 
 
-RULES = ConfigRules(60, 120, 100, 20, {"type": "object", "properties": {"detect_threshold": {"type": "number"}}})
+RULES = ConfigRules(
+    60, 120, 100, 20, {"type": "object", "properties": {"detect_threshold": {"type": "number"}}}
+)
 
 
 def test_a_config_is_checked_as_the_manager_does_before_anything_is_uploaded(
@@ -242,7 +305,9 @@ def test_a_config_is_checked_as_the_manager_does_before_anything_is_uploaded(
     assert (told["datasets"], told["minutes"]) == (3, 100)
 
 
-def test_a_config_among_the_inputs_is_taken_though_an_analyst_cannot_read_it(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_among_the_inputs_is_taken_though_an_analyst_cannot_read_it(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(s3, f"{GROUP}/inputs/c.json", '{"__duration__": 7}')
     put(s3, f"{GROUP}/inputs/d.txt", "data")
     run(commands.submit, [], [f"{GROUP}/inputs/d.txt"], config=f"{GROUP}/inputs/c.json", timestamp="t1")
@@ -268,7 +333,10 @@ class Terminal:
         pass
 
 
-@pytest.mark.parametrize(("answer", "yes", "goes"), [("y\n", False, True), ("\n", False, False), ("", False, False), ("", True, True)])
+@pytest.mark.parametrize(
+    ("answer", "yes", "goes"),
+    [("y\n", False, True), ("\n", False, False), ("", False, False), ("", True, True)],
+)
 def test_at_a_terminal_the_forecast_is_confirmed(
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, yes: bool, goes: bool
 ) -> None:
@@ -311,7 +379,9 @@ def test_a_mistake_in_the_names_ends_with_exit_code_two() -> None:
         ("RequestTimeTooSkewed", "the clock of this computer is wrong"),
     ],
 )
-def test_what_s3_refuses_is_one_message_for_reading_and_for_uploading(s3: Any, tmp_path: Path, code: str, got: str) -> None:
+def test_what_s3_refuses_is_one_message_for_reading_and_for_uploading(
+    s3: Any, tmp_path: Path, code: str, got: str
+) -> None:
     def refuse(**_: Any) -> None:
         raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Call")
 

@@ -13,14 +13,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import AnalysisError, arrays
-from client.compare import DIFFERENT, IDENTICAL, WITHIN, Rule, Verdict, checked, compare, rule_for
+from neurocaas import AnalysisError, arrays
+from neurocaas.compare import DIFFERENT, IDENTICAL, WITHIN, Rule, Verdict, checked, compare, rule_for
 
 
-def npy(values: list[float], kind: str = "<f8", shape: tuple[int, ...] | None = None, *, fortran: bool = False) -> bytes:
-    header = repr({"descr": kind, "fortran_order": fortran, "shape": shape or (len(values),)}).encode().ljust(117) + b"\n"
+def npy(
+    values: list[float], kind: str = "<f8", shape: tuple[int, ...] | None = None, *, fortran: bool = False
+) -> bytes:
+    header = (
+        repr({"descr": kind, "fortran_order": fortran, "shape": shape or (len(values),)}).encode().ljust(117)
+        + b"\n"
+    )
     code = {"f8": "d", "f4": "f", "i2": "h", "f2": "e", "c16": "d"}[kind[1:]]
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"{kind[0]}{len(values)}{code}", *values)
+    return (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", len(header))
+        + header
+        + struct.pack(f"{kind[0]}{len(values)}{code}", *values)
+    )
 
 
 def nifti(values: list[float], slope: float = 0.0) -> bytes:
@@ -81,7 +91,10 @@ def test_a_difference_is_named_with_its_place() -> None:
     told = verdict("x.json", b'{"a": {"b": [1, 2]}}', b'{"a": {"b": [1, 3]}}')
     assert "a.b[1]: 2 and 3" in told.detail
     assert "row 2, t: '1' and 'x'" in verdict("x.csv", b"t\n1\n", b"t\nx\n").detail
-    assert "shape (2,) of f8 and (1, 2) of f8" in verdict("x.npy", npy([1.0, 2.0]), npy([1.0, 3.0], shape=(1, 2))).detail
+    assert (
+        "shape (2,) of f8 and (1, 2) of f8"
+        in verdict("x.npy", npy([1.0, 2.0]), npy([1.0, 3.0], shape=(1, 2))).detail
+    )
     assert told.tolerance == "relative 1e-06 or absolute 1e-09"
 
 
@@ -118,7 +131,9 @@ def test_images_are_compared_by_their_pixels() -> None:
 
     assert verdict("x.png", png(7, 0), png(7, 9)).outcome == WITHIN
     assert verdict("x.png", png(7, 0), png(9, 9)).outcome == DIFFERENT
-    assert verdict("x.png", png(7, 0), png(9, 9), **{"*.png": {"as": "image", "absolute": 2}}).outcome == WITHIN
+    assert (
+        verdict("x.png", png(7, 0), png(9, 9), **{"*.png": {"as": "image", "absolute": 2}}).outcome == WITHIN
+    )
 
 
 def test_all_images_of_a_file_and_all_their_bits_are_compared() -> None:
@@ -130,7 +145,10 @@ def test_all_images_of_a_file_and_all_their_bits_are_compared() -> None:
         first.save(out, "TIFF", save_all=True, append_images=more)
         return out.getvalue()
 
-    assert verdict("x.tif", tiff(1, 2, 3), tiff(1, 2, 9)).detail == "the largest difference of a channel is 6 of 255"
+    assert (
+        verdict("x.tif", tiff(1, 2, 3), tiff(1, 2, 9)).detail
+        == "the largest difference of a channel is 6 of 255"
+    )
     assert verdict("x.tif", tiff(1, 2), tiff(1, 2, 3)).outcome == DIFFERENT
     assert verdict("x.tif", tiff(300, mode="I;16"), tiff(60000, mode="I;16")).outcome == DIFFERENT
     assert verdict("x.tif", tiff(0.1, mode="F"), tiff(0.2, mode="F")).outcome == DIFFERENT
@@ -151,7 +169,10 @@ def test_column_order_and_several_arrays() -> None:
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("a.npy", npy([1]))
         archive.writestr("b.npy", npy([2]))
-    assert {name: list(one.values) for name, one in arrays.read("x.npz", out.getvalue()).items()} == {"a": [1], "b": [2]}
+    assert {name: list(one.values) for name, one in arrays.read("x.npz", out.getvalue()).items()} == {
+        "a": [1],
+        "b": [2],
+    }
     assert list(arrays.read("x.nii", nifti([1.0, 2.0], slope=2.0))[""].values) == [2.0, 4.0]
 
 

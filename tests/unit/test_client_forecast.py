@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from client import Analysis, AnalysisError
-from client.forecast import ENOUGH, Countdown, Run, estimate
-from client.states import DatasetState, JobState
+from neurocaas import Analysis, AnalysisError
+from neurocaas.forecast import ENOUGH, Countdown, Run, estimate
+from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
@@ -23,7 +23,11 @@ from runtime.protocol.ledger import budget_name
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
@@ -51,8 +55,13 @@ def test_without_history_there_is_no_time() -> None:
     assert estimate(runs(7.0), [1]) == (7.0, 7.0, 1, False)
 
 
-@given(st.lists(st.floats(0.1, 1e6), min_size=1), st.lists(st.one_of(st.none(), st.integers(0, 10**12)), min_size=1))
-def test_quantiles_lie_between_the_fastest_and_the_slowest(seconds: list[float], sizes: list[int | None]) -> None:
+@given(
+    st.lists(st.floats(0.1, 1e6), min_size=1),
+    st.lists(st.one_of(st.none(), st.integers(0, 10**12)), min_size=1),
+)
+def test_quantiles_lie_between_the_fastest_and_the_slowest(
+    seconds: list[float], sizes: list[int | None]
+) -> None:
     p50, p90, count, _ = estimate(runs(*seconds), sizes)
     assert p50 is not None
     assert p90 is not None
@@ -72,7 +81,9 @@ def test_a_dearer_type_that_may_stand_in_counts_for_the_worst_case(s3: Any) -> N
     tell(s3, replace(ABOUT, fallback_types=("m5.xlarge",)))
     analysis = Analysis(BUCKET, GROUP)
     assert analysis.forecast([3], budget=False).usd == pytest.approx(1.25 * 0.192)
-    assert analysis.forecast([3], budget=False, instance_type="m5.large").usd == pytest.approx(1.25 * 0.096), "a chosen type is kept"
+    assert analysis.forecast([3], budget=False, instance_type="m5.large").usd == pytest.approx(
+        1.25 * 0.096
+    ), "a chosen type is kept"
 
 
 def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
@@ -103,8 +114,14 @@ def ledger(committed: int) -> None:
     keys: Any = [{"AttributeName": name, "KeyType": kind} for name, kind in (("pk", "HASH"), ("sk", "RANGE"))]
     types: Any = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
     table = boto3.client("dynamodb")
-    table.create_table(TableName="ledger", KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST")
-    item = {"pk": {"S": "budget"}, "sk": {"S": budget_name("dti", GROUP, datetime.now(UTC))}, "committed": {"N": str(committed)}}
+    table.create_table(
+        TableName="ledger", KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST"
+    )
+    item = {
+        "pk": {"S": "budget"},
+        "sk": {"S": budget_name("dti", GROUP, datetime.now(UTC))},
+        "committed": {"N": str(committed)},
+    }
     table.put_item(TableName="ledger", Item=item)
 
 
@@ -162,14 +179,21 @@ def test_what_is_left_is_the_managers_word_and_no_others(s3: Any) -> None:
     ended(s3, "first", {"a": 60.0})
     key = JobKeys.of(GROUP, "first").records.certificate
     text = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
-    put(s3, key, text + "DATANAME: x | REASON: Remaining budget: $1.2.3\nJOB RESULT: FAILED a: Remaining budget: $9999999\n")
+    put(
+        s3,
+        key,
+        text + "DATANAME: x | REASON: Remaining budget: $1.2.3\nJOB RESULT: FAILED a: Remaining "
+        "budget: $9999999\n",
+    )
     budget = Analysis(BUCKET, GROUP).forecast([1]).budget
     assert budget is not None
     assert budget.left == 77.0
 
 
 def at(seconds: float, progress: float | None, eta: float | None, instance: str = "i-1") -> JobState:
-    one = DatasetState("a", "g/inputs/a", "IN PROGRESS", seconds, instance=instance, progress=progress, eta_seconds=eta)
+    one = DatasetState(
+        "a", "g/inputs/a", "IN PROGRESS", seconds, instance=instance, progress=progress, eta_seconds=eta
+    )
     return JobState("t1", "RUNNING", (one,))
 
 
@@ -188,13 +212,17 @@ def test_the_time_left_is_that_of_earlier_runs_at_first_and_of_its_own_pace_at_l
 
 
 moments = st.lists(
-    st.tuples(st.floats(0, 1000), st.none() | st.floats(0.001, 1), st.none() | st.floats(0, 10_000)), min_size=1, max_size=12
+    st.tuples(st.floats(0, 1000), st.none() | st.floats(0.001, 1), st.none() | st.floats(0, 10_000)),
+    min_size=1,
+    max_size=12,
 ).map(lambda found: sorted(found, key=lambda one: one[0]))
 
 
 @settings(max_examples=300, deadline=None)
 @given(moments, st.none() | st.floats(1, 2000))
-def test_the_time_left_never_rises_while_a_job_runs(seen: list[tuple[float, float | None, float | None]], typical: float | None) -> None:
+def test_the_time_left_never_rises_while_a_job_runs(
+    seen: list[tuple[float, float | None, float | None]], typical: float | None
+) -> None:
     countdown = Countdown(typical)
     told = [value for value in (left(countdown, at(*one)) for one in seen) if value is not None]
     assert told == sorted(told, reverse=True)

@@ -11,15 +11,21 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from client_world import ABOUT
 from moto import mock_aws
 
-import client
-from client import errors
-from client.errors import AnalysisError, UnreachableError
-from client.futures import DatasetFailedError, of_datasets, of_job
-from client.states import DatasetState, JobState
+import neurocaas
+from neurocaas import errors
+from neurocaas.errors import AnalysisError, UnreachableError
+from neurocaas.futures import DatasetFailedError, of_datasets, of_job
+from neurocaas.states import DatasetState, JobState
 from runtime.protocol.about import about_key
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
@@ -44,7 +50,12 @@ class Job:
 
 
 def states(phase: str, end: str = "", **datasets: str) -> JobState:
-    return JobState("t1", phase, tuple(DatasetState(name, f"g/inputs/{name}", state) for name, state in datasets.items()), end)
+    return JobState(
+        "t1",
+        phase,
+        tuple(DatasetState(name, f"g/inputs/{name}", state) for name, state in datasets.items()),
+        end,
+    )
 
 
 SUBMITTED = states("SUBMITTED")
@@ -105,14 +116,18 @@ def test_a_network_that_is_away_for_a_while_is_waited_for() -> None:
 )
 def test_what_may_work_again_in_a_moment_is_told_apart(error: Exception) -> None:
     with (
-        pytest.raises(UnreachableError, match=r"S3 cannot answer now|no answer from (S3|https://s3\.amazonaws\.com)\n"),
+        pytest.raises(
+            UnreachableError, match=r"S3 cannot answer now|no answer from (S3|https://s3\.amazonaws\.com)\n"
+        ),
         errors.s3_errors("b", "k"),
     ):
         raise error
 
 
 def test_a_refused_submission_fails_every_dataset() -> None:
-    futures = of_datasets(Job(SUBMITTED, states("REJECTED", "FAILED 0/0 no such data")), inputs("a", "b"), 0.001)
+    futures = of_datasets(
+        Job(SUBMITTED, states("REJECTED", "FAILED 0/0 no such data")), inputs("a", "b"), 0.001
+    )
     for future in futures:
         with pytest.raises(DatasetFailedError, match="no such data"):
             future.result(timeout=PATIENCE)
@@ -132,11 +147,15 @@ def test_a_future_that_was_cancelled_wakes_whoever_waits_and_ends_the_asking() -
     assert wait([future], timeout=PATIENCE).done == {future}
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", (Path(__file__).resolve().parents[2] / "docs" / "jobs.md").read_text(), re.DOTALL)
+EXAMPLES = re.findall(
+    r"```python\n(.*?)```", (Path(__file__).resolve().parents[2] / "docs" / "jobs.md").read_text(), re.DOTALL
+)
 
 
 class Service:
-    """Does at once what manager, machines and monitor do with a submission: every dataset of it succeeds but `bad`."""
+    """Does at once what manager, machines and monitor do with a submission: every dataset of it succeeds but
+    `bad`.
+    """
 
     def __init__(self, s3: Any, template: str) -> None:
         self._s3, self._template = s3, json.loads(template)
@@ -145,7 +164,9 @@ class Service:
         body = json.loads(self._s3.get_object(Bucket="dti", Key=key)["Body"].read())
         keys = JobKeys.of("lab", body["timestamp"])
         names = [name.rpartition("/")[2] for name in body["dataname"]]
-        datasets = [Dataset(i, name, f"lab/inputs/{name}", keys.status(name), 4) for i, name in enumerate(names)]
+        datasets = [
+            Dataset(i, name, f"lab/inputs/{name}", keys.status(name), 4) for i, name in enumerate(names)
+        ]
         job = {**self._template, "timestamp": body["timestamp"], "submission_key": key, "group": "lab"}
         self._put(keys.job, json.dumps({**job, "datasets": [vars(one) for one in datasets]}))
         for one in datasets:
@@ -165,7 +186,11 @@ class Service:
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     from client_jobs import job_json
 
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -176,19 +201,21 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         s3.create_bucket(Bucket="dti")
         s3.put_object(Bucket="dti", Key=about_key("lab"), Body=ABOUT.to_json().encode())
         there = Service(s3, job_json("s", "a"))
-        submitted = client.Analysis.submit
+        submitted = neurocaas.Analysis.submit
 
-        def submit(self: client.Analysis, *arguments: Any, **options: Any) -> client.JobHandle:
+        def submit(self: neurocaas.Analysis, *arguments: Any, **options: Any) -> neurocaas.JobHandle:
             job = submitted(self, *arguments, **options)
             there.answer(str(job.submission_key))
             return job
 
-        monkeypatch.setattr(client.Analysis, "submit", submit)
+        monkeypatch.setattr(neurocaas.Analysis, "submit", submit)
         yield
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_the_examples_of_the_docs_run(service: None, capsys: pytest.CaptureFixture[str], tmp_path: Path, number: int) -> None:
+def test_the_examples_of_the_docs_run(
+    service: None, capsys: pytest.CaptureFixture[str], tmp_path: Path, number: int
+) -> None:
     assert len(EXAMPLES) == 2
     exec(compile(EXAMPLES[number], f"docs/jobs.md, example {number}", "exec"), {})
     out = capsys.readouterr().out
@@ -202,21 +229,25 @@ def test_the_examples_of_the_docs_run(service: None, capsys: pytest.CaptureFixtu
 
 def test_files_and_keys_are_mapped_together_in_their_order(service: None, tmp_path: Path) -> None:
     (tmp_path / "bad.nii").write_text("data")
-    dti = client.Analysis("dti", "lab")
-    futures = dti.map(["bad.nii", "lab/inputs/there.nii", tmp_path / "scan1.nii"], {"fit_method": "WLS"}, timestamp="t9")
+    dti = neurocaas.Analysis("dti", "lab")
+    futures = dti.map(
+        ["bad.nii", "lab/inputs/there.nii", tmp_path / "scan1.nii"], {"fit_method": "WLS"}, timestamp="t9"
+    )
     assert [future.exception(timeout=PATIENCE) is None for future in futures] == [False, True, True]
     assert [future.result().name for future in futures[1:]] == ["there.nii", "scan1.nii"]
     error = futures[0].exception()
-    assert isinstance(error, client.DatasetFailedError)
+    assert isinstance(error, neurocaas.DatasetFailedError)
     assert "exit code 3" in str(error)
 
 
 def test_every_public_name_is_there_with_its_docstring() -> None:
-    assert dir(client) == sorted(client.__all__)
-    for name in client.__all__:
-        thing = getattr(client, name)
+    assert dir(neurocaas) == sorted(neurocaas.__all__)
+    for name in neurocaas.__all__:
+        thing = getattr(neurocaas, name)
         assert thing.__doc__, name
-        for method in (value for key, value in vars(thing).items() if callable(value) and not key.startswith("_")):
+        for method in (
+            value for key, value in vars(thing).items() if callable(value) and not key.startswith("_")
+        ):
             assert method.__doc__, f"{name}.{method.__name__}"
     with pytest.raises(AttributeError, match="nonesuch"):
-        client.nonesuch  # noqa: B018
+        neurocaas.nonesuch  # noqa: B018

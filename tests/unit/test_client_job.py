@@ -13,9 +13,9 @@ import pytest
 from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, JobState
-from client.states import DatasetState, dataset_state
-from client.view import Changes, clock, what_is_said
+from neurocaas import Analysis, AnalysisError, JobState
+from neurocaas.states import DatasetState, dataset_state
+from neurocaas.view import Changes, clock, what_is_said
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
@@ -50,7 +50,11 @@ class Counting:
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     with mock_aws():
         client = boto3.client("s3")
@@ -107,17 +111,29 @@ def test_missing_and_equal_files_are_refused_before_anything_is_uploaded(s3: Any
 
 
 def test_a_job_runs_and_ends(s3: Any) -> None:
-    job = Analysis(BUCKET, GROUP).submit(["debuggers/inputs/a", "debuggers/inputs/b"], "debuggers/configs/c.json", STAMP)
+    job = Analysis(BUCKET, GROUP).submit(
+        ["debuggers/inputs/a", "debuggers/inputs/b"], "debuggers/configs/c.json", STAMP
+    )
     put(s3, KEYS.job, job_json(str(job.submission_key), "a", "b"))
     assert [d.state for d in job.status().datasets] == ["INITIALIZING", "INITIALIZING"]
-    put(s3, KEYS.status("a"), status("IN PROGRESS", stdout={"9": "nine", "10": "ten", "11": " "}, job_start="2026-01-31T12:00:00Z"))
+    put(
+        s3,
+        KEYS.status("a"),
+        status("IN PROGRESS", stdout={"9": "nine", "10": "ten", "11": " "}, job_start="2026-01-31T12:00:00Z"),
+    )
     state = job.status()
     assert state.phase == "RUNNING"
     assert state.datasets[0].last_line == "ten"
-    put(s3, KEYS.status("a"), status("SUCCESS", job_start="2026-01-31T12:00:00Z", job_finish="2026-01-31T12:00:07.5Z", exit_code=0))
+    put(
+        s3,
+        KEYS.status("a"),
+        status("SUCCESS", job_start="2026-01-31T12:00:00Z", job_finish="2026-01-31T12:00:07.5Z", exit_code=0),
+    )
     failed = status("FAILED", reason="exit status 3", instance="i-1", exit_code=3)
     put(s3, KEYS.status("b"), failed)
-    assert {one.state for one in job.status().datasets} == {"IN PROGRESS"}, "a status file is no verdict: any machine can write it"
+    assert {one.state for one in job.status().datasets} == {"IN PROGRESS"}, (
+        "a status file is no verdict: any machine can write it"
+    )
     put(s3, KEYS.verdict(0), status("SUCCESS", job_finish="2026-01-31T12:00:07.5Z", exit_code=0))
     put(s3, KEYS.verdict(1), failed)
     assert {one.state for one in job.status().datasets} == {"SUCCESS", "FAILED"}
@@ -190,7 +206,11 @@ def test_results_are_fetched_with_their_digests(s3: Any, tmp_path: Path) -> None
     put(s3, KEYS.certificate, "what a machine has made of the copy")
     put(s3, f"{KEYS.process_prefix}folder/", "")
     files = Analysis(BUCKET, GROUP).job(STAMP).fetch(tmp_path)
-    assert [one.path for one in files] == ["logs/certificate.txt", "process_results/deep/numbers.json", "process_results/fa.png"]
+    assert [one.path for one in files] == [
+        "logs/certificate.txt",
+        "process_results/deep/numbers.json",
+        "process_results/fa.png",
+    ]
     assert files[2].sha256 == hashlib.sha256(b"picture").hexdigest()
     assert files[2].size == 7
     assert (tmp_path / "logs" / "certificate.txt").read_text() == "text", "the service's own, not the copy"
@@ -230,7 +250,12 @@ def test_plain_output_says_each_change_once() -> None:
     changes = Changes()
     waiting = JobState("t", "SUBMITTED")
     running = JobState("t", "RUNNING", (DatasetState("a", "g/inputs/a", "IN PROGRESS", 65.0, "hello"),))
-    done = JobState("t", "DONE", (DatasetState("a", "g/inputs/a", "FAILED", 66.0, "hello", "exit status 3"),), "FAILED 0/1")
+    done = JobState(
+        "t",
+        "DONE",
+        (DatasetState("a", "g/inputs/a", "FAILED", 66.0, "hello", "exit status 3"),),
+        "FAILED 0/1",
+    )
     assert changes.lines("job", waiting) == ["job  SUBMITTED"]
     assert changes.lines("job", waiting) == []
     assert changes.lines("job", running) == ["job  a  IN PROGRESS  1:05  hello"]
@@ -241,7 +266,14 @@ def test_plain_output_says_each_change_once() -> None:
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        ({"progress": 0.25, "progress_text": "fitting 3 of 9", "stdout": {"0": "::progress 0.25 fitting 3 of 9"}}, "25 % fitting 3 of 9"),
+        (
+            {
+                "progress": 0.25,
+                "progress_text": "fitting 3 of 9",
+                "stdout": {"0": "::progress 0.25 fitting 3 of 9"},
+            },
+            "25 % fitting 3 of 9",
+        ),
         (
             {"progress": 0.25, "progress_text": "fitting", "eta_seconds": 90, "stdout": {"4": "slice 7"}},
             "25 % fitting, about 1:30 left: slice 7",
@@ -260,11 +292,17 @@ def test_progress_is_read_out(status: dict[str, Any], text: str) -> None:
 
 def test_plain_output_says_no_time_again_that_is_only_shorter() -> None:
     changes = Changes()
-    half = DatasetState("a", "g/inputs/a", "IN PROGRESS", 60.0, progress=0.5, progress_text="fitting", eta_seconds=60.0)
-    assert changes.lines("job", JobState("t", "RUNNING", (half,))) == ["job  a  IN PROGRESS  1:00  50 % fitting, about 1:00 left"]
+    half = DatasetState(
+        "a", "g/inputs/a", "IN PROGRESS", 60.0, progress=0.5, progress_text="fitting", eta_seconds=60.0
+    )
+    assert changes.lines("job", JobState("t", "RUNNING", (half,))) == [
+        "job  a  IN PROGRESS  1:00  50 % fitting, about 1:00 left"
+    ]
     assert changes.lines("job", JobState("t", "RUNNING", (replace(half, eta_seconds=58.0),))) == []
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1:00"), (3723, "1:02:03")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1:00"), (3723, "1:02:03")]
+)
 def test_durations_read_like_a_clock(seconds: float | None, text: str) -> None:
     assert clock(seconds) == text

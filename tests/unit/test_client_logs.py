@@ -1,4 +1,6 @@
-"""What scripts have printed, from pieces and status files: each line once, in order, and nothing lost without a word."""
+"""What scripts have printed, from pieces and status files: each line once, in order, and nothing lost without
+a word.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +12,8 @@ from client_world import put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, job_commands, speaking
-from client.logs import LogReader
+from neurocaas import Analysis, AnalysisError, job_commands, speaking
+from neurocaas.logs import LogReader
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus
 
@@ -20,7 +22,11 @@ KEYS = JobKeys.of(GROUP, "t1")
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv(speaking.BUCKET, BUCKET)
@@ -83,14 +89,21 @@ def test_a_script_that_is_ahead_of_its_pieces(s3: Any) -> None:
     tail(s3, 0, "0")
     assert live.new() == whole.new() == ["0"]
     tail(s3, 5, "5", "6")
-    assert live.new() == ["[4 lines are not in the bucket yet; `invoke logs` shows them a minute later]", "5", "6"]
+    assert live.new() == [
+        "[4 lines are not in the bucket yet; `invoke logs` shows them a minute later]",
+        "5",
+        "6",
+    ]
     assert whole.new() == [], "waits for the piece"
     piece(s3, 0, "0\n1\n2\n3\n4\n5\n6\n7\n")
     tail(s3, 8, "8")
     assert live.new() == ["7", "8"]
     assert whole.new() == ["1", "2", "3", "4", "5", "6", "7", "8"]
     tail(s3, 20, "20", state="FAILED")
-    assert whole.new() == ["[11 lines are not in the bucket yet; `invoke logs` shows them a minute later]", "20"], "no piece comes any more"
+    assert whole.new() == [
+        "[11 lines are not in the bucket yet; `invoke logs` shows them a minute later]",
+        "20",
+    ], "no piece comes any more"
 
 
 def test_another_machine_of_a_dataset_begins_again(s3: Any) -> None:

@@ -1,4 +1,6 @@
-"""Running a job again: what is submitted, what is refused, and the verdicts; and the commands around a job, against an in-process S3."""
+"""Running a job again: what is submitted, what is refused, and the verdicts; and the commands around a job,
+against an in-process S3.
+"""
 
 import hashlib
 import io
@@ -19,8 +21,8 @@ from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, commands, job_commands, speaking
-from client import rerun as again
+from neurocaas import Analysis, AnalysisError, commands, job_commands, speaking
+from neurocaas import rerun as again
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.pins import Pin, pins_text
@@ -28,7 +30,11 @@ from runtime.protocol.pins import Pin, pins_text
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv(speaking.BUCKET, BUCKET)
@@ -42,7 +48,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def record(s3: Any, stamp: str, inputs: dict[str, str]) -> None:
     moved = [{"key": key, "sha256": digest} for key, digest in inputs.items()]
-    put(s3, f"{JobKeys.of(GROUP, stamp).logs_prefix}a_files.json", json.dumps({"inputs": moved, "results": []}))
+    put(
+        s3,
+        f"{JobKeys.of(GROUP, stamp).logs_prefix}a_files.json",
+        json.dumps({"inputs": moved, "results": []}),
+    )
 
 
 def verdicts(s3: Any) -> tuple[dict[str, str], list[str]]:
@@ -53,9 +63,23 @@ def verdicts(s3: Any) -> tuple[dict[str, str], list[str]]:
 
 def test_every_output_gets_its_verdict(s3: Any) -> None:
     service = {"end.txt": "SUCCESS 1/1", "update.txt": "x", "c.json": "{}"}
-    ended(s3, "first", {"a": 9.0}, {**service, "same.bin": "1", "near.json": '{"v": 1.0}', "far.json": '{"v": 1}', "gone.txt": "x"})
     ended(
-        s3, "second", {"a": 9.0}, {**service, "same.bin": "1", "near.json": '{"v": 1.0000000001}', "far.json": '{"v": 2}', "new.txt": "x"}
+        s3,
+        "first",
+        {"a": 9.0},
+        {**service, "same.bin": "1", "near.json": '{"v": 1.0}', "far.json": '{"v": 1}', "gone.txt": "x"},
+    )
+    ended(
+        s3,
+        "second",
+        {"a": 9.0},
+        {
+            **service,
+            "same.bin": "1",
+            "near.json": '{"v": 1.0000000001}',
+            "far.json": '{"v": 2}',
+            "new.txt": "x",
+        },
     )
     found, notes = verdicts(s3)
     assert found == {
@@ -73,7 +97,10 @@ def test_the_blueprints_rules_and_changed_inputs_are_told(s3: Any) -> None:
     for stamp in ("first", "second"):
         ended(s3, stamp, {"a": 9.0}, {"x.log": stamp})
         record(s3, stamp, {"g/inputs/a": stamp, "g/inputs/b": "same"})
-    assert verdicts(s3) == ({"x.log": "within tolerance"}, ["the input g/inputs/a has changed since the first run"])
+    assert verdicts(s3) == (
+        {"x.log": "within tolerance"},
+        ["the input g/inputs/a has changed since the first run"],
+    )
 
 
 def test_a_job_without_outputs_cannot_be_reproduced(s3: Any) -> None:
@@ -94,7 +121,9 @@ def test_the_same_inputs_config_and_machine_are_submitted(s3: Any, tmp_path: Pat
     body = json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
     assert body["dataname"] == [f"{GROUP}/inputs/a", f"{GROUP}/inputs/b"]
     assert body["instance_type"] == "m5.large"
-    assert body["configname"] == f"{GROUP}/configs/rerun_second/c.json", "it keeps its name, which a script can see"
+    assert body["configname"] == f"{GROUP}/configs/rerun_second/c.json", (
+        "it keeps its name, which a script can see"
+    )
     assert json.loads(s3.get_object(Bucket=BUCKET, Key=body["configname"])["Body"].read()) == {"wait": 5}
     assert made.notes == ()
 
@@ -111,7 +140,9 @@ def submitted_again(of: again.Original) -> tuple[again.Prepared, Any]:
 
 
 def has_read(s3: Any, stamp: str, *, hours: float, **files: tuple[str, str | None]) -> None:
-    """A job that began `hours` ago and has read objects below inputs/: key -> its content and the version that it had."""
+    """A job that began `hours` ago and has read objects below inputs/: key -> its content and the version
+    that it had.
+    """
     ended(s3, stamp, dict.fromkeys(files, 9.0), {"x": "1"})
     key = JobKeys.of(GROUP, stamp).records.certificate_json
     facts = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
@@ -139,7 +170,10 @@ def test_an_input_that_has_changed_is_used_in_its_version_of_then(s3: Any) -> No
     versioned(s3, "b", "b")
     has_read(s3, "first", hours=1, a=("before", first), b=("b", same))
     made = prepared("first")
-    assert made.names == {f"{GROUP}/inputs/a": f"{GROUP}/inputs/rerun_second/a", f"{GROUP}/inputs/b": f"{GROUP}/inputs/b"}
+    assert made.names == {
+        f"{GROUP}/inputs/a": f"{GROUP}/inputs/rerun_second/a",
+        f"{GROUP}/inputs/b": f"{GROUP}/inputs/b",
+    }
     assert s3.get_object(Bucket=BUCKET, Key=f"{GROUP}/inputs/rerun_second/a")["Body"].read() == b"before"
     (note,) = made.notes
     assert note.startswith("the input debuggers/inputs/a has changed since: its version of")
@@ -206,8 +240,12 @@ def test_an_analysis_that_has_moved_on_runs_as_it_was_then(s3: Any) -> None:
     put(s3, f"{GROUP}/inputs/a", "a")
     tell(s3, replace(ABOUT, code_sha256="2" * 64))
     made, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
-    assert json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())["rerun_of"] == "first"
-    assert made.notes == (f"the code was {'1' * 12}, now it is {'2' * 12}: the job runs on what there was then",)
+    assert (
+        json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())["rerun_of"] == "first"
+    )
+    assert made.notes == (
+        f"the code was {'1' * 12}, now it is {'2' * 12}: the job runs on what there was then",
+    )
     tell(s3)
     s3.delete_object(Bucket=BUCKET, Key=f"{GROUP}/submissions/second_submit.json")
     _, job = submitted_again(again.original("first", Analysis(BUCKET, GROUP)))
@@ -221,7 +259,11 @@ def recorded(s3: Any, stamp: str, body: str, *, pinned: bool = True, template: s
     record = json.loads(job_json(f"{GROUP}/submissions/{stamp}_submit.json", "a", stamp=stamp))
     record["launch_template"]["launch_template_id"] = template
     if pinned:
-        record["datasets"][0] |= {"etag": entry["ETag"].strip('"'), "version_id": entry.get("VersionId"), "size": len(body)}
+        record["datasets"][0] |= {
+            "etag": entry["ETag"].strip('"'),
+            "version_id": entry.get("VersionId"),
+            "size": len(body),
+        }
     put(s3, JobKeys.of(GROUP, stamp).job, json.dumps(record))
 
 
@@ -242,7 +284,9 @@ def test_the_same_bytes_uploaded_again_are_the_same_input(s3: Any, pinned: bool,
     assert made.notes == ()
 
 
-def test_a_pinned_input_that_was_replaced_is_taken_by_its_content_also_where_that_version_is_gone(s3: Any) -> None:
+def test_a_pinned_input_that_was_replaced_is_taken_by_its_content_also_where_that_version_is_gone(
+    s3: Any,
+) -> None:
     first = versioned(s3, "a", "before")
     recorded(s3, "first", "before")
     versioned(s3, "a", "before")
@@ -267,10 +311,15 @@ def test_a_folder_is_what_was_pinned_of_it(s3: Any) -> None:
     made = prepared("first")
     assert made.notes[-1] == "the input debuggers/inputs/rec/3 has been added since: it is left out"
     moved = s3.list_objects_v2(Bucket=BUCKET, Prefix=made.names[f"{GROUP}/inputs/rec/"])["Contents"]
-    assert [s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in moved] == [b"rec/1", b"rec/2"]
+    assert [s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in moved] == [
+        b"rec/1",
+        b"rec/2",
+    ]
 
 
-def test_a_launch_template_that_is_gone_is_said_before_anything_starts(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launch_template_that_is_gone_is_said_before_anything_starts(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(again, "_retired", lambda *_: False)
     versioned(s3, "a", "data")
     recorded(s3, "first", "data", template="lt-old")
@@ -290,21 +339,30 @@ def test_a_launch_template_that_is_gone_is_said_before_anything_starts(s3: Any, 
 def test_an_instance_type_that_is_gone_is_said_before_anything_starts(s3: Any) -> None:
     versioned(s3, "a", "data")
     has_read(s3, "first", hours=-1, a=("data", None))
-    tell(s3, replace(ABOUT, instance_type="m6i.large", instance_types=("m6i.large",), prices={"m6i.large": 0.1}))
+    tell(
+        s3,
+        replace(ABOUT, instance_type="m6i.large", instance_types=("m6i.large",), prices={"m6i.large": 0.1}),
+    )
     with pytest.raises(AnalysisError, match=r"the instance type was m5\.large"):
         prepared("first")
     assert prepared("first", anyway=True).instance_type is None
 
 
 @pytest.mark.parametrize(("now", "said"), [("then", None), ("other", "has changed since"), (None, "is gone")])
-def test_a_configuration_of_an_outside_bucket_is_that_of_then(s3: Any, now: str | None, said: str | None) -> None:
+def test_a_configuration_of_an_outside_bucket_is_that_of_then(
+    s3: Any, now: str | None, said: str | None
+) -> None:
     s3.create_bucket(Bucket="archive")
     path = "s3://archive/c.json"
     ended(s3, "first", {"a": 9.0}, {"x": "1"}, configpath=path)
     put(s3, f"{GROUP}/inputs/a", "a")
     record = json.loads(job_json("x", "a", stamp="first"))
     source = {"etag": "e", "version_id": None, "sha256": hashlib.sha256(b"then").hexdigest()}
-    put(s3, JobKeys.of(GROUP, "first").job, json.dumps({**record, "configpath": path, "config_source": source}))
+    put(
+        s3,
+        JobKeys.of(GROUP, "first").job,
+        json.dumps({**record, "configpath": path, "config_source": source}),
+    )
     if now is not None:
         s3.put_object(Bucket="archive", Key="c.json", Body=now.encode())
     if said is not None:
@@ -320,7 +378,11 @@ def test_what_no_flag_helps_against_is_said_before_anything_is_copied(s3: Any) -
     analysis = Analysis(BUCKET, GROUP)
     tell(s3, replace(ABOUT, max_datasets=0))
     put(s3, f"{GROUP}/submissions/used_submit.json", "{}")
-    for stamp, said in (("a/b", "timestamp 'a/b'"), ("used", "which another submission has"), ("new", "1 datasets")):
+    for stamp, said in (
+        ("a/b", "timestamp 'a/b'"),
+        ("used", "which another submission has"),
+        ("new", "1 datasets"),
+    ):
         with pytest.raises(AnalysisError, match=said):
             again.prepare(again.original("first", analysis), analysis, analysis.about(), stamp, anyway=True)
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/inputs/rerun_")
@@ -341,7 +403,15 @@ def test_what_there_was_then_must_be_there(s3: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "{}", '{"datasets": 3}', '{"datasets": []}', '{"datasets": ["a"], "configpath": "c"}', "REQUEST START TIME"]
+    "text",
+    [
+        "{",
+        "{}",
+        '{"datasets": 3}',
+        '{"datasets": []}',
+        '{"datasets": ["a"], "configpath": "c"}',
+        "REQUEST START TIME",
+    ],
 )
 def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: str) -> None:
     path = tmp_path / "certificate.txt"
@@ -362,9 +432,13 @@ def test_what_is_no_certificate_is_one_message(s3: Any, tmp_path: Path, text: st
     ],
     ids=str,
 )
-def test_a_certificate_from_elsewhere_names_only_what_has_a_name(s3: Any, tmp_path: Path, forged: dict[str, str]) -> None:
+def test_a_certificate_from_elsewhere_names_only_what_has_a_name(
+    s3: Any, tmp_path: Path, forged: dict[str, str]
+) -> None:
     ended(s3, "first", {"a": 9.0}, {"x": "1"})
-    facts = json.loads(s3.get_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "first").records.certificate_json)["Body"].read())
+    facts = json.loads(
+        s3.get_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "first").records.certificate_json)["Body"].read()
+    )
     path = tmp_path / "certificate.json"
     path.write_text(json.dumps(facts))
     assert again.original(str(path), None).timestamp == "first"
@@ -375,7 +449,9 @@ def test_a_certificate_from_elsewhere_names_only_what_has_a_name(s3: Any, tmp_pa
         again.original(str(path), None)
 
 
-def test_a_refused_submission_is_explained_and_exits_with_one(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_submission_is_explained_and_exits_with_one(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     keys = JobKeys.of(GROUP, "t1")
     problem = {"field": "dataname", "got": "nothing", "allowed": "a path", "do": "Say which data to analyse"}
     put(s3, keys.records.certificate, "…")
@@ -390,11 +466,16 @@ def test_a_refused_submission_is_explained_and_exits_with_one(s3: Any, capsys: p
     assert caught.value.code == 1
 
 
-def test_a_job_that_never_was_is_explained_by_its_neighbours(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_that_never_was_is_explained_by_its_neighbours(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended(s3, "monday-1", {"a": 1.0})
     run(job_commands.explain, "monday-2", json=True)
     found = json.loads(capsys.readouterr().out)
-    assert found["sentence"] == ("There is no job monday-2: no submission and no result has this name. Jobs with a name like it: monday-1.")
+    assert found["sentence"] == (
+        "There is no job monday-2: no submission and no result has this name. Jobs "
+        "with a name like it: monday-1."
+    )
 
 
 def test_a_submission_that_is_set_aside_is_found_in_the_dead_letter_queue(s3: Any) -> None:

@@ -17,15 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, job_commands
-from client.logs import LogReader
-from client.results import MANIFEST, NameRules, Wanted, placed
+from neurocaas import Analysis, AnalysisError, job_commands
+from neurocaas.logs import LogReader
+from neurocaas.results import MANIFEST, NameRules, Wanted, placed
 from runtime.protocol.status import DatasetStatus
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
@@ -40,7 +44,8 @@ def put(s3: Any, key: str, body: bytes, **more: Any) -> str:
 
 def record(s3: Any, **digests: str) -> None:
     moved = [
-        {"kind": "result", "bucket": BUCKET, "key": KEYS.process_prefix + name, "bytes": 1, "sha256": sha} for name, sha in digests.items()
+        {"kind": "result", "bucket": BUCKET, "key": KEYS.process_prefix + name, "bytes": 1, "sha256": sha}
+        for name, sha in digests.items()
     ]
     put(s3, f"{KEYS.logs_prefix}a_files.json", json.dumps({"inputs": [], "results": moved}).encode())
 
@@ -53,7 +58,9 @@ def gets(s3: Any, folder: Path) -> list[str]:
     """The keys that a fetch downloads."""
     seen: list[str] = []
     analysis = Analysis(BUCKET, GROUP)
-    analysis.s3.meta.events.register("before-call.s3.GetObject", lambda params, **_: seen.append(params["url_path"]))
+    analysis.s3.meta.events.register(
+        "before-call.s3.GetObject", lambda params, **_: seen.append(params["url_path"])
+    )
     analysis.job(STAMP).fetch(folder, logs=False)
     return [path for path in seen if not path.startswith("/jobs/")]
 
@@ -76,7 +83,13 @@ def test_what_an_earlier_attempt_has_left_among_the_results_is_not_fetched(s3: A
         put(s3, KEYS.process_prefix + name, name.encode())
         version = s3.head_object(Bucket=BUCKET, Key=KEYS.process_prefix + name)["VersionId"]
         digest = hashlib.sha256(name.encode()).hexdigest()
-        moved[name] = {"bucket": BUCKET, "key": KEYS.process_prefix + name, "bytes": 1, "sha256": digest, "version_id": version}
+        moved[name] = {
+            "bucket": BUCKET,
+            "key": KEYS.process_prefix + name,
+            "bytes": 1,
+            "sha256": digest,
+            "version_id": version,
+        }
     put(s3, KEYS.process_prefix + "replaced", b"by a script's own means")
     machines = [{"results": [moved["partial"], moved["replaced"], moved["final"]]}, {"results": []}]
     certificate = {"datasets": [{"inputs": [], "results": [moved["final"]], "machines": machines}]}
@@ -92,7 +105,9 @@ def test_half_a_file_is_completed_from_where_it_stopped(s3: Any, tmp_path: Path)
     half.write_bytes(body[:1000])
     ranges: list[str] = []
     analysis = Analysis(BUCKET, GROUP)
-    analysis.s3.meta.events.register("before-call.s3.GetObject", lambda params, **_: ranges.append(params["headers"].get("Range", "")))
+    analysis.s3.meta.events.register(
+        "before-call.s3.GetObject", lambda params, **_: ranges.append(params["headers"].get("Range", ""))
+    )
     analysis.job(STAMP).fetch(tmp_path, logs=False)
     assert ranges == ["", "", "bytes=1000-"], "two of the service's records, and the rest of the file"
     assert (tmp_path / "process_results" / "big").read_bytes() == body
@@ -115,12 +130,18 @@ def test_files_are_checked_against_the_machines_record(s3: Any, tmp_path: Path) 
     record(s3, good=hashlib.sha256(b"good").hexdigest(), bad="0" * 64)
     with pytest.raises(AnalysisError, match="process_results/bad has SHA-256"):
         fetch(tmp_path)
-    assert (tmp_path / "process_results" / "good").read_bytes() == b"good", "one bad file does not keep the others away"
+    assert (tmp_path / "process_results" / "good").read_bytes() == b"good", (
+        "one bad file does not keep the others away"
+    )
     assert not (tmp_path / "process_results" / "bad").exists()
-    assert (tmp_path / "process_results" / "bad.unverified").read_bytes() == b"bad", "what is wrong is not lost"
+    assert (tmp_path / "process_results" / "bad.unverified").read_bytes() == b"bad", (
+        "what is wrong is not lost"
+    )
     record(s3, good=hashlib.sha256(b"good").hexdigest())
     files = fetch(tmp_path)
-    assert files["process_results/good"].checked == "record", "what the machines say, until the service has certified it"
+    assert files["process_results/good"].checked == "record", (
+        "what the machines say, until the service has certified it"
+    )
     assert files["process_results/good"].kept
     assert not (tmp_path / "process_results" / "bad.unverified").exists()
 
@@ -154,12 +175,16 @@ def test_the_manifest_lists_what_was_fetched(s3: Any, tmp_path: Path) -> None:
     (entry,) = json.loads((tmp_path / MANIFEST).read_text())["files"]
     assert (entry["path"], entry["sha256"]) == ("process_results/a", hashlib.sha256(b"a").hexdigest())
     (tmp_path / MANIFEST).write_text("broken")
-    assert not fetch(tmp_path)["process_results/a"].kept, "an unreadable manifest only costs the time of fetching again"
+    assert not fetch(tmp_path)["process_results/a"].kept, (
+        "an unreadable manifest only costs the time of fetching again"
+    )
 
 
 @pytest.mark.parametrize("changes", [1, 9])
 def test_what_changes_while_it_is_fetched_is_listed_again(s3: Any, tmp_path: Path, changes: int) -> None:
-    """One change is the end of a job that two monitors wrote; a result that goes on changing belongs to a job that has not ended."""
+    """One change is the end of a job that two monitors wrote; a result that goes on changing belongs to a job
+    that has not ended.
+    """
     key = KEYS.process_prefix + "a"
     put(s3, key, b"old")
     left = [b"new %d" % number for number in range(changes)]
@@ -194,7 +219,9 @@ HOSTILE = {
 """Keys below process_results/, and where they are fetched to if nothing else is there."""
 
 
-def test_keys_that_cannot_be_files_or_not_beside_each_other_are_fetched_under_other_names(s3: Any, tmp_path: Path) -> None:
+def test_keys_that_cannot_be_files_or_not_beside_each_other_are_fetched_under_other_names(
+    s3: Any, tmp_path: Path
+) -> None:
     for name in HOSTILE:
         put(s3, KEYS.process_prefix + name, name.encode())
     files = [*fetch(tmp_path).values()]
@@ -204,14 +231,32 @@ def test_keys_that_cannot_be_files_or_not_beside_each_other_are_fetched_under_ot
         assert (tmp_path / path).read_text() == name
         assert (tmp_path / path).resolve().is_relative_to(tmp_path.resolve())
         assert path.isprintable()
-    assert {name for name in HOSTILE if paths[name] != HOSTILE[name]} == {"a", "a/b", "x//y", "\u00e9" * 300}, (
-        "those whose place is another's"
-    )
-    assert {one.key.removeprefix(KEYS.process_prefix) for one in files if not one.renamed} == {"a/b/c", "x/%2F/y"}
+    assert {name for name in HOSTILE if paths[name] != HOSTILE[name]} == {
+        "a",
+        "a/b",
+        "x//y",
+        "\u00e9" * 300,
+    }, "those whose place is another's"
+    assert {one.key.removeprefix(KEYS.process_prefix) for one in files if not one.renamed} == {
+        "a/b/c",
+        "x/%2F/y",
+    }
     assert all(one.kept for one in fetch(tmp_path).values()), "the names are the same again"
 
 
-LONG = ("x" * 249, "x" * 255, "語" * 83, "語" * 85, "é" * 127, f"{'d' * 250}/{'e' * 250}", " blanks ", "b\\c", "e\u0301", "\u00e9", "A")
+LONG = (
+    "x" * 249,
+    "x" * 255,
+    "語" * 83,
+    "語" * 85,
+    "é" * 127,
+    f"{'d' * 250}/{'e' * 250}",
+    " blanks ",
+    "b\\c",
+    "e\u0301",
+    "\u00e9",
+    "A",
+)
 
 
 def test_names_that_files_can_have_are_kept(s3: Any, tmp_path: Path) -> None:
@@ -219,10 +264,15 @@ def test_names_that_files_can_have_are_kept(s3: Any, tmp_path: Path) -> None:
         put(s3, KEYS.process_prefix + name, name.encode())
     files = fetch(tmp_path)
     assert files.keys() == {f"process_results/{name}" for name in LONG}
-    assert all((tmp_path / one.path).read_bytes() == one.key.removeprefix(KEYS.process_prefix).encode() for one in files.values())
+    assert all(
+        (tmp_path / one.path).read_bytes() == one.key.removeprefix(KEYS.process_prefix).encode()
+        for one in files.values()
+    )
 
 
-def test_a_file_that_cannot_be_written_keeps_no_other_away(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_keeps_no_other_away(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a", "b", "c"):
         put(s3, KEYS.process_prefix + name, name.encode())
     plain = Path.replace
@@ -235,7 +285,9 @@ def test_a_file_that_cannot_be_written_keeps_no_other_away(s3: Any, tmp_path: Pa
     monkeypatch.setattr(Path, "replace", replaced)
     with pytest.raises(AnalysisError, match=r"(?s)process_results/b \(No space left on device\).*--to"):
         fetch(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "process_results").iterdir() if not path.name.startswith(".")) == ["a", "c"]
+    assert sorted(
+        path.name for path in (tmp_path / "process_results").iterdir() if not path.name.startswith(".")
+    ) == ["a", "c"]
     assert len(json.loads((tmp_path / MANIFEST).read_text())["files"]) == 2
     monkeypatch.undo()
 
@@ -246,14 +298,16 @@ def test_a_folder_that_cannot_be_written_to_is_said(s3: Any, tmp_path: Path) -> 
         fetch(tmp_path / "file" / "below")
 
 
-KEYS_OF_ANY_KIND = st.text(st.sampled_from("aA/.\n\x01 \\:~%éE\u0301\u00c9語😀"), min_size=1, max_size=12) | st.text(
-    st.sampled_from("aé語/"), min_size=200, max_size=600
-)
+KEYS_OF_ANY_KIND = st.text(
+    st.sampled_from("aA/.\n\x01 \\:~%éE\u0301\u00c9語😀"), min_size=1, max_size=12
+) | st.text(st.sampled_from("aé語/"), min_size=200, max_size=600)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(KEYS_OF_ANY_KIND, unique=True, max_size=8), st.booleans(), st.booleans())
-def test_whatever_keys_there_are_each_gets_a_place_of_its_own(keys: list[str], folding: bool, windows: bool) -> None:
+def test_whatever_keys_there_are_each_gets_a_place_of_its_own(
+    keys: list[str], folding: bool, windows: bool
+) -> None:
     rules = NameRules(folding, windows)
     files = placed([Wanted(BUCKET, key, f"process_results/{key}", 1, "e") for key in keys], rules)
     assert sorted(file.key for file in files) == sorted(keys)
@@ -270,15 +324,26 @@ def test_whatever_keys_there_are_each_gets_a_place_of_its_own(keys: list[str], f
 
 
 def test_names_that_one_file_system_takes_for_one(tmp_path: Path) -> None:
-    wanted = [Wanted(BUCKET, key, key, 1, "e") for key in ("a", "A", "é", "e\u0301", "b/x", "B/y", "c.tif", "NUL.txt", "a?b. ")]
+    wanted = [
+        Wanted(BUCKET, key, key, 1, "e")
+        for key in ("a", "A", "é", "e\u0301", "b/x", "B/y", "c.tif", "NUL.txt", "a?b. ")
+    ]
     assert [file.renamed for file in placed(wanted, NameRules(False, False))] == [False] * 9
     folded = {file.key: file.path for file in placed(wanted, NameRules(True, False))}
-    assert {key for key, path in folded.items() if path != key} == {"a", "é"}, "the first in the order of characters stays"
-    assert {file.path for file in placed(wanted, NameRules(False, True))} >= {"%4E%55%4C.txt", "a%3Fb%2E%20", "c.tif"}
+    assert {key for key, path in folded.items() if path != key} == {"a", "é"}, (
+        "the first in the order of characters stays"
+    )
+    assert {file.path for file in placed(wanted, NameRules(False, True))} >= {
+        "%4E%55%4C.txt",
+        "a%3Fb%2E%20",
+        "c.tif",
+    }
     assert NameRules.of(tmp_path) == NameRules(sys.platform == "darwin", os.name == "nt")
 
 
-def test_a_file_that_has_become_a_folder_makes_room_and_what_is_not_ours_stays(s3: Any, tmp_path: Path) -> None:
+def test_a_file_that_has_become_a_folder_makes_room_and_what_is_not_ours_stays(
+    s3: Any, tmp_path: Path
+) -> None:
     put(s3, KEYS.process_prefix + "a", b"file")
     put(s3, KEYS.process_prefix + "mine", b"file")
     fetch(tmp_path)
@@ -297,7 +362,9 @@ def test_a_file_that_has_become_a_folder_makes_room_and_what_is_not_ours_stays(s
     assert (tmp_path / "process_results" / "z").read_text() == "z", "one file does not keep the others away"
 
 
-def test_the_command_says_which_names_are_others(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_which_names_are_others(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a", "a/b", "\x1b[2J"):
         put(s3, KEYS.process_prefix + name, b"x")
     put(s3, KEYS.job, job_json("s", "a").encode())

@@ -17,15 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from client import Analysis, AnalysisError, commands, speaking
-from client.uploads import Content, Uploads
+from neurocaas import Analysis, AnalysisError, commands, speaking
+from neurocaas.uploads import Content, Uploads
 
 MIB = 1 << 20
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -43,7 +47,10 @@ def there(s3: Any, prefix: str) -> dict[str, bytes]:
     """All versions of all objects below a folder of the group."""
     found = s3.list_object_versions(Bucket=BUCKET, Prefix=f"{GROUP}/{prefix}").get("Versions", [])
     assert all(one["IsLatest"] for one in found), "something was replaced"
-    return {one["Key"].removeprefix(f"{GROUP}/"): s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in found}
+    return {
+        one["Key"].removeprefix(f"{GROUP}/"): s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
+        for one in found
+    }
 
 
 def file(folder: Path, name: str, text: str | bytes) -> Path:
@@ -63,7 +70,9 @@ def submitted(capsys: pytest.CaptureFixture[str], **flags: Any) -> tuple[dict[st
     return json.loads(told.out), told.err
 
 
-def test_two_files_of_one_name_from_two_folders(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_files_of_one_name_from_two_folders(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     paths = [str(file(tmp_path / folder, "scan.txt", folder)) for folder in ("one", "two")]
     first, quiet = submitted(capsys, data=paths[:1])
     other, said = submitted(capsys, data=paths[1:])
@@ -79,7 +88,11 @@ def test_two_files_of_one_name_from_two_folders(s3: Any, tmp_path: Path, capsys:
 def test_what_is_there_is_not_sent_again(s3: Any, tmp_path: Path) -> None:
     said = list[str]()
     analysis, path = Analysis(BUCKET, GROUP), file(tmp_path, "scan.txt", "data")
-    assert analysis.upload([path], say=said.append) == analysis.upload([path], say=said.append) == [f"{GROUP}/inputs/scan.txt"]
+    assert (
+        analysis.upload([path], say=said.append)
+        == analysis.upload([path], say=said.append)
+        == [f"{GROUP}/inputs/scan.txt"]
+    )
     assert said == [f"{GROUP}/inputs/scan.txt is there already, with the same content: not sent again"]
     assert list(there(s3, "inputs/").values()) == [b"data"]
 
@@ -93,10 +106,15 @@ def test_configs_of_one_name_stay_apart(s3: Any, tmp_path: Path, config: str) ->
             given_config = file(tmp_path / str(number), "config.json", json.dumps(given_config))
         keys.append(analysis.upload_config(given_config))
     assert keys[0] == f"{GROUP}/configs/config.json"
-    assert [json.loads(there(s3, "configs/")[key.removeprefix(f"{GROUP}/")]) for key in keys] == [{"wait": 0}, {"wait": 1}]
+    assert [json.loads(there(s3, "configs/")[key.removeprefix(f"{GROUP}/")]) for key in keys] == [
+        {"wait": 0},
+        {"wait": 1},
+    ]
 
 
-def test_commands_tell_where_the_config_is(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_tell_where_the_config_is(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = [str(file(tmp_path, "a", "x"))]
     told, _ = submitted(capsys, data=data, config=str(file(tmp_path, "c.yaml", "wait: 1")), timestamp="t1")
     assert told["config"] == f"{GROUP}/configs/t1_c.yaml"
@@ -111,7 +129,9 @@ def test_a_timestamp_is_used_once(s3: Any) -> None:
     analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1")
     with pytest.raises(AnalysisError, match="another submission has"):
         analysis.submit("debuggers/inputs/b", "debuggers/configs/c.json", "t1")
-    assert analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1").timestamp == "t1", "the very same is the same"
+    assert analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1").timestamp == "t1", (
+        "the very same is the same"
+    )
     assert len(there(s3, "submissions/")) == 1
 
 
@@ -171,7 +191,10 @@ def test_content_is_the_same_only_where_it_is(one: bytes, other: bytes, part: in
     etag = Content(other)._etag(part) if part else hashlib.md5(other).hexdigest()
     if part:
         pieces = [other[start : start + part] for start in range(0, len(other), part)] or [b""]
-        assert etag == f"{hashlib.md5(b''.join(hashlib.md5(piece).digest() for piece in pieces)).hexdigest()}-{len(pieces)}"
+        assert (
+            etag
+            == f"{hashlib.md5(b''.join(hashlib.md5(piece).digest() for piece in pieces)).hexdigest()}-{len(pieces)}"  # noqa: E501
+        )
     else:
         assert Content(one).is_that_of({"ETag": f'"{etag}"', "Size": len(other)}) == (one == other)
 
@@ -181,16 +204,25 @@ def test_content_that_cannot_be_recognised_is_other_content(s3: Any, tmp_path: P
         assert not Content(b"12345").is_that_of({"ETag": etag, "Size": 5})
 
 
-# Folders ------------------------------------------------------------------------------------------------------------
+# Folders
+# ------------------------------------------------------------------------------------------------------------
 
 
 def recordings(folder: Path, **files: str) -> Path:
-    for name, text in {"1.tif": "one", "deep/2.tif": "two", ".DS_Store": "junk", "._1.tif": "junk", **files}.items():
+    for name, text in {
+        "1.tif": "one",
+        "deep/2.tif": "two",
+        ".DS_Store": "junk",
+        "._1.tif": "junk",
+        **files,
+    }.items():
         file((folder / "rec" / name).parent, Path(name).name, text)
     return folder / "rec"
 
 
-def test_a_folder_is_uploaded_without_what_is_no_data(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_uploaded_without_what_is_no_data(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told, said = submitted(capsys, data=[str(recordings(tmp_path))])
     (key,) = told["datasets"]
     assert key.startswith(f"{GROUP}/inputs/")
@@ -216,7 +248,9 @@ def test_folders_of_one_name_do_not_mix(s3: Any, tmp_path: Path) -> None:
     assert set(there(s3, below)) == {f"{below}{name}" for name in ("1.tif", "deep/2.tif")}
 
 
-def test_the_blueprints_list_counts_and_each_file_is_one_dataset(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_blueprints_list_counts_and_each_file_is_one_dataset(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tell(s3, replace(ABOUT, folder="each", ignore=("2.*",), max_datasets=2))
     folder = recordings(tmp_path)
     with pytest.raises(AnalysisError, match="3 datasets"):
@@ -227,20 +261,36 @@ def test_the_blueprints_list_counts_and_each_file_is_one_dataset(s3: Any, tmp_pa
     assert sorted(Path(name).name for name in there(s3, "inputs/")) == ["._1.tif", "1.tif"]
 
 
-def test_what_cannot_be_uploaded_is_said_before_anything_is(s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good, empty, wrong = file(tmp_path, "good", "x"), tmp_path / "empty", recordings(tmp_path / "w", **{"a\nb": "x"})
+def test_what_cannot_be_uploaded_is_said_before_anything_is(
+    s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, empty, wrong = (
+        file(tmp_path, "good", "x"),
+        tmp_path / "empty",
+        recordings(tmp_path / "w", **{"a\nb": "x"}),
+    )
     file(empty, "Thumbs.db", "x")
     (wrong / "gone").symlink_to(tmp_path / "nowhere")
     with pytest.raises(AnalysisError) as caught:
-        submitted(capsys, data=[*map(str, (good, empty, wrong, tmp_path / "none", file(tmp_path, "c\rd", "x")))])
-    parts = ["no data in", "only 1 that operating systems", r"'a\nb': it has control", r"'c\rd': it has control"]
+        submitted(
+            capsys, data=[*map(str, (good, empty, wrong, tmp_path / "none", file(tmp_path, "c\rd", "x")))]
+        )
+    parts = [
+        "no data in",
+        "only 1 that operating systems",
+        r"'a\nb': it has control",
+        r"'c\rd': it has "
+        r"control",
+    ]
     for part in (*parts, "'gone': it is no file", "no such file"):
         assert part in str(caught.value)
     assert there(s3, "inputs/") == {}
 
 
 @pytest.mark.parametrize("in_folder", [False, True])
-def test_one_file_that_fails_keeps_no_other_away(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_folder: bool) -> None:
+def test_one_file_that_fails_keeps_no_other_away(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_folder: bool
+) -> None:
     paths = [file(tmp_path / "rec", name, name) for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif")]
     send = Uploads._create
 
@@ -252,5 +302,8 @@ def test_one_file_that_fails_keeps_no_other_away(s3: Any, tmp_path: Path, monkey
     monkeypatch.setattr(Uploads, "_create", create)
     with pytest.raises(AnalysisError) as caught:
         Analysis(BUCKET, GROUP).upload([tmp_path / "rec"] if in_folder else paths)
-    assert {name for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif") if name in str(caught.value)} == {"bad1.tif", "bad2.tif"}
+    assert {name for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif") if name in str(caught.value)} == {
+        "bad1.tif",
+        "bad2.tif",
+    }
     assert {key.rpartition("/")[2] for key in there(s3, "inputs/")} == {"a.tif", "z.tif"}

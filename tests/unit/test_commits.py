@@ -19,7 +19,9 @@ def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
@@ -27,7 +29,13 @@ def repository(tmp_path: Path) -> Path:
     root = tmp_path / "clone"
     (root / "blueprints/dti/tests").mkdir(parents=True)
     (root / "blueprints/other").mkdir()
-    for name in ("blueprints/dti/blueprint.yaml", "blueprints/dti/old.txt", "blueprints/other/blueprint.yaml", "staged.txt", "loose.txt"):
+    for name in (
+        "blueprints/dti/blueprint.yaml",
+        "blueprints/dti/old.txt",
+        "blueprints/other/blueprint.yaml",
+        "staged.txt",
+        "loose.txt",
+    ):
         (root / name).write_text("first\n")
     (root / ".gitignore").write_text("*.cache\n")
     git(root, "init", "--quiet", "--initial-branch", "main")
@@ -51,7 +59,8 @@ def test_only_the_folder_and_all_of_it(repository: Path) -> None:
     made = commit_folder(repository, folder, "before\n\nwhy", say=pytest.fail)
     assert made == git(repository, "rev-parse", "HEAD").strip()
     assert git(repository, "show", "--format=", "--name-status", "-z", "HEAD").split("\0")[:-1] == [
-        "M", "blueprints/dti/blueprint.yaml", "D", "blueprints/dti/old.txt", "A", "blueprints/dti/tests/new [1] *.txt",
+        "M", "blueprints/dti/blueprint.yaml", "D", "blueprints/dti/old.txt", "A", "blueprints/dti/tests/new "
+            "[1] *.txt",
     ]  # fmt: skip
     assert git(repository, "status", "--porcelain").splitlines() == [
         " M blueprints/other/blueprint.yaml", " M loose.txt", "M  staged.txt", "?? untracked.txt",
@@ -99,7 +108,9 @@ def test_outside_a_repository_it_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_state_and_first_commit(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index-of-a-hook"))
-    head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    head = subprocess.run(
+        ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
     (repository / "blueprints/other/blueprint.yaml").write_text("changed\n")
     assert state(repository / "blueprints/dti") == State(head, False)
     assert state(repository / "blueprints/other") == State(head, True)

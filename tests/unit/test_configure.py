@@ -35,7 +35,13 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_a5_configure(project: Path) -> None:
     made = starter.configure("my-analysis", project)
     folder = project / "blueprints" / "my-analysis"
-    assert {Path(file).name for file in made} >= {"blueprint.yaml", "run_my-analysis.sh", "data.txt", "config.json", "submit.json"}
+    assert {Path(file).name for file in made} >= {
+        "blueprint.yaml",
+        "run_my-analysis.sh",
+        "data.txt",
+        "config.json",
+        "submit.json",
+    }
     assert all((project / file).is_file() for file in made)
     before = snapshot(project)
     for name in ("My_Analysis", "-bad", "bad-", "ab", "a" * 64, "a.b", "", "../x", "mein-ä"):
@@ -46,18 +52,27 @@ def test_a5_configure(project: Path) -> None:
     with pytest.raises(InvalidInput, match="shared by all analyses"):
         starter.configure("utils", project)
     assert snapshot(project) == before
-    assert (folder / "run_my-analysis.sh").stat().st_mode == (project / "blueprints/analysis/run_analysis.sh").stat().st_mode
+    assert (folder / "run_my-analysis.sh").stat().st_mode == (
+        project / "blueprints/analysis/run_analysis.sh"
+    ).stat().st_mode
 
 
 def test_the_result_is_right_in_every_stage_and_has_only_the_new_name(project: Path) -> None:
     starter.configure("spikes", project)
     assert blueprints.load_problems("spikes", project) == ()
     loaded = blueprints.load("spikes", "webdev", project)
-    assert (loaded.name, loaded.title, loaded.bucket, loaded.script) == ("spikes", "spikes", "spikes", "run_spikes.sh")
+    assert (loaded.name, loaded.title, loaded.bucket, loaded.script) == (
+        "spikes",
+        "spikes",
+        "spikes",
+        "run_spikes.sh",
+    )
     submit = json.loads((loaded.folder / "tests" / "submit.json").read_text())
     assert {"dataname", "configname", "timestamp"} <= set(submit)
     assert "$userhome/spikes/" in (loaded.folder / "run_spikes.sh").read_text()
-    done = subprocess.run(["bash", "-n", str(loaded.folder / "run_spikes.sh")], capture_output=True, check=False)
+    done = subprocess.run(
+        ["bash", "-n", str(loaded.folder / "run_spikes.sh")], capture_output=True, check=False
+    )
     assert done.returncode == 0
 
 
@@ -68,7 +83,11 @@ def test_each_language_makes_a_blueprint_that_is_right_and_lints(project: Path, 
     shutil.copy(ROOT / "blueprints" / "python_environment.sh", project / "blueprints")
     made = starter.configure("spikes", project, language)
     assert blueprints.load_problems("spikes", project) == ()
-    assert [one for one in lint_provision(project / "blueprints/spikes/provision", project) if one.severity == "error"] == []
+    assert [
+        one
+        for one in lint_provision(project / "blueprints/spikes/provision", project)
+        if one.severity == "error"
+    ] == []
     assert not any((project / file).is_symlink() for file in made)
     assert "golden.json" not in {Path(file).name for file in made}
     text = (project / "blueprints/spikes/run_spikes.sh").read_text()
@@ -78,7 +97,9 @@ def test_each_language_makes_a_blueprint_that_is_right_and_lints(project: Path, 
 
 
 def test_a_language_without_a_starter_is_told(project: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"(?s)--language: got 'pyton'.*matlab-runtime.*Did you mean 'python'"):
+    with pytest.raises(
+        InvalidInput, match=r"(?s)--language: got 'pyton'.*matlab-runtime.*Did you mean 'python'"
+    ):
         starter.configure("spikes", project, "pyton")
     assert not (project / "blueprints" / "spikes").exists()
 
@@ -105,7 +126,11 @@ def test_without_the_starter_it_says_how_to_get_it_back(tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True).filter(lambda name: name not in ("analysis", "utils")))
+@given(
+    st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True).filter(
+        lambda name: name not in ("analysis", "utils")
+    )
+)
 def test_every_name_of_the_rule_makes_a_right_blueprint(project: Path, name: str) -> None:
     folder = project / "blueprints" / name
     shutil.rmtree(folder, ignore_errors=True)

@@ -37,8 +37,13 @@ groups:
 
 
 def shell(text: str) -> dict[str, str]:
-    names = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_PROFILE"
-    script = text + f'for name in {names}; do [ -n "${{!name+x}}" ] && printf "%s=%s\\n" "$name" "${{!name}}"; done; true'
+    names = (
+        "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION "
+        "AWS_ENDPOINT_URL AWS_PROFILE"
+    )
+    script = text + (
+        f'for name in {names}; do [ -n "${{!name+x}}" ] && printf "%s=%s\\n" "$name" "${{!name}}"; done; true'
+    )
     before = {"AWS_PROFILE": "old", "AWS_SESSION_TOKEN": "old"}
     done = subprocess.run(["bash", "-c", script], env=before, capture_output=True, text=True, check=True)
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -54,7 +59,11 @@ def test_a_shell_that_evaluates_it_has_the_session_and_nothing_of_before() -> No
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     }
     region = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
-    assert shell(KEY.text("env", "p")) == {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "secret", **region}
+    assert shell(KEY.text("env", "p")) == {
+        "AWS_ACCESS_KEY_ID": "AKIA1",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        **region,
+    }
 
 
 def test_the_json_is_what_credential_process_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +113,9 @@ def iam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def keys(iam: Any, user: str = "ann") -> dict[str, str]:
-    return {key["AccessKeyId"]: key["Status"] for key in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]}
+    return {
+        key["AccessKeyId"]: key["Status"] for key in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    }
 
 
 def profile(file: Path) -> dict[str, str]:
@@ -113,7 +124,9 @@ def profile(file: Path) -> dict[str, str]:
     return dict(parser["neurocaas"])
 
 
-def test_a_key_is_handed_out_once_in_a_file_that_only_its_owner_reads(iam: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_is_handed_out_once_in_a_file_that_only_its_owner_reads(
+    iam: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "key"
     people.credentials(Context(), user="ann", format="profile", out=str(out))
     made = profile(out)
@@ -122,7 +135,10 @@ def test_a_key_is_handed_out_once_in_a_file_that_only_its_owner_reads(iam: Any, 
     said = "".join(capsys.readouterr())
     assert made["aws_access_key_id"] in said
     assert made["aws_secret_access_key"] not in said
-    with pytest.raises(UserError, match=r"ann has an access key: AKIA.*\n.*handed out once.*\n.*invoke rotate-keys ann --out FILE"):
+    with pytest.raises(
+        UserError,
+        match=r"ann has an access key: AKIA.*\n.*handed out once.*\n.*invoke rotate-keys ann --out FILE",
+    ):
         people.credentials(Context(), user="ann", out=str(tmp_path / "again"))
     assert not (tmp_path / "again").exists()
 
@@ -156,7 +172,9 @@ def test_what_is_not_safe_or_not_asked_for_is_refused_and_makes_no_key(iam: Any,
     assert not out.exists()
 
 
-def test_a_key_that_cannot_be_written_is_taken_back(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_cannot_be_written_is_taken_back(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -202,8 +220,17 @@ class Sts:
 @pytest.mark.parametrize(
     ("code", "said", "told"),
     [
-        ("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining", "--hours"),
-        ("AccessDenied", "not authorized", "may not take the role arn:aws-cn:iam::111122223333:role/neurocaas-cn-lab1"),
+        (
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles "
+            "assumed by role chaining",
+            "--hours",
+        ),
+        (
+            "AccessDenied",
+            "not authorized",
+            "may not take the role arn:aws-cn:iam::111122223333:role/neurocaas-cn-lab1",
+        ),
     ],
 )
 def test_a_session_that_is_refused_is_told_with_a_way_on(code: str, said: str, told: str) -> None:

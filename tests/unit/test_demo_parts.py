@@ -12,8 +12,6 @@ import pytest
 from client_jobs import KEYS, job_json
 from moto import mock_aws
 
-from client import FetchedFile, JobState
-from client.states import DatasetState
 from console.errors import UserError
 from demo import machines
 from demo.samples import Sample
@@ -21,6 +19,8 @@ from demo.summary import AnalysisResult, Phase, dataset_results, write
 from demo.tour import Tour
 from localcloud.processes import identify
 from localcloud.running import SCHEMA_VERSION, Cloud
+from neurocaas import FetchedFile, JobState
+from neurocaas.states import DatasetState
 from runtime.protocol.keys import report_key
 from runtime.protocol.report import ComputeReport
 
@@ -47,17 +47,35 @@ def test_the_summary_has_what_ran_where_and_what_it_costs(tmp_path: Path) -> Non
 
     state = JobState(KEYS.timestamp, "DONE", (
         DatasetState("a", "debuggers/inputs/a", "SUCCESS", 12.5, instance="i-1", exit_code=0),
-        DatasetState("b", "debuggers/inputs/b", "FAILED", reason="exit status 3", instance="i-2", exit_code=3),
+        DatasetState("b", "debuggers/inputs/b", "FAILED", reason="exit status 3", instance="i-2",
+            exit_code=3),
     ), "FAILED 1/2")  # fmt: skip
     datasets = dataset_results(state, Job.from_json(job_json("s", "a", "b")), {"i-1": REPORT})
     result = AnalysisResult(
-        "dti-webdev", "dti", "debuggers", KEYS.timestamp, "ami-1", "FAILED", datasets, [FetchedFile("dti/x", "k", 3, "ab")]
+        "dti-webdev",
+        "dti",
+        "debuggers",
+        KEYS.timestamp,
+        "ami-1",
+        "FAILED",
+        datasets,
+        [FetchedFile("dti/x", "k", 3, "ab")],
     )
-    write(tmp_path / "deep" / "summary.json", "local", [Phase("jobs", 1.5), Phase("results", 0.25)], {"dti": result})
+    write(
+        tmp_path / "deep" / "summary.json",
+        "local",
+        [Phase("jobs", 1.5), Phase("results", 0.25)],
+        {"dti": result},
+    )
     document = json.loads((tmp_path / "deep" / "summary.json").read_text())
     assert document["seconds"] == 1.75
     first, second = document["analyses"]["dti"]["datasets"]
-    assert (first["instance"], first["instance_type"], first["machine_seconds"], first["cost_usd"]) == ("i-1", "m5.xlarge", 1800.0, 0.096)
+    assert (first["instance"], first["instance_type"], first["machine_seconds"], first["cost_usd"]) == (
+        "i-1",
+        "m5.xlarge",
+        1800.0,
+        0.096,
+    )
     assert (second["outcome"], second["reason"], second["cost_usd"]) == ("FAILED", "exit status 3", None)
     assert document["analyses"]["dti"]["cost_usd"] == 0.096
     assert document["analyses"]["dti"]["files"] == [{"path": "dti/x", "bytes": 3, "sha256": "ab"}]
@@ -72,14 +90,22 @@ def test_numbers_are_shown_with_the_dataset_that_they_belong_to(tmp_path: Path) 
     (folder / "figure.png").write_bytes(b"\x89PNG")
     (tmp_path / "process_results" / "2026_config.json").write_text('{"wait": 1}')
     lines = Sample("dti", {}, baked=True).numbers(tmp_path)
-    assert lines == ["small_64D  numbers: voxels 3", "small_64D  fa: mean 0.5, std 2e-07", f"figure: {folder / 'figure.png'}"]
+    assert lines == [
+        "small_64D  numbers: voxels 3",
+        "small_64D  fa: mean 0.5, std 2e-07",
+        f"figure: {folder / 'figure.png'}",
+    ]
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(machines, "PATIENCE", 0.0)
     with mock_aws():
@@ -97,7 +123,11 @@ def test_machines_that_are_gone_are_told_with_their_reports(aws: tuple[Any, Any]
     ec2, s3 = aws
     instance = launch(ec2)
     ec2.terminate_instances(InstanceIds=[instance])
-    s3.put_object(Bucket="dti", Key=report_key("debuggers", instance), Body=replace(REPORT, instance_id=instance).to_json().encode())
+    s3.put_object(
+        Bucket="dti",
+        Key=report_key("debuggers", instance),
+        Body=replace(REPORT, instance_id=instance).to_json().encode(),
+    )
     ended = machines.await_end(ec2, s3, "dti", "debuggers", [instance, "i-00000000000000000"])
     assert ended.reports[instance].seconds == 1800
     assert ended.images[instance].startswith("ami-")
@@ -125,12 +155,16 @@ def test_jobs_are_not_followed_in_a_cloud_that_has_ended(
     assert alive is not None
     start = {name: alive.start - (name == dead) for name in ("emulator", "fleet")}
     Cloud(
-        schema_version=SCHEMA_VERSION, endpoint="http://127.0.0.1:1", port=1, region="us-east-1", account="0" * 12, access_key_id="",
-        secret_access_key="", admin_token="", emulator_pid=alive.pid, emulator_start=start["emulator"], fleet_pid=alive.pid,
+        schema_version=SCHEMA_VERSION, endpoint="http://127.0.0.1:1", port=1, region="us-east-1",
+        account="0" * 12, access_key_id="",
+        secret_access_key="", admin_token="", emulator_pid=alive.pid, emulator_start=start["emulator"],
+        fleet_pid=alive.pid,
         fleet_start=start["fleet"], sandbox=None, started="",
     ).write(tour.paths)  # fmt: skip
     if told is None:
         tour.require_cloud()
     else:
-        with pytest.raises(UserError, match=rf"local cloud's {told} has ended .*\n.*\n.*invoke local\.logs {told}"):
+        with pytest.raises(
+            UserError, match=rf"local cloud's {told} has ended .*\n.*\n.*invoke local\.logs {told}"
+        ):
             tour.require_cloud()

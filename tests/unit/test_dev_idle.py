@@ -22,11 +22,13 @@ awk() { [ "$(< "$SEEN")" -le "${BUSY:-0}" ]; }
 shutdown() { echo off >> "$OFF"; }
 export -f sleep curl ps pgrep awk shutdown
 echo 0 > "$SEEN"
-"""
+"""  # noqa: E501
 
 
 def life(folder: Path, **machine: str) -> tuple[int, str, bool]:
-    """The minutes after which the machine was off (or the watch had ended), its log, and whether it is off."""
+    """The minutes after which the machine was off (or the watch had ended), its log, and whether it is
+    off.
+    """
     for path in ("log", "lib"):
         (folder / "var" / path).mkdir(parents=True)
     text = SCRIPT.read_text().replace("@IDLE@", "30").replace("/var/", f"{folder}/var/")
@@ -39,7 +41,12 @@ def life(folder: Path, **machine: str) -> tuple[int, str, bool]:
         **machine,
     }
     # The watch stays behind as a child: `cat` ends when the last of its writers has.
-    subprocess.run(["bash", "-c", f'{{ {MACHINE}\nexec 3>&1; bash -c "$0"; }} | cat', text], env=environ, check=True, timeout=60)
+    subprocess.run(
+        ["bash", "-c", f'{{ {MACHINE}\nexec 3>&1; bash -c "$0"; }} | cat', text],
+        env=environ,
+        check=True,
+        timeout=60,
+    )
     at_every_start = folder / "var/lib/cloud/scripts/per-boot/neurocaas-development"
     assert os.access(at_every_start, os.X_OK)
     return (

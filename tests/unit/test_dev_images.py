@@ -26,7 +26,10 @@ def test_a_parameter_that_cannot_be_read_is_named() -> None:
     """AWS's own words for it are empty."""
     parent = ParentImage(parameter="/aws/service/x")
     for code in ("ParameterNotFound", "AccessDenied"):
-        with pytest.raises(DevelopmentError, match=f"SSM parameter /aws/service/x in region eu-west-9: {code}\n  allowed: .*\n  do: "):
+        with pytest.raises(
+            DevelopmentError,
+            match=f"SSM parameter /aws/service/x in region eu-west-9: {code}\n  allowed: .*\n  do: ",
+        ):
             _today(parent, ssm(code))
     with pytest.raises(ClientError):
         _today(parent, ssm("Throttling"))

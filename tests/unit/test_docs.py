@@ -1,4 +1,6 @@
-"""The docs cannot rot: reference pages say what their sources say, every command in them exists with its flags, the site builds."""
+"""The docs cannot rot: reference pages say what their sources say, every command in them exists with its
+flags, the site builds.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ from runtime.protocol.submission import FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "blueprints").glob("*/README.md"), *(ROOT / "benchmarks").glob("*.md")]
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "blueprints").glob("*/README.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
 )
 COMMAND = re.compile(r"(?<![\w./-])invoke ((?:--[a-z]|[a-z])[^`\n|;&)#]*)")
 PARSE = """
@@ -49,7 +56,9 @@ def commands() -> list[tuple[str, list[str]]]:
             text = match[1].split(" -> ")[0].strip().rstrip(".,:\"']")
             words = shlex.split(text.replace("\\|", " "), posix=True)
             if words and not words[0].startswith("--") and not words[0].isupper():
-                found.append((str(page.relative_to(ROOT)), [word for word in words if word not in ("…", "...")]))
+                found.append(
+                    (str(page.relative_to(ROOT)), [word for word in words if word not in ("…", "...")])
+                )
     return found
 
 
@@ -58,13 +67,27 @@ def test_every_command_in_the_docs_exists_with_its_flags() -> None:
     every = commands()
     assert len(every) > 40
     assert {"validate", "configure", "deploy", "promote", "submit"} <= {words[0] for _, words in every}
-    done = subprocess.run([sys.executable, "-c", PARSE], input=json.dumps(every), cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        input=json.dumps(every),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(done.stdout) == []
 
 
 def test_the_check_finds_what_is_not_there() -> None:
     bad = [("page", ["deploy", "utils", "--nonesuch"]), ("page", ["nonesuch"]), ("page", ["promote", "one"])]
-    done = subprocess.run([sys.executable, "-c", PARSE], input=json.dumps(bad), cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        input=json.dumps(bad),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert len(json.loads(done.stdout)) == 3
 
 
@@ -96,12 +119,23 @@ def test_a_changed_schema_makes_its_page_outdated(tmp_path: Path) -> None:
 
 def test_every_field_of_a_schema_is_described_on_its_page() -> None:
     for page, text in reference.pages(ROOT).items():
-        empty = [line for line in text.splitlines() if line.startswith("| `") and line.rstrip(" |").count("|") < 2]
+        empty = [
+            line for line in text.splitlines() if line.startswith("| `") and line.rstrip(" |").count("|") < 2
+        ]
         assert empty == [], page
 
 
 def test_the_site_builds_strictly(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(tmp_path / "site"),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "developers.html").is_file()

@@ -1,4 +1,6 @@
-"""`invoke doctor`: one line and one fix a check, without credentials, and an exit code that means something."""
+"""`invoke doctor`: one line and one fix a check, without credentials, and an exit code that means
+something.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module", autouse=True)
 def local_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home of a local cloud that does not run: what is made on trying a sandbox is there for the next test."""
+    """A home of a local cloud that does not run: what is made on trying a sandbox is there for the next
+    test.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCALCLOUD_HOME", str(tmp_path_factory.mktemp("local")))
         yield
 
 
 def doctor(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_", "PULUMI_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "LOCALCLOUD_", "PULUMI_"))
+    }
     environ = {**kept, "LOCALCLOUD_HOME": os.environ["LOCALCLOUD_HOME"], "AWS_EC2_METADATA_DISABLED": "true"}
     environ |= {"AWS_CONFIG_FILE": str(home / "none")}
     environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(home / "none"), **variables}
@@ -65,7 +73,11 @@ def test_the_table_fits_eighty_columns_and_needs_no_colours(tmp_path: Path) -> N
 
 
 def test_a_cloud_that_does_not_answer_is_one_line_and_code_one(tmp_path: Path) -> None:
-    key = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    key = {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
     done = doctor(tmp_path, **key)
     assert done.returncode == 1
     assert "127.0.0.1:9 does not answer" in done.stdout
@@ -90,9 +102,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
         ({"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"}, "emulator", "make setup"),
     ],
 )
-def test_a_broken_environment_is_one_line_among_the_others(tmp_path: Path, variables: dict[str, str], broken: str, said: str) -> None:
+def test_a_broken_environment_is_one_line_among_the_others(
+    tmp_path: Path, variables: dict[str, str], broken: str, said: str
+) -> None:
     (tmp_path / "garbage").write_text("garbage\n[x")
-    given = {name: str(tmp_path / value[1:]) if value.startswith("@") else value for name, value in variables.items()}
+    given = {
+        name: str(tmp_path / value[1:]) if value.startswith("@") else value
+        for name, value in variables.items()
+    }
     done = doctor(tmp_path, "--json", **given)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -133,7 +150,9 @@ class Session:
         return self.answers[name]
 
 
-EXPIRED = ClientError({"Error": {"Code": "ExpiredToken", "Message": "The security token has expired"}}, "GetCallerIdentity")
+EXPIRED = ClientError(
+    {"Error": {"Code": "ExpiredToken", "Message": "The security token has expired"}}, "GetCallerIdentity"
+)
 
 
 def test_expired_credentials_are_named_with_what_to_do() -> None:
@@ -141,7 +160,10 @@ def test_expired_credentials_are_named_with_what_to_do() -> None:
     assert check.state is State.BAD
     assert "ExpiredToken" in check.found
     assert "renew" in check.fix
-    assert account._identity(Session(None, {"identity": {"Account": "111122223333", "Arn": "arn:x"}})).state is State.OK
+    assert (
+        account._identity(Session(None, {"identity": {"Account": "111122223333", "Arn": "arn:x"}})).state
+        is State.OK
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,8 +181,12 @@ def test_the_quota_is_told_or_why_not(answer: Any, state: State, said: str) -> N
     assert (check.state, said in check.found) == (state, True)
 
 
-@pytest.mark.parametrize(("region", "state"), [(None, State.NOTE), ("us-east-1", State.NOTE), ("eu-west-1", State.OK)])
-def test_a_region_that_is_not_the_stacks_is_told(around: Surroundings, region: str | None, state: State) -> None:
+@pytest.mark.parametrize(
+    ("region", "state"), [(None, State.NOTE), ("us-east-1", State.NOTE), ("eu-west-1", State.OK)]
+)
+def test_a_region_that_is_not_the_stacks_is_told(
+    around: Surroundings, region: str | None, state: State
+) -> None:
     check = account._region(Session(region, {}), around)
     assert check.state is state
     assert "eu-west-1" in check.found + check.fix
@@ -186,7 +212,9 @@ def test_what_is_missing_has_its_line(around: Surroundings, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(around.root))
     monkeypatch.setenv("XDG_CACHE_HOME", str(around.root / "cache"))
     monkeypatch.delenv("LOCALCLOUD_EMULATOR_PYTHON", raising=False)
-    states = {check.__name__: check(around).state for check in (machine.pulumi, machine.emulator, machine.git)}
+    states = {
+        check.__name__: check(around).state for check in (machine.pulumi, machine.emulator, machine.git)
+    }
     assert states == {"pulumi": State.BAD, "emulator": State.BAD, "git": State.NOTE}
     of_it = of_the_cloud(around)
     assert of_it["bubblewrap"].state is State.NOTE

@@ -1,4 +1,6 @@
-"""Provisioning scripts become component documents: what they say, how they run, when their version changes."""
+"""Provisioning scripts become component documents: what they say, how they run, when their version
+changes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ def commands(document: Document) -> list[str]:
     """Of the scripts' steps: that which writes the list of packages stays out."""
     parsed = yaml.safe_load(document.data)
     steps = [step for phase in parsed["phases"] for step in phase["steps"]]
-    return [step["inputs"]["commands"][0] for step in steps if step["action"] == "ExecuteBash" and step["name"] != manifest.STEP]
+    return [
+        step["inputs"]["commands"][0]
+        for step in steps
+        if step["action"] == "ExecuteBash" and step["name"] != manifest.STEP
+    ]
 
 
 def as_text(value: Any) -> Any:
@@ -52,7 +58,9 @@ def run(document: Document, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "step.sh"
     file.write_text(text)
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
-    return subprocess.run(["bash", str(file)], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    return subprocess.run(
+        ["bash", str(file)], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
 
 
 def test_two_documents_with_the_phases_in_their_order() -> None:
@@ -73,7 +81,10 @@ def test_two_documents_with_the_phases_in_their_order() -> None:
 
 
 def test_a_script_runs_strictly_in_its_own_folder_with_a_home(tmp_path: Path) -> None:
-    result = run(one('echo "$HOME $(umask) $0 $PIP_NO_INPUT $(ls)"\nset -o | grep -E "errexit|nounset|pipefail"\n'), tmp_path)
+    result = run(
+        one('echo "$HOME $(umask) $0 $PIP_NO_INPUT $(ls)"\nset -o | grep -E "errexit|nounset|pipefail"\n'),
+        tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     first, *options = result.stdout.splitlines()
     assert first == "/root 0022 ./10-packages.sh 1 10-packages.sh"
@@ -91,10 +102,13 @@ def test_a_script_runs_strictly_in_its_own_folder_with_a_home(tmp_path: Path) ->
         ("echo $(\n  false\n)x\n", None, None),  # bash itself lets this pass
         ("cat <<END\ntext\nEND\nls /nonesuch\n", 4, "ls /nonesuch"),
         ("x=$(false)\n", 1, "x=$(false)"),
-        ("if true; then\n  ls \\\n    /nonesuch\nfi\n", 3, "ls /nonesuch"),  # and of a long command, its last line
+        # and of a long command, its last line
+        ("if true; then\n  ls \\\n    /nonesuch\nfi\n", 3, "ls /nonesuch"),
     ],
 )
-def test_the_line_that_failed_is_named_as_in_the_users_file(tmp_path: Path, text: str, line: int | None, command: str | None) -> None:
+def test_the_line_that_failed_is_named_as_in_the_users_file(
+    tmp_path: Path, text: str, line: int | None, command: str | None
+) -> None:
     result = run(one(text), tmp_path)
     if line is None:
         assert result.returncode == 0
@@ -115,7 +129,9 @@ def test_an_unset_variable_and_a_syntax_error_fail_with_their_line(tmp_path: Pat
 
 
 def test_a_check_is_named_with_its_folder(tmp_path: Path) -> None:
-    _, document = compile_documents("dti", recording(("build", "10-a.sh", "true\n"), ("test", "test/10-t.sh", "true\nfalse\n")))
+    _, document = compile_documents(
+        "dti", recording(("build", "10-a.sh", "true\n"), ("test", "test/10-t.sh", "true\nfalse\n"))
+    )
     result = run(document, tmp_path)
     assert "::error file=test/10-t.sh,line=2::false" in result.stderr
     assert "::error file=test/10-t.sh::ended with exit status 1" in result.stderr
@@ -156,7 +172,9 @@ def test_any_script_arrives_as_it_was_written(text: str) -> None:
 
 @given(hostile)
 def test_a_document_reads_the_same_with_and_without_types(text: str) -> None:
-    document = compile_documents("dti", recording(("build", "10-x.sh", text + "\n"), ("validate", "validate/1.sh", "true\n")), ARCHIVE)[0]
+    document = compile_documents(
+        "dti", recording(("build", "10-x.sh", text + "\n"), ("validate", "validate/1.sh", "true\n")), ARCHIVE
+    )[0]
     assert as_text(yaml.safe_load(document.data)) == yaml.load(document.data, Loader=yaml.BaseLoader)
 
 
@@ -165,7 +183,11 @@ def test_large_scripts_files_and_references_travel_through_s3(tmp_path: Path) ->
     assert needs_archive(recording(("build", "a.sh", "x" * INLINE_LIMIT)))
     assert needs_archive(recording(("build", "a.sh", "docker ps --format '{{ .Names }}'\n")))
     assert needs_archive(Provision((), (("requirements.txt", tmp_path),)))
-    large = recording(("build", "a.sh", "x" * 20_000), ("validate", "validate/v.sh", "true\n"), ("test", "test/t.sh", "true\n"))
+    large = recording(
+        ("build", "a.sh", "x" * 20_000),
+        ("validate", "validate/v.sh", "true\n"),
+        ("test", "test/t.sh", "true\n"),
+    )
     with pytest.raises(ValueError, match="archive"):
         compile_documents("dti", large)
     build, test = compile_documents("dti", large, ARCHIVE)
@@ -233,7 +255,9 @@ def test_the_folder_says_what_runs_when(tmp_path: Path) -> None:
         ("validate", "validate/10-v.sh"),
         ("test", "test/10-t.sh"),
     ]
-    assert read.extra_files == ("files/x.sh", "requirements.txt", "test/data.txt"), "what tools keep beside them is no material"
+    assert read.extra_files == ("files/x.sh", "requirements.txt", "test/data.txt"), (
+        "what tools keep beside them is no material"
+    )
 
 
 def test_scripts_that_cannot_run_are_refused_all_at_once(tmp_path: Path) -> None:
@@ -250,7 +274,13 @@ def test_scripts_that_cannot_run_are_refused_all_at_once(tmp_path: Path) -> None
     )
     with pytest.raises(InvalidInput) as error:
         provision.read(folder)
-    assert [problem.field.rpartition("/")[2] for problem in error.value.problems] == ["1.sh", "2.sh", "3.sh", "4.sh", "6.sh"]
+    assert [problem.field.rpartition("/")[2] for problem in error.value.problems] == [
+        "1.sh",
+        "2.sh",
+        "3.sh",
+        "4.sh",
+        "6.sh",
+    ]
 
 
 def test_the_digest_sees_contents_and_modes(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The journal of the local cloud: records go into the states' files once and in their order, whatever a kill left half done."""
+"""The journal of the local cloud: records go into the states' files once and in their order, whatever a kill
+left half done.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,16 @@ def whole(key: str, value: Any) -> Record:
 
 def test_records_of_every_kind(home: Home) -> None:
     log = Journal(home.journal)
-    log.append([whole("a", {"items": {"x": 1, "y": 2}, "messages": [{"id": "1"}, {"id": "2", "n": 1}]}), whole("own", {"section": {}})])
+    log.append(
+        [
+            whole("a", {"items": {"x": 1, "y": 2}, "messages": [{"id": "1"}, {"id": "2", "n": 1}]}),
+            whole("own", {"section": {}}),
+        ]
+    )
     log.append([Record("a", "3", ("items", "z")), Record("a", None, ("items", "x"))])
-    log.append([Record("a", '{"id": "2", "n": 2}', ("messages",), "2"), Record("a", None, ("messages",), "1")])
+    log.append(
+        [Record("a", '{"id": "2", "n": 2}', ("messages",), "2"), Record("a", None, ("messages",), "1")]
+    )
     log.append([Record("a", '{"id": "3"}', ("messages",), "3"), Record("a", None, ("messages",), "none")])
     log.append([Record("a", '"\\u2028"', ("new", "place"))])
     home.fold()
@@ -78,7 +87,9 @@ def test_records_that_are_in_the_file_already_are_not_put_in_again(home: Home) -
 
 def test_a_kill_in_the_middle_of_a_start_changes_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Journal(home.journal)
-    log.append([whole("a", {"messages": []}), whole("b", {"n": 1}), Record("a", '{"id": "1"}', ("messages",), "1")])
+    log.append(
+        [whole("a", {"messages": []}), whole("b", {"n": 1}), Record("a", '{"id": "1"}', ("messages",), "1")]
+    )
     written = journal.write
 
     def killed(file: Path, text: str) -> None:

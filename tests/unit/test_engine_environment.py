@@ -58,7 +58,9 @@ def seal(phrase: str) -> str:
     """A salt as the engine makes it."""
     raw, nonce = os.urandom(8), os.urandom(12)
     key = hashlib.pbkdf2_hmac("sha256", phrase.encode(), raw, passphrase.ITERATIONS, 32)
-    raw64, nonce64, sealed64 = (base64.b64encode(part).decode() for part in (raw, nonce, AESGCM(key).encrypt(nonce, b"pulumi", None)))
+    raw64, nonce64, sealed64 = (
+        base64.b64encode(part).decode() for part in (raw, nonce, AESGCM(key).encrypt(nonce, b"pulumi", None))
+    )
     return f"v1:{raw64}:v1:{nonce64}:{sealed64}"
 
 
@@ -102,7 +104,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 def test_stacks_are_made_once(project: Project) -> None:
     project.prepare("utils", "analysis-webdev")
-    assert project.asked() == [f"stack init {name} --no-select --non-interactive" for name in ("utils", "analysis-webdev")]
+    assert project.asked() == [
+        f"stack init {name} --no-select --non-interactive" for name in ("utils", "analysis-webdev")
+    ]
     project.prepare("utils", "analysis-webdev")
     assert project.asked() == []
     project.prepare("utils", "dti-webdev")
@@ -115,7 +119,9 @@ def test_all_of_it_is_for_this_user_only(project: Project) -> None:
     for folder in (project.root / ".local", project.paths.home):
         everything = [folder, *folder.rglob("*")]
         assert len(everything) > 3
-        assert [str(path) for path in everything if not path.is_symlink() and path.stat().st_mode & 0o077] == []
+        assert [
+            str(path) for path in everything if not path.is_symlink() and path.stat().st_mode & 0o077
+        ] == []
     assert os.access(project.paths.pulumi / "standin" / "pulumi-resource-aws", os.X_OK)
 
 
@@ -145,7 +151,8 @@ def test_locks_of_engines_that_are_gone_are_removed(project: Project) -> None:
     here = socket.gethostname()
     with subprocess.Popen([running]) as engine:
         try:
-            while Path(f"/proc/{engine.pid}/comm").read_text() != "pulumi\n":  # Popen returns shortly before the new program has its name
+            # Popen returns shortly before the new program has its name
+            while Path(f"/proc/{engine.pid}/comm").read_text() != "pulumi\n":
                 time.sleep(0.01)
             lock("alive", engine.pid, here)
             lock("taken over by a stranger", os.getpid(), here)
@@ -183,7 +190,9 @@ def test_a_deleted_stack_file_gets_its_salt_back(project: Project) -> None:
     assert project.asked() == []
 
 
-def test_a_file_sealed_with_another_passphrase_is_set_aside_and_its_settings_are_kept(project: Project) -> None:
+def test_a_file_sealed_with_another_passphrase_is_set_aside_and_its_settings_are_kept(
+    project: Project,
+) -> None:
     foreign = f"encryptionsalt: {seal('another')}\nconfig:\n  aws:region: eu-west-1\n"
     project.file("utils").write_text(foreign)
     project.prepare("utils")
@@ -253,7 +262,9 @@ def test_wrappers_follow_the_cli(project: Project, tmp_path: Path, monkeypatch: 
     assert list(project.paths.pulumi_bin.iterdir()) == []
 
 
-def test_the_variables_make_the_plain_command_local(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_make_the_plain_command_local(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of a real account")
     monkeypatch.setenv("AWS_PROFILE", "lab")
     variables = environment.environment(project.paths, project.root, CLOUD)
@@ -264,10 +275,14 @@ def test_the_variables_make_the_plain_command_local(project: Project, monkeypatc
     assert "PULUMI_CONFIG_PASSPHRASE" not in applied
     assert "AWS_PROFILE" not in applied
     monkeypatch.setenv("PATH", variables["PATH"])
-    assert environment.environment(project.paths, project.root, CLOUD)["PATH"] == variables["PATH"], "twice in one shell is as once"
+    assert environment.environment(project.paths, project.root, CLOUD)["PATH"] == variables["PATH"], (
+        "twice in one shell is as once"
+    )
 
 
-def test_a_user_without_a_name_gets_one_for_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_gets_one_for_the_engine(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("USER", raising=False)
     assert "USER" not in environment.environment(project.paths, project.root, CLOUD)
     monkeypatch.setattr(os, "getuid", lambda: 4_294_967_000)  # nobody has it

@@ -31,7 +31,9 @@ def head(text: str) -> Head | None:
 
 
 def request(target: str, *headers: str) -> Head:
-    found = head(f"GET {target} HTTP/1.1\r\n" + "".join(line + "\r\n" for line in ("Host: x", *headers)) + "\r\n")
+    found = head(
+        f"GET {target} HTTP/1.1\r\n" + "".join(line + "\r\n" for line in ("Host: x", *headers)) + "\r\n"
+    )
     assert found is not None
     return found
 
@@ -58,12 +60,24 @@ def test_ambiguous_requests_are_refused(text: str) -> None:
 
 
 RELAY = Relay("127.0.0.1", 1, lambda: {"ASIAOWN"})
-SIGNED = "Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
+SIGNED = (
+    "Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, "
+    "Signature=x"
+)
 
 
 @pytest.mark.parametrize(
     "target",
-    ["/_localcloud/x", "//_localcloud", "/%5Flocalcloud", "/%255flocalcloud", "/./_x", "/a/../_x", "http://h/_localcloud", "http://h//_x"],
+    [
+        "/_localcloud/x",
+        "//_localcloud",
+        "/%5Flocalcloud",
+        "/%255flocalcloud",
+        "/./_x",
+        "/a/../_x",
+        "http://h/_localcloud",
+        "http://h//_x",
+    ],
 )
 def test_private_paths_do_not_pass(target: str) -> None:
     assert RELAY.refusal(request(target))
@@ -128,15 +142,25 @@ def test_a_bomb_is_not_unpacked() -> None:
     assert "4 MiB" in parse(gzip.compress(b"#!" + b"0" * (5 << 20))).warnings[0]
 
 
-@pytest.mark.parametrize(("service", "path"), [("sts", "/?x=1&y=%2F"), ("s3", "/bucket/a%20b/c?list-type=2&prefix=x%2Fy")])
+@pytest.mark.parametrize(
+    ("service", "path"), [("sts", "/?x=1&y=%2F"), ("s3", "/bucket/a%20b/c?list-type=2&prefix=x%2Fy")]
+)
 def test_signatures_equal_those_of_botocore(service: str, path: str) -> None:
     url = "http://127.0.0.1:99" + path
-    ours = sign("POST", url, b"body", service, "us-east-1", Credentials("AK", "SK", "T"), {"content-type": "text/x"})
-    names = {"X-Amz-Date": "x-amz-date", "X-Amz-Security-Token": "x-amz-security-token", "X-Amz-Content-SHA256": "x-amz-content-sha256"}
+    ours = sign(
+        "POST", url, b"body", service, "us-east-1", Credentials("AK", "SK", "T"), {"content-type": "text/x"}
+    )
+    names = {
+        "X-Amz-Date": "x-amz-date",
+        "X-Amz-Security-Token": "x-amz-security-token",
+        "X-Amz-Content-SHA256": "x-amz-content-sha256",
+    }
     headers = {"content-type": "text/x", **{name: ours[key] for name, key in names.items()}}
     theirs = AWSRequest("POST", url, data=b"body", headers=headers)
     theirs.context["timestamp"] = ours["x-amz-date"]
-    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(BotocoreCredentials("AK", "SK", "T"), service, "us-east-1")
+    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(
+        BotocoreCredentials("AK", "SK", "T"), service, "us-east-1"
+    )
     text = signer.string_to_sign(theirs, signer.canonical_request(theirs))
     assert signer.signature(text, theirs) == ours["authorization"].rpartition("=")[2]
 
@@ -146,7 +170,9 @@ def test_types_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known is not None
     assert (known.vcpu, known.memory_mib, known.family, known.usd_per_hour) == (2, 8192, "m5", 0.096)
     assert instance_type("m5.nonesuch") is None
-    assert all(entry.vcpu > 0 and entry.memory_mib > 0 and entry.usd_per_hour > 0 for entry in table().types.values())
+    assert all(
+        entry.vcpu > 0 and entry.memory_mib > 0 and entry.usd_per_hour > 0 for entry in table().types.values()
+    )
     assert limits.memory_mib("p4d.24xlarge") <= limits.host_memory_mib()
     monkeypatch.setenv("LOCALCLOUD_MAX_INSTANCES", "many")
     with pytest.raises(ValueError, match="many"):

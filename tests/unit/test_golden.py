@@ -43,9 +43,15 @@ def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: P
     (phase,) = yaml.safe_load(test.data)["phases"]
     steps = {step["name"]: step for step in phase["steps"]}
     assert list(steps)[-4:] == ["golden-settings", "golden-code", "golden-fetch", "golden"]
-    assert steps["golden-settings"]["inputs"][0]["source"] == "s3://artifacts-1/analyses/words-prod/settings.json"
+    assert (
+        steps["golden-settings"]["inputs"][0]["source"]
+        == "s3://artifacts-1/analyses/words-prod/settings.json"
+    )
     assert steps["golden-fetch"]["inputs"][0]["source"] == "{{ test.golden-code.outputs.stdout }}"
-    assert steps["golden-download"]["inputs"][0]["source"] == "s3://artifacts-1/analyses/words-prod/golden.tar.gz"
+    assert (
+        steps["golden-download"]["inputs"][0]["source"]
+        == "s3://artifacts-1/analyses/words-prod/golden.tar.gz"
+    )
 
 
 def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path) -> None:
@@ -59,14 +65,18 @@ def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path
         assert json.loads(packed.extractfile("test/golden/expected.json").read())["tolerance"] == 0.1  # type: ignore[union-attr]
         assert golden.PROGRAM in packed.getnames()
     shutil.rmtree(folder / golden.FOLDER)
-    assert provision.read(folder).digest() == digest, "a golden test that is added leaves a verified recording verified"
+    assert provision.read(folder).digest() == digest, (
+        "a golden test that is added leaves a verified recording verified"
+    )
     assert after.archive is None, "a golden test is no reason to send the scripts through S3"
 
 
 def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
     shutil.rmtree(folder / golden.FOLDER)
     stack = Stack("artifacts")
-    assert [document.kind for document in compile_documents("words", provision.read(folder), stack=stack)] == ["build"]
+    assert [
+        document.kind for document in compile_documents("words", provision.read(folder), stack=stack)
+    ] == ["build"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +94,9 @@ def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
         ("dataset.sh", "true", "dataset.sh and dataset/"),
     ],
 )
-def test_a_folder_that_cannot_be_tested_is_refused_before_anything_runs(folder: Path, file: str, text: str | None, said: str) -> None:
+def test_a_folder_that_cannot_be_tested_is_refused_before_anything_runs(
+    folder: Path, file: str, text: str | None, said: str
+) -> None:
     path = folder / golden.FOLDER / file
     if text is None:
         path.unlink()
@@ -120,25 +132,43 @@ def test_which_numbers_pass(expected: Any, found: Any, wrong: list[str]) -> None
 # new numbers
 
 FIRST: dict[str, Any] = {
-    "a/summary.json": {"n": 3, "mean": 0.5, "seconds": 1.25, "now": 1796038832.37, "inner": {"x": [1, 2.0], "at": "10:00"}},
+    "a/summary.json": {
+        "n": 3,
+        "mean": 0.5,
+        "seconds": 1.25,
+        "now": 1796038832.37,
+        "inner": {"x": [1, 2.0], "at": "10:00"},
+    },
     "b.json": {"at": 1},
 }
 SECOND: dict[str, Any] = {
-    "a/summary.json": {"n": 3, "mean": 0.5 + 1e-13, "seconds": 1.5, "now": 1796038833.11, "inner": {"x": [1, 2.0], "at": "10:01"}},
+    "a/summary.json": {
+        "n": 3,
+        "mean": 0.5 + 1e-13,
+        "seconds": 1.5,
+        "now": 1796038833.11,
+        "inner": {"x": [1, 2.0], "at": "10:01"},
+    },
     "b.json": {"at": 2},
 }
 
 
 def test_numbers_are_made_of_what_two_runs_have_in_common() -> None:
     made = golden_trial.accepted(None, [FIRST, SECOND])
-    assert made == {"files": {"a/summary.json": {"n": 3, "mean": 0.5, "inner": {"x": [1, 2.0]}}}, "tolerance": 1e-6}
+    assert made == {
+        "files": {"a/summary.json": {"n": 3, "mean": 0.5, "inner": {"x": [1, 2.0]}}},
+        "tolerance": 1e-6,
+    }
     assert golden_trial.wrong(made, SECOND) == []
     with pytest.raises(RecordingError, match="allowed: at least one result"):
         golden_trial.accepted(None, [{"b.json": {"at": 1}}, {"b.json": {"at": 2}}])
 
 
 def test_accepting_keeps_what_is_looked_at_and_the_tolerance(folder: Path) -> None:
-    expected = {"files": {"a/summary.json": {"n": 4, "inner": {"x": [1]}}, "gone.json": {"x": 1}}, "tolerance": 0.1}
+    expected = {
+        "files": {"a/summary.json": {"n": 4, "inner": {"x": [1]}}, "gone.json": {"x": 1}},
+        "tolerance": 0.1,
+    }
     assert golden_trial.wrong(expected, FIRST) == [
         "a/summary.json: n is 3, expected 4 (give or take 0.1 of it)",
         "a/summary.json: inner.x is [1, 2.0], expected [1]",
@@ -199,7 +229,9 @@ def test_what_is_as_it_was_is_not_provisioned_again(folder: Path, monkeypatch: p
         ran.clear()
         for name, text in scripts.items():
             (folder / f"{name[1:3]}-{name[3:]}.sh").write_text(text)
-        layers = golden_trial._provisioned(roots, "golden-words", blueprint, provision.read(folder), lambda line: None)
+        layers = golden_trial._provisioned(
+            roots, "golden-words", blueprint, provision.read(folder), lambda line: None
+        )
         return list(ran), layers
 
     ran_first, first = provisioned(_20more="true 1\n", _30last="true 2\n")
@@ -222,7 +254,10 @@ def test_what_is_as_it_was_is_not_provisioned_again(folder: Path, monkeypatch: p
 def test_an_image_of_other_scripts_is_not_taken_for_them(folder: Path) -> None:
     blueprint = replace(blueprints.load("analysis", "webdev", ROOT), name="words", root=folder.parents[2])
     digest = hashlib.sha256((folder / "10-tools.sh").read_bytes()).hexdigest()
-    entry = {"image_id": "ami-1", "scripts": {"10-tools.sh": digest, "test/golden/expected.json": "other numbers"}}
+    entry = {
+        "image_id": "ami-1",
+        "scripts": {"10-tools.sh": digest, "test/golden/expected.json": "other numbers"},
+    }
 
     def is_of(image: str) -> bool:
         return golden_trial._is_of(image, "0/r", blueprint, provision.read(folder))

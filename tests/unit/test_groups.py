@@ -61,11 +61,16 @@ def test_groups_users_budgets_and_buckets(project: Path) -> None:
         write(
             project,
             "users: {ann: {access_key: true}, bob: , old: {existing: true}}\n"
-            "groups:\n  lab1: {members: [ann], leads: [bob], analyses: {spikes: {budget_usd: 12.5}, waves: }}\n"
+            "groups:\n  lab1: {members: [ann], leads: [bob], analyses: {spikes: {budget_usd: 12.5}, waves: "
+            "}}\n"
             "  lab10: {members: [ann, old], analyses: {waves: {}}}\n",
         )
     )
-    assert (directory.users["ann"].access_key, directory.users["bob"].access_key, directory.users["old"].existing) == (True, False, True)
+    assert (
+        directory.users["ann"].access_key,
+        directory.users["bob"].access_key,
+        directory.users["old"].existing,
+    ) == (True, False, True)
     assert directory.groups["lab1"].analyses == {"spikes": 12.5, "waves": None}
     assert directory.using("waves") == ("lab1", "lab10")
     assert directory.using("spikes") == ("lab1",)
@@ -91,7 +96,8 @@ def test_every_mistake_is_told_at_once_with_its_line(project: Path) -> None:
         "groups.yaml:4: groups.lab1.members[1]: got 'bbo'. Allowed: the users of this file: ann.",
         "groups.yaml:4: groups.lab1.leads[0]: got ann as lead and as member.",
         "groups.yaml:4: groups.lab1: got lab1, and another that differs in case only.",
-        "groups.yaml:5: groups.LAB1.analyses.spiks: got 'spiks'. Allowed: the blueprints there are: spikes, waves.",
+        "groups.yaml:5: groups.LAB1.analyses.spiks: got 'spiks'. Allowed: the blueprints there are: spikes, "
+        "waves.",
         "groups.yaml:7: groups.logs: got 'logs'.",
     ):
         assert any(line.startswith(start) for line in said), (start, said)
@@ -113,9 +119,18 @@ def test_a_group_of_a_blueprint_may_stand_here_too(project: Path) -> None:
         ("group: {}\n", "the unknown key 'group'"),
         ("federation: {}\n", "federation.provider: got nothing"),
         ("federation: {provider: university}\n", "Allowed: ARN of an IAM identity provider of the account"),
-        ("federation: {provider: 'arn:aws:iam::111122223333:user/ann'}\n", "Allowed: ARN of an IAM identity provider of the account"),
-        ("federation: {provider: 'arn:aws:iam::111122223333:oidc-provider/login.example.org'}\n", "federation.audience: got nothing"),
-        ("federation: {provider: 'arn:aws:iam::111122223333:saml-provider/u', tag: lead}\n", "federation.lead_tag: got 'lead'"),
+        (
+            "federation: {provider: 'arn:aws:iam::111122223333:user/ann'}\n",
+            "Allowed: ARN of an IAM identity provider of the account",
+        ),
+        (
+            "federation: {provider: 'arn:aws:iam::111122223333:oidc-provider/login.example.org'}\n",
+            "federation.audience: got nothing",
+        ),
+        (
+            "federation: {provider: 'arn:aws:iam::111122223333:saml-provider/u', tag: lead}\n",
+            "federation.lead_tag: got 'lead'",
+        ),
     ],
 )
 def test_what_the_schema_refuses(project: Path, text: str, said: str) -> None:
@@ -124,7 +139,9 @@ def test_what_the_schema_refuses(project: Path, text: str, said: str) -> None:
 
 def test_a_user_is_in_no_more_groups_than_iam_allows(project: Path) -> None:
     def text(count: int) -> str:
-        return "users: {ann: }\ngroups:\n" + "".join(f"  g{i}: {{leads: [ann], analyses: {{spikes: }}}}\n" for i in range(count))
+        return "users: {ann: }\ngroups:\n" + "".join(
+            f"  g{i}: {{leads: [ann], analyses: {{spikes: }}}}\n" for i in range(count)
+        )
 
     groups.load(write(project, text(5)))
     assert problems(project, text(6)) == [
@@ -143,7 +160,8 @@ def test_session_roles_of_two_groups_differ_and_fit(names: list[str]) -> None:
 def test_mistakes_are_told_in_the_order_of_the_file_and_with_the_nearest_name(project: Path) -> None:
     told = problems(
         project,
-        "users:\n  ann:\n  Ann:\ngroups:\n  lab1: {members: [anm], analyses: {wavs: }}\n  logs: {analyses: {waves: }}\n",
+        "users:\n  ann:\n  Ann:\ngroups:\n  lab1: {members: [anm], analyses: {wavs: }}\n  logs: {analyses: "
+        "{waves: }}\n",
     )
     lines = [int(text.split(":")[1]) for text in told]
     assert lines == sorted(lines)
@@ -154,7 +172,9 @@ def test_mistakes_are_told_in_the_order_of_the_file_and_with_the_nearest_name(pr
 
 def test_a_message_names_a_few_of_many_users(project: Path) -> None:
     (told,) = problems(
-        project, "users:\n" + "".join(f"  u{n}:\n" for n in range(400)) + "groups:\n  lab1: {members: [zoe], analyses: {waves: }}\n"
+        project,
+        "users:\n" + "".join(f"  u{n}:\n" for n in range(400)) + "groups:\n  lab1: {members: "
+        "[zoe], analyses: {waves: }}\n",
     )
     assert "and 388 others" in told
     assert len(told) < 300

@@ -21,7 +21,9 @@ def layer(folder: Path, name: str) -> Path:
 
 
 def image(identifier: str, parent: str, **more: str) -> Image:
-    return Image(identifier, parent, "layer", "2026-01-01T00:00:00Z", "arn:build", more.get("mode", "bubblewrap"))
+    return Image(
+        identifier, parent, "layer", "2026-01-01T00:00:00Z", "arn:build", more.get("mode", "bubblewrap")
+    )
 
 
 @pytest.fixture
@@ -135,7 +137,16 @@ def test_clean_up_removes_caches_and_identities(tmp_path: Path) -> None:
 
 def test_links_in_a_layer_do_not_lead_clean_up_into_the_host(tmp_path: Path) -> None:
     host, upper = tmp_path / "host", tmp_path / "upper"
-    kept = [host / name for name in ("apt/archives/x.deb", ".ssh/authorized_keys", "ssh_host_key", "machine-id", "pip/pip.conf")]
+    kept = [
+        host / name
+        for name in (
+            "apt/archives/x.deb",
+            ".ssh/authorized_keys",
+            "ssh_host_key",
+            "machine-id",
+            "pip/pip.conf",
+        )
+    ]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -1,4 +1,6 @@
-"""`invoke import-blueprint`: a verdict for each field of the first implementation's files, whatever they say, and the same meaning."""
+"""`invoke import-blueprint`: a verdict for each field of the first implementation's files, whatever they say,
+and the same meaning.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ from components.prices import table
 from runtime.protocol.problems import InvalidInput
 
 TYPES = sorted(table().usd_per_hour)
-COMMAND = 'cd neurocaas_contrib; bash run_main.sh "{}" "{}" "{}" "{}" \'epi/run_epi.sh\'; . neurocaas_contrib/workflow.sh; cleanup'
+COMMAND = (
+    'cd neurocaas_contrib; bash run_main.sh "{}" "{}" "{}" "{}" \'epi/run_epi.sh\'; . '
+    "neurocaas_contrib/workflow.sh; cleanup"
+)
 OLD: dict[str, Any] = {
     "PipelineName": "epi-web",
     "REGION": "us-east-1",
@@ -54,8 +59,19 @@ OLD: dict[str, Any] = {
     },
     "UXData": {
         "Affiliates": [
-            {"AffiliateName": "debuggers", "UserNames": ["dummyuser"], "UserInput": True, "ContactEmail": "The email we should notify…"},
-            {"AffiliateName": "lab-two", "UserNames": ["ann", "ben"], "UserInput": True, "ContactEmail": "", "PipelineDir": ""},
+            {
+                "AffiliateName": "debuggers",
+                "UserNames": ["dummyuser"],
+                "UserInput": True,
+                "ContactEmail": "The email we should notify…",
+            },
+            {
+                "AffiliateName": "lab-two",
+                "UserNames": ["ann", "ben"],
+                "UserInput": True,
+                "ContactEmail": "",
+                "PipelineDir": "",
+            },
         ]
     },
 }
@@ -105,7 +121,9 @@ def test_the_meaning_stays(tmp_path: Path) -> None:
     script = tmp_path / "run_epi.sh"
     script.write_text("echo\n")
     (tmp_path / "blueprints").mkdir()
-    made = import_old.write(import_old.read(text, TYPES), text, tmp_path, "x/stack_config_template.json", script)
+    made = import_old.write(
+        import_old.read(text, TYPES), text, tmp_path, "x/stack_config_template.json", script
+    )
     assert blueprints.load_problems("epi-web", tmp_path, TYPES) == ()
     loaded = blueprints.load("epi-web", "webdev", tmp_path)
     assert (loaded.bucket, loaded.instance.type, loaded.budget_usd, loaded.groups) == (
@@ -114,8 +132,14 @@ def test_the_meaning_stays(tmp_path: Path) -> None:
         250.0,
         ("debuggers", "lab-two"),
     )
-    assert (loaded.image.parent, loaded.image.required, loaded.limits.datasets) == ("ami-061f98a1f90c0d6fd", False, 100)
-    assert loaded.instance.max_duration_minutes * 60 >= 172000 > (loaded.instance.max_duration_minutes - 1) * 60
+    assert (loaded.image.parent, loaded.image.required, loaded.limits.datasets) == (
+        "ami-061f98a1f90c0d6fd",
+        False,
+        100,
+    )
+    assert (
+        loaded.instance.max_duration_minutes * 60 >= 172000 > (loaded.instance.max_duration_minutes - 1) * 60
+    )
     kept = loaded.folder / "imported"
     assert json.loads((kept / "stack_config_template.json").read_text()) == OLD
     assert json.loads((kept / "report.json").read_text())["counts"]["impossible"] == 0
@@ -126,7 +150,10 @@ def test_the_meaning_stays(tmp_path: Path) -> None:
 
 def test_the_people_become_a_proposal_that_the_directory_accepts(tmp_path: Path) -> None:
     text = read(OLD).groups
-    assert yaml.safe_load(text)["groups"]["lab-two"] == {"members": ["annus-east-1", "benus-east-1"], "analyses": {"epi-web": None}}
+    assert yaml.safe_load(text)["groups"]["lab-two"] == {
+        "members": ["annus-east-1", "benus-east-1"],
+        "analyses": {"epi-web": None},
+    }
     own = tmp_path / "blueprints" / "epi-web"
     own.mkdir(parents=True)
     (own / "blueprint.yaml").write_text("schema_version: 1\n")
@@ -143,27 +170,57 @@ L = ("Lambda", "LambdaConfig")
     ("data", "path", "allowed"),
     [
         (changed("STAGE", value="deploy"), "STAGE", "webdev, develop, websubstack"),
-        (changed("STAGE", value="webdev (default) develop or deploy"), "STAGE", "webdev, develop, websubstack"),
+        (
+            changed("STAGE", value="webdev (default) develop or deploy"),
+            "STAGE",
+            "webdev, develop, websubstack",
+        ),
         (changed(*L, "INSTANCE_TYPE", value="zz.huge"), "Lambda.LambdaConfig.INSTANCE_TYPE", "others (docs"),
         (changed(*L, "INSTANCE_TYPE", value="p3.2xlarg"), "Lambda.LambdaConfig.INSTANCE_TYPE", "p3.2xlarge"),
-        (changed(*L, "MAXCOST", value="prose"), "Lambda.LambdaConfig.MAXCOST", "a number of US dollars, 0 or more"),
+        (
+            changed(*L, "MAXCOST", value="prose"),
+            "Lambda.LambdaConfig.MAXCOST",
+            "a number of US dollars, 0 or more",
+        ),
         (
             changed(*L, "COMMAND", value="ls; bash run_main.sh {} {} {}"),
             "Lambda.LambdaConfig.COMMAND",
             "bucket, input, results folder, config",
         ),
-        (changed("Lambda", "PostHandler", value="postprocess.epipostprocess"), "Lambda.PostHandler", "no step after a job"),
+        (
+            changed("Lambda", "PostHandler", value="postprocess.epipostprocess"),
+            "Lambda.PostHandler",
+            "no step after a job",
+        ),
         (changed("PipelineNam", value="x"), "PipelineNam", "PipelineName"),
         (changed("UXData"), "UXData", "an object"),
         (changed("PipelineName", value="The name of your pipeline"), "PipelineName", "Names must be"),
         (changed(*L, "AMI", value="The id of your image"), "Lambda.LambdaConfig.AMI", "ami- and 8 to 17"),
-        (changed(*L, "SHUTDOWN_BEHAVIOR", value="stop"), "Lambda.LambdaConfig.SHUTDOWN_BEHAVIOR", "terminate"),
-        (changed("UXData", "Affiliates", 0, "UserInput", value="perhaps"), "UXData.Affiliates[0].UserInput", "true or false"),
-        (changed("UXData", "Affiliates", 0, "UserInput", value=False), "UXData.Affiliates[0].UserInput", "true"),
-        (changed("UXData", "Affiliates", 0, "AffiliateName", value=" "), "UXData.Affiliates[0].AffiliateName", "not 'logs'"),
+        (
+            changed(*L, "SHUTDOWN_BEHAVIOR", value="stop"),
+            "Lambda.LambdaConfig.SHUTDOWN_BEHAVIOR",
+            "terminate",
+        ),
+        (
+            changed("UXData", "Affiliates", 0, "UserInput", value="perhaps"),
+            "UXData.Affiliates[0].UserInput",
+            "true or false",
+        ),
+        (
+            changed("UXData", "Affiliates", 0, "UserInput", value=False),
+            "UXData.Affiliates[0].UserInput",
+            "true",
+        ),
+        (
+            changed("UXData", "Affiliates", 0, "AffiliateName", value=" "),
+            "UXData.Affiliates[0].AffiliateName",
+            "not 'logs'",
+        ),
     ],
 )
-def test_a6_each_mistake_is_rejected_with_its_path_and_what_is_allowed(data: Any, path: str, allowed: str) -> None:
+def test_a6_each_mistake_is_rejected_with_its_path_and_what_is_allowed(
+    data: Any, path: str, allowed: str
+) -> None:
     (verdict,) = read(data).asks
     assert verdict.path == path
     assert allowed in verdict.allowed
@@ -177,14 +234,35 @@ def test_a6_a_monitor_that_is_off_is_told_and_does_not_stop() -> None:
     assert "every machine is watched" in verdict.why
 
 
-WRONG = [None, True, 3, 2.5, -1, "", "prose in place of a value", "{}", [], ["a"], [3], {}, {"a": 1}, "x" * 500, "\u0000", 10**400]
+WRONG = [
+    None,
+    True,
+    3,
+    2.5,
+    -1,
+    "",
+    "prose in place of a value",
+    "{}",
+    [],
+    ["a"],
+    [3],
+    {},
+    {"a": 1},
+    "x" * 500,
+    "\u0000",
+    10**400,
+]
 EVERY = (
     [((key,), rule) for key, rule in old_format.TOP.items()]
     + [(("Lambda", key), rule) for key, rule in old_format.LAMBDA.items()]
     + [((*L, key), rule) for key, rule in old_format.LAMBDA_CONFIG.items()]
     + [(("UXData", "Affiliates", 0, key), rule) for key, rule in old_people.BLUEPRINT.items()]
     + [((key,), None) for key in old_format.OBJECTS]
-    + [(("Lambda", "LambdaConfig"), None), (("UXData", "Affiliates"), None), (("UXData", "Affiliates", 0), None)]
+    + [
+        (("Lambda", "LambdaConfig"), None),
+        (("UXData", "Affiliates"), None),
+        (("UXData", "Affiliates", 0), None),
+    ]
 )
 
 
@@ -197,7 +275,10 @@ def test_each_field_missing_or_of_any_type_has_a_verdict(path: tuple[str | int, 
             continue
         imported = read(changed(*path, value=value))
         if value is not ABSENT:
-            assert any(verdict.path.startswith(dotted) for verdict in imported.verdicts), (value, imported.verdicts)
+            assert any(verdict.path.startswith(dotted) for verdict in imported.verdicts), (
+                value,
+                imported.verdicts,
+            )
         for verdict in imported.stops:
             assert verdict.allowed
             assert verdict.do
@@ -216,12 +297,16 @@ json_values = st.recursive(
     changes=st.lists(st.tuples(st.sampled_from([path for path, _ in EVERY]), json_values), max_size=5),
     more=st.dictionaries(st.text(max_size=6), json_values),
 )
-def test_no_mixture_of_values_fails_and_no_key_is_passed_over(changes: list[tuple[Any, Any]], more: dict[str, Any]) -> None:
+def test_no_mixture_of_values_fails_and_no_key_is_passed_over(
+    changes: list[tuple[Any, Any]], more: dict[str, Any]
+) -> None:
     data: Any = {**copy.deepcopy(OLD), **more}
     for path, value in changes:
         place = data
         for key in path[:-1]:
-            ok = (isinstance(place, dict) and key in place) or (isinstance(place, list) and isinstance(key, int) and len(place) > key)
+            ok = (isinstance(place, dict) and key in place) or (
+                isinstance(place, list) and isinstance(key, int) and len(place) > key
+            )
             place = place[key] if ok else None
         if isinstance(place, dict):
             place[path[-1]] = value
@@ -239,13 +324,19 @@ def test_no_mixture_of_values_fails_and_no_key_is_passed_over(changes: list[tupl
     kind=st.sampled_from(TYPES),
     dollars=st.integers(0, 10**6) | st.integers(0, 999).map(str),
     seconds=st.integers(1, 2_592_000),
-    members=st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{5,20}", fullmatch=True), min_size=1, max_size=4),
+    members=st.lists(
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{5,20}", fullmatch=True), min_size=1, max_size=4
+    ),
 )
-def test_what_can_be_said_comes_through(name: str, kind: str, dollars: Any, seconds: int, members: list[str]) -> None:
+def test_what_can_be_said_comes_through(
+    name: str, kind: str, dollars: Any, seconds: int, members: list[str]
+) -> None:
     data = changed("PipelineName", value=name)
     config = data["Lambda"]["LambdaConfig"]
     config |= {"INSTANCE_TYPE": kind, "MAXCOST": dollars, "SSM_TIMEOUT": seconds}
-    data["UXData"]["Affiliates"] = [{"AffiliateName": one, "UserNames": ["u"], "UserInput": True} for one in members]
+    data["UXData"]["Affiliates"] = [
+        {"AffiliateName": one, "UserNames": ["u"], "UserInput": True} for one in members
+    ]
     imported = read(data)
     assert imported.stops == []
     made = imported.blueprint
@@ -299,7 +390,8 @@ PROFILE: dict[str, Any] = {
     "UXData": {
         "Affiliates": [
             {
-                "AffiliateName": "lab1", "UserNames": ["ann"], "ContactEmail": {"a": "b"}, "KeySerialNumber": 1,
+                "AffiliateName": "lab1", "UserNames": ["ann"], "ContactEmail": {"a": "b"},
+                "KeySerialNumber": 1,
                 "Pipelines": ["epi-web", "dlc-ncap-web"], "PipelineDir": "",
             }
         ]
@@ -312,9 +404,16 @@ def test_a_profile_becomes_a_proposal_of_groups() -> None:
     imported = read(PROFILE)
     assert (imported.kind, imported.stops) == ("profile", [])
     proposal = yaml.safe_load(imported.groups)
-    assert proposal["groups"]["lab1"] == {"members": ["anneu-west-1"], "analyses": {"epi-web": None, "dlc-ncap-web": None}}
+    assert proposal["groups"]["lab1"] == {
+        "members": ["anneu-west-1"],
+        "analyses": {"epi-web": None, "dlc-ncap-web": None},
+    }
     told = {verdict.path for verdict in imported.verdicts}
-    assert {"STAGE", "Lambda", *(f"UXData.Affiliates[0].{key}" for key in PROFILE["UXData"]["Affiliates"][0])} <= told
+    assert {
+        "STAGE",
+        "Lambda",
+        *(f"UXData.Affiliates[0].{key}" for key in PROFILE["UXData"]["Affiliates"][0]),
+    } <= told
 
 
 @pytest.mark.parametrize("key", [*old_people.PROFILE, "AffiliateName"])
@@ -325,7 +424,8 @@ def test_each_field_of_a_profile_missing_or_of_any_type_has_a_verdict(key: str) 
         affiliate.pop(key, None)
         if value is not ABSENT:
             affiliate[key] = value
-        affiliate.setdefault("KeySerialNumber" if key == "Pipelines" else "Pipelines", 1)  # it stays a profile
+        # it stays a profile
+        affiliate.setdefault("KeySerialNumber" if key == "Pipelines" else "Pipelines", 1)
         imported = read(data)
         assert imported.kind == "profile"
         told = {verdict.path for verdict in imported.verdicts}
@@ -340,15 +440,25 @@ def test_each_field_of_a_profile_missing_or_of_any_type_has_a_verdict(key: str) 
 
 def test_placeholders_of_a_profile_are_found() -> None:
     data = copy.deepcopy(PROFILE)
-    data["UXData"]["Affiliates"][0] |= {"Pipelines": "Path to processing directory.", "PipelineDir": "Directory where it should be built"}
+    data["UXData"]["Affiliates"][0] |= {
+        "Pipelines": "Path to processing directory.",
+        "PipelineDir": "Directory where it should be built",
+    }
     assert [verdict.path for verdict in read(data).stops] == ["UXData.Affiliates[0].Pipelines"]
     assert read({**PROFILE, "STAGE": "the stage"}).stops[0].path == "STAGE"
 
 
 def test_several_groups_of_a_profile_become_one_proposal_that_the_directory_accepts(tmp_path: Path) -> None:
     labs = {"lab1": (["ann", "ben"], ["epi-web", "dlc"]), "lab2": ("cyn", ["dlc"]), "lab3": (["ann"], [])}
-    affiliates = [{"AffiliateName": lab, "UserNames": people, "Pipelines": uses} for lab, (people, uses) in labs.items()]
-    imported = read({"UXData": {"Affiliates": affiliates}, "Lambda": {"LambdaConfig": {"REGION": "us-east-1", "MONITOR": True}}})
+    affiliates = [
+        {"AffiliateName": lab, "UserNames": people, "Pipelines": uses} for lab, (people, uses) in labs.items()
+    ]
+    imported = read(
+        {
+            "UXData": {"Affiliates": affiliates},
+            "Lambda": {"LambdaConfig": {"REGION": "us-east-1", "MONITOR": True}},
+        }
+    )
     assert imported.stops == []
     for name in ("epi-web", "dlc"):
         (tmp_path / "blueprints" / name).mkdir(parents=True)
@@ -377,7 +487,9 @@ def test_text_that_is_no_json_is_told_with_its_place(text: str, place: str, got:
 
 
 def test_more_groups_than_a_blueprint_has_need_a_decision_and_the_rest_is_kept(tmp_path: Path) -> None:
-    many = [{"AffiliateName": f"lab{number}", "UserNames": ["ann"], "UserInput": True} for number in range(120)]
+    many = [
+        {"AffiliateName": f"lab{number}", "UserNames": ["ann"], "UserInput": True} for number in range(120)
+    ]
     imported = read(changed("UXData", "Affiliates", value=many))
     assert [(stop.path, stop.got) for stop in imported.stops] == [("UXData.Affiliates", "120 groups")]
     assert len(yaml.safe_load(imported.groups)["groups"]) == 120
@@ -388,6 +500,8 @@ def test_more_groups_than_a_blueprint_has_need_a_decision_and_the_rest_is_kept(t
     assert blueprints.load_problems("epi-web", tmp_path, TYPES) == ()
 
 
-@pytest.mark.parametrize(("value", "got"), [(None, "null"), (False, "false"), (3, "3"), ("a\x1b[2J", r"'a\x1b[2J'")])
+@pytest.mark.parametrize(
+    ("value", "got"), [(None, "null"), (False, "false"), (3, "3"), ("a\x1b[2J", r"'a\x1b[2J'")]
+)
 def test_values_are_told_as_json_calls_them(value: Any, got: str) -> None:
     assert {one.got for one in read(changed("REGION", value=value)).verdicts if one.path == "REGION"} == {got}

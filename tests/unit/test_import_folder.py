@@ -1,5 +1,6 @@
-"""`invoke import-blueprint FOLDER`: all files of the first implementation in one go, to blueprints that are right, with one list of what to
-decide; the kinds of machines, the names of groups, and the lines of shell that it reads."""
+"""`invoke import-blueprint FOLDER`: all files of the first implementation in one go, to blueprints that are
+right, with one list of what to decide; the kinds of machines, the names of groups, and the lines of shell
+that it reads."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ from hypothesis import strategies as st
 from old_files import COMMANDS, UNSURE_COMMANDS, every, write
 
 import blueprints
-from blueprints import groups, import_old, machine_kinds, old_command, old_names, old_script, old_shell, old_types
+from blueprints import (
+    groups,
+    import_old,
+    machine_kinds,
+    old_command,
+    old_names,
+    old_script,
+    old_shell,
+    old_types,
+)
 from blueprints.old_folder import GROUPS, import_folder
 from blueprints.verdicts import Status
 from components.prices import table
@@ -42,9 +52,16 @@ def test_all_files_of_a_folder_are_imported_in_one_go_and_are_right(tmp_path: Pa
     assert len(names) == 41
     for name in names:
         assert blueprints.load_problems(name, root, PRICES) == ()
-    scripts = [str(root / "blueprints" / name / blueprints.load(name, "webdev", root).script) for name in names]
+    scripts = [
+        str(root / "blueprints" / name / blueprints.load(name, "webdev", root).script) for name in names
+    ]
     assert (
-        subprocess.run([SHELLCHECK, "-e", "SC1090,SC1091,SC2154,SC2320", *scripts], capture_output=True, text=True, check=False).stdout
+        subprocess.run(
+            [SHELLCHECK, "-e", "SC1090,SC1091,SC2154,SC2320", *scripts],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
         == ""
     )
     assert [path.name for path in report.passed_over] == ["global_params.json"]
@@ -52,7 +69,10 @@ def test_all_files_of_a_folder_are_imported_in_one_go_and_are_right(tmp_path: Pa
     asked = report.decisions()
     assert not any(one.field == "Lambda.Handler" for one in asked)
     assert len({(one.field, one.verdict.got) for one in asked}) == len(asked) < 25
-    assert next(one for one in asked if one.verdict.got == "'p2.xlarge'").verdict.to == "instance.type g4dn.4xlarge"
+    assert (
+        next(one for one in asked if one.verdict.got == "'p2.xlarge'").verdict.to
+        == "instance.type g4dn.4xlarge"
+    )
     told = told_of_folder(report, dry_run=False)
     assert "'ann@uni.example' -> ann-uni.example-2" in told
     assert "import --anyway" not in told
@@ -65,13 +85,18 @@ def test_the_groups_of_a_folder_are_one_directory_that_can_be_used_as_it_is(tmp_
     report = import_folder(write(tmp_path / "old", seed=1), root, PRICES)
     shutil.copy(root / GROUPS, root / groups.FILE)
     directory = groups.load(root)
-    named = {group for name in blueprints.names(root) for group in blueprints.load(name, "webdev", root).groups}
+    named = {
+        group for name in blueprints.names(root) for group in blueprints.load(name, "webdev", root).groups
+    }
     assert set(directory.groups) == named
     for name in blueprints.names(root):
         assert set(groups.using(name, root)) == set(blueprints.load(name, "webdev", root).groups)
     assert directory.groups[report.renamed["ann@uni.example"]].title == "ann@uni.example"
     assert all(user.endswith("us-east-1") for user in directory.users)
-    assert max(sum(2 if leads else 1 for _, leads in directory.memberships(user)) for user in directory.users) <= 10
+    assert (
+        max(sum(2 if leads else 1 for _, leads in directory.memberships(user)) for user in directory.users)
+        <= 10
+    )
 
 
 def test_nothing_is_overwritten_without_force_and_the_others_are_imported(tmp_path: Path) -> None:
@@ -86,7 +111,10 @@ def test_nothing_is_overwritten_without_force_and_the_others_are_imported(tmp_pa
     (old / ".hidden").mkdir()
     (old / ".hidden" / "stack_config_template.json").write_text("{")
     first = import_folder(old, root, PRICES)
-    assert (len(first.done), [path.name for path, _ in first.failed]) == (4, ["broken.json", "latin.json", "list.json"])
+    assert (len(first.done), [path.name for path, _ in first.failed]) == (
+        4,
+        ["broken.json", "latin.json", "list.json"],
+    )
     assert all(problem.do for _, problems in first.failed for problem in problems)
     name = blueprints.names(root)[0]
     mine = root / "blueprints" / name / "provision" / "10-mine.sh"
@@ -96,7 +124,8 @@ def test_nothing_is_overwritten_without_force_and_the_others_are_imported(tmp_pa
     settings_file.write_text("mine")
     (old / "one_more.json").write_text(json.dumps(files[sorted(files)[9]]))
     again = import_folder(old, root, PRICES)
-    assert (len(again.done), len(again.failed)) == (1, 8)  # the three, four that exist, and the proposal for groups.yaml
+    # the three, four that exist, and the proposal for groups.yaml
+    assert (len(again.done), len(again.failed)) == (1, 8)
     assert settings_file.read_text() == "mine"
     forced = import_folder(old, root, PRICES, force=True)
     assert (len(forced.done), len(forced.failed)) == (5, 3)
@@ -107,19 +136,36 @@ def test_nothing_is_overwritten_without_force_and_the_others_are_imported(tmp_pa
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     root = project(tmp_path)
     report = import_folder(write(tmp_path / "old"), root, PRICES, dry_run=True)
-    assert (len(report.done), list((root / "blueprints").iterdir()), (root / GROUPS).exists()) == (41, [], False)
+    assert (len(report.done), list((root / "blueprints").iterdir()), (root / GROUPS).exists()) == (
+        41,
+        [],
+        False,
+    )
     assert "could be imported" in told_of_folder(report, dry_run=True)
 
 
 def test_a_profile_in_the_folder_joins_the_proposal(tmp_path: Path) -> None:
     root, old = project(tmp_path), tmp_path / "old"
     old.mkdir()
-    (old / "a.json").write_text(json.dumps(next(data for _, data in every() if data["PipelineName"] == "analysis-3-web")))
-    person = {"AffiliateName": "new@lab", "UserNames": ["zoe"], "KeySerialNumber": 1, "Pipelines": ["analysis-3-web", "gone-web"]}
-    (old / "user_config_template.json").write_text(json.dumps({"REGION": "eu-west-1", "UXData": {"Affiliates": [person]}}))
+    (old / "a.json").write_text(
+        json.dumps(next(data for _, data in every() if data["PipelineName"] == "analysis-3-web"))
+    )
+    person = {
+        "AffiliateName": "new@lab",
+        "UserNames": ["zoe"],
+        "KeySerialNumber": 1,
+        "Pipelines": ["analysis-3-web", "gone-web"],
+    }
+    (old / "user_config_template.json").write_text(
+        json.dumps({"REGION": "eu-west-1", "UXData": {"Affiliates": [person]}})
+    )
     report = import_folder(old, root, PRICES)
     proposal = yaml.safe_load((root / GROUPS).read_text())
-    assert proposal["groups"]["new-lab"] == {"title": "new@lab", "members": ["zoeeu-west-1"], "analyses": {"analysis-3-web": None}}
+    assert proposal["groups"]["new-lab"] == {
+        "title": "new@lab",
+        "members": ["zoeeu-west-1"],
+        "analyses": {"analysis-3-web": None},
+    }
     assert any("gone-web" in note for note in report.people.notes)
 
 
@@ -155,9 +201,12 @@ def test_what_types_have_is_what_the_table_of_machines_says() -> None:
 @pytest.mark.parametrize(
     ("was", "now"),
     [
-        ("p2.xlarge", "g4dn.4xlarge"), ("p2.8xlarge", "g5.48xlarge"), ("p2.16xlarge", "g5.48xlarge"), ("g2.2xlarge", "g4dn.2xlarge"),
-        ("g3s.xlarge", "g4dn.2xlarge"), ("m3.xlarge", "m5.xlarge"), ("m4.2xlarge", "m5.2xlarge"), ("c3.xlarge", "c5.xlarge"),
-        ("c4.8xlarge", "c5.9xlarge"), ("r3.xlarge", "r5.xlarge"), ("t1.micro", "t3.micro"), ("t2.2xlarge", "t3.2xlarge"),
+        ("p2.xlarge", "g4dn.4xlarge"), ("p2.8xlarge", "g5.48xlarge"), ("p2.16xlarge", "g5.48xlarge"),
+        ("g2.2xlarge", "g4dn.2xlarge"),
+        ("g3s.xlarge", "g4dn.2xlarge"), ("m3.xlarge", "m5.xlarge"), ("m4.2xlarge", "m5.2xlarge"),
+        ("c3.xlarge", "c5.xlarge"),
+        ("c4.8xlarge", "c5.9xlarge"), ("r3.xlarge", "r5.xlarge"), ("t1.micro", "t3.micro"),
+        ("t2.2xlarge", "t3.2xlarge"),
         ("i3.xlarge", "r5.xlarge"), ("zz.huge", None), ("the type", None), ("", None), ("p3.2xlarg", None),
     ],
 )  # fmt: skip
@@ -178,7 +227,11 @@ def test_every_type_becomes_one_on_offer_that_is_never_less_when_there_is_one(fa
         kind = machine_kinds.kind(now)
         assert kind is not None
         assert bool(kind.gpus) == bool(was.gpus)
-        enough = [one for one in PRICES if (known := machine_kinds.kind(one)) and known.covers(was) and bool(known.gpus) == bool(was.gpus)]
+        enough = [
+            one
+            for one in PRICES
+            if (known := machine_kinds.kind(one)) and known.covers(was) and bool(known.gpus) == bool(was.gpus)
+        ]
         assert kind.covers(was) or not enough
 
 
@@ -193,7 +246,9 @@ def test_an_import_lets_submissions_ask_for_other_types() -> None:
 # Names of groups
 
 
-@given(st.lists(st.text(max_size=70) | st.from_regex(r"[a-zA-Z]{1,3}@?[a-z.]{0,3}", fullmatch=True), max_size=12))
+@given(
+    st.lists(st.text(max_size=70) | st.from_regex(r"[a-zA-Z]{1,3}@?[a-z.]{0,3}", fullmatch=True), max_size=12)
+)
 def test_new_names_are_names_and_no_two_are_one(old: list[str]) -> None:
     new = old_names.new_names(old)
     assert set(new) == set(old)
@@ -202,13 +257,23 @@ def test_new_names_are_names_and_no_two_are_one(old: list[str]) -> None:
     assert old_names.new_names(reversed(old)) == new
     alone = {name.lower() for name in old}
     for name in old:
-        if old_names.is_group(name) and sum(other.lower() == name.lower() for other in set(old)) == 1 and len(alone):
+        if (
+            old_names.is_group(name)
+            and sum(other.lower() == name.lower() for other in set(old)) == 1
+            and len(alone)
+        ):
             assert new[name] == name
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("lab@uni.edu", "lab-uni.edu"), ("Größe lab", "Grosse-lab"), ("logs", "logs-group"), ("a" * 80, "a" * 63), (".x.", "x")],
+    [
+        ("lab@uni.edu", "lab-uni.edu"),
+        ("Größe lab", "Grosse-lab"),
+        ("logs", "logs-group"),
+        ("a" * 80, "a" * 63),
+        (".x.", "x"),
+    ],
 )
 def test_a_name_that_can_be_read(old: str, new: str) -> None:
     assert old_names.new_names([old]) == {old: new}
@@ -219,7 +284,23 @@ def test_a_name_that_can_be_read(old: str, new: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(["a", "'x; y'", '"b && c"', "$(d; e)", "`f | g`", "\\;", "2>&1", ">&2", "&>h", "i|j", "{}", '"{}"']), min_size=1
+        st.sampled_from(
+            [
+                "a",
+                "'x; y'",
+                '"b && c"',
+                "$(d; e)",
+                "`f | g`",
+                "\\;",
+                "2>&1",
+                ">&2",
+                "&>h",
+                "i|j",
+                "{}",
+                '"{}"',
+            ]
+        ),
+        min_size=1,
     )
 )
 def test_a_line_without_joins_is_one_command(words: list[str]) -> None:
@@ -237,7 +318,10 @@ def test_a_line_that_does_not_end(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "made"),
     [
-        ("a {} '{}' \"x {} y\" '{}'", "a \"$bucketname\" ''\"$inputpath\"'' \"x ${resultdir} y\" ''\"$configpath\"''"),
+        (
+            "a {} '{}' \"x {} y\" '{}'",
+            "a \"$bucketname\" ''\"$inputpath\"'' \"x ${resultdir} y\" ''\"$configpath\"''",
+        ),
         (
             "cd /home/ubuntu/x '/home/ubuntu' \"/home/ubuntu/y\"",
             'cd "$userhome"/x \'\'"$userhome"\'\' "${userhome}/y"',
@@ -261,9 +345,24 @@ def test_all_of_a_command_is_in_the_run_script_or_said(text: str) -> None:
     for word in ("sudo", "poweroff", "cleanup", "nohup", "run_main_cli", "run_main.sh"):
         assert word not in code
         assert word not in text or any(word in one for one in command.left_out) or not command.runs
-    for word in ("source activate", "conda activate", ".dlamirc", "MODE=full", "THREADS=4", "tee out.log", "cd ncap", "aws s3 ls", "wait"):
+    for word in (
+        "source activate",
+        "conda activate",
+        ".dlamirc",
+        "MODE=full",
+        "THREADS=4",
+        "tee out.log",
+        "cd ncap",
+        "aws s3 ls",
+        "wait",
+    ):
         said = word.replace("source ", "") if word == ".dlamirc" else word
-        assert said not in text.replace('"$userhome"', "") or said in code or word.replace("cd ", "cd ") in script or not command.runs
+        assert (
+            said not in text.replace('"$userhome"', "")
+            or said in code
+            or word.replace("cd ", "cd ") in script
+            or not command.runs
+        )
 
 
 def test_verdicts_say_what_iam_role_and_working_directory_are_now() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {
-    "blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime",
+    "blueprints", "checks", "ci", "neurocaas", "components", "console", "demo", "image_builder", "localcloud",
+    "runtime",
     "tasks", "bootstrap", "benchmarks",
 }  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
@@ -22,7 +23,7 @@ RULES = {
     "runtime.instance": PROTOCOL,
     # A task of this machine: reads a blueprint, and runs it here in the local cloud's kind of sandbox.
     "runtime.instance.commands": {"blueprints", "localcloud", "runtime.instance", *PROTOCOL},
-    "client": PROTOCOL,
+    "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},
     # A test on a development instance is the very job that the manager would plan.
@@ -37,27 +38,38 @@ RULES = {
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.
     "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
     # The whole road goes through all rooms.
-    "console.ship": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
+    "console.ship": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
     # What of an image costs money, and how it ends, is the same for `invoke images` and `invoke destroy`.
     "console.images_left": {"blueprints", "console", "image_builder.images", *PROTOCOL},
-    "demo": {"blueprints", "client", "console", "image_builder", "localcloud", *PROTOCOL},
+    "demo": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
 }
 STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
-WITH_BOTO3_ONLY = ("runtime.manager", "runtime.monitor", "runtime.instance.agent", "client")
+WITH_BOTO3_ONLY = ("runtime.manager", "runtime.monitor", "runtime.instance.agent", "neurocaas")
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
 ALSO = {
-    "client.commands": {"invoke"},  # the tasks; a notebook does not import them
-    "client.job_commands": {"invoke"},
-    "client.speaking": {"invoke"},
+    "neurocaas.commands": {"invoke"},  # the tasks; a notebook does not import them
+    "neurocaas.job_commands": {"invoke"},
+    "neurocaas.speaking": {"invoke"},
     "runtime.protocol.yaml12": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML document
-    "client.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
-    "client.view": {"rich"},  # the live table, imported only for a terminal
+    "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
+    "neurocaas.view": {"rich"},  # the live table, imported only for a terminal
 }
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    for room in ("blueprints", "checks", "ci", "client", "components", "console", "demo", "image_builder", "localcloud", "runtime"):
+    for room in (
+        "blueprints",
+        "checks",
+        "ci",
+        "neurocaas",
+        "components",
+        "console",
+        "demo",
+        "image_builder",
+        "localcloud",
+        "runtime",
+    ):
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             if room == "blueprints" and len(parts) > 2:
@@ -99,7 +111,8 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
         f"{module} imports {name}"
         for module, path in mine
         for name in imports(path, module)
-        if name.partition(".")[0] in EVERYTHING and not any(within(name, allowed) for allowed in {room, "runtime.__init__", *RULES[room]})
+        if name.partition(".")[0] in EVERYTHING
+        and not any(within(name, allowed) for allowed in {room, "runtime.__init__", *RULES[room]})
     ]
     assert wrong == []
 
@@ -140,4 +153,4 @@ def test_nothing_that_runs_in_aws_asks_whether_it_is_local() -> None:
 def test_relative_imports_are_seen(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
     file.write_text("from . import a\nfrom ..console import b\nimport c.d\ndef f():\n    from e import g\n")
-    assert list(imports(file, "client.x")) == ["client.a", "console.b", "c.d", "e.g"]
+    assert list(imports(file, "neurocaas.x")) == ["neurocaas.a", "console.b", "c.d", "e.g"]

@@ -19,7 +19,16 @@ from runtime.instance.agent.context import Context
 from runtime.instance.agent.ending import Ending
 from runtime.instance.agent.reporter import Piece, Reporter
 from runtime.instance.agent.stop import StopWatch
-from runtime.instance.agent.storage import FolderStorage, Location, Pin, Seen, Sent, Storage, StorageError, open_storage
+from runtime.instance.agent.storage import (
+    FolderStorage,
+    Location,
+    Pin,
+    Seen,
+    Sent,
+    Storage,
+    StorageError,
+    open_storage,
+)
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
 
@@ -57,7 +66,9 @@ class Memory:
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         return iter(())
 
-    def download(self, source: Location, target: Path, seen: object, size: int | None = None, pin: Pin | None = None) -> None:
+    def download(
+        self, source: Location, target: Path, seen: object, size: int | None = None, pin: Pin | None = None
+    ) -> None:
         raise NotImplementedError
 
     def upload(self, source: Path, target: Location) -> Sent:
@@ -70,7 +81,9 @@ def at(key: str) -> Location:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=12))
-def test_a_log_read_in_pieces_is_the_log_read_at_once(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
+def test_a_log_read_in_pieces_is_the_log_read_at_once(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
     path = tmp_path_factory.mktemp("log") / "log"
     path.touch()
     slow = logs.Log(path)
@@ -205,7 +218,9 @@ def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_found_where_s3_denies_instead_of_missing(tmp_path: Path) -> None:
     class Denying(FolderStorage):
-        def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> None:
+        def download(
+            self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+        ) -> None:
             if not self.path(source).is_file():
                 raise StorageError("AccessDenied", permanent=True)
             super().download(source, target, seen, size)
@@ -244,7 +259,9 @@ def test_the_context_of_a_call_by_hand() -> None:
 def test_a_job_file_that_is_broken_counts_as_none(tmp_path: Path, text: str) -> None:
     job = tmp_path / "job.json"
     job.write_text(text)
-    made = Context.from_environment({**ENVIRONMENT, "NEUROCAAS_JOB_FILE": str(job), "NEUROCAAS_DATASET_INDEX": "0"})
+    made = Context.from_environment(
+        {**ENVIRONMENT, "NEUROCAAS_JOB_FILE": str(job), "NEUROCAAS_DATASET_INDEX": "0"}
+    )
     assert made == Context.from_environment(ENVIRONMENT)
 
 
@@ -271,7 +288,13 @@ def test_memory_usage(tmp_path: Path) -> None:
 def watch(tmp_path: Path) -> Watch:
     for name in ("joboutput.txt", "joberror.txt"):
         (tmp_path / name).touch()
-    return Watch(Context.from_environment(ENVIRONMENT), tmp_path, tmp_path, FolderStorage(tmp_path / "buckets"), grace=0.2)
+    return Watch(
+        Context.from_environment(ENVIRONMENT),
+        tmp_path,
+        tmp_path,
+        FolderStorage(tmp_path / "buckets"),
+        grace=0.2,
+    )
 
 
 def final(tmp_path: Path) -> dict[str, object]:
@@ -290,7 +313,9 @@ def test_finish_reads_the_exit_code_that_was_left(watch: Watch, tmp_path: Path) 
     assert final(tmp_path)["status"] == "SUCCESS"
 
 
-def test_data_that_changed_after_the_submission_is_no_success_whatever_the_script_says(watch: Watch, tmp_path: Path) -> None:
+def test_data_that_changed_after_the_submission_is_no_success_whatever_the_script_says(
+    watch: Watch, tmp_path: Path
+) -> None:
     (tmp_path / "exit").write_text("0\n")
     (tmp_path / "outdated").write_text("the data changed after it was submitted: lab/inputs/d.zip")
     assert watch.finish() == 0
@@ -326,7 +351,10 @@ def test_the_record_of_commands_is_emptied_when_it_grows(watch: Watch, tmp_path:
 def test_an_order_to_stop_is_seen_when_it_comes(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     watch = StopWatch(storage, at("logs/stop.json"), every=0.01)
-    for text in ("no order", '{"schema_version": 1, "outcome": "quota", "reason": "no money", "time": "now"}'):
+    for text in (
+        "no order",
+        '{"schema_version": 1, "outcome": "quota", "reason": "no money", "time": "now"}',
+    ):
         assert watch.order is None
         storage.write(at("logs/stop.json"), text.encode())
         time.sleep(0.1)

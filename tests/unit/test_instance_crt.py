@@ -16,8 +16,14 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_") or name.upper().endswith("_PROXY") or name == "REQUESTS_CA_BUNDLE":
             monkeypatch.delenv(name)
-    (tmp_path / "config").write_text("[profile corner]\nservices = corner\n[services corner]\ns3 =\n  endpoint_url = http://127.0.0.1:1\n")
-    for name, value in {"CONFIG_FILE": str(tmp_path / "config"), "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+    (tmp_path / "config").write_text(
+        "[profile corner]\nservices = corner\n[services corner]\ns3 =\n  endpoint_url = http://127.0.0.1:1\n"
+    )
+    for name, value in {
+        "CONFIG_FILE": str(tmp_path / "config"),
+        "ACCESS_KEY_ID": "x",
+        "SECRET_ACCESS_KEY": "x",
+    }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
 
 
@@ -38,7 +44,9 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, False),
     ],
 )
-def test_it_is_taken_only_for_s3_itself(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: bool) -> None:
+def test_it_is_taken_only_for_s3_itself(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: bool
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     meta = S3Storage().client.meta

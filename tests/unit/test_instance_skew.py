@@ -18,8 +18,8 @@ PLACE = Location("lab", "results/x")
 
 
 class Strict(BaseHTTPRequestHandler):
-    """Refuses what is not signed within fifteen minutes of its time, as S3 does: a HEAD without a word; and all, for want of rights,
-    below `denied/`."""
+    """Refuses what is not signed within fifteen minutes of its time, as S3 does: a HEAD without a word; and
+    all, for want of rights, below `denied/`."""
 
     protocol_version = "HTTP/1.1"  # which answers "Expect: 100-continue"
     times: list[datetime]
@@ -35,7 +35,13 @@ class Strict(BaseHTTPRequestHandler):
         now = datetime.now(UTC)
         signed = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         type(self).times.append(signed)
-        code = "RequestTimeTooSkewed" if abs(signed - now) > timedelta(minutes=15) else "AccessDenied" if "/denied/" in self.path else ""
+        code = (
+            "RequestTimeTooSkewed"
+            if abs(signed - now) > timedelta(minutes=15)
+            else "AccessDenied"
+            if "/denied/" in self.path
+            else ""
+        )
         if code:
             body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
         self.send_response_only(403 if code else 200)
@@ -64,8 +70,12 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     server.server_close()
 
 
-@pytest.mark.parametrize("wrong", [timedelta(0), timedelta(minutes=-20), timedelta(hours=7), timedelta(days=-9000)])
-def test_a_wrong_clock_is_found_out_at_the_first_refusal(times: list[datetime], monkeypatch: pytest.MonkeyPatch, wrong: timedelta) -> None:
+@pytest.mark.parametrize(
+    "wrong", [timedelta(0), timedelta(minutes=-20), timedelta(hours=7), timedelta(days=-9000)]
+)
+def test_a_wrong_clock_is_found_out_at_the_first_refusal(
+    times: list[datetime], monkeypatch: pytest.MonkeyPatch, wrong: timedelta
+) -> None:
     machine = skew._machine
     monkeypatch.setattr(skew, "_machine", lambda remove_tzinfo: machine(remove_tzinfo) + wrong)
     storage = S3Storage()

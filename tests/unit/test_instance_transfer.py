@@ -1,4 +1,6 @@
-"""Transfers of a machine: the digest is of what went, a file that changes is told, every name is taken, and pins hold."""
+"""Transfers of a machine: the digest is of what went, a file that changes is told, every name is taken, and
+pins hold.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,8 @@ def _replace(path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100), st.lists(st.sampled_from(sorted(CHANGES)), max_size=12))
-@example(90, ["append", "append", "cut", "append"])  # a part with the same end as in the read before, and another beginning
+# a part with the same end as in the read before, and another beginning
+@example(90, ["append", "append", "cut", "append"])
 def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
     tmp_path_factory: pytest.TempPathFactory, size: int, changes: list[str]
 ) -> None:
@@ -148,7 +151,9 @@ def test_a_file_that_grows_for_ever_ends(tmp_path: Path, monkeypatch: pytest.Mon
     assert moved.sha256 == sha(fake.content("lab", "r/a"))
 
 
-def test_what_was_just_written_is_left_alone_for_a_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_just_written_is_left_alone_for_a_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[float] = []
     monkeypatch.setattr(reading, "_TICK", 60)
     monkeypatch.setattr(reading.time, "sleep", waited.append)
@@ -165,7 +170,9 @@ def test_an_upload_goes_on_with_the_parts_that_are_the_same(tmp_path: Path) -> N
     source, (made, fake) = tmp_path / "a", storage()
     for text, sent in ((b"x" * 70, 5), (b"x" * 64 + b"other" + b"x" * 30, 3), (b"y" + b"x" * 98, 7)):
         source.write_bytes(text[:-1])
-        fake.before = lambda name: (_ for _ in ()).throw(error("SlowDown")) if name == "complete_multipart_upload" else None
+        fake.before = lambda name: (
+            (_ for _ in ()).throw(error("SlowDown")) if name == "complete_multipart_upload" else None
+        )
         if not list(tmp_path.glob(".a*")):
             with pytest.raises(StorageError, match="SlowDown"):
                 made.upload(source, at("r"))
@@ -207,14 +214,16 @@ def test_memory_lets_in_what_is_larger_than_it() -> None:
     assert seen == ["out", "in"]
 
 
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=260).filter(
-    lambda name: name not in (".", "..") and len(name.encode()) <= 255
-)
+NAMES = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=260
+).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 255)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=4))
-def test_files_of_any_name_go_there_and_come_back(tmp_path_factory: pytest.TempPathFactory, paths: list[str]) -> None:
+def test_files_of_any_name_go_there_and_come_back(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[str]
+) -> None:
     folder, (made, fake) = tmp_path_factory.mktemp("any"), storage()
     for number, path in enumerate(paths):
         try:
@@ -222,11 +231,19 @@ def test_files_of_any_name_go_there_and_come_back(tmp_path_factory: pytest.TempP
             (folder / "out" / path).write_bytes(str(number).encode() * 40)
         except OSError:  # a file has the name of a folder
             continue
-    written = {str(path.relative_to(folder / "out")): path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    written = {
+        str(path.relative_to(folder / "out")): path.read_bytes()
+        for path in (folder / "out").rglob("*")
+        if path.is_file()
+    }
     Transfer(made, folder / "record").upload(folder / "out", at("lab/results"))
     assert {key.removeprefix("lab/results/") for _, key in fake.versions} == written.keys()
     Transfer(made, folder / "record").download_folder(at("lab/results"), folder / "back")
-    assert {str(path.relative_to(folder / "back")): path.read_bytes() for path in (folder / "back").rglob("*") if path.is_file()} == written
+    assert {
+        str(path.relative_to(folder / "back")): path.read_bytes()
+        for path in (folder / "back").rglob("*")
+        if path.is_file()
+    } == written
     assert len(list(read_record(folder / "record"))) == 2 * len(written)
 
 
@@ -288,7 +305,10 @@ def test_what_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(reading.os, "open", opened)
     made, fake = storage()
-    with pytest.raises(StorageError, match=r"2 of 4 files were not uploaded: .*hidden \(Permission denied\); .*shut \(Permission denied\)"):
+    with pytest.raises(
+        StorageError,
+        match=r"2 of 4 files were not uploaded: .*hidden \(Permission denied\); .*shut \(Permission denied\)",
+    ):
         Transfer(made).upload(tmp_path, at("r"))
     assert sorted(key for _, key in fake.versions) == ["r/a", "r/open/c"]
 
@@ -335,8 +355,24 @@ def test_a_line_of_the_log_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_only_faults_that_pass_are_waited_for() -> None:
-    stay = [OSError(number, "") for number in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EACCES, errno.EISDIR, errno.ENOENT, errno.EROFS)]
-    passing = [OSError(errno.EIO, ""), ConnectionResetError(), TimeoutError(), OSError("no number"), ValueError()]
+    stay = [
+        OSError(number, "")
+        for number in (
+            errno.ENAMETOOLONG,
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EISDIR,
+            errno.ENOENT,
+            errno.EROFS,
+        )
+    ]
+    passing = [
+        OSError(errno.EIO, ""),
+        ConnectionResetError(),
+        TimeoutError(),
+        OSError("no number"),
+        ValueError(),
+    ]
     assert [lasting(one) for one in (*stay, *passing)] == [True] * len(stay) + [False] * len(passing)
 
 
@@ -365,7 +401,9 @@ KEY = "lab/inputs/scan.txt"
 @pytest.mark.parametrize("size", [5, 100])
 @pytest.mark.parametrize("versions", [True, False])
 @pytest.mark.parametrize("change", ["nothing", "another", "the same again", "gone"])
-def test_the_data_of_a_job_is_that_of_its_submission(tmp_path: Path, size: int, versions: bool, change: str) -> None:
+def test_the_data_of_a_job_is_that_of_its_submission(
+    tmp_path: Path, size: int, versions: bool, change: str
+) -> None:
     """`versions`: whether the machine may read them; without, the data must still be what it was."""
     made, fake = storage()
     first = os.urandom(size)
@@ -386,7 +424,9 @@ def test_the_data_of_a_job_is_that_of_its_submission(tmp_path: Path, size: int, 
         assert moved.sha256 == sha(first)
         assert moved.version_id == ("1" if versions or change == "nothing" else "2")
         return
-    with pytest.raises(StorageError, match=f"^the data changed after it was submitted: {KEY}. Allowed: .*Submit") as caught:
+    with pytest.raises(
+        StorageError, match=f"^the data changed after it was submitted: {KEY}. Allowed: .*Submit"
+    ) as caught:
         mover.download(at(KEY), tmp_path / "in")
     assert caught.value.permanent
     assert list((tmp_path / "in").iterdir()) == []
@@ -406,7 +446,9 @@ def test_an_object_that_is_gone_is_told_where_s3_only_says_denied(tmp_path: Path
 
 
 def test_a_large_object_is_of_one_version_in_all_its_parts(tmp_path: Path) -> None:
-    """It is replaced while its parts are fetched: with a pin the parts are of the first, without one all are of the second."""
+    """It is replaced while its parts are fetched: with a pin the parts are of the first, without one all are
+    of the second.
+    """
     first, second = os.urandom(200), os.urandom(200)
     for with_pin in (True, False):
         made, fake = storage()
@@ -435,25 +477,39 @@ def test_a_folder_is_what_was_pinned(tmp_path: Path) -> None:
     mover = Transfer(made, None, pinned(fake, *keys, folder="lab/inputs/set/"))
     fake.put("lab", "lab/inputs/set/added", b"later")
     fake.put("lab", "lab/inputs/set/a", b"changed")
-    for ask, into in (("lab/inputs/set/", "one/set"), ("lab/inputs/set", "two/set"), ("lab/inputs/set/sub", "three/sub")):
+    for ask, into in (
+        ("lab/inputs/set/", "one/set"),
+        ("lab/inputs/set", "two/set"),
+        ("lab/inputs/set/sub", "three/sub"),
+    ):
         mover.download(at(ask), tmp_path / into.partition("/")[0])
-        found = {str(path.relative_to(tmp_path / into)): path.read_text() for path in (tmp_path / into).rglob("*") if path.is_file()}
+        found = {
+            str(path.relative_to(tmp_path / into)): path.read_text()
+            for path in (tmp_path / into).rglob("*")
+            if path.is_file()
+        }
         assert found == (
-            {"a": "a", "sub/b": "sub/b", "sub/deep/c": "sub/deep/c"} if into.endswith("set") else {"b": "sub/b", "deep/c": "sub/deep/c"}
+            {"a": "a", "sub/b": "sub/b", "sub/deep/c": "sub/deep/c"}
+            if into.endswith("set")
+            else {"b": "sub/b", "deep/c": "sub/deep/c"}
         )
     with pytest.raises(StorageError, match="as they were when the job was submitted"):
         mover.download(at("lab/inputs/set/added"), tmp_path)
     mover.download(at("lab/inputs/other"), tmp_path)
     assert (tmp_path / "other").read_text() == "other", "what is no dataset is not pinned"
     mover.download_folder(at("lab/inputs"), tmp_path / "all")
-    assert (tmp_path / "all/set/a").read_text() == "a", "from above, too, an object of the dataset is that of then"
+    assert (tmp_path / "all/set/a").read_text() == "a", (
+        "from above, too, an object of the dataset is that of then"
+    )
 
 
 def test_what_cannot_be_files_of_one_folder_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
     made, fake = storage()
     for name in ("a", "a/b", "c//d", "é" * 128, "good"):
         fake.put("lab", f"lab/inputs/set/{name}", b"x")
-    with pytest.raises(StorageError, match=r"there are objects below it.*; 'c//d'.*longer than 255 bytes.*Rename them") as caught:
+    with pytest.raises(
+        StorageError, match=r"there are objects below it.*; 'c//d'.*longer than 255 bytes.*Rename them"
+    ) as caught:
         Transfer(made).download_folder(at("lab/inputs/set"), tmp_path / "in")
     assert caught.value.permanent
     assert "get_object" not in fake.calls
@@ -468,7 +524,10 @@ def test_the_list_of_pins(tmp_path: Path) -> None:
     file.write_text(json.dumps(entries))
     environment = {"NEUROCAAS_PINS": str(file), "bucketname": "lab", "inputpath": "lab/inputs/set/"}
     pins = read_pins(environment)
-    assert pins.objects == {at("lab/inputs/set/a"): Pin("e", "v", 3), Location("outside", "b"): Pin("e-2", None, 0)}
+    assert pins.objects == {
+        at("lab/inputs/set/a"): Pin("e", "v", 3),
+        Location("outside", "b"): Pin("e-2", None, 0),
+    }
     assert pins.folder == at("lab/inputs/set/")
     assert read_pins({**environment, "inputpath": "lab/inputs/set/a"}).folder is None
     assert read_pins({**environment, "inputpath": "s3://outside/x/"}).folder == Location("outside", "x/")
@@ -478,7 +537,9 @@ def test_the_list_of_pins(tmp_path: Path) -> None:
     assert read_pins({}) == read_pins({"NEUROCAAS_PINS": str(tmp_path / "none")}) == Pins()
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"a": 1}', '{"a": {"etag": "x"}}', '{"a": {"etag": "x", "size": "big"}}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"a": 1}', '{"a": {"etag": "x"}}', '{"a": {"etag": "x", "size": "big"}}', "\xff"]
+)
 def test_a_list_of_pins_that_cannot_be_read_lets_nothing_through(tmp_path: Path, text: str) -> None:
     (tmp_path / "pins").write_bytes(text.encode("latin-1"))
     with pytest.raises(StorageError, match=r"cannot be read.*Allowed.*run the job again"):

@@ -1,4 +1,6 @@
-"""What a machine reads and writes is recorded with its version, small or in parts, where the bucket keeps versions."""
+"""What a machine reads and writes is recorded with its version, small or in parts, where the bucket keeps
+versions.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,14 @@ from runtime.instance.agent.transfer import Transfer, read_record
 
 @pytest.mark.parametrize("size", [10, 11 << 20])
 @pytest.mark.parametrize("versioned", [True, False])
-def test_the_record_names_the_versions(size: int, versioned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}.items():
+def test_the_record_names_the_versions(
+    size: int, versioned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "ACCESS_KEY_ID": "x",
+        "SECRET_ACCESS_KEY": "x",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(s3, "PART", 5 << 20)

@@ -38,7 +38,15 @@ def test_what_the_first_line_says(head: bytes, command: tuple[str, ...], name: s
 
 @pytest.mark.parametrize(
     "head",
-    [b"", b"x\n", b"#!/bin/bash\n", b"#!/bin/bash -eu\n", b"#!/usr/bin/env -S bash -e -u\n", b"#!/bin/perl -w -T\n", b"#!/usr/bin/env R\n"],
+    [
+        b"",
+        b"x\n",
+        b"#!/bin/bash\n",
+        b"#!/bin/bash -eu\n",
+        b"#!/usr/bin/env -S bash -e -u\n",
+        b"#!/bin/perl -w -T\n",
+        b"#!/usr/bin/env R\n",
+    ],
 )
 def test_a_good_first_line_has_no_problem(head: bytes) -> None:
     assert problems(head) == []
@@ -62,5 +70,7 @@ def test_what_would_not_run_is_told(head: bytes, said: list[str]) -> None:
 
 
 def test_several_arguments_are_told_how_to_write() -> None:
-    assert problems(b"#!/usr/bin/env bash -euo pipefail\n")[0].do == "Write #!/usr/bin/env -S bash -euo pipefail"
+    assert (
+        problems(b"#!/usr/bin/env bash -euo pipefail\n")[0].do == "Write #!/usr/bin/env -S bash -euo pipefail"
+    )
     assert problems(b"#!/bin/bash -e -u\n")[0].do == "Write #!/usr/bin/env -S bash -e -u"

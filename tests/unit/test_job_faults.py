@@ -1,8 +1,9 @@
-"""Jobs in bad weather: S3 and the table refuse, answers are lost, functions die between any two calls or meet another of their kind there,
-events come twice, late, in another order or not at all, and the clocks of manager and monitor jump.
+"""Jobs in bad weather: S3 and the table refuse, answers are lost, functions die between any two calls or meet
+another of their kind there, events come twice, late, in another order or not at all, and the clocks of
+manager and monitor jump.
 
-Whatever happens: each submission is answered, each job ends once, the ledger is the sum of the reports, nothing stays reserved, no
-machine stays, and all that was uploaded has been heard of.
+Whatever happens: each submission is answered, each job ends once, the ledger is the sum of the reports,
+nothing stays reserved, no machine stays, and all that was uploaded has been heard of.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 FAULTS = ("refused", "lost", "killed", "killed after", "another")
-LETHAL = ("SlowDown", "ServiceUnavailable", "ProvisionedThroughputExceededException", "ThrottlingException", "RequestTimeout")
+LETHAL = (
+    "SlowDown",
+    "ServiceUnavailable",
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestTimeout",
+)
 Error = (ClientError, ReadTimeoutError, KilledError, ComeAgainError, SweepError)
 
 plans = st.dictionaries(st.integers(0, 25), st.sampled_from(FAULTS), max_size=2)
@@ -46,8 +53,8 @@ picks = st.randoms(use_true_random=False)
 
 @dataclass
 class Weather:
-    """A cloud whose call number `n` has the fault `plan[n]`: it is refused, or done without an answer; its caller dies before or after
-    it; or `another` of the caller's kind does all its work just before it."""
+    """A cloud whose call number `n` has the fault `plan[n]`: it is refused, or done without an answer; its
+    caller dies before or after it; or `another` of the caller's kind does all its work just before it."""
 
     view: Any
     plan: dict[int, str]
@@ -96,7 +103,9 @@ class BadWeather(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         larger = {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
-        self.world = World(replace(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", max_attempts=2, oom_types=larger))
+        self.world = World(
+            replace(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", max_attempts=2, oom_types=larger)
+        )
         self.aws: FakeAws = self.world.aws
         self.aws.deployed = [Deployed(BUCKET, ("lab",), "queue")]
         self.manager, self.monitor = Skewed(self.world.clock), Skewed(self.world.clock)
@@ -106,14 +115,21 @@ class BadWeather(RuleBasedStateMachine):
         self._sweep({})
         self.world.clock.forward(SWEEP_INTERVAL)
 
-    # What the functions do ------------------------------------------------------------------------------------------------
-    def _manage(self, message: tuple[str, str, int], plan: dict[int, str], *, comes_again: bool = True) -> None:
+    # What the functions do
+    # ------------------------------------------------------------------------------------------------
+    def _manage(
+        self, message: tuple[str, str, int], plan: dict[int, str], *, comes_again: bool = True
+    ) -> None:
         """One delivery; the message comes again until it is done, or until the queue gives it up."""
         key, etag, receives = message
         self.runs += 1
         until = self.manager() + timedelta(seconds=121)
-        delivery = Delivery(ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self.runs}", "arn:manager", until)
-        cloud = Weather(ManagerView(self.aws), plan, lambda: self._manage((key, etag, receives), {}, comes_again=False))
+        delivery = Delivery(
+            ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self.runs}", "arn:manager", until
+        )
+        cloud = Weather(
+            ManagerView(self.aws), plan, lambda: self._manage((key, etag, receives), {}, comes_again=False)
+        )
         try:
             again = process(cloud, self.world.settings, self.manager, delivery).again
         except Error:
@@ -155,14 +171,17 @@ class BadWeather(RuleBasedStateMachine):
         self.aws.set_state(name, state, **changes)
         self.events += [(name, state, self.world.clock())] * times
 
-    # What happens ---------------------------------------------------------------------------------------------------------
+    # What happens
+    # --------------------------------------------------------------------------------------------------------
     @rule(number=st.integers(1, 3), times=st.integers(0, 2), wrong=st.booleans(), reuse=st.booleans())
     def submit(self, number: int, times: int, wrong: bool, reuse: bool) -> None:
         if self.jobs == 4:
             return
         self.jobs += 1
         timestamp = f"t{max(1, self.jobs - 1) if reuse else self.jobs}"
-        body = self.world.submission(dataname=["lab/inputs/none.zip"] if wrong and number == 3 else DATA[:number], timestamp=timestamp)
+        body = self.world.submission(
+            dataname=["lab/inputs/none.zip"] if wrong and number == 3 else DATA[:number], timestamp=timestamp
+        )
         self._upload(f"lab/submissions/{self.jobs}_submit.json", json.dumps(body), times)
 
     @precondition(lambda self: self.jobs > 0)
@@ -177,7 +196,8 @@ class BadWeather(RuleBasedStateMachine):
         message = self.messages[random.randrange(len(self.messages))]
         if not twice:
             self.messages.remove(message)
-        late = message[2] >= QUEUE_MAX_RECEIVES - 2  # an outage that is longer than the queue is patient has an alarm, and no answer
+        # an outage that is longer than the queue is patient has an alarm, and no answer
+        late = message[2] >= QUEUE_MAX_RECEIVES - 2
         self._manage(message, {} if late else plan)
 
     @precondition(lambda self: self._machines("pending", "running"))
@@ -192,8 +212,14 @@ class BadWeather(RuleBasedStateMachine):
         self._state(name, "running", times)
         self.world.clock.forward(60 * minutes)
         where = place(self.aws.ec2[name])
-        code = {"dies": "Server.InternalError", "reclaimed": "Server.SpotInstanceTermination"}.get(way, "Client.InstanceInitiatedShutdown")
-        if where and way in ("SUCCESS", "FAILED", "memory") and (BUCKET, JobKeys.of("lab", where.job[2]).job) in self.aws.objects_:
+        code = {"dies": "Server.InternalError", "reclaimed": "Server.SpotInstanceTermination"}.get(
+            way, "Client.InstanceInitiatedShutdown"
+        )
+        if (
+            where
+            and way in ("SUCCESS", "FAILED", "memory")
+            and (BUCKET, JobKeys.of("lab", where.job[2]).job) in self.aws.objects_
+        ):
             status = "FAILED" if way == "memory" else way
             self.world.write_status(name, status, out_of_memory=way == "memory")
             self.aws.upload(BUCKET, f"{self.world.job(where.job[2]).keys.process_prefix}{name}.csv")
@@ -230,11 +256,14 @@ class BadWeather(RuleBasedStateMachine):
     def _requests(self) -> list[str]:
         return [key for _, key in self.aws.objects_ if key.endswith(".retry")]
 
-    # What must hold -------------------------------------------------------------------------------------------------------
+    # What must hold
+    # -------------------------------------------------------------------------------------------------------
     @invariant()
     def the_ledger_adds_up(self) -> None:
         reserved = sum(item.get("reserved", 0) for item in self.aws.items.values())
-        assert sum(amount for amount, _ in self.aws.budgets.values()) == reserved + sum(spent for _, spent in self.aws.budgets.values())
+        assert sum(amount for amount, _ in self.aws.budgets.values()) == reserved + sum(
+            spent for _, spent in self.aws.budgets.values()
+        )
 
     @invariant()
     def no_attempt_has_two_machines(self) -> None:
@@ -268,7 +297,9 @@ class BadWeather(RuleBasedStateMachine):
             assert self.aws.heard_[BUCKET, key].etag == self.aws.etag(BUCKET, key)
             timestamp = json.loads(self.aws.text(BUCKET, key))["timestamp"]
             claim = self.aws.claims[BUCKET, "lab", timestamp]
-            mine = JobKeys.of("lab", timestamp) if claim.submission == key else rejected_keys("lab", str(number))
+            mine = (
+                JobKeys.of("lab", timestamp) if claim.submission == key else rejected_keys("lab", str(number))
+            )
             assert (BUCKET, mine.records.end) in self.aws.objects_, f"submission {number} has no answer"
             if claim.submission == key:
                 assert claim.ended
@@ -283,16 +314,30 @@ class BadWeather(RuleBasedStateMachine):
                 assert self.aws.heard_[BUCKET, key].etag == self.aws.etag(BUCKET, key)
 
     def _money(self) -> None:
-        reports = [json.loads(body) for (_, key), (body, _) in self.aws.objects_.items() if key.startswith("logs/lab/")]
-        cost = sum(one["price"] * (moment(one["end"]) - moment(one["start"])).total_seconds() / 3600 for one in reports)
+        reports = [
+            json.loads(body)
+            for (_, key), (body, _) in self.aws.objects_.items()
+            if key.startswith("logs/lab/")
+        ]
+        cost = sum(
+            one["price"] * (moment(one["end"]) - moment(one["start"])).total_seconds() / 3600
+            for one in reports
+        )
         spent = sum(amount for _, amount in self.aws.budgets.values())
         assert abs(spent - micro_dollars(cost)) <= 2 * len(reports), "what is spent is what was reported"
         assert {one["instance-id"] for one in reports} == set(self.aws.ec2), "each machine has its report"
-        told = [machine["instance"] for facts in self._ended() for dataset in facts["datasets"] for machine in dataset["machines"]]
+        told = [
+            machine["instance"]
+            for facts in self._ended()
+            for dataset in facts["datasets"]
+            for machine in dataset["machines"]
+        ]
         assert sorted(told) == sorted(self.aws.ec2), "and stands in its job's certificate, once"
 
     def _ended(self) -> list[Any]:
-        records = ((key, body) for (_, key), (body, _) in self.aws.objects_.items() if key.startswith("jobs/"))
+        records = (
+            (key, body) for (_, key), (body, _) in self.aws.objects_.items() if key.startswith("jobs/")
+        )
         return [json.loads(body) for key, body in records if key.endswith("/certificate.json")]
 
 

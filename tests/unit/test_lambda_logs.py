@@ -90,11 +90,16 @@ class Logs:
         self.looks.append(request)
         if len(self.looks) > 3:
             raise KeyboardInterrupt
-        events = [{"logStreamName": "s", "timestamp": look, "message": line(number=look) + "\n"} for look in range(len(self.looks))]
+        events = [
+            {"logStreamName": "s", "timestamp": look, "message": line(number=look) + "\n"}
+            for look in range(len(self.looks))
+        ]
         yield {"events": events}
 
 
-def test_following_shows_each_line_once_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_following_shows_each_line_once_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     logs = Logs()
     monkeypatch.setattr(lambda_logs, "_place", lambda *_: ("group", None))
     monkeypatch.setattr(lambda_logs, "_client", lambda: logs)

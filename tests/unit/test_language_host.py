@@ -27,7 +27,10 @@ def test_the_sdk_still_has_the_private_class_that_the_host_builds_on() -> None:
     assert "except RunError" in source
 
 
-CALLS = "Handshake GetPluginInfo GetRequiredPackages GetRequiredPlugins RuntimeOptionsPrompts InstallDependencies About Run RunPlugin"
+CALLS = (
+    "Handshake GetPluginInfo GetRequiredPackages GetRequiredPlugins RuntimeOptionsPrompts "
+    "InstallDependencies About Run RunPlugin"
+)
 
 
 @pytest.mark.parametrize("call", CALLS.split())
@@ -39,22 +42,30 @@ def test_calls_without_a_program() -> None:
     host = language.Host("127.0.0.1:1", Path("/"))
     assert host.GetPluginInfo(None, None).version.startswith("3.")
     assert not host.GetRequiredPackages(None, None).packages
-    dependencies = {found.name: found.version for found in host.GetProgramDependencies(None, None).dependencies}
+    dependencies = {
+        found.name: found.version for found in host.GetProgramDependencies(None, None).dependencies
+    }
     assert dependencies["pulumi"].startswith("3.")
     assert b"make setup" in b"".join(answer.stdout for answer in host.InstallDependencies(None, None))
 
 
 def request(folder: Path, entry_point: str = ".") -> SimpleNamespace:
-    return SimpleNamespace(info=SimpleNamespace(program_directory=str(folder), entry_point=entry_point), pwd=str(folder))
+    return SimpleNamespace(
+        info=SimpleNamespace(program_directory=str(folder), entry_point=entry_point), pwd=str(folder)
+    )
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Keep what running a program changes in this process from the other tests; gives a folder with a program in it."""
+    """Keep what running a program changes in this process from the other tests; gives a folder with a program
+    in it.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", "/kit", "/library"])
     monkeypatch.setattr(sys, "argv", ["host"])
-    (tmp_path / "__main__.py").write_text("import os, sys\nopen('seen', 'w').write(repr((__name__, sys.argv, sys.path, os.getcwd())))\n")
+    (tmp_path / "__main__.py").write_text(
+        "import os, sys\nopen('seen', 'w').write(repr((__name__, sys.argv, sys.path, os.getcwd())))\n"
+    )
     return tmp_path
 
 
@@ -78,7 +89,9 @@ def test_main_in_pulumi_yaml_may_name_a_folder_or_a_file(process: Path, entry_po
 
 
 def test_a_missing_entry_point_is_a_clear_message(process: Path) -> None:
-    with pytest.raises(pulumi.RunError, match=r"got the entry point .*nowhere.* correct `main` in Pulumi\.yaml"):
+    with pytest.raises(
+        pulumi.RunError, match=r"got the entry point .*nowhere.* correct `main` in Pulumi\.yaml"
+    ):
         language._program(request(process, "nowhere"), Path("/kit"))()
 
 
@@ -112,7 +125,11 @@ def test_leaving_with_zero_is_none(process: Path) -> None:
 
 
 def test_a_second_run_in_the_same_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LanguageServer, "Run", lambda self, request, context: language_pb2.RunResponse(error="reported already"))
+    monkeypatch.setattr(
+        LanguageServer,
+        "Run",
+        lambda self, request, context: language_pb2.RunResponse(error="reported already"),
+    )
     host = language.Host("127.0.0.1:1", Path("/"))
     first = language_pb2.RunRequest(pwd="/nowhere")
     assert host.Run(first, None) == language_pb2.RunResponse(bail=True)

@@ -1,5 +1,5 @@
-"""The conditions of requests to the table, by an AWS that evaluates them: what a manager or a monitor that comes late, twice or second may
-not do, and what a throttled table makes of it."""
+"""The conditions of requests to the table, by an AWS that evaluates them: what a manager or a monitor that
+comes late, twice or second may not do, and what a throttled table makes of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Table:
         self.client = boto3.client("dynamodb")
         self.client.create_table(
             TableName="ledger",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             BillingMode="PAY_PER_REQUEST",
         )
@@ -52,7 +55,9 @@ class Table:
     def kinds(self) -> set[str]:
         return {item["pk"]["S"] for item in self.client.scan(TableName="ledger")["Items"]}
 
-    def lease(self, job: tuple[str, str, str] = JOB, owner: str = "one", now: float = 100.0, until: float = 200.0) -> str:
+    def lease(
+        self, job: tuple[str, str, str] = JOB, owner: str = "one", now: float = 100.0, until: float = 200.0
+    ) -> str:
         return self.manager.lease("ledger", job, owner, now, until, ABOUT)
 
     def open(self, job: tuple[str, str, str] = JOB, amount: int | None = None, limit: int = 1000) -> Any:
@@ -67,13 +72,18 @@ class Table:
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
         yield Table()
 
 
-# Money --------------------------------------------------------------------------------------------------------------------
+# Money
+# ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("second", "fits"), [(400, True), (401, False), (999, False)])
 def test_what_is_committed_never_exceeds_the_limit(table: Table, second: int, fits: bool) -> None:
     table.open(JOB, 600)
@@ -103,9 +113,13 @@ def test_nothing_is_reserved_for_a_job_that_another_has_ended(table: Table) -> N
 def test_a_job_is_settled_for_what_was_reserved_for_it_and_for_nothing_else(table: Table) -> None:
     item = table.open(JOB, 600)
     table.monitor.settle(replace(item, reserved=500), 50, "2026-01-31")
-    assert (table.budget(), table.monitor.open_job(JOB)) == ((600, 0), item), "another reservation than the one that was read"
+    assert (table.budget(), table.monitor.open_job(JOB)) == ((600, 0), item), (
+        "another reservation than the one that was read"
+    )
     table.monitor.settle(replace(item, reserved=None, budget=None), 0, "2026-01-31")
-    assert (table.budget(), table.monitor.open_job(JOB)) == ((600, 0), item), "read before there was a reservation"
+    assert (table.budget(), table.monitor.open_job(JOB)) == ((600, 0), item), (
+        "read before there was a reservation"
+    )
     table.monitor.settle(item, 50, "2026-01-31T13")
     assert (table.budget(), table.monitor.open_job(JOB)) == ((50, 50), None)
     assert table.item(claim_key(JOB))["ended"] == "2026-01-31T13"
@@ -127,14 +141,20 @@ def test_a_job_without_a_reservation_ends_once_too(table: Table) -> None:
     assert (table.kinds(), table.item(claim_key(JOB))["ended"]) == ({CLAIMS}, "first")
 
 
-# Who works on a job -------------------------------------------------------------------------------------------------------
+# Who works on a job
+# -------------------------------------------------------------------------------------------------------
 def test_a_lease_ends_after_its_time_and_not_at_it(table: Table) -> None:
     assert table.lease(until=200.0) == "taken"
     assert table.lease(owner="two", now=200.0, until=300.0) == "busy"
     assert table.item(item_key(JOB))["owner"] == "one"
     assert table.lease(owner="two", now=200.001, until=300.0) == "taken"
     item = table.item(item_key(JOB))
-    assert (item["owner"], item["created"], item["lease"], item["submission"]) == ("two", "100.000", "300.000", "k")
+    assert (item["owner"], item["created"], item["lease"], item["submission"]) == (
+        "two",
+        "100.000",
+        "300.000",
+        "k",
+    )
 
 
 def test_a_job_that_is_launched_or_has_ended_is_leased_to_nobody(table: Table) -> None:
@@ -225,15 +245,20 @@ def test_a_claim_is_replaced_only_by_who_has_seen_it_and_only_after_its_end(tabl
     assert table.manager.claim("ledger", JOB, first) == first, "not even by itself"
     assert table.manager.claim("ledger", JOB, other, first) == first
     assert table.manager.forget("ledger", JOB, "now")
-    assert table.manager.claim("ledger", JOB, other, replace(first, started="2025")) == replace(first, ended="now")
+    assert table.manager.claim("ledger", JOB, other, replace(first, started="2025")) == replace(
+        first, ended="now"
+    )
     assert table.manager.claim("ledger", JOB, other, first) is None
     assert table.manager.claim("ledger", JOB, first, first) == other
     assert table.lease() == "taken", "the end of the deleted job is not this one's"
 
 
-# A table that is busy ----------------------------------------------------------------------------------------------------
+# A table that is busy
+# ----------------------------------------------------------------------------------------------------
 class Busy:
-    """What DynamoDB answers a transaction, the reasons of each write in turn; then what the real client does."""
+    """What DynamoDB answers a transaction, the reasons of each write in turn; then what the real client
+    does.
+    """
 
     def __init__(self, client: Any, *answers: tuple[str, ...]) -> None:
         self._client, self.answers, self.calls = client, list(answers), 0
@@ -267,8 +292,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("code", TRANSIENT)
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_busy_table_decides_nothing(table: Table, code: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither beside a condition that does not hold: which of the two it is shows only when the table has time."""
+def test_a_busy_table_decides_nothing(
+    table: Table, code: str, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither beside a condition that does not hold: which of the two it is shows only when the table has
+    time.
+    """
     for beside in ("None", "ConditionalCheckFailed"):
         answer = (code, beside) if place == 0 else (beside, code)
         job = (BUCKET, "lab", f"t-{beside}")
@@ -298,7 +327,9 @@ def test_an_error_that_is_no_condition_is_told_at_once(table: Table) -> None:
 
 
 @pytest.mark.usefixtures("no_pauses")
-def test_a_single_write_that_meets_a_transaction_is_tried_again(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_write_that_meets_a_transaction_is_tried_again(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table.open()
     busy = Busy(table.client, ("TransactionConflictException",), ("TransactionConflictException",))
     monkeypatch.setitem(table.monitor.__dict__, "_table", busy)
@@ -311,7 +342,8 @@ def test_a_single_write_that_meets_a_transaction_is_tried_again(table: Table, mo
         table.monitor.begin_end(JOB, 1.0, 2.0)
 
 
-# What was heard, and the search -------------------------------------------------------------------------------------------
+# What was heard, and the search
+# -------------------------------------------------------------------------------------------
 def test_what_was_heard_and_what_was_sent_are_kept_apart(table: Table) -> None:
     sqs = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="submissions")["QueueUrl"]
@@ -321,7 +353,9 @@ def test_what_was_heard_and_what_was_sent_are_kept_apart(table: Table) -> None:
     table.monitor.deliver(queue, BUCKET, Written(key, "e2", NOW, 7), 50.0)
     assert table.monitor.heard(BUCKET, [key]) == {key: Heard("e1", "e2", 50.0)}
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
-    assert objects_created(message["Body"]) == [ObjectCreated(BUCKET, key, 7, "e2")], "as S3 would have told it"
+    assert objects_created(message["Body"]) == [ObjectCreated(BUCKET, key, 7, "e2")], (
+        "as S3 would have told it"
+    )
     table.manager.hear("ledger", BUCKET, key, "e2")
     assert table.monitor.heard(BUCKET, [key]) == {key: Heard("e2")}
     assert table.monitor.heard("elsewhere", [key]) == {}
@@ -335,7 +369,9 @@ def test_what_was_heard_of_many_and_of_long_keys_is_found(table: Table) -> None:
     assert table.monitor.heard(BUCKET, keys) == {key: Heard(f"e{number}") for number, key in enumerate(keys)}
 
 
-def test_keys_that_the_table_had_no_time_for_are_asked_for_again(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_the_table_had_no_time_for_are_asked_for_again(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [f"k{number}" for number in range(5)]
     for key in keys:
         table.manager.hear("ledger", BUCKET, key, "e")

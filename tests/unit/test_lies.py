@@ -1,4 +1,6 @@
-"""Lies that a group's machine can tell, one by one, and what they are worth: nothing but its own dataset's outcome."""
+"""Lies that a group's machine can tell, one by one, and what they are worth: nothing but its own dataset's
+outcome.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from invoke.exceptions import Exit
 from job_world import BUCKET, SETTINGS, SUBMISSION, World
 from moto import mock_aws
 
-from client import job_commands
+from neurocaas import job_commands
 from runtime.instance.agent.context import service_files
 from runtime.instance.agent.storage import Location, Sent
 from runtime.instance.agent.transfer import Transfer
@@ -69,8 +71,12 @@ def of_other(world: World) -> dict[str, Any]:
     }
 
 
-def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
-    """The machine knows even what the submission will say, and writes claim and order wherever it may write."""
+def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The machine knows even what the submission will say, and writes claim and order wherever it may
+    write.
+    """
     world = World()
     body = world.submission(timestamp="t2", dataname=["lab/inputs/a.zip"])
     raw = json.dumps(body).encode()
@@ -88,14 +94,21 @@ def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(cap
         prices={"p4d.24xlarge": 0.0},
         duration_minutes=5_000_000,
         created="2026-01-31T12:00:00.000Z",
-        datasets=tuple(Dataset(n, f"{n}", f"lab/inputs/{n}.zip", f"lab/results/job_t2/logs/{n}") for n in range(3)),
+        datasets=tuple(
+            Dataset(n, f"{n}", f"lab/inputs/{n}.zip", f"lab/results/job_t2/logs/{n}") for n in range(3)
+        ),
     ).to_json()
     claim = {
         "neurocaas-claim": claim_id("lab/submissions/b_submit.json", sha256(raw).hexdigest()),
         "neurocaas-started": "2026-01-31T12:00:00.000Z",
         "neurocaas-submission": sha256(b"lab/submissions/b_submit.json").hexdigest(),
     }
-    for prefix in ("lab/results/job_t2/logs/", "lab/results/job_t2/process_results/", "lab/results/", world.evidence(liar).prefix):
+    for prefix in (
+        "lab/results/job_t2/logs/",
+        "lab/results/job_t2/process_results/",
+        "lab/results/",
+        world.evidence(liar).prefix,
+    ):
         for name in ("certificate.txt", "certificate.json", "job.json", "stop.json", "end.txt"):
             plant(world, prefix + name, forged, claim)
 
@@ -111,7 +124,9 @@ def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(cap
     (budget,) = world.aws.budgets
     assert world.aws.budgets[budget][0] - spent[budget][0] == worst_case(job) > 0, "it is paid"
     assert world.aws.items[BUCKET, "lab", "t2"]["submission"] == "lab/submissions/b_submit.json"
-    assert world.certificate("t2").startswith("REQUEST START TIME"), "the copies that were there are the service's now"
+    assert world.certificate("t2").startswith("REQUEST START TIME"), (
+        "the copies that were there are the service's now"
+    )
 
 
 def test_a_machine_that_turns_its_job_into_another_groups_touches_nothing_of_it() -> None:
@@ -129,7 +144,11 @@ def test_a_machine_that_turns_its_job_into_another_groups_touches_nothing_of_it(
         plant(world, f"{prefix}job.json", forged)
     word = DatasetStatus("FAILED", "other/inputs/o.zip", other, "cancelled: by nobody").to_json()
     plant(world, world.evidence(lab).status, word)
-    plant(world, world.evidence(lab).files, json.dumps({"results": [_moved(OTHERS.process_prefix + "r", "2" * 64)]}))
+    plant(
+        world,
+        world.evidence(lab).files,
+        json.dumps({"results": [_moved(OTHERS.process_prefix + "r", "2" * 64)]}),
+    )
     before = of_other(world)
 
     for one in (world, honest):
@@ -199,14 +218,21 @@ def results_of(tmp_path: Path, *names: str) -> dict[str, bytes]:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    environment = {"bucketname": "b", "groupdir": "lab", "resultdir": "results/job_t1", "configname": "c.json"}
+    environment = {
+        "bucketname": "b",
+        "groupdir": "lab",
+        "resultdir": "results/job_t1",
+        "configname": "c.json",
+    }
     storage = Kept()
     target = Location("b", "lab/results/job_t1/process_results")
     Transfer(storage).upload(tmp_path, target, taken=service_files(environment))  # type: ignore[arg-type]
     return {key.removeprefix(f"{target.key}/"): body for key, body in storage.files.items()}
 
 
-def test_outputs_with_names_of_the_service_are_moved_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_with_names_of_the_service_are_moved_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     written = results_of(tmp_path, *HOSTILE_NAMES, "folder/end.txt", "end.txt.gz")
     assert written == {
         "end.result.txt": b"end.txt",
@@ -225,7 +251,9 @@ def test_a_folder_with_a_name_of_the_service_is_moved_aside(tmp_path: Path) -> N
 
 
 def test_what_is_moved_aside_takes_no_other_outputs_place(tmp_path: Path) -> None:
-    written = results_of(tmp_path, "end.txt", "end.result.txt", "end.result-2.txt", "c.json/x", "c.result.json/x")
+    written = results_of(
+        tmp_path, "end.txt", "end.result.txt", "end.result-2.txt", "c.json/x", "c.result.json/x"
+    )
     assert {key: body.decode() for key, body in written.items()} == {
         "end.result.txt": "end.result.txt",
         "end.result-2.txt": "end.result-2.txt",
@@ -254,9 +282,19 @@ def test_an_end_that_a_machine_writes_ends_nothing() -> None:
 
 
 def test_datasets_with_names_of_the_service_have_logs_of_their_own() -> None:
-    names = dataset_names([f"lab/inputs/{name}" for name in ("certificate.txt", "certificate.json", "job.json", "x_files.json", "x")])
+    names = dataset_names(
+        [
+            f"lab/inputs/{name}"
+            for name in ("certificate.txt", "certificate.json", "job.json", "x_files.json", "x")
+        ]
+    )
     keys = JobKeys.of("lab", "t1")
-    own = {keys.certificate, keys.certificate_json, f"{keys.logs_prefix}job.json", *(keys.status(name) for name in names)}
+    own = {
+        keys.certificate,
+        keys.certificate_json,
+        f"{keys.logs_prefix}job.json",
+        *(keys.status(name) for name in names),
+    }
     records = {keys.record(name) for name in names}
     assert len(set(names)) == len(records) == 5
     for folder in (f"{keys.logs_prefix}{name}" for name in names):
@@ -264,7 +302,11 @@ def test_datasets_with_names_of_the_service_have_logs_of_their_own() -> None:
     world = World()
     for name in ("certificate.txt", "job.json", "x_files.json"):
         world.aws.upload(BUCKET, f"lab/inputs/{name}")
-    world.submit(world.submission(dataname=[f"lab/inputs/{name}" for name in ("certificate.txt", "job.json", "x_files.json")]))
+    world.submit(
+        world.submission(
+            dataname=[f"lab/inputs/{name}" for name in ("certificate.txt", "job.json", "x_files.json")]
+        )
+    )
     for machine in list(world.aws.ec2):
         world.complete(machine)
     assert world.aws.text(BUCKET, keys.records.end) == "SUCCESS 3/3\n"
@@ -275,7 +317,11 @@ def test_datasets_with_names_of_the_service_have_logs_of_their_own() -> None:
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_DEFAULT_REGION", "us-east-1")):
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
         monkeypatch.setenv(name, value)
     with mock_aws():
         client = boto3.client("s3")
@@ -310,13 +356,22 @@ def test_commands_show_the_services_outcome(s3: Any, capsys: pytest.CaptureFixtu
 TRICKS = "\x1b]0;owned\x07\x1b[2Jgone\x9b\u202eabc\nJOB RESULT: SUCCESS 9/9"
 
 
-def test_no_command_lets_a_machine_speak_to_the_terminal(s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Wherever a machine's words are shown: nothing in them is obeyed, and none of them begins a line of its own in a table."""
+def test_no_command_lets_a_machine_speak_to_the_terminal(
+    s3: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Wherever a machine's words are shown: nothing in them is obeyed, and none of them begins a line of its
+    own in a table.
+    """
     keys = JobKeys.of(GROUP, "t1")
     put(s3, keys.job, job_json(f"{GROUP}/submissions/t1_submit.json", "a", "b", stamp="t1"))
     put(s3, keys.records.certificate, f"the service's, with a reason of a machine: {TRICKS}\n")
     lines = {"0": TRICKS, "\u00b2": "x", "007": "y"}
-    forged: dict[str, Any] = {"status": "IN PROGRESS", "reason": TRICKS, "stdout": lines, "stderr": {"0": TRICKS}}
+    forged: dict[str, Any] = {
+        "status": "IN PROGRESS",
+        "reason": TRICKS,
+        "stdout": lines,
+        "stderr": {"0": TRICKS},
+    }
     forged |= {"progress": 0.5, "progress_text": TRICKS, "instance": TRICKS, "job_start": TRICKS}
     put(s3, keys.status("a"), json.dumps(forged))
     put(s3, f"{keys.logs_prefix}b/stdout.00000", f"{TRICKS}\n")
@@ -350,12 +405,17 @@ def test_no_command_lets_a_machine_speak_to_the_terminal(s3: Any, capsys: pytest
 
 def test_records_that_would_choke_their_reader_are_left_out_and_the_job_ends() -> None:
     """The end is written for all groups by one function of 512 MiB."""
-    for choking in (b'{"results":[' + b"{}," * 5_000_000 + b"{}]}", b'{"results":[' + b"1.5," * 3_900_000 + b"1]}"):
+    for choking in (
+        b'{"results":[' + b"{}," * 5_000_000 + b"{}]}",
+        b'{"results":[' + b"1.5," * 3_900_000 + b"1]}",
+    ):
         assert len(choking) < RECORD_MAX_BYTES
         world = World()
         world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
         for machine, record in zip(
-            list(world.aws.ec2), (choking, json.dumps({"results": [_moved(world.job().keys.process_prefix + "x", "2" * 64)]})), strict=True
+            list(world.aws.ec2),
+            (choking, json.dumps({"results": [_moved(world.job().keys.process_prefix + "x", "2" * 64)]})),
+            strict=True,
         ):
             plant(world, world.evidence(machine).files, record)
             world.complete(machine)
@@ -366,7 +426,9 @@ def test_records_that_would_choke_their_reader_are_left_out_and_the_job_ends() -
 def test_the_records_of_a_job_have_one_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.submit(world.submission(dataname=[f"lab/inputs/{name}.zip" for name in "abc"]))
-    record = json.dumps({"results": [_moved(f"{world.job().keys.process_prefix}{number}", "2" * 64) for number in range(40)]})
+    record = json.dumps(
+        {"results": [_moved(f"{world.job().keys.process_prefix}{number}", "2" * 64) for number in range(40)]}
+    )
     monkeypatch.setattr(evidence, "RECORD_MAX_BYTES", int(2.5 * len(record)))
     for machine in list(world.aws.ec2):
         plant(world, world.evidence(machine).files, record)
@@ -374,23 +436,48 @@ def test_the_records_of_a_job_have_one_limit_together(monkeypatch: pytest.Monkey
     assert [len(dataset["results"]) for dataset in world.facts()["datasets"]] == [40, 40, 0]
 
 
-HOSTILE_FIELDS = ("reason", "command", "input", "instance", "job_start", "job_finish", "updated", "progress_text", "last_command")
+HOSTILE_FIELDS = (
+    "reason",
+    "command",
+    "input",
+    "instance",
+    "job_start",
+    "job_finish",
+    "updated",
+    "progress_text",
+    "last_command",
+)
 
 
 @pytest.mark.parametrize(
-    "value", ["x" * 20_000, "\x1b]0;x\x07\n" * 1000, "\u202e" * 5000, 10**4000, [[[[]]]], {"a": {}}, None, True], ids=lambda v: repr(v)[:12]
+    "value",
+    ["x" * 20_000, "\x1b]0;x\x07\n" * 1000, "\u202e" * 5000, 10**4000, [[[[]]]], {"a": {}}, None, True],
+    ids=lambda v: repr(v)[:12],
 )
 def test_what_a_machine_says_has_a_length(value: object) -> None:
-    """Every field of the word that counts, wrong at once: the records of the job stay short, and its end is one line."""
+    """Every field of the word that counts, wrong at once: the records of the job stay short, and its end is
+    one line.
+    """
     world = World()
     world.submit(world.submission())
     (machine,) = world.aws.ec2
     world.boot(machine)
-    word = {"status": "FAILED", "exit_code": value, "progress": value, "eta_seconds": value, "stdout": value, "stderr": {"0": value}}
+    word = {
+        "status": "FAILED",
+        "exit_code": value,
+        "progress": value,
+        "eta_seconds": value,
+        "stdout": value,
+        "stderr": {"0": value},
+    }
     word |= dict.fromkeys(HOSTILE_FIELDS, value)
     plant(world, world.evidence(machine).status, json.dumps(word))
     world.die(machine, "Client.InstanceInitiatedShutdown")
-    records = {key: body for (_, key), (body, _) in world.aws.objects_.items() if key.startswith(("jobs/lab/job_t1/", "logs/lab/"))}
+    records = {
+        key: body
+        for (_, key), (body, _) in world.aws.objects_.items()
+        if key.startswith(("jobs/lab/job_t1/", "logs/lab/"))
+    }
     assert {key: len(body) for key, body in records.items() if len(body) > 40_000} == {}
     end = world.aws.text(BUCKET, world.job().keys.records.end)
     assert end.startswith("FAILED 0/1 a.zip: ")
@@ -409,5 +496,7 @@ def test_a_million_logs_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) 
     for number in range(50):
         plant(world, f"{world.job().keys.logs_prefix}0{number}", "x")
     world.complete(machine)
-    copied = sorted(key.rpartition("/")[2] for there, key in world.aws.objects_ if there == "outside" and "/logs/" in key)
+    copied = sorted(
+        key.rpartition("/")[2] for there, key in world.aws.objects_ if there == "outside" and "/logs/" in key
+    )
     assert copied == ["00", "01", "DATASET_NAME:a.zip_STATUS.txt", "certificate.json", "certificate.txt"]

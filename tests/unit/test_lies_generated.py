@@ -1,7 +1,8 @@
-"""Any lie, at any key that its teller may write, before, during or after the jobs of two groups: nothing but what is the teller's own
-comes out otherwise than without it.
+"""Any lie, at any key that its teller may write, before, during or after the jobs of two groups: nothing but
+what is the teller's own comes out otherwise than without it.
 
-Who may write where is not said here: the policies that a deploy renders are asked, by an IAM of its own (`iam_oracle`).
+Who may write where is not said here: the policies that a deploy renders are asked, by an IAM of its own
+(`iam_oracle`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from runtime.protocol.stop import StopOrder
 PLACE = Place(partition="aws", region="us-east-1", account="000000000000")
 WORLD = replace(SETTINGS, groups={**SETTINGS.groups, "debuggers": Group("lt-3", "1", "AROADEBUGGERS")})
 LIAR, PEER, OTHER_JOB, OTHER_GROUP = (f"i-{number:017x}" for number in range(4))
-"""The machines of the story, in the order in which they start: two of job t0 of `lab`, one of its job t1, one of the group `other`."""
+"""The machines of the story, in the order in which they start: two of job t0 of `lab`, one of its job t1, one
+of the group `other`.
+"""
 
 JOB = (BUCKET, "lab", "t0")
 STAGES = ("before", "during", "late", "after")
@@ -43,11 +46,18 @@ def policies(teller: str) -> tuple[Sequence[Policy], str]:
     """The policies of a principal that may lie, and its user id."""
     lab = people.analysts(PLACE, buckets=[BUCKET], group="lab")
     if teller == "machine":
-        return [machine.machine(PLACE, bucket=BUCKET, group="lab", artifact_bucket="artifacts")], f"AROALAB:{LIAR}"
+        return [
+            machine.machine(PLACE, bucket=BUCKET, group="lab", artifact_bucket="artifacts")
+        ], f"AROALAB:{LIAR}"
     if teller == "developer":
         role = "arn:aws:iam::000000000000:role/developer"
         return [
-            {"Statement": [_without_principal(one) for one in developer.bucket_access(PLACE, bucket=BUCKET, developer_role_arn=role)]}
+            {
+                "Statement": [
+                    _without_principal(one)
+                    for one in developer.bucket_access(PLACE, bucket=BUCKET, developer_role_arn=role)
+                ]
+            }
         ], ""
     return [lab, *([people.leads(PLACE, buckets=[BUCKET], group="lab")] if teller == "lead" else [])], ""
 
@@ -63,8 +73,8 @@ def may_write(teller: str, key: str) -> bool:
 
 @dataclass(frozen=True)
 class Lie:
-    """What one principal writes, and when: `before` the jobs t1 are launched, `during` their machines' lives, `late`, when the machines
-    have said their last word and not ended, `after` everything."""
+    """What one principal writes, and when: `before` the jobs t1 are launched, `during` their machines' lives,
+    `late`, when the machines have said their last word and not ended, `after` everything."""
 
     teller: str
     stage: str
@@ -83,13 +93,18 @@ def told(*lies: Lie) -> World:
     def now(stage: str) -> None:
         for lie in (one for one in lies if one.stage == stage):
             world.aws.upload(BUCKET, lie.key, lie.body)
-            world.deliver(lie.key)  # S3 tells of submissions and of requests for attempts only; the manager would ignore the rest
+            # S3 tells of submissions and of requests for attempts only; the manager would ignore the rest
+            world.deliver(lie.key)
 
-    world.submit(world.submission(timestamp="t0", dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), "lab/submissions/0_submit.json")
+    world.submit(
+        world.submission(timestamp="t0", dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]),
+        "lab/submissions/0_submit.json",
+    )
     for name in (LIAR, PEER):
         world.boot(name)
     world.aws.capacity = dict.fromkeys(WORLD.instance_types, 0)
-    world.submit(world.submission(dataname=["lab/inputs/c.zip"]), "lab/submissions/1_submit.json")  # it waits, and is looked at again
+    # it waits, and is looked at again
+    world.submit(world.submission(dataname=["lab/inputs/c.zip"]), "lab/submissions/1_submit.json")
     world.aws.capacity.clear()
     now("before")
     world.deliver("lab/submissions/1_submit.json", receives=2)
@@ -135,12 +150,19 @@ def honest() -> World:
 
 
 def seen(world: World, mine: Sequence[str]) -> dict[str, Any]:
-    """Everything but the objects that begin with one of `mine`, and when the liar's own job ended, which may be some seconds later."""
+    """Everything but the objects that begin with one of `mine`, and when the liar's own job ended, which may
+    be some seconds later.
+    """
     aws = world.aws
     return {
-        "objects": {key: found for (_, key), found in aws.objects_.items() if not key.startswith(tuple(mine))},
+        "objects": {
+            key: found for (_, key), found in aws.objects_.items() if not key.startswith(tuple(mine))
+        },
         "open jobs": aws.items,
-        "claims": {job: replace(claim, ended=str(bool(claim.ended))) if job == JOB else claim for job, claim in aws.claims.items()},
+        "claims": {
+            job: replace(claim, ended=str(bool(claim.ended))) if job == JOB else claim
+            for job, claim in aws.claims.items()
+        },
         "dollars": aws.budgets,
         "launches": aws.reservations,
         "machines": aws.ec2,
@@ -153,28 +175,81 @@ OWN_JOB = ("jobs/lab/job_t0/", f"logs/lab/{LIAR}.json")
 
 
 def own(teller: str, key: str) -> tuple[str, ...]:
-    """The places whose content may depend on a lie at `key`. Machines of a group share its results (S3 cannot tell which machine of a
-    group may write which), but for the record of the very file that was written."""
+    """The places whose content may depend on a lie at `key`. Machines of a group share its results (S3 cannot
+    tell which machine of a group may write which), but for the record of the very file that was written."""
     if teller == "developer":
         return ("debuggers/results/",)
     return ("lab/results/", f"evidence/AROALAB:{LIAR}/", *(OWN_JOB if key.startswith("evidence/") else ()))
 
 
-# Lies --------------------------------------------------------------------------------------------------------------------
+# Lies
+# ------------------------------------------------------------------------------------------------------------
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 5_000_000, 10**400, 1e308, "", [], {}, ["x"], {"x": 1}),
-    *("other", "lab", "t1", "t0", "another-bucket", BUCKET, LIAR, OTHER_JOB, OTHER_GROUP, "SUCCESS", "FAILED", "cancelled: by nobody"),
-    *("lt-2", "AROAOTHER", "p4d.24xlarge", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "interrupted: AWS takes it"),
-    *("other/results/job_t1", "../../other/results/job_t1/", "s3://another-bucket/x", "/", "lab/results/job_t1/process_results/x"),
-    *("\x1b]0;x\x07\x1b[2J", "a\nJOB RESULT: SUCCESS 9/9\n================", "\u202eabc", "\ud800", "\x00", "y" * 200_000, "x" * 300_000),
+    *(
+        "other",
+        "lab",
+        "t1",
+        "t0",
+        "another-bucket",
+        BUCKET,
+        LIAR,
+        OTHER_JOB,
+        OTHER_GROUP,
+        "SUCCESS",
+        "FAILED",
+        "cancelled: by nobody",
+    ),
+    *(
+        "lt-2",
+        "AROAOTHER",
+        "p4d.24xlarge",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "interrupted: AWS takes it",
+    ),
+    *(
+        "other/results/job_t1",
+        "../../other/results/job_t1/",
+        "s3://another-bucket/x",
+        "/",
+        "lab/results/job_t1/process_results/x",
+    ),
+    *(
+        "\x1b]0;x\x07\x1b[2J",
+        "a\nJOB RESULT: SUCCESS 9/9\n================",
+        "\u202eabc",
+        "\ud800",
+        "\x00",
+        "y" * 200_000,
+        "x" * 300_000,
+    ),
 )
-"""Values for any field: wrong types, what is huge, what belongs to others, paths that lead elsewhere, what terminals obey."""
+"""Values for any field: wrong types, what is huge, what belongs to others, paths that lead elsewhere, what
+terminals obey.
+"""
 
 RAW: tuple[bytes, ...] = (
-    *(b"", b"garbage", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'{"schema_version": 1}', b"[" * 100_000, b'{"a":' * 100_000),
-    *(b'{"status": NaN, "reason": Infinity}', b'{"status": "SUCCESS", "status": "FAILED"}', b'{"timestamp": "t1"}', b'{"timestamp": "t0"}'),
-    b'{"stdout": {"\xc2\xb2": "x", "\xd9\xa3": "y", "' + b"9" * 5000 + b'": "z"}, "status": "FAILED", "exit_code": 1' + b"0" * 4000 + b"}",
+    *(
+        b"",
+        b"garbage",
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"schema_version": 1}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ),
+    *(
+        b'{"status": NaN, "reason": Infinity}',
+        b'{"status": "SUCCESS", "status": "FAILED"}',
+        b'{"timestamp": "t1"}',
+        b'{"timestamp": "t0"}',
+    ),
+    b'{"stdout": {"\xc2\xb2": "x", "\xd9\xa3": "y", "' + b"9" * 5000 + b'": "z"}, "status": "FAILED", '
+    b'"exit_code": 1' + b"0" * 4000 + b"}",
     b"{" + b",".join(b'"%d": {}' % number for number in range(20_000)) + b"}",
 )
 """Documents that are none, or say a thing twice."""
@@ -186,14 +261,24 @@ def _moved(key: str) -> dict[str, Any]:
 
 @cache
 def documents() -> Mapping[str, bytes]:
-    """Every document of the contract as the honest story has it at its end, and those that are gone by then."""
-    kept = {key: body for (_, key), (body, _) in honest().aws.objects_.items() if not key.startswith(("lab/inputs/", "other/inputs/"))}
+    """Every document of the contract as the honest story has it at its end, and those that are gone by
+    then.
+    """
+    kept = {
+        key: body
+        for (_, key), (body, _) in honest().aws.objects_.items()
+        if not key.startswith(("lab/inputs/", "other/inputs/"))
+    }
     theirs = JobKeys.of("other", "t1")
     report = kept[report_key("lab", LIAR)]
-    record = json.dumps({"inputs": [_moved("other/inputs/o.zip")], "results": [_moved(f"{theirs.process_prefix}x")]}).encode()
+    record = json.dumps(
+        {"inputs": [_moved("other/inputs/o.zip")], "results": [_moved(f"{theirs.process_prefix}x")]}
+    ).encode()
     return {
         **kept,
-        JobKeys.of("lab", "t1").stop: StopOrder("quota", "by nobody", "2026-01-31T12:00:00.000Z").to_json().encode(),
+        JobKeys.of("lab", "t1").stop: StopOrder("quota", "by nobody", "2026-01-31T12:00:00.000Z")
+        .to_json()
+        .encode(),
         JobKeys.of("lab", "t1").retry(0, 2): b"",
         active_report_key(OTHER_JOB): report,
         EvidenceKeys("AROALAB", LIAR).files: record,
@@ -222,19 +307,34 @@ def places() -> Mapping[str, Sequence[str]]:
         for below in ("", "logs/", "process_results/")
     ]
     folders += [f"jobs/{group}/job_{stamp}/" for group in WORLD.groups for stamp in ("t0", "t1", "t9")]
-    folders += [f"evidence/{WORLD.groups[group].role_id}:{name}/" for group in WORLD.groups for name in machines]
+    folders += [
+        f"evidence/{WORLD.groups[group].role_id}:{name}/" for group in WORLD.groups for name in machines
+    ]
     every = {
         *documents(),
-        *(f"{folder}{name}" for folder in folders for name in (*names, "status.json", "files.json", "end.txt/x")),
-        *(f"{group}/{name}" for group in WORLD.groups for name in ("results/analysis.json", "inputs/a.zip", "submissions/9_submit.json")),
+        *(
+            f"{folder}{name}"
+            for folder in folders
+            for name in (*names, "status.json", "files.json", "end.txt/x")
+        ),
+        *(
+            f"{group}/{name}"
+            for group in WORLD.groups
+            for name in ("results/analysis.json", "inputs/a.zip", "submissions/9_submit.json")
+        ),
         *(report_key(group, name) for group in ("active", *WORLD.groups) for name in machines),
     }
-    return {teller: sorted(key for key in every if may_write(teller, key)) for teller in ("machine", "developer", "member", "lead")}
+    return {
+        teller: sorted(key for key in every if may_write(teller, key))
+        for teller in ("machine", "developer", "member", "lead")
+    }
 
 
 def fields(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The ways to every value in a document."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for name, inner in entries:
         yield (*path, name)
         yield from fields(inner, (*path, name))
@@ -248,15 +348,24 @@ def changed(value: Any, path: Sequence[Any], new: Any) -> Any:
     return copy
 
 
-SWAPS = (("lab", "other"), ("t0", "t1"), (LIAR, OTHER_JOB), (LIAR, OTHER_GROUP), ("AROALAB", "AROAOTHER"), ("SUCCESS", "FAILED"))
+SWAPS = (
+    ("lab", "other"),
+    ("t0", "t1"),
+    (LIAR, OTHER_JOB),
+    (LIAR, OTHER_GROUP),
+    ("AROALAB", "AROAOTHER"),
+    ("SUCCESS", "FAILED"),
+)
 
 
 @st.composite
 def bodies(draw: st.DrawFn, key: str) -> bytes:
-    """A document of the contract (often the one that is meant to be at `key`) with one to three of its fields replaced; or all of it turned
-    into another's; or no document."""
+    """A document of the contract (often the one that is meant to be at `key`) with one to three of its fields
+    replaced; or all of it turned into another's; or no document."""
     fitting = [one for one in sorted(documents()) if one.rpartition("/")[2] == key.rpartition("/")[2]]
-    body = documents()[draw(st.sampled_from(fitting or sorted(documents())) | st.sampled_from(sorted(documents())))]
+    body = documents()[
+        draw(st.sampled_from(fitting or sorted(documents())) | st.sampled_from(sorted(documents())))
+    ]
     try:
         value = json.loads(body)
     except ValueError:
@@ -286,8 +395,14 @@ def lies(draw: st.DrawFn, *tellers: str) -> Lie:
     teller = draw(st.sampled_from(tellers))
     keys = places()[teller]
     # The places at which somebody looks are few among all: most lies are told there.
-    heard = [key for key in keys if key.startswith("evidence/") and key.endswith(("/status.json", "/files.json"))]
-    near = [key for key in keys if key.endswith((*SUBMISSIONS, "job.json", "certificate.txt", "end.txt", "STATUS.txt"))]
+    heard = [
+        key for key in keys if key.startswith("evidence/") and key.endswith(("/status.json", "/files.json"))
+    ]
+    near = [
+        key
+        for key in keys
+        if key.endswith((*SUBMISSIONS, "job.json", "certificate.txt", "end.txt", "STATUS.txt"))
+    ]
     key = draw(st.sampled_from(draw(st.sampled_from([some for some in (heard, heard, near, keys) if some]))))
     return Lie(teller, draw(st.sampled_from(STAGES)), key, draw(bodies(key)))
 
@@ -300,7 +415,11 @@ def test_the_policies_leave_machines_results_and_one_prefix_of_evidence() -> Non
     assert written["member"] == written["lead"] == {"lab/submissions", "lab/configs", "lab/inputs"}
     assert f"evidence/AROALAB:{LIAR}/status.json" in places()["machine"]
     assert {LIAR, PEER, OTHER_JOB, OTHER_GROUP} == set(honest().aws.ec2)
-    ends = {key: body for (_, key), (body, _) in honest().aws.objects_.items() if key.startswith("jobs/") and key.endswith("end.txt")}
+    ends = {
+        key: body
+        for (_, key), (body, _) in honest().aws.objects_.items()
+        if key.startswith("jobs/") and key.endswith("end.txt")
+    }
     assert {key: body[:11] for key, body in ends.items()} == {
         "jobs/lab/job_t0/end.txt": b"SUCCESS 2/2",
         "jobs/lab/job_t1/end.txt": b"FAILED 0/1 ",
@@ -309,12 +428,17 @@ def test_the_policies_leave_machines_results_and_one_prefix_of_evidence() -> Non
 
 
 def everywhere(stage: str, number: int) -> list[Lie]:
-    """A document at each key that a machine may write but its evidence: the one that belongs there, with its field of that number
-    replaced by one of the hostile values, or with names of others in place of its own, or no document at all."""
+    """A document at each key that a machine may write but its evidence: the one that belongs there, with its
+    field of that number replaced by one of the hostile values, or with names of others in place of its own,
+    or no document at all."""
     lies = []
     for key in places()["machine"]:
-        group, _, folder, *_, name = key.split("/") if key.count("/") > 2 else ("", "", "", key.rpartition("/")[2])
-        fitting = [one for one in sorted(documents()) if one.rpartition("/")[2] == name] or sorted(documents())
+        group, _, folder, *_, name = (
+            key.split("/") if key.count("/") > 2 else ("", "", "", key.rpartition("/")[2])
+        )
+        fitting = [one for one in sorted(documents()) if one.rpartition("/")[2] == name] or sorted(
+            documents()
+        )
         body = documents().get(f"jobs/{group}/{folder}/{name}") or documents()[fitting[number % len(fitting)]]
         if number < len(RAW):
             body = RAW[number]
@@ -323,7 +447,9 @@ def everywhere(stage: str, number: int) -> list[Lie]:
             body = body.replace(before.encode(), after.encode())
         elif body.startswith(b"{"):
             paths = list(fields(json.loads(body))) or [()]
-            body = json.dumps(changed(json.loads(body), paths[number % len(paths)], HOSTILE[number % len(HOSTILE)])).encode()
+            body = json.dumps(
+                changed(json.loads(body), paths[number % len(paths)], HOSTILE[number % len(HOSTILE)])
+            ).encode()
         if not key.startswith("evidence/"):
             lies.append(Lie("machine", stage, key, body))
     return lies
@@ -333,7 +459,9 @@ def everywhere(stage: str, number: int) -> list[Lie]:
 def test_what_a_machine_writes_everywhere_at_once_changes_nothing(stage: str) -> None:
     for number in range(len(RAW) + len(SWAPS) + len(HOSTILE)):
         lies = everywhere(stage, number)
-        assert {f"lab/results/job_{stamp}/logs/job.json" for stamp in ("t0", "t1", "t9")} <= {lie.key for lie in lies}
+        assert {f"lab/results/job_{stamp}/logs/job.json" for stamp in ("t0", "t1", "t9")} <= {
+            lie.key for lie in lies
+        }
         mine = own("machine", "lab/results/")
         assert seen(told(*lies), mine) == seen(honest(), mine), number
 
@@ -367,20 +495,41 @@ def test_what_a_member_writes_changes_nothing_of_another_group(lie: Lie) -> None
 
     def others(one: World) -> dict[str, Any]:
         aws = one.aws
-        theirs = ("other/", "jobs/other/", "logs/other/", "evidence/AROAOTHER:", "debuggers/", "jobs/debuggers/", "logs/debuggers/")
-        machines = [replace(found, instance_id="", launched=world.clock()) for found in aws.ec2.values() if found.tags["group"] == "other"]
+        theirs = (
+            "other/",
+            "jobs/other/",
+            "logs/other/",
+            "evidence/AROAOTHER:",
+            "debuggers/",
+            "jobs/debuggers/",
+            "logs/debuggers/",
+        )
+        machines = [
+            replace(found, instance_id="", launched=world.clock())
+            for found in aws.ec2.values()
+            if found.tags["group"] == "other"
+        ]
         return {
-            "objects": {anonymous(key.encode()): anonymous(body) for (_, key), (body, _) in aws.objects_.items() if key.startswith(theirs)},
+            "objects": {
+                anonymous(key.encode()): anonymous(body)
+                for (_, key), (body, _) in aws.objects_.items()
+                if key.startswith(theirs)
+            },
             "claims": {job: claim for job, claim in aws.claims.items() if job[1] != "lab"},
             "dollars": {name: amounts for name, amounts in aws.budgets.items() if "/lab/" not in name},
             "machines": machines,
-            "launches": [request for request, _ in aws.reservations.values() if request.tags["group"] != "lab"],
+            "launches": [
+                request for request, _ in aws.reservations.values() if request.tags["group"] != "lab"
+            ],
         }
 
     assert others(world) == others(honest())
     for request, _ in world.aws.reservations.values():
         group = WORLD.groups[request.tags["group"]]
-        assert (request.template_id, request.template_version) == (group.launch_template_id, group.launch_template_version)
+        assert (request.template_id, request.template_version) == (
+            group.launch_template_id,
+            group.launch_template_version,
+        )
         assert request.instance_type in WORLD.instance_types
     assert world.aws.items == {}, "every job has ended"
     assert all(committed == spent for committed, spent in world.aws.budgets.values())

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def ssm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "blueprints").symlink_to(ROOT / "blueprints")
-    (tmp_path / "groups.yaml").write_text("schema_version: 1\ngroups: {lab1: {analyses: {dti: }}, lab2: {analyses: {dti: }}}\n")
+    (tmp_path / "groups.yaml").write_text(
+        "schema_version: 1\ngroups: {lab1: {analyses: {dti: }}, lab2: {analyses: {dti: }}}\n"
+    )
     monkeypatch.setattr("console.cloud.project_root", lambda: tmp_path)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
@@ -42,13 +44,26 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str, **options: Any) -
 
 
 def test_a_limit_is_shown_set_and_taken_away(ssm: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, "lab1", "dti") == {"group": "lab1", "analysis": "dti", "budget_usd": 100.0, "limit_usd": None}
+    assert shown(capsys, "lab1", "dti") == {
+        "group": "lab1",
+        "analysis": "dti",
+        "budget_usd": 100.0,
+        "limit_usd": None,
+    }
     assert shown(capsys, "lab1", "dti", usd="49.9")["limit_usd"] == 49.9
-    assert ssm.get_parameter(Name=f"{manager.BUDGET_PARAMETERS}/lab1/dti/{manager.LIMIT}")["Parameter"]["Value"] == "49.90"
+    assert (
+        ssm.get_parameter(Name=f"{manager.BUDGET_PARAMETERS}/lab1/dti/{manager.LIMIT}")["Parameter"]["Value"]
+        == "49.90"
+    )
     assert shown(capsys, "lab1", "dti", usd="0")["limit_usd"] == 0.0
     assert shown(capsys, "lab1", "dti", remove=True)["limit_usd"] is None
     assert shown(capsys, "lab1", "dti", remove=True)["limit_usd"] is None
-    assert shown(capsys, "lab2", "dti", usd="7") == {"group": "lab2", "analysis": "dti", "budget_usd": None, "limit_usd": 7.0}
+    assert shown(capsys, "lab2", "dti", usd="7") == {
+        "group": "lab2",
+        "analysis": "dti",
+        "budget_usd": None,
+        "limit_usd": 7.0,
+    }
 
 
 @pytest.mark.parametrize("usd", ["-1", "much", "nan", "inf", "1e10", "100", "100.00", "250"])
@@ -59,7 +74,9 @@ def test_what_is_no_limit_is_refused(ssm: Any, usd: str) -> None:
         limits.limit(Context(), "lab1", "dti", usd="1", remove=True)
 
 
-@pytest.mark.parametrize(("group", "analysis"), [("lab9", "dti"), ("lab1", "fmri"), ("lab1", "nonesuch"), ("../lab1", "dti")])
+@pytest.mark.parametrize(
+    ("group", "analysis"), [("lab9", "dti"), ("lab1", "fmri"), ("lab1", "nonesuch"), ("../lab1", "dti")]
+)
 def test_a_group_that_may_not_use_an_analysis_gets_no_limit(ssm: Any, group: str, analysis: str) -> None:
     with pytest.raises(UserError, match="groups that may use"):
         limits.limit(Context(), group, analysis, usd="1")

@@ -1,4 +1,6 @@
-"""`invoke lint-provision` on component documents of other people: every rule with its line, and agreement with what runs them."""
+"""`invoke lint-provision` on component documents of other people: every rule with its line, and agreement
+with what runs them.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,7 @@ phases:
         action: ExecuteBash
         if: {fileSHA256Equals: abc, path: /opt/f}
         inputs: {commands: ['echo {{ env:IMAGE_PHASE }} {{ context:osName }} {{ aws:imds:placement/region }}']}
-"""
+"""  # noqa: E501
 BASH = "{name: one, action: ExecuteBash, inputs: {commands: ['true']}}"
 
 
@@ -126,7 +128,9 @@ def test_the_linter_and_the_runner_speak_of_the_same_language() -> None:
 
 def commands(*lines: str) -> str:
     """An ExecuteBash step; the first of the lines of its commands is line 9 of a document."""
-    return "name: one\n  action: ExecuteBash\n  inputs:\n    commands:\n" + "\n".join(f"    {line}" for line in lines)
+    return "name: one\n  action: ExecuteBash\n  inputs:\n    commands:\n" + "\n".join(
+        f"    {line}" for line in lines
+    )
 
 
 def step(action: str, inputs: str, more: str = "") -> str:
@@ -163,18 +167,21 @@ BAD = [
     (document(BASH, head="parameters: [{Name: {type: string}}]\n"), [(2, "missing-parameter")]),
     (document(BASH, head="parameters: [{Name: {type: number, default: '1'}}]\n"), [(2, "schema")]),
     (document(BASH, head="parameters: [{N: {type: string, default: a}}]\n"), [(2, "schema")]),
-    (document(BASH, head="parameters:\n- Name: {type: string, default: a}\n  Other: {type: string}\n"), [(3, "schema")]),
+    (document(BASH, head="parameters:\n- Name: {type: string, default: a}\n  Other: {type: string}\n"),
+        [(3, "schema")]),
     (document(BASH, head="parameters: {Name: {type: string}}\n"), [(2, "schema")]),
     (document(BASH, head="constants: [{Name: {type: string}}]\n"), [(2, "schema")]),
     (document(BASH, head="constants: [{Name: {type: string, value: 1.10}}]\n"), [(2, "type-trap")]),
-    (document(BASH, head="constants:\n- One: {type: string, value: a}\n- One: {type: string, value: b}\n"), [(4, "duplicate-name")]),
+    (document(BASH, head="constants:\n- One: {type: string, value: a}\n- One: {type: string, value: b}\n"),
+        [(4, "duplicate-name")]),
     # steps
     (document("just text"), [(5, "schema")]),
     (document("{action: UpdateOS}"), [(5, "schema")]),
     (document("{name: one}"), [(5, "unknown-action")]),
     (document("{name: one, action: ExecuteBsh}"), [(5, "unknown-action")]),
     (document("{name: one, action: executebash, inputs: {commands: [a]}}"), [(5, "unknown-action")]),
-    *[(document(f"{{name: one, action: {action}}}"), [(5, "unknown-action")]) for action in sorted(actions.WINDOWS)],
+    *[(document(f"{{name: one, action: {action}}}"),
+        [(5, "unknown-action")]) for action in sorted(actions.WINDOWS)],
     (document("{name: one, action: UpdateOS, retries: 3}"), [(5, "schema")]),
     (document("{name: one, name: two, action: UpdateOS}"), [(5, "yaml")]),
     (document("{name: one, action: UpdateOS, [a]: b}"), [(5, "yaml")]),
@@ -216,7 +223,8 @@ BAD = [
     (document(step("UpdateOS", "{}", "loop: {forEach: {list: 'a|b', delimiter: '|'}}")), [(5, "schema")]),
     (document(step("UpdateOS", "{}", "loop: {for: {start: 1, end: 3}}")), [(5, "schema")]),
     (document(step("UpdateOS", "{}", "loop: {for: {start: 1, end: 3, updateBy: 0}}")), [(5, "schema")]),
-    (document(step("UpdateOS", "{}", "loop: {for: {start: 1, end: '{{ A }}', updateBy: 1}}")), [(5, "reference"), (5, "schema")]),
+    (document(step("UpdateOS", "{}", "loop: {for: {start: 1, end: '{{ A }}', updateBy: 1}}")),
+        [(5, "reference"), (5, "schema")]),
     # references
     (document(step("ExecuteBash", "{commands: ['{{ Nothing }}']}")), [(5, "reference")]),
     (document(step("ExecuteBash", "{commands: ['{{ name }}']}"), head=NAMED), [(6, "reference")]),
@@ -244,11 +252,21 @@ def test_every_rule_for_documents_is_tried_here() -> None:
 def test_the_commands_of_a_step_are_one_script_and_steps_follow_each_other() -> None:
     fetch = ["- set -e", "- apt-get update", "- curl -fLO https://x.example/v1/a.tgz"]
     check = ["- |", "  echo 'abc  a.tgz' |", "    sha256sum --check"]
-    assert found(document(commands(*fetch, *check, '- "sleep 1 &"', "- >", "  wait", "", "- apt-get install -y curl"))) == []
+    assert (
+        found(
+            document(
+                commands(*fetch, *check, '- "sleep 1 &"', "- >", "  wait", "", "- apt-get install -y curl")
+            )
+        )
+        == []
+    )
     later = commands("- apt-get install -y gcc").replace("one", "two")
     assert found(document(commands("- apt-get update"), later)) == []
     assert found(document(later, commands("- apt-get update"))) == [(9, "apt-update")]
-    assert found(document(commands("- set -e", "- |", "  true", "  vim x", "- reboot"))) == [(12, "interactive"), (13, "reboot")]
+    assert found(document(commands("- set -e", "- |", "  true", "  vim x", "- reboot"))) == [
+        (12, "interactive"),
+        (13, "reboot"),
+    ]
 
 
 def test_aliases_and_anchors_are_read_where_they_are_used() -> None:
@@ -281,12 +299,17 @@ def test_what_the_compiler_makes_is_never_too_large(characters: int, width: int)
     assert not through_s3 or characters > 11_000
     for compiled in documents.compile_documents("demo", provision, archive):
         assert found(compiled.data) == []
-        assert ("S3Download" in compiled.data, "sha256sum --check" in compiled.data) == (through_s3, through_s3)
+        assert ("S3Download" in compiled.data, "sha256sum --check" in compiled.data) == (
+            through_s3,
+            through_s3,
+        )
         load(compiled.data)
 
 
 def _value(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.one_of(values, st.sampled_from(["", "x", [], {}, None, ["x"], {"x": "y"}, [{"x": "y"}], "{{ x }}"]))
+    return st.one_of(
+        values, st.sampled_from(["", "x", [], {}, None, ["x"], {"x": "y"}, [{"x": "y"}], "{{ x }}"])
+    )
 
 
 STEPS = st.fixed_dictionaries(
@@ -297,21 +320,39 @@ STEPS = st.fixed_dictionaries(
     optional={
         "inputs": _value(
             st.sampled_from(
-                [{"commands": ["ls"]}, [{"path": "/a"}], [{"source": "a", "destination": "b"}], {"path": "a"}, {"fileExists": "a"}]
+                [
+                    {"commands": ["ls"]},
+                    [{"path": "/a"}],
+                    [{"source": "a", "destination": "b"}],
+                    {"path": "a"},
+                    {"fileExists": "a"},
+                ]
             )
         ),
-        "if": _value(st.sampled_from([{"binaryExists": "a"}, {"stringEquals": "a"}, {"not": {"fileExists": "a"}}, {"and": []}])),
-        "loop": _value(st.sampled_from([{"forEach": ["a"]}, {"for": {"start": "1", "end": "2", "updateBy": "1"}}, {"for": {}}])),
+        "if": _value(
+            st.sampled_from(
+                [{"binaryExists": "a"}, {"stringEquals": "a"}, {"not": {"fileExists": "a"}}, {"and": []}]
+            )
+        ),
+        "loop": _value(
+            st.sampled_from(
+                [{"forEach": ["a"]}, {"for": {"start": "1", "end": "2", "updateBy": "1"}}, {"for": {}}]
+            )
+        ),
         "timeoutSeconds": st.sampled_from(["-1", "0", "1", "x"]),
         "onFailure": st.sampled_from(["Abort", "Ignore", "abort"]),
         "extra": st.just("x"),
     },
 )
-PHASES = st.fixed_dictionaries({"name": st.sampled_from(["build", "test", "x"]), "steps": _value(st.lists(STEPS, max_size=2))})
+PHASES = st.fixed_dictionaries(
+    {"name": st.sampled_from(["build", "test", "x"]), "steps": _value(st.lists(STEPS, max_size=2))}
+)
 DOCUMENTS = st.fixed_dictionaries(
     {"schemaVersion": st.sampled_from(["1.0", "2"]), "phases": _value(st.lists(_value(PHASES), max_size=2))},
     optional={
-        "parameters": _value(st.sampled_from([[{"Name": {"type": "string", "default": "a"}}], [{"Name": {"type": "string"}}]])),
+        "parameters": _value(
+            st.sampled_from([[{"Name": {"type": "string", "default": "a"}}], [{"Name": {"type": "string"}}]])
+        ),
         "constants": _value(st.sampled_from([[{"Name": {"type": "string", "value": "a"}}], [{"N": {}}]])),
     },
 )
@@ -320,7 +361,9 @@ DOCUMENTS = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(DOCUMENTS)
 def test_the_linter_finds_an_error_where_the_runner_refuses_and_nowhere_else(raw: Any) -> None:
-    """Only what a recipe could still give (values of parameters) is an error for one and a warning for the other."""
+    """Only what a recipe could still give (values of parameters) is an error for one and a warning for the
+    other.
+    """
     text = yaml.safe_dump(raw, sort_keys=False)
     findings = lint_document(text, "d.yaml")
     wrong = {finding.rule for finding in findings if finding.severity == "error"}
@@ -335,8 +378,10 @@ def test_the_linter_finds_an_error_where_the_runner_refuses_and_nowhere_else(raw
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.recursive(st.text(max_size=5) | st.none() | st.integers(), lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(
-    ["schemaVersion", "phases", "name", "steps", "action", "inputs", "commands", "if", "loop", "for", "forEach", "and", "parameters", "x"]
+@given(st.recursive(st.text(max_size=5) | st.none() | st.integers(),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(
+    ["schemaVersion", "phases", "name", "steps", "action", "inputs", "commands", "if", "loop", "for",
+        "forEach", "and", "parameters", "x"]
 ), x, max_size=4), max_leaves=20))  # fmt: skip
 def test_no_document_is_too_broken_to_read(raw: Any) -> None:
     text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
@@ -348,13 +393,17 @@ def test_no_document_is_too_broken_to_read(raw: Any) -> None:
     ("text", "kind"),
     [
         (
-            "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  C:\n    Type: AWS::ImageBuilder::Component\n    Data: !Sub 'x'\n",
+            "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  C:\n    Type: "
+            "AWS::ImageBuilder::Component\n    Data: !Sub 'x'\n",
             "CloudFormation",
         ),
         ("Description: x\nResources:\n  Bucket: {Type: 'AWS::S3::Bucket'}\n", "CloudFormation"),
         ('{"Resources": {"X": {"Type": "Custom::X"}}}', "CloudFormation"),
         ("schemaVersion: '2.2'\nmainSteps: [{action: aws:runShellScript, name: x}]\n", "Systems Manager"),
-        ("name: w\nschemaVersion: 1.0\nsteps: [{name: Launch, action: LaunchInstance}]\n", "workflow of Image Builder"),
+        (
+            "name: w\nschemaVersion: 1.0\nsteps: [{name: Launch, action: LaunchInstance}]\n",
+            "workflow of Image Builder",
+        ),
         ("version: 0.2\nphases: {build: {commands: [make]}}\n", "CodeBuild"),
         ("apiVersion: v1\nkind: Pod\n", "Kubernetes"),
         ("on: push\njobs: {x: {runs-on: ubuntu-latest}}\n", "GitHub"),
@@ -370,6 +419,8 @@ def test_what_is_no_component_document_is_told_once(text: str, kind: str) -> Non
     assert "component document" in finding.got
 
 
-@pytest.mark.parametrize("text", ["schemaVersion: 1.0\n", "phases: []\n", "- 1\n", "x\n", "steps: []\n", "Resources: {}\n", "[]\n"])
+@pytest.mark.parametrize(
+    "text", ["schemaVersion: 1.0\n", "phases: []\n", "- 1\n", "x\n", "steps: []\n", "Resources: {}\n", "[]\n"]
+)
 def test_what_may_be_meant_as_one_is_told_in_full(text: str) -> None:
     assert not any("not a component document" in finding.got for finding in lint_document(text, "x.yaml"))

@@ -1,4 +1,6 @@
-"""`invoke lint-provision` on files and folders: which are read, with which rules, and what the command says and exits with."""
+"""`invoke lint-provision` on files and folders: which are read, with which rules, and what the command says
+and exits with.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "loop.yml").symlink_to("loop.yml")
     os.mkfifo(tmp_path / "pipe.yml")
     write(tmp_path, {"folder.sh/a.sh": "#!/bin/bash\nreboot\n"})
-    assert [(finding.file, finding.rule) for finding in lint_paths([tmp_path], tmp_path)] == [("folder.sh/a.sh", "reboot")]
+    assert [(finding.file, finding.rule) for finding in lint_paths([tmp_path], tmp_path)] == [
+        ("folder.sh/a.sh", "reboot")
+    ]
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
@@ -104,7 +108,8 @@ def test_a_folder_is_read_whole_and_places_are_relative(tmp_path: Path) -> None:
     })  # fmt: skip
     found = lint_paths([tmp_path / "scripts", tmp_path / "component", tmp_path / "plain"], tmp_path)
     assert [(finding.file, finding.line, finding.rule) for finding in found] == [
-        ("scripts/a.sh", 2, "reboot"), ("scripts/deep/b.yaml", 2, "zero-steps"), ("component", 2, "zero-steps"), ("plain", 2, "reboot"),
+        ("scripts/a.sh", 2, "reboot"), ("scripts/deep/b.yaml", 2, "zero-steps"),
+        ("component", 2, "zero-steps"), ("plain", 2, "reboot"),
     ]  # fmt: skip
     with pytest.raises(FileNotFoundError):
         lint_paths([tmp_path / "none"], tmp_path)
@@ -112,7 +117,16 @@ def test_a_folder_is_read_whole_and_places_are_relative(tmp_path: Path) -> None:
 
 def test_provisioning_scripts_run_strictly_and_others_do_not(tmp_path: Path) -> None:
     cd = "#!/bin/bash\ncd x\nls\n"
-    write(tmp_path, {"10-a.sh": cd, "test/10-a.sh": cd, "lib/helper.sh": cd, "recording/old.sh": cd, "files/b.yml": DOCUMENT})
+    write(
+        tmp_path,
+        {
+            "10-a.sh": cd,
+            "test/10-a.sh": cd,
+            "lib/helper.sh": cd,
+            "recording/old.sh": cd,
+            "files/b.yml": DOCUMENT,
+        },
+    )
     assert [(finding.file, finding.rule) for finding in lint_provision(tmp_path, tmp_path)] == [
         ("files/b.yml", "zero-steps"),
         ("lib/helper.sh", "cd-unchecked"),
@@ -121,10 +135,15 @@ def test_provisioning_scripts_run_strictly_and_others_do_not(tmp_path: Path) -> 
 
 def test_one_script_asks_for_the_index_of_all(tmp_path: Path) -> None:
     install = "#!/bin/bash\napt-get install --yes curl\n"
-    write(tmp_path, {"10-a.sh": "#!/bin/bash\napt-get update\n", "20-b.sh": install, "validate/05-c.sh": install})
+    write(
+        tmp_path,
+        {"10-a.sh": "#!/bin/bash\napt-get update\n", "20-b.sh": install, "validate/05-c.sh": install},
+    )
     assert lint_provision(tmp_path, tmp_path) == []
     (tmp_path / "10-a.sh").rename(tmp_path / "30-a.sh")
-    assert [(finding.file, finding.rule) for finding in lint_provision(tmp_path, tmp_path)] == [("20-b.sh", "apt-update")]
+    assert [(finding.file, finding.rule) for finding in lint_provision(tmp_path, tmp_path)] == [
+        ("20-b.sh", "apt-update")
+    ]
 
 
 @pytest.mark.parametrize("name", blueprints.names(ROOT))
@@ -143,12 +162,16 @@ def command(*words: str, cwd: Path) -> tuple[int, str, str]:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    write(tmp_path, {"bad.sh": "#!/bin/bash\nset -e\npip install numpy\nvim x\n", "good.sh": "#!/bin/bash\nls\n"})
+    write(
+        tmp_path,
+        {"bad.sh": "#!/bin/bash\nset -e\npip install numpy\nvim x\n", "good.sh": "#!/bin/bash\nls\n"},
+    )
     status, said, _ = command("--files", "bad.sh,good.sh", "--json", cwd=tmp_path)
     assert status == 1
     assert json.loads(said)["errors"] == 1
     assert json.loads(said)["findings"][0] == {
-        "file": "bad.sh", "line": 3, "rule": "pip-unpinned", "severity": "warning", "got": "`numpy`", "fix": "Write `numpy==VERSION`",
+        "file": "bad.sh", "line": 3, "rule": "pip-unpinned", "severity": "warning", "got": "`numpy`",
+        "fix": "Write `numpy==VERSION`",
     }  # fmt: skip
     status, said, _ = command("--files", "bad.sh", cwd=tmp_path)
     assert (status, said.splitlines()[1].split(". ")[0]) == (1, "bad.sh:4: error [interactive] `vim`")
@@ -163,5 +186,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_table_of_rules_in_the_docs_is_that_of_the_linter() -> None:
     page = (ROOT / "docs/images.md").read_text()
-    shown = page.partition("<!-- rules: image_builder/lint/findings.py -->\n")[2].partition("<!-- end of rules -->")[0]
+    shown = page.partition("<!-- rules: image_builder/lint/findings.py -->\n")[2].partition(
+        "<!-- end of rules -->"
+    )[0]
     assert shown == table(), "put the text of image_builder.lint.findings.table() there"

@@ -1,4 +1,6 @@
-"""`invoke lint-provision` on scripts: every rule by what it must find and what it must leave alone, with the line."""
+"""`invoke lint-provision` on scripts: every rule by what it must find and what it must leave alone, with the
+line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ GITHUB = "ghp_" + "a1B2c3D4" * 5
 
 def found(text: str, head: str = STRICT) -> list[tuple[int, str]]:
     """Line (1: the first after the head) and rule of each finding."""
-    return [(finding.line - head.count("\n"), finding.rule) for finding in lint_script(head + text + "\n", "x.sh")]
+    return [
+        (finding.line - head.count("\n"), finding.rule) for finding in lint_script(head + text + "\n", "x.sh")
+    ]
 
 
 COMMIT = "git -C x checkout " + "a" * 40
@@ -29,7 +33,8 @@ BAD = [
     ("mkdir -p ~/neurocaas_contrib/tools", [(1, "place")]),
     ('cp -r tools "$HOME/neurocaas_contrib"', [(1, "place")]),
     ("apt-get install curl", [(1, "apt-yes")]),
-    ("DEBIAN_FRONTEND=noninteractive sudo -E apt-get \\\n  --no-install-recommends install curl", [(1, "apt-yes"), (1, "sudo")]),
+    ("DEBIAN_FRONTEND=noninteractive sudo -E apt-get \\\n  --no-install-recommends install curl",
+        [(1, "apt-yes"), (1, "sudo")]),
     ("apt-get upgrade", [(1, "apt-yes")]),
     ("apt-get remove -q curl", [(1, "apt-yes")]),
     ("if true; then\n  apt-get purge curl\nfi", [(2, "apt-yes")]),
@@ -45,13 +50,15 @@ BAD = [
     ("conda install -y -c conda-forge \\\n  numpy=1.26 \\\n  scipy", [(3, "conda-unpinned")]),
     ("pip install numpy", [(1, "pip-unpinned")]),
     ("pip install 'numpy>=1.2'", [(1, "pip-unpinned")]),
-    ("python3 -m pip install --upgrade --index-url https://x.example/simple numpy==1.26.4 \\\n    scipy", [(2, "pip-unpinned")]),
+    ("python3 -m pip install --upgrade --index-url https://x.example/simple numpy==1.26.4 \\\n    scipy",
+        [(2, "pip-unpinned")]),
     ("/opt/venv/bin/pip3.11 install numpy~=1.0", [(1, "pip-unpinned")]),
     ("uv pip install numpy", [(1, "pip-unpinned")]),
     ("curl -fLO https://x.example/v1/a.tgz", [(1, "download-unchecked")]),
     ("wget https://x.example/v1/a.tgz\ntar xzf a.tgz", [(1, "download-unchecked")]),
     ("wget -qO- https://x.example/v1/a.tgz | tar xz -C /opt", [(1, "download-unchecked")]),
-    ("wget https://x.example/v1/a.deb\ncurl https://x.example/key | gpg --dearmor -o /etc/key.gpg", [(1, "download-unchecked")]),
+    ("wget https://x.example/v1/a.deb\ncurl https://x.example/key | gpg --dearmor -o /etc/key.gpg",
+        [(1, "download-unchecked")]),
     ("curl -s https://x.example/v1/list | grep x | sort > /opt/list", [(1, "download-unchecked")]),
     ("curl -s https://x.example/v1/a.gz | gunzip -c | tee /opt/a", [(1, "download-unchecked")]),
     ("curl https://x.example/releases/latest/a.tgz > a\nsha256sum -c sums", [(1, "moving-ref")]),
@@ -160,7 +167,7 @@ echo "$(cat <<'END'\nvi\nEND\n)"
 shutdown -c; telinit u; systemctl enable nginx
 printf '%s ' "a\nvi\nb"
 if ! command -v aws > /dev/null 2>&1; then echo none; fi
-""".strip().split("\n")
+""".strip().split("\n")  # noqa: E501
 
 
 @pytest.mark.parametrize("text", [line.replace("\\n", "\n").replace("\\t", "\t") for line in GOOD])
@@ -176,7 +183,15 @@ def test_the_index_is_asked_for_before_packages() -> None:
 
 def test_cd_matters_only_where_a_failure_goes_unnoticed() -> None:
     assert found("cd /opt/x\nrm -rf y", "#!/bin/bash\n") == [(1, "cd-unchecked")]
-    for text in ("cd /opt/x || exit 1", "cd x && ls", "if cd x; then ls; fi", "if ! cd x; then exit 1; fi", "cd", "cd /", "set -e\ncd x"):
+    for text in (
+        "cd /opt/x || exit 1",
+        "cd x && ls",
+        "if cd x; then ls; fi",
+        "if ! cd x; then exit 1; fi",
+        "cd",
+        "cd /",
+        "set -e\ncd x",
+    ):
         assert found(text, "#!/bin/bash\n") == [], text
     assert found("cd /opt/x", "#!/bin/bash -eu\n") == []
 
@@ -211,7 +226,8 @@ SECRETS = [
     "DB_PASSWORD='hunter22'",
     "DB_PASSWORD='hunter22(x'",
     "mysql -e \"SET PASSWORD = PASSWORD('hunter22')\"",
-    "cat > key <<'END'\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\nEND",
+    "cat > key <<'END'\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE "
+    "KEY-----\nEND",
 ]
 NO_SECRETS = """
 PASSWORD=$(aws ssm get-parameter --name /x --with-decryption --query Parameter.Value --output text)
@@ -272,7 +288,8 @@ def test_every_rule_for_scripts_is_tried_here() -> None:
 
 
 WORDS = st.sampled_from([
-    "'", '"', "`", "$(", ")", "${", "}", "<<E", "E", "|", "&", ";", "case", "in", "esac", ";;", "\\", "#", "é", "curl", "x", "(", "\n", " ",
+    "'", '"', "`", "$(", ")", "${", "}", "<<E", "E", "|", "&", ";", "case", "in", "esac", ";;", "\\", "#",
+    "é", "curl", "x", "(", "\n", " ",
 ])  # fmt: skip
 
 

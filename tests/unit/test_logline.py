@@ -21,7 +21,12 @@ def read(*args: Any, **more: Any) -> dict[str, Any]:
 
 def test_a_line_says_when_who_what_and_about_which_job() -> None:
     line = read("monitor", "job ended\nwell", job=JOB, instance="i-1")
-    assert (line["schema_version"], line["level"], line["service"], line["message"]) == (1, "INFO", "monitor", "job ended\nwell")
+    assert (line["schema_version"], line["level"], line["service"], line["message"]) == (
+        1,
+        "INFO",
+        "monitor",
+        "job ended\nwell",
+    )
     assert (line["job"], line["instance"]) == ("dti/lab/t1", "i-1")
     assert line["time"].endswith("+00:00")
     assert "_aws" not in line
@@ -32,12 +37,17 @@ def test_a_line_without_a_job_has_none() -> None:
 
 
 def test_metrics_are_in_the_embedded_format() -> None:
-    """The rules of the specification: a name and a unit for each, its value and the dimension's beside it, milliseconds."""
+    """The rules of the specification: a name and a unit for each, its value and the dimension's beside it,
+    milliseconds.
+    """
     line = read("manager", "x", job=JOB, metrics={logline.BUDGET_USED: 81.5, logline.REFUSED: 1})
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "NeuroCAAS"
     assert directive["Dimensions"] == [["Bucket"]]
-    assert directive["Metrics"] == [{"Name": "BudgetUsed", "Unit": "Percent"}, {"Name": "SubmissionsRefused", "Unit": "Count"}]
+    assert directive["Metrics"] == [
+        {"Name": "BudgetUsed", "Unit": "Percent"},
+        {"Name": "SubmissionsRefused", "Unit": "Count"},
+    ]
     assert (line["Bucket"], line["BudgetUsed"], line["SubmissionsRefused"]) == ("dti", 81.5, 1)
     assert line["_aws"]["Timestamp"] > 1_700_000_000_000
 

@@ -1,4 +1,6 @@
-"""Money: nothing starts that its group's budget does not cover, and what a job did not need is given back, exactly once."""
+"""Money: nothing starts that its group's budget does not cover, and what a job did not need is given back,
+exactly once.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def test_the_worst_case_is_reserved_and_the_real_cost_settled() -> None:
     assert world.aws.budgets == {MONTH: (WORST, 0)}
     assert "Customized budget not found. Using default budget value of 10.00" in world.certificate()
     assert "Projected total costs: $0.24. Remaining budget: $9.76" in world.certificate()
-    assert f"Prices an hour, of {SETTINGS.prices_date}: m5.large $0.096, m5.xlarge $0.192." in world.certificate()
+    assert (
+        f"Prices an hour, of {SETTINGS.prices_date}: m5.large $0.096, m5.xlarge $0.192."
+        in world.certificate()
+    )
     world.complete(next(iter(world.aws.ec2)))
     assert world.aws.budgets == {MONTH: (48_000, 48_000)}
 
@@ -52,9 +57,12 @@ def test_the_groups_own_budget_comes_first(value: str, started: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "limit", "started"), [("10", "0.2", False), ("0.2", "10", False), (None, "0.2", False), (None, "10", True)]
+    ("budget", "limit", "started"),
+    [("10", "0.2", False), ("0.2", "10", False), (None, "0.2", False), (None, "10", True)],
 )
-def test_a_lead_can_set_less_than_the_budget_and_never_more(budget: str | None, limit: str, started: bool) -> None:
+def test_a_lead_can_set_less_than_the_budget_and_never_more(
+    budget: str | None, limit: str, started: bool
+) -> None:
     world = with_budget(10)
     if budget:
         world.aws.parameters_["/neurocaas/budgets/lab/dti"] = budget
@@ -80,7 +88,9 @@ def test_two_submissions_at_once_cannot_both_pass() -> None:
 
         def submit(number: int, world: World = world, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            world.submit(world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json")
+            world.submit(
+                world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json"
+            )
 
         threads = [threading.Thread(target=submit, args=(number,)) for number in range(3)]
         for thread in threads:

@@ -1,4 +1,6 @@
-"""Cancelling a job: before it begins, while it starts or runs, after its end, twice, and of a job that is not there."""
+"""Cancelling a job: before it begins, while it starts or runs, after its end, twice, and of a job that is not
+there.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def refusal(world: World) -> str:
 
 
 def money_is_free(world: World) -> bool:
-    return world.aws.items == {} and all(committed == spent for committed, spent in world.aws.budgets.values())
+    return world.aws.items == {} and all(
+        committed == spent for committed, spent in world.aws.budgets.values()
+    )
 
 
 @pytest.fixture
@@ -132,10 +136,16 @@ def test_an_unknown_job_is_said_to_be_unknown(world: World, body: object, told: 
     assert not any(key.endswith("stop.json") for _, key in world.aws.objects_)
 
 
-@pytest.mark.parametrize(("body", "name"), [(None, CANCEL), ({"timestamp": "t1"}, "lab/submissions/any_cancel.json")])
-def test_a_cancellation_that_comes_first_waits_for_its_submission(world: World, body: object, name: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "name"), [(None, CANCEL), ({"timestamp": "t1"}, "lab/submissions/any_cancel.json")]
+)
+def test_a_cancellation_that_comes_first_waits_for_its_submission(
+    world: World, body: object, name: str
+) -> None:
     assert cancel(world, body, name).exit_code == 99
-    assert "not started if it comes within 15 minutes" in world.aws.text(BUCKET, rejected_keys("lab", name[16:-5]).certificate)
+    assert "not started if it comes within 15 minutes" in world.aws.text(
+        BUCKET, rejected_keys("lab", name[16:-5]).certificate
+    )
     assert world.submit(world.submission()) == Outcome(0, f"cancelled: by {name}")
     assert world.aws.ec2 == {}
     assert world.end() == f"FAILED 0/0 cancelled: by {name}\n"
@@ -153,7 +163,9 @@ def test_a_cancellation_does_not_wait_for_ever(world: World) -> None:
     assert len(world.aws.ec2) == 1
 
 
-def test_a_submission_that_comes_while_its_cancellation_looks_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_submission_that_comes_while_its_cancellation_looks_is_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, body = cancel_module.keep, json.dumps(world.submission())
 
     def keep(*arguments: Any, **more: Any) -> None:
@@ -226,7 +238,9 @@ def test_killed_after_any_call_and_delivered_again(begun: bool) -> None:
         assert money_is_free(world)
 
 
-@pytest.mark.parametrize("body", [b"\xef\xbb\xbf", b" \n", b"{}", b'\xef\xbb\xbf{"timestamp": "t1"}', b'{"timestamp": null}'])
+@pytest.mark.parametrize(
+    "body", [b"\xef\xbb\xbf", b" \n", b"{}", b'\xef\xbb\xbf{"timestamp": "t1"}', b'{"timestamp": null}']
+)
 def test_what_editors_make_of_an_empty_file_cancels_all_the_same(world: World, body: bytes) -> None:
     world.submit(world.submission())
     world.aws.upload(BUCKET, CANCEL, body)

@@ -1,4 +1,6 @@
-"""What the manager decides by: the bucket and the group of an event, the document of the very same submission, and the ledger."""
+"""What the manager decides by: the bucket and the group of an event, the document of the very same
+submission, and the ledger.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def world() -> World:
 
 
 def event(world: World, key: str = SUBMISSION, bucket: str = BUCKET, etag: str = "e") -> Outcome:
-    delivery = Delivery(ObjectCreated(bucket, key, 1, etag), 1, "run", "arn:manager", world.clock() + timedelta(seconds=121))
+    delivery = Delivery(
+        ObjectCreated(bucket, key, 1, etag), 1, "run", "arn:manager", world.clock() + timedelta(seconds=121)
+    )
     return process(ManagerView(world.aws), world.settings, world.clock, delivery)
 
 
@@ -47,7 +51,8 @@ def killed_before(world: World, call: str, body: dict[str, Any]) -> None:
     world.clock.forward(150)
 
 
-# Whose event it is --------------------------------------------------------------------------------------------------------
+# Whose event it is
+# --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("bucket", "key"),
     [
@@ -61,7 +66,9 @@ def killed_before(world: World, call: str, body: dict[str, Any]) -> None:
         (BUCKET, "lab/submissions/a.json"),
     ],
 )
-def test_what_is_not_of_a_group_of_this_analysis_is_neither_heard_nor_done(world: World, bucket: str, key: str) -> None:
+def test_what_is_not_of_a_group_of_this_analysis_is_neither_heard_nor_done(
+    world: World, bucket: str, key: str
+) -> None:
     world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission()))
     world.aws.upload(BUCKET, key, json.dumps(world.submission()))
     world.aws.upload("dti2", key, json.dumps(world.submission()))
@@ -90,12 +97,15 @@ def test_an_event_without_an_etag_and_a_request_for_an_attempt_are_not_noted(wor
     assert len(world.aws.ec2) == 1
 
 
-# Which document it is -----------------------------------------------------------------------------------------------------
+# Which document it is
+# -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "change",
     [{"submission_sha256": "0" * 64}, {"created": "2026-01-31T11:59:59.000Z"}, {"schema_version": 99}],
 )
-def test_the_document_of_another_submission_is_not_taken_for_this_ones(world: World, change: dict[str, Any]) -> None:
+def test_the_document_of_another_submission_is_not_taken_for_this_ones(
+    world: World, change: dict[str, Any]
+) -> None:
     killed_before(world, "run", world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
     document = {**json.loads(world.aws.text(BUCKET, KEYS.job)), "duration_minutes": 599, **change}
     world.aws.upload(BUCKET, KEYS.job, json.dumps(document))
@@ -115,8 +125,11 @@ def test_the_document_of_the_same_submission_is_kept(world: World) -> None:
     assert [machine.instance_type for machine in world.aws.ec2.values()] == ["m5.large"]
 
 
-# What the ledger says -----------------------------------------------------------------------------------------------------
-def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+# What the ledger says
+# -----------------------------------------------------------------------------------------------------
+def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its clock was behind: the sweep has taken the job, and it is over before the money is reserved."""
     real = FakeAws.committed
 
@@ -149,7 +162,13 @@ def spot(world: World) -> str:
 
 
 @pytest.mark.parametrize(
-    "key", [KEYS.retry(0, 3), KEYS.retry(1, 2), JobKeys.of("lab", "t2").retry(0, 2), JobKeys.of("other", "t1").retry(0, 2)]
+    "key",
+    [
+        KEYS.retry(0, 3),
+        KEYS.retry(1, 2),
+        JobKeys.of("lab", "t2").retry(0, 2),
+        JobKeys.of("other", "t1").retry(0, 2),
+    ],
 )
 def test_an_attempt_that_the_ledger_does_not_ask_for_starts_nothing(world: World, key: str) -> None:
     spot(world)
@@ -240,7 +259,8 @@ def test_the_end_of_a_job_without_a_machine_is_told_whenever_its_manager_dies() 
     assert number > 10
 
 
-# Cancellations ------------------------------------------------------------------------------------------------------------
+# Cancellations
+# ------------------------------------------------------------------------------------------------------------
 CANCEL = "lab/submissions/a_cancel.json"
 
 
@@ -264,7 +284,8 @@ def test_a_cancellation_between_claim_and_lease_comes_again(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"), [("5", True), ('"5"', True), ("true", False), ("5.0", False), ("[5]", False), ('"../5"', False)]
+    ("value", "wanted"),
+    [("5", True), ('"5"', True), ("true", False), ("5.0", False), ("[5]", False), ('"../5"', False)],
 )
 def test_how_a_cancellation_names_a_job(world: World, value: str, wanted: bool) -> None:
     world.submit(world.submission(timestamp="5"))
@@ -282,7 +303,9 @@ def test_how_a_cancellation_names_a_job(world: World, value: str, wanted: bool) 
         ({"dataname": "lab/inputs/none.zip", "configname": "lab/configs/none.json"}, "user"),
     ],
 )
-def test_missing_data_is_told_from_other_mistakes(world: World, fields: dict[str, str], exit_class: str) -> None:
+def test_missing_data_is_told_from_other_mistakes(
+    world: World, fields: dict[str, str], exit_class: str
+) -> None:
     assert world.submit(world.submission(**fields)).exit_code == 99
     assert world.facts()["exit_class"] == exit_class
 
@@ -298,7 +321,9 @@ def test_a_launch_that_stays_partial_has_a_certificate_that_is_complete(world: W
     assert world.aws.items[JOB]["since"] == world.clock().timestamp()
 
 
-@pytest.mark.parametrize(("budget", "used", "number"), [(0.48, 50.0, 1), (0.96, 75.0, 3), (0.24, 100.0, 1), (0.2, 0.0, 1)])
+@pytest.mark.parametrize(
+    ("budget", "used", "number"), [(0.48, 50.0, 1), (0.96, 75.0, 3), (0.24, 100.0, 1), (0.2, 0.0, 1)]
+)
 def test_how_much_of_the_budget_is_used_is_measured(budget: float, used: float, number: int) -> None:
     world = World(replace(SETTINGS, budget_usd=budget))
     for job in range(number):
@@ -310,10 +335,21 @@ def test_how_much_of_the_budget_is_used_is_measured(budget: float, used: float, 
     assert delivery.notes.metrics == {BUDGET_USED: used}
 
 
-# What EC2 answers ---------------------------------------------------------------------------------------------------------
+# What EC2 answers
+# ---------------------------------------------------------------------------------------------------------
 WAITING = (
-    *("InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity", "InsufficientReservedInstanceCapacity"),
-    *("InsufficientFreeAddressesInSubnet", "InsufficientVolumeCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded"),
+    *(
+        "InsufficientInstanceCapacity",
+        "InsufficientHostCapacity",
+        "InsufficientCapacity",
+        "InsufficientReservedInstanceCapacity",
+    ),
+    *(
+        "InsufficientFreeAddressesInSubnet",
+        "InsufficientVolumeCapacity",
+        "InstanceLimitExceeded",
+        "VcpuLimitExceeded",
+    ),
     *("VolumeLimitExceeded", "MaxSpotInstanceCountExceeded", "SpotMaxPriceTooLow", "Unsupported"),
 )
 PASSING = (
@@ -326,7 +362,12 @@ PASSING = (
     "Unavailable",
 )
 IMAGE = (
-    *("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound"),
+    *(
+        "InvalidAMIID.NotFound",
+        "InvalidAMIID.Malformed",
+        "InvalidAMIID.Unavailable",
+        "InvalidSnapshot.NotFound",
+    ),
     "InvalidLaunchTemplateId.VersionNotFound",
 )
 
@@ -344,7 +385,9 @@ def test_what_a_refused_launch_means(world: World, code: str, exit_class: str) -
     world.aws.refusals = {"m5.large": code, "m5.xlarge": code}
     passes = code in (*WAITING, *PASSING)
     assert world.submit(world.submission()).again is passes
-    assert world.aws.count("run") == (2 if code in WAITING else 1), "another type helps only where there is no capacity"
+    assert world.aws.count("run") == (2 if code in WAITING else 1), (
+        "another type helps only where there is no capacity"
+    )
     if passes:
         world.deliver(receives=CAPACITY_ATTEMPTS)
     assert world.facts()["exit_class"] == exit_class

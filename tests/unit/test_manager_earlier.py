@@ -35,7 +35,10 @@ def world() -> World:
 
 
 def again(world: World, **fields: Any) -> str:
-    outcome = world.submit(world.submission(**{"timestamp": "now", "rerun_of": "then", **fields}), "lab/submissions/b_submit.json")
+    outcome = world.submit(
+        world.submission(**{"timestamp": "now", "rerun_of": "then", **fields}),
+        "lab/submissions/b_submit.json",
+    )
     return "" if outcome.exit_code == 0 else world.certificate("now")
 
 
@@ -49,7 +52,10 @@ def test_image_and_code_are_those_of_then(world: World) -> None:
 
 def test_without_it_they_are_those_of_now(world: World) -> None:
     assert again(world, rerun_of=None) == ""
-    assert (world.job("now").launch_template.launch_template_version, world.job("now").code.sha256) == ("4", "c" * 64)
+    assert (world.job("now").launch_template.launch_template_version, world.job("now").code.sha256) == (
+        "4",
+        "c" * 64,
+    )
 
 
 def test_an_image_of_then_will_do_where_none_of_now_is_ready(world: World) -> None:
@@ -63,7 +69,9 @@ def test_another_jobs_template_is_never_taken(world: World) -> None:
 
 
 def test_a_group_that_was_removed_and_came_back_runs_again_on_the_same_image(world: World) -> None:
-    world.settings = replace(NEW, groups={**NEW.groups, "lab": Group("lt-9", "1", "AROANEW")}, image=OLD.image)
+    world.settings = replace(
+        NEW, groups={**NEW.groups, "lab": Group("lt-9", "1", "AROANEW")}, image=OLD.image
+    )
     assert again(world) == ""
     job = world.job("now")
     assert (job.launch_template, job.code, job.image) == (Group("lt-9", "1", "AROANEW"), OLD.code, OLD.image)
@@ -83,7 +91,9 @@ def test_what_is_no_job_of_the_group_is_refused(world: World, named: object) -> 
         {"schema_version": 99},
     ],
 )
-def test_a_document_that_a_machine_has_changed_gives_nothing_away(world: World, spoilt: dict[str, Any]) -> None:
+def test_a_document_that_a_machine_has_changed_gives_nothing_away(
+    world: World, spoilt: dict[str, Any]
+) -> None:
     key = JobKeys.of("lab", "then").job
     world.aws.upload(BUCKET, key, json.dumps({**json.loads(world.aws.text(BUCKET, key)), **spoilt}))
     assert "rerun_of" in again(world)

@@ -17,7 +17,13 @@ FOLDER = "lab/inputs/scans/"
 
 
 def ensemble(config: dict[str, Any], **fields: Any) -> World:
-    world = World(replace(SETTINGS, max_ensemble_size=10, parameters={**(SETTINGS.parameters or {}), "additionalProperties": True}))
+    world = World(
+        replace(
+            SETTINGS,
+            max_ensemble_size=10,
+            parameters={**(SETTINGS.parameters or {}), "additionalProperties": True},
+        )
+    )
     world.aws.upload(BUCKET, CONFIG, json.dumps(config))
     world.submit(world.submission(**fields))
     return world
@@ -40,7 +46,9 @@ def test_each_member_has_its_machine_number_configuration_and_status() -> None:
     assert world.certificate().count("DATANAME: lab/inputs/a.zip") == 5
 
 
-@pytest.mark.parametrize("config", [{"ensemble_size": 1}, {"mode": "predict", "ensemble_size": 3}, {"mode": "train"}, {}])
+@pytest.mark.parametrize(
+    "config", [{"ensemble_size": 1}, {"mode": "predict", "ensemble_size": 3}, {"mode": "train"}, {}]
+)
 def test_anything_else_is_a_plain_job(config: dict[str, Any]) -> None:
     world = ensemble(config)
     (dataset,) = world.job().datasets
@@ -48,7 +56,10 @@ def test_anything_else_is_a_plain_job(config: dict[str, Any]) -> None:
     assert world.job().configpath_of(0) == "jobs/lab/job_t1/configs/c.json"
 
 
-@pytest.mark.parametrize("config", [{"ensemble_size": 3}, {"mode": None, "ensemble_size": 3}, {"mode": "Train", "ensemble_size": "3"}])
+@pytest.mark.parametrize(
+    "config",
+    [{"ensemble_size": 3}, {"mode": None, "ensemble_size": 3}, {"mode": "Train", "ensemble_size": "3"}],
+)
 def test_a_size_without_the_mode_is_no_single_job(config: dict[str, Any]) -> None:
     world = ensemble(config)
     assert world.aws.ec2 == {}
@@ -59,13 +70,17 @@ def test_a_size_without_the_mode_is_no_single_job(config: dict[str, Any]) -> Non
 def test_a_size_in_a_mode_of_the_analysis_is_noted() -> None:
     world = ensemble({"mode": "predict", "ensemble_size": 3})
     assert len(world.aws.ec2) == 1
-    assert "NOTE: ensemble_size is 3, in mode 'predict': one machine for each dataset; only mode: train makes an ensemble" in (
-        world.certificate()
-    )
+    assert (
+        "NOTE: ensemble_size is 3, in mode 'predict': one machine for each dataset; only mode: train makes "
+        "an ensemble"
+    ) in (world.certificate())
 
 
 def test_a_mode_by_default_is_a_mode() -> None:
-    properties = {"mode": {"enum": ["train", "predict"], "default": "train"}, "ensemble_size": {"type": "integer"}}
+    properties = {
+        "mode": {"enum": ["train", "predict"], "default": "train"},
+        "ensemble_size": {"type": "integer"},
+    }
     world = World(replace(SETTINGS, parameters={"type": "object", "properties": properties}))
     world.aws.upload(BUCKET, CONFIG, '{"ensemble_size": 3.0}')
     world.submit(world.submission())
@@ -114,7 +129,13 @@ def test_or_each_of_its_objects_is_one() -> None:
         f"{FOLDER}below/0.nii",
         f"{FOLDER}below/1.nii",
     ]
-    assert [dataset.name for dataset in job.datasets] == ["a.zip", "scans_0.nii", "scans_1.nii", "below_0.nii", "below_1.nii"]
+    assert [dataset.name for dataset in job.datasets] == [
+        "a.zip",
+        "scans_0.nii",
+        "scans_1.nii",
+        "below_0.nii",
+        "below_1.nii",
+    ]
     assert len(world.aws.ec2) == 5
 
 

@@ -1,4 +1,6 @@
-"""Manager or monitor dies after any of its AWS calls, and the queue delivers again: one set of machines, one end, exact money."""
+"""Manager or monitor dies after any of its AWS calls, and the queue delivers again: one set of machines, one
+end, exact money.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def a_cancellation(life: Life) -> None:
     life.observe(second, "running")
     life.world.aws.upload(BUCKET, "lab/submissions/a_cancel.json", b"")
     life.manage("lab/submissions/a_cancel.json")
-    life.complete(second, "FAILED", json.loads(life.world.aws.text(BUCKET, KEYS.stop))["outcome"] + ": by the analyst")
+    life.complete(
+        second, "FAILED", json.loads(life.world.aws.text(BUCKET, KEYS.stop))["outcome"] + ": by the analyst"
+    )
 
 
 LIVES: dict[Callable[[Life], None], tuple[set[tuple[int, int]], str]] = {
@@ -121,7 +125,9 @@ LIVES: dict[Callable[[Life], None], tuple[set[tuple[int, int]], str]] = {
 
 @pytest.mark.parametrize("actor", ["manager", "monitor"])
 @pytest.mark.parametrize("live", LIVES, ids=lambda live: live.__name__)
-def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None], actor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_after_any_call_and_delivered_again(
+    live: Callable[[Life], None], actor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launch, "LAUNCH_CHUNK", 2)
     machines, end = LIVES[live]
     number, struck = 0, True
@@ -134,7 +140,9 @@ def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None],
             world.clock.forward(600)
             world.sweep()
         where = [place(machine) for machine in world.aws.ec2.values()]
-        assert sorted((one.index, one.attempt) for one in where if one) == sorted(machines), f"killed after call {number}"
+        assert sorted((one.index, one.attempt) for one in where if one) == sorted(machines), (
+            f"killed after call {number}"
+        )
         assert world.end() == f"{end}\n", f"killed after call {number}"
         assert world.aws.written[BUCKET, KEYS.end] in ({1, 2} if struck and actor == "monitor" else {1})
         spent = sum(micro_dollars(world.report(machine)["cost"]) for machine in world.aws.ec2)
@@ -142,7 +150,9 @@ def test_killed_after_any_call_and_delivered_again(live: Callable[[Life], None],
         assert committed == settled == pytest.approx(spent, abs=len(machines)), f"killed after call {number}"
         assert world.aws.items == {}
         assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
-        assert len(world.aws.notices) in ({1, 2} if struck and actor == "monitor" else {1}), "only the dead may have told it already"
+        assert len(world.aws.notices) in ({1, 2} if struck and actor == "monitor" else {1}), (
+            "only the dead may have told it already"
+        )
     assert number > 10
 
 
@@ -206,7 +216,9 @@ def test_a_submission_that_breaks_the_parser_is_answered_too(monkeypatch: pytest
 def test_machines_that_were_started_before_an_error_that_stays_end_their_work() -> None:
     world = World()
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
-    world.aws.upload(BUCKET, SUBMISSION, json.dumps(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])))
+    world.aws.upload(
+        BUCKET, SUBMISSION, json.dumps(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+    )
     world.deliver()
     (machine,) = world.aws.ec2
     last = world.deliver(receives=QUEUE_MAX_RECEIVES)
@@ -222,6 +234,13 @@ def test_the_last_delivery_of_a_job_that_is_launched_or_cancelled_changes_nothin
     world = World()
     world.submit(world.submission())
     assert world.deliver(receives=QUEUE_MAX_RECEIVES).message == "delivered again: the job is launched"
-    world.aws.upload(BUCKET, "lab/submissions/b_submit.json", json.dumps(world.submission(timestamp="t2", dataname="lab/inputs/no.zip")))
+    world.aws.upload(
+        BUCKET,
+        "lab/submissions/b_submit.json",
+        json.dumps(world.submission(timestamp="t2", dataname="lab/inputs/no.zip")),
+    )
     assert "S3 Bucket does not contain" in world.deliver("lab/submissions/b_submit.json").message
-    assert world.deliver("lab/submissions/b_submit.json", QUEUE_MAX_RECEIVES).message == "delivered again: the job has ended"
+    assert (
+        world.deliver("lab/submissions/b_submit.json", QUEUE_MAX_RECEIVES).message
+        == "delivered again: the job has ended"
+    )

@@ -42,7 +42,10 @@ class Account:
             self.s3.create_bucket(Bucket=bucket)
         self.table.create_table(
             TableName="ledger",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             BillingMode="PAY_PER_REQUEST",
         )
@@ -50,8 +53,12 @@ class Account:
 
     def add_template(self) -> None:
         """Only where machines are launched: the in-process EC2 takes a second to load its images."""
-        image = self.ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
-        template = self.ec2.create_launch_template(LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image})
+        image = self.ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][
+            0
+        ]["ImageId"]
+        template = self.ec2.create_launch_template(
+            LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image}
+        )
         identifier = template["LaunchTemplate"]["LaunchTemplateId"]
         self.settings = replace(SETTINGS, groups={"lab": Group(identifier, "1")})
 
@@ -66,7 +73,11 @@ class Account:
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     module._cloud.cache_clear()
     module._settings.cache_clear()
@@ -101,10 +112,17 @@ def test_a_submission_through_the_whole_handler(
     account.put("lab/inputs/a b.zip", "data")
     account.put("lab/configs/c.json", '{"__dataset_size__": 4}')
     key = "lab/submissions/my run_submit.json"
-    account.put(key, json.dumps({"dataname": "lab/inputs/a b.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}))
+    account.put(
+        key,
+        json.dumps({"dataname": "lab/inputs/a b.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}),
+    )
     assert module.handler({"Records": [message(notification(key))]}, None) == {"batchItemFailures": []}
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (line["message"], line["exit_code"], line["submission"]) == ("processing returned exit code 0", 0, key)
+    assert (line["message"], line["exit_code"], line["submission"]) == (
+        "processing returned exit code 0",
+        0,
+        key,
+    )
     assert (line["service"], line["job"]) == ("manager", f"{BUCKET}/lab/t1")
     assert 0 < line["BudgetUsed"] < 100
     (instance,) = account.instances()
@@ -112,14 +130,18 @@ def test_a_submission_through_the_whole_handler(
     assert tags["job"] == "t1"
     job = Job.from_json(account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").job)["Body"].read())
     assert job.datasets[0].size == 4
-    encoded = account.ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")["UserData"]["Value"]
+    encoded = account.ec2.describe_instance_attribute(
+        InstanceId=instance["InstanceId"], Attribute="userData"
+    )["UserData"]["Value"]
     assert base64.b64decode(encoded).startswith(b"#!")
     certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").records.certificate)
     assert certificate["Metadata"][SUBMISSION_METADATA] == digest_of(key)
     claim = AwsCloud().claimed("ledger", JOB)
     assert claim is not None
     assert (claim.submission, claim.ended) == (key, "")
-    assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {"batchItemFailures": []}
+    assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {
+        "batchItemFailures": []
+    }
     assert len(account.instances()) == 1
 
 
@@ -139,7 +161,9 @@ def test_one_bad_message_fails_alone(account: Account, monkeypatch: pytest.Monke
     account.s3.head_object(Bucket=BUCKET, Key="lab/results/rejected_b/logs/certificate.txt")
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "InvalidRequest", "InvalidObjectState", "KMS.DisabledException"])
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "InvalidRequest", "InvalidObjectState", "KMS.DisabledException"]
+)
 @pytest.mark.parametrize("key", [SUBMISSION, "lab/configs/c.json"])
 def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
     account: Account, monkeypatch: pytest.MonkeyPatch, key: str, code: str
@@ -148,7 +172,10 @@ def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
     deploy(account, monkeypatch)
     for name in ("lab/inputs/a.zip", "lab/configs/c.json"):
         account.put(name, "{}")
-    account.put(SUBMISSION, json.dumps({"dataname": "lab/inputs/a.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}))
+    account.put(
+        SUBMISSION,
+        json.dumps({"dataname": "lab/inputs/a.zip", "configname": "lab/configs/c.json", "timestamp": "t1"}),
+    )
 
     def refuse(params: dict[str, Any], **_: Any) -> None:
         if params["Key"] == key:
@@ -157,14 +184,20 @@ def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
     module._cloud()._s3.meta.events.register("provide-client-params.s3.GetObject", refuse)
     assert module.handler({"Records": [message(notification())]}, None) == {"batchItemFailures": []}
     folder = "rejected_a" if key == SUBMISSION else "job_t1"
-    end = account.s3.get_object(Bucket=BUCKET, Key=f"lab/results/{folder}/process_results/end.txt")["Body"].read().decode()
+    end = (
+        account.s3.get_object(Bucket=BUCKET, Key=f"lab/results/{folder}/process_results/end.txt")["Body"]
+        .read()
+        .decode()
+    )
     assert f"({code})" in end
     kinds = {item["pk"]["S"] for item in account.table.scan(TableName="ledger").get("Items", [])}
     assert kinds <= {CLAIMS, HEARD}, "nothing is open, nothing was reserved"
     assert "Upload it again, without a key of your own" in end
 
 
-def test_settings_that_are_not_the_deployed_ones_are_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_not_the_deployed_ones_are_refused(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deploy(account, monkeypatch)
     monkeypatch.setenv("NEUROCAAS_SETTINGS_SHA256", "0" * 64)
     with pytest.raises(module.SettingsError, match="deploy the stack again"):
@@ -207,7 +240,9 @@ def test_objects(account: Account) -> None:
     etag = hashlib.md5(b"text").hexdigest()
     assert cloud.head(BUCKET, "a") == StoredObject("a", 4, etag)
     assert cloud.put(BUCKET, "raw", b"\xef\xbb\xbf{}")
-    assert cloud.read(BUCKET, "raw", 10) == Content(b"\xef\xbb\xbf{}", hashlib.md5(b"\xef\xbb\xbf{}").hexdigest())
+    assert cloud.read(BUCKET, "raw", 10) == Content(
+        b"\xef\xbb\xbf{}", hashlib.md5(b"\xef\xbb\xbf{}").hexdigest()
+    )
     with pytest.raises(ObjectTooLargeError):
         cloud.get(BUCKET, "a", 3)
 
@@ -240,21 +275,33 @@ def test_the_lease(account: Account) -> None:
     assert cloud.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"}) == "taken"
     assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
     cloud.release("ledger", JOB, "two")
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy", "only the owner gives it back"
+    assert (
+        cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
+    ), "only the owner gives it back"
     cloud.release("ledger", JOB, "one")
     assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "taken"
-    assert cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken", "a lease ends"
+    assert (
+        cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken"
+    ), "a lease ends"
     cloud.launched("ledger", JOB, 3, frozenset({2}), 300.0)
-    assert cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
+    assert (
+        cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
+    )
     assert cloud.forget("ledger", JOB, "2026-01-31")
     assert not cloud.forget("ledger", JOB, "2026-02-01"), "a job ends once"
     cloud.launched("ledger", JOB, 3, frozenset(), 300.0)
-    assert [item["pk"]["S"] for item in account.table.scan(TableName="ledger")["Items"]] == [CLAIMS], "a job that has ended stays away"
+    assert [item["pk"]["S"] for item in account.table.scan(TableName="ledger")["Items"]] == [CLAIMS], (
+        "a job that has ended stays away"
+    )
     assert cloud.lease("ledger", JOB, "five", 600.0, 700.0, {"submission": "k", "analysis": "dti"}) == "ended"
 
 
 def test_a_claim_is_made_once_and_replaced_only_when_its_job_was_deleted(account: Account) -> None:
-    cloud, first, other = AwsCloud(), Claim("c1", "k1", "2026-01-31"), Claim("c2", "k2", "2026-02-01", cancelled_by="x")
+    cloud, first, other = (
+        AwsCloud(),
+        Claim("c1", "k1", "2026-01-31"),
+        Claim("c2", "k2", "2026-02-01", cancelled_by="x"),
+    )
     assert cloud.claimed("ledger", JOB) is None
     assert cloud.claim("ledger", JOB, first) is None
     assert cloud.claim("ledger", JOB, other) == first
@@ -268,7 +315,14 @@ def test_a_claim_is_made_once_and_replaced_only_when_its_job_was_deleted(account
 
 
 REQUEST = LaunchRequest(
-    "lt-1", "3", "m5.large", 2, "#!/bin/bash\n", "token", {"bucket": BUCKET, "group": "lab", "job": "t1", "offset": "7"}, 40
+    "lt-1",
+    "3",
+    "m5.large",
+    2,
+    "#!/bin/bash\n",
+    "token",
+    {"bucket": BUCKET, "group": "lab", "job": "t1", "offset": "7"},
+    40,
 )
 
 
@@ -276,7 +330,9 @@ def answer_of_ec2(number: int) -> dict[str, Any]:
     tags = [{"Key": key, "Value": value} for key, value in REQUEST.tags.items()]
     launched = datetime(2026, 1, 31, tzinfo=UTC)
     one = {"InstanceType": "m5.large", "LaunchTime": launched, "Tags": tags}
-    return {"Instances": [{**one, "InstanceId": f"i-{index}", "AmiLaunchIndex": index} for index in range(number)]}
+    return {
+        "Instances": [{**one, "InstanceId": f"i-{index}", "AmiLaunchIndex": index} for index in range(number)]
+    }
 
 
 def test_a_launch_is_one_call_with_everything(account: Account) -> None:
@@ -293,14 +349,22 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
         "BlockDeviceMappings": [
             {
                 "DeviceName": "/dev/sda1",
-                "Ebs": {"VolumeSize": 40, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True},
+                "Ebs": {
+                    "VolumeSize": 40,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
             }
         ],
     }
     with Stubber(cloud._ec2) as ec2:
         ec2.add_response("run_instances", answer_of_ec2(2), expected)
         started = cloud.run(REQUEST)
-    assert [(machine.instance_id, machine.offset, machine.launch_index) for machine in started] == [("i-0", 7, 0), ("i-1", 7, 1)]
+    assert [(machine.instance_id, machine.offset, machine.launch_index) for machine in started] == [
+        ("i-0", 7, 0),
+        ("i-1", 7, 1),
+    ]
 
 
 def test_machines_are_found_by_their_job(account: Account) -> None:
@@ -368,7 +432,10 @@ class Conflicting:
     def transact_write_items(self, TransactItems: list[Any]) -> None:  # noqa: N803
         if self.left:
             self.left -= 1
-            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [{"Code": "TransactionConflict"}]}
+            answer: Any = {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{"Code": "TransactionConflict"}],
+            }
             raise self.exceptions.TransactionCanceledException(answer, "TransactWriteItems")
 
 

@@ -75,12 +75,20 @@ def _junk(draw: random.Random, depth: int = 0) -> Any:
 
 def _document(draw: random.Random) -> bytes:
     """Nearly a submission: at least one field is wrong."""
-    fields: dict[str, Any] = {"dataname": "lab/inputs/a.zip", "configname": "lab/configs/c.json", "timestamp": f"t{draw.randint(0, 10**9)}"}
+    fields: dict[str, Any] = {
+        "dataname": "lab/inputs/a.zip",
+        "configname": "lab/configs/c.json",
+        "timestamp": f"t{draw.randint(0, 10**9)}",
+    }
     wrong: list[Callable[[], None]] = [
         lambda: fields.update(dataname=draw.choice(OUTSIDE)),
         lambda: fields.update(dataname=["lab/inputs/a.zip", draw.choice(OUTSIDE)]),
         lambda: fields.update(dataname=draw.choice(list(SCALARS))),
-        lambda: fields.update(configname=draw.choice([*OUTSIDE, "lab/configs/none.json", "lab/inputs/a.zip", "lab/configs/c.exe"])),
+        lambda: fields.update(
+            configname=draw.choice(
+                [*OUTSIDE, "lab/configs/none.json", "lab/inputs/a.zip", "lab/configs/c.exe"]
+            )
+        ),
         lambda: fields.update(timestamp=draw.choice([stamp for stamp in STAMPS if stamp != 0])),
         lambda: fields.update(instance_type=draw.choice(["p4d.24xlarge", "", 3, [], "m5.large; reboot"])),
         lambda: fields.update(resultpath=draw.choice(["s3://elsewhere/x", "other/results", 1, "../.."])),
@@ -108,7 +116,16 @@ def _bytes(draw: random.Random) -> bytes | None:
         return good[: draw.randint(0, len(good) - 1)]
     if kind == 3:
         return draw.choice(
-            [b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5000, b"\xff\xfe{", b"NaN", b'{"timestamp": Infinity}', b" " * 300_000, b"{}"]
+            [
+                b"[" * 100_000,
+                b'{"a":' * 50_000,
+                b"1" * 5000,
+                b"\xff\xfe{",
+                b"NaN",
+                b'{"timestamp": Infinity}',
+                b" " * 300_000,
+                b"{}",
+            ]
         )
     return _document(draw)
 
@@ -118,7 +135,11 @@ def test_hostile_submissions_are_answered_and_get_nothing() -> None:
     world = World(replace(SETTINGS, budget_usd=1.0))
     world.aws.upload(BUCKET, "other/inputs/a.zip")
     theirs = {key: value for key, value in world.aws.objects_.items() if not key[1].startswith("lab/")}
-    ours = {key: value for key, value in world.aws.objects_.items() if key[1].startswith(("lab/inputs/", "lab/configs/"))}
+    ours = {
+        key: value
+        for key, value in world.aws.objects_.items()
+        if key[1].startswith(("lab/inputs/", "lab/configs/"))
+    }
     for number in range(NUMBER):
         world.aws.calls.clear()
         key = draw.choice(KEYS)
@@ -128,14 +149,24 @@ def test_hostile_submissions_are_answered_and_get_nothing() -> None:
         outcome = world.deliver(key) if body is None else world.submit(body, key)
         assert not outcome.again
         answers = [detail.rpartition("/")[2] for call, detail in world.aws.calls if call == "put"]
-        assert answers[-6:] == ["certificate.txt"] * 2 + ["certificate.json", "end.txt"] * 2, (number, answers)
-        touched = {detail for call, detail in world.aws.calls if call in ("get", "put", "head", "list", "delete")}
+        assert answers[-6:] == ["certificate.txt"] * 2 + ["certificate.json", "end.txt"] * 2, (
+            number,
+            answers,
+        )
+        touched = {
+            detail for call, detail in world.aws.calls if call in ("get", "put", "head", "list", "delete")
+        }
         assert all(name.startswith(("lab/", "jobs/lab/")) for name in touched), (number, touched)
-        assert all(name.startswith(("lab/results/", "jobs/lab/")) for call, name in world.aws.calls if call == "put")
+        assert all(
+            name.startswith(("lab/results/", "jobs/lab/")) for call, name in world.aws.calls if call == "put"
+        )
         assert outcome.exit_code == 99, (number, outcome)
         if number % 500 == 0:  # 10,000 answers would only make listing slow
             world.aws.objects_ = {**theirs, **ours}
     assert world.aws.ec2 == {}
     assert world.aws.items == {}
     assert world.aws.budgets == {}
-    assert {key: value for key, value in world.aws.objects_.items() if key in theirs or key in ours} == {**theirs, **ours}
+    assert {key: value for key, value in world.aws.objects_.items() if key in theirs or key in ours} == {
+        **theirs,
+        **ours,
+    }

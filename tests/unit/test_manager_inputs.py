@@ -1,4 +1,5 @@
-"""What a job reads is what was submitted: pins, the configuration's record, what is no dataset, and room on the disk.
+"""What a job reads is what was submitted: pins, the configuration's record, what is no dataset, and room on
+the disk.
 
 A submission goes in; the certificate and the service's records come out."""
 
@@ -50,7 +51,8 @@ def refusal(world: World, **fields: Any) -> str:
     return world.certificate()
 
 
-# Pins ---------------------------------------------------------------------------------------------------------------
+# Pins
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 3, 4, 9])
@@ -60,7 +62,9 @@ def test_each_object_is_pinned_whether_it_was_asked_for_or_listed(world: World, 
         world.aws.upload(BUCKET, name, name)
     world.submit(world.submission(dataname=names))
     found = [(one.inputpath, one.size, one.etag, one.version_id, one.pins) for one in world.job().datasets]
-    assert found == [(name, len(name), etag(name.encode()), world.aws.versions[BUCKET, name], False) for name in names]
+    assert found == [
+        (name, len(name), etag(name.encode()), world.aws.versions[BUCKET, name], False) for name in names
+    ]
 
 
 def test_a_folder_is_pinned_object_by_object(world: World) -> None:
@@ -69,8 +73,15 @@ def test_a_folder_is_pinned_object_by_object(world: World) -> None:
         world.aws.upload(BUCKET, name, "" if name.endswith("/") else name)
     world.submit(world.submission(dataname="lab/inputs/rec/"))
     (dataset,) = world.job().datasets
-    assert (dataset.pins, dataset.etag, dataset.version_id, dataset.size) == (True, None, None, sum(map(len, names)))
-    expected = {name: Pin(name, len(name), etag(name.encode()), world.aws.versions[BUCKET, name]) for name in names}
+    assert (dataset.pins, dataset.etag, dataset.version_id, dataset.size) == (
+        True,
+        None,
+        None,
+        sum(map(len, names)),
+    )
+    expected = {
+        name: Pin(name, len(name), etag(name.encode()), world.aws.versions[BUCKET, name]) for name in names
+    }
     assert {pin.path: pin for pin in pins(world, 0)} == expected
 
 
@@ -87,7 +98,11 @@ def test_outside_objects_are_pinned_by_their_etag(data: str) -> None:
     assert source is not None
     assert (source.etag, source.version_id) == (etag(b"{}"), None)
     for index, dataset in enumerate(world.job().datasets):
-        every = pins(world, index) if dataset.pins else [Pin(dataset.inputpath, dataset.size or 0, dataset.etag or "", dataset.version_id)]
+        every = (
+            pins(world, index)
+            if dataset.pins
+            else [Pin(dataset.inputpath, dataset.size or 0, dataset.etag or "", dataset.version_id)]
+        )
         assert all(pin.path.startswith("s3://archive/") and pin.version_id is None for pin in every)
         assert all(pin.etag == etag(pin.path.removeprefix("s3://archive/").encode()) for pin in every)
 
@@ -121,7 +136,10 @@ def test_a_submission_that_is_delivered_again_keeps_the_first_pins() -> None:
         assert len(world.aws.ec2) == 1
 
 
-@pytest.mark.parametrize(("per_folder", "all_folders", "said"), [(2, 9, "2 objects in a folder"), (9, 4, "4 objects in the folders of")])
+@pytest.mark.parametrize(
+    ("per_folder", "all_folders", "said"),
+    [(2, 9, "2 objects in a folder"), (9, 4, "4 objects in the folders of")],
+)
 def test_a_folder_with_more_objects_than_can_be_pinned_is_refused(
     monkeypatch: pytest.MonkeyPatch, world: World, per_folder: int, all_folders: int, said: str
 ) -> None:
@@ -136,7 +154,9 @@ def test_a_folder_with_more_objects_than_can_be_pinned_is_refused(
 
 @pytest.mark.parametrize("folder", ["one", "each"])
 @pytest.mark.parametrize("clutter", ["._{}", "x/{}/"])
-def test_no_data_is_left_out_in_silence_behind_what_is_none(monkeypatch: pytest.MonkeyPatch, folder: str, clutter: str) -> None:
+def test_no_data_is_left_out_in_silence_behind_what_is_none(
+    monkeypatch: pytest.MonkeyPatch, folder: str, clutter: str
+) -> None:
     """What is no data sorts before it, and fills the listing."""
     monkeypatch.setattr("runtime.manager.inputs.FOLDER_MAX_OBJECTS", 30)
     for number in (20, 27, 28, 40):
@@ -149,7 +169,11 @@ def test_no_data_is_left_out_in_silence_behind_what_is_none(monkeypatch: pytest.
         if number > 27:
             assert "'lab/inputs/day/' with more than 30 objects" in world.certificate()
             continue
-        paths = {pin.path for pin in pins(world, 0)} if folder == "one" else {one.inputpath for one in world.job().datasets}
+        paths = (
+            {pin.path for pin in pins(world, 0)}
+            if folder == "one"
+            else {one.inputpath for one in world.job().datasets}
+        )
         assert paths >= {f"lab/inputs/day/{name}" for name in ("y", "z1", "z2")}
 
 
@@ -162,10 +186,17 @@ def test_a_record_of_before_has_no_pins() -> None:
     for name in ("etag", "version_id", "pins", "configpath"):
         del record["datasets"][0][name]
     old = Job.from_json(json.dumps(record))
-    assert (old.config_source, old.passed_over, old.datasets[0].pins, old.configpath_of(0)) == (None, (), False, "lab/configs/c.json")
+    assert (old.config_source, old.passed_over, old.datasets[0].pins, old.configpath_of(0)) == (
+        None,
+        (),
+        False,
+        "lab/configs/c.json",
+    )
 
 
-S3_KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda text: len(text.encode()) < 900)
+S3_KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(
+    lambda text: len(text.encode()) < 900
+)
 
 
 @settings(deadline=None, max_examples=60)
@@ -174,7 +205,11 @@ def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool)
     world = World(EACH)
     for name in names:
         world.aws.upload(BUCKET, f"lab/inputs/day/{name}", name)
-    world.submit(world.submission(dataname="lab/inputs/day/" if folder else [f"lab/inputs/day/{name}" for name in names]))
+    world.submit(
+        world.submission(
+            dataname="lab/inputs/day/" if folder else [f"lab/inputs/day/{name}" for name in names]
+        )
+    )
     if (BUCKET, KEYS.job) not in world.aws.objects_:
         assert world.aws.ec2 == {}
         assert "dataname" in world.facts()["problems"][0]["field"]
@@ -190,7 +225,8 @@ def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool)
             assert pinned == (etag(there[path].encode()), world.aws.versions[BUCKET, path])
 
 
-# Configuration ------------------------------------------------------------------------------------------------------
+# Configuration
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -201,7 +237,9 @@ def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool)
         ("c.yml", b"# by hand\nrate: 0.00001\n"),
     ],
 )
-def test_machines_get_the_checked_configuration_beside_the_original(world: World, name: str, raw: bytes) -> None:
+def test_machines_get_the_checked_configuration_beside_the_original(
+    world: World, name: str, raw: bytes
+) -> None:
     properties = {"wait": {"type": "integer", "default": 5}, "rate": {"type": "number"}}
     world.settings = replace(world.settings, parameters={"type": "object", "properties": properties})
     world.aws.objects_[BUCKET, f"lab/configs/{name}"] = (raw, {})
@@ -232,11 +270,24 @@ def test_a_configuration_has_a_name_that_a_file_can_have(world: World, letters: 
     assert ("longer than 255 bytes" in world.certificate()) != taken
 
 
-# What is no dataset -------------------------------------------------------------------------------------------------
+# What is no dataset
+# -------------------------------------------------------------------------------------------------
 
-JUNK = [".DS_Store", "._rec1.tif", "Thumbs.db", "THUMBS.DB", "Desktop.ini", "__MACOSX/rec1.tif", "@eaDir/rec1.tif/x", "~$notes.docx",
-        ".notes.txt.swp", ".nfs0000000000a8b9c400000012", "lost+found/1", "Icon\r", ".~lock.notes.odt#", "day1/.Trashes/501/x"]  # fmt: skip
-DATA = ["rec1.tif", "rec.DS_Store", "thumbs.db.tif", "data.swp", "day1/_rec.tif", ".hidden/rec", "__MACOSX.tif", "backup~", "dsc.tmp"]
+JUNK = [".DS_Store", "._rec1.tif", "Thumbs.db", "THUMBS.DB", "Desktop.ini", "__MACOSX/rec1.tif",
+    "@eaDir/rec1.tif/x", "~$notes.docx",
+        ".notes.txt.swp", ".nfs0000000000a8b9c400000012", "lost+found/1", "Icon\r", ".~lock.notes.odt#",
+        "day1/.Trashes/501/x"]  # fmt: skip
+DATA = [
+    "rec1.tif",
+    "rec.DS_Store",
+    "thumbs.db.tif",
+    "data.swp",
+    "day1/_rec.tif",
+    ".hidden/rec",
+    "__MACOSX.tif",
+    "backup~",
+    "dsc.tmp",
+]
 
 
 def test_what_operating_systems_leave_behind_is_no_dataset() -> None:
@@ -244,7 +295,9 @@ def test_what_operating_systems_leave_behind_is_no_dataset() -> None:
     for name in [*JUNK, *DATA]:
         world.aws.upload(BUCKET, f"lab/inputs/day/{name}")
     world.submit(world.submission(dataname="lab/inputs/day/"))
-    assert {dataset.inputpath for dataset in world.job().datasets} == {f"lab/inputs/day/{name}" for name in DATA}
+    assert {dataset.inputpath for dataset in world.job().datasets} == {
+        f"lab/inputs/day/{name}" for name in DATA
+    }
     assert set(world.job().passed_over) == {f"lab/inputs/day/{name}" for name in JUNK}
     (said,) = [line for line in world.certificate().splitlines() if "was passed over" in line]
     assert "lab/inputs/day/Thumbs.db" in said
@@ -295,12 +348,17 @@ def test_names_that_are_no_files_are_refused_in_words() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(exclude_characters="/"), min_size=1), st.sampled_from(LEFT_BEHIND))
 def test_a_pattern_holds_for_whole_names_wherever_they_are(name: str, pattern: str) -> None:
-    assert is_ignored(name, LEFT_BEHIND) == is_ignored(f"a/{name}/b", LEFT_BEHIND) == is_ignored(f"a/{name}", LEFT_BEHIND)
+    assert (
+        is_ignored(name, LEFT_BEHIND)
+        == is_ignored(f"a/{name}/b", LEFT_BEHIND)
+        == is_ignored(f"a/{name}", LEFT_BEHIND)
+    )
     if not set(pattern) & set("*?["):
         assert is_ignored(f"{name}/{pattern.upper()}", (pattern,))
 
 
-# Disks --------------------------------------------------------------------------------------------------------------
+# Disks
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_disk_grows_for_the_largest_dataset_and_that_is_said(world: World) -> None:
@@ -308,7 +366,10 @@ def test_the_disk_grows_for_the_largest_dataset_and_that_is_said(world: World) -
     world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
     (request, _), *_ = world.aws.reservations.values()
     assert (request.volume_gib, world.job().volume_gib, world.job().dataset_size_gib) == (48, 48, 32)
-    assert "volume of each machine enlarged to 48 GiB, 32 of them for data: the largest dataset, b.zip, has 20.0 GiB" in world.certificate()
+    assert (
+        "volume of each machine enlarged to 48 GiB, 32 of them for data: the largest dataset, b.zip, has "
+        "20.0 GiB"
+    ) in world.certificate()
     assert "Reserved with 32 GiB more of disk for each machine." in world.certificate()
 
 
@@ -338,8 +399,12 @@ def test_a_small_dataset_leaves_the_disk_as_it_is(world: World) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(8, 200), st.integers(1, 500), st.floats(0, 5), st.integers(0, 500), st.integers(0, 600 * GIB))
-def test_whatever_is_started_has_room_for_its_data(volume: int, limit: int, factor: float, asked: int, size: int) -> None:
+@given(
+    st.integers(8, 200), st.integers(1, 500), st.floats(0, 5), st.integers(0, 500), st.integers(0, 600 * GIB)
+)
+def test_whatever_is_started_has_room_for_its_data(
+    volume: int, limit: int, factor: float, asked: int, size: int
+) -> None:
     asked = min(asked, limit)
     analysis = replace(SETTINGS, volume_gib=volume, max_dataset_size_gib=limit, disk_factor=factor)
     try:

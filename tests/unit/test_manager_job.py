@@ -32,10 +32,12 @@ def test_one_dataset_gets_one_machine_and_a_certificate_in_the_guides_wording(wo
     text = world.certificate()
     for wanted in (
         "REQUEST START TIME: 2026-01-31 12:00:00 (GMT)\nANALYSIS VERSION ID: abc123\nJOB ID: t1\n",
-        "PER ENVIRONMENT MONITORING:\n================\nDATANAME: lab/inputs/a.zip | STATUS: INITIALIZING | TIME: ",
+        "PER ENVIRONMENT MONITORING:\n================\nDATANAME: lab/inputs/a.zip | STATUS: INITIALIZING | "
+        "TIME: ",
         "[Job Manager] Detected new job: starting up.",
         "[Internal (init)] Using default instance type m5.large from config file.",
-        "[Internal (init)] Analysis request with dataset(s): lab/inputs/a.zip, config file lab/configs/c.json",
+        "[Internal (init)] Analysis request with dataset(s): lab/inputs/a.zip, config file "
+        "lab/configs/c.json",
         "parameter __duration__ not given, proceeding with standard compute launch.",
         "[Job Manager] STEP 1/4 (Initialization): DONE",
         "[Job Manager] STEP 2/4 (Validation): DONE",
@@ -54,7 +56,9 @@ def test_a_misspelt_name_of_the_service_or_the_analysis_starts_no_machine(world:
     world.submit(world.submission())
     assert world.aws.ec2 == {}
     assert "Did you mean '__duration__'?" in world.certificate()
-    assert "config 'wiat': got 1, but there is no such parameter. Allowed: 'wait', 'mode'" in world.certificate()
+    assert (
+        "config 'wiat': got 1, but there is no such parameter. Allowed: 'wait', 'mode'" in world.certificate()
+    )
     assert "Did you mean 'wait'?" in world.certificate()
 
 
@@ -62,14 +66,25 @@ def test_a_name_that_looks_like_the_services_own_is_told() -> None:
     world = World(replace(SETTINGS, parameters=None))
     world.aws.upload(BUCKET, "lab/configs/c.json", '{"__weight__": 90, "wait": 1}')
     world.submit(world.submission())
-    assert "parameter '__weight__' is none of the service's (__duration__, __dataset_size__)" in world.certificate()
+    assert (
+        "parameter '__weight__' is none of the service's (__duration__, __dataset_size__)"
+        in world.certificate()
+    )
 
 
 def test_machines_are_tagged_for_prices_lifetime_and_ownership(world: World) -> None:
     world.aws.upload(BUCKET, "lab/configs/c.json", '{"__duration__": 90}')
     world.submit(world.submission())
     (machine,) = world.aws.ec2.values()
-    wanted = {"PriceTracking": "On", "Timeout": "90", "group": "lab", "analysis": "dti", "job": "t1", "bucket": "dti", "offset": "0"}
+    wanted = {
+        "PriceTracking": "On",
+        "Timeout": "90",
+        "group": "lab",
+        "analysis": "dti",
+        "job": "t1",
+        "bucket": "dti",
+        "offset": "0",
+    }
     assert wanted.items() <= machine.tags.items()
     assert machine.tags["OwnerArn"] == "arn:manager"
 
@@ -147,11 +162,17 @@ def test_every_kill_point_of_a_refused_submission_ends_with_its_answer() -> None
 def test_two_managers_at_once_launch_one_set() -> None:
     for _ in range(20):
         world = World()
-        world.aws.upload(BUCKET, SUBMISSION, str(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).replace("'", '"'))
+        world.aws.upload(
+            BUCKET,
+            SUBMISSION,
+            str(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).replace("'", '"'),
+        )
         barrier = threading.Barrier(4)
         outcomes = []
 
-        def deliver(world: World = world, barrier: threading.Barrier = barrier, outcomes: list[object] = outcomes) -> None:
+        def deliver(
+            world: World = world, barrier: threading.Barrier = barrier, outcomes: list[object] = outcomes
+        ) -> None:
             barrier.wait()
             outcomes.append(world.deliver())
 
@@ -191,7 +212,11 @@ def test_an_error_of_aws_gives_the_job_back_at_once(world: World, monkeypatch: p
 def test_a_partial_launch_goes_on_with_the_next_type(world: World) -> None:
     world.aws.capacity = {"m5.large": 2}
     world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]))
-    assert [machine.instance_type for machine in world.aws.ec2.values()] == ["m5.large", "m5.large", "m5.xlarge"]
+    assert [machine.instance_type for machine in world.aws.ec2.values()] == [
+        "m5.large",
+        "m5.large",
+        "m5.xlarge",
+    ]
     assert [machine.tags["offset"] for machine in world.aws.ec2.values()] == ["0", "0", "2"]
 
 
@@ -232,7 +257,9 @@ def test_capacity_that_comes_back_ends_the_wait(world: World) -> None:
 
 def test_datasets_that_never_get_a_machine_are_failed_with_the_reason(world: World) -> None:
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
-    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), receives=CAPACITY_ATTEMPTS)
+    world.submit(
+        world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), receives=CAPACITY_ATTEMPTS
+    )
     assert world.status(1).status == "FAILED"
     assert "AWS capacity reached" in world.status(1).reason
     world.complete(next(iter(world.aws.ec2)))
@@ -257,7 +284,11 @@ def test_a_missing_image_hides_no_other_mistake() -> None:
     assert "INPUT ERROR: config 'wiat'" in text
     assert "RESOURCE ERROR: machine image" in text
     world.submit(world.submission(dataname=3, timestamp="t2"), "lab/submissions/b_submit.json")
-    assert [one["field"] for one in world.facts("t2")["problems"]] == ["dataname", "machine image", "config 'wiat'"]
+    assert [one["field"] for one in world.facts("t2")["problems"]] == [
+        "dataname",
+        "machine image",
+        "config 'wiat'",
+    ]
 
 
 def test_a_submission_that_another_has_replaced_at_once_is_answered_all_the_same(world: World) -> None:
@@ -267,14 +298,22 @@ def test_a_submission_that_another_has_replaced_at_once_is_answered_all_the_same
     world.submit(world.submission(timestamp="t2", dataname="lab/inputs/b.zip"))
     until = world.clock() + timedelta(seconds=121)
     for receives in (1, 2):
-        process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, receives, f"x-{receives}", "arn:manager", until))
-    assert [world.job(stamp).datasets[0].inputpath for stamp in ("t1", "t2")] == ["lab/inputs/a.zip", "lab/inputs/b.zip"]
+        process(
+            ManagerView(world.aws),
+            world.settings,
+            world.clock,
+            Delivery(written, receives, f"x-{receives}", "arn:manager", until),
+        )
+    assert [world.job(stamp).datasets[0].inputpath for stamp in ("t1", "t2")] == [
+        "lab/inputs/a.zip",
+        "lab/inputs/b.zip",
+    ]
     assert len(world.aws.ec2) == 2
     world.aws.upload(BUCKET, SUBMISSION, b"x" * 300_000)  # not even one that cannot be read hides it
     later = ObjectCreated(BUCKET, SUBMISSION, 1, written.etag, written.version_id)
-    assert process(ManagerView(world.aws), world.settings, world.clock, Delivery(later, 1, "y", "arn", until)).message == (
-        "delivered again: the job is launched"
-    )
+    assert process(
+        ManagerView(world.aws), world.settings, world.clock, Delivery(later, 1, "y", "arn", until)
+    ).message == ("delivered again: the job is launched")
 
 
 def test_two_submissions_of_one_name_without_a_timestamp_have_an_answer_each(world: World) -> None:
@@ -283,7 +322,9 @@ def test_two_submissions_of_one_name_without_a_timestamp_have_an_answer_each(wor
     world.submit(b"[2]")
     until = world.clock() + timedelta(seconds=121)
     written = ObjectCreated(BUCKET, SUBMISSION, 1, etag, etag)
-    process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until))
+    process(
+        ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until)
+    )
     for name, said in (("a", "[2]"), (f"a-{etag[:8]}", "[1]")):
         assert f"got {said}." in world.aws.text(BUCKET, rejected_keys("lab", name).certificate)
 
@@ -293,7 +334,9 @@ def test_a_submission_that_was_deleted_is_not_run(world: World) -> None:
     written = ObjectCreated(BUCKET, SUBMISSION, 1, *[world.aws.etag(BUCKET, SUBMISSION)] * 2)
     del world.aws.objects_[BUCKET, SUBMISSION]
     until = world.clock() + timedelta(seconds=121)
-    outcome = process(ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until))
+    outcome = process(
+        ManagerView(world.aws), world.settings, world.clock, Delivery(written, 1, "x", "arn:manager", until)
+    )
     assert "the file was deleted before it was read" in outcome.message
     assert world.aws.ec2 == {}
 
@@ -302,7 +345,10 @@ def test_without_an_image_the_certificate_says_how_to_get_one() -> None:
     world = World(replace(SETTINGS, image=Image("resolve:ssm:/x", False)))
     assert world.submit(world.submission()).exit_code == 99
     assert "no machine image yet" in world.certificate()
-    assert "invoke bake-ami --stack dti-webdev, then invoke deploy dti-webdev; when it is baked already, only" in world.certificate()
+    assert (
+        "invoke bake-ami --stack dti-webdev, then invoke deploy dti-webdev; when it is baked already, only"
+        in world.certificate()
+    )
     assert "invoke bake-ami --stack dti-webdev" in world.certificate()
     assert world.facts()["exit_class"] == "image"
     assert not world.aws.ec2
@@ -320,7 +366,9 @@ def test_without_an_image_the_certificate_says_how_to_get_one() -> None:
         (b"x" * 300_000, "up to 262144 bytes"),
     ],
 )
-def test_what_cannot_be_a_job_is_answered_under_a_predictable_key(world: World, body: bytes, wanted: str) -> None:
+def test_what_cannot_be_a_job_is_answered_under_a_predictable_key(
+    world: World, body: bytes, wanted: str
+) -> None:
     assert world.submit(body).exit_code == 99
     assert wanted in world.aws.text(BUCKET, rejected_keys("lab", "a").certificate)
     assert world.aws.text(BUCKET, "lab/results/rejected_a/process_results/end.txt").startswith("FAILED 0/0")
@@ -334,9 +382,17 @@ def test_a_file_that_was_deleted_before_it_was_read_is_answered(world: World) ->
 
 def test_all_problems_are_told_at_once(world: World) -> None:
     world.aws.upload(BUCKET, "lab/configs/c.json", '{"__duration__": -5, "wait": "long"}')
-    world.submit(world.submission(dataname=["lab/inputs/none.zip", "other/inputs/x.zip"], instance_type="p4d.24xlarge"))
+    world.submit(
+        world.submission(dataname=["lab/inputs/none.zip", "other/inputs/x.zip"], instance_type="p4d.24xlarge")
+    )
     text = world.certificate()
-    for wanted in ("does not contain lab/inputs/none.zip", "'other/inputs/x.zip'", "p4d.24xlarge", "__duration__", "config wait"):
+    for wanted in (
+        "does not contain lab/inputs/none.zip",
+        "'other/inputs/x.zip'",
+        "p4d.24xlarge",
+        "__duration__",
+        "config wait",
+    ):
         assert wanted in text
     assert len(world.facts()["problems"]) == 5
     assert "Traceback" not in text
@@ -358,7 +414,10 @@ def test_a_folder_is_one_dataset_if_something_is_in_it(world: World) -> None:
 def test_names_with_spaces_and_unicode_are_fine(world: World) -> None:
     world.aws.upload(BUCKET, "lab/inputs/Mäuse und Fliegen 🪰.zip")
     assert (
-        world.submit(world.submission(dataname="lab/inputs/Mäuse und Fliegen 🪰.zip"), key="lab/submissions/my +1_submit.json").exit_code
+        world.submit(
+            world.submission(dataname="lab/inputs/Mäuse und Fliegen 🪰.zip"),
+            key="lab/submissions/my +1_submit.json",
+        ).exit_code
         == 0
     )
     assert world.job().datasets[0].name == "Mäuse und Fliegen 🪰.zip"
@@ -389,7 +448,9 @@ def test_a_timestamp_whose_results_were_deleted_runs_anew(world: World) -> None:
     assert len(world.aws.ec2) == 2
 
 
-@pytest.mark.parametrize("key", ["lab/results/x_submit.json", "nobody/submissions/x_submit.json", "logs/submissions/x_submit.json"])
+@pytest.mark.parametrize(
+    "key", ["lab/results/x_submit.json", "nobody/submissions/x_submit.json", "logs/submissions/x_submit.json"]
+)
 def test_other_keys_are_ignored(world: World, key: str) -> None:
     before = len(world.aws.objects_) + 1
     assert world.submit(world.submission(), key=key).message.startswith("ignored")
@@ -440,8 +501,17 @@ def test_a_job_document_of_a_deleted_run_is_not_used(world: World) -> None:
 def test_launch_calls_have_tokens_of_their_own_and_are_repeatable(world: World) -> None:
     world.submit(world.submission())
     job = world.job()
-    ways = [Option("on-demand", "m5.large", None), Option("spot", "m5.large", None), Option("spot", "m5.large", "us-east-1a")]
-    calls = [request(job, "arn", offset, 1, way, attempt) for offset in (0, 1) for way in ways for attempt in (1, 2)]
+    ways = [
+        Option("on-demand", "m5.large", None),
+        Option("spot", "m5.large", None),
+        Option("spot", "m5.large", "us-east-1a"),
+    ]
+    calls = [
+        request(job, "arn", offset, 1, way, attempt)
+        for offset in (0, 1)
+        for way in ways
+        for attempt in (1, 2)
+    ]
     assert len({call.client_token for call in calls}) == 12
     assert all(len(call.client_token) <= 64 for call in calls)
     assert request(job, "arn", 0, 1, ways[0]) == calls[0]
@@ -474,9 +544,16 @@ def test_what_never_became_a_job_is_not_announced(world: World) -> None:
         ("lab/inputs/scans/one", "lab/inputs/scans"),
     ],
 )
-def test_a_name_that_only_looks_like_that_of_a_dataset_is_told_as_the_bucket_has_it(world: World, there: str, named: str) -> None:
+def test_a_name_that_only_looks_like_that_of_a_dataset_is_told_as_the_bucket_has_it(
+    world: World, there: str, named: str
+) -> None:
     world.aws.upload(BUCKET, there)
     outcome = world.submit(world.submission(dataname=named))
     right = "lab/inputs/scans/" if there.endswith("/one") else there
     assert f"Write it as the bucket has it: {json.dumps(right)}." in outcome.message
-    assert world.submit(world.submission(dataname=right, timestamp="t2"), "lab/submissions/b_submit.json").exit_code == 0
+    assert (
+        world.submit(
+            world.submission(dataname=right, timestamp="t2"), "lab/submissions/b_submit.json"
+        ).exit_code
+        == 0
+    )

@@ -1,4 +1,6 @@
-"""How machines are bought: markets, types, zones, limits; and what happens when AWS takes spot machines back."""
+"""How machines are bought: markets, types, zones, limits; and what happens when AWS takes spot machines
+back.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def world_of(**changes: Any) -> World:
 
 
 def bought(world: World) -> list[tuple[str, str, str | None]]:
-    return [(request.market, request.instance_type, request.zone) for request, _ in world.aws.reservations.values()]
+    return [
+        (request.market, request.instance_type, request.zone)
+        for request, _ in world.aws.reservations.values()
+    ]
 
 
 @pytest.mark.parametrize("market", MARKETS)
@@ -80,13 +85,18 @@ def test_the_accounts_machines_count_those_of_other_analyses() -> None:
     world = world_of(max_machines=5, max_account_machines=3)
     other = World(replace(SETTINGS, analysis="other"))
     other.aws = world.aws
-    other.submit(other.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"], timestamp="t2"), "lab/submissions/o_submit.json")
+    other.submit(
+        other.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"], timestamp="t2"),
+        "lab/submissions/o_submit.json",
+    )
     assert world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).again
     assert len(world.aws.ec2) == 3
     for receives in range(2, CAPACITY_ATTEMPTS + 1):
         outcome = world.deliver(receives=receives)
     assert outcome.exit_code == 99
-    assert world.status(1).reason.startswith("No machine was started: machines: got no room for 1 of 2 machines")
+    assert world.status(1).reason.startswith(
+        "No machine was started: machines: got no room for 1 of 2 machines"
+    )
 
 
 def reclaimed(**changes: Any) -> tuple[World, str]:
@@ -100,18 +110,26 @@ def reclaimed(**changes: Any) -> tuple[World, str]:
 
 def test_a_reclaimed_dataset_gets_another_machine() -> None:
     world, first = reclaimed()
-    world.write_status(first, "IN PROGRESS", reason="interrupted: AWS takes this spot machine back at 12:10; the checkpoint is saved")
+    world.write_status(
+        first,
+        "IN PROGRESS",
+        reason="interrupted: AWS takes this spot machine back at 12:10; the checkpoint is saved",
+    )
     world.reclaim(first)
     _, second = world.aws.ec2
     assert world.aws.ec2[second].tags["attempt"] == "2"
     assert world.status(0).status == "INITIALIZING"
-    assert world.status(0).reason.startswith("interrupted: AWS has taken the spot machine back; attempt 2 of 3")
+    assert world.status(0).reason.startswith(
+        "interrupted: AWS has taken the spot machine back; attempt 2 of 3"
+    )
     assert world.end() is None
     assert world.report(first)["exit_class"] == "reclaim"
     world.complete(second)
     (dataset,) = world.facts()["datasets"]
     assert (world.end(), dataset["attempts"], dataset["instance"]) == ("SUCCESS 1/1\n", 2, second)
-    assert dataset["cost"] == pytest.approx(sum(world.report(name)["cost"] for name in (first, second)), abs=1e-5)
+    assert dataset["cost"] == pytest.approx(
+        sum(world.report(name)["cost"] for name in (first, second)), abs=1e-5
+    )
     assert next(iter(world.aws.budgets.values()))[1] >= world.facts()["cost_usd"] * 1e6
 
 
@@ -129,7 +147,9 @@ def test_attempts_are_bounded() -> None:
         *_, machine = world.aws.ec2
         world.clock.forward(60)
     assert len(world.aws.ec2) == 3
-    assert world.end() == "FAILED 0/1 a.zip: AWS has taken the spot machine back before its analysis was done.\n"
+    assert (
+        world.end() == "FAILED 0/1 a.zip: AWS has taken the spot machine back before its analysis was done.\n"
+    )
     assert world.facts()["exit_class"] == "reclaim"
 
 
@@ -175,7 +195,9 @@ def test_a_request_delivered_again_gives_up_no_dataset_that_has_its_machine() ->
     assert not [key for _, key in world.aws.objects_ if key.startswith("logs/active/")]
 
 
-@pytest.mark.parametrize("key", [KEYS.retry(0, 2), KEYS.retry(0, 999), KEYS.retry(7, 2), JobKeys.of("lab", "t9").retry(0, 2)])
+@pytest.mark.parametrize(
+    "key", [KEYS.retry(0, 2), KEYS.retry(0, 999), KEYS.retry(7, 2), JobKeys.of("lab", "t9").retry(0, 2)]
+)
 def test_a_machine_cannot_ask_for_machines(key: str) -> None:
     world, _ = reclaimed()
     world.aws.upload(BUCKET, key, "")
@@ -204,7 +226,9 @@ def test_another_attempt_that_finds_no_machine_ends_the_dataset() -> None:
     assert world.status(0).reason.startswith("AWS has taken the spot machine back, and no other was started")
     world.clock.forward(600)
     world.sweep()
-    assert (world.end() or "").startswith("FAILED 0/1 a.zip: AWS has taken the spot machine back, and no other was started")
+    assert (world.end() or "").startswith(
+        "FAILED 0/1 a.zip: AWS has taken the spot machine back, and no other was started"
+    )
     assert world.aws.items == {}
 
 

@@ -1,4 +1,6 @@
-"""The whole job path against a model: whatever happens in whatever order, money and machines add up and every job ends."""
+"""The whole job path against a model: whatever happens in whatever order, money and machines add up and every
+job ends.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def _hours(report: dict[str, Any]) -> float:
 
 
 class JobPath(RuleBasedStateMachine):
-    """Submissions, cancellations, redeliveries, crashes, machine lives, deaths and reclaims, lost events, and time."""
+    """Submissions, cancellations, redeliveries, crashes, machine lives, deaths and reclaims, lost events, and
+    time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,13 +54,20 @@ class JobPath(RuleBasedStateMachine):
             del self.messages[key]
 
     def _requests(self) -> list[str]:
-        """Further attempts that the monitor has asked for (S3 tells the queue of each once; the queue may do so again)."""
+        """Further attempts that the monitor has asked for (S3 tells the queue of each once; the queue may do
+        so again).
+        """
         return [key for _, key in self.world.aws.objects_ if key.endswith(".retry")]
 
     def _machines(self, *states: str) -> list[str]:
         return [name for name, machine in self.world.aws.ec2.items() if machine.state in states]
 
-    @rule(number=st.integers(1, 3), capacity=st.integers(0, 3), kill=st.none() | st.integers(1, 14), reuse=st.booleans())
+    @rule(
+        number=st.integers(1, 3),
+        capacity=st.integers(0, 3),
+        kill=st.none() | st.integers(1, 14),
+        reuse=st.booleans(),
+    )
     def submit(self, number: int, capacity: int, kill: int | None, reuse: bool) -> None:
         self.jobs += 1
         timestamp = f"t{max(1, self.jobs - 1) if reuse else self.jobs}"
@@ -85,7 +96,9 @@ class JobPath(RuleBasedStateMachine):
         self._deliver(key)
 
     @precondition(lambda self: self._requests())
-    @rule(random=picks, capacity=st.integers(0, 1), other=st.integers(0, 1), kill=st.none() | st.integers(0, 6))
+    @rule(
+        random=picks, capacity=st.integers(0, 1), other=st.integers(0, 1), kill=st.none() | st.integers(0, 6)
+    )
     def another_attempt(self, random: object, capacity: int, other: int, kill: int | None) -> None:
         self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": other}
         self.world.aws.calls.clear()
@@ -97,7 +110,9 @@ class JobPath(RuleBasedStateMachine):
     def reclaim(self, random: object, times: int, warned: bool, kill: int | None) -> None:
         name = random.choice(self._machines("pending", "running"))  # type: ignore[attr-defined]
         if warned:
-            self.world.write_status(name, "IN PROGRESS", reason="interrupted: AWS takes this spot machine back")
+            self.world.write_status(
+                name, "IN PROGRESS", reason="interrupted: AWS takes this spot machine back"
+            )
         for state in ("shutting-down", "terminated"):
             self.world.aws.set_state(name, state, reason_code="Server.SpotInstanceTermination")
             for _ in range(times):
@@ -170,7 +185,11 @@ class JobPath(RuleBasedStateMachine):
                 self.world.aws.set_state(name, "terminated")
                 self.world.event(name, "terminated")
         assert self.world.aws.items == {}
-        reports = [self.world.report(key.rpartition("/")[2][:-5]) for _, key in self.world.aws.objects_ if key.startswith("logs/lab/")]
+        reports = [
+            self.world.report(key.rpartition("/")[2][:-5])
+            for _, key in self.world.aws.objects_
+            if key.startswith("logs/lab/")
+        ]
         spent = sum(amount for _, amount in self.world.aws.budgets.values())
         cost = sum(report["price"] * _hours(report) for report in reports) * 1e6
         assert spent <= cost + self.jobs, "nothing is billed twice"

@@ -41,7 +41,12 @@ def test_what_was_before_does_not_count(root: Path) -> None:
         ("sys/fs/cgroup/job/memory.events", "oom 3\noom_kill 3\n", True),
         ("proc/vmstat", "oom_kill 4\n", False),
         ("dev/kmsg", KILLED.format(101 * 10**6), False),
-        ("var/log/kern.log", "Out of memory: Killed process 3 (x)\nMay 1 x kernel: [101.0] Out of memory: Killed process 9 (y)\n", False),
+        (
+            "var/log/kern.log",
+            "Out of memory: Killed process 3 (x)\nMay 1 x kernel: [101.0] Out of memory: "
+            "Killed process 9 (y)\n",
+            False,
+        ),
     ],
 )
 def test_each_witness_counts(root: Path, name: str, text: str, anywhere: bool) -> None:
@@ -54,12 +59,17 @@ def test_each_witness_counts(root: Path, name: str, text: str, anywhere: bool) -
     assert taken_over.ran_out(1, "", own_machine=False) == anywhere
 
 
-@pytest.mark.parametrize("said", ["MemoryError", "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB", "std::bad_alloc"])
+@pytest.mark.parametrize(
+    "said",
+    ["MemoryError", "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB", "std::bad_alloc"],
+)
 def test_the_script_may_say_it(root: Path, said: str) -> None:
     assert Memory(root / "state", root).ran_out(1, said, own_machine=False)
 
 
-@pytest.mark.parametrize("said", ["torch.cuda.OutOfMemoryError: CUDA out of memory.", "not my MemoryErrors", "Killed"])
+@pytest.mark.parametrize(
+    "said", ["torch.cuda.OutOfMemoryError: CUDA out of memory.", "not my MemoryErrors", "Killed"]
+)
 def test_other_words_do_not(root: Path, said: str) -> None:
     assert not Memory(root / "state", root).ran_out(1, said, own_machine=True)
 

@@ -37,7 +37,11 @@ class FakeSession:
             self.asked.append(arguments)
             number = len(self.asked)
         until = self.clock() + timedelta(seconds=arguments["DurationSeconds"])
-        keys = {"AccessKeyId": f"ASIA{number}", "SecretAccessKey": f"secret{number}", "SessionToken": f"token{number}"}
+        keys = {
+            "AccessKeyId": f"ASIA{number}",
+            "SecretAccessKey": f"secret{number}",
+            "SessionToken": f"token{number}",
+        }
         return {"Credentials": {**keys, "Expiration": until}}
 
 
@@ -58,11 +62,18 @@ def writers(session: FakeSession, clock: Callable[[], datetime], monkeypatch: py
 
 
 def may(policy: str, action: str, bucket: str, key: str) -> bool:
-    """Whether a session policy lets a call through: allowing statements without conditions, which is all that there is."""
+    """Whether a session policy lets a call through: allowing statements without conditions, which is all that
+    there is.
+    """
     statements = json.loads(policy)["Statement"]
-    assert all(set(one) == {"Effect", "Action", "Resource"} and one["Effect"] == "Allow" for one in statements)
+    assert all(
+        set(one) == {"Effect", "Action", "Resource"} and one["Effect"] == "Allow" for one in statements
+    )
     arn = f"arn:aws:s3:::{bucket}/{key}"
-    return any(one["Action"] == action and any(fnmatchcase(arn, pattern) for pattern in one["Resource"]) for one in statements)
+    return any(
+        one["Action"] == action and any(fnmatchcase(arn, pattern) for pattern in one["Resource"])
+        for one in statements
+    )
 
 
 WRITABLE = (
@@ -120,7 +131,10 @@ def test_a_session_that_moves_results_reads_and_removes_those_of_its_group_only(
         ("lab1/inputs/process_results/b.csv", False, False),
         ("jobs/lab1/job_1/job.json", False, False),
     ):
-        assert (may(policy, "s3:GetObject", "dti", key), may(policy, "s3:DeleteObject", "dti", key)) == (read, removed), key
+        assert (may(policy, "s3:GetObject", "dti", key), may(policy, "s3:DeleteObject", "dti", key)) == (
+            read,
+            removed,
+        ), key
         assert not may(policy, "s3:DeleteObject", "dti2", key)
 
 
@@ -146,7 +160,9 @@ def test_policies_and_names_fit_into_the_limits_of_sts() -> None:
         ("dti", "lab1", ("archive/x",)),
     ],
 )
-def test_what_is_no_name_gets_no_session(writers: Writers, session: FakeSession, bucket: str, group: str, outside: tuple[str, ...]) -> None:
+def test_what_is_no_name_gets_no_session(
+    writers: Writers, session: FakeSession, bucket: str, group: str, outside: tuple[str, ...]
+) -> None:
     with pytest.raises(ValueError, match="nothing was written"):
         writers.s3(bucket, group, outside)
     assert session.asked == []
@@ -157,13 +173,17 @@ def test_a_client_has_the_keys_of_its_own_session(writers: Writers, session: Fak
     assert first is not second
     assert [one["RoleSessionName"] for one in session.asked] == ["lab1@dti", "lab10@dti"]
     assert {one["RoleArn"] for one in session.asked} == {ROLE}
-    assert [one["Policy"] for one in session.asked] == [session_policy("aws", "dti", group) for group in ("lab1", "lab10")]
+    assert [one["Policy"] for one in session.asked] == [
+        session_policy("aws", "dti", group) for group in ("lab1", "lab10")
+    ]
     assert [one["aws_access_key_id"] for one in session.clients] == ["ASIA1", "ASIA2"]
     assert [one["aws_session_token"] for one in session.clients] == ["token1", "token2"]
 
 
 def test_the_order_of_outside_buckets_makes_no_other_session(writers: Writers, session: FakeSession) -> None:
-    assert writers.s3("dti", "lab1", ["b-bucket", "a-bucket"]) is writers.s3("dti", "lab1", ("a-bucket", "b-bucket", "b-bucket"))
+    assert writers.s3("dti", "lab1", ["b-bucket", "a-bucket"]) is writers.s3(
+        "dti", "lab1", ("a-bucket", "b-bucket", "b-bucket")
+    )
     assert writers.s3("dti", "lab1") is not writers.s3("dti", "lab1", ["a-bucket"])
     assert len(session.asked) == 3
 
@@ -171,10 +191,14 @@ def test_the_order_of_outside_buckets_makes_no_other_session(writers: Writers, s
 def test_a_client_that_may_remove_results_is_one_of_its_own(writers: Writers, session: FakeSession) -> None:
     assert writers.s3("dti", "lab1") is not writers.s3("dti", "lab1", moving=True)
     assert writers.s3("dti", "lab1", moving=True) is writers.s3("dti", "lab1", moving=True)
-    assert [one["Policy"] for one in session.asked] == [session_policy("aws", "dti", "lab1", moving=way) for way in (False, True)]
+    assert [one["Policy"] for one in session.asked] == [
+        session_policy("aws", "dti", "lab1", moving=way) for way in (False, True)
+    ]
 
 
-def test_a_client_is_kept_until_shortly_before_its_session_ends(writers: Writers, session: FakeSession, clock: Clock) -> None:
+def test_a_client_is_kept_until_shortly_before_its_session_ends(
+    writers: Writers, session: FakeSession, clock: Clock
+) -> None:
     client = writers.s3("dti", "lab1")
     clock.forward(SESSION_SECONDS - 301)
     assert writers.s3("dti", "lab1") is client
@@ -195,7 +219,9 @@ def test_the_clients_used_last_are_kept_and_no_more_than_some(writers: Writers, 
     assert len(session.asked) == 101
 
 
-def test_a_refusal_is_not_kept(writers: Writers, session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_not_kept(
+    writers: Writers, session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(**arguments: Any) -> dict[str, Any]:
         raise RuntimeError("AccessDenied")
 

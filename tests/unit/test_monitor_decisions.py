@@ -1,4 +1,6 @@
-"""What the monitor decides by: the first report that was filed, the reports of all attempts, the identity of a document, and the ledger."""
+"""What the monitor decides by: the first report that was filed, the reports of all attempts, the identity of
+a document, and the ledger.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
-from runtime.protocol.limits import ENDING_GRACE, MONITOR_TIMEOUT, ORPHAN_GRACE, SETTLE_GRACE, STALLED_LAUNCH, STOP_GRACE
+from runtime.protocol.limits import (
+    ENDING_GRACE,
+    MONITOR_TIMEOUT,
+    ORPHAN_GRACE,
+    SETTLE_GRACE,
+    STALLED_LAUNCH,
+    STOP_GRACE,
+)
 from runtime.protocol.tags import EXEMPT
 
 KEYS = JobKeys.of("lab", "t1")
@@ -40,7 +49,8 @@ def spot(attempts: int) -> World:
     return World(replace(SETTINGS, market="spot", max_attempts=attempts))
 
 
-# Reports ------------------------------------------------------------------------------------------------------------------
+# Reports
+# ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("first", "then"), [("FAILED", "SUCCESS"), ("SUCCESS", "FAILED")])
 def test_the_first_report_stays_whatever_its_machine_says_later(world: World, first: str, then: str) -> None:
     one, other = started(world, dataname=TWO)
@@ -53,11 +63,15 @@ def test_the_first_report_stays_whatever_its_machine_says_later(world: World, fi
     world.complete(other)
     outcome = world.facts()["datasets"][0]
     assert (outcome["status"], outcome["exit_code"]) == (first, filed["exit_code"])
-    assert world.aws.budgets[MONTH][1] == pytest.approx(micro_dollars(filed["cost"] + world.report(other)["cost"]), abs=2)
+    assert world.aws.budgets[MONTH][1] == pytest.approx(
+        micro_dollars(filed["cost"] + world.report(other)["cost"]), abs=2
+    )
 
 
 def test_a_report_that_was_filed_before_a_machine_was_forgotten_stays(world: World) -> None:
-    """The monitor was killed between the report and the end of the active one; EC2 shows the machine no more."""
+    """The monitor was killed between the report and the end of the active one; EC2 shows the machine no
+    more.
+    """
     one, other = started(world, dataname=TWO)
     active = world.aws.text(BUCKET, f"logs/active/{one}.json")
     world.complete(one)
@@ -72,7 +86,8 @@ def test_a_report_that_was_filed_before_a_machine_was_forgotten_stays(world: Wor
     assert other in world.aws.ec2
 
 
-# Attempts -----------------------------------------------------------------------------------------------------------------
+# Attempts
+# ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 def test_a_dataset_has_as_many_machines_as_its_job_allows(attempts: int) -> None:
     world = spot(attempts)
@@ -108,7 +123,8 @@ def test_a_job_costs_what_all_attempts_cost() -> None:
     assert world.aws.budgets[MONTH] == (96_000, 96_000)
 
 
-# A job without its document -----------------------------------------------------------------------------------------------
+# A job without its document
+# -----------------------------------------------------------------------------------------------
 def test_what_machines_cost_is_paid_without_the_document_too(world: World) -> None:
     first, second = started(world, dataname=TWO)
     world.complete(first)
@@ -141,14 +157,17 @@ def test_a_document_of_another_job_is_none(world: World, change: dict[str, Any])
 @pytest.mark.parametrize("offset", ["2", "-1", "999999"])
 def test_a_machine_of_a_dataset_that_its_job_has_not_changes_nothing(world: World, offset: str) -> None:
     machine, _ = started(world, dataname=TWO)
-    world.aws.ec2[machine] = replace(world.aws.ec2[machine], tags={**world.aws.ec2[machine].tags, "offset": offset})
+    world.aws.ec2[machine] = replace(
+        world.aws.ec2[machine], tags={**world.aws.ec2[machine].tags, "offset": offset}
+    )
     before = dict(world.aws.objects_)
     assert world.event(machine, "terminated") == "ignored: its job document is gone"
     assert world.aws.objects_ == before
     assert not world.aws.items[JOB].get("failed")
 
 
-# Machines that nobody needs -----------------------------------------------------------------------------------------------
+# Machines that nobody needs
+# -----------------------------------------------------------------------------------------------
 def test_a_machine_whose_dataset_is_closed_is_ended_though_its_job_goes_on(world: World) -> None:
     one, other = started(world, dataname=TWO)
     world.write_status(one, "SUCCESS")
@@ -159,7 +178,10 @@ def test_a_machine_whose_dataset_is_closed_is_ended_though_its_job_goes_on(world
     assert world.aws.ec2[one].state == "running", "it may be a race"
     world.clock.forward(1)
     world.sweep()
-    assert {name: machine.state for name, machine in world.aws.ec2.items()} == {one: "shutting-down", other: "running"}
+    assert {name: machine.state for name, machine in world.aws.ec2.items()} == {
+        one: "shutting-down",
+        other: "running",
+    }
     assert world.end() is None
 
 
@@ -177,17 +199,22 @@ def test_a_machine_of_a_job_that_has_ended_is_ended(world: World, state: str) ->
 def test_a_machine_that_an_administrator_keeps_is_left_alone(world: World) -> None:
     (machine,) = started(world)
     world.complete(machine)
-    world.aws.ec2[machine] = replace(world.aws.ec2[machine], state="running", tags={**world.aws.ec2[machine].tags, EXEMPT: "On"})
+    world.aws.ec2[machine] = replace(
+        world.aws.ec2[machine], state="running", tags={**world.aws.ec2[machine].tags, EXEMPT: "On"}
+    )
     world.clock.forward(24 * 3600)
     world.sweep()
     assert world.aws.ec2[machine].state == "running"
 
 
-# The end ------------------------------------------------------------------------------------------------------------------
+# The end
+# ------------------------------------------------------------------------------------------------------------
 def test_a_monitor_that_another_has_overtaken_writes_nothing(world: World) -> None:
     (machine,) = started(world)
     world.write_status(machine, "SUCCESS")
-    item = replace(world.aws._open(JOB, world.aws.items[JOB]), succeeded=frozenset({0}), instances=frozenset({machine}))
+    item = replace(
+        world.aws._open(JOB, world.aws.items[JOB]), succeeded=frozenset({0}), instances=frozenset({machine})
+    )
     world.aws.items[JOB]["ending"] = world.clock().timestamp() - ENDING_GRACE
     before = dict(world.aws.objects_)
     cloud = MonitorView(world.aws).acting_for(BUCKET, "lab")
@@ -245,7 +272,8 @@ def test_a_machine_that_is_taken_back_after_the_order_to_stop_has_no_successor()
     assert (world.end() or "").startswith("FAILED 0/1")
 
 
-# Clocks that disagree -----------------------------------------------------------------------------------------------------
+# Clocks that disagree
+# -----------------------------------------------------------------------------------------------------
 def test_a_machine_that_ends_before_its_start_by_the_monitors_clock_has_an_end(world: World) -> None:
     (machine,) = started(world)
     world.write_status(machine, "SUCCESS")
@@ -256,7 +284,9 @@ def test_a_machine_that_ends_before_its_start_by_the_monitors_clock_has_an_end(w
     assert report["end"] == report["start"]
 
 
-def test_a_machine_that_ec2_does_not_show_yet_counts_as_gone_only_some_time_after_the_launch(world: World) -> None:
+def test_a_machine_that_ec2_does_not_show_yet_counts_as_gone_only_some_time_after_the_launch(
+    world: World,
+) -> None:
     """However long the job waited for it."""
     world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
     world.submit(world.submission())
@@ -272,7 +302,9 @@ def test_a_machine_that_ec2_does_not_show_yet_counts_as_gone_only_some_time_afte
     assert world.end() == "SUCCESS 1/1\n"
 
 
-def test_a_machine_that_began_while_the_sweep_looked_is_not_ended_whatever_the_clock_says(world: World) -> None:
+def test_a_machine_that_began_while_the_sweep_looked_is_not_ended_whatever_the_clock_says(
+    world: World,
+) -> None:
     view, jobs = MonitorView(world.aws), dict(world.aws.items)
     started(world)
     fresh, world.aws.items = world.aws.items, jobs
@@ -289,9 +321,13 @@ def test_a_machine_that_began_while_the_sweep_looked_is_not_ended_whatever_the_c
 
 
 @pytest.mark.parametrize("run", ["2026-01-30T12:00:00.000Z", None])
-def test_a_machine_of_an_earlier_job_of_the_same_name_says_nothing_of_this_one(world: World, run: str | None) -> None:
+def test_a_machine_of_an_earlier_job_of_the_same_name_says_nothing_of_this_one(
+    world: World, run: str | None
+) -> None:
     (machine,) = started(world)
-    tags = {name: text for name, text in {**world.aws.ec2[machine].tags, "run": run}.items() if text is not None}
+    tags = {
+        name: text for name, text in {**world.aws.ec2[machine].tags, "run": run}.items() if text is not None
+    }
     world.aws.ec2[machine] = replace(world.aws.ec2[machine], tags=tags)
     assert world.event(machine, "terminated") == "ignored: a machine of an earlier job of this name"
     world.aws.set_state(machine, "terminated")
@@ -301,7 +337,9 @@ def test_a_machine_of_an_earlier_job_of_the_same_name_says_nothing_of_this_one(w
 
 @pytest.mark.parametrize("late", ["running", "shutting-down"])
 @pytest.mark.parametrize("shown", ["running", "terminated"])
-def test_an_event_that_comes_after_the_last_one_leaves_no_active_report(world: World, late: str, shown: str) -> None:
+def test_an_event_that_comes_after_the_last_one_leaves_no_active_report(
+    world: World, late: str, shown: str
+) -> None:
     """What EC2 shows of the machine may be old as well."""
     (machine,) = started(world)
     world.aws.set_state(machine, "terminated")
@@ -331,7 +369,8 @@ def test_a_machine_that_the_sweep_finds_stopped_is_ended_and_its_dataset_closed(
     assert (world.end() or "").startswith("FAILED 0/1 a.zip: The machine was stopped by hand")
 
 
-# Bounds -------------------------------------------------------------------------------------------------------------------
+# Bounds
+# ------------------------------------------------------------------------------------------------------------
 def test_the_record_of_the_certificate_is_what_people_see_with_its_submission(world: World) -> None:
     (machine,) = started(world)
     world.complete(machine)

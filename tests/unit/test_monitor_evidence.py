@@ -33,7 +33,9 @@ def entry(key: str = "lab/inputs/a.zip", **changes: Any) -> dict[str, Any]:
     return {"bucket": BUCKET, "key": key, "bytes": 5, "sha256": SHA, **changes}
 
 
-def found(world: World, record: object, job: Job | None = None, index: int = 0) -> dict[str, list[tuple[str, str]]]:
+def found(
+    world: World, record: object, job: Job | None = None, index: int = 0
+) -> dict[str, list[tuple[str, str]]]:
     """Bucket and key of the files that are believed."""
     body = record if isinstance(record, bytes) else json.dumps(record).encode()
     world.aws.upload(BUCKET, PLACE.files, body)
@@ -44,14 +46,22 @@ def found(world: World, record: object, job: Job | None = None, index: int = 0) 
 RESULTS = "lab/results/job_t1/"
 
 
-@pytest.mark.parametrize("key", ["lab/inputs/a.zip", "lab/configs/c.json", "jobs/lab/job_t1/job.json", "lab/inputs/folder/"])
+@pytest.mark.parametrize(
+    "key", ["lab/inputs/a.zip", "lab/configs/c.json", "jobs/lab/job_t1/job.json", "lab/inputs/folder/"]
+)
 def test_inputs_are_what_a_machine_of_the_group_can_have_read(world: World, key: str) -> None:
     assert found(world, {"inputs": [entry(key)]}) == {"inputs": [(BUCKET, key)], "results": []}
 
 
 @pytest.mark.parametrize(
     "key",
-    ["other/inputs/a.zip", "lab2/inputs/a.zip", "jobs/other/job_t1/job.json", "logs/active/i-2.json", "evidence/AROALAB:i-2/status.json"],
+    [
+        "other/inputs/a.zip",
+        "lab2/inputs/a.zip",
+        "jobs/other/job_t1/job.json",
+        "logs/active/i-2.json",
+        "evidence/AROALAB:i-2/status.json",
+    ],
 )
 def test_what_is_not_its_groups_is_left_out_of_inputs_and_results(world: World, key: str) -> None:
     assert found(world, {"inputs": [entry(key), entry()], "results": [entry(key)]}) == {
@@ -61,7 +71,14 @@ def test_what_is_not_its_groups_is_left_out_of_inputs_and_results(world: World, 
 
 
 @pytest.mark.parametrize(
-    "key", ["lab/results/job_t10/x", "lab/results/job_t2/x", "lab/inputs/a.zip", "jobs/lab/job_t1/end.txt", "lab/results/"]
+    "key",
+    [
+        "lab/results/job_t10/x",
+        "lab/results/job_t2/x",
+        "lab/inputs/a.zip",
+        "jobs/lab/job_t1/end.txt",
+        "lab/results/",
+    ],
 )
 def test_results_are_those_of_the_job(world: World, key: str) -> None:
     mine = entry(f"{RESULTS}process_results/x")
@@ -104,7 +121,9 @@ def test_an_entry_of_another_kind_is_left_out(world: World, junk: object) -> Non
     assert found(world, {"inputs": [junk, entry()]})["inputs"] == [(BUCKET, "lab/inputs/a.zip")]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000, b'{"inputs": 3}', b'{"inputs": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000, b'{"inputs": 3}', b'{"inputs": {"a": 1}}']
+)
 def test_a_record_of_another_kind_says_nothing(world: World, body: bytes) -> None:
     assert not any(found(world, body).values())
 
@@ -112,7 +131,10 @@ def test_a_record_of_another_kind_says_nothing(world: World, body: bytes) -> Non
 def test_a_record_without_files_and_a_missing_one(world: World) -> None:
     assert Records(MonitorView(world.aws), world.job()).of(0, MACHINE) == {"inputs": (), "results": ()}
     assert found(world, {}) == {"inputs": [], "results": []}
-    assert found(world, {"inputs": [entry()], "results": None}) == {"inputs": [(BUCKET, "lab/inputs/a.zip")], "results": []}
+    assert found(world, {"inputs": [entry()], "results": None}) == {
+        "inputs": [(BUCKET, "lab/inputs/a.zip")],
+        "results": [],
+    }
 
 
 def test_a_file_has_all_that_was_told_of_it(world: World) -> None:
@@ -136,10 +158,28 @@ def test_outside_buckets_are_those_that_this_dataset_names(world: World) -> None
     )
     record = {
         "inputs": [
-            *(entry(key, bucket=bucket) for bucket, key in (("archive", "lab/a.zip"), ("vault", "lab/b.zip"), ("settings", "lab/c.json"))),
-            *(entry(key, bucket=bucket) for bucket, key in (("archive", "lab/b.zip"), ("archive", "lab/"), ("results", "lab/job_t1/x"))),
+            *(
+                entry(key, bucket=bucket)
+                for bucket, key in (
+                    ("archive", "lab/a.zip"),
+                    ("vault", "lab/b.zip"),
+                    ("settings", "lab/c.json"),
+                )
+            ),
+            *(
+                entry(key, bucket=bucket)
+                for bucket, key in (
+                    ("archive", "lab/b.zip"),
+                    ("archive", "lab/"),
+                    ("results", "lab/job_t1/x"),
+                )
+            ),
         ],
-        "results": [entry("lab/job_t1/x", bucket="results"), entry("lab/job_t2/x", bucket="results"), entry(f"{RESULTS}x")],
+        "results": [
+            entry("lab/job_t1/x", bucket="results"),
+            entry("lab/job_t2/x", bucket="results"),
+            entry(f"{RESULTS}x"),
+        ],
     }
     assert found(world, record, job) == {
         "inputs": [("archive", "lab/a.zip"), ("settings", "lab/c.json")],
@@ -178,7 +218,12 @@ def test_what_is_larger_than_it_can_be_is_not_read(world: World) -> None:
 
 def test_the_records_of_a_job_have_one_limit_together(world: World) -> None:
     record = json.dumps({"inputs": [entry()]}).encode()
-    for number, size in (("1", RECORD_MAX_BYTES - 2 * len(record) - 2), ("2", 0), ("3", len(record) + 3), ("4", 0)):
+    for number, size in (
+        ("1", RECORD_MAX_BYTES - 2 * len(record) - 2),
+        ("2", 0),
+        ("3", len(record) + 3),
+        ("4", 0),
+    ):
         world.aws.upload(BUCKET, EvidenceKeys("AROALAB", f"i-{number}").files, record.ljust(size))
     records = Records(MonitorView(world.aws), world.job())
     assert [len(records.of(0, f"i-{number}").get("inputs", ())) for number in "1234"] == [1, 1, 0, 1]

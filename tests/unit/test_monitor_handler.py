@@ -35,18 +35,25 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         monkeypatch.setenv(name, value)
     module._cloud.cache_clear()
     with mock_aws():
-        clients: dict[str, Any] = {name: boto3.client(name) for name in ("s3", "ec2", "dynamodb", "sns", "sqs")}
+        clients: dict[str, Any] = {
+            name: boto3.client(name) for name in ("s3", "ec2", "dynamodb", "sns", "sqs")
+        }
         clients["s3"].create_bucket(Bucket=BUCKET)
         clients["dynamodb"].create_table(
             TableName="ledger",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             BillingMode="PAY_PER_REQUEST",
         )
         topic = clients["sns"].create_topic(Name="jobs")["TopicArn"]
         queue = clients["sqs"].create_queue(QueueName="inbox")["QueueUrl"]
         clients["inbox"] = queue
-        arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         clients["sns"].subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         monkeypatch.setenv("NEUROCAAS_TOPIC_ARN", topic)
         yield clients
@@ -61,10 +68,14 @@ def start(account: dict[str, Any]) -> str:
     job = world.job()
     for (bucket, key), (body, metadata) in world.aws.objects_.items():
         account["s3"].put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
-    image = account["ec2"].describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
+    image = account["ec2"].describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])[
+        "Images"
+    ][0]["ImageId"]
     tags = [{"Key": key, "Value": value} for key, value in job_tags(job, "arn:manager", 0).items()]
     specification = [{"ResourceType": "instance", "Tags": tags}]
-    answer = account["ec2"].run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large", TagSpecifications=specification)
+    answer = account["ec2"].run_instances(
+        ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large", TagSpecifications=specification
+    )
     open_item()
     return str(answer["Instances"][0]["InstanceId"])
 
@@ -77,22 +88,34 @@ def open_item() -> None:
 
 def nothing_open(account: dict[str, Any]) -> bool:
     """Whether only claims, and what was heard, are left in the table."""
-    return {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]} <= {CLAIMS, HEARD}
+    return {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]} <= {
+        CLAIMS,
+        HEARD,
+    }
 
 
 def event(instance: str, state: str, name: str = "m1") -> dict[str, Any]:
     detail = {"instance-id": instance, "state": state}
-    body = {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "time": iso(datetime.now(UTC)), "detail": detail}
+    body = {
+        "source": "aws.ec2",
+        "detail-type": "EC2 Instance State-change Notification",
+        "time": iso(datetime.now(UTC)),
+        "detail": detail,
+    }
     return {"messageId": name, "body": json.dumps(body)}
 
 
 def test_a_job_through_the_whole_handler(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     instance = start(account)
     assert module.handler({"Records": [event(instance, "running")]}, None) == {"batchItemFailures": []}
-    active = json.loads(account["s3"].get_object(Bucket=BUCKET, Key=f"logs/active/{instance}.json")["Body"].read())
+    active = json.loads(
+        account["s3"].get_object(Bucket=BUCKET, Key=f"logs/active/{instance}.json")["Body"].read()
+    )
     assert active["instance-id"] == instance
     status = DatasetStatus("SUCCESS", "lab/inputs/a.zip", instance, exit_code=0)
-    account["s3"].put_object(Bucket=BUCKET, Key=EvidenceKeys("AROALAB", instance).status, Body=status.to_json())
+    account["s3"].put_object(
+        Bucket=BUCKET, Key=EvidenceKeys("AROALAB", instance).status, Body=status.to_json()
+    )
     account["ec2"].terminate_instances(InstanceIds=[instance])
     records = [
         event(instance, "shutting-down", "m1"),
@@ -108,7 +131,9 @@ def test_a_job_through_the_whole_handler(account: dict[str, Any], capsys: pytest
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["service"] for line in lines} == {"monitor"}
     assert {line.get("job") for line in lines} == {"/".join(JOB), None}
-    assert [(line["message"], line["JobsSucceeded"]) for line in lines if "_aws" in line] == [("job ended: SUCCESS 1/1", 1)]
+    assert [(line["message"], line["JobsSucceeded"]) for line in lines if "_aws" in line] == [
+        ("job ended: SUCCESS 1/1", 1)
+    ]
 
 
 def test_the_schedule_sweeps(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +148,9 @@ def test_the_schedule_sweeps(account: dict[str, Any], capsys: pytest.CaptureFixt
     assert not any("_aws" in line for line in lines), "what somebody ended by hand is no failure"
 
 
-def test_a_dry_run_answers_what_it_would_do(account: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_answers_what_it_would_do(
+    account: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     instance = start(account)
     account["ec2"].terminate_instances(InstanceIds=[instance])
     answer = module.handler({"dry_run": True}, None)
@@ -134,7 +161,9 @@ def test_a_dry_run_answers_what_it_would_do(account: dict[str, Any], capsys: pyt
 
 def test_one_event_fails_alone(account: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     instance = start(account)
-    monkeypatch.setattr(AwsCloud, "put", lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network")))
+    monkeypatch.setattr(
+        AwsCloud, "put", lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network"))
+    )
     records = [event(instance, "running", "m1"), {"messageId": "m2", "body": "{}"}]
     assert module.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
@@ -161,7 +190,13 @@ def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, A
     assert not cloud.abandon(JOB, 202.0)
     item = cloud.open_job(JOB)
     assert item is not None
-    assert (item.state, item.total, item.lease, item.submission, item.analysis) == ("launched", None, None, "k", "dti")
+    assert (item.state, item.total, item.lease, item.submission, item.analysis) == (
+        "launched",
+        None,
+        None,
+        "k",
+        "dti",
+    )
     assert ManagerCloud().lease("ledger", JOB, "two", 300.0, 400.0, {}) == "launched"
     assert not cloud.abandon((BUCKET, "lab", "unknown"), 201.0)
 

@@ -51,10 +51,19 @@ def test_a_success_is_filed_priced_certified_and_announced(world: World) -> None
     assert "STEP 4/4 (Initialize Processing): DONE" in text
     assert "JOB RESULT: SUCCESS 1/1" in text
     facts = world.facts()
-    assert (facts["outcome"], facts["exit_class"], facts["succeeded"], facts["total"]) == ("SUCCESS", "success", 1, 1)
+    assert (facts["outcome"], facts["exit_class"], facts["succeeded"], facts["total"]) == (
+        "SUCCESS",
+        "success",
+        1,
+        1,
+    )
     assert facts["cost_usd"] == pytest.approx(0.048)
     assert (facts["image"]["id"], facts["datasets"][0]["image_id"]) == (SETTINGS.image.id, "ami-resolved")
-    assert (facts["image"]["recipe_sha256"], facts["blueprint_commit"], facts["config"]) == ("f" * 64, "abc123", {"wait": 5})
+    assert (facts["image"]["recipe_sha256"], facts["blueprint_commit"], facts["config"]) == (
+        "f" * 64,
+        "abc123",
+        {"wait": 5},
+    )
     ((subject, body),) = world.aws.notices
     assert "SUCCESS 1/1" in subject
     assert "Cost: $0.0480" in body
@@ -89,7 +98,10 @@ def test_a_failing_script_is_told_with_its_exit_code(world: World) -> None:
     assert (world.end() or "").startswith("FAILED 2/3")
     assert "exit code 3" in (world.end() or "")
     assert world.facts()["exit_class"] == "analysis"
-    wanted = "DATANAME: lab/inputs/b.zip | STATUS: FAILED | TIME: 2026-01-31T13:00:00.000Z (finished) | REASON: the analysis script ended"
+    wanted = (
+        "DATANAME: lab/inputs/b.zip | STATUS: FAILED | TIME: 2026-01-31T13:00:00.000Z (finished) | REASON: "
+        "the analysis script ended"
+    )
     assert wanted in world.certificate()
     assert "First failure: b.zip" in world.aws.notices[0][1]
 
@@ -97,7 +109,9 @@ def test_a_failing_script_is_told_with_its_exit_code(world: World) -> None:
 def test_the_notice_of_a_failure_ends_with_what_the_script_said_last(world: World) -> None:
     first, second = started(world, dataname=THREE[:2])
     world.complete(first)
-    world.complete(second, "FAILED", exit_code=1, stderr={"0": "Traceback …", "1": "ValueError: no frames", "2": " "})
+    world.complete(
+        second, "FAILED", exit_code=1, stderr={"0": "Traceback …", "1": "ValueError: no frames", "2": " "}
+    )
     ((_, text),) = world.aws.notices
     assert "First failure: b.zip: the analysis script ended with exit code 1" in text
     assert "Its last error: ValueError: no frames" in text
@@ -126,7 +140,9 @@ def test_a_machine_that_shuts_down_may_still_write_its_status(world: World) -> N
     world.aws.set_state(machine, "terminated")
     world.event(machine, "terminated")
     assert world.end() == "SUCCESS 1/1\n"
-    assert world.report(machine)["end"] == "2026-01-31T12:01:00.000Z", "the bill ends when the shutdown begins"
+    assert world.report(machine)["end"] == "2026-01-31T12:01:00.000Z", (
+        "the bill ends when the shutdown begins"
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,7 +221,9 @@ def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) 
     assert world.end() is None
     world.clock.forward(ENDING_GRACE + 1)
     world.die(machine)
-    assert (world.end(), len(world.aws.notices), world.aws.items) == ("SUCCESS 1/1\n", 1, {}), "the other one has died"
+    assert (world.end(), len(world.aws.notices), world.aws.items) == ("SUCCESS 1/1\n", 1, {}), (
+        "the other one has died"
+    )
 
 
 def test_an_event_during_the_launch_comes_again(world: World) -> None:
@@ -226,12 +244,15 @@ def test_the_report_is_filed_under_the_group_that_submitted(world: World) -> Non
     assert filed == [f"logs/lab/{machine}.json"]
 
 
-# The sweep --------------------------------------------------------------------------------------------------------------
+# The sweep
+# ------------------------------------------------------------------------------------------------------------
 def test_the_sweep_closes_machines_whose_events_were_lost(world: World) -> None:
     machines = started(world, dataname=THREE)
     world.write_status(machines[0], "SUCCESS")
     for machine in machines:
-        world.aws.set_state(machine, "terminated", transition="User initiated (2026-01-31 12:10:00 GMT)", reason="gone")
+        world.aws.set_state(
+            machine, "terminated", transition="User initiated (2026-01-31 12:10:00 GMT)", reason="gone"
+        )
     world.clock.forward(3600)
     world.sweep()
     assert (world.end() or "").startswith("FAILED 1/3")
@@ -264,7 +285,10 @@ def test_the_sweep_ends_machines_past_their_duration(world: World) -> None:
     world.sweep()
     assert world.aws.ec2[machine].state == "shutting-down"
     assert world.status(0).reason == "timed out after 60 minutes"
-    assert {name: value for _, metrics in world.aws.measured for name, value in metrics.items()} == {"JobsFailed": 1, OVERTIME: 1}
+    assert {name: value for _, metrics in world.aws.measured for name, value in metrics.items()} == {
+        "JobsFailed": 1,
+        OVERTIME: 1,
+    }
     assert world.facts()["exit_class"] == "timeout"
     world.write_status(machine, "IN PROGRESS")
     world.die(machine)
@@ -335,7 +359,10 @@ def test_a_job_without_a_document_has_its_certificate_and_notice(world: World) -
     world.clock.forward(STALLED_LAUNCH + 1)
     world.sweep()
     assert world.facts()["exit_class"] == "platform"
-    assert (world.facts()["submission_key"], world.facts()["analysis"]) == ("lab/submissions/a_submit.json", "dti")
+    assert (world.facts()["submission_key"], world.facts()["analysis"]) == (
+        "lab/submissions/a_submit.json",
+        "dti",
+    )
     assert "JOB RESULT: FAILED 0/0" in world.certificate()
     ((subject, text),) = world.aws.notices
     assert subject.startswith("NeuroCAAS dti: job t1 of lab: FAILED 0/0")
@@ -368,7 +395,9 @@ def test_a_job_whose_document_was_deleted_is_ended(world: World) -> None:
 
 def test_one_job_that_cannot_be_repaired_does_not_keep_others_open(world: World) -> None:
     started(world)
-    world.submit(world.submission(timestamp="t2", dataname="lab/inputs/b.zip"), key="lab/submissions/b_submit.json")
+    world.submit(
+        world.submission(timestamp="t2", dataname="lab/inputs/b.zip"), key="lab/submissions/b_submit.json"
+    )
     for name in world.aws.ec2:
         world.aws.set_state(name, "terminated")
     real = world.aws.close_dataset
@@ -402,7 +431,8 @@ def test_a_quiet_sweep_reads_only_the_open_jobs_and_the_machines(world: World) -
         "{}",
         '{"detail": 3}',
         '{"source": "aws.ec2", "time": "x", "detail": {"instance-id": "i-1", "state": "running"}}',
-        '{"source": "aws.s3", "time": "2026-01-01T00:00:00Z", "detail": {"instance-id": "i-1", "state": "running"}}',
+        '{"source": "aws.s3", "time": "2026-01-01T00:00:00Z", "detail": {"instance-id": "i-1", "state": '
+        '"running"}}',
     ],
 )
 def test_other_messages_are_no_state_changes(body: str) -> None:
@@ -410,7 +440,10 @@ def test_other_messages_are_no_state_changes(body: str) -> None:
 
 
 def test_an_event_is_read() -> None:
-    change = state_change('{"source": "aws.ec2", "time": "2026-01-01T00:00:00Z", "detail": {"instance-id": "i-1", "state": "running"}}')
+    change = state_change(
+        '{"source": "aws.ec2", "time": "2026-01-01T00:00:00Z", "detail": {"instance-id": '
+        '"i-1", "state": "running"}}'
+    )
     assert change is not None
     assert (change.instance_id, change.state, change.time.year) == ("i-1", "running", 2026)
 
@@ -433,7 +466,11 @@ def test_whatever_a_script_makes_of_its_status_file_the_job_ends(status: bytes) 
     (machine,) = world.aws.ec2
     world.boot(machine)
     world.aws.upload(BUCKET, world.job().datasets[0].status_key, status)
-    world.aws.upload(BUCKET, JobKeys.of("lab", "t1").record("a.zip"), b'{"inputs": [{"bucket": "\\ud800", "bytes": NaN}], "results": 1}')
+    world.aws.upload(
+        BUCKET,
+        JobKeys.of("lab", "t1").record("a.zip"),
+        b'{"inputs": [{"bucket": "\\ud800", "bytes": NaN}], "results": 1}',
+    )
     world.clock.forward(60)
     world.die(machine)
     end = world.end()

@@ -1,4 +1,6 @@
-"""The sweep and machines without a job (development instances, or started by hand): stopped when their time is over, never ended."""
+"""The sweep and machines without a job (development instances, or started by hand): stopped when their time
+is over, never ended.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,12 @@ def world_with(minutes: str = "60", state: str = "running") -> World:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "after", "state"), [("60", 59, "running"), ("60", 60, "stopping"), ("90", 61, "running"), ("x", 61, "stopping")]
+    ("minutes", "after", "state"),
+    [("60", 59, "running"), ("60", 60, "stopping"), ("90", 61, "running"), ("x", 61, "stopping")],
 )
-def test_a_development_instance_is_stopped_when_its_timeout_has_passed(minutes: str, after: int, state: str) -> None:
+def test_a_development_instance_is_stopped_when_its_timeout_has_passed(
+    minutes: str, after: int, state: str
+) -> None:
     world = world_with(minutes)
     world.clock.forward(timedelta(minutes=after).total_seconds())
     world.sweep()
@@ -44,7 +49,9 @@ def test_what_does_not_run_is_left_alone(state: str) -> None:
 
 def test_a_machine_that_somebody_has_started_by_hand_has_an_hour() -> None:
     world = World()
-    world.aws.ec2["i-hand"] = Instance("i-hand", "m5.large", "running", 0, world.clock(), tags={"PriceTracking": "On"})
+    world.aws.ec2["i-hand"] = Instance(
+        "i-hand", "m5.large", "running", 0, world.clock(), tags={"PriceTracking": "On"}
+    )
     world.clock.forward(3599)
     world.sweep()
     assert world.aws.ec2["i-hand"].state == "running"
@@ -78,7 +85,9 @@ def test_exempt_machines_are_left_alone() -> None:
 
 def test_a_rehearsal_tells_what_it_would_do_and_does_nothing() -> None:
     world, machine = left_over()
-    world.submit(world.submission(timestamp="t2", dataname="lab/inputs/b.zip"), key="lab/submissions/b_submit.json")
+    world.submit(
+        world.submission(timestamp="t2", dataname="lab/inputs/b.zip"), key="lab/submissions/b_submit.json"
+    )
     *_, late = world.aws.ec2
     world.boot(late)
     world.clock.forward(7200)
@@ -87,6 +96,15 @@ def test_a_rehearsal_tells_what_it_would_do_and_does_nothing() -> None:
     sweep(Rehearsal(MonitorView(world.aws), would.append), world.clock, lambda *_: None)
     assert (world.aws.objects_, world.aws.ec2, repr(world.aws.items)) == before
     assert world.aws.notices == []
-    assert {f"terminate {late}", f"terminate {machine}", "stop i-dev", f"close dataset 0 of {BUCKET}/lab/t2 as failed"} <= set(would)
+    assert {
+        f"terminate {late}",
+        f"terminate {machine}",
+        "stop i-dev",
+        f"close dataset 0 of {BUCKET}/lab/t2 as failed",
+    } <= set(would)
     world.sweep()
-    assert [world.aws.ec2[name].state for name in (late, machine, "i-dev")] == ["shutting-down", "shutting-down", "stopping"]
+    assert [world.aws.ec2[name].state for name in (late, machine, "i-dev")] == [
+        "shutting-down",
+        "shutting-down",
+        "stopping",
+    ]

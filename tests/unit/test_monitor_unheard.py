@@ -1,5 +1,5 @@
-"""The search for submissions and cancellations that no manager has heard of: each is told of again, none that has its answer, at a bounded
-cost."""
+"""The search for submissions and cancellations that no manager has heard of: each is told of again, none that
+has its answer, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def submission(world: World, name: str = "a", group: str = "lab", suffix: str = 
 
 
 def test_times_fit_together() -> None:
-    assert ANSWERED > QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES, "what the queue may still deliver is not told of again"
+    assert ANSWERED > QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES, (
+        "what the queue may still deliver is not told of again"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["submit", "cancel"])
@@ -99,7 +101,12 @@ def test_what_the_queue_was_told_of_is_not_told_again_before_it_must_have_an_ans
 
 
 def test_other_files_are_nobodys(world: World) -> None:
-    for key in ("lab/submissions/a.json", "lab/results/x_submit.json", "other/submissions/a_submit.json", "lab2/submissions/a_submit.json"):
+    for key in (
+        "lab/submissions/a.json",
+        "lab/results/x_submit.json",
+        "other/submissions/a_submit.json",
+        "lab2/submissions/a_submit.json",
+    ):
         world.aws.upload(BUCKET, key)
     world.clock.forward(300)
     assert search(world) == []
@@ -117,7 +124,9 @@ def test_the_first_search_of_all_runs_nothing_a_second_time() -> None:
     world.clock.forward(ANSWERED)
     assert search(world) == [recent]
     assert world.aws.heard_.get((BUCKET, old)) is None
-    assert world.aws.searches[BUCKET] == Search("", world.clock().timestamp(), world.clock().timestamp() - ANSWERED)
+    assert world.aws.searches[BUCKET] == Search(
+        "", world.clock().timestamp(), world.clock().timestamp() - ANSWERED
+    )
 
 
 def test_old_files_cost_a_listing_and_no_look_up(world: World) -> None:
@@ -149,7 +158,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7, 12, 13])
 def test_every_file_is_found_by_searches_of_a_bounded_length(world: World, number: int) -> None:
     world.aws.deployed = [Deployed(BUCKET, ("lab", "alab", "other"), "queue")]
-    keys = {submission(world, f"{n:02}", group) for n in range(number) for group in ("lab", "alab")} | {submission(world, "x", "other")}
+    keys = {submission(world, f"{n:02}", group) for n in range(number) for group in ("lab", "alab")} | {
+        submission(world, "x", "other")
+    }
     world.clock.forward(SETTLED)
     told, searches = list[str](), 0
     while len(told) < len(keys):
@@ -173,7 +184,9 @@ def test_what_comes_behind_the_search_is_found_in_its_next_round(world: World) -
     world.clock.forward(ANSWERED * 3)
     assert search(world) == [], "it goes on where it stopped"
     assert world.aws.searches[BUCKET].after == ""
-    assert search(world) == [early], "and the next round begins: since the begin of the last one, however long that took"
+    assert search(world) == [early], (
+        "and the next round begins: since the begin of the last one, however long that took"
+    )
 
 
 @pytest.mark.usefixtures("small")
@@ -199,7 +212,9 @@ def test_one_bucket_that_cannot_be_read_keeps_no_other_from_its_answers(world: W
     assert "gone" not in world.aws.searches
 
 
-def test_a_search_that_was_cut_short_begins_again_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_was_cut_short_begins_again_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [submission(world, name) for name in "ab"]
     world.clock.forward(300)
     state, real = world.aws.searches[BUCKET], FakeAws.deliver

@@ -32,13 +32,24 @@ SILENT = DatasetStatus("IN PROGRESS")
         (DatasetStatus("SUCCESS", reason="x", exit_code=0), Verdict("SUCCESS", None, 0, "success")),
         (DatasetStatus("FAILED", exit_code=3), Verdict("FAILED", None, 3, "analysis")),
         (DatasetStatus("FAILED", reason="why"), Verdict("FAILED", "why", None, "analysis")),
-        (DatasetStatus("FAILED", reason="timed out after 60 minutes"), Verdict("FAILED", "timed out after 60 minutes", None, "timeout")),
-        (DatasetStatus("FAILED", reason="cancelled: by k"), Verdict("FAILED", "cancelled: by k", None, "cancelled")),
+        (
+            DatasetStatus("FAILED", reason="timed out after 60 minutes"),
+            Verdict("FAILED", "timed out after 60 minutes", None, "timeout"),
+        ),
+        (
+            DatasetStatus("FAILED", reason="cancelled: by k"),
+            Verdict("FAILED", "cancelled: by k", None, "cancelled"),
+        ),
     ],
 )
 @pytest.mark.parametrize("state", ["terminated", "stopped", "running"])
-def test_a_machines_own_final_word_counts_however_it_ended(status: DatasetStatus, verdict: Verdict, state: str) -> None:
-    assert judge(status, replace(MACHINE, state=state, reason_code="Server.SpotInstanceTermination", spot=True)) == verdict
+def test_a_machines_own_final_word_counts_however_it_ended(
+    status: DatasetStatus, verdict: Verdict, state: str
+) -> None:
+    assert (
+        judge(status, replace(MACHINE, state=state, reason_code="Server.SpotInstanceTermination", spot=True))
+        == verdict
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +69,9 @@ def test_why_a_silent_machine_ended(machine: dict[str, str], exit_class: str) ->
     verdict = judge(SILENT, replace(MACHINE, **machine))  # type: ignore[arg-type]
     assert (verdict.status, verdict.exit_code, verdict.exit_class) == ("FAILED", None, exit_class)
     if exit_class == "platform":
-        assert f"({machine.get('reason') or machine.get('reason_code') or 'no reason given'})" in (verdict.reason or "")
+        assert f"({machine.get('reason') or machine.get('reason_code') or 'no reason given'})" in (
+            verdict.reason or ""
+        )
 
 
 @pytest.mark.parametrize(("spot", "exit_class"), [(True, RECLAIM), (False, "platform")])
@@ -69,13 +82,29 @@ def test_only_a_spot_machine_can_say_that_it_is_taken_back(spot: bool, exit_clas
 
 def test_a_verdict_keeps_what_its_machine_has_told_and_nothing_of_another_end() -> None:
     dataset = _job().datasets[0]
-    told = DatasetStatus("FAILED", "other", "i-9", "r", exit_code=1, job_start="s", job_finish="f", stdout={"0": "line"})
+    told = DatasetStatus(
+        "FAILED", "other", "i-9", "r", exit_code=1, job_start="s", job_finish="f", stdout={"0": "line"}
+    )
     same = with_verdict(told, dataset, "i-1", Verdict("FAILED", "why", 3, "analysis"), NOW)
-    assert (same.status, same.reason, same.exit_code, same.input, same.instance) == ("FAILED", "why", 3, dataset.inputpath, "i-1")
+    assert (same.status, same.reason, same.exit_code, same.input, same.instance) == (
+        "FAILED",
+        "why",
+        3,
+        dataset.inputpath,
+        "i-1",
+    )
     assert (same.job_start, same.job_finish, same.stdout, same.updated) == ("s", "f", {"0": "line"}, iso(NOW))
     other = with_verdict(told, dataset, None, Verdict("SUCCESS", None, None, "success"), NOW)
-    assert (other.status, other.reason, other.exit_code, other.instance, other.job_finish) == ("SUCCESS", "NONE", None, "NONE", iso(NOW))
-    assert with_verdict(DatasetStatus("FAILED"), dataset, "i-1", Verdict("FAILED", None, None, "x"), NOW).job_finish == iso(NOW)
+    assert (other.status, other.reason, other.exit_code, other.instance, other.job_finish) == (
+        "SUCCESS",
+        "NONE",
+        None,
+        "NONE",
+        iso(NOW),
+    )
+    assert with_verdict(
+        DatasetStatus("FAILED"), dataset, "i-1", Verdict("FAILED", None, None, "x"), NOW
+    ).job_finish == iso(NOW)
 
 
 def _job() -> Any:
@@ -94,7 +123,9 @@ def test_a_report_has_the_price_of_its_type_and_none_for_a_type_that_nobody_plan
 def test_the_place_of_a_machine_is_in_its_tags(missing: str) -> None:
     assert place(replace(MACHINE, tags=TAGS)) == Place(("b", "g", "t"), 5, 2)
     assert place(replace(MACHINE, tags={**TAGS, "offset": "x"})) is None
-    assert place(replace(MACHINE, tags={name: text for name, text in TAGS.items() if name != missing})) is None
+    assert (
+        place(replace(MACHINE, tags={name: text for name, text in TAGS.items() if name != missing})) is None
+    )
 
 
 def test_when_a_machine_ended_is_what_ec2_says() -> None:
@@ -118,17 +149,24 @@ def test_the_lifetime_that_a_tag_says(text: str, minutes: int) -> None:
     assert lifetime(replace(MACHINE, tags={TIMEOUT: text})) == timedelta(minutes=minutes)
 
 
-# Clients ------------------------------------------------------------------------------------------------------------------
+# Clients
+# ------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     return AwsCloud("ledger", None)
 
 
-def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[tuple[Any, ...]] = []
 
     class Client:
@@ -196,9 +234,12 @@ def test_machines_are_ended_by_hundreds(cloud: AwsCloud, code: str) -> None:
         ec2.assert_no_pending_responses()
 
 
-# Reports ------------------------------------------------------------------------------------------------------------------
+# Reports
+# ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("minutes", "cost"), [(-5, 0.0), (0, 0.0), (30, 0.048), (25 * 60, 2.4)])
-def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_for_ever(minutes: float, cost: float) -> None:
+def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_for_ever(
+    minutes: float, cost: float
+) -> None:
     report, then = new_report(_job(), 0, MACHINE, NOW), NOW + timedelta(minutes=minutes)
     assert (report.seconds, report.cost) == (0.0, 0.0)
     assert report.cost_until(then) == pytest.approx(cost)

@@ -43,10 +43,17 @@ def test_each_kind_of_fault_is_made_and_nothing_else() -> None:
     ):
         assert expected in changes
     assert sum("attribute_exists(pk) AND #lease" in what for what in changes) == 4 + 1
-    assert {"left side alone: a - 1", "entry left out: 'Key'", "other operator: int | None", "element left out: str"}.isdisjoint(changes)
+    assert {
+        "left side alone: a - 1",
+        "entry left out: 'Key'",
+        "other operator: int | None",
+        "element left out: str",
+    }.isdisjoint(changes)
 
 
-@pytest.mark.parametrize("path", ["runtime/protocol/ledger.py", "runtime/monitor/sweep.py", "components/policies/manager.py"])
+@pytest.mark.parametrize(
+    "path", ["runtime/protocol/ledger.py", "runtime/monitor/sweep.py", "components/policies/manager.py"]
+)
 def test_every_mutant_is_a_program_and_another_one(path: str) -> None:
     source = (ROOT / path).read_text()
     original = ast.dump(ast.parse(source))

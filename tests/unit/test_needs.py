@@ -1,4 +1,6 @@
-"""What a local cloud needs of a machine: each thing that is missing has three parts, and nothing is left of the looking."""
+"""What a local cloud needs of a machine: each thing that is missing has three parts, and nothing is left of
+the looking.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    for name in ("LOCALCLOUD_PORT", "LOCALCLOUD_SANDBOX", "LOCALCLOUD_MAX_INSTANCES", "LOCALCLOUD_BAKE_ON_HOST", "LOCALCLOUD_BUBBLEWRAP"):
+    for name in (
+        "LOCALCLOUD_PORT",
+        "LOCALCLOUD_SANDBOX",
+        "LOCALCLOUD_MAX_INSTANCES",
+        "LOCALCLOUD_BAKE_ON_HOST",
+        "LOCALCLOUD_BUBBLEWRAP",
+    ):
         monkeypatch.delenv(name, raising=False)
     return Paths(tmp_path / "project" / ".local")
 
@@ -32,7 +40,11 @@ def whole(finding: needs.Finding) -> needs.Finding:
     """A finding that is not enough, with its three parts."""
     assert not finding.enough
     assert all((finding.found, finding.allowed, finding.do))
-    assert [line.split(":")[0].strip() for line in finding.text().splitlines()] == [finding.name, "allowed", "do"]
+    assert [line.split(":")[0].strip() for line in finding.text().splitlines()] == [
+        finding.name,
+        "allowed",
+        "do",
+    ]
     return finding
 
 
@@ -42,8 +54,10 @@ def running(paths: Paths, mode: Mode) -> None:
     alive = identify(os.getpid())
     assert alive is not None
     Cloud(
-        schema_version=SCHEMA_VERSION, endpoint="http://127.0.0.1:1", port=1, region="us-east-1", account="0" * 12, access_key_id="",
-        secret_access_key="", admin_token="", emulator_pid=alive.pid, emulator_start=alive.start, fleet_pid=alive.pid,
+        schema_version=SCHEMA_VERSION, endpoint="http://127.0.0.1:1", port=1, region="us-east-1",
+        account="0" * 12, access_key_id="",
+        secret_access_key="", admin_token="", emulator_pid=alive.pid, emulator_start=alive.start,
+        fleet_pid=alive.pid,
         fleet_start=alive.start, sandbox=mode, started="",
     ).write(paths)  # fmt: skip
 
@@ -61,10 +75,14 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; tests/local/test_first_run.py asks as another user")
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write everywhere; tests/local/test_first_run.py asks as another user"
+)
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o555)
-    assert "this user may not write" in whole(needs.writable("cache", tmp_path / "closed" / "x", "do it")).found
+    assert (
+        "this user may not write" in whole(needs.writable("cache", tmp_path / "closed" / "x", "do it")).found
+    )
 
 
 def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +108,9 @@ def test_a_port_is_that_of_the_cloud_that_ran_before(paths: Paths, monkeypatch: 
     assert whole(needs.port(paths)).wrong
 
 
-def test_a_cloud_that_runs_without_sandboxes_is_told_to_be_stopped(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cloud_that_runs_without_sandboxes_is_told_to_be_stopped(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running(paths, Mode.BUBBLEWRAP_USERNS)
     assert needs.sandboxes(paths).enough
     running(paths, Mode.PROCESS)
@@ -99,7 +119,9 @@ def test_a_cloud_that_runs_without_sandboxes_is_told_to_be_stopped(paths: Paths,
     assert needs.sandboxes(paths).enough
 
 
-def test_what_was_refused_is_in_the_finding_and_nothing_stays(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_refused_is_in_the_finding_and_nothing_stays(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     homes: list[Path] = []
     made: list[Path] = []
 
@@ -125,7 +147,9 @@ def test_what_was_refused_is_in_the_finding_and_nothing_stays(paths: Paths, monk
         kept.rmdir()
 
 
-def test_what_is_mounted_below_usr_is_named_to_an_ordinary_user(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_mounted_below_usr_is_named_to_an_ordinary_user(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = Host(Mode.PROCESS, paths.home, None, None, ("overlay refused: Invalid argument",))
     monkeypatch.setattr(sandbox, "detect", lambda home: refused)
     monkeypatch.setattr(needs, "_below_usr", lambda: ("/usr/lib/driver.so",))
@@ -147,17 +171,28 @@ def test_a_setting_that_is_wrong_is_told_with_its_value(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str, value: str, finding: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    look = {"sandboxes": lambda: needs.sandboxes(paths), "machines": needs.machines, "bubblewrap": needs.bubblewrap}[finding]
+    look = {
+        "sandboxes": lambda: needs.sandboxes(paths),
+        "machines": needs.machines,
+        "bubblewrap": needs.bubblewrap,
+    }[finding]
     found = whole(look())
     assert found.wrong
     assert f"{name} is {value!r}" in found.found
 
 
-def test_who_wants_plain_processes_is_asked_for_no_sandboxes(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_wants_plain_processes_is_asked_for_no_sandboxes(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOCALCLOUD_BAKE_ON_HOST", "1")
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "process")
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert [one.name for one in needs.of_a_cloud(paths)] == ["home of the local cloud", "port", "machines", "sandboxes"]
+    assert [one.name for one in needs.of_a_cloud(paths)] == [
+        "home of the local cloud",
+        "port",
+        "machines",
+        "sandboxes",
+    ]
     assert needs.problems(one for one in needs.of_a_cloud(paths) if one.name != "port") == []
     assert not paths.home.exists()
 
@@ -168,7 +203,9 @@ def test_a_home_that_cannot_be_made_is_all_that_can_be_told(paths: Paths) -> Non
     assert "LOCALCLOUD_HOME" in whole(finding).do
 
 
-def test_a_home_is_made_for_a_cloud_that_is_about_to_start(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_is_made_for_a_cloud_that_is_about_to_start(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sandbox, "detect", lambda home: Host(Mode.BUBBLEWRAP, home, home, "/bin/bwrap"))
     list(needs.of_a_cloud(paths))
     assert not paths.home.exists()
@@ -185,7 +222,9 @@ def test_other_systems_are_told_which_one_it_is_for(paths: Paths, monkeypatch: p
 
 def test_set_up_looks_with_the_standard_library_alone() -> None:
     look = "import bootstrap, localcloud.needs, localcloud.packages, localcloud.pulumi.cli"
-    done = subprocess.run([sys.executable, "-S", "-c", look], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", look], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -197,10 +236,14 @@ def test_set_up_looks_with_the_standard_library_alone() -> None:
         ("", 1, "no such host"),
     ],
 )
-def test_an_index_is_asked_for_the_first_pinned_package(tmp_path: Path, said: str, code: int, reason: str | None) -> None:
+def test_an_index_is_asked_for_the_first_pinned_package(
+    tmp_path: Path, said: str, code: int, reason: str | None
+) -> None:
     lock, python = tmp_path / "lock.txt", tmp_path / "python"
     lock.write_text("# a lock\nthing==1.0 \\\n    --hash=sha256:00\nother==2.0\n")
-    python.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\necho '{said}'\necho 'no such host' >&2\nexit {code}\n")
+    python.write_text(
+        f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\necho '{said}'\necho 'no such host' >&2\nexit {code}\n"
+    )
     python.chmod(0o755)
     if reason is None:
         packages.ask(python, lock)

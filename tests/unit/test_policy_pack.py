@@ -45,7 +45,14 @@ def given(kind: str, name: str, props: dict[str, Any], **more: Any) -> SimpleNam
     tags = {"neurocaas:project": "neurocaas", "neurocaas:stack": "utils"}
     provider = SimpleNamespace(urn="urn:aws", name="aws", props={"defaultTags": {"tags": tags}})
     return SimpleNamespace(
-        **{"resource_type": kind, "name": name, "props": Wrapped(props), "urn": f"urn:{name}", "provider": provider, **more}
+        **{
+            "resource_type": kind,
+            "name": name,
+            "props": Wrapped(props),
+            "urn": f"urn:{name}",
+            "provider": provider,
+            **more,
+        }
     )
 
 
@@ -57,14 +64,21 @@ def test_a_resource_is_judged_by_the_rules_about_it_alone() -> None:
     validate(given("aws:sqs/queue:Queue", "another", {}), said.append)
     assert said == []
     validate(given("aws:sns/topic:Topic", "bad", {}), said.append)
-    assert said == ["got a topic that is not encrypted; allowed: encrypted topics; give the topic `kms_master_key_id`"]
+    assert said == [
+        "got a topic that is not encrypted; allowed: encrypted topics; give the topic `kms_master_key_id`"
+    ]
 
 
 def test_resources_are_judged_together() -> None:
     bucket = given("aws:s3/bucket:Bucket", "data", {"bucket": "data-1"})
-    by_name = given("aws:s3/bucketVersioning:BucketVersioning", "v", {"bucket": "data-1", "versioningConfiguration": {"status": "Enabled"}})
+    by_name = given(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "v",
+        {"bucket": "data-1", "versioningConfiguration": {"status": "Enabled"}},
+    )
     by_source = given(
-        "aws:s3/bucketVersioning:BucketVersioning", "v", {"bucket": NotYet, "versioningConfiguration": {"status": "Enabled"}},
+        "aws:s3/bucketVersioning:BucketVersioning", "v",
+        {"bucket": NotYet, "versioningConfiguration": {"status": "Enabled"}},
         property_dependencies={"bucket": [bucket]},
     )  # fmt: skip
     validate = analyzer.of_stack(BY_NAME["bucket-versioned"], NotYet)
@@ -106,12 +120,21 @@ class Context:
 def plugin(tmp_path: Path) -> SimpleNamespace:
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
-    info = SimpleNamespace(program_directory=str(tmp_path), root_directory=str(tmp_path), entry_point=".", options={"virtualenv": "venv"})
+    info = SimpleNamespace(
+        program_directory=str(tmp_path),
+        root_directory=str(tmp_path),
+        entry_point=".",
+        options={"virtualenv": "venv"},
+    )
     return SimpleNamespace(info=info, args=["127.0.0.1:1"], env=["WORD=hello=you"], pwd=str(tmp_path))
 
 
-def test_a_plugin_is_run_with_its_own_python_and_what_it_says_is_passed_on(plugin: SimpleNamespace, tmp_path: Path) -> None:
-    program = "import os, sys\nprint(4711)\nprint(os.environ['WORD'], sys.argv[1], file=sys.stderr)\nsys.exit(3)\n"
+def test_a_plugin_is_run_with_its_own_python_and_what_it_says_is_passed_on(
+    plugin: SimpleNamespace, tmp_path: Path
+) -> None:
+    program = (
+        "import os, sys\nprint(4711)\nprint(os.environ['WORD'], sys.argv[1], file=sys.stderr)\nsys.exit(3)\n"
+    )
     (tmp_path / "__main__.py").write_text(program)
     answers = list(plugins.run(plugin, Context()))
     assert answers[-1].exitcode == 3
@@ -128,7 +151,9 @@ def test_a_plugin_ends_when_the_engine_closes_it(plugin: SimpleNamespace, tmp_pa
     assert next(answers).exitcode == -signal.SIGTERM
 
 
-def test_a_plugin_without_an_environment_is_one_clear_message(plugin: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_plugin_without_an_environment_is_one_clear_message(
+    plugin: SimpleNamespace, tmp_path: Path
+) -> None:
     plugin.info.options = {"virtualenv": "elsewhere"}
     said, ended = plugins.run(plugin, Context())
     assert b"allowed" in said.stderr or b"make one there" in said.stderr

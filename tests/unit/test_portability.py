@@ -1,4 +1,6 @@
-"""What runs on machines of others: shell scripts that shellcheck has nothing to say about, and Python that 3.10 understands."""
+"""What runs on machines of others: shell scripts that shellcheck has nothing to say about, and Python that
+3.10 understands.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ PAYLOAD = UserDataPayload("mock", "lab/results/job_1/logs/job.json", Code())
 
 
 def shellcheck(*arguments: str, text: str | None = None) -> str:
-    done = subprocess.run([TOOLS / "shellcheck", *arguments], cwd=ROOT, input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [TOOLS / "shellcheck", *arguments], cwd=ROOT, input=text, capture_output=True, text=True, check=False
+    )
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
 
@@ -32,10 +36,22 @@ def shellcheck(*arguments: str, text: str | None = None) -> str:
 def scripts() -> list[str]:
     """The shell scripts that git has or would take: by their name, or by their first line."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    names = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file() and not name.startswith(FOREIGN)]
-    return [name for name in names if name.endswith(".sh") or (not Path(name).suffix and _begins_as_shell(ROOT / name))]
+    names = [
+        name
+        for name in listed.stdout.split("\0")
+        if name and (ROOT / name).is_file() and not name.startswith(FOREIGN)
+    ]
+    return [
+        name
+        for name in names
+        if name.endswith(".sh") or (not Path(name).suffix and _begins_as_shell(ROOT / name))
+    ]
 
 
 def _begins_as_shell(path: Path) -> bool:
@@ -47,11 +63,17 @@ def _begins_as_shell(path: Path) -> bool:
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
 def test_shell_scripts_are_clean() -> None:
     found = scripts()
-    assert {"runtime/instance/contrib/run_main.sh", ".ci/run", "blueprints/dti/provision/10-python.sh"} <= set(found)
+    assert {
+        "runtime/instance/contrib/run_main.sh",
+        ".ci/run",
+        "blueprints/dti/provision/10-python.sh",
+    } <= set(found)
     assert shellcheck(*found) == ""
 
 
-@pytest.mark.parametrize("text", [user_data(PAYLOAD), debug_script(PAYLOAD, 2)], ids=["user data", "debug script"])
+@pytest.mark.parametrize(
+    "text", [user_data(PAYLOAD), debug_script(PAYLOAD, 2)], ids=["user data", "debug script"]
+)
 def test_scripts_that_are_made_are_clean(text: str) -> None:
     assert shellcheck("-", text=text) == ""
 
@@ -61,7 +83,14 @@ def test_a_fault_would_be_seen() -> None:
 
 
 def test_what_runs_in_aws_is_python_3_10() -> None:
-    command: list[str | Path] = [TOOLS / "vermin", "--target=3.10-", "--violations", "--no-tips", "--eval-annotations", "runtime"]
+    command: list[str | Path] = [
+        TOOLS / "vermin",
+        "--target=3.10-",
+        "--violations",
+        "--no-tips",
+        "--eval-annotations",
+        "runtime",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "Minimum required versions: 3." in done.stdout

@@ -1,4 +1,6 @@
-"""What a script finds when it starts: configuration, pins, and the deployed code where the guide says that it is."""
+"""What a script finds when it starts: configuration, pins, and the deployed code where the guide says that it
+is.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ PIN = {"etag": "e", "version_id": None, "size": 3}
 
 
 def environment(tmp_path: Path, dataset: dict[str, Any], **job: Any) -> dict[str, str]:
-    document = {"config": {"x": 1.5}, "datasets": [{"name": "other"}, {"inputpath": "lab/inputs/a", **dataset}], **job}
+    document = {
+        "config": {"x": 1.5},
+        "datasets": [{"name": "other"}, {"inputpath": "lab/inputs/a", **dataset}],
+        **job,
+    }
     (tmp_path / "job.json").write_text(json.dumps(document))
     return {
         "bucketname": "mock",
@@ -45,7 +51,9 @@ def read(tmp_path: Path, variables: dict[str, str]) -> dict[str, Any]:
         ({"pins": True}, {"lab/inputs/a/b": PIN, "s3://else/c": {**PIN, "version_id": "v"}}),
     ],
 )
-def test_configuration_and_pins_are_files(tmp_path: Path, dataset: dict[str, Any], pins: dict[str, Any]) -> None:
+def test_configuration_and_pins_are_files(
+    tmp_path: Path, dataset: dict[str, Any], pins: dict[str, Any]
+) -> None:
     objects = [{"path": "lab/inputs/a/b", **PIN}, {"path": "s3://else/c", **PIN, "version_id": "v"}]
     put(tmp_path, "jobs/lab/job_1/pins/1.json", {"schema_version": 1, "objects": objects})
     found = prepared(environment(tmp_path, dataset), tmp_path)
@@ -69,7 +77,11 @@ def test_without_a_list_of_its_files_a_dataset_is_not_run(tmp_path: Path) -> Non
 
 
 def test_without_a_job_there_is_the_configuration_of_the_bucket(tmp_path: Path) -> None:
-    by_hand = {name: value for name, value in environment(tmp_path, {}).items() if not name.startswith(("NEUROCAAS_JOB", "NEUROCAAS_DATA"))}
+    by_hand = {
+        name: value
+        for name, value in environment(tmp_path, {}).items()
+        if not name.startswith(("NEUROCAAS_JOB", "NEUROCAAS_DATA"))
+    }
     assert prepared(by_hand, tmp_path) == {}
     put(tmp_path, by_hand["configpath"], {"y": 1})
     assert read(tmp_path, prepared(by_hand, tmp_path)) == {"NEUROCAAS_CONFIG": {"y": 1}}
@@ -100,7 +112,15 @@ def test_the_deployed_code_is_where_the_guide_says(tmp_path: Path, tree: Path) -
 def test_what_the_image_has_there_is_moved_aside(tmp_path: Path, tree: Path, linked: bool) -> None:
     home = tmp_path / "home"
     own = tmp_path / "elsewhere" if linked else home / "neurocaas_contrib"
-    for name in ("run_main.sh", "ncap_utils/workflow.sh", "ncap_utils/parse.py", "epi/model.py", "dlc/run.sh", "agent/y.py", ".git/HEAD"):
+    for name in (
+        "run_main.sh",
+        "ncap_utils/workflow.sh",
+        "ncap_utils/parse.py",
+        "epi/model.py",
+        "dlc/run.sh",
+        "agent/y.py",
+        ".git/HEAD",
+    ):
         (own / name).parent.mkdir(parents=True, exist_ok=True)
         (own / name).write_text("image")
     (home / "neurocaas_contrib.image").mkdir(parents=True)
@@ -110,7 +130,10 @@ def test_what_the_image_has_there_is_moved_aside(tmp_path: Path, tree: Path, lin
     assert list(link_home(home, tree)) == [
         f"NeuroCAAS: the image's own {place} is {place}.image-2 now; the deployed code is in its place."
     ]
-    deployed, image = ("run_main.sh", "ncap_utils/workflow.sh", "epi/run.sh"), ("ncap_utils/parse.py", "epi/model.py", "dlc/run.sh")
+    deployed, image = (
+        ("run_main.sh", "ncap_utils/workflow.sh", "epi/run.sh"),
+        ("ncap_utils/parse.py", "epi/model.py", "dlc/run.sh"),
+    )
     assert {(place / name).read_text() for name in deployed} == {"deployed"}
     assert {(place / name).read_text() for name in image} == {"image"}
     assert not (place / "agent/y.py").exists()

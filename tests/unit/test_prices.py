@@ -53,7 +53,11 @@ def product(instance_type: str, usd: str, region: str = "us-east-1", **attribute
         "offerTermCode": "JRTCKXETXF",
         "termAttributes": {},
     }
-    reserved = {"priceDimensions": {"x": {**dimension, "pricePerUnit": {"USD": "0.0300000000"}}}, "sku": sku, "offerTermCode": "4NA7Y494T4"}
+    reserved = {
+        "priceDimensions": {"x": {**dimension, "pricePerUnit": {"USD": "0.0300000000"}}},
+        "sku": sku,
+        "offerTermCode": "4NA7Y494T4",
+    }
     document = {
         "product": {"productFamily": "Compute Instance", "attributes": described, "sku": sku},
         "serviceCode": "AmazonEC2",
@@ -68,19 +72,27 @@ class PriceList:
     """The Price List of AWS with the pages of each region."""
 
     def __init__(self, **regions: list[list[str]]) -> None:
-        self.client = boto3.client("pricing", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
+        self.client = boto3.client(
+            "pricing", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"
+        )
         self._stub = Stubber(self.client)
         for region, pages in sorted(regions.items()):
             filters = {**prices.PRODUCT, "regionCode": region.replace("_", "-")}
             asked = {
                 "ServiceCode": "AmazonEC2",
-                "Filters": [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in filters.items()],
+                "Filters": [
+                    {"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in filters.items()
+                ],
                 "FormatVersion": "aws_v1",
             }
             for number, page in enumerate(pages):
                 more = {"NextToken": f"t{number}"} if number + 1 < len(pages) else {}
                 before = {"NextToken": f"t{number - 1}"} if number else {}
-                self._stub.add_response("get_products", {"FormatVersion": "aws_v1", "PriceList": page, **more}, {**asked, **before})
+                self._stub.add_response(
+                    "get_products",
+                    {"FormatVersion": "aws_v1", "PriceList": page, **more},
+                    {**asked, **before},
+                )
 
     def refuse(self, code: str) -> "PriceList":
         self._stub.add_client_error("get_products", code, "not authorized to perform pricing:GetProducts")
@@ -97,7 +109,11 @@ class PriceList:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "prices.json"
-    entry = {"date": "2026-01-01", "source": "price page", "usd_per_hour": {"m5.large": 0.09, "p3.2xlarge": 3.06}}
+    entry = {
+        "date": "2026-01-01",
+        "source": "price page",
+        "usd_per_hour": {"m5.large": 0.09, "p3.2xlarge": 3.06},
+    }
     path.write_text(json.dumps({"schema_version": 1, "regions": {"us-east-1": entry}}))
     return path
 
@@ -112,7 +128,9 @@ def test_the_table_is_read_anew_with_its_date_and_source(file: Path) -> None:
     assert changes == ["us-east-1  m5.large: 0.09 -> 0.096", "us-east-1  m7i.large: new -> 0.1008"]
     found = table("us-east-1", file)
     assert (found.date, found.source) == ("2026-12-01", "AWS Price List API")
-    assert found.usd_per_hour == {"m5.large": 0.096, "m7i.large": 0.1008, "p3.2xlarge": 3.06}, "what nobody uses is left out"
+    assert found.usd_per_hour == {"m5.large": 0.096, "m7i.large": 0.1008, "p3.2xlarge": 3.06}, (
+        "what nobody uses is left out"
+    )
 
 
 def test_a_region_is_added_and_a_type_that_it_does_not_offer_is_left_out(file: Path) -> None:
@@ -131,9 +149,16 @@ def test_only_the_on_demand_linux_price_counts(file: Path) -> None:
         product("m5.large", "0.102", tenancy="Dedicated"),
         product("m5.large", "0.0000000000", capacitystatus="AllocatedCapacityReservation"),
         product("m5.large", "0.0000000000"),
-        json.dumps({"product": {"attributes": {"usagetype": "EBS:VolumeUsage"}, "sku": "x"}, "serviceCode": "AmazonEC2"}),
+        json.dumps(
+            {
+                "product": {"attributes": {"usagetype": "EBS:VolumeUsage"}, "sku": "x"},
+                "serviceCode": "AmazonEC2",
+            }
+        ),
     ]
-    with PriceList(us_east_1=[[*others, product("m5.large", "0.096"), product("m5.large", "0.096")]]) as client:
+    with PriceList(
+        us_east_1=[[*others, product("m5.large", "0.096"), product("m5.large", "0.096")]]
+    ) as client:
         assert prices.fetch(client, "us-east-1", ["m5.large"]) == {"m5.large": 0.096}
 
 
@@ -145,7 +170,9 @@ def test_only_the_on_demand_linux_price_counts(file: Path) -> None:
         ([], "no price for us-east-1"),
     ],
 )
-def test_an_answer_that_makes_no_sense_leaves_the_table_as_it_is(file: Path, page: list[str], message: str) -> None:
+def test_an_answer_that_makes_no_sense_leaves_the_table_as_it_is(
+    file: Path, page: list[str], message: str
+) -> None:
     before = file.read_bytes()
     with PriceList(us_east_1=[page]) as client, pytest.raises(UserError, match=message):
         prices.refresh(file, client, [], [], TODAY)
@@ -155,8 +182,13 @@ def test_an_answer_that_makes_no_sense_leaves_the_table_as_it_is(file: Path, pag
 
 def test_a_refusal_after_the_first_region_leaves_the_table_as_it_is(file: Path) -> None:
     before = file.read_bytes()
-    asked = PriceList(eu_north_1=[[product("m5.large", "0.102", "eu-north-1")]]).refuse("AccessDeniedException")
-    with asked as client, pytest.raises(UserError, match=r"pricing:GetProducts(.|\n)*the table stays as it is"):
+    asked = PriceList(eu_north_1=[[product("m5.large", "0.102", "eu-north-1")]]).refuse(
+        "AccessDeniedException"
+    )
+    with (
+        asked as client,
+        pytest.raises(UserError, match=r"pricing:GetProducts(.|\n)*the table stays as it is"),
+    ):
         prices._asked(lambda: prices.refresh(file, client, ["eu-north-1"], [], TODAY))
     assert file.read_bytes() == before
 
@@ -185,7 +217,13 @@ def test_a_disk_that_is_full_leaves_the_table_as_it_is(file: Path, monkeypatch: 
 def test_a_shell_that_cannot_ask_gets_one_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], message: str
 ) -> None:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
     none = tmp_path / "none"
     for name, value in {
@@ -204,8 +242,13 @@ def test_a_stack_in_a_region_without_prices_is_refused_with_the_command_that_rea
     import pulumi
 
     assert prices_of("us-east-1", ["m5.large"]).usd_per_hour == {"m5.large": table().usd_per_hour["m5.large"]}
-    for region, types, what in (("mars-1", ["m5.large"], "region mars-1"), ("us-east-1", ["zz.huge"], "type zz.huge in region us-east-1")):
-        with pytest.raises(pulumi.RunError, match=f"no price for .*{what}(.|\n)*invoke prices --region {region}"):
+    for region, types, what in (
+        ("mars-1", ["m5.large"], "region mars-1"),
+        ("us-east-1", ["zz.huge"], "type zz.huge in region us-east-1"),
+    ):
+        with pytest.raises(
+            pulumi.RunError, match=f"no price for .*{what}(.|\n)*invoke prices --region {region}"
+        ):
             prices_of(region, types)
 
 

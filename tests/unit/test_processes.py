@@ -11,17 +11,28 @@ import pytest
 
 from runtime.instance.agent import processes
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found as Linux shows them")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="processes are found as Linux shows them"
+)
 
 
 @pytest.fixture
 def others() -> Iterator[list[subprocess.Popen[str]]]:
-    """Four that are up: one of another run, one with the mark as a part of a value, two of this run, of which one does not hear TERM."""
+    """Four that are up: one of another run, one with the mark as a part of a value, two of this run, of which
+    one does not hear TERM.
+    """
     found = []
-    for value, first in (("/run/2", ""), ("x NEUROCAAS_STATE=/run/1", ""), ("/run/1", ""), ("/run/1", 'trap "" TERM; ')):
+    for value, first in (
+        ("/run/2", ""),
+        ("x NEUROCAAS_STATE=/run/1", ""),
+        ("/run/1", ""),
+        ("/run/1", 'trap "" TERM; '),
+    ):
         environment = {**os.environ, "NEUROCAAS_STATE": value}
         command = ["bash", "-c", f"{first}echo up; exec sleep 60"]
-        one = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        one = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         assert one.stdout
         assert one.stdout.readline() == "up\n"
         found.append(one)
@@ -31,7 +42,9 @@ def others() -> Iterator[list[subprocess.Popen[str]]]:
         one.communicate()
 
 
-def test_only_what_has_the_mark_is_ended(others: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_has_the_mark_is_ended(
+    others: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(processes, "below", lambda pid: [])  # they are this process's, here
     ended = processes.end(lambda: processes.marked("NEUROCAAS_STATE=/run/1"), wait=0, grace=0.1)
     assert sorted(one.pid for one in ended) == sorted(one.pid for one in others[2:])

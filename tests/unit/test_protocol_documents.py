@@ -51,7 +51,14 @@ def test_damaged_documents_are_named(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_datasets", "500"), ("max_datasets", True), ("budget_usd", "1"), ("groups", []), ("prices", {"m5.large": 1})]
+    ("name", "value"),
+    [
+        ("max_datasets", "500"),
+        ("max_datasets", True),
+        ("budget_usd", "1"),
+        ("groups", []),
+        ("prices", {"m5.large": 1}),
+    ],
 )
 def test_settings_of_the_wrong_type_are_refused(name: str, value: object) -> None:
     data = json.loads(SETTINGS.to_json())
@@ -67,7 +74,9 @@ def test_settings_of_a_newer_writer_are_read() -> None:
 
 
 def test_a_status_file_that_a_script_has_damaged_is_still_read() -> None:
-    status = DatasetStatus.from_json('{"status": "DONE", "reason": 3, "stdout": "x", "exit_code": "0", "input": "a"}')
+    status = DatasetStatus.from_json(
+        '{"status": "DONE", "reason": 3, "stdout": "x", "exit_code": "0", "input": "a"}'
+    )
     assert status == DatasetStatus(IN_PROGRESS, input="a")
 
 
@@ -99,7 +108,12 @@ def test_times_survive_to_the_millisecond(value: datetime) -> None:
 
 
 def test_times_of_other_writers_are_read() -> None:
-    assert moment("2026-01-31T12:00:00Z") == moment("2026-01-31T12:00:00+00:00") == moment("2026-01-31 12:00:00") == NOON
+    assert (
+        moment("2026-01-31T12:00:00Z")
+        == moment("2026-01-31T12:00:00+00:00")
+        == moment("2026-01-31 12:00:00")
+        == NOON
+    )
     with pytest.raises(DocumentError):
         moment("yesterday")
 
@@ -124,7 +138,10 @@ def test_an_outcome_replaces_only_what_is_between_the_dividers() -> None:
     text = log.render([dataset_line("a", "INITIALIZING", "now")], complete=True)
     final = with_outcome(text, [dataset_line("a", "SUCCESS", "later")], ["JOB RESULT: SUCCESS 1/1"])
     assert final is not None
-    assert final == text.replace("INITIALIZING | TIME: now", "SUCCESS | TIME: later") + "JOB RESULT: SUCCESS 1/1\n"
+    assert (
+        final
+        == text.replace("INITIALIZING | TIME: now", "SUCCESS | TIME: later") + "JOB RESULT: SUCCESS 1/1\n"
+    )
     assert final.count(DIVIDER + "\n") == 2
     assert with_outcome("somebody's own text", [], []) is None
 
@@ -136,7 +153,11 @@ def test_text_of_a_machine_stays_in_its_line() -> None:
 
 @pytest.mark.parametrize(
     ("line", "wanted"),
-    [(end_line(3, 3), "SUCCESS 3/3\n"), (end_line(1, 3), "FAILED 1/3\n"), (end_line(0, 0, "why\nso"), "FAILED 0/0 why so\n")],
+    [
+        (end_line(3, 3), "SUCCESS 3/3\n"),
+        (end_line(1, 3), "FAILED 1/3\n"),
+        (end_line(0, 0, "why\nso"), "FAILED 0/0 why so\n"),
+    ],
 )
 def test_the_end_says_how(line: str, wanted: str) -> None:
     assert line == wanted

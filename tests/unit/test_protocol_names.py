@@ -23,11 +23,15 @@ from runtime.protocol.names import (
 )
 
 paths = st.lists(
-    st.lists(st.text(st.sampled_from("ab_1."), min_size=1, max_size=3), min_size=1, max_size=4).map("/".join), unique=True, max_size=30
+    st.lists(st.text(st.sampled_from("ab_1."), min_size=1, max_size=3), min_size=1, max_size=4).map("/".join),
+    unique=True,
+    max_size=30,
 )
 
 
-names_of_any_length = st.text(st.sampled_from("a.\u2028é語😀"), min_size=1, max_size=300).filter(lambda name: len(name.encode()) <= 900)
+names_of_any_length = st.text(st.sampled_from("a.\u2028é語😀"), min_size=1, max_size=300).filter(
+    lambda name: len(name.encode()) <= 900
+)
 
 
 @given(st.lists(names_of_any_length.map(lambda name: f"lab/inputs/{name}"), unique=True, max_size=6))
@@ -65,13 +69,21 @@ def test_dataset_names_are_unique_file_names(inputs: list[str]) -> None:
     assert all(name and "/" not in name for name in names)
 
 
-@given(st.lists(st.tuples(st.text("ab", max_size=3), st.text("ab1.", min_size=1)), unique_by=lambda pair: pair[1]))
+@given(
+    st.lists(
+        st.tuples(st.text("ab", max_size=3), st.text("ab1.", min_size=1)), unique_by=lambda pair: pair[1]
+    )
+)
 def test_base_names_that_differ_are_kept(inputs: list[tuple[str, str]]) -> None:
     assert dataset_names(["/".join(pair) for pair in inputs]) == [base for _, base in inputs]
 
 
 def test_equal_base_names_show_where_they_come_from() -> None:
-    assert dataset_names(["g/inputs/x/d.zip", "g/inputs/y/d.zip", "g/inputs/e.zip"]) == ["x_d.zip", "y_d.zip", "e.zip"]
+    assert dataset_names(["g/inputs/x/d.zip", "g/inputs/y/d.zip", "g/inputs/e.zip"]) == [
+        "x_d.zip",
+        "y_d.zip",
+        "e.zip",
+    ]
     assert dataset_names(["g/inputs/run/"]) == ["run"]
 
 
@@ -80,28 +92,49 @@ def test_good_timestamps(stamp: str) -> None:
     assert check_timestamp(stamp) == []
 
 
-@pytest.mark.parametrize("stamp", ["", "../x", "a/b", "$(touch /tmp/p)", "x" * 65, "-a", ".a", "a b", "ä", "a\n", None, 3, True, ["a"]])
+@pytest.mark.parametrize(
+    "stamp",
+    ["", "../x", "a/b", "$(touch /tmp/p)", "x" * 65, "-a", ".a", "a b", "ä", "a\n", None, 3, True, ["a"]],
+)
 def test_bad_timestamps(stamp: object) -> None:
     (problem,) = check_timestamp(stamp)
     assert problem.field == "timestamp"
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("dti", True), ("My_Analysis", False), ("-bad", False), ("ab", False), ("a" * 63, True), ("a" * 64, False)]
+    ("name", "good"),
+    [
+        ("dti", True),
+        ("My_Analysis", False),
+        ("-bad", False),
+        ("ab", False),
+        ("a" * 63, True),
+        ("a" * 64, False),
+    ],
 )
 def test_analysis_names(name: str, good: bool) -> None:
     assert (check_analysis_name(name) == []) is good
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("lab1", True), ("logs", False), ("a/b", False), ("", False), ("Lab.x_y-z", True), ("-a", False)]
+    ("name", "good"),
+    [("lab1", True), ("logs", False), ("a/b", False), ("", False), ("Lab.x_y-z", True), ("-a", False)],
 )
 def test_group_names(name: str, good: bool) -> None:
     assert (check_group_name(name) == []) is good
 
 
 @pytest.mark.parametrize(
-    "key", ["g/inputs/a.zip", "g/inputs/folder/", "g/inputs/ä b+c (1).zip", "g/inputs/a..b", "g/inputs/ a ", "g/a\\b", "g/" + "é" * 127]
+    "key",
+    [
+        "g/inputs/a.zip",
+        "g/inputs/folder/",
+        "g/inputs/ä b+c (1).zip",
+        "g/inputs/a..b",
+        "g/inputs/ a ",
+        "g/a\\b",
+        "g/" + "é" * 127,
+    ],
 )
 def test_good_object_keys(key: str) -> None:
     assert key_fault(key) is None
@@ -129,7 +162,10 @@ def test_bad_object_keys(key: str) -> None:
     assert key_fault(key) is not None
 
 
-@pytest.mark.parametrize(("key", "good"), [("a\nb//../c", True), ("é" * 512, True), ("é" * 513, False), ("\ud800", False), ("", False)])
+@pytest.mark.parametrize(
+    ("key", "good"),
+    [("a\nb//../c", True), ("é" * 512, True), ("é" * 513, False), ("\ud800", False), ("", False)],
+)
 def test_what_s3_itself_can_have(key: str, good: bool) -> None:
     assert (object_fault(key) is None) is good
 
@@ -137,7 +173,14 @@ def test_what_s3_itself_can_have(key: str, good: bool) -> None:
 def test_objects_that_cannot_be_files_beside_each_other_are_named() -> None:
     assert folder_faults(["a\nb", " c ", "d/e", "d.txt", "é" * 127]) == []
     faults = folder_faults(["a", "a/b", "c//d", "../e", "é" * 128, "f/g/h", "f/g", "x\0"])
-    assert [fault.partition("'")[2].partition("'")[0][:5] for fault in faults] == ["a", "c//d", "../e", "é" * 5, "f/g", "x\\x00"]
+    assert [fault.partition("'")[2].partition("'")[0][:5] for fault in faults] == [
+        "a",
+        "c//d",
+        "../e",
+        "é" * 5,
+        "f/g",
+        "x\\x00",
+    ]
 
 
 def test_the_layout_of_a_job() -> None:
@@ -155,7 +198,14 @@ def test_a_submission_key_is_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["lab/submissions_old/a_submit.json", "lab/results/a_submit.json", "submissions/a_submit.json", "lab/submissions/a.json", ""]
+    "key",
+    [
+        "lab/submissions_old/a_submit.json",
+        "lab/results/a_submit.json",
+        "submissions/a_submit.json",
+        "lab/submissions/a.json",
+        "",
+    ],
 )
 def test_other_keys_are_no_submissions(key: str) -> None:
     with pytest.raises(ValueError, match="is not"):
@@ -178,11 +228,21 @@ def test_a_plain_id_is_kept() -> None:
 
 
 def test_a_cancellation_is_of_the_submission_beside_it() -> None:
-    assert CancelKey.parse("lab/submissions/my run_cancel.json").submission.key == "lab/submissions/my run_submit.json"
+    assert (
+        CancelKey.parse("lab/submissions/my run_cancel.json").submission.key
+        == "lab/submissions/my run_submit.json"
+    )
 
 
 @pytest.mark.parametrize(
-    "key", ["jobs/lab/job_t1/attempts/0-2", "lab/results/job_t1/attempts/0-2.retry", "jobs/lab/job_t1/attempts/a-2.retry", "x.retry", ""]
+    "key",
+    [
+        "jobs/lab/job_t1/attempts/0-2",
+        "lab/results/job_t1/attempts/0-2.retry",
+        "jobs/lab/job_t1/attempts/a-2.retry",
+        "x.retry",
+        "",
+    ],
 )
 def test_what_asks_for_no_attempt(key: str) -> None:
     assert RetryKey.parse(JobKeys.of("lab", "t1").retry(10, 3)) == RetryKey("lab", "t1", 10, 3)
@@ -211,7 +271,9 @@ def test_keys_with_characters_that_nobody_sees_are_refused(char: str) -> None:
 @pytest.mark.parametrize("value", [None, 3, "", "jobs", "logs", "evidence", "-a", "a" * 64, "a/b"])
 def test_what_is_no_group_and_no_analysis(value: object) -> None:
     assert len(check_group_name(value)) == 1
-    assert len(check_analysis_name(None if isinstance(value, str) and value in RESERVED_GROUPS else value)) == 1
+    assert (
+        len(check_analysis_name(None if isinstance(value, str) and value in RESERVED_GROUPS else value)) == 1
+    )
     assert check_group_name("a" * 63) == check_analysis_name("a" * 63) == []
 
 

@@ -13,9 +13,19 @@ from hypothesis import strategies as st
 
 from runtime.protocol.normal import normal_text
 
-SCALARS = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 NAMES = st.text(max_size=100)
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -26,14 +36,16 @@ def same(one: Any, other: Any) -> bool:
         return list(one) == list(other) and all(same(value, other[name]) for name, value in one.items())
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other) and (not isinstance(one, float) or math.copysign(1, one) == math.copysign(1, other))
+    return bool(one == other) and (
+        not isinstance(one, float) or math.copysign(1, one) == math.copysign(1, other)
+    )
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 @example({"rate": 1e-05, "big": 1e16, "small": 5e-324, "minus": -0.0, "whole": 1.0})
 @example({"yes": "no", "<<": "=", "12:30:00": "0x1F", "~": "null", "a: b": "# c", "-": "- d"})
-@example({"text": "\x7f\x80\x85\u2028\ufeff\uffff\U0001f600\x00\r\n\t\\/\""})
+@example({"text": '\x7f\x80\x85\u2028\ufeff\uffff\U0001f600\x00\r\n\t\\/"'})
 def test_json_and_yaml_read_the_same(values: dict[str, Any]) -> None:
     text = normal_text(values)
     assert same(json.loads(text), values)

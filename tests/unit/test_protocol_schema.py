@@ -13,7 +13,11 @@ from blueprints.parameters import faults
 from runtime.protocol.schema import check, closed, with_defaults
 
 values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from([0.0, 0.5, 2.0, -1.5]) | st.text("ab", max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from([0.0, 0.5, 2.0, -1.5])
+    | st.text("ab", max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=6,
 )
@@ -73,7 +77,13 @@ schemas = st.recursive(st.booleans() | keywords(st.booleans()), keywords, max_le
 @given(values, schemas)
 def test_the_verdict_is_that_of_jsonschema(value: Any, schema: Any) -> None:
     if isinstance(schema, dict):
-        schema = {**schema, "$defs": {"one": {"type": "array", "items": {"$ref": "#/$defs/two"}}, "two": {"enum": [1, [], "a", None]}}}
+        schema = {
+            **schema,
+            "$defs": {
+                "one": {"type": "array", "items": {"$ref": "#/$defs/two"}},
+                "two": {"enum": [1, [], "a", None]},
+            },
+        }
     expected = jsonschema.Draft202012Validator(schema).is_valid(value)
     assert (check(value, schema, "value") == []) is expected
 
@@ -83,7 +93,10 @@ def test_problems_name_the_place_and_what_is_allowed() -> None:
         "type": "object",
         "required": ["b"],
         "additionalProperties": False,
-        "properties": {"a": {"type": "array", "items": {"type": "integer", "minimum": 1}}, "b": {"description": "what to fit"}},
+        "properties": {
+            "a": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+            "b": {"description": "what to fit"},
+        },
     }
     texts = [problem.text() for problem in check({"a": [1, 0, "x"], "z": 1}, schema, "config")]
     assert len(texts) == 4
@@ -128,7 +141,10 @@ def test_rules_by_which_nothing_could_be_checked_are_refused(rule: dict[str, Any
 
 
 def test_a_schema_that_refers_to_itself_ends() -> None:
-    tree = {"$defs": {"tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}}}, "$ref": "#/$defs/tree"}
+    tree = {
+        "$defs": {"tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}}},
+        "$ref": "#/$defs/tree",
+    }
     assert check({"left": {"left": {}}}, tree, "config") == []
     assert check({"left": {"left": 3}}, tree, "config")[0].field == "config left left"
     assert check({}, {"allOf": [{"$ref": "#"}]}, "config")
@@ -136,11 +152,17 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 
 def test_names_are_closed_where_one_place_says_them() -> None:
     low = {"properties": {"low": {}}}
-    schema = {"properties": {"a": {"$ref": "#/$defs/low"}, "b": {"allOf": [low, {"properties": {"high": {}}}]}}, "$defs": {"low": low}}
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/low"}, "b": {"allOf": [low, {"properties": {"high": {}}}]}},
+        "$defs": {"low": low},
+    }
     assert check({"b": {"low": 1, "high": 2}}, closed(schema), "config") == []
-    assert [one.do for one in check({"a": {"lov": 1}}, closed({**schema, "properties": {"a": {"$ref": "#/$defs/low"}}}), "config")] == [
-        "Did you mean 'low'?"
-    ]
+    assert [
+        one.do
+        for one in check(
+            {"a": {"lov": 1}}, closed({**schema, "properties": {"a": {"$ref": "#/$defs/low"}}}), "config"
+        )
+    ] == ["Did you mean 'low'?"]
     patterned = {"properties": {"a": {}}, "patternProperties": {"^x": {}}}
     assert check({"a": 1, "x1": 1, "y": 1}, closed(patterned), "config") == []
     assert closed({"additionalProperties": False}, ["mode"]) == {"additionalProperties": False}
@@ -150,7 +172,10 @@ def test_names_are_closed_where_one_place_says_them() -> None:
 def test_a_choice_of_forms_is_told_by_the_nearest() -> None:
     forms = {"oneOf": [{"type": "number", "minimum": 0}, {"enum": ["auto"]}]}
     (problem,) = check(-1, forms, "config rate")
-    assert problem.text() == "config rate: got -1. Allowed: at least 0 (or another of 2 forms). Change config rate."
+    assert (
+        problem.text()
+        == "config rate: got -1. Allowed: at least 0 (or another of 2 forms). Change config rate."
+    )
 
 
 def test_equality_is_that_of_json_at_any_depth() -> None:

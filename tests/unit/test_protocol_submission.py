@@ -1,4 +1,6 @@
-"""Submissions and configurations: what is allowed passes, everything else is refused with all its problems."""
+"""Submissions and configurations: what is allowed passes, everything else is refused with all its
+problems.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
 
-GOOD: dict[str, Any] = {"dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"], "configname": "lab/configs/c.json", "timestamp": "t1"}
+GOOD: dict[str, Any] = {
+    "dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"],
+    "configname": "lab/configs/c.json",
+    "timestamp": "t1",
+}
 
 
 def parse(**changes: Any) -> Submission:
@@ -41,19 +47,29 @@ def test_other_spellings_that_mean_the_same() -> None:
     assert parse(dataname="lab/inputs/a.zip").datanames == ("lab/inputs/a.zip",)
     assert parse(dataname="s3://dti/lab/inputs/a.zip").datanames == ("lab/inputs/a.zip",)
     assert parse(timestamp=20260131).timestamp == "20260131"
-    assert parse_submission(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), SUBMISSION, SETTINGS).timestamp == "t1"
+    assert (
+        parse_submission(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), SUBMISSION, SETTINGS).timestamp == "t1"
+    )
 
 
 def test_what_the_first_implementation_took_is_taken_where_it_is_safe() -> None:
     named = parse(dataname=["lab/inputs/a", "lab/inputs/b", "s3://dti/lab/inputs/a", "lab/inputs/a"])
     assert (named.datanames, named.repeated) == (("lab/inputs/a", "lab/inputs/b"), ("lab/inputs/a",))
-    assert [parse(configname=f"lab/{folder}/c.yaml").configname for folder in ("inputs", "configs", "results/job_1")]
+    assert [
+        parse(configname=f"lab/{folder}/c.yaml").configname
+        for folder in ("inputs", "configs", "results/job_1")
+    ]
 
 
 def test_a_dataset_named_twice_is_analysed_once_and_the_certificate_says_so() -> None:
     world = World()
     world.aws.upload(BUCKET, "lab/inputs/c.json", "{}")
-    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/a.zip"], configname="lab/inputs/c.json"))
+    world.submit(
+        world.submission(
+            dataname=["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/a.zip"],
+            configname="lab/inputs/c.json",
+        )
+    )
     assert len(world.aws.ec2) == 2
     assert "NOTE: named more than once, analysed once: lab/inputs/a.zip" in world.certificate()
 
@@ -96,8 +112,17 @@ def test_what_is_refused(changes: dict[str, Any], field: str, got: str | None) -
 
 
 def test_all_problems_come_at_once() -> None:
-    found = problems(dataname=["other/x", 3], configname=None, timestamp="a/b", instance_type="x", resultpath="y")
-    assert [problem.field for problem in found] == ["timestamp", "dataname[0]", "dataname[1]", "configname", "instance_type", "resultpath"]
+    found = problems(
+        dataname=["other/x", 3], configname=None, timestamp="a/b", instance_type="x", resultpath="y"
+    )
+    assert [problem.field for problem in found] == [
+        "timestamp",
+        "dataname[0]",
+        "dataname[1]",
+        "configname",
+        "instance_type",
+        "resultpath",
+    ]
 
 
 def test_many_equal_problems_are_counted() -> None:
@@ -149,7 +174,9 @@ def config_problems(raw: bytes | str, key: str = "lab/configs/c.json") -> tuple[
 
 
 def test_a_configuration_with_everything() -> None:
-    parsed = config('{"__duration__": 30, "__dataset_size__": 5, "wait": 1, "extra": [1, null]}', parameters=OPEN)
+    parsed = config(
+        '{"__duration__": 30, "__dataset_size__": 5, "wait": 1, "extra": [1, null]}', parameters=OPEN
+    )
     assert (parsed.duration_minutes, parsed.dataset_size_gib) == (30, 5)
     assert parsed.values["extra"] == [1, None]
     assert parsed.given == {"__duration__", "__dataset_size__"}
@@ -157,7 +184,12 @@ def test_a_configuration_with_everything() -> None:
 
 def test_an_empty_configuration_has_the_defaults() -> None:
     parsed = config("{}")
-    assert (parsed.duration_minutes, parsed.dataset_size_gib, parsed.values, parsed.given) == (60, 0, {"wait": 5}, frozenset())
+    assert (parsed.duration_minutes, parsed.dataset_size_gib, parsed.values, parsed.given) == (
+        60,
+        0,
+        {"wait": 5},
+        frozenset(),
+    )
 
 
 @pytest.mark.parametrize("key", ["lab/configs/c.yaml", "lab/configs/c.YML"])
@@ -244,7 +276,9 @@ PARAMETERS = {
         ({"__comment__": "x"}, "config '__comment__'", "Remove it, or call it 'comment'"),
     ],
 )
-def test_a_name_that_nothing_knows_is_refused_with_the_nearest(given: dict[str, Any], field: str, do: str) -> None:
+def test_a_name_that_nothing_knows_is_refused_with_the_nearest(
+    given: dict[str, Any], field: str, do: str
+) -> None:
     with pytest.raises(InvalidInput) as caught:
         config(json.dumps(given), parameters=PARAMETERS)
     assert [(problem.field, problem.do) for problem in caught.value.problems] == [(field, do)]
@@ -261,9 +295,16 @@ def test_names_that_are_known_or_free_are_taken(given: dict[str, Any]) -> None:
     assert config(json.dumps(given), parameters=PARAMETERS).values == {"detect_threshold": 4.5, **given}
 
 
-@pytest.mark.parametrize("parameters", [None, {"type": "object"}, {**PARAMETERS, "additionalProperties": True}])
+@pytest.mark.parametrize(
+    "parameters", [None, {"type": "object"}, {**PARAMETERS, "additionalProperties": True}]
+)
 def test_where_any_name_will_do_only_slips_of_the_services_own_are_refused(parameters: Any) -> None:
-    assert config('{"detect_treshold": 3, "__comment__": "x", "duration": 9}', parameters=parameters).values["detect_treshold"] == 3
+    assert (
+        config('{"detect_treshold": 3, "__comment__": "x", "duration": 9}', parameters=parameters).values[
+            "detect_treshold"
+        ]
+        == 3
+    )
     for name in ("__duraton__", "__dataset_siz__", "__duration", "Duration__"):
         with pytest.raises(InvalidInput, match="Did you mean '__d"):
             config(json.dumps({name: 90}), parameters=parameters)
@@ -336,7 +377,10 @@ def test_no_configuration_crashes_the_parser(raw: bytes, key: str) -> None:
 )
 def test_a_name_that_stands_twice_is_no_choice_of_the_parser(raw: str, key: str, name: str) -> None:
     (problem,) = config_problems(raw, key)
-    assert problem.text() == f"config file: got the name '{name}' twice. Allowed: each name once in a mapping. Remove one of the two."
+    assert problem.text() == (
+        f"config file: got the name '{name}' twice. Allowed: each name once in a mapping. Remove one of the "
+        "two."
+    )
 
 
 def test_what_yaml_merges_in_is_no_second_name() -> None:
@@ -347,7 +391,9 @@ def test_what_yaml_merges_in_is_no_second_name() -> None:
 
 def test_a_submission_with_a_field_twice_is_refused() -> None:
     with pytest.raises(InvalidSubmission) as caught:
-        parse_submission(b'{"timestamp": "t1", "dataname": "lab/inputs/a", "timestamp": "t2"}', SUBMISSION, SETTINGS)
+        parse_submission(
+            b'{"timestamp": "t1", "dataname": "lab/inputs/a", "timestamp": "t2"}', SUBMISSION, SETTINGS
+        )
     assert [one.got for one in caught.value.problems] == ["the name 'timestamp' twice"]
 
 
@@ -358,7 +404,11 @@ def test_a_submission_with_a_field_twice_is_refused() -> None:
         ({"timestamp": None, "time_stamp": "t1"}, "timestamp", "Write it as 'timestamp'"),
         ({"dataname": {"a": 1}}, "dataname", "Name your data"),
         ({"dataname": "/lab/inputs/a.zip"}, "dataname", "Leave out the '/' at its beginning"),
-        ({"dataname": "https://dti.s3.amazonaws.com/a"}, "dataname", "Write it as a path in the bucket, or with s3://dti/ in front"),
+        (
+            {"dataname": "https://dti.s3.amazonaws.com/a"},
+            "dataname",
+            "Write it as a path in the bucket, or with s3://dti/ in front",
+        ),
         ({"rerun_of": 5}, "rerun_of", "Name the earlier job by its timestamp, or leave it out"),
     ],
 )

@@ -1,4 +1,6 @@
-"""What set-up provides is looked for in one place each, so that no part looks elsewhere than set-up put it."""
+"""What set-up provides is looked for in one place each, so that no part looks elsewhere than set-up put
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ FOLDERS = (
     "blueprints",
     "checks",
     "ci",
-    "client",
+    "neurocaas",
     "components",
     "console",
     "demo",
@@ -23,10 +25,16 @@ FOLDERS = (
     "runtime",
     "tests",
 )
-HOMES = {"bwrap": "localcloud/bubblewrap.py", "pulumi": "localcloud/pulumi/cli.py", "go": "localcloud/pulumi/cli_build.py"}
+HOMES = {
+    "bwrap": "localcloud/bubblewrap.py",
+    "pulumi": "localcloud/pulumi/cli.py",
+    "go": "localcloud/pulumi/cli_build.py",
+}
 """Program -> the one file that may look for it."""
 BY_NAME = {"pulumi"}
-"""What may be started by its name: `console.cloud` and the local cloud's environment put the one that was found on PATH before."""
+"""What may be started by its name: `console.cloud` and the local cloud's environment put the one that was
+found on PATH before.
+"""
 STARTING = {"run", "Popen", "call", "check_call", "check_output", "spawn"}
 SETTINGS = {
     "LOCALCLOUD_BUBBLEWRAP": "localcloud/bubblewrap.py",
@@ -49,7 +57,12 @@ def looked_up(tree: ast.AST) -> Iterator[tuple[str, str]]:
             first = node.args[0] if node.args else None
             if name == "which" and isinstance(first, ast.Constant):
                 yield "looks for", str(first.value)
-            elif name in STARTING and isinstance(first, ast.List | ast.Tuple) and first.elts and isinstance(first.elts[0], ast.Constant):
+            elif (
+                name in STARTING
+                and isinstance(first, ast.List | ast.Tuple)
+                and first.elts
+                and isinstance(first.elts[0], ast.Constant)
+            ):
                 yield "starts", str(first.elts[0].value)
 
 
@@ -70,7 +83,9 @@ def test_each_provided_program_is_looked_for_in_one_file() -> None:
 
 def test_settings_of_provided_things_are_read_in_one_file() -> None:
     for path in files("localcloud", "console", "demo", "image_builder"):
-        read = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)} & set(SETTINGS)
+        read = {
+            node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+        } & set(SETTINGS)
         assert {SETTINGS[name] for name in read} <= {path.relative_to(ROOT).as_posix()}, path
 
 

@@ -33,7 +33,10 @@ def test_time_order_and_mode_are_no_content(folder: Path) -> None:
     os.utime(folder / "b.py", (1, 1))
     (folder / "b.py").chmod(0o600)
     assert zip_bytes(Archive(path=str(folder))) == first
-    parts: dict[str, Asset | Archive] = {"b.py": Asset(text="b"), "inner": Archive(assets={"a.py": Asset(text="a")})}
+    parts: dict[str, Asset | Archive] = {
+        "b.py": Asset(text="b"),
+        "inner": Archive(assets={"a.py": Asset(text="a")}),
+    }
     assert zip_bytes(Archive(assets=parts)) == first
     assert zip_bytes(Archive(assets=dict(reversed(parts.items())))) == first
     assert contents(first) == {"b.py": b"b", "inner/a.py": b"a"}

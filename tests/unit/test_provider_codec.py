@@ -42,15 +42,25 @@ ARCHIVES = st.recursive(
     lambda inner: st.builds(Archive, hash=TEXT, assets=st.dictionaries(KEYS, ASSETS | inner, max_size=3)),
     max_leaves=4,
 )
-SCALARS = st.none() | st.booleans() | TEXT | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-REFERENCES = st.builds(ResourceReference, urn=TEXT, id=st.none() | TEXT | st.just(UNKNOWN), package_version=TEXT)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | TEXT
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+REFERENCES = st.builds(
+    ResourceReference, urn=TEXT, id=st.none() | TEXT | st.just(UNKNOWN), package_version=TEXT
+)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS | UNKNOWNS | ASSETS | ARCHIVES | REFERENCES,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(KEYS, inner, max_size=3)
         | st.builds(Secret, inner)
-        | st.builds(Output, value=inner, secret=st.booleans(), dependencies=st.lists(TEXT, max_size=2).map(tuple))
+        | st.builds(
+            Output, value=inner, secret=st.booleans(), dependencies=st.lists(TEXT, max_size=2).map(tuple)
+        )
         | st.builds(Output, secret=st.booleans())
     ),
     max_leaves=8,
@@ -62,7 +72,11 @@ def normal(value: Any) -> Any:
     if isinstance(value, Secret):
         return Secret(normal(value.value))
     if isinstance(value, Output):
-        return Output(UNKNOWN if isinstance(value.value, Unknown) else normal(value.value), value.secret, value.dependencies)
+        return Output(
+            UNKNOWN if isinstance(value.value, Unknown) else normal(value.value),
+            value.secret,
+            value.dependencies,
+        )
     if isinstance(value, list):
         return [normal(item) for item in value]
     if isinstance(value, dict):
@@ -78,7 +92,9 @@ def test_what_is_encoded_comes_back(value: Any) -> None:
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_null_members_of_properties_are_absent(members: dict[str, Any]) -> None:
-    assert decode_struct(encode_struct(members)) == {key: normal(value) for key, value in members.items() if value is not None}
+    assert decode_struct(encode_struct(members)) == {
+        key: normal(value) for key, value in members.items() if value is not None
+    }
 
 
 @given(VALUES)
@@ -136,7 +152,12 @@ def test_references_become_ids_and_secrets_open() -> None:
         "later": ResourceReference("urn:later", UNKNOWN),
         "password": Secret(Output("secret", True)),
     })  # fmt: skip
-    assert properties(wire) == {"role": "role-1", "component": "urn:component", "later": UNKNOWN, "password": "secret"}
+    assert properties(wire) == {
+        "role": "role-1",
+        "component": "urn:component",
+        "later": UNKNOWN,
+        "password": "secret",
+    }
 
 
 def test_archives_reduced_to_their_hash_decode() -> None:

@@ -19,7 +19,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:24566", "http://127.8.9.1:1", "http://[::1]:24566", "http://localhost:24566", "https://localhost"]
+    "url",
+    [
+        "http://127.0.0.1:24566",
+        "http://127.8.9.1:1",
+        "http://[::1]:24566",
+        "http://localhost:24566",
+        "https://localhost",
+    ],
 )
 def test_loopback_is_allowed(url: str) -> None:
     assert check_endpoint(url) == url
@@ -56,7 +63,11 @@ def test_everything_else_is_refused_in_three_parts(url: str | None) -> None:
     assert "invoke local.up" in do
 
 
-@given(st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,10}){1,3}", fullmatch=True).filter(lambda host: not host.startswith("127.")))
+@given(
+    st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,10}){1,3}", fullmatch=True).filter(
+        lambda host: not host.startswith("127.")
+    )
+)
 def test_no_host_name_is_loopback_but_localhost(host: str) -> None:
     with pytest.raises(EndpointRefused):
         check_endpoint(f"http://{host}")

@@ -1,4 +1,6 @@
-"""Renaming groups and users in place: the emulator has no UpdateGroup and UpdateUser, so an in-process mock stands in."""
+"""Renaming groups and users in place: the emulator has no UpdateGroup and UpdateUser, so an in-process mock
+stands in.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.lifecycle import Lifecycle
 from localcloud.pulumi.provider.table import TABLE
 
-POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
+POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
+)
 
 
 class MockSession(Session):
     """A session whose clients are the mock's."""
 
     def client(self, service: str, region: str | None = None) -> Any:
-        return boto3.client(service, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")  # type: ignore[call-overload]
+        return boto3.client(
+            service, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"
+        )  # type: ignore[call-overload]
 
 
 @pytest.fixture
@@ -28,7 +34,9 @@ def life(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lifecycle]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
-        yield Lifecycle(MockSession({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **keys}), TABLE, region="us-east-1")
+        yield Lifecycle(
+            MockSession({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **keys}), TABLE, region="us-east-1"
+        )
 
 
 @pytest.mark.parametrize("token", ["aws:iam/group:Group", "aws:iam/user:User"])

@@ -30,7 +30,7 @@ sns: Topic, TopicPolicy
 lambda: Function, Permission, EventSourceMapping
 cloudwatch: LogGroup, EventRule, EventTarget, MetricAlarm, Dashboard
 imagebuilder: Component, ImageRecipe, InfrastructureConfiguration, DistributionConfiguration, ImagePipeline, LifecyclePolicy
-"""
+"""  # noqa: E501
 
 
 def test_the_table_has_exactly_the_types_that_programs_use() -> None:
@@ -47,8 +47,13 @@ def test_the_committed_schema_is_that_of_the_installed_package() -> None:
 
     In a process of its own: who imports single modules of pulumi_aws leaves its lazy packages half made.
     """
-    derive = "import json; from localcloud.pulumi.provider import sdk, table; print(json.dumps(sdk.derive(table.TABLE)))"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", derive], capture_output=True, text=True, check=True)
+    derive = (
+        "import json; from localcloud.pulumi.provider import sdk, table; "
+        "print(json.dumps(sdk.derive(table.TABLE)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", derive], capture_output=True, text=True, check=True
+    )
     assert json.loads(sdk.SCHEMA_FILE.read_text(encoding="utf-8")) == json.loads(done.stdout)
 
 

@@ -20,14 +20,20 @@ from localcloud.pulumi.provider.rules import policy
 from localcloud.pulumi.provider.table import TABLE
 
 BUCKET, QUEUE, ROLE = "aws:s3/bucket:Bucket", "aws:sqs/queue:Queue", "aws:iam/role:Role"
-FUNCTION, RULE, RECIPE = "aws:lambda/function:Function", "aws:cloudwatch/eventRule:EventRule", "aws:imagebuilder/imageRecipe:ImageRecipe"
+FUNCTION, RULE, RECIPE = (
+    "aws:lambda/function:Function",
+    "aws:cloudwatch/eventRule:EventRule",
+    "aws:imagebuilder/imageRecipe:ImageRecipe",
+)
 TABLE_TYPE, INGRESS = "aws:dynamodb/table:Table", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 ARN = "arn:aws:iam::000000000000:role/r"
 
 
 @pytest.fixture(scope="module")
 def life() -> Lifecycle:
-    session = Session({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"})
+    session = Session(
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    )
     return Lifecycle(session, TABLE, region="us-east-1")
 
 
@@ -37,12 +43,18 @@ def problems(life: Lifecycle, token: str, args: dict[str, Any]) -> dict[str, str
 
 
 def document(**statement: Any) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **statement}]})
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **statement}],
+        }
+    )
 
 
 TRUST = json.dumps({
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}],
+    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"Service": "ec2.amazonaws.com"}}],
 })  # fmt: skip
 
 
@@ -66,7 +78,11 @@ TRUST = json.dumps({
         (QUEUE, {"contentBasedDeduplication": True}, "contentBasedDeduplication"),
         ("aws:sns/topic:Topic", {"name": "news.fifo", "fifoTopic": False}, "name"),
         (TABLE_TYPE, {"hashKey": "id", "attributes": [{"name": "other", "type": "S"}]}, "attributes"),
-        (TABLE_TYPE, {"hashKey": "id", "attributes": [{"name": "id", "type": "S"}, {"name": "more", "type": "S"}]}, "attributes"),
+        (
+            TABLE_TYPE,
+            {"hashKey": "id", "attributes": [{"name": "id", "type": "S"}, {"name": "more", "type": "S"}]},
+            "attributes",
+        ),
         (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv4": "10.0.0.1/8"}, "cidrIpv4"),
         (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv4": "300.0.0.0/8"}, "cidrIpv4"),
         (INGRESS, {"securityGroupId": "sg-1", "ipProtocol": "tcp", "cidrIpv6": "10.0.0.0/8"}, "cidrIpv6"),
@@ -78,12 +94,32 @@ TRUST = json.dumps({
         (FUNCTION, {"role": ARN, "handler": "h", "runtime": "python3.12"}, "code"),
         (FUNCTION, {"role": "r", "handler": "h", "runtime": "python3.12", "code": Archive("1", {})}, "role"),
         (FUNCTION, {"role": ARN, "handler": "h", "runtime": "cobol", "code": Archive("1", {})}, "runtime"),
-        (FUNCTION, {"role": ARN, "handler": "h", "runtime": "python3.12", "code": Asset("1", text="")}, "code"),
+        (
+            FUNCTION,
+            {"role": ARN, "handler": "h", "runtime": "python3.12", "code": Asset("1", text="")},
+            "code",
+        ),
         (RULE, {}, "eventPattern"),
         (RULE, {"scheduleExpression": "every day"}, "scheduleExpression"),
-        (RECIPE, {"version": "1", "parentImage": "ami-1", "components": [{"componentArn": ARN.replace("iam", "imagebuilder")}]}, "version"),
-        (RECIPE, {"version": "1.0.0", "parentImage": "ami-1", "components": [{"arn": "x"}]}, "components[0].arn"),
-        (RECIPE, {"version": "1.0.0", "parentImage": "ami-1", "components": [{"componentArn": "x"}]}, "components[0].componentArn"),
+        (
+            RECIPE,
+            {
+                "version": "1",
+                "parentImage": "ami-1",
+                "components": [{"componentArn": ARN.replace("iam", "imagebuilder")}],
+            },
+            "version",
+        ),
+        (
+            RECIPE,
+            {"version": "1.0.0", "parentImage": "ami-1", "components": [{"arn": "x"}]},
+            "components[0].arn",
+        ),
+        (
+            RECIPE,
+            {"version": "1.0.0", "parentImage": "ami-1", "components": [{"componentArn": "x"}]},
+            "components[0].componentArn",
+        ),
         ("aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 31}, "retentionInDays"),
         ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays"),
         ("aws:ssm/parameter:Parameter", {"type": "Text", "value": "x"}, "type"),
@@ -149,7 +185,14 @@ def test_policies_are_parsed_and_their_shape_checked(kind: str, text: str, part:
     ("kind", "text"),
     [
         ("identity", document()),
-        ("identity", document(Action=["s3:Get*", "*"], Resource=["arn:aws:s3:::b/*"], Condition={"StringEquals": {"aws:a": ["b"]}})),
+        (
+            "identity",
+            document(
+                Action=["s3:Get*", "*"],
+                Resource=["arn:aws:s3:::b/*"],
+                Condition={"StringEquals": {"aws:a": ["b"]}},
+            ),
+        ),
         ("resource", document(Principal={"Service": "s3.amazonaws.com"})),
         ("trust", TRUST),
     ],
@@ -171,7 +214,8 @@ def test_a_policy_given_as_an_object_becomes_text(life: Lifecycle) -> None:
     assert json.loads(inputs["assumeRolePolicy"]) == json.loads(TRUST)
 
 
-# -- names ------------------------------------------------------------------------------------------------------------------------
+# -- names
+# ------------------------------------------------------------------------------------------------------------
 
 
 @given(st.text("abcXYZ-", min_size=1, max_size=40), st.binary(min_size=1, max_size=32))
@@ -186,7 +230,10 @@ def test_names_are_made_from_the_logical_name_and_the_seed(name: str, seed: byte
 def test_a_made_name_is_kept_and_a_given_one_is_not_taken_for_a_made_one() -> None:
     made = {"name": "x-1234567", "__defaults": ["name"]}
     assert autoname.choose(AutoName(), "x", {}, made, b"other", Naming()) == "x-1234567"
-    assert autoname.choose(AutoName(), "x", {}, {"name": "given", "__defaults": []}, b"other", Naming()) != "given"
+    assert (
+        autoname.choose(AutoName(), "x", {}, {"name": "given", "__defaults": []}, b"other", Naming())
+        != "given"
+    )
 
 
 def test_the_projects_autonaming_is_honoured(life: Lifecycle) -> None:
@@ -215,13 +262,19 @@ def test_a_name_that_would_be_too_long_is_refused_with_its_length(life: Lifecycl
     assert "68 characters; at most 64" in found[0].reason
 
 
-# -- differences ------------------------------------------------------------------------------------------------------------------
+# -- differences
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_equal_policies_in_other_words_are_no_change(life: Lifecycle) -> None:
     old = document(Action=["s3:GetObject"], Resource=["*"])
     assert same_json(old, document())
-    assert life.diff("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": old}, {"role": "r", "policy": document()}).changed == ()
+    assert (
+        life.diff(
+            "aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": old}, {"role": "r", "policy": document()}
+        ).changed
+        == ()
+    )
 
 
 def test_the_inputs_that_differ_are_named_and_the_providers_notes_are_not(life: Lifecycle) -> None:
@@ -238,7 +291,9 @@ def test_files_are_compared_by_their_hash() -> None:
 
 
 def test_an_unknown_new_value_replaces_where_a_change_would(life: Lifecycle) -> None:
-    found = life.diff("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": "{}"}, {"role": UNKNOWN, "policy": "{}"})
+    found = life.diff(
+        "aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": "{}"}, {"role": UNKNOWN, "policy": "{}"}
+    )
     assert found.replaces == ("role",)
 
 
@@ -253,7 +308,10 @@ def test_notes_of_the_provider_are_no_change() -> None:
 
 JSON = st.recursive(
     st.text(max_size=5) | st.integers(0, 9) | st.booleans(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -276,8 +334,12 @@ def test_sets_keep_the_given_order(given_items: list[str], random: Any) -> None:
 
 def test_drift_is_told_apart_from_what_aws_adds() -> None:
     kind = "#s3.BucketVersioningVersioningConfiguration"
-    assert reconcile({"status": "Enabled"}, {"status": "Enabled", "mfaDelete": "Disabled"}, kind, extra=False) == {"status": "Enabled"}
-    assert reconcile({"status": "Enabled"}, {"status": "Suspended"}, kind, extra=False) == {"status": "Suspended"}
+    assert reconcile(
+        {"status": "Enabled"}, {"status": "Enabled", "mfaDelete": "Disabled"}, kind, extra=False
+    ) == {"status": "Enabled"}
+    assert reconcile({"status": "Enabled"}, {"status": "Suspended"}, kind, extra=False) == {
+        "status": "Suspended"
+    }
     assert reconcile({"a": "1"}, {"a": "1", "b": "2"}, "{string}", extra=False) == {"a": "1", "b": "2"}
     assert reconcile("x", None, extra=False) is None
     assert reconcile(0, None, extra=False) == 0

@@ -1,4 +1,6 @@
-"""`invoke publish`: the entry is what the deployed stack runs, in the shape of its schema, and the index has all entries."""
+"""`invoke publish`: the entry is what the deployed stack runs, in the shape of its schema, and the index has
+all entries.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    return catalogue.entry(replace(SETTINGS, **changes), blueprints.load("analysis", Stage.PROD, ROOT, {"bucket": "x-prod"}), NOW)
+    return catalogue.entry(
+        replace(SETTINGS, **changes), blueprints.load("analysis", Stage.PROD, ROOT, {"bucket": "x-prod"}), NOW
+    )
 
 
 def index(s3: Any) -> Any:
@@ -78,16 +82,23 @@ def test_the_entry_is_what_runs_and_follows_its_schema() -> None:
     found = entry()
     jsonschema.validate(found, json.loads((SCHEMAS / "catalogue-entry.json").read_text()))
     assert found["price"] == {
-        "currency": "USD", "per": "machine hour", "least": 0.085, "most": 0.192, "default": 0.096, "date": "2026-11-01",
+        "currency": "USD", "per": "machine hour", "least": 0.085, "most": 0.192, "default": 0.096,
+        "date": "2026-11-01",
     }  # fmt: skip
-    assert (found["parameters"], found["commit"], found["bucket"]) == (SETTINGS.parameters, "c" * 40, "analysis")
+    assert (found["parameters"], found["commit"], found["bucket"]) == (
+        SETTINGS.parameters,
+        "c" * 40,
+        "analysis",
+    )
     assert found["published"] == "2026-11-02T12:00:00+00:00"
     assert "111122223333" not in json.dumps(found)
 
 
 def test_the_version_changes_with_what_runs_and_with_nothing_else() -> None:
     same = catalogue.entry(
-        replace(SETTINGS, budget_usd=1.0), blueprints.load("analysis", Stage.WEBDEV, ROOT), NOW.astimezone(timezone(timedelta(hours=2)))
+        replace(SETTINGS, budget_usd=1.0),
+        blueprints.load("analysis", Stage.WEBDEV, ROOT),
+        NOW.astimezone(timezone(timedelta(hours=2))),
     )
     assert same["version"] == entry()["version"]
     assert same["published"] == entry()["published"]
@@ -100,10 +111,15 @@ def test_the_version_changes_with_what_runs_and_with_nothing_else() -> None:
 
 
 def test_publishing_and_withdrawing_keep_the_index_true(s3: Any) -> None:
-    assert catalogue.publish(s3, "public", "analysis-prod", entry(), SCHEMAS) == "catalogue/analysis-prod.json"
+    assert (
+        catalogue.publish(s3, "public", "analysis-prod", entry(), SCHEMAS) == "catalogue/analysis-prod.json"
+    )
     catalogue.publish(s3, "public", "analysis-prod", entry(), SCHEMAS)
     catalogue.publish(s3, "public", "analysis-webdev", entry(stage="webdev"), SCHEMAS)
-    assert [(one["file"], one["stage"]) for one in index(s3)] == [("analysis-prod.json", "prod"), ("analysis-webdev.json", "webdev")]
+    assert [(one["file"], one["stage"]) for one in index(s3)] == [
+        ("analysis-prod.json", "prod"),
+        ("analysis-webdev.json", "webdev"),
+    ]
     put = s3.get_object(Bucket="public", Key="catalogue/analysis-prod.json")
     assert put["ContentType"] == "application/json"
     assert json.loads(put["Body"].read()) == entry()

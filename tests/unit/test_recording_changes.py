@@ -27,8 +27,8 @@ def layer(folder: Path, files: dict[str, str]) -> tuple[list[View], list[str]]:
 def test_python_packages_of_wheels_and_of_old_setup_scripts(tmp_path: Path) -> None:
     site = "/opt/v/lib/python3.11/site-packages"
     views, paths = layer(tmp_path, {
-        f"{site}/six-1.16.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n\nName: other\n",
-        f"{site}/docopt-0.6.2-py3.11.egg-info/PKG-INFO": "Metadata-Version: 1.0\nName: docopt\nVersion: 0.6.2\n",
+        f"{site}/six-1.16.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n\nName: other\n",  # noqa: E501
+        f"{site}/docopt-0.6.2-py3.11.egg-info/PKG-INFO": "Metadata-Version: 1.0\nName: docopt\nVersion: 0.6.2\n",  # noqa: E501
         f"{site}/local-1.dist-info/METADATA": "Name: local\nVersion: 1\n",
         f"{site}/local-1.dist-info/direct_url.json": "{}",
         "/opt/build/mine.egg-info/PKG-INFO": "Name: mine\nVersion: 1\n",
@@ -38,9 +38,24 @@ def test_python_packages_of_wheels_and_of_old_setup_scripts(tmp_path: Path) -> N
 
 def test_conda_packages_by_the_path_of_their_record(tmp_path: Path) -> None:
     meta = "/opt/conda/envs/x/conda-meta"
-    record = {"channel": "https://c.example/linux-64", "name": "numpy", "version": "1.26", "build": "py_0", "files": []}
-    views, paths = layer(tmp_path, {f"{meta}/numpy-1.26-py_0.json": json.dumps(record), f"{meta}/broken.json": "{", f"{meta}/history": ""})
-    assert changes.conda_packages(views, paths) == {f"{meta}/numpy-1.26-py_0.json": "https://c.example/linux-64::numpy=1.26=py_0"}
+    record = {
+        "channel": "https://c.example/linux-64",
+        "name": "numpy",
+        "version": "1.26",
+        "build": "py_0",
+        "files": [],
+    }
+    views, paths = layer(
+        tmp_path,
+        {
+            f"{meta}/numpy-1.26-py_0.json": json.dumps(record),
+            f"{meta}/broken.json": "{",
+            f"{meta}/history": "",
+        },
+    )
+    assert changes.conda_packages(views, paths) == {
+        f"{meta}/numpy-1.26-py_0.json": "https://c.example/linux-64::numpy=1.26=py_0"
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,35 +75,53 @@ def test_what_is_known_to_differ(path: str, kind: str | None) -> None:
 def test_what_came_along_has_no_request(tmp_path: Path) -> None:
     site = "/opt/v/lib/python3.11/site-packages"
     asked = {f"{site}/a-1.dist-info/METADATA": "Name: a\n", f"{site}/a-1.dist-info/REQUESTED": ""}
-    views, paths = layer(tmp_path, {**asked, f"{site}/b-2.dist-info/METADATA": "Name: b\n", f"{site}/c.egg-info/PKG-INFO": "Name: c\n"})
+    views, paths = layer(
+        tmp_path,
+        {**asked, f"{site}/b-2.dist-info/METADATA": "Name: b\n", f"{site}/c.egg-info/PKG-INFO": "Name: c\n"},
+    )
     assert changes.python_along(views, paths) == [f"{site}/b-2.dist-info"]
     assert changes.python_along(views, [f"{site}/b-2.dist-info/METADATA"]) == [], "an old pip marks nothing"
 
 
 def conda(**more: object) -> str:
     return json.dumps(
-        {"channel": "https://c.example/linux-64", "name": "numpy", "version": "1.26", "build": "py_0", "files": ["a"], **more}
+        {
+            "channel": "https://c.example/linux-64",
+            "name": "numpy",
+            "version": "1.26",
+            "build": "py_0",
+            "files": ["a"],
+            **more,
+        }
     )
 
 
-DESCRIPTION = "Package: mine\nVersion: {}\nPackaged: 2026-11-30 11:{}:01 UTC; root\nBuilt: R 4.2.2; ; 2026-11-30 11:{}:00 UTC; unix\n"
+DESCRIPTION = (
+    "Package: mine\nVersion: {}\nPackaged: 2026-11-30 11:{}:01 UTC; root\nBuilt: R 4.2.2; ; 2026-11-30 "
+    "11:{}:00 UTC; unix\n"
+)
 ALIKE = {
     "a record of conda, asked for by a person and by a script": (
-        "/opt/c/conda-meta/numpy-1.26-py_0.json", conda(requested_spec="numpy"), conda(requested_spec="c::numpy=1", requested_specs=["x"]),
+        "/opt/c/conda-meta/numpy-1.26-py_0.json", conda(requested_spec="numpy"),
+        conda(requested_spec="c::numpy=1", requested_specs=["x"]),
     ),
-    "accounts that were made on two days": ("/etc/shadow", "lab:!:20787::::::\nx:*:1:0:9:7:::\n", "lab:!:20788::::::\nx:*:1:0:9:7:::\n"),
+    "accounts that were made on two days": ("/etc/shadow", "lab:!:20787::::::\nx:*:1:0:9:7:::\n",
+        "lab:!:20788::::::\nx:*:1:0:9:7:::\n"),
     "apt's notes in another order": (
         "/var/lib/apt/extended_states", "Package: a\nAuto-Installed: 1\n\nPackage: b\nAuto-Installed: 1\n",
         "Package: b\nAuto-Installed: 1\n\nPackage: a\nAuto-Installed: 1\n",
     ),
-    "a package of R that was built at another time": ("/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(1, 20, 20)),
-    "packages of Octave": ("/usr/share/octave/octave_packages", "# Created by Octave, Mon\n# name\n", "# Created by Octave, Tue\n# name\n"),
+    "a package of R that was built at another time": ("/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10),
+        DESCRIPTION.format(1, 20, 20)),
+    "packages of Octave": ("/usr/share/octave/octave_packages", "# Created by Octave, Mon\n# name\n", "# "
+        "Created by Octave, Tue\n# name\n"),
     "the rest of that": ("/usr/lib/R/mine/Meta/package.rds", "1", "2"),
-    "a recording of before its script took that back": ("/opt/v/lib/x/site-packages/six-1.dist-info/REQUESTED", "", "x"),
+    "a recording of before its script took that back": ("/opt/v/lib/x/site-packages/six-1.dist-info/REQUESTED", "", "x"),  # noqa: E501
     "a configured program": ("/opt/build/tool/config.log", "1", "2"),
     "a program by CMake": ("/opt/build/b/CMakeFiles/CMakeConfigureLog.yaml", "1", "2"),
     "a program by ninja": ("/opt/build/b/.ninja_log", "1", "2"),
-    "a project that uv built": ("/opt/u/lib/python3.11/site-packages/mine-1.dist-info/uv_cache.json", "1", "2"),
+    "a project that uv built": ("/opt/u/lib/python3.11/site-packages/mine-1.dist-info/uv_cache.json", "1",
+        "2"),
     "a clone with submodules": ("/opt/r/.git/modules/sub/index", "1", "2"),
     "packages of npm": (f"{HOME}/.npm/_cacache/index-v5/x", "1", "2"),
     "crates of cargo": (f"{HOME}/.cargo/registry/index/x", "1", "2"),
@@ -101,8 +134,16 @@ OTHER = {
     "another build": ("/opt/c/conda-meta/numpy-1.26-py_0.json", conda(), conda(build="py_1")),
     "a broken record": ("/opt/c/conda-meta/numpy-1.26-py_0.json", "{", "{}"),
     "a password": ("/etc/shadow", "lab:!:20787::::::\n", "lab:$6$x:20787::::::\n"),
-    "an automatic package": ("/var/lib/apt/extended_states", "Package: a\nAuto-Installed: 1\n", "Package: b\nAuto-Installed: 1\n"),
-    "a version": ("/usr/lib/R/mine/DESCRIPTION", DESCRIPTION.format(1, 10, 10), DESCRIPTION.format(2, 10, 10)),
+    "an automatic package": (
+        "/var/lib/apt/extended_states",
+        "Package: a\nAuto-Installed: 1\n",
+        "Package: b\nAuto-Installed: 1\n",
+    ),
+    "a version": (
+        "/usr/lib/R/mine/DESCRIPTION",
+        DESCRIPTION.format(1, 10, 10),
+        DESCRIPTION.format(2, 10, 10),
+    ),
     "a checked out commit": ("/opt/r/.git/HEAD", "1", "2"),
     "a program": ("/usr/local/bin/x", "1", "2"),
 }
@@ -111,15 +152,25 @@ OTHER = {
 @pytest.mark.parametrize("name", [*ALIKE, *OTHER])
 def test_what_matters_of_two_roots(name: str, tmp_path: Path) -> None:
     path, first, second = {**ALIKE, **OTHER}[name]
-    roots = [take(layer(tmp_path / number, {path: text})[0]) for number, text in (("1", first), ("2", second))]
-    assert [difference.path for difference in compare(*roots) if difference.cache is None and difference.path == path] == (
-        [] if name in ALIKE else [path]
+    roots = [
+        take(layer(tmp_path / number, {path: text})[0]) for number, text in (("1", first), ("2", second))
+    ]
+    assert [
+        difference.path
+        for difference in compare(*roots)
+        if difference.cache is None and difference.path == path
+    ] == ([] if name in ALIKE else [path])
+    assert [one.cache for one in compare(*roots, [path]) if one.path == path] in (
+        [],
+        ["accepted"],
+        [cache_of(path)],
     )
-    assert [one.cache for one in compare(*roots, [path]) if one.path == path] in ([], ["accepted"], [cache_of(path)])
 
 
 def test_packages_in_caches_are_not_installed(tmp_path: Path) -> None:
-    views, _ = layer(tmp_path, {f"{HOME}/.cache/uv/archive-v0/x1/six-1.dist-info/METADATA": "Name: six\nVersion: 1\n"})
+    views, _ = layer(
+        tmp_path, {f"{HOME}/.cache/uv/archive-v0/x1/six-1.dist-info/METADATA": "Name: six\nVersion: 1\n"}
+    )
     assert take(views).packages["python"] == {}
 
 

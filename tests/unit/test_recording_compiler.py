@@ -54,7 +54,12 @@ def test_lines_that_failed_or_changed_nothing_are_comments() -> None:
 
 
 def test_comments_stay_as_they_are() -> None:
-    typed = [line("# the tool", files=[]), line("touch x", 3), line("  # and\n# so", 4, files=[]), line(")", 5, status=2, files=[])]
+    typed = [
+        line("# the tool", files=[]),
+        line("touch x", 3),
+        line("  # and\n# so", 4, files=[]),
+        line(")", 5, status=2, files=[]),
+    ]
     assert body(*typed) == "# the tool\ntouch x\n  # and\n# so\n# failed (2): )"
 
 
@@ -66,7 +71,9 @@ def test_a_failed_line_that_changed_files_must_be_resolved() -> None:
     assert "rec drop 7" in said
     result = compiled(failed, Event(8, "drop", target=7), line("touch y", 9))
     assert "# dropped: make install" in result.build
-    assert result.warnings == ["line 7 is left out, but what it changed (1 file) is in the recorded root, and verifying will show it"]
+    assert result.warnings == [
+        "line 7 is left out, but what it changed (1 file) is in the recorded root, and verifying will show it"
+    ]
     assert compiled(failed, Event(8, "drop", "taken back", target=7), line("touch y", 9)).warnings == []
 
 
@@ -116,7 +123,12 @@ def test_so_do_unset_variables_broken_pipes_and_functions() -> None:
 
 
 def test_here_documents_unicode_and_long_lines_stay_as_they_are() -> None:
-    for text in ("cat > a <<'END'\nx $HOME `y` é✓\n\n  END\nEND", "echo a \\\n  b > c", "echo 'a\nb' > c", "echo \"$(date)\" > 'ü n'"):
+    for text in (
+        "cat > a <<'END'\nx $HOME `y` é✓\n\n  END\nEND",
+        "echo a \\\n  b > c",
+        "echo 'a\nb' > c",
+        "echo \"$(date)\" > 'ü n'",
+    ):
         assert body(line(text)) == text
 
 
@@ -143,14 +155,24 @@ APT = {"curl": "7.88.1-10", "libcurl4": "7.88.1-10"}
     [
         ("apt-get install -y curl", "apt-get install -y curl=7.88.1-10 \\\n    libcurl4=7.88.1-10"),
         ("apt install curl", "apt-get install --yes curl=7.88.1-10 \\\n    libcurl4=7.88.1-10"),
-        ("apt-get -q install curl=7.88.1-10", "apt-get -q install --yes curl=7.88.1-10 \\\n    libcurl4=7.88.1-10"),
-        ("apt-get install --yes curl/stable", "apt-get install --yes curl=7.88.1-10 \\\n    libcurl4=7.88.1-10"),
+        (
+            "apt-get -q install curl=7.88.1-10",
+            "apt-get -q install --yes curl=7.88.1-10 \\\n    libcurl4=7.88.1-10",
+        ),
+        (
+            "apt-get install --yes curl/stable",
+            "apt-get install --yes curl=7.88.1-10 \\\n    libcurl4=7.88.1-10",
+        ),
         (
             "DEBIAN_FRONTEND=noninteractive apt-get install \\\n  -y \\\n  curl",
-            "DEBIAN_FRONTEND=noninteractive apt-get install \\\n  -y \\\n  curl=7.88.1-10 \\\n    libcurl4=7.88.1-10",
+            "DEBIAN_FRONTEND=noninteractive apt-get install \\\n  -y \\\n  curl=7.88.1-10 \\\n    "
+            "libcurl4=7.88.1-10",
         ),
         ("apt-get upgrade", "apt-get install --yes \\\n    curl=7.88.1-10 libcurl4=7.88.1-10"),
-        ("apt-get update && apt-get install -y curl", "apt-get update && apt-get install -y curl=7.88.1-10 \\\n    libcurl4=7.88.1-10"),
+        (
+            "apt-get update && apt-get install -y curl",
+            "apt-get update && apt-get install -y curl=7.88.1-10 \\\n    libcurl4=7.88.1-10",
+        ),
         ("apt-get remove curl", "apt-get remove --yes curl"),
         ("add-apt-repository ppa:x/y", "add-apt-repository --yes ppa:x/y"),
     ],
@@ -172,9 +194,15 @@ PIP = {f"{SITE}|Scikit_Learn": "1.4.2", f"{SITE}|joblib": "1.4.0"}
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/opt/v/bin/pip install scikit-learn", "/opt/v/bin/pip install scikit-learn==1.4.2 \\\n    joblib==1.4.0"),
+        (
+            "/opt/v/bin/pip install scikit-learn",
+            "/opt/v/bin/pip install scikit-learn==1.4.2 \\\n    joblib==1.4.0",
+        ),
         ("pip install 'scikit.learn>=1' -q", "pip install scikit.learn==1.4.2 -q \\\n    joblib==1.4.0"),
-        ("python3 -m pip install scikit-learn[tests]", "python3 -m pip install 'scikit-learn[tests]==1.4.2' \\\n    joblib==1.4.0"),
+        (
+            "python3 -m pip install scikit-learn[tests]",
+            "python3 -m pip install 'scikit-learn[tests]==1.4.2' \\\n    joblib==1.4.0",
+        ),
         ("uv pip install joblib scikit-learn", "uv pip install joblib==1.4.0 scikit-learn==1.4.2"),
         ("pip install -r r.txt", "pip install -r r.txt \\\n    joblib==1.4.0 scikit-learn==1.4.2"),
         ("pip install --require-hashes -r r.txt", "pip install --require-hashes -r r.txt"),
@@ -188,7 +216,10 @@ def test_pip_installs_what_was_installed(text: str, expected: str) -> None:
 
 
 HASHES = {"scikit-learn": "a" * 64, "joblib": "b" * 64}
-LIST = f"cat > /tmp/recorded-2.txt <<'END-2'\njoblib==1.4.0 --hash=sha256:{'b' * 64}\nscikit-learn==1.4.2 --hash=sha256:{'a' * 64}\nEND-2\n"
+LIST = (
+    f"cat > /tmp/recorded-2.txt <<'END-2'\njoblib==1.4.0 --hash=sha256:{'b' * 64}\nscikit-learn==1.4.2 "
+    f"--hash=sha256:{'a' * 64}\nEND-2\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +227,11 @@ LIST = f"cat > /tmp/recorded-2.txt <<'END-2'\njoblib==1.4.0 --hash=sha256:{'b' *
     [
         ("/opt/v/bin/pip install scikit-learn", "/opt/v/bin/pip install {}"),
         ("pip -q install \\\n  -U 'scikit.learn[x]>=1' \\\n  joblib", "pip -q install -U {}"),
-        ("python3 -m pip --python /opt/v/bin/python install -r r.txt -c c.txt --requirement=s.txt -t '/opt/a b'",
+        ("python3 -m pip --python /opt/v/bin/python install -r r.txt -c c.txt --requirement=s.txt -t "
+            "'/opt/a b'",
          "python3 -m pip --python /opt/v/bin/python install -t '/opt/a b' {}"),
-        ("cd /opt && pip install --no-deps --extra-index-url https://x.example/simple scikit-learn joblib > log",
+        ("cd /opt && pip install --no-deps --extra-index-url https://x.example/simple scikit-learn joblib > "
+            "log",
          "cd /opt && pip install --extra-index-url https://x.example/simple {} > log"),
     ],
 )  # fmt: skip
@@ -208,7 +241,11 @@ def test_pip_takes_the_files_that_it_took(text: str, options: str) -> None:
 
 
 def test_what_came_along_is_not_asked_for_in_a_replay_either() -> None:
-    along = [f"{SITE}/joblib-1.4.0.dist-info", f"{SITE}/typing_extensions-4.0.dist-info", "/opt/other site/x-1.dist-info"]
+    along = [
+        f"{SITE}/joblib-1.4.0.dist-info",
+        f"{SITE}/typing_extensions-4.0.dist-info",
+        "/opt/other site/x-1.dist-info",
+    ]
     made = body(line("/opt/v/bin/pip install scikit-learn", python=PIP, digests=HASHES, along=along[:1]))
     assert made.endswith(
         f"\nrm --force -- {SITE}/joblib-1.4.0.dist-info/REQUESTED\n"
@@ -218,8 +255,14 @@ def test_what_came_along_is_not_asked_for_in_a_replay_either() -> None:
     made = body(line("uv pip install scikit-learn", python=more, along=along))
     assert f"rm --force -- {SITE}/{{joblib-1.4.0,typing_extensions-4.0}}.dist-info/REQUESTED\n" in made
     assert "rm --force -- '/opt/other site'/x-1.dist-info/REQUESTED\n" in made
-    for text in ("pip install joblib scikit-learn", "pip uninstall -y joblib", "pip install --require-hashes -r r.txt"):
-        assert "REQUESTED" not in body(line(text, python=PIP, along=along)), "nothing was named that was not named before"
+    for text in (
+        "pip install joblib scikit-learn",
+        "pip uninstall -y joblib",
+        "pip install --require-hashes -r r.txt",
+    ):
+        assert "REQUESTED" not in body(line(text, python=PIP, along=along)), (
+            "nothing was named that was not named before"
+        )
 
 
 WHEEL = "https://x.example/six-1.16.0-py2.py3-none-any.whl"
@@ -239,7 +282,8 @@ WHEEL = "https://x.example/six-1.16.0-py2.py3-none-any.whl"
 def test_what_pip_takes_by_its_address_gets_its_digest(word: str, pinned: str) -> None:
     info = {"url": WHEEL, "archive_info": {"hashes": {"sha256": SHA}}}
     local = {"url": "file:///opt/six.whl", "archive_info": {"hashes": {"sha256": SHA}}}
-    report = {"install": [{"is_direct": True, "download_info": info}, {"is_direct": True, "download_info": local}, {"is_direct": False},
+    report = {"install": [{"is_direct": True, "download_info": info},
+        {"is_direct": True, "download_info": local}, {"is_direct": False},
                           {"is_direct": True, "download_info": {"url": "x", "vcs_info": {}}}]}  # fmt: skip
     archives = pip.archives(json.dumps(report))
     assert archives == {WHEEL: SHA, "file:///opt/six.whl": SHA}
@@ -256,8 +300,10 @@ def test_digests_come_from_a_report_about_the_whole_line() -> None:
 
     both = [item("scikit-learn", "1.4.2", **archive("a" * 64)), item("joblib", "1.4.0", **archive("b" * 64))]
     assert pip.digests(json.dumps({"install": both}), PIP) == HASHES
-    for other in (both[:1], [*both, item("more", "1", **archive("c"))], [both[0], item("joblib", "1.5.0", **archive("b"))],
-                  [both[0], item("joblib", "1.4.0", dir_info={})], [both[0], item("joblib", "1.4.0", archive_info={})]):  # fmt: skip
+    for other in (both[:1], [*both, item("more", "1", **archive("c"))],
+        [both[0], item("joblib", "1.5.0", **archive("b"))],
+                  [both[0], item("joblib", "1.4.0", dir_info={})],
+                  [both[0], item("joblib", "1.4.0", archive_info={})]):  # fmt: skip
         assert pip.digests(json.dumps({"install": other}), PIP) == {}
     for broken in ("", "{", "[]", '{"install": 3}'):
         assert pip.digests(broken, PIP) == {}
@@ -271,12 +317,20 @@ COMMIT = "c0ffee" + "0" * 34
     [
         ("git+https://x.example/o/r.git", f"git+https://x.example/o/r.git@{COMMIT}"),
         ("git+https://x.example/o/r@feature/x#egg=r", f"git+https://x.example/o/r@{COMMIT}#egg=r"),
-        ("'r @ git+ssh://git@x.example/o/r.git@v1#subdirectory=a'", f"'r @ git+ssh://git@x.example/o/r.git@{COMMIT}#subdirectory=a'"),
+        (
+            "'r @ git+ssh://git@x.example/o/r.git@v1#subdirectory=a'",
+            f"'r @ git+ssh://git@x.example/o/r.git@{COMMIT}#subdirectory=a'",
+        ),
         ("git+$SITE/r", f"git+$SITE/r@{COMMIT}"),
     ],
 )
 def test_what_pip_takes_from_git_gets_its_commit(word: str, pinned: str) -> None:
-    report = {"install": [{"download_info": {"url": "x", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}}, {"download_info": {}}]}
+    report = {
+        "install": [
+            {"download_info": {"url": "x", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}},
+            {"download_info": {}},
+        ]
+    }
     assert pip.revisions(json.dumps(report)) == [COMMIT]
     assert body(line(f"pip install -q {word}", revisions=[COMMIT])) == f"pip install -q {pinned}"
     unknown = compiled(line(f"pip install {word}"))
@@ -284,7 +338,12 @@ def test_what_pip_takes_from_git_gets_its_commit(word: str, pinned: str) -> None
 
 
 def test_several_installations_in_a_line_keep_to_themselves() -> None:
-    result = compiled(line("/a/bin/pip install joblib && /b/bin/pip install scikit-learn", python={**PIP, f"{SITE}|scipy": "1.1"}))
+    result = compiled(
+        line(
+            "/a/bin/pip install joblib && /b/bin/pip install scikit-learn",
+            python={**PIP, f"{SITE}|scipy": "1.1"},
+        )
+    )
     assert "/a/bin/pip install joblib==1.4.0 && /b/bin/pip install scikit-learn==1.4.2\n" in result.build
     assert ["give each a line of its own" in warning for warning in result.warnings] == [True]
 
@@ -292,27 +351,53 @@ def test_several_installations_in_a_line_keep_to_themselves() -> None:
 def test_packages_that_no_command_names_are_warned_of() -> None:
     for text in ("su alice -c 'pip install joblib'", "./setup.sh", "conda run -n x pip install joblib"):
         assert "not pinned" in compiled(line(text, python=PIP)).warnings[0]
-    for more in ({"python": {f"{SITE}|pip": "24"}}, {"python": PIP, "apt": APT}, {"python": PIP, "conda": {META: "x"}}):
+    for more in (
+        {"python": {f"{SITE}|pip": "24"}},
+        {"python": PIP, "apt": APT},
+        {"python": PIP, "conda": {META: "x"}},
+    ):
         assert compiled(line("./setup.sh", **more)).warnings == []
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("conda install numpy", "conda install --yes numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
-        ("mamba create -y -n x numpy", "mamba create -y -n x numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
+        (
+            "conda install numpy",
+            "conda install --yes numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+        ),
+        (
+            "mamba create -y -n x numpy",
+            "mamba create -y -n x numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+        ),
         ("conda remove numpy", "conda remove --yes numpy"),
-        ("conda update --all -n x", "conda install --yes  -n x \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
-        ("micromamba upgrade -y numpy", "micromamba install -y numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0"),
+        (
+            "conda update --all -n x",
+            "conda install --yes  -n x \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+        ),
+        (
+            "micromamba upgrade -y numpy",
+            "micromamba install -y numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+        ),
         ("conda env create -f env.yml", f"conda env create -f env.yml\nls {META} >/dev/null"),
-        ("conda env update -n x --file env.yml", f"conda env update -n x --file env.yml\nls {META} >/dev/null"),
+        (
+            "conda env update -n x --file env.yml",
+            f"conda env update -n x --file env.yml\nls {META} >/dev/null",
+        ),
         ("conda env remove -n x", "conda env remove --yes -n x"),
-        ("micromamba create -y -p /opt/e -f lock.txt", f"micromamba create -y -p /opt/e -f lock.txt\nls {META} >/dev/null"),
+        (
+            "micromamba create -y -p /opt/e -f lock.txt",
+            f"micromamba create -y -p /opt/e -f lock.txt\nls {META} >/dev/null",
+        ),
         ("conda create --clone base -n x", f"conda create --yes --clone base -n x\nls {META} >/dev/null"),
-        ("conda install -y https://c.example/a.conda#00", f"conda install -y https://c.example/a.conda#00\nls {META} >/dev/null"),
+        (
+            "conda install -y https://c.example/a.conda#00",
+            f"conda install -y https://c.example/a.conda#00\nls {META} >/dev/null",
+        ),
         (
             "conda install -y -c https://c.example/ numpy",
-            "conda install -y -c https://c.example/ numpy \\\n    https://c.example/linux-64::numpy=1.26=py_0",
+            "conda install -y -c https://c.example/ numpy \\\n    "
+            "https://c.example/linux-64::numpy=1.26=py_0",
         ),
     ],
 )
@@ -330,11 +415,15 @@ def content(text: str | None, **more: Any) -> Content:
 
 def test_an_editor_becomes_the_file_that_it_wrote() -> None:
     files = [["changed", "/etc/a b"], ["added", "/etc/.a.swp"], ["removed", "/etc/old"], ["added", "/etc/n"]]
-    contents = {"/etc/a b": content("x $y\n`z`\n", mode=0o600), "/etc/n": content("no newline", uid=33, gid=33)}
+    contents = {
+        "/etc/a b": content("x $y\n`z`\n", mode=0o600),
+        "/etc/n": content("no newline", uid=33, gid=33),
+    }
     mark = f"END-{SHA[:16]}"
     assert body(line("vim '/etc/a b'", files=files, contents=contents)) == (
         f"cat > '/etc/a b' <<'{mark}'\nx $y\n`z`\n{mark}\nchmod 0600 '/etc/a b'\n"
-        f"cat > /etc/n <<'{mark}'\nno newline\n{mark}\ntruncate --size=-1 /etc/n\nchmod 0644 /etc/n\nchown 33:33 /etc/n\n"
+        f"cat > /etc/n <<'{mark}'\nno newline\n{mark}\ntruncate --size=-1 /etc/n\nchmod 0644 /etc/n\nchown "
+        "33:33 /etc/n\n"
         "rm -rf -- /etc/old"
     )  # fmt: skip
     assert "no text of at most 64 KiB" in refusal(line("nano x", contents={"/opt/build/x": content(None)}))
@@ -343,11 +432,17 @@ def test_an_editor_becomes_the_file_that_it_wrote() -> None:
 def test_downloads_are_checked_afterwards() -> None:
     contents = {"/opt/build/x": content(None)}
     check = f"echo '{SHA}  /opt/build/x' | sha256sum --check --strict --quiet"
-    for text in ("curl -fLo x https://x.example/v1/x", "wget -q https://x.example/v1/x", "mkdir y && wget https://x.example/x"):
+    for text in (
+        "curl -fLo x https://x.example/v1/x",
+        "wget -q https://x.example/v1/x",
+        "mkdir y && wget https://x.example/x",
+    ):
         assert body(line(text, contents=contents)) == f"{text}\n{check}"
     moving = compiled(line("wget https://x.example/releases/latest/x", contents=contents))
     assert "better name a version" in moving.warnings[0]
-    unpacked = compiled(line("curl https://x.example/x.tgz | tar xz", files=[["added", "/a"], ["added", "/b"]]))
+    unpacked = compiled(
+        line("curl https://x.example/x.tgz | tar xz", files=[["added", "/a"], ["added", "/b"]])
+    )
     assert "only files that stay are checked" in unpacked.warnings[0]
 
 
@@ -356,13 +451,17 @@ def test_downloads_are_checked_afterwards() -> None:
     [
         ("curl -fsSL https://x.example/i.sh | bash", "bash /tmp/recorded-2.sh"),
         ("wget -qO- https://x.example/i.sh | sh -s -- --yes 'a b'", "sh /tmp/recorded-2.sh --yes 'a b'"),
-        ("curl -sSL https://x.example/i.py | python3 - --version 1", "python3 /tmp/recorded-2.sh --version 1"),
+        (
+            "curl -sSL https://x.example/i.py | python3 - --version 1",
+            "python3 /tmp/recorded-2.sh --version 1",
+        ),
     ],
 )
 def test_a_download_piped_into_a_shell_is_saved_checked_and_run(text: str, run: str) -> None:
     source = text.partition(" |")[0]
     assert body(line(text, fetched=SHA)) == (
-        f"{source} > /tmp/recorded-2.sh\necho '{SHA}  /tmp/recorded-2.sh' | sha256sum --check --strict --quiet\n{run}"
+        f"{source} > /tmp/recorded-2.sh\necho '{SHA}  /tmp/recorded-2.sh' | sha256sum --check --strict "
+        f"--quiet\n{run}"
     )
     assert "could not be fetched again" in refusal(line(text))
 
@@ -413,7 +512,10 @@ def test_a_clone_is_taken_to_its_commit() -> None:
         ('eval "$(wget -qO- https://x.example/i.sh)"', "run by `eval` at once"),
         ('sh -c "$(curl -fsSL https://x.example/i.sh)"', "run by `sh` at once"),
         ("cd /opt && curl -s https://x.example/i.sh | sudo bash -x", "run by `bash` at once"),
-        ("curl -s https://x.example/i.sh | sed s/a/b/ | tee i.sh | bash -es -- --all", "run by `bash` at once"),
+        (
+            "curl -s https://x.example/i.sh | sed s/a/b/ | tee i.sh | bash -es -- --all",
+            "run by `bash` at once",
+        ),
     ],
 )
 def test_refused(text: str, word: str) -> None:
@@ -424,13 +526,18 @@ def test_refused(text: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["su alice -c 'touch x'", "su - alice -c 'touch x'", "su -lc 'touch x' alice", "su alice <<'X'\ntouch x\nX", "sudo -iu alice touch x",
-     "sudo -i <<'X'\ntouch x\nX", "bash --norc x.sh", "python3 -m venv x", "set +e; touch x", "bash -c 'touch x'", "bash x.sh",
+    ["su alice -c 'touch x'", "su - alice -c 'touch x'", "su -lc 'touch x' alice", "su alice <<'X'\ntouch "
+        "x\nX", "sudo -iu alice touch x",
+     "sudo -i <<'X'\ntouch x\nX", "bash --norc x.sh", "python3 -m venv x", "set +e; touch x", "bash -c "
+         "'touch x'", "bash x.sh",
      "sudo -u ubuntu -H -- bash -c 'touch x'", "python3 -c 'open(\"x\", \"w\")'", "python3 x.py > y",
-     "cat x.sh | bash", "python3 - <<'END'\nopen('x', 'w')\nEND", "set -- a b", "adduser --disabled-password --gecos '' alice",
-     "curl -s https://x.example/a | python3 -c 'import sys; print(sys.stdin.read())' > x", "curl -s https://x.example/a | bash x.sh",
+     "cat x.sh | bash", "python3 - <<'END'\nopen('x', 'w')\nEND", "set -- a b", "adduser "
+         "--disabled-password --gecos '' alice",
+     "curl -s https://x.example/a | python3 -c 'import sys; print(sys.stdin.read())' > x", "curl -s "
+         "https://x.example/a | bash x.sh",
      "x=$(curl -s https://x.example/v); touch $x",
-     "while read x; do touch $x; done < list", "cat list | while read x; do touch $x; done", "echo reboot > x"],
+     "while read x; do touch $x; done < list", "cat list | while read x; do touch $x; done", "echo reboot > "
+         "x"],
 )  # fmt: skip
 def test_not_refused(text: str) -> None:
     assert text in body(line(text))
@@ -440,11 +547,16 @@ def test_not_refused(text: str) -> None:
 def test_strictness_is_the_scripts_own(text: str) -> None:
     result = compiled(line(text, files=[], state=True), line("touch x", 3))
     assert (f"# the script has its own: {text}\ntouch x\n" in result.build, result.problems) == (True, [])
-    assert "set -euo pipefail" in body(line("set +e; touch x")), "and is put back after a line that changes it"
+    assert "set -euo pipefail" in body(line("set +e; touch x")), (
+        "and is put back after a line that changes it"
+    )
 
 
 def test_all_problems_are_told_at_once() -> None:
-    assert len(compiled(line("bash"), line("reboot", 3), line("touch x", 4), line("make", 5, status=1)).problems) == 3
+    assert (
+        len(compiled(line("bash"), line("reboot", 3), line("touch x", 4), line("make", 5, status=1)).problems)
+        == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -468,7 +580,9 @@ def test_notes_checks_and_interruptions() -> None:
     check, again = Event(4, "check", "test -f 'x y'"), Event(5, "resume")
     result = compiled(Event(2, "note", "why\nso"), line("touch x", 3), check, again, again)
     assert "\n# why\n\n# so\ntouch x\n" in result.build
-    assert result.validate.endswith("set -Eeuo pipefail\n\nbash -eo pipefail -c 'test -f '\"'\"'x y'\"'\"''\n")
+    assert result.validate.endswith(
+        "set -Eeuo pipefail\n\nbash -eo pipefail -c 'test -f '\"'\"'x y'\"'\"''\n"
+    )
     assert len(result.warnings) == 1
     assert (result.kept, result.left_out) == (1, 0)
 
@@ -479,7 +593,11 @@ def test_nothing_to_do_is_no_script() -> None:
 
 def test_the_log_survives_a_crash(tmp_path: Any) -> None:
     log = Log(tmp_path / "deep" / "log.jsonl")
-    events = [Event(1, "begin"), line("vim é✓\nx", contents={"/a": content("x")}, environment={"A": None}), Event(3, "drop", target=2)]
+    events = [
+        Event(1, "begin"),
+        line("vim é✓\nx", contents={"/a": content("x")}, environment={"A": None}),
+        Event(3, "drop", target=2),
+    ]
     for event in events[:2]:
         log.append(event)
     with log.path.open("a") as file:

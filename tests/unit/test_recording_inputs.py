@@ -1,4 +1,6 @@
-"""What people hand to recordings and trials: session files, parameters, variables typed without being shown."""
+"""What people hand to recordings and trials: session files, parameters, variables typed without being
+shown.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from image_builder.recording.trial import pairs
     [
         ("a\nb\n", ["a", "b"]),
         ("a\r\n\r\nfor x in y; do\r\n  echo\r\ndone\r\n", ["a", "for x in y; do\n  echo\ndone"]),
-        ("cat <<END\none\x0ctwo\u2028three\x85\n\nEND\nb", ["cat <<END\none\x0ctwo\u2028three\x85\n\nEND", "b"]),
+        (
+            "cat <<END\none\x0ctwo\u2028three\x85\n\nEND\nb",
+            ["cat <<END\none\x0ctwo\u2028three\x85\n\nEND", "b"],
+        ),
         ("echo 'a\n\nb' \\\n  c\n# d", ["echo 'a\n\nb' \\\n  c", "# d"]),
         ("echo 'open\n", ["echo 'open"]),
         ("\n \n", []),
@@ -84,4 +89,7 @@ def test_what_is_typed_without_being_shown_is_a_secret(tmp_path: Path) -> None:
         "WORD": "${SECRET_WORD}",
         "OTHER": "x",
     }
-    assert seen("echo 'correct horse' > x", *[shell(WORD="correct horse")] * 2).text == "echo '${SECRET_WORD}' > x"
+    assert (
+        seen("echo 'correct horse' > x", *[shell(WORD="correct horse")] * 2).text
+        == "echo '${SECRET_WORD}' > x"
+    )

@@ -33,11 +33,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def of(folder: Path, parent: str = PARENT) -> Any:
-    return verification(cast(Blueprint, SimpleNamespace(folder=folder.parent, image=SimpleNamespace(parent=parent))))
+    return verification(
+        cast(Blueprint, SimpleNamespace(folder=folder.parent, image=SimpleNamespace(parent=parent)))
+    )
 
 
 def put(folder: Path, **result: Any) -> None:
-    store(folder, recipe_digest(PARENT, read(folder)), {"verdict": "reproduces", "reproduces": True, "when": "2026-01-01", **result})
+    store(
+        folder,
+        recipe_digest(PARENT, read(folder)),
+        {"verdict": "reproduces", "reproduces": True, "when": "2026-01-01", **result},
+    )
 
 
 def test_scripts_that_nobody_replayed_are_unverified(folder: Path) -> None:
@@ -83,7 +89,12 @@ def test_every_refusal_has_a_way_that_ends(folder: Path) -> None:
     assert way(folder) == "Replay it: `invoke verify-recording --analysis x`"
     put(folder, verdict="does not replay: 10-a.sh line 1", reproduces=False, failure="10-a.sh line 1")
     assert way(folder).startswith("Correct that line")
-    put(folder, verdict="reproduces with 1 difference", reproduces=False, differences=[{"path": "/opt/when", "what": "other content"}])
+    put(
+        folder,
+        verdict="reproduces with 1 difference",
+        reproduces=False,
+        differences=[{"path": "/opt/when", "what": "other content"}],
+    )
     assert "`invoke verify-recording --analysis x --accept`" in way(folder)
     digest = recipe_digest(PARENT, read(folder))
     assert accept(folder, "another") == [], "of other scripts"

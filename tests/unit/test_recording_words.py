@@ -16,7 +16,9 @@ from image_builder.recording.events import Event
 from image_builder.recording.helpers import Helpers, is_helper, spelled_out
 from image_builder.recording.session import chunks
 
-RECORDER = (Path(__file__).resolve().parents[2] / "image_builder/recording/recorder.sh").read_text(encoding="utf-8")
+RECORDER = (Path(__file__).resolve().parents[2] / "image_builder/recording/recorder.sh").read_text(
+    encoding="utf-8"
+)
 REC = RECORDER[RECORDER.index("rec() {") : RECORDER.index("cd /opt/build")]
 SU = """su() {
     local line user
@@ -31,20 +33,26 @@ X='two words' Y= Z="it's" A=(one 'two three')
 """A `su` that takes the same words as that of Ubuntu, and stays who it is."""
 
 WORD = st.sampled_from([
-    "x", "'one two'", '"$X"', "$X", "$Y", '"$Y"', "'$X'", '"a\\"b"', "a\\ b", "$(echo 1 2)", '"$(echo "1  2")"', '"${A[@]}"', "${A[1]}",
-    "'é✓\n two'", '$\'a\\tb\'', "*", "~", '"!"', "'; echo no'", '"$Z"', "-c", "--", "''", "`echo 3`", "{1,2}", "\\\n  next",
+    "x", "'one two'", '"$X"', "$X", "$Y", '"$Y"', "'$X'", '"a\\"b"', "a\\ b", "$(echo 1 2)", '"$(echo "1  '
+        '2")"', '"${A[@]}"', "${A[1]}",
+    "'é✓\n two'", '$\'a\\tb\'', "*", "~", '"!"', "'; echo no'", '"$Z"', "-c", "--", "''", "`echo 3`",
+    "{1,2}", "\\\n  next",
 ])  # fmt: skip
 
 
 def bash(text: str, folder: Path) -> tuple[int, str]:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(["bash", "-c", text], cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        ["bash", "-c", text], cwd=folder, capture_output=True, text=True, check=False, env=environment
+    )
     return done.returncode, done.stdout
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(WORD, min_size=0, max_size=4))
-def test_as_another_user_the_script_runs_what_ran(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
+def test_as_another_user_the_script_runs_what_ran(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str]
+) -> None:
     folder = tmp_path_factory.mktemp("as")
     for line in (f"rec as lab -- show {' '.join(words)}", f"rec as lab -- {' '.join(words) or 'show'}"):
         written = spelled_out(line)
@@ -56,7 +64,10 @@ def test_as_another_user_the_script_runs_what_ran(tmp_path_factory: pytest.TempP
 @pytest.mark.parametrize(
     ("line", "written"),
     [
-        ("rec as lab -- sh -c 'echo one two; id -un'", "su -s /bin/bash -c '\"$@\"' -- lab rec sh -c 'echo one two; id -un'"),
+        (
+            "rec as lab -- sh -c 'echo one two; id -un'",
+            "su -s /bin/bash -c '\"$@\"' -- lab rec sh -c 'echo one two; id -un'",
+        ),
         ("rec as lab -- 'cd && touch too'", "su lab -s /bin/bash -c 'cd && touch too'"),
         ("rec as lab -- tee x <<END\n$X\nEND", "su -s /bin/bash -c '\"$@\"' -- lab rec tee x <<END\n$X\nEND"),
         ("touch x # rec as lab -- ls -l", "touch x # rec as lab -- ls -l"),
@@ -73,7 +84,13 @@ def told(*words: str, cwd: str = BUILD_FOLDER) -> list[Event]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_a_check_keeps_its_words(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
     (event,) = told("check", "printf", "%s\\0", *words) or [Event(1, "check", "")]
     if event.text:  # otherwise it looked like a secret
@@ -88,13 +105,24 @@ def test_a_check_of_one_word_is_a_line_and_a_negation_is_one() -> None:
 
 
 def test_checks_run_where_they_were_made_and_with_what_was_exported_there() -> None:
-    activated = Event(2, "command", ". /opt/v/bin/activate", environment={"PATH": "/opt/v/bin:/bin", "PYTHONHOME": None}, state=True)
+    activated = Event(
+        2,
+        "command",
+        ". /opt/v/bin/activate",
+        environment={"PATH": "/opt/v/bin:/bin", "PYTHONHOME": None},
+        state=True,
+    )
     check = Event(4, "check", "python -c 'import x.y'", cwd="/opt/my tool")
-    (line,) = compile_recording([Event(1, "begin"), Event(3, "check", "true", cwd=BUILD_FOLDER), activated, check]).validate.splitlines()[
-        -1:
-    ]
-    assert line.startswith("(cd -- '/opt/my tool' && env --unset=PYTHONHOME PATH=/opt/v/bin:/bin bash -eo pipefail -c ")
-    assert "\nbash -eo pipefail -c true\n" in compile_recording([Event(3, "check", "true", cwd=BUILD_FOLDER), activated]).validate
+    (line,) = compile_recording(
+        [Event(1, "begin"), Event(3, "check", "true", cwd=BUILD_FOLDER), activated, check]
+    ).validate.splitlines()[-1:]
+    assert line.startswith(
+        "(cd -- '/opt/my tool' && env --unset=PYTHONHOME PATH=/opt/v/bin:/bin bash -eo pipefail -c "
+    )
+    assert (
+        "\nbash -eo pipefail -c true\n"
+        in compile_recording([Event(3, "check", "true", cwd=BUILD_FOLDER), activated]).validate
+    )
 
 
 def test_which_lines_are_about_the_recording() -> None:
@@ -103,17 +131,38 @@ def test_which_lines_are_about_the_recording() -> None:
 
 
 def test_a_line_that_ends_with_a_backslash_takes_nothing_of_the_next() -> None:
-    files = {"files": [["added", "/opt/build/x"]], "file_count": 1, "cwd": BUILD_FOLDER, "cwd_after": BUILD_FOLDER}
-    script = compile_recording([Event(2, "command", "echo a \\", **files), Event(3, "command", "touch y", **files)]).build  # type: ignore[arg-type]
+    files = {
+        "files": [["added", "/opt/build/x"]],
+        "file_count": 1,
+        "cwd": BUILD_FOLDER,
+        "cwd_after": BUILD_FOLDER,
+    }
+    script = compile_recording(
+        [Event(2, "command", "echo a \\", **files), Event(3, "command", "touch y", **files)]
+    ).build  # type: ignore[arg-type]
     assert script.endswith("\necho a \\\n\ntouch y\n")
     assert chunks("echo a \\\\\\\nb\n# c:\\\ntouch d") == ["echo a \\\\\\\nb", "# c:\\", "touch d"]
 
 
-ALIASES = {"ll": "ls -l", "la": "ll -a", "ls": "ls --color", "sudo": "sudo ", "loop": "pool", "pool": "loop x", "two": "cd /tmp; ll"}
+ALIASES = {
+    "ll": "ls -l",
+    "la": "ll -a",
+    "ls": "ls --color",
+    "sudo": "sudo ",
+    "loop": "pool",
+    "pool": "loop x",
+    "two": "cd /tmp; ll",
+}
 
 
-@pytest.mark.parametrize("line", ["la /x", "sudo ll /x", "ls; ll", "echo ll", "loop 1", "two 2", "\\ll", "'la' b", "x=$(la)"])
+@pytest.mark.parametrize(
+    "line", ["la /x", "sudo ll /x", "ls; ll", "echo ll", "loop 1", "two 2", "\\ll", "'la' b", "x=$(la)"]
+)
 def test_aliases_are_written_out_as_bash_does_it(tmp_path: Path, line: str) -> None:
-    typed = "shopt -s expand_aliases\n" + "".join(f"alias {name}='{text}'\n" for name, text in ALIASES.items()) + f"{line}\n"
+    typed = (
+        "shopt -s expand_aliases\n"
+        + "".join(f"alias {name}='{text}'\n" for name, text in ALIASES.items())
+        + f"{line}\n"
+    )
     show = "command_not_found_handle() { printf '<%s>' \"$@\"; }\nPATH=\n"
     assert bash(f"{show}{aliases.expand(line, ALIASES)}\n:", tmp_path) == bash(show + typed + ":", tmp_path)

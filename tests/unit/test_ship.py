@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import blueprints
-import client
+import neurocaas
 from blueprints import starter
 from console import ship
 from console.errors import UserError
@@ -24,7 +24,9 @@ ACCOUNT, REGION, AMI = "111122223333", "us-east-1", "ami-0123456789abcdef0"
 
 
 class World:
-    """A project with the analysis spikes, and what its commands would have done. `fail`: words of a command -> its exit code."""
+    """A project with the analysis spikes, and what its commands would have done. `fail`: words of a command
+    -> its exit code.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,7 +62,14 @@ class World:
 
     def road(self, **options: Any) -> ship.Road:
         self.ran.clear()
-        made = ship.Road(self.root, "spikes", "webdev", self.run, self.told.append, **{"unverified": False, "to": "out", **options})
+        made = ship.Road(
+            self.root,
+            "spikes",
+            "webdev",
+            self.run,
+            self.told.append,
+            **{"unverified": False, "to": "out", **options},
+        )
         made.engine = SimpleNamespace(outputs=lambda stack: self.outputs)  # type: ignore[assignment]
         return made
 
@@ -75,7 +84,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def job(name: str) -> Any:
         return SimpleNamespace(status=lambda: SimpleNamespace(succeeded=made.jobs[name]))
 
-    monkeypatch.setattr(client, "Analysis", lambda bucket, group: SimpleNamespace(jobs=lambda: list(made.jobs), job=job))
+    monkeypatch.setattr(
+        neurocaas, "Analysis", lambda bucket, group: SimpleNamespace(jobs=lambda: list(made.jobs), job=job)
+    )
     return made
 
 
@@ -112,7 +123,9 @@ def test_what_is_done_is_passed_over_and_what_changed_is_tried_anew(world: World
     assert fourth.job == third.job.removesuffix("1") + "2"
 
 
-@pytest.mark.parametrize("command", ["validate", "lint-provision", "deploy", "verify-recording", "bake-ami", "submit", "results"])
+@pytest.mark.parametrize(
+    "command", ["validate", "lint-provision", "deploy", "verify-recording", "bake-ami", "submit", "results"]
+)
 def test_it_stops_where_something_is_wrong_and_goes_on_from_there(world: World, command: str) -> None:
     world.fail = {command: 7}
     steps = world.road().walk()

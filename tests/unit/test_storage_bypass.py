@@ -50,10 +50,23 @@ def test_the_settings_document_keeps_them() -> None:
 def test_data_comes_from_outside_and_results_go_there(world: World) -> None:
     assert world.submit(world.submission(**FIELDS)).exit_code == 0
     job = world.job()
-    assert (job.datasets[0].inputpath, job.datasets[0].size, job.datasets[0].name) == ("s3://pub/data/a.zip", 3, "a.zip")
-    assert (job.configpath, job.config["wait"], job.resultdir) == ("s3://pub/c.json", 1, "s3://out/res/job_t1")
-    assert job.datasets[0].status_key == JOB.status("a.zip"), "the service's own records stay in the analysis bucket"
-    for word in ("Storage Bypass initiated from bucket: s3://pub", "Storage Bypass initiated to bucket: s3://out"):
+    assert (job.datasets[0].inputpath, job.datasets[0].size, job.datasets[0].name) == (
+        "s3://pub/data/a.zip",
+        3,
+        "a.zip",
+    )
+    assert (job.configpath, job.config["wait"], job.resultdir) == (
+        "s3://pub/c.json",
+        1,
+        "s3://out/res/job_t1",
+    )
+    assert job.datasets[0].status_key == JOB.status("a.zip"), (
+        "the service's own records stay in the analysis bucket"
+    )
+    for word in (
+        "Storage Bypass initiated from bucket: s3://pub",
+        "Storage Bypass initiated to bucket: s3://out",
+    ):
         assert f"[Internal (init)] {word}" in world.certificate()
 
     world.complete(next(iter(world.aws.ec2)))
@@ -100,8 +113,14 @@ def test_an_ensemble_of_outside_data(world: World) -> None:
         ({"dataname": "s3://pub"}, "'s3://pub'"),
         ({"dataname": "s3://pub/../a.zip"}, "'..' segments"),
         ({"dataname": "s3://pub/data/none.zip"}, "S3 Bucket does not contain s3://pub/data/none.zip"),
-        ({"dataname": "s3://pub2/open/d.zip"}, "If bypassing storage for input, data and config must be from same bucket."),
-        ({"dataname": "lab/inputs/a.zip"}, "If bypassing storage for input, data and config must be from same bucket."),
+        (
+            {"dataname": "s3://pub2/open/d.zip"},
+            "If bypassing storage for input, data and config must be from same bucket.",
+        ),
+        (
+            {"dataname": "lab/inputs/a.zip"},
+            "If bypassing storage for input, data and config must be from same bucket.",
+        ),
         ({"resultpath": "out/res"}, "If bypassing storage for output, s3:// format path required"),
         ({"resultpath": 3}, "If bypassing storage for output, s3:// format path required"),
         ({"resultpath": "s3://out"}, "below 's3://out/res/…'"),
@@ -123,11 +142,16 @@ def test_without_registered_buckets_it_is_said_so() -> None:
     assert "analysis 'dti' has no outside bucket registered for results" in said
 
 
-@pytest.mark.parametrize(("bucket", "field"), [("pub", "dataname"), ("pub", "configname"), ("out", "resultpath")])
+@pytest.mark.parametrize(
+    ("bucket", "field"), [("pub", "dataname"), ("pub", "configname"), ("out", "resultpath")]
+)
 def test_a_bucket_that_lets_nobody_in_is_an_answer(world: World, bucket: str, field: str) -> None:
     world.aws.closed.add(bucket)
     said = refusal(world, **FIELDS)
-    assert any(field in line and "S3 refuses access to its bucket (AccessDenied)" in line for line in said.splitlines())
+    assert any(
+        field in line and "S3 refuses access to its bucket (AccessDenied)" in line
+        for line in said.splitlines()
+    )
 
 
 def test_another_jobs_results_are_not_touched(world: World) -> None:

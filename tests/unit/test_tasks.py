@@ -20,10 +20,14 @@ from console import cloud, engine, outputs, stacks
 from console.errors import UserError, message, user_errors
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCAL = cloud.Choice("the local cloud at http://127.0.0.1:1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_PROFILE": ""})
+LOCAL = cloud.Choice(
+    "the local cloud at http://127.0.0.1:1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_PROFILE": ""}
+)
 
 
-def choose(environ: dict[str, str], local: cloud.Choice | None, home: Path, want_local: bool = False) -> cloud.Choice:
+def choose(
+    environ: dict[str, str], local: cloud.Choice | None, home: Path, want_local: bool = False
+) -> cloud.Choice:
     return cloud.choose(environ, local, want_local=want_local, home=home)
 
 
@@ -73,20 +77,28 @@ def test_a_cached_engine_is_found_when_it_can_run_programs(
 ) -> None:
     from localcloud.pulumi import cli
 
-    found = cli.PulumiCli(path=tmp_path / "pulumi", version="3.274.1", has_python_host=has_host, from_cache=True)
+    found = cli.PulumiCli(
+        path=tmp_path / "pulumi", version="3.274.1", has_python_host=has_host, from_cache=True
+    )
     monkeypatch.setattr(cli, "find_cli", lambda: found)
     environ = {"PATH": "/nonexistent"}
     cloud.add_pulumi(environ)
     assert (environ["PATH"] == f"{tmp_path}:/nonexistent") is added
 
 
-def test_a_cli_that_set_up_skips_is_not_the_one_that_tasks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cli_that_set_up_skips_is_not_the_one_that_tasks_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from localcloud.pulumi import cli
 
     old, kept = tmp_path / "bin" / "pulumi", tmp_path / "cache" / "neurocaas" / "kept" / "pulumi"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cli, "cache_directory", lambda: kept.parent)
-    for program, version in ((old, "3.100.0"), (kept, "3.274.1"), (kept.with_name("pulumi-language-python"), "")):
+    for program, version in (
+        (old, "3.100.0"),
+        (kept, "3.274.1"),
+        (kept.with_name("pulumi-language-python"), ""),
+    ):
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f"#!/bin/sh\necho v{version}\n")
         program.chmod(0o755)
@@ -122,7 +134,10 @@ def test_a_mistake_ends_in_its_message_and_a_defect_in_its_traceback() -> None:
 
 
 def test_a_full_disk_is_no_defect() -> None:
-    with pytest.raises(OSError, match="No space left") as caught, open("/dev/full", "wb", buffering=0) as full:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        open("/dev/full", "wb", buffering=0) as full,
+    ):
         full.write(b"x")
     said = message(caught.value)
     assert said is not None
@@ -267,7 +282,7 @@ if arguments[0] == "destroy":
 if arguments[:2] == ["stack", "output"]:
     print("error: no stack named 'x' found", file=sys.stderr)
     sys.exit(1)
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -279,7 +294,9 @@ def pulumi(tmp_path: Path) -> engine.Engine:
     return engine.Engine(tmp_path, {"PATH": str(program.parent)})
 
 
-def test_a_failed_update_says_which_resource_and_where_the_log_is(pulumi: engine.Engine, tmp_path: Path) -> None:
+def test_a_failed_update_says_which_resource_and_where_the_log_is(
+    pulumi: engine.Engine, tmp_path: Path
+) -> None:
     with pytest.raises(UserError) as caught:
         pulumi.up("dti-webdev", tmp_path / "up.log")
     assert "data: BucketAlreadyExists\n" in str(caught.value)
@@ -288,7 +305,9 @@ def test_a_failed_update_says_which_resource_and_where_the_log_is(pulumi: engine
     assert (tmp_path / "up.log").read_text() == "Updating\n"
 
 
-def test_an_interrupted_engine_ends_in_order_before_the_task_does(pulumi: engine.Engine, tmp_path: Path) -> None:
+def test_an_interrupted_engine_ends_in_order_before_the_task_does(
+    pulumi: engine.Engine, tmp_path: Path
+) -> None:
     log = tmp_path / "destroy.log"
 
     def press() -> None:
@@ -315,7 +334,9 @@ def test_no_engine_is_a_message(tmp_path: Path) -> None:
 
 
 def invoke(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "invoke", *arguments],
         cwd=ROOT,
@@ -337,14 +358,39 @@ def test_the_tasks_are_listed_and_every_one_says_what_it_does() -> None:
         return found
 
     tasks = walk(json.loads(done.stdout))
-    expected = {"setup", "lint", "test", "demo", "deploy", "preview", "destroy", "outputs", "new-stack", "bake-ami"}
-    expected |= {"submit", "forecast", "jobs", "status", "follow", "logs", "results", "cancel", "explain", "rerun"}
+    expected = {
+        "setup",
+        "lint",
+        "test",
+        "demo",
+        "deploy",
+        "preview",
+        "destroy",
+        "outputs",
+        "new-stack",
+        "bake-ami",
+    }
+    expected |= {
+        "submit",
+        "forecast",
+        "jobs",
+        "status",
+        "follow",
+        "logs",
+        "results",
+        "cancel",
+        "explain",
+        "rerun",
+    }
     expected |= {f"local.{name}" for name in ("up", "down", "status", "reset", "logs", "env")}
     assert expected <= set(tasks)
     assert [name for name, text in tasks.items() if not text] == []
 
 
-@pytest.mark.parametrize(("task", "flag"), [("deploy", "--stack"), ("outputs", "--format"), ("submit", "--group"), ("bake-ami", "--plan")])
+@pytest.mark.parametrize(
+    ("task", "flag"),
+    [("deploy", "--stack"), ("outputs", "--format"), ("submit", "--group"), ("bake-ami", "--plan")],
+)
 def test_every_task_explains_itself(task: str, flag: str) -> None:
     for arguments in ([task, "--help"], ["--help", task]):
         done = invoke(*arguments)
@@ -362,7 +408,8 @@ def test_a_command_without_its_names_says_all_that_are_missing() -> None:
 def test_listing_the_tasks_imports_nothing_heavy() -> None:
     code = (
         "import sys, tasks\n"
-        "heavy = {'boto3', 'botocore', 'pulumi', 'pulumi_aws', 'rich', 'jsonschema', 'grpc'} & set(sys.modules)\n"
+        "heavy = {'boto3', 'botocore', 'pulumi', 'pulumi_aws', 'rich', 'jsonschema', 'grpc'} & "
+        "set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

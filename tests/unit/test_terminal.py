@@ -1,4 +1,6 @@
-"""What a terminal of 80 columns shows, and what a pipe gets: every task's help, and the tasks that need no cloud."""
+"""What a terminal of 80 columns shows, and what a pipe gets: every task's help, and the tasks that need no
+cloud.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ CONTEXTS = {str(one.name): one for one in tasks.namespace.to_contexts()}
 
 
 @pytest.mark.parametrize("name", sorted(CONTEXTS))
-def test_the_help_of_every_task_fits_and_says_what_it_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_every_task_fits_and_says_what_it_takes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for words in ([name, "--help"], ["--help", name], ["-h", name], [name, "x", "-h"]):
         with pytest.raises(SystemExit) as ended:
             help_of.answer_help(tasks.namespace, words)
@@ -34,7 +38,9 @@ def test_the_help_of_every_task_fits_and_says_what_it_takes(name: str, capsys: p
         assert max(map(columns, text.splitlines())) <= 80
     for flag in CONTEXTS[name].flags:
         assert flag in re.split(r"[\s=,]+", text.replace("[no-]", "")), flag
-    assert [one.names[0] for one in CONTEXTS[name].args.values() if not one.help] == [], "every argument is explained"
+    assert [one.names[0] for one in CONTEXTS[name].args.values() if not one.help] == [], (
+        "every argument is explained"
+    )
 
 
 def test_no_other_words_are_taken_for_a_question(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,10 +50,18 @@ def test_no_other_words_are_taken_for_a_question(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    "words", [["--help", "promote"], ["promote", "--help"], ["validate", "--help"], ["empty-bucket", "a-webdev", "-h"]]
+    "words",
+    [
+        ["--help", "promote"],
+        ["promote", "--help"],
+        ["validate", "--help"],
+        ["empty-bucket", "a-webdev", "-h"],
+    ],
 )
 def test_a1_help_needs_no_arguments_and_no_credentials(words: list[str], tmp_path: Path) -> None:
-    done = subprocess.run([*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: invoke ")
 
@@ -58,9 +72,17 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("terminal") / "project"
     copied(ROOT, root)
     text = (root / "blueprints" / "analysis" / "blueprint.yaml").read_text()
-    wrong = text.replace("type: m5.large\n", "type: m5.xlrge\n").replace("budget_usd:", "budgett:").replace("groups:", "groups: [logs] #")
+    wrong = (
+        text.replace("type: m5.large\n", "type: m5.xlrge\n")
+        .replace("budget_usd:", "budgett:")
+        .replace("groups:", "groups: [logs] #")
+    )
     (root / "blueprints" / "analysis" / "blueprint.yaml").write_text(wrong)
-    old = {"PipelineName": "the name of your pipeline", "STAGE": "webdev (default) develop or deploy", "UXData": {"Affiliates": []}}
+    old = {
+        "PipelineName": "the name of your pipeline",
+        "STAGE": "webdev (default) develop or deploy",
+        "UXData": {"Affiliates": []},
+    }
     (root / "stack_config_template.json").write_text(json.dumps(old))
     return root
 
@@ -81,29 +103,45 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_eighty_columns_are_enough_and_nothing_is_a_traceback(name: str, broken: Path, tmp_path: Path) -> None:
+def test_eighty_columns_are_enough_and_nothing_is_a_traceback(
+    name: str, broken: Path, tmp_path: Path
+) -> None:
     words, code = SHOWN[name]
     ended, screen = record([*INVOKE, *words], broken, environment(tmp_path))
     assert code is None or ended == code, screen
     assert screen.strip()
     assert "Traceback" not in screen
     lines = clean(screen).splitlines()
-    wide = [line for line in lines if columns(line) > 80 and " " in line.strip() and not re.search(r"\S{50}", line)]
+    wide = [
+        line
+        for line in lines
+        if columns(line) > 80 and " " in line.strip() and not re.search(r"\S{50}", line)
+    ]
     assert wide == []
     piped = subprocess.run(
-        [*INVOKE, *words], cwd=broken, env=environment(tmp_path), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [*INVOKE, *words],
+        cwd=broken,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     assert piped.returncode == ended
     assert "\x1b" not in piped.stdout + piped.stderr, "colours are for terminals"
 
 
-@pytest.mark.parametrize("words", [["--list"], ["validate"], ["validate", "--json"], ["doctor", "--machine"], ["--help", "deploy"]])
+@pytest.mark.parametrize(
+    "words", [["--list"], ["validate"], ["validate", "--json"], ["doctor", "--machine"], ["--help", "deploy"]]
+)
 @pytest.mark.parametrize("buffered", [True, False])
 def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: bool, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     environ = environment(tmp_path) | ({} if buffered else {"PYTHONUNBUFFERED": "1"})
-    done = subprocess.run([*INVOKE, *words], cwd=ROOT, env=environ, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [*INVOKE, *words], cwd=ROOT, env=environ, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert done.stderr == ""
     assert done.returncode in (0, 141)
@@ -113,7 +151,13 @@ def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: boo
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["configure", "-bad"], ["configure: got '-bad'", "NAME: Name of the new analysis: 3 to 63 lowercase letters, digits and '-'"]),
+        (
+            ["configure", "-bad"],
+            [
+                "configure: got '-bad'",
+                "NAME: Name of the new analysis: 3 to 63 lowercase letters, digits and '-'",
+            ],
+        ),
         (["configure"], ["configure: got no NAME", "invoke configure NAME", "`invoke configure --help`"]),
         (["configure", "a", "b"], ["configure: got 'b'"]),
         (["promote", "a-webdev"], ["promote: got no TARGET", "invoke promote SOURCE TARGET [--options]"]),
@@ -123,8 +167,12 @@ def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: boo
         (["--nonesuch"], ["'--nonesuch' is no task"]),
     ],
 )
-def test_a_command_line_that_cannot_be_read_is_one_message_and_code_two(words: list[str], said: list[str], tmp_path: Path) -> None:
-    done = subprocess.run([*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False)
+def test_a_command_line_that_cannot_be_read_is_one_message_and_code_two(
+    words: list[str], said: list[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["  allowed", "  do"]

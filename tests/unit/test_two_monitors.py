@@ -1,5 +1,5 @@
-"""Two monitors that write the end of one job at once, in every order of their calls that is drawn: each line that claims an end stands
-there once, and all files say the same."""
+"""Two monitors that write the end of one job at once, in every order of their calls that is drawn: each line
+that claims an end stands there once, and all files say the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ ENDS = ("JOB RESULT: ", "JOB FINISHED: ", "JOB COST: ", "ATTEMPT 1: ", "ATTEMPT 
 
 
 class Turns:
-    """Lets threads make their calls in turn: each waits before every call until it is named, and works until its next one."""
+    """Lets threads make their calls in turn: each waits before every call until it is named, and works until
+    its next one.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -40,7 +42,9 @@ class Turns:
             self._named = ""
             self._waiting.discard(name)
 
-    def run(self, order: list[str], work: dict[str, Callable[[], object]], otherwise: Callable[[str], object]) -> None:
+    def run(
+        self, order: list[str], work: dict[str, Callable[[], object]], otherwise: Callable[[str], object]
+    ) -> None:
         """Give turns in `order`, then to whoever waits. A name that is no thread's is for `otherwise`."""
 
         def act(name: str) -> None:
@@ -56,14 +60,18 @@ class Turns:
         left = iter(order)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._waiting | self._done) == len(work) and not self._named)
+                self._changed.wait_for(
+                    lambda: len(self._waiting | self._done) == len(work) and not self._named
+                )
                 if len(self._done) == len(work):
                     break
                 name = next(left, "") or min(self._waiting)
                 if name in self._waiting:
                     self._named = name
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda name=name: not self._named and (name in self._waiting or name in self._done))
+                    self._changed.wait_for(
+                        lambda name=name: not self._named and (name in self._waiting or name in self._done)
+                    )
             if name not in work:
                 otherwise(name)
         for thread in threads.values():
@@ -85,7 +93,11 @@ class Turning:
         def call(*arguments: Any, **options: Any) -> Any:
             self._turns.wait(self._name)
             answer = method(*arguments, **options)
-            return iter(list(answer)) if name in ("keys", "files", "all_instances", "open_jobs", "analyses") else answer
+            return (
+                iter(list(answer))
+                if name in ("keys", "files", "all_instances", "open_jobs", "analyses")
+                else answer
+            )
 
         return call
 
@@ -106,30 +118,41 @@ def ready(attempts: bool) -> tuple[World, str]:
     return world, first
 
 
-# Stretches of turns: one monitor goes so many calls ahead, stands still for longer than it is left alone, the other one comes, and so on.
+# Stretches of turns: one monitor goes so many calls ahead, stands still for longer than it is left alone, the
+# other one comes, and so on.
 stretches = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 45)), min_size=1, max_size=6)
 orders = stretches.map(lambda some: [turn for name, number in some for turn in (*[name] * number, "time")])
 
 
 @settings(deadline=None, max_examples=60)
 @given(order=orders, attempts=st.booleans(), sweeps=st.booleans())
-def test_whatever_the_order_of_two_monitors_a_job_ends_once(order: list[str], attempts: bool, sweeps: bool) -> None:
+def test_whatever_the_order_of_two_monitors_a_job_ends_once(
+    order: list[str], attempts: bool, sweeps: bool
+) -> None:
     world, machine = ready(attempts)
     change, turns = StateChange(machine, "terminated", world.clock()), Turns()
 
     def monitor(name: str) -> None:
-        Watch(Turning(MonitorView(world.aws), turns, name), world.clock).changed(change, world.aws.ec2[machine])
+        Watch(Turning(MonitorView(world.aws), turns, name), world.clock).changed(
+            change, world.aws.ec2[machine]
+        )
 
     work: dict[str, Callable[[], object]] = {"one": lambda: monitor("one"), "two": lambda: monitor("two")}
     if sweeps:
-        work["two"] = lambda: sweep(Turning(MonitorView(world.aws), turns, "two"), world.clock, lambda *_: None)
+        work["two"] = lambda: sweep(
+            Turning(MonitorView(world.aws), turns, "two"), world.clock, lambda *_: None
+        )
     turns.run(order, work, lambda _: world.clock.forward(ENDING_GRACE + 1))
     while world.aws.items:  # an event that must come again comes again
         world.clock.forward(ENDING_GRACE + 1)
         with suppress(ComeAgainError):
             world.event(machine, "terminated")
     records = KEYS.records
-    for mine, copy in ((records.certificate, KEYS.certificate), (records.certificate_json, KEYS.certificate_json), (records.end, KEYS.end)):
+    for mine, copy in (
+        (records.certificate, KEYS.certificate),
+        (records.certificate_json, KEYS.certificate_json),
+        (records.end, KEYS.end),
+    ):
         assert world.aws.text(BUCKET, mine) == world.aws.text(BUCKET, copy)
     text, facts = world.certificate(), json.loads(world.aws.text(BUCKET, records.certificate_json))
     lines = text.splitlines()

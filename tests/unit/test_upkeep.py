@@ -1,4 +1,6 @@
-"""`invoke promote`, `unlock`, `destroy`, `empty-bucket`, `recover`, `new-stack` over a CLI that writes down what it is asked."""
+"""`invoke promote`, `unlock`, `destroy`, `empty-bucket`, `recover`, `new-stack` over a CLI that writes down
+what it is asked.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,15 @@ elif command[0] == "up":
 elif command[0] == "preview":
     print("~ aws:lambda:Function manager update")
     sys.exit(state.get("preview", 0))
-"""
-OUTPUTS = {"kind": "analysis", "stage": "webdev", "bucket": "spikes", "image_id": "ami-1", "image_ready": True, "code_sha256": "ab" * 32}
+"""  # noqa: E501
+OUTPUTS = {
+    "kind": "analysis",
+    "stage": "webdev",
+    "bucket": "spikes",
+    "image_id": "ami-1",
+    "image_ready": True,
+    "code_sha256": "ab" * 32,
+}
 
 
 class Engine:
@@ -79,7 +88,8 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(console.cloud, "project_root", lambda: tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setattr(adoption, "needed", lambda *_: False)  # what is found in an account: tests/local/test_recovery.py
+    # what is found in an account: tests/local/test_recovery.py
+    monkeypatch.setattr(adoption, "needed", lambda *_: False)
     monkeypatch.setattr(commands, "accepted", lambda: None)
     engine = Engine(tmp_path)
     engine.set()
@@ -121,7 +131,9 @@ def test_a_result_that_is_not_the_same_is_told(pulumi: Engine) -> None:
         ("utils", "spikes-prod", "invoke promote dti-webdev dti-prod"),
     ],
 )
-def test_only_a_later_stage_with_a_bucket_of_its_own(pulumi: Engine, source: str, target: str, said: str) -> None:
+def test_only_a_later_stage_with_a_bucket_of_its_own(
+    pulumi: Engine, source: str, target: str, said: str
+) -> None:
     with pytest.raises(UserError, match=said):
         promotion.check(source, target, pulumi.home)
 
@@ -166,7 +178,9 @@ def test_a_deploy_and_a_preview_look_at_the_cloud_first_unless_told_not_to(pulum
 
 
 class Ec2:
-    """Machines and images as far as the commands ask for them (moto's EC2 takes seconds to load). `machines`: id -> its bucket."""
+    """Machines and images as far as the commands ask for them (moto's EC2 takes seconds to load). `machines`:
+    id -> its bucket.
+    """
 
     def __init__(self) -> None:
         self.meta = SimpleNamespace(region_name="us-east-1")
@@ -178,7 +192,17 @@ class Ec2:
 
     def describe_instances(self, Filters: Any) -> Any:  # noqa: N803
         (bucket,) = next(one["Values"] for one in Filters if one["Name"] == "tag:bucket")
-        return [{"Reservations": [{"Instances": [{"InstanceId": name} for name, owner in self.machines.items() if owner == bucket]}]}]
+        return [
+            {
+                "Reservations": [
+                    {
+                        "Instances": [
+                            {"InstanceId": name} for name, owner in self.machines.items() if owner == bucket
+                        ]
+                    }
+                ]
+            }
+        ]
 
     def terminate_instances(self, InstanceIds: list[str]) -> None:  # noqa: N803
         for name in InstanceIds:
@@ -190,7 +214,10 @@ class Ec2:
             {
                 "ImageId": name,
                 "CreationDate": "2026-01-02T03:04:05.000Z",
-                "BlockDeviceMappings": [{"Ebs": {"SnapshotId": f"snap-{name}", "VolumeSize": 16}}, {"VirtualName": "ephemeral0"}],
+                "BlockDeviceMappings": [
+                    {"Ebs": {"SnapshotId": f"snap-{name}", "VolumeSize": 16}},
+                    {"VirtualName": "ephemeral0"},
+                ],
                 "Tags": [{"Key": "neurocaas:stack", "Value": stack}],
             }
             for name, stack in self.images.items()
@@ -207,7 +234,11 @@ class Ec2:
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Ec2:
     """In the place of EC2 for whoever asks boto3 for it."""
     fake, real = Ec2(), boto3.client
-    monkeypatch.setattr(boto3, "client", lambda service, *rest, **more: fake if service == "ec2" else real(service, *rest, **more))
+    monkeypatch.setattr(
+        boto3,
+        "client",
+        lambda service, *rest, **more: fake if service == "ec2" else real(service, *rest, **more),
+    )
     return fake
 
 
@@ -273,7 +304,9 @@ def test_emptying_says_how_much_and_asks(
         ({"bucket": "other", "yes": True}, "the bucket of spikes-webdev: spikes"),
     ],
 )
-def test_what_could_be_meant_otherwise_is_refused(pulumi: Engine, s3: Any, arguments: dict[str, Any], said: str) -> None:
+def test_what_could_be_meant_otherwise_is_refused(
+    pulumi: Engine, s3: Any, arguments: dict[str, Any], said: str
+) -> None:
     with pytest.raises(UserError, match=said):
         upkeep.empty_bucket(Context(), "spikes-webdev", **arguments)
 
@@ -292,7 +325,9 @@ def test_a_stack_without_users_data_is_destroyed_as_ever(pulumi: Engine, s3: Any
     pulumi.set(resources=[{"type": "aws:s3/bucketObjectv2:BucketObjectv2", "urn": "u", "inputs": own}])
     s3.put_object(Bucket="spikes", Key=own["key"], Body=b"what the stack itself has put there")
     upkeep.destroy(Context(), "spikes-webdev", yes=True)
-    assert pulumi.asked("destroy") == [["destroy", "--stack", "spikes-webdev", "--yes", "--skip-preview", "--non-interactive"]]
+    assert pulumi.asked("destroy") == [
+        ["destroy", "--stack", "spikes-webdev", "--yes", "--skip-preview", "--non-interactive"]
+    ]
 
 
 def test_data_of_a_stack_whose_first_deploy_was_killed_is_seen_in_its_state(pulumi: Engine, s3: Any) -> None:
@@ -309,14 +344,21 @@ def test_data_of_a_stack_whose_first_deploy_was_killed_is_seen_in_its_state(pulu
 def test_what_is_protected_is_told_before_anything_goes(pulumi: Engine, s3: Any) -> None:
     table = {"type": "aws:dynamodb/table:Table", "id": "ledger", "urn": "u", "protect": True, "inputs": {}}
     pulumi.set(stacks=["utils"], outputs={}, resources=[table])
-    with pytest.raises(UserError, match=r"protected: Table ledger\n(.|\n)*protectUtilities false --stack utils"):
+    with pytest.raises(
+        UserError, match=r"protected: Table ledger\n(.|\n)*protectUtilities false --stack utils"
+    ):
         upkeep.destroy(Context(), "utils", yes=True)
     assert pulumi.asked("destroy") == []
 
 
-def test_a_stack_with_users_data_is_destroyed_only_when_told_so(pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stack_with_users_data_is_destroyed_only_when_told_so(
+    pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     held = "2 objects, 2 older versions, 1 delete marker, 1 unfinished upload \\(10 bytes\\)"
-    told = rf"holds {held}\n  lab1: 1 object, .*\n  lab10: 1 object \(1 bytes\)\n  allowed: .*\n.*destroy spikes-webdev --delete-data"
+    told = (
+        rf"holds {held}\n  lab1: 1 object, .*\n  lab10: 1 object \(1 bytes\)\n  allowed: .*\n.*destroy "
+        r"spikes-webdev --delete-data"
+    )
     with pytest.raises(UserError, match=told):
         upkeep.destroy(Context(), "spikes-webdev", yes=True)
     with pytest.raises(Exit, match="--yes"):
@@ -329,7 +371,9 @@ def test_a_stack_with_users_data_is_destroyed_only_when_told_so(pulumi: Engine, 
     assert len(pulumi.asked("destroy")) == 1
 
 
-def test_a_stack_in_production_wants_its_buckets_name_and_loses_its_protection_first(pulumi: Engine, s3: Any) -> None:
+def test_a_stack_in_production_wants_its_buckets_name_and_loses_its_protection_first(
+    pulumi: Engine, s3: Any
+) -> None:
     buckets.empty(s3, "spikes")
     pulumi.set(outputs={"spikes-prod": {**OUTPUTS, "stage": "prod"}})
     with pytest.raises(UserError, match="invoke destroy spikes-prod --bucket spikes"):
@@ -364,7 +408,9 @@ class Clock:
 
 @pytest.fixture
 def table(s3: Any, ec2: Ec2) -> Any:
-    """The service's table, with two open jobs of the bucket spikes and one of another bucket; a machine of each bucket. Its client."""
+    """The service's table, with two open jobs of the bucket spikes and one of another bucket; a machine of
+    each bucket. Its client.
+    """
     dynamodb = boto3.client("dynamodb")
     dynamodb.create_table(
         TableName="ledger",
@@ -387,7 +433,9 @@ def test_open_jobs_are_cancelled_and_waited_for(s3: Any, ec2: Ec2, table: Any) -
     def service(at: float) -> None:
         for job in ("lab1/a", "lab2/b"):
             group, _, timestamp = job.partition("/")
-            body = s3.get_object(Bucket="spikes", Key=f"{group}/submissions/{timestamp}_cancel.json")["Body"].read()
+            body = s3.get_object(Bucket="spikes", Key=f"{group}/submissions/{timestamp}_cancel.json")[
+                "Body"
+            ].read()
             assert json.loads(body) == {"timestamp": timestamp}
         if at > 10:
             ec2.machines.pop("i-1", None)
@@ -409,7 +457,9 @@ def test_a_service_that_does_not_answer_keeps_no_machine_alive(s3: Any, table: A
     jobs = open_jobs.OpenJobs("spikes", "ledger", boto3.client, clock)
     jobs.end(said.append)
     assert jobs.now().machines == ()
-    assert said == ["the service has not ended 2 jobs (lab1/a, lab2/b); it is gone with the stack, and its machines are"]
+    assert said == [
+        "the service has not ended 2 jobs (lab1/a, lab2/b); it is gone with the stack, and its machines are"
+    ]
     assert open_jobs.LAST <= clock.at < open_jobs.LAST + 10
 
 
@@ -475,7 +525,11 @@ def test_images_are_retired_when_told_so_unless_another_stack_needs_them(
 
 
 def test_on_a_terminal_it_is_asked_whether_images_go_too(
-    pulumi: Engine, ec2: Ec2, images: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pulumi: Engine,
+    ec2: Ec2,
+    images: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -507,11 +561,16 @@ def test_a_stack_whose_blueprint_is_gone_can_be_looked_at_and_destroyed(
     with pytest.raises(UserError, match="invoke destroy spikes-webdev"):
         commands.deploy(Context(), "spikes-webdev", yes=True)
     (pulumi.home / "blueprints" / "bursts" / "blueprint.yaml").write_text(
-        (pulumi.home / "blueprints" / "bursts" / "blueprint.yaml").read_text().replace("name: spikes", "name: bursts")
+        (pulumi.home / "blueprints" / "bursts" / "blueprint.yaml")
+        .read_text()
+        .replace("name: spikes", "name: bursts")
     )
     commands.deploy(Context(), "bursts-webdev", yes=True)
     said = capsys.readouterr().err
-    assert "spikes-webdev is still there, and its blueprint is gone. If it was renamed: invoke destroy spikes-webdev" in said
+    assert (
+        "spikes-webdev is still there, and its blueprint is gone. If it was renamed: invoke destroy "
+        "spikes-webdev"
+    ) in said
     assert "Next: bake its image: invoke bake-ami --stack bursts-webdev" in said
 
 
@@ -525,8 +584,14 @@ def test_a_preview_before_the_first_deploy_shows_what_it_would_make_and_leaves_n
             settings.write_text(text)
         (pulumi.home / "asked").unlink(missing_ok=True)
         commands.preview(Context(), "spikes-develop")
-        assert "spikes-develop was never deployed: this is what the first deploy would make" in capsys.readouterr().err
-        did = [arguments[:2] if arguments[0] == "stack" else arguments[:1] for arguments in pulumi.asked("spikes-develop")]
+        assert (
+            "spikes-develop was never deployed: this is what the first deploy would make"
+            in capsys.readouterr().err
+        )
+        did = [
+            arguments[:2] if arguments[0] == "stack" else arguments[:1]
+            for arguments in pulumi.asked("spikes-develop")
+        ]
         assert did == [["stack", "init"], ["preview"], ["stack", "rm"]]
         assert (settings.read_text() if settings.exists() else None) == text
     pulumi.set(preview=3)
@@ -536,7 +601,9 @@ def test_a_preview_before_the_first_deploy_shows_what_it_would_make_and_leaves_n
     assert len(pulumi.asked("rm")) == 2
 
 
-def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(pulumi: Engine, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(
+    pulumi: Engine, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(5):
         s3.put_object(Bucket="spikes", Key=f"lab1/more/{number}", Body=b"1")
         s3.delete_object(Bucket="spikes", Key=f"lab1/more/{number}")
@@ -552,12 +619,17 @@ def test_what_is_deleted_comes_back_and_what_was_overwritten_stays(pulumi: Engin
 
 
 @pytest.mark.parametrize("command", [commands.deploy, commands.preview])
-def test_a_group_that_goes_is_said_to_leave_its_data(pulumi: Engine, s3: Any, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_group_that_goes_is_said_to_leave_its_data(
+    pulumi: Engine, s3: Any, command: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     pulumi.set(outputs={"spikes-webdev": {**OUTPUTS, "groups": {"debuggers": {}, "lab1": {}, "lab2": {}}}})
     s3.put_object(Bucket="spikes", Key="jobs/lab1/job_1/job.json", Body=b"{}")
     command(Context(), "spikes-webdev")
     said = capsys.readouterr().err
-    assert "group lab1 is removed; its data stays: s3://spikes/lab1/, jobs/lab1/ and logs/lab1/ hold 2 objects, 2 older versions" in said
+    assert (
+        "group lab1 is removed; its data stays: s3://spikes/lab1/, jobs/lab1/ and logs/lab1/ hold 2 "
+        "objects, 2 older versions"
+    ) in said
     assert "invoke empty-bucket spikes-webdev --prefix lab1/" in said
     assert "debuggers" not in said
     assert "lab2" not in said
@@ -567,7 +639,9 @@ def test_a_group_that_goes_is_said_to_leave_its_data(pulumi: Engine, s3: Any, co
     assert "stays" not in capsys.readouterr().err
 
 
-def test_utils_says_it_for_every_bucket_of_the_group(pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_utils_says_it_for_every_bucket_of_the_group(
+    pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = {"lab1": {"buckets": ["spikes", "spikes-prod"]}, "debuggers": {"buckets": ["spikes"]}}
     pulumi.set(outputs={"utils": {"kind": "utils", "groups": made}, "spikes-webdev": OUTPUTS})
     commands.preview(Context(), "utils")

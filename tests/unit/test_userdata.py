@@ -1,4 +1,6 @@
-"""The user data: its text, and the program in it against a metadata service and an S3 that check what they get."""
+"""The user data: its text, and the program in it against a metadata service and an S3 that check what they
+get.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def payload(**changes: Any) -> UserDataPayload:
 
 
 class Cloud:
-    """Metadata service and S3 in one server. Objects by "bucket/key"; S3 answers only what is signed as botocore signs."""
+    """Metadata service and S3 in one server. Objects by "bucket/key"; S3 answers only what is signed as
+    botocore signs.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -85,7 +89,11 @@ class Cloud:
                     "placement/region": "eu-west-3",
                     "iam/security-credentials/": "role",
                     "iam/security-credentials/role": json.dumps(
-                        {"AccessKeyId": KEYS.access_key, "SecretAccessKey": KEYS.secret_key, "Token": KEYS.token}
+                        {
+                            "AccessKeyId": KEYS.access_key,
+                            "SecretAccessKey": KEYS.secret_key,
+                            "Token": KEYS.token,
+                        }
                     ),
                 }
                 if self.headers["X-aws-ec2-metadata-token"] != "TOKEN":
@@ -97,15 +105,22 @@ class Cloud:
                 given = self.headers["Authorization"]
                 names = given.split("SignedHeaders=")[1].split(",")[0].split(";")
                 headers = {name: self.headers[name] for name in names if name != "host"}
-                request = AWSRequest(self.command, f"http://{self.headers['Host']}{self.path}", headers=headers, data=body)
+                request = AWSRequest(
+                    self.command, f"http://{self.headers['Host']}{self.path}", headers=headers, data=body
+                )
                 request.context["timestamp"] = headers["x-amz-date"]
                 auth = S3SigV4Auth(KEYS, "s3", "eu-west-3")
-                expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+                expected = auth.signature(
+                    auth.string_to_sign(request, auth.canonical_request(request)), request
+                )
                 seconds = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()
                 if abs(time.time() + cloud.ahead - seconds) > 900:
                     self._answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>")
                     return False
-                right = given.endswith(f"Signature={expected}") and headers["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
+                right = (
+                    given.endswith(f"Signature={expected}")
+                    and headers["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
+                )
                 if not right:
                     self._answer(403, b"SignatureDoesNotMatch")
                 return right
@@ -124,7 +139,9 @@ class Cloud:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def code(self, main: str) -> Code:
         """A code archive whose run_main.sh is `main`."""
@@ -138,11 +155,23 @@ class Cloud:
 
     def job(self, *inputs: str, script: str = "mock/run.sh") -> None:
         datasets = [
-            {"index": i, "name": path.rpartition("/")[2], "inputpath": path, "status_key": f"lab/status {i} é:+.txt"}
+            {
+                "index": i,
+                "name": path.rpartition("/")[2],
+                "inputpath": path,
+                "status_key": f"lab/status {i} é:+.txt",
+            }
             for i, path in enumerate(inputs)
         ]
-        document = {"bucket": "mock", "group": "lab", "resultdir": "results/job_a:1", "configpath": "lab/configs/c.json"}
-        self.objects[f"mock/{JOB_KEY}"] = json.dumps({**document, "script": script, "datasets": datasets}).encode()
+        document = {
+            "bucket": "mock",
+            "group": "lab",
+            "resultdir": "results/job_a:1",
+            "configpath": "lab/configs/c.json",
+        }
+        self.objects[f"mock/{JOB_KEY}"] = json.dumps(
+            {**document, "script": script, "datasets": datasets}
+        ).encode()
 
     def status(self, index: int) -> dict[str, Any]:
         return dict(json.loads(self.objects[f"mock/lab/status {index} é:+.txt"]))
@@ -169,7 +198,10 @@ def test_the_text_is_small_stable_and_shell() -> None:
     assert subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True).returncode == 0
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=80), st.integers(0, 9999))
+@given(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=80),
+    st.integers(0, 9999),
+)
 def test_the_payload_reaches_the_program_whatever_it_is(key: str, offset: int) -> None:
     made = payload(job_key=key, offset=offset)
     line = next(line for line in user_data(made).splitlines() if line.startswith('"$python" '))
@@ -188,14 +220,19 @@ def test_what_cannot_be_is_refused() -> None:
         user_data(payload(job_key="k" * 9000))
 
 
-MAIN = 'printf "%s\\n" "$0" "$PWD" "$@" "$NEUROCAAS_DATASET_INDEX" "$NEUROCAAS_INSTANCE_ID" "$AWS_REGION" "$NEUROCAAS_GROUP" > "$OUT"\n'
+MAIN = (
+    'printf "%s\\n" "$0" "$PWD" "$@" "$NEUROCAAS_DATASET_INDEX" "$NEUROCAAS_INSTANCE_ID" "$AWS_REGION" '
+    '"$NEUROCAAS_GROUP" > "$OUT"\n'
+)
 
 
 def start(cloud: Cloud, code: Code, **changes: Any) -> int:
     return boot.main(payload(code=code, **changes).to_json())
 
 
-def test_a_machine_runs_its_own_dataset(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_runs_its_own_dataset(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     monkeypatch.setenv("OUT", str(out))
     cloud.index = 1
@@ -210,7 +247,9 @@ def test_a_machine_runs_its_own_dataset(cloud: Cloud, tmp_path: Path, monkeypatc
     assert json.loads((tmp_path / "opt/job.json").read_text())["group"] == "lab"
 
 
-def test_code_that_is_there_is_not_fetched(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_is_there_is_not_fetched(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OUT", str(tmp_path / "out"))
     cloud.job("lab/inputs/a")
     code = cloud.code(MAIN)
@@ -267,7 +306,9 @@ def test_a_clock_that_is_wrong_keeps_nothing_away(cloud: Cloud, monkeypatch: pyt
     assert (cloud.status(0)["status"], cloud.status(0)["exit_code"]) == ("FAILED", 5)
 
 
-def test_a_disk_that_is_full_is_not_needed(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_is_not_needed(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "opt").write_text("no folder")
     (tmp_path / "home").write_text("no folder")
     spare = boot.room(tmp_path / "opt", tmp_path / "spare")
@@ -288,7 +329,9 @@ def test_an_image_whose_python_is_old_says_so(cloud: Cloud, monkeypatch: pytest.
 
 
 def test_it_is_for_an_old_python() -> None:
-    """No syntax after 3.6, and no annotation that 3.6 cannot evaluate; functions that came later are not called without need."""
+    """No syntax after 3.6, and no annotation that 3.6 cannot evaluate; functions that came later are not
+    called without need.
+    """
     text = Path(boot.__file__).read_text()
     ast.parse(text, feature_version=(3, 6))
     assert not re.search(r"(?:->|: ) ?(?:dict|list|tuple)\[|missing_ok|removeprefix|:=", text)

@@ -1,4 +1,6 @@
-"""`invoke validate`: every mistake at once, each with rule, file, line and what is allowed. Scenario A6 is in test_import_blueprint."""
+"""`invoke validate`: every mistake at once, each with rule, file, line and what is allowed. Scenario A6 is in
+test_import_blueprint.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,16 @@ instance: {type: m5.large, types: [m5.large, m5.xlarge]}
 image: {parent: ubuntu24, required: false}
 groups: [lab1]
 """
-TYPES = {"m5.large", "m5.xlarge", "m5.2xlarge", "c5.large", "g4dn.xlarge", "p3.2xlarge", "r5.large", "t3.large"}
+TYPES = {
+    "m5.large",
+    "m5.xlarge",
+    "m5.2xlarge",
+    "c5.large",
+    "g4dn.xlarge",
+    "p3.2xlarge",
+    "r5.large",
+    "t3.large",
+}
 
 
 def project(folder: Path, text: str = GOOD, script: str = "echo\n") -> Path:
@@ -44,7 +55,9 @@ def found(root: Path) -> dict[str, str]:
 
 
 def test_mistakes_of_meaning_are_told_beside_those_of_form(tmp_path: Path) -> None:
-    text = GOOD.replace("title: Spike sorting", "budget_usd: much").replace("type: m5.large,", "type: zz.huge,")
+    text = GOOD.replace("title: Spike sorting", "budget_usd: much").replace(
+        "type: m5.large,", "type: zz.huge,"
+    )
     text = text.replace("run_spikes.sh", "nonesuch.sh").replace("[lab1]", "[lab1, logs]")
     assert found(project(tmp_path, text)) == {
         "schema.missing-key": "title",
@@ -84,7 +97,9 @@ def test_a_script_with_windows_line_ends_is_told(tmp_path: Path) -> None:
         (b"#!/bin/bash -e\n# caf\xe9\necho\n", set()),
     ],
 )
-def test_a_script_that_could_not_run_is_told_before_it_is_deployed(tmp_path: Path, content: bytes, rules: set[str]) -> None:
+def test_a_script_that_could_not_run_is_told_before_it_is_deployed(
+    tmp_path: Path, content: bytes, rules: set[str]
+) -> None:
     folder = project(tmp_path, GOOD)
     (folder / "blueprints" / "spikes" / "run_spikes.sh").write_bytes(content)
     problems = blueprints.load_problems("spikes", folder, TYPES)
@@ -107,7 +122,9 @@ def test_a_mistake_in_bash_is_told_with_the_line_of_the_script(tmp_path: Path) -
 
 def test_a_value_of_the_wrong_form_gives_no_second_mistake(tmp_path: Path) -> None:
     """The default in its place must not be compared with what the file says."""
-    text = GOOD.replace("type: m5.large, types: [m5.large, m5.xlarge]", "type: 3, types: [m5.xlarge], duration_minutes: x")
+    text = GOOD.replace(
+        "type: m5.large, types: [m5.large, m5.xlarge]", "type: 3, types: [m5.xlarge], duration_minutes: x"
+    )
     problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
     assert [problem.rule for problem in problems] == ["schema.type", "schema.type"]
 
@@ -121,10 +138,16 @@ def test_a_wrong_stage_section_hides_no_other_mistake(tmp_path: Path, section: s
 def test_a_mistake_in_a_stage_is_told_once_with_its_line(tmp_path: Path) -> None:
     text = GOOD + "stages:\n  prod:\n    budget_usd: -1\n    groups: [logs]\n"
     problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
-    assert [(problem.rule, problem.line) for problem in problems] == [("schema.minimum", 10), ("groups.reserved", 11)]
+    assert [(problem.rule, problem.line) for problem in problems] == [
+        ("schema.minimum", 10),
+        ("groups.reserved", 11),
+    ]
 
 
-@pytest.mark.parametrize(("got", "first"), [("m5.larg", "m5.large"), ("p3.xlarge", "p3.2xlarge"), ("M5.XLARGE", ""), ("zz.huge", "")])
+@pytest.mark.parametrize(
+    ("got", "first"),
+    [("m5.larg", "m5.large"), ("p3.xlarge", "p3.2xlarge"), ("M5.XLARGE", ""), ("zz.huge", "")],
+)
 def test_unknown_types_are_answered_with_near_ones(got: str, first: str) -> None:
     offered = checks.near_types(got, TYPES)
     assert offered.startswith(first)
@@ -144,7 +167,9 @@ def test_a_word_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Pa
         assert right in GOOD
         problems = blueprints.load_problems("spikes", project(tmp_path, GOOD.replace(right, wrong, 1)), TYPES)
         assert f"Did you mean {meant!r}?" in [problem.do for problem in problems], wrong
-    near = blueprints.load_problems("spikes", project(tmp_path, GOOD + "stages: {prdo: {budget_usd: 1}}\n"), TYPES)
+    near = blueprints.load_problems(
+        "spikes", project(tmp_path, GOOD + "stages: {prdo: {budget_usd: 1}}\n"), TYPES
+    )
     assert [problem.do for problem in near] == ["Did you mean 'prod'?"]
 
 
@@ -155,7 +180,15 @@ def test_a_missing_blueprint_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 def test_every_mistake_names_a_rule_and_a_file(tmp_path: Path) -> None:
-    for text in ("", "[", "a: &a [*a]", "1: 2", "name: 3", GOOD.replace("name: spikes", "name: other"), GOOD.replace("ubuntu24", "x")):
+    for text in (
+        "",
+        "[",
+        "a: &a [*a]",
+        "1: 2",
+        "name: 3",
+        GOOD.replace("name: spikes", "name: other"),
+        GOOD.replace("ubuntu24", "x"),
+    ):
         problems = blueprints.load_problems("spikes", project(tmp_path, text), TYPES)
         assert problems, text
         for problem in problems:
@@ -165,19 +198,41 @@ def test_every_mistake_names_a_rule_and_a_file(tmp_path: Path) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5000) | st.text(max_size=6) | st.sampled_from(["m5.large", "ubuntu24", "lab1"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5000)
+    | st.text(max_size=6)
+    | st.sampled_from(["m5.large", "ubuntu24", "lab1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
 
 
-TEXTS = (GOOD, (ROOT / "blueprints" / "dti" / "blueprint.yaml").read_text().replace("name: dti", "name: spikes"))
+TEXTS = (
+    GOOD,
+    (ROOT / "blueprints" / "dti" / "blueprint.yaml").read_text().replace("name: dti", "name: spikes"),
+)
 SPOILT = st.sampled_from(
-    ["", "null", "3", "-1", "1e99", "[]", "{}", "[1, 2]", "{a: 1}", "true", "*a", "&a b", "!!python/object:os.system x", "2026-01-01",
+    ["", "null", "3", "-1", "1e99", "[]", "{}", "[1, 2]", "{a: 1}", "true", "*a", "&a b",
+        "!!python/object:os.system x", "2026-01-01",
      ".nan", ".inf", '"\\u0000"', "a: b: c", "|", ">", "- - -", "é" * 100, "m5.xlrge", "9" * 400]
 )  # fmt: skip
 LINES = st.sampled_from(
-    ["foo: bar", "\tx", "- x", "---", "...", "a: *nope", "<<: {a: 1}", "? x", "%YAML 1.1", "1: 2", "null: 3", "? [a]\n: b", "'"]
+    [
+        "foo: bar",
+        "\tx",
+        "- x",
+        "---",
+        "...",
+        "a: *nope",
+        "<<: {a: 1}",
+        "? x",
+        "%YAML 1.1",
+        "1: 2",
+        "null: 3",
+        "? [a]\n: b",
+        "'",
+    ]
 )
 
 
@@ -217,14 +272,18 @@ def test_every_slip_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, te
         assert problem.do
         assert problem.line or problem.rule == "yaml.empty", problem
         assert not problem.line or problem.line <= text.count("\n") + 1
-        assert problem.field.startswith(f"blueprints/spikes/blueprint.yaml:{problem.line}" if problem.line else "blueprints/spikes/")
+        assert problem.field.startswith(
+            f"blueprints/spikes/blueprint.yaml:{problem.line}" if problem.line else "blueprints/spikes/"
+        )
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "a: &a [x, x, x, x, x, x, x, x, x]\n"
-        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)),
+        + "".join(
+            f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+        ),
         "a:" + "{a: " * 60 + "1" + "}" * 60,
         "a:" + "{a: " * 3000 + "1" + "}" * 3000,
         "[" * 5000,
@@ -236,7 +295,9 @@ def test_a_small_file_that_means_a_huge_one_is_refused_at_once(tmp_path: Path, t
     assert problem.rule in ("yaml.size", "yaml.syntax")
 
 
-@pytest.mark.parametrize("name", ["../x", "", "a/b", ".", "spikes/../spikes", "/etc", "-x", "x" * 5000, "\0", "spikes\n", "Spikes"])
+@pytest.mark.parametrize(
+    "name", ["../x", "", "a/b", ".", "spikes/../spikes", "/etc", "-x", "x" * 5000, "\0", "spikes\n", "Spikes"]
+)
 def test_only_names_of_analyses_are_looked_up(tmp_path: Path, name: str) -> None:
     (problem,) = blueprints.load_problems(name, project(tmp_path), TYPES)
     assert (problem.rule, "which is no name of an analysis" in problem.got) == ("file.missing", True)
@@ -280,7 +341,9 @@ def test_files_that_an_editor_has_changed(tmp_path: Path) -> None:
     stage=st.sampled_from(["webdev", "prod", "other"]),
     value=values,
 )
-def test_no_value_anywhere_makes_the_checks_fail(tmp_path: Path, keys: list[str], stage: str, value: object) -> None:
+def test_no_value_anywhere_makes_the_checks_fail(
+    tmp_path: Path, keys: list[str], stage: str, value: object
+) -> None:
     data = yaml.safe_load(GOOD)
     for key in keys:
         data[key] = value

@@ -1,4 +1,6 @@
-"""The workflows of .github: linted, and their shell run with stand-ins for the programs that need GitHub or an account."""
+"""The workflows of .github: linted, and their shell run with stand-ins for the programs that need GitHub or
+an account.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ def run(text: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[
     clean = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
-        ["bash", "-e", "-c", text], cwd=folder, env={**clean, "PATH": path, **environ}, capture_output=True, text=True, check=False
+        ["bash", "-e", "-c", text],
+        cwd=folder,
+        env={**clean, "PATH": path, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -87,7 +94,9 @@ def test_they_have_the_form_that_github_wants() -> None:
 
 def test_the_security_linter_finds_nothing(tmp_path: Path) -> None:
     command = [BIN / "zizmor", "--offline", "--no-progress"]
-    done = subprocess.run([*command, ROOT / ".github" / "workflows"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, ROOT / ".github" / "workflows"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     steps = "[{run: 'echo ${{ github.event.pull_request.title }}'}]"
     careless = f"on: pull_request_target\njobs: {{x: {{runs-on: ubuntu-24.04, steps: {steps}}}}}\n"
@@ -115,7 +124,9 @@ def test_the_shell_of_the_steps_is_right(name: str) -> None:
     for step in steps(name):
         if "run" in step:
             command = [BIN / "shellcheck", "--shell=bash", "--severity=style", "-"]
-            done = subprocess.run(command, input=f"#!/bin/bash -e\n{step['run']}\n", capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, input=f"#!/bin/bash -e\n{step['run']}\n", capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, done.stdout
 
 
@@ -148,13 +159,27 @@ def test_the_comment_is_put_as_it_is_and_replaces_the_last_one(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("broken", "expected"),
     [
-        ("", ["ci.stacks", "check-policies utils", "deploy utils --yes", "check-policies dti-prod", "deploy dti-prod --yes"]),
-        ("check-policies dti-prod", ["ci.stacks", "check-policies utils", "deploy utils --yes", "check-policies dti-prod"]),
+        (
+            "",
+            [
+                "ci.stacks",
+                "check-policies utils",
+                "deploy utils --yes",
+                "check-policies dti-prod",
+                "deploy dti-prod --yes",
+            ],
+        ),
+        (
+            "check-policies dti-prod",
+            ["ci.stacks", "check-policies utils", "deploy utils --yes", "check-policies dti-prod"],
+        ),
         ("deploy utils --yes", ["ci.stacks", "check-policies utils", "deploy utils --yes"]),
         ("ci.stacks", ["ci.stacks"]),
     ],
 )
-def test_stacks_are_deployed_in_turn_until_one_fails(tmp_path: Path, broken: str, expected: list[str]) -> None:
+def test_stacks_are_deployed_in_turn_until_one_fails(
+    tmp_path: Path, broken: str, expected: list[str]
+) -> None:
     text = f'[ "$*" != "{broken}" ] || exit 1\nif [ "$1" = ci.stacks ]; then echo utils; echo dti-prod; fi'
     program(tmp_path / ".venv" / "bin", "invoke", text)
     done = run(script("deploy", "ci.stacks"), tmp_path)
@@ -175,7 +200,9 @@ def test_the_bakes_make_the_matrix(tmp_path: Path) -> None:
 def test_a_new_image_is_proposed_once(tmp_path: Path, baked: bool, there: bool) -> None:
     def git(*words: str) -> str:
         command = ["git", "-c", "user.name=x", "-c", "user.email=x@y", *words]
-        return subprocess.run(command, cwd=tmp_path / "work", check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=tmp_path / "work", check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "origin.git")], check=True)
     (tmp_path / "work").mkdir()
@@ -186,18 +213,29 @@ def test_a_new_image_is_proposed_once(tmp_path: Path, baked: bool, there: bool) 
     if baked:
         git("commit", "-q", "--allow-empty", "-m", "image")
     program(tmp_path / "work" / "bin", "gh", f'if [ "$2" = list ]; then echo "{7 if there else ""}"; fi')
-    done = run(script("bake", "gh pr create"), tmp_path / "work", STACK="dti-prod", GITHUB_SHA=before, GH_TOKEN="x")
+    done = run(
+        script("bake", "gh pr create"), tmp_path / "work", STACK="dti-prod", GITHUB_SHA=before, GH_TOKEN="x"
+    )
     assert done.returncode == 0, done.stderr
     if not baked:
         assert "nothing was baked" in done.stdout
         assert not (tmp_path / "work" / "bin" / "calls").exists()
         return
     assert git("ls-remote", "origin", "refs/heads/bake/dti-prod").split()[0] == git("rev-parse", "HEAD")
-    assert any("pr create --base main --head bake/dti-prod" in call for call in calls(tmp_path / "work" / "bin")) is not there
+    assert (
+        any("pr create --base main --head bake/dti-prod" in call for call in calls(tmp_path / "work" / "bin"))
+        is not there
+    )
 
 
 def test_outputs_of_a_stack_are_outputs_of_the_step(tmp_path: Path) -> None:
-    found = {"bucket": "b", "groups": {"lab": {"a": 1}}, "note": "two\nlines\nEOF", "odd": "a\rb=c", "prices": {"m5.large": 0.1}}
+    found = {
+        "bucket": "b",
+        "groups": {"lab": {"a": 1}},
+        "note": "two\nlines\nEOF",
+        "odd": "a\rb=c",
+        "prices": {"m5.large": 0.1},
+    }
     file = tmp_path / "output"
     file.write_text("earlier=1\n" + outputs.rendered(found, "github"))
     read = step_outputs(file)
@@ -209,4 +247,8 @@ def test_outputs_of_a_stack_are_outputs_of_the_step(tmp_path: Path) -> None:
 def test_secret_outputs_are_masked_line_by_line() -> None:
     found = {"bucket": "b", "key": "-----BEGIN-----\n100%\n\n-----END-----\n"}
     assert outputs.hidden({"bucket": "b", "key": outputs.SECRET}) == ["key"]
-    assert outputs.masks(found, ["key"]).splitlines() == ["::add-mask::-----BEGIN-----", "::add-mask::-----END-----", "::add-mask::100%25"]
+    assert outputs.masks(found, ["key"]).splitlines() == [
+        "::add-mask::-----BEGIN-----",
+        "::add-mask::-----END-----",
+        "::add-mask::100%25",
+    ]

@@ -1,4 +1,6 @@
-"""Every form of a plain word of YAML 1.2.2 (table of its core schema, 10.3.2), and what is said of those that 1.1 reads otherwise."""
+"""Every form of a plain word of YAML 1.2.2 (table of its core schema, 10.3.2), and what is said of those that
+1.1 reads otherwise.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,28 @@ from runtime.protocol.problems import InvalidInput
 
 digits = st.text("0123456789", min_size=1, max_size=8)
 sign = st.sampled_from(["", "+", "-"])
-exponent = st.builds("{}{}{}".format, st.sampled_from("eE"), sign, st.text("0123456789", min_size=1, max_size=2))
-mantissa = st.one_of(st.builds(".{}".format, digits), st.builds("{}.".format, digits), st.builds("{}.{}".format, digits, digits))
+exponent = st.builds(
+    "{}{}{}".format, st.sampled_from("eE"), sign, st.text("0123456789", min_size=1, max_size=2)
+)
+mantissa = st.one_of(
+    st.builds(".{}".format, digits),
+    st.builds("{}.".format, digits),
+    st.builds("{}.{}".format, digits, digits),
+)
 
 integers = st.one_of(
     st.tuples(sign, digits).map(lambda parts: ("".join(parts), int("".join(parts)))),
-    st.tuples(st.just("0o"), st.text("01234567", min_size=1, max_size=8)).map(lambda parts: ("".join(parts), int(parts[1], 8))),
+    st.tuples(st.just("0o"), st.text("01234567", min_size=1, max_size=8)).map(
+        lambda parts: ("".join(parts), int(parts[1], 8))
+    ),
     st.tuples(st.just("0x"), st.text("0123456789abcdefABCDEF", min_size=1, max_size=8)).map(
         lambda parts: ("".join(parts), int(parts[1], 16))
     ),
 )
-floats = st.one_of(st.builds("{}{}".format, sign, mantissa), st.builds("{}{}{}".format, sign, st.one_of(mantissa, digits), exponent)).map(
-    lambda word: (word, float(word))
-)
+floats = st.one_of(
+    st.builds("{}{}".format, sign, mantissa),
+    st.builds("{}{}{}".format, sign, st.one_of(mantissa, digits), exponent),
+).map(lambda word: (word, float(word)))
 fixed = st.sampled_from([
     *((word, None) for word in ("~", "null", "Null", "NULL", "")),
     *((word, True) for word in ("true", "True", "TRUE")),
@@ -40,7 +51,7 @@ fixed = st.sampled_from([
 ])  # fmt: skip
 WORDS = """
     yes Yes YES no No NO on On ON off Off OFF y n nULL tRUE 0X1F 0O17 0o8 0xg +0x1 -0o7 0b101 +.nan .iNF = 1e 1e+ . + 1.2.3
-"""
+"""  # noqa: E501
 texts_of_11 = st.one_of(
     st.sampled_from(WORDS.split()),
     st.builds("{}:{:02d}".format, st.integers(0, 99), st.integers(0, 59)),
@@ -97,7 +108,8 @@ def test_quotes_tags_and_the_rest_of_the_language(text: str, value: Any) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "!!int 1:30", "!!bool yes", "!!float abc", "!!python/name:os.system x", "a: 1\na: 2", "a: [", "x: *y", '{\n\t"a": NaN}',
+        "!!int 1:30", "!!bool yes", "!!float abc", "!!python/name:os.system x", "a: 1\na: 2", "a: [",
+        "x: *y", '{\n\t"a": NaN}',
         '{\n\t"a": 1,\n\t"a": 2}',
     ],
 )  # fmt: skip
@@ -163,7 +175,12 @@ def test_a_word_is_a_text_when_both_versions_say_so(case: tuple[str, Any]) -> No
 
 def test_a_letter_that_json_writes_as_two_is_one_in_yaml_too() -> None:
     for name in ("c.yaml", "c.json"):
-        assert parse_config(b'{"wait": 1, "who": "\\ud83d\\ude00"}', name, replace(SETTINGS, parameters=None)).values["who"] == "\U0001f600"
+        assert (
+            parse_config(
+                b'{"wait": 1, "who": "\\ud83d\\ude00"}', name, replace(SETTINGS, parameters=None)
+            ).values["who"]
+            == "\U0001f600"
+        )
         with pytest.raises(InvalidInput, match="half of a surrogate pair"):
             parse_config(b'{"who": "\\ud83d"}', name, replace(SETTINGS, parameters=None))
 

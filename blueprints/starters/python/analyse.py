@@ -16,7 +16,9 @@ def numbers(data):
             try:
                 found.append(float(line))
             except ValueError:
-                raise Unusable(f"{data.name}, line {place}: got {line!r}. Allowed: a number. Correct the dataset.") from None
+                raise Unusable(
+                    f"{data.name}, line {place}: got {line!r}. Allowed: a number. Correct the dataset."
+                ) from None
     if not found:
         raise Unusable(f"{data.name}: got no numbers. Allowed: a number in each line. Correct the dataset.")
     return found
@@ -27,7 +29,12 @@ def main(data, config, out):
     values = numbers(data)
     say(0.5, f"{len(values)} numbers")
     above = sum(value > parameters["threshold"] for value in values)
-    summary = {"numbers": len(values), "mean": number(sum(values) / len(values)), "above": above, "threshold": parameters["threshold"]}
+    summary = {
+        "numbers": len(values),
+        "mean": number(sum(values) / len(values)),
+        "above": above,
+        "threshold": parameters["threshold"],
+    }
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 

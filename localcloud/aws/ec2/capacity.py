@@ -1,7 +1,8 @@
 """How many machines EC2 has: any number, unless a test or a demonstration says less.
 
-``POST /_localcloud/capacity`` with ``{"instance_type", "market", "zone", "machines"}`` sets how many more machines there are where
-all that is given matches (``market``: ``spot`` or ``on-demand``); ``machines: null`` takes the limit away, ``{}`` all limits.
+``POST /_localcloud/capacity`` with ``{"instance_type", "market", "zone", "machines"}`` sets how many more
+machines there are where all that is given matches (``market``: ``spot`` or ``on-demand``); ``machines: null``
+takes the limit away, ``{}`` all limits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def market(arguments: dict[str, Any]) -> str:
     if not options:
         return "on-demand"
     if options.get("MarketType") != "spot":
-        raise Ec2Error("InvalidParameterValue", f"Value ({options.get('MarketType')}) for parameter MarketType is invalid.")
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({options.get('MarketType')}) for parameter MarketType is invalid.",
+        )
     for name, value in options.get("SpotOptions", {}).items():
         if name in _ONE_TIME and value != _ONE_TIME[name]:
             raise Ec2Error("Unsupported", f"Spot machines with {name}={value} are not offered here.")
@@ -36,14 +40,19 @@ def market(arguments: dict[str, Any]) -> str:
 
 
 def take(context: Context, instance_type: str, market: str, zone: str, low: int, high: int) -> int:
-    """Take up to ``high`` machines, and say how many there were. Raises InsufficientInstanceCapacity below ``low``."""
+    """Take up to ``high`` machines, and say how many there were. Raises InsufficientInstanceCapacity below
+    ``low``.
+    """
     wanted = {"instance_type": instance_type, "market": market, "zone": zone}
-    limits = [limit for limit in _limits(context) if all(limit[name] in (None, wanted[name]) for name in _FIELDS)]
+    limits = [
+        limit for limit in _limits(context) if all(limit[name] in (None, wanted[name]) for name in _FIELDS)
+    ]
     count: int = min([high, *(limit["machines"] for limit in limits)])
     if count < low:
         raise Ec2Error(
             "InsufficientInstanceCapacity",
-            f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone}).",
+            f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you "
+            f"requested ({zone}).",
             500,
         )
     for limit in limits:

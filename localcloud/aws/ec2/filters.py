@@ -12,8 +12,11 @@ Item = TypeVar("Item")
 Values = Callable[[Any], Iterable[Any]]
 
 
-def matches(item: Any, tags: list[dict[str, str]], filters: list[dict[str, Any]], names: dict[str, Values]) -> bool:
-    """Whether an item passes every filter; a filter passes when one of its values (``*`` and ``?`` allowed) matches.
+def matches(
+    item: Any, tags: list[dict[str, str]], filters: list[dict[str, Any]], names: dict[str, Values]
+) -> bool:
+    """Whether an item passes every filter; a filter passes when one of its values (``*`` and ``?`` allowed)
+    matches.
 
     Raises:
         Ec2Error: a filter name that is not in ``names`` and is not about tags.
@@ -28,8 +31,14 @@ def matches(item: Any, tags: list[dict[str, str]], filters: list[dict[str, Any]]
             actual = names[name](item)
         else:
             raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
-        texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in actual if value is not None]
-        if not any(fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in wanted.get("Values", [])):
+        texts = [
+            str(value).lower() if isinstance(value, bool) else str(value)
+            for value in actual
+            if value is not None
+        ]
+        if not any(
+            fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in wanted.get("Values", [])
+        ):
             return False
     return True
 

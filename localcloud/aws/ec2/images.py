@@ -63,7 +63,13 @@ def _base(image: BaseImage) -> Image:
 
 
 def _common(device: str, size: int, snapshot: str = "snap-00000000000000000") -> Image:
-    ebs = {"SnapshotId": snapshot, "VolumeSize": size, "VolumeType": "gp3", "DeleteOnTermination": True, "Encrypted": False}
+    ebs = {
+        "SnapshotId": snapshot,
+        "VolumeSize": size,
+        "VolumeType": "gp3",
+        "DeleteOnTermination": True,
+        "Encrypted": False,
+    }
     return {
         "State": "available",
         "ImageType": "machine",
@@ -99,15 +105,20 @@ def find(image_id: str) -> Image:
 
 
 def register(name: str, parent: Image, tags: dict[str, str], image_id: str = "", **fields: Any) -> Image:
-    """Add an image of the account that stands on ``parent``. Raises InvalidAMIName.Malformed or InvalidAMIName.Duplicate."""
+    """Add an image of the account that stands on ``parent``. Raises InvalidAMIName.Malformed or
+    InvalidAMIName.Duplicate.
+    """
     if not NAME.fullmatch(name):
         raise Ec2Error(
             "InvalidAMIName.Malformed",
-            "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'",
+            "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', "
+            "')', '.', '-', '/' and '_'",
         )
     for image in own().values():
         if image["Name"] == name:
-            raise Ec2Error("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image['ImageId']}")
+            raise Ec2Error(
+                "InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image['ImageId']}"
+            )
     snapshot = records.new_id("snap")
     size = fields.pop("size_gib", None) or parent["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"]
     image = {
@@ -123,8 +134,10 @@ def register(name: str, parent: Image, tags: dict[str, str], image_id: str = "",
         **fields,
     }
     hooks.ec2._snapshots[snapshot] = {
-        "SnapshotId": snapshot, "VolumeId": "vol-ffffffff", "State": "completed", "StartTime": records.now(), "Progress": "100%",
-        "OwnerId": hooks.account(), "Description": f"Created for {image['ImageId']}", "VolumeSize": size, "Encrypted": False,
+        "SnapshotId": snapshot, "VolumeId": "vol-ffffffff", "State": "completed", "StartTime": records.now(),
+        "Progress": "100%",
+        "OwnerId": hooks.account(), "Description": f"Created for {image['ImageId']}", "VolumeSize": size,
+        "Encrypted": False,
     }  # fmt: skip
     own()[image["ImageId"]] = image
     records.set_tags(image["ImageId"], tags)
@@ -133,12 +146,16 @@ def register(name: str, parent: Image, tags: dict[str, str], image_id: str = "",
 
 
 def resolve(context: Context, reference: str) -> str:
-    """An image id; ``resolve:ssm:NAME`` (with ``:VERSION`` or ``:LABEL``) is looked up in Parameter Store, as RunInstances does."""
+    """An image id; ``resolve:ssm:NAME`` (with ``:VERSION`` or ``:LABEL``) is looked up in Parameter Store, as
+    RunInstances does.
+    """
     if not reference.startswith("resolve:ssm:"):
         return reference
     parameter, _ = hooks.ssm._select_parameter(reference.removeprefix("resolve:ssm:"))
     if not parameter:
-        raise Ec2Error("InvalidParameterValue", f"Unable to resolve {reference}: the parameter does not exist.")
+        raise Ec2Error(
+            "InvalidParameterValue", f"Unable to resolve {reference}: the parameter does not exist."
+        )
     return str(parameter.get("OriginalValue") or parameter["Value"])
 
 
@@ -150,7 +167,9 @@ def describe_images(context: Context, request: dict[str, Any]) -> dict[str, Any]
     if owners:
         owners = {hooks.account() if owner == "self" else owner for owner in owners}
         chosen = [i for i in chosen if i["OwnerId"] in owners or i.get("ImageOwnerAlias") in owners]
-    chosen = [i for i in chosen if matches(i, records.tags(i["ImageId"]), request.get("Filters", []), FILTERS)]
+    chosen = [
+        i for i in chosen if matches(i, records.tags(i["ImageId"]), request.get("Filters", []), FILTERS)
+    ]
     shown = [{**i, "Tags": records.tags(i["ImageId"])} for i in chosen]
     items, token = page(shown, request)
     return {"Images": items, "NextToken": token}
@@ -162,14 +181,25 @@ def register_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     snapshots = {mapping.get("Ebs", {}).get("SnapshotId") for mapping in mappings}
     source = next((i for i in every() if i["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] in snapshots), None)
     if source is None:
-        raise Ec2Error("InvalidSnapshot.NotFound", "The snapshots of the block device mappings belong to no image of the local cloud.")
+        raise Ec2Error(
+            "InvalidSnapshot.NotFound",
+            "The snapshots of the block device mappings belong to no image of the local cloud.",
+        )
     tags = merge_tags(request.get("TagSpecifications", [])).get("image", {})
-    image = register(request.get("Name", ""), source, tags, Description=request.get("Description", ""), SourceImageId=source["ImageId"])
+    image = register(
+        request.get("Name", ""),
+        source,
+        tags,
+        Description=request.get("Description", ""),
+        SourceImageId=source["ImageId"],
+    )
     return {"ImageId": image["ImageId"]}
 
 
 def deregister_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """DeregisterImage of an image of one's own; its layer goes with it, or later when machines or images stand on it."""
+    """DeregisterImage of an image of one's own; its layer goes with it, or later when machines or images
+    stand on it.
+    """
     image = find(request.get("ImageId", ""))
     if image["ImageId"] in BASES:
         raise Ec2Error("AuthFailure", f"Not authorized for image:{image['ImageId']}", 403)

@@ -47,7 +47,9 @@ FILTERS: dict[str, Values] = {
 def _chosen(request: dict[str, Any], names: dict[str, Values]) -> list[dict[str, Any]]:
     records.forget_old()
     wanted = request.get("InstanceIds", [])
-    found = [records.find(identifier) for identifier in wanted] if wanted else list(records.instances().values())
+    found = (
+        [records.find(identifier) for identifier in wanted] if wanted else list(records.instances().values())
+    )
     return [r for r in found if matches(r, records.tags(r["InstanceId"]), request.get("Filters", []), names)]
 
 
@@ -57,18 +59,28 @@ def describe_instances(context: Context, request: dict[str, Any]) -> dict[str, A
     reservations: dict[str, list[dict[str, Any]]] = {}
     for record in items:
         reservations.setdefault(record["_local"]["reservation_id"], []).append(records.shown(record))
-    shown = [{"ReservationId": r, "OwnerId": hooks.account(), "Groups": [], "Instances": i} for r, i in reservations.items()]
+    shown = [
+        {"ReservationId": r, "OwnerId": hooks.account(), "Groups": [], "Instances": i}
+        for r, i in reservations.items()
+    ]
     return {"Reservations": shown, "NextToken": token}
 
 
 def describe_instance_status(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """DescribeInstanceStatus: running ones unless IncludeAllInstances."""
-    chosen = [r for r in _chosen(request, FILTERS) if request.get("IncludeAllInstances") or r["State"]["Name"] == "running"]
+    chosen = [
+        r
+        for r in _chosen(request, FILTERS)
+        if request.get("IncludeAllInstances") or r["State"]["Name"] == "running"
+    ]
     items, token = page(chosen, request)
     statuses = []
     for record in items:
         state = "ok" if record["State"]["Name"] == "running" else "not-applicable"
-        detail = {"Status": state, "Details": [{"Name": "reachability", "Status": "passed"}] if state == "ok" else []}
+        detail = {
+            "Status": state,
+            "Details": [{"Name": "reachability", "Status": "passed"}] if state == "ok" else [],
+        }
         statuses.append(
             {
                 "InstanceId": record["InstanceId"],
@@ -87,7 +99,10 @@ def describe_instance_attribute(context: Context, request: dict[str, Any]) -> di
     local, attribute = record["_local"], request.get("Attribute", "")
     values: dict[str, Any] = {
         "userData": ("UserData", {"Value": local["user_data"]} if local["user_data"] else {}),
-        "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", {"Value": local["shutdown_behavior"]}),
+        "instanceInitiatedShutdownBehavior": (
+            "InstanceInitiatedShutdownBehavior",
+            {"Value": local["shutdown_behavior"]},
+        ),
         "disableApiTermination": ("DisableApiTermination", {"Value": local["disable_api_termination"]}),
         "instanceType": ("InstanceType", {"Value": record["InstanceType"]}),
         "rootDeviceName": ("RootDeviceName", {"Value": record["RootDeviceName"]}),
@@ -99,13 +114,18 @@ def describe_instance_attribute(context: Context, request: dict[str, Any]) -> di
         "sriovNetSupport": ("SriovNetSupport", {"Value": "simple"}),
     }
     if attribute not in values:
-        raise Ec2Error("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid. Unknown attribute.")
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({attribute}) for parameter attribute is invalid. Unknown attribute.",
+        )
     member, value = values[attribute]
     return {"InstanceId": record["InstanceId"], member: value}
 
 
 def modify_instance_attribute(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """ModifyInstanceAttribute: shutdown behaviour, termination protection, and, of a stopped instance, type and user data."""
+    """ModifyInstanceAttribute: shutdown behaviour, termination protection, and, of a stopped instance, type
+    and user data.
+    """
     record = records.find(request.get("InstanceId", ""))
     local = record["_local"]
     if "InstanceInitiatedShutdownBehavior" in request:
@@ -113,7 +133,9 @@ def modify_instance_attribute(context: Context, request: dict[str, Any]) -> dict
     if "DisableApiTermination" in request:
         local["disable_api_termination"] = bool(request["DisableApiTermination"].get("Value"))
     if ("InstanceType" in request or "UserData" in request) and record["State"]["Name"] != "stopped":
-        raise Ec2Error("IncorrectInstanceState", f"The instance '{record['InstanceId']}' is not in the 'stopped' state.")
+        raise Ec2Error(
+            "IncorrectInstanceState", f"The instance '{record['InstanceId']}' is not in the 'stopped' state."
+        )
     if "InstanceType" in request:
         record["InstanceType"] = request["InstanceType"].get("Value", record["InstanceType"])
     if "UserData" in request:
@@ -122,7 +144,9 @@ def modify_instance_attribute(context: Context, request: dict[str, Any]) -> dict
     return {}
 
 
-def _move(context: Context, request: dict[str, Any], state: str, legal: tuple[str, ...], final: str, member: str) -> dict[str, Any]:
+def _move(
+    context: Context, request: dict[str, Any], state: str, legal: tuple[str, ...], final: str, member: str
+) -> dict[str, Any]:
     """Move all named instances or none. ``final``: the state in which nothing is left to do."""
     chosen = [records.find(identifier) for identifier in request.get("InstanceIds", [])]
     if not chosen:
@@ -130,7 +154,10 @@ def _move(context: Context, request: dict[str, Any], state: str, legal: tuple[st
     for record in chosen:
         name = record["State"]["Name"]
         if name not in (*legal, state, final):
-            raise Ec2Error("IncorrectInstanceState", f"The instance '{record['InstanceId']}' is {name}, which does not allow this.")
+            raise Ec2Error(
+                "IncorrectInstanceState",
+                f"The instance '{record['InstanceId']}' is {name}, which does not allow this.",
+            )
         if state == "shutting-down" and record["_local"]["disable_api_termination"]:
             raise Ec2Error(
                 "OperationNotPermitted",
@@ -144,13 +171,26 @@ def _move(context: Context, request: dict[str, Any], state: str, legal: tuple[st
         before = dict(record["State"])
         code, message = BY_USER if state in ("shutting-down", "stopping") else ("", "")
         records.set_state(context, record, state, code, message, by_user=bool(code))
-        changes.append({"InstanceId": record["InstanceId"], "PreviousState": before, "CurrentState": dict(record["State"])})
+        changes.append(
+            {
+                "InstanceId": record["InstanceId"],
+                "PreviousState": before,
+                "CurrentState": dict(record["State"]),
+            }
+        )
     return {member: changes}
 
 
 def terminate_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """TerminateInstances; the fleet reports the end."""
-    return _move(context, request, "shutting-down", ("pending", "running", "stopping", "stopped"), "terminated", "TerminatingInstances")
+    return _move(
+        context,
+        request,
+        "shutting-down",
+        ("pending", "running", "stopping", "stopped"),
+        "terminated",
+        "TerminatingInstances",
+    )
 
 
 def stop_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -172,4 +212,8 @@ def get_console_output(context: Context, request: dict[str, Any]) -> dict[str, A
         with file.open("rb") as log:
             log.seek(max(0, file.stat().st_size - CONSOLE_BYTES))
             text = log.read()
-    return {"InstanceId": record["InstanceId"], "Timestamp": records.now(), "Output": base64.b64encode(text).decode()}
+    return {
+        "InstanceId": record["InstanceId"],
+        "Timestamp": records.now(),
+        "Output": base64.b64encode(text).decode(),
+    }

@@ -1,4 +1,6 @@
-"""RunInstances: template and request merged, everything checked before anything is made, idempotent by client token."""
+"""RunInstances: template and request merged, everything checked before anything is made, idempotent by client
+token.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +65,19 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
         if count is None:
             raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
         if count < 1:
-            raise Ec2Error("InvalidParameterValue", f"Value ({count}) for parameter {name} is invalid. It must be at least 1.")
+            raise Ec2Error(
+                "InvalidParameterValue",
+                f"Value ({count}) for parameter {name} is invalid. It must be at least 1.",
+            )
     assert low is not None
     assert high is not None
     if low > high:
         raise Ec2Error("InvalidParameterCombination", f"MinCount ({low}) must not exceed MaxCount ({high}).")
     if low > MAX_COUNT:
-        raise Ec2Error("InstanceLimitExceeded", f"You have requested more instances ({low}) than your limit of {MAX_COUNT}.")
+        raise Ec2Error(
+            "InstanceLimitExceeded",
+            f"You have requested more instances ({low}) than your limit of {MAX_COUNT}.",
+        )
     arguments = expand(context, request)
     if not arguments.get("ImageId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
@@ -84,10 +92,22 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
         raise Ec2Error("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
     behaviour = arguments.setdefault("InstanceInitiatedShutdownBehavior", "stop")
     if behaviour not in ("stop", "terminate"):
-        raise Ec2Error("InvalidParameterValue", f"Value ({behaviour}) for parameter instanceInitiatedShutdownBehavior is invalid.")
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({behaviour}) for parameter instanceInitiatedShutdownBehavior is invalid.",
+        )
     _check_volumes(arguments, image)
     subnet, groups = network(arguments)
-    return Plan(arguments, image, min(high, MAX_COUNT), profile(arguments), subnet, groups, arguments["Tags"], capacity.market(arguments))
+    return Plan(
+        arguments,
+        image,
+        min(high, MAX_COUNT),
+        profile(arguments),
+        subnet,
+        groups,
+        arguments["Tags"],
+        capacity.market(arguments),
+    )
 
 
 def profile(arguments: dict[str, Any]) -> dict[str, Any] | None:
@@ -101,7 +121,8 @@ def profile(arguments: dict[str, Any]) -> dict[str, Any] | None:
         label = "Name" if field == "name" else "ARN"
         raise Ec2Error(
             "InvalidParameterValue",
-            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {label}",
+            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance "
+            f"Profile {label}",
         )
     return dict(found)
 
@@ -110,7 +131,11 @@ def _check_volumes(arguments: dict[str, Any], image: dict[str, Any]) -> None:
     root = image["BlockDeviceMappings"][0]
     for mapping in arguments.get("BlockDeviceMappings", []):
         size = mapping.get("Ebs", {}).get("VolumeSize")
-        if mapping.get("DeviceName") == root["DeviceName"] and size is not None and size < root["Ebs"]["VolumeSize"]:
+        if (
+            mapping.get("DeviceName") == root["DeviceName"]
+            and size is not None
+            and size < root["Ebs"]["VolumeSize"]
+        ):
             raise Ec2Error(
                 "InvalidBlockDeviceMapping",
                 f"Volume of size {size}GB is smaller than snapshot '{root['Ebs']['SnapshotId']}', "
@@ -124,7 +149,8 @@ def network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if interfaces and (arguments.get("SecurityGroupIds") or arguments.get("SubnetId")):
         raise Ec2Error(
             "InvalidParameterCombination",
-            "Network interfaces and an instance-level subnet ID or security groups may not be specified on the same request",
+            "Network interfaces and an instance-level subnet ID or security groups may not be specified on "
+            "the same request",
         )
     first = interfaces[0] if interfaces else {}
     wanted = first.get("SubnetId") or arguments.get("SubnetId")
@@ -135,9 +161,17 @@ def network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             raise Ec2Error("InvalidSubnetID.NotFound", f"The subnet ID '{wanted}' does not exist")
         subnet = subnets[wanted]
     else:
-        default = [s for s in subnets.values() if s.get("DefaultForAz", True) and (zone is None or s["AvailabilityZone"] == zone)]
+        default = [
+            s
+            for s in subnets.values()
+            if s.get("DefaultForAz", True) and (zone is None or s["AvailabilityZone"] == zone)
+        ]
         if not default:
-            raise Ec2Error("MissingInput", f"No subnets found for the default VPC{f' in {zone}' if zone else ''}. Please specify a subnet.")
+            raise Ec2Error(
+                "MissingInput",
+                "No subnets found for the default "
+                f"VPC{f' in {zone}' if zone else ''}. Please specify a subnet.",
+            )
         subnet = min(default, key=lambda s: s["AvailabilityZone"])
     groups = list(first.get("Groups") or arguments.get("SecurityGroupIds") or [])
     store = hooks.ec2._security_groups
@@ -147,7 +181,11 @@ def network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if group not in store:
             raise Ec2Error("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
     if not groups:
-        groups = [i for i, g in store.items() if g.get("GroupName") == "default" and g.get("VpcId") == subnet["VpcId"]]
+        groups = [
+            i
+            for i, g in store.items()
+            if g.get("GroupName") == "default" and g.get("VpcId") == subnet["VpcId"]
+        ]
     return dict(subnet), groups
 
 
@@ -156,21 +194,28 @@ def run_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     token = request.get("ClientToken")
     tokens = context.store.section("ec2-tokens")
     key = f"{hooks.account()}/{hooks.region()}/{token}"
-    signature = hashlib.sha256(json.dumps({k: v for k, v in request.items() if k != "DryRun"}, sort_keys=True).encode()).hexdigest()
+    signature = hashlib.sha256(
+        json.dumps({k: v for k, v in request.items() if k != "DryRun"}, sort_keys=True).encode()
+    ).hexdigest()
     if token and key in tokens:
         known = tokens[key]
         if known["signature"] != signature:
             raise Ec2Error(
                 "IdempotentParameterMismatch",
-                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+                "Arguments on this idempotent request are inconsistent with arguments used in previous "
+                "request(s).",
             )
-        return _reservation(known["reservation"], [i for i in map(records.instances().get, known["instances"]) if i])
+        return _reservation(
+            known["reservation"], [i for i in map(records.instances().get, known["instances"]) if i]
+        )
     launch = plan(context, request)
     if request.get("DryRun"):
         raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     reservation = records.new_id("r")
     zone = launch.subnet["AvailabilityZone"]
-    count = capacity.take(context, launch.arguments["InstanceType"], launch.market, zone, request["MinCount"], launch.count)
+    count = capacity.take(
+        context, launch.arguments["InstanceType"], launch.market, zone, request["MinCount"], launch.count
+    )
     made = [_make(launch, index, reservation, token) for index in range(count)]
     if token:
         limit = time.time() - TOKEN_SECONDS
@@ -198,10 +243,16 @@ def _reservation(reservation: str, instances: list[dict[str, Any]]) -> dict[str,
 
 def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict[str, Any]:
     arguments, image, subnet = launch.arguments, launch.image, launch.subnet
-    instance_id, moment, address = records.new_id("i"), records.now(), records.free_address(subnet["CidrBlock"])
+    instance_id, moment, address = (
+        records.new_id("i"),
+        records.now(),
+        records.free_address(subnet["CidrBlock"]),
+    )
     device = image["RootDeviceName"]
     dashed = address.replace(".", "-")
-    groups = [{"GroupId": g, "GroupName": hooks.ec2._security_groups[g].get("GroupName", g)} for g in launch.groups]
+    groups = [
+        {"GroupId": g, "GroupName": hooks.ec2._security_groups[g].get("GroupName", g)} for g in launch.groups
+    ]
     record: dict[str, Any] = {
         "InstanceId": instance_id,
         "ImageId": image["ImageId"],
@@ -212,7 +263,9 @@ def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict
         "LaunchTime": moment,
         "UsageOperationUpdateTime": moment,
         "Placement": {"AvailabilityZone": subnet["AvailabilityZone"], "GroupName": "", "Tenancy": "default"},
-        "Monitoring": {"State": "enabled" if (arguments.get("Monitoring") or {}).get("Enabled") else "disabled"},
+        "Monitoring": {
+            "State": "enabled" if (arguments.get("Monitoring") or {}).get("Enabled") else "disabled"
+        },
         "SubnetId": subnet["SubnetId"],
         "VpcId": subnet["VpcId"],
         "PrivateIpAddress": address,
@@ -248,11 +301,20 @@ def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict
         },
         "Virtualization": "hvm",  # MiniStack's own name for it
     }
-    record.update({field: value for field, value in (("KeyName", arguments.get("KeyName")), ("ClientToken", token)) if value})
+    record.update(
+        {
+            field: value
+            for field, value in (("KeyName", arguments.get("KeyName")), ("ClientToken", token))
+            if value
+        }
+    )
     if launch.market == "spot":
         record.update(InstanceLifecycle="spot", SpotInstanceRequestId=records.new_id("sir"))
     if launch.profile:
-        record["IamInstanceProfile"] = {"Arn": launch.profile["Arn"], "Id": launch.profile["InstanceProfileId"]}
+        record["IamInstanceProfile"] = {
+            "Arn": launch.profile["Arn"],
+            "Id": launch.profile["InstanceProfileId"],
+        }
     records.instances()[instance_id] = record
     records.set_tags(instance_id, launch.tags.get("instance", {}))
     _volumes(record, launch)
@@ -276,15 +338,24 @@ def _volumes(record: dict[str, Any], launch: Plan) -> None:
             "AttachTime": record["LaunchTime"], "DeleteOnTermination": keep,
         }  # fmt: skip
         hooks.ec2._volumes[volume] = {
-            "VolumeId": volume, "Size": ebs.get("VolumeSize", 8), "AvailabilityZone": record["Placement"]["AvailabilityZone"],
-            "State": "in-use", "VolumeType": ebs.get("VolumeType", "gp3"), "SnapshotId": ebs.get("SnapshotId", ""),
-            "Iops": ebs.get("Iops", 3000), "Encrypted": bool(ebs.get("Encrypted")), "CreateTime": record["LaunchTime"],
-            "Attachments": [attachment], "MultiAttachEnabled": False, "Throughput": ebs.get("Throughput", 125),
+            "VolumeId": volume, "Size": ebs.get("VolumeSize", 8),
+            "AvailabilityZone": record["Placement"]["AvailabilityZone"],
+            "State": "in-use", "VolumeType": ebs.get("VolumeType", "gp3"),
+            "SnapshotId": ebs.get("SnapshotId", ""),
+            "Iops": ebs.get("Iops", 3000), "Encrypted": bool(ebs.get("Encrypted")),
+            "CreateTime": record["LaunchTime"],
+            "Attachments": [attachment], "MultiAttachEnabled": False,
+            "Throughput": ebs.get("Throughput", 125),
         }  # fmt: skip
         records.set_tags(volume, launch.tags.get("volume", {}))
         record["BlockDeviceMappings"].append(
             {
                 "DeviceName": device,
-                "Ebs": {"VolumeId": volume, "Status": "attached", "AttachTime": record["LaunchTime"], "DeleteOnTermination": keep},
+                "Ebs": {
+                    "VolumeId": volume,
+                    "Status": "attached",
+                    "AttachTime": record["LaunchTime"],
+                    "DeleteOnTermination": keep,
+                },
             }
         )

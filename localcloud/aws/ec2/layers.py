@@ -13,11 +13,14 @@ _ENDED = ("AVAILABLE", "FAILED", "CANCELLED", "DEPRECATED", "DISABLED", "DELETED
 def sweep(context: Context) -> list[str]:
     """Delete the layers of images that are registered nowhere any more, and return their ids.
 
-    Kept are those that something stands on: a machine that is not terminated, a build under way, another image. They go with a later
-    sweep. A build's own layer is on disk a moment before its image is registered, so images that a build will make are kept too.
+    Kept are those that something stands on: a machine that is not terminated, a build under way, another
+    image. They go with a later sweep. A build's own layer is on disk a moment before its image is registered,
+    so images that a build will make are kept too.
     """
     wanted = {image_id for (_, _, image_id), _ in hooks.ec2._images.all_items()}
-    wanted |= {record["ImageId"] for _, _, record in records.everywhere() if record["State"]["Name"] != "terminated"}
+    wanted |= {
+        record["ImageId"] for _, _, record in records.everywhere() if record["State"]["Name"] != "terminated"
+    }
     for build in context.store.section("imagebuilder").get("images", {}).values():
         if build["state"]["status"] not in _ENDED:
             wanted |= {build["_ami"], build.get("_parent", "")}

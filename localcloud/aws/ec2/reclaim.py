@@ -1,7 +1,8 @@
-"""AWS takes spot machines back: a notice first, the end some time later (EC2 user guide, "Spot Instance interruptions").
+"""AWS takes spot machines back: a notice first, the end some time later (EC2 user guide, "Spot Instance
+interruptions").
 
-``POST /_localcloud/reclaim`` with ``{"id", "seconds"}`` does that with a running spot machine: its metadata service and an event say so
-at once, and after ``seconds`` (120, as on AWS) it is terminated.
+``POST /_localcloud/reclaim`` with ``{"id", "seconds"}`` does that with a running spot machine: its metadata
+service and an event say so at once, and after ``seconds`` (120, as on AWS) it is terminated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def install(context: Context) -> None:
 def end_due(context: Context) -> None:
     """Terminate the machines whose notice is over."""
     for account, region, record in list(records.everywhere()):
-        if record["_local"].get("reclaim_at", float("inf")) <= time.time() and record["State"]["Name"] in ("pending", "running"):
+        if record["_local"].get("reclaim_at", float("inf")) <= time.time() and record["State"]["Name"] in (
+            "pending",
+            "running",
+        ):
             with hooks.scope(account, region):
                 records.set_state(context, record, "shutting-down", *REASON)
 
@@ -41,7 +45,11 @@ async def _reclaim(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             state = record["State"]["Name"]
             if state != "running" or record.get("InstanceLifecycle") != "spot":
                 kind = record.get("InstanceLifecycle", "on-demand")
-                raise AdminError(400, f"{wanted} is a machine of the market {kind} and {state}. AWS takes back spot machines that run.")
+                raise AdminError(
+                    400,
+                    f"{wanted} is a machine of the market {kind} and {state}. AWS takes "
+                    "back spot machines that run.",
+                )
             record["_local"]["reclaim_at"] = time.time() + seconds
             with hooks.scope(account, region):
                 _warn(wanted)

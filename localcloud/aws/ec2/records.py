@@ -1,4 +1,6 @@
-"""Instance records: boto3's ``Instance`` shape in MiniStack's own store, plus ``_local`` for what DescribeInstances does not show."""
+"""Instance records: boto3's ``Instance`` shape in MiniStack's own store, plus ``_local`` for what
+DescribeInstances does not show.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def set_tags(resource_id: str, wanted: dict[str, str]) -> None:
 
 
 def free_address(block: str) -> str:
-    """A private address of a subnet (its CIDR block) that no living instance has. Raises InsufficientFreeAddressesInSubnet."""
+    """A private address of a subnet (its CIDR block) that no living instance has. Raises
+    InsufficientFreeAddressesInSubnet.
+    """
     network = ipaddress.ip_network(block)
     taken = {record.get("PrivateIpAddress") for record in instances().values()}
     for _ in range(1000):
@@ -90,8 +94,11 @@ def free_address(block: str) -> str:
     raise Ec2Error("InsufficientFreeAddressesInSubnet", f"The subnet {block} has no free address.")
 
 
-def set_state(context: Context, record: Record, state: str, code: str = "", message: str = "", by_user: bool = False) -> bool:
-    """Move an instance to ``state`` if it may go there, and emit the state-change event. Returns whether it moved.
+def set_state(
+    context: Context, record: Record, state: str, code: str = "", message: str = "", by_user: bool = False
+) -> bool:
+    """Move an instance to ``state`` if it may go there, and emit the state-change event. Returns whether it
+    moved.
 
     Acts in the current account and region. Volumes that end with their instance end with it.
     """
@@ -135,7 +142,14 @@ def _release(record: Record) -> None:
         elif volume in hooks.ec2._volumes:
             hooks.ec2._volumes[volume].update(State="available", Attachments=[])
     record["BlockDeviceMappings"] = []
-    for field in ("PublicIpAddress", "PublicDnsName", "PrivateIpAddress", "PrivateDnsName", "SubnetId", "VpcId"):
+    for field in (
+        "PublicIpAddress",
+        "PublicDnsName",
+        "PrivateIpAddress",
+        "PrivateDnsName",
+        "SubnetId",
+        "VpcId",
+    ):
         if field in record:
             record[field] = ""
     association = hooks.ec2._find_active_iam_instance_profile_association(record["InstanceId"])

@@ -1,4 +1,6 @@
-"""The default network has a way out, as an account's default network has on AWS: a route to its internet gateway."""
+"""The default network has a way out, as an account's default network has on AWS: a route to its internet
+gateway.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _EVERYWHERE = "0.0.0.0/0"
 
 def install() -> None:
     """Wrap MiniStack's handler; its own default network has no such route."""
-    hooks.ec2._ACTION_MAP["DescribeRouteTables"] = functools.partial(_describe, hooks.ec2._ACTION_MAP["DescribeRouteTables"])
+    hooks.ec2._ACTION_MAP["DescribeRouteTables"] = functools.partial(
+        _describe, hooks.ec2._ACTION_MAP["DescribeRouteTables"]
+    )
 
 
 def _describe(original: Callable[[Any], hooks.Reply], params: dict[str, Any]) -> hooks.Reply:
@@ -28,6 +32,11 @@ def _describe(original: Callable[[Any], hooks.Reply], params: dict[str, Any]) ->
         out = any(route.get("DestinationCidrBlock") == _EVERYWHERE for route in table["Routes"])
         if main and not out and table["VpcId"] in default & gateways.keys():
             gateway = gateways[table["VpcId"]]
-            way = {"DestinationCidrBlock": _EVERYWHERE, "GatewayId": gateway, "State": "active", "Origin": "CreateRoute"}
+            way = {
+                "DestinationCidrBlock": _EVERYWHERE,
+                "GatewayId": gateway,
+                "State": "active",
+                "Origin": "CreateRoute",
+            }
             table["Routes"].append(way)
     return original(params)

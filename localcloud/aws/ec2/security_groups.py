@@ -9,8 +9,16 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.protocol import ec2query
 
-STORED = {"AuthorizeSecurityGroupIngress": "IpPermissions", "AuthorizeSecurityGroupEgress": "IpPermissionsEgress"}
-PEERS = (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("PrefixListIds", "PrefixListId"), ("UserIdGroupPairs", "GroupId"))
+STORED = {
+    "AuthorizeSecurityGroupIngress": "IpPermissions",
+    "AuthorizeSecurityGroupEgress": "IpPermissionsEgress",
+}
+PEERS = (
+    ("IpRanges", "CidrIp"),
+    ("Ipv6Ranges", "CidrIpv6"),
+    ("PrefixListIds", "PrefixListId"),
+    ("UserIdGroupPairs", "GroupId"),
+)
 
 
 def install() -> None:
@@ -26,7 +34,12 @@ def _flat(permissions: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
         ports = (None, None) if protocol == "-1" else (permission.get("FromPort"), permission.get("ToPort"))
         for member, field in PEERS:
             for peer in permission.get(member) or []:
-                yield (protocol, *(None if port is None else int(port) for port in ports), member, peer.get(field))
+                yield (
+                    protocol,
+                    *(None if port is None else int(port) for port in ports),
+                    member,
+                    peer.get(field),
+                )
 
 
 def _authorize(name: str, original: Callable[[Any], hooks.Reply], params: dict[str, Any]) -> hooks.Reply:
@@ -37,6 +50,9 @@ def _authorize(name: str, original: Callable[[Any], hooks.Reply], params: dict[s
         for rule in _flat(request.get("IpPermissions", [])):
             if rule in present:
                 peer, protocol, low, high = rule[4], rule[0], rule[1], rule[2]
-                text = f'the specified rule "peer: {peer}, {protocol.upper()}, from port: {low}, to port: {high}, ALLOW" already exists'
+                text = (
+                    f'the specified rule "peer: {peer}, {protocol.upper()}, from port: {low}, to port: '
+                    f'{high}, ALLOW" already exists'
+                )
                 return ec2query.Ec2Error("InvalidPermission.Duplicate", text).reply()
     return original(params)

@@ -10,7 +10,19 @@ from typing import Any
 from localcloud.aws import hooks
 from localcloud.aws.admin import AdminError
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, images, instances, launch, reclaim, records, routes, security_groups, snapshots, templates, types
+from localcloud.aws.ec2 import (
+    capacity,
+    images,
+    instances,
+    launch,
+    reclaim,
+    records,
+    routes,
+    security_groups,
+    snapshots,
+    templates,
+    types,
+)
 from localcloud.aws.protocol import ec2query
 from localcloud.images.catalogue import BASE_IMAGES
 
@@ -49,7 +61,9 @@ TAGGING = ("CreateTags", "DeleteTags")
 
 
 def install(context: Context) -> None:
-    """Replace MiniStack's handlers of :data:`OPERATIONS`; offer the base images and their public parameters."""
+    """Replace MiniStack's handlers of :data:`OPERATIONS`; offer the base images and their public
+    parameters.
+    """
     for name, operation in OPERATIONS.items():
         hooks.ec2._ACTION_MAP[name] = functools.partial(_serve, context, name, operation)
     security_groups.install()
@@ -72,7 +86,9 @@ def _serve(context: Context, name: str, operation: Operation, params: dict[str, 
     try:
         request = ec2query.parse(name, params)
         if request.get("DryRun") and name not in OWN_DRY_RUN:
-            raise ec2query.Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+            raise ec2query.Ec2Error(
+                "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412
+            )
         return ec2query.render(name, operation(context, request))
     except ec2query.Ec2Error as error:
         return error.reply()
@@ -96,7 +112,9 @@ async def _report(context: Context, request: dict[str, Any]) -> dict[str, Any]:
                 code = "Client.InstanceInitiatedShutdown"
                 reason = {"code": code, "message": f"{code}: Instance initiated shutdown"}
             with hooks.scope(account, region):
-                moved = records.set_state(context, record, state, reason.get("code", ""), reason.get("message", ""))
+                moved = records.set_state(
+                    context, record, state, reason.get("code", ""), reason.get("message", "")
+                )
             return {"state": record["State"]["Name"], "moved": moved}
     raise AdminError(404, f"There is no instance {wanted}.")
 

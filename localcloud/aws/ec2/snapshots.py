@@ -1,4 +1,6 @@
-"""Images of machines' disks: CreateImage registers a pending image, the fleet copies what the machine has written, and reports."""
+"""Images of machines' disks: CreateImage registers a pending image, the fleet copies what the machine has
+written, and reports.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ def create_image(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     record = records.find(request.get("InstanceId", ""))
     name = record["State"]["Name"]
     if name not in ("running", "stopped", "stopping"):
-        raise Ec2Error("IncorrectInstanceState", f"The instance '{record['InstanceId']}' is {name}, which does not allow this.")
+        raise Ec2Error(
+            "IncorrectInstanceState",
+            f"The instance '{record['InstanceId']}' is {name}, which does not allow this.",
+        )
     if context.admin.fleet_age() is None:
         raise Ec2Error("UnsupportedOperation", "No fleet runs in this local cloud, so no machine has a disk.")
     parent = images.find(record["ImageId"])

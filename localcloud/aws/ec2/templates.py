@@ -1,6 +1,7 @@
 """Launch templates: all fields kept, versions, and the merge of a template with a RunInstances request.
 
-Source of the rules: EC2 user guide, "Launch instances from a launch template" and API reference, RunInstances (LaunchTemplate).
+Source of the rules: EC2 user guide, "Launch instances from a launch template" and API reference, RunInstances
+(LaunchTemplate).
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from localcloud.aws.ec2 import records
 from localcloud.aws.ec2.filters import Values, matches, page
 from localcloud.aws.protocol.ec2query import Ec2Error
 
-NESTED = ("MetadataOptions", "Placement", "Monitoring", "CreditSpecification", "CpuOptions", "EnclaveOptions", "HibernationOptions")
+NESTED = (
+    "MetadataOptions",
+    "Placement",
+    "Monitoring",
+    "CreditSpecification",
+    "CpuOptions",
+    "EnclaveOptions",
+    "HibernationOptions",
+)
 NOT_MERGED = ("TagSpecifications", "LaunchTemplate", "DryRun", "ClientToken", "MinCount", "MaxCount")
 
 Template = dict[str, Any]
@@ -29,40 +38,52 @@ def find(request: dict[str, Any]) -> Template:
     """The template that ``LaunchTemplateId`` or ``LaunchTemplateName`` names."""
     identifier, name = request.get("LaunchTemplateId"), request.get("LaunchTemplateName")
     if identifier and name:
-        raise Ec2Error("InvalidParameterCombination", "LaunchTemplateId and LaunchTemplateName may not both be specified.")
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "LaunchTemplateId and LaunchTemplateName may not both be specified.",
+        )
     if identifier:
         if identifier in templates():
             found: Template = templates()[identifier]
             return found
-        raise Ec2Error("InvalidLaunchTemplateId.NotFound", f"The specified launch template, with template ID {identifier}, does not exist.")
+        raise Ec2Error(
+            "InvalidLaunchTemplateId.NotFound",
+            f"The specified launch template, with template ID {identifier}, does not exist.",
+        )
     for template in templates().values():
         if name and template["LaunchTemplateName"] == name:
             named: Template = template
             return named
     raise Ec2Error(
-        "InvalidLaunchTemplateName.NotFoundException", f"The specified launch template, with template name {name}, does not exist."
+        "InvalidLaunchTemplateName.NotFoundException",
+        f"The specified launch template, with template name {name}, does not exist.",
     )
 
 
 def version(template: Template, wanted: str | None) -> dict[str, Any]:
     """A version by number, ``$Default`` (also when not given) or ``$Latest``."""
     number = str(wanted or "$Default")
-    number = str({"$Default": template["DefaultVersionNumber"], "$Latest": template["LatestVersionNumber"]}.get(number, number))
+    number = str(
+        {"$Default": template["DefaultVersionNumber"], "$Latest": template["LatestVersionNumber"]}.get(
+            number, number
+        )
+    )
     for candidate in template["Versions"]:
         if str(candidate["VersionNumber"]) == number:
             found: dict[str, Any] = candidate
             return found
     raise Ec2Error(
         "InvalidLaunchTemplateId.VersionNotFound",
-        f"Could not find the specified version {wanted} for the launch template with ID {template['LaunchTemplateId']}.",
+        f"Could not find the specified version {wanted} for the launch template with ID "
+        f"{template['LaunchTemplateId']}.",
     )
 
 
 def merge(data: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """The arguments of RunInstances after a template: the request wins.
 
-    Block devices are replaced by device name, structures member by member, tags key by key and resource type by resource type; all other
-    values as a whole.
+    Block devices are replaced by device name, structures member by member, tags key by key and resource type
+    by resource type; all other values as a whole.
     """
     merged = copy.deepcopy(data)
     merged.pop("TagSpecifications", None)
@@ -100,7 +121,13 @@ def _check(data: dict[str, Any]) -> None:
 
 
 def _shown(template: Template) -> dict[str, Any]:
-    fields = ("LaunchTemplateId", "LaunchTemplateName", "CreateTime", "DefaultVersionNumber", "LatestVersionNumber")
+    fields = (
+        "LaunchTemplateId",
+        "LaunchTemplateName",
+        "CreateTime",
+        "DefaultVersionNumber",
+        "LatestVersionNumber",
+    )
     return {
         **{name: template[name] for name in fields},
         "CreatedBy": f"arn:aws:iam::{hooks.account()}:root",
@@ -115,7 +142,9 @@ def _shown_version(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "CreatedBy": f"arn:aws:iam::{hooks.account()}:root", "LaunchTemplateData": data}
 
 
-def _new_version(template: Template, number: int, request: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+def _new_version(
+    template: Template, number: int, request: dict[str, Any], data: dict[str, Any]
+) -> dict[str, Any]:
     entry = {
         "LaunchTemplateId": template["LaunchTemplateId"],
         "LaunchTemplateName": template["LaunchTemplateName"],
@@ -133,7 +162,10 @@ def create_launch_template(context: Context, request: dict[str, Any]) -> dict[st
     """CreateLaunchTemplate."""
     name = request.get("LaunchTemplateName", "")
     if any(template["LaunchTemplateName"] == name for template in templates().values()):
-        raise Ec2Error("InvalidLaunchTemplateName.AlreadyExistsException", f"Launch template name already in use: {name}.")
+        raise Ec2Error(
+            "InvalidLaunchTemplateName.AlreadyExistsException",
+            f"Launch template name already in use: {name}.",
+        )
     data = request.get("LaunchTemplateData", {})
     _check(data)
     template: Template = {
@@ -145,7 +177,10 @@ def create_launch_template(context: Context, request: dict[str, Any]) -> dict[st
     }
     template["Versions"] = [_new_version(template, 1, request, data)]
     templates()[template["LaunchTemplateId"]] = template
-    records.set_tags(template["LaunchTemplateId"], merge_tags(request.get("TagSpecifications", [])).get("launch-template", {}))
+    records.set_tags(
+        template["LaunchTemplateId"],
+        merge_tags(request.get("TagSpecifications", [])).get("launch-template", {}),
+    )
     return {"LaunchTemplate": _shown(template)}
 
 
@@ -169,8 +204,15 @@ def describe_launch_templates(context: Context, request: dict[str, Any]) -> dict
     chosen += [find({"LaunchTemplateName": name}) for name in request.get("LaunchTemplateNames", [])]
     if not request.get("LaunchTemplateIds") and not request.get("LaunchTemplateNames"):
         chosen = list(templates().values())
-    names: dict[str, Values] = {"launch-template-name": lambda t: [t["LaunchTemplateName"]], "create-time": lambda t: [t["CreateTime"]]}
-    shown = [_shown(t) for t in chosen if matches(t, records.tags(t["LaunchTemplateId"]), request.get("Filters", []), names)]
+    names: dict[str, Values] = {
+        "launch-template-name": lambda t: [t["LaunchTemplateName"]],
+        "create-time": lambda t: [t["CreateTime"]],
+    }
+    shown = [
+        _shown(t)
+        for t in chosen
+        if matches(t, records.tags(t["LaunchTemplateId"]), request.get("Filters", []), names)
+    ]
     items, token = page(shown, request)
     return {"LaunchTemplates": items, "NextToken": token}
 
@@ -181,7 +223,10 @@ def describe_launch_template_versions(context: Context, request: dict[str, Any])
     if request.get("Versions"):
         chosen = [version(template, wanted) for wanted in request["Versions"]]
     else:
-        low, high = int(request.get("MinVersion") or 1), int(request.get("MaxVersion") or template["LatestVersionNumber"])
+        low, high = (
+            int(request.get("MinVersion") or 1),
+            int(request.get("MaxVersion") or template["LatestVersionNumber"]),
+        )
         chosen = [entry for entry in reversed(template["Versions"]) if low <= entry["VersionNumber"] <= high]
     items, token = page([_shown_version(entry) for entry in chosen], request)
     return {"LaunchTemplateVersions": items, "NextToken": token}
@@ -212,15 +257,23 @@ def delete_launch_template_versions(context: Context, request: dict[str, Any]) -
     template = find(request)
     done, refused = [], []
     for wanted in request.get("Versions", []):
-        identity = {"LaunchTemplateId": template["LaunchTemplateId"], "LaunchTemplateName": template["LaunchTemplateName"]}
+        identity = {
+            "LaunchTemplateId": template["LaunchTemplateId"],
+            "LaunchTemplateName": template["LaunchTemplateName"],
+        }
         try:
             entry = version(template, wanted)
             if entry["DefaultVersion"]:
                 raise Ec2Error("operationNotPermitted", "The default version cannot be deleted.")
         except Ec2Error as error:
             code = "launchTemplateVersionDoesNotExist" if "VersionNotFound" in error.code else error.code
-            refused.append({**identity, "VersionNumber": wanted, "ResponseError": {"Code": code, "Message": str(error)}})
+            refused.append(
+                {**identity, "VersionNumber": wanted, "ResponseError": {"Code": code, "Message": str(error)}}
+            )
             continue
         template["Versions"].remove(entry)
         done.append({**identity, "VersionNumber": entry["VersionNumber"]})
-    return {"SuccessfullyDeletedLaunchTemplateVersions": done, "UnsuccessfullyDeletedLaunchTemplateVersions": refused}
+    return {
+        "SuccessfullyDeletedLaunchTemplateVersions": done,
+        "UnsuccessfullyDeletedLaunchTemplateVersions": refused,
+    }

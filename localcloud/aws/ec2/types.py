@@ -1,4 +1,6 @@
-"""DescribeInstanceTypes, DescribeInstanceTypeOfferings and DescribeSpotPriceHistory from the project's table of instance types."""
+"""DescribeInstanceTypes, DescribeInstanceTypeOfferings and DescribeSpotPriceHistory from the project's table
+of instance types.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ FILTERS: dict[str, Values] = {
 }
 
 SPOT_PART = 0.3
-"""What spot costs here, as a part of the price on demand: AWS says "up to 90 percent" less, and prices that move would be no test."""
+"""What spot costs here, as a part of the price on demand: AWS says "up to 90 percent" less, and prices that
+move would be no test.
+"""
 
 
 def _shown(kind: InstanceType) -> dict[str, Any]:
@@ -36,10 +40,18 @@ def _shown(kind: InstanceType) -> dict[str, Any]:
         "BareMetal": False,
         "Hypervisor": "nitro",
         "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
-        "VCpuInfo": {"DefaultVCpus": kind.vcpu, "DefaultCores": max(1, kind.vcpu // 2), "DefaultThreadsPerCore": min(2, kind.vcpu)},
+        "VCpuInfo": {
+            "DefaultVCpus": kind.vcpu,
+            "DefaultCores": max(1, kind.vcpu // 2),
+            "DefaultThreadsPerCore": min(2, kind.vcpu),
+        },
         "MemoryInfo": {"SizeInMiB": kind.memory_mib},
         "InstanceStorageSupported": False,
-        "EbsInfo": {"EbsOptimizedSupport": "default", "EncryptionSupport": "supported", "NvmeSupport": "required"},
+        "EbsInfo": {
+            "EbsOptimizedSupport": "default",
+            "EncryptionSupport": "supported",
+            "NvmeSupport": "required",
+        },
         "BurstablePerformanceSupported": kind.family in ("t2", "t3", "t3a"),
     }
     if kind.gpus:
@@ -53,9 +65,14 @@ def describe_instance_types(context: Context, request: dict[str, Any]) -> dict[s
     wanted = request.get("InstanceTypes") or sorted(known)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise Ec2Error("InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(unknown)}]")
+        raise Ec2Error(
+            "InvalidInstanceType",
+            f"The following supplied instance types do not exist: [{', '.join(unknown)}]",
+        )
     shown = [_shown(known[name]) for name in wanted]
-    items, token = page([kind for kind in shown if matches(kind, [], request.get("Filters", []), FILTERS)], request)
+    items, token = page(
+        [kind for kind in shown if matches(kind, [], request.get("Filters", []), FILTERS)], request
+    )
     return {"InstanceTypes": items, "NextToken": token}
 
 
@@ -63,9 +80,18 @@ def describe_instance_type_offerings(context: Context, request: dict[str, Any]) 
     """DescribeInstanceTypeOfferings: every known type is offered everywhere."""
     kind = request.get("LocationType", "region")
     places = [hooks.region()] if kind == "region" else [f"{hooks.region()}{letter}" for letter in "abc"]
-    offers = [{"InstanceType": name, "LocationType": kind, "Location": place} for name in sorted(table().types) for place in places]
-    names: dict[str, Values] = {"instance-type": lambda o: [o["InstanceType"]], "location": lambda o: [o["Location"]]}
-    items, token = page([offer for offer in offers if matches(offer, [], request.get("Filters", []), names)], request)
+    offers = [
+        {"InstanceType": name, "LocationType": kind, "Location": place}
+        for name in sorted(table().types)
+        for place in places
+    ]
+    names: dict[str, Values] = {
+        "instance-type": lambda o: [o["InstanceType"]],
+        "location": lambda o: [o["Location"]],
+    }
+    items, token = page(
+        [offer for offer in offers if matches(offer, [], request.get("Filters", []), names)], request
+    )
     return {"InstanceTypeOfferings": items, "NextToken": token}
 
 
@@ -91,5 +117,7 @@ def describe_spot_price_history(context: Context, request: dict[str, Any]) -> di
         "availability-zone": lambda one: [one["AvailabilityZone"]],
         "product-description": lambda one: [one["ProductDescription"]],
     }
-    items, token = page([one for one in history if matches(one, [], request.get("Filters", []), names)], request)
+    items, token = page(
+        [one for one in history if matches(one, [], request.get("Filters", []), names)], request
+    )
     return {"SpotPriceHistory": items, "NextToken": token}

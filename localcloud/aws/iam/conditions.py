@@ -14,11 +14,15 @@ from localcloud.aws.ec2 import records
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 INSTANCE = re.compile(r":assumed-role/([^/]+)/(i-[0-9a-f]+)\Z")
 LITERALS = {"*": "\ue000", "?": "\ue001", "$": "$"}
-"""What stands in a pattern for ``${*}``, ``${?}`` and ``${$}``: the characters themselves, of which the first two are no wildcards then."""
+"""What stands in a pattern for ``${*}``, ``${?}`` and ``${$}``: the characters themselves, of which the first
+two are no wildcards then.
+"""
 
 
 def install() -> None:
-    """Resolve resource tags of EC2 and Image Builder, whose session it is, and ``${…}`` in resources and condition values."""
+    """Resolve resource tags of EC2 and Image Builder, whose session it is, and ``${…}`` in resources and
+    condition values.
+    """
     evaluator = hooks.iam_evaluator
     resolve_original, first_match_original = evaluator._resolve_condition_key, evaluator._first_match
     hooks.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = _ec2_tags
@@ -26,7 +30,8 @@ def install() -> None:
     def resolve(key: str, context: Any) -> Any:
         lowered = key.lower()
         if lowered == "aws:securetransport":
-            return "true"  # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
+            # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
+            return "true"
         value = resolve_original(key, context)
         if value is None and lowered.startswith(("ec2:resourcetag/", "aws:resourcetag/", "iam:resourcetag/")):
             wanted = lowered.split("/", 1)[1]
@@ -35,7 +40,9 @@ def install() -> None:
         return value
 
     def first_match(context: Any, statements: list[Any], effect: str) -> Any:
-        return first_match_original(context, [_expanded(statement, context, resolve) for statement in statements], effect)
+        return first_match_original(
+            context, [_expanded(statement, context, resolve) for statement in statements], effect
+        )
 
     keys_original = evaluator._principal_keys
 
@@ -52,8 +59,9 @@ def install() -> None:
 
 @functools.lru_cache(4096)
 def wildcards(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    """What a pattern of a policy matches from its beginning: ``*`` is any text and ``?`` any character, line breaks included (IAM user
-    guide, "Resource"; keys of S3 may have them). Stock MiniStack's stop at a line break."""
+    """What a pattern of a policy matches from its beginning: ``*`` is any text and ``?`` any character, line
+    breaks included (IAM user guide, "Resource"; keys of S3 may have them). Stock MiniStack's stop at a line
+    break."""
     literals = {mark: re.escape(character) for character, mark in LITERALS.items() if character != mark}
     parts = {"*": ".*", "?": ".", **literals}
     text = "".join(parts.get(character, re.escape(character)) for character in pattern)
@@ -61,7 +69,8 @@ def wildcards(pattern: str, ignore_case: bool) -> re.Pattern[str]:
 
 
 def _source_instance(credential: Any) -> str | None:
-    """The instance whose metadata service gave these credentials: only the fleet, which is root, begins sessions for instances.
+    """The instance whose metadata service gave these credentials: only the fleet, which is root, begins
+    sessions for instances.
 
     The name of a session alone says nothing: whoever may assume the role chooses it.
     """
@@ -72,7 +81,9 @@ def _source_instance(credential: Any) -> str | None:
         if account == credential.account_id and record["InstanceId"] == named[2]:
             profile = (record.get("IamInstanceProfile") or {}).get("Arn")
             with hooks.scope(account, region):
-                role = records.role_arn(hooks.iam._lookup_instance_profile(arn=profile) if profile else None, account)
+                role = records.role_arn(
+                    hooks.iam._lookup_instance_profile(arn=profile) if profile else None, account
+                )
             if role is not None and role.rsplit("/", 1)[-1] == named[1]:
                 return f"arn:aws:ec2:{region}:{account}:instance/{named[2]}"
     return None
@@ -89,7 +100,8 @@ def _ec2_tags() -> Any:
 def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
     """The statement with its variables replaced; one that has none is returned as it is.
 
-    A variable without a value matches nothing (IAM user guide, "Policy variables", default values: ``${key, 'default'}``).
+    A variable without a value matches nothing (IAM user guide, "Policy variables", default values: ``${key,
+    'default'}``).
     """
     texts = json.dumps([statement.resources, statement.not_resources, statement.conditions])
     if "${" not in texts:
@@ -118,7 +130,9 @@ def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
         statement,
         resources=walk(statement.resources),
         not_resources=walk(statement.not_resources),
-        conditions={operator: walk(tests, _of_patterns(operator)) for operator, tests in statement.conditions.items()},
+        conditions={
+            operator: walk(tests, _of_patterns(operator)) for operator, tests in statement.conditions.items()
+        },
     )
 
 

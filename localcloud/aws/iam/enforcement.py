@@ -1,7 +1,8 @@
 """Every request is checked on every resource it touches, and on the roles that it passes on.
 
-MiniStack checks one action on one resource. Here a request becomes a list of checks; it passes when all pass. Source of what is checked:
-Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2 / AWS Lambda / EC2 Image Builder".
+MiniStack checks one action on one resource. Here a request becomes a list of checks; it passes when all pass.
+Source of what is checked: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+EC2 / AWS Lambda / EC2 Image Builder".
 """
 
 from __future__ import annotations
@@ -52,12 +53,21 @@ def install(expansions: dict[str, Expansion]) -> None:
         first = Check(iam_action, resource_arn, context, service)
         request = tracking.current.get()
         expand = expansions.get(service)
-        asked = request is not None and (request.action == iam_action or request.action in tracking.TRANSACTIONS)
+        asked = request is not None and (
+            request.action == iam_action or request.action in tracking.TRANSACTIONS
+        )
         if expand is None or request is None or not asked or evaluator.is_root_access_key(access_key_id):
-            return enforce_original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context)
+            return enforce_original(
+                access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context
+            )
         for check in expand(request, first):
             denied = enforce_original(
-                access_key_id, check.action, check.service or service, region, resource_arn=check.arn, service_context=check.context
+                access_key_id,
+                check.action,
+                check.service or service,
+                region,
+                resource_arn=check.arn,
+                service_context=check.context,
             )
             if denied is not None:
                 _denied.set(check)
@@ -68,7 +78,9 @@ def install(expansions: dict[str, Expansion]) -> None:
         check = _denied.get()
         if check is not None and not options.get("error_code") and service not in ("ssm", "logs"):
             explicit = options.get("explicit_deny", False)
-            options["message"] = actions.identity_denial_message(check.action, principal_arn, check.arn, explicit)
+            options["message"] = actions.identity_denial_message(
+                check.action, principal_arn, check.arn, explicit
+            )
         return response_original(service, action, principal_arn, request_id, **options)
 
     evaluator.enforce = enforce

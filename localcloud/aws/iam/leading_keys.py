@@ -1,6 +1,7 @@
 """``dynamodb:LeadingKeys``: the partitions that a request names, in every operation that names items.
 
-Stock MiniStack does not know the key, and an absent key satisfies ``ForAllValues``: whatever is missing here would be allowed.
+Stock MiniStack does not know the key, and an absent key satisfies ``ForAllValues``: whatever is missing here
+would be allowed.
 Source: DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".
 """
 
@@ -15,10 +16,18 @@ from localcloud.aws.iam.enforcement import Check
 from localcloud.aws.iam.resources import document
 
 KEYED = {"GetItem": "Key", "PutItem": "Item", "UpdateItem": "Key", "DeleteItem": "Key"}
-TRANSACTED = {"GetItem": "Get", "PutItem": "Put", "UpdateItem": "Update", "DeleteItem": "Delete", "ConditionCheckItem": "ConditionCheck"}
+TRANSACTED = {
+    "GetItem": "Get",
+    "PutItem": "Put",
+    "UpdateItem": "Update",
+    "DeleteItem": "Delete",
+    "ConditionCheckItem": "ConditionCheck",
+}
 EQUALS = re.compile(r"([#\w.\-]+)\s*=\s*(:\w+)")
 UNKNOWN = ""
-"""Stands for a partition that a query does not name plainly: no policy allows it, and DynamoDB refuses such a query."""
+"""Stands for a partition that a query does not name plainly: no policy allows it, and DynamoDB refuses such a
+query.
+"""
 
 
 def on_dynamodb(request: tracking.Request, first: Check) -> list[Check]:
@@ -26,7 +35,9 @@ def on_dynamodb(request: tracking.Request, first: Check) -> list[Check]:
     name = first.action.partition(":")[2]
     asked, table = document(request), first.arn.partition(":table/")[2].partition("/")[0]
     if request.action in tracking.TRANSACTIONS:
-        return [_with(first, [value]) for value in dict.fromkeys(_of_transaction(asked, name, table))] or [first]
+        return [_with(first, [value]) for value in dict.fromkeys(_of_transaction(asked, name, table))] or [
+            first
+        ]
     values = list(dict.fromkeys(_of_request(asked, name, table)))
     return [_with(first, values) if values else first]
 
@@ -85,7 +96,10 @@ def _key(table: str, index: Any = None) -> str:
     """The name of the partition attribute of a table or of one of its indexes."""
     found = hooks.dynamodb._tables.get(table) or {}
     indexes = [*(found.get("GlobalSecondaryIndexes") or []), *(found.get("LocalSecondaryIndexes") or [])]
-    schema = next((one["KeySchema"] for one in indexes if index and one.get("IndexName") == index), found.get("KeySchema", []))
+    schema = next(
+        (one["KeySchema"] for one in indexes if index and one.get("IndexName") == index),
+        found.get("KeySchema", []),
+    )
     return next((part["AttributeName"] for part in schema if part["KeyType"] == "HASH"), "")
 
 

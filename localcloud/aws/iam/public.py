@@ -1,7 +1,8 @@
 """Objects that their bucket's policy gives to everybody: the one thing that needs no credentials here.
 
-MiniStack's S3 judges a request without credentials by the bucket's policy and public access block, but only one that IAM lets through.
-Reads of objects of a bucket that is there are let through; everything else without credentials stays refused.
+MiniStack's S3 judges a request without credentials by the bucket's policy and public access block, but only
+one that IAM lets through. Reads of objects of a bucket that is there are let through; everything else without
+credentials stays refused.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ def install() -> None:
             bucket = resource_arn.removeprefix(_OBJECTS).partition("/")[0]
             if hooks.s3._bucket_owner_account(bucket) is not None:
                 return None
-        return original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
+        return original(
+            access_key_id,
+            iam_action,
+            service,
+            region,
+            resource_arn=resource_arn,
+            service_context=service_context,
+        )
 
     evaluator.enforce = enforce

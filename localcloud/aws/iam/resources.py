@@ -12,7 +12,12 @@ from localcloud.aws.iam.enforcement import Check, pass_role
 from localcloud.aws.protocol import ec2query
 
 ON_INSTANCES = {"TerminateInstances", "StopInstances", "StartInstances", "RebootInstances"}
-ON_TEMPLATE = {"CreateLaunchTemplateVersion", "ModifyLaunchTemplate", "DeleteLaunchTemplate", "DeleteLaunchTemplateVersions"}
+ON_TEMPLATE = {
+    "CreateLaunchTemplateVersion",
+    "ModifyLaunchTemplate",
+    "DeleteLaunchTemplate",
+    "DeleteLaunchTemplateVersions",
+}
 
 
 def ec2_arn(kind: str, name: str) -> str:
@@ -45,7 +50,11 @@ class Ec2:
                 return [Check(first.action, ec2_arn("instance", i), first.context) for i in wanted] or [first]
             if name in ON_TEMPLATE:
                 template = templates.find(ec2query.parse(name, request.params))
-                return [Check(first.action, ec2_arn("launch-template", template["LaunchTemplateId"]), first.context)]
+                return [
+                    Check(
+                        first.action, ec2_arn("launch-template", template["LaunchTemplateId"]), first.context
+                    )
+                ]
             if name in ("CreateTags", "DeleteTags"):
                 wanted = ec2query.parse(name, request.params).get("Resources", [])
                 kinds = ((hooks.ec2._guess_resource_type(i), i) for i in wanted)
@@ -70,7 +79,10 @@ class Ec2:
                 own["ec2:IsLaunchTemplateResource"] = "false" if overridden else "true"
             checks.append(Check(first.action, ec2_arn(kind, name), own))
 
-        created = {kind: {k: v for k, v in tags.items() if not k.startswith("aws:")} for kind, tags in arguments["Tags"].items()}
+        created = {
+            kind: {k: v for k, v in tags.items() if not k.startswith("aws:")}
+            for kind, tags in arguments["Tags"].items()
+        }
         profile = launch.profile(arguments)
         metadata = arguments.get("MetadataOptions") or {}
         on_instance = {
@@ -81,12 +93,22 @@ class Ec2:
             **({"ec2:InstanceProfile": profile["Arn"]} if profile else {}),
             **_tag_context(created.get("instance", {})),
         }
-        touch("image", arguments.get("ImageId", "*"), {"ec2:ImageID": arguments.get("ImageId", "")}, "ImageId" in asked)
+        touch(
+            "image",
+            arguments.get("ImageId", "*"),
+            {"ec2:ImageID": arguments.get("ImageId", "")},
+            "ImageId" in asked,
+        )
         touch("instance", "*", on_instance)
         touch("volume", "*", {"ec2:VolumeType": "gp3", **_tag_context(created.get("volume", {}))})
         touch("network-interface", "*", _tag_context(created.get("network-interface", {})))
         subnet, groups = launch.network(arguments)
-        touch("subnet", subnet["SubnetId"], {"ec2:AvailabilityZone": subnet["AvailabilityZone"]}, "SubnetId" in asked)
+        touch(
+            "subnet",
+            subnet["SubnetId"],
+            {"ec2:AvailabilityZone": subnet["AvailabilityZone"]},
+            "SubnetId" in asked,
+        )
         for group in groups:
             touch("security-group", group, {}, "SecurityGroupIds" in asked or "SecurityGroups" in asked)
         if arguments.get("KeyName"):
@@ -95,7 +117,13 @@ class Ec2:
             touch("launch-template", common["ec2:LaunchTemplate"].rsplit("/", 1)[-1], {})
         for kind, tags in created.items():
             if tags:
-                checks.append(Check("ec2:CreateTags", ec2_arn(kind, "*"), {"ec2:CreateAction": "RunInstances", **_tag_context(tags)}))
+                checks.append(
+                    Check(
+                        "ec2:CreateTags",
+                        ec2_arn(kind, "*"),
+                        {"ec2:CreateAction": "RunInstances", **_tag_context(tags)},
+                    )
+                )
         role = records.role_arn(profile, hooks.account())
         if role:
             checks.append(pass_role(role, "ec2.amazonaws.com"))
@@ -114,18 +142,28 @@ def on_lambda(request: tracking.Request, first: Check) -> list[Check]:
 def on_events(request: tracking.Request, first: Check) -> list[Check]:
     """PutTargets and PutRule hand roles to EventBridge."""
     asked = document(request)
-    roles = [asked.get("RoleArn"), *(target.get("RoleArn") for target in asked.get("Targets", []) if isinstance(target, dict))]
+    roles = [
+        asked.get("RoleArn"),
+        *(target.get("RoleArn") for target in asked.get("Targets", []) if isinstance(target, dict)),
+    ]
     return [first, *(pass_role(role, "events.amazonaws.com") for role in roles if role)]
 
 
 def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
     """GetParameters and DeleteParameters touch every parameter that they name."""
-    names = document(request).get("Names") if first.action in ("ssm:GetParameters", "ssm:DeleteParameters") else None
+    names = (
+        document(request).get("Names")
+        if first.action in ("ssm:GetParameters", "ssm:DeleteParameters")
+        else None
+    )
     if not isinstance(names, list) or not names:
         return [first]
     base = f"arn:aws:ssm:{hooks.region()}:{hooks.account()}:parameter/"
     # A name may end in a version or a label (name:3); an ARN is what it says.
-    arns = [name if name.startswith("arn:") else base + name.lstrip("/").partition(":")[0] for name in map(str, names)]
+    arns = [
+        name if name.startswith("arn:") else base + name.lstrip("/").partition(":")[0]
+        for name in map(str, names)
+    ]
     return [Check(first.action, arn, first.context) for arn in arns]
 
 

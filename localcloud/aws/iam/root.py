@@ -1,7 +1,8 @@
 """Only the configured key is root, and its signature is verified like any other.
 
-Stock MiniStack takes ``test``, every 12-digit number and the configured key for root without looking at the signature, and derives the
-credentials of a Lambda function from public names. Both would let any process on this machine act as root.
+Stock MiniStack takes ``test``, every 12-digit number and the configured key for root without looking at the
+signature, and derives the credentials of a Lambda function from public names. Both would let any process on
+this machine act as root.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class _Credentials:
         self._made: dict[tuple[str, str], dict[str, str]] = {}
 
     def of(self, config: dict[str, Any]) -> dict[str, str]:
-        """The variables that a function's process gets (signature of MiniStack's ``execution_credentials``)."""
+        """The variables that a function's process gets (signature of MiniStack's
+        ``execution_credentials``).
+        """
         function, role = str(config.get("FunctionArn", "")), str(config.get("Role", ""))
         account, _ = hooks.lambda_runtime._account_region_from_function_config(config)
         made = self._made.get((function, role))

@@ -1,7 +1,8 @@
-"""Sessions of STS outlive the emulator: credentials are good until they expire, whatever happens to who made them.
+"""Sessions of STS outlive the emulator: credentials are good until they expire, whatever happens to who made
+them.
 
-Stock MiniStack forgets them when it ends. The credentials of execution roles are not kept: the processes that have them end with the
-emulator (see ``root``).
+Stock MiniStack forgets them when it ends. The credentials of execution roles are not kept: the processes that
+have them end with the emulator (see ``root``).
 """
 
 from __future__ import annotations
@@ -43,15 +44,25 @@ class Sessions:
             return None  # there may be no file yet to put single sessions into
         sessions = dict(_kept())
         place = (PAYLOAD, self._STORE)
-        return [Record(self.key, hooks.encode_state(sessions[key]), (*place, key)) for key in begun if key in sessions]
+        return [
+            Record(self.key, hooks.encode_state(sessions[key]), (*place, key))
+            for key in begun
+            if key in sessions
+        ]
 
 
 def _kept() -> list[tuple[str, dict[str, Any]]]:
     now = time.time()
-    return [(key, session) for key, session in list(hooks.sts._sessions.items()) if session.get("Expiration", 0.0) > now]
+    return [
+        (key, session)
+        for key, session in list(hooks.sts._sessions.items())
+        if session.get("Expiration", 0.0) > now
+    ]
 
 
 def _load(state: dict[str, Any]) -> None:
     now = time.time()
     found = state.get(Sessions._STORE) or {}
-    hooks.sts._sessions.update({key: session for key, session in found.items() if session["Expiration"] > now})
+    hooks.sts._sessions.update(
+        {key: session for key, session in found.items() if session["Expiration"] > now}
+    )

@@ -16,14 +16,18 @@ def token(request: Record) -> Record:
 
 def public(record: Record) -> Record:
     """A record without what is ours, with its owner."""
-    return {name: value for name, value in record.items() if not name.startswith("_")} | {"owner": hooks.account()}
+    return {name: value for name, value in record.items() if not name.startswith("_")} | {
+        "owner": hooks.account()
+    }
 
 
 def filtered(items: Iterable[Record], request: Record) -> list[Record]:
     """Filters by plain members (``name``, ``version``, ``platform``, ``type``, ``arn`` …)."""
     chosen = list(items)
     for wanted in request.get("filters", []):
-        chosen = [item for item in chosen if str(item.get(wanted.get("name", ""), "")) in wanted.get("values", [])]
+        chosen = [
+            item for item in chosen if str(item.get(wanted.get("name", ""), "")) in wanted.get("values", [])
+        ]
     return chosen
 
 

@@ -38,22 +38,33 @@ class Builds:
         return (image for arn, image in self.images.items() if arn.startswith(prefix))
 
     def get(self, arn: str) -> Record:
-        """An image by its build version ARN, or the newest build of a version. Raises ResourceNotFoundException."""
+        """An image by its build version ARN, or the newest build of a version. Raises
+        ResourceNotFoundException.
+        """
         if arn in self.images:
             return self.images[arn]
         fitting = self._fitting("imageBuildVersionArn", arn)
         if not fitting:
-            raise ServiceError("ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404)
+            raise ServiceError(
+                "ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404
+            )
         return fitting[-1]
 
     def start(self, request: Record, pipeline: Record | None) -> Record:
         """A new build of a recipe; it stays PENDING until the fleet takes it."""
         recipe = self._registry.get("image-recipe", request["imageRecipeArn"])
-        infrastructure = self._registry.get("infrastructure-configuration", request["infrastructureConfigurationArn"])
+        infrastructure = self._registry.get(
+            "infrastructure-configuration", request["infrastructureConfigurationArn"]
+        )
         distribution = request.get("distributionConfigurationArn")
-        distribution = self._registry.get("distribution-configuration", distribution) if distribution else None
+        distribution = (
+            self._registry.get("distribution-configuration", distribution) if distribution else None
+        )
         base = names.arn("image", recipe["name"], recipe["version"])
-        build = 1 + max((names.parse("arn", arn).build or 0 for arn in self.images if arn.startswith(base + "/")), default=0)
+        build = 1 + max(
+            (names.parse("arn", arn).build or 0 for arn in self.images if arn.startswith(base + "/")),
+            default=0,
+        )
         image: Record = {
             "arn": f"{base}/{build}",
             "name": recipe["name"],
@@ -63,7 +74,9 @@ class Builds:
             "state": {"status": "PENDING"},
             "imageRecipe": copy.deepcopy(recipe),
             "infrastructureConfiguration": copy.deepcopy(infrastructure),
-            "imageTestsConfiguration": request.get("imageTestsConfiguration", {"imageTestsEnabled": True, "timeoutMinutes": 720}),
+            "imageTestsConfiguration": request.get(
+                "imageTestsConfiguration", {"imageTestsEnabled": True, "timeoutMinutes": 720}
+            ),
             "enhancedImageMetadataEnabled": request.get("enhancedImageMetadataEnabled", True),
             "dateCreated": now(),
             "tags": {**request.get("imageTags", {}), **request.get("tags", {})},
@@ -87,7 +100,11 @@ class Builds:
         try:
             image["_parent"] = self._parent(recipe["parentImage"])
         except (Ec2Error, ServiceError) as error:
-            self._end(image, "FAILED", {"reason": f"The parent image '{recipe['parentImage']}' cannot be used: {error}"})
+            self._end(
+                image,
+                "FAILED",
+                {"reason": f"The parent image '{recipe['parentImage']}' cannot be used: {error}"},
+            )
         self._context.changed()
         return image
 
@@ -95,14 +112,23 @@ class Builds:
         """A component of a recipe as it is now: the build keeps it even if it is deleted meanwhile."""
         component = self._registry.get("component", entry["componentArn"])
         given = {parameter["name"]: parameter["value"][0] for parameter in entry.get("parameters", [])}
-        return {"arn": component["arn"], "name": component["name"], "data": component["data"], "parameters": given}
+        return {
+            "arn": component["arn"],
+            "name": component["name"],
+            "data": component["data"],
+            "parameters": given,
+        }
 
     def _parent(self, reference: str) -> str:
-        """The machine image that a recipe stands on: an AMI id, ``ssm:<parameter>``, or an image of Image Builder."""
+        """The machine image that a recipe stands on: an AMI id, ``ssm:<parameter>``, or an image of Image
+        Builder.
+        """
         if reference.startswith("ssm:"):
             reference = ec2_images.resolve(self._context, f"resolve:ssm:{reference.removeprefix('ssm:')}")
         elif reference.startswith("arn:"):
-            built = [i for i in self._fitting("parentImage", reference) if i["state"]["status"] == "AVAILABLE"]
+            built = [
+                i for i in self._fitting("parentImage", reference) if i["state"]["status"] == "AVAILABLE"
+            ]
             if not built:
                 raise ServiceError("ResourceNotFoundException", "no build of it is available.")
             reference = built[-1]["_ami"]
@@ -111,14 +137,26 @@ class Builds:
     def _fitting(self, parameter: str, reference: str) -> list[Record]:
         """The images that a reference stands for, the newest last."""
         wanted = names.parse(parameter, reference, "image")
-        found = [(own, image) for image in self.of_scope() if wanted.covers(own := names.parse("arn", image["arn"]))]
-        return [image for _, image in sorted(found, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0))]
+        found = [
+            (own, image)
+            for image in self.of_scope()
+            if wanted.covers(own := names.parse("arn", image["arn"]))
+        ]
+        return [
+            image
+            for _, image in sorted(
+                found, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0)
+            )
+        ]
 
     def cancel(self, arn: str) -> None:
         """Ask the fleet to stop a build. Raises ServiceError when it is final."""
         image = self.get(arn)
         if image["state"]["status"] in FINAL:
-            raise ServiceError("InvalidRequestException", f"The image is {image['state']['status']}; there is nothing to cancel.")
+            raise ServiceError(
+                "InvalidRequestException",
+                f"The image is {image['state']['status']}; there is nothing to cancel.",
+            )
         image["_cancel"] = True
         self._context.changed()
 
@@ -147,7 +185,9 @@ class Builds:
             }
 
     def report(self, arn: str, status: str, report: dict[str, Any]) -> str:
-        """What the fleet says about a build; returns the resulting status. A final one does not change any more."""
+        """What the fleet says about a build; returns the resulting status. A final one does not change any
+        more.
+        """
         image = self.images[arn]
         reference = names.parse("arn", arn)
         before = image["state"]["status"]
@@ -156,7 +196,9 @@ class Builds:
             if before in FINAL:
                 return str(before)
             step, failure = report.get("step") or {}, report.get("failure")
-            message = " ".join(str(step[field]) for field in ("phase", "name", "status", "message") if step.get(field))
+            message = " ".join(
+                str(step[field]) for field in ("phase", "name", "status", "message") if step.get(field)
+            )
             if status == "AVAILABLE":
                 workflow.advance(image["_executions"], "DISTRIBUTING", "")
                 problem = self._register(image, report.get("size_gib"))
@@ -174,13 +216,19 @@ class Builds:
         if status != "FAILED" or failure is None:
             return {}
         message = str(failure.get("message") or "")
-        where = ":".join(str(failure[field]) for field in ("script", "line") if failure.get(field) is not None)
+        where = ":".join(
+            str(failure[field]) for field in ("script", "line") if failure.get(field) is not None
+        )
         if where:
-            message = "\n".join(part for part in (f"{where}: {failure.get('text') or ''}".rstrip(), message) if part)
+            message = "\n".join(
+                part for part in (f"{where}: {failure.get('text') or ''}".rstrip(), message) if part
+            )
         context: dict[str, Any] = {"imageStatus": image["state"]["status"]}
         if image["_executions"]:
             current = image["_executions"][-1]
-            failed = next((step for step in current["steps"] if step["status"] == "RUNNING"), current["steps"][0])
+            failed = next(
+                (step for step in current["steps"] if step["status"] == "RUNNING"), current["steps"][0]
+            )
             context.update(
                 workflowExecutionId=current["workflowExecutionId"],
                 workflowArn=current["workflowBuildVersionArn"],
@@ -214,16 +262,26 @@ class Builds:
             pipeline["lastRunStatus"] = status
 
     def _register(self, image: Record, size_gib: int | None) -> str:
-        """Make the result a machine image in every region of the distribution. Returns what is wrong, or ``""``."""
+        """Make the result a machine image in every region of the distribution. Returns what is wrong, or
+        ``""``.
+        """
         recipe = image["imageRecipe"]
         made = []
         try:
             parent = ec2_images.find(image["_parent"])
-            asked = [m["ebs"]["volumeSize"] for m in recipe.get("blockDeviceMappings", []) if m.get("ebs", {}).get("volumeSize")]
+            asked = [
+                m["ebs"]["volumeSize"]
+                for m in recipe.get("blockDeviceMappings", [])
+                if m.get("ebs", {}).get("volumeSize")
+            ]
             size = max([*asked[:1], parent["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"], size_gib or 0])
             for distribution in distribution_of.targets(image):
                 settings = distribution.get("amiDistributionConfiguration", {})
-                name = distribution_of.expanded(image, settings["name"]) if settings.get("name") else distribution_of.ami_name(image)
+                name = (
+                    distribution_of.expanded(image, settings["name"])
+                    if settings.get("name")
+                    else distribution_of.ami_name(image)
+                )
                 own_tags = {**recipe.get("amiTags", {}), **settings.get("amiTags", {})}
                 tags = {
                     **{key: distribution_of.expanded(image, value) for key, value in own_tags.items()},
@@ -232,12 +290,17 @@ class Builds:
                 }
                 description = settings.get("description", "")
                 with hooks.scope(hooks.account(), distribution["region"]):
-                    fields = {"Description": description, "SourceImageId": parent["ImageId"], "size_gib": size}
+                    fields = {
+                        "Description": description,
+                        "SourceImageId": parent["ImageId"],
+                        "size_gib": size,
+                    }
                     ec2_images.register(name, parent, tags, image["_ami"], **fields)
                     distribution_of.announce(self._context, image, distribution)
                 made.append(
                     {
-                        "region": distribution["region"], "image": image["_ami"], "name": name, "description": description,
+                        "region": distribution["region"], "image": image["_ami"], "name": name,
+                        "description": description,
                         "accountId": hooks.account(), "state": {"status": "AVAILABLE"},
                     }
                 )  # fmt: skip
@@ -254,16 +317,30 @@ class Builds:
         lines = list(report.get("log") or [])
         step = report.get("step") or {}
         if step.get("name"):
-            lines.insert(0, " ".join(str(part) for part in ("Step", step["name"], step.get("phase", ""), step.get("status", "")) if part))
+            lines.insert(
+                0,
+                " ".join(
+                    str(part)
+                    for part in ("Step", step["name"], step.get("phase", ""), step.get("status", ""))
+                    if part
+                ),
+            )
         if not lines:
             return
-        group, stream = image.get("loggingConfiguration", {}).get("logGroupName", f"/aws/imagebuilder/{image['name']}"), image["version"]
+        group, stream = (
+            image.get("loggingConfiguration", {}).get("logGroupName", f"/aws/imagebuilder/{image['name']}"),
+            image["version"],
+        )
         logs = hooks.cloudwatch_logs
         logs._create_log_group({"logGroupName": group})  # a reply that says "exists already" is as good
         logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
         moment = int(time.time() * 1000)
         logs._put_log_events(
-            {"logGroupName": group, "logStreamName": stream, "logEvents": [{"timestamp": moment, "message": str(line)} for line in lines]}
+            {
+                "logGroupName": group,
+                "logStreamName": stream,
+                "logEvents": [{"timestamp": moment, "message": str(line)} for line in lines],
+            }
         )
         self._context.checkpoint.mark("cloudwatch_logs")
 

@@ -20,12 +20,17 @@ def targets(image: Record) -> list[dict[str, Any]]:
 
 def expanded(image: Record, text: str) -> str:
     """Text with ``{{ imagebuilder:buildDate }}`` and ``{{ imagebuilder:buildVersion }}`` filled in."""
-    values = {"imagebuilder:buildDate": image["_built"], "imagebuilder:buildVersion": image["version"].split("/")[1]}
+    values = {
+        "imagebuilder:buildDate": image["_built"],
+        "imagebuilder:buildVersion": image["version"].split("/")[1],
+    }
     return re.sub(r"\{\{\s*([\w:]+)\s*\}\}", lambda match: values.get(match[1], match[0]), text)
 
 
 def ami_name(image: Record) -> str:
-    """The name of the machine image: the first that the configuration gives, else the recipe's name and the date."""
+    """The name of the machine image: the first that the configuration gives, else the recipe's name and the
+    date.
+    """
     for target in targets(image):
         name = target.get("amiDistributionConfiguration", {}).get("name")
         if name:

@@ -30,19 +30,29 @@ class Reference:
     def covers(self, other: Reference) -> bool:
         """Whether a resource's own (complete) reference is one of those that this one stands for."""
         same = self.name == other.name and self.build in (None, other.build)
-        return same and self.version is not None and other.version is not None and fits(other.version, self.version)
+        return (
+            same
+            and self.version is not None
+            and other.version is not None
+            and fits(other.version, self.version)
+        )
 
 
 def invalid(parameter: str, why: str) -> ServiceError:
     """The refusal of one argument."""
-    return ServiceError("InvalidParameterValueException", f"The value supplied for parameter '{parameter}' is not valid. {why}")
+    return ServiceError(
+        "InvalidParameterValueException",
+        f"The value supplied for parameter '{parameter}' is not valid. {why}",
+    )
 
 
 def parse(parameter: str, arn: str, *kinds: str) -> Reference:
     """An ARN of one of ``kinds``. Raises ServiceError."""
     match = ARN.fullmatch(arn)
     if not match or (kinds and match["kind"] not in kinds):
-        raise invalid(parameter, f"'{arn}' is not the ARN of {' or '.join(kinds) or 'an Image Builder resource'}.")
+        raise invalid(
+            parameter, f"'{arn}' is not the ARN of {' or '.join(kinds) or 'an Image Builder resource'}."
+        )
     build = int(match["build"]) if match["build"] else None
     return Reference(match["region"], match["account"], match["kind"], match["name"], match["version"], build)
 
@@ -57,13 +67,18 @@ def arn(kind: str, name: str, version: str | None = None, build: int | None = No
 def check_name(name: str) -> None:
     """3 to 128 letters, digits, ``-``, ``_`` and inner spaces."""
     if not NAME.fullmatch(name):
-        raise invalid("name", f"'{name}' must have 3 to 128 characters: letters, digits, '-', '_', and spaces inside.")
+        raise invalid(
+            "name", f"'{name}' must have 3 to 128 characters: letters, digits, '-', '_', and spaces inside."
+        )
 
 
 def check_version(version: str) -> None:
     """``major.minor.patch``; ``x`` stands for the next number, from the right."""
     if not VERSION.fullmatch(version):
-        raise ServiceError("InvalidVersionNumberException", f"'{version}' is not a version. A version is major.minor.patch, each a number.")
+        raise ServiceError(
+            "InvalidVersionNumberException",
+            f"'{version}' is not a version. A version is major.minor.patch, each a number.",
+        )
 
 
 def ordered(version: str) -> tuple[int, ...]:

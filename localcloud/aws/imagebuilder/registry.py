@@ -62,9 +62,15 @@ class Registry:
         if arn in self.resources:
             return self.resources[arn]
         if reference.version is not None:
-            fitting = [(own, record) for record in self.of(kind) if reference.covers(own := names.parse("arn", record["arn"]))]
+            fitting = [
+                (own, record)
+                for record in self.of(kind)
+                if reference.covers(own := names.parse("arn", record["arn"]))
+            ]
             if fitting:
-                return max(fitting, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0))[1]
+                return max(
+                    fitting, key=lambda entry: (names.ordered(entry[0].version or "0"), entry[0].build or 0)
+                )[1]
         raise ServiceError("ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404)
 
     def add(self, kind: str, arn: str, fields: Record) -> Record:
@@ -80,14 +86,18 @@ class Registry:
         """Replace everything but name, tags and dates: what an update leaves out is reset."""
         record = self.get(kind, arn)
         kept: Record = {name: record[name] for name in KEPT if name in record}
-        clean = {name: value for name, value in fields.items() if name not in PLUMBING and name != KINDS[kind]}
+        clean = {
+            name: value for name, value in fields.items() if name not in PLUMBING and name != KINDS[kind]
+        }
         record.clear()
         record.update(clean, **kept, dateUpdated=now())
         self._context.changed()
         return record
 
     def delete(self, kind: str, arn: str) -> None:
-        """Forget a resource. Raises ResourceNotFoundException, or ResourceDependencyException while another one refers to it."""
+        """Forget a resource. Raises ResourceNotFoundException, or ResourceDependencyException while another
+        one refers to it.
+        """
         if arn not in self.resources or names.parse(KINDS[kind], arn).kind != kind:
             self.get(kind, arn)  # says what is wrong with it
             raise names.invalid(KINDS[kind], f"'{arn}' must be the full ARN of one resource.")
@@ -95,7 +105,8 @@ class Registry:
             if arn in self._references(kind, user):
                 raise ServiceError(
                     "ResourceDependencyException",
-                    f"Resource dependency error: The resource ARN '{arn}' has other resources depended on it.",
+                    f"Resource dependency error: The resource ARN '{arn}' has other resources depended on "
+                    "it.",
                 )
         del self.resources[arn]
         self._context.changed()
@@ -118,10 +129,16 @@ class Registry:
         names.check_name(request["name"])
         names.check_version(request["semanticVersion"])
         if ("data" in request) == ("uri" in request):
-            raise ServiceError("InvalidParameterCombinationException", "Exactly one of 'data' and 'uri' must be given.")
+            raise ServiceError(
+                "InvalidParameterCombinationException", "Exactly one of 'data' and 'uri' must be given."
+            )
         text = request["data"] if "data" in request else _from_s3(request["uri"])
         if "data" in request and len(text) > documents.INLINE_CHARACTERS:
-            raise names.invalid("data", f"It has {len(text)} characters; inline are {documents.INLINE_CHARACTERS} allowed. Use 'uri'.")
+            raise names.invalid(
+                "data",
+                f"It has {len(text)} characters; inline are "
+                f"{documents.INLINE_CHARACTERS} allowed. Use 'uri'.",
+            )
         kind, parameters = documents.examine(text)
         folded = names.parse("name", names.arn("component", request["name"])).name
         same = [r for r in self.of("component") if names.parse("arn", r["arn"]).name == folded]
@@ -133,11 +150,21 @@ class Registry:
                 "ResourceAlreadyExistsException",
                 f"The component '{builds[max(builds)]['arn']}' already exists with the same content.",
             )
-        fields = {name: value for name, value in request.items() if name not in ("data", "uri", "semanticVersion")}
+        fields = {
+            name: value for name, value in request.items() if name not in ("data", "uri", "semanticVersion")
+        }
         return self.add(
             "component",
             names.arn("component", request["name"], version, max(builds, default=0) + 1),
-            {**fields, "version": version, "data": text, "sha256": digest, "type": kind, "parameters": parameters, "encrypted": True},
+            {
+                **fields,
+                "version": version,
+                "data": text,
+                "sha256": digest,
+                "type": kind,
+                "parameters": parameters,
+                "encrypted": True,
+            },
         )
 
     def create_image_recipe(self, request: Record) -> Record:
@@ -147,17 +174,26 @@ class Registry:
         seen = set()
         for entry in request.get("components", []):
             if ":aws:component/" in entry["componentArn"]:
-                raise names.invalid("components", f"'{entry['componentArn']}' is managed by Amazon; here are your own components only.")
+                raise names.invalid(
+                    "components",
+                    f"'{entry['componentArn']}' is managed by Amazon; here are your own components only.",
+                )
             component = self.get("component", entry["componentArn"])
             if component["arn"] in seen:
                 raise names.invalid("components", f"'{component['arn']}' is there twice.")
             seen.add(component["arn"])
             given = {parameter["name"] for parameter in entry.get("parameters", [])}
             known = {parameter["name"]: parameter for parameter in component["parameters"]}
-            missing = [name for name, parameter in known.items() if name not in given and "defaultValue" not in parameter]
+            missing = [
+                name
+                for name, parameter in known.items()
+                if name not in given and "defaultValue" not in parameter
+            ]
             if missing or given - known.keys():
                 unknown = sorted(given - known.keys())
-                raise names.invalid("components", f"Parameters of '{component['arn']}': missing {missing}, unknown {unknown}.")
+                raise names.invalid(
+                    "components", f"Parameters of '{component['arn']}': missing {missing}, unknown {unknown}."
+                )
         existing = [r["version"] for r in self.of("image-recipe") if r["name"] == request["name"]]
         version = names.next_version(request["semanticVersion"], existing)
         fields = {name: value for name, value in request.items() if name != "semanticVersion"}

@@ -35,8 +35,12 @@ class ImageBuilder:
         self._tokens: dict[str, Any] = context.store.section(SERVICE).setdefault("tokens", {})
         self._operations: dict[str, Callable[[Record], Record]] = {
             "CreateComponent": lambda r: self._created("component", self.registry.create_component(r), r),
-            "CreateImageRecipe": lambda r: self._created("image-recipe", self.registry.create_image_recipe(r), r),
-            "CreateInfrastructureConfiguration": functools.partial(self._create, "infrastructure-configuration"),
+            "CreateImageRecipe": lambda r: self._created(
+                "image-recipe", self.registry.create_image_recipe(r), r
+            ),
+            "CreateInfrastructureConfiguration": functools.partial(
+                self._create, "infrastructure-configuration"
+            ),
             "CreateDistributionConfiguration": functools.partial(self._create, "distribution-configuration"),
             "CreateImagePipeline": functools.partial(self._create, "image-pipeline"),
             "CreateLifecyclePolicy": functools.partial(self._create, "lifecycle-policy"),
@@ -65,13 +69,19 @@ class ImageBuilder:
         for operation, (kind, member) in PLURALS.items():
             self._operations[operation] = functools.partial(self._list, kind, member)
 
-    async def handle(self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> hooks.Reply:
+    async def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> hooks.Reply:
         """A handler of MiniStack."""
         try:
             operation, request = self._wire.parse(method, path, query, headers, body)
             serve = self._operations.get(operation)
             if serve is None:
-                raise ServiceError("ServiceUnavailableException", f"The local cloud does not offer {operation} of Image Builder.", 503)
+                raise ServiceError(
+                    "ServiceUnavailableException",
+                    f"The local cloud does not offer {operation} of Image Builder.",
+                    503,
+                )
             return self._wire.render(operation, self._once(operation, request, serve))
         except ServiceError as error:
             return refusal(error)
@@ -82,10 +92,14 @@ class ImageBuilder:
             return serve(request)
         key = f"{hooks.account()}/{hooks.region()}/{request['clientToken']}"
         plain = {name: value for name, value in request.items() if name not in PLUMBING}
-        signature = hashlib.sha256(json.dumps([operation, plain], sort_keys=True, default=str).encode()).hexdigest()
+        signature = hashlib.sha256(
+            json.dumps([operation, plain], sort_keys=True, default=str).encode()
+        ).hexdigest()
         if key in self._tokens:
             if self._tokens[key]["signature"] != signature:
-                raise ServiceError("IdempotentParameterMismatchException", "This client token was used for another request.")
+                raise ServiceError(
+                    "IdempotentParameterMismatchException", "This client token was used for another request."
+                )
             known: Record = self._tokens[key]["answer"]
             return known
         answer = serve(request)
@@ -98,13 +112,19 @@ class ImageBuilder:
     def _created(self, kind: str, record: Record, request: Record) -> Record:
         if request.get("dryRun"):
             del self.registry.resources[record["arn"]]
-            raise ServiceError("DryRunOperationException", "The request would have succeeded, but the dryRun flag is set.", 412)
+            raise ServiceError(
+                "DryRunOperationException",
+                "The request would have succeeded, but the dryRun flag is set.",
+                412,
+            )
         return {**token(request), KINDS[kind]: record["arn"]}
 
     def _create(self, kind: str, request: Record) -> Record:
         names.check_name(request["name"])
         self._check(kind, request)
-        record = self.registry.add(kind, names.arn(kind, request["name"]), {**DEFAULTS.get(kind, {}), **request})
+        record = self.registry.add(
+            kind, names.arn(kind, request["name"]), {**DEFAULTS.get(kind, {}), **request}
+        )
         return self._created(kind, record, request)
 
     def _update(self, kind: str, request: Record) -> Record:
@@ -125,13 +145,18 @@ class ImageBuilder:
                         raise names.invalid(KINDS[other], str(error)) from error
         elif kind == "infrastructure-configuration":
             if not hooks.iam._lookup_instance_profile(name=request["instanceProfileName"]):
-                raise names.invalid("instanceProfileName", f"The instance profile '{request['instanceProfileName']}' does not exist.")
+                raise names.invalid(
+                    "instanceProfileName",
+                    f"The instance profile '{request['instanceProfileName']}' does not exist.",
+                )
             if request.get("subnetId") and not request.get("securityGroupIds"):
                 raise names.invalid("securityGroupIds", "They are needed when a subnet is given.")
         elif kind == "lifecycle-policy":
             selection = request["resourceSelection"]
             if len([member for member in ("recipes", "tagMap") if selection.get(member)]) != 1:
-                raise names.invalid("resourceSelection", "Exactly one of 'recipes' and 'tagMap' must be given.")
+                raise names.invalid(
+                    "resourceSelection", "Exactly one of 'recipes' and 'tagMap' must be given."
+                )
 
     def _get(self, kind: str, request: Record) -> Record:
         argument, member = SINGULARS[kind]
@@ -145,7 +170,11 @@ class ImageBuilder:
         chosen = [public(record) for record in self.registry.of(kind)]
         if request.get("componentVersionArn"):
             wanted = names.parse("componentVersionArn", request["componentVersionArn"], "component")
-            chosen = [r for r in chosen if (p := names.parse("arn", r["arn"])).name == wanted.name and p.version == wanted.version]
+            chosen = [
+                r
+                for r in chosen
+                if (p := names.parse("arn", r["arn"])).name == wanted.name and p.version == wanted.version
+            ]
         if kind == "distribution-configuration":
             chosen = [{**r, "regions": [d["region"] for d in r["distributions"]]} for r in chosen]
         return page(member, filtered(chosen, request), request)
@@ -165,7 +194,10 @@ class ImageBuilder:
     def _delete_image(self, request: Record) -> Record:
         image = self.builds.get(request["imageBuildVersionArn"])
         if image["state"]["status"] not in FINAL:
-            raise ServiceError("ResourceInUseException", f"The image is {image['state']['status']}. Cancel its creation first.")
+            raise ServiceError(
+                "ResourceInUseException",
+                f"The image is {image['state']['status']}. Cancel its creation first.",
+            )
         del self.builds.images[image["arn"]]
         self._context.changed()
         return {"imageBuildVersionArn": image["arn"]}
@@ -183,7 +215,11 @@ class ImageBuilder:
 
     def _list_builds(self, request: Record) -> Record:
         wanted = request.get("imageVersionArn")
-        chosen = [public(i) for i in self.builds.of_scope() if wanted is None or i["arn"].rpartition("/")[0] == wanted]
+        chosen = [
+            public(i)
+            for i in self.builds.of_scope()
+            if wanted is None or i["arn"].rpartition("/")[0] == wanted
+        ]
         return page("imageSummaryList", filtered(chosen, request), request)
 
     def _list_pipeline_images(self, request: Record) -> Record:
@@ -201,7 +237,9 @@ class ImageBuilder:
             for execution in image["_executions"]:
                 if execution["workflowExecutionId"] == identifier:
                     return image, {**workflow.shown(execution), "imageBuildVersionArn": image["arn"]}
-        raise ServiceError("ResourceNotFoundException", f"The workflow execution '{identifier}' does not exist.", 404)
+        raise ServiceError(
+            "ResourceNotFoundException", f"The workflow execution '{identifier}' does not exist.", 404
+        )
 
     def _list_steps(self, request: Record) -> Record:
         _, execution = self._execution(request["workflowExecutionId"])
@@ -213,12 +251,18 @@ class ImageBuilder:
                 for step in execution["steps"]:
                     if step["stepExecutionId"] == request["stepExecutionId"]:
                         return {**execution, **step, "imageBuildVersionArn": image["arn"]}
-        raise ServiceError("ResourceNotFoundException", f"The step execution '{request['stepExecutionId']}' does not exist.", 404)
+        raise ServiceError(
+            "ResourceNotFoundException",
+            f"The step execution '{request['stepExecutionId']}' does not exist.",
+            404,
+        )
 
     def _tagged(self, arn: str) -> Record:
         found = self.registry.resources.get(arn) or self.builds.images.get(arn)
         if found is None:
-            raise ServiceError("ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404)
+            raise ServiceError(
+                "ResourceNotFoundException", f"The resource with ARN '{arn}' does not exist.", 404
+            )
         return found
 
     def _tag(self, request: Record) -> Record:
@@ -238,10 +282,16 @@ class ImageBuilder:
             yield arn, [{"Key": key, "Value": value} for key, value in record["tags"].items()]
 
     def checks(self, request: tracking.Request, first: Check) -> list[Check]:
-        """What IAM checks of a request: the resource that it names or makes, and the roles that it hands over."""
+        """What IAM checks of a request: the resource that it names or makes, and the roles that it hands
+        over.
+        """
         try:
-            query = {name: value if isinstance(value, list) else [value] for name, value in request.params.items()}
-            operation, arguments = self._wire.parse(request.method, request.path, query, request.headers, request.body)
+            query = {
+                name: value if isinstance(value, list) else [value] for name, value in request.params.items()
+            }
+            operation, arguments = self._wire.parse(
+                request.method, request.path, query, request.headers, request.body
+            )
         except ServiceError:
             return [first]
         arn = first.arn
@@ -250,7 +300,13 @@ class ImageBuilder:
             version = arguments.get("semanticVersion")
             arn = names.arn(kind, arguments["name"], version, 1 if kind == "component" else None)
         else:
-            named = [*KINDS.values(), "imageBuildVersionArn", "resourceArn", "imageVersionArn", "componentVersionArn"]
+            named = [
+                *KINDS.values(),
+                "imageBuildVersionArn",
+                "resourceArn",
+                "imageVersionArn",
+                "componentVersionArn",
+            ]
             arn = next((arguments[n] for n in named if arguments.get(n)), "*")
         checks = [Check(first.action, arn, first.context)]
         profile = hooks.iam._lookup_instance_profile(name=arguments.get("instanceProfileName", ""))
@@ -275,7 +331,9 @@ def install(context: Context) -> ImageBuilder:
         if request["arn"] not in service.builds.images:
             raise AdminError(404, f"There is no build {request['arn']}.")
         if request["status"] not in STATUSES:
-            raise AdminError(400, f"{request['status']!r} is not a status of a build. Statuses: {', '.join(STATUSES)}.")
+            raise AdminError(
+                400, f"{request['status']!r} is not a status of a build. Statuses: {', '.join(STATUSES)}."
+            )
         return {"status": service.builds.report(request["arn"], request["status"], request)}
 
     context.admin.operations[("POST", "builds")] = report

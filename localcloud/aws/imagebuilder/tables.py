@@ -19,12 +19,18 @@ DEFAULTS: dict[str, Record] = {
 PLURALS = {
     "ListComponentBuildVersions": ("component", "componentSummaryList"),
     "ListImageRecipes": ("image-recipe", "imageRecipeSummaryList"),
-    "ListInfrastructureConfigurations": ("infrastructure-configuration", "infrastructureConfigurationSummaryList"),
+    "ListInfrastructureConfigurations": (
+        "infrastructure-configuration",
+        "infrastructureConfigurationSummaryList",
+    ),
     "ListDistributionConfigurations": ("distribution-configuration", "distributionConfigurationSummaryList"),
     "ListImagePipelines": ("image-pipeline", "imagePipelineList"),
     "ListLifecyclePolicies": ("lifecycle-policy", "lifecyclePolicySummaryList"),
 }
-SINGULARS = {kind: (argument, argument.removesuffix("Arn").removesuffix("BuildVersion")) for kind, argument in KINDS.items()}
+SINGULARS = {
+    kind: (argument, argument.removesuffix("Arn").removesuffix("BuildVersion"))
+    for kind, argument in KINDS.items()
+}
 """Kind -> the argument that names it, the member that Get returns it in."""
 TITLES = {
     "component": "Component",

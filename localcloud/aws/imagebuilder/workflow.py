@@ -1,4 +1,6 @@
-"""What a build shows of its progress: workflow executions and their steps, as the default workflows of the service have them."""
+"""What a build shows of its progress: workflow executions and their steps, as the default workflows of the
+service have them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ STEPS = {
 NAMES = {"BUILD": "build-image", "TEST": "test-image", "DISTRIBUTION": "distribute-image"}
 WORKING = {"BUILDING": "BUILD", "TESTING": "TEST", "DISTRIBUTING": "DISTRIBUTION"}
 """Image status -> the workflow that runs then."""
-COMPONENT_STEPS = {"BUILD": "ApplyBuildComponents", "TEST": "ApplyTestComponents", "DISTRIBUTION": "DistributeImage"}
+COMPONENT_STEPS = {
+    "BUILD": "ApplyBuildComponents",
+    "TEST": "ApplyTestComponents",
+    "DISTRIBUTION": "DistributeImage",
+}
 MESSAGE_CHARACTERS = 500
 
 Execution = dict[str, Any]
@@ -34,9 +40,12 @@ Execution = dict[str, Any]
 
 def _start(kind: str) -> Execution:
     once = {"status": "PENDING", "attemptNumber": 1, "maxAttempts": 1}
-    steps = [{"stepExecutionId": f"step-{uuid.uuid4()}", "name": name, "action": action, **once} for name, action in STEPS[kind]]
+    steps = [
+        {"stepExecutionId": f"step-{uuid.uuid4()}", "name": name, "action": action, **once}
+        for name, action in STEPS[kind]
+    ]
     return {
-        "workflowBuildVersionArn": f"arn:aws:imagebuilder:{hooks.region()}:aws:workflow/{kind.lower()}/{NAMES[kind]}/1.0.0/1",
+        "workflowBuildVersionArn": f"arn:aws:imagebuilder:{hooks.region()}:aws:workflow/{kind.lower()}/{NAMES[kind]}/1.0.0/1",  # noqa: E501
         "workflowExecutionId": f"wf-{uuid.uuid4()}",
         "type": kind,
         "status": "RUNNING",
@@ -92,9 +101,16 @@ def _end(step: dict[str, Any], status: str) -> None:
 
 def shown(execution: Execution) -> dict[str, Any]:
     """An execution with its counters."""
-    counted = {"totalStepsSucceeded": "COMPLETED", "totalStepsFailed": "FAILED", "totalStepsSkipped": "SKIPPED"}
+    counted = {
+        "totalStepsSucceeded": "COMPLETED",
+        "totalStepsFailed": "FAILED",
+        "totalStepsSkipped": "SKIPPED",
+    }
     return {
         **execution,
         "totalStepCount": len(execution["steps"]),
-        **{name: sum(step["status"] == status for step in execution["steps"]) for name, status in counted.items()},
+        **{
+            name: sum(step["status"] == status for step in execution["steps"])
+            for name, status in counted.items()
+        },
     }

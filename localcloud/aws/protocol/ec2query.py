@@ -24,8 +24,11 @@ class Ec2Error(Exception):
 
     def reply(self) -> Reply:
         """The refusal as EC2 sends it."""
-        text = f"<Errors><Error><Code>{escape(self.code)}</Code><Message>{escape(str(self))}</Message></Error></Errors>"
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Response>{text}<RequestID>{uuid.uuid4()}</RequestID></Response>'
+        text = f"<Errors><Error><Code>{escape(self.code)}</Code><Message>{escape(str(self))}</Message></Error></Errors>"  # noqa: E501
+        body = (
+            '<?xml version="1.0" '
+            f'encoding="UTF-8"?>\n<Response>{text}<RequestID>{uuid.uuid4()}</RequestID></Response>'
+        )
         return self.status, dict(XML), body.encode()
 
 
@@ -49,7 +52,9 @@ def _tree(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wire_name(shape: Any, member: str) -> str:
-    """The name of a member in a request: ``queryName``, else ``locationName`` with a capital, else its own name."""
+    """The name of a member in a request: ``queryName``, else ``locationName`` with a capital, else its own
+    name.
+    """
     serialization = shape.serialization
     if "queryName" in serialization:
         return str(serialization["queryName"])
@@ -71,7 +76,9 @@ def _read(shape: Any, node: Any) -> Any:
     if kind == "list":
         if not isinstance(node, dict):
             raise ValueError
-        return [_read(shape.member, node[index]) for index in sorted((i for i in node if i.isdigit()), key=int)]
+        return [
+            _read(shape.member, node[index]) for index in sorted((i for i in node if i.isdigit()), key=int)
+        ]
     if isinstance(node, dict):
         raise ValueError
     if kind == "boolean":
@@ -101,7 +108,9 @@ def parse(operation: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
             found[member] = _read(sub, node)
         except ValueError as error:
-            raise Ec2Error("InvalidParameterValue", f"Value ({node}) for parameter {member} is invalid.") from error
+            raise Ec2Error(
+                "InvalidParameterValue", f"Value ({node}) for parameter {member} is invalid."
+            ) from error
     return found
 
 
@@ -120,7 +129,9 @@ def _write(shape: Any, value: Any) -> str:
     if kind == "boolean":
         return "true" if value else "false"
     if kind == "timestamp":
-        return value.strftime("%Y-%m-%dT%H:%M:%S.000Z") if isinstance(value, dt.datetime) else escape(str(value))
+        return (
+            value.strftime("%Y-%m-%dT%H:%M:%S.000Z") if isinstance(value, dt.datetime) else escape(str(value))
+        )
     return escape(str(value))
 
 

@@ -40,9 +40,12 @@ class RestJson:
         self._model = service_model(service)
         operations = [self._model.operation_model(name) for name in self._model.operation_names]
         routes = [(op.http["method"], _route(op.http["requestUri"]), op) for op in operations]
-        self._routes = sorted(routes, key=lambda route: route[2].http["requestUri"].count("{"))  # literal paths first
+        # literal paths first
+        self._routes = sorted(routes, key=lambda route: route[2].http["requestUri"].count("{"))
 
-    def parse(self, method: str, path: str, query: Query, headers: dict[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+    def parse(
+        self, method: str, path: str, query: Query, headers: dict[str, str], body: bytes
+    ) -> tuple[str, dict[str, Any]]:
         """The operation's name and the arguments that boto3 was called with.
 
         Raises:
@@ -55,7 +58,9 @@ class RestJson:
                 return operation.name, self._arguments(operation, uri, query, headers, body)
         raise ServiceError("UnknownOperationException", f"There is no operation {method} {path}.", 404)
 
-    def _arguments(self, operation: Any, uri: dict[str, str], query: Query, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    def _arguments(
+        self, operation: Any, uri: dict[str, str], query: Query, headers: dict[str, str], body: bytes
+    ) -> dict[str, Any]:
         shape = operation.input_shape
         if shape is None:
             return {}
@@ -105,7 +110,9 @@ def _in(shape: Any, value: Any) -> Any:
     if value is None:
         return None
     if kind == "structure" and isinstance(value, dict):
-        names = ((member, sub, sub.serialization.get("name", member)) for member, sub in shape.members.items())
+        names = (
+            (member, sub, sub.serialization.get("name", member)) for member, sub in shape.members.items()
+        )
         return {member: _in(sub, value[wire]) for member, sub, wire in names if value.get(wire) is not None}
     if kind == "list" and isinstance(value, list):
         return [_in(shape.member, item) for item in value]

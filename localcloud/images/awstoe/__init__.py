@@ -1,5 +1,8 @@
-"""A runner of AWSTOE component documents (the language of EC2 Image Builder): pure Python, all 26 actions that Linux knows.
+"""A runner of AWSTOE component documents (the language of EC2 Image Builder): pure Python, all 26 actions
+that Linux knows.
 
-``checks`` reads and checks, ``runner`` executes, ``python -m localcloud.images.awstoe`` runs documents inside a sandbox. Source of the
-semantics: EC2 Image Builder User Guide, "Use the AWS Task Orchestrator and Executor component management application".
+``checks`` reads and checks, ``runner`` executes, ``python -m localcloud.images.awstoe`` runs documents inside
+a sandbox. Source of the
+semantics: EC2 Image Builder User Guide, "Use the AWS Task Orchestrator and Executor component management
+application".
 """

@@ -1,9 +1,10 @@
-"""``python -m localcloud.images.awstoe SPEC.json``: run documents here and now. Meant for the inside of a sandbox.
+"""``python -m localcloud.images.awstoe SPEC.json``: run documents here and now. Meant for the inside of a
+sandbox.
 
-The specification: ``{documents: [{name, data, parameters}], phases: [str], environment, working_directory, endpoint, region, metadata,
-events, logs}``; ``logs`` is a folder for AWSTOE's log files, or is left out.
-``events`` is the descriptor that receives one JSON object a line: ``step``, ``log``, and last ``result``. Exit status: 0 success, 1
-failed, 2 invalid.
+The specification: ``{documents: [{name, data, parameters}], phases: [str], environment, working_directory,
+endpoint, region, metadata, events, logs}``; ``logs`` is a folder for AWSTOE's log files, or is left out.
+``events`` is the descriptor that receives one JSON object a line: ``step``, ``log``, and last ``result``.
+Exit status: 0 success, 1 failed, 2 invalid.
 """
 
 import json
@@ -33,12 +34,23 @@ def main(path: str) -> int:
 
     os.environ.update(spec["environment"])  # certificate settings count for our own downloads too
     try:
-        documents: list[Document] = [load(item["data"], item["parameters"], name=item["name"]) for item in spec["documents"]]
+        documents: list[Document] = [
+            load(item["data"], item["parameters"], name=item["name"]) for item in spec["documents"]
+        ]
     except InvalidDocument as error:
-        event({"type": "result", **Result(status="failed", failedStepCount=1, failureMessage=str(error)).as_json()})
+        event(
+            {
+                "type": "result",
+                **Result(status="failed", failedStepCount=1, failureMessage=str(error)).as_json(),
+            }
+        )
         return 2
     execution = str(uuid.uuid4())
-    logs = Logs(Path(spec["logs"]), execution, [item["data"] for item in spec["documents"]]) if spec.get("logs") else None
+    logs = (
+        Logs(Path(spec["logs"]), execution, [item["data"] for item in spec["documents"]])
+        if spec.get("logs")
+        else None
+    )
 
     def heard(what: dict[str, Any]) -> None:
         if logs is not None:
@@ -47,7 +59,12 @@ def main(path: str) -> int:
 
     Path(spec["working_directory"]).mkdir(parents=True, exist_ok=True)
     os.chdir(spec["working_directory"])  # relative paths of files are meant from there, like those of scripts
-    runner = Runner(spec["environment"], spec["working_directory"], heard, Aws(spec["endpoint"], spec["region"], spec["metadata"]))
+    runner = Runner(
+        spec["environment"],
+        spec["working_directory"],
+        heard,
+        Aws(spec["endpoint"], spec["region"], spec["metadata"]),
+    )
     result = runner.run(documents, spec["phases"], execution)
     if logs is not None:
         result.logUrl = logs.folder.name

@@ -17,13 +17,17 @@ class Action:
 ACTIONS: dict[str, Action] = {
     "ExecuteBash": Action(("commands",), many=False),
     "ExecuteBinary": Action(("path",), ("arguments",), many=False),
-    "ExecuteDocument": Action(("document",), ("document-s3-bucket-owner", "phases", "parameters"), many=False),
+    "ExecuteDocument": Action(
+        ("document",), ("document-s3-bucket-owner", "phases", "parameters"), many=False
+    ),
     "Assert": Action((), ("any one condition",), many=False),
     "Reboot": Action((), ("delaySeconds",), many=False),
     "UpdateOS": Action((), ("include", "exclude"), many=False),
     "S3Download": Action(("source", "destination"), ("expectedBucketOwner", "overwrite")),
     "S3Upload": Action(("source", "destination"), ("recurse", "expectedBucketOwner")),
-    "WebDownload": Action(("source", "destination"), ("overwrite", "checksum", "algorithm", "ignoreCertificateErrors")),
+    "WebDownload": Action(
+        ("source", "destination"), ("overwrite", "checksum", "algorithm", "ignoreCertificateErrors")
+    ),
     "AppendFile": Action(("path",), ("content", "encoding")),
     "CreateFile": Action(("path",), ("content", "encoding", "owner", "group", "permissions", "overwrite")),
     "CreateFolder": Action(("path",), ("owner", "group", "permissions", "overwrite")),

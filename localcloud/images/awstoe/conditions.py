@@ -1,5 +1,5 @@
-"""Conditions: the ``if`` of a step and the ``Assert`` action (source: Image Builder User Guide, "Comparison operators", "Logical
-operators").
+"""Conditions: the ``if`` of a step and the ``Assert`` action (source: Image Builder User Guide, "Comparison
+operators", "Logical operators").
 """
 
 import hashlib
@@ -22,7 +22,9 @@ _NUMBER = re.compile(r"[-+]?([0-9]+[.])?[0-9]+([eE][-+]?[0-9]+)?")
 
 def _numbers(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
     def operator(value: str, other: str) -> bool:
-        return bool(_NUMBER.fullmatch(value) and _NUMBER.fullmatch(other)) and compare(float(value), float(other))
+        return bool(_NUMBER.fullmatch(value) and _NUMBER.fullmatch(other)) and compare(
+            float(value), float(other)
+        )
 
     return operator
 
@@ -49,9 +51,11 @@ _ONE: dict[str, Callable[[str], bool]] = {
     "fileExists": lambda text: Path(text).is_file(),
     "folderExists": lambda text: Path(text).is_dir(),
 }
-# operand first as written after the operator, ``value`` (``path`` for files) second; `numberLessThan: 3, value: x` means x < 3
+# operand first as written after the operator, ``value`` (``path`` for files) second; `numberLessThan: 3,
+# value: x` means x < 3
 _TWO: dict[str, Callable[[str, str], bool]] = {
-    "stringEquals": lambda operand, value: value == operand,  # by the guide's examples the one comparison that looks at case
+    # by the guide's examples the one comparison that looks at case
+    "stringEquals": lambda operand, value: value == operand,
     "stringLessThan": _texts(lambda operand, value: value < operand),
     "stringLessThanEquals": _texts(lambda operand, value: value <= operand),
     "stringGreaterThan": _texts(lambda operand, value: value > operand),
@@ -72,7 +76,8 @@ OPERATORS = frozenset({*_ONE, *_TWO, "and", "or", "not"})
 
 
 def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 1) -> None:
-    """Whether this is a condition, without asking whether it holds. ``beside``: keys that may stand beside the operator.
+    """Whether this is a condition, without asking whether it holds. ``beside``: keys that may stand beside
+    the operator.
 
     Raises BadCondition.
     """
@@ -80,7 +85,9 @@ def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 
         raise BadCondition(f"{condition!r} is not a mapping with an operator")
     names = [key for key in condition if key in OPERATORS]
     if len(names) != 1:
-        raise BadCondition(f"{sorted(condition)} must hold exactly one operator of {', '.join(sorted(OPERATORS))}")
+        raise BadCondition(
+            f"{sorted(condition)} must hold exactly one operator of {', '.join(sorted(OPERATORS))}"
+        )
     if depth > MAXIMUM_DEPTH:
         raise BadCondition(f"conditions nested more than {MAXIMUM_DEPTH} deep")
     name, operand = names[0], condition[names[0]]

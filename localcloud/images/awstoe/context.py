@@ -1,4 +1,6 @@
-"""``{{ context:key }}``: what a document may ask about its execution (Image Builder User Guide, "Use context variables")."""
+"""``{{ context:key }}``: what a document may ask about its execution (Image Builder User Guide, "Use context
+variables").
+"""
 
 import platform
 import time

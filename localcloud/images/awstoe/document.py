@@ -19,7 +19,9 @@ class InvalidDocument(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``timeout`` is seconds or None for no limit; ``inputs`` is as written, references unresolved."""
+    """One step. ``timeout`` is seconds or None for no limit; ``inputs`` is as written, references
+    unresolved.
+    """
 
     name: str
     action: str
@@ -42,7 +44,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Document:
-    """A document whose structure is right. ``values`` holds constants, and parameters with their given or default values."""
+    """A document whose structure is right. ``values`` holds constants, and parameters with their given or
+    default values.
+    """
 
     name: str
     phases: tuple[Phase, ...]
@@ -54,7 +58,8 @@ class Document:
 
 
 def read(text: str, name: str) -> dict[str, Any]:
-    """The mapping that a document's text is, unchecked. Every scalar is a string, so that ``0644`` and ``1.10`` stay what they are.
+    """The mapping that a document's text is, unchecked. Every scalar is a string, so that ``0644`` and
+    ``1.10`` stay what they are.
 
     Raises InvalidDocument.
     """
@@ -63,12 +68,22 @@ def read(text: str, name: str) -> dict[str, Any]:
         json.dumps(raw)
     except yaml.YAMLError as error:
         raise InvalidDocument(
-            [f"{name}: not YAML: {' '.join(str(error).split())}. Write a component document with schemaVersion and phases."]
+            [
+                f"{name}: not YAML: {' '.join(str(error).split())}. Write a component document with "
+                "schemaVersion and phases."
+            ]
         ) from error
-    except (ValueError, TypeError, RecursionError) as error:  # json's word for a value that contains itself, or a key that is no text
-        raise InvalidDocument([f"{name}: got an alias that contains itself; allowed: values that end. Write the values out."]) from error
+    # json's word for a value that contains itself, or a key that is no text
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidDocument(
+            [f"{name}: got an alias that contains itself; allowed: values that end. Write the values out."]
+        ) from error
     if not isinstance(raw, dict):
         raise InvalidDocument(
-            [f"{name}: got {type(raw).__name__}; allowed: a mapping with schemaVersion and phases. Write a component document."]
+            [
+                f"{name}: got {type(raw).__name__}; allowed: a mapping with schemaVersion and phases. Write "
+                "a "
+                "component document."
+            ]
         )
     return raw

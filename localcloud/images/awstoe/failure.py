@@ -16,7 +16,9 @@ _MARKERS = (
 class StepFailed(Exception):
     """A step did not succeed."""
 
-    def __init__(self, message: str, script: str | None = None, line: int | None = None, text: str | None = None) -> None:
+    def __init__(
+        self, message: str, script: str | None = None, line: int | None = None, text: str | None = None
+    ) -> None:
         super().__init__(message)
         self.script, self.line, self.text = script, line, text
 

@@ -1,4 +1,6 @@
-"""The actions that work on files and folders. Each takes one mapping of its inputs (references resolved) and returns its outputs."""
+"""The actions that work on files and folders. Each takes one mapping of its inputs (references resolved) and
+returns its outputs.
+"""
 
 import grp
 import os
@@ -12,8 +14,10 @@ from typing import Any
 Inputs = dict[str, Any]
 Outputs = dict[str, str]
 _ENCODINGS = {
-    "utf8": "utf-8", "utf-8": "utf-8", "utf16": "utf-16-le", "utf-16": "utf-16-le", "utf16-le": "utf-16-le", "utf-16-le": "utf-16-le",
-    "utf16-be": "utf-16-be", "utf-16-be": "utf-16-be", "utf32": "utf-32-le", "utf-32": "utf-32-le", "utf32-le": "utf-32-le",
+    "utf8": "utf-8", "utf-8": "utf-8", "utf16": "utf-16-le", "utf-16": "utf-16-le", "utf16-le": "utf-16-le",
+    "utf-16-le": "utf-16-le",
+    "utf16-be": "utf-16-be", "utf-16-be": "utf-16-be", "utf32": "utf-32-le", "utf-32": "utf-32-le",
+    "utf32-le": "utf-32-le",
     "utf-32-le": "utf-32-le",
     "utf32-be": "utf-32-be", "utf-32-be": "utf-32-be",
 }  # fmt: skip
@@ -116,7 +120,9 @@ def _matches(pattern: str, what: str, *, folders: bool = False) -> list[Path]:
         found = [Path(pattern)] if os.path.lexists(pattern) else []
     else:
         found = (
-            sorted(Path(folder) / entry for entry in os.listdir(folder or ".") if fits(entry, name)) if os.path.isdir(folder or ".") else []
+            sorted(Path(folder) / entry for entry in os.listdir(folder or ".") if fits(entry, name))
+            if os.path.isdir(folder or ".")
+            else []
         )
     found = [path for path in found if (path.is_dir() if folders else path.is_symlink() or path.is_file())]
     if not found:
@@ -125,7 +131,9 @@ def _matches(pattern: str, what: str, *, folders: bool = False) -> list[Path]:
 
 
 def _transfer(inputs: Inputs, act: Callable[[Path, Path], object], *, folders: bool = False) -> Outputs:
-    """Give each source its place: below a destination that ends with `/` under its own name, else the destination itself."""
+    """Give each source its place: below a destination that ends with `/` under its own name, else the
+    destination itself.
+    """
     target = Path(inputs["destination"])
     several = "*" in os.path.basename(inputs["source"].rstrip("/"))
     into = several or inputs["destination"].endswith("/") or (target.is_dir() and not folders)
@@ -187,7 +195,11 @@ def list_files(inputs: Inputs) -> Outputs:
     if not folder.is_dir():
         raise ActionError(f"the folder {folder} does not exist")
     entries = folder.rglob("*") if true(inputs, "recursive", "false") else folder.iterdir()
-    return {"files": ",".join(sorted(str(path) for path in entries if path.is_file() and fits(path.name, pattern)))}
+    return {
+        "files": ",".join(
+            sorted(str(path) for path in entries if path.is_file() and fits(path.name, pattern))
+        )
+    }
 
 
 def read_file(inputs: Inputs) -> Outputs:

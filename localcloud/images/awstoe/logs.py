@@ -1,7 +1,7 @@
 """The folder that AWSTOE leaves of an execution: ``TOE_<time>_<uuid>`` with the files of the service's names.
 
-``document.yaml`` (or ``document-<n>.yaml`` of several), ``console.log`` (what programs wrote), ``application.log`` (what happened to
-steps), ``detailedoutput.json`` and ``chaining.json``.
+``document.yaml`` (or ``document-<n>.yaml`` of several), ``console.log`` (what programs wrote),
+``application.log`` (what happened to steps), ``detailedoutput.json`` and ``chaining.json``.
 """
 
 import json
@@ -31,10 +31,14 @@ class Logs:
             self._console.write(event["line"] + "\n")
         elif event["type"] == "step":
             key = (event["component"], event["phase"], event["name"])
-            step = self._steps.setdefault(key, {"name": event["name"], "action": event["action"], "startTime": _time(event["started"])})
+            step = self._steps.setdefault(
+                key, {"name": event["name"], "action": event["action"], "startTime": _time(event["started"])}
+            )
             step |= {"status": event["status"].lower(), "failureMessage": event["message"]}
             step |= {"endTime": _time(event["ended"])} if "ended" in event else {}
-            words = f"{event['phase']}.{event['name']} ({event['action']}) {event['status']} {event['message']}"
+            words = (
+                f"{event['phase']}.{event['name']} ({event['action']}) {event['status']} {event['message']}"
+            )
             self._application.write(f"{_time(time.time())} {words.rstrip()}\n")
 
     def close(self, names: Sequence[str], result: Mapping[str, Any], chaining: Mapping[str, Any]) -> None:
@@ -45,7 +49,9 @@ class Logs:
             for (component, phase, _), step in self._steps.items():
                 if component == number:
                     phases.setdefault(phase, []).append(step)
-            documents.append({"name": name, "phases": [{"name": phase, "steps": steps} for phase, steps in phases.items()]})
+            documents.append(
+                {"name": name, "phases": [{"name": phase, "steps": steps} for phase, steps in phases.items()]}
+            )
         times = {"startTime": _time(self._started), "endTime": _time(time.time())}
         self._write("detailedoutput.json", {**result, **times, "documents": documents})
         self._write("chaining.json", chaining)

@@ -42,7 +42,9 @@ def values(loop: dict[str, Any]) -> Iterable[str]:
 
 
 def _range(counting: Any) -> range:
-    given = [str(counting.get(key)) for key in ("start", "end", "updateBy")] if isinstance(counting, dict) else []
+    given = (
+        [str(counting.get(key)) for key in ("start", "end", "updateBy")] if isinstance(counting, dict) else []
+    )
     if not given or not all(map(_NUMBER.fullmatch, given)):
         raise BadLoop("for needs the whole numbers start, end and updateBy")
     start, end, step = (int(number) for number in given)

@@ -1,4 +1,6 @@
-"""Running a program the way AWSTOE does: no terminal, no input, its own process group, output line by line."""
+"""Running a program the way AWSTOE does: no terminal, no input, its own process group, output line by
+line.
+"""
 
 import os
 import signal
@@ -22,12 +24,25 @@ class Finished:
     stderr: tuple[str, ...]
 
 
-def run(command: list[str], *, cwd: str, environment: dict[str, str], timeout: int | None, say: Callable[[str, str], None]) -> Finished:
-    """Run to the end, or until ``timeout`` seconds are over: then the whole process group is killed. ``say(stream, line)`` hears every
-    line.
+def run(
+    command: list[str],
+    *,
+    cwd: str,
+    environment: dict[str, str],
+    timeout: int | None,
+    say: Callable[[str, str], None],
+) -> Finished:
+    """Run to the end, or until ``timeout`` seconds are over: then the whole process group is killed.
+    ``say(stream, line)`` hears every line.
     """
     process = subprocess.Popen(
-        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     kept: list[bytes] = []
     errors: list[str] = []
@@ -45,7 +60,10 @@ def run(command: list[str], *, cwd: str, environment: dict[str, str], timeout: i
                 del errors[:-KEPT_ERRORS]
             say(stream, line)
 
-    threads = [threading.Thread(target=read, args=pair, daemon=True) for pair in (("stdout", process.stdout), ("stderr", process.stderr))]
+    threads = [
+        threading.Thread(target=read, args=pair, daemon=True)
+        for pair in (("stdout", process.stdout), ("stderr", process.stderr))
+    ]
     for thread in threads:
         thread.start()
     status: int | None

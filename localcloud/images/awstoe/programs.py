@@ -17,7 +17,9 @@ _MAXIMUM_REBOOTS = 10
 
 
 class Programs:
-    """Starts programs in ``directory`` with ``environment``; ``log`` hears each line of theirs, unless a step hides its output."""
+    """Starts programs in ``directory`` with ``environment``; ``log`` hears each line of theirs, unless a step
+    hides its output.
+    """
 
     def __init__(self, environment: dict[str, str], directory: str, log: Callable[[str], None]) -> None:
         self._environment, self._directory, self._log = environment, directory, log
@@ -29,7 +31,9 @@ class Programs:
         folder = Path(tempfile.gettempdir()) / f"AWSTOE{self._scripts}"
         folder.mkdir(mode=0o700, exist_ok=True)
         script = folder / f"script-{self._scripts}.sh"
-        script.write_text("\n".join(command.rstrip("\n") for command in inputs["commands"]) + "\n", encoding="utf-8")
+        script.write_text(
+            "\n".join(command.rstrip("\n") for command in inputs["commands"]) + "\n", encoding="utf-8"
+        )
         try:
             return self._execute(step, ["bash", str(script)], deadline, script)
         finally:
@@ -50,15 +54,21 @@ class Programs:
         commands = [
             ["apt-get", "update"],
             *([["apt-mark", "hold", *exclude]] if exclude else []),
-            ["apt-get", "install", "-y", "--only-upgrade", *include] if include else ["apt-get", "upgrade", "-y"],
+            ["apt-get", "install", "-y", "--only-upgrade", *include]
+            if include
+            else ["apt-get", "upgrade", "-y"],
             *([["apt-mark", "unhold", *exclude]] if exclude else []),
         ]
-        quiet = Programs({**self._environment, "DEBIAN_FRONTEND": "noninteractive"}, self._directory, self._log)
+        quiet = Programs(
+            {**self._environment, "DEBIAN_FRONTEND": "noninteractive"}, self._directory, self._log
+        )
         for command in commands:
             quiet._execute(step, command, deadline, None)
         return {}
 
-    def _execute(self, step: Step, command: list[str], deadline: float | None, script: Path | None) -> dict[str, str]:
+    def _execute(
+        self, step: Step, command: list[str], deadline: float | None, script: Path | None
+    ) -> dict[str, str]:
         Path(self._directory).mkdir(parents=True, exist_ok=True)
 
         def say(stream: str, line: str) -> None:
@@ -72,5 +82,9 @@ class Programs:
                 return {"stdout": done.stdout.rstrip("\n")}
             if done.status != REBOOT_STATUS:
                 raise explain(step, done, script)
-            self._log(f"exit status {REBOOT_STATUS}: the machine would restart now; the same step is run again")
-        raise StepFailed(f"it asked for a restart (exit status {REBOOT_STATUS}) more than {_MAXIMUM_REBOOTS} times")
+            self._log(
+                f"exit status {REBOOT_STATUS}: the machine would restart now; the same step is run again"
+            )
+        raise StepFailed(
+            f"it asked for a restart (exit status {REBOOT_STATUS}) more than {_MAXIMUM_REBOOTS} times"
+        )

@@ -11,14 +11,16 @@ _LOOP = re.compile(r"^([A-Za-z0-9_-]+)\.(index|value)$")
 _VALUE = re.compile(r"^[A-Za-z0-9_-]+$")
 _CONTEXT = re.compile(r"^context:([A-Za-z]+)$")
 _ENVIRONMENT = re.compile(r"^env:(.+)$")
-_METADATA = re.compile(r"^aws:imds:(?!/?(?:iam|identity-credentials)(?:/|$))(\S+)$")  # the guide: credentials cannot be read so
+# the guide: credentials cannot be read so
+_METADATA = re.compile(r"^aws:imds:(?!/?(?:iam|identity-credentials)(?:/|$))(\S+)$")
 _SSM = re.compile(r"^aws:ssm:(?:resolve\(\s*['\"]?([^'\"()]+?)['\"]?\s*\)|(\S+))$")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference. ``kind``: value, chain, loop, ssm, env, imds, context or unknown. ``step`` is the loop's name for a loop,
-    ``variable`` the name of the parameter (or of what holds its name: ``resolve``), environment variable, metadata path or context key.
+    """One reference. ``kind``: value, chain, loop, ssm, env, imds, context or unknown. ``step`` is the loop's
+    name for a loop, ``variable`` the name of the parameter (or of what holds its name: ``resolve``),
+    environment variable, metadata path or context key.
     """
 
     text: str
@@ -33,7 +35,9 @@ class Reference:
 def parse(text: str) -> Reference:
     """Classify the text between the braces."""
     if match := _CHAIN.match(text):
-        return Reference(text, "chain", match[1], match[2], match[3], int(match[4]) if match[4] else None, match[5])
+        return Reference(
+            text, "chain", match[1], match[2], match[3], int(match[4]) if match[4] else None, match[5]
+        )
     if match := _SSM.match(text):
         return Reference(text, "ssm", direction="resolve" if match[1] else "", variable=match[1] or match[2])
     for kind, pattern in (("env", _ENVIRONMENT), ("imds", _METADATA), ("context", _CONTEXT)):

@@ -1,4 +1,6 @@
-"""Executes phases of component documents: conditions, loops, attempts, timeouts, chaining, failure policies."""
+"""Executes phases of component documents: conditions, loops, attempts, timeouts, chaining, failure
+policies.
+"""
 
 import shutil
 import tempfile
@@ -25,7 +27,9 @@ _MAXIMUM_NESTING = 3
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step failed, and where: ``script`` and ``line`` if the script said so, ``text`` the command or its last words of error."""
+    """Why a step failed, and where: ``script`` and ``line`` if the script said so, ``text`` the command or
+    its last words of error.
+    """
 
     phase: str
     step: str
@@ -58,11 +62,19 @@ Event = Callable[[dict[str, Any]], None]
 
 
 class Runner:
-    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events, without the values of SSM parameters. Scripts get
+    """Runs documents in the current root. ``event`` hears ``step`` and ``log`` events, without the values of
+    SSM parameters. Scripts get
     ``environment``: PATH, LANG, and what the host needs to reach package registries; no HOME, as on AWS.
     """
 
-    def __init__(self, environment: dict[str, str], working_directory: str, event: Event, aws: transfer.Aws, nesting: int = 0) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        working_directory: str,
+        event: Event,
+        aws: transfer.Aws,
+        nesting: int = 0,
+    ) -> None:
         self._environment = {key: value for key, value in environment.items() if key != "HOME"}
         self._directory = working_directory
         self._hear = event
@@ -75,7 +87,9 @@ class Runner:
         self._chained: dict[tuple[int, str, str], dict[str, Any]] = {}
 
     def run(self, documents: list[Document], phases: list[str], execution: str = "") -> Result:
-        """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a failure, not a success."""
+        """Run each phase over all documents before the next phase begins. Naming phases that nothing has is a
+        failure, not a success.
+        """
         result = Result(execution or str(uuid.uuid4()))
         self._execution = result.executionId
         for name in phases:
@@ -91,7 +105,8 @@ class Runner:
             found = sorted({phase.name for document in documents for phase in document.phases})
             result.status, result.failedStepCount = "failed", 1
             result.failureMessage = (
-                f"no step was run: the documents have the phases {', '.join(found) or 'none'}, asked for {', '.join(phases)}"
+                f"no step was run: the documents have the phases {', '.join(found) or 'none'}, asked for "
+                f"{', '.join(phases)}"
             )
             result.failure = Failure(",".join(phases), "", "", result.failureMessage)
         elif result.failedStepCount:
@@ -101,7 +116,9 @@ class Runner:
         return result
 
     def chaining(self, documents: list[Document]) -> dict[str, Any]:
-        """What steps had and gave, by phase.step, for ``chaining.json``: without parameters, and without steps that hide their output."""
+        """What steps had and gave, by phase.step, for ``chaining.json``: without parameters, and without
+        steps that hide their output.
+        """
         hidden = {
             (number, phase.name, step.name)
             for number, document in enumerate(documents)
@@ -113,7 +130,9 @@ class Runner:
         return {f"{phase}.{step}": mapped(record, self._masked) for (_, phase, step), record in shown.items()}
 
     def _event(self, event: dict[str, Any]) -> None:
-        self._hear({key: self._masked(value) if isinstance(value, str) else value for key, value in event.items()})
+        self._hear(
+            {key: self._masked(value) if isinstance(value, str) else value for key, value in event.items()}
+        )
 
     def _log(self, line: str) -> None:
         self._event({"type": "log", "line": line})
@@ -127,7 +146,14 @@ class Runner:
         """Run a step and report it. False: stop here."""
         started = time.time()
         self._at = (phase, step.name)
-        label = {"type": "step", "name": step.name, "phase": phase, "action": step.action, "component": number, "started": started}
+        label = {
+            "type": "step",
+            "name": step.name,
+            "phase": phase,
+            "action": step.action,
+            "component": number,
+            "started": started,
+        }
         self._event({**label, "status": "RUNNING", "message": ""})
         result.executedStepCount += 1
         try:
@@ -136,7 +162,14 @@ class Runner:
             ignored = step.on_failure == "Ignore"
             if step.on_failure != "Abort":
                 self._log(f"{phase}.{step.name} failed, and the next step runs ({step.on_failure}): {error}")
-            self._event({**label, "status": "IGNORED" if ignored else "FAILED", "message": str(error), "ended": time.time()})
+            self._event(
+                {
+                    **label,
+                    "status": "IGNORED" if ignored else "FAILED",
+                    "message": str(error),
+                    "ended": time.time(),
+                }
+            )
             if ignored:
                 result.ignoredFailedStepCount += 1
                 return True
@@ -144,10 +177,17 @@ class Runner:
             if result.failure is None:
                 message = self._masked(str(error))
                 text = self._masked(error.text) if error.text else None
-                result.failure = Failure(phase, step.name, step.action, message, error.script, error.line, text)
-                result.failureMessage = f"Document {document.name} failed: phase {phase}, step {step.name} ({step.action}): {message}"
+                result.failure = Failure(
+                    phase, step.name, step.action, message, error.script, error.line, text
+                )
+                result.failureMessage = (
+                    f"Document {document.name} failed: phase {phase}, step {step.name} ({step.action}): "
+                    f"{message}"
+                )
             return step.on_failure == "Continue"
-        self._event({**label, "status": "SKIPPED" if skipped else "COMPLETED", "message": "", "ended": time.time()})
+        self._event(
+            {**label, "status": "SKIPPED" if skipped else "COMPLETED", "message": "", "ended": time.time()}
+        )
         return True
 
     def _attempts(self, document: Document, number: int, phase: str, step: Step) -> bool:
@@ -184,7 +224,9 @@ class Runner:
         failures: list[tuple[int, StepFailed]] = []
         for index, value in enumerate(values):
             if deadline is not None and time.monotonic() > deadline:
-                raise StepFailed(f"it took longer than {step.timeout} s and was ended before iteration {index}")
+                raise StepFailed(
+                    f"it took longer than {step.timeout} s and was ended before iteration {index}"
+                )
             try:
                 records.append(self._once(document, number, step, (name, str(index), value), deadline))
             except StepFailed as error:
@@ -193,11 +235,18 @@ class Runner:
             first = failures[0][1]
             indices = ", ".join(str(index) for index, _ in failures)
             raise StepFailed(f"iterations {indices} failed: {first}", first.script, first.line, first.text)
-        stdout = "\n".join(str(record["outputs"][0].get("stdout", "")) for record in records if record["outputs"])
+        stdout = "\n".join(
+            str(record["outputs"][0].get("stdout", "")) for record in records if record["outputs"]
+        )
         return {"inputs": records[-1]["inputs"] if records else [], "outputs": [{"stdout": stdout}]}
 
     def _once(
-        self, document: Document, number: int, step: Step, loop: tuple[str, str, str] | None, deadline: float | None
+        self,
+        document: Document,
+        number: int,
+        step: Step,
+        loop: tuple[str, str, str] | None,
+        deadline: float | None,
     ) -> dict[str, Any]:
         try:
             inputs = self._resolved(step.inputs, document, number, loop)
@@ -207,12 +256,18 @@ class Runner:
             raise StepFailed(str(error)) from error
         return {"inputs": items, "outputs": outputs}
 
-    def _resolved(self, value: Any, document: Document, number: int, loop: tuple[str, str, str] | None) -> Any:
+    def _resolved(
+        self, value: Any, document: Document, number: int, loop: tuple[str, str, str] | None
+    ) -> Any:
         def look_up(reference: Reference) -> str:
             if reference.kind == "value":
                 return document.values[reference.text]
             if reference.kind == "ssm":
-                name = document.values.get(reference.variable, reference.variable) if reference.direction else reference.variable
+                name = (
+                    document.values.get(reference.variable, reference.variable)
+                    if reference.direction
+                    else reference.variable
+                )
                 self._parameters[name] = self._aws.parameter(name)
                 return self._parameters[name]
             if reference.kind == "env":
@@ -239,7 +294,10 @@ class Runner:
             sides = sides[reference.index or 0 :][:1]
         found = [str(side[reference.variable]) for side in sides if reference.variable in side]
         if not found:
-            raise ActionError(f"{{{{ {reference.text} }}}} has no value: that step was skipped, failed, or gives no {reference.variable}")
+            raise ActionError(
+                f"{{{{ {reference.text} }}}} has no value: that step was skipped, failed, or "
+                f"gives no {reference.variable}"
+            )
         return "\n".join(found)
 
     def _act(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
@@ -249,7 +307,11 @@ class Runner:
             self._log(f"warning: {step.action} does not know {', '.join(unknown)}")
         if step.action in files.FILE_ACTIONS:
             outputs = files.FILE_ACTIONS[step.action](inputs)
-            if step.action == "ReadFile" and files.true(inputs, "printFileContent", "false") and not step.disable_logging:
+            if (
+                step.action == "ReadFile"
+                and files.true(inputs, "printFileContent", "false")
+                and not step.disable_logging
+            ):
                 for line in outputs["content"].splitlines():
                     self._log(line)
             return outputs
@@ -265,7 +327,10 @@ class Runner:
                     raise StepFailed(f"the assertion does not hold: {inputs}")
                 return {}
             case "Reboot":
-                self._log("Reboot: a local build has no machine to restart; the steps after it go on in the same root")
+                self._log(
+                    "Reboot: a local build has no machine to restart; the steps after it go on in the "
+                    "same root"
+                )
                 return {}
             case "UpdateOS":
                 return self._programs.update(step, inputs, deadline)
@@ -281,7 +346,9 @@ class Runner:
             raise ActionError(f"documents nested more than {_MAXIMUM_NESTING} deep")
         source = inputs["document"]
         if source.startswith("arn:"):
-            raise ActionError(f"{source}: a component by its ARN cannot be run locally; name a file or an s3:// location")
+            raise ActionError(
+                f"{source}: a component by its ARN cannot be run locally; name a file or an s3:// location"
+            )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(source)
             if source.startswith("s3://"):

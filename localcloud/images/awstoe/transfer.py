@@ -25,7 +25,9 @@ _CHUNK = 1 << 20
 
 
 class Aws:
-    """The few calls that actions make, at ``endpoint``, with the credentials that the metadata service at ``metadata`` gives."""
+    """The few calls that actions make, at ``endpoint``, with the credentials that the metadata service at
+    ``metadata`` gives.
+    """
 
     def __init__(self, endpoint: str | None, region: str, metadata: str | None) -> None:
         self._endpoint, self.region, self._metadata = endpoint, region, metadata
@@ -33,13 +35,22 @@ class Aws:
     def metadata(self, path: str, field: str = "") -> str:
         """What the machine's metadata service says, below ``/latest/``; of a JSON answer only ``field``."""
         if not self._metadata:
-            raise ActionError("the build has no role, so no metadata service; name an instance profile in the infrastructure configuration")
+            raise ActionError(
+                "the build has no role, so no metadata service; name an instance profile in "
+                "the infrastructure configuration"
+            )
         base = self._metadata.rstrip("/")
         try:
-            ask = urllib.request.Request(f"{base}/latest/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "300"})
+            ask = urllib.request.Request(
+                f"{base}/latest/api/token",
+                method="PUT",
+                headers={"X-aws-ec2-metadata-token-ttl-seconds": "300"},
+            )
             with _DIRECT.open(ask, timeout=10) as answer:
                 token = {"X-aws-ec2-metadata-token": answer.read().decode()}
-            with _DIRECT.open(urllib.request.Request(f"{base}/latest/{path}", headers=token), timeout=30) as answer:
+            with _DIRECT.open(
+                urllib.request.Request(f"{base}/latest/{path}", headers=token), timeout=30
+            ) as answer:
                 text: str = answer.read().decode()
             return str(json.loads(text)[field]) if field else text
         except (OSError, ValueError, KeyError) as error:
@@ -48,7 +59,8 @@ class Aws:
     def _credentials(self) -> Credentials:
         if not self._metadata:
             raise ActionError(
-                "the build has no role, so nothing in AWS can be reached; name an instance profile in the infrastructure configuration"
+                "the build has no role, so nothing in AWS can be reached; name an instance profile in the "
+                "infrastructure configuration"
             )
         path = "meta-data/iam/security-credentials/"
         try:
@@ -59,31 +71,47 @@ class Aws:
             raise ActionError(f"no credentials of the build's role: {error}") from error
 
     def request(
-        self, service: str, method: str, path: str, query: str = "", body: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        service: str,
+        method: str,
+        path: str,
+        query: str = "",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
     ) -> Any:
         """An open answer; the caller closes it. Raises ActionError with AWS's own words."""
         root = (self._endpoint or f"https://{service}.{self.region}.amazonaws.com").rstrip("/")
         url = root + urllib.parse.quote(path, safe="/-_.~") + (f"?{query}" if query else "")
         signed = sign(method, url, body, service, self.region, self._credentials(), headers)
         try:
-            return _DIRECT.open(urllib.request.Request(url, data=body or None, method=method, headers=signed), timeout=60)
+            return _DIRECT.open(
+                urllib.request.Request(url, data=body or None, method=method, headers=signed), timeout=60
+            )
         except urllib.error.HTTPError as error:
             text = error.read(2000).decode(errors="replace")
             code = re.search(r"<Code>(.*?)</Code>|\"__type\":\s*\"(.*?)\"", text)
-            raise ActionError(f"{service} {method} {path}: {error.code} {(code[1] or code[2]) if code else text[:200]}") from error
+            raise ActionError(
+                f"{service} {method} {path}: {error.code} {(code[1] or code[2]) if code else text[:200]}"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise ActionError(f"{service} {method} {path}: {error}") from error
 
     def parameter(self, name: str) -> str:
-        """The (decrypted) value of an SSM parameter, which must be one line. Raises ActionError with the parameter's name."""
+        """The (decrypted) value of an SSM parameter, which must be one line. Raises ActionError with the
+        parameter's name.
+        """
         headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
         body = json.dumps({"Name": name, "WithDecryption": True}).encode()
         try:
             with self.request("ssm", "POST", "/", body=body, headers=headers) as answer:
                 value = str(json.load(answer)["Parameter"]["Value"])
         except ActionError as error:
-            allowed = "one that exists in this region, and that the role of the build may read (ssm:GetParameter)"
-            raise ActionError(f"the SSM parameter {name} cannot be read: {error}; allowed: {allowed}") from error
+            allowed = (
+                "one that exists in this region, and that the role of the build may read (ssm:GetParameter)"
+            )
+            raise ActionError(
+                f"the SSM parameter {name} cannot be read: {error}; allowed: {allowed}"
+            ) from error
         if "\n" in value:
             raise ActionError(f"the parameter {name} has several lines; references allow one")
         return value
@@ -93,7 +121,9 @@ class Aws:
         token = ""
         while True:
             fields = {"list-type": "2", "prefix": prefix, **({"continuation-token": token} if token else {})}
-            query = "&".join(f"{key}={urllib.parse.quote(value, safe='-_.~')}" for key, value in sorted(fields.items()))
+            query = "&".join(
+                f"{key}={urllib.parse.quote(value, safe='-_.~')}" for key, value in sorted(fields.items())
+            )
             with self.request("s3", "GET", f"/{bucket}", query) as answer:
                 tree = ElementTree.fromstring(answer.read())  # noqa: S314 (from the endpoint that we signed for)
             space = tree.tag.rpartition("}")[0] + "}" if "}" in tree.tag else ""
@@ -136,7 +166,11 @@ def s3_download(inputs: Inputs, aws: Aws) -> Outputs:
     bucket, key = _location(inputs["source"])
     target = Path(inputs["destination"])
     if not key.endswith("*"):
-        place = target / key.rpartition("/")[2] if target.is_dir() or inputs["destination"].endswith("/") else target
+        place = (
+            target / key.rpartition("/")[2]
+            if target.is_dir() or inputs["destination"].endswith("/")
+            else target
+        )
         pairs = [(key, place)]
     else:
         prefix = key[:-1]
@@ -172,7 +206,10 @@ def s3_upload(inputs: Inputs, aws: Aws) -> Outputs:
     if "*" in pattern:
         entries = folder.rglob("*") if recurse else folder.glob("*")
         found = [path for path in entries if path.is_file() and fits(path.name, pattern)]
-        pairs = [(path, key.rstrip("*").rstrip("/") + "/" + path.relative_to(folder).as_posix()) for path in sorted(found)]
+        pairs = [
+            (path, key.rstrip("*").rstrip("/") + "/" + path.relative_to(folder).as_posix())
+            for path in sorted(found)
+        ]
     else:
         pairs = [(source, key + source.name if key.endswith("/") else key)]
     if not pairs:
@@ -193,7 +230,9 @@ def web_download(inputs: Inputs) -> Outputs:
         raise ActionError(f"the source {source!r} is not http or https")
     target = Path(inputs["destination"])
     if inputs["destination"].endswith("/") or target.is_dir():
-        target = target / (Path(urllib.parse.unquote(urllib.parse.urlsplit(source).path)).name or "index.html")
+        target = target / (
+            Path(urllib.parse.unquote(urllib.parse.urlsplit(source).path)).name or "index.html"
+        )
     if target.exists():
         if not true(inputs, "overwrite", "true"):
             raise ActionError(f"{target} exists and overwrite is false")

@@ -1,7 +1,8 @@
-"""Start as the Pulumi engine starts a provider: print the port on the first line, serve until SIGINT or SIGTERM.
+"""Start as the Pulumi engine starts a provider: print the port on the first line, serve until SIGINT or
+SIGTERM.
 
-Arguments: options of the engine (``--logtostderr``, ``-v=N``, ``--tracing URL``) and the engine's address, which is not needed here.
-Exit codes: 0 stopped, 1 refused to start (the reason is on stderr).
+Arguments: options of the engine (``--logtostderr``, ``-v=N``, ``--tracing URL``) and the engine's address,
+which is not needed here. Exit codes: 0 stopped, 1 refused to start (the reason is on stderr).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from localcloud.pulumi.provider.errors import ProviderError
 
 def main() -> int:
     """Run the provider."""
-    channel, sys.stdout = sys.stdout, sys.stderr  # the engine reads the port from stdout: no stray line may come before it
+    # the engine reads the port from stdout: no stray line may come before it
+    channel, sys.stdout = sys.stdout, sys.stderr
     try:
         session = Session()
         sdk_version = _sdk_version()
     except ProviderError as error:
         sys.stderr.write(f"pulumi-resource-aws (local): {error}\n")
-        if not channel.isatty():  # the engine shows what came instead of a port, if no line end follows, and drops stderr
+        # the engine shows what came instead of a port, if no line end follows, and drops stderr
+        if not channel.isatty():
             channel.write(" ".join(str(error).split()))
             channel.flush()
         return 1

@@ -1,4 +1,6 @@
-"""The contents of assets and archives. Archives become the same bytes for the same files, whenever and wherever they are built."""
+"""The contents of assets and archives. Archives become the same bytes for the same files, whenever and
+wherever they are built.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,10 @@ def _entries(archive: Archive) -> Iterator[tuple[str, bytes]]:
         yield from _zip_entries(path)
     else:
         what = "does not exist" if not path.exists() else "is no folder, .zip, .jar, .tar, .tar.gz or .tgz"
-        raise ProviderError(f"the file archive {path} {what}; paths are relative to the folder of Pulumi.yaml; correct the path")
+        raise ProviderError(
+            f"the file archive {path} {what}; paths are relative to the folder of "
+            "Pulumi.yaml; correct the path"
+        )
 
 
 def _folder_entries(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -105,5 +110,8 @@ def _local_path(path: str | None, uri: str | None) -> Path:
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     if uri:
-        raise ProviderError(f"got the remote file {uri}; the local AWS provider reads files of this machine only; download it first")
+        raise ProviderError(
+            f"got the remote file {uri}; the local AWS provider reads files of this machine "
+            "only; download it first"
+        )
     raise ProviderError("the engine sent a file without its contents; run the deployment again")

@@ -11,7 +11,9 @@ from localcloud.pulumi.provider.codec import Unknown
 from localcloud.pulumi.provider.model import AutoName, Properties
 
 DEFAULTS_KEY = "__defaults"
-"""Names of the inputs that the provider filled in, kept in the checked inputs (the engine ignores keys that begin with ``__``)."""
+"""Names of the inputs that the provider filled in, kept in the checked inputs (the engine ignores keys that
+begin with ``__``).
+"""
 
 
 class Mode(Enum):
@@ -36,12 +38,19 @@ def defaulted(inputs: Properties) -> frozenset[str]:
     return frozenset(inputs.get(DEFAULTS_KEY) or ())
 
 
-def choose(rule: AutoName, logical_name: str, news: Properties, olds: Properties, seed: bytes, naming: Naming) -> str | None:
-    """The name for a resource without one; ``None`` when there shall be none (a prefix is given, or autonaming is off).
+def choose(
+    rule: AutoName, logical_name: str, news: Properties, olds: Properties, seed: bytes, naming: Naming
+) -> str | None:
+    """The name for a resource without one; ``None`` when there shall be none (a prefix is given, or
+    autonaming is off).
 
     A name that was made before is kept. ``seed`` is the engine's: the same seed makes the same name.
     """
-    if news.get(f"{rule.property}Prefix") is not None or news.get("namePrefix") is not None or naming.mode is Mode.DISABLE:
+    if (
+        news.get(f"{rule.property}Prefix") is not None
+        or news.get("namePrefix") is not None
+        or naming.mode is Mode.DISABLE
+    ):
         return None
     old = olds.get(rule.property)
     if isinstance(old, str) and rule.property in defaulted(olds):
@@ -59,7 +68,8 @@ def too_long(rule: AutoName, name: str) -> str | None:
     if not rule.limit or len(name) <= rule.limit:
         return None
     return (
-        f"the name made from the resource's name is {name!r}, {len(name)} characters; at most {rule.limit} are allowed; "
+        f"the name made from the resource's name is {name!r}, {len(name)} characters; at most {rule.limit} "
+        "are allowed; "
         f"give the resource a shorter name in the program, or set {rule.property}"
     )
 

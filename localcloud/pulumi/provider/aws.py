@@ -1,7 +1,8 @@
 """Clients for the one endpoint that this provider may talk to.
 
-The endpoint comes from ``AWS_ENDPOINT_URL`` and must be on the loopback interface: a stand-in that reached a real account would be a
-catastrophe. Credentials come from the environment only; ``~/.aws``, profiles, instance metadata and proxies are never looked at.
+The endpoint comes from ``AWS_ENDPOINT_URL`` and must be on the loopback interface: a stand-in that reached a
+real account would be a catastrophe. Credentials come from the environment only; ``~/.aws``, profiles,
+instance metadata and proxies are never looked at.
 """
 
 from __future__ import annotations
@@ -30,13 +31,21 @@ def check_endpoint(url: str | None) -> str:
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         host, port_is_valid = "", False
-    if url and parts.scheme in ("http", "https") and port_is_valid and not parts.username and _is_loopback(host):
+    if (
+        url
+        and parts.scheme in ("http", "https")
+        and port_is_valid
+        and not parts.username
+        and _is_loopback(host)
+    ):
         return url
     got = f"AWS_ENDPOINT_URL is {url!r}" if url else "AWS_ENDPOINT_URL is not set"
     raise EndpointRefused(
-        f"{got}.\nAllowed is only an address of this machine: http://127.0.0.1:PORT, http://[::1]:PORT or http://localhost:PORT. "
+        f"{got}.\nAllowed is only an address of this machine: http://127.0.0.1:PORT, http://[::1]:PORT or "
+        "http://localhost:PORT. "
         "The local AWS provider is a stand-in and never talks to a real account.\n"
-        "Run `invoke local.up` and put the output of `invoke local.env` into the shell. For a real account, take this provider off PATH "
+        "Run `invoke local.up` and put the output of `invoke local.env` into the shell. For a real account, "
+        "take this provider off PATH "
         "and use the real pulumi-resource-aws."
     )
 
@@ -62,7 +71,10 @@ class Session:
         """
         environment = os.environ if environment is None else environment
         self.endpoint = check_endpoint(environment.get("AWS_ENDPOINT_URL"))
-        self._key, self._secret = environment.get("AWS_ACCESS_KEY_ID", ""), environment.get("AWS_SECRET_ACCESS_KEY", "")
+        self._key, self._secret = (
+            environment.get("AWS_ACCESS_KEY_ID", ""),
+            environment.get("AWS_SECRET_ACCESS_KEY", ""),
+        )
         self._token = environment.get("AWS_SESSION_TOKEN") or None
         if not self._key or not self._secret:
             raise ProviderError(
@@ -102,7 +114,8 @@ class Session:
             aws_secret_access_key=self._secret,
             aws_session_token=self._token,
             config=Config(
-                proxies={},  # an empty mapping: a proxy from the environment would carry requests off this machine
+                # an empty mapping: a proxy from the environment would carry requests off this machine
+                proxies={},
                 s3={"addressing_style": "path"},
                 retries={"mode": "standard", "max_attempts": 5},
                 connect_timeout=5,
@@ -115,7 +128,11 @@ class Session:
         """Account, ARN and user id of the caller (asked once)."""
         if self._identity is None:
             answer = self.client("sts").get_caller_identity()
-            self._identity = {"accountId": answer["Account"], "arn": answer["Arn"], "userId": answer["UserId"]}
+            self._identity = {
+                "accountId": answer["Account"],
+                "arn": answer["Arn"],
+                "userId": answer["UserId"],
+            }
         return self._identity
 
     @property

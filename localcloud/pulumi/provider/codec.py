@@ -1,11 +1,13 @@
 """Values on Pulumi's provider wire, as Python values and back.
 
-A property is a protobuf ``Value``. Kinds that JSON lacks travel as an object with a signature key, unknowns as magic strings.
-Source of the constants: ``pulumi.runtime.rpc`` and ``sdk/go/common/resource/sig/sig.go`` of pulumi/pulumi.
+A property is a protobuf ``Value``. Kinds that JSON lacks travel as an object with a signature key, unknowns
+as magic strings. Source of the constants: ``pulumi.runtime.rpc`` and ``sdk/go/common/resource/sig/sig.go`` of
+pulumi/pulumi.
 
-Decoded: ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict`` as they are, and :class:`Unknown`, :class:`Secret`,
-:class:`Output`, :class:`ResourceReference`, :class:`Asset`, :class:`Archive`. ``decode(encode(x)) == x`` for all of them, but that
-integral floats become ``int`` (the wire knows doubles only, boto3 wants ints).
+Decoded: ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict`` as they are, and
+:class:`Unknown`, :class:`Secret`, :class:`Output`, :class:`ResourceReference`, :class:`Asset`,
+:class:`Archive`. ``decode(encode(x)) == x`` for all of them, but that integral floats become ``int`` (the
+wire knows doubles only, boto3 wants ints).
 """
 
 from __future__ import annotations
@@ -81,7 +83,9 @@ class ResourceReference:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file. At most one of ``text``, ``path``, ``uri``; none where the engine sends the hash only (old values)."""
+    """A file. At most one of ``text``, ``path``, ``uri``; none where the engine sends the hash only (old
+    values).
+    """
 
     hash: str = ""
     text: str | None = None
@@ -96,7 +100,9 @@ class Asset:
 
 @dataclass(frozen=True)
 class Archive:
-    """A set of files. At most one of ``assets``, ``path``, ``uri``; none where the engine sends the hash only (old values)."""
+    """A set of files. At most one of ``assets``, ``path``, ``uri``; none where the engine sends the hash only
+    (old values).
+    """
 
     hash: str = ""
     assets: Mapping[str, Asset | Archive] | None = None
@@ -139,7 +145,11 @@ def _decode_signed(signature: Any, members: dict[str, Any]) -> Any:
             raise WireError("a secret on the wire has no value")
         return Secret(members["value"])
     if signature == OUTPUT:
-        return Output(members.get("value", UNKNOWN), bool(members.get("secret")), tuple(members.get("dependencies") or ()))
+        return Output(
+            members.get("value", UNKNOWN),
+            bool(members.get("secret")),
+            tuple(members.get("dependencies") or ()),
+        )
     if signature == REFERENCE:
         if not isinstance(members.get("urn"), str):
             raise WireError("a resource reference on the wire has no urn")
@@ -147,7 +157,9 @@ def _decode_signed(signature: Any, members: dict[str, Any]) -> Any:
     if signature == ASSET:
         return Asset(members.get("hash") or "", members.get("text"), members.get("path"), members.get("uri"))
     if signature == ARCHIVE:
-        return Archive(members.get("hash") or "", members.get("assets"), members.get("path"), members.get("uri"))
+        return Archive(
+            members.get("hash") or "", members.get("assets"), members.get("path"), members.get("uri")
+        )
     raise WireError(f"an object on the wire has the unknown signature {signature!r}")
 
 
@@ -170,7 +182,9 @@ def encode(value: Any) -> struct_pb2.Value:
     if isinstance(value, (list, tuple)):
         return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[encode(item) for item in value]))
     if isinstance(value, Mapping):
-        return struct_pb2.Value(struct_value=struct_pb2.Struct(fields={str(key): encode(item) for key, item in value.items()}))
+        return struct_pb2.Value(
+            struct_value=struct_pb2.Struct(fields={str(key): encode(item) for key, item in value.items()})
+        )
     return struct_pb2.Value(struct_value=encode_struct(_signed_members(value)))
 
 
@@ -187,11 +201,28 @@ def _signed_members(value: Any) -> dict[str, Any]:
             body["dependencies"] = list(value.dependencies)
         return body
     if isinstance(value, ResourceReference):
-        return {SIGNATURE: REFERENCE, "urn": value.urn, "id": value.id, "packageVersion": value.package_version or None}
+        return {
+            SIGNATURE: REFERENCE,
+            "urn": value.urn,
+            "id": value.id,
+            "packageVersion": value.package_version or None,
+        }
     if isinstance(value, Asset):
-        return {SIGNATURE: ASSET, "hash": value.hash or None, "text": value.text, "path": value.path, "uri": value.uri}
+        return {
+            SIGNATURE: ASSET,
+            "hash": value.hash or None,
+            "text": value.text,
+            "path": value.path,
+            "uri": value.uri,
+        }
     if isinstance(value, Archive):
-        return {SIGNATURE: ARCHIVE, "hash": value.hash or None, "assets": value.assets, "path": value.path, "uri": value.uri}
+        return {
+            SIGNATURE: ARCHIVE,
+            "hash": value.hash or None,
+            "assets": value.assets,
+            "path": value.path,
+            "uri": value.uri,
+        }
     raise WireError(f"a {type(value).__name__} cannot be sent to the engine: {value!r}")
 
 
@@ -203,7 +234,9 @@ class _Nullable:
 
 
 def decode_struct(struct: struct_pb2.Struct, *, keep_null: bool = False) -> dict[str, Any]:
-    """The properties in ``struct``. Null members are dropped (absent equals null to the engine) unless ``keep_null``."""
+    """The properties in ``struct``. Null members are dropped (absent equals null to the engine) unless
+    ``keep_null``.
+    """
     decoded = {key: decode(value) for key, value in struct.fields.items()}
     return decoded if keep_null else {key: value for key, value in decoded.items() if value is not None}
 
@@ -220,7 +253,9 @@ def encode_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def plain(value: Any) -> Any:
-    """``value`` without its wrappers, for code that calls AWS: secrets and outputs opened, references as ids, nulls in objects dropped."""
+    """``value`` without its wrappers, for code that calls AWS: secrets and outputs opened, references as ids,
+    nulls in objects dropped.
+    """
     if isinstance(value, Secret):
         return plain(value.value)
     if isinstance(value, Output):
@@ -236,7 +271,11 @@ def plain(value: Any) -> Any:
 
 def properties(struct: struct_pb2.Struct) -> dict[str, Any]:
     """The plain properties in ``struct``: :func:`decode_struct` and :func:`plain`."""
-    return {key: value for key, value in ((key, plain(value)) for key, value in decode_struct(struct).items()) if value is not None}
+    return {
+        key: value
+        for key, value in ((key, plain(value)) for key, value in decode_struct(struct).items())
+        if value is not None
+    }
 
 
 def contains_unknown(value: Any) -> bool:

@@ -21,7 +21,9 @@ def _coerce(value: Any, kind: str) -> Any:
         return {key: _coerce(item, kind[1:-1]) for key, item in value.items()}
     if kind.startswith("#") and isinstance(value, dict):
         members = load().objects[kind[1:]].properties
-        return {key: _coerce(item, members.get(key, "any")) for key, item in value.items() if item is not None}
+        return {
+            key: _coerce(item, members.get(key, "any")) for key, item in value.items() if item is not None
+        }
     if kind == "string" and isinstance(value, bool):
         return str(value).lower()
     if kind == "string" and isinstance(value, (int, float)):

@@ -11,7 +11,9 @@ from localcloud.pulumi.provider.sdk import load
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two inputs mean the same: files by hash, JSON texts by content, nulls as absent. An unknown equals nothing."""
+    """Whether two inputs mean the same: files by hash, JSON texts by content, nulls as absent. An unknown
+    equals nothing.
+    """
     if isinstance(old, Unknown) or isinstance(new, Unknown):
         return False
     if isinstance(old, (Asset, Archive)) or isinstance(new, (Asset, Archive)):
@@ -26,7 +28,9 @@ def same(old: Any, new: Any) -> bool:
 
 
 def same_json(a: str, b: str) -> bool:
-    """Whether both texts are JSON objects or arrays with equal content; in IAM policies a lone string equals a list of one."""
+    """Whether both texts are JSON objects or arrays with equal content; in IAM policies a lone string equals
+    a list of one.
+    """
     first, second = _json_container(a), _json_container(b)
     return first is not None and second is not None and (first == second or _unwrap(first) == _unwrap(second))
 
@@ -52,16 +56,25 @@ def _unwrap(value: Any) -> Any:
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
-    """The top-level inputs that differ in meaning. Keys that begin with ``__`` are the provider's notes and never count."""
-    return {key for key in old.keys() | new.keys() if not key.startswith("__") and not same(old.get(key), new.get(key))}
+    """The top-level inputs that differ in meaning. Keys that begin with ``__`` are the provider's notes and
+    never count.
+    """
+    return {
+        key
+        for key in old.keys() | new.keys()
+        if not key.startswith("__") and not same(old.get(key), new.get(key))
+    }
 
 
 def reconcile(given: Any, live: Any, kind: str = "any", *, extra: bool) -> Any:
-    """``live`` in the words of ``given`` where they mean the same, so that an unchanged resource shows no difference.
+    """``live`` in the words of ``given`` where they mean the same, so that an unchanged resource shows no
+    difference.
 
-    Files are not reported by AWS and stay as given. Sets keep the given order. In an object, members that only ``live`` has are AWS's
-    defaults: kept with ``extra`` (outputs), else left out (inputs on refresh). In a map (tags, variables) they are a change by another
-    hand and always kept. A zero value that AWS does not report stays as given. ``kind`` is the type in the words of :mod:`.sdk`.
+    Files are not reported by AWS and stay as given. Sets keep the given order. In an object, members that
+    only ``live`` has are AWS's
+    defaults: kept with ``extra`` (outputs), else left out (inputs on refresh). In a map (tags, variables)
+    they are a change by another hand and always kept. A zero value that AWS does not report stays as given.
+    ``kind`` is the type in the words of :mod:`.sdk`.
     """
     if isinstance(given, (Asset, Archive)):
         return given
@@ -70,7 +83,10 @@ def reconcile(given: Any, live: Any, kind: str = "any", *, extra: bool) -> Any:
     if given is None:
         return live
     if isinstance(given, dict) and isinstance(live, dict):
-        merged = {key: reconcile(item, live.get(key), _member(kind, key), extra=extra) for key, item in given.items()}
+        merged = {
+            key: reconcile(item, live.get(key), _member(kind, key), extra=extra)
+            for key, item in given.items()
+        }
         if extra or kind.startswith("{"):
             merged.update({key: item for key, item in live.items() if key not in given})
         return {key: item for key, item in merged.items() if item is not None}

@@ -1,10 +1,24 @@
-"""Rules for values, by type and path: what the real provider or AWS refuses. Limits are from the documentation page of each type."""
+"""Rules for values, by type and path: what the real provider or AWS refuses. Limits are from the
+documentation page of each type.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from localcloud.pulumi.provider.rules import Rule, arn, between, items, json_object, length, network, not_matching, one_of, pattern, policy
+from localcloud.pulumi.provider.rules import (
+    Rule,
+    arn,
+    between,
+    items,
+    json_object,
+    length,
+    network,
+    not_matching,
+    one_of,
+    pattern,
+    policy,
+)
 
 Rules = Mapping[str, tuple[Rule, ...]]
 
@@ -16,7 +30,9 @@ BUCKET_NAME = (
         "rename the bucket",
     ),
     not_matching(
-        r"\.\.|^\d+\.\d+\.\d+\.\d+$|^xn--|-s3alias$", "two dots in a row, an IP address, xn-- before or -s3alias after", "rename the bucket"
+        r"\.\.|^\d+\.\d+\.\d+\.\d+$|^xn--|-s3alias$",
+        "two dots in a row, an IP address, xn-- before or -s3alias after",
+        "rename the bucket",
     ),
 )
 ROLE_OR_ARN = (arn("iam"),)
@@ -28,13 +44,43 @@ def iam_name(high: int) -> tuple[Rule, ...]:
     return (length(1, high), pattern(r"[\w+=,.@-]+", IAM_WORDS, "rename it"))
 
 
-IAM_PATH = (length(1, 512), pattern(r"/|/[\x21-\x7e]+/", "/ or a text that begins and ends with /", "add the slashes"))
-BUILDER_NAME = (length(1, 126), pattern(r"[-_A-Za-z0-9][-_A-Za-z0-9 ]{0,126}", "letters, digits, spaces, - and _", "rename it"))
+IAM_PATH = (
+    length(1, 512),
+    pattern(r"/|/[\x21-\x7e]+/", "/ or a text that begins and ends with /", "add the slashes"),
+)
+BUILDER_NAME = (
+    length(1, 126),
+    pattern(r"[-_A-Za-z0-9][-_A-Za-z0-9 ]{0,126}", "letters, digits, spaces, - and _", "rename it"),
+)
 BUILDER_VERSION = (pattern(r"\d+\.\d+\.\d+", "three numbers: MAJOR.MINOR.PATCH", "write it so"),)
 DESCRIPTION = (length(1, 1024),)
 STORAGE = one_of("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
 EVENTS = pattern(r"s3:[A-Za-z]+(:[A-Za-z*]+)*", "an event of S3 such as s3:ObjectCreated:*", "correct it")
-RETENTION_DAYS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+RETENTION_DAYS = (
+    0,
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
 
 _S3: Mapping[str, Rules] = {
     "s3.Bucket": {"bucket": BUCKET_NAME, "bucketPrefix": (length(1, 37),)},
@@ -44,9 +90,13 @@ _S3: Mapping[str, Rules] = {
     },
     "s3.BucketServerSideEncryptionConfiguration": {
         "rules": (items(1, 1),),
-        "rules[].applyServerSideEncryptionByDefault.sseAlgorithm": (one_of("AES256", "aws:kms", "aws:kms:dsse"),),
+        "rules[].applyServerSideEncryptionByDefault.sseAlgorithm": (
+            one_of("AES256", "aws:kms", "aws:kms:dsse"),
+        ),
     },
-    "s3.BucketOwnershipControls": {"rule.objectOwnership": (one_of("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"),)},
+    "s3.BucketOwnershipControls": {
+        "rule.objectOwnership": (one_of("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"),)
+    },
     "s3.BucketLifecycleConfiguration": {
         "rules": (items(1, 1000),),
         "rules[].id": (length(1, 255),),
@@ -54,7 +104,9 @@ _S3: Mapping[str, Rules] = {
         "rules[].transitions[].storageClass": (STORAGE,),
         "rules[].noncurrentVersionTransitions[].storageClass": (STORAGE,),
         "rules[].expiration.days": (between(0, 2147483647, "days"),),
-        "transitionDefaultMinimumObjectSize": (one_of("all_storage_classes_128K", "varies_by_storage_class"),),
+        "transitionDefaultMinimumObjectSize": (
+            one_of("all_storage_classes_128K", "varies_by_storage_class"),
+        ),
     },
     "s3.BucketPolicy": {"policy": (length(1, 20480), policy("resource"))},
     "s3.BucketNotification": {
@@ -65,7 +117,10 @@ _S3: Mapping[str, Rules] = {
         "lambdaFunctions[].lambdaFunctionArn": (arn("lambda"),),
         "lambdaFunctions[].events[]": (EVENTS,),
     },
-    "s3.BucketObjectv2": {"key": (length(1, 1024),), "serverSideEncryption": (one_of("AES256", "aws:kms", "aws:kms:dsse", "aws:fsx"),)},
+    "s3.BucketObjectv2": {
+        "key": (length(1, 1024),),
+        "serverSideEncryption": (one_of("AES256", "aws:kms", "aws:kms:dsse", "aws:fsx"),),
+    },
 }
 
 _IAM: Mapping[str, Rules] = {
@@ -80,7 +135,11 @@ _IAM: Mapping[str, Rules] = {
     },
     "iam.RolePolicy": {"name": iam_name(128), "policy": (policy("identity"),)},
     "iam.RolePolicyAttachment": {"policyArn": ROLE_OR_ARN},
-    "iam.Policy": {"name": iam_name(128), "path": IAM_PATH, "policy": (length(1, 6144 * 4), policy("identity"))},
+    "iam.Policy": {
+        "name": iam_name(128),
+        "path": IAM_PATH,
+        "policy": (length(1, 6144 * 4), policy("identity")),
+    },
     "iam.InstanceProfile": {"name": iam_name(128), "path": IAM_PATH},
     "iam.Group": {"name": iam_name(128), "path": IAM_PATH},
     "iam.GroupPolicy": {"name": iam_name(128), "policy": (policy("identity"),)},
@@ -92,7 +151,11 @@ _MESSAGES: Mapping[str, Rules] = {
     "sqs.Queue": {
         "name": (
             length(1, 80),
-            pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo after that for FIFO queues", "rename it"),
+            pattern(
+                r"[A-Za-z0-9_-]+(\.fifo)?",
+                "letters, digits, - and _, and .fifo after that for FIFO queues",
+                "rename it",
+            ),
         ),
         "delaySeconds": (between(0, 900, "seconds"),),
         "maxMessageSize": (between(1024, 1048576, "bytes"),),
@@ -113,7 +176,11 @@ _LAMBDA: Mapping[str, Rules] = {
         "role": (arn("iam"),),
         "handler": (length(1, 128),),
         "runtime": (
-            pattern(r"(python|nodejs|java|dotnet|ruby|provided)[a-z0-9.]*", "a runtime of Lambda such as python3.12", "correct it"),
+            pattern(
+                r"(python|nodejs|java|dotnet|ruby|provided)[a-z0-9.]*",
+                "a runtime of Lambda such as python3.12",
+                "correct it",
+            ),
         ),
         "memorySize": (between(128, 10240, "MB"),),
         "timeout": (between(1, 900, "seconds"),),
@@ -128,7 +195,11 @@ _LAMBDA: Mapping[str, Rules] = {
         "deadLetterConfig.targetArn": (arn(),),
     },
     "lambda.Permission": {
-        "action": (pattern(r"lambda:[A-Za-z*]+|\*", "an action of Lambda such as lambda:InvokeFunction", "correct it"),),
+        "action": (
+            pattern(
+                r"lambda:[A-Za-z*]+|\*", "an action of Lambda such as lambda:InvokeFunction", "correct it"
+            ),
+        ),
         "statementId": (length(1, 100), pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
         "sourceArn": (arn(),),
         "sourceAccount": (pattern(r"\d{12}", "an account id of 12 digits", "correct it"),),
@@ -144,7 +215,8 @@ _LAMBDA: Mapping[str, Rules] = {
 
 _EVENTS: Mapping[str, Rules] = {
     "sns.Topic": {
-        "name": (length(1, 256), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo for FIFO topics", "rename it")),
+        "name": (length(1, 256), pattern(r"[A-Za-z0-9_-]+(\.fifo)?", "letters, digits, - and _, and .fifo "
+            "for FIFO topics", "rename it")),
         "policy": (policy("resource"),),
         "deliveryPolicy": (json_object,),
     },
@@ -158,7 +230,8 @@ _EVENTS: Mapping[str, Rules] = {
     "cloudwatch.EventRule": {
         "name": (length(1, 64), pattern(r"[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
         "eventPattern": (length(1, 4096), json_object),
-        "scheduleExpression": (pattern(r"(rate|cron)\(.+\)", "rate(VALUE UNIT) or cron(FIELDS)", "write it so"),),
+        "scheduleExpression": (pattern(r"(rate|cron)\(.+\)", "rate(VALUE UNIT) or cron(FIELDS)", "write it "
+            "so"),),
         "state": (one_of("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"),),
         "description": (length(0, 512),),
         "roleArn": ROLE_OR_ARN,
@@ -175,8 +248,10 @@ _EVENTS: Mapping[str, Rules] = {
     "cloudwatch.MetricAlarm": {
         "name": (length(1, 255),),
         "comparisonOperator": (
-            one_of("GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
-                   "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"),
+            one_of("GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
+                "LessThanOrEqualToThreshold",
+                   "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold",
+                   "GreaterThanUpperThreshold"),
         ),
         "evaluationPeriods": (between(1, 86400),),
         "statistic": (one_of("SampleCount", "Average", "Sum", "Minimum", "Maximum"),),
@@ -187,7 +262,8 @@ _EVENTS: Mapping[str, Rules] = {
         "alarmActions": (items(0, 5),),
     },
     "cloudwatch.Dashboard": {
-        "dashboardName": (length(1, 255), pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
+        "dashboardName": (length(1, 255),
+            pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
         "dashboardBody": (json_object,),
     },
 }  # fmt: skip
@@ -201,11 +277,13 @@ _DATA: Mapping[str, Rules] = {
         "policy": (length(1, 32768), policy("resource")),
     },
     "kms.Alias": {
-        "name": (pattern(r"alias/[A-Za-z0-9/_-]{1,250}", "alias/ and then letters, digits, / _ -", "rename it"),
+        "name": (pattern(r"alias/[A-Za-z0-9/_-]{1,250}", "alias/ and then letters, digits, / _ -", "rename "
+            "it"),
                  not_matching(r"^alias/aws/", "alias/aws/, which is AWS's own", "rename it")),
     },
     "ssm.Parameter": {
-        "name": (length(1, 2048), pattern(r"/?[A-Za-z0-9._/-]+", "letters, digits and . - _ /; a path begins with /", "rename it")),
+        "name": (length(1, 2048), pattern(r"/?[A-Za-z0-9._/-]+", "letters, digits and . - _ /; a path "
+            "begins with /", "rename it")),
         "type": (one_of("String", "StringList", "SecureString"),),
         "tier": (one_of("Standard", "Advanced", "Intelligent-Tiering"),),
         "dataType": (one_of("text", "aws:ec2:image", "aws:ssm:integration"),),
@@ -222,7 +300,13 @@ _DATA: Mapping[str, Rules] = {
 }  # fmt: skip
 
 _RULE: Rules = {
-    "ipProtocol": (pattern(r"-1|tcp|udp|icmp|icmpv6|\d{1,3}", "tcp, udp, icmp, icmpv6, a protocol's number, or -1 for all", "correct it"),),
+    "ipProtocol": (
+        pattern(
+            r"-1|tcp|udp|icmp|icmpv6|\d{1,3}",
+            "tcp, udp, icmp, icmpv6, a protocol's number, or -1 for all",
+            "correct it",
+        ),
+    ),
     "cidrIpv4": (network(4, "10.0.0.0/8"),),
     "cidrIpv6": (network(6, "2001:db8::/32"),),
     "fromPort": (between(-1, 65535),),
@@ -234,25 +318,31 @@ _EC2: Mapping[str, Rules] = {
     "ec2.KeyPair": {
         "keyName": (length(1, 255),),
         "publicKey": (pattern(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/=]+( .*)?\s*|[A-Za-z0-9+/=\s]+",
-                              "an OpenSSH public key of type rsa or ed25519", "pass the text of the .pub file"),),
+                              "an OpenSSH public key of type rsa or ed25519", "pass the text of the .pub "
+                                  "file"),),
     },
     "ec2.SecurityGroup": {
         "name": (length(1, 255), not_matching(r"^sg-", "sg- at the beginning", "rename it")),
         "description": (length(1, 255), pattern(r"[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]*",
-                                                "letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "reword it")),
+                                                "letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*",
+                                                "reword it")),
     },
     "ec2.LaunchTemplate": {
-        "name": (length(3, 125), pattern(r"[A-Za-z0-9()./_-]+", "letters, digits and ( ) . / _ -", "rename it")),
-        "imageId": (pattern(r"ami-[0-9a-f]+|resolve:ssm:.+", "ami-… or resolve:ssm:PARAMETER", "correct it"),),
+        "name": (length(3, 125), pattern(r"[A-Za-z0-9()./_-]+", "letters, digits and ( ) . / _ -", "rename "
+            "it")),
+        "imageId": (pattern(r"ami-[0-9a-f]+|resolve:ssm:.+", "ami-… or resolve:ssm:PARAMETER", "correct it"),
+            ),
         "instanceInitiatedShutdownBehavior": (one_of("stop", "terminate"),),
         "metadataOptions.httpTokens": (one_of("optional", "required"),),
         "metadataOptions.httpEndpoint": (one_of("enabled", "disabled"),),
         "metadataOptions.instanceMetadataTags": (one_of("enabled", "disabled"),),
         "metadataOptions.httpPutResponseHopLimit": (between(1, 64),),
-        "blockDeviceMappings[].ebs.volumeType": (one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),),
+        "blockDeviceMappings[].ebs.volumeType": (one_of("standard", "io1", "io2", "gp2", "gp3", "sc1",
+            "st1"),),
         "iamInstanceProfile.arn": ROLE_OR_ARN,
         "userData": (pattern(r"[A-Za-z0-9+/=\s]*", "base64", "encode it with base64.b64encode"),),
-        "tagSpecifications[].resourceType": (pattern(r"[a-z-]+", "a resource type such as instance or volume", "correct it"),),
+        "tagSpecifications[].resourceType": (pattern(r"[a-z-]+",
+            "a resource type such as instance or volume", "correct it"),),
     },
     "vpc.SecurityGroupEgressRule": _RULE,
     "vpc.SecurityGroupIngressRule": _RULE,
@@ -273,7 +363,9 @@ _IMAGEBUILDER: Mapping[str, Rules] = {
         "version": BUILDER_VERSION,
         "components": (items(1, 20),),
         "components[].componentArn": (arn("imagebuilder"),),
-        "blockDeviceMappings[].ebs.volumeType": (one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),),
+        "blockDeviceMappings[].ebs.volumeType": (
+            one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),
+        ),
         "description": DESCRIPTION,
         "userDataBase64": (length(1, 21847),),
         "workingDirectory": (length(1, 1024),),
@@ -300,7 +392,9 @@ _IMAGEBUILDER: Mapping[str, Rules] = {
         "status": (one_of("ENABLED", "DISABLED"),),
         "imageTestsConfiguration.timeoutMinutes": (between(60, 1440, "minutes"),),
         "executionRole": ROLE_OR_ARN,
-        "schedule.pipelineExecutionStartCondition": (one_of("EXPRESSION_MATCH_ONLY", "EXPRESSION_MATCH_AND_DEPENDENCY_UPDATES_AVAILABLE"),),
+        "schedule.pipelineExecutionStartCondition": (
+            one_of("EXPRESSION_MATCH_ONLY", "EXPRESSION_MATCH_AND_DEPENDENCY_UPDATES_AVAILABLE"),
+        ),
         "description": DESCRIPTION,
     },
     "imagebuilder.LifecyclePolicy": {
@@ -318,5 +412,14 @@ _IMAGEBUILDER: Mapping[str, Rules] = {
     },
 }
 
-CONSTRAINTS: Mapping[str, Rules] = {**_S3, **_IAM, **_MESSAGES, **_LAMBDA, **_EVENTS, **_DATA, **_EC2, **_IMAGEBUILDER}
+CONSTRAINTS: Mapping[str, Rules] = {
+    **_S3,
+    **_IAM,
+    **_MESSAGES,
+    **_LAMBDA,
+    **_EVENTS,
+    **_DATA,
+    **_EC2,
+    **_IMAGEBUILDER,
+}
 """``module.Class`` to its rules."""

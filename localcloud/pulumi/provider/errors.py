@@ -1,4 +1,6 @@
-"""What can go wrong, and how it is said: the service's code and message are never lost, the resource is always named."""
+"""What can go wrong, and how it is said: the service's code and message are never lost, the resource is
+always named.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class OperationFailed(ProviderError):
 
 @dataclass
 class InitFailed(ProviderError):
-    """The resource exists, but was not finished. The engine keeps it in the state, so that the next run mends or deletes it."""
+    """The resource exists, but was not finished. The engine keeps it in the state, so that the next run mends
+    or deletes it.
+    """
 
     id: str
     outputs: Mapping[str, Any]
@@ -78,7 +82,9 @@ def message(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """``Code: message (operation)`` for a service's answer, the plain text for errors of ours, else type and text."""
+    """``Code: message (operation)`` for a service's answer, the plain text for errors of ours, else type and
+    text.
+    """
     if isinstance(error, ProviderError):
         return str(error)
     if not code(error):
@@ -88,13 +94,19 @@ def describe(error: BaseException) -> str:
 
 
 _NOT_FOUND = frozenset({
-    "404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "NoSuchEntityException", "NotFound", "NotFoundException",
-    "ResourceNotFoundException", "ResourceNotFound", "ParameterNotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound",
-    "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "InvalidSecurityGroupRuleId.NotFound",
-    "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchTagSet",
-    "NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
+    "404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "NoSuchEntityException", "NotFound",
+    "NotFoundException",
+    "ResourceNotFoundException", "ResourceNotFound", "ParameterNotFound", "InvalidGroup.NotFound",
+    "InvalidKeyPair.NotFound",
+    "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException",
+    "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist",
+    "NoSuchTagSet",
+    "NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration",
+    "NoSuchPublicAccessBlockConfiguration",
     "TrailNotFoundException",
-    "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError", "DashboardNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError",
+    "DashboardNotFoundError",
     "InvalidLaunchTemplateId.VersionNotFound",
 })  # fmt: skip
 
@@ -104,12 +116,15 @@ def is_not_found(error: BaseException) -> bool:
     return code(error) in _NOT_FOUND
 
 
-_IN_USE = frozenset({"DeleteConflict", "DeleteConflictException", "DependencyViolation", "ResourceDependencyException", "ResourceInUse",
+_IN_USE = frozenset({"DeleteConflict", "DeleteConflictException", "DependencyViolation",
+    "ResourceDependencyException", "ResourceInUse",
                      "ResourceInUseException", "InvalidGroup.InUse"})  # fmt: skip
 
 
 def is_in_use(error: BaseException) -> bool:
-    """Whether a delete was refused since something else still refers to the thing, which may pass in a moment."""
+    """Whether a delete was refused since something else still refers to the thing, which may pass in a
+    moment.
+    """
     return code(error) in _IN_USE
 
 

@@ -1,4 +1,6 @@
-"""The provider functions (invokes): identity, region, partition, whether a user is there. The rest a program can build itself."""
+"""The provider functions (invokes): identity, region, partition, whether a user is there. The rest a program
+can build itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ def _caller_identity(session: Session, region: str, arguments: Mapping[str, Any]
 def _region(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     # The real provider takes description and endpoint from the SDK's partition data.
     description = _DESCRIPTIONS.get(region, region)
-    return {"id": region, "region": region, "name": region, "description": description, "endpoint": f"ec2.{region}.amazonaws.com"}
+    return {
+        "id": region,
+        "region": region,
+        "name": region,
+        "description": description,
+        "endpoint": f"ec2.{region}.amazonaws.com",
+    }
 
 
 _DESCRIPTIONS = {
@@ -33,7 +41,12 @@ _DESCRIPTIONS = {
 
 
 def _partition(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+    return {
+        "id": "aws",
+        "partition": "aws",
+        "dnsSuffix": "amazonaws.com",
+        "reverseDnsPrefix": "com.amazonaws",
+    }
 
 
 def _user(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""The verbs of Pulumi's provider protocol in plain Python: what all types share around the handlers of :mod:`.resources`.
+"""The verbs of Pulumi's provider protocol in plain Python: what all types share around the handlers of
+:mod:`.resources`.
 
-Nothing here knows gRPC. Properties are dictionaries; unknown values may occur in checks, diffs and previews only.
+Nothing here knows gRPC. Properties are dictionaries; unknown values may occur in checks, diffs and previews
+only.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ from localcloud.pulumi.provider.tags import own_tags
 
 @dataclass(frozen=True)
 class Difference:
-    """What a change of inputs means: the inputs that differ, those of them that replace, and in which order."""
+    """What a change of inputs means: the inputs that differ, those of them that replace, and in which
+    order.
+    """
 
     changed: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
@@ -62,7 +66,8 @@ class Lifecycle:
             raise UnknownType(token, self.table)
         return self.table[token]
 
-    # -- without AWS --------------------------------------------------------------------------------------------------------------
+    # -- without AWS
+    # --------------------------------------------------------------------------------------------------------
 
     def check(
         self, token: str, name: str, news: Properties, olds: Properties, seed: bytes, naming: Naming
@@ -83,37 +88,55 @@ class Lifecycle:
                     problems.append(validate.Problem(rule.property, reason))
         for key, value in kind.defaults.items():
             blocked = any(
-                key in group and any(inputs.get(other) is not None for other in group if other != key) for group in kind.conflicts
+                key in group and any(inputs.get(other) is not None for other in group if other != key)
+                for group in kind.conflicts
             )
             if inputs.get(key) is None and not blocked:
                 inputs[key] = value
                 filled.append(key)
         for key, value in inputs.items():
-            if kind.schema.inputs.get(key) == "document" and isinstance(value, dict) and not contains_unknown(value):
+            if (
+                kind.schema.inputs.get(key) == "document"
+                and isinstance(value, dict)
+                and not contains_unknown(value)
+            ):
                 inputs[key] = json.dumps(value, separators=(",", ":"))
         problems = problems or validate.check(kind, inputs)
         return {**inputs, DEFAULTS_KEY: sorted(filled)}, problems
 
-    def diff(self, token: str, olds: Properties, news: Properties, ignore: frozenset[str] = frozenset()) -> Difference:
+    def diff(
+        self, token: str, olds: Properties, news: Properties, ignore: frozenset[str] = frozenset()
+    ) -> Difference:
         """What the change from the inputs ``olds`` to the inputs ``news`` means."""
         kind = self.kind(token)
         changed = {key for key in changed_keys(olds, news) if key not in ignore}
         triggers = kind.replace | (kind.replace_if(olds, news) if kind.replace_if else frozenset())
         if kind.regional:
-            moved = (olds.get("region") or self.region) != (news.get("region") or self.region)  # not just the provider's said in words
+            # not just the provider's said in words
+            moved = (olds.get("region") or self.region) != (news.get("region") or self.region)
             triggers = triggers | ({"region"} if moved else frozenset())
         replaces = changed & triggers
-        return Difference(tuple(sorted(changed)), tuple(sorted(replaces)), bool(replaces) and self._delete_first(kind, olds, news))
+        return Difference(
+            tuple(sorted(changed)),
+            tuple(sorted(replaces)),
+            bool(replaces) and self._delete_first(kind, olds, news),
+        )
 
     @staticmethod
     def _delete_first(kind: ResourceType, olds: Properties, news: Properties) -> bool:
-        """Whether old and new cannot stand side by side: an explicit name that stays (as pulumi-terraform-bridge decides it)."""
+        """Whether old and new cannot stand side by side: an explicit name that stays (as
+        pulumi-terraform-bridge decides it).
+        """
         if kind.delete_before_replace:
             return True
         if kind.autoname is None or not kind.autoname.random:
             return False
         name = kind.autoname.property
-        return news.get(name) is not None and name not in autoname.defaulted(news) and same(olds.get(name), news.get(name))
+        return (
+            news.get(name) is not None
+            and name not in autoname.defaulted(news)
+            and same(olds.get(name), news.get(name))
+        )
 
     def preview_create(self, token: str, inputs: Properties) -> Properties:
         """The outputs as far as they are known before the create."""
@@ -126,11 +149,17 @@ class Lifecycle:
         self._preview_tags(kind, outputs, inputs)
         return self._mark(kind, outputs)
 
-    def preview_update(self, token: str, outputs: Properties, olds: Properties, news: Properties) -> Properties:
+    def preview_update(
+        self, token: str, outputs: Properties, olds: Properties, news: Properties
+    ) -> Properties:
         """The outputs as far as they are known before an update from the inputs ``olds`` to ``news``."""
         kind = self.kind(token)
         changed = changed_keys(olds, news)
-        after = {key: value for key, value in outputs.items() if key not in olds or key in news or key in kind.computed}
+        after = {
+            key: value
+            for key, value in outputs.items()
+            if key not in olds or key in news or key in kind.computed
+        }
         after.update(_without_notes(news))
         for key, causes in kind.recomputed.items():
             if key not in news and ("*" in causes or causes & changed):
@@ -145,7 +174,8 @@ class Lifecycle:
             own = inputs.get("tags")
             outputs["tagsAll"] = UNKNOWN if isinstance(own, Unknown) else {**self.default_tags, **(own or {})}
 
-    # -- with AWS -----------------------------------------------------------------------------------------------------------------
+    # -- with AWS
+    # --------------------------------------------------------------------------------------------------------
 
     def create(self, token: str, name: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
         """Make it.
@@ -159,21 +189,28 @@ class Lifecycle:
         wanted = self._handler_inputs(kind, inputs)
         try:
             resource_id = call.created(kind.handler.create(call, wanted))
-            live = call.retry(lambda: self._must_read(kind, call, resource_id, wanted), is_not_yet_there, seconds=10)
+            live = call.retry(
+                lambda: self._must_read(kind, call, resource_id, wanted), is_not_yet_there, seconds=10
+            )
         except Exception as error:
             if call.created_id is None:
                 raise OperationFailed("creating", token, name, error) from error
             raise self._init_failed(kind, call, wanted, inputs, error) from error
         return resource_id, self._outputs(kind, resource_id, wanted, live)
 
-    def _init_failed(self, kind: ResourceType, call: Call, wanted: Properties, inputs: Properties, error: Exception) -> InitFailed:
+    def _init_failed(
+        self, kind: ResourceType, call: Call, wanted: Properties, inputs: Properties, error: Exception
+    ) -> InitFailed:
         assert call.created_id is not None
         try:
             live = kind.handler.read(call, call.created_id, wanted) or {}
         except Exception:  # noqa: BLE001  the first error is the one to tell; what is known stays in the state
             live = {}
         outputs = self._outputs(kind, call.created_id, wanted, live)
-        reason = f"creating {kind.token} '{call.name}' ({call.created_id}) was begun but not finished: {describe(error)}"
+        reason = (
+            f"creating {kind.token} '{call.name}' ({call.created_id}) was begun but not finished: "
+            f"{describe(error)}"
+        )
         return InitFailed(call.created_id, outputs, inputs, [reason])
 
     @staticmethod
@@ -194,7 +231,10 @@ class Lifecycle:
         kind = self.kind(token)
         importing = not inputs and not state
         call = self._call(kind, name, inputs or state, 0)
-        known = {**_without_notes(state), **{k: v for k, v in _without_notes(inputs).items() if k not in state or _is_file(v)}}
+        known = {
+            **_without_notes(state),
+            **{k: v for k, v in _without_notes(inputs).items() if k not in state or _is_file(v)},
+        }
         try:
             live = kind.handler.read(call, resource_id, known)
         except Exception as error:
@@ -211,7 +251,12 @@ class Lifecycle:
         refreshed: Properties = {}
         for key, value in inputs.items():
             if key == "tags" and kind.taggable:
-                refreshed[key] = reconcile(value, own_tags(live.get("tagsAll") or {}, self.default_tags, value), "{string}", extra=False)
+                refreshed[key] = reconcile(
+                    value,
+                    own_tags(live.get("tagsAll") or {}, self.default_tags, value),
+                    "{string}",
+                    extra=False,
+                )
             elif key.startswith("__") or key not in live:
                 refreshed[key] = value
             else:
@@ -219,8 +264,8 @@ class Lifecycle:
         return resource_id, outputs, {key: value for key, value in refreshed.items() if value is not None}
 
     def _import_inputs(self, kind: ResourceType, outputs: Properties) -> Properties:
-        """The inputs that make a program with them match: all that AWS reports, but for what is empty or chosen by the service. A secret
-        stays one: the engine writes inputs into its state as well."""
+        """The inputs that make a program with them match: all that AWS reports, but for what is empty or
+        chosen by the service. A secret stays one: the engine writes inputs into its state as well."""
         inputs = {
             key: value
             for key, value in outputs.items()
@@ -233,9 +278,14 @@ class Lifecycle:
             del inputs["region"]
         for key, value in kind.defaults.items():
             inputs.setdefault(key, value)
-        return {**inputs, DEFAULTS_KEY: sorted(key for key, value in kind.defaults.items() if inputs.get(key) == value)}
+        return {
+            **inputs,
+            DEFAULTS_KEY: sorted(key for key, value in kind.defaults.items() if inputs.get(key) == value),
+        }
 
-    def update(self, token: str, name: str, resource_id: str, olds: Properties, news: Properties, timeout: float) -> Properties:
+    def update(
+        self, token: str, name: str, resource_id: str, olds: Properties, news: Properties, timeout: float
+    ) -> Properties:
         """Change it in place from the outputs ``olds`` to the inputs ``news``; returns the new outputs.
 
         Raises:
@@ -266,24 +316,39 @@ class Lifecycle:
             if not is_not_found(error):
                 raise OperationFailed("deleting", token, name, error) from error
 
-    # -- shared -------------------------------------------------------------------------------------------------------------------
+    # -- shared
+    # --------------------------------------------------------------------------------------------------------
 
     def _call(self, kind: ResourceType, name: str, properties: Properties, timeout: float) -> Call:
         region = properties.get("region") if kind.regional else None
-        return Call(self.session, kind.token, name, region or self.region, self.default_tags if kind.taggable else {}, self.stop, timeout)
+        return Call(
+            self.session,
+            kind.token,
+            name,
+            region or self.region,
+            self.default_tags if kind.taggable else {},
+            self.stop,
+            timeout,
+        )
 
     def _handler_inputs(self, kind: ResourceType, inputs: Properties) -> Properties:
         if contains_unknown(inputs):
             unknown = sorted(key for key, value in inputs.items() if contains_unknown(value))
-            raise ProviderError(f"{kind.token} was given unknown values outside a preview: {', '.join(unknown)}")
+            raise ProviderError(
+                f"{kind.token} was given unknown values outside a preview: {', '.join(unknown)}"
+            )
         wanted = coerce_all(kind, _without_notes(inputs))
         if kind.autoname is not None and wanted.get(kind.autoname.property) is None:
             prefix = wanted.get(f"{kind.autoname.property}Prefix") or wanted.get("namePrefix")
             if prefix:
-                wanted[kind.autoname.property] = f"{prefix}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{secrets.token_hex(6)}"
+                wanted[kind.autoname.property] = (
+                    f"{prefix}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{secrets.token_hex(6)}"
+                )
         return wanted
 
-    def _outputs(self, kind: ResourceType, resource_id: str, known: Properties, live: Properties) -> Properties:
+    def _outputs(
+        self, kind: ResourceType, resource_id: str, known: Properties, live: Properties
+    ) -> Properties:
         types = kind.schema.inputs
         outputs = {key: value for key, value in known.items() if key not in live}
         for key, value in live.items():
@@ -300,7 +365,10 @@ class Lifecycle:
     @staticmethod
     def _mark(kind: ResourceType, outputs: Properties) -> Properties:
         secret = kind.schema.secrets
-        return {k: Secret(v) if k in secret and not isinstance(v, (Secret, Unknown)) and v is not None else v for k, v in outputs.items()}
+        return {
+            k: Secret(v) if k in secret and not isinstance(v, (Secret, Unknown)) and v is not None else v
+            for k, v in outputs.items()
+        }
 
 
 def _without_notes(properties: Properties) -> Properties:

@@ -1,4 +1,6 @@
-"""What a resource type is: its facts (:class:`ResourceType`), its verbs (:class:`Handler`) and what a verb is given (:class:`Call`)."""
+"""What a resource type is: its facts (:class:`ResourceType`), its verbs (:class:`Handler`) and what a verb is
+given (:class:`Call`).
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,12 @@ class Call:
 
     def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
         """An ARN in the aws partition."""
-        return f"arn:aws:{service}:{self.region if region else ''}:{self.session.account if account else ''}:{resource}"
+        return f"arn:aws:{service}:{self.region if region else ''}:{self.session.account if account else ''}:{resource}"  # noqa: E501
 
     def created(self, resource_id: str) -> str:
-        """Say that the resource exists from here on: a later failure keeps it in the state instead of losing it."""
+        """Say that the resource exists from here on: a later failure keeps it in the state instead of losing
+        it.
+        """
         self.created_id = resource_id
         return resource_id
 
@@ -75,7 +79,9 @@ class Call:
             delay = min(delay * 2, 3.0)
 
     def settle(self, look: Callable[[], T], *, seconds: float) -> T:
-        """``look()``, again while it raises :class:`Unsettled` and ``seconds`` (or the resource's custom timeout) are not over."""
+        """``look()``, again while it raises :class:`Unsettled` and ``seconds`` (or the resource's custom
+        timeout) are not over.
+        """
         return self.retry(look, lambda error: isinstance(error, Unsettled), seconds=self.timeout or seconds)
 
     def retry_in_use(self, action: Callable[[], T]) -> T:
@@ -87,11 +93,14 @@ class Handler:
     """The verbs of one resource type. Properties are camelCase and plain: no unknowns, secrets opened."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        """Make it and return its id. Call ``call.created(id)`` as soon as it exists when more steps follow."""
+        """Make it and return its id. Call ``call.created(id)`` as soon as it exists when more steps
+        follow.
+        """
         raise NotImplementedError
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        """What exists: every property AWS reports, ``None`` for those not set; all tags as ``tagsAll``. ``None`` when it is gone.
+        """What exists: every property AWS reports, ``None`` for those not set; all tags as ``tagsAll``.
+        ``None`` when it is gone.
 
         ``state`` holds the last known outputs (empty on import).
         """
@@ -108,7 +117,8 @@ class Handler:
 
 @dataclass(frozen=True)
 class AutoName:
-    """How a name is made when none is given: ``<logical name><separator><7 hex>``, at most ``limit`` characters.
+    """How a name is made when none is given: ``<logical name><separator><7 hex>``, at most ``limit``
+    characters.
 
     Source: provider/autonaming.go and provider/resource_overrides.go of pulumi/pulumi-aws.
     """
@@ -125,12 +135,16 @@ class AutoName:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """The facts about one type. Argument names, types and required ones come from ``pulumi_aws`` (:attr:`schema`)."""
+    """The facts about one type. Argument names, types and required ones come from ``pulumi_aws``
+    (:attr:`schema`).
+    """
 
     token: str
     handler: Handler
     id: str
-    """How the id is built: literal text and ``{property}`` of the outputs. Tested against what create returns."""
+    """How the id is built: literal text and ``{property}`` of the outputs. Tested against what create
+    returns.
+    """
     source: str
     """The provider's documentation page that the facts are from."""
     replace: frozenset[str] = frozenset()

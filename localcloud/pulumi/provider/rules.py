@@ -1,4 +1,6 @@
-"""Rules for single values: each makes a function that says what is wrong (got; allowed; what to do), or ``None``."""
+"""Rules for single values: each makes a function that says what is wrong (got; allowed; what to do), or
+``None``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ def length(low: int, high: int) -> Rule:
     def rule(value: Any) -> str | None:
         if low <= len(value) <= high:
             return None
-        return f"got {len(value)} characters; {low} to {high} are allowed; {'shorten' if len(value) > high else 'lengthen'} it"
+        return (
+            f"got {len(value)} characters; {low} to {high} are allowed; "
+            f"{'shorten' if len(value) > high else 'lengthen'} it"
+        )
 
     return rule
 
@@ -36,7 +41,11 @@ def one_of(*choices: Any) -> Rule:
     """One of ``choices``."""
 
     def rule(value: Any) -> str | None:
-        return None if value in choices else f"got {value!r}; allowed: {', '.join(map(str, choices))}; choose one of them"
+        return (
+            None
+            if value in choices
+            else f"got {value!r}; allowed: {', '.join(map(str, choices))}; choose one of them"
+        )
 
     return rule
 
@@ -47,7 +56,10 @@ def between(low: float, high: float, unit: str = "") -> Rule:
     def rule(value: Any) -> str | None:
         if low <= value <= high:
             return None
-        return f"got {value}; {low} to {high}{' ' + unit if unit else ''} are allowed; choose a value in this range"
+        return (
+            f"got {value}; {low} to {high}{' ' + unit if unit else ''} are allowed; choose a value in this "
+            "range"
+        )
 
     return rule
 
@@ -60,7 +72,14 @@ def network(version: Literal[4, 6], example: str) -> Rule:
             wrong = "/" not in value or ipaddress.ip_network(value).version != version
         except ValueError:
             wrong = True
-        return f"got {value!r}; allowed: the first address of a range and its length, such as {example}; correct it" if wrong else None
+        return (
+            (
+                f"got {value!r}; allowed: the first address of a range and its length, such as {example}; "
+                "correct it"
+            )
+            if wrong
+            else None
+        )
 
     return rule
 
@@ -69,7 +88,11 @@ def items(low: int, high: int) -> Rule:
     """A list of ``low`` to ``high`` items."""
 
     def rule(value: Any) -> str | None:
-        return None if low <= len(value) <= high else f"got {len(value)} items; {low} to {high} are allowed; change the list"
+        return (
+            None
+            if low <= len(value) <= high
+            else f"got {len(value)} items; {low} to {high} are allowed; change the list"
+        )
 
     return rule
 
@@ -101,19 +124,39 @@ def _parse(text: Any) -> tuple[Any, str | None]:
     try:
         return json.loads(text), None
     except ValueError as error:
-        return None, f"got a text that is not JSON ({error}); a JSON object is needed; build it with json.dumps or pulumi.Output.json_dumps"
+        return None, (
+            f"got a text that is not JSON ({error}); a JSON object is needed; build it with json.dumps or "
+            "pulumi.Output.json_dumps"
+        )
 
 
 def _must_be_object(parsed: Any) -> str | None:
-    return None if isinstance(parsed, dict) else f"got JSON of type {type(parsed).__name__}; a JSON object is needed; wrap it in {{}}"
+    return (
+        None
+        if isinstance(parsed, dict)
+        else f"got JSON of type {type(parsed).__name__}; a JSON object is needed; wrap it in {{}}"
+    )
 
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
-_STATEMENT_KEYS = frozenset({"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"})
+_STATEMENT_KEYS = frozenset(
+    {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
+)
 
 
 def policy(kind: str) -> Rule:
-    """A policy document: ``identity`` (Resource, no Principal), ``resource`` (both) or ``trust`` (Principal, no Resource).
+    """A policy document: ``identity`` (Resource, no Principal), ``resource`` (both) or ``trust`` (Principal,
+    no Resource).
 
     Grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
@@ -132,7 +175,10 @@ def policy(kind: str) -> Rule:
 def _policy_problems(document: dict[str, Any], kind: str) -> Iterable[str]:
     unknown = sorted(document.keys() - {"Version", "Id", "Statement"})
     if unknown:
-        yield f"the policy has the unknown element {', '.join(unknown)}; allowed: Version, Id, Statement; remove it"
+        yield (
+            f"the policy has the unknown element {', '.join(unknown)}; allowed: Version, Id, Statement; "
+            "remove it"
+        )
     version = document.get("Version", "2012-10-17")
     if version not in _VERSIONS:
         yield f"the policy's Version is {version!r}; allowed: {', '.join(_VERSIONS)}; use 2012-10-17"
@@ -144,7 +190,7 @@ def _policy_problems(document: dict[str, Any], kind: str) -> Iterable[str]:
         return
     sids = [str(s["Sid"]) for s in statements if isinstance(s, dict) and s.get("Sid")]
     for sid in sorted({sid for sid in sids if sids.count(sid) > 1}):
-        yield f"the Sid {sid!r} occurs {sids.count(sid)} times; a Sid must be unique in its policy; rename one"
+        yield f"the Sid {sid!r} occurs {sids.count(sid)} times; a Sid must be unique in its policy; rename one"  # noqa: E501
     for index, statement in enumerate(statements):
         if not isinstance(statement, dict):
             yield f"Statement[{index}] is a {type(statement).__name__}; an object is needed; write {{...}}"
@@ -156,15 +202,22 @@ def _policy_problems(document: dict[str, Any], kind: str) -> Iterable[str]:
 def _statement_problems(statement: dict[str, Any], kind: str) -> Iterable[str]:
     unknown = sorted(statement.keys() - _STATEMENT_KEYS)
     if unknown:
-        yield f"has the unknown element {', '.join(unknown)}; allowed: {', '.join(sorted(_STATEMENT_KEYS))}; check the spelling"
+        yield (
+            f"has the unknown element {', '.join(unknown)}; allowed: {', '.join(sorted(_STATEMENT_KEYS))}; "
+            "check the spelling"
+        )
     if statement.get("Effect") not in ("Allow", "Deny"):
         yield f"has Effect {statement.get('Effect')!r}; allowed: Allow, Deny; set it"
-    if "Sid" in statement and not re.fullmatch(r"[A-Za-z0-9]*" if kind != "resource" else r"[^\x00]*", str(statement["Sid"])):
+    if "Sid" in statement and not re.fullmatch(
+        r"[A-Za-z0-9]*" if kind != "resource" else r"[^\x00]*", str(statement["Sid"])
+    ):
         yield f"has Sid {statement['Sid']!r}; allowed: letters and digits; remove the rest"
     yield from _exactly_one(statement, "Action", "NotAction")
     for key in ("Action", "NotAction"):
         for action in _as_list(statement.get(key)):
-            if not isinstance(action, str) or not re.fullmatch(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+", action, re.IGNORECASE):
+            if not isinstance(action, str) or not re.fullmatch(
+                r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+", action, re.IGNORECASE
+            ):
                 yield f"has {key} {action!r}; allowed: SERVICE:Operation or *; correct it"
     if kind == "trust":
         if "Resource" in statement or "NotResource" in statement:
@@ -173,16 +226,24 @@ def _statement_problems(statement: dict[str, Any], kind: str) -> Iterable[str]:
         yield from _exactly_one(statement, "Resource", "NotResource")
         for key in ("Resource", "NotResource"):
             for resource in _as_list(statement.get(key)):
-                if not isinstance(resource, str) or not (resource == "*" or resource.startswith(("arn:", "*", "${"))):
+                if not isinstance(resource, str) or not (
+                    resource == "*" or resource.startswith(("arn:", "*", "${"))
+                ):
                     yield f"has {key} {resource!r}; allowed: an ARN or *; pass the arn"
     if kind == "identity":
         if "Principal" in statement or "NotPrincipal" in statement:
-            yield "has a Principal; an identity policy has none (it belongs to whom it is attached to); remove it"
+            yield (
+                "has a Principal; an identity policy has none (it belongs to whom it is attached to); "
+                "remove it"
+            )
     else:
         yield from _exactly_one(statement, "Principal", "NotPrincipal")
     condition = statement.get("Condition", {})
     if not isinstance(condition, dict) or not all(isinstance(test, dict) for test in condition.values()):
-        yield 'has a Condition that is no map of operators; allowed: {"StringEquals": {"key": "value"}}; correct it'
+        yield (
+            'has a Condition that is no map of operators; allowed: {"StringEquals": {"key": "value"}}; '
+            "correct it"
+        )
 
 
 def _exactly_one(statement: dict[str, Any], first: str, second: str) -> Iterable[str]:

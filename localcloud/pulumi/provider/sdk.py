@@ -1,12 +1,14 @@
 """Argument names, types and outputs of each resource type, exactly as the installed ``pulumi_aws`` has them.
 
-Importing ``pulumi_aws`` costs up to a second; reading a table costs a millisecond. So the table is derived once into
-``schema.json`` (committed, compared with the installed package by a test) and read from there at run time.
+Importing ``pulumi_aws`` costs up to a second; reading a table costs a millisecond. So the table is derived
+once into ``schema.json`` (committed, compared with the installed package by a test) and read from there at
+run time.
 
 ``python -m localcloud.pulumi.provider.sdk`` writes the table anew after an upgrade of ``pulumi_aws``.
 
-Types are strings: ``string``, ``boolean``, ``integer``, ``number``, ``any``, ``asset``, ``archive``, ``#Name`` (a nested object), and
-``[T]`` / ``{T}`` for a list / map of ``T``; ``archive|asset`` where both may stand; ``document`` is a JSON text or the same as an object.
+Types are strings: ``string``, ``boolean``, ``integer``, ``number``, ``any``, ``asset``, ``archive``,
+``#Name`` (a nested object), and ``[T]`` / ``{T}`` for a list / map of ``T``; ``archive|asset`` where both may
+stand; ``document`` is a JSON text or the same as an object.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class ObjectSchema:
 
 @dataclass(frozen=True)
 class ResourceSchema:
-    """A resource type: inputs (name to type), the required ones, all outputs, and outputs that are always secret."""
+    """A resource type: inputs (name to type), the required ones, all outputs, and outputs that are always
+    secret.
+    """
 
     inputs: dict[str, str]
     required: frozenset[str]
@@ -47,7 +51,9 @@ class ResourceSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """The table: resource types by token, nested objects by name, and the version of ``pulumi_aws`` it was derived from."""
+    """The table: resource types by token, nested objects by name, and the version of ``pulumi_aws`` it was
+    derived from.
+    """
 
     version: str
     resources: dict[str, ResourceSchema]
@@ -70,7 +76,10 @@ def load() -> Schema:
             )
             for token, entry in raw["resources"].items()
         },
-        objects={name: ObjectSchema(entry["properties"], frozenset(entry["required"])) for name, entry in raw["objects"].items()},
+        objects={
+            name: ObjectSchema(entry["properties"], frozenset(entry["required"]))
+            for name, entry in raw["objects"].items()
+        },
     )
 
 
@@ -80,7 +89,11 @@ def derive(tokens: Iterable[str]) -> dict[str, Any]:
 
     objects: dict[str, Any] = {}
     resources = {token: _derive_resource(token, objects) for token in sorted(tokens)}
-    return {"version": version("pulumi_aws"), "resources": resources, "objects": dict(sorted(objects.items()))}
+    return {
+        "version": version("pulumi_aws"),
+        "resources": resources,
+        "objects": dict(sorted(objects.items())),
+    }
 
 
 def _derive_resource(token: str, objects: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +110,9 @@ def _derive_resource(token: str, objects: dict[str, Any]) -> dict[str, Any]:
         "required": _required(arguments),
         "outputs": sorted(_names(state).values()),
         "secrets": sorted(re.findall(r'"(\w+)"', secrets.group(1))) if secrets else [],
-        "deprecated": sorted(wire for python, wire in _names(arguments).items() if f'"""{python} is deprecated' in source),
+        "deprecated": sorted(
+            wire for python, wire in _names(arguments).items() if f'"""{python} is deprecated' in source
+        ),
     }
 
 
@@ -114,12 +129,17 @@ def _names(cls: type) -> dict[str, str]:
 def _required(cls: type) -> list[str]:
     names = _names(cls)
     parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return sorted(wire for python, wire in names.items() if parameters[python].default is inspect.Parameter.empty)
+    return sorted(
+        wire for python, wire in names.items() if parameters[python].default is inspect.Parameter.empty
+    )
 
 
 def _property_types(cls: type, package: str, objects: dict[str, Any]) -> dict[str, str]:
     annotations = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return {wire: _type(annotations[python].annotation, package, objects) for python, wire in sorted(_names(cls).items())}
+    return {
+        wire: _type(annotations[python].annotation, package, objects)
+        for python, wire in sorted(_names(cls).items())
+    }
 
 
 def _type(annotation: Any, package: str, objects: dict[str, Any]) -> str:
@@ -142,7 +162,9 @@ def _type(annotation: Any, package: str, objects: dict[str, Any]) -> str:
         return name.lower()
     if origin is not None and arguments:
         return (
-            "{" + _type(arguments[1], package, objects) + "}" if len(arguments) == 2 else "[" + _type(arguments[0], package, objects) + "]"
+            "{" + _type(arguments[1], package, objects) + "}"
+            if len(arguments) == 2
+            else "[" + _type(arguments[0], package, objects) + "]"
         )
     raise TypeError(f"no rule for the annotation {annotation!r} in pulumi_aws.{package}")
 

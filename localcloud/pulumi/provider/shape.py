@@ -1,7 +1,8 @@
 """From Pulumi's nested objects to the service's and back, along the types of :mod:`.sdk`.
 
-Most services spell members as Pulumi does but with a capital first letter; exceptions are given as ``names`` (Pulumi to service).
-Maps with free keys are left alone, members that the other side does not know are dropped.
+Most services spell members as Pulumi does but with a capital first letter; exceptions are given as ``names``
+(Pulumi to service). Maps with free keys are left alone, members that the other side does not know are
+dropped.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Shape:
         if kind.startswith("#") and isinstance(value, Mapping):
             members = load().objects[kind[1:]].properties
             return {
-                key: self.from_aws(value[self.name(key)], item) for key, item in members.items() if value.get(self.name(key)) is not None
+                key: self.from_aws(value[self.name(key)], item)
+                for key, item in members.items()
+                if value.get(self.name(key)) is not None
             }
         if kind == "string" and isinstance(value, bool):
             return str(value).lower()

@@ -1,4 +1,5 @@
-"""What the real provider would refuse before it calls AWS: all problems at once, each with the path of its property.
+"""What the real provider would refuse before it calls AWS: all problems at once, each with the path of its
+property.
 
 Problems are (path, reason); a reason says what was got, what is allowed, what to do.
 """
@@ -30,19 +31,25 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
     schema = kind.schema
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     problems = list(_object(given, schema.inputs, schema.required, "", kind.token))
-    problems += [Problem(name, _unsupported(name, given[name], kind)) for name in sorted(kind.unsupported & given.keys())]
+    problems += [
+        Problem(name, _unsupported(name, given[name], kind))
+        for name in sorted(kind.unsupported & given.keys())
+    ]
     for group in kind.conflicts:
         present = [name for name in group if _is_given(given.get(name))]
         if len(present) > 1:
             allowed = f"at most one of {', '.join(group)} is allowed"
-            problems.append(Problem(present[1], f"got {' and '.join(present)} together; {allowed}; remove the others"))
+            problems.append(
+                Problem(present[1], f"got {' and '.join(present)} together; {allowed}; remove the others")
+            )
     problems += [
         Problem(group[0], f"got none of {', '.join(group)}; one of them is needed; add it")
         for group in kind.one_of
         if not any(_is_given(given.get(name)) for name in group)
     ]
     refused = {re.split(r"[.\[]", problem.path)[0] for problem in problems}
-    sound = {key: value for key, value in given.items() if key not in refused}  # rules may rely on the types being right
+    # rules may rely on the types being right
+    sound = {key: value for key, value in given.items() if key not in refused}
     typed = coerce_all(kind, sound)
     problems.extend(_rules(kind, typed))
     if kind.relation is not None:
@@ -51,16 +58,23 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
 
 
 def _unsupported(name: str, value: Any, kind: ResourceType) -> str:
-    return f"got {_show(value)}; the local AWS provider does not implement {name} of {kind.token}; leave it out locally"
+    return (
+        f"got {_show(value)}; the local AWS provider does not implement {name} of {kind.token}; leave it "
+        "out locally"
+    )
 
 
 def _is_given(value: Any) -> bool:
     return isinstance(value, Unknown) or value not in (None, "", [])
 
 
-def _object(value: Properties, known: dict[str, str], required: frozenset[str], path: str, owner: str) -> Iterator[Problem]:
+def _object(
+    value: Properties, known: dict[str, str], required: frozenset[str], path: str, owner: str
+) -> Iterator[Problem]:
     for name in sorted(required - {key for key, item in value.items() if item is not None}):
-        yield Problem(_join(path, name), f"got nothing; {owner} needs {name} ({_describe(known[name])}); add it")
+        yield Problem(
+            _join(path, name), f"got nothing; {owner} needs {name} ({_describe(known[name])}); add it"
+        )
     for name, item in value.items():
         if name not in known:
             yield Problem(_join(path, name), _unknown_argument(name, known, owner))
@@ -74,7 +88,12 @@ def _unknown_argument(name: str, known: Iterable[str], owner: str) -> str:
     return f"got the unknown argument {name}; {owner} knows: {', '.join(sorted(known))}; {advice}"
 
 
-_SCALAR_TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int, float), "number": (int, float)}
+_SCALAR_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int, float),
+    "number": (int, float),
+}
 
 
 def _value(value: Any, kind: str, path: str) -> Iterator[Problem]:
@@ -111,7 +130,9 @@ def _is_scalar(value: Any, kind: str) -> bool:
         return True  # the real provider turns these into texts
     if isinstance(value, str) and kind in ("boolean", "integer", "number"):
         return _reads_as(value, kind)
-    return isinstance(value, _SCALAR_TYPES.get(kind, (object,))) and not (isinstance(value, bool) and kind in ("integer", "number"))
+    return isinstance(value, _SCALAR_TYPES.get(kind, (object,))) and not (
+        isinstance(value, bool) and kind in ("integer", "number")
+    )
 
 
 def _reads_as(text: str, kind: str) -> bool:
@@ -174,7 +195,11 @@ def _walk(value: Any, pattern: str, path: str = "") -> Iterator[tuple[str, Any]]
     here = _join(path, name)
     found: list[tuple[str, Any]] = [(here, value[name])]
     if is_list:
-        found = [(f"{here}[{index}]", item) for index, item in enumerate(value[name])] if isinstance(value[name], list) else []
+        found = (
+            [(f"{here}[{index}]", item) for index, item in enumerate(value[name])]
+            if isinstance(value[name], list)
+            else []
+        )
     for place, item in found:
         if rest:
             yield from _walk(item, rest, place)

@@ -1,7 +1,8 @@
-"""Start the agent from its file: `python3 -E -s …/agent/__main__.py watch|finish|download|download-folder|upload …`.
+"""Start the agent from its file: `python3 -E -s …/agent/__main__.py
+watch|finish|download|download-folder|upload …`.
 
-Scripts activate conda environments with their own Python, PYTHONPATH and packages; the agent must not notice. So it is
-started isolated (-E -s) and finds its own modules: the code tree's, else the repository's.
+Scripts activate conda environments with their own Python, PYTHONPATH and packages; the agent must not notice.
+So it is started isolated (-E -s) and finds its own modules: the code tree's, else the repository's.
 """
 
 import os
@@ -9,7 +10,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-if sys.getfilesystemencoding() != "utf-8":  # names of files are bytes, and S3's are UTF-8, whatever locale a script has chosen
+# names of files are bytes, and S3's are UTF-8, whatever locale a script has chosen
+if sys.getfilesystemencoding() != "utf-8":
     os.execv(sys.executable, [sys.executable, "-E", "-s", "-X", "utf8", *sys.argv])  # noqa: S606
 here = Path(__file__).resolve().parent
 tree = here.parent

@@ -1,5 +1,5 @@
-"""The agent's commands. Exit codes: 0 done, 1 a transfer failed (said on stderr), 2 wrong arguments, 3 reports not sent; of `run`, the
-script's."""
+"""The agent's commands. Exit codes: 0 done, 1 a transfer failed (said on stderr), 2 wrong arguments, 3
+reports not sent; of `run`, the script's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.command in ("watch", "finish"):
         from .watch import Watch  # the transfers start faster without it
 
-        watch = Watch(Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ))
+        watch = Watch(
+            Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ)
+        )
         return watch.run(sys.stdin.fileno()) if chosen.command == "watch" else watch.finish()
     from .transfer import Transfer
 
@@ -33,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         transfer = Transfer(open_storage(os.environ), Path(state) / "files" if state else None, pins)
         if chosen.command == "upload":
             place = result_place(chosen.bucket, chosen.group, chosen.resultdir)
-            transfer.upload(Path(chosen.source), place, leave_out=chosen.leave_out, taken=service_files(os.environ))
+            transfer.upload(
+                Path(chosen.source), place, leave_out=chosen.leave_out, taken=service_files(os.environ)
+            )
         else:
             get = transfer.download if chosen.command == "download" else transfer.download_folder
             get(Location.parse(chosen.source, chosen.bucket), Path(chosen.folder or "."))
@@ -48,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("watch", "finish"):
         command = commands.add_parser(name)
-        command.add_argument("--logs", type=Path, required=True, help="folder of joboutput.txt and joberror.txt")
+        command.add_argument(
+            "--logs", type=Path, required=True, help="folder of joboutput.txt and joberror.txt"
+        )
         command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
     command = commands.add_parser("run")
     command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")

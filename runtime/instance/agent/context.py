@@ -1,4 +1,6 @@
-"""Which dataset this is: from the environment that run_main.sh declares, and job.json where there is a job."""
+"""Which dataset this is: from the environment that run_main.sh declares, and job.json where there is a
+job.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,13 @@ END, UPDATE = "end.txt", "update.txt"
 
 @dataclass(frozen=True)
 class Context:
-    """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in seconds,
-    None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept when a script is
-    ended before it could upload; `checkpoint` the one that outlives a spot machine. `stop` is where an order to
-    stop appears; `evidence` is the folder in which the service takes this machine's word (None where there is no service); what goes
-    to `logs` is for people. Reports go to `logs`, results to `results` (folders); `status_key` is a key of the bucket of `logs`.
-    `patience` is for how many seconds the end waits for a service that is away."""
+    """`name` is the dataset's display name (unique in its job), `status_key` its status file. `duration` in
+    seconds, None without a limit (run_main.sh called by hand). `outputs` is the folder whose content is kept
+    when a script is ended before it could upload; `checkpoint` the one that outlives a spot machine. `stop`
+    is where an order to stop appears; `evidence` is the folder in which the service takes this machine's word
+    (None where there is no service); what goes to `logs` is for people. Reports go to `logs`, results to
+    `results` (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the
+    end waits for a service that is away."""
 
     bucket: str
     group: str
@@ -57,8 +60,8 @@ class Context:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Context:
-        """Raises KeyError when run_main.sh's variables are missing. An unreadable job file counts as none: the
-        analysis matters more than its frame."""
+        """Raises KeyError when run_main.sh's variables are missing. An unreadable job file counts as none:
+        the analysis matters more than its frame."""
         group, resultdir, name = environment["groupdir"], environment["resultdir"], environment["dataname"]
         bucket, duration = environment["bucketname"], None
         home = result_place(bucket, group, resultdir)
@@ -68,7 +71,11 @@ class Context:
         try:
             job = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())
             dataset = job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])]
-            name, status_key, duration = str(dataset["name"]), str(dataset["status_key"]), float(job["duration_minutes"]) * 60
+            name, status_key, duration = (
+                str(dataset["name"]),
+                str(dataset["status_key"]),
+                float(job["duration_minutes"]) * 60,
+            )
         except (OSError, ValueError, LookupError, TypeError):
             if environment.get("NEUROCAAS_DURATION_MINUTES"):
                 duration = float(environment["NEUROCAAS_DURATION_MINUTES"]) * 60
@@ -102,7 +109,9 @@ def service_files(environment: Mapping[str, str]) -> frozenset[str]:
     """The keys among a job's results that the service writes itself; none outside of a job."""
     if not {"bucketname", "groupdir", "resultdir", "configname"} <= environment.keys():
         return frozenset()
-    results = result_place(environment["bucketname"], environment["groupdir"], environment["resultdir"]).below("process_results")
+    results = result_place(
+        environment["bucketname"], environment["groupdir"], environment["resultdir"]
+    ).below("process_results")
     names = (END, UPDATE, environment["configname"])
     return frozenset(results.below(name).key for name in names if name)
 
@@ -110,4 +119,6 @@ def service_files(environment: Mapping[str, str]) -> frozenset[str]:
 def result_place(bucket: str, group: str, resultdir: str) -> Location:
     """Where the folder `resultdir` is: below the group, unless it is a whole s3://bucket/path."""
     whole = resultdir.startswith("s3://")
-    return Location.parse(resultdir.rstrip("/") if whole else f"{group.strip('/')}/{resultdir.strip('/')}", bucket)
+    return Location.parse(
+        resultdir.rstrip("/") if whole else f"{group.strip('/')}/{resultdir.strip('/')}", bucket
+    )

@@ -1,8 +1,9 @@
-"""Large objects by the AWS Common Runtime, where the machine's Python has it (package `awscrt`): it fills networks that one Python
-process does not.
+"""Large objects by the AWS Common Runtime, where the machine's Python has it (package `awscrt`): it fills
+networks that one Python process does not.
 
-It talks to S3 itself and to nothing else: another address, a proxy or a certificate of one's own would pass it by. So it is taken only
-where botocore would ask S3's own public address, directly. What fails here is tried again without it.
+It talks to S3 itself and to nothing else: another address, a proxy or a certificate of one's own would pass
+it by. So it is taken only where botocore would ask S3's own public address, directly. What fails here is
+tried again without it.
 """
 
 from __future__ import annotations
@@ -29,17 +30,27 @@ Address = Callable[[Location], "tuple[str, str]"]
 
 
 def safe(endpoint: str, region: str, environment: Mapping[str, str]) -> bool:
-    """Whether the runtime would reach what a botocore client with `endpoint` (its `meta.endpoint_url`) reaches."""
+    """Whether the runtime would reach what a botocore client with `endpoint` (its `meta.endpoint_url`)
+    reaches.
+    """
     own = {f"https://s3.{region}.amazonaws.com", "https://s3.amazonaws.com"}
-    return endpoint in own and not any(environment.get(name) or environment.get(name.lower()) for name in _PASSED_BY)
+    return endpoint in own and not any(
+        environment.get(name) or environment.get(name.lower()) for name in _PASSED_BY
+    )
 
 
-def opened(endpoint: str, region: str, credentials: Credentials, environment: Mapping[str, str]) -> Runtime | None:
+def opened(
+    endpoint: str, region: str, credentials: Credentials, environment: Mapping[str, str]
+) -> Runtime | None:
     """The runtime, or None where it is not safe or not installed."""
     if not safe(endpoint, region, environment):
         return None
     try:
-        return Runtime(region, credentials, lambda place: (f"{place.bucket}.s3.{region}.amazonaws.com", f"/{quote(place.key, safe='/~')}"))
+        return Runtime(
+            region,
+            credentials,
+            lambda place: (f"{place.bucket}.s3.{region}.amazonaws.com", f"/{quote(place.key, safe='/~')}"),
+        )
     except (ImportError, AttributeError, TypeError):  # not there, or too old
         return None
 
@@ -47,8 +58,12 @@ def opened(endpoint: str, region: str, credentials: Credentials, environment: Ma
 class Runtime:
     """Moves single objects; may be shared by threads. `encrypted` is False only for tests without TLS."""
 
-    def __init__(self, region: str, credentials: Credentials, address: Address, *, encrypted: bool = True) -> None:
-        auth, io, self._http, self._s3 = (import_module(f"awscrt.{name}") for name in ("auth", "io", "http", "s3"))
+    def __init__(
+        self, region: str, credentials: Credentials, address: Address, *, encrypted: bool = True
+    ) -> None:
+        auth, io, self._http, self._s3 = (
+            import_module(f"awscrt.{name}") for name in ("auth", "io", "http", "s3")
+        )
         provider = auth.AwsCredentialsProvider.new_delegate(lambda: auth.AwsCredentials(*credentials()))
         self._address = address
         mode = self._s3.S3RequestTlsMode
@@ -56,7 +71,9 @@ class Runtime:
             bootstrap=io.ClientBootstrap.get_or_create_static_default(),
             region=region,
             tls_mode=mode.ENABLED if encrypted else mode.DISABLED,
-            signing_config=self._s3.create_default_s3_signing_config(region=region, credential_provider=provider),
+            signing_config=self._s3.create_default_s3_signing_config(
+                region=region, credential_provider=provider
+            ),
             memory_limit=MEMORY,
         )
 
@@ -64,9 +81,11 @@ class Runtime:
         """A bucket with dots in its name has no certificate for its host."""
         return "." not in place.bucket
 
-    def download(self, source: Location, target: Path, seen: Seen, etag: str, version: str | None = None) -> None:
-        """The object into `target`, if it is the one with this ETag (of this version), checked against the checksums that S3 has of it;
-        `seen` gets it in order."""
+    def download(
+        self, source: Location, target: Path, seen: Seen, etag: str, version: str | None = None
+    ) -> None:
+        """The object into `target`, if it is the one with this ETag (of this version), checked against the
+        checksums that S3 has of it; `seen` gets it in order."""
         with target.open("wb") as file:
 
             def take(chunk: bytes, offset: int, **_: Any) -> None:
@@ -75,47 +94,63 @@ class Runtime:
                 file.write(chunk)
                 seen(chunk)
 
-            kind, checks = self._s3.S3RequestType.GET_OBJECT, self._s3.S3ChecksumConfig(validate_response=True)
+            kind, checks = (
+                self._s3.S3RequestType.GET_OBJECT,
+                self._s3.S3ChecksumConfig(validate_response=True),
+            )
             query = f"?versionId={quote(version, safe='')}" if version else ""
             request = self._request(source, "GET", (("If-Match", etag),), query)
             self._done(source, request, type=kind, on_body=take, checksum_config=checks)
 
     def upload(self, reading: Reading, target: Location) -> dict[str, str] | None:
-        """What is read of a file, in parts, each checked by S3 against its CRC-32. `VersionId`, where S3 has told it; None when the file
-        has to be read again first."""
+        """What is read of a file, in parts, each checked by S3 against its CRC-32. `VersionId`, where S3 has
+        told it; None when the file has to be read again first."""
         checksum, place = self._s3.S3ChecksumAlgorithm.CRC32, self._s3.S3ChecksumLocation.TRAILER
         headers = (("Content-Length", str(reading.size)), ("Content-Type", "application/octet-stream"))
         checks = self._s3.S3ChecksumConfig(algorithm=checksum, location=place)
         answered: dict[str, str] = {}
 
         def hear(status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
-            if version := next((value for name, value in headers if name.lower() == "x-amz-version-id"), None):
+            if version := next(
+                (value for name, value in headers if name.lower() == "x-amz-version-id"), None
+            ):
                 answered["VersionId"] = version
 
         request = self._request(target, "PUT", headers)
         request.body_stream = _Body(reading)
         try:
-            self._done(target, request, type=self._s3.S3RequestType.PUT_OBJECT, on_headers=hear, checksum_config=checks)
+            self._done(
+                target,
+                request,
+                type=self._s3.S3RequestType.PUT_OBJECT,
+                on_headers=hear,
+                checksum_config=checks,
+            )
         except StorageError:
             if reading.again:
                 return None
             raise
         return answered
 
-    def _request(self, place: Location, method: str, headers: tuple[tuple[str, str], ...], query: str = "") -> Any:
+    def _request(
+        self, place: Location, method: str, headers: tuple[tuple[str, str], ...], query: str = ""
+    ) -> Any:
         host, path = self._address(place)
-        return self._http.HttpRequest(method, path + query, self._http.HttpHeaders([("Host", host), *headers]))
+        return self._http.HttpRequest(
+            method, path + query, self._http.HttpHeaders([("Host", host), *headers])
+        )
 
     def _done(self, place: Location, request: Any, **options: Any) -> None:
         try:
             self._client.make_request(request=request, **options).finished_future.result()
-        except Exception as error:  # its own kinds, and what `seen` raised: each is a reason to go on without it
+        # its own kinds, and what `seen` raised: each is a reason to go on without it
+        except Exception as error:
             raise StorageError(f"{place}: {error}") from error
 
 
 class _Body:
-    """A file as the runtime reads it: once, in order. It breaks off where the file has changed and is to be read again, so that no
-    object comes of it."""
+    """A file as the runtime reads it: once, in order. It breaks off where the file has changed and is to be
+    read again, so that no object comes of it."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading

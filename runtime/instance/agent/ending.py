@@ -17,8 +17,8 @@ _DISK_LEFT = 1 << 20
 
 
 class Ending:
-    """TERM to the script's process group, and KILL each `grace` seconds while it is still there. `because` is the reason for the
-    final status once the end has begun."""
+    """TERM to the script's process group, and KILL each `grace` seconds while it is still there. `because` is
+    the reason for the final status once the end has begun."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
@@ -53,9 +53,12 @@ class Ending:
         return True
 
 
-def reason(code: int | None, said: str, last_command: str, refused: str | None, out_of_memory: bool, disk: Path) -> str:
-    """Why a script failed that was not ended from outside: its own last words, or what was found out of its exit code (None: unknown),
-    run_main.sh's word when it was not run, whether the machine's memory was enough, and whether the disk of `disk` is full."""
+def reason(
+    code: int | None, said: str, last_command: str, refused: str | None, out_of_memory: bool, disk: Path
+) -> str:
+    """Why a script failed that was not ended from outside: its own last words, or what was found out of its
+    exit code (None: unknown), run_main.sh's word when it was not run, whether the machine's memory was
+    enough, and whether the disk of `disk` is full."""
     if code is None:
         return "the script's end was not recorded"
     if code in (126, 127) and refused:
@@ -68,7 +71,9 @@ def reason(code: int | None, said: str, last_command: str, refused: str | None, 
         how += ", not enough memory (a larger instance_type has more)"
     with suppress(OSError):
         if shutil.disk_usage(disk).free < _DISK_LEFT:
-            how += ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
+            how += (
+                ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
+            )
     if said != NONE:
         return f"{said} ({how})"
     return how if last_command == NONE else f"{how}, its last command: {last_command}"

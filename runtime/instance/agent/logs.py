@@ -14,10 +14,11 @@ _PROGRESS = re.compile(rb"^::progress[ \t]+([0-9.eE+-]+)(?:[ \t]+([^\r\n]*))?(?=
 
 
 class Log:
-    """One of the two output files of a script. `poll` reads what is new; everything else looks at what was read.
+    """One of the two output files of a script. `poll` reads what is new; everything else looks at what was
+    read.
 
-    A line is what a terminal would show in the end: of text separated by carriage returns (progress bars) only the last
-    piece counts.
+    A line is what a terminal would show in the end: of text separated by carriage returns (progress bars)
+    only the last piece counts.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Whether a script failed because the machine's memory was not enough: from what Linux counts and logs, not from how the script ended.
+"""Whether a script failed because the machine's memory was not enough: from what Linux counts and logs, not
+from how the script ended.
 
-Three witnesses: the control group that this process is in (memory.events, "oom_kill"; cgroup v2 guide), the kernel's log (/dev/kmsg and
-/var/log/kern.log, which root may read), and the kernel's count since the machine started (/proc/vmstat, "oom_kill"). The last two are of
-the whole computer: where it is no machine of a job they count only for a script that SIGKILL has ended. What the script itself says of its
-memory counts, too.
+Three witnesses: the control group that this process is in (memory.events, "oom_kill"; cgroup v2 guide), the
+kernel's log (/dev/kmsg and /var/log/kern.log, which root may read), and the kernel's count since the machine
+started (/proc/vmstat, "oom_kill"). The last two are of the whole computer: where it is no machine of a job
+they count only for a script that SIGKILL has ended. What the script itself says of its memory counts, too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 _KILLED = re.compile(r"^\d+,\d+,(\d+),[^;]*;.*Killed process \d+ \(([^)]*)\)")
 _OWN_WORDS = re.compile(
-    r"\b(?:_Array)?MemoryError\b|bad_alloc|[Cc]annot allocate (?:memory|vector of size)|Java heap space|OutOfMemoryError(?!: CUDA)"
+    r"\b(?:_Array)?MemoryError\b|bad_alloc|[Cc]annot allocate (?:memory|vector of size)|Java heap "
+    r"space|OutOfMemoryError(?!: CUDA)"
     r"|[Oo]ut of memory(?!.*CUDA)|memory exhausted"
 )
 _IN_FILE = re.compile(rb"Killed process \d+ \(")
@@ -25,14 +27,18 @@ _LOG = "var/log/kern.log"
 
 
 class Memory:
-    """Remembers in `state` (a file) how the counts were when the script began, so that an agent which takes over knows it, too."""
+    """Remembers in `state` (a file) how the counts were when the script began, so that an agent which takes
+    over knows it, too.
+    """
 
     def __init__(self, state: Path, root: Path = Path("/")) -> None:
         self._root = root
         self._before = self._counts()
         with suppress(OSError, ValueError):
             if state.exists():
-                self._before = {str(name): float(number) for name, number in json.loads(state.read_text()).items()}
+                self._before = {
+                    str(name): float(number) for name, number in json.loads(state.read_text()).items()
+                }
             else:
                 state.write_text(json.dumps(self._before))
 
@@ -46,12 +52,18 @@ class Memory:
         if not own_machine and code != 137:
             return False
         counted = code == 137 and now["machine"] > self._before.get("machine", 0)
-        return counted or self._logged(self._before.get("uptime", 0)) or self._in_file(int(self._before.get("log", 0)))
+        return (
+            counted
+            or self._logged(self._before.get("uptime", 0))
+            or self._in_file(int(self._before.get("log", 0)))
+        )
 
     def _counts(self) -> dict[str, float]:
         group = 0.0
         with suppress(OSError, IndexError, ValueError, StopIteration):
-            path = next(line for line in self._read("proc/self/cgroup").splitlines() if line.startswith("0::"))[3:]
+            path = next(
+                line for line in self._read("proc/self/cgroup").splitlines() if line.startswith("0::")
+            )[3:]
             group = _count(self._read(f"sys/fs/cgroup{path}/memory.events"))
         machine = uptime = 0.0
         with suppress(OSError):
@@ -73,7 +85,9 @@ class Memory:
         return False
 
     def _logged(self, since: float) -> bool:
-        """Whether the kernel's log has a process that was killed for its memory since `since`, in seconds of the machine's uptime."""
+        """Whether the kernel's log has a process that was killed for its memory since `since`, in seconds of
+        the machine's uptime.
+        """
         try:
             log = os.open(self._root / "dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         except OSError:

@@ -1,4 +1,6 @@
-"""About how long a script still takes, by its marks `::progress VALUE`: an estimate that runs down, or none."""
+"""About how long a script still takes, by its marks `::progress VALUE`: an estimate that runs down, or
+none.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ SLACK = 1.25
 
 
 class Pace:
-    """Reckons at each new mark how long the whole takes if it goes on as until then. What was said once is never said longer: a script
-    whose marks come later and later, or that is over its time, gets no estimate."""
+    """Reckons at each new mark how long the whole takes if it goes on as until then. What was said once is
+    never said longer: a script whose marks come later and later, or that is over its time, gets no
+    estimate."""
 
     def __init__(self) -> None:
         self._value = 0.0
@@ -19,7 +22,9 @@ class Pace:
         self._said: float | None = None
 
     def left(self, value: float, elapsed: float) -> int | None:
-        """Seconds that are left after `elapsed` seconds, when the last mark says `value` (0 to 1); None when they cannot be told."""
+        """Seconds that are left after `elapsed` seconds, when the last mark says `value` (0 to 1); None when
+        they cannot be told.
+        """
         if value < LEAST:
             return None
         if value != self._value:

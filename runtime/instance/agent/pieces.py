@@ -17,14 +17,18 @@ EVERY, SMALLEST, LARGEST = 60.0, 1 << 20, 8 << 20
 """A piece is sent each minute or mebibyte, whichever is first; none is larger than 8 MiB."""
 
 ATTEMPT_STEP = 10_000
-"""Numbers of pieces that each attempt has for itself: later attempts replace nothing, and the pieces stay in order."""
+"""Numbers of pieces that each attempt has for itself: later attempts replace nothing, and the pieces stay in
+order.
+"""
 
 
 class Pieces:
-    """Sends `logs` (by stream name) as `place`/{stream}.{number}. `state` is a file that remembers how far they are there, for
-    another agent that has to go on."""
+    """Sends `logs` (by stream name) as `place`/{stream}.{number}. `state` is a file that remembers how far
+    they are there, for another agent that has to go on."""
 
-    def __init__(self, reporter: Reporter, logs: Mapping[str, Log], place: Location, state: Path, attempt: int = 1) -> None:
+    def __init__(
+        self, reporter: Reporter, logs: Mapping[str, Log], place: Location, state: Path, attempt: int = 1
+    ) -> None:
         self._reporter = reporter
         self._logs = logs
         self._place = place
@@ -48,7 +52,9 @@ class Pieces:
                 end = min(log.size, start + LARGEST)
                 place = self._place.below(f"{name}.{number:05d}")
                 number += 1
-                self._reporter.put(place, Piece(log.path, start, end), partial(self._mark, name, (number, end)))
+                self._reporter.put(
+                    place, Piece(log.path, start, end), partial(self._mark, name, (number, end))
+                )
                 start = end
             self._queued[name] = (number, start)
 
@@ -59,6 +65,9 @@ class Pieces:
 
     def _remembered(self) -> dict[str, tuple[int, int]]:
         try:
-            return {name: (int(number), int(end)) for name, (number, end) in json.loads(self._state.read_text()).items()}
+            return {
+                name: (int(number), int(end))
+                for name, (number, end) in json.loads(self._state.read_text()).items()
+            }
         except (OSError, ValueError):
             return {}

@@ -1,7 +1,8 @@
-"""What a job reads is what was there when it was submitted: the objects of its dataset are pinned to the versions that the manager saw.
+"""What a job reads is what was there when it was submitted: the objects of its dataset are pinned to the
+versions that the manager saw.
 
-The list is a local file, NEUROCAAS_PINS: `{"<path>": {"etag": …, "version_id": … or null, "size": …}}`, where a path is a key of the
-job's bucket or a whole s3:// path. Without a job there is none.
+The list is a local file, NEUROCAAS_PINS: `{"<path>": {"etag": …, "version_id": … or null, "size": …}}`, where
+a path is a key of the job's bucket or a whole s3:// path. Without a job there is none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ FILE = "NEUROCAAS_PINS"
 
 @dataclass(frozen=True)
 class Pins:
-    """`folder` is the prefix of a dataset that is a folder: of what lies below it there is only what is pinned."""
+    """`folder` is the prefix of a dataset that is a folder: of what lies below it there is only what is
+    pinned.
+    """
 
     objects: Mapping[Location, Pin] = field(default_factory=dict)
     folder: Location | None = None
@@ -39,7 +42,9 @@ class Pins:
 
 
 def read_pins(environment: Mapping[str, str]) -> Pins:
-    """The pins of this machine's dataset. Raises StorageError for a list that cannot be read: nothing is fetched without it."""
+    """The pins of this machine's dataset. Raises StorageError for a list that cannot be read: nothing is
+    fetched without it.
+    """
     name = environment.get(FILE)
     if not name:
         return Pins()
@@ -51,7 +56,9 @@ def read_pins(environment: Mapping[str, str]) -> Pins:
     except (OSError, ValueError) as error:
         raise _unreadable(name, error) from error
     try:
-        listed = {Location.parse(path, bucket): _pin(entry) for path, entry in json.loads(text or "{}").items()}
+        listed = {
+            Location.parse(path, bucket): _pin(entry) for path, entry in json.loads(text or "{}").items()
+        }
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _unreadable(name, error) from error
     return Pins(listed, Location.parse(inputpath, bucket) if listed and inputpath.endswith("/") else None)
@@ -59,12 +66,15 @@ def read_pins(environment: Mapping[str, str]) -> Pins:
 
 def _pin(entry: Mapping[str, object]) -> Pin:
     version = entry.get("version_id")
-    return Pin(str(entry["etag"]).strip('"'), None if version is None else str(version), int(str(entry["size"])))
+    return Pin(
+        str(entry["etag"]).strip('"'), None if version is None else str(version), int(str(entry["size"]))
+    )
 
 
 def _unreadable(name: str, error: Exception) -> StorageError:
     return StorageError(
-        f"The list of the dataset's versions, {name}, cannot be read: {error}. Allowed: the list as the service wrote it. "
+        f"The list of the dataset's versions, {name}, cannot be read: {error}. Allowed: the list as the "
+        "service wrote it. "
         "Do not change it; run the job again.",
         permanent=True,
     )

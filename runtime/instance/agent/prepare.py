@@ -1,4 +1,6 @@
-"""What a script finds when it starts: its configuration and the pins of its dataset as local files, and the deployed code in the home."""
+"""What a script finds when it starts: its configuration and the pins of its dataset as local files, and the
+deployed code in the home.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ _LEVELS = 2
 
 
 def prepared(environment: Mapping[str, str], state: Path, storage: Storage | None = None) -> dict[str, str]:
-    """The variables NEUROCAAS_CONFIG and NEUROCAAS_PINS, whose files are made in `state`; none for what there is no job for, and none that
-    is set already. Raises StorageError when a record of the job cannot be read: without its pins a dataset could be another."""
+    """The variables NEUROCAAS_CONFIG and NEUROCAAS_PINS, whose files are made in `state`; none for what there
+    is no job for, and none that is set already. Raises StorageError when a record of the job cannot be read:
+    without its pins a dataset could be another."""
     made: dict[str, Any] = {}
     dataset = _dataset(environment)
     if not environment.get(CONFIG):
@@ -49,8 +52,12 @@ def _job(environment: Mapping[str, str]) -> dict[str, Any]:
     return dict(json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes()))
 
 
-def _config(environment: Mapping[str, str], dataset: Mapping[str, Any], state: Path, storage: Storage | None) -> Any:
-    """The record that the service has checked, noted as an input of the job; for a job without one, what its job.json says."""
+def _config(
+    environment: Mapping[str, str], dataset: Mapping[str, Any], state: Path, storage: Storage | None
+) -> Any:
+    """The record that the service has checked, noted as an input of the job; for a job without one, what its
+    job.json says.
+    """
     with suppress(OSError, KeyError, ValueError):
         values = _job(environment)["config"]
         if not dataset.get("configpath"):
@@ -58,7 +65,10 @@ def _config(environment: Mapping[str, str], dataset: Mapping[str, Any], state: P
         with suppress(ValueError):  # the member's of an ensemble
             place, body = _fetched(environment, environment["configpath"], storage)
             values = json.loads(body.decode("utf-8-sig"))
-            note(state / "files", Moved(INPUT, place.bucket, place.key, len(body), hashlib.sha256(body).hexdigest()))
+            note(
+                state / "files",
+                Moved(INPUT, place.bucket, place.key, len(body), hashlib.sha256(body).hexdigest()),
+            )
         return values
     if environment.get(LOCAL_ROOT):
         with suppress(StorageError):
@@ -66,14 +76,20 @@ def _config(environment: Mapping[str, str], dataset: Mapping[str, Any], state: P
     raise KeyError(CONFIG)
 
 
-def _pins(environment: Mapping[str, str], dataset: Mapping[str, Any], storage: Storage | None) -> dict[str, Any]:
+def _pins(
+    environment: Mapping[str, str], dataset: Mapping[str, Any], storage: Storage | None
+) -> dict[str, Any]:
     """By path: which content the dataset had at its submission."""
     if dataset.get("pins"):
         records = environment["NEUROCAAS_STOP"].rpartition("/")[0]
-        found = _read(environment, f"{records}/pins/{environment['NEUROCAAS_DATASET_INDEX']}.json", storage)["objects"]
+        found = _read(environment, f"{records}/pins/{environment['NEUROCAAS_DATASET_INDEX']}.json", storage)[
+            "objects"
+        ]
     else:
         found = [{**dataset, "path": dataset["inputpath"]}] if dataset.get("etag") else []
-    return {str(item["path"]): {name: item.get(name) for name in ("etag", "version_id", "size")} for item in found}
+    return {
+        str(item["path"]): {name: item.get(name) for name in ("etag", "version_id", "size")} for item in found
+    }
 
 
 def _read(environment: Mapping[str, str], path: str, storage: Storage | None) -> Any:
@@ -86,9 +102,9 @@ def _fetched(environment: Mapping[str, str], path: str, storage: Storage | None)
 
 
 def link_home(home: Path, tree: Path, *, move: bool = True) -> Iterator[str]:
-    """Make `home`/neurocaas_contrib the deployed code, for paths as in the guide. What the image has there (the guide itself tells to clone
-    it there) is moved aside, if `move`, and its files remain to be had where the deployed code has none of that name. Yields what is to
-    be said."""
+    """Make `home`/neurocaas_contrib the deployed code, for paths as in the guide. What the image has there
+    (the guide itself tells to clone it there) is moved aside, if `move`, and its files remain to be had where
+    the deployed code has none of that name. Yields what is to be said."""
     place = home / "neurocaas_contrib"
     try:
         if place.resolve() == tree.resolve():

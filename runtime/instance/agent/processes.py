@@ -1,8 +1,9 @@
 """The processes of a script: found wherever they have gone, and ended.
 
-A process that makes a session of its own (`setsid`, `nohup`, a daemon) leaves its parent's process group, and its parent may be gone. What
-it cannot leave is the tree: a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER) becomes the parent of all orphans below it. Where no such
-process was above the script, or it was killed, the environment that a process was started with still says whose it is (proc(5)).
+A process that makes a session of its own (`setsid`, `nohup`, a daemon) leaves its parent's process group, and
+its parent may be gone. What it cannot leave is the tree: a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER)
+becomes the parent of all orphans below it. Where no such process was above the script, or it was killed, the
+environment that a process was started with still says whose it is (proc(5)).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 from runtime.protocol.printable import one_line
 
 WAIT = 1.0
-"""Seconds that processes have to end by themselves when the script has ended: the reader of its last output does."""
+"""Seconds that processes have to end by themselves when the script has ended: the reader of its last output
+does.
+"""
 
 GRACE = 5.0
 """Seconds between TERM and KILL."""
@@ -75,25 +78,34 @@ def below(pid: int) -> list[Process]:
 
 
 def marked(mark: str) -> list[Process]:
-    """The processes that were started with the variable `mark` (NAME=value), but for this one, those above it and those below it."""
+    """The processes that were started with the variable `mark` (NAME=value), but for this one, those above it
+    and those below it.
+    """
     there = {process.pid: process for process in _all()}
     own = {os.getpid(), *(process.pid for process in below(os.getpid()))}
     above = os.getppid()
     while above in there:
         own.add(above)
         above = there[above].parent
-    return [process for process in there.values() if process.pid not in own and _has(process.pid, os.fsencode(mark))]
+    return [
+        process
+        for process in there.values()
+        if process.pid not in own and _has(process.pid, os.fsencode(mark))
+    ]
 
 
 def end(found: Callable[[], Iterable[Process]], wait: float = WAIT, grace: float = GRACE) -> list[Process]:
-    """Wait for the processes that `found` finds, again and again, then TERM them, and KILL those that are left after `grace` seconds.
+    """Wait for the processes that `found` finds, again and again, then TERM them, and KILL those that are
+    left after `grace` seconds.
     Returns those that had to be ended."""
     ended: dict[tuple[int, int], Process] = {}
     _until_gone(found, wait, lambda process: None)
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, GIVE_UP)):
         told: set[tuple[int, int]] = set()
 
-        def tell(process: Process, number: signal.Signals = number, told: set[tuple[int, int]] = told) -> None:
+        def tell(
+            process: Process, number: signal.Signals = number, told: set[tuple[int, int]] = told
+        ) -> None:
             key = (process.pid, process.start)
             if key not in told and process.there:
                 told.add(key)
@@ -108,11 +120,18 @@ def end(found: Callable[[], Iterable[Process]], wait: float = WAIT, grace: float
 
 def told(ended: list[Process]) -> str:
     """What is said of processes that were ended (at least one)."""
-    names = ", ".join(map(str, ended[:_NAMED])) + (f" and {len(ended) - _NAMED} more" if len(ended) > _NAMED else "")
-    return f"NeuroCAAS: still running when the script had ended, and ended before the results are saved: {names}."
+    names = ", ".join(map(str, ended[:_NAMED])) + (
+        f" and {len(ended) - _NAMED} more" if len(ended) > _NAMED else ""
+    )
+    return (
+        "NeuroCAAS: still running when the script had ended, and ended before the results are saved: "
+        f"{names}."
+    )
 
 
-def _until_gone(found: Callable[[], Iterable[Process]], seconds: float, tell: Callable[[Process], object]) -> bool:
+def _until_gone(
+    found: Callable[[], Iterable[Process]], seconds: float, tell: Callable[[Process], object]
+) -> bool:
     """Whether `found` has found nothing any more within `seconds`. `tell` is given all that it finds."""
     limit = time.monotonic() + seconds
     while there := list(found()):

@@ -1,8 +1,9 @@
-"""One read of a file that is sent: what is read is hashed as it is handed out, so the digest is that of the bytes that went.
+"""One read of a file that is sent: what is read is hashed as it is handed out, so the digest is that of the
+bytes that went.
 
-A file that somebody writes to meanwhile shows it by its size, its times or its inode, looked at before and after; it is read again, and
-after `READS` reads sent as it was read last, and told as one that changed. A read ends where the file ended when it began, however fast
-the file grows.
+A file that somebody writes to meanwhile shows it by its size, its times or its inode, looked at before and
+after; it is read again, and after `READS` reads sent as it was read last, and told as one that changed. A
+read ends where the file ended when it began, however fast the file grows.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ PAUSE = 0.2
 """Seconds between two reads of a file that changes."""
 
 _TICK = 0.02
-"""Seconds. File systems take times from a clock that ticks each 4 to 10 ms: of two writes in one tick the second leaves no mark, so a
-file is left alone until its last write is older."""
+"""Seconds. File systems take times from a clock that ticks each 4 to 10 ms: of two writes in one tick the
+second leaves no mark, so a file is left alone until its last write is older."""
 
 
 class Reading:
-    """A file, opened and looked at. `size` is where the read ends. `last`: it is sent even if it changes. Raises OSError where there is
-    no file that can be read."""
+    """A file, opened and looked at. `size` is where the read ends. `last`: it is sent even if it changes.
+    Raises OSError where there is no file that can be read."""
 
     def __init__(self, path: Path, *, last: bool = True) -> None:
         self.path = path
@@ -57,7 +58,9 @@ class Reading:
         block = self._file.read(wanted) or b""
         if 0 < len(block) < wanted:  # a signal, or a file system that gives less at a time
             pieces = [block]
-            while wanted > sum(map(len, pieces)) and (piece := self._file.read(wanted - sum(map(len, pieces)))):
+            while wanted > sum(map(len, pieces)) and (
+                piece := self._file.read(wanted - sum(map(len, pieces)))
+            ):
                 pieces.append(piece)
             block = b"".join(pieces)
         self._digest.update(block)

@@ -1,4 +1,6 @@
-"""Sends reports in the background: a slow or absent network must hold up neither the script nor the watchdog."""
+"""Sends reports in the background: a slow or absent network must hold up neither the script nor the
+watchdog.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ PATIENCE = 600.0
 """Seconds for which the end of a job waits for a service that may come back."""
 
 HOPELESS = 8.0
-"""The same, for errors that waiting does not cure (no rights, no bucket); a new role may need a few seconds."""
+"""The same, for errors that waiting does not cure (no rights, no bucket); a new role may need a few
+seconds.
+"""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes `start` to `end` of a file that only grows; read when they are sent, so that waiting costs no memory."""
+    """Bytes `start` to `end` of a file that only grows; read when they are sent, so that waiting costs no
+    memory.
+    """
 
     path: Path
     start: int
@@ -34,7 +40,9 @@ class Piece:
 
 
 class Reporter:
-    """A queue of objects to write, in order; of several bodies for one place only the newest is sent, and last."""
+    """A queue of objects to write, in order; of several bodies for one place only the newest is sent, and
+    last.
+    """
 
     def __init__(self, storage: Storage, *, wait: float = FIRST_WAIT) -> None:
         self._storage = storage
@@ -55,7 +63,9 @@ class Reporter:
             self._changed.notify_all()
 
     def close(self, patience: float = PATIENCE) -> bool:
-        """Wait until all is sent, at most `patience` seconds (8 when errors are of the lasting kind). False: it is not."""
+        """Wait until all is sent, at most `patience` seconds (8 when errors are of the lasting kind). False:
+        it is not.
+        """
         begin = time.monotonic()
         with self._changed:
             self._closing = True

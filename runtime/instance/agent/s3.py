@@ -1,7 +1,8 @@
-"""Objects in S3, through botocore. Large objects go in parallel parts, by the AWS Common Runtime where that is possible.
+"""Objects in S3, through botocore. Large objects go in parallel parts, by the AWS Common Runtime where that
+is possible.
 
-A download is one version of an object, whatever happens to the object meanwhile: of the parts of a large one, each is asked for with
-the ETag of the whole. An upload is one read of its file (`reading`).
+A download is one version of an object, whatever happens to the object meanwhile: of the parts of a large one,
+each is asked for with the ETag of the whole. An upload is one read of its file (`reading`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from .reading import Reading, Room, readings
 from .storage import BLOCK, FILES, Location, Pin, Seen, Sent, StorageError, lasting, outdated
 
 PART = 16 << 20
-"""Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight are in memory."""
+"""Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight
+are in memory.
+"""
 
 WORKERS = 8
 """Parts that are under way at a time."""
@@ -36,7 +39,17 @@ _OTHER = frozenset({*_MISSING, "412", "PreconditionFailed", "NoSuchVersion", "40
 """What S3 answers where a version is gone, deleted, or another than the ETag says."""
 
 _DENIED = frozenset({"403", "AccessDenied"})
-_PERMANENT = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "400", "InvalidRequest"})
+_PERMANENT = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "NoSuchBucket",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "400",
+        "InvalidRequest",
+    }
+)
 
 
 def _error(place: Location, error: Exception) -> StorageError:
@@ -45,12 +58,19 @@ def _error(place: Location, error: Exception) -> StorageError:
         if code in _MISSING:
             return StorageError(f"{place} does not exist", missing=True)
         return StorageError(f"{place}: {error}", permanent=code in _PERMANENT)
-    hopeless = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "NoRegionError")
+    hopeless = type(error).__name__ in (
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ParamValidationError",
+        "NoRegionError",
+    )
     return StorageError(f"{place}: {error}", permanent=hopeless or lasting(error))
 
 
 class S3Storage:
-    """S3 with the default credentials. The client is made at first use, once, and may be shared by threads."""
+    """S3 with the default credentials. The client is made at first use, once, and may be shared by
+    threads.
+    """
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -87,7 +107,9 @@ class S3Storage:
 
     @contextmanager
     def _by_runtime(self, place: Location) -> Iterator[crt.Runtime | None]:
-        """The AWS Common Runtime for a large object, None for the plain way. Once it has failed, it is not taken again."""
+        """The AWS Common Runtime for a large object, None for the plain way. Once it has failed, it is not
+        taken again.
+        """
         with self._lock:
             client = None if self._without_runtime else self._runtime
         try:
@@ -118,7 +140,11 @@ class S3Storage:
             raise _error(place, error) from error
 
     def write(self, place: Location, body: bytes) -> None:
-        kind = "application/json" if place.key.endswith((".json", "_STATUS.txt")) else "text/plain; charset=utf-8"
+        kind = (
+            "application/json"
+            if place.key.endswith((".json", "_STATUS.txt"))
+            else "text/plain; charset=utf-8"
+        )
         try:
             self.client.put_object(Bucket=place.bucket, Key=place.key, Body=body, ContentType=kind)
         except (ClientError, BotoCoreError, OSError) as error:
@@ -126,7 +152,9 @@ class S3Storage:
 
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]:
         try:
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=prefix.bucket, Prefix=prefix.key
+            )
             for page in pages:
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):
@@ -134,8 +162,12 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(prefix, error) from error
 
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> str | None:
-        """The object into the file `target`; `seen` gets its content in order. With a `size`, small objects take one request."""
+    def download(
+        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+    ) -> str | None:
+        """The object into the file `target`; `seen` gets its content in order. With a `size`, small objects
+        take one request.
+        """
         place = {"Bucket": source.bucket, "Key": source.key, "ChecksumMode": "ENABLED"}
         if pin is None:
             return self._download(source, target, seen, size, place)
@@ -157,13 +189,17 @@ class S3Storage:
             raise
 
     def _listed(self, place: Location) -> bool:
-        """Whether there is such an object: without the right to list all of a bucket S3 says "denied" for those that are gone."""
+        """Whether there is such an object: without the right to list all of a bucket S3 says "denied" for
+        those that are gone.
+        """
         try:
             return any(found.key == place.key for found, _ in self.keys(place))
         except StorageError:
             return True
 
-    def _download(self, source: Location, target: Path, seen: Seen, size: int | None, place: Mapping[str, str]) -> str | None:
+    def _download(
+        self, source: Location, target: Path, seen: Seen, size: int | None, place: Mapping[str, str]
+    ) -> str | None:
         try:
             if size is None or size >= 2 * PART:
                 head = self.client.head_object(**place)
@@ -179,7 +215,9 @@ class S3Storage:
         except (ClientError, BotoCoreError, OSError) as error:
             raise _error(source, error) from error
 
-    def _large(self, source: Location, target: Path, seen: Seen, place: Mapping[str, str], head: Mapping[str, Any]) -> str | None:
+    def _large(
+        self, source: Location, target: Path, seen: Seen, place: Mapping[str, str], head: Mapping[str, Any]
+    ) -> str | None:
         checked = _Checked(seen, head)
         with target.open("w+b") as file, self._by_runtime(source) as runtime:
             if runtime:
@@ -216,7 +254,11 @@ class S3Storage:
     def upload(self, source: Path, target: Location) -> Sent:
         try:
             for reading in readings(source):
-                sent = self._small(reading, target) if reading.size < 2 * PART else self._in_parts(reading, target)
+                sent = (
+                    self._small(reading, target)
+                    if reading.size < 2 * PART
+                    else self._in_parts(reading, target)
+                )
                 if sent:
                     return sent
         except (ClientError, BotoCoreError, OSError) as error:
@@ -229,12 +271,17 @@ class S3Storage:
             if reading.again:
                 return None
             changed = reading.changed
-            answer = self.client.put_object(Bucket=target.bucket, Key=target.key, Body=body)  # botocore adds the CRC-32 that S3 checks
+            # botocore adds the CRC-32 that S3 checks
+            answer = self.client.put_object(Bucket=target.bucket, Key=target.key, Body=body)
         return Sent(reading.bytes, reading.sha256, _version(answer), changed)
 
     def _in_parts(self, reading: Reading, target: Location) -> Sent | None:
         with self._by_runtime(target) as runtime:
-            answer = runtime.upload(reading, target) if runtime else upload(self.client, self._pool, self._room, reading, target, PART)
+            answer = (
+                runtime.upload(reading, target)
+                if runtime
+                else upload(self.client, self._pool, self._room, reading, target, PART)
+            )
         if answer is None:
             return None
         if runtime and "VersionId" not in answer:
@@ -268,7 +315,11 @@ class _Checked:
 
     def __init__(self, seen: Seen, answer: Mapping[str, Any]) -> None:
         self._seen = seen
-        self._expected = answer.get("ChecksumCRC32") if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else None
+        self._expected = (
+            answer.get("ChecksumCRC32")
+            if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+            else None
+        )
         self._crc = 0
 
     def __call__(self, block: bytes) -> None:
@@ -277,6 +328,8 @@ class _Checked:
         self._seen(block)
 
     def check(self, source: Location) -> None:
-        """Raises StorageError when the content is another. Objects without a checksum of the whole (old ones) are not checked."""
+        """Raises StorageError when the content is another. Objects without a checksum of the whole (old ones)
+        are not checked.
+        """
         if self._expected and "-" not in self._expected and encoded(self._crc) != self._expected:
             raise StorageError(f"{source}: the content that arrived has another checksum than the object")

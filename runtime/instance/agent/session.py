@@ -1,4 +1,6 @@
-"""Starts a script, and ends with its exit code when nothing of it is left running: what is read afterwards does not change any more."""
+"""Starts a script, and ends with its exit code when nothing of it is left running: what is read afterwards
+does not change any more.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,23 @@ NOT_STARTED = 126
 
 
 def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> int:
-    """Run `command` in a process group of its own. The group's number and the machine's uptime go into `state`/control, for the agent."""
+    """Run `command` in a process group of its own. The group's number and the machine's uptime go into
+    `state`/control, for the agent.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # who ends the script ends its group; this one comes after it
     processes.become_subreaper()
     if environment.get("NEUROCAAS_INSTANCE_ID") or environment.get("NEUROCAAS_RUN_FOLDER") == "/":
-        root = os.geteuid() == 0  # as on each machine; without a sandbox a local machine's home can be somebody's own
-        for line in link_home(Path(environment["userhome"]), Path(environment["neurocaasrootdir"]), move=root):
+        # as on each machine; without a sandbox a local machine's home can be somebody's own
+        root = os.geteuid() == 0
+        for line in link_home(
+            Path(environment["userhome"]), Path(environment["neurocaasrootdir"]), move=root
+        ):
             sys.stderr.write(f"{line}\n")
     try:
-        script = subprocess.Popen(command, env={**environment, **prepared(environment, state)}, preexec_fn=_as_a_script)
+        script = subprocess.Popen(
+            command, env={**environment, **prepared(environment, state)}, preexec_fn=_as_a_script
+        )
     except (OSError, StorageError) as error:
         sys.stderr.write(f"The analysis script could not be started: {error}\n")
         return NOT_STARTED
@@ -41,7 +50,9 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
 
 
 def _waited_for(pid: int) -> int:
-    """The exit code of the child `pid`. Orphans that end before it are taken away, or they would fill the table of processes."""
+    """The exit code of the child `pid`. Orphans that end before it are taken away, or they would fill the
+    table of processes.
+    """
     while True:
         ended, status = os.waitpid(-1, 0)
         if ended == pid:

@@ -1,8 +1,9 @@
 """Requests are signed with S3's time where this machine's clock is wrong.
 
-S3 refuses a signature whose time is more than fifteen minutes off (`RequestTimeTooSkewed`; a HEAD is just 403) and says in the answer's
-`Date` what time it is. Botocore then asks again, with a signature of that time; so are all that follow. Where the machine's start has
-found out already by how many seconds the clock is behind (NEUROCAAS_CLOCK_SKEW), no request is lost.
+S3 refuses a signature whose time is more than fifteen minutes off (`RequestTimeTooSkewed`; a HEAD is just
+403) and says in the answer's `Date` what time it is. Botocore then asks again, with a signature of that time;
+so are all that follow. Where the machine's start has found out already by how many seconds the clock is
+behind (NEUROCAAS_CLOCK_SKEW), no request is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from botocore import compat
 KNOWN = "NEUROCAAS_CLOCK_SKEW"
 
 SKEWED = timedelta(minutes=5)
-"""By so much a clock is wrong that is corrected: requests may be on their way for a while, and S3 lets fifteen minutes pass."""
+"""By so much a clock is wrong that is corrected: requests may be on their way for a while, and S3 lets
+fifteen minutes pass.
+"""
 
 _machine: Callable[[bool], datetime] = compat.get_current_datetime
 _lock = threading.Lock()
@@ -31,8 +34,10 @@ def follow(client: Any) -> None:
     """Let `client` learn the time from refusals. What it learns holds for all clients of this process."""
     global _offset
     _offset = _offset or timedelta(seconds=float(os.environ.get(KNOWN) or 0))
-    for name in ("botocore.auth", *(["botocore.crt.auth"] if compat.HAS_CRT else [])):  # it signs by the Common Runtime, where there is one
-        # Where they take the time of a signature from. Botocore comes with the code, so it is of the version that the tests have.
+    # it signs by the Common Runtime, where there is one
+    for name in ("botocore.auth", *(["botocore.crt.auth"] if compat.HAS_CRT else [])):
+        # Where they take the time of a signature from. Botocore comes with the code, so it is of the version
+        # that the tests have.
         vars(import_module(name))["get_current_datetime"] = now
     client.meta.events.register("needs-retry", _learn)
 

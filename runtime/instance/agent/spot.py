@@ -1,4 +1,6 @@
-"""The notice that AWS takes a spot machine back, two minutes before it does (EC2 user guide, "Spot Instance interruption notices")."""
+"""The notice that AWS takes a spot machine back, two minutes before it does (EC2 user guide, "Spot Instance
+interruption notices").
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _TIMEOUT = 5.0
 
 
 class SpotNotice:
-    """`time` is when the machine goes (ISO 8601), None as long as nobody said so. Asks only on spot machines."""
+    """`time` is when the machine goes (ISO 8601), None as long as nobody said so. Asks only on spot
+    machines.
+    """
 
     def __init__(self, endpoint: str | None = None, *, every: float = EVERY) -> None:
         base = endpoint or os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or "http://169.254.169.254"
@@ -40,7 +44,9 @@ class SpotNotice:
                 wait.wait(self._every)
 
     def _get(self, path: str) -> str:
-        ask = urllib.request.Request(self._base + "api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+        ask = urllib.request.Request(
+            self._base + "api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+        )
         with urllib.request.urlopen(ask, timeout=_TIMEOUT) as answer:
             token = answer.read().decode()
         request = urllib.request.Request(self._base + path, headers={"X-aws-ec2-metadata-token": token})

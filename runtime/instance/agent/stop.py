@@ -1,4 +1,6 @@
-"""The order to stop a running job: `stop.json` among the service's records (runtime.protocol.stop), looked for every few seconds."""
+"""The order to stop a running job: `stop.json` among the service's records (runtime.protocol.stop), looked
+for every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ EVERY = 10.0
 
 
 class StopWatch:
-    """`order` is None as long as nobody has ordered a stop. Looks in the background: a slow network must not hold up the agent."""
+    """`order` is None as long as nobody has ordered a stop. Looks in the background: a slow network must not
+    hold up the agent.
+    """
 
     def __init__(self, storage: Storage, place: Location, *, every: float = EVERY) -> None:
         self._storage = storage
@@ -28,5 +32,6 @@ class StopWatch:
         while self.order is None:
             try:
                 self.order = StopOrder.from_json(self._storage.read(self._place))
-            except (StorageError, DocumentError):  # not there, or not to be had: the sweep ends the machine then
+            # not there, or not to be had: the sweep ends the machine then
+            except (StorageError, DocumentError):
                 wait.wait(self._every)

@@ -1,4 +1,6 @@
-"""Where objects are: S3, or a folder that stands for it (NEUROCAAS_LOCAL_BUCKET_ROOT, one sub-folder a bucket)."""
+"""Where objects are: S3, or a folder that stands for it (NEUROCAAS_LOCAL_BUCKET_ROOT, one sub-folder a
+bucket).
+"""
 
 from __future__ import annotations
 
@@ -24,21 +26,38 @@ FILES = 32
 """Files that are under way at a time: small ones wait for S3 most of their time."""
 
 BLOCK = 256 << 10
-"""Bytes that are read and written at a time. With 1 MiB the kernel took three times as long: it clears memory that is new."""
+"""Bytes that are read and written at a time. With 1 MiB the kernel took three times as long: it clears memory
+that is new.
+"""
 
 UPLOAD_STATE = ".neurocaas-upload"
 """How the files end that are kept beside a file while it is uploaded."""
 
 
-_PASSING = frozenset({errno.EINTR, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
-"""Faults of a file or its disk that may be over in a moment. Names that are too long, rights and full disks are not."""
+_PASSING = frozenset(
+    {
+        errno.EINTR,
+        errno.EAGAIN,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+"""Faults of a file or its disk that may be over in a moment. Names that are too long, rights and full disks
+are not.
+"""
 
 
 class StorageError(Exception):
-    """An object could not be read or written. `missing`: there is none. `permanent`: waiting will not help. `outdated`: it is not the
-    one that was submitted."""
+    """An object could not be read or written. `missing`: there is none. `permanent`: waiting will not help.
+    `outdated`: it is not the one that was submitted."""
 
-    def __init__(self, message: str, *, missing: bool = False, permanent: bool = False, outdated: bool = False) -> None:
+    def __init__(
+        self, message: str, *, missing: bool = False, permanent: bool = False, outdated: bool = False
+    ) -> None:
         super().__init__(message)
         self.missing = missing
         self.permanent = permanent or missing or outdated
@@ -47,7 +66,11 @@ class StorageError(Exception):
 
 def lasting(error: Exception) -> bool:
     """Whether a fault of a file stays, however long one waits. That of a network passes."""
-    return isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)) and error.errno not in (None, *_PASSING)
+    return (
+        isinstance(error, OSError)
+        and not isinstance(error, (ConnectionError, TimeoutError))
+        and error.errno not in (None, *_PASSING)
+    )
 
 
 @dataclass(frozen=True)
@@ -71,7 +94,9 @@ class Location:
 
 @dataclass(frozen=True)
 class Pin:
-    """The version of an object that counts: its ETag (without quotes), its version where its bucket keeps them, its size in bytes."""
+    """The version of an object that counts: its ETag (without quotes), its version where its bucket keeps
+    them, its size in bytes.
+    """
 
     etag: str
     version_id: str | None
@@ -80,8 +105,8 @@ class Pin:
 
 @dataclass(frozen=True)
 class Sent:
-    """What has arrived of a file: so many bytes of this SHA-256, as this version. `changed`: the file was written to meanwhile, so
-    these bytes may never have been together in it."""
+    """What has arrived of a file: so many bytes of this SHA-256, as this version. `changed`: the file was
+    written to meanwhile, so these bytes may never have been together in it."""
 
     bytes: int
     sha256: str
@@ -94,13 +119,15 @@ Seen = Callable[[bytes], object]
 
 
 class Storage(Protocol):
-    """`download` tells the version of the object that it has read, None in a bucket that keeps none; with a `pin` it reads that version
-    or raises an `outdated` StorageError. `size` in bytes, where it is known."""
+    """`download` tells the version of the object that it has read, None in a bucket that keeps none; with a
+    `pin` it reads that version or raises an `outdated` StorageError. `size` in bytes, where it is known."""
 
     def read(self, place: Location) -> bytes: ...
     def write(self, place: Location, body: bytes) -> None: ...
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]: ...
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> str | None: ...
+    def download(
+        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+    ) -> str | None: ...
     def upload(self, source: Path, target: Location) -> Sent: ...
 
 
@@ -112,7 +139,9 @@ def outdated(source: Location) -> StorageError:
 
 
 class FolderStorage:
-    """Buckets are the sub-folders of `root`, keys are paths in them. It keeps no versions, so there is nothing to pin."""
+    """Buckets are the sub-folders of `root`, keys are paths in them. It keeps no versions, so there is
+    nothing to pin.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -129,7 +158,9 @@ class FolderStorage:
         try:
             return self.path(place).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise StorageError(f"{place} does not exist (no file {self.path(place)})", missing=True) from error
+            raise StorageError(
+                f"{place} does not exist (no file {self.path(place)})", missing=True
+            ) from error
         except OSError as error:
             raise StorageError(f"{place}: {error}", permanent=lasting(error)) from error
 
@@ -153,7 +184,9 @@ class FolderStorage:
             if path.is_file() and key.startswith(prefix.key):
                 yield Location(prefix.bucket, key), path.stat().st_size
 
-    def download(self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None) -> None:
+    def download(
+        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+    ) -> None:
         path = self.path(source)
         try:
             if not path.is_file():

@@ -1,7 +1,8 @@
-"""The scripts' `download`, `download_folder` and `upload`: whole files, verified, hashed while they go by, tried again.
+"""The scripts' `download`, `download_folder` and `upload`: whole files, verified, hashed while they go by,
+tried again.
 
-An upload tries all of its files, and fails at the end with the names of those that could not be sent. A download is all or nothing:
-what cannot become files beside each other is told before anything is fetched.
+An upload tries all of its files, and fails at the end with the names of those that could not be sent. A
+download is all or nothing: what cannot become files beside each other is told before anything is fetched.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ INPUT, RESULT = "input", "result"
 TRIES = 5
 
 OUTDATED = "outdated"
-"""A file beside the record: what is said of the first input that is not there any more as it was submitted."""
+"""A file beside the record: what is said of the first input that is not there any more as it was
+submitted.
+"""
 
 _SHOWN = 20
 """So many names are in a message."""
@@ -50,8 +53,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Moved:
-    """One file that went from or to the bucket. `kind` is "input" or "result"; `version_id` is the object's version; `changed`: the
-    file was written to while it was read, so the object may be a mixture that never was the file."""
+    """One file that went from or to the bucket. `kind` is "input" or "result"; `version_id` is the object's
+    version; `changed`: the file was written to while it was read, so the object may be a mixture that never
+    was the file."""
 
     kind: str
     bucket: str
@@ -63,8 +67,8 @@ class Moved:
 
 
 class Transfer:
-    """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's certificate. What is in `pins`
-    is fetched as it was when the job was submitted."""
+    """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's
+    certificate. What is in `pins` is fetched as it was when the job was submitted."""
 
     def __init__(self, storage: Storage, record: Path | None = None, pins: Pins | None = None) -> None:
         self.storage = storage
@@ -82,41 +86,58 @@ class Transfer:
             except StorageError as error:
                 if not error.permanent or error.outdated:
                     raise
-                # S3 says "denied" for a missing object when the role may list only a part of the bucket: it can still be a folder.
-                if not error.missing and not any(True for _ in self.storage.keys(Location(source.bucket, source.key + "/"))):
+                # S3 says "denied" for a missing object when the role may list only a part of the bucket: it
+                # can still be a folder.
+                if not error.missing and not any(
+                    True for _ in self.storage.keys(Location(source.bucket, source.key + "/"))
+                ):
                     raise
         return self.download_folder(source, folder / name)
 
     def download_folder(self, source: Location, folder: Path) -> list[Moved]:
-        """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is nothing, or what cannot be
-        files of one folder."""
+        """Everything below `source`, with its sub-folders, into `folder`. Raises StorageError when there is
+        nothing, or what cannot be files of one folder."""
         prefix = Location(source.bucket, source.key.rstrip("/") + "/")
         listed = self.pins.below(prefix) if self.pins.cover(prefix) else self.storage.keys(prefix)
         found = [(place, place.key[len(prefix.key) :], size) for place, size in listed]
         if not found:
             message = (
-                f"There is neither a file {source} nor anything below {prefix}. Allowed: an object of the bucket, or a folder of "
-                "objects, as they were when the job was submitted. Check the path, and that the file was uploaded before."
+                f"There is neither a file {source} nor anything below {prefix}. Allowed: an object of the "
+                "bucket, or a folder of "
+                "objects, as they were when the job was submitted. Check the path, and that the file was "
+                "uploaded before."
             )
             raise StorageError(message, missing=True)
         if faults := folder_faults(path for _, path, _ in found):
-            message = f"{_few(faults)} below {prefix} would be written outside {folder}, or cannot be files there"
-            raise StorageError(f"{message}. Allowed: names that files of one folder can have. Rename them.", permanent=True)
+            message = (
+                f"{_few(faults)} below {prefix} would be written outside {folder}, or cannot be files there"
+            )
+            raise StorageError(
+                f"{message}. Allowed: names that files of one folder can have. Rename them.", permanent=True
+            )
         return self._all(_getter(self, place, folder / path, size) for place, path, size in found)
 
-    def upload(self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()) -> list[Moved]:
-        """A file to `target`/its name, or what is in a folder below `target`. Files that end in `.{leave_out}` stay here; what would lie at
-        one of the keys `taken`, where the service's own files lie, gets another name, and that is said. Raises StorageError
-        when `source` does not exist, and at the end for the files that could not be sent; an empty folder is nothing to do."""
+    def upload(
+        self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()
+    ) -> list[Moved]:
+        """A file to `target`/its name, or what is in a folder below `target`. Files that end in
+        `.{leave_out}` stay here; what would lie at one of the keys `taken`, where the service's own files
+        lie, gets another name, and that is said. Raises StorageError when `source` does not exist, and at the
+        end for the files that could not be sent; an empty folder is nothing to do."""
         if source.is_dir():
             files = [(path, path.relative_to(source).as_posix()) for path in files_in(source, _left_out)]
         elif source.is_file():
             files = [(source, source.name)]
         else:
-            raise StorageError(f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.", permanent=True)
+            raise StorageError(
+                f"There is no file or folder {source} to upload. Allowed: what exists. Check the path.",
+                permanent=True,
+            )
         ending = f".{leave_out.lstrip('.')}" if leave_out else None
         prefix = target.key.rstrip("/")
-        wanted = [(path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))]
+        wanted = [
+            (path, f"{prefix}/{name}") for path, name in files if not (ending and name.endswith(ending))
+        ]
         others = {key for _, key in wanted}
         chosen = [(path, Location(target.bucket, _aside(key, taken, others))) for path, key in wanted]
         return self._each([(path, _putter(self, path, place)) for path, place in chosen])
@@ -128,7 +149,9 @@ class Transfer:
         except OSError as error:
             taken = isinstance(error, (FileExistsError, NotADirectoryError))
             what = f"{target.parent} {'is a file' if taken else f'cannot be made ({error.strerror})'}"
-            raise StorageError(f"{source} -> {target}: {what}. Allowed: a folder. Choose another.", permanent=True) from error
+            raise StorageError(
+                f"{source} -> {target}: {what}. Allowed: a folder. Choose another.", permanent=True
+            ) from error
         ending = f".{os.getpid()}-{threading.get_ident()}.part"
         part = target.with_name(bounded(target.name, before=".", ending=ending))
 
@@ -148,20 +171,32 @@ class Transfer:
         finally:
             with suppress(OSError):
                 part.unlink()
-        return self._moved(Moved(INPUT, source.bucket, source.key, target.stat().st_size, *told), f"{source} -> {target}", seconds)
+        return self._moved(
+            Moved(INPUT, source.bucket, source.key, target.stat().st_size, *told),
+            f"{source} -> {target}",
+            seconds,
+        )
 
     def _put(self, source: Path, target: Location) -> Moved:
         if fault := object_fault(target.key):
             raise StorageError(f"its key cannot be one of S3: {fault}", permanent=True)
         sent, seconds = _timed(lambda: self.storage.upload(source, target))
-        moved = Moved(RESULT, target.bucket, target.key, sent.bytes, sent.sha256, sent.version_id, sent.changed)
+        moved = Moved(
+            RESULT, target.bucket, target.key, sent.bytes, sent.sha256, sent.version_id, sent.changed
+        )
         if sent.changed:
-            sys.stderr.write(f"{_shown(source)} changed while it was uploaded, {READS} times: what was read last is in the bucket.\n")
+            sys.stderr.write(
+                f"{_shown(source)} changed while it was uploaded, {READS} times: what was read "
+                "last is in the bucket.\n"
+            )
         return self._moved(moved, f"{source} -> {target}", seconds)
 
     def _moved(self, moved: Moved, what: str, seconds: float) -> Moved:
         speed = _amount(moved.bytes * 8 / max(seconds, 1e-6), "b")
-        line = f"{_shown(what)}: {_amount(moved.bytes, 'B')} in {seconds:.2f} s ({speed}/s), sha256 {moved.sha256}\n"
+        line = (
+            f"{_shown(what)}: {_amount(moved.bytes, 'B')} in {seconds:.2f} s ({speed}/s), sha256 "
+            f"{moved.sha256}\n"
+        )
         with self._lock:
             sys.stdout.write(line)
             sys.stdout.flush()
@@ -180,8 +215,9 @@ class Transfer:
                 raise
 
     def _each(self, tasks: Sequence[tuple[Path, Callable[[], Moved]]]) -> list[Moved]:
-        """The results of all. Raises StorageError with the names of those that failed when all were tried; or when S3 is away, which
-        is what many failures say of the kind that passes, with no success between them."""
+        """The results of all. Raises StorageError with the names of those that failed when all were tried; or
+        when S3 is away, which is what many failures say of the kind that passes, with no success between
+        them."""
         done, failed, away = list[Moved](), list[tuple[Path, StorageError]](), 0
         with ThreadPoolExecutor(FILES) as pool:
             futures: list[Future[Moved]] = [pool.submit(task) for _, task in tasks]
@@ -201,7 +237,8 @@ class Transfer:
         untried = len(tasks) - len(done) - len(failed)
         rest = f"; {untried} more were left, as S3 does not answer" if untried else ""
         raise StorageError(
-            f"{len(failed)} of {len(tasks)} files were not uploaded: {reasons}{rest}. Allowed: files that can be read, with names in UTF-8 "
+            f"{len(failed)} of {len(tasks)} files were not uploaded: {reasons}{rest}. Allowed: files that "
+            "can be read, with names in UTF-8 "
             "of at most 1024 bytes with their folders. Correct them, and upload them again.",
             permanent=all(error.permanent for _, error in failed),
         )
@@ -224,7 +261,9 @@ def read_record(record: Path) -> Iterator[Moved]:
 
 
 def outdated_input(record: Path) -> str:
-    """What is said of an input that was not fetched because it is not there any more as it was submitted; "" when there is none."""
+    """What is said of an input that was not fetched because it is not there any more as it was submitted; ""
+    when there is none.
+    """
     with suppress(OSError):
         return record.with_name(OUTDATED).read_text(encoding="utf-8")
     return ""
@@ -238,9 +277,13 @@ def _putter(transfer: Transfer, source: Path, target: Location) -> Callable[[], 
     return lambda: transfer._put(source, target)
 
 
-def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """The files below `folder`, also through links, but not round in circles: a link to a folder that it lies in is passed over.
-    `left_out` hears of what is neither file nor folder. What cannot be looked at or into is among the files: whoever reads it hears why."""
+def files_in(
+    folder: Path, left_out: Callable[[Path], object], inside: tuple[Path, ...] = ()
+) -> Iterator[Path]:
+    """The files below `folder`, also through links, but not round in circles: a link to a folder that it lies
+    in is passed over.
+    `left_out` hears of what is neither file nor folder. What cannot be looked at or into is among the files:
+    whoever reads it hears why."""
     real = folder.resolve()
     if real in inside:
         return
@@ -269,8 +312,8 @@ def files_in(folder: Path, left_out: Callable[[Path], object], inside: tuple[Pat
 
 
 def _aside(key: str, taken: Collection[str], others: set[str]) -> str:
-    """The key of a result: another one where the service has a file of its own, or the result would lie below one. None of `others`,
-    the keys of all results, to which it is added."""
+    """The key of a result: another one where the service has a file of its own, or the result would lie below
+    one. None of `others`, the keys of all results, to which it is added."""
     for own in taken:
         if key == own or key.startswith(f"{own}/"):
             folder, _, name = own.rpartition("/")
@@ -317,7 +360,9 @@ def _amount(number: float, unit: str) -> str:
 
 
 def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
-    """The result of `once`, tried again after 1, 3, 9, 27 s where waiting can help, and the seconds of the good try."""
+    """The result of `once`, tried again after 1, 3, 9, 27 s where waiting can help, and the seconds of the
+    good try.
+    """
     for attempt in range(TRIES):
         begin = time.monotonic()
         try:

@@ -15,15 +15,20 @@ from .transfer import Moved, files_in
 
 @contextmanager
 def unsent(folder: Path, place: Location, sent: Collection[Moved], scratch: Path) -> Iterator[Path]:
-    """A folder with the files of `folder` that are not among the results `sent`: `folder` itself when none is, else one of links, in
-    `scratch`.
+    """A folder with the files of `folder` that are not among the results `sent`: `folder` itself when none
+    is, else one of links, in `scratch`.
 
-    A script may upload a part of the folder, or into another folder of the results than `place`. So a file counts as sent when a result
-    has its name and content; each result counts for one file, first for that whose place it is.
+    A script may upload a part of the folder, or into another folder of the results than `place`. So a file
+    counts as sent when a result has its name and content; each result counts for one file, first for that
+    whose place it is.
     """
     files = list(files_in(folder, str))
     known = {(item.key.rpartition("/")[2], item.bytes) for item in sent}
-    digests = {path: digest for path in files if (path.name, path.stat().st_size) in known and (digest := _sha256(path))}
+    digests = {
+        path: digest
+        for path in files
+        if (path.name, path.stat().st_size) in known and (digest := _sha256(path))
+    }
     open_results = {(item.bucket, item.key): item.sha256 for item in sent}
     there: set[Path] = set()
     for path, digest in digests.items():
@@ -32,9 +37,15 @@ def unsent(folder: Path, place: Location, sent: Collection[Moved], scratch: Path
             del open_results[target]
             there.add(path)
     for path, digest in digests.items():
-        found = [item for item, other in open_results.items() if other == digest and item[1].rpartition("/")[2] == path.name]
+        found = [
+            item
+            for item, other in open_results.items()
+            if other == digest and item[1].rpartition("/")[2] == path.name
+        ]
         if path not in there and found:
-            del open_results[max(found, key=lambda item: _alike(item[1], path.relative_to(folder).as_posix()))]
+            del open_results[
+                max(found, key=lambda item: _alike(item[1], path.relative_to(folder).as_posix()))
+            ]
             there.add(path)
     if not there:
         yield folder

@@ -1,4 +1,6 @@
-"""The agent: follows one run of an analysis script, reports on it, ends it at its limit, and writes the final status."""
+"""The agent: follows one run of an analysis script, reports on it, ends it at its limit, and writes the final
+status.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ TICK = 0.5
 """Seconds between two looks at the logs and the watch."""
 
 STATUS_EVERY, HEARTBEAT = 2.0, 30.0
-"""Seconds between two uploads of the status: at least, when it changed; at most, when only the measurements did."""
+"""Seconds between two uploads of the status: at least, when it changed; at most, when only the measurements
+did.
+"""
 
 WARNING_AT = 0.8
 GRACE = 30.0
@@ -52,18 +56,28 @@ _MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", 
 
 
 class Watch:
-    """`logs` holds joboutput.txt and joberror.txt; `state` what the parts of a job leave for each other: `commands` (the
-    shell's record), `files` (the transfers' record), `exit` (the script's exit code), `sent` (how far logs were sent)."""
+    """`logs` holds joboutput.txt and joberror.txt; `state` what the parts of a job leave for each other:
+    `commands` (the shell's record), `files` (the transfers' record), `exit` (the script's exit code), `sent`
+    (how far logs were sent)."""
 
-    def __init__(self, context: Context, logs: Path, state: Path, storage: Storage, *, grace: float = GRACE) -> None:
+    def __init__(
+        self, context: Context, logs: Path, state: Path, storage: Storage, *, grace: float = GRACE
+    ) -> None:
         self.context = context
         self.state = state
         self.storage = storage
         self.reporter = Reporter(storage)
         self.logs = {"stdout": Log(logs / "joboutput.txt"), "stderr": Log(logs / "joberror.txt")}
         self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
-        self._status = DatasetStatus(IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now())
-        self._processor, self._gpu, self._gpu_text, self._gpu_asked = measure.Processor(), measure.Gpu(), NONE, 0.0
+        self._status = DatasetStatus(
+            IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now()
+        )
+        self._processor, self._gpu, self._gpu_text, self._gpu_asked = (
+            measure.Processor(),
+            measure.Gpu(),
+            NONE,
+            0.0,
+        )
         self._begin, self._pace = time.monotonic(), Pace()
         self._exit: int | None = None
         self._ending = Ending(grace)
@@ -76,10 +90,14 @@ class Watch:
         self._spot = SpotNotice() if context.instance != NONE else None
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
-        self._pieces = Pieces(self.reporter, self.logs, context.log_place(context.name), state / "sent", context.attempt)
+        self._pieces = Pieces(
+            self.reporter, self.logs, context.log_place(context.name), state / "sent", context.attempt
+        )
 
     def run(self, control: int) -> int:
-        """Watch until `control` (a pipe from run_main.sh) says `exit CODE`, or ends because run_main.sh was killed."""
+        """Watch until `control` (a pipe from run_main.sh) says `exit CODE`, or ends because run_main.sh was
+        killed.
+        """
         heard = b""
         while self._exit is None:
             if select.select([control], [], [], TICK)[0]:
@@ -95,19 +113,23 @@ class Watch:
         return self.finish()
 
     def finish(self) -> int:
-        """Send everything that is left, the final status last. 0, or 3 when it could not be sent (then it is on stderr)."""
+        """Send everything that is left, the final status last. 0, or 3 when it could not be sent (then it is
+        on stderr).
+        """
         if self._exit is None:
             with suppress(OSError, ValueError):
                 self._exit = int((self.state / "exit").read_text())
         self._end_rest()
-        self._ending.because = self._ending.because or outdated_input(self.state / "files") or None  # whatever the script made of it
+        # whatever the script made of it
+        self._ending.because = self._ending.because or outdated_input(self.state / "files") or None
         self._send_logs()
         self._send_rest()
         self._send_logs()  # with what was said about the rest
         self._status = replace(self._status, last_command=self._last_command(), uploaded=len(self._results()))
         good = self._exit == 0 and not self._ending.because and not self._lost
         if not good and not self._ending.begun and self._spot and self._spot.time:
-            self._interruption(time.monotonic() + CHECKPOINT_EVERY)  # not final: there will be another attempt
+            # not final: there will be another attempt
+            self._interruption(time.monotonic() + CHECKPOINT_EVERY)
         else:
             verdict = {"status": SUCCESS, "reason": NONE} if good else {"status": FAILED, **self._failure()}
             self._status = replace(self._status, **verdict, exit_code=self._exit, job_finish=_now())
@@ -116,16 +138,21 @@ class Watch:
             self.reporter.put(self.context.evidence.below("status.json"), text.encode())
         if self.reporter.close(self.context.patience):
             return 0
-        sys.stderr.write(f"NeuroCAAS: the final status could not be sent to {self.context.status_place}:\n{text}")
+        sys.stderr.write(
+            f"NeuroCAAS: the final status could not be sent to {self.context.status_place}:\n{text}"
+        )
         return 3
 
     def _hear(self, line: str) -> None:
         word, *numbers = line.split()
-        if word == "pid":  # and the machine's uptime when it was started: the agent itself needed some time, and clocks can jump
+        # and the machine's uptime when it was started: the agent itself needed some time, and clocks can jump
+        if word == "pid":
             self._ending.group = int(numbers[0])
             age = max(0.0, measure.uptime() - float(numbers[1])) if len(numbers) > 1 else 0.0
             self._begin = time.monotonic() - age
-            self._status = replace(self._status, job_start=iso(datetime.now(timezone.utc) - timedelta(seconds=age)))
+            self._status = replace(
+                self._status, job_start=iso(datetime.now(timezone.utc) - timedelta(seconds=age))
+            )
         elif word == "exit":
             self._exit = int(numbers[0])
 
@@ -160,7 +187,8 @@ class Watch:
             return
         first, self._checkpoint_at = not self._checkpoint_at, now
         fault = self._checkpoint.save()
-        self._send_record()  # the monitor sets aside what an attempt has written by its record, and the end may come any moment
+        # the monitor sets aside what an attempt has written by its record, and the end may come any moment
+        self._send_record()
         saved = f"the checkpoint could not be saved: {fault}" if fault else "the checkpoint is saved"
         why = f"interrupted: AWS takes this spot machine back at {self._spot.time}; {saved}"
         self._status = replace(self._status, reason=why)
@@ -179,10 +207,16 @@ class Watch:
             return
         if not self._warned and used >= WARNING_AT * limit:
             self._warned = True
-            self._say(f"NeuroCAAS: {used / 60:.1f} of the {limit / 60:g} minutes of this job are over; it will be ended at its limit.")
+            self._say(
+                f"NeuroCAAS: {used / 60:.1f} of the {limit / 60:g} minutes of this job are over; it "
+                "will be ended at its limit."
+            )
         if used >= limit and not self._ending.begun:
             self._ending.begin(f"timed out after {limit / 60:g} minutes", now)
-            self._say(f"NeuroCAAS: {self._ending.because}. Set a longer __duration__ (minutes) in the configuration to give it more.")
+            self._say(
+                f"NeuroCAAS: {self._ending.because}. Set a longer __duration__ (minutes) in the "
+                "configuration to give it more."
+            )
 
     def _say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -194,9 +228,13 @@ class Watch:
         lines = self.logs["stderr"].tail().values()
         refused = next((line for line in lines if line.startswith(REFUSED)), None)
         words = NONE if self._exit == 0 or refused else said(self.logs["stderr"].text())
-        short = not self._ending.because and self._memory.ran_out(self._exit, words, own_machine=self.context.instance != NONE)
+        short = not self._ending.because and self._memory.ran_out(
+            self._exit, words, own_machine=self.context.instance != NONE
+        )
         why = self._ending.because or (self._lost[0] if self._exit == 0 else None)
-        why = why or reason(self._exit, words, self._status.last_command, refused, short, self.logs["stdout"].path.parent)
+        why = why or reason(
+            self._exit, words, self._status.last_command, refused, short, self.logs["stdout"].path.parent
+        )
         return {"reason": why[:TEXT_CHARS], "said": words, "out_of_memory": short}
 
     def _last_command(self) -> str:
@@ -226,7 +264,11 @@ class Watch:
         if now - self._gpu_asked >= HEARTBEAT or not self._gpu_asked:
             self._gpu_text, self._gpu_asked = self._gpu.usage(), now
         document: dict[str, Any] = asdict(self._status)
-        document.update(attempt=self.context.attempt, disk_usage=measure.disk(self.logs["stdout"].path.parent), gpu_usage=self._gpu_text)
+        document.update(
+            attempt=self.context.attempt,
+            disk_usage=measure.disk(self.logs["stdout"].path.parent),
+            gpu_usage=self._gpu_text,
+        )
         return document
 
     def _progress(self, now: float) -> dict[str, Any]:
@@ -251,8 +293,14 @@ class Watch:
         self._pieces.send(everything=True)
 
     def _send_rest(self) -> None:
-        """What goes with the final status. Nothing that goes wrong here may keep the final status from being written."""
-        steps = {"all results": self._send_outputs, "the record of transfers": self._send_record, "the configuration": self._send_config}
+        """What goes with the final status. Nothing that goes wrong here may keep the final status from being
+        written.
+        """
+        steps = {
+            "all results": self._send_outputs,
+            "the record of transfers": self._send_record,
+            "the configuration": self._send_config,
+        }
         for what, step in steps.items():
             try:
                 step()
@@ -262,12 +310,16 @@ class Watch:
                     self._lost.append(f"results could not be uploaded: {error}")
 
     def _end_rest(self) -> None:
-        """Of the script nothing may run any more when its results are read: what run_main.sh did not see end, by the mark that it has."""
+        """Of the script nothing may run any more when its results are read: what run_main.sh did not see end,
+        by the mark that it has.
+        """
         if ended := processes.end(lambda: processes.marked(f"NEUROCAAS_STATE={self.state}")):
             self._say(processes.told(ended))
 
     def _send_outputs(self) -> None:
-        """What is in the output folder when the script has ended, but for what it has uploaded from there itself."""
+        """What is in the output folder when the script has ended, but for what it has uploaded from there
+        itself.
+        """
         folder = self.context.outputs
         if folder and folder.is_dir():
             transfer = Transfer(self.storage, self.state / "files")
@@ -283,7 +335,11 @@ class Watch:
         """Size and SHA-256 of all that was moved, for the job's certificate."""
         moved = [asdict(item) for item in read_record(self.state / "files")]
         if changed := [item["key"] for item in moved if item["changed"]]:
-            self._lost.insert(0, f"results that changed while they were uploaded: {', '.join(map(self._shown_key, changed[:5]))}")
+            self._lost.insert(
+                0,
+                "results that changed while they were uploaded: "
+                f"{', '.join(map(self._shown_key, changed[:5]))}",
+            )
         if moved:
             record = {
                 "schema_version": 1,

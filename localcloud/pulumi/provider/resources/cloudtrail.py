@@ -61,14 +61,20 @@ class Trail(Handler):
             "enableLogFileValidation": bool(found.get("LogFileValidationEnabled")),
             "kmsKeyId": found.get("KmsKeyId"),
             "enableLogging": bool(client.get_trail_status(Name=resource_id).get("IsLogging")),
-            SELECTORS: SHAPE.from_aws(selected, load().resources[KIND].inputs[SELECTORS]) if found.get("HasCustomEventSelectors") else None,
+            SELECTORS: SHAPE.from_aws(selected, load().resources[KIND].inputs[SELECTORS])
+            if found.get("HasCustomEventSelectors")
+            else None,
             "tagsAll": from_pairs(listed[0]["TagsList"] if listed else []),
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("cloudtrail")
         if any(news.get(name) != olds.get(name) for name in SETTINGS if name in news or name in olds):
-            call.retry(lambda: client.update_trail(Name=resource_id, **_settings(news, cleared=olds)), _too_new, seconds=60)
+            call.retry(
+                lambda: client.update_trail(Name=resource_id, **_settings(news, cleared=olds)),
+                _too_new,
+                seconds=60,
+            )
         if news.get(SELECTORS) != olds.get(SELECTORS):
             self._select(call, resource_id, news, always=True)
         logging = news.get("enableLogging") is not False
@@ -87,12 +93,23 @@ class Trail(Handler):
     def _select(call: Call, arn: str, inputs: Properties, *, always: bool = False) -> None:
         wanted = inputs.get(SELECTORS)
         if wanted or always:
-            selectors = SHAPE.to_aws(wanted, load().resources[KIND].inputs[SELECTORS]) if wanted else MANAGEMENT
+            selectors = (
+                SHAPE.to_aws(wanted, load().resources[KIND].inputs[SELECTORS]) if wanted else MANAGEMENT
+            )
             call.client("cloudtrail").put_event_selectors(TrailName=arn, EventSelectors=selectors)
 
 
 def _settings(inputs: Properties, cleared: Properties | None = None) -> dict[str, Any]:
     """The arguments of the service. ``cleared``: what was set before and may be no longer."""
-    given = {service: inputs[name] for name, service in SETTINGS.items() if inputs.get(name) not in (None, "")}
-    gone = {service: "" for name, service in SETTINGS.items() if (cleared or {}).get(name) and service not in given}
-    return {**given, **{service: value for service, value in gone.items() if service in ("S3KeyPrefix", "KmsKeyId")}}
+    given = {
+        service: inputs[name] for name, service in SETTINGS.items() if inputs.get(name) not in (None, "")
+    }
+    gone = {
+        service: ""
+        for name, service in SETTINGS.items()
+        if (cleared or {}).get(name) and service not in given
+    }
+    return {
+        **given,
+        **{service: value for service, value in gone.items() if service in ("S3KeyPrefix", "KmsKeyId")},
+    }

@@ -31,7 +31,10 @@ class LogGroup(Handler):
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("logs")
         pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
-        found = next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == resource_id), None)
+        found = next(
+            (group for page in pages for group in page["logGroups"] if group["logGroupName"] == resource_id),
+            None,
+        )
         if found is None:
             return None
         arn = found["arn"].removesuffix(":*")
@@ -96,7 +99,9 @@ class MetricAlarm(Handler):
 
     def create(self, call: Call, inputs: Properties) -> str:
         tags = call.all_tags(inputs)
-        call.client("cloudwatch").put_metric_alarm(**self._arguments(inputs), **({"Tags": pairs(tags)} if tags else {}))
+        call.client("cloudwatch").put_metric_alarm(
+            **self._arguments(inputs), **({"Tags": pairs(tags)} if tags else {})
+        )
         return str(inputs["name"])
 
     @staticmethod
@@ -116,7 +121,9 @@ class MetricAlarm(Handler):
         if not found:
             return None
         alarm = found[0]
-        result: Properties = {key: None if alarm.get(name) in (None, "", []) else alarm[name] for key, name in _ALARM.items()}
+        result: Properties = {
+            key: None if alarm.get(name) in (None, "", []) else alarm[name] for key, name in _ALARM.items()
+        }
         return {
             **result,
             "arn": alarm["AlarmArn"],
@@ -141,12 +148,23 @@ class MetricAlarm(Handler):
 
 
 def _query(item: Properties) -> dict[str, Any]:
-    plain = {"id": "Id", "expression": "Expression", "label": "Label", "period": "Period", "accountId": "AccountId"}
-    result: dict[str, Any] = {name: item[key] for key, name in plain.items() if item.get(key) not in (None, "")}
+    plain = {
+        "id": "Id",
+        "expression": "Expression",
+        "label": "Label",
+        "period": "Period",
+        "accountId": "AccountId",
+    }
+    result: dict[str, Any] = {
+        name: item[key] for key, name in plain.items() if item.get(key) not in (None, "")
+    }
     result["ReturnData"] = bool(item.get("returnData"))
     metric = item.get("metric")
     if metric:
-        inner: dict[str, Any] = {"MetricName": metric["metricName"], "Dimensions": pairs(metric.get("dimensions") or {}, "Name")}
+        inner: dict[str, Any] = {
+            "MetricName": metric["metricName"],
+            "Dimensions": pairs(metric.get("dimensions") or {}, "Name"),
+        }
         if metric.get("namespace"):
             inner["Namespace"] = metric["namespace"]
         result["MetricStat"] = {"Metric": inner, "Period": metric["period"], "Stat": metric["stat"]}
@@ -156,7 +174,13 @@ def _query(item: Properties) -> dict[str, Any]:
 
 
 def _query_back(item: dict[str, Any]) -> Properties:
-    plain = {"id": "Id", "expression": "Expression", "label": "Label", "period": "Period", "accountId": "AccountId"}
+    plain = {
+        "id": "Id",
+        "expression": "Expression",
+        "label": "Label",
+        "period": "Period",
+        "accountId": "AccountId",
+    }
     result: Properties = {key: item[name] for key, name in plain.items() if item.get(name)}
     result["returnData"] = bool(item.get("ReturnData", True))
     stat = item.get("MetricStat")
@@ -191,7 +215,9 @@ class Dashboard(Handler):
             if is_not_found(error):
                 return None
             raise
-        arn = found.get("DashboardArn") or f"arn:aws:cloudwatch::{call.session.account}:dashboard/{resource_id}"
+        arn = (
+            found.get("DashboardArn") or f"arn:aws:cloudwatch::{call.session.account}:dashboard/{resource_id}"
+        )
         return {"dashboardName": resource_id, "dashboardBody": found["DashboardBody"], "dashboardArn": arn}
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:

@@ -28,7 +28,9 @@ class KeyPair(Handler):
 
     def create(self, call: Call, inputs: Properties) -> str:
         client, tags = call.client("ec2"), call.all_tags(inputs)
-        made = client.import_key_pair(KeyName=inputs["keyName"], PublicKeyMaterial=inputs["publicKey"].encode())
+        made = client.import_key_pair(
+            KeyName=inputs["keyName"], PublicKeyMaterial=inputs["publicKey"].encode()
+        )
         call.created(inputs["keyName"])
         if tags:  # not with the import: emulators drop tags there
             client.create_tags(Resources=[made["KeyPairId"]], Tags=pairs(tags))
@@ -66,7 +68,9 @@ def _same_key(given: str | None, live: str) -> str:
 
 
 class SecurityGroup(Handler):
-    """A security group without rules: EC2's own allow-all egress rule is taken away, as the real provider does."""
+    """A security group without rules: EC2's own allow-all egress rule is taken away, as the real provider
+    does.
+    """
 
     def create(self, call: Call, inputs: Properties) -> str:
         client = call.client("ec2")
@@ -74,7 +78,9 @@ class SecurityGroup(Handler):
         if inputs.get("vpcId"):
             arguments["VpcId"] = inputs["vpcId"]
         group_id = call.created(
-            client.create_security_group(**arguments, **tag_specification("security-group", call.all_tags(inputs)))["GroupId"]
+            client.create_security_group(
+                **arguments, **tag_specification("security-group", call.all_tags(inputs))
+            )["GroupId"]
         )
         found = client.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
         if found.get("IpPermissionsEgress"):
@@ -104,9 +110,13 @@ class SecurityGroup(Handler):
         if state.get("revokeRulesOnDelete"):
             group = client.describe_security_groups(GroupIds=[resource_id])["SecurityGroups"][0]
             if group.get("IpPermissions"):
-                client.revoke_security_group_ingress(GroupId=resource_id, IpPermissions=group["IpPermissions"])
+                client.revoke_security_group_ingress(
+                    GroupId=resource_id, IpPermissions=group["IpPermissions"]
+                )
             if group.get("IpPermissionsEgress"):
-                client.revoke_security_group_egress(GroupId=resource_id, IpPermissions=group["IpPermissionsEgress"])
+                client.revoke_security_group_egress(
+                    GroupId=resource_id, IpPermissions=group["IpPermissionsEgress"]
+                )
         client.delete_security_group(GroupId=resource_id)
 
 
@@ -132,15 +142,21 @@ class _SecurityGroupRule(Handler):
         if inputs.get("prefixListId"):
             permission["PrefixListIds"] = [{"PrefixListId": inputs["prefixListId"], **description}]
         if inputs.get("referencedSecurityGroupId"):
-            permission["UserIdGroupPairs"] = [{**_group_reference(inputs["referencedSecurityGroupId"]), **description}]
+            permission["UserIdGroupPairs"] = [
+                {**_group_reference(inputs["referencedSecurityGroupId"]), **description}
+            ]
         authorize = getattr(call.client("ec2"), f"authorize_security_group_{self._direction}")
         answer = authorize(
-            GroupId=inputs["securityGroupId"], IpPermissions=[permission], **tag_specification("security-group-rule", call.all_tags(inputs))
+            GroupId=inputs["securityGroupId"],
+            IpPermissions=[permission],
+            **tag_specification("security-group-rule", call.all_tags(inputs)),
         )
         return str(answer["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        found = call.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[resource_id])["SecurityGroupRules"]
+        found = call.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[resource_id])[
+            "SecurityGroupRules"
+        ]
         rule = next((item for item in found if item["IsEgress"] == self.egress), None)
         if rule is None:
             return None
@@ -175,7 +191,8 @@ class _SecurityGroupRule(Handler):
         if any(olds.get(key) != news.get(key) for key in members):
             rule = {name: news[key] for key, name in members.items() if news.get(key) not in (None, "")}
             call.client("ec2").modify_security_group_rules(
-                GroupId=news["securityGroupId"], SecurityGroupRules=[{"SecurityGroupRuleId": resource_id, "SecurityGroupRule": rule}]
+                GroupId=news["securityGroupId"],
+                SecurityGroupRules=[{"SecurityGroupRuleId": resource_id, "SecurityGroupRule": rule}],
             )
         update_tags(call, resource_id, olds, news)
 
@@ -204,5 +221,7 @@ def _group_reference(reference: str) -> dict[str, str]:
     """``sg-…``, or ``ACCOUNT/sg-…`` for a group of a peer."""
     account, slash, group = reference.rpartition("/")
     if not group.startswith("sg-"):
-        raise ProviderError(f"got the security group {reference!r}; sg-… or ACCOUNT/sg-… is needed; pass the group's id")
+        raise ProviderError(
+            f"got the security group {reference!r}; sg-… or ACCOUNT/sg-… is needed; pass the group's id"
+        )
     return {"GroupId": group, **({"UserId": account} if slash else {})}

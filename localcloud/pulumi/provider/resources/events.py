@@ -34,7 +34,12 @@ class EventRule(Handler):
             "roleArn": "RoleArn",
         }
         given = {name: inputs[key] for key, name in optional.items() if inputs.get(key)}
-        return {"Name": inputs["name"], "EventBusName": _bus(inputs.get("eventBusName")), "State": state, **given}
+        return {
+            "Name": inputs["name"],
+            "EventBusName": _bus(inputs.get("eventBusName")),
+            "State": state,
+            **given,
+        }
 
     @staticmethod
     def _where(resource_id: str) -> tuple[str, str]:
@@ -70,7 +75,8 @@ class EventRule(Handler):
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client = call.client("events")
         bus, name = self._where(resource_id)
-        client.describe_rule(Name=name, EventBusName=bus)  # DeleteRule answers success for rules that never were
+        # DeleteRule answers success for rules that never were
+        client.describe_rule(Name=name, EventBusName=bus)
         targets_in_use = "Rule can't be deleted since it has targets"
         call.retry(
             lambda: client.delete_rule(Name=name, EventBusName=bus, Force=bool(state.get("forceDestroy"))),
@@ -83,7 +89,9 @@ _PLAIN = {"input": "Input", "inputPath": "InputPath", "roleArn": "RoleArn"}
 
 
 class EventTarget(Handler):
-    """Where a rule's events go. Its id is ``RULE-TARGET``, with ``BUS-`` before it on another bus than the default one."""
+    """Where a rule's events go. Its id is ``RULE-TARGET``, with ``BUS-`` before it on another bus than the
+    default one.
+    """
 
     def create(self, call: Call, inputs: Properties) -> str:
         self._put(call, inputs)
@@ -101,13 +109,20 @@ class EventTarget(Handler):
         if (inputs.get("deadLetterConfig") or {}).get("arn"):
             target["DeadLetterConfig"] = {"Arn": inputs["deadLetterConfig"]["arn"]}
         if inputs.get("retryPolicy"):
-            names = {"maximumEventAgeInSeconds": "MaximumEventAgeInSeconds", "maximumRetryAttempts": "MaximumRetryAttempts"}
+            names = {
+                "maximumEventAgeInSeconds": "MaximumEventAgeInSeconds",
+                "maximumRetryAttempts": "MaximumRetryAttempts",
+            }
             target["RetryPolicy"] = {
-                name: inputs["retryPolicy"][key] for key, name in names.items() if inputs["retryPolicy"].get(key) is not None
+                name: inputs["retryPolicy"][key]
+                for key, name in names.items()
+                if inputs["retryPolicy"].get(key) is not None
             }
         if (inputs.get("sqsTarget") or {}).get("messageGroupId"):
             target["SqsParameters"] = {"MessageGroupId": inputs["sqsTarget"]["messageGroupId"]}
-        answer = call.client("events").put_targets(Rule=inputs["rule"], EventBusName=_bus(inputs.get("eventBusName")), Targets=[target])
+        answer = call.client("events").put_targets(
+            Rule=inputs["rule"], EventBusName=_bus(inputs.get("eventBusName")), Targets=[target]
+        )
         _refuse_failures(answer)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -117,15 +132,24 @@ class EventTarget(Handler):
         else:
             parts = resource_id.split("/")
             if len(parts) not in (2, 3):
-                raise ProviderError(f"got the id {resource_id!r}; RULE/TARGET or BUS/RULE/TARGET is needed for an import; write it so")
+                raise ProviderError(
+                    f"got the id {resource_id!r}; RULE/TARGET or BUS/RULE/TARGET is needed "
+                    "for an import; write it so"
+                )
             rule, target_id = parts[-2:]
             bus = parts[0] if len(parts) == 3 else DEFAULT_BUS
             imported = {"id": f"{'' if bus == DEFAULT_BUS else bus + '-'}{rule}-{target_id}"}
-        pages = call.client("events").get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
-        found = next((target for page in pages for target in page["Targets"] if target["Id"] == target_id), None)
+        pages = (
+            call.client("events").get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
+        )
+        found = next(
+            (target for page in pages for target in page["Targets"] if target["Id"] == target_id), None
+        )
         if found is None:
             return None
-        transformer, letters, retry = (found.get(name) or {} for name in ("InputTransformer", "DeadLetterConfig", "RetryPolicy"))
+        transformer, letters, retry = (
+            found.get(name) or {} for name in ("InputTransformer", "DeadLetterConfig", "RetryPolicy")
+        )
         return {
             **imported,
             **{key: found.get(name) or None for key, name in _PLAIN.items()},
@@ -133,7 +157,10 @@ class EventTarget(Handler):
             "targetId": target_id,
             "eventBusName": bus,
             "arn": found["Arn"],
-            "inputTransformer": {"inputTemplate": transformer["InputTemplate"], "inputPaths": transformer.get("InputPathsMap") or {}}
+            "inputTransformer": {
+                "inputTemplate": transformer["InputTemplate"],
+                "inputPaths": transformer.get("InputPathsMap") or {},
+            }
             if transformer
             else None,
             "deadLetterConfig": {"arn": letters["Arn"]} if letters else None,
@@ -143,7 +170,9 @@ class EventTarget(Handler):
             }
             if retry
             else None,
-            "sqsTarget": {"messageGroupId": found["SqsParameters"]["MessageGroupId"]} if found.get("SqsParameters") else None,
+            "sqsTarget": {"messageGroupId": found["SqsParameters"]["MessageGroupId"]}
+            if found.get("SqsParameters")
+            else None,
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
@@ -151,7 +180,10 @@ class EventTarget(Handler):
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         answer = call.client("events").remove_targets(
-            Rule=state["rule"], EventBusName=_bus(state.get("eventBusName")), Ids=[state["targetId"]], Force=bool(state.get("forceDestroy"))
+            Rule=state["rule"],
+            EventBusName=_bus(state.get("eventBusName")),
+            Ids=[state["targetId"]],
+            Force=bool(state.get("forceDestroy")),
         )
         _refuse_failures(answer)
 

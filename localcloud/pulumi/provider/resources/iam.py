@@ -90,10 +90,14 @@ class Role(Handler):
         client = call.client("iam")
         client.update_assume_role_policy(RoleName=resource_id, PolicyDocument=news["assumeRolePolicy"])
         client.update_role(
-            RoleName=resource_id, Description=news.get("description") or "", MaxSessionDuration=news.get("maxSessionDuration") or 3600
+            RoleName=resource_id,
+            Description=news.get("description") or "",
+            MaxSessionDuration=news.get("maxSessionDuration") or 3600,
         )
         if news.get("permissionsBoundary"):
-            client.put_role_permissions_boundary(RoleName=resource_id, PermissionsBoundary=news["permissionsBoundary"])
+            client.put_role_permissions_boundary(
+                RoleName=resource_id, PermissionsBoundary=news["permissionsBoundary"]
+            )
         elif olds.get("permissionsBoundary"):
             client.delete_role_permissions_boundary(RoleName=resource_id)
         new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
@@ -105,9 +109,13 @@ class Role(Handler):
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client = call.client("iam")
         for profile in client.list_instance_profiles_for_role(RoleName=resource_id)["InstanceProfiles"]:
-            client.remove_role_from_instance_profile(InstanceProfileName=profile["InstanceProfileName"], RoleName=resource_id)
+            client.remove_role_from_instance_profile(
+                InstanceProfileName=profile["InstanceProfileName"], RoleName=resource_id
+            )
         if state.get("forceDetachPolicies"):
-            for policy in _all(client, "list_attached_role_policies", "AttachedPolicies", RoleName=resource_id):
+            for policy in _all(
+                client, "list_attached_role_policies", "AttachedPolicies", RoleName=resource_id
+            ):
                 client.detach_role_policy(RoleName=resource_id, PolicyArn=policy["PolicyArn"])
             for name in _all(client, "list_role_policies", "PolicyNames", RoleName=resource_id):
                 client.delete_role_policy(RoleName=resource_id, PolicyName=name)
@@ -126,13 +134,19 @@ class _InlinePolicy(Handler):
         return f"{inputs[self.owner]}:{inputs['name']}"
 
     def _put(self, call: Call, owner: str, name: str, policy: str) -> None:
-        getattr(call.client("iam"), f"put_{self.noun}_policy")(**{self.argument: owner}, PolicyName=name, PolicyDocument=policy)
+        getattr(call.client("iam"), f"put_{self.noun}_policy")(
+            **{self.argument: owner}, PolicyName=name, PolicyDocument=policy
+        )
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         owner, name = _split(resource_id, ":", f"{self.owner.upper()}:POLICY")
         get = getattr(call.client("iam"), f"get_{self.noun}_policy")
         answer = _gone(lambda: get(**{self.argument: owner}, PolicyName=name))
-        return None if answer is None else {self.owner: owner, "name": name, "policy": _document(answer["PolicyDocument"])}
+        return (
+            None
+            if answer is None
+            else {self.owner: owner, "name": name, "policy": _document(answer["PolicyDocument"])}
+        )
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         owner, name = _split(resource_id, ":", f"{self.owner.upper()}:POLICY")
@@ -164,8 +178,14 @@ class RolePolicyAttachment(Handler):
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         role, arn = _split(resource_id, "/", "ROLE/POLICY-ARN")
-        attached = _gone(lambda: _all(call.client("iam"), "list_attached_role_policies", "AttachedPolicies", RoleName=role))
-        return {"role": role, "policyArn": arn} if any(item["PolicyArn"] == arn for item in attached or ()) else None
+        attached = _gone(
+            lambda: _all(call.client("iam"), "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+        )
+        return (
+            {"role": role, "policyArn": arn}
+            if any(item["PolicyArn"] == arn for item in attached or ())
+            else None
+        )
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         """Both inputs replace: there is nothing to change in place."""
@@ -176,10 +196,16 @@ class RolePolicyAttachment(Handler):
 
 
 class Policy(Handler):
-    """A managed policy. Its id is its ARN; a change makes a new default version and removes the oldest when there are five."""
+    """A managed policy. Its id is its ARN; a change makes a new default version and removes the oldest when
+    there are five.
+    """
 
     def create(self, call: Call, inputs: Properties) -> str:
-        arguments = {"PolicyName": inputs["name"], "Path": inputs.get("path") or "/", "PolicyDocument": inputs["policy"]}
+        arguments = {
+            "PolicyName": inputs["name"],
+            "Path": inputs.get("path") or "/",
+            "PolicyDocument": inputs["policy"],
+        }
         if inputs.get("description"):
             arguments["Description"] = inputs["description"]
         tags = call.all_tags(inputs)
@@ -193,7 +219,9 @@ class Policy(Handler):
         if answer is None:
             return None
         policy = answer["Policy"]
-        version = client.get_policy_version(PolicyArn=resource_id, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        version = client.get_policy_version(PolicyArn=resource_id, VersionId=policy["DefaultVersionId"])[
+            "PolicyVersion"
+        ]
         return {
             "arn": policy["Arn"],
             "name": policy["PolicyName"],
@@ -212,7 +240,9 @@ class Policy(Handler):
             spare = sorted((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: v["CreateDate"])
             if len(versions) >= MANAGED_POLICY_VERSIONS:
                 client.delete_policy_version(PolicyArn=resource_id, VersionId=spare[0]["VersionId"])
-            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=news["policy"], SetAsDefault=True)
+            client.create_policy_version(
+                PolicyArn=resource_id, PolicyDocument=news["policy"], SetAsDefault=True
+            )
         new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
         if gone:
             client.untag_policy(PolicyArn=resource_id, TagKeys=gone)
@@ -233,7 +263,11 @@ class InstanceProfile(Handler):
     def create(self, call: Call, inputs: Properties) -> str:
         client, name = call.client("iam"), str(inputs["name"])
         tags = call.all_tags(inputs)
-        client.create_instance_profile(InstanceProfileName=name, Path=inputs.get("path") or "/", **({"Tags": pairs(tags)} if tags else {}))
+        client.create_instance_profile(
+            InstanceProfileName=name,
+            Path=inputs.get("path") or "/",
+            **({"Tags": pairs(tags)} if tags else {}),
+        )
         call.created(name)
         if inputs.get("role"):
             self._add(call, name, inputs["role"])
@@ -263,7 +297,9 @@ class InstanceProfile(Handler):
         client = call.client("iam")
         if news.get("role") != olds.get("role"):
             if olds.get("role"):
-                client.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=olds["role"])
+                client.remove_role_from_instance_profile(
+                    InstanceProfileName=resource_id, RoleName=olds["role"]
+                )
             if news.get("role"):
                 self._add(call, resource_id, news["role"])
         new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
@@ -275,5 +311,7 @@ class InstanceProfile(Handler):
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client = call.client("iam")
         for role in client.get_instance_profile(InstanceProfileName=resource_id)["InstanceProfile"]["Roles"]:
-            client.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=role["RoleName"])
+            client.remove_role_from_instance_profile(
+                InstanceProfileName=resource_id, RoleName=role["RoleName"]
+            )
         client.delete_instance_profile(InstanceProfileName=resource_id)

@@ -23,10 +23,17 @@ class Group(Handler):
         if answer is None:
             return None
         group = answer["Group"]
-        return {"name": group["GroupName"], "path": group["Path"], "arn": group["Arn"], "uniqueId": group["GroupId"]}
+        return {
+            "name": group["GroupName"],
+            "path": group["Path"],
+            "arn": group["Arn"],
+            "uniqueId": group["GroupId"],
+        }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        call.client("iam").update_group(GroupName=olds["name"], NewGroupName=news["name"], NewPath=news.get("path") or "/")
+        call.client("iam").update_group(
+            GroupName=olds["name"], NewGroupName=news["name"], NewPath=news.get("path") or "/"
+        )
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         call.client("iam").delete_group(GroupName=state.get("name") or resource_id)
@@ -66,7 +73,9 @@ class User(Handler):
             client.update_user(UserName=name, NewUserName=news["name"], NewPath=news.get("path") or "/")
             name = news["name"]
         if news.get("permissionsBoundary"):
-            client.put_user_permissions_boundary(UserName=name, PermissionsBoundary=news["permissionsBoundary"])
+            client.put_user_permissions_boundary(
+                UserName=name, PermissionsBoundary=news["permissionsBoundary"]
+            )
         elif olds.get("permissionsBoundary"):
             client.delete_user_permissions_boundary(UserName=name)
         new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
@@ -77,7 +86,8 @@ class User(Handler):
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client, name = call.client("iam"), state.get("name") or resource_id
-        for group in _all(client, "list_groups_for_user", "Groups", UserName=name):  # the real provider takes users out of groups always
+        # the real provider takes users out of groups always
+        for group in _all(client, "list_groups_for_user", "Groups", UserName=name):
             client.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
         if state.get("forceDestroy"):
             for key in _all(client, "list_access_keys", "AccessKeyMetadata", UserName=name):
@@ -110,7 +120,9 @@ class UserGroupMembership(Handler):
         if not user:
             user, *watched = resource_id.split("/")
             if not watched:
-                raise ProviderError(f"got the id {resource_id!r}; USER/GROUP1/GROUP2… is needed for an import; write it so")
+                raise ProviderError(
+                    f"got the id {resource_id!r}; USER/GROUP1/GROUP2… is needed for an import; write it so"
+                )
             imported = {"id": f"terraform-{secrets.token_hex(13)}"}
         found = _gone(lambda: _all(call.client("iam"), "list_groups_for_user", "Groups", UserName=user))
         groups = sorted(group["GroupName"] for group in found or () if group["GroupName"] in (watched or ()))
@@ -119,9 +131,17 @@ class UserGroupMembership(Handler):
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         old, new = set(olds["groups"]), set(news["groups"])
         for group in sorted(old - new):
-            _gone(lambda name=group: call.client("iam").remove_user_from_group(GroupName=name, UserName=news["user"]))
+            _gone(
+                lambda name=group: call.client("iam").remove_user_from_group(
+                    GroupName=name, UserName=news["user"]
+                )
+            )
         self._add(call, news["user"], sorted(new - old))
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         for group in state["groups"]:
-            _gone(lambda name=group: call.client("iam").remove_user_from_group(GroupName=name, UserName=state["user"]))
+            _gone(
+                lambda name=group: call.client("iam").remove_user_from_group(
+                    GroupName=name, UserName=state["user"]
+                )
+            )

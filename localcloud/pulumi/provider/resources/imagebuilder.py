@@ -18,13 +18,19 @@ from localcloud.pulumi.provider.tags import changes, without_aws
 
 BUILDER = Shape(capital=False, texts=frozenset({"deleteOnTermination", "encrypted"}))
 PROPAGATION_SECONDS = 120.0
-"""How long a call is retried while Image Builder does not know a role or an instance profile yet (the real provider's timeout)."""
+"""How long a call is retried while Image Builder does not know a role or an instance profile yet (the real
+provider's timeout).
+"""
 
 
 def _too_new(error: BaseException) -> bool:
     return any(
         text in message(error)
-        for text in ("instance profile does not exist", "role does not exist", "does not have sufficient permissions")
+        for text in (
+            "instance profile does not exist",
+            "role does not exist",
+            "does not have sufficient permissions",
+        )
     )
 
 
@@ -57,8 +63,14 @@ class _Thing(Handler):
     def create(self, call: Call, inputs: Properties) -> str:
         client = call.client("imagebuilder")
         tags = call.all_tags(inputs)
-        arguments = {**self.arguments(inputs), "clientToken": secrets.token_hex(16), **({"tags": tags} if tags else {})}
-        made = call.retry(lambda: getattr(client, f"create_{self.noun}")(**arguments), _too_new, seconds=PROPAGATION_SECONDS)
+        arguments = {
+            **self.arguments(inputs),
+            "clientToken": secrets.token_hex(16),
+            **({"tags": tags} if tags else {}),
+        }
+        made = call.retry(
+            lambda: getattr(client, f"create_{self.noun}")(**arguments), _too_new, seconds=PROPAGATION_SECONDS
+        )
         return str(made[self.arn_argument])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -67,7 +79,12 @@ class _Thing(Handler):
         if not found:
             return None
         outputs = {key: found.get(key) for key in self.outputs}
-        return {"arn": found["arn"], **outputs, **self.properties(found, state), "tagsAll": without_aws(found.get("tags"))}
+        return {
+            "arn": found["arn"],
+            **outputs,
+            **self.properties(found, state),
+            "tagsAll": without_aws(found.get("tags")),
+        }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         self.change(call, resource_id, olds, news)
@@ -91,12 +108,18 @@ class _Changeable(_Thing):
     constant: ClassVar[tuple[str, ...]] = ("name",)
 
     def change(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        if all(same(olds.get(key), news.get(key)) for key in self.members if key in news or olds.get(key) is not None):
+        if all(
+            same(olds.get(key), news.get(key))
+            for key in self.members
+            if key in news or olds.get(key) is not None
+        ):
             return
         wanted = {key: value for key, value in self.arguments(news).items() if key not in self.constant}
         arguments = {self.arn_argument: resource_id, "clientToken": secrets.token_hex(16), **wanted}
         client = call.client("imagebuilder")
-        call.retry(lambda: getattr(client, f"update_{self.noun}")(**arguments), _too_new, seconds=PROPAGATION_SECONDS)
+        call.retry(
+            lambda: getattr(client, f"update_{self.noun}")(**arguments), _too_new, seconds=PROPAGATION_SECONDS
+        )
 
 
 class Component(_Thing):
@@ -104,7 +127,17 @@ class Component(_Thing):
 
     kind = "aws:imagebuilder/component:Component"
     noun, arn_argument, answer = "component", "componentBuildVersionArn", "component"
-    members = ("name", "version", "platform", "data", "uri", "description", "changeDescription", "kmsKeyId", "supportedOsVersions")
+    members = (
+        "name",
+        "version",
+        "platform",
+        "data",
+        "uri",
+        "description",
+        "changeDescription",
+        "kmsKeyId",
+        "supportedOsVersions",
+    )
     renamed = {"version": "semanticVersion"}
     outputs = ("dateCreated", "owner", "type", "encrypted")
 
@@ -124,7 +157,16 @@ class ImageRecipe(_Thing):
 
     kind = "aws:imagebuilder/imageRecipe:ImageRecipe"
     noun, arn_argument, answer = "image_recipe", "imageRecipeArn", "imageRecipe"
-    members = ("name", "version", "parentImage", "components", "blockDeviceMappings", "description", "workingDirectory", "amiTags")
+    members = (
+        "name",
+        "version",
+        "parentImage",
+        "components",
+        "blockDeviceMappings",
+        "description",
+        "workingDirectory",
+        "amiTags",
+    )
     renamed = {"version": "semanticVersion"}
     outputs = ("dateCreated", "owner", "platform")
 
@@ -138,7 +180,9 @@ class ImageRecipe(_Thing):
                 mapping["noDevice"] = "" if mapping["noDevice"] else None
         extra: dict[str, Any] = {}
         if inputs.get("systemsManagerAgent") is not None:
-            extra["systemsManagerAgent"] = {"uninstallAfterBuild": bool(inputs["systemsManagerAgent"].get("uninstallAfterBuild"))}
+            extra["systemsManagerAgent"] = {
+                "uninstallAfterBuild": bool(inputs["systemsManagerAgent"].get("uninstallAfterBuild"))
+            }
         if inputs.get("userDataBase64"):
             extra["userDataOverride"] = inputs["userDataBase64"]
         return {**result, **({"additionalInstanceConfiguration": extra} if extra else {})}
@@ -150,7 +194,9 @@ class ImageRecipe(_Thing):
                 parameter["value"] = next(iter(parameter["value"]), "")
         extra = found.get("additionalInstanceConfiguration") or {}
         agent = extra.get("systemsManagerAgent")
-        result["systemsManagerAgent"] = {"uninstallAfterBuild": bool(agent.get("uninstallAfterBuild"))} if agent else None
+        result["systemsManagerAgent"] = (
+            {"uninstallAfterBuild": bool(agent.get("uninstallAfterBuild"))} if agent else None
+        )
         result["userDataBase64"] = extra.get("userDataOverride") or None
         return result
 
@@ -159,9 +205,15 @@ class InfrastructureConfiguration(_Changeable):
     """What a build runs on."""
 
     kind = "aws:imagebuilder/infrastructureConfiguration:InfrastructureConfiguration"
-    noun, arn_argument, answer = "infrastructure_configuration", "infrastructureConfigurationArn", "infrastructureConfiguration"
-    members = ("name", "description", "instanceMetadataOptions", "instanceProfileName", "instanceTypes", "keyPair", "logging", "placement",
-               "resourceTags", "securityGroupIds", "snsTopicArn", "subnetId", "terminateInstanceOnFailure")  # fmt: skip
+    noun, arn_argument, answer = (
+        "infrastructure_configuration",
+        "infrastructureConfigurationArn",
+        "infrastructureConfiguration",
+    )
+    members = ("name", "description", "instanceMetadataOptions", "instanceProfileName", "instanceTypes",
+        "keyPair", "logging", "placement",
+               "resourceTags", "securityGroupIds", "snsTopicArn", "subnetId",
+               "terminateInstanceOnFailure")  # fmt: skip
     outputs = ("dateCreated", "dateUpdated")
 
 
@@ -169,7 +221,11 @@ class DistributionConfiguration(_Changeable):
     """Where an image goes, under which name, and which parameters get its id."""
 
     kind = "aws:imagebuilder/distributionConfiguration:DistributionConfiguration"
-    noun, arn_argument, answer = "distribution_configuration", "distributionConfigurationArn", "distributionConfiguration"
+    noun, arn_argument, answer = (
+        "distribution_configuration",
+        "distributionConfigurationArn",
+        "distributionConfiguration",
+    )
     members = ("name", "description", "distributions")
     outputs = ("dateCreated", "dateUpdated")
 
@@ -194,13 +250,17 @@ def _rename(distributions: Iterable[dict[str, Any]], names: dict[str, str]) -> N
 def _copy_launch_templates(distribution: dict[str, Any]) -> dict[str, Any]:
     copied = {**distribution}
     if distribution.get("launchTemplateConfigurations"):
-        copied["launchTemplateConfigurations"] = [dict(item) for item in distribution["launchTemplateConfigurations"]]
+        copied["launchTemplateConfigurations"] = [
+            dict(item) for item in distribution["launchTemplateConfigurations"]
+        ]
         _rename([copied], {"setDefaultVersion": "default"})
     return copied
 
 
 class ImagePipeline(_Changeable):
-    """Recipe, infrastructure and distribution together, perhaps with a schedule. A build is not a resource."""
+    """Recipe, infrastructure and distribution together, perhaps with a schedule. A build is not a
+    resource.
+    """
 
     kind = "aws:imagebuilder/imagePipeline:ImagePipeline"
     noun, arn_argument, answer = "image_pipeline", "imagePipelineArn", "imagePipeline"
@@ -242,7 +302,15 @@ class LifecyclePolicy(_Changeable):
 
     kind = "aws:imagebuilder/lifecyclePolicy:LifecyclePolicy"
     noun, arn_argument, answer = "lifecycle_policy", "lifecyclePolicyArn", "lifecyclePolicy"
-    members = ("name", "description", "executionRole", "resourceType", "policyDetails", "resourceSelection", "status")
+    members = (
+        "name",
+        "description",
+        "executionRole",
+        "resourceType",
+        "policyDetails",
+        "resourceSelection",
+        "status",
+    )
     outputs = ()
 
     def arguments(self, inputs: Properties) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class Key(Handler):
     @staticmethod
     def _rotate(call: Call, key_id: str, inputs: Properties) -> None:
         if inputs.get("enableKeyRotation"):
-            period = {"RotationPeriodInDays": inputs["rotationPeriodInDays"]} if inputs.get("rotationPeriodInDays") else {}
+            period = (
+                {"RotationPeriodInDays": inputs["rotationPeriodInDays"]}
+                if inputs.get("rotationPeriodInDays")
+                else {}
+            )
             call.client("kms").enable_key_rotation(KeyId=key_id, **period)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -62,8 +66,12 @@ class Key(Handler):
             "multiRegion": bool(found.get("MultiRegion")),
             "policy": client.get_key_policy(KeyId=resource_id, PolicyName="default")["Policy"],
             "enableKeyRotation": bool(rotation.get("KeyRotationEnabled")),
-            "rotationPeriodInDays": rotation.get("RotationPeriodInDays") if rotation.get("KeyRotationEnabled") else None,
-            "tagsAll": from_pairs(client.list_resource_tags(KeyId=resource_id).get("Tags"), "TagKey", "TagValue"),
+            "rotationPeriodInDays": rotation.get("RotationPeriodInDays")
+            if rotation.get("KeyRotationEnabled")
+            else None,
+            "tagsAll": from_pairs(
+                client.list_resource_tags(KeyId=resource_id).get("Tags"), "TagKey", "TagValue"
+            ),
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
@@ -82,7 +90,10 @@ class Key(Handler):
             bypass = bool(news.get("bypassPolicyLockoutSafetyCheck"))
             call.retry(
                 lambda: client.put_key_policy(
-                    KeyId=resource_id, PolicyName="default", Policy=news["policy"], BypassPolicyLockoutSafetyCheck=bypass
+                    KeyId=resource_id,
+                    PolicyName="default",
+                    Policy=news["policy"],
+                    BypassPolicyLockoutSafetyCheck=bypass,
                 ),
                 _too_new,
                 seconds=120,
@@ -114,7 +125,9 @@ class Alias(Handler):
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("kms")
         pages = client.get_paginator("list_aliases").paginate()
-        found = next((item for page in pages for item in page["Aliases"] if item["AliasName"] == resource_id), None)
+        found = next(
+            (item for page in pages for item in page["Aliases"] if item["AliasName"] == resource_id), None
+        )
         if found is None:
             return None
         target = client.describe_key(KeyId=found["TargetKeyId"])["KeyMetadata"]

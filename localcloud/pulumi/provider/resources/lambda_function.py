@@ -15,7 +15,9 @@ from localcloud.pulumi.provider.tags import changes, without_aws
 LAMBDA = Shape()
 """Lambda spells members as Pulumi does, with a capital first letter."""
 ROLE_SECONDS = 120.0
-"""How long a create is retried while Lambda does not know the role yet (the real provider's propagation timeout)."""
+"""How long a create is retried while Lambda does not know the role yet (the real provider's propagation
+timeout).
+"""
 SETTLE_SECONDS = 600.0
 
 _PLAIN = {
@@ -46,10 +48,14 @@ _ROLE_TROUBLE = (
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether Lambda refuses only because IAM has not told it of the role or its policies yet, or an update is still under way."""
+    """Whether Lambda refuses only because IAM has not told it of the role or its policies yet, or an update
+    is still under way.
+    """
     if code(error) == "ResourceConflictException":
         return "in progress" in message(error)
-    return code(error) == "InvalidParameterValueException" and any(text in message(error) for text in _ROLE_TROUBLE)
+    return code(error) == "InvalidParameterValueException" and any(
+        text in message(error) for text in _ROLE_TROUBLE
+    )
 
 
 class Function(Handler):
@@ -76,20 +82,32 @@ class Function(Handler):
         call.created(name)
         self._settle(call, name)
         if _reserved(inputs) >= 0:
-            client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"])
+            client.put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
+            )
         return name
 
     def _configuration(self, inputs: Properties) -> dict[str, Any]:
         types = load().resources[self.KIND].inputs
         plain = {name: inputs[key] for key, name in _PLAIN.items() if inputs.get(key) is not None}
-        return {**plain, **{name: LAMBDA.to_aws(inputs[key], types[key]) for key, name in _NESTED.items() if inputs.get(key)}}
+        return {
+            **plain,
+            **{
+                name: LAMBDA.to_aws(inputs[key], types[key])
+                for key, name in _NESTED.items()
+                if inputs.get(key)
+            },
+        }
 
     @staticmethod
     def _code(inputs: Properties) -> dict[str, Any]:
         if inputs.get("code") is not None:
             return {"ZipFile": zip_bytes(inputs["code"])}
         place = {"S3Bucket": inputs["s3Bucket"], "S3Key": inputs["s3Key"]}
-        return {**place, **({"S3ObjectVersion": inputs["s3ObjectVersion"]} if inputs.get("s3ObjectVersion") else {})}
+        return {
+            **place,
+            **({"S3ObjectVersion": inputs["s3ObjectVersion"]} if inputs.get("s3ObjectVersion") else {}),
+        }
 
     @staticmethod
     def _settle(call: Call, name: str) -> None:
@@ -104,7 +122,10 @@ class Function(Handler):
             if "Failed" in (found.get("State"), found.get("LastUpdateStatus")):
                 reason = found.get("StateReason") or found.get("LastUpdateStatusReason")
                 raise ProviderError(f"{found.get('StateReasonCode') or 'Failed'}: {reason}")
-            if found.get("State", "Active") == "Pending" or found.get("LastUpdateStatus", "Successful") == "InProgress":
+            if (
+                found.get("State", "Active") == "Pending"
+                or found.get("LastUpdateStatus", "Successful") == "InProgress"
+            ):
                 raise Unsettled(f"the function {name} is not ready after {SETTLE_SECONDS:.0f} s")
 
         call.settle(look, seconds=SETTLE_SECONDS)
@@ -128,7 +149,9 @@ class Function(Handler):
             "packageType": found.get("PackageType", "Zip"),
             "architectures": found.get("Architectures") or ["x86_64"],
             "invokeArn": _invoke_arn(call.region, arn, "2015-03-31", "invocations"),
-            "responseStreamingInvokeArn": _invoke_arn(call.region, arn, "2021-11-15", "response-streaming-invocations"),
+            "responseStreamingInvokeArn": _invoke_arn(
+                call.region, arn, "2021-11-15", "response-streaming-invocations"
+            ),
             "version": version,
             "qualifiedArn": f"{arn}:{version}",
             "qualifiedInvokeArn": _invoke_arn(call.region, f"{arn}:{version}", "2015-03-31", "invocations"),
@@ -136,12 +159,16 @@ class Function(Handler):
             "codeSha256": found.get("CodeSha256"),
             "sourceCodeHash": state.get("sourceCodeHash") or found.get("CodeSha256"),
             "sourceCodeSize": found.get("CodeSize"),
-            "reservedConcurrentExecutions": (answer.get("Concurrency") or {}).get("ReservedConcurrentExecutions", -1),
+            "reservedConcurrentExecutions": (answer.get("Concurrency") or {}).get(
+                "ReservedConcurrentExecutions", -1
+            ),
             "tagsAll": without_aws(answer.get("Tags")),
         }
         result.update({key: found.get(name) or None for key, name in _PLAIN.items()})
         result["layers"] = [layer["Arn"] for layer in found.get("Layers") or ()] or None
-        result.update({key: LAMBDA.from_aws(found.get(name) or None, types[key]) for key, name in _NESTED.items()})
+        result.update(
+            {key: LAMBDA.from_aws(found.get(name) or None, types[key]) for key, name in _NESTED.items()}
+        )
         return result
 
     @staticmethod
@@ -152,17 +179,29 @@ class Function(Handler):
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("lambda")
-        code_changed = any(not same(olds.get(key), news.get(key)) for key in _CODE if news.get(key) is not None or key == "code")
+        code_changed = any(
+            not same(olds.get(key), news.get(key))
+            for key in _CODE
+            if news.get(key) is not None or key == "code"
+        )
         keys = ("role", *_PLAIN, *_NESTED)
         configuration_changed = any(not same(olds.get(key), news.get(key)) for key in keys)
         if configuration_changed:
             wanted = {"Role": news["role"], **self._configuration(news), **self._resets(olds, news)}
-            call.retry(lambda: client.update_function_configuration(FunctionName=resource_id, **wanted), may_pass, seconds=ROLE_SECONDS)
+            call.retry(
+                lambda: client.update_function_configuration(FunctionName=resource_id, **wanted),
+                may_pass,
+                seconds=ROLE_SECONDS,
+            )
             self._settle(call, resource_id)
         if code_changed:
             architectures = {"Architectures": news["architectures"]} if news.get("architectures") else {}
             arguments = {**self._code(news), **architectures}
-            call.retry(lambda: client.update_function_code(FunctionName=resource_id, **arguments), may_pass, seconds=ROLE_SECONDS)
+            call.retry(
+                lambda: client.update_function_code(FunctionName=resource_id, **arguments),
+                may_pass,
+                seconds=ROLE_SECONDS,
+            )
             self._settle(call, resource_id)
         self._concurrency(call, resource_id, olds, news)
         if news.get("publish") and (configuration_changed or code_changed or not olds.get("publish")):
@@ -191,7 +230,9 @@ class Function(Handler):
         if new == _reserved(olds):
             return
         if new >= 0:
-            call.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=new)
+            call.client("lambda").put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=new
+            )
         else:
             call.client("lambda").delete_function_concurrency(FunctionName=name)
 

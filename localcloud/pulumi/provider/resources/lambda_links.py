@@ -7,7 +7,12 @@ from typing import Any
 
 from localcloud.pulumi.provider.errors import ProviderError, Unsettled, code, is_not_found
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.resources.lambda_function import LAMBDA, ROLE_SECONDS, SETTLE_SECONDS, may_pass
+from localcloud.pulumi.provider.resources.lambda_function import (
+    LAMBDA,
+    ROLE_SECONDS,
+    SETTLE_SECONDS,
+    may_pass,
+)
 from localcloud.pulumi.provider.sdk import load
 from localcloud.pulumi.provider.shape import iso
 from localcloud.pulumi.provider.tags import changes, without_aws
@@ -41,7 +46,8 @@ class Permission(Handler):
             function, found, statement_id = resource_id.partition("/")
             if not found:
                 raise ProviderError(
-                    f"got the id {resource_id!r}; FUNCTION/STATEMENT or FUNCTION:QUALIFIER/STATEMENT is needed; write it so"
+                    f"got the id {resource_id!r}; FUNCTION/STATEMENT or FUNCTION:QUALIFIER/STATEMENT is "
+                    "needed; write it so"
                 )
             function, _, qualifier = function.partition(":")
         arguments = {"FunctionName": function, **({"Qualifier": qualifier} if qualifier else {})}
@@ -56,7 +62,9 @@ class Permission(Handler):
             return None
         principal = statement["Principal"]
         conditions: dict[str, Any] = {
-            key.lower(): value for test in (statement.get("Condition") or {}).values() for key, value in test.items()
+            key.lower(): value
+            for test in (statement.get("Condition") or {}).values()
+            for key, value in test.items()
         }
         return {
             "id": statement_id,
@@ -77,7 +85,9 @@ class Permission(Handler):
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         qualifier = {"Qualifier": state["qualifier"]} if state.get("qualifier") else {}
-        call.client("lambda").remove_permission(FunctionName=state["function"], StatementId=resource_id, **qualifier)
+        call.client("lambda").remove_permission(
+            FunctionName=state["function"], StatementId=resource_id, **qualifier
+        )
 
 
 class EventSourceMapping(Handler):
@@ -105,8 +115,17 @@ class EventSourceMapping(Handler):
     def _arguments(self, inputs: Properties) -> dict[str, Any]:
         types = load().resources[self.KIND].inputs
         plain = {name: inputs[key] for key, name in self.PLAIN.items() if inputs.get(key) is not None}
-        nested = {name: LAMBDA.to_aws(inputs[key], types[key]) for key, name in self.NESTED.items() if inputs.get(key)}
-        return {"FunctionName": inputs["functionName"], "Enabled": inputs.get("enabled", True), **plain, **nested}
+        nested = {
+            name: LAMBDA.to_aws(inputs[key], types[key])
+            for key, name in self.NESTED.items()
+            if inputs.get(key)
+        }
+        return {
+            "FunctionName": inputs["functionName"],
+            "Enabled": inputs.get("enabled", True),
+            **plain,
+            **nested,
+        }
 
     def create(self, call: Call, inputs: Properties) -> str:
         arguments = self._arguments(inputs)
@@ -115,7 +134,11 @@ class EventSourceMapping(Handler):
         tags = call.all_tags(inputs)
         if tags:
             arguments["Tags"] = tags
-        made = call.retry(lambda: call.client("lambda").create_event_source_mapping(**arguments), may_pass, seconds=ROLE_SECONDS)
+        made = call.retry(
+            lambda: call.client("lambda").create_event_source_mapping(**arguments),
+            may_pass,
+            seconds=ROLE_SECONDS,
+        )
         call.created(made["UUID"])
         self._settle(call, made["UUID"])
         return str(made["UUID"])
@@ -155,7 +178,9 @@ class EventSourceMapping(Handler):
         }
         result.update({key: found.get(name) for key, name in self.PLAIN.items()})
         result["functionResponseTypes"] = found.get("FunctionResponseTypes") or None
-        result.update({key: LAMBDA.from_aws(found.get(name) or None, types[key]) for key, name in self.NESTED.items()})
+        result.update(
+            {key: LAMBDA.from_aws(found.get(name) or None, types[key]) for key, name in self.NESTED.items()}
+        )
         return result
 
     @staticmethod
@@ -165,9 +190,16 @@ class EventSourceMapping(Handler):
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("lambda")
         wanted = {"UUID": resource_id, **self._arguments(news)}
-        resets: Properties = {"functionResponseTypes": [], "scalingConfig": {}, "filterCriteria": {}, "destinationConfig": {}}
+        resets: Properties = {
+            "functionResponseTypes": [],
+            "scalingConfig": {},
+            "filterCriteria": {},
+            "destinationConfig": {},
+        }
         names = {**self.PLAIN, **self.NESTED}
-        wanted.update({names[key]: value for key, value in resets.items() if olds.get(key) and not news.get(key)})
+        wanted.update(
+            {names[key]: value for key, value in resets.items() if olds.get(key) and not news.get(key)}
+        )
         call.retry(lambda: client.update_event_source_mapping(**wanted), may_pass, seconds=ROLE_SECONDS)
         self._settle(call, resource_id)
         new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
@@ -178,7 +210,11 @@ class EventSourceMapping(Handler):
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client = call.client("lambda")
-        call.retry(lambda: client.delete_event_source_mapping(UUID=resource_id), lambda e: code(e) == "ResourceInUseException", seconds=60)
+        call.retry(
+            lambda: client.delete_event_source_mapping(UUID=resource_id),
+            lambda e: code(e) == "ResourceInUseException",
+            seconds=60,
+        )
 
         def look() -> None:
             client.get_event_source_mapping(UUID=resource_id)

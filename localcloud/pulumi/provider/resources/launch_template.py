@@ -13,8 +13,14 @@ from localcloud.pulumi.provider.tags import from_pairs, pairs, without_aws
 
 KIND = "aws:ec2/launchTemplate:LaunchTemplate"
 EC2 = Shape(
-    names={"ipv4Addresses": "PrivateIpAddresses", "ipv4AddressCount": "SecondaryPrivateIpAddressCount", "securityGroups": "Groups"},
-    texts=frozenset({"deleteOnTermination", "encrypted", "associatePublicIpAddress", "associateCarrierIpAddress"}),
+    names={
+        "ipv4Addresses": "PrivateIpAddresses",
+        "ipv4AddressCount": "SecondaryPrivateIpAddressCount",
+        "securityGroups": "Groups",
+    },
+    texts=frozenset(
+        {"deleteOnTermination", "encrypted", "associatePublicIpAddress", "associateCarrierIpAddress"}
+    ),
 )
 TEXTS = {
     "imageId": "ImageId",
@@ -56,7 +62,9 @@ class LaunchTemplate(Handler):
         arguments: dict[str, Any] = {"LaunchTemplateName": inputs["name"], "LaunchTemplateData": data(inputs)}
         if inputs.get("description"):
             arguments["VersionDescription"] = inputs["description"]
-        made = call.client("ec2").create_launch_template(**arguments, **tag_specification("launch-template", call.all_tags(inputs)))
+        made = call.client("ec2").create_launch_template(
+            **arguments, **tag_specification("launch-template", call.all_tags(inputs))
+        )
         return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
@@ -66,7 +74,9 @@ class LaunchTemplate(Handler):
             return None
         template = found[0]
         latest = str(template["LatestVersionNumber"])
-        version = client.describe_launch_template_versions(LaunchTemplateId=resource_id, Versions=[latest])["LaunchTemplateVersions"][0]
+        version = client.describe_launch_template_versions(LaunchTemplateId=resource_id, Versions=[latest])[
+            "LaunchTemplateVersions"
+        ][0]
         return {
             "name": template["LaunchTemplateName"],
             "arn": call.arn("ec2", f"launch-template/{resource_id}"),
@@ -84,7 +94,9 @@ class LaunchTemplate(Handler):
             arguments: dict[str, Any] = {"LaunchTemplateId": resource_id, "LaunchTemplateData": data(news)}
             if news.get("description"):
                 arguments["VersionDescription"] = news["description"]
-            version = str(client.create_launch_template_version(**arguments)["LaunchTemplateVersion"]["VersionNumber"])
+            version = str(
+                client.create_launch_template_version(**arguments)["LaunchTemplateVersion"]["VersionNumber"]
+            )
         if news.get("updateDefaultVersion"):
             version = version or str(olds["latestVersion"])
         else:
@@ -104,10 +116,17 @@ def data(inputs: Properties) -> dict[str, Any]:
     for flag in ("ebsOptimized",):  # a text for Pulumi
         if isinstance(inputs.get(flag), str) and inputs[flag]:
             result[TEXTS[flag]] = inputs[flag] == "true"
-    result.update({name: EC2.to_aws(inputs[key], types[key]) for key, name in NESTED.items() if inputs.get(key) not in (None, "", [], {})})
+    result.update(
+        {
+            name: EC2.to_aws(inputs[key], types[key])
+            for key, name in NESTED.items()
+            if inputs.get(key) not in (None, "", [], {})
+        }
+    )
     if inputs.get("tagSpecifications"):
         result["TagSpecifications"] = [
-            {"ResourceType": item["resourceType"], "Tags": pairs(item.get("tags") or {})} for item in inputs["tagSpecifications"]
+            {"ResourceType": item["resourceType"], "Tags": pairs(item.get("tags") or {})}
+            for item in inputs["tagSpecifications"]
         ]
     return result
 
@@ -120,7 +139,10 @@ def data_back(found: dict[str, Any]) -> Properties:
         value = found.get(name)
         result[key] = EC2.from_aws(value, types[key]) if value not in (None, "", [], {}) else None
     specifications = [
-        {"resourceType": item["ResourceType"], "tags": without_aws({tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()})}
+        {
+            "resourceType": item["ResourceType"],
+            "tags": without_aws({tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}),
+        }
         for item in found.get("TagSpecifications") or ()
     ]
     result["tagSpecifications"] = specifications or None

@@ -17,16 +17,23 @@ HOSTED_ZONES = {
     "eu-west-1": "Z1BKCTXD74EZPE",
     "eu-central-1": "Z21DNDUVLTQW6Q",
 }
-"""Route 53 zone of S3 in a region. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html (website endpoints)."""
+"""Route 53 zone of S3 in a region. Source: https://docs.aws.amazon.com/general/latest/gr/s3.html (website
+endpoints).
+"""
 
 
 class Bucket(Handler):
-    """A bucket. ``forceDestroy`` is taken from the state at delete: without it, a bucket with contents stays."""
+    """A bucket. ``forceDestroy`` is taken from the state at delete: without it, a bucket with contents
+    stays.
+    """
 
     def create(self, call: Call, inputs: Properties) -> str:
         client, name = call.client("s3"), inputs["bucket"]
-        if _exists(client, name):  # in us-east-1 S3 answers success for a bucket one owns: the second resource would take the first's
-            raise ProviderError(f"BucketAlreadyOwnedByYou: the bucket {name} exists already; import it or choose another name")
+        # in us-east-1 S3 answers success for a bucket one owns: the second resource would take the first's
+        if _exists(client, name):
+            raise ProviderError(
+                f"BucketAlreadyOwnedByYou: the bucket {name} exists already; import it or choose another name"
+            )
         arguments: dict[str, Any] = {"Bucket": name}
         if call.region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
@@ -95,7 +102,8 @@ def _tags(client: Any, name: str) -> dict[str, str]:
 
 
 def empty(client: Any, bucket: str, key: str | None = None) -> None:
-    """Delete all versions and delete markers in ``bucket`` (only those of ``key`` when given), and unfinished uploads.
+    """Delete all versions and delete markers in ``bucket`` (only those of ``key`` when given), and unfinished
+    uploads.
 
     Raises:
         ProviderError: S3 refused some of them.
@@ -106,7 +114,8 @@ def empty(client: Any, bucket: str, key: str | None = None) -> None:
         if refused:
             first = refused[0]
             raise ProviderError(
-                f"{first.get('Code')}: {len(refused)} objects of {bucket} could not be deleted, the first {first.get('Key')!r}"
+                f"{first.get('Code')}: {len(refused)} objects of {bucket} could not be deleted, the first "
+                f"{first.get('Key')!r}"
             )
     if key is None:
         for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads") or ():
@@ -117,6 +126,10 @@ def _versions(client: Any, bucket: str, key: str | None) -> Iterator[list[dict[s
     arguments = {"Bucket": bucket} if key is None else {"Bucket": bucket, "Prefix": key}
     for page in client.get_paginator("list_object_versions").paginate(**arguments):
         found = [*(page.get("Versions") or ()), *(page.get("DeleteMarkers") or ())]
-        batch = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found if key is None or item["Key"] == key]
+        batch = [
+            {"Key": item["Key"], "VersionId": item["VersionId"]}
+            for item in found
+            if key is None or item["Key"] == key
+        ]
         if batch:
             yield batch

@@ -30,7 +30,9 @@ _HEADERS = {
     "checksumAlgorithm": "ChecksumAlgorithm",
 }
 CONTENT = ("source", "content", "contentBase64", "etag", "sourceHash", *_HEADERS)
-"""Inputs whose change makes a new upload. Source: internal/service/s3/object.go (hasObjectContentChanges) of terraform-provider-aws."""
+"""Inputs whose change makes a new upload. Source: internal/service/s3/object.go (hasObjectContentChanges) of
+terraform-provider-aws.
+"""
 
 
 class BucketObjectv2(Handler):
@@ -42,13 +44,17 @@ class BucketObjectv2(Handler):
 
     @staticmethod
     def _upload(call: Call, inputs: Properties) -> None:
-        arguments: dict[str, Any] = {name: inputs[key] for key, name in _HEADERS.items() if inputs.get(key) not in (None, "", {})}
+        arguments: dict[str, Any] = {
+            name: inputs[key] for key, name in _HEADERS.items() if inputs.get(key) not in (None, "", {})
+        }
         if inputs.get("kmsKeyId"):
             arguments["ServerSideEncryption"] = "aws:kms"
         tags = call.all_tags(inputs)
         if tags:
             arguments["Tagging"] = urlencode(tags)
-        call.client("s3").put_object(Bucket=inputs["bucket"], Key=_clean(inputs["key"]), Body=_body(inputs), **arguments)
+        call.client("s3").put_object(
+            Bucket=inputs["bucket"], Key=_clean(inputs["key"]), Body=_body(inputs), **arguments
+        )
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         bucket, _, key = resource_id.removeprefix("s3://").partition("/")
@@ -84,13 +90,24 @@ class BucketObjectv2(Handler):
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        computed = ("etag", "contentType", "serverSideEncryption", "kmsKeyId", "bucketKeyEnabled", "storageClass")
-        if any(not same(olds.get(key), news.get(key)) for key in CONTENT if key in news or key not in computed):
+        computed = (
+            "etag",
+            "contentType",
+            "serverSideEncryption",
+            "kmsKeyId",
+            "bucketKeyEnabled",
+            "storageClass",
+        )
+        if any(
+            not same(olds.get(key), news.get(key)) for key in CONTENT if key in news or key not in computed
+        ):
             self._upload(call, news)
             return
         wanted = call.all_tags(news)
         if wanted != olds.get("tagsAll"):
-            call.client("s3").put_object_tagging(Bucket=news["bucket"], Key=_clean(news["key"]), Tagging={"TagSet": pairs(wanted)})
+            call.client("s3").put_object_tagging(
+                Bucket=news["bucket"], Key=_clean(news["key"]), Tagging={"TagSet": pairs(wanted)}
+            )
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client = call.client("s3")

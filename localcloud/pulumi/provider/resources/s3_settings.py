@@ -52,18 +52,30 @@ class BucketVersioning(_BucketSetting):
         wanted = inputs["versioningConfiguration"]
         if wanted["status"] == "Disabled":  # the state of a bucket that never was versioned: nothing to put
             return
-        arguments = {"Status": wanted["status"], **({"MFADelete": wanted["mfaDelete"]} if wanted.get("mfaDelete") else {})}
+        arguments = {
+            "Status": wanted["status"],
+            **({"MFADelete": wanted["mfaDelete"]} if wanted.get("mfaDelete") else {}),
+        }
         call.client("s3").put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration=arguments, **({"MFA": inputs["mfa"]} if inputs.get("mfa") else {})
+            Bucket=bucket,
+            VersioningConfiguration=arguments,
+            **({"MFA": inputs["mfa"]} if inputs.get("mfa") else {}),
         )
 
     def get(self, call: Call, bucket: str) -> Properties | None:
         found = call.client("s3").get_bucket_versioning(Bucket=bucket)
-        return {"versioningConfiguration": {"status": found.get("Status", "Disabled"), "mfaDelete": found.get("MFADelete")}}
+        return {
+            "versioningConfiguration": {
+                "status": found.get("Status", "Disabled"),
+                "mfaDelete": found.get("MFADelete"),
+            }
+        }
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         if (state.get("versioningConfiguration") or {}).get("status") == "Enabled":
-            call.client("s3").put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Suspended"})
+            call.client("s3").put_bucket_versioning(
+                Bucket=resource_id, VersioningConfiguration={"Status": "Suspended"}
+            )
 
 
 class BucketServerSideEncryptionConfiguration(_BucketSetting):
@@ -73,7 +85,9 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
 
     def put(self, call: Call, bucket: str, inputs: Properties) -> None:
         rules = S3.to_aws(inputs["rules"], load().resources[self.KIND].inputs["rules"])
-        call.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+        call.client("s3").put_bucket_encryption(
+            Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules}
+        )
 
     def get(self, call: Call, bucket: str) -> Properties | None:
         found = call.client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
@@ -134,7 +148,9 @@ class BucketLifecycleConfiguration(_BucketSetting):
         arguments: dict[str, Any] = {}
         if inputs.get("transitionDefaultMinimumObjectSize"):
             arguments["TransitionDefaultMinimumObjectSize"] = inputs["transitionDefaultMinimumObjectSize"]
-        call.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules}, **arguments)
+        call.client("s3").put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": rules}, **arguments
+        )
 
     def get(self, call: Call, bucket: str) -> Properties | None:
         found = call.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)
@@ -195,7 +211,13 @@ class BucketNotification(_BucketSetting):
     GROUPS = (
         ("queues", "QueueConfigurations", "queueArn", "QueueArn", "tf-s3-queue-"),
         ("topics", "TopicConfigurations", "topicArn", "TopicArn", "tf-s3-topic-"),
-        ("lambdaFunctions", "LambdaFunctionConfigurations", "lambdaFunctionArn", "LambdaFunctionArn", "tf-s3-lambda-"),
+        (
+            "lambdaFunctions",
+            "LambdaFunctionConfigurations",
+            "lambdaFunctionArn",
+            "LambdaFunctionArn",
+            "tf-s3-lambda-",
+        ),
     )
 
     def put(self, call: Call, bucket: str, inputs: Properties) -> None:
@@ -212,28 +234,45 @@ class BucketNotification(_BucketSetting):
             ]
             if targets:
                 wanted[service_name] = targets
-        call.client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+        call.client("s3").put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration=wanted
+        )
 
     def get(self, call: Call, bucket: str) -> Properties | None:
         found = call.client("s3").get_bucket_notification_configuration(Bucket=bucket)
         result: Properties = {"eventbridge": "EventBridgeConfiguration" in found}
         for name, service_name, target, service_target, _ in self.GROUPS:
             result[name] = [
-                {"id": item.get("Id"), target: item[service_target], "events": sorted(item["Events"]), **_key_filter_back(item)}
+                {
+                    "id": item.get("Id"),
+                    target: item[service_target],
+                    "events": sorted(item["Events"]),
+                    **_key_filter_back(item),
+                }
                 for item in found.get(service_name) or []
             ] or None
         return result
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        call.client("s3").put_bucket_notification_configuration(Bucket=resource_id, NotificationConfiguration={})
+        call.client("s3").put_bucket_notification_configuration(
+            Bucket=resource_id, NotificationConfiguration={}
+        )
 
 
 def _key_filter(item: Properties) -> dict[str, Any]:
-    rules = [{"Name": name, "Value": item[key]} for key, name in (("filterPrefix", "prefix"), ("filterSuffix", "suffix")) if item.get(key)]
+    rules = [
+        {"Name": name, "Value": item[key]}
+        for key, name in (("filterPrefix", "prefix"), ("filterSuffix", "suffix"))
+        if item.get(key)
+    ]
     return {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
 
 
 def _key_filter_back(item: dict[str, Any]) -> Properties:
     rules = ((item.get("Filter") or {}).get("Key") or {}).get("FilterRules") or []
     found = {rule["Name"].lower(): rule["Value"] for rule in rules}
-    return {key: found[name] for key, name in (("filterPrefix", "prefix"), ("filterSuffix", "suffix")) if found.get(name)}
+    return {
+        key: found[name]
+        for key, name in (("filterPrefix", "prefix"), ("filterSuffix", "suffix"))
+        if found.get(name)
+    }

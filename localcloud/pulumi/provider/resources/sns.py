@@ -61,8 +61,13 @@ class Topic(Handler):
         client = call.client("sns")
         for key, name in ATTRIBUTES.items():
             new = news.get(key)
-            if new != olds.get(key) and (new is not None or (olds.get(key) and key in ("displayName", "kmsMasterKeyId", "deliveryPolicy"))):
-                client.set_topic_attributes(TopicArn=resource_id, AttributeName=name, AttributeValue="" if new is None else _text(new))
+            if new != olds.get(key) and (
+                new is not None
+                or (olds.get(key) and key in ("displayName", "kmsMasterKeyId", "deliveryPolicy"))
+            ):
+                client.set_topic_attributes(
+                    TopicArn=resource_id, AttributeName=name, AttributeValue="" if new is None else _text(new)
+                )
         new_tags, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
         if gone:
             client.untag_resource(ResourceArn=resource_id, TagKeys=gone)
@@ -70,7 +75,8 @@ class Topic(Handler):
             client.tag_resource(ResourceArn=resource_id, Tags=pairs(new_tags))
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        call.client("sns").get_topic_attributes(TopicArn=resource_id)  # DeleteTopic answers success for topics that never were
+        # DeleteTopic answers success for topics that never were
+        call.client("sns").get_topic_attributes(TopicArn=resource_id)
         call.client("sns").delete_topic(TopicArn=resource_id)
 
 
@@ -89,7 +95,11 @@ class TopicPolicy(Handler):
         found = call.client("sns").get_topic_attributes(TopicArn=resource_id)["Attributes"]
         if not found.get("Policy"):
             return None
-        return {"arn": resource_id, "policy": found["Policy"], "owner": found.get("Owner") or resource_id.split(":")[4]}
+        return {
+            "arn": resource_id,
+            "policy": found["Policy"],
+            "owner": found.get("Owner") or resource_id.split(":")[4],
+        }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         self._put(call, resource_id, news["policy"])
@@ -103,7 +113,8 @@ def default_policy(arn: str) -> str:
 
     Source: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
-    operations = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
+    operations = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
+        "DeleteTopic", "Subscribe",
                   "ListSubscriptionsByTopic", "Publish")  # fmt: skip
     statement = {
         "Sid": "__default_statement_ID",

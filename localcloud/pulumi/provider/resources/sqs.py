@@ -16,7 +16,11 @@ NUMBERS = {
     "visibilityTimeoutSeconds": "VisibilityTimeout",
     "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
 }
-FLAGS = {"fifoQueue": "FifoQueue", "contentBasedDeduplication": "ContentBasedDeduplication", "sqsManagedSseEnabled": "SqsManagedSseEnabled"}
+FLAGS = {
+    "fifoQueue": "FifoQueue",
+    "contentBasedDeduplication": "ContentBasedDeduplication",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+}
 TEXTS = {
     "policy": "Policy",
     "redrivePolicy": "RedrivePolicy",
@@ -31,7 +35,9 @@ _FIFO_ONLY = ("fifoQueue", "contentBasedDeduplication", "deduplicationScope", "f
 def _attributes(inputs: Properties) -> dict[str, str]:
     """The inputs as SQS wants them: all texts."""
     fifo = bool(inputs.get("fifoQueue"))
-    given = {key: value for key, value in inputs.items() if value is not None and (fifo or key not in _FIFO_ONLY)}
+    given = {
+        key: value for key, value in inputs.items() if value is not None and (fifo or key not in _FIFO_ONLY)
+    }
     numbers = {name: str(given[key]) for key, name in NUMBERS.items() if key in given}
     flags = {name: str(bool(given[key])).lower() for key, name in FLAGS.items() if key in given}
     return {**numbers, **flags, **{name: str(given[key]) for key, name in TEXTS.items() if given.get(key)}}
@@ -50,7 +56,9 @@ class Queue(Handler):
         tags = call.all_tags(inputs)
         if tags:
             arguments["tags"] = tags
-        return str(call.retry(lambda: client.create_queue(**arguments), _deleted_recently, seconds=70)["QueueUrl"])
+        return str(
+            call.retry(lambda: client.create_queue(**arguments), _deleted_recently, seconds=70)["QueueUrl"]
+        )
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("sqs")
@@ -91,11 +99,18 @@ class QueuePolicy(Handler):
     """The resource policy of a queue."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        call.client("sqs").set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]})
+        call.client("sqs").set_queue_attributes(
+            QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]}
+        )
         return str(inputs["queueUrl"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        found = call.client("sqs").get_queue_attributes(QueueUrl=resource_id, AttributeNames=["Policy"]).get("Attributes") or {}
+        found = (
+            call.client("sqs")
+            .get_queue_attributes(QueueUrl=resource_id, AttributeNames=["Policy"])
+            .get("Attributes")
+            or {}
+        )
         return {"queueUrl": resource_id, "policy": found["Policy"]} if found.get("Policy") else None
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:

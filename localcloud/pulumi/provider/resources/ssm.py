@@ -7,7 +7,13 @@ from typing import Any
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
 
-_OPTIONAL = {"description": "Description", "allowedPattern": "AllowedPattern", "keyId": "KeyId", "tier": "Tier", "dataType": "DataType"}
+_OPTIONAL = {
+    "description": "Description",
+    "allowedPattern": "AllowedPattern",
+    "keyId": "KeyId",
+    "tier": "Tier",
+    "dataType": "DataType",
+}
 
 
 class Parameter(Handler):
@@ -27,7 +33,9 @@ class Parameter(Handler):
 
     @staticmethod
     def _arguments(inputs: Properties) -> dict[str, Any]:
-        value = next((inputs[key] for key in ("value", "insecureValue", "valueWo") if inputs.get(key) is not None), "")
+        value = next(
+            (inputs[key] for key in ("value", "insecureValue", "valueWo") if inputs.get(key) is not None), ""
+        )
         optional = {name: inputs[key] for key, name in _OPTIONAL.items() if inputs.get(key)}
         if inputs["type"] != "SecureString":
             optional.pop("KeyId", None)
@@ -37,7 +45,9 @@ class Parameter(Handler):
         client = call.client("ssm")
         found = client.get_parameter(Name=resource_id, WithDecryption=True)["Parameter"]
         filters = [{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
-        details: dict[str, Any] = next(iter(client.describe_parameters(ParameterFilters=filters)["Parameters"]), {})
+        details: dict[str, Any] = next(
+            iter(client.describe_parameters(ParameterFilters=filters)["Parameters"]), {}
+        )
         tags = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=resource_id)["TagList"]
         write_only = state.get("valueWoVersion") is not None
         insecure = state.get("insecureValue") is not None

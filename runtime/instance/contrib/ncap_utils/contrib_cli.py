@@ -1,6 +1,8 @@
-"""Start the command `neurocaas-contrib` from its file: `python3 -E -s …/ncap_utils/contrib_cli.py workflow|scripting …`.
+"""Start the command `neurocaas-contrib` from its file: `python3 -E -s …/ncap_utils/contrib_cli.py
+workflow|scripting …`.
 
-Started isolated, since scripts activate conda environments with a Python and packages of their own, and finding its own modules.
+Started isolated, since scripts activate conda environments with a Python and packages of their own, and
+finding its own modules.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """For analysis programs in Python: configuration, datasets, progress, and mistakes in data told to the user.
 
-Standard library only, Python 3.8 or later: it is imported by the analysis's own Python. A script that has sourced
-ncap_utils/workflow.sh puts it on the path: `PYTHONPATH="$scriptpath" python program.py`.
+Standard library only, Python 3.8 or later: it is imported by the analysis's own Python. A script that has
+sourced ncap_utils/workflow.sh puts it on the path: `PYTHONPATH="$scriptpath" python program.py`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,18 @@ def say(fraction: float, text: str) -> None:
 
 
 def parameters(config: Path, defaults: Mapping[str, Any]) -> Dict[str, Any]:
-    """The values of the names in `defaults`: of the configuration file, of the job's configuration (which is checked and
-    filled), else the default. Without a job the file must be JSON."""
+    """The values of the names in `defaults`: of the configuration file, of the job's configuration (which is
+    checked and filled), else the default. Without a job the file must be JSON."""
     given = _of_the_job()
     try:
         own = json.loads(config.read_text(encoding="utf-8-sig"))
         given = {**(given or {}), **own}
     except (ValueError, TypeError) as error:
         if given is None:
-            raise Unusable(f"{config.name} is not a JSON object: {error}. Allowed: a JSON object. Correct the configuration.") from error
+            raise Unusable(
+                f"{config.name} is not a JSON object: {error}. Allowed: a JSON object. Correct "
+                "the configuration."
+            ) from error
     return {name: given.get(name, default) for name, default in defaults.items()}
 
 
@@ -50,24 +53,32 @@ def _of_the_job() -> Optional[Dict[str, Any]]:
 
 
 def dataset_files(data: Path, folder: Path) -> List[Path]:
-    """The files of a dataset that is a folder or a zip file (unpacked into `folder`), without what operating systems add."""
+    """The files of a dataset that is a folder or a zip file (unpacked into `folder`), without what operating
+    systems add.
+    """
     if data.is_file():
         try:
             with zipfile.ZipFile(data) as archive:
                 archive.extractall(folder)
         except zipfile.BadZipFile as error:
-            raise Unusable(f"{data.name} is not a zip file. Allowed: a zip file or a folder. Pack the files together.") from error
+            raise Unusable(
+                f"{data.name} is not a zip file. Allowed: a zip file or a folder. Pack the files together."
+            ) from error
         except (RuntimeError, OSError, EOFError, zlib.error) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
             # It has a password, an uncommon method, names that cannot be files, or is not whole.
-            raise Unusable(f"{data.name} cannot be unpacked: {error}. Allowed: an ordinary zip file. Pack it anew.") from error
+            raise Unusable(
+                f"{data.name} cannot be unpacked: {error}. Allowed: an ordinary zip file. Pack it anew."
+            ) from error
         data = folder
     return [path for path in sorted(data.rglob("*")) if path.is_file() and not _added_by_a_system(path)]
 
 
 def _added_by_a_system(path: Path) -> bool:
-    return "__MACOSX" in path.parts or path.name[0] == "." or path.name.lower() in ("thumbs.db", "desktop.ini")
+    return (
+        "__MACOSX" in path.parts or path.name[0] == "." or path.name.lower() in ("thumbs.db", "desktop.ini")
+    )
 
 
 def exactly_one(what: str, found: Sequence[Path], allowed: str) -> Path:
@@ -84,7 +95,9 @@ def number(value: Any) -> float:
 
 
 def program(main: Callable[..., None], *arguments: str) -> None:
-    """Call `main` with the command line's paths and exit: 0, or 65 with one message for data that cannot be used."""
+    """Call `main` with the command line's paths and exit: 0, or 65 with one message for data that cannot be
+    used.
+    """
     try:
         main(*(Path(argument) for argument in arguments or sys.argv[1:]))
     except Unusable as error:

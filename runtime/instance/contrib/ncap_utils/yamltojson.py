@@ -1,7 +1,7 @@
 """Prints the name of a JSON file with the content of a configuration: `python yamltojson.py PATH`.
 
-For scripts of the first implementation, which read the configuration with jq: a .json file is its own answer, for a .yaml or .yml file
-a .json file is written beside it. Standard library, Python 3.7.
+For scripts of the first implementation, which read the configuration with jq: a .json file is its own answer,
+for a .yaml or .yml file a .json file is written beside it. Standard library, Python 3.7.
 """
 
 import json
@@ -15,7 +15,9 @@ from contrib_commands.config import content  # type: ignore[import-not-found]  #
 
 def main(path: Path) -> int:
     if path.suffix.lower() not in (".json", ".yaml", ".yml"):
-        sys.stderr.write(f"The configuration: got {path.name}. Allowed: a file *.json, *.yaml or *.yml. Rename it.\n")
+        sys.stderr.write(
+            f"The configuration: got {path.name}. Allowed: a file *.json, *.yaml or *.yml. Rename it.\n"
+        )
         return 65
     made = path if path.suffix == ".json" else path.with_suffix(".json")
     if made != path:

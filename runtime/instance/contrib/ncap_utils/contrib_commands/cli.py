@@ -1,8 +1,10 @@
-"""The command `neurocaas-contrib` of the first implementation, as scripts and developers on a machine call it: `workflow …` (data and
-configuration here, results back, a command with its log) and `scripting …` (values out of zip and YAML files).
+"""The command `neurocaas-contrib` of the first implementation, as scripts and developers on a machine call
+it: `workflow …` (data and configuration here, results back, a command with its log) and `scripting …` (values
+out of zip and YAML files).
 
-All 60 of its commands are known: those that mean nothing on a machine say which command of today does it, and end with code 2. Nothing
-here deletes a file of others or switches the machine off. Standard library, Python 3.7: it is run by the machine's own Python.
+All 60 of its commands are known: those that mean nothing on a machine say which command of today does it, and
+end with code 2. Nothing here deletes a file of others or switches the machine off. Standard library, Python
+3.7: it is run by the machine's own Python.
 """
 
 import argparse
@@ -16,7 +18,19 @@ from typing import Any, List, Optional
 from .config import content
 from .elsewhere import ELSEWHERE
 from .store import Refused, Store, say
-from .workflow import cleanup, get, got, initialize, log_command, put, register, register_results, result_path, results_folder, whose
+from .workflow import (
+    cleanup,
+    get,
+    got,
+    initialize,
+    log_command,
+    put,
+    register,
+    register_results,
+    result_path,
+    results_folder,
+    whose,
+)
 
 OTHERS = 2
 """Exit code of a command that does nothing here, as of one that does not exist."""
@@ -30,7 +44,10 @@ def main(arguments: List[str]) -> int:
         sys.stderr.write(f"neurocaas-contrib: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"neurocaas-contrib: {error}. Allowed: files and folders that may be read and written. Check the path.\n")
+        sys.stderr.write(
+            f"neurocaas-contrib: {error}. Allowed: files and folders that may be read and "
+            "written. Check the path.\n"
+        )
         return 1
     if isinstance(answer, int):
         return answer
@@ -47,11 +64,15 @@ def parse_zip(given: argparse.Namespace) -> str:
             tops = sorted({name.split("/")[0] for name in names})
             if len(tops) != 1:
                 raise Refused(
-                    f"{given.zip}: got {len(tops)} files and folders at its top. Allowed: one folder. Pack the folder that has them all."
+                    f"{given.zip}: got {len(tops)} files and folders at its top. Allowed: one folder. Pack "
+                    "the folder that has them all."
                 )
             archive.extractall(str(target), names)
     except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise Refused(f"{given.zip}: {error}. Allowed: a zip file with one folder, without a password. Check the dataset.") from None
+        raise Refused(
+            f"{given.zip}: {error}. Allowed: a zip file with one folder, without a password. "
+            "Check the dataset."
+        ) from None
     return str(tops[0])
 
 
@@ -64,28 +85,40 @@ def read_yaml(given: argparse.Namespace) -> str:
     try:
         values = content(given.path)
     except (OSError, ValueError, ImportError) as error:
-        raise Refused(f"{given.path}: {error}. Allowed: a JSON or YAML file. Check the path and the file.") from None
+        raise Refused(
+            f"{given.path}: {error}. Allowed: a JSON or YAML file. Check the path and the file."
+        ) from None
     if not isinstance(values, dict):
-        raise Refused(f"{given.path}: got {json.dumps(values)[:80]}. Allowed: a file of fields and values. Correct the file.")
+        raise Refused(
+            f"{given.path}: got {json.dumps(values)[:80]}. Allowed: a file of fields and values. "
+            "Correct the file."
+        )
     if given.field in values:
         return _word(values[given.field])
     if given.default is not None:
         return str(given.default)
     fields = ", ".join(map(str, values)) or "none"
-    raise Refused(f"No field {given.field} exists in this yaml file. Allowed: {fields}. Add it to {given.path}, or give a default: -d.")
+    raise Refused(
+        f"No field {given.field} exists in this yaml file. Allowed: {fields}. Add it to "
+        f"{given.path}, or give a default: -d."
+    )
 
 
 def _word(value: Any) -> str:
     """As scripts take it: a list as words, an object as JSON, all else as Python writes it (True, None)."""
     if isinstance(value, list):
-        return " ".join(one if isinstance(one, str) else json.dumps(one) if isinstance(one, (list, dict)) else str(one) for one in value)
+        return " ".join(
+            one if isinstance(one, str) else json.dumps(one) if isinstance(one, (list, dict)) else str(one)
+            for one in value
+        )
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def nothing_here(given: argparse.Namespace) -> int:
     command = " ".join([given.group, *([given.command] if given.command else [])])
     sys.stderr.write(
-        f"neurocaas-contrib {command}: got a call on a machine or in a script. Allowed here: workflow … and scripting …. "
+        f"neurocaas-contrib {command}: got a call on a machine or in a script. Allowed here: workflow … and "
+        "scripting …. "
         f"{ELSEWHERE[given.group][given.command]}.\n"
     )
     return OTHERS
@@ -93,13 +126,15 @@ def nothing_here(given: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="neurocaas-contrib", description=__doc__)
-    parser.add_argument("--location", help=argparse.SUPPRESS)  # of a developer's computer: they select nothing here
+    # of a developer's computer: they select nothing here
+    parser.add_argument("--location", help=argparse.SUPPRESS)
     parser.add_argument("-a", "--analysis-name", help=argparse.SUPPRESS)
     groups = parser.add_subparsers(dest="group", required=True, metavar="{workflow,scripting,…}")
     _workflow(groups.add_parser("workflow", help="a job's data, configuration and results"))
     _scripting(groups.add_parser("scripting", help="values out of files"))
     for group, commands in ELSEWHERE.items():
-        one = groups.add_parser(group, add_help=False, prefix_chars="\0")  # whatever its options were, they are not looked at
+        # whatever its options were, they are not looked at
+        one = groups.add_parser(group, add_help=False, prefix_chars="\0")
         if None in commands:
             one.set_defaults(run=nothing_here, command=None)
             one.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
@@ -140,7 +175,9 @@ def _workflow(parser: argparse.ArgumentParser) -> None:
     command("get-resultpath-tmp", results_folder)
     command("get-resultpath", result_path).add_argument("-l", "--locpath", dest="local", type=Path)
     one = command("put-result", put)
-    one.add_argument("-r", "--resultpath", "--result", dest="results", type=Path, nargs="+", action="append", required=True)
+    one.add_argument(
+        "-r", "--resultpath", "--result", dest="results", type=Path, nargs="+", action="append", required=True
+    )
     one.add_argument("-d", "--display", nargs="?", const=True, default=False, type=_flag)
     for name, local in (("log-command", None), ("log-command-local", "yes")):
         one = command(name, log_command, local=local)

@@ -1,5 +1,5 @@
-"""The values of a configuration file, as the job has them. Standard library, Python 3.7: the content of the job's own is known from its
-description; only where there is no job is the file itself read.
+"""The values of a configuration file, as the job has them. Standard library, Python 3.7: the content of the
+job's own is known from its description; only where there is no job is the file itself read.
 """
 
 import json
@@ -10,7 +10,9 @@ from typing import Any
 
 
 def content(path: Path) -> Any:
-    """Of a configuration file; the job's own is known already. Raises ValueError for one that is neither JSON nor YAML."""
+    """Of a configuration file; the job's own is known already. Raises ValueError for one that is neither JSON
+    nor YAML.
+    """
     text = path.read_text(encoding="utf-8-sig")
     try:
         return json.loads(text)  # the job's configuration is JSON under every name

@@ -1,14 +1,25 @@
-"""Commands of `neurocaas-contrib` that mean nothing on a machine, and what does today what each of them did."""
+"""Commands of `neurocaas-contrib` that mean nothing on a machine, and what does today what each of them
+did.
+"""
 
 from typing import Dict, Optional
 
-_IMAGES = "There are no containers: on your computer `invoke run-local` runs an analysis, and `invoke record` makes its image"
+_IMAGES = (
+    "There are no containers: on your computer `invoke run-local` runs an analysis, and `invoke record` "
+    "makes its image"
+)
 _INSTANCE = "On your computer: `invoke dev.{}`"
 
 ELSEWHERE: Dict[str, Dict[Optional[str], str]] = {
     "init": {None: "On your computer `invoke configure NAME` makes an analysis"},
     "describe-analyses": {None: "On your computer `invoke validate` lists the analyses"},
-    "get-blueprint": {None: "It is blueprints/NAME/blueprint.yaml of the project; what runs is told by `invoke outputs --stack STACK`"},
+    "get-blueprint": {
+        None: (
+            "It is blueprints/NAME/blueprint.yaml of the project; what runs is told by `invoke outputs "
+            "--stack "
+            "STACK`"
+        )
+    },
     "home": {None: "Use cd"},
     "analyze": {None: "Submit from your own computer: `invoke submit`"},
     "local": {
@@ -23,10 +34,10 @@ ELSEWHERE: Dict[str, Dict[Optional[str], str]] = {
     "monitor": {
         "visualize-parallelism": "On your computer: `invoke status`",
         "see-users": "On your computer: `invoke jobs`",
-        "describe-job-manager-request": "On your computer: `invoke logs --lambda manager`, or `invoke explain`",
-        "describe-certificate": "On your computer: `invoke explain`; the text is logs/certificate.txt of the job",
+        "describe-job-manager-request": "On your computer: `invoke logs --lambda manager`, or `invoke explain`",  # noqa: E501
+        "describe-certificate": "On your computer: `invoke explain`; the text is logs/certificate.txt of the job",  # noqa: E501
         "describe-datasets": "On your computer: `invoke status`",
-        "describe-datastatus": "On your computer: `invoke status`, and `invoke logs` for what the script printed",
+        "describe-datastatus": "On your computer: `invoke status`, and `invoke logs` for what the script printed",  # noqa: E501
         "poll-analysis": "On your computer: `invoke follow`, then `invoke results`",
     },
     "remote": {

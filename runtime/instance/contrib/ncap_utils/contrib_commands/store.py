@@ -1,7 +1,8 @@
-"""What `neurocaas-contrib` remembers between its calls: the data, configuration, other files and result folder of a job.
+"""What `neurocaas-contrib` remembers between its calls: the data, configuration, other files and result
+folder of a job.
 
-In a job all of them are known from run_main.sh's environment; what a script registers goes before it. Without one they are registered by
-hand, below the folder of `initialize-job`. Standard library, Python 3.7.
+In a job all of them are known from run_main.sh's environment; what a script registers goes before it. Without
+one they are registered by hand, below the folder of `initialize-job`. Standard library, Python 3.7.
 """
 
 import json
@@ -23,7 +24,9 @@ class Refused(Exception):
 
 
 def say(text: str) -> None:
-    """One line for the script, in UTF-8 whatever the machine's language is; names of files keep their bytes."""
+    """One line for the script, in UTF-8 whatever the machine's language is; names of files keep their
+    bytes.
+    """
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
     sys.stdout.buffer.flush()
@@ -52,8 +55,8 @@ def split(uri: str) -> "tuple[str, str]":
 
 
 class Store:
-    """The folder of a job, with registration.json in it: what is registered, where it is in S3 ("s3") or was here already
-    ("localsource"), and where it was put ("local")."""
+    """The folder of a job, with registration.json in it: what is registered, where it is in S3 ("s3") or was
+    here already ("localsource"), and where it was put ("local")."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +71,8 @@ class Store:
             if in_job():
                 return cls(_home())
         raise Refused(
-            "got no job, and no storage file. Allowed: calls from an analysis script that run_main.sh runs, or a folder of your own. "
+            "got no job, and no storage file. Allowed: calls from an analysis script that run_main.sh runs, "
+            "or a folder of your own. "
             "Run neurocaas-contrib workflow initialize-job -p FOLDER first."
         )
 
@@ -82,7 +86,9 @@ class Store:
         return store
 
     def entry(self, kind: str, name: Optional[str] = None) -> Dict[str, str]:
-        """What is known of "data", "config", "file" (with its name) or "resultpath". Raises Refused for what nobody registered."""
+        """What is known of "data", "config", "file" (with its name) or "resultpath". Raises Refused for what
+        nobody registered.
+        """
         registered = self._read()
         found = registered["additional_files"].get(name) if kind == "file" else registered[kind]
         found = found or _of_the_job(kind)
@@ -90,7 +96,11 @@ class Store:
             return dict(found)
         what = f"file {name}" if kind == "file" else kind
         command = {"data": "dataset", "resultpath": "resultpath"}.get(kind, kind)
-        known = ", ".join(sorted(registered["additional_files"])) or "none so far" if kind == "file" else "what was registered"
+        known = (
+            ", ".join(sorted(registered["additional_files"])) or "none so far"
+            if kind == "file"
+            else "what was registered"
+        )
         raise Refused(
             f"the {what} is not here yet: {what} must be registered first. Allowed: {known}. "
             f"Call neurocaas-contrib workflow register-{command}."
@@ -122,7 +132,8 @@ class Store:
         known = self.entry(kind)
         if "s3" not in known:
             raise Refused(
-                f"got {kind} of this machine, {known['localsource']}. Allowed: {kind} in a bucket, which has a group. "
+                f"got {kind} of this machine, {known['localsource']}. Allowed: {kind} in a bucket, which "
+                "has a group. "
                 "Register it with -b and -k."
             )
         return known["s3"]
@@ -133,7 +144,9 @@ class Store:
         except FileNotFoundError:
             return json.loads(json.dumps(_EMPTY))  # type: ignore[no-any-return]
         except (ValueError, TypeError) as error:
-            raise Refused(f"{self._file}: {error}. Allowed: what initialize-job makes. Call it again.") from None
+            raise Refused(
+                f"{self._file}: {error}. Allowed: what initialize-job makes. Call it again."
+            ) from None
 
     def _write(self, registered: Dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +156,9 @@ class Store:
 
 
 def fetch(uri: str, folder: Path) -> int:
-    """A file or folder of a bucket into `folder`; the exit code. The job's own paths are asked for as the job spells them."""
+    """A file or folder of a bucket into `folder`; the exit code. The job's own paths are asked for as the job
+    spells them.
+    """
     bucket, key = split(uri)
     for name in ("inputpath", "configpath"):
         path = os.environ.get(name, "")
@@ -179,7 +194,9 @@ def copy(source: Path, folder: Path, into: bool = True) -> Path:
 
 
 def _transfer(function: str, *arguments: str) -> int:
-    return subprocess.call(["bash", "-c", 'source "$0"; ' + function + ' "$@"', str(HERE / "transfer.sh"), *arguments])
+    return subprocess.call(
+        ["bash", "-c", 'source "$0"; ' + function + ' "$@"', str(HERE / "transfer.sh"), *arguments]
+    )
 
 
 def _of_the_job(kind: str) -> Dict[str, str]:

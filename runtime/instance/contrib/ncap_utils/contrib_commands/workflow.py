@@ -1,4 +1,5 @@
-"""The commands `neurocaas-contrib workflow …`: they take the store of a job and the arguments, and give a line to print or an exit code.
+"""The commands `neurocaas-contrib workflow …`: they take the store of a job and the arguments, and give a
+line to print or an exit code.
 
 Standard library, Python 3.7.
 """
@@ -19,7 +20,9 @@ from .store import Refused, Store, copy, fetch, reported, say, send, whole
 
 FOLDERS = {"data": "inputs", "config": "configs", "file": "additional_files"}
 FAILURE = "failure"
-"""In the folder that is shared with the agent: a link to the exit code of the first failure, which is the job's (workflow.sh)."""
+"""In the folder that is shared with the agent: a link to the exit code of the first failure, which is the
+job's (workflow.sh).
+"""
 
 
 def initialize(given: argparse.Namespace) -> int:
@@ -32,7 +35,9 @@ def register(store: Store, given: argparse.Namespace) -> int:
     place = _place(given)
     if place is None:
         if not given.local.exists():
-            raise Refused(f"{given.local} does not exist. Allowed: a file or folder of this machine. Check the path.")
+            raise Refused(
+                f"{given.local} does not exist. Allowed: a file or folder of this machine. Check the path."
+            )
         store.remember(given.kind, {"localsource": str(given.local.absolute())}, name)
     else:
         store.remember(given.kind, {"s3": place}, name)
@@ -52,11 +57,14 @@ def register_results(store: Store, given: argparse.Namespace) -> int:
 
 
 def _place(given: argparse.Namespace) -> Optional[str]:
-    """The place in S3 that the options name; None for one of this machine. Raises Refused unless they name just one."""
+    """The place in S3 that the options name; None for one of this machine. Raises Refused unless they name
+    just one.
+    """
     in_s3 = given.key is not None and bool(given.bucket or given.key.startswith("s3://"))
     if in_s3 == (given.local is not None) or (given.local and (given.key or given.bucket)):
         raise Refused(
-            "got neither or both of two places. Allowed: you can pass either -b and -k (s3 file) or -l (local file). Give one of them."
+            "got neither or both of two places. Allowed: you can pass either -b and -k (s3 file) or -l "
+            "(local file). Give one of them."
         )
     return whole(given.bucket or "", given.key) if in_s3 else None
 
@@ -68,7 +76,9 @@ def get(store: Store, given: argparse.Namespace) -> int:
     folder = (given.folder or store.folder / FOLDERS[given.kind]).absolute()
     place = folder / Path(source.rstrip("/")).name
     if place.exists() and not given.force:
-        sys.stderr.write(f"Data already exists at this location. Set force = true to overwrite: -f. It is {place}.\n")
+        sys.stderr.write(
+            f"Data already exists at this location. Set force = true to overwrite: -f. It is {place}.\n"
+        )
     elif "localsource" in known:
         copy(Path(source), folder)
     else:
@@ -86,7 +96,8 @@ def got(store: Store, given: argparse.Namespace) -> str:
     path = known.get("local") or known.get("localsource")
     if path is None:
         raise Refused(
-            f"the {given.kind} is not here yet. Allowed: what was fetched. Call neurocaas-contrib workflow get-{given.kind} first."
+            f"the {given.kind} is not here yet. Allowed: what was fetched. Call neurocaas-contrib workflow "
+            f"get-{given.kind} first."
         )
     return path
 
@@ -111,7 +122,9 @@ def put(store: Store, given: argparse.Namespace) -> int:
     worst = 0
     for path in [path for several in given.results for path in several]:
         if not path.exists():
-            sys.stderr.write(f"There is no file or folder {path} to upload. Allowed: what exists. Check the path.\n")
+            sys.stderr.write(
+                f"There is no file or folder {path} to upload. Allowed: what exists. Check the path.\n"
+            )
             worst = 1
             continue
         below = f"/{path.resolve().name}" if path.is_dir() else ""
@@ -120,9 +133,13 @@ def put(store: Store, given: argparse.Namespace) -> int:
 
 
 def cleanup(store: Store, _: argparse.Namespace) -> int:
-    """Hands in the configuration and update.txt. Nothing is deleted, and a machine switches itself off when its job ends."""
+    """Hands in the configuration and update.txt. Nothing is deleted, and a machine switches itself off when
+    its job ends.
+    """
     if reported():
-        sys.stderr.write("The configuration and update.txt are handed in when the job ends; no call is needed.\n")
+        sys.stderr.write(
+            "The configuration and update.txt are handed in when the job ends; no call is needed.\n"
+        )
         return 0
     target = result_path(store, argparse.Namespace(local=None))
     known = store.entry("config")
@@ -140,8 +157,9 @@ def cleanup(store: Store, _: argparse.Namespace) -> int:
 
 
 def log_command(store: Store, given: argparse.Namespace) -> int:
-    """Runs a script, or a line of shell, shows what it prints, and ends with its exit code, which is recorded as the job's when it is a
-    failure. In a job the agent reports; without one a status and the log are left in the folder of results."""
+    """Runs a script, or a line of shell, shows what it prints, and ends with its exit code, which is recorded
+    as the job's when it is a failure. In a job the agent reports; without one a status and the log are left
+    in the folder of results."""
     state = reported()
     if state:
         code = _shell(subprocess.call(_program(given.line)))
@@ -182,12 +200,15 @@ def _logs(store: Store, given: argparse.Namespace) -> str:
         known = store.entry("resultpath")
         if "local" not in known:
             raise Refused(
-                "got results in a bucket. Allowed: log-command-local with results of this machine. Call register-resultpath -l FOLDER."
+                "got results in a bucket. Allowed: log-command-local with results of this machine. Call "
+                "register-resultpath -l FOLDER."
             )
         return f"{known['local']}/logs"
     if given.bucket and given.folder:
         place = given.folder.strip("/")
-        return f"{whole(given.bucket, place if place.startswith('s3://') else store.group() + '/' + place)}/logs"
+        return (
+            f"{whole(given.bucket, place if place.startswith('s3://') else store.group() + '/' + place)}/logs"
+        )
     return f"{store.results()}/logs"
 
 

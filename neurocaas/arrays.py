@@ -1,4 +1,5 @@
-"""Numbers out of array files, with the standard library alone: NumPy's .npy and .npz, and NIfTI (.nii, .nii.gz).
+"""Numbers out of array files, with the standard library alone: NumPy's .npy and .npz, and NIfTI (.nii,
+.nii.gz).
 
 Formats: numpy.lib.format (versions 1 to 3), and the NIfTI-1 header of 348 bytes (nifti.nimh.nih.gov/nifti-1).
 """
@@ -16,13 +17,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _NPY = b"\x93NUMPY"
-_CODES = {"b1": "B", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
-_NIFTI = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
+_CODES = {
+    "b1": "B",
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "i4": "i",
+    "u4": "I",
+    "i8": "q",
+    "u8": "Q",
+    "f4": "f",
+    "f8": "d",
+}
+_NIFTI = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
 _COMPLEX = {"c8": "f4", "c16": "f8"}
 
 
 _BROKEN = (
-    *(OSError, EOFError, ValueError, LookupError, TypeError, SyntaxError, RecursionError, NotImplementedError, RuntimeError),
+    *(
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        SyntaxError,
+        RecursionError,
+        NotImplementedError,
+        RuntimeError,
+    ),
     *(struct.error, zlib.error, zipfile.BadZipFile),
 )
 """What reading half a file, or a file of another kind, can end in."""
@@ -37,7 +71,9 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Numbers:
-    """An array: its shape, its kind ("f4", "i8", …) and its values in the order of the file, complex ones as pairs."""
+    """An array: its shape, its kind ("f4", "i8", …) and its values in the order of the file, complex ones as
+    pairs.
+    """
 
     shape: tuple[int, ...]
     kind: str
@@ -56,7 +92,9 @@ def read(name: str, raw: bytes) -> Mapping[str, Numbers]:
         if raw.startswith(b"PK") and name.lower().endswith(".npz"):
             with zipfile.ZipFile(io.BytesIO(raw)) as archive:
                 _check_size(sum(one.file_size for one in archive.infolist()))
-                return {one.removesuffix(".npy"): _npy(archive.read(one)) for one in sorted(archive.namelist())}
+                return {
+                    one.removesuffix(".npy"): _npy(archive.read(one)) for one in sorted(archive.namelist())
+                }
         if raw[344:347] in (b"n+1", b"ni1"):
             return {"": _nifti(raw)}
     except _BROKEN as error:
@@ -79,7 +117,11 @@ def _npy(raw: bytes) -> Numbers:
     if not isinstance(described, str) or described[1:] not in {*_CODES, *_COMPLEX, "f2"}:
         raise UnreadableError(f"an array of {described!r} has no plain numbers")
     kind = described[1:]
-    values = _values(raw[start + length :], _COMPLEX.get(kind, kind), swapped=described[0] == (">" if sys.byteorder == "little" else "<"))
+    values = _values(
+        raw[start + length :],
+        _COMPLEX.get(kind, kind),
+        swapped=described[0] == (">" if sys.byteorder == "little" else "<"),
+    )
     _check_whole(values, shape, pair=kind in _COMPLEX)
     if header["fortran_order"] and len(shape) > 1 and kind not in _COMPLEX:
         values = _c_order(values, shape)
@@ -93,11 +135,15 @@ def _nifti(raw: bytes) -> Numbers:
     (code,) = struct.unpack_from(f"{order}h", raw, 70)
     offset, slope, intercept = struct.unpack_from(f"{order}3f", raw, 108)
     if code not in _NIFTI or raw[344:347] == b"ni1":
-        raise UnreadableError(f"a NIfTI file of data type {code} in {'two files' if raw[344:347] == b'ni1' else 'one file'}")
+        raise UnreadableError(
+            f"a NIfTI file of data type {code} in {'two files' if raw[344:347] == b'ni1' else 'one file'}"
+        )
     kind = _NIFTI[code]
     start = int(offset)
     values = _values(
-        raw[start : start + math.prod(shape) * int(kind[1])], kind, swapped=order != ("<" if sys.byteorder == "little" else ">")
+        raw[start : start + math.prod(shape) * int(kind[1])],
+        kind,
+        swapped=order != ("<" if sys.byteorder == "little" else ">"),
     )
     _check_whole(values, shape)
     if slope not in (0.0, 1.0) or (slope and intercept):

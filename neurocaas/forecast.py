@@ -1,8 +1,8 @@
 """What a submission will take and cost, from what the group's earlier jobs of this analysis took.
 
-The history is read where an analyst may read: the certificates of the group's own jobs. Datasets of a similar size (half to
-twice) count when there are at least `ENOUGH` of them, else all do. p50 and p90 are the median and the ninth decile of the
-time that a machine lived, which is what is paid.
+The history is read where an analyst may read: the certificates of the group's own jobs. Datasets of a similar
+size (half to twice) count when there are at least `ENOUGH` of them, else all do. p50 and p90 are the median
+and the ninth decile of the time that a machine lived, which is what is paid.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from client.bucket import Bucket
-from client.errors import code_of
-from client.states import DatasetState, JobState
+from neurocaas.bucket import Bucket
+from neurocaas.errors import code_of
+from neurocaas.states import DatasetState, JobState
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
@@ -32,13 +32,17 @@ ENOUGH = 5
 LATEST = 50
 """So many jobs are looked at, the last ones by name."""
 
-_REMAINING = re.compile(r"^ +\[Internal \(get_costmonitoring\)\] .*Remaining budget: \$([0-9]+(?:\.[0-9]+)?)", re.MULTILINE)
+_REMAINING = re.compile(
+    r"^ +\[Internal \(get_costmonitoring\)\] .*Remaining budget: \$([0-9]+(?:\.[0-9]+)?)", re.MULTILINE
+)
 """The manager's own line: names and reasons, which are others' words, stand in lines of another kind."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One dataset of an earlier job. `size` in bytes, None where it is not known; `seconds` is its machine's life."""
+    """One dataset of an earlier job. `size` in bytes, None where it is not known; `seconds` is its machine's
+    life.
+    """
 
     size: int | None
     seconds: float
@@ -47,7 +51,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a group may still spend this month. `left` is None when it cannot be known; `source` says how it is."""
+    """What a group may still spend this month. `left` is None when it cannot be known; `source` says how it
+    is.
+    """
 
     left: float | None
     source: str
@@ -55,10 +61,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run at once, so this
-    is also what the whole takes, but for the wait for machines. `runs` is how many earlier runs it rests on, `similar` whether
-    they were of similar size. `minutes` is the duration at which a machine is ended; `dearest_per_hour` is
-    the price of the dearest type that may stand in for `instance_type` when AWS has none of it, or when its memory is not enough."""
+    """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run
+    at once, so this is also what the whole takes, but for the wait for machines. `runs` is how many earlier
+    runs it rests on, `similar` whether they were of similar size. `minutes` is the duration at which a
+    machine is ended; `dearest_per_hour` is the price of the dearest type that may stand in for
+    `instance_type` when AWS has none of it, or when its memory is not enough."""
 
     datasets: int
     minutes: int
@@ -74,8 +81,8 @@ class Forecast:
 
     @property
     def usd(self) -> float:
-        """The most that it can cost, which is what is reserved: every dataset running for its whole duration and the margin, on the
-        dearest type that may stand in."""
+        """The most that it can cost, which is what is reserved: every dataset running for its whole duration
+        and the margin, on the dearest type that may stand in."""
         return self.datasets * (self.minutes + BUDGET_MARGIN_MINUTES) / 60 * self.dearest_per_hour
 
     @property
@@ -91,9 +98,12 @@ class Forecast:
 
     def lines(self) -> list[str]:
         """As people read it."""
-        from client.view import clock
+        from neurocaas.view import clock
 
-        machines = f"{self.datasets} machine{'' if self.datasets == 1 else 's'} {self.instance_type} at ${self.price_per_hour:.4f} an hour"
+        machines = (
+            f"{self.datasets} machine{'' if self.datasets == 1 else 's'} {self.instance_type} at "
+            f"${self.price_per_hour:.4f} an hour"
+        )
         dated = f" (prices of {self.prices_date})" if self.prices_date else ""
         said = [machines + dated]
         if self.p50 is None or self.p90 is None:
@@ -101,9 +111,14 @@ class Forecast:
         else:
             of = "of similar size" if self.similar else "of any size"
             runs = f"from {self.runs} earlier run{'' if self.runs == 1 else 's'} {of}"
-            said.append(f"time: {clock(self.p50)} (p50), {clock(self.p90)} (p90) for a dataset, {runs}; all run at once")
+            said.append(
+                f"time: {clock(self.p50)} (p50), {clock(self.p90)} (p90) for a dataset, {runs}; all "
+                "run at once"
+            )
             said.append(f"cost: ${self.usd_p50:.4f} (p50), ${self.usd_p90:.4f} (p90)")
-        said.append(f"at most: ${self.usd:.2f}, ended after {self.minutes} minutes; so much is reserved at the start")
+        said.append(
+            f"at most: ${self.usd:.2f}, ended after {self.minutes} minutes; so much is reserved at the start"
+        )
         if self.budget is not None:
             left = "unknown" if self.budget.left is None else f"${self.budget.left:.2f}"
             said.append(f"budget left: {left} ({self.budget.source})")
@@ -118,15 +133,21 @@ SLACK = 1.25
 
 @dataclass
 class Countdown:
-    """About how long each dataset of the jobs that are shown still takes: of earlier runs (`typical`: seconds of the median one, None
-    without any) and how far it is, the more of the latter the farther. What was said once is never said longer: it is said no more."""
+    """About how long each dataset of the jobs that are shown still takes: of earlier runs (`typical`: seconds
+    of the median one, None without any) and how far it is, the more of the latter the farther. What was said
+    once is never said longer: it is said no more."""
 
     typical: float | None = None
     _said: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def told(self, state: JobState) -> JobState:
         """The state with what is left of each dataset."""
-        return replace(state, datasets=tuple(replace(one, eta_seconds=self._left(state.timestamp, one)) for one in state.datasets))
+        return replace(
+            state,
+            datasets=tuple(
+                replace(one, eta_seconds=self._left(state.timestamp, one)) for one in state.datasets
+            ),
+        )
 
     def _left(self, job: str, one: DatasetState) -> float | None:
         total = self._total(one)
@@ -148,11 +169,19 @@ class Countdown:
         return paced if self.typical is None else one.progress * paced + (1 - one.progress) * self.typical
 
 
-def estimate(runs: Sequence[Run], sizes: Sequence[int | None]) -> tuple[float | None, float | None, int, bool]:
-    """p50, p90, the number of runs they rest on, and whether these were of a size like that of the largest of `sizes`. Pure."""
+def estimate(
+    runs: Sequence[Run], sizes: Sequence[int | None]
+) -> tuple[float | None, float | None, int, bool]:
+    """p50, p90, the number of runs they rest on, and whether these were of a size like that of the largest of
+    `sizes`. Pure.
+    """
     known = [size for size in sizes if size is not None]
     largest = max(known, default=None)
-    near = [run for run in runs if largest is not None and run.size is not None and largest / 2 <= run.size <= largest * 2]
+    near = [
+        run
+        for run in runs
+        if largest is not None and run.size is not None and largest / 2 <= run.size <= largest * 2
+    ]
     chosen = near if len(near) >= ENOUGH else list(runs)
     seconds = sorted(run.seconds for run in chosen)
     if not seconds:
@@ -188,14 +217,16 @@ def _runs(objects: Bucket, group: str, timestamp: str) -> list[Run]:
 
 
 def budget_left(about: About, group: str, session: Any, certificates: Iterable[str]) -> Budget:
-    """What the month's budget has left: from the ledger where these credentials may read it, else from the last of `certificates`
-    (texts, the latest first) that names what remained."""
+    """What the month's budget has left: from the ledger where these credentials may read it, else from the
+    last of `certificates` (texts, the latest first) that names what remained."""
     import botocore.exceptions
 
     try:
         limit = _limit(about, group, session)
         name = budget_name(about.analysis, group, datetime.now(UTC))
-        answer = session.client("dynamodb").get_item(TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}})
+        answer = session.client("dynamodb").get_item(
+            TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}}
+        )
         committed = int(answer.get("Item", {}).get("committed", {}).get("N", "0")) / 1e6
         return Budget(max(0.0, limit - committed), f"of ${limit:.2f} for this month, from the ledger")
     except botocore.exceptions.ClientError as error:
@@ -205,12 +236,19 @@ def budget_left(about: About, group: str, session: Any, certificates: Iterable[s
         found = _REMAINING.findall(text)
         if found:
             job = re.search(r"^JOB ID: (.*)$", text, re.MULTILINE)
-            return Budget(float(found[-1]), f"when job {job[1] if job else '?'} began; these credentials may not read the ledger")
-    return Budget(None, f"these credentials may not read the ledger; the analysis gives ${about.budget_usd:.2f} a month")
+            return Budget(
+                float(found[-1]),
+                f"when job {job[1] if job else '?'} began; these credentials may not read the ledger",
+            )
+    return Budget(
+        None, f"these credentials may not read the ledger; the analysis gives ${about.budget_usd:.2f} a month"
+    )
 
 
 def _limit(about: About, group: str, session: Any) -> float:
-    """The budget of a month: the group's parameter, else the analysis's default; less where a lead has set a lower limit."""
+    """The budget of a month: the group's parameter, else the analysis's default; less where a lead has set a
+    lower limit.
+    """
     if about.budget_parameters is None:
         return about.budget_usd
     ssm, name = session.client("ssm"), f"{about.budget_parameters}/{group}/{about.analysis}"

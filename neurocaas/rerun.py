@@ -1,8 +1,9 @@
 """Running a job again, and saying for each output whether it came out the same.
 
-The new job has the configuration, the instance type and the inputs of the old one's certificate, these with their content of then,
-and its image and code, also where others are deployed now. It is started from the launch template that the group has now. What cannot be
-had as it was is said before anything is submitted or copied.
+The new job has the configuration, the instance type and the inputs of the old one's certificate, these with
+their content of then, and its image and code, also where others are deployed now. It is started from the
+launch template that the group has now. What cannot be had as it was is said before anything is submitted or
+copied.
 """
 
 import contextlib
@@ -16,14 +17,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client import inputs
-from client.analysis import Analysis, new_timestamp
-from client.bucket import Bucket
-from client.checks import timestamp_error, timestamp_used
-from client.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, rule_for
-from client.errors import AnalysisError, code_of, raise_all
-from client.inputs import LARGEST, Input, Then
-from client.job import JobHandle
+from neurocaas import inputs
+from neurocaas.analysis import Analysis, new_timestamp
+from neurocaas.bucket import Bucket
+from neurocaas.checks import timestamp_error, timestamp_used
+from neurocaas.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, rule_for
+from neurocaas.errors import AnalysisError, code_of, raise_all
+from neurocaas.inputs import LARGEST, Input, Then
+from neurocaas.job import JobHandle
 from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -81,7 +82,9 @@ class Original:
                 image_id=str(facts["image"]["id"]),
                 code_sha256=str(facts["code_sha256"]),
                 commit=facts.get("blueprint_commit"),
-                amis=tuple(sorted({str(one["image_id"]) for one in facts["datasets"] if one.get("image_id")})),
+                amis=tuple(
+                    sorted({str(one["image_id"]) for one in facts["datasets"] if one.get("image_id")})
+                ),
                 read_files=tuple(_files(facts["datasets"], configs)),
                 started=min(begun) if begun else moment(facts["created"]),
             )
@@ -110,10 +113,16 @@ class Rerun:
 
 
 def _check(facts: Mapping[str, Any]) -> None:
-    """A certificate may come from anywhere: what it names must be names, before anything is asked or copied by them. Raises ValueError."""
+    """A certificate may come from anywhere: what it names must be names, before anything is asked or copied
+    by them. Raises ValueError.
+    """
     every = [str(moved["key"]) for dataset in facts["datasets"] for moved in dataset.get("inputs", [])]
     every += [str(facts["configpath"]), *(str(dataset["inputpath"]) for dataset in facts["datasets"])]
-    faults = [f"{shown(path)} as a path: {fault}" for path in every if (fault := key_fault(path.removeprefix(SCHEME))) is not None]
+    faults = [
+        f"{shown(path)} as a path: {fault}"
+        for path in every
+        if (fault := key_fault(path.removeprefix(SCHEME))) is not None
+    ]
     problems = [*check_group_name(facts["group"]), *check_timestamp(facts["job_id"])]
     faults += [f"{problem.got} as its {problem.field}" for problem in problems]
     if faults:
@@ -126,12 +135,16 @@ def _files(datasets: Sequence[Mapping[str, Any]], configs: set[str]) -> Sequence
     for dataset in datasets:
         for one in dataset.get("inputs", []):
             if one["key"] not in configs:
-                found[str(one["key"])] = Input(str(one["key"]), int(one["bytes"]), str(one["sha256"]), one.get("version_id"))
+                found[str(one["key"])] = Input(
+                    str(one["key"]), int(one["bytes"]), str(one["sha256"]), one.get("version_id")
+                )
     return list(found.values())
 
 
 def original(name: str, analysis: Analysis | None, session: Any = None) -> Original:
-    """The certificate that `name` means: a file here, an object (`s3://bucket/key`), or a job of `analysis`."""
+    """The certificate that `name` means: a file here, an object (`s3://bucket/key`), or a job of
+    `analysis`.
+    """
     path = Path(name)
     if path.is_file():
         return Original.read(path.read_bytes(), name)
@@ -141,7 +154,9 @@ def original(name: str, analysis: Analysis | None, session: Any = None) -> Origi
 
         raw = Bucket((session or boto3).client("s3"), bucket).get(key) if bucket and key else None
         if raw is None:
-            raise AnalysisError(f"no object {name}", "the s3:// address of a certificate.json", "check the address")
+            raise AnalysisError(
+                f"no object {name}", "the s3:// address of a certificate.json", "check the address"
+            )
         return Original.read(raw, name)
     if analysis is None or "/" in name:  # no name of a job has one
         raise AnalysisError(
@@ -152,7 +167,9 @@ def original(name: str, analysis: Analysis | None, session: Any = None) -> Origi
     job = analysis.find(name)
     raw = analysis.objects.get(job.keys.records.certificate_json)
     if raw is None:
-        raise AnalysisError(f"job {job.timestamp} has no certificate.json", "a job that has ended", "wait for its end")
+        raise AnalysisError(
+            f"job {job.timestamp} has no certificate.json", "a job that has ended", "wait for its end"
+        )
     return Original.read(raw, job.keys.records.certificate_json)
 
 
@@ -187,7 +204,8 @@ def _as_pinned(of: Original, job: Job | None, objects: Bucket) -> Then:
 
 
 def _cannot_be_had(of: Original, analysis: Analysis, about: About, job: Job | None) -> list[AnalysisError]:
-    """Why the image and the code of then, which are not deployed any more, cannot be used; [] when the manager can be asked for them.
+    """Why the image and the code of then, which are not deployed any more, cannot be used; [] when the
+    manager can be asked for them.
     `job`: the record of then."""
     allowed, anyway = "the image and the code of the certificate", "rerun with what is deployed now: --anyway"
     if of.image_id != about.image_id and _retired(of.image_id, analysis.session):
@@ -197,7 +215,10 @@ def _cannot_be_had(of: Original, analysis: Analysis, about: About, job: Job | No
         template = about.launch_template_id or job.launch_template.launch_template_id
         if of.image_id == about.image_id or template == job.launch_template.launch_template_id:
             return []
-        got = f"the launch template of the image {of.image_id} is gone (the group was removed, and came back); now it is {about.image_id}"
+        got = (
+            f"the launch template of the image {of.image_id} is gone (the group was removed, and came "
+            f"back); now it is {about.image_id}"
+        )
         return [AnalysisError(got, allowed, f"it cannot be had again; {anyway}")]
     again = f"deploy commit {of.commit} of the blueprint" if of.commit else "deploy the blueprint as it was"
     return [AnalysisError("; ".join(differences(of, about)), allowed, f"{again} and rerun, or {anyway}")]
@@ -215,9 +236,10 @@ def _retired(image: str, session: Any) -> bool:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what is not the same.
-    `as_then`: with the image and the code of then, which are not those that are deployed now. `instance_type`: None for the
-    analysis's own."""
+    """What a rerun will be: `names` from each dataset of the certificate to what is submitted, `notes` what
+    is not the same.
+    `as_then`: with the image and the code of then, which are not those that are deployed now.
+    `instance_type`: None for the analysis's own."""
 
     stamp: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -226,14 +248,20 @@ class Prepared:
     instance_type: str | None = None
 
 
-def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | None = None, *, anyway: bool = False) -> Prepared:
-    """Find what the job had, and put inputs that have changed since where the new job can read them as they were.
+def prepare(
+    of: Original, analysis: Analysis, about: About, timestamp: str | None = None, *, anyway: bool = False
+) -> Prepared:
+    """Find what the job had, and put inputs that have changed since where the new job can read them as they
+    were.
 
-    Raises AnalysisError with everything that cannot be had, unless `anyway`: then what there is now is taken, and noted.
+    Raises AnalysisError with everything that cannot be had, unless `anyway`: then what there is now is taken,
+    and noted.
     """
     if not _Outputs(JobHandle(analysis.s3, of.bucket, of.group, of.timestamp), of.configname).sizes:
         raise AnalysisError(
-            f"job {of.timestamp} has no outputs to compare with", "a job that wrote some, which are still in the bucket", "choose another"
+            f"job {of.timestamp} has no outputs to compare with",
+            "a job that wrote some, which are still in the bucket",
+            "choose another",
         )
     stamp = timestamp or new_timestamp(datetime.now(UTC))
     raise_all(_cannot_be_asked(of, analysis, about, stamp))
@@ -245,7 +273,11 @@ def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | Non
     faults, instance_type = [*lost, *found.faults, *_config_has_changed(of, job, analysis)], of.instance_type
     if instance_type is not None and instance_type not in about.instance_types:
         do = f"rerun with {about.instance_type}: --anyway"
-        faults.append(AnalysisError(f"the instance type was {instance_type}", f"now {', '.join(about.instance_types)}", do))
+        faults.append(
+            AnalysisError(
+                f"the instance type was {instance_type}", f"now {', '.join(about.instance_types)}", do
+            )
+        )
         instance_type = None
     if not anyway:
         raise_all(faults)
@@ -255,21 +287,32 @@ def prepare(of: Original, analysis: Analysis, about: About, timestamp: str | Non
     as_then = bool(other) and not lost
     if as_then:
         notes.append(f"{'; '.join(other)}: the job runs on what there was then")
-    return Prepared(stamp, inputs.restore(analysis.objects, of.group, then, found, stamp), tuple(notes), as_then, instance_type)
+    return Prepared(
+        stamp,
+        inputs.restore(analysis.objects, of.group, then, found, stamp),
+        tuple(notes),
+        as_then,
+        instance_type,
+    )
 
 
 def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
-    """Submit the same inputs, configuration and instance type as a new job. The configuration keeps its name. Results go to the
-    group's folder. Data of an outside bucket comes with the configuration that is there now: the two may not be of different buckets."""
+    """Submit the same inputs, configuration and instance type as a new job. The configuration keeps its name.
+    Results go to the group's folder. Data of an outside bucket comes with the configuration that is there
+    now: the two may not be of different buckets."""
     config = of.configpath
     if not config.startswith(SCHEME):
         config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
     earlier = of.timestamp if prepared.as_then else None
-    return analysis.submit(tuple(prepared.names.values()), config, prepared.stamp, prepared.instance_type, rerun_of=earlier)
+    return analysis.submit(
+        tuple(prepared.names.values()), config, prepared.stamp, prepared.instance_type, rerun_of=earlier
+    )
 
 
 def _config_has_changed(of: Original, job: Job | None, analysis: Analysis) -> list[AnalysisError]:
-    """The configuration of an outside bucket is taken as it is there now. What these credentials may not read is not known to differ."""
+    """The configuration of an outside bucket is taken as it is there now. What these credentials may not read
+    is not known to differ.
+    """
     if not of.configpath.startswith(SCHEME) or job is None or job.config_source is None:
         return []
     bucket, key = place_of(of.configpath, analysis.bucket)
@@ -294,23 +337,36 @@ def _cannot_be_asked(of: Original, analysis: Analysis, about: About, stamp: str)
         errors.append(timestamp_used(stamp))
     if len(of.datanames) > about.max_datasets:
         got, allowed = f"{len(of.datanames)} datasets", f"up to {about.max_datasets} in a submission now"
-        errors.append(AnalysisError(got, allowed, "ask the analysis's developer for a larger limits.datasets"))
+        errors.append(
+            AnalysisError(got, allowed, "ask the analysis's developer for a larger limits.datasets")
+        )
     return errors
 
 
-def judge(of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None) -> tuple[list[Verdict], list[str]]:
-    """A verdict for each output of either job, and notes about inputs and images that were not the same. `names` as `Prepared`."""
+def judge(
+    of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None
+) -> tuple[list[Verdict], list[str]]:
+    """A verdict for each output of either job, and notes about inputs and images that were not the same.
+    `names` as `Prepared`.
+    """
     rules = checked(about.compare)
     first = JobHandle(again.s3, of.bucket, of.group, of.timestamp)
     before, after = _Outputs(first, of.configname), _Outputs(again, again.job().configname)
     with ThreadPoolExecutor(4) as pool:
-        verdicts = list(pool.map(lambda path: _verdict(path, before, after, rules), sorted(before.sizes.keys() | after.sizes.keys())))
+        verdicts = list(
+            pool.map(
+                lambda path: _verdict(path, before, after, rules),
+                sorted(before.sizes.keys() | after.sizes.keys()),
+            )
+        )
     notes = [
         f"the input {key} has changed since the first run"
         for key, digest in before.inputs.items()
         if after.inputs.get(_now(key, names or {}), digest) != digest
     ]
-    amis = Original.read(again.objects.get(again.keys.records.certificate_json) or b"", "the certificate of the rerun").amis
+    amis = Original.read(
+        again.objects.get(again.keys.records.certificate_json) or b"", "the certificate of the rerun"
+    ).amis
     if of.amis and amis and of.amis != amis:
         notes.append(f"it ran on the image {', '.join(of.amis)}, now on {', '.join(amis)}")
     return verdicts, notes
@@ -331,8 +387,15 @@ class _Outputs:
         bucket, keys = job.results_place()
         self.objects = Bucket(job.s3, bucket)
         self.prefix = keys.process_prefix
-        entries = [(str(entry["Key"]).removeprefix(self.prefix), int(entry["Size"])) for entry in self.objects.list(self.prefix)]
-        self.sizes = {path: size for path, size in entries if path not in {*_SERVICE, configname} and not path.endswith("/")}
+        entries = [
+            (str(entry["Key"]).removeprefix(self.prefix), int(entry["Size"]))
+            for entry in self.objects.list(self.prefix)
+        ]
+        self.sizes = {
+            path: size
+            for path, size in entries
+            if path not in {*_SERVICE, configname} and not path.endswith("/")
+        }
         self.digests = {key.removeprefix(self.prefix): digest for key, digest in job.digests().items()}
         self.inputs = job.digests("inputs")
 
@@ -357,7 +420,9 @@ def _verdict(path: str, before: _Outputs, after: _Outputs, rules: Mapping[str, M
     if before.sizes[path] == after.sizes[path] and before.digest(path) == after.digest(path):
         return Verdict(path, IDENTICAL, rule.comparator, rule.tolerance)
     if max(before.sizes[path], after.sizes[path]) > LARGEST:
-        return Verdict(path, DIFFERENT, "bytes", "none", f"larger than {LARGEST >> 20} MiB: only the bytes are compared")
+        return Verdict(
+            path, DIFFERENT, "bytes", "none", f"larger than {LARGEST >> 20} MiB: only the bytes are compared"
+        )
     return compare(path, before.read(path), after.read(path), rule)
 
 

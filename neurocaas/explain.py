@@ -1,14 +1,14 @@
 """Why a job waits, runs or has failed: one sentence, what it rests on, and what to do.
 
-`explain` is a pure function of what `client.evidence` has read.
+`explain` is a pure function of what `neurocaas.evidence` has read.
 """
 
 import re
 from dataclasses import dataclass
 
-from client.evidence import Evidence
-from client.states import DatasetState
-from client.view import clock
+from neurocaas.evidence import Evidence
+from neurocaas.states import DatasetState
+from neurocaas.view import clock
 from runtime.protocol.printable import one_line
 from runtime.protocol.status import INITIALIZING, SUCCESS
 from runtime.protocol.stop import outcome_of
@@ -24,41 +24,64 @@ _ADMIN = "ask the administrator of the analysis"
 
 @dataclass(frozen=True)
 class Explanation:
-    """`sentence` says why, `evidence` names what it rests on, `fix` what to do ("" when nothing is to be done)."""
+    """`sentence` says why, `evidence` names what it rests on, `fix` what to do ("" when nothing is to be
+    done).
+    """
 
     sentence: str
     evidence: tuple[str, ...]
     fix: str
 
 
-# Kind of failure -> what happened, what to do. Kinds are the exit classes, and two that only the reason tells.
+# Kind of failure -> what happened, what to do. Kinds are the exit classes, and two that only the reason
+# tells.
 _KINDS = {
     "analysis": (
         "its script failed",
         "read what it printed (`invoke logs {job}`), correct the data or the configuration, and submit again",
     ),
-    "memory": ("it ran out of memory", "choose a larger machine with --instance-type{types}, or give each dataset less to do"),
+    "memory": (
+        "it ran out of memory",
+        "choose a larger machine with --instance-type{types}, or give each dataset less to do",
+    ),
     "disk": ("its disk was full", "add __dataset_size__ (GiB) to the configuration, or raise it"),
-    "user": ("the submission was wrong", "correct the submission as said, and submit it under another timestamp"),
+    "user": (
+        "the submission was wrong",
+        "correct the submission as said, and submit it under another timestamp",
+    ),
     "data": ("its data could not be used", "correct the data as said, and submit again"),
     "image": (
         "its machine image is not there",
-        "the administrator bakes the analysis's image (`invoke bake-ami`) and deploys it (`invoke deploy`), then submit again",
+        "the administrator bakes the analysis's image (`invoke bake-ami`) and deploys it (`invoke deploy`), "
+        "then submit again",
     ),
-    "capacity": ("no machine could be had", "submit again later, with fewer datasets or another instance_type"),
+    "capacity": (
+        "no machine could be had",
+        "submit again later, with fewer datasets or another instance_type",
+    ),
     "reclaim": ("AWS took its spot machine back", "submit again; an on-demand machine is not taken back"),
     "quota": (
         "the budget ended it",
-        "use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator for a larger budget",
+        "use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask the administrator "
+        "for a larger budget",
     ),
-    "timeout": ("it reached its time limit", "raise __duration__ in the configuration (minutes), or give each dataset less to do"),
+    "timeout": (
+        "it reached its time limit",
+        "raise __duration__ in the configuration (minutes), or give each dataset less to do",
+    ),
     "cancelled": ("it was cancelled", "submit again if it was not meant"),
     "platform": ("the service failed", f"submit again; if it fails again, {_ADMIN}"),
 }
-_UNKNOWN = ("the reason is not known to this client", f"read its certificate (`invoke status {{job}} --certificate`), or {_ADMIN}")
+_UNKNOWN = (
+    "the reason is not known to this client",
+    f"read its certificate (`invoke status {{job}} --certificate`), or {_ADMIN}",
+)
 
 _BY_REASON = (
-    ("memory", re.compile(r"out of memory|MemoryError|cannot allocate memory|bad_alloc|oom-kill", re.IGNORECASE)),
+    (
+        "memory",
+        re.compile(r"out of memory|MemoryError|cannot allocate memory|bad_alloc|oom-kill", re.IGNORECASE),
+    ),
     ("disk", re.compile(r"disk is full|No space left on device|Disk quota exceeded", re.IGNORECASE)),
 )
 
@@ -71,7 +94,11 @@ def explain(found: Evidence) -> Explanation:
     if state.phase == "DONE":
         return _ended(found)
     if found.stop:
-        return Explanation(f"Job {state.timestamp} is being ended: {found.stop}.", ("stop.json",), "wait: it takes seconds to minutes")
+        return Explanation(
+            f"Job {state.timestamp} is being ended: {found.stop}.",
+            ("stop.json",),
+            "wait: it takes seconds to minutes",
+        )
     if state.phase == "RUNNING":
         return _running(found)
     if found.certificate:
@@ -90,14 +117,23 @@ def _unanswered(found: Evidence) -> Explanation:
         )
     if found.dead:
         return Explanation(
-            f"Job {job} will not start: its submission has failed in the manager again and again and was set aside.",
+            f"Job {job} will not start: its submission has failed in the manager again and again and was "
+            "set aside.",
             ("it is in the dead-letter queue",),
-            f"{_ADMIN} to read the manager's log (`invoke logs --lambda manager --stack STACK`) and to redrive the queue",
+            f"{_ADMIN} to read the manager's log (`invoke logs --lambda manager --stack STACK`) and to "
+            "redrive the queue",
         )
     since = f"the submission came {clock(found.submitted)} ago, there is no certificate"
     if found.submitted <= PATIENCE:
-        return Explanation(f"Job {job} waits for the manager, which answers within seconds.", (since,), "wait a moment, then ask again")
-    looked = {None: "the dead-letter queue may not be read with these credentials", False: "the dead-letter queue does not have it"}
+        return Explanation(
+            f"Job {job} waits for the manager, which answers within seconds.",
+            (since,),
+            "wait a moment, then ask again",
+        )
+    looked = {
+        None: "the dead-letter queue may not be read with these credentials",
+        False: "the dead-letter queue does not have it",
+    }
     return Explanation(
         f"Job {job} has had no answer from the manager, which should have come within seconds.",
         (since, looked.get(found.dead, "")),
@@ -106,34 +142,49 @@ def _unanswered(found: Evidence) -> Explanation:
 
 
 def _being_launched(found: Evidence) -> Explanation:
-    waiting = re.findall(r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)", found.certificate)
+    waiting = re.findall(
+        r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)", found.certificate
+    )
     job, problem = found.state.timestamp, _last_error(found.certificate)
     if waiting:
         missing, total, attempt, of = waiting[-1]
-        why = "as many machines run as are allowed" if "no room for" in problem else "AWS has none to give now"
+        why = (
+            "as many machines run as are allowed" if "no room for" in problem else "AWS has none to give now"
+        )
         return Explanation(
-            f"Job {job} waits for {missing} of its {total} machines, because {why} (attempt {attempt} of {of}).",
+            f"Job {job} waits for {missing} of its {total} machines, because {why} (attempt {attempt} of "
+            f"{of}).",
             (f"certificate.txt: {problem}",) if problem else ("certificate.txt",),
             "wait: it is tried again by itself; or cancel and submit with another instance_type",
         )
-    return Explanation(f"Job {job} is being checked by the manager.", ("certificate.txt has begun",), "wait a moment, then ask again")
+    return Explanation(
+        f"Job {job} is being checked by the manager.",
+        ("certificate.txt has begun",),
+        "wait a moment, then ask again",
+    )
 
 
 def _running(found: Evidence) -> Explanation:
     state, job = found.state, found.state.timestamp
     waiting = [one for one in state.datasets if one.state == INITIALIZING]
     going = [one for one in state.datasets if not one.final and one not in waiting]
-    capacity = re.search(r"Waiting for \d+ of \d+ environments", found.certificate) and "All jobs submitted" not in found.certificate
+    capacity = (
+        re.search(r"Waiting for \d+ of \d+ environments", found.certificate)
+        and "All jobs submitted" not in found.certificate
+    )
     if capacity:
         return _being_launched(found)
     if all(one.final for one in state.datasets):
         return Explanation(
-            f"Job {job} is done but for its end: all {len(state.datasets)} datasets are final, and the monitor closes the job when the"
+            f"Job {job} is done but for its end: all {len(state.datasets)} datasets are final, and the "
+            "monitor closes the job when the"
             " last machine is gone.",
             tuple(f"{one.name}: {one.state}" for one in state.datasets[:5]),
             "wait about a minute",
         )
-    counts = f"{len(going)} of {len(state.datasets)} datasets run" + (f", {len(waiting)} wait for their machine" if waiting else "")
+    counts = f"{len(going)} of {len(state.datasets)} datasets run" + (
+        f", {len(waiting)} wait for their machine" if waiting else ""
+    )
     if going:
         longest = max(going, key=lambda one: one.seconds or 0.0)
         said = f", and printed last: {longest.last_line}" if longest.last_line else ""
@@ -143,20 +194,27 @@ def _running(found: Evidence) -> Explanation:
     age = found.age or 0.0
     if found.pending:
         return Explanation(
-            f"Job {job} waits for room: {found.pending} of its machines have been accepted and cannot start while others run.",
+            f"Job {job} waits for room: {found.pending} of its machines have been accepted and cannot start "
+            "while others run.",
             (f"launched {clock(age)} ago", *_room(found)),
-            "wait: they start by themselves when others end (on this computer LOCALCLOUD_MAX_INSTANCES says how many run at once)",
+            "wait: they start by themselves when others end (on this computer LOCALCLOUD_MAX_INSTANCES says "
+            "how many run at once)",
         )
     late = age > BOOT
     return Explanation(
-        f"Job {job} waits for its machines to start" + (", which takes longer than usual." if late else ", which takes a minute or two."),
+        f"Job {job} waits for its machines to start"
+        + (", which takes longer than usual." if late else ", which takes a minute or two."),
         (f"launched {clock(age)} ago, no machine has written a status yet",),
         f"{_ADMIN} to look at the machines' consoles" if late else "wait a moment, then ask again",
     )
 
 
 def _room(found: Evidence) -> tuple[str, ...]:
-    return (f"EC2 has {found.pending} of its machines pending; {found.running} machines run",) if found.pending else ()
+    return (
+        (f"EC2 has {found.pending} of its machines pending; {found.running} machines run",)
+        if found.pending
+        else ()
+    )
 
 
 def _refused(found: Evidence, how: str = "was refused") -> Explanation:
@@ -168,7 +226,11 @@ def _refused(found: Evidence, how: str = "was refused") -> Explanation:
     first = said[0].rstrip(".") if said else "its certificate gives no reason"
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
     todo = "; ".join(dict.fromkeys(str(one.get("do", "")).rstrip(".") for one in problems if one.get("do")))
-    return Explanation(f"Job {job} {how}: {first}{more}.", tuple(said[1:]) or ("certificate.txt",), todo or _fix(exit_class, found))
+    return Explanation(
+        f"Job {job} {how}: {first}{more}.",
+        tuple(said[1:]) or ("certificate.txt",),
+        todo or _fix(exit_class, found),
+    )
 
 
 def _ended(found: Evidence) -> Explanation:
@@ -176,14 +238,17 @@ def _ended(found: Evidence) -> Explanation:
     failed = [one for one in state.datasets if one.state != SUCCESS]
     total = len(state.datasets)
     if not failed:
-        return Explanation(f"Job {job} has succeeded: all {total} datasets are done.", (f"end.txt: {state.end}",), "")
+        return Explanation(
+            f"Job {job} has succeeded: all {total} datasets are done.", (f"end.txt: {state.end}",), ""
+        )
     if not any(one.final for one in failed):
         return _refused(found, "has ended without a machine")
     first = failed[0]
     kind = _kind(first, str(found.facts.get("exit_class", "analysis")))
     last = one_line(first.last_error or first.last_line)
     return Explanation(
-        f"Job {job} has failed for {len(failed)} of {total} datasets: {first.name}: {_KINDS.get(kind, _UNKNOWN)[0]} ({_why(first)}).",
+        f"Job {job} has failed for {len(failed)} of {total} datasets: {first.name}: "
+        f"{_KINDS.get(kind, _UNKNOWN)[0]} ({_why(first)}).",
         (
             f"exit class {found.facts.get('exit_class', 'not written')}",
             *((f"{first.name} printed last: {last}",) if last else ()),
@@ -194,7 +259,9 @@ def _ended(found: Evidence) -> Explanation:
 
 
 def _kind(dataset: DatasetState, exit_class: str) -> str:
-    """The kind of a failure: its exit class, or more exactly what its machine has seen, or its reason and its last error say."""
+    """The kind of a failure: its exit class, or more exactly what its machine has seen, or its reason and its
+    last error say.
+    """
     if exit_class in ("analysis", "data"):
         if dataset.out_of_memory:
             return "memory"
@@ -204,7 +271,9 @@ def _kind(dataset: DatasetState, exit_class: str) -> str:
 
 
 def _why(dataset: DatasetState) -> str:
-    """Why a dataset failed, in one line. The reason of one that was stopped begins with its exit class, which is said already."""
+    """Why a dataset failed, in one line. The reason of one that was stopped begins with its exit class, which
+    is said already.
+    """
     if dataset.reason:
         return one_line(dataset.reason.removeprefix(f"{outcome_of(dataset.reason)}: ").rstrip("."))
     return "no reason was written" if dataset.exit_code is None else f"exit code {dataset.exit_code}"

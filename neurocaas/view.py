@@ -1,4 +1,6 @@
-"""Jobs on a terminal: a table that is redrawn in place, or one line per change when the output is a pipe or a file."""
+"""Jobs on a terminal: a table that is redrawn in place, or one line per change when the output is a pipe or a
+file.
+"""
 
 import re
 import sys
@@ -6,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from client.forecast import Countdown
-from client.listing import ListedJob
-from client.states import DatasetState, JobState
+from neurocaas.forecast import Countdown
+from neurocaas.listing import ListedJob
+from neurocaas.states import DatasetState, JobState
 from runtime.protocol.printable import printable
 
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
@@ -33,13 +35,18 @@ def cell(text: str) -> str:
 
 
 def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
-    """The one line that says most about a dataset: why it failed, else how far its script is, about how long it will take (with `left`),
-    and its last line: `25 % fitting, about 1:30 left`. A progress mark (`::progress 0.25 fitting`) is no line of its own.
+    """The one line that says most about a dataset: why it failed, else how far its script is, about how long
+    it will take (with `left`), and its last line: `25 % fitting, about 1:30 left`. A progress mark
+    (`::progress 0.25 fitting`) is no line of its own.
     """
     if dataset.state == "FAILED" and dataset.reason:
         return cell(dataset.reason)
     line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
-    far = "" if dataset.progress is None else f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
+    far = (
+        ""
+        if dataset.progress is None
+        else f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
+    )
     if dataset.final and line:
         return line
     if left and dataset.eta_seconds is not None and not dataset.final:
@@ -70,10 +77,15 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     import unicodedata
 
     def wide(text: str) -> int:
-        return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in text)
+        return sum(
+            2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in text
+        )
 
     widths = [max(map(wide, cells)) for cells in zip(*rows, strict=True)]
-    lines = ["  ".join(cell + " " * (width - wide(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell + " " * (width - wide(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     if not sys.stdout.isatty():
         return lines
     edge = shutil.get_terminal_size().columns
@@ -92,7 +104,10 @@ class Changes:
             now = (dataset.state, what_is_said(dataset, left=False))
             if self._told.get((title, dataset.name)) != now:
                 self._told[title, dataset.name] = now
-                row = f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  {what_is_said(dataset)}"
+                row = (
+                    f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  "
+                    f"{what_is_said(dataset)}"
+                )
                 said.append(cell(row).rstrip())
         now = (state.phase, state.end)
         if self._told.get((title, "")) != now:
@@ -103,7 +118,9 @@ class Changes:
 
 
 class Board:
-    """The jobs being watched, in the order they were added; `show` takes a new state of one of them. `typical`: see `Countdown`."""
+    """The jobs being watched, in the order they were added; `show` takes a new state of one of them.
+    `typical`: see `Countdown`.
+    """
 
     def __init__(self, out: TextIO, live: Any = None, typical: float | None = None) -> None:
         self._out, self._live, self._changes, self._countdown = out, live, Changes(), Countdown(typical)
@@ -123,23 +140,37 @@ class Board:
         from rich.text import Text
 
         several = len(self._states) > 1  # the name of an only job would take the place of what it says
-        table = Table(box=None, pad_edge=False, expand=True, title=None if several else next(iter(self._states)), title_justify="left")
+        table = Table(
+            box=None,
+            pad_edge=False,
+            expand=True,
+            title=None if several else next(iter(self._states)),
+            title_justify="left",
+        )
         for name in (*(("job",) if several else ()), "dataset", "state", "elapsed", "last line"):
-            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None)
+            table.add_column(
+                name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None
+            )
         for title, state in self._states.items():
             first = (Text(cell(title)),) if several else ()
             if not state.datasets:
                 table.add_row(*first, "", state.phase, "", Text(cell(state.end)))
             for dataset in state.datasets:
                 coloured = Text(dataset.state, style=_COLOURS.get(dataset.state, ""))
-                table.add_row(*first, Text(cell(dataset.name)), coloured, clock(dataset.seconds), Text(what_is_said(dataset)))
+                table.add_row(
+                    *first,
+                    Text(cell(dataset.name)),
+                    coloured,
+                    clock(dataset.seconds),
+                    Text(what_is_said(dataset)),
+                )
         return table
 
 
 @contextmanager
 def board(out: TextIO | None = None, typical: float | None = None) -> Iterator[Board]:
-    """A board for the time of a `with`; `typical`: see `Countdown`. On a terminal the table stays on the screen afterwards, in its last
-    state."""
+    """A board for the time of a `with`; `typical`: see `Countdown`. On a terminal the table stays on the
+    screen afterwards, in its last state."""
     stream = out or sys.stdout
     if not stream.isatty():
         yield Board(stream, typical=typical)

@@ -1,12 +1,13 @@
-"""What the scripts of a job have printed: the full text from the pieces that the machines send each minute, the newest lines from
-the status files, which are written every few seconds and hold the last 50 lines of each stream."""
+"""What the scripts of a job have printed: the full text from the pieces that the machines send each minute,
+the newest lines from the status files, which are written every few seconds and hold the last 50 lines of each
+stream."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from client.errors import AnalysisError
-from client.job import JobHandle
+from neurocaas.errors import AnalysisError
+from neurocaas.job import JobHandle
 from runtime.protocol.job import Dataset
 from runtime.protocol.status import NONE, DatasetStatus
 
@@ -23,8 +24,8 @@ _NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5}")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a dataset's script; `stream` is stdout or stderr. A `note` is not the script's: it tells of lines that are
-    missing, or of another machine."""
+    """One line of a dataset's script; `stream` is stdout or stderr. A `note` is not the script's: it tells of
+    lines that are missing, or of another machine."""
 
     dataset: str
     stream: str
@@ -34,7 +35,9 @@ class Line:
 
 @dataclass
 class _Place:
-    """How far a stream is: of the machine of `attempt` (from 1), `given` lines were given, `read` were found in its `pieces`."""
+    """How far a stream is: of the machine of `attempt` (from 1), `given` lines were given, `read` were found
+    in its `pieces`.
+    """
 
     attempt: int = 1
     instance: str = NONE
@@ -45,18 +48,28 @@ class _Place:
 
 
 class LogReader:
-    """Gives each line of a job once. `datasets` are names to look at, all when empty; `streams` which outputs.
+    """Gives each line of a job once. `datasets` are names to look at, all when empty; `streams` which
+    outputs.
 
-    A script that prints more than 50 lines in a few seconds is ahead of its pieces. A `live` reader then goes on with the newest
-    lines and says how many are missing; any other waits for the next piece.
+    A script that prints more than 50 lines in a few seconds is ahead of its pieces. A `live` reader then goes
+    on with the newest lines and says how many are missing; any other waits for the next piece.
     """
 
-    def __init__(self, job: JobHandle, datasets: Sequence[str] = (), streams: Sequence[str] = STREAMS, *, live: bool = False) -> None:
+    def __init__(
+        self,
+        job: JobHandle,
+        datasets: Sequence[str] = (),
+        streams: Sequence[str] = STREAMS,
+        *,
+        live: bool = False,
+    ) -> None:
         self._job, self._names, self._streams, self._live = job, datasets, streams, live
         self._places: dict[tuple[str, str], _Place] = {}
 
     def lines(self) -> Iterator[Line]:
-        """What is new since the last call, as the last `JobHandle.status` has found it; all that there is at the first call."""
+        """What is new since the last call, as the last `JobHandle.status` has found it; all that there is at
+        the first call.
+        """
         for dataset in self._datasets():
             status = self._job.statuses().get(dataset.status_key)
             for stream in self._streams:
@@ -79,16 +92,26 @@ class LogReader:
                 yield from self._another_machine(dataset, stream, place, attempt)
             found = self._job.objects.get(f"{prefix}{number:05d}", PIECE_MAX_BYTES)
             if found is None:
-                yield Line(dataset.name, stream, f"{stream}.{number:05d} is gone, or larger than a piece of a log can be", note=True)
+                yield Line(
+                    dataset.name,
+                    stream,
+                    f"{stream}.{number:05d} is gone, or larger than a piece of a log can be",
+                    note=True,
+                )
             raw = place.half + (found or b"")
             *whole, place.half = raw.split(b"\n")
             place.pieces = piece + 1
-            yield from (Line(dataset.name, stream, _last_state(line)) for line in whole[max(0, place.given - place.read) :])
+            yield from (
+                Line(dataset.name, stream, _last_state(line))
+                for line in whole[max(0, place.given - place.read) :]
+            )
             place.read += len(whole)
             place.given = max(place.given, place.read)
 
     def _newest(self, dataset: Dataset, stream: str, place: _Place, status: DatasetStatus) -> Iterator[Line]:
-        """The lines that only the status file has. Pieces are looked at where it does not go back far enough."""
+        """The lines that only the status file has. Pieces are looked at where it does not go back far
+        enough.
+        """
         tail = status.stdout if stream == "stdout" else status.stderr
         numbers = sorted(map(int, tail))
         changed = NONE not in (place.instance, status.instance) and place.instance != status.instance
@@ -100,7 +123,10 @@ class LogReader:
         if numbers and numbers[0] > place.given:
             if not self._live and not status.final:
                 return
-            missing = f"{numbers[0] - place.given} lines are not in the bucket yet; `invoke logs` shows them a minute later"
+            missing = (
+                f"{numbers[0] - place.given} lines are not in the bucket yet; `invoke logs` shows them a "
+                "minute later"
+            )
             yield Line(dataset.name, stream, missing, note=True)
         for number in numbers:
             if number >= place.given:
@@ -109,7 +135,12 @@ class LogReader:
 
     def _another_machine(self, dataset: Dataset, stream: str, place: _Place, attempt: int) -> Iterator[Line]:
         if place.given:
-            yield Line(dataset.name, stream, f"machine {attempt} begins again: the one before was taken back", note=True)
+            yield Line(
+                dataset.name,
+                stream,
+                f"machine {attempt} begins again: the one before was taken back",
+                note=True,
+            )
         place.attempt, place.pieces, place.read, place.half, place.given = attempt, 0, 0, b"", 0
 
     def _datasets(self) -> list[Dataset]:
@@ -117,7 +148,11 @@ class LogReader:
         unknown = sorted(set(self._names) - {dataset.name for dataset in every})
         if unknown:
             names = ", ".join(dataset.name for dataset in every[:20])
-            raise AnalysisError(f"no dataset {', '.join(unknown)} in job {self._job.timestamp}", names, "name one of them, or none for all")
+            raise AnalysisError(
+                f"no dataset {', '.join(unknown)} in job {self._job.timestamp}",
+                names,
+                "name one of them, or none for all",
+            )
         return [dataset for dataset in every if not self._names or dataset.name in self._names]
 
 

@@ -1,8 +1,9 @@
-"""The inputs of an earlier job as they were then: what has changed since is found among the versions of its object (the bucket
-keeps them) and put beside the group's inputs, where a new job can read it.
+"""The inputs of an earlier job as they were then: what has changed since is found among the versions of its
+object (the bucket keeps them) and put beside the group's inputs, where a new job can read it.
 
-What has changed is said by content: by the ETag that the job has pinned, or the SHA-256 that its machine has read. The same bytes that were
-uploaded again are the same input. Only where neither is known (jobs made before), the times of the objects say it.
+What has changed is said by content: by the ETag that the job has pinned, or the SHA-256 that its machine has
+read. The same bytes that were uploaded again are the same input. Only where neither is known (jobs made
+before), the times of the objects say it.
 """
 
 import contextlib
@@ -14,19 +15,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.bucket import Bucket
-from client.errors import AnalysisError, code_of
+from neurocaas.bucket import Bucket
+from neurocaas.errors import AnalysisError, code_of
 from runtime.protocol.keys import INPUTS
 from runtime.protocol.outside import SCHEME
 
 LARGEST = 256 << 20
-"""Bytes up to which an object is read to see whether it is the same, and up to which outputs are compared by their values."""
+"""Bytes up to which an object is read to see whether it is the same, and up to which outputs are compared by
+their values.
+"""
 
 
 @dataclass(frozen=True)
 class Input:
-    """An object that a job has read, or was to. `sha256` of its content ("": not known), `version_id` and `etag` (without quotes) where the
-    job's records have them."""
+    """An object that a job has read, or was to. `sha256` of its content ("": not known), `version_id` and
+    `etag` (without quotes) where the job's records have them."""
 
     key: str
     size: int
@@ -36,13 +39,17 @@ class Input:
 
     def is_that_of(self, entry: Mapping[str, Any]) -> bool:
         """Whether an object, or a version of it, is the same by its size and ETag."""
-        return self.etag is not None and int(entry["Size"]) == self.size and str(entry.get("ETag", "")).strip('"') == self.etag
+        return (
+            self.etag is not None
+            and int(entry["Size"]) == self.size
+            and str(entry.get("ETag", "")).strip('"') == self.etag
+        )
 
 
 @dataclass(frozen=True)
 class Then:
-    """The datasets of a job when it `started`, and the objects that were in them (as far as they were pinned) or that its machines have
-    read."""
+    """The datasets of a job when it `started`, and the objects that were in them (as far as they were pinned)
+    or that its machines have read."""
 
     datanames: Sequence[str]
     read: Sequence[Input]
@@ -50,12 +57,18 @@ class Then:
 
     def below(self, dataname: str) -> list[Input]:
         """What was read of one dataset, a file or a folder."""
-        return [one for one in self.read if one.key == dataname or (dataname.endswith("/") and one.key.startswith(dataname))]
+        return [
+            one
+            for one in self.read
+            if one.key == dataname or (dataname.endswith("/") and one.key.startswith(dataname))
+        ]
 
 
 @dataclass
 class Found:
-    """`versions`: key -> id of the version of then, for what has changed since. `faults`: what cannot be had as it was."""
+    """`versions`: key -> id of the version of then, for what has changed since. `faults`: what cannot be had
+    as it was.
+    """
 
     versions: dict[str, str] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
@@ -64,16 +77,26 @@ class Found:
 
 
 def find(objects: Bucket, then: Then) -> Found:
-    """Which datasets have changed since, and the versions that they had. Those of outside buckets are taken as they are."""
+    """Which datasets have changed since, and the versions that they had. Those of outside buckets are taken
+    as they are.
+    """
     found = Found()
     for dataname in then.datanames:
         if dataname.startswith(SCHEME):
             continue
-        now = {str(entry["Key"]): entry for entry in objects.list(dataname) if dataname.endswith("/") or entry["Key"] == dataname}
+        now = {
+            str(entry["Key"]): entry
+            for entry in objects.list(dataname)
+            if dataname.endswith("/") or entry["Key"] == dataname
+        }
         read = then.below(dataname)
         keys = [one.key for one in read] or [dataname]
         known = {one.key: one for one in read}
-        later = [key for key in keys if key not in now or not _is_same(objects, known.get(key), now[key], then.started)]
+        later = [
+            key
+            for key in keys
+            if key not in now or not _is_same(objects, known.get(key), now[key], then.started)
+        ]
         added = sorted(now.keys() - set(keys)) if read else []
         if later or added:
             _versions(objects, then, dataname, read, later, added, found)
@@ -81,7 +104,13 @@ def find(objects: Bucket, then: Then) -> Found:
 
 
 def _versions(
-    objects: Bucket, then: Then, dataname: str, read: Sequence[Input], later: Sequence[str], added: Sequence[str], found: Found
+    objects: Bucket,
+    then: Then,
+    dataname: str,
+    read: Sequence[Input],
+    later: Sequence[str],
+    added: Sequence[str],
+    found: Found,
 ) -> None:
     sizes = {one.key: one for one in read}
     versions, same = dict[str, str](), True
@@ -91,7 +120,10 @@ def _versions(
         except ClientError as error:
             if code_of(error) not in ("AccessDenied", "403"):
                 raise
-            got = f"the input {key} has changed since the job ran, and these credentials may not look at its earlier versions"
+            got = (
+                f"the input {key} has changed since the job ran, and these credentials may not look at its "
+                "earlier versions"
+            )
             do = "let an administrator run it again, or rerun with the input of now: --anyway"
             found.faults.append(AnalysisError(got, "the inputs that the job has read", do))
             return
@@ -100,27 +132,43 @@ def _versions(
         if old is None:
             got = f"the input {key} as the job has read it is gone"
             do = "upload it again, or rerun with the input of now: --anyway"
-            found.faults.append(AnalysisError(got, "an object of which the bucket keeps the version of then", do))
+            found.faults.append(
+                AnalysisError(got, "an object of which the bucket keeps the version of then", do)
+            )
             return
         versions[key] = str(old["VersionId"])
-        same = same and bool(old["IsLatest"] or (every[0]["IsLatest"] and every[0].get("ETag") == old["ETag"]))
+        same = same and bool(
+            old["IsLatest"] or (every[0]["IsLatest"] and every[0].get("ETag") == old["ETag"])
+        )
         if not same:
-            found.notes.append(f"the input {key} has changed since: its version of {old['LastModified']:%Y-%m-%d %H:%M:%S} is used")
+            found.notes.append(
+                f"the input {key} has changed since: its version of "
+                f"{old['LastModified']:%Y-%m-%d %H:%M:%S} is used"
+            )
     found.notes += [f"the input {key} has been added since: it is left out" for key in added]
     if added or not same:
         found.versions.update(versions)
         found.changed.add(dataname)
 
 
-def _then(versions: Sequence[Mapping[str, Any]], known: Input | None, started: datetime) -> Mapping[str, Any] | None:
-    """The version that was read: the one that the job's records name, or one of the same content; where they know neither, the last one
-    before the job began."""
+def _then(
+    versions: Sequence[Mapping[str, Any]], known: Input | None, started: datetime
+) -> Mapping[str, Any] | None:
+    """The version that was read: the one that the job's records name, or one of the same content; where they
+    know neither, the last one before the job began."""
     for one in versions if known is not None else ():
         if known is not None and (one["VersionId"] == known.version_id or known.is_that_of(one)):
             return one
     if known is not None and (known.version_id or known.etag):
         return None
-    return next((one for one in versions if one["LastModified"] <= started and (known is None or one["Size"] == known.size)), None)
+    return next(
+        (
+            one
+            for one in versions
+            if one["LastModified"] <= started and (known is None or one["Size"] == known.size)
+        ),
+        None,
+    )
 
 
 def _is_same(objects: Bucket, known: Input | None, entry: Mapping[str, Any], started: datetime) -> bool:
@@ -144,7 +192,9 @@ def _history(objects: Bucket, key: str) -> Iterator[dict[str, Any]]:
 
 
 def restore(objects: Bucket, group: str, then: Then, found: Found, stamp: str) -> dict[str, str]:
-    """Copy the changed datasets as they were to `inputs/rerun_{stamp}/`; from each old name to the new one, of all datasets."""
+    """Copy the changed datasets as they were to `inputs/rerun_{stamp}/`; from each old name to the new one,
+    of all datasets.
+    """
     names = {}
     for dataname in then.datanames:
         if dataname not in found.changed:

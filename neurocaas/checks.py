@@ -1,13 +1,15 @@
-"""What can be said of a submission before anything is uploaded: every mistake at once. The manager checks all of it again, and more."""
+"""What can be said of a submission before anything is uploaded: every mistake at once. The manager checks all
+of it again, and more.
+"""
 
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.bucket import Bucket
-from client.errors import AnalysisError, raise_all
-from client.uploads import is_readable, name_of, names_below
+from neurocaas.bucket import Bucket
+from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.uploads import is_readable, name_of, names_below
 from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
@@ -22,7 +24,9 @@ _ANY = 10**9
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be submitted: `files` (and folders) here, `keys` in the bucket, `config` either ("" for none), and how."""
+    """What is to be submitted: `files` (and folders) here, `keys` in the bucket, `config` either ("" for
+    none), and how.
+    """
 
     files: Sequence[str] = ()
     keys: Sequence[str] = ()
@@ -32,28 +36,50 @@ class Wish:
 
 
 def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: bool = True) -> JobConfig | None:
-    """The config as the job would have it, None where it cannot be read from here. Raises AnalysisError with everything that is wrong.
+    """The config as the job would have it, None where it cannot be read from here. Raises AnalysisError with
+    everything that is wrong.
     Without `submits`, nothing will be: a machine image may be missing."""
     errors = [*files(wish.files), *_keys(wish, objects, group)]
     count = len(wish.keys) + len(sizes_here(wish.files, about, errors))
     if not 0 < count <= about.max_datasets:
         got = f"{count} datasets" if count else "no datasets"
-        errors.append(AnalysisError(got, f"1 to {about.max_datasets} datasets", "name files with --data, or keys in the bucket with --key"))
+        errors.append(
+            AnalysisError(
+                got,
+                f"1 to {about.max_datasets} datasets",
+                "name files with --data, or keys in the bucket with --key",
+            )
+        )
     if wish.config and not wish.config.lower().endswith(SUFFIXES):
-        errors.append(AnalysisError(f"config {wish.config!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config"))
+        errors.append(
+            AnalysisError(
+                f"config {wish.config!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config"
+            )
+        )
     if wish.timestamp and not TIMESTAMP.fullmatch(wish.timestamp):
         errors.append(timestamp_error(wish.timestamp))
     if wish.instance_type and wish.instance_type not in about.instance_types:
         allowed = ", ".join(about.instance_types)
-        errors.append(AnalysisError(f"instance type {wish.instance_type!r}", allowed, "choose one of the analysis's types"))
+        errors.append(
+            AnalysisError(
+                f"instance type {wish.instance_type!r}", allowed, "choose one of the analysis's types"
+            )
+        )
     if submits and not about.image_ready:
         errors.append(no_image(about))
     config = None
     try:
         raw = _read(wish.config, objects)
-        config = raw if raw is None else parse_config(raw, wish.config or "config.json", about.config or _open(about))
+        config = (
+            raw
+            if raw is None
+            else parse_config(raw, wish.config or "config.json", about.config or _open(about))
+        )
     except InvalidInput as error:
-        errors += [AnalysisError(f"{problem.field}: {problem.got}", problem.allowed, _small(problem.do)) for problem in error.problems]
+        errors += [
+            AnalysisError(f"{problem.field}: {problem.got}", problem.allowed, _small(problem.do))
+            for problem in error.problems
+        ]
     raise_all(errors)
     return config
 
@@ -61,8 +87,13 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
 def no_image(about: About) -> AnalysisError:
     """For an analysis that was deployed without the machine image that it needs."""
     stack = f"{about.analysis}-{about.stage}"
-    do = f"its developer bakes one (`invoke bake-ami --stack {stack}`) and deploys it (`invoke deploy {stack}`); baked already, deploy it"
-    return AnalysisError(f"no machine image is deployed for {about.analysis}", "an analysis with a machine image", do)
+    do = (
+        f"its developer bakes one (`invoke bake-ami --stack {stack}`) and deploys it (`invoke deploy "
+        f"{stack}`); baked already, deploy it"
+    )
+    return AnalysisError(
+        f"no machine image is deployed for {about.analysis}", "an analysis with a machine image", do
+    )
 
 
 def _open(about: About) -> ConfigRules:
@@ -71,8 +102,8 @@ def _open(about: About) -> ConfigRules:
 
 
 def _read(config: str, objects: Bucket) -> bytes | None:
-    """The config: a file here, or a key that these credentials may read (analysts write inputs and do not read them). Without one, the
-    job's is empty."""
+    """The config: a file here, or a key that these credentials may read (analysts write inputs and do not
+    read them). Without one, the job's is empty."""
     if not config:
         return b"{}"
     if not config.lower().endswith(SUFFIXES):
@@ -90,7 +121,9 @@ def _small(sentence: str) -> str:
 
 
 def sizes_here(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
-    """The bytes of each dataset that files and folders on this computer are; `errors` gets what is wrong with the folders."""
+    """The bytes of each dataset that files and folders on this computer are; `errors` gets what is wrong with
+    the folders.
+    """
     sizes = []
     for path in map(Path, paths):
         if not path.is_dir():
@@ -111,10 +144,20 @@ def files(paths: Sequence[str]) -> list[AnalysisError]:
     errors = []
     missing = [path for path in paths if not (Path(path).is_file() or Path(path).is_dir())]
     if missing:
-        errors.append(AnalysisError(f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"))
+        errors.append(
+            AnalysisError(
+                f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"
+            )
+        )
     closed = [path for path in paths if Path(path).is_file() and not is_readable(Path(path))]
     if closed:
-        errors.append(AnalysisError(f"files that cannot be read: {', '.join(closed)}", "files that you may read", "change their mode"))
+        errors.append(
+            AnalysisError(
+                f"files that cannot be read: {', '.join(closed)}",
+                "files that you may read",
+                "change their mode",
+            )
+        )
     names = [name_of(path) for path in paths]
     wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
     if wrong:
@@ -128,11 +171,19 @@ def files(paths: Sequence[str]) -> list[AnalysisError]:
 
 
 def timestamp_error(stamp: str) -> AnalysisError:
-    return AnalysisError(f"timestamp {stamp!r}", f"{TIMESTAMP.pattern} (at most 64 characters)", "choose another, or leave it out")
+    return AnalysisError(
+        f"timestamp {stamp!r}",
+        f"{TIMESTAMP.pattern} (at most 64 characters)",
+        "choose another, or leave it out",
+    )
 
 
 def timestamp_used(stamp: str) -> AnalysisError:
-    return AnalysisError(f"timestamp {stamp!r}, which another submission has", "a timestamp that is used once", "choose another")
+    return AnalysisError(
+        f"timestamp {stamp!r}, which another submission has",
+        "a timestamp that is used once",
+        "choose another",
+    )
 
 
 def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
@@ -147,10 +198,20 @@ def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
         what = "config" if CONFIGS in folders else "dataset"
         places = " or ".join(f"{group}/{folder}/…" for folder in folders)
         if not key.startswith(tuple(f"{group}/{folder}/" for folder in folders)):
-            beside = "a file on this computer, or a key in the bucket: " if what == "config" else "keys in the bucket: "
+            beside = (
+                "a file on this computer, or a key in the bucket: "
+                if what == "config"
+                else "keys in the bucket: "
+            )
             errors.append(AnalysisError(f"no {what} {key!r}", f"{beside}{places}", "check the name"))
         elif not any(entry["Key"] == key or key.endswith("/") for entry in _first(objects, key)):
-            errors.append(AnalysisError(f"no {what} {key!r} in bucket {objects.name}", places, "upload it first, or check the name"))
+            errors.append(
+                AnalysisError(
+                    f"no {what} {key!r} in bucket {objects.name}",
+                    places,
+                    "upload it first, or check the name",
+                )
+            )
     return errors
 
 

@@ -4,7 +4,7 @@ import io
 import math
 from typing import Any
 
-from client.arrays import UnreadableError
+from neurocaas.arrays import UnreadableError
 
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"})
 """Pillow's modes whose channels have 0 to 255. Others have numbers that Pillow would cut to these."""
@@ -13,7 +13,9 @@ _PIXELS = 200_000_000
 
 
 def difference(old: bytes, new: bytes) -> tuple[str, float]:
-    """The largest difference of a channel, in words and as a number: infinite for other sizes or kinds. Raises UnreadableError."""
+    """The largest difference of a channel, in words and as a number: infinite for other sizes or kinds.
+    Raises UnreadableError.
+    """
     before, after = _frames(old), _frames(new)
     if len(before) != len(after):
         return f"{len(before)} and {len(after)} images in the file", math.inf
@@ -30,7 +32,9 @@ def _frames(raw: bytes) -> list[Any]:
     try:
         from PIL import Image, ImageSequence
     except ImportError:
-        raise UnreadableError("pixels are not compared: Pillow is not installed here (pip install pillow)") from None
+        raise UnreadableError(
+            "pixels are not compared: Pillow is not installed here (pip install pillow)"
+        ) from None
     try:
         frames, pixels = [], 0
         for frame in ImageSequence.Iterator(Image.open(io.BytesIO(raw))):
@@ -55,7 +59,9 @@ def _largest(one: Any, other: Any) -> float:
         return max((abs(float(left) - float(right)) for left, right in pairs), default=0.0)
     if one.mode != other.mode or one.mode in ("1", "P", "PA"):
         one, other = one.convert("RGBA"), other.convert("RGBA")
-    differences: list[Any] = [ImageChops.difference(left, right) for left, right in zip(one.split(), other.split(), strict=True)]
+    differences: list[Any] = [
+        ImageChops.difference(left, right) for left, right in zip(one.split(), other.split(), strict=True)
+    ]
     return float(max(band.getextrema()[1] for band in differences))
 
 

@@ -1,4 +1,5 @@
-"""The analyst's commands: thin over `client.Analysis`. Here: what starts jobs; `client.job_commands` has what looks at them.
+"""The analyst's commands: thin over `neurocaas.Analysis`. Here: what starts jobs; `neurocaas.job_commands`
+has what looks at them.
 
 Exit codes: 0; 1: a job failed, a rerun differs; 2: a mistake in what was asked; 130: interrupted."""
 
@@ -13,14 +14,23 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from client import job_commands
-from client.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
-from client.speaking import follow as follow_job
+from neurocaas import job_commands
+from neurocaas.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
+from neurocaas.speaking import follow as follow_job
 
 _DATA = {
-    "data": "A file or a folder to upload and analyse. Nothing that is there is replaced. May be given several times.",
-    "key": "A dataset in the bucket (GROUP/inputs/…), or in a registered outside bucket (s3://…). May be given several times.",
-    "config": "The config: a file here, a key in the bucket (GROUP/configs/…), or s3://… beside data of an outside bucket.",
+    "data": (
+        "A file or a folder to upload and analyse. Nothing that is there is replaced. May be given several "
+        "times."
+    ),
+    "key": (
+        "A dataset in the bucket (GROUP/inputs/…), or in a registered outside bucket (s3://…). May be given "
+        "several times."
+    ),
+    "config": (
+        "The config: a file here, a key in the bucket (GROUP/configs/…), or s3://… beside data of an "
+        "outside bucket."
+    ),
     "instance-type": "Another machine than the analysis's default.",
 }
 
@@ -34,7 +44,10 @@ _DATA = {
         "timestamp": "The job's name; the time of now when left out.",
         "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
-        "forecast": "Show first what it will take and cost (standard error). On by default; --no-forecast leaves it out.",
+        "forecast": (
+            "Show first what it will take and cost (standard error). On by default; --no-forecast leaves it "
+            "out."
+        ),
         "yes": "Do not ask. Without a terminal nothing is asked.",
     },
 )
@@ -54,7 +67,7 @@ def submit(
     json: bool = False,
 ) -> None:
     """Show the forecast, upload data, submit it, and print the job's timestamp."""
-    from client.analysis import new_timestamp, now
+    from neurocaas.analysis import new_timestamp, now
 
     analysis = analysis_of(bucket, group)
     foreseen = _forecast(analysis, data, key, config, instance_type, timestamp)
@@ -95,16 +108,23 @@ def forecast(
 
 
 @task(
-    help={**WHERE, **JSON, "certificate": "A certificate.json on this computer or in S3 (s3://…), or a job that has ended.",
+    help={**WHERE, **JSON,
+        "certificate": "A certificate.json on this computer or in S3 (s3://…), or a job that has ended.",
           "timestamp": "The new job's name; the time of now when left out.",
           "anyway": "With the image, the code and the inputs of now, where those of then cannot be had."},
 )  # fmt: skip
 def rerun(
-    c: Context, certificate: str, bucket: str = "", group: str = "", timestamp: str = "", anyway: bool = False, json: bool = False
+    c: Context,
+    certificate: str,
+    bucket: str = "",
+    group: str = "",
+    timestamp: str = "",
+    anyway: bool = False,
+    json: bool = False,
 ) -> None:
-    """Run a job again and compare its outputs: identical, within a stated tolerance, or different (exit code 1)."""
-    from client import Analysis
-    from client import rerun as again
+    """Run a job again and compare its outputs: identical, within a stated tolerance, or different (exit code 1)."""  # noqa: E501
+    from neurocaas import Analysis
+    from neurocaas import rerun as again
 
     elsewhere = os.path.isfile(certificate) or certificate.startswith("s3://")
     of = again.original(certificate, None if elsewhere else analysis_of(bucket, group))
@@ -135,17 +155,34 @@ def _configname(analysis: Any, config: str, stamp: str) -> Any:
     """The config's key in the bucket: what was named, or what was uploaded under a name of the job's own."""
     if config and not Path(config).is_file():
         return config
-    return analysis.upload_config(config, f"{stamp}_{Path(config).name}") if config else analysis.upload_config({}, f"{stamp}_config.json")
+    return (
+        analysis.upload_config(config, f"{stamp}_{Path(config).name}")
+        if config
+        else analysis.upload_config({}, f"{stamp}_config.json")
+    )
 
 
 def _forecast(
-    analysis: Any, data: list[str], key: list[str], config: str, instance_type: str, timestamp: str = "", *, submits: bool = True
+    analysis: Any,
+    data: list[str],
+    key: list[str],
+    config: str,
+    instance_type: str,
+    timestamp: str = "",
+    *,
+    submits: bool = True,
 ) -> Any:
     """The forecast of a submission that has nothing wrong that can be seen from here."""
-    from client.checks import Wish, check, sizes_here
+    from neurocaas.checks import Wish, check, sizes_here
 
     about = analysis.about()
-    checked = check(Wish(data, key, config, timestamp, instance_type), about, analysis.objects, analysis.group, submits=submits)
+    checked = check(
+        Wish(data, key, config, timestamp, instance_type),
+        about,
+        analysis.objects,
+        analysis.group,
+        submits=submits,
+    )
     for text in checked.notes if checked else ():
         note(f"note: {text}")
     sizes = [*analysis.sizes(key), *sizes_here(data, about, [])]

@@ -1,4 +1,6 @@
-"""What the commands share: where a job is, how results are written, and what is said when a job is followed."""
+"""What the commands share: where a job is, how results are written, and what is said when a job is
+followed.
+"""
 
 import json
 import os
@@ -8,13 +10,21 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
-from client.errors import AnalysisError
-from client.notes import note as note
+from neurocaas.errors import AnalysisError
+from neurocaas.notes import note as note
 from runtime.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
-WHERE = {"bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.", "group": f"Your group. Default: ${GROUP}."}
-JOB = {**WHERE, "job": "The job's timestamp, the beginning of only one, its submission's name, or 'last' for the latest one."}
+WHERE = {
+    "bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.",
+    "group": f"Your group. Default: ${GROUP}.",
+}
+JOB = {
+    **WHERE,
+    "job": (
+        "The job's timestamp, the beginning of only one, its submission's name, or 'last' for the latest one."
+    ),
+}
 JSON = {"json": "One JSON document."}
 
 
@@ -23,13 +33,16 @@ def say(text: str) -> None:
 
 
 def as_json(value: Any) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=lambda one: asdict(one) if is_dataclass(one) else str(one))  # type: ignore[arg-type]
-    return printable_json(text)
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def analysis_of(bucket: str, group: str) -> Any:
     """The analysis of a command's --bucket and --group."""
-    from client.analysis import Analysis
+    from neurocaas.analysis import Analysis
 
     bucket, group = bucket or os.environ.get(BUCKET, ""), group or os.environ.get(GROUP, "")
     missing = [f"--{name}" for name, value in (("bucket", bucket), ("group", group)) if not value]
@@ -44,17 +57,29 @@ def analysis_of(bucket: str, group: str) -> Any:
 
 def explanation_lines(analysis: Any, handle: Any) -> list[str]:
     """Why a job waits or has failed, as people read it."""
-    from client.explain import explain
+    from neurocaas.explain import explain
 
     found = explain(analysis.evidence(handle))
-    lines = [found.sentence, *(f"  because: {line}" for line in found.evidence), *([f"  do: {found.fix}"] if found.fix else [])]
+    lines = [
+        found.sentence,
+        *(f"  because: {line}" for line in found.evidence),
+        *([f"  do: {found.fix}"] if found.fix else []),
+    ]
     return [printable(line, keep="\t") for line in lines]
 
 
-def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, out: Any = None, typical: float | None = None) -> Any:
-    """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it says that the job goes on.
+def follow(
+    handle: Any,
+    timeout: float | None = None,
+    *,
+    quiet: bool = False,
+    out: Any = None,
+    typical: float | None = None,
+) -> Any:
+    """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it
+    says that the job goes on.
     `typical`: seconds that earlier runs took, for the time that is left."""
-    from client.view import board
+    from neurocaas.view import board
 
     try:
         if quiet:
@@ -63,7 +88,9 @@ def follow(handle: Any, timeout: float | None = None, *, quiet: bool = False, ou
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
         raise Exit(
-            f"job {handle.timestamp} goes on: `invoke follow {handle.timestamp}` shows it, `invoke cancel` ends it", code=130
+            f"job {handle.timestamp} goes on: `invoke follow {handle.timestamp}` shows it, `invoke cancel` "
+            "ends it",
+            code=130,
         ) from None
 
 

@@ -1,15 +1,18 @@
 """Putting files into a group's folders without replacing what is there: another job may be about to read it.
 
-A file goes to its own name. Where the same content is there already, nothing is sent; where other content is, the file goes to a folder
-that is named by its content, `inputs/{first eight digits of its SHA-256}/{name}`, and that is said. A folder always goes to such a folder:
-its files are many, and two people who upload folders of one name would mix them. The dataset has the file's or the folder's name still.
+A file goes to its own name. Where the same content is there already, nothing is sent; where other content is,
+the file goes to a folder that is named by its content, `inputs/{first eight digits of its SHA-256}/{name}`,
+and that is said. A folder always goes to such a folder: its files are many, and two people who upload folders
+of one name would mix them. The dataset has the file's or the folder's name still.
 
-Whether content is the same is said by size and ETag, which a listing tells; members of a group cannot read inputs back. The ETag is the MD5
-of an object that was sent in one piece, else of its pieces' MD5s (S3 API reference, "Object"), whose size is not told: the usual ones are
-tried, and content that cannot be recognised counts as other content.
+Whether content is the same is said by size and ETag, which a listing tells; members of a group cannot read
+inputs back. The ETag is the MD5 of an object that was sent in one piece, else of its pieces' MD5s (S3 API
+reference, "Object"), whose size is not told: the usual ones are tried, and content that cannot be recognised
+counts as other content.
 
-Two clients that send one name at once are told apart by conditional writes (`If-None-Match: *`). An endpoint that refuses them (501) is
-written to without: there the second of two that begin within the same second wins, as S3 itself had it until 2024.
+Two clients that send one name at once are told apart by conditional writes (`If-None-Match: *`). An endpoint
+that refuses them (501) is written to without: there the second of two that begin within the same second wins,
+as S3 itself had it until 2024.
 """
 
 import hashlib
@@ -25,15 +28,19 @@ from typing import Any, BinaryIO
 import boto3.exceptions
 import botocore.exceptions
 
-from client.bucket import TAKEN, UNCONDITIONAL, Bucket, s3_client
-from client.errors import AnalysisError, code_of, every, s3_errors
+from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket, s3_client
+from neurocaas.errors import AnalysisError, code_of, every, s3_errors
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.names import key_fault
 from runtime.protocol.problems import shown
 
 _MIB = 1 << 20
-_PARTS = tuple(size * _MIB for size in (8, 5, 16, 10, 15, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1000, 1024))
-"""Sizes of the pieces of uploads: of boto3 and the AWS CLI (8 MiB, doubled for very large files), and of others."""
+_PARTS = tuple(
+    size * _MIB for size in (8, 5, 16, 10, 15, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1000, 1024)
+)
+"""Sizes of the pieces of uploads: of boto3 and the AWS CLI (8 MiB, doubled for very large files), and of
+others.
+"""
 
 _TRIES = 3
 _AT_ONCE = 4
@@ -82,7 +89,11 @@ class Content:
             pieces = [_md5(stream, part)]
             while part and stream.tell() < self.size:
                 pieces.append(_md5(stream, part))
-        return f"{hashlib.md5(b''.join(pieces), usedforsecurity=False).hexdigest()}-{len(pieces)}" if part else pieces[0].hex()
+        return (
+            f"{hashlib.md5(b''.join(pieces), usedforsecurity=False).hexdigest()}-{len(pieces)}"
+            if part
+            else pieces[0].hex()
+        )
 
 
 def _md5(stream: BinaryIO, size: int) -> bytes:
@@ -95,7 +106,9 @@ def _md5(stream: BinaryIO, size: int) -> bytes:
 
 
 class Uploads:
-    """Uploads of one group. `say` is told where a file went when that is not its own name, and what was not sent."""
+    """Uploads of one group. `say` is told where a file went when that is not its own name, and what was not
+    sent.
+    """
 
     def __init__(self, objects: Bucket, session: Any, group: str, say: Callable[[str], None]) -> None:
         self._objects, self._session, self._group, self._say = objects, session, group, say
@@ -108,33 +121,53 @@ class Uploads:
             if sent is None:
                 continue
             if number:
-                self._say(f"{self._group}/{folder}/{name} has other content: {name} {'is' if sent else 'is already'} at {key}")
+                self._say(
+                    f"{self._group}/{folder}/{name} has other content: {name} "
+                    f"{'is' if sent else 'is already'} at {key}"
+                )
             elif not sent:
                 self._say(f"{key} is there already, with the same content: not sent again")
             return key
-        raise AnalysisError(f"{name} could not be given a name of its own in {folder}/", "a bucket that others leave alone", "try again")
+        raise AnalysisError(
+            f"{name} could not be given a name of its own in {folder}/",
+            "a bucket that others leave alone",
+            "try again",
+        )
 
     def folder(self, path: Path, ignore: Sequence[str]) -> str:
-        """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its content; return that with a
-        '/' at its end."""
+        """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its
+        content; return that with a '/' at its end."""
         files = {name: Content(path / name) for name in names_below(path, ignore)}
         listing = "\n".join(f"{files[name].sha256} {name}" for name in sorted(files))
         name = name_of(path)
-        for prefix in _hashed(f"{self._group}/inputs/", hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()):
+        for prefix in _hashed(
+            f"{self._group}/inputs/", hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()
+        ):
             target = f"{prefix}{name}/"
-            if any(str(entry["Key"]).removeprefix(target) not in files for entry in self._objects.list(target)):
+            if any(
+                str(entry["Key"]).removeprefix(target) not in files for entry in self._objects.list(target)
+            ):
                 continue  # somebody has put more there
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 waiting = [pool.submit(self._keep, target + one, content) for one, content in files.items()]
                 sent = every(one.result for one in waiting)
             if None not in sent:
                 there = sum(not one for one in sent)
-                self._say(f"{path}: {len(files)} files are at {target}{f', {there} of them already' if there else ''}")
+                self._say(
+                    f"{path}: {len(files)} files are at "
+                    f"{target}{f', {there} of them already' if there else ''}"
+                )
                 return target
-        raise AnalysisError(f"{name} could not be given a name of its own in inputs/", "a bucket that others leave alone", "try again")
+        raise AnalysisError(
+            f"{name} could not be given a name of its own in inputs/",
+            "a bucket that others leave alone",
+            "try again",
+        )
 
     def _keep(self, key: str, content: Content) -> bool | None:
-        """Have an object with this content: True when it was sent, False when it was there, None when other content is."""
+        """Have an object with this content: True when it was sent, False when it was there, None when other
+        content is.
+        """
         for _ in range(_TRIES):
             entry = self._objects.entry(key)
             if entry is not None:
@@ -159,7 +192,11 @@ class Uploads:
                     raise
                 self._objects.s3.upload_file(str(content.source), bucket, key)
         if content.state() != before:
-            raise AnalysisError(f"{content.source} changed while it was uploaded", "a file that nobody writes", "submit it again")
+            raise AnalysisError(
+                f"{content.source} changed while it was uploaded",
+                "a file that nobody writes",
+                "submit it again",
+            )
         return True
 
     @cached_property
@@ -196,16 +233,26 @@ def is_readable(path: Path) -> bool:
 
 
 def names_below(path: Path, ignore: Sequence[str]) -> list[str]:
-    """The files below a folder that are data, by their paths with '/', sorted. Raises AnalysisError when there is none, or for a name that
-    no key can have."""
-    found = [Path(folder, name).relative_to(path).as_posix() for folder, _, names in os.walk(path) for name in names]
+    """The files below a folder that are data, by their paths with '/', sorted. Raises AnalysisError when
+    there is none, or for a name that no key can have."""
+    found = [
+        Path(folder, name).relative_to(path).as_posix()
+        for folder, _, names in os.walk(path)
+        for name in names
+    ]
     names = sorted(name for name in found if not is_ignored(name, ignore))
     wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
-    wrong += [f"{shown(name)}: it is no file that can be read" for name in names if not is_readable(path / name)]
+    wrong += [
+        f"{shown(name)}: it is no file that can be read" for name in names if not is_readable(path / name)
+    ]
     if wrong:
         got = f"files in {path} that cannot be uploaded: {'; '.join(wrong[:5])}"
-        raise AnalysisError(got, "files with names without control characters", "rename them, or take them away")
+        raise AnalysisError(
+            got, "files with names without control characters", "rename them, or take them away"
+        )
     if not names:
         left = f", only {len(found)} that operating systems and programs leave behind" if found else ""
-        raise AnalysisError(f"no data in {path}{left}", "a folder with files in it", "name another, or each of its files")
+        raise AnalysisError(
+            f"no data in {path}{left}", "a folder with files in it", "name another, or each of its files"
+        )
     return names

@@ -11,13 +11,15 @@ import botocore.session
 import botocore.utils
 from botocore.config import Config
 
-from client.errors import code_of, s3_errors
+from neurocaas.errors import code_of, s3_errors
 
 AT_ONCE = 16
 """So many objects are asked for at a time."""
 
 TAKEN = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
-"""How S3 answers a conditional write where an object is, or is just being written (S3 user guide, "Conditional writes")."""
+"""How S3 answers a conditional write where an object is, or is just being written (S3 user guide,
+"Conditional writes").
+"""
 
 UNCONDITIONAL = frozenset({"501", "NotImplemented"})
 """How an endpoint answers it that has no such writes."""
@@ -31,7 +33,9 @@ def s3_client(session: Any) -> Any:
 
 
 def own_session() -> boto3.Session:
-    """A session for long listings: botocore's parser for times of any form takes half of theirs, so S3's form is read as what it is."""
+    """A session for long listings: botocore's parser for times of any form takes half of theirs, so S3's form
+    is read as what it is.
+    """
 
     def parse(value: Any) -> datetime:
         with contextlib.suppress(TypeError, ValueError):
@@ -58,17 +62,26 @@ class Bucket:
                 yield from page.get("Contents", [])
 
     def entry(self, key: str) -> dict[str, Any] | None:
-        """The object of that very key, as S3 lists it; None when there is none. What it has in it need not be readable."""
+        """The object of that very key, as S3 lists it; None when there is none. What it has in it need not be
+        readable.
+        """
         first = next(self.list(key), None)  # S3 sorts by key, so it comes before all that are longer
         return first if first is not None and first["Key"] == key else None
 
     def folders(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """What follows `prefix` up to the next "/", once each; only what lies behind `after`. One LIST for a thousand."""
+        """What follows `prefix` up to the next "/", once each; only what lies behind `after`. One LIST for a
+        thousand.
+        """
         start = {"StartAfter": f"{prefix}{after}0"} if after else {}  # "0" is the character behind "/"
         with s3_errors(self.name, prefix):
-            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/", **start)
+            pages = self.s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=prefix, Delimiter="/", **start
+            )
             for page in pages:
-                yield from (one["Prefix"].removeprefix(prefix).removesuffix("/") for one in page.get("CommonPrefixes", []))
+                yield from (
+                    one["Prefix"].removeprefix(prefix).removesuffix("/")
+                    for one in page.get("CommonPrefixes", [])
+                )
 
     def get(self, key: str, limit: int | None = None) -> bytes | None:
         """An object's content, None when there is no such object, or when it has more than `limit` bytes."""
@@ -76,7 +89,9 @@ class Bucket:
             try:
                 answer = self.s3.get_object(Bucket=self.name, Key=key)
                 with contextlib.closing(answer["Body"]) as body:
-                    return None if limit is not None and answer["ContentLength"] > limit else bytes(body.read())
+                    return (
+                        None if limit is not None and answer["ContentLength"] > limit else bytes(body.read())
+                    )
             except botocore.exceptions.ClientError as error:
                 if code_of(error) in ("NoSuchKey", "404"):
                     return None
@@ -107,7 +122,9 @@ class Bucket:
             self.s3.put_object(Bucket=self.name, Key=key, Body=body)
 
     def create(self, key: str, body: bytes) -> bool:
-        """Write what is not there yet; False, and nothing written, when it is. (An endpoint without conditional writes replaces it.)"""
+        """Write what is not there yet; False, and nothing written, when it is. (An endpoint without
+        conditional writes replaces it.)
+        """
         with s3_errors(self.name, key):
             try:
                 self.s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")

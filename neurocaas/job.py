@@ -11,14 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from client.bucket import Bucket
-from client.errors import AnalysisError, Patient, s3_errors
-from client.futures import of_datasets, of_job
-from client.results import ChangedError, FetchedFile, NameRules, Wanted, fetch, placed, wanted
-from client.states import DatasetState, JobState, dataset_state
+from neurocaas.bucket import Bucket
+from neurocaas.errors import AnalysisError, Patient, s3_errors
+from neurocaas.futures import of_datasets, of_job
+from neurocaas.results import ChangedError, FetchedFile, NameRules, Wanted, fetch, placed, wanted
+from neurocaas.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
-from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import (
+    CANCEL_SUFFIX,
+    SUBMISSIONS,
+    JobKeys,
+    ResultKeys,
+    SubmissionKey,
+    rejected_keys,
+)
 from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 
@@ -42,7 +49,9 @@ class _Seen:
 class JobHandle:
     """A job by its timestamp. Cheap to make: nothing is read until a method is called."""
 
-    def __init__(self, s3: Any, bucket: str, group: str, timestamp: str, submission_key: str | None = None) -> None:
+    def __init__(
+        self, s3: Any, bucket: str, group: str, timestamp: str, submission_key: str | None = None
+    ) -> None:
         self.s3, self.bucket, self.group, self.timestamp = s3, bucket, group, timestamp
         self.objects = Bucket(s3, bucket)
         self.submission_key = submission_key
@@ -51,14 +60,17 @@ class JobHandle:
         self._refused = False
 
     def status(self) -> JobState:
-        """The job now. Two LISTs, one GET for each status file and verdict that changed since the last call, and one GET for `end.txt`
-        once it is there, or while no dataset is known.
+        """The job now. Two LISTs, one GET for each status file and verdict that changed since the last call,
+        and one GET for `end.txt` once it is there, or while no dataset is known.
 
-        What counts (the job's record, how datasets ended, the end) is read where only the service writes; only what the machines print
-        comes from the job's own folder.
+        What counts (the job's record, how datasets ended, the end) is read where only the service writes;
+        only what the machines print comes from the job's own folder.
         """
         with ThreadPoolExecutor(2) as pool:
-            both = pool.map(lambda prefix: list(self.objects.list(prefix)), (self.keys.logs_prefix, self.keys.records.prefix))
+            both = pool.map(
+                lambda prefix: list(self.objects.list(prefix)),
+                (self.keys.logs_prefix, self.keys.records.prefix),
+            )
             listed = {entry["Key"]: entry["ETag"] for entries in both for entry in entries}
         self._seen.listed = listed
         if self._seen.job is None and self.keys.job in listed:
@@ -66,28 +78,44 @@ class JobHandle:
         if self._not_ours():
             return JobState(self.timestamp, "REJECTED")
         known = self._seen.job.datasets if self._seen.job else ()
-        self._read_statuses([key for dataset in known for key in (dataset.status_key, self.keys.verdict(dataset.index))], listed)
+        self._read_statuses(
+            [key for dataset in known for key in (dataset.status_key, self.keys.verdict(dataset.index))],
+            listed,
+        )
         now, statuses = datetime.now(UTC), self._seen.statuses
         datasets = tuple(
-            dataset_state(dataset, statuses.get(dataset.status_key), now, statuses.get(self.keys.verdict(dataset.index)))
+            dataset_state(
+                dataset, statuses.get(dataset.status_key), now, statuses.get(self.keys.verdict(dataset.index))
+            )
             for dataset in known
         )
         end = self.objects.get(self.keys.records.end) if self.keys.records.end in listed else None
         if end is not None:
-            return JobState(self.timestamp, "DONE" if datasets else "REJECTED", datasets, end.decode("utf-8", "replace").strip())
+            return JobState(
+                self.timestamp,
+                "DONE" if datasets else "REJECTED",
+                datasets,
+                end.decode("utf-8", "replace").strip(),
+            )
         if not datasets and self.keys.records.certificate not in listed and self._is_refused():
             self._refused = True
             return JobState(self.timestamp, "REJECTED")
         return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets)
 
     def follow(
-        self, callback: Callable[[JobState], None], *, interval: float = 1.0, timeout: float | None = None, clock: Any = time
+        self,
+        callback: Callable[[JobState], None],
+        *,
+        interval: float = 1.0,
+        timeout: float | None = None,
+        clock: Any = time,
     ) -> JobState:
-        """Call `callback` with the job's state every `interval` seconds until the job is finished, and return the last state.
+        """Call `callback` with the job's state every `interval` seconds until the job is finished, and return
+        the last state.
 
-        S3 sends a user no events, so this asks; see `status` for what one question costs. A network that is away for some minutes
-        (`client.errors.PATIENCE`) is waited for.
-        `timeout` in seconds (None: no limit) raises AnalysisError.
+        S3 sends a user no events, so this asks; see `status` for what one question costs. A network that is
+        away for some minutes (`neurocaas.errors.PATIENCE`) is waited for. `timeout` in seconds (None: no
+        limit) raises AnalysisError.
         """
         begun, ask, phase = clock.monotonic(), Patient(self.status, clock), "out of reach"
         while True:
@@ -101,17 +129,24 @@ class JobHandle:
                 raise AnalysisError(
                     f"job {self.timestamp} is still {phase} after {timeout:.0f} s",
                     "a job that ends within the time limit",
-                    f"look at its certificate (`invoke status {self.timestamp} --bucket {self.bucket} --group {self.group}`),"
+                    f"look at its certificate (`invoke status {self.timestamp} --bucket {self.bucket} "
+                    f"--group {self.group}`),"
                     " or follow it again: the job goes on",
                 )
             clock.sleep(interval)
 
     def statuses(self) -> Mapping[str, DatasetStatus]:
         """The status files by key, as far as `status` has read them."""
-        return {key: status for key, status in self._seen.statuses.items() if key.startswith(self.keys.logs_prefix)}
+        return {
+            key: status
+            for key, status in self._seen.statuses.items()
+            if key.startswith(self.keys.logs_prefix)
+        }
 
     def listed(self) -> Mapping[str, str]:
-        """The keys below the job's logs and the service's records of it with their ETags, as the last `status` has listed them."""
+        """The keys below the job's logs and the service's records of it with their ETags, as the last
+        `status` has listed them.
+        """
         return self._seen.listed
 
     def end(self) -> str:
@@ -119,7 +154,8 @@ class JobHandle:
         return self.objects.text(self.keys.records.end).strip()
 
     def certificate(self) -> str:
-        """The job's human-readable log. Where the submission was refused for a used timestamp, the text of that refusal.
+        """The job's human-readable log. Where the submission was refused for a used timestamp, the text of
+        that refusal.
 
         Raises AnalysisError when there is none yet.
         """
@@ -128,7 +164,9 @@ class JobHandle:
         if text:
             return text
         raise AnalysisError(
-            f"job {self.timestamp} has no certificate yet", "a job that the manager has answered", "wait a few seconds and ask again"
+            f"job {self.timestamp} has no certificate yet",
+            "a job that the manager has answered",
+            "wait a few seconds and ask again",
         )
 
     def answer(self) -> str:
@@ -145,14 +183,16 @@ class JobHandle:
         return None if job is None else max(0.0, (now - moment(job.created)).total_seconds())
 
     def fetch(self, target: str | os.PathLike[str], *, logs: bool = True) -> list[FetchedFile]:
-        """Copy the results (and `logs`) below the folder `target`, and return them with their SHA-256, sorted by path.
+        """Copy the results (and `logs`) below the folder `target`, and return them with their SHA-256, sorted
+        by path.
 
-        The paths are those below the job's folder: `process_results/…` (in the outside bucket, where the submission had a
-        `resultpath`) and `logs/…`. A second call completes what was
-        interrupted and fetches what has changed. Every file is checked, see `client.results`; AnalysisError when one is wrong.
+        The paths are those below the job's folder: `process_results/…` (in the outside bucket, where the
+        submission had a `resultpath`) and `logs/…`. A second call completes what was interrupted and fetches
+        what has changed. Every file is checked, see `neurocaas.results`; AnalysisError when one is wrong.
         """
         for _ in range(LISTINGS - 1):
-            with contextlib.suppress(ChangedError):  # two monitors may write the same end of a job, one a moment after the other
+            # two monitors may write the same end of a job, one a moment after the other
+            with contextlib.suppress(ChangedError):
                 return self._fetch(Path(target), logs)
         return self._fetch(Path(target), logs)
 
@@ -162,9 +202,17 @@ class JobHandle:
         known, source = self._digests("results", certified)
         listed = list(Bucket(self.s3, bucket).list(keys.process_prefix))
         earlier = self._superseded(bucket, {str(entry["Key"]) for entry in listed}, certified or ())
-        files = wanted(bucket, [entry for entry in listed if str(entry["Key"]) not in earlier], keys.prefix, known, source)
+        files = wanted(
+            bucket,
+            [entry for entry in listed if str(entry["Key"]) not in earlier],
+            keys.prefix,
+            known,
+            source,
+        )
         if logs:
-            files += wanted(self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source)
+            files += wanted(
+                self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source
+            )
         return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
 
     def _as_recorded(self, files: Sequence[Wanted]) -> list[Wanted]:
@@ -185,13 +233,14 @@ class JobHandle:
         return (self.bucket, self.keys) if job is None else job.results
 
     def digests(self, kind: str = "results") -> dict[str, str]:
-        """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has certified it, or, before the
-        job's end, as they say themselves (`logs/{dataset}_files.json`)."""
+        """The SHA-256 of the `results` or `inputs` that the machines have moved, by key: as the service has
+        certified it, or, before the job's end, as they say themselves (`logs/{dataset}_files.json`)."""
         return {key: several[-1] for key, several in self._digests(kind, self._certified())[0].items()}
 
     def _digests(self, kind: str, certified: Sequence[Any] | None) -> tuple[dict[str, tuple[str, ...]], str]:
-        """The same, all of each key (datasets may replace each other's results), and whether that is of the `certificate` (whose datasets
-        are `certified`) or of a `record` that any machine of the group could have written."""
+        """The same, all of each key (datasets may replace each other's results), and whether that is of the
+        `certificate` (whose datasets are `certified`) or of a `record` that any machine of the group could
+        have written."""
         known: dict[str, tuple[str, ...]] = {}
 
         def take(files: Sequence[Mapping[str, Any]]) -> None:
@@ -212,18 +261,25 @@ class JobHandle:
     def _certified(self) -> list[Any] | None:
         """The datasets of the service's certificate.json; None while there is none that can be read."""
         with contextlib.suppress(DocumentError, LookupError):
-            datasets = loads(self.objects.get(self.keys.records.certificate_json) or b"", "certificate.json")["datasets"]
+            datasets = loads(self.objects.get(self.keys.records.certificate_json) or b"", "certificate.json")[
+                "datasets"
+            ]
             return datasets if isinstance(datasets, list) else None
         return None
 
     def _superseded(self, bucket: str, keys: Collection[str], certified: Sequence[Any]) -> frozenset[str]:
-        """Those of `keys` that only an attempt before a dataset's last has written, and that the service could not set aside: what lies
-        there is still the version that the certificate names (where a bucket keeps none, what it names)."""
+        """Those of `keys` that only an attempt before a dataset's last has written, and that the service
+        could not set aside: what lies there is still the version that the certificate names (where a bucket
+        keeps none, what it names)."""
         earlier, final = dict[str, str | None](), set[str]()
         with contextlib.suppress(LookupError, TypeError):
             for dataset in certified:
                 final |= {str(moved["key"]) for moved in dataset["results"]}
-                earlier |= {str(moved["key"]): moved["version_id"] for machine in dataset["machines"][:-1] for moved in machine["results"]}
+                earlier |= {
+                    str(moved["key"]): moved["version_id"]
+                    for machine in dataset["machines"][:-1]
+                    for moved in machine["results"]
+                }
         found = set()
         for key in (earlier.keys() - final) & set(keys):
             with s3_errors(bucket, key):
@@ -233,30 +289,37 @@ class JobHandle:
         return frozenset(found)
 
     def cancel(self) -> str:
-        """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends within seconds
-        to minutes; a request that can have no effect is answered below `results/rejected_…`."""
+        """Ask for the job to be ended; partial results are kept. Returns the key of the request. The job ends
+        within seconds to minutes; a request that can have no effect is answered below
+        `results/rejected_…`."""
         stem = SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp
         key = f"{self.group}/{SUBMISSIONS}/{stem}_{CANCEL_SUFFIX}"
         self.objects.put(key, json.dumps({"timestamp": self.timestamp}).encode())
         return key
 
     def future(self, *, interval: float = 1.0) -> "Future[JobState]":
-        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like; that it has failed is no
-        exception. A thread of its own asks every `interval` seconds. Cancelling the future does not end the job."""
+        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like; that
+        it has failed is no exception. A thread of its own asks every `interval` seconds. Cancelling the
+        future does not end the job."""
         return of_job(self, interval)
 
     def futures(self, inputs: Sequence[str], *, interval: float = 1.0) -> "list[Future[DatasetState]]":
-        """A future for each of `inputs`, the datasets as they were submitted, in that order. Its result is the dataset's last state
-        as soon as that one is final; `client.futures.DatasetFailedError` is the exception of one that has failed."""
+        """A future for each of `inputs`, the datasets as they were submitted, in that order. Its result is
+        the dataset's last state as soon as that one is final; `neurocaas.futures.DatasetFailedError` is the
+        exception of one that has failed."""
         return of_datasets(self, inputs, interval)
 
     def job(self) -> Job:
-        """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered yet, or refused)."""
+        """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered
+        yet, or refused).
+        """
         if self._seen.job is None:
             self._seen.job = self._read_job()
         if self._seen.job is None:
             raise AnalysisError(
-                f"job {self.timestamp} has no record", "a job that the manager accepted", "read its certificate for the reason"
+                f"job {self.timestamp} has no record",
+                "a job that the manager accepted",
+                "read its certificate for the reason",
             )
         return self._seen.job
 
@@ -281,7 +344,8 @@ class JobHandle:
                 if raw is None:
                     continue  # gone again, or larger than any status
                 self._seen.etags[key] = listed[key]
-                with contextlib.suppress(DocumentError):  # a script may have spoilt its own status file: what was known before stands
+                # a script may have spoilt its own status file: what was known before stands
+                with contextlib.suppress(DocumentError):
                     self._seen.statuses[key] = DatasetStatus.from_json(raw)
 
     def _read_status(self, key: str) -> bytes | None:
@@ -293,9 +357,15 @@ class JobHandle:
 
     def _not_ours(self) -> bool:
         job = self._seen.job
-        return job is not None and self.submission_key is not None and job.submission_key != self.submission_key
+        return (
+            job is not None and self.submission_key is not None and job.submission_key != self.submission_key
+        )
 
     @property
     def _rejection(self) -> ResultKeys:
-        """Where a refusal of this submission would be. A handle that does not know its submission takes its name for the id."""
-        return rejected_keys(self.group, SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp)
+        """Where a refusal of this submission would be. A handle that does not know its submission takes its
+        name for the id.
+        """
+        return rejected_keys(
+            self.group, SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp
+        )

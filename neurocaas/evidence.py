@@ -1,4 +1,4 @@
-"""What there is to say why a job waits, runs or has failed: read here, explained in `client.explain`."""
+"""What there is to say why a job waits, runs or has failed: read here, explained in `neurocaas.explain`."""
 
 import contextlib
 import difflib
@@ -10,9 +10,9 @@ from typing import Any
 
 import botocore.exceptions
 
-from client.errors import code_of
-from client.job import JobHandle
-from client.states import JobState
+from neurocaas.errors import code_of
+from neurocaas.job import JobHandle
+from neurocaas.states import JobState
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey
 from runtime.protocol.status import INITIALIZING
@@ -25,10 +25,11 @@ SETTLED = 15.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """`submitted`: seconds since the submission file came, None when there is none. `dead`: the submission is in the dead-letter
-    queue (None: these credentials may not look). `age`: seconds since the job began. `others`: names like the job's. `stop`: the
-    order to end the job, "" when there is none. `pending` and `running`: machines of the job that EC2 has not started, and of all
-    jobs that run (None: not asked, or these credentials may not). `types`: the machines that the analysis allows."""
+    """`submitted`: seconds since the submission file came, None when there is none. `dead`: the submission is
+    in the dead-letter queue (None: these credentials may not look). `age`: seconds since the job began.
+    `others`: names like the job's. `stop`: the order to end the job, "" when there is none. `pending` and
+    `running`: machines of the job that EC2 has not started, and of all jobs that run (None: not asked, or
+    these credentials may not). `types`: the machines that the analysis allows."""
 
     state: JobState
     certificate: str = ""
@@ -43,7 +44,9 @@ class Evidence:
     types: Sequence[str] = ()
 
 
-def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: Any, types: Sequence[str] = ()) -> Evidence:
+def gather(
+    job: JobHandle, others: Sequence[str], dead_letters: str, session: Any, types: Sequence[str] = ()
+) -> Evidence:
     """Read what there is. `dead_letters`: URL of the dead-letter queue, "" when it is not known."""
     now = datetime.now(UTC)
     state = job.status()
@@ -51,10 +54,16 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
     certificate = job.answer()
     facts: Mapping[str, Any] = {}
     with contextlib.suppress(DocumentError):
-        facts = loads(job.objects.get(job.answer_keys().records.certificate_json) or b"{}", "certificate.json")
+        facts = loads(
+            job.objects.get(job.answer_keys().records.certificate_json) or b"{}", "certificate.json"
+        )
     unanswered = state.phase == "SUBMITTED" and not certificate
     age = job.age(now)
-    waits = state.phase == "RUNNING" and any(one.state == INITIALIZING for one in state.datasets) and (age or 0.0) > SETTLED
+    waits = (
+        state.phase == "RUNNING"
+        and any(one.state == INITIALIZING for one in state.datasets)
+        and (age or 0.0) > SETTLED
+    )
     pending, running = _machines(job, session) if waits else (None, None)
     return Evidence(
         state=state,
@@ -63,7 +72,9 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
         submitted=None if came is None else max(0.0, (now - came).total_seconds()),
         dead=_is_dead(key, dead_letters, session) if unanswered and came is not None else None,
         age=age,
-        others=difflib.get_close_matches(job.timestamp, others, 3, 0.6) if unanswered and came is None else (),
+        others=difflib.get_close_matches(job.timestamp, others, 3, 0.6)
+        if unanswered and came is None
+        else (),
         stop=_stop(job) if not state.finished else "",
         pending=pending,
         running=running,
@@ -72,11 +83,15 @@ def gather(job: JobHandle, others: Sequence[str], dead_letters: str, session: An
 
 
 def _submission(job: JobHandle) -> tuple[str, datetime | None]:
-    """The key of the job's submission file, and when it came (None: there is none). A file may join its id to `submit.json` as it likes."""
+    """The key of the job's submission file, and when it came (None: there is none). A file may join its id to
+    `submit.json` as it likes.
+    """
     below = f"{job.group}/{SUBMISSIONS}/{job.timestamp}"
     for entry in job.objects.list(job.submission_key or below):
         key = str(entry["Key"])
-        if key == job.submission_key or (key.endswith(SUBMISSION_SUFFIX) and SubmissionKey.parse(key).id == job.timestamp):
+        if key == job.submission_key or (
+            key.endswith(SUBMISSION_SUFFIX) and SubmissionKey.parse(key).id == job.timestamp
+        ):
             return key, entry["LastModified"]
     return job.submission_key or f"{below}_{SUBMISSION_SUFFIX}", None
 
@@ -98,26 +113,38 @@ def _machines(job: JobHandle, session: Any) -> tuple[int | None, int | None]:
     ]
     try:
         pages = session.client("ec2").get_paginator("describe_instances").paginate(Filters=every)
-        found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+        found = [
+            one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]
+        ]
     except botocore.exceptions.ClientError as error:
         if code_of(error).startswith(("UnauthorizedOperation", "AccessDenied")):
             return None, None
         raise
     mine = {BUCKET: job.bucket, GROUP: job.group, JOB: job.timestamp}.items()
     pending = [
-        one for one in found if one["State"]["Name"] == "pending" and mine <= {tag["Key"]: tag["Value"] for tag in one["Tags"]}.items()
+        one
+        for one in found
+        if one["State"]["Name"] == "pending"
+        and mine <= {tag["Key"]: tag["Value"] for tag in one["Tags"]}.items()
     ]
     return len(pending), sum(one["State"]["Name"] == "running" for one in found)
 
 
 def _is_dead(key: str, queue: str, session: Any) -> bool | None:
-    """Whether the submission is among the messages of the dead-letter queue; None when that cannot be read. The messages stay."""
+    """Whether the submission is among the messages of the dead-letter queue; None when that cannot be read.
+    The messages stay.
+    """
     if not queue:
         return None
     try:
-        answer = session.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        answer = session.client("sqs").receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
     except botocore.exceptions.ClientError as error:
         if "Denied" in code_of(error) or "NonExistent" in code_of(error):
             return None
         raise
-    return any(json.dumps(key)[1:-1] in message["Body"] or key in message["Body"] for message in answer.get("Messages", []))
+    return any(
+        json.dumps(key)[1:-1] in message["Body"] or key in message["Body"]
+        for message in answer.get("Messages", [])
+    )

@@ -8,25 +8,38 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from client.errors import AnalysisError
-from client.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
-from client.speaking import follow as follow_job
+from neurocaas.errors import AnalysisError
+from neurocaas.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
+from neurocaas.speaking import follow as follow_job
 from runtime.protocol.printable import printable
 
 
 @task(
-    help={**WHERE, **JSON, "limit": "So many, the latest; 0: all.", "names": "Only the names of jobs, sorted: one request for a thousand."}
+    help={
+        **WHERE,
+        **JSON,
+        "limit": "So many, the latest; 0: all.",
+        "names": "Only the names of jobs, sorted: one request for a thousand.",
+    }
 )
-def jobs(c: Context, bucket: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False) -> None:
+def jobs(
+    c: Context, bucket: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False
+) -> None:
     """List the group's jobs, the latest last: when submitted, name, outcome."""
-    from client.view import job_lines
+    from neurocaas.view import job_lines
 
     analysis = analysis_of(bucket, group)
     every = analysis.jobs() if names else analysis.listing()
     shown = every[-limit:] if limit > 0 else every
     ends = {} if names else analysis.ends(shown)
     if json:
-        say(as_json(shown if names else [{**asdict(one), "submitted": _iso(one.submitted), "end": ends[one]} for one in shown]))
+        say(
+            as_json(
+                shown
+                if names
+                else [{**asdict(one), "submitted": _iso(one.submitted), "end": ends[one]} for one in shown]
+            )
+        )
     else:
         for line in shown if names else job_lines(shown, ends):
             say(line)
@@ -49,9 +62,11 @@ def follow(c: Context, job: str, bucket: str = "", group: str = "", timeout: int
 
 
 @task(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
-def status(c: Context, job: str, bucket: str = "", group: str = "", certificate: bool = False, json: bool = False) -> None:
+def status(
+    c: Context, job: str, bucket: str = "", group: str = "", certificate: bool = False, json: bool = False
+) -> None:
     """Show a job and its datasets as they are now. Exit code 1 when it has failed."""
-    from client.view import status_lines
+    from neurocaas.view import status_lines
 
     analysis = analysis_of(bucket, group)
     handle = analysis.find(job)
@@ -72,16 +87,27 @@ def status(c: Context, job: str, bucket: str = "", group: str = "", certificate:
 
 @task(
     iterable=["dataset"],
-    help={**JOB, "follow": "Stay, and show new lines until the job ends.", "dataset": "Only this one. May be given several times.",
+    help={**JOB, "follow": "Stay, and show new lines until the job ends.",
+        "dataset": "Only this one. May be given several times.",
           "stderr": "Only what went to standard error."},
 )  # fmt: skip
-def logs(c: Context, job: str, dataset: list[str], bucket: str = "", group: str = "", follow: bool = False, stderr: bool = False) -> None:
-    """Print what the scripts of a job have printed, each line after the name of its dataset when there are several."""
-    from client.logs import STREAMS, LogReader
+def logs(
+    c: Context,
+    job: str,
+    dataset: list[str],
+    bucket: str = "",
+    group: str = "",
+    follow: bool = False,
+    stderr: bool = False,
+) -> None:
+    """Print what the scripts of a job have printed, each line after the name of its dataset when there are several."""  # noqa: E501
+    from neurocaas.logs import STREAMS, LogReader
 
     analysis = analysis_of(bucket, group)
     handle = analysis.find(job)
-    reader = LogReader(handle, dataset, ("stderr",) if stderr else STREAMS, live=not follow or sys.stdout.isatty())
+    reader = LogReader(
+        handle, dataset, ("stderr",) if stderr else STREAMS, live=not follow or sys.stdout.isatty()
+    )
 
     def show(state: Any) -> None:
         if not state.datasets:
@@ -108,18 +134,33 @@ def logs(c: Context, job: str, dataset: list[str], bucket: str = "", group: str 
         raise Exit(code=1 if state.finished else 0)
 
 
-@task(help={**JOB, **JSON, "to": "The folder for the results; made when missing.", "no-logs": "Only the results, without the logs."})
+@task(
+    help={
+        **JOB,
+        **JSON,
+        "to": "The folder for the results; made when missing.",
+        "no-logs": "Only the results, without the logs.",
+    }
+)
 def results(
-    c: Context, job: str, bucket: str = "", group: str = "", to: str = "results", no_logs: bool = False, json: bool = False
+    c: Context,
+    job: str,
+    bucket: str = "",
+    group: str = "",
+    to: str = "results",
+    no_logs: bool = False,
+    json: bool = False,
 ) -> None:
-    """Copy a job's results and logs to a folder here, checked by their digests. An interrupted copy is continued."""
+    """Copy a job's results and logs to a folder here, checked by their digests. An interrupted copy is continued."""  # noqa: E501
     handle = analysis_of(bucket, group).find(job)
     files = handle.fetch(to, logs=not no_logs)
     if json:
         say(as_json(files))
     else:
         for one in files:
-            say(f"{to}/{one.path}  {one.size} bytes  {'was there' if one.kept else 'checked: ' + one.checked}")
+            say(
+                f"{to}/{one.path}  {one.size} bytes  {'was there' if one.kept else 'checked: ' + one.checked}"
+            )
         for one in files:
             if one.renamed:
                 note(f"{to}/{one.path} is {one.key}, whose name cannot be had here")
@@ -129,13 +170,17 @@ def results(
 
 
 @task(help={**JOB, **JSON, "follow": "Stay until the job has ended."})
-def cancel(c: Context, job: str, bucket: str = "", group: str = "", follow: bool = False, json: bool = False) -> None:
-    """End a job: its machines stop, what they have so far is kept, and only the time that they ran is paid."""
+def cancel(
+    c: Context, job: str, bucket: str = "", group: str = "", follow: bool = False, json: bool = False
+) -> None:
+    """End a job: its machines stop, what they have so far is kept, and only the time that they ran is paid."""  # noqa: E501
     handle = analysis_of(bucket, group).find(job)
     state = handle.status()
     if state.finished:
         raise AnalysisError(
-            f"job {handle.timestamp} has ended already: {state.end or state.phase}", "a job that runs", "nothing is to be done"
+            f"job {handle.timestamp} has ended already: {state.end or state.phase}",
+            "a job that runs",
+            "nothing is to be done",
         )
     request = handle.cancel()
     if not json:
@@ -148,8 +193,8 @@ def cancel(c: Context, job: str, bucket: str = "", group: str = "", follow: bool
 @task(help={**JOB, **JSON})
 def explain(c: Context, job: str, bucket: str = "", group: str = "", json: bool = False) -> None:
     """Say in one sentence why a job waits or failed, on what evidence, and what to do."""
-    from client.explain import explain as why
-    from client.listing import UnknownJobError
+    from neurocaas.explain import explain as why
+    from neurocaas.listing import UnknownJobError
 
     analysis = analysis_of(bucket, group)
     try:

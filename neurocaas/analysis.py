@@ -13,16 +13,16 @@ from typing import Any
 
 import boto3
 
-from client import checks
-from client.bucket import AT_ONCE, Bucket, own_session, s3_client
-from client.errors import AnalysisError, every, raise_all
-from client.evidence import Evidence, gather
-from client.forecast import LATEST, Forecast, budget_left, estimate, history
-from client.job import JobHandle
-from client.listing import ListedJob, listing, resolve
-from client.notes import note
-from client.states import DatasetState
-from client.uploads import Content, Uploads, name_of
+from neurocaas import checks
+from neurocaas.bucket import AT_ONCE, Bucket, own_session, s3_client
+from neurocaas.errors import AnalysisError, every, raise_all
+from neurocaas.evidence import Evidence, gather
+from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history
+from neurocaas.job import JobHandle
+from neurocaas.listing import ListedJob, listing, resolve
+from neurocaas.notes import note
+from neurocaas.states import DatasetState
+from neurocaas.uploads import Content, Uploads, name_of
 from runtime.protocol.about import About, about_key
 from runtime.protocol.config import DURATION, ConfigRules, parse_config
 from runtime.protocol.documents import DocumentError
@@ -43,20 +43,25 @@ class Analysis:
     def __init__(self, bucket: str, group: str, *, session: Any = None) -> None:
         if not GROUP_NAME.fullmatch(group):
             raise AnalysisError(
-                f"{group!r} as the name of a group", GROUP_NAME.pattern, "use the group's name as the administrator gave it"
+                f"{group!r} as the name of a group",
+                GROUP_NAME.pattern,
+                "use the group's name as the administrator gave it",
             )
         self.bucket, self.group = bucket, group
         self.session = session or boto3.DEFAULT_SESSION or own_session()
         self.s3 = s3_client(self.session)
         self.objects = Bucket(self.s3, bucket)
 
-    def upload(self, paths: Iterable[str | os.PathLike[str]], *, say: Callable[[str], None] = note) -> list[str]:
-        """Upload files and folders to the group's `inputs/` and return their keys, which is what `submit` takes; those of folders end
-        in '/'.
+    def upload(
+        self, paths: Iterable[str | os.PathLike[str]], *, say: Callable[[str], None] = note
+    ) -> list[str]:
+        """Upload files and folders to the group's `inputs/` and return their keys, which is what `submit`
+        takes; those of folders end in '/'.
 
-        Nothing that is there is replaced: what has the same content is not sent again, and where a name has other content, the file
-        goes to a folder of its own, which `say` is told (by default standard error), see `client.uploads`. Two files of one name are
-        refused before anything is uploaded, as is a missing one; when one cannot be uploaded, the others are.
+        Nothing that is there is replaced: what has the same content is not sent again, and where a name has
+        other content, the file goes to a folder of its own, which `say` is told (by default standard error),
+        see `neurocaas.uploads`. Two files of one name are refused before anything is uploaded, as is a
+        missing one; when one cannot be uploaded, the others are.
         """
         files = [Path(path) for path in paths]
         raise_all(checks.files([str(path) for path in files]))
@@ -64,27 +69,39 @@ class Analysis:
         ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
 
         def put(path: Path) -> str:
-            return uploads.folder(path, ignore) if path.is_dir() else uploads.put(Content(path), INPUTS, name_of(path))
+            return (
+                uploads.folder(path, ignore)
+                if path.is_dir()
+                else uploads.put(Content(path), INPUTS, name_of(path))
+            )
 
         return every(partial(put, path) for path in files)
 
     def upload_config(
-        self, config: Mapping[str, Any] | str | os.PathLike[str], name: str | None = None, *, say: Callable[[str], None] = note
+        self,
+        config: Mapping[str, Any] | str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        say: Callable[[str], None] = note,
     ) -> str:
-        """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key. Like `upload`, it replaces
-        nothing."""
+        """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key.
+        Like `upload`, it replaces nothing."""
         if isinstance(config, Mapping):
             try:
                 body = normal_text(config).encode()
             except (TypeError, ValueError) as error:
                 raise AnalysisError(
-                    f"a config that JSON cannot hold: {error}", "texts, numbers, lists and mappings", "change it"
+                    f"a config that JSON cannot hold: {error}",
+                    "texts, numbers, lists and mappings",
+                    "change it",
                 ) from error
             name = name or "config.json"
         else:
             path = Path(config)
             if not path.is_file():
-                raise AnalysisError(f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path")
+                raise AnalysisError(
+                    f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path"
+                )
             body, name = path.read_bytes(), name or path.name
         return Uploads(self.objects, self.session, self.group, say).put(Content(body), CONFIGS, name)
 
@@ -97,20 +114,25 @@ class Analysis:
         resultpath: str | None = None,
         rerun_of: str | None = None,
     ) -> JobHandle:
-        """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started for each dataset.
+        """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started
+        for each dataset.
 
-        `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file. `timestamp` names the
-        job (letters, digits, `.` `_` `:` `-`, at most 64), and no other submission may have it; by default the time of now.
-        `instance_type` must be one that the analysis allows; by default the analysis's own. Data and config may be `s3://` paths, and
-        `resultpath` the `s3://` path of a folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job
-        whose image and code are used in place of those that are deployed now. The answer to the submission is in the job's certificate.
+        `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file.
+        `timestamp` names the job (letters, digits, `.` `_` `:` `-`, at most 64), and no other submission may
+        have it; by default the time of now. `instance_type` must be one that the analysis allows; by default
+        the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of a
+        folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose
+        image and code are used in place of those that are deployed now. The answer to the submission is in
+        the job's certificate.
         """
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
             raise checks.timestamp_error(stamp)
         names = [datanames] if isinstance(datanames, str) else list(datanames)
         if not names:
-            raise AnalysisError("no datasets", "one dataset or more", "name at least one key in the group's inputs/")
+            raise AnalysisError(
+                "no datasets", "one dataset or more", "name at least one key in the group's inputs/"
+            )
         configname = config if isinstance(config, str) else self.upload_config(config, f"{stamp}_config.json")
         body: dict[str, Any] = {"dataname": names, "configname": configname, "timestamp": stamp}
         if instance_type:
@@ -132,10 +154,12 @@ class Analysis:
     def map(
         self, datasets: Iterable[str | os.PathLike[str]], config: Mapping[str, Any] | str, **submission: Any
     ) -> "list[Future[DatasetState]]":
-        """Upload what is a file here, submit all `datasets` as one job, and return a future for each, in order.
+        """Upload what is a file here, submit all `datasets` as one job, and return a future for each, in
+        order.
 
-        A dataset is a path on this computer or a key in the bucket. `submission` are further arguments of `submit`. The result of a
-        future is the dataset's last state; the exception of one that has failed is `client.futures.DatasetFailedError`.
+        A dataset is a path on this computer or a key in the bucket. `submission` are further arguments of
+        `submit`. The result of a future is the dataset's last state; the exception of one that has failed is
+        `neurocaas.futures.DatasetFailedError`.
         """
         wanted = [os.fspath(one) for one in datasets]
         files = [one for one in wanted if Path(one).is_file()]
@@ -148,15 +172,21 @@ class Analysis:
         return JobHandle(self.s3, self.bucket, self.group, timestamp)
 
     def find(self, name: str) -> JobHandle:
-        """The job that `name` means: its timestamp, the beginning of only one, or `last`. Raises AnalysisError when there is none."""
+        """The job that `name` means: its timestamp, the beginning of only one, or `last`. Raises
+        AnalysisError when there is none.
+        """
         return self.job(resolve(self.objects, self.group, name))
 
     def listing(self) -> list[ListedJob]:
-        """The group's jobs and refused submissions with the times at which they came, the latest last. Two LISTs for a thousand."""
+        """The group's jobs and refused submissions with the times at which they came, the latest last. Two
+        LISTs for a thousand.
+        """
         return listing(self.objects, self.group)
 
     def jobs(self, *, after: str = "") -> list[str]:
-        """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a thousand jobs."""
+        """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a
+        thousand jobs.
+        """
         return sorted(self.objects.folders(f"{JOBS}/{self.group}/job_", after=after))
 
     def ends(self, jobs: Iterable[ListedJob]) -> dict[ListedJob, str]:
@@ -166,26 +196,35 @@ class Analysis:
             return dict(zip(every, pool.map(self._end, every), strict=True))
 
     def _end(self, one: ListedJob) -> str:
-        keys = rejected_keys(self.group, one.job) if one.answer == "refused" else JobKeys.of(self.group, one.job)
+        keys = (
+            rejected_keys(self.group, one.job) if one.answer == "refused" else JobKeys.of(self.group, one.job)
+        )
         return self.objects.text(keys.records.end).strip() if one.answer else ""
 
     def about(self) -> About:
-        """What the analysis says of itself: instance types, prices, budget, image. Raises AnalysisError when it says nothing."""
+        """What the analysis says of itself: instance types, prices, budget, image. Raises AnalysisError when
+        it says nothing.
+        """
         key = about_key(self.group)
         raw = self.objects.get(key)
         if raw is None:
             raise AnalysisError(
                 f"there is no {key} in bucket {self.bucket}",
                 "an analysis that was deployed for this group",
-                f"check the group; the administrator can deploy the stack again (`invoke outputs` lists the groups of {self.bucket})",
+                "check the group; the administrator can deploy the stack again (`invoke outputs` lists the "
+                f"groups of {self.bucket})",
             )
         try:
             return About.from_json(raw)
         except DocumentError as error:
-            raise AnalysisError(str(error), "an analysis of this client's version", "deploy the stack with this checkout") from error
+            raise AnalysisError(
+                str(error), "an analysis of this client's version", "deploy the stack with this checkout"
+            ) from error
 
     def sizes(self, keys: Iterable[str]) -> list[int | None]:
-        """Bytes of each dataset, of all its objects for a folder; None for one that is not there, or out of reach."""
+        """Bytes of each dataset, of all its objects for a folder; None for one that is not there, or out of
+        reach.
+        """
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(self._size, keys))
 
@@ -194,7 +233,9 @@ class Analysis:
         entries = Bucket(self.s3, bucket).list(key)
         try:
             if not key.endswith("/"):
-                return next((int(one["Size"]) for one in itertools.islice(entries, 1) if one["Key"] == key), None)
+                return next(
+                    (int(one["Size"]) for one in itertools.islice(entries, 1) if one["Key"] == key), None
+                )
             found = [int(one["Size"]) for one in itertools.islice(entries, 10_000)]
         except AnalysisError:
             if bucket == self.bucket:
@@ -203,10 +244,20 @@ class Analysis:
         return sum(found) if found else None
 
     def duration(self, config: str) -> int | None:
-        """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none that can be read."""
-        raw = Path(config).read_bytes() if config and Path(config).is_file() else self._read(config) if config else None
+        """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none
+        that can be read.
+        """
+        raw = (
+            Path(config).read_bytes()
+            if config and Path(config).is_file()
+            else self._read(config)
+            if config
+            else None
+        )
         with contextlib.suppress(InvalidInput):
-            parsed = parse_config(raw, config, ConfigRules(1, 10**9, 10**9, 10**9)) if raw is not None else None
+            parsed = (
+                parse_config(raw, config, ConfigRules(1, 10**9, 10**9, 10**9)) if raw is not None else None
+            )
             return parsed.duration_minutes if parsed and DURATION in parsed.given else None
         return None
 
@@ -215,15 +266,19 @@ class Analysis:
         return Bucket(self.s3, bucket).get(key, CONFIG_MAX_BYTES)
 
     def evidence(self, job: JobHandle) -> Evidence:
-        """What there is to say why a job waits or failed, for `client.explain.explain`."""
+        """What there is to say why a job waits or failed, for `neurocaas.explain.explain`."""
         dead_letters, types = "", tuple[str, ...]()
         with contextlib.suppress(AnalysisError):
             about = self.about()
             dead_letters, types = about.dead_letter_queue_url, about.instance_types
-        return gather(job, self.jobs() if not job.status().datasets else [], dead_letters, self.session, types)
+        return gather(
+            job, self.jobs() if not job.status().datasets else [], dead_letters, self.session, types
+        )
 
     def typical(self, job: JobHandle) -> float | None:
-        """Seconds of a median run of datasets like those of a job that is under way, None without any, or without such a job."""
+        """Seconds of a median run of datasets like those of a job that is under way, None without any, or
+        without such a job.
+        """
         state = job.status()
         if state.finished or not state.datasets:
             return None
@@ -232,9 +287,15 @@ class Analysis:
         return estimate(runs, [one.size for one in record.datasets])[0]
 
     def forecast(
-        self, sizes: Sequence[int | None], *, minutes: int | None = None, instance_type: str | None = None, budget: bool = True
+        self,
+        sizes: Sequence[int | None],
+        *,
+        minutes: int | None = None,
+        instance_type: str | None = None,
+        budget: bool = True,
     ) -> Forecast:
-        """What datasets of these sizes (bytes; None where unknown) will take and cost, and what the budget has left.
+        """What datasets of these sizes (bytes; None where unknown) will take and cost, and what the budget
+        has left.
 
         `minutes` is the config's `__duration__`, by default the analysis's. Nothing is submitted.
         """
@@ -242,18 +303,24 @@ class Analysis:
         chosen = instance_type or about.instance_type
         if chosen not in about.prices:
             raise AnalysisError(
-                f"no price for instance type {chosen!r}", ", ".join(sorted(about.prices)), "choose one of the analysis's types"
+                f"no price for instance type {chosen!r}",
+                ", ".join(sorted(about.prices)),
+                "choose one of the analysis's types",
             )
         stand_ins = () if instance_type else about.fallback_types
         latest = self.jobs()[: -LATEST - 1 : -1]
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
-        certificates = (self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest)
+        certificates = (
+            self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest
+        )
         return Forecast(
             datasets=len(sizes),
             minutes=minutes or about.duration_minutes,
             instance_type=chosen,
             price_per_hour=about.prices[chosen],
-            dearest_per_hour=max(about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ()))),
+            dearest_per_hour=max(
+                about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ()))
+            ),
             prices_date=about.prices_date,
             p50=p50,
             p90=p90,
@@ -269,5 +336,7 @@ def now() -> datetime:
 
 
 def new_timestamp(moment: datetime) -> str:
-    """A job name from a moment, fine enough that two submissions by hand do not meet: 2026-11-25T03-04-05.678Z."""
+    """A job name from a moment, fine enough that two submissions by hand do not meet:
+    2026-11-25T03-04-05.678Z.
+    """
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03d}Z"

@@ -11,9 +11,11 @@ from runtime.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCC
 
 @dataclass(frozen=True)
 class DatasetState:
-    """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the dataset is final.
-    `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error` the last of its errors.
-    `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is about what is left.
+    """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the
+    dataset is final.
+    `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error`
+    the last of its errors. `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is
+    about what is left.
     `out_of_memory`: its machine has seen that its memory was used up."""
 
     name: str
@@ -37,7 +39,9 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class JobState:
-    """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line of end.txt."""
+    """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line
+    of end.txt.
+    """
 
     timestamp: str
     phase: str
@@ -53,9 +57,12 @@ class JobState:
         return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
 
 
-def dataset_state(dataset: Dataset, status: DatasetStatus | None, now: datetime, verdict: DatasetStatus | None = None) -> DatasetState:
-    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up. How it ended is said by
-    `verdict`, which the service writes: any machine of the group can write status files, so one that tells of an end is not final yet."""
+def dataset_state(
+    dataset: Dataset, status: DatasetStatus | None, now: datetime, verdict: DatasetStatus | None = None
+) -> DatasetState:
+    """A dataset as its status file tells it; `status` None (no file yet) means that its machine is not up.
+    How it ended is said by `verdict`, which the service writes: any machine of the group can write status
+    files, so one that tells of an end is not final yet."""
     if status is None and verdict is None:
         return DatasetState(dataset.name, dataset.inputpath, INITIALIZING)
     status = status or DatasetStatus()

@@ -1,7 +1,8 @@
-"""The jobs of a group, from two listings: what was submitted and when, and what was answered. A thousand jobs cost two requests.
+"""The jobs of a group, from two listings: what was submitted and when, and what was answered. A thousand jobs
+cost two requests.
 
-A submission file may have any name: the certificate of a job whose timestamp is not the file's name says in its metadata which file it
-answers, and since when.
+A submission file may have any name: the certificate of a job whose timestamp is not the file's name says in
+its metadata which file it answers, and since when.
 """
 
 import difflib
@@ -10,19 +11,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from client.bucket import AT_ONCE, Bucket
-from client.errors import AnalysisError
+from neurocaas.bucket import AT_ONCE, Bucket
+from neurocaas.errors import AnalysisError
 from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
 from runtime.protocol.documents import DocumentError, moment
-from runtime.protocol.keys import CANCEL_SUFFIX, JOBS, SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import (
+    CANCEL_SUFFIX,
+    JOBS,
+    SUBMISSION_SUFFIX,
+    SUBMISSIONS,
+    JobKeys,
+    SubmissionKey,
+    rejected_keys,
+)
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 JUST_SUBMITTED = timedelta(seconds=1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES)
-"""So long a submission without an answer is listed. By then the manager has given one; where it was deleted since, the file would be
-listed for ever."""
+"""So long a submission without an answer is listed. By then the manager has given one; where it was deleted
+since, the file would be listed for ever."""
 
 LOOKED_AT = 256
-"""So many certificates, the latest by name, are asked whose file they answer; more, if a file that has just come is not among them."""
+"""So many certificates, the latest by name, are asked whose file they answer; more, if a file that has just
+come is not among them.
+"""
 
 CLOCKS = timedelta(seconds=5)
 """How far the clocks of S3 and of a manager may differ."""
@@ -34,8 +45,9 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class ListedJob:
-    """`job` is the job's timestamp; for a submission that became no job (`answer` is "refused"), the submission's id. `submitted`
-    is None where it is not known any more. `answer` is "job", "refused", or "" while there is none."""
+    """`job` is the job's timestamp; for a submission that became no job (`answer` is "refused"), the
+    submission's id. `submitted` is None where it is not known any more. `answer` is "job", "refused", or ""
+    while there is none."""
 
     job: str
     submitted: datetime | None
@@ -76,11 +88,17 @@ def listing(objects: Bucket, group: str) -> list[ListedJob]:
 def _submissions(objects: Bucket, prefix: str) -> dict[str, _Sent]:
     """The submission files below a prefix, by their ids."""
     entries = ((str(entry["Key"]), entry["LastModified"]) for entry in objects.list(prefix))
-    return {SubmissionKey.parse(key).id: _Sent(digest_of(key), time) for key, time in entries if key.endswith(SUBMISSION_SUFFIX)}
+    return {
+        SubmissionKey.parse(key).id: _Sent(digest_of(key), time)
+        for key, time in entries
+        if key.endswith(SUBMISSION_SUFFIX)
+    }
 
 
 def _claims(objects: Bucket, group: str, jobs: Iterable[str], files: Collection[_Sent]) -> dict[str, _Sent]:
-    """Of jobs, the file that each answers and when it was taken: of the latest by name, and of more while one of `files` has no answer."""
+    """Of jobs, the file that each answers and when it was taken: of the latest by name, and of more while one
+    of `files` has no answer.
+    """
 
     def claim(job: str) -> _Sent | None:
         said = objects.metadata(JobKeys.of(group, job).records.certificate)
@@ -95,19 +113,27 @@ def _claims(objects: Bucket, group: str, jobs: Iterable[str], files: Collection[
             if start and all(_answers(found, file) for file in files):
                 break
             some = names[start : start + LOOKED_AT]
-            found |= {name: sent for name, sent in zip(some, pool.map(claim, some), strict=True) if sent is not None}
+            found |= {
+                name: sent for name, sent in zip(some, pool.map(claim, some), strict=True) if sent is not None
+            }
     return found
 
 
 def _answers(claims: Mapping[str, _Sent], file: _Sent) -> list[str]:
-    """The jobs that answer a file as it is now, the latest last: it may have been replaced since an earlier job."""
-    ours = [(one.time, job) for job, one in claims.items() if one.digest == file.digest and one.time >= file.time - CLOCKS]
+    """The jobs that answer a file as it is now, the latest last: it may have been replaced since an earlier
+    job.
+    """
+    ours = [
+        (one.time, job)
+        for job, one in claims.items()
+        if one.digest == file.digest and one.time >= file.time - CLOCKS
+    ]
     return [job for _, job in sorted(ours)]
 
 
 def resolve(objects: Bucket, group: str, name: str) -> str:
-    """The job that `name` means: its timestamp, the beginning of only one timestamp, the name of its submission file (without
-    `submit.json`), or `last` for the latest submission.
+    """The job that `name` means: its timestamp, the beginning of only one timestamp, the name of its
+    submission file (without `submit.json`), or `last` for the latest submission.
 
     Raises UnknownJobError, and AnalysisError for a beginning of several.
     """
@@ -115,7 +141,9 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
         every = listing(objects, group)
         if not every:
             raise UnknownJobError(
-                f"group {group} has no job in bucket {objects.name}", "a job that was submitted", "submit one: `invoke submit --help`"
+                f"group {group} has no job in bucket {objects.name}",
+                "a job that was submitted",
+                "submit one: `invoke submit --help`",
             )
         return every[-1].job
     begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{JOBS}/{group}/{_JOB}{name}"))
@@ -130,7 +158,9 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
         return name
     if len(begins) > 1:
         raise AnalysisError(
-            f"{name!r} is the beginning of {len(begins)} jobs", _some(begins), "write more of the name, or `last` for the latest one"
+            f"{name!r} is the beginning of {len(begins)} jobs",
+            _some(begins),
+            "write more of the name, or `last` for the latest one",
         )
     if not begins:
         near = difflib.get_close_matches(name, objects.folders(f"{JOBS}/{group}/{_JOB}"), 3, 0.6)

@@ -1,7 +1,8 @@
-"""Jobs and their datasets as futures of `concurrent.futures`: results with a timeout, exceptions, callbacks, `as_completed`.
+"""Jobs and their datasets as futures of `concurrent.futures`: results with a timeout, exceptions, callbacks,
+`as_completed`.
 
-S3 tells a user nothing by itself, so one thread for a job asks every `interval` seconds. Cancelling a future ends the waiting for it
-and does not end the job (`JobHandle.cancel` does).
+S3 tells a user nothing by itself, so one thread for a job asks every `interval` seconds. Cancelling a future
+ends the waiting for it and does not end the job (`JobHandle.cancel` does).
 """
 
 import threading
@@ -11,8 +12,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol, TypeVar
 
-from client.errors import AnalysisError, Patient
-from client.states import DatasetState, JobState
+from neurocaas.errors import AnalysisError, Patient
+from neurocaas.states import DatasetState, JobState
 from runtime.protocol.status import SUCCESS
 
 T = TypeVar("T")
@@ -27,10 +28,16 @@ class Asked(Protocol):
 
 
 class DatasetFailedError(AnalysisError):
-    """The exception of a dataset's future. `state` is its last state, None for one that never became part of a job."""
+    """The exception of a dataset's future. `state` is its last state, None for one that never became part of
+    a job.
+    """
 
     def __init__(self, job: str, name: str, why: str, state: DatasetState | None = None) -> None:
-        super().__init__(f"{name} of job {job} has failed: {why}", "a dataset that succeeds", f"read what it printed: `invoke logs {job}`")
+        super().__init__(
+            f"{name} of job {job} has failed: {why}",
+            "a dataset that succeeds",
+            f"read what it printed: `invoke logs {job}`",
+        )
         self.state = state
 
 
@@ -41,23 +48,33 @@ def of_job(job: Asked, interval: float) -> "Future[JobState]":
 
 
 def of_datasets(job: Asked, inputs: Sequence[str], interval: float) -> "list[Future[DatasetState]]":
-    """A future for each of `inputs` (as they were submitted), in order: the dataset's last state, or DatasetFailedError."""
+    """A future for each of `inputs` (as they were submitted), in order: the dataset's last state, or
+    DatasetFailedError.
+    """
 
     def result(number: int, state: JobState) -> DatasetState | None:
         dataset = next((one for one in state.datasets if one.input == inputs[number]), None)
         if dataset is not None and dataset.final:
             if dataset.state != SUCCESS:
-                raise DatasetFailedError(job.timestamp, dataset.name, dataset.reason or state.end or "it gives no reason", dataset)
+                raise DatasetFailedError(
+                    job.timestamp, dataset.name, dataset.reason or state.end or "it gives no reason", dataset
+                )
             return dataset
         if state.finished:
-            raise DatasetFailedError(job.timestamp, inputs[number], state.end or "the submission was refused", dataset)
+            raise DatasetFailedError(
+                job.timestamp, inputs[number], state.end or "the submission was refused", dataset
+            )
         return None
 
     return _watch(job, len(inputs), result, interval)
 
 
-def _watch(job: Asked, count: int, result: Callable[[int, JobState], T | None], interval: float) -> "list[Future[T]]":
-    """`count` futures, and a thread that asks for the job's state until each has its `result` (None: not yet) or was cancelled."""
+def _watch(
+    job: Asked, count: int, result: Callable[[int, JobState], T | None], interval: float
+) -> "list[Future[T]]":
+    """`count` futures, and a thread that asks for the job's state until each has its `result` (None: not yet)
+    or was cancelled.
+    """
     futures: list[Future[T]] = [Future() for _ in range(count)]
     open_ = dict(enumerate(futures))
 
@@ -70,7 +87,8 @@ def _watch(job: Asked, count: int, result: Callable[[int, JobState], T | None], 
         if value is None and error is None and not future.cancelled():
             return
         del open_[number]
-        if not future.set_running_or_notify_cancel():  # also wakes whoever waits for a future that was cancelled
+        # also wakes whoever waits for a future that was cancelled
+        if not future.set_running_or_notify_cancel():
             return
         if error is not None:
             future.set_exception(error)

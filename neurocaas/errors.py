@@ -1,4 +1,6 @@
-"""What the client says when it cannot go on: every message names what was got, what is allowed, and what to do next."""
+"""What the client says when it cannot go on: every message names what was got, what is allowed, and what to
+do next.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,13 +11,16 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 
 PATIENCE = 600.0
-"""Seconds for which those who follow a job bear with a network, or a service, that is away: the job goes on without them."""
+"""Seconds for which those who follow a job bear with a network, or a service, that is away: the job goes on
+without them.
+"""
 
 
 class AnalysisError(Exception):
     """Something a person can put right: a missing file, a name that is not allowed, a bucket that answers no.
 
-    `got`, `allowed` and `do` are the three parts of the message; `exit_code` is that of a command that ends with it.
+    `got`, `allowed` and `do` are the three parts of the message; `exit_code` is that of a command that ends
+    with it.
     """
 
     exit_code = 2
@@ -48,7 +53,9 @@ def raise_all(errors: Sequence[AnalysisError]) -> None:
 
 
 def every(tasks: Iterable[Callable[[], T]]) -> list[T]:
-    """What the tasks return. All are tried before what went wrong is raised, all of it; a service that is away ends it at once."""
+    """What the tasks return. All are tried before what went wrong is raised, all of it; a service that is
+    away ends it at once.
+    """
     done, errors = list[T](), list[AnalysisError]()
     for task in tasks:
         try:
@@ -62,27 +69,44 @@ def every(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
 
 _MEMBER = "a deployed analysis, and credentials of a member of the group"
-_NAMES = "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` prints the local one)"
+_NAMES = (
+    "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` "
+    "prints the local one)"
+)
 _FAULTS = frozenset({"500", "503", "InternalError", "ServiceUnavailable", "SlowDown"})
 _LOG_IN = "log in again, or set AWS_PROFILE or a key pair (`invoke local.env` prints the local ones)"
 _KEYS = "credentials that the service knows and that have not expired"
 _SAID_BY_S3 = {
     "NoSuchBucket": ("there is no bucket '{bucket}'", _MEMBER, _NAMES),
-    "PermanentRedirect": ("bucket '{bucket}' is in another region", "the region of the analysis", "set AWS_REGION to it"),
+    "PermanentRedirect": (
+        "bucket '{bucket}' is in another region",
+        "the region of the analysis",
+        "set AWS_REGION to it",
+    ),
     "InvalidBucketName": ("'{bucket}' is no name of a bucket", "the bucket of a deployed analysis", _NAMES),
     "AccessDenied": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
     "403": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
     "InvalidAccessKeyId": ("the access key in this shell is not known to the service", _KEYS, _LOG_IN),
-    "SignatureDoesNotMatch": ("the secret key in this shell does not belong to its access key", _KEYS, _LOG_IN),
+    "SignatureDoesNotMatch": (
+        "the secret key in this shell does not belong to its access key",
+        _KEYS,
+        _LOG_IN,
+    ),
     "ExpiredToken": ("the session token in this shell has expired", _KEYS, _LOG_IN),
     "InvalidToken": ("the session token in this shell is not valid", _KEYS, _LOG_IN),
-    "RequestTimeTooSkewed": ("the clock of this computer is wrong", "the time of the service, to within 15 minutes", "set the clock"),
+    "RequestTimeTooSkewed": (
+        "the clock of this computer is wrong",
+        "the time of the service, to within 15 minutes",
+        "set the clock",
+    ),
 }
 
 
 @contextmanager
 def s3_errors(bucket: str, key: str) -> Iterator[None]:
-    """Turn the errors of an S3 call that a person can put right into `AnalysisError`; let every other error pass."""
+    """Turn the errors of an S3 call that a person can put right into `AnalysisError`; let every other error
+    pass.
+    """
     import boto3.exceptions
     import botocore.exceptions
 
@@ -92,18 +116,26 @@ def s3_errors(bucket: str, key: str) -> Iterator[None]:
         # A failed upload hides the service's answer behind an error of its own.
         code = code_of(error) or code_of(error.__context__)
         if code in _FAULTS:
-            raise UnreachableError(f"S3 cannot answer now ({code})", "a service that works", "try again in a moment") from error
+            raise UnreachableError(
+                f"S3 cannot answer now ({code})", "a service that works", "try again in a moment"
+            ) from error
         said = _SAID_BY_S3.get(code)
         if said is None:
             raise
         raise AnalysisError(*(part.format(bucket=bucket, key=key) for part in said)) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
         raise AnalysisError(
-            "no AWS credentials in this shell", "AWS_PROFILE, or a key pair in the environment", "log in, or run `invoke local.up`"
+            "no AWS credentials in this shell",
+            "AWS_PROFILE, or a key pair in the environment",
+            "log in, or run `invoke local.up`",
         ) from error
     except botocore.exceptions.SSLError:
         raise
-    except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError, botocore.exceptions.IncompleteReadError) as error:
+    except (
+        botocore.exceptions.ConnectionError,
+        botocore.exceptions.HTTPClientError,
+        botocore.exceptions.IncompleteReadError,
+    ) as error:
         place = urlsplit(str(error.kwargs.get("endpoint_url", "")))
         raise UnreachableError(
             f"no answer from {f'{place.scheme}://{place.netloc}' if place.netloc else 'S3'}",
@@ -113,7 +145,9 @@ def s3_errors(bucket: str, key: str) -> Iterator[None]:
 
 
 class Patient(Generic[T]):
-    """Asks again and again: while the service cannot be reached the answer is None, until that has lasted for `PATIENCE` seconds."""
+    """Asks again and again: while the service cannot be reached the answer is None, until that has lasted for
+    `PATIENCE` seconds.
+    """
 
     def __init__(self, ask: Callable[[], T], clock: Any = time) -> None:
         self._ask, self._clock = ask, clock

@@ -1,7 +1,8 @@
 """Are two versions of one output the same? Identical, within a stated tolerance, or different, and by what.
 
-How an output is compared is the blueprint's choice (`compare:`, by pattern of its path below process_results/; the longest
-pattern that matches decides), else follows its extension. Equal bytes are identical whatever the comparator.
+How an output is compared is the blueprint's choice (`compare:`, by pattern of its path below
+process_results/; the longest pattern that matches decides), else follows its extension. Equal bytes are
+identical whatever the comparator.
 """
 
 import csv
@@ -13,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client import arrays, images
-from client.errors import AnalysisError
+from neurocaas import arrays, images
+from neurocaas.errors import AnalysisError
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
@@ -41,8 +42,9 @@ _BY_EXTENSION = {
 
 @dataclass(frozen=True)
 class Rule:
-    """How outputs are compared. `relative` and `absolute`: numbers may differ by the larger of the two (for images: by
-    `absolute` of 255 in each channel). `except_keys`: dotted names in JSON, or columns of a CSV, that may differ; `*` stands for any."""
+    """How outputs are compared. `relative` and `absolute`: numbers may differ by the larger of the two (for
+    images: by `absolute` of 255 in each channel). `except_keys`: dotted names in JSON, or columns of a CSV,
+    that may differ; `*` stands for any."""
 
     comparator: str
     relative: float = RELATIVE
@@ -52,7 +54,9 @@ class Rule:
     def near(self, one: float, other: float) -> bool:
         if not (math.isfinite(one) and math.isfinite(other)):
             return _same_number(one, other)
-        return one == other or abs(one - other) <= max(self.absolute, self.relative * max(abs(one), abs(other)))
+        return one == other or abs(one - other) <= max(
+            self.absolute, self.relative * max(abs(one), abs(other))
+        )
 
     @property
     def tolerance(self) -> str:
@@ -67,7 +71,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`outcome` is IDENTICAL, WITHIN or DIFFERENT; `detail` says how large the difference is and where it begins."""
+    """`outcome` is IDENTICAL, WITHIN or DIFFERENT; `detail` says how large the difference is and where it
+    begins.
+    """
 
     path: str
     outcome: str
@@ -83,7 +89,9 @@ def rule_for(path: str, rules: Mapping[str, Mapping[str, Any]]) -> Rule:
         chosen = rules[max(matching, key=len)]
         comparator = str(chosen["as"])
         absolute = float(chosen.get("absolute", 0.0 if comparator == "image" else ABSOLUTE))
-        return Rule(comparator, float(chosen.get("relative", RELATIVE)), absolute, tuple(chosen.get("except", ())))
+        return Rule(
+            comparator, float(chosen.get("relative", RELATIVE)), absolute, tuple(chosen.get("except", ()))
+        )
     name = path.lower()
     ending = max((ending for ending in _BY_EXTENSION if name.endswith(ending)), key=len, default="")
     comparator = _BY_EXTENSION.get(ending, "bytes")
@@ -108,7 +116,9 @@ class _UnreadableError(Exception):
 
 
 def _bytes(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
-    place = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    place = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
     return f"{len(old)} and {len(new)} bytes, first difference at byte {place}", False
 
 
@@ -116,7 +126,10 @@ def _text(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     before, after = (_lines(_decoded(raw)) for raw in (old, new))
     if before == after:
         return "only line ends or trailing spaces differ", True
-    place = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    place = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
+        min(len(before), len(after)),
+    )
     return f"{len(before)} and {len(after)} lines, first difference in line {place + 1}", False
 
 
@@ -131,7 +144,10 @@ def _json(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
 def _csv(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     delimiter = "\t" if path.lower().endswith(".tsv") else ","
     try:
-        before, after = (list(csv.reader(io.StringIO(_decoded(raw), newline=""), delimiter=delimiter)) for raw in (old, new))
+        before, after = (
+            list(csv.reader(io.StringIO(_decoded(raw), newline=""), delimiter=delimiter))
+            for raw in (old, new)
+        )
     except csv.Error as error:
         raise _UnreadableError(f"not a table ({error})") from error
     if len(before) != len(after):
@@ -144,7 +160,9 @@ def _csv(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     )
 
 
-def _cells(number: int, one: Sequence[str], other: Sequence[str], names: Sequence[str], rule: Rule) -> Iterator["_Difference"]:
+def _cells(
+    number: int, one: Sequence[str], other: Sequence[str], names: Sequence[str], rule: Rule
+) -> Iterator["_Difference"]:
     if len(one) != len(other):
         yield _Difference(f"row {number}", f"{len(one)} and {len(other)} cells")
         return
@@ -172,10 +190,16 @@ def _numpy(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     for name, one in before.items():
         other = after[name]
         if (one.shape, one.kind) != (other.shape, other.kind):
-            found.append(_Difference(name, f"shape {one.shape} of {one.kind} and {other.shape} of {other.kind}"))
+            found.append(
+                _Difference(name, f"shape {one.shape} of {one.kind} and {other.shape} of {other.kind}")
+            )
             continue
         pairs = enumerate(zip(one.values, other.values, strict=True))
-        found += [_number(f"{name}[{index}]", left, right, rule) for index, (left, right) in pairs if not _same_number(left, right)]
+        found += [
+            _number(f"{name}[{index}]", left, right, rule)
+            for index, (left, right) in pairs
+            if not _same_number(left, right)
+        ]
     return _told(found)
 
 
@@ -199,7 +223,9 @@ _COMPARATORS: Mapping[str, Callable[[str, bytes, bytes, Rule], tuple[str, bool]]
 
 @dataclass(frozen=True)
 class _Difference:
-    """Two values that are not the same; `by` is how far numbers are apart, and `near` whether that is allowed."""
+    """Two values that are not the same; `by` is how far numbers are apart, and `near` whether that is
+    allowed.
+    """
 
     place: str
     values: str
@@ -236,7 +262,12 @@ def _differences(one: Any, other: Any, place: str, rule: Rule) -> Iterator[_Diff
             return
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
             yield from _differences(left, right, f"{place}[{index}]", rule)
-    elif isinstance(one, (int, float)) and isinstance(other, (int, float)) and not isinstance(one, bool) and not isinstance(other, bool):
+    elif (
+        isinstance(one, (int, float))
+        and isinstance(other, (int, float))
+        and not isinstance(one, bool)
+        and not isinstance(other, bool)
+    ):
         if not _same_number(one, other):
             yield _number(place, one, other, rule)
     elif one != other or type(one) is not type(other):
@@ -252,7 +283,10 @@ def _told(differences: Any) -> tuple[str, bool]:
         return f"{len(found)} numbers differ, at most by {max(one.by for one in found):.3g}", True
     first = worst[0]
     place = " ".join(first.place[:120].split()) or "the top"
-    return f"{len(worst)} {'difference' if len(worst) == 1 else 'differences'}, the first at {place}: {first.values[:120]}", False
+    return (
+        f"{len(worst)} {'difference' if len(worst) == 1 else 'differences'}, the first at {place}: "
+        f"{first.values[:120]}"
+    ), False
 
 
 def _decoded(raw: bytes) -> str:
@@ -271,6 +305,8 @@ def checked(rules: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str,
     unknown = sorted({str(rule.get("as")) for rule in rules.values()} - {*_COMPARATORS, "ignore"})
     if unknown:
         raise AnalysisError(
-            f"comparator {', '.join(unknown)}", ", ".join([*_COMPARATORS, "ignore"]), "use the client of the deployed version"
+            f"comparator {', '.join(unknown)}",
+            ", ".join([*_COMPARATORS, "ignore"]),
+            "use the client of the deployed version",
         )
     return rules
