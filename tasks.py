@@ -15,6 +15,7 @@ import console.docs
 import console.doctor
 import console.lambda_logs
 import console.limits
+import console.local_run
 import console.people
 import console.prices
 import console.publishing
@@ -29,7 +30,6 @@ import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
 import neurocaas.commands
-import runtime.instance.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
 from console.help import answer_help
@@ -71,12 +71,12 @@ OF_THIS_MACHINE = (
     console.development.collection,
     console.docs.collection,
     console.doctor.collection,
+    console.local_run.collection,
     console.prices.collection,
     demo.commands.collection,
     image_builder.golden_commands.collection(clean_roots, packed),
     image_builder.lint.commands.collection,
     image_builder.recording.commands.collection(clean_roots),
-    runtime.instance.commands.collection,
 )
 dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (

@@ -16,9 +16,9 @@ from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.images.rootrun import image_root
 from localcloud.images.store import ImageError
 from localcloud.paths import Paths
-from runtime.instance.commands import _in_image
-from runtime.instance.local import LocalRun, run_local
-from runtime.instance.sandbox import rooms
+from runtime.local.image import in_image
+from runtime.local.run import LocalRun, run_local
+from runtime.local.sandbox import rooms
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,7 +160,7 @@ def test_in_an_image_the_script_has_the_images_root(run: LocalRun, tmp_path: Pat
     run, _ = touching(run, tmp_path, f"{text}ls {{outside}} || cp '{run.data}/a' $NEUROCAAS_OUTPUT\n")
     try:
         with image_root(BASE_IMAGES[0].image_id, os.environ, Paths(tmp_path / "cloud")) as root:
-            result = run_local(replace(run, make_room=_in_image(root)))
+            result = run_local(replace(run, make_room=in_image(root)))
     except ImageError as error:
         pytest.skip(str(error))
     assert list(result.status.stdout.values())[:3] == ["0", "/home/ubuntu", "/opt/neurocaas/code/local"], (

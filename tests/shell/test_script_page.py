@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.instance import local
-from runtime.instance.commands import _checked
-from runtime.instance.local import LocalResult, LocalRun
+from console.local_run import _checked
+from runtime.local import run as local
+from runtime.local.run import LocalResult, LocalRun
 from runtime.protocol import scripting
 
 ROOT = Path(__file__).resolve().parents[2]

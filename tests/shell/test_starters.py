@@ -14,7 +14,7 @@ import pytest
 import blueprints
 from blueprints import starter
 from runtime.instance import sandbox
-from runtime.instance.local import LocalResult, LocalRun, run_local
+from runtime.local.run import LocalResult, LocalRun, run_local
 
 ROOT = Path(__file__).resolve().parents[2]
 

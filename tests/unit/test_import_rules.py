@@ -21,8 +21,7 @@ RULES = {
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
     "runtime.instance": PROTOCOL,
-    # A task of this machine: reads a blueprint, and runs it here in the local cloud's kind of sandbox.
-    "runtime.instance.commands": {"blueprints", "localcloud", "runtime.instance", *PROTOCOL},
+    "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
     "image_builder": {"blueprints", *PROTOCOL},
@@ -32,7 +31,7 @@ RULES = {
     "checks": set(),
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     "localcloud": set(),
-    "console": {"blueprints", "localcloud", "components.prices", *PROTOCOL},
+    "console": {"blueprints", "localcloud", "components.prices", "runtime.local", *PROTOCOL},
     # `invoke validate` tells what keeps an image's scripts from being read.
     "console.authoring": {"blueprints", "components.prices", "console", "image_builder.provision", *PROTOCOL},
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.

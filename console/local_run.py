@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,10 @@ from invoke.tasks import task
 
 if TYPE_CHECKING:
     from blueprints.model import Blueprint
-    from runtime.instance.sandbox import MakeRoom
+    from runtime.local.sandbox import MakeRoom
     from runtime.protocol.config import JobConfig
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 _BAKED_HERE = "an image that was baked on this computer"
 
 
@@ -55,7 +55,7 @@ def run_local(
     computer is written, removed or switched off by what we give it. The exit code is the script's; 1 also
     when something is missing.
     """
-    from runtime.instance import local
+    from runtime.local import run as local
     from runtime.protocol.problems import InvalidInput, Problem
 
     blueprint = _blueprint(analysis)
@@ -116,18 +116,19 @@ def _blueprint(analysis: str) -> "Blueprint":
 def _rooms(image: str | None) -> Iterator["MakeRoom"]:
     """Where runs take place: on this computer, or in the root of an image that was baked here."""
     from localcloud.bubblewrap import find_bubblewrap
-    from runtime.instance import sandbox
+    from runtime.local import sandbox
 
     if image is None:
         yield sandbox.rooms(os.environ, find_bubblewrap())
         return
     from localcloud.images.rootrun import image_root
     from localcloud.images.store import ImageError
+    from runtime.local.image import in_image
     from runtime.protocol.problems import InvalidInput, Problem
 
     try:
         with image_root(image, os.environ) as root:
-            yield _in_image(root)
+            yield in_image(root)
     except ImageError as error:
         got = " ".join(str(error).split())
         raise InvalidInput(
@@ -144,25 +145,6 @@ def _baked(blueprint: "Blueprint") -> str:
         do = f"Bake it (`invoke --local bake-ami --analysis {blueprint.name}`), or leave --image out"
         raise InvalidInput([Problem("--image", f"no image of {blueprint.name}", _BAKED_HERE, do)])
     return found
-
-
-def _in_image(root: Any) -> "MakeRoom":
-    from runtime.instance.sandbox import IMAGE_DIFFERENCES, Room, Start
-
-    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> Room:
-        there = Path("/opt/neurocaas/code/local")
-
-        def start(command: Sequence[str], variables: Mapping[str, str]) -> Start:
-            # the blueprint and the data: the programs are the image's
-            read = [(path, path) for path in needs[:2]]
-            write = [(scratch / "own/home/ubuntu/neurocaas_contrib", there), (writable, writable)]
-            inside = {**variables, "NEUROCAAS_RUN_FOLDER": "/"}
-            return Start(root.command(command, inside, read, write), root.environment, root.start)
-
-        (scratch / "own/home/ubuntu").mkdir(parents=True)
-        return Room(there, root.python, IMAGE_DIFFERENCES, start)
-
-    return make
 
 
 def _existing(flag: str, path: str, allowed: str, do: str, good: Callable[[Path], bool]) -> Path:

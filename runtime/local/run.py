@@ -17,16 +17,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from runtime.local import sandbox
 from runtime.protocol.certificate import SetupLog, end_line, final_line
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.normal import normal_text
 from runtime.protocol.status import NONE, SUCCESS, DatasetStatus
 
-from . import sandbox
-
 GROUP = "local"
-_HERE = Path(__file__).resolve().parent
+_RUNTIME = Path(__file__).resolve().parents[1]
 _LOGS = ("joboutput.txt", "joberror.txt")
 _EVERY = 0.2
 """Seconds between two looks at the script's output."""
@@ -169,11 +168,11 @@ def _heard(logs: list[Path], hear: Hear | None) -> Iterator[None]:
 
 def _tree(target: Path, analysis: str, blueprint: Path) -> Path:
     """The code tree of a machine; the analysis's own files are links."""
-    shutil.copytree(_HERE / "contrib", target)
+    shutil.copytree(_RUNTIME / "instance" / "contrib", target)
     pycache = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(_HERE / "agent", target / "agent", ignore=pycache)
-    shutil.copytree(_HERE.parent / "protocol", target / "runtime" / "protocol", ignore=pycache)
-    shutil.copy(_HERE.parent / "__init__.py", target / "runtime")
+    shutil.copytree(_RUNTIME / "instance" / "agent", target / "agent", ignore=pycache)
+    shutil.copytree(_RUNTIME / "protocol", target / "runtime" / "protocol", ignore=pycache)
+    shutil.copy(_RUNTIME / "__init__.py", target / "runtime")
     sandbox.mask_programs(target)
     own = target / analysis
     own.mkdir()
