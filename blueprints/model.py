@@ -53,7 +53,7 @@ class InstanceSettings:
     """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`;
     `fallback` are those of them that stand in for `type` while there is no capacity. `grow_memory`: whether a
     dataset that ran out of memory is run again on a larger one of `types`. `family`: the blueprint lists no
-    types, so a deploy adds the other sizes of the type's family (`components.prices`)."""
+    types, so a deploy adds the other sizes of the type's family (`blueprints.prices`)."""
 
     type: str
     types: tuple[str, ...]

@@ -9,11 +9,11 @@ import pulumi
 import pulumi_aws as aws
 
 from blueprints.model import Blueprint
+from blueprints.prices import Prices
 from components.names import logical
 from components.options import child
 from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
-from components.prices import Prices
 from components.settings import larger_types
 from runtime.protocol.about import About, about_key
 from runtime.protocol.settings import Image

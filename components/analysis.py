@@ -14,6 +14,7 @@ import pulumi_aws as aws
 
 from blueprints.model import Blueprint
 from blueprints.parents import ParentImage
+from blueprints.prices import Prices
 from components.about import AboutObject, AboutObjectArgs
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
@@ -26,7 +27,6 @@ from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
 from components.policies import outside
-from components.prices import Prices
 from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.storage import AnalysisBucket, AnalysisBucketArgs

@@ -68,7 +68,8 @@ def _utils(root: Path) -> dict[str, Any]:
 
 
 async def _analysis(root: Path) -> dict[str, Any]:
-    from components import packaging, prices, provenance  # only one of the two programs is loaded
+    from blueprints import prices
+    from components import packaging, provenance  # only one of the two programs is loaded
 
     blueprint = project.blueprint(root, prices.table().usd_per_hour)
     from components.analysis import AnalysisStack, AnalysisStackArgs

@@ -18,9 +18,9 @@ from blueprints.base import Base
 from blueprints.groups import Directory
 from blueprints.model import UTILS, Blueprint, Imaged
 from blueprints.parents import ParentImage
+from blueprints.prices import Prices, table
 from components.names import PREFIX, logical
 from components.place import Place
-from components.prices import Prices, table
 from image_builder import provision
 from image_builder.provision import Provision
 from runtime.protocol.problems import InvalidInput, Problem
@@ -202,6 +202,6 @@ def prices_of(region: str, types: Iterable[str]) -> Prices:
             else f"instance type {error.args[0]} in region {region}"
         )
         raise pulumi.RunError(
-            f"components/prices.json has no price for {what}. Allowed: what is in that table. "
+            f"blueprints/prices.json has no price for {what}. Allowed: what is in that table. "
             f"Read it from AWS with `invoke prices --region {region}`, or choose another; nothing was changed"
         ) from None

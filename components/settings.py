@@ -11,12 +11,12 @@ import pulumi_aws as aws
 
 from blueprints import memory
 from blueprints.model import Blueprint, InstanceSettings
+from blueprints.prices import Prices
 from components.machines import GroupMachines
 from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
-from components.prices import Prices
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
 
 

@@ -24,7 +24,7 @@ def _say(text: str = "") -> None:
 
 def _types() -> dict[str, float]:
     """The instance types on offer, those that have a price, and the price."""
-    from components.prices import table
+    from blueprints.prices import table
 
     return table().usd_per_hour
 

@@ -1,4 +1,4 @@
-"""`invoke prices`: what EC2 instance types cost, from AWS's Price List into components/prices.json.
+"""`invoke prices`: what EC2 instance types cost, from AWS's Price List into blueprints/prices.json.
 
 Facts: GetProducts (AWS Price List API reference) is served from us-east-1 for all regions, and its answers
 are JSON texts of one product each. On-demand Linux without a licence or software, on shared hardware, is one
@@ -143,12 +143,12 @@ def ages(file: Path, today: date) -> dict[str, int]:
     },
 )
 def prices(c: Context, region: list[str], type: list[str], check: bool = False, json: bool = False) -> None:  # noqa: A002 (the flag's name)
-    """Refresh the prices that forecasts and budgets count with (components/prices.json) from AWS's Price List.
+    """Refresh the prices that forecasts and budgets count with (blueprints/prices.json) from AWS's Price List.
 
     Needs credentials of any AWS account that allow pricing:GetProducts. What is deployed keeps its prices
     until it is deployed again.
     """  # noqa: E501
-    from components.prices import FILE
+    from blueprints.prices import FILE
     from console import reference
     from console.cloud import project_root
 
@@ -179,7 +179,7 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
     if check and max(found.values(), default=0) > OLD:
         raise Exit(
             f"the prices are older than {OLD} days: refresh them with `invoke prices`, and commit "
-            "components/prices.json",
+            "blueprints/prices.json",
             code=1,
         )
 

@@ -120,7 +120,7 @@ def _schema_page(path: Path, title: str, *more: str) -> str:
 
 
 def _blueprint(root: Path) -> str:
-    regions = sorted(_load(root / "components" / "prices.json")["regions"].items())
+    regions = sorted(_load(root / "blueprints" / "prices.json")["regions"].items())
     names = sorted({name for _, entry in regions for name in entry["usd_per_hour"]})
     rows = [
         (

@@ -22,9 +22,9 @@ from recording import ACCOUNT, Recorded, deploy
 import blueprints
 from blueprints import groups, import_old, schema
 from blueprints.old_folder import import_folder
+from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
-from components.prices import table
 
 TYPES = sorted(table().usd_per_hour)
 EVERYTHING: dict[str, Any] = {

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blueprints
-from blueprints import machine_kinds, memory, merge, schema
+from blueprints import machine_kinds, memory, merge, prices, schema
 from blueprints.document import Document, parse
 from blueprints.model import StackName, Stage, parse_stack_name
-from components import prices
 from localcloud import instance_types
 from runtime.protocol import required
 from runtime.protocol.problems import InvalidInput

@@ -104,7 +104,7 @@ def test_the_reference_pages_say_what_their_sources_say() -> None:
 
 
 def test_a_changed_schema_makes_its_page_outdated(tmp_path: Path) -> None:
-    for path in ("blueprints/schema.json", "blueprints/groups.schema.json", "components/prices.json"):
+    for path in ("blueprints/schema.json", "blueprints/groups.schema.json", "blueprints/prices.json"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())
     (tmp_path / "docs" / "schema").mkdir(parents=True)

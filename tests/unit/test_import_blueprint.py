@@ -19,8 +19,8 @@ import blueprints
 from blueprints import groups, import_old, old_command, old_format, old_people
 from blueprints.finding import dotted
 from blueprints.import_old import Imported
+from blueprints.prices import table
 from blueprints.verdicts import Status
-from components.prices import table
 from runtime.protocol.problems import InvalidInput
 
 TYPES = sorted(table().usd_per_hour)

@@ -29,8 +29,8 @@ from blueprints import (
     old_types,
 )
 from blueprints.old_folder import GROUPS, import_folder
+from blueprints.prices import table
 from blueprints.verdicts import Status
-from components.prices import table
 from console.importing import told_of_folder
 from localcloud.instance_types import table as machines
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS

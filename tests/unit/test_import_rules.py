@@ -31,9 +31,9 @@ RULES = {
     "checks": set(),
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     "localcloud": set(),
-    "console": {"blueprints", "localcloud", "components.prices", "runtime.local", *PROTOCOL},
+    "console": {"blueprints", "localcloud", "runtime.local", *PROTOCOL},
     # `invoke validate` tells what keeps an image's scripts from being read.
-    "console.authoring": {"blueprints", "components.prices", "console", "image_builder.provision", *PROTOCOL},
+    "console.authoring": {"blueprints", "console", "image_builder.provision", *PROTOCOL},
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.
     "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
     # The whole road goes through all rooms.

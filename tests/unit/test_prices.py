@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from components.prices import table
+from blueprints.prices import table
 from components.project import prices_of
 from console import prices
 from console.errors import UserError

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import blueprints
 from blueprints import checks, schema
-from components.prices import table
+from blueprints.prices import table
 from runtime.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
