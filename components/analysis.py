@@ -15,6 +15,7 @@ import pulumi_aws as aws
 from blueprints.model import Blueprint
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices
+from blueprints.provision import Provision
 from components.about import AboutObject, AboutObjectArgs
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
@@ -30,7 +31,6 @@ from components.policies import outside
 from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.storage import AnalysisBucket, AnalysisBucketArgs
-from image_builder.provision import Provision
 from runtime.protocol import limits
 from runtime.protocol.keys import RESULTS
 from runtime.protocol.settings import Image

@@ -11,12 +11,12 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
+from blueprints.provision import Provision
 from components.options import child
 from components.packaging import file_asset, write_atomically
 from image_builder import golden
 from image_builder.archive import sha256
 from image_builder.bake import RECIPE_TAG
-from image_builder.provision import Provision
 from image_builder.recipe import Recording
 
 ROOT_DEVICE = "/dev/sda1"

@@ -13,16 +13,15 @@ import pulumi
 import pulumi_aws as aws
 
 import blueprints
-from blueprints import base, groups
+from blueprints import base, groups, provision
 from blueprints.base import Base
 from blueprints.groups import Directory
 from blueprints.model import UTILS, Blueprint, Imaged
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices, table
+from blueprints.provision import Provision
 from components.names import PREFIX, logical
 from components.place import Place
-from image_builder import provision
-from image_builder.provision import Provision
 from runtime.protocol.problems import InvalidInput, Problem
 
 TOP_LIMIT = 38

@@ -13,6 +13,7 @@ import pulumi
 from blueprints.base import Base, parent_of
 from blueprints.groups import Directory
 from blueprints.model import UTILS
+from blueprints.provision import Provision
 from components import audit
 from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
@@ -32,7 +33,6 @@ from components.outputs import SCHEMA_VERSION, UtilsOutputs
 from components.packaging import lambda_archive
 from components.place import Place
 from components.policies import resources
-from image_builder.provision import Provision
 from runtime.protocol import keys
 
 

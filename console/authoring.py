@@ -145,7 +145,7 @@ def _notes(file: Path) -> list[str]:
 
 def _provision(folder: Path) -> list[dict[str, Any]]:
     """What keeps the scripts of an image from being read at all; `invoke lint-provision` looks into them."""
-    from image_builder import provision
+    from blueprints import provision
     from runtime.protocol.problems import InvalidInput
 
     try:

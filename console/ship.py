@@ -219,7 +219,7 @@ class Road:
         )
 
     def golden(self) -> tuple[str, str, str]:
-        from image_builder.golden import FOLDER
+        from blueprints.golden import FOLDER
 
         if not (self.root / "blueprints" / self.analysis / "provision" / FOLDER).is_dir():
             return LEFT_OUT, "", f"there is none in provision/{FOLDER}/ (docs/images.md)"

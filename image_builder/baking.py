@@ -11,12 +11,13 @@ from typing import Any
 
 import blueprints
 from blueprints import BASE, Imaged
-from image_builder import bake, golden, provenance
+from blueprints.golden import FOLDER
+from blueprints.provision import ABOUT, read, sha256_of
+from image_builder import bake, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
 from image_builder.images import BakedImage
 from image_builder.place import CONSEQUENCE, puts_something_there
 from image_builder.preflight import ClientMaker, check
-from image_builder.provision import ABOUT, read, sha256_of
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification, way_out
 from image_builder.report import Report
@@ -143,9 +144,7 @@ class Baking:
     def _golden_changes(self) -> list[str]:
         """Files of the golden test that are not as they were when the recorded image was baked."""
         known = provenance.read(self.imaged.folder).get(self.place, {}).get("scripts") or {}
-        paths = sorted(
-            path for path in known.keys() | self._scripts.keys() if path.startswith(f"{golden.FOLDER}/")
-        )
+        paths = sorted(path for path in known.keys() | self._scripts.keys() if path.startswith(f"{FOLDER}/"))
         return [path for path in paths if known.get(path) != self._scripts.get(path)] if known else []
 
     def _recipe_problems(self) -> list[str]:

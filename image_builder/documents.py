@@ -15,8 +15,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from blueprints.provision import Provision, Script
 from image_builder import golden, manifest
-from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 
 SCRIPT_LIMIT = 12_000

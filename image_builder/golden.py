@@ -14,14 +14,13 @@ analysis, of a number or of a tolerance changes no recipe.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from blueprints.golden import FOLDER
 from image_builder import golden_check
-from runtime.protocol.problems import Problem
 
-FOLDER = "test/golden"
 STEPS = (
     "golden-prepare",
     "golden-download",
@@ -37,8 +36,6 @@ ARCHIVE = "golden.tar.gz"
 """Name of the folder's archive, beside the settings of its stack in the artifact bucket."""
 PROGRAM = f"{FOLDER}/golden_check.py"
 
-_DO = "Write it (see the section on golden tests in docs/images.md), or remove {}"
-
 
 def program() -> Path:
     """The program of the test, which travels with the scripts."""
@@ -48,48 +45,6 @@ def program() -> Path:
 def key_beside(settings: str) -> str:
     """The key of a stack's golden archive, from that of its settings."""
     return "/".join((*settings.split("/")[:-1], ARCHIVE))
-
-
-def problems(folder: Path, where: str, *, expected: bool = True) -> Iterator[Problem]:
-    """What is wrong with a golden folder before anything runs. `where`: its name for people. `expected`: it
-    has to have numbers.
-    """
-    if not folder.is_dir():
-        return
-    if expected:
-        yield from _number_problems(folder, where)
-    do = _DO.format(where)
-    made, ready = (folder / golden_check.SCRIPT).is_file(), folder / golden_check.DATASET
-    entries = sorted(ready.iterdir()) if ready.is_dir() else []
-    if not made and len(entries) != 1:
-        got = f"{len(entries)} files or folders" if ready.is_dir() else "no dataset"
-        yield Problem(where, got, f"dataset.sh, or exactly one file or folder in {golden_check.DATASET}/", do)
-    if made and ready.exists():
-        yield Problem(where, "dataset.sh and dataset/", "one of the two", "Remove one")
-
-
-def _number_problems(folder: Path, where: str) -> Iterator[Problem]:
-    expected = folder / golden_check.EXPECTED
-    try:
-        stored = json.loads(expected.read_text(encoding="utf-8"))
-        files = stored["files"]
-        good = (
-            isinstance(files, dict)
-            and bool(files)
-            and all(isinstance(one, dict) and one for one in files.values())
-        )
-        good = good and float(stored.get("tolerance", 0)) >= 0
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        good, got = False, f"what cannot be read ({error})"
-    else:
-        got = "no numbers, or others than numbers of results"
-    if not good:
-        allowed = '{"files": {"<result>.json": {"<member>": <value>}}, "tolerance": <relative>}'
-        do = (
-            f"`invoke golden {where.split('/')[1]} --accept` writes it; or "
-            f"{_DO.format(where)[0].lower()}{_DO.format(where)[1:]}"
-        )
-        yield Problem(f"{where}/{golden_check.EXPECTED}", got, allowed, do)
 
 
 def code_commands(folder: str) -> str:

@@ -16,7 +16,7 @@ from image_builder.recording.errors import RecordingError
 
 if TYPE_CHECKING:
     from blueprints import Blueprint
-    from image_builder.provision import Provision
+    from blueprints.provision import Provision
     from image_builder.recording.root import CleanRoots
 
 Pack = Callable[[Path, str], tuple[bytes, str]]
@@ -96,8 +96,8 @@ def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
 def _read(analysis: str) -> tuple[Blueprint, Provision, Path]:
     """The blueprint, its provisioning scripts, and the golden folder."""
     import blueprints
-    from image_builder import golden as tests
-    from image_builder.provision import Provision, read
+    from blueprints.golden import FOLDER
+    from blueprints.provision import Provision, read
 
     root = Path(__file__).resolve().parent.parent
     known = blueprints.names(root)
@@ -105,7 +105,7 @@ def _read(analysis: str) -> tuple[Blueprint, Provision, Path]:
         raise RecordingError(f"no analysis {analysis!r}", ", ".join(known) or "none yet", "correct the name")
     blueprint = blueprints.load(analysis, blueprints.Stage.WEBDEV, root, {"image": {"required": False}})
     provision = blueprint.folder / "provision"
-    folder = provision / tests.FOLDER
+    folder = provision / FOLDER
     if not folder.is_dir():
         do = (
             f"put a small dataset into {folder.relative_to(root)}/dataset/, then `invoke golden {analysis} "

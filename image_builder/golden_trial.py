@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import Blueprint, parent_of
+from blueprints.golden import FOLDER
+from blueprints.provision import Provision, sha256_of
 from image_builder import golden, golden_check, provenance
-from image_builder.provision import Provision, sha256_of
 from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel, CleanRoot, CleanRoots
@@ -64,7 +65,7 @@ def try_golden(
         folder = Path(name)
         (folder / "code.tar.gz").write_bytes(code)
         (folder / "settings.json").write_text(_settings(blueprint, sha256), encoding="utf-8")
-        shutil.copytree(blueprint.folder / "provision" / golden.FOLDER, folder / "golden")
+        shutil.copytree(blueprint.folder / "provision" / FOLDER, folder / "golden")
         shutil.copy(golden.program(), folder / "check.py")
         say(f"the golden test of {blueprint.name}, on {where}")
         return [Tried(_run(root, folder, number), where) for number in range(times)]
@@ -95,9 +96,7 @@ def _is_of(image: str, place: str, blueprint: Blueprint, provision: Provision) -
     known = provenance.read(blueprint.folder).get(place, {})
     if known.get("image_id") != image or not known.get("scripts"):
         return True
-    then = {
-        path: digest for path, digest in known["scripts"].items() if not path.startswith(f"{golden.FOLDER}/")
-    }
+    then = {path: digest for path, digest in known["scripts"].items() if not path.startswith(f"{FOLDER}/")}
     return then == {path: sha256_of(file) for path, file in provision.material}
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blueprints import Imaged, parent_of
+from blueprints.provision import Provision, read
 from image_builder import golden
 from image_builder.archive import pack, sha256
 from image_builder.documents import Archive, Document, Recipe, Stack, compile_documents, needs_archive
-from image_builder.provision import Provision, read
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recording:
 def recipe_of(imaged: Imaged, account: str, region: str) -> Recipe | None:
     """The recipe that a deployment there would have, as the files are now; None without scripts.
 
-    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`), or the parent is
+    Raises InvalidInput when the scripts cannot be read (see `blueprints.provision.read`), or the parent is
     a base that was not baked.
     """
     folder = imaged.folder / "provision"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from blueprints.provision import ABOUT, PHASES
 from image_builder.lint.documents import is_document, lint_document
 from image_builder.lint.findings import Finding
 from image_builder.lint.scripts import asks_for_index, lint_script
-from image_builder.provision import ABOUT, PHASES
 from runtime.protocol import interpreter
 
 _DOCUMENTS = (".yml", ".yaml")

@@ -125,7 +125,7 @@ def collection(clean_roots: Callable[[], CleanRoots]) -> Collection:
         provision/recording/verified.json; baking asks for it. Differences that do not matter are accepted
         with --accept, by their paths (provision/recording/accepted.json).
         """  # noqa: E501
-        from image_builder.provision import Provision, read
+        from blueprints.provision import Provision, read
         from image_builder.recording import replay
         from image_builder.recording.errors import RecordingError
         from image_builder.recording.verification import digest_of, store, way_out

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blueprints import Imaged, parent_of
-from image_builder.provision import ABOUT, Provision, Script, read
+from blueprints.provision import ABOUT, Provision, Script, read
 from image_builder.recording import replay
 from image_builder.recording.compiler import Compiled, compile_recording, is_recorded
 from image_builder.recording.errors import RecordingError

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import Imaged, parent_of
+from blueprints.provision import Provision
 from image_builder import archive, documents
-from image_builder.provision import Provision
 from image_builder.recording import manifest
 from image_builder.recording.manifest import Difference, Manifest
 from image_builder.recording.root import CleanRoot, CleanRoots

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import BASE, Imaged, base
-from image_builder.provision import ABOUT, Provision, read
+from blueprints.provision import ABOUT, Provision, read
 from image_builder.versions import GENERATOR
 
 FILE = f"{ABOUT}/verified.json"
@@ -71,7 +71,7 @@ def verification(imaged: Imaged) -> Verified | Unverified | Stale:
     """What is known about the recording of an image. One without scripts is Verified: there is nothing to
     replay.
 
-    Raises InvalidInput when the scripts cannot be read (see `image_builder.provision.read`).
+    Raises InvalidInput when the scripts cannot be read (see `blueprints.provision.read`).
     """
     folder = imaged.folder / "provision"
     provision = read(folder, whole=False) if folder.is_dir() else Provision((), ())

@@ -19,7 +19,7 @@ import pytest
 from fleet_fakes import RunningFleet, running_fleet
 from image_builds import finish, image_id, log, start
 
-from image_builder.provision import read
+from blueprints.provision import read
 from image_builder.recipe import Recording
 from localcloud.fleet.sandbox import Mode, detect
 from runtime.protocol.problems import InvalidInput

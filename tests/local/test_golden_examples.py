@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import blueprints
+from blueprints.golden import FOLDER
 from components.packaging import code_archive
-from image_builder import golden, golden_check
+from image_builder import golden_check
 from tests.local.analyses import EXAMPLES, example_python
 from tests.shell.golden_machine import check, prepare
 from tests.shell.machines import ROOT
@@ -24,13 +25,13 @@ pytestmark = [pytest.mark.local, pytest.mark.slow]
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_analysis_finds_the_golden_numbers_and_no_others(name: str, tmp_path: Path) -> None:
     blueprint = blueprints.load(name, blueprints.Stage.WEBDEV, ROOT)
-    shutil.copytree(blueprint.folder / "provision" / golden.FOLDER, tmp_path / golden.FOLDER)
+    shutil.copytree(blueprint.folder / "provision" / FOLDER, tmp_path / FOLDER)
     code = code_archive(ROOT, name)
     prepare(tmp_path, name, blueprint.script, code.path.read_bytes(), code.sha256, blueprint.parameters)
     environment = {"ANALYSIS_PYTHON": str(example_python()), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
     done = check(tmp_path, **environment)
     assert done.returncode == 0, done.stderr
-    expected = tmp_path / golden.FOLDER / golden_check.EXPECTED
+    expected = tmp_path / FOLDER / golden_check.EXPECTED
     expected.write_text(json.dumps(a_little_more(json.loads(expected.read_text()))))
     done = check(tmp_path, **environment)
     assert done.returncode == 1

@@ -27,8 +27,8 @@ from terminals import Terminal, terminal
 
 import blueprints
 from blueprints import Blueprint, parent_of
+from blueprints.provision import Provision, Script, read
 from demo.playground import copied
-from image_builder.provision import Provision, Script, read
 from image_builder.recording import replay
 from image_builder.recording.recording import Recording
 from localcloud.images.cleanroot import LocalRoot, LocalRoots

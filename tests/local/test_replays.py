@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import blueprints
-from image_builder.provision import read
+from blueprints.provision import read
 from image_builder.recording import replay
 from localcloud.images.cleanroot import LocalRoots
 from localcloud.paths import Paths

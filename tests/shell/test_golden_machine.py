@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 import blueprints
+from blueprints.golden import FOLDER
+from blueprints.provision import Provision
 from components.packaging import code_archive
 from image_builder import golden, golden_trial
-from image_builder.provision import Provision
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel
 from tests.shell.golden_machine import check, prepare
@@ -50,22 +51,20 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
 @pytest.fixture
 def machine(tmp_path: Path, code: tuple[bytes, str]) -> Path:
     """A folder as the test machine has it: scripts, settings and code beside each other."""
-    (tmp_path / golden.FOLDER / "dataset").mkdir(parents=True)
+    (tmp_path / FOLDER / "dataset").mkdir(parents=True)
     parameters = {
         "type": "object",
         "properties": {"least": {"type": "integer", "default": 2}},
         "additionalProperties": False,
     }
     prepare(tmp_path, "words", "run.sh", *code, parameters)
-    (tmp_path / golden.FOLDER / "dataset" / "a.txt").write_text("one two three")
+    (tmp_path / FOLDER / "dataset" / "a.txt").write_text("one two three")
     expect(tmp_path, words=3)
     return tmp_path
 
 
 def expect(machine: Path, **numbers: object) -> None:
-    (machine / golden.FOLDER / "expected.json").write_text(
-        json.dumps({"files": {"a.txt/summary.json": numbers}})
-    )
+    (machine / FOLDER / "expected.json").write_text(json.dumps({"files": {"a.txt/summary.json": numbers}}))
 
 
 def test_the_right_numbers_pass_and_are_told(machine: Path) -> None:
@@ -87,7 +86,7 @@ def test_all_other_numbers_are_named(machine: Path) -> None:
 
 
 def test_a_script_makes_the_dataset(machine: Path) -> None:
-    folder = machine / golden.FOLDER
+    folder = machine / FOLDER
     shutil.rmtree(folder / "dataset")
     (folder / "dataset.sh").write_text('cat words.txt > "$1/a.txt"')
     (folder / "words.txt").write_text("one two three")
@@ -99,7 +98,7 @@ def test_a_script_makes_the_dataset(machine: Path) -> None:
 
 
 def test_an_analysis_that_fails_is_told_with_its_last_words(machine: Path) -> None:
-    (machine / golden.FOLDER / "dataset" / "a.txt").write_text("")
+    (machine / FOLDER / "dataset" / "a.txt").write_text("")
     done = check(machine)
     assert done.returncode == 1
     assert "no words in it" in done.stderr
@@ -110,7 +109,7 @@ def test_an_analysis_that_fails_is_told_with_its_last_words(machine: Path) -> No
 
 
 def test_the_configuration_is_checked_as_that_of_a_job(machine: Path) -> None:
-    (machine / golden.FOLDER / "config.json").write_text('{"most": 3}')
+    (machine / FOLDER / "config.json").write_text('{"most": 3}')
     done = check(machine)
     assert done.returncode == 1
     assert "most" in done.stderr
@@ -118,7 +117,7 @@ def test_the_configuration_is_checked_as_that_of_a_job(machine: Path) -> None:
 
 
 def test_results_that_are_missing_or_no_json_are_named(machine: Path) -> None:
-    (machine / golden.FOLDER / "expected.json").write_text(
+    (machine / FOLDER / "expected.json").write_text(
         json.dumps({"files": {"b.json": {"x": 1}, "update.txt": {"x": 1}}})
     )
     done = check(machine)
@@ -152,7 +151,7 @@ def test_without_a_bake_all_results_are_told(tmp_path: Path, code: tuple[bytes, 
         root=tmp_path,
         parameters={"type": "object", "properties": {}},
     )
-    made = blueprint.folder / "provision" / golden.FOLDER
+    made = blueprint.folder / "provision" / FOLDER
     (made / "dataset").mkdir(parents=True)
     (made / "dataset/a.txt").write_text("one two three")
     roots: Any = SimpleNamespace(

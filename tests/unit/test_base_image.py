@@ -10,9 +10,9 @@ import pytest
 
 import blueprints
 from blueprints import BASE, base, starter
+from blueprints.provision import read
 from ci.bakes import needed
 from image_builder import bake, commands, provenance
-from image_builder.provision import read
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import digest_of
 from runtime.protocol.problems import InvalidInput

@@ -15,10 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_builder import manifest, provision
+from blueprints import provision
+from blueprints.provision import Provision, Script
+from image_builder import manifest
 from image_builder.archive import Entry, tar_gz
 from image_builder.documents import INLINE_LIMIT, Archive, Document, Recipe, compile_documents, needs_archive
-from image_builder.provision import Provision, Script
 from image_builder.versions import GENERATOR, content_version, safe_name
 from runtime.protocol.problems import InvalidInput
 

@@ -16,7 +16,10 @@ import pytest
 import yaml
 
 import blueprints
-from image_builder import golden, golden_check, golden_trial, provenance, provision
+from blueprints import golden as golden_folder
+from blueprints import provision
+from blueprints.golden import FOLDER
+from image_builder import golden, golden_check, golden_trial, provenance
 from image_builder.documents import Stack, compile_documents
 from image_builder.recipe import Recording
 from image_builder.recording.errors import RecordingError
@@ -30,11 +33,16 @@ EXPECTED: dict[str, Any] = {"files": {"a.txt/summary.json": {"words": 3, "steps"
 def folder(tmp_path: Path) -> Path:
     """A `provision/` folder with a golden test."""
     made = tmp_path / "blueprints" / "words" / "provision"
-    (made / golden.FOLDER / "dataset").mkdir(parents=True)
-    (made / golden.FOLDER / "dataset" / "a.txt").write_text("one two three")
-    (made / golden.FOLDER / "expected.json").write_text(json.dumps(EXPECTED))
+    (made / FOLDER / "dataset").mkdir(parents=True)
+    (made / FOLDER / "dataset" / "a.txt").write_text("one two three")
+    (made / FOLDER / "expected.json").write_text(json.dumps(EXPECTED))
     (made / "10-tools.sh").write_text("true\n")
     return made
+
+
+def test_the_program_of_the_test_finds_what_the_blueprint_is_checked_for() -> None:
+    for name in ("EXPECTED", "DATASET", "SCRIPT"):
+        assert getattr(golden_check, name) == getattr(golden_folder, name)
 
 
 def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: Path) -> None:
@@ -57,14 +65,14 @@ def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: P
 def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path) -> None:
     before = provision.read(folder)
     recording, digest = Recording.of(before), before.digest()
-    (folder / golden.FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.1}))
+    (folder / FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.1}))
     after = Recording.of(provision.read(folder))
     assert after.recipe("words", "ami-1", 8).sha256 == recording.recipe("words", "ami-1", 8).sha256
     assert after.golden != recording.golden, "the next bake must get them all the same"
     with tarfile.open(fileobj=io.BytesIO(after.golden or b"")) as packed:
         assert json.loads(packed.extractfile("test/golden/expected.json").read())["tolerance"] == 0.1  # type: ignore[union-attr]
         assert golden.PROGRAM in packed.getnames()
-    shutil.rmtree(folder / golden.FOLDER)
+    shutil.rmtree(folder / FOLDER)
     assert provision.read(folder).digest() == digest, (
         "a golden test that is added leaves a verified recording verified"
     )
@@ -72,7 +80,7 @@ def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path
 
 
 def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
-    shutil.rmtree(folder / golden.FOLDER)
+    shutil.rmtree(folder / FOLDER)
     stack = Stack("artifacts")
     assert [
         document.kind for document in compile_documents("words", provision.read(folder), stack=stack)
@@ -97,7 +105,7 @@ def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
 def test_a_folder_that_cannot_be_tested_is_refused_before_anything_runs(
     folder: Path, file: str, text: str | None, said: str
 ) -> None:
-    path = folder / golden.FOLDER / file
+    path = folder / FOLDER / file
     if text is None:
         path.unlink()
     else:
@@ -176,7 +184,7 @@ def test_accepting_keeps_what_is_looked_at_and_the_tolerance(folder: Path) -> No
     ]
     made = golden_trial.accepted(expected, [FIRST])
     assert made == {"files": {"a/summary.json": {"n": 3, "inner": {"x": [1, 2.0]}}}, "tolerance": 0.1}
-    file = folder / golden.FOLDER / "expected.json"
+    file = folder / FOLDER / "expected.json"
     file.write_text(golden_trial.text_of(expected))
     shown = golden_trial.diff(file.parent, golden_trial.text_of(made))
     assert '-      "n": 4,' in shown
@@ -187,11 +195,11 @@ def test_accepting_keeps_what_is_looked_at_and_the_tolerance(folder: Path) -> No
 
 
 def test_a_golden_test_can_be_begun_without_numbers(folder: Path) -> None:
-    (folder / golden.FOLDER / "expected.json").unlink()
+    (folder / FOLDER / "expected.json").unlink()
     with pytest.raises(InvalidInput, match="invoke golden words --accept"):
         provision.read(folder)
     assert provision.read(folder, whole=False).golden
-    assert golden_trial.stored(folder / golden.FOLDER) is None
+    assert golden_trial.stored(folder / FOLDER) is None
 
 
 class Roots:
@@ -244,7 +252,7 @@ def test_what_is_as_it_was_is_not_provisioned_again(folder: Path, monkeypatch: p
     assert sorted(roots.layers) == sorted(second), "what nothing stands on any more is gone"
     (folder / "notes.txt").write_text("material")
     assert len(provisioned()[0]) == 3, "scripts may read what lies beside them"
-    (folder / golden.FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.5}))
+    (folder / FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.5}))
     assert provisioned()[0] == []
     with pytest.raises(RecordingError, match="20-more"):
         provisioned(_20more="false\n")

@@ -32,8 +32,6 @@ RULES = {
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     "localcloud": set(),
     "console": {"blueprints", "localcloud", "runtime.local", *PROTOCOL},
-    # `invoke validate` tells what keeps an image's scripts from being read.
-    "console.authoring": {"blueprints", "console", "image_builder.provision", *PROTOCOL},
     # A file for a secret is the same everywhere: new, mode 0400, outside version control.
     "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
     # The whole road goes through all rooms.

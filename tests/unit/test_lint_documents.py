@@ -13,11 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blueprints.provision import Provision, Script
 from image_builder import documents
 from image_builder.lint import actions
 from image_builder.lint.documents import lint_document
 from image_builder.lint.findings import RULES
-from image_builder.provision import Provision, Script
 from localcloud.images.awstoe import catalogue, conditions
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.context import CONTEXT

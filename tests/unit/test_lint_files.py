@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import blueprints
+from blueprints.provision import read
 from image_builder import documents
 from image_builder.lint.documents import lint_document
 from image_builder.lint.files import lint_paths, lint_provision
 from image_builder.lint.findings import table
-from image_builder.provision import read
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = "schemaVersion: 1.0\nphases: []\n"

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from blueprints import Blueprint
-from image_builder.provision import read
+from blueprints.provision import read
 from image_builder.recording.verification import (
     FILE,
     Stale,

@@ -14,9 +14,9 @@ import pytest
 import blueprints
 import neurocaas
 from blueprints import starter
+from blueprints.provision import read
 from console import ship
 from console.errors import UserError
-from image_builder.provision import read
 from image_builder.recording.verification import digest_of, store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from blueprints import golden
 from blueprints.parents import BASE
-from image_builder import golden
 from runtime.protocol.problems import InvalidInput, Problem
 
 PHASES = ("build", "validate", "test")
