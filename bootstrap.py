@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements" / "base.txt", ROOT / "requirements" / "dev.txt")
 COMPILED = (
+    "account",
     "localcloud",
     "blueprints",
     "components",

@@ -27,6 +27,7 @@ _INVALID = "runtime.protocol.problems.InvalidInput"
 # Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list`
 # their start-up time.
 MESSAGES = {
+    "account.secret_file.SecretFileError",
     "console.errors.UserError",
     "neurocaas.errors.AnalysisError",
     "image_builder.bake.BakeError",

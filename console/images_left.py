@@ -23,7 +23,7 @@ class ImagesLeft:
 
     @cached_property
     def all(self) -> list[Any]:
-        from image_builder.images import kept
+        from account.images import kept
 
         return kept(self.stack, self.make("ec2"))
 
@@ -77,7 +77,7 @@ class ImagesLeft:
         blueprints.
         """
         import blueprints
-        from image_builder.images import remove
+        from account.images import remove
 
         account = self.make("sts").get_caller_identity()["Account"] if self.retirable else ""
         region = str(self.make("ec2").meta.region_name)

@@ -133,21 +133,21 @@ def rotate_keys(
 
 def _file(out: str) -> Path:
     """Where the secret goes. Raises a message for no file, or one that is not safe."""
+    from account.secret_file import new_file
     from console.errors import UserError
-    from image_builder.dev import access
 
     if not out:
         got = "no --out: a key would end up in the terminal's memory or in a log"
         raise UserError(
             got, "a new file outside version control", "add --out ~/.aws/neurocaas-key, or another new file"
         )
-    return access.new_file(out, example="~/.aws/neurocaas-key")
+    return new_file(out, example="~/.aws/neurocaas-key")
 
 
 def _write(path: Path, made: Any, form: str, profile: str) -> None:
-    from image_builder.dev import access
+    from account.secret_file import create
 
-    access.create(path, made.text(form, profile))
+    create(path, made.text(form, profile))
 
 
 def _with_key(user: str) -> None:

@@ -187,10 +187,11 @@ def print_key(c: Context, out: str, region: str = "") -> None:
     """Write the developers' private SSH key to a new file that only you can read (mode 0400)."""
     import boto3
 
+    from account.secret_file import new_file
     from image_builder.commands import stack_outputs
     from image_builder.dev import access
 
-    path = access.new_file(out)
+    path = new_file(out)
     utils = stack_outputs(_root(), "utils")
     access.write_key(
         path,

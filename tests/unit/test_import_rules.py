@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {
-    "blueprints", "checks", "ci", "neurocaas", "components", "console", "demo", "image_builder", "localcloud",
-    "runtime",
+    "account", "blueprints", "checks", "ci", "neurocaas", "components", "console", "demo", "image_builder",
+    "localcloud", "runtime",
     "tasks", "bootstrap", "benchmarks",
 }  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
@@ -24,20 +24,17 @@ RULES = {
     "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
-    "image_builder": {"blueprints", *PROTOCOL},
+    "account": set(),
+    "image_builder": {"account", "blueprints", *PROTOCOL},
     # A test on a development instance is the very job that the manager would plan.
     "image_builder.dev.testing": {"blueprints", "image_builder", *PLANNING, *PROTOCOL},
     "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
     "checks": set(),
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     "localcloud": set(),
-    "console": {"blueprints", "localcloud", "runtime.local", *PROTOCOL},
-    # A file for a secret is the same everywhere: new, mode 0400, outside version control.
-    "console.people": {"blueprints", "console", "image_builder.dev.access", *PROTOCOL},
+    "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
     # The whole road goes through all rooms.
     "console.ship": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
-    # What of an image costs money, and how it ends, is the same for `invoke images` and `invoke destroy`.
-    "console.images_left": {"blueprints", "console", "image_builder.images", *PROTOCOL},
     "demo": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
 }
 STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
@@ -56,6 +53,7 @@ ALSO = {
 
 def modules() -> Iterator[tuple[str, Path]]:
     for room in (
+        "account",
         "blueprints",
         "checks",
         "ci",
