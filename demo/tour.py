@@ -21,7 +21,8 @@ from demo.summary import AnalysisResult, Phase, dataset_results, write
 from localcloud.paths import Paths
 from localcloud.running import Cloud
 from neurocaas import Analysis, JobHandle, JobState
-from neurocaas.view import board, clock
+from neurocaas.durations import clock
+from neurocaas.view import board
 
 GROUP = "debuggers"
 LONGEST_JOB = 1800.0

@@ -6,9 +6,9 @@
 import re
 from dataclasses import dataclass
 
+from neurocaas.durations import clock
 from neurocaas.evidence import Evidence
 from neurocaas.states import DatasetState
-from neurocaas.view import clock
 from runtime.protocol.printable import one_line
 from runtime.protocol.status import INITIALIZING, SUCCESS
 from runtime.protocol.stop import outcome_of

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from neurocaas.bucket import Bucket
+from neurocaas.durations import clock
 from neurocaas.errors import code_of
 from neurocaas.states import DatasetState, JobState
 from runtime.protocol.about import About
@@ -98,8 +99,6 @@ class Forecast:
 
     def lines(self) -> list[str]:
         """As people read it."""
-        from neurocaas.view import clock
-
         machines = (
             f"{self.datasets} machine{'' if self.datasets == 1 else 's'} {self.instance_type} at "
             f"${self.price_per_hour:.4f} an hour"

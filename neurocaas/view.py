@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from neurocaas.durations import clock
 from neurocaas.forecast import Countdown
 from neurocaas.listing import ListedJob
 from neurocaas.states import DatasetState, JobState
@@ -16,17 +17,6 @@ from runtime.protocol.printable import printable
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
 _BREAK = re.compile(r"[\t\r\n]+")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
-
-
-def clock(seconds: float | None) -> str:
-    """Seconds as people read them: "" when unknown, "7 s", "1:05", "2:03:04"."""
-    if seconds is None:
-        return ""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def cell(text: str) -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from runtime.instance.agent import logs, measure, reporter
 from runtime.instance.agent.context import Context
 from runtime.instance.agent.ending import Ending
+from runtime.instance.agent.opening import open_storage
 from runtime.instance.agent.reporter import Piece, Reporter
 from runtime.instance.agent.stop import StopWatch
 from runtime.instance.agent.storage import (
@@ -27,7 +28,6 @@ from runtime.instance.agent.storage import (
     Sent,
     Storage,
     StorageError,
-    open_storage,
 )
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .context import Context, result_place, service_files
+from .opening import open_storage
 from .pins import Pins, read_pins
-from .storage import Location, StorageError, open_storage
+from .storage import Location, StorageError
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .opening import open_storage
 from .pins import FILE as PINS
-from .storage import LOCAL_ROOT, Location, Storage, StorageError, open_storage
+from .storage import LOCAL_ROOT, Location, Storage, StorageError
 from .transfer import INPUT, Moved, note
 
 CONFIG = "NEUROCAAS_CONFIG"

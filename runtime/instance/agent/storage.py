@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from runtime.protocol.names import bounded
 from runtime.protocol.printable import printable
@@ -222,12 +221,3 @@ class FolderStorage:
 def _part(path: Path) -> Path:
     """Where a file is written before it takes its place."""
     return path.with_name(bounded(path.name, before=".", ending=f".{os.getpid()}-{get_ident()}.part"))
-
-
-def open_storage(environment: Mapping[str, str]) -> Storage:
-    """The folder of NEUROCAAS_LOCAL_BUCKET_ROOT (a path or a file:// address) where that is set, else S3."""
-    if root := environment.get(LOCAL_ROOT):
-        return FolderStorage(Path(unquote(urlsplit(root).path) if root.startswith("file://") else root))
-    from .s3 import S3Storage  # botocore takes 0.1 s and 30 MB: only where it is used
-
-    return S3Storage()
