@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 BIN := .venv/bin
 # So many files of tests run at a time: each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
 JOBS ?= 2
-CHECKED := $(wildcard account blueprints checks ci components image_builder runtime localcloud neurocaas console demo tasks.py bootstrap.py __main__.py)
+CHECKED := $(wildcard account blueprints checks ci components image_builder runtime localcloud neurocaas console demo road tasks.py bootstrap.py __main__.py)
 
 .PHONY: demo test setup python lint types clean lock
 

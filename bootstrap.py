@@ -48,6 +48,7 @@ COMPILED = (
     "neurocaas",
     "console",
     "demo",
+    "road",
 )
 """Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
 CHECKOUT_BYTES, CACHE_BYTES, DEMO_BYTES = (1 << 30), (1 << 28), (1 << 30)

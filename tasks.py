@@ -19,7 +19,6 @@ import console.local_run
 import console.people
 import console.prices
 import console.publishing
-import console.ship
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -30,6 +29,7 @@ import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
 import neurocaas.commands
+import road.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
 from console.help import answer_help
@@ -85,11 +85,11 @@ IN_A_CLOUD = (
     console.limits.collection,
     console.people.collection,
     console.publishing.collection,
-    console.ship.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
     neurocaas.commands.collection,
     image_builder.dev.commands.access_commands(shell_here),
+    road.commands.collection,
 )
 
 neurocaas.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(

@@ -13,15 +13,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from image_builder.dev.errors import DevelopmentError
-from runtime.manager.inputs import Found, Input, ReadConfig
-from runtime.manager.plan import configs, plan
-from runtime.manager.port import Content
 from runtime.protocol.command import main_command, shown
 from runtime.protocol.config import parse_config
 from runtime.protocol.development import GROUP, debug_job_key, debug_keys
 from runtime.protocol.job import ConfigSource, Job
 from runtime.protocol.keys import SUBMISSIONS
 from runtime.protocol.pins import Pin
+from runtime.protocol.plan import Found, Input, ReadConfig, configs, plan
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import DatasetStatus
@@ -73,11 +71,9 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
     config = _object(submission.configname, settings.bucket, s3, problems)
     if problems or config is None:
         raise InvalidInput(problems)
-    parsed = parse_config(config.body, submission.configname, settings)
-    source = ConfigSource(config.etag, config.version_id, hashlib.sha256(config.body).hexdigest())
-    found = Found(
-        inputs, config=ReadConfig(parsed, config.body, source), dataset_size_gib=parsed.dataset_size_gib
-    )
+    body, source = config
+    parsed = parse_config(body, submission.configname, settings)
+    found = Found(inputs, config=ReadConfig(parsed, body, source), dataset_size_gib=parsed.dataset_size_gib)
     job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), found, now)
     keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
     # The records of real jobs are out of a development instance's reach: configurations lie with the results,
@@ -178,10 +174,12 @@ def _missing(field: str, key: str, bucket: str) -> Problem:
     )
 
 
-def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Content | None:
+def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> tuple[bytes, ConfigSource] | None:
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
-        return Content(bytes(found["Body"].read()), found["ETag"].strip('"'), found.get("VersionId"))
+        body = bytes(found["Body"].read())
+        etag, version = found["ETag"].strip('"'), found.get("VersionId")
+        return body, ConfigSource(etag, version, hashlib.sha256(body).hexdigest())
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise

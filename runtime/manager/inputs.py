@@ -14,20 +14,20 @@ import hashlib
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from runtime.manager.disk import room
 from runtime.manager.port import BucketRefusedError, Cloud, Content, ObjectTooLargeError, StoredObject
-from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, JobConfig, max_bytes, parse_config
+from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
 from runtime.protocol.ignored import is_ignored
-from runtime.protocol.job import PASSED_OVER, ConfigSource
+from runtime.protocol.job import ConfigSource
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
-from runtime.protocol.names import dataset_names, folder_faults, key_fault
+from runtime.protocol.names import folder_faults, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
+from runtime.protocol.plan import Found, Input, ReadConfig, display_names
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import long_names
@@ -36,45 +36,6 @@ _HEADS = 3
 """Up to so many datasets of one folder are looked up one by one; more are found by listing."""
 _SHOWN, _NEAR = 20, 3
 """So many missing datasets are told, and for so many of them it is looked up what may have been meant."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """A dataset that is there: the object, or the objects of its `folder`."""
-
-    pins: tuple[Pin, ...]
-    folder: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(pin.size for pin in self.pins)
-
-
-@dataclass(frozen=True)
-class ReadConfig:
-    """A configuration that was checked, the bytes that were, and where they were from."""
-
-    config: JobConfig
-    raw: bytes
-    source: ConfigSource
-
-
-@dataclass
-class Found:
-    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
-    of their folders that are none;
-    `dataset_size_gib`: by which their machines' volumes are enlarged."""
-
-    inputs: dict[str, Input] = field(default_factory=dict)
-    passed_over: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    config: ReadConfig | None = None
-    dataset_size_gib: int = 0
-
-    def pass_over(self, path: str) -> None:
-        if len(self.passed_over) < PASSED_OVER:
-            self.passed_over.append(path)
 
 
 def look_up(
@@ -118,16 +79,6 @@ def look_up(
         except InvalidInput as error:
             problems += error.problems
     return found
-
-
-def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
-    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
-    names = dataset_names(list(paths))
-    return (
-        names
-        if config.members is None
-        else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
-    )
 
 
 def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:

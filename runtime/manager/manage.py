@@ -23,7 +23,6 @@ from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import LaunchResult, explain, launch, next_dataset, own_machines, room_for
-from runtime.manager.plan import plan, records
 from runtime.manager.port import BucketRefusedError, Cloud, Machine, ObjectTooLargeError
 from runtime.manager.wording import log_config, log_request, log_started
 from runtime.protocol.certificate import SetupLog, claim_id, claim_metadata, initial_lines
@@ -32,6 +31,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys, SubmissionKey
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
+from runtime.protocol.plan import plan, records
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.stop import StopOrder

@@ -2,19 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from runtime.manager.inputs import Found, Input, display_names
 from runtime.protocol.config import MEMBER, JobConfig
 from runtime.protocol.documents import iso
-from runtime.protocol.job import Dataset, Job
+from runtime.protocol.job import PASSED_OVER, ConfigSource, Dataset, Job
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.names import dataset_names
 from runtime.protocol.normal import normal_text
-from runtime.protocol.pins import pins_text
+from runtime.protocol.pins import Pin, pins_text
+from runtime.protocol.problems import Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import Submission
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that is there: the object, or the objects of its `folder`."""
+
+    pins: tuple[Pin, ...]
+    folder: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(pin.size for pin in self.pins)
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """A configuration that was checked, the bytes that were, and where they were from."""
+
+    config: JobConfig
+    raw: bytes
+    source: ConfigSource
+
+
+@dataclass
+class Found:
+    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
+    of their folders that are none;
+    `dataset_size_gib`: by which their machines' volumes are enlarged."""
+
+    inputs: dict[str, Input] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    config: ReadConfig | None = None
+    dataset_size_gib: int = 0
+
+    def pass_over(self, path: str) -> None:
+        if len(self.passed_over) < PASSED_OVER:
+            self.passed_over.append(path)
+
+
+def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
+    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
+    names = dataset_names(list(paths))
+    return (
+        names
+        if config.members is None
+        else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+    )
 
 
 def plan(

@@ -1,22 +1,21 @@
 """Who may import whom: the walls between the rooms (docs/architecture.md has the picture)."""
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERYTHING = {
-    "account", "blueprints", "checks", "ci", "neurocaas", "components", "console", "demo", "image_builder",
-    "localcloud", "runtime",
-    "tasks", "bootstrap", "benchmarks",
-}  # fmt: skip
 PROTOCOL = {"runtime.protocol"}
-PLANNING = {"runtime.manager.inputs", "runtime.manager.plan", "runtime.manager.port"}
-# Room -> what of ours it may import beside itself. The longest matching room decides.
+# Room -> what of ours it may import beside itself. The longest matching room decides. A room is a folder.
 RULES = {
+    "account": set(),
+    "checks": set(),
+    "localcloud": set(),
     "runtime.protocol": set(),
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
@@ -24,19 +23,16 @@ RULES = {
     "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
-    "account": set(),
     "image_builder": {"account", "blueprints", *PROTOCOL},
-    # A test on a development instance is the very job that the manager would plan.
-    "image_builder.dev.testing": {"blueprints", "image_builder", *PLANNING, *PROTOCOL},
     "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
-    "checks": set(),
-    "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
-    "localcloud": set(),
     "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
-    # The whole road goes through all rooms.
-    "console.ship": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
+    "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
+    # What goes through all rooms.
     "demo": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
+    "road": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
 }
+FOLDERS = {room.partition(".")[0] for room in RULES}
+EVERYTHING = FOLDERS | {"tasks", "bootstrap", "benchmarks"}
 STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
 WITH_BOTO3_ONLY = ("runtime.manager", "runtime.monitor", "runtime.instance.agent", "neurocaas")
 BOTO3 = {"boto3", "botocore", "s3transfer"}
@@ -52,19 +48,7 @@ ALSO = {
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    for room in (
-        "account",
-        "blueprints",
-        "checks",
-        "ci",
-        "neurocaas",
-        "components",
-        "console",
-        "demo",
-        "image_builder",
-        "localcloud",
-        "runtime",
-    ):
+    for room in sorted(FOLDERS):
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             if room == "blueprints" and len(parts) > 2:
@@ -110,6 +94,71 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
         and not any(within(name, allowed) for allowed in {room, "runtime.__init__", *RULES[room]})
     ]
     assert wrong == []
+
+
+def test_rooms_are_folders() -> None:
+    assert [room for room in RULES if not (ROOT / room.replace(".", "/")).is_dir()] == []
+
+
+def test_a_room_imports_only_rooms_below_it() -> None:
+    """Floor by floor, each room stands on what it may import: there is no circle of rooms, no arrow up."""
+    TopologicalSorter(RULES).prepare()
+
+
+BUILD_TIME = {("localcloud.pulumi.provider.sdk", "localcloud.pulumi.provider.table")}
+"""Imports of programs that are run only when the project is built, in a module that others import."""
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Neither when they are loaded, nor later in a function, nor for types."""
+    known = dict(ALL)
+    graph = {
+        module: {
+            found
+            for name in imports(path, module)
+            if (found := module_of(name, known)) not in (None, module) and (module, found) not in BUILD_TIME
+        }
+        for module, path in ALL
+    }
+    assert circle(graph) == []
+
+
+def module_of(name: str, known: Mapping[str, Path]) -> str | None:
+    """The module that an imported name is, or is a member of."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def circle(graph: Mapping[str, Collection[str | None]]) -> list[str]:
+    """Modules, each of which is imported by the next one; [] when there is no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_circles_are_found() -> None:
+    assert circle({"a": {"b"}, "b": set()}) == []
+    assert sorted(set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}))) == ["a", "b", "c"]
+
+
+def test_the_page_of_the_architecture_has_these_rules() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (`[a-z_/`, ]+`) \|.*\| (.+?) \|$", text, re.MULTILINE)
+    told = {
+        room.replace("/", "."): {
+            {"protocol": "runtime.protocol"}.get(one, one.replace("/", ".")) for one in may.split(", ")
+        }
+        - {"nothing of ours"}
+        for rooms, may in table
+        for room in re.findall(r"`(.+?)`", rooms)
+    }
+    assert told == RULES
+    names = list(told)
+    up = [(room, one) for room in names for one in told[room] if names.index(one) > names.index(room)]
+    assert up == [], "a row may name only rooms that stand above it in the table"
 
 
 @pytest.mark.parametrize("room", [*STANDARD_LIBRARY_ONLY, *WITH_BOTO3_ONLY])

@@ -23,6 +23,7 @@ FOLDERS = (
     "demo",
     "image_builder",
     "localcloud",
+    "road",
     "runtime",
     "tests",
 )

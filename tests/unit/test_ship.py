@@ -10,14 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from invoke.exceptions import Exit
 
 import blueprints
 import neurocaas
 from blueprints import starter
 from blueprints.provision import read
-from console import ship
 from console.errors import UserError
 from image_builder.recording.verification import digest_of, store
+from road import commands
+from road.ship import Road
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT, REGION, AMI = "111122223333", "us-east-1", "ami-0123456789abcdef0"
@@ -60,9 +62,9 @@ class World:
             (place / "summary.json").write_text("{}")
         return 0
 
-    def road(self, **options: Any) -> ship.Road:
+    def road(self, **options: Any) -> Road:
         self.ran.clear()
-        made = ship.Road(
+        made = Road(
             self.root,
             "spikes",
             "webdev",
@@ -175,24 +177,24 @@ def test_the_answer_for_a_program_and_for_a_person(
     monkeypatch.setattr("console.cloud.project_root", lambda: world.root)
     monkeypatch.setattr("console.engine.Engine.outputs_if_any", lambda *_: {"kind": "utils"})
     monkeypatch.setattr("console.engine.Engine.outputs", lambda *_: world.outputs)
-    monkeypatch.setattr(ship, "_invoke", lambda root: world.run)
-    ship.ship.body(None, "spikes", json=True)
+    monkeypatch.setattr(commands, "_invoke", lambda root: world.run)
+    commands.ship.body(None, "spikes", json=True)
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"]
     assert answer["next"] == "invoke promote spikes-webdev spikes-prod"
     assert [Path(path).name for path in answer["results"]] == ["summary.json"]
-    ship.ship.body(None, "spikes")
+    commands.ship.body(None, "spikes")
     assert "spikes-webdev works." in capsys.readouterr().out
     world.fail = {"bake-ami": 3}
-    with pytest.raises(ship.Exit) as ended:
-        ship.ship.body(None, "spikes", json=True)
+    with pytest.raises(Exit) as ended:
+        commands.ship.body(None, "spikes", json=True)
     said = capsys.readouterr()
     assert ended.value.code == 3
     assert json.loads(said.out)["next"] == "invoke ship spikes"
     assert not json.loads(said.out)["ok"]
     assert "stopped at bake: `invoke bake-ami --stack spikes-webdev` ended with exit code 3" in said.err
     with pytest.raises(UserError, match="invoke promote spikes-webdev spikes-prod"):
-        ship.ship.body(None, "spikes", stage="prod")
+        commands.ship.body(None, "spikes", stage="prod")
     monkeypatch.setattr("console.engine.Engine.outputs_if_any", lambda *_: {})
     with pytest.raises(UserError, match="invoke deploy utils"):
-        ship.ship.body(None, "spikes")
+        commands.ship.body(None, "spikes")
