@@ -19,7 +19,7 @@ from benchmarks.report import ROOT, Figure, p50, say, show, wants_json
 from console.cloud import lay_over
 from demo.playground import Playground, playground
 from localcloud.images.catalogue import BASE_IMAGES
-from localcloud.images.cleanup import size_bytes
+from localcloud.sandbox.cleanup import size_bytes
 
 ANALYSIS, STACK = "dti", "dti-webdev"
 MACHINES = 10

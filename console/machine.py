@@ -110,7 +110,7 @@ def room_for_a_demo(around: Surroundings) -> Check:
 
 
 def memory(around: Surroundings) -> Check:
-    from localcloud.fleet.limits import host_memory_mib, maximum_machines
+    from localcloud.sandbox.limits import host_memory_mib, maximum_machines
 
     total, machines = host_memory_mib() / 1024, maximum_machines()
     found = (
@@ -125,7 +125,7 @@ def memory(around: Surroundings) -> Check:
 
 
 def limits(around: Surroundings) -> Check:
-    from localcloud.fleet.limits import Limiter
+    from localcloud.sandbox.limits import Limiter
 
     limiter = Limiter(around.root / "doctor")  # a group of its own, made and removed
     try:

@@ -22,10 +22,10 @@ from typing import Any
 from localcloud import bubblewrap, memory, ports, private, processes
 from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
-from localcloud.images.hostaccess import passed_on
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
 from localcloud.running import SCHEMA_VERSION, Cloud, CloudError
+from localcloud.sandbox.hostaccess import passed_on
 from localcloud.version import code_digest
 
 __all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "notes", "reset", "status", "up"]

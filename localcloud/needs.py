@@ -22,12 +22,11 @@ from pathlib import Path
 
 from localcloud import memory, ports, processes
 from localcloud.bubblewrap import PACKAGE, BubblewrapMisnamed, find_bubblewrap
-from localcloud.fleet import sandbox
-from localcloud.fleet.limits import maximum_machines
-from localcloud.images import base
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.progress import last_line
 from localcloud.running import Cloud, CloudError
+from localcloud.sandbox import base, sandbox
+from localcloud.sandbox.limits import maximum_machines
 
 GIB = 1 << 30
 MEMORY = Path("/dev/shm")  # noqa: S108  (only asked whether it can)

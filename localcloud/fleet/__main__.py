@@ -11,8 +11,8 @@ import signal
 import sys
 
 from localcloud.fleet.daemon import Fleet, describe
-from localcloud.fleet.disks import own_mounts
 from localcloud.paths import Paths
+from localcloud.sandbox.disks import own_mounts
 
 
 def main(arguments: list[str]) -> int:

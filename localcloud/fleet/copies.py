@@ -10,15 +10,13 @@ import logging
 import os
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from localcloud.fleet.cloud import CloudError
-from localcloud.fleet.sandbox import Root
-from localcloud.images import base, cleanup
+from localcloud.images.services import Services
 from localcloud.images.store import Image
-
-if TYPE_CHECKING:
-    from localcloud.fleet.machine import Services
+from localcloud.sandbox import base, cleanup
+from localcloud.sandbox.cloud import CloudError
+from localcloud.sandbox.sandbox import Root
 
 _log = logging.getLogger("localcloud.fleet")
 
@@ -30,7 +28,7 @@ class CopyFailed(Exception):
 class Copies:
     """Makes images, each in a thread of its own."""
 
-    def __init__(self, services: "Services") -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._begun: set[str] = set()
 

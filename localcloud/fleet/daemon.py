@@ -8,20 +8,21 @@ import time
 from typing import Any
 
 from localcloud import private
-from localcloud.fleet.acceptor import Acceptor
-from localcloud.fleet.cloud import AWAY_SECONDS, CloudError, Connection
+from localcloud.fleet.builder import Builder
 from localcloud.fleet.copies import Copies
-from localcloud.fleet.disks import Disks, DiskWatch
-from localcloud.fleet.limits import Limiter, maximum_machines
-from localcloud.fleet.machine import Machine, Services
+from localcloud.fleet.machine import Machine
 from localcloud.fleet.orders import Orders
-from localcloud.fleet.sandbox import Host, detect
-from localcloud.fleet.spawn import Spawner, end_strays
-from localcloud.fleet.watch import Watch
-from localcloud.images import base
-from localcloud.images.builder import Builder
+from localcloud.images.services import Services
 from localcloud.images.store import Images
 from localcloud.paths import Paths
+from localcloud.sandbox import base
+from localcloud.sandbox.acceptor import Acceptor
+from localcloud.sandbox.cloud import AWAY_SECONDS, CloudError, Connection
+from localcloud.sandbox.disks import Disks, DiskWatch
+from localcloud.sandbox.limits import Limiter, maximum_machines
+from localcloud.sandbox.sandbox import Host, detect
+from localcloud.sandbox.spawn import Spawner, end_strays
+from localcloud.sandbox.watch import Watch
 
 _log = logging.getLogger("localcloud.fleet")
 _POLL_SECONDS = 5.0
@@ -35,7 +36,7 @@ class Fleet:
     """All machines and image builds of one local cloud. :meth:`run` returns when :meth:`stop` was called."""
 
     def __init__(self, paths: Paths, *, mounts: bool = False) -> None:
-        """``mounts``: this process has mounts of its own (:func:`localcloud.fleet.disks.own_mounts`)."""
+        """``mounts``: this process has mounts of its own (:func:`localcloud.sandbox.disks.own_mounts`)."""
         self._paths = paths
         self._maximum = maximum_machines()
         self._host = detect(paths.home)

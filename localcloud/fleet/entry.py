@@ -12,8 +12,8 @@ import tty
 from fcntl import ioctl
 from pathlib import Path
 
-from localcloud.fleet import callfilter, trees
 from localcloud.running import Cloud
+from localcloud.sandbox import callfilter, trees
 
 ENTER = Path(__file__).with_name("enter.py")
 GONE = 72

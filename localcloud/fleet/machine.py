@@ -10,44 +10,27 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet import peers, runfolder
-from localcloud.fleet.acceptor import Acceptor, Handler
-from localcloud.fleet.cloud import CloudError, Connection, RoleCredentials
+from localcloud.fleet import runfolder
 from localcloud.fleet.console import Console
-from localcloud.fleet.disks import DEFAULT_GIB, Disks, DiskWatch, Measured
-from localcloud.fleet.imds import Imds, user_data
-from localcloud.fleet.limits import Limit, Limiter, processors
 from localcloud.fleet.relay import Relay
-from localcloud.fleet.sandbox import GUEST_PATH, RUN, Host, Plan, Root, launcher_command
-from localcloud.fleet.spawn import Spawner, end_tree, plain_command
 from localcloud.fleet.userdata import UserData, parse
-from localcloud.fleet.watch import Watch, Watched
-from localcloud.images import base
-from localcloud.images.store import ImageError, Images
-from localcloud.paths import Paths
+from localcloud.images.services import Services
+from localcloud.images.store import ImageError
+from localcloud.sandbox import base, peers
+from localcloud.sandbox.acceptor import Handler
+from localcloud.sandbox.cloud import CloudError, RoleCredentials
+from localcloud.sandbox.disks import DEFAULT_GIB, Measured
+from localcloud.sandbox.imds import Imds, user_data
+from localcloud.sandbox.limits import Limit, processors
+from localcloud.sandbox.sandbox import GUEST_PATH, RUN, Plan, Root, launcher_command
+from localcloud.sandbox.spawn import end_tree, plain_command
+from localcloud.sandbox.watch import Watched
 
 _log = logging.getLogger("localcloud.fleet")
 IMDS_ADDRESS = "169.254.169.254"
-
-
-@dataclass(frozen=True)
-class Services:
-    """What all machines of a fleet share."""
-
-    paths: Paths
-    host: Host
-    connection: Connection
-    images: Images
-    limiter: Limiter
-    acceptor: Acceptor
-    spawner: Spawner
-    watch: Watch
-    disks: Disks
-    disk_watch: DiskWatch
 
 
 class Machine(threading.Thread):

@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 from localcloud.fleet import entry
-from localcloud.fleet.cloud import CloudError, Connection
-from localcloud.fleet.spawn import Spawner
+from localcloud.sandbox.cloud import CloudError, Connection
+from localcloud.sandbox.spawn import Spawner
 
 _log = logging.getLogger("localcloud.fleet")
 OUTPUT_BYTES = 1 << 17

@@ -14,8 +14,8 @@ import time
 import xml.sax.saxutils
 from collections.abc import Callable
 
-from localcloud.fleet.cloud import AGAIN_SECONDS, AWAY_SECONDS
-from localcloud.fleet.http1 import BadRequest, Head, Reader, response
+from localcloud.sandbox.cloud import AGAIN_SECONDS, AWAY_SECONDS
+from localcloud.sandbox.http1 import BadRequest, Head, Reader, response
 
 _BUFFER = 1 << 20
 _CREDENTIAL = re.compile(r"^AWS4-(?:HMAC|ECDSA-P256)-SHA256\s.*?Credential=([^/,\s]+)/")

@@ -6,9 +6,7 @@ import time
 from pathlib import Path
 
 from localcloud.fleet.userdata import UserData
-from localcloud.images.base import STAND_INS
-
-GUEST = Path(__file__).with_name("guest")
+from localcloud.sandbox.base import GUEST, STAND_INS
 
 
 def control_pipe(run: Path) -> int:

@@ -11,21 +11,19 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from localcloud.fleet.cloud import CloudError
-from localcloud.fleet.disks import reserve_bytes
-from localcloud.fleet.sandbox import Root
-from localcloud.images import base, cleanup
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.document import Document, InvalidDocument
 from localcloud.images.buildreport import BuildReport
 from localcloud.images.componentrun import ComponentRun
-from localcloud.images.hostaccess import HostAccess, collect, remove_mount_points
+from localcloud.images.services import Services
 from localcloud.images.store import Image, ImageError
-
-if TYPE_CHECKING:
-    from localcloud.fleet.machine import Services
+from localcloud.sandbox import base, cleanup
+from localcloud.sandbox.cloud import CloudError
+from localcloud.sandbox.disks import reserve_bytes
+from localcloud.sandbox.hostaccess import HostAccess, collect, remove_mount_points
+from localcloud.sandbox.sandbox import Root
 
 _FULL = "No space left on device"
 
@@ -46,7 +44,7 @@ class BuildFailed(Exception):
 class Build(threading.Thread):
     """One image build, in a thread of its own."""
 
-    def __init__(self, services: "Services", build: dict[str, Any], ended: Any) -> None:
+    def __init__(self, services: Services, build: dict[str, Any], ended: Any) -> None:
         super().__init__(name=build["arn"], daemon=True)
         self.arn: str = build["arn"]
         self._build = build

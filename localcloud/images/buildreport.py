@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet.cloud import CloudError, Connection
+from localcloud.sandbox.cloud import CloudError, Connection
 
 _log = logging.getLogger("localcloud.builds")
 _POST_INTERVAL = 0.4

@@ -1,7 +1,7 @@
 """The public images that the local cloud pretends to offer.
 
 Locally all of them are the same thing: the base root, which is made of the host's own system directories
-(``localcloud.images.base``). Names and public parameter paths are those of AWS, so that a launch template or
+(``localcloud.sandbox.base``). Names and public parameter paths are those of AWS, so that a launch template or
 an image recipe that says ``resolve:ssm:/aws/service/canonical/…`` works unchanged in both places. Identifiers
 are derived from the names and never change.
 

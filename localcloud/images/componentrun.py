@@ -13,23 +13,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from localcloud.fleet import peers
-from localcloud.fleet.cloud import RoleCredentials
-from localcloud.fleet.disks import Measured
-from localcloud.fleet.imds import Imds
-from localcloud.fleet.limits import Limit
-from localcloud.fleet.sandbox import GUEST_PATH, RUN, Plan, Root, launcher_command
-from localcloud.fleet.spawn import end_tree, plain_command
-from localcloud.fleet.watch import Watched
-from localcloud.images import base
-from localcloud.images.hostaccess import HostAccess
-
-if TYPE_CHECKING:
-    from localcloud.fleet.machine import Services
+from localcloud.images.services import Services
+from localcloud.sandbox import base, peers
+from localcloud.sandbox.cloud import RoleCredentials
+from localcloud.sandbox.disks import Measured
+from localcloud.sandbox.hostaccess import HostAccess
+from localcloud.sandbox.imds import Imds
+from localcloud.sandbox.limits import Limit
+from localcloud.sandbox.sandbox import GUEST_PATH, RUN, Plan, Root, launcher_command
+from localcloud.sandbox.spawn import end_tree, plain_command
+from localcloud.sandbox.watch import Watched
 
 _LIBRARY = "/run/localcloud-library"
 """Where a bake sees this package (read-only): the runner works inside the sandbox."""
@@ -55,7 +52,7 @@ class ComponentRun:
 
     def __init__(
         self,
-        services: "Services",
+        services: Services,
         build: dict[str, Any],
         work: Path,
         hear: Callable[[dict[str, Any]], None],

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from localcloud.fleet import peers
+from localcloud.sandbox import peers
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.fleet.sandbox import GUEST_PATH, Host, Plan, Root, detect, launcher_command
-from localcloud.images import base
-from localcloud.images.hostaccess import HostAccess, collect
 from localcloud.images.store import ImageError, Images
 from localcloud.paths import Paths
+from localcloud.sandbox import base
+from localcloud.sandbox.hostaccess import HostAccess, collect
+from localcloud.sandbox.sandbox import GUEST_PATH, Host, Plan, Root, detect, launcher_command
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from localcloud.images.base import remove_tree
 from localcloud.images.catalogue import is_base_image
+from localcloud.sandbox.base import remove_tree
 
 
 class ImageError(Exception):

@@ -12,7 +12,7 @@ import pytest
 from fleet_fakes import RunningFleet, running_fleet
 from image_builds import ROOT, finish, log, posts, start
 
-from localcloud.fleet.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode, detect
 
 pytestmark = pytest.mark.local
 

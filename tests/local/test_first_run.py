@@ -26,8 +26,8 @@ from demo.playground import copied
 from localcloud.bubblewrap import find_bubblewrap
 from localcloud.cache import cache_home
 from localcloud.emulator_env import emulator_directory
-from localcloud.fleet.sandbox import Mode, detect
 from localcloud.pulumi import cli
+from localcloud.sandbox.sandbox import Mode, detect
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]

@@ -13,7 +13,7 @@ from fleet_fakes import RunningFleet, running_fleet
 
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
-from localcloud.fleet.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode, detect
 
 pytestmark = pytest.mark.local
 

@@ -21,7 +21,7 @@ from image_builds import finish, image_id, log, start
 
 from blueprints.provision import read
 from image_builder.recipe import Recording
-from localcloud.fleet.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode, detect
 from runtime.protocol.problems import InvalidInput
 
 pytestmark = pytest.mark.local

@@ -17,8 +17,8 @@ from homes import CloudHome, client_of, kill
 
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud, CloudError
-from localcloud.fleet.sandbox import Mode, detect
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.sandbox.sandbox import Mode, detect
 
 pytestmark = pytest.mark.local
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from fleet_fakes import POOR, RunningFleet, running_fleet
 
-from localcloud.fleet import disks, trees, watch
-from localcloud.fleet.limits import PROCESSES, Limit
-from localcloud.fleet.sandbox import Mode, detect
+from localcloud.sandbox import disks, trees, watch
+from localcloud.sandbox.limits import PROCESSES, Limit
+from localcloud.sandbox.sandbox import Mode, detect
 
 pytestmark = pytest.mark.local
 

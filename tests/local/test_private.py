@@ -14,7 +14,7 @@ from homes import CloudHome, client_of
 
 from localcloud import memory, private
 from localcloud.cloud import CloudError
-from localcloud.fleet.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode, detect
 
 pytestmark = pytest.mark.local
 

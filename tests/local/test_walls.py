@@ -14,10 +14,10 @@ import pytest
 import strangers
 from fleet_fakes import RunningFleet, running_fleet
 
-from localcloud.fleet import peers
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
-from localcloud.fleet.sandbox import Mode, Plan, Root, detect, launcher_command
+from localcloud.sandbox import peers
+from localcloud.sandbox.sandbox import Mode, Plan, Root, detect, launcher_command
 
 pytestmark = pytest.mark.local
 

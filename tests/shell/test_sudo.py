@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SUDO = Path(__file__).parents[2] / "localcloud/fleet/guest/sudo.sh"
+SUDO = Path(__file__).parents[2] / "localcloud/sandbox/guest/sudo.sh"
 
 
 def sudo(*arguments: str) -> tuple[int, str]:

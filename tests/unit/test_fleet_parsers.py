@@ -13,13 +13,13 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.fleet import limits
-from localcloud.fleet.http1 import BadRequest, Head, Reader
-from localcloud.fleet.imds import user_data
 from localcloud.fleet.relay import Relay
-from localcloud.fleet.sigv4 import Credentials, sign
 from localcloud.fleet.userdata import parse
 from localcloud.instance_types import instance_type, table
+from localcloud.sandbox import limits
+from localcloud.sandbox.http1 import BadRequest, Head, Reader
+from localcloud.sandbox.imds import user_data
+from localcloud.sandbox.sigv4 import Credentials, sign
 
 
 def head(text: str) -> Head | None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.images import base, cleanup
 from localcloud.images.catalogue import BASE_IMAGES, image_id
-from localcloud.images.hostaccess import collect, passed_on, remove_mount_points
 from localcloud.images.store import Image, ImageError, Images
+from localcloud.sandbox import base, cleanup
+from localcloud.sandbox.hostaccess import collect, passed_on, remove_mount_points
 
 ROOT = BASE_IMAGES[0].image_id
 

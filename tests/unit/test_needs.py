@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from localcloud import memory, needs, packages
-from localcloud.fleet import sandbox
-from localcloud.fleet.sandbox import Host, Mode
 from localcloud.paths import Paths
 from localcloud.processes import identify
 from localcloud.running import SCHEMA_VERSION, Cloud
+from localcloud.sandbox import sandbox
+from localcloud.sandbox.sandbox import Host, Mode
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet.sigv4 import Credentials, sign
 from localcloud.images.awstoe.files import ActionError, Inputs, Outputs, fits, true
+from localcloud.sandbox.sigv4 import Credentials, sign
 
 _ALGORITHMS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "SHA512": "sha512"}
 _WEB_ATTEMPTS = 5

@@ -2,15 +2,13 @@
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from localcloud.fleet.cloud import CloudError
-from localcloud.images import base
 from localcloud.images.build import Build, BuildFailed
 from localcloud.images.buildreport import body
-
-if TYPE_CHECKING:
-    from localcloud.fleet.machine import Services
+from localcloud.images.services import Services
+from localcloud.sandbox import base
+from localcloud.sandbox.cloud import CloudError
 
 _FINAL = ("AVAILABLE", "FAILED", "CANCELLED")
 _MAXIMUM_BUILDS = 2
@@ -19,7 +17,7 @@ _MAXIMUM_BUILDS = 2
 class Builder:
     """Keeps the builds of a fleet going: at most two at once, the rest wait in the state they have."""
 
-    def __init__(self, services: "Services") -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._builds: dict[str, Build] = {}
         self._done: set[str] = set()

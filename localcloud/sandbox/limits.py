@@ -4,7 +4,7 @@ Where control groups can be written (version 1 or 2), a machine may use the memo
 more than the host can spare, and 4,096 processes; it gets no swap, as in AWS. All machines together are held
 below the host's memory and number of processes too, so that they can be killed but never the host.
 
-Where they cannot, :mod:`localcloud.fleet.watch` looks several times a second, and ends what is too much.
+Where they cannot, :mod:`localcloud.sandbox.watch` looks several times a second, and ends what is too much.
 Against what happens in between, each *process* is held to a quarter more writable private memory than the
 machine has (``RLIMIT_DATA``; not ``RLIMIT_AS``, which also counts address space that numerical libraries
 reserve and never use), and an ordinary user's machine to 4,096 processes (``RLIMIT_NPROC``, counted per user

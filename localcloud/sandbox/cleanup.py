@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from localcloud.images.base import remove_tree, within
+from localcloud.sandbox.base import remove_tree, within
 
 _CONTENTS = (
     "tmp", "var/tmp", "run", "var/cache/apt/archives", "var/lib/apt/lists", "root/.cache", "var/log",

@@ -22,8 +22,7 @@ from typing import Any
 
 from localcloud import memory, private
 from localcloud.bubblewrap import find_bubblewrap
-from localcloud.fleet import callfilter
-from localcloud.images import base
+from localcloud.sandbox import base, callfilter
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 RUN = "/run/localcloud"

@@ -22,9 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.fleet import trees
-from localcloud.fleet.rounds import Rounds
-from localcloud.images import base, cleanup
+from localcloud.sandbox import base, cleanup, trees
+from localcloud.sandbox.rounds import Rounds
 
 _NEWNS, _MS_REC, _MS_SLAVE = 0x00020000, 0x4000, 1 << 19
 _PROBE_BYTES = 16 << 20

@@ -71,7 +71,7 @@ STAND_INS: dict[str, str] = {
 one.
 """
 
-_GUEST = Path(__file__).parent.parent / "fleet" / "guest"
+GUEST = Path(__file__).with_name("guest")
 UBUNTU_UID = 1000
 
 
@@ -125,7 +125,7 @@ def fingerprint(user_namespace: bool) -> str:
             parts.append(path)
     parts += [
         path.name + hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(_GUEST.iterdir())
+        for path in sorted(GUEST.iterdir())
         if path.is_file()
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -297,7 +297,7 @@ def _usr(usr: Path, root: Path) -> None:
         "local/bin/sudo": "sudo.sh",
     }.items():
         (usr / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_GUEST / source, usr / place)
+        shutil.copyfile(GUEST / source, usr / place)
         (usr / place).chmod(0o755)
     if not _usable_host_python():
         for name in ("python3", f"python3.{sys.version_info.minor}"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet.sigv4 import Credentials, sign
+from localcloud.sandbox.sigv4 import Credentials, sign
 
 AWAY_SECONDS = 120.0
 """An emulator that was killed and started again is waited for so long; then it is taken for gone."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.images.base import within
+from localcloud.sandbox.base import within
 
 _NAMES = re.compile(
     r"^(https?_proxy|no_proxy|all_proxy|ftp_proxy|SSL_CERT_FILE|SSL_CERT_DIR|[A-Z]+_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|CONDA_SSL_VERIFY"

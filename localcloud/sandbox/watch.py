@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.fleet import trees
-from localcloud.fleet.limits import PROCESSES, Limit, host_memory_mib
-from localcloud.fleet.rounds import Rounds
+from localcloud.sandbox import trees
+from localcloud.sandbox.limits import PROCESSES, Limit, host_memory_mib
+from localcloud.sandbox.rounds import Rounds
 
 _SECONDS = 0.1
 _GONE_SECONDS = 1.0

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from localcloud.fleet import trees
-from localcloud.fleet.http1 import response
+from localcloud.sandbox import trees
+from localcloud.sandbox.http1 import response
 
 
 def only_for(

@@ -10,8 +10,8 @@ import socket
 import time
 from typing import Any
 
-from localcloud.fleet.cloud import CloudError, RoleCredentials
-from localcloud.fleet.http1 import BadRequest, Head, Reader, response
+from localcloud.sandbox.cloud import CloudError, RoleCredentials
+from localcloud.sandbox.http1 import BadRequest, Head, Reader, response
 
 MAXIMUM_TOKEN_SECONDS = 21600
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.fleet import trees
+from localcloud.sandbox import trees
 
 
 @dataclass
