@@ -1,8 +1,8 @@
 """Every name of MiniStack that we touch, in one place.
 
 They are private names of a package that changes often, so its version is pinned exactly and
-``tests/local/test_emulator_hooks.py`` holds one contract test per name: a new version cannot silently change
-what the plugins rely on.
+``tests/test_emulator_hooks.py`` holds one contract test per name: a new version cannot silently change what
+the plugins rely on.
 """
 
 from __future__ import annotations

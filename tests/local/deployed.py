@@ -13,21 +13,9 @@ from typing import Any
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from demo.playground import Playground
 
-DENIALS = frozenset(
-    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
-    # What the emulator says to calls without a signature.
-    | {
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "AuthFailure",
-    }
-)
 GROUPS = """\
 schema_version: 1
 users:
@@ -143,30 +131,6 @@ def take_role(client: Callable[[str], Any], role: str) -> Keys:
     finally:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     return Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-
-
-def denied(call: Callable[[], Any]) -> bool:
-    """Whether the call is refused for lack of rights. Any other error is raised, but for things that are not
-    there.
-    """
-    try:
-        call()
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        # An unsigned call does not say which service it is for, so the emulator may ask the wrong one.
-        wrong_service = code == "InvalidAction" and "not valid for this web service" in str(error)
-        if code in DENIALS or "AWSAccessKeyId" in str(error) or wrong_service:
-            return True
-        if code in (
-            "NoSuchKey",
-            "404",
-            "ParameterNotFound",
-            "ResourceNotFoundException",
-            "InvalidInstanceID.NotFound",
-        ):
-            return False
-        raise
-    return False
 
 
 def outputs(ground: Playground, stack: str) -> dict[str, Any]:

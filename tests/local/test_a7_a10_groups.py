@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from deployed import GROUPS, Deployed, Keys, denied
+from denials import denied
+from deployed import GROUPS, Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -196,7 +196,7 @@ def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the
         hidden = "import shutil, os; print(os.geteuid(), shutil.which('bwrap'))"
         seen = bare.run([*prefix, sys.executable, "-c", hidden], cwd=home, environ=environ)
         assert seen.stdout.split() == [str(user[0]), "None"], seen.stderr
-        program = str(Path(__file__).with_name("bake_and_boot.py"))
+        program = str(ROOT / "localcloud/tests/bake_and_boot.py")
         done = bare.run(
             [*prefix, sys.executable, program, str(home), str(free_port())],
             cwd=home,
@@ -214,7 +214,7 @@ def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the
 def test_machines_are_not_as_private_as_the_files_of_whoever_starts_them(tmp_path: Path) -> None:
     if detect(tmp_path / "here").mode is Mode.PROCESS:
         pytest.skip("this machine allows no sandboxes")
-    program = str(Path(__file__).with_name("bake_and_boot.py"))
+    program = str(ROOT / "localcloud/tests/bake_and_boot.py")
     done = bare.run(
         [sys.executable, program, str(tmp_path), str(free_port())],
         cwd=tmp_path,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed, denied
+from denials import denied
+from deployed import Deployed
 from job_helpers import Lab, ended
 
 from neurocaas import JobHandle

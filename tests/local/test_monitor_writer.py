@@ -11,7 +11,8 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
-from deployed import Deployed, client, denied
+from denials import denied
+from deployed import Deployed, client
 
 from runtime.monitor.confined import VARIABLE, Writers
 from runtime.protocol.objects import put

@@ -10,7 +10,8 @@ import urllib.request
 
 import jsonschema
 import pytest
-from deployed import Deployed, Keys, denied
+from denials import denied
+from deployed import Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from deployed import Deployed, Keys, denied
+from denials import denied
+from deployed import Deployed, Keys
 from security_matrix import (
     ARTIFACTS,
     BUCKET,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed, Keys, denied
+from denials import denied
+from deployed import Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -85,6 +85,8 @@ def test_each_provided_program_is_looked_for_in_one_file() -> None:
 
 def test_settings_of_provided_things_are_read_in_one_file() -> None:
     for path in files("localcloud", "console", "demo", "image_builder"):
+        if ROOT / "localcloud" / "tests" in path.parents:
+            continue
         read = {
             node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
         } & set(SETTINGS)
@@ -101,4 +103,4 @@ def test_settings_of_provided_things_are_read_in_one_file() -> None:
     ],
 )
 def test_another_look_up_would_be_seen(text: str) -> None:
-    assert len(broken(ROOT / "localcloud" / "fleet" / "sandbox.py", text)) == 1
+    assert len(broken(ROOT / "localcloud" / "sandbox" / "sandbox.py", text)) == 1

@@ -16,7 +16,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from deployed import denied
+from denials import denied
 from homes import Client
 
 from localcloud.cloud import Cloud
