@@ -24,15 +24,24 @@ from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
-from localcloud.running import SCHEMA_VERSION, Cloud, CloudError
+from localcloud.running import ACCOUNT, DEFAULT_REGION, SCHEMA_VERSION, Cloud, CloudError
 from localcloud.sandbox.hostaccess import passed_on
 from localcloud.version import code_digest
 
-__all__ = ["Cloud", "CloudError", "EmulatorMissing", "down", "notes", "reset", "status", "up"]
+__all__ = [
+    "ACCOUNT",
+    "DEFAULT_REGION",
+    "Cloud",
+    "CloudError",
+    "EmulatorMissing",
+    "down",
+    "notes",
+    "reset",
+    "status",
+    "up",
+]
 
 FLEET = "localcloud.fleet"
-DEFAULT_REGION = "us-east-1"
-ACCOUNT = "000000000000"
 START_SECONDS = 30.0
 RELEASE_SECONDS = 3.0
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent

@@ -16,6 +16,8 @@ from localcloud.paths import Paths
 from localcloud.processes import Process
 
 SCHEMA_VERSION = 1
+DEFAULT_REGION = "us-east-1"
+ACCOUNT = "000000000000"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 import yaml
 
-from localcloud.cloud import ACCOUNT, DEFAULT_REGION
 from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.images.objectstore import object_store
 from localcloud.images.store import ImageError, Images
 from localcloud.paths import Paths
+from localcloud.running import ACCOUNT, DEFAULT_REGION
 from localcloud.sandbox import base, hostaccess
 from localcloud.sandbox.sandbox import GUEST_PATH, RUN, Host, Plan, Root, detect, launcher_command
 from localcloud.sandbox.spawn import end_tree
