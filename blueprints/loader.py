@@ -32,6 +32,7 @@ from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.problems import InvalidInput, shown
+from runtime.protocol.typed_json import read
 
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
 
@@ -164,7 +165,7 @@ def _resolve(
 
 def _outside(entry: Mapping[str, Any]) -> OutsideBucket:
     defaults = {"prefix": "", "use": ["inputs"], "groups": []}
-    return OutsideBucket.from_data({**defaults, **entry})
+    return read(OutsideBucket, {**defaults, **entry}, "outside bucket")
 
 
 def _without(document: Document, wrong: Collection[ValuePath]) -> Document:

@@ -9,15 +9,16 @@ the same name does not.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runtime.manager.port import Cloud
 from runtime.protocol.certificate import claim_id
-from runtime.protocol.documents import DocumentError, dumps, loads, moment, take
+from runtime.protocol.documents import DocumentError, dumps, loads, moment
 from runtime.protocol.keys import JobKeys, early_cancel_key
 from runtime.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
 from runtime.protocol.stop import StopOrder
+from runtime.protocol.typed_json import data_of, read
 
 _WHAT = "early cancellation"
 
@@ -32,15 +33,12 @@ class Early:
     @classmethod
     def from_json(cls, text: bytes) -> Early:
         """Raises DocumentError."""
-        data = loads(text, _WHAT)
-        return cls(
-            StopOrder.from_json(dumps(take(data, "order", dict, _WHAT))), take(data, "obeyed", str, _WHAT)
-        )
+        return read(cls, loads(text, _WHAT), _WHAT)
 
 
 def keep(cloud: Cloud, bucket: str, group: str, name: str, early: Early) -> None:
     """Keep an order for the submission `name` (its key, or its timestamp)."""
-    cloud.put(bucket, early_cancel_key(group, name), dumps(asdict(early)))
+    cloud.put(bucket, early_cancel_key(group, name), dumps(data_of(early)))
 
 
 def early_order(

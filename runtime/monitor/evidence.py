@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 from runtime.monitor.port import Cloud
 from runtime.protocol.certificate import MovedFile
-from runtime.protocol.documents import DocumentError, loads, take, take_optional
+from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JOBS, EvidenceKeys
 from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
 from runtime.protocol.names import file_fault
 from runtime.protocol.outside import place_of
 from runtime.protocol.status import DatasetStatus
+from runtime.protocol.typed_json import read, stored
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _FACTS = 10
@@ -47,6 +50,12 @@ def status_of(cloud: Cloud, job: Job, instance: str) -> DatasetStatus:
     return read_status(content.body if content else None)
 
 
+@dataclass(frozen=True)
+class _Record:
+    inputs: tuple[Any, ...] = field(default=(), metadata=stored(added=True))
+    results: tuple[Any, ...] = field(default=(), metadata=stored(added=True))
+
+
 class Records:
     """What the machines of one job have moved, by their own word. All of it together has a limit: whoever
     writes the end of a job does so for all groups, and must not choke on what one of them says."""
@@ -68,11 +77,10 @@ class Records:
             return {}
         self._bytes, self._files = self._bytes - len(raw), self._files - files
         with suppress(DocumentError):
-            record = loads(raw, "record")
-            kinds = {"inputs": _sources(job, index), "results": _targets(job)}
+            record = read(_Record, loads(raw, "record"), "record")
             return {
-                kind: tuple(_moved(take_optional(record, kind, list, "record") or (), within))
-                for kind, within in kinds.items()
+                "inputs": tuple(_moved(record.inputs, _sources(job, index))),
+                "results": tuple(_moved(record.results, _targets(job))),
             }
         return {}
 
@@ -99,15 +107,7 @@ def _moved(entries: Iterable[object], within: list[tuple[str, str]]) -> Iterable
 
 def _file(entry: object) -> MovedFile:
     """Raises DocumentError for what cannot be a file."""
-    if not isinstance(entry, dict):
-        raise DocumentError("record: a file is not an object")
-    file = MovedFile(
-        bucket=take(entry, "bucket", str, "record"),
-        key=take(entry, "key", str, "record"),
-        bytes=take(entry, "bytes", int, "record"),
-        sha256=take(entry, "sha256", str, "record"),
-        version_id=take_optional(entry, "version_id", str, "record"),
-    )
+    file = read(MovedFile, entry, "record")
     if (
         file_fault(file.key)
         or file.bytes < 0

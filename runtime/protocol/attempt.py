@@ -4,9 +4,10 @@ what that machine gets.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
-from runtime.protocol.documents import DocumentError, dumps, loads, take_optional
+from runtime.protocol.documents import DocumentError, dumps, loads
+from runtime.protocol.typed_json import data_of, read, stored
 
 RECLAIM, MEMORY = "reclaim", "memory"
 """Why a dataset gets another machine: AWS took the last one back, or its memory was used up."""
@@ -21,13 +22,13 @@ class AttemptRequest:
     how often this dataset has been given a larger machine. `checkpoint`: there is one that the machine can go
     on from."""
 
-    because: str = RECLAIM
+    because: str = field(default=RECLAIM, metadata=stored(added=True))
     instance_type: str | None = None
-    grown: int = 0
-    checkpoint: bool = False
+    grown: int = field(default=0, metadata=stored(added=True))
+    checkpoint: bool = field(default=False, metadata=stored(added=True))
 
     def to_json(self) -> str:
-        return dumps(asdict(self))
+        return dumps(data_of(self))
 
     @classmethod
     def from_json(cls, text: str | bytes | None) -> AttemptRequest:
@@ -35,12 +36,6 @@ class AttemptRequest:
         first.
         """
         try:
-            data = loads(text or b"", _WHAT)
-            return cls(
-                because=MEMORY if data.get("because") == MEMORY else RECLAIM,
-                instance_type=take_optional(data, "instance_type", str, _WHAT),
-                grown=take_optional(data, "grown", int, _WHAT) or 0,
-                checkpoint=data.get("checkpoint") is True,
-            )
+            return read(cls, loads(text or b"", _WHAT), _WHAT)
         except DocumentError:
             return cls()

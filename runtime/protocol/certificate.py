@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -22,6 +22,7 @@ from runtime.protocol.printable import one_line, printable
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import SPOT
 from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS
+from runtime.protocol.typed_json import data_of
 
 DIVIDER = "================"
 STEPS = ("Initialization", "Validation", "Environment Setup", "Initialize Processing")
@@ -357,7 +358,7 @@ class CertificateFacts:
             "succeeded": self.succeeded,
             "total": len(self.job.datasets) if self.job else 0,
             "cost_usd": round(self.cost, 6),
-            "datasets": [asdict(dataset) for dataset in self.datasets],
+            "datasets": [data_of(dataset) for dataset in self.datasets],
             "problems": [problem.to_dict() for problem in self.problems],
         }
         if self.job is not None:
@@ -369,7 +370,7 @@ def _job_facts(job: Job) -> Mapping[str, Any]:
     return {
         "stage": job.stage,
         "created": job.created,
-        "image": asdict(job.image),
+        "image": data_of(job.image),
         "code_sha256": job.code.sha256,
         "blueprint_digest": job.blueprint_digest,
         "blueprint_commit": job.blueprint_commit,

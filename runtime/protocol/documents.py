@@ -1,5 +1,5 @@
-"""Reading and writing the JSON documents of the protocol: strict about types, tolerant of keys from newer
-versions.
+"""The text of the JSON documents of the protocol, and the times in them. `typed_json` says what is in a
+document.
 """
 
 from __future__ import annotations
@@ -7,14 +7,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 from runtime.protocol.problems import Problem, shown
-
-T = TypeVar("T")
-
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 """An escape of half a surrogate pair, or its bytes (alone, or as a part of a whole pair)."""
@@ -49,10 +45,10 @@ def dumps(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def loads(text: str | bytes, what: str) -> dict[str, Any]:
-    """The mapping that `text` holds. Raises DocumentError naming `what`. What JSON cannot have is made
-    harmless: NaN and Infinity are null, halves of surrogate pairs "?", so that whatever was read can be
-    written again."""
+def loads(text: str | bytes, what: str, version: int | None = None) -> dict[str, Any]:
+    """The mapping that `text` holds. Raises DocumentError naming `what`, also for another `schema_version`
+    than `version`, where one is given. What JSON cannot have is made harmless: NaN and Infinity are null,
+    halves of surrogate pairs "?", so that whatever was read can be written again."""
     try:
         value = json.loads(text, parse_constant=lambda _: None)
         if _HALF.search(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")):
@@ -61,27 +57,9 @@ def loads(text: str | bytes, what: str) -> dict[str, Any]:
         raise DocumentError(f"{what} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise DocumentError(f"{what} is not a JSON object")
+    if version is not None and value.get("schema_version") != version:
+        raise DocumentError(f"{what}: schema_version is {value.get('schema_version')!r}, not {version}")
     return value
-
-
-def take(data: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
-    """`data[key]`, checked to be of `kind` (an int passes for a float, a bool never for a number)."""
-    if key not in data:
-        raise DocumentError(f"{what} has no {key!r}")
-    value = data[key]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)  # type: ignore[return-value]
-        except OverflowError as error:
-            raise DocumentError(f"{what}: {key!r} is too large") from error
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise DocumentError(f"{what}: {key!r} is {type(value).__name__}, not {kind.__name__}")
-    return value
-
-
-def take_optional(data: Mapping[str, Any], key: str, kind: type[T], what: str) -> T | None:
-    """Like `take`, but None when the key is missing or null."""
-    return None if data.get(key) is None else take(data, key, kind, what)
 
 
 def iso(moment: datetime) -> str:

@@ -9,13 +9,14 @@ that a repeated launch is the same launch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.documents import dumps, loads
 from runtime.protocol.keys import JobKeys, ResultKeys
 from runtime.protocol.outside import place_of
-from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, code_from, group_from, image_from, texts
+from runtime.protocol.settings import ON_DEMAND, Code, Group, Image
+from runtime.protocol.typed_json import data_of, read, stored
 
 SCHEMA_VERSION = 1
 PASSED_OVER = 20
@@ -52,7 +53,7 @@ class Dataset:
     jobnb: int | None = None
     etag: str | None = None
     version_id: str | None = None
-    pins: bool = False
+    pins: bool = field(default=False, metadata=stored(added=True))
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,10 @@ class Job:
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
     config_source: ConfigSource | None = None
-    passed_over: tuple[str, ...] = ()
-    oom_types: tuple[str, ...] = ()
-    results_required: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    oom_types: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    notes: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -126,78 +127,9 @@ class Job:
         return self.datasets[index].configpath or self.configpath
 
     def to_json(self) -> str:
-        return dumps(asdict(self))
+        return dumps(data_of(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Job:
         """Raises DocumentError for a document of another version or shape."""
-        data = loads(text, _WHAT)
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise DocumentError(
-                f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
-            )
-        template = take(data, "launch_template", dict, _WHAT)
-        prices = take(data, "prices", dict, _WHAT)
-        return cls(
-            analysis=take(data, "analysis", str, _WHAT),
-            stage=take(data, "stage", str, _WHAT),
-            bucket=take(data, "bucket", str, _WHAT),
-            region=take(data, "region", str, _WHAT),
-            group=take(data, "group", str, _WHAT),
-            timestamp=take(data, "timestamp", str, _WHAT),
-            submission_key=take(data, "submission_key", str, _WHAT),
-            submission_sha256=take(data, "submission_sha256", str, _WHAT),
-            resultdir=take(data, "resultdir", str, _WHAT),
-            configpath=take(data, "configpath", str, _WHAT),
-            configname=take(data, "configname", str, _WHAT),
-            config=take(data, "config", dict, _WHAT),
-            script=take(data, "script", str, _WHAT),
-            code=code_from(take(data, "code", dict, _WHAT)),
-            instance_type=take(data, "instance_type", str, _WHAT),
-            instance_types=texts(data, "instance_types", _WHAT),
-            prices={name: take(prices, name, float, "job.json prices") for name in prices},
-            duration_minutes=take(data, "duration_minutes", int, _WHAT),
-            volume_gib=take(data, "volume_gib", int, _WHAT),
-            dataset_size_gib=take(data, "dataset_size_gib", int, _WHAT),
-            image=image_from(take(data, "image", dict, _WHAT)),
-            launch_template=group_from(template, _WHAT),
-            price_per_hour=take(data, "price_per_hour", float, _WHAT),
-            created=take(data, "created", str, _WHAT),
-            datasets=tuple(_dataset(item) for item in take(data, "datasets", list, _WHAT)),
-            market=take(data, "market", str, _WHAT),
-            zones=texts(data, "zones", _WHAT),
-            max_attempts=take(data, "max_attempts", int, _WHAT),
-            blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
-            blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
-            config_source=_config_source(take_optional(data, "config_source", dict, _WHAT)),
-            passed_over=texts(data, "passed_over", _WHAT) if "passed_over" in data else (),
-            oom_types=texts(data, "oom_types", _WHAT) if "oom_types" in data else (),
-            results_required=texts(data, "results_required", _WHAT) if "results_required" in data else (),
-            notes=tuple(map(str, take_optional(data, "notes", list, _WHAT) or ())),
-        )
-
-
-def _config_source(data: Mapping[str, Any] | None) -> ConfigSource | None:
-    if data is None:
-        return None
-    what = "job.json config_source"
-    version = take_optional(data, "version_id", str, what)
-    return ConfigSource(take(data, "etag", str, what), version, take(data, "sha256", str, what))
-
-
-def _dataset(data: Any) -> Dataset:
-    if not isinstance(data, dict):
-        raise DocumentError("job.json: a dataset is not an object")
-    what = "job.json dataset"
-    return Dataset(
-        index=take(data, "index", int, what),
-        name=take(data, "name", str, what),
-        inputpath=take(data, "inputpath", str, what),
-        status_key=take(data, "status_key", str, what),
-        size=take_optional(data, "size", int, what),
-        configpath=take_optional(data, "configpath", str, what),
-        jobnb=take_optional(data, "jobnb", int, what),
-        etag=take_optional(data, "etag", str, what),
-        version_id=take_optional(data, "version_id", str, what),
-        pins=bool(take_optional(data, "pins", bool, what)),
-    )
+        return read(cls, loads(text, _WHAT, SCHEMA_VERSION), _WHAT)

@@ -6,11 +6,9 @@ Names in such a bucket are written whole, `s3://{bucket}/{key}`, in submissions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from runtime.protocol.documents import take
 from runtime.protocol.keys import INPUTS, RESULTS
 
 SCHEME = "s3://"
@@ -27,13 +25,6 @@ class OutsideBucket:
     prefix: str
     use: tuple[str, ...]
     groups: tuple[str, ...]
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> OutsideBucket:
-        """Raises DocumentError for another shape."""
-        what = "outside bucket"
-        lists = (tuple(map(str, take(data, name, list, what))) for name in ("use", "groups"))
-        return cls(take(data, "bucket", str, what), take(data, "prefix", str, what), *lists)
 
     @property
     def path(self) -> str:

@@ -12,9 +12,10 @@ then, it fails and says so.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.documents import dumps, loads
+from runtime.protocol.typed_json import data_of, read
 
 SCHEMA_VERSION = 1
 _WHAT = "pins"
@@ -32,23 +33,17 @@ class Pin:
     version_id: str | None = None
 
 
+@dataclass(frozen=True)
+class _Record:
+    objects: tuple[Pin, ...]
+    schema_version: int = SCHEMA_VERSION
+
+
 def pins_text(pins: Iterable[Pin]) -> str:
     """The record of a folder's objects."""
-    return dumps({"schema_version": SCHEMA_VERSION, "objects": [asdict(pin) for pin in pins]})
+    return dumps(data_of(_Record(tuple(pins))))
 
 
-def read_pins(text: str | bytes) -> list[Pin]:
+def read_pins(text: str | bytes) -> tuple[Pin, ...]:
     """Raises DocumentError for a record of another version or shape."""
-    data = loads(text, _WHAT)
-    if data.get("schema_version") != SCHEMA_VERSION:
-        raise DocumentError(
-            f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
-        )
-    return [_pin(item) for item in take(data, "objects", list, _WHAT)]
-
-
-def _pin(data: object) -> Pin:
-    if not isinstance(data, dict):
-        raise DocumentError("pins: an entry is not an object")
-    etag, version = take(data, "etag", str, _WHAT), take_optional(data, "version_id", str, _WHAT)
-    return Pin(take(data, "path", str, _WHAT), take(data, "size", int, _WHAT), etag, version)
+    return read(_Record, loads(text, _WHAT, SCHEMA_VERSION), _WHAT).objects

@@ -7,11 +7,11 @@ reports read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from runtime.protocol.documents import dumps, loads, moment, take, take_optional
+from runtime.protocol.documents import dumps, loads, moment
+from runtime.protocol.typed_json import data_of, read, stored
 
 _WHAT = "compute report"
 
@@ -25,8 +25,8 @@ class ComputeReport:
     when the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created
     (unknown in reports of before they were noted)."""
 
-    instance_id: str
-    instance_type: str
+    instance_id: str = field(metadata=stored("instance-id"))
+    instance_type: str = field(metadata=stored("instance-type"))
     spot: bool
     price: float
     databucket: str
@@ -42,11 +42,11 @@ class ComputeReport:
     reason: str | None = None
     exit_code: int | None = None
     exit_class: str | None = None
-    image_id: str | None = None
+    image_id: str | None = field(default=None, metadata=stored("image-id"))
     run: str | None = None
-    attempt: int = 1
+    attempt: int = field(default=1, metadata=stored(added=True))
     spot_price: float | None = None
-    out_of_memory: bool = False
+    out_of_memory: bool = field(default=False, metadata=stored(added=True))
 
     @property
     def seconds(self) -> float:
@@ -65,59 +65,9 @@ class ComputeReport:
         return self.price * max(0.0, (now - moment(self.start)).total_seconds()) / 3600
 
     def to_json(self) -> str:
-        return dumps(
-            {
-                "instance-id": self.instance_id,
-                "instance-type": self.instance_type,
-                "image-id": self.image_id,
-                "spot": self.spot,
-                "price": self.price,
-                "databucket": self.databucket,
-                "datapath": self.datapath,
-                "configpath": self.configpath,
-                "jobpath": self.jobpath,
-                "group": self.group,
-                "timestamp": self.timestamp,
-                "dataset": self.dataset,
-                "start": self.start,
-                "end": self.end,
-                "status": self.status,
-                "reason": self.reason,
-                "exit_code": self.exit_code,
-                "exit_class": self.exit_class,
-                "run": self.run,
-                "attempt": self.attempt,
-                "spot_price": self.spot_price,
-                "out_of_memory": self.out_of_memory,
-                "cost": round(self.cost, 6),
-            }
-        )
+        return dumps({**data_of(self), "cost": round(self.cost, 6)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ComputeReport:
         """Raises DocumentError."""
-        data: dict[str, Any] = loads(text, _WHAT)
-        return cls(
-            instance_id=take(data, "instance-id", str, _WHAT),
-            instance_type=take(data, "instance-type", str, _WHAT),
-            spot=take(data, "spot", bool, _WHAT),
-            price=take(data, "price", float, _WHAT),
-            databucket=take(data, "databucket", str, _WHAT),
-            datapath=take(data, "datapath", str, _WHAT),
-            configpath=take(data, "configpath", str, _WHAT),
-            jobpath=take(data, "jobpath", str, _WHAT),
-            group=take(data, "group", str, _WHAT),
-            timestamp=take(data, "timestamp", str, _WHAT),
-            dataset=take(data, "dataset", int, _WHAT),
-            start=take(data, "start", str, _WHAT),
-            end=take_optional(data, "end", str, _WHAT),
-            status=take_optional(data, "status", str, _WHAT),
-            reason=take_optional(data, "reason", str, _WHAT),
-            exit_code=take_optional(data, "exit_code", int, _WHAT),
-            exit_class=take_optional(data, "exit_class", str, _WHAT),
-            image_id=take_optional(data, "image-id", str, _WHAT),
-            run=take_optional(data, "run", str, _WHAT),
-            attempt=take_optional(data, "attempt", int, _WHAT) or 1,
-            spot_price=take_optional(data, "spot_price", float, _WHAT),
-            out_of_memory=take_optional(data, "out_of_memory", bool, _WHAT) or False,
-        )
+        return read(cls, loads(text, _WHAT), _WHAT)

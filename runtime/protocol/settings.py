@@ -4,12 +4,13 @@ manager's environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROC
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.protocol.documents import DocumentError, dumps, loads, take, take_optional
+from runtime.protocol.documents import DocumentError, dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.outside import OutsideBucket
+from runtime.protocol.typed_json import data_of, read, stored
 
 SCHEMA_VERSION = 1
 ON_DEMAND, SPOT, SPOT_FIRST = "on-demand", "spot", "spot-then-on-demand"
@@ -99,7 +100,7 @@ class AnalysisSettings:
     ignore: tuple[str, ...] = LEFT_BEHIND
     disk_factor: float = 2.0
     fallback_types: tuple[str, ...] = ()
-    market: str = ON_DEMAND
+    market: str = field(default=ON_DEMAND, metadata=stored(among=MARKETS))
     zones: tuple[str, ...] = ()
     max_ensemble_size: int = 20
     max_attempts: int = 3
@@ -111,112 +112,19 @@ class AnalysisSettings:
     parameters: Mapping[str, Any] | None = None
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
-    oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    results_required: tuple[str, ...] = ()
+    oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
+    results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
-        data = asdict(self)
-        return dumps(data)
+        return dumps(data_of(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> AnalysisSettings:
         """Raises DocumentError for a document of another version or shape."""
-        data = loads(text, _WHAT)
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise DocumentError(
-                f"{_WHAT}: schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}"
-            )
-        groups = take(data, "groups", dict, _WHAT)
-        prices = take(data, "prices", dict, _WHAT)
-        image = take(data, "image", dict, _WHAT)
-        types = texts(data, "instance_types", _WHAT)
-        market = take(data, "market", str, _WHAT)
-        if market not in MARKETS:
-            raise DocumentError(f"{_WHAT}: market is {market!r}, not one of {', '.join(MARKETS)}")
-        larger = take_optional(data, "oom_types", dict, _WHAT) or {}
-        oom_types = {name: texts(larger, name, "settings oom_types") for name in larger}
-        used = {
-            *types,
-            str(data.get("instance_type")),
-            *(name for some in oom_types.values() for name in some),
-        }
-        unpriced = sorted(used - prices.keys())
+        settings = read(cls, loads(text, _WHAT, SCHEMA_VERSION), _WHAT)
+        larger = (name for names in settings.oom_types.values() for name in names)
+        unpriced = {settings.instance_type, *settings.instance_types, *larger} - settings.prices.keys()
         if unpriced:
-            raise DocumentError(f"{_WHAT}: no price for {', '.join(unpriced)}")
-        return cls(
-            analysis=take(data, "analysis", str, _WHAT),
-            stage=take(data, "stage", str, _WHAT),
-            stack=take(data, "stack", str, _WHAT),
-            bucket=take(data, "bucket", str, _WHAT),
-            region=take(data, "region", str, _WHAT),
-            account=take(data, "account", str, _WHAT),
-            groups={name: _group(name, value) for name, value in groups.items()},
-            instance_type=take(data, "instance_type", str, _WHAT),
-            instance_types=types,
-            duration_minutes=take(data, "duration_minutes", int, _WHAT),
-            max_duration_minutes=take(data, "max_duration_minutes", int, _WHAT),
-            volume_gib=take(data, "volume_gib", int, _WHAT),
-            max_dataset_size_gib=take(data, "max_dataset_size_gib", int, _WHAT),
-            max_datasets=take(data, "max_datasets", int, _WHAT),
-            prices={name: take(prices, name, float, "settings prices") for name in prices},
-            prices_date=take(data, "prices_date", str, _WHAT),
-            budget_usd=take(data, "budget_usd", float, _WHAT),
-            image=image_from(image),
-            script=take(data, "script", str, _WHAT),
-            code=code_from(take(data, "code", dict, _WHAT)),
-            ledger_table=take(data, "ledger_table", str, _WHAT),
-            queue_url=take(data, "queue_url", str, _WHAT),
-            folder=take(data, "folder", str, _WHAT),
-            ignore=texts(data, "ignore", _WHAT),
-            disk_factor=take(data, "disk_factor", float, _WHAT),
-            fallback_types=texts(data, "fallback_types", _WHAT),
-            market=market,
-            zones=texts(data, "zones", _WHAT),
-            max_ensemble_size=take(data, "max_ensemble_size", int, _WHAT),
-            max_attempts=take(data, "max_attempts", int, _WHAT),
-            max_machines=take_optional(data, "max_machines", int, _WHAT),
-            max_account_machines=take_optional(data, "max_account_machines", int, _WHAT),
-            outside_buckets=tuple(map(OutsideBucket.from_data, take(data, "outside_buckets", list, _WHAT))),
-            topic_arn=take_optional(data, "topic_arn", str, _WHAT),
-            budget_parameters=take_optional(data, "budget_parameters", str, _WHAT),
-            parameters=take_optional(data, "parameters", dict, _WHAT),
-            blueprint_digest=take_optional(data, "blueprint_digest", str, _WHAT),
-            blueprint_commit=take_optional(data, "blueprint_commit", str, _WHAT),
-            oom_types=oom_types,
-            results_required=texts(data, "results_required", _WHAT) if "results_required" in data else (),
-        )
-
-
-def _group(name: str, value: Any) -> Group:
-    if not isinstance(value, dict):
-        raise DocumentError(f"settings group {name!r} is not an object")
-    what = f"settings group {name!r}"
-    return group_from(value, what)
-
-
-def group_from(data: Mapping[str, Any], what: str) -> Group:
-    return Group(
-        take(data, "launch_template_id", str, what),
-        take(data, "launch_template_version", str, what),
-        take(data, "role_id", str, what),
-    )
-
-
-def texts(data: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
-    """A list of texts as a tuple."""
-    return tuple(str(item) for item in take(data, key, list, what))
-
-
-def image_from(data: Mapping[str, Any]) -> Image:
-    return Image(
-        take(data, "id", str, "image"),
-        take(data, "ready", bool, "image"),
-        take_optional(data, "recipe_sha256", str, "image"),
-    )
-
-
-def code_from(data: Mapping[str, Any]) -> Code:
-    return Code(
-        take(data, "bucket", str, "code"), take(data, "key", str, "code"), take(data, "sha256", str, "code")
-    )
+            raise DocumentError(f"{_WHAT}: no price for {', '.join(sorted(unpriced))}")
+        return settings

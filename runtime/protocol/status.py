@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import dumps, loads
+from runtime.protocol.typed_json import data_of
 
 INITIALIZING = "INITIALIZING"
 IN_PROGRESS = "IN PROGRESS"
@@ -64,7 +65,7 @@ class DatasetStatus:
         return self.status in FINAL
 
     def to_json(self) -> str:
-        return dumps(asdict(self))
+        return dumps(data_of(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DatasetStatus:

@@ -8,9 +8,10 @@ their final status, whose reason begins with the outcome. Machines that do not a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
-from runtime.protocol.documents import DocumentError, dumps, loads, take
+from runtime.protocol.documents import dumps, loads
+from runtime.protocol.typed_json import data_of, read, stored
 
 CANCELLED = "cancelled"
 QUOTA = "quota"
@@ -26,10 +27,10 @@ _WHAT = "stop.json"
 class StopOrder:
     """`outcome` is one of OUTCOMES, `reason` one line for people, `time` ISO 8601."""
 
-    outcome: str
+    outcome: str = field(metadata=stored(among=OUTCOMES))
     reason: str
     time: str
-    schema_version: int = 1
+    schema_version: int = field(default=1, metadata=stored(added=True))
 
     @property
     def text(self) -> str:
@@ -37,16 +38,12 @@ class StopOrder:
         return f"{self.outcome}: {self.reason}"
 
     def to_json(self) -> str:
-        return dumps(asdict(self))
+        return dumps(data_of(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> StopOrder:
         """Raises DocumentError."""
-        data = loads(text, _WHAT)
-        outcome = take(data, "outcome", str, _WHAT)
-        if outcome not in OUTCOMES:
-            raise DocumentError(f"{_WHAT}: outcome is {outcome!r}, not one of {', '.join(OUTCOMES)}")
-        return cls(outcome, take(data, "reason", str, _WHAT), take(data, "time", str, _WHAT))
+        return read(cls, loads(text, _WHAT), _WHAT)
 
 
 def outcome_of(reason: str | None) -> str | None:
