@@ -44,6 +44,6 @@ def pins_text(pins: Iterable[Pin]) -> str:
     return dumps(data_of(_Record(tuple(pins))))
 
 
-def read_pins(text: str | bytes) -> tuple[Pin, ...]:
+def read_pins(text: str | bytes) -> list[Pin]:
     """Raises DocumentError for a record of another version or shape."""
-    return read(_Record, loads(text, _WHAT, SCHEMA_VERSION), _WHAT).objects
+    return list(read(_Record, loads(text, _WHAT, SCHEMA_VERSION), _WHAT).objects)

@@ -98,7 +98,7 @@ def test_what_is_written_is_read_again(cls: type, data: st.DataObject) -> None:
 
 @given(st.lists(values(Pin), max_size=3))
 def test_pins_are_read_again(pins: list[Pin]) -> None:
-    assert list(read_pins(pins_text(pins))) == pins
+    assert read_pins(pins_text(pins)) == pins
 
 
 def damaged(value: Any, draw: Callable[..., Any]) -> Any:
