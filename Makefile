@@ -7,20 +7,22 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 BIN := .venv/bin
 # So many files of tests run at a time: each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
 JOBS ?= 2
-CHECKED := $(wildcard account blueprints checks ci components image_builder runtime localcloud neurocaas console demo road tasks.py bootstrap.py __main__.py)
+RUN = $(BIN)/python -m tests.run --jobs $(JOBS)
 
-.PHONY: demo test setup python lint types clean lock
+.PHONY: demo check test setup python lint types clean lock
 
 demo: python  ## The whole service on this machine: deploy, bake, submit, results. What it needs is looked at before set-up's long steps.
 	@"$(PYTHON)" bootstrap.py demo
 	@$(BIN)/invoke demo
 
+check: setup  ## In two minutes: lint, types, and the tests that need no local cloud; fewer examples for each property than `make test`.
+	@$(RUN) --static unit program shell
+
 test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
-	@failed=0; \
-	$(BIN)/ruff check . || failed=1; \
-	$(BIN)/mypy $(CHECKED) || failed=1; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder || failed=1; \
-	exit $$failed
+	@$(RUN) --static --thorough
+
+test-%: setup  ## The tests of one room: test-unit, test-program, test-shell, test-local, test-localcloud.
+	@$(RUN) $*
 
 setup: python  ## Everything that the other targets need; takes no time when it was done before.
 	@"$(PYTHON)" bootstrap.py setup
@@ -34,10 +36,10 @@ python:
 	fi
 
 lint: setup
-	@$(BIN)/ruff check .
+	@failed=0; $(BIN)/ruff check . || failed=1; $(BIN)/ruff format --check . || failed=1; exit $$failed
 
 types: setup
-	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/mypy
 
 clean:  ## Remove what set-up made in this checkout (the user's cache stays).
 	@"$(PYTHON)" bootstrap.py clean

@@ -24,21 +24,24 @@ def setup(c: Context) -> None:
 
 @task
 def lint(c: Context) -> None:
-    """ruff and mypy (make lint types). Runs both, then fails if one did."""
+    """ruff (its rules and its format) and mypy (make lint types). Runs all, then fails if one did."""
     raise Exit(code=_run("make", "--no-print-directory", "--keep-going", "lint", "types"))
 
 
 @task(
     name="test",
     help={
-        "only": "unit, program or local; all when left out.",
+        "only": "unit, program, shell, local or localcloud; all when left out.",
         "k": "Only tests whose name matches (pytest -k).",
+        "jobs": "So many files at a time; 0: one after the other, in one process.",
     },
 )
-def run_tests(c: Context, only: str = "", k: str = "") -> None:
-    """Run the tests with pytest."""
-    folder = f"tests/{only}" if only else "tests"
-    raise Exit(code=_run(sys.executable, "-m", "pytest", folder, *(("-k", k) if k else ())))
+def run_tests(c: Context, only: str = "", k: str = "", jobs: int = 0) -> None:
+    """Run the tests with pytest (make test-ROOM, or make test for lint and types as well)."""
+    rooms = (only,) if only else ()
+    raise Exit(
+        code=_run(sys.executable, "-m", "tests.run", *rooms, f"--jobs={jobs}", *((f"-k={k}",) if k else ()))
+    )
 
 
 collection = Collection(setup, lint, run_tests)
