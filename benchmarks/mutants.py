@@ -302,6 +302,7 @@ def main() -> None:
     options = arguments.parse_args()
     os.chdir(ROOT)
     os.environ["MODEL_EXAMPLES"] = "10"
+    os.environ["HYPOTHESIS_PROFILE"] = "ci"
     for name in LARGE:
         importlib.import_module(name)
     figures, seen, every = list[Figure](), 0, 0

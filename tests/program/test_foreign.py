@@ -25,6 +25,7 @@ from blueprints.old_folder import import_folder
 from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
+from tests.examples import examples
 
 TYPES = sorted(table().usd_per_hour)
 EVERYTHING: dict[str, Any] = {
@@ -141,7 +142,7 @@ def test_a_blueprint_with_every_field_is_right_and_deploys_in_every_stage(
     assert made.script == "spikes/scripts/run_spikes.sh"
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(
     left_out=st.sets(st.sampled_from(OPTIONAL)),
     inner=st.sets(st.sampled_from(["instance", "image", "limits"])),

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tasks
+from tests.examples import examples
 from tests.shell.machines import ROOT, Machine
 
 UTILS = ROOT / "runtime" / "instance" / "contrib" / "ncap_utils"
@@ -378,7 +379,9 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(value=json_values, ending=st.sampled_from([".json", ".yaml", ".yml"]))
 def test_values_come_out_as_scripts_take_them(
     call: Call, machine: Machine, value: object, ending: str

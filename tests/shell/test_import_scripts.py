@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from old_files import COMMANDS, UNSURE_COMMANDS
 
 from blueprints import old_command, old_script
+from tests.examples import examples
 from tests.shell.machines import Machine
 
 RUNS = [text for text in COMMANDS + UNSURE_COMMANDS if old_command.read(text).runs]
@@ -222,7 +223,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.lists(st.sampled_from(PARTS), max_size=14))
 def test_any_line_is_refused_or_becomes_a_script_that_bash_reads(parts: list[str]) -> None:
     text = " ".join(parts)

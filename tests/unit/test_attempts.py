@@ -23,6 +23,7 @@ from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
+from tests.examples import examples
 
 KEYS = JobKeys.of("lab", "t1")
 RESULTS = KEYS.process_prefix
@@ -34,7 +35,7 @@ GROWING = replace(
     prices={"m5.large": 0.096, "m5.xlarge": 0.192, "m5.2xlarge": 0.384},
     oom_types={"m5.large": ("m5.xlarge", "m5.2xlarge"), "m5.xlarge": ("m5.2xlarge",), "m5.2xlarge": ()},
 )
-LIMIT = settings(deadline=None, max_examples=30)
+LIMIT = settings(deadline=None, max_examples=examples(30))
 
 
 def world_of(given: AnalysisSettings = SETTINGS, **changes: Any) -> World:

@@ -19,6 +19,7 @@ from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ moments = st.lists(
 ).map(lambda found: sorted(found, key=lambda one: one[0]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(moments, st.none() | st.floats(1, 2000))
 def test_the_time_left_never_rises_while_a_job_runs(
     seen: list[tuple[float, float | None, float | None]], typical: float | None
@@ -229,7 +230,7 @@ def test_the_time_left_never_rises_while_a_job_runs(
     assert all(value > 0 for value in told)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 1)), min_size=1, max_size=12).map(sorted))
 def test_the_time_left_that_a_machine_tells_never_rises(marks: list[tuple[float, float]]) -> None:
     pace = Pace()

@@ -21,6 +21,7 @@ from neurocaas import Analysis, AnalysisError, job_commands
 from neurocaas.logs import LogReader
 from neurocaas.results import MANIFEST, NameRules, Wanted, placed
 from runtime.protocol.status import DatasetStatus
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -303,7 +304,7 @@ KEYS_OF_ANY_KIND = st.text(
 ) | st.text(st.sampled_from("aé語/"), min_size=200, max_size=600)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(KEYS_OF_ANY_KIND, unique=True, max_size=8), st.booleans(), st.booleans())
 def test_whatever_keys_there_are_each_gets_a_place_of_its_own(
     keys: list[str], folding: bool, windows: bool

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, commands, speaking
 from neurocaas.uploads import Content, Uploads
+from tests.examples import examples
 
 MIB = 1 << 20
 
@@ -185,7 +186,7 @@ def test_content_in_pieces_is_recognised(s3: Any, tmp_path: Path, part: int) -> 
     assert len(there(s3, "inputs/")) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 20))
 def test_content_is_the_same_only_where_it_is(one: bytes, other: bytes, part: int) -> None:
     etag = Content(other)._etag(part) if part else hashlib.md5(other).hexdigest()

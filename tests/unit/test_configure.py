@@ -18,6 +18,7 @@ from blueprints import starter
 from console.errors import user_errors
 from image_builder.lint.files import lint_provision
 from runtime.protocol.problems import InvalidInput
+from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,7 +126,9 @@ def test_without_the_starter_it_says_how_to_get_it_back(tmp_path: Path) -> None:
     assert list((tmp_path / "blueprints").iterdir()) == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True).filter(
         lambda name: name not in ("analysis", "utils")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from console import reference
 from runtime.protocol.names import check_timestamp
 from runtime.protocol.submission import FIELDS
+from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -149,7 +150,7 @@ def test_the_schema_of_a_submission_has_the_fields_of_the_parser() -> None:
     assert set(SUBMISSION["properties"]) == FIELDS
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.one_of(
         st.none(),

@@ -22,6 +22,7 @@ from blueprints.import_old import Imported
 from blueprints.prices import table
 from blueprints.verdicts import Status
 from runtime.protocol.problems import InvalidInput
+from tests.examples import examples
 
 TYPES = sorted(table().usd_per_hour)
 COMMAND = (
@@ -292,7 +293,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     changes=st.lists(st.tuples(st.sampled_from([path for path, _ in EVERY]), json_values), max_size=5),
     more=st.dictionaries(st.text(max_size=6), json_values),
@@ -318,7 +319,7 @@ def test_no_mixture_of_values_fails_and_no_key_is_passed_over(
         yaml.safe_dump(imported.blueprint)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     name=st.from_regex(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", fullmatch=True),
     kind=st.sampled_from(TYPES),

@@ -31,6 +31,7 @@ from runtime.instance.agent.storage import (
 )
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
+from tests.examples import examples
 
 ENVIRONMENT = {
     "bucketname": "mock",
@@ -79,7 +80,7 @@ def at(key: str) -> Location:
     return Location("b", key)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=12))
 def test_a_log_read_in_pieces_is_the_log_read_at_once(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]

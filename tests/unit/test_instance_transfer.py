@@ -24,6 +24,7 @@ from runtime.instance.agent.pins import Pins, read_pins
 from runtime.instance.agent.reading import Reading, Room
 from runtime.instance.agent.storage import FolderStorage, Location, Pin, Sent, StorageError, lasting
 from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
+from tests.examples import examples
 
 PART = 16
 """Bytes of a part here: a file of 32 goes in parts."""
@@ -75,7 +76,7 @@ def _replace(path: Path) -> None:
     fresh.replace(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 100), st.lists(st.sampled_from(sorted(CHANGES)), max_size=12))
 # a part with the same end as in the read before, and another beginning
 @example(90, ["append", "append", "cut", "append"])
@@ -219,7 +220,7 @@ NAMES = st.text(
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 255)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=4))
 def test_files_of_any_name_go_there_and_come_back(
     tmp_path_factory: pytest.TempPathFactory, paths: list[str]

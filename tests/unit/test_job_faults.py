@@ -34,8 +34,9 @@ from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
+from tests.examples import examples
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 FAULTS = ("refused", "lost", "killed", "killed after", "another")
 LETHAL = (

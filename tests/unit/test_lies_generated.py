@@ -28,6 +28,7 @@ from runtime.protocol.about import about_key
 from runtime.protocol.keys import EvidenceKeys, JobKeys, active_report_key, report_key
 from runtime.protocol.settings import Group
 from runtime.protocol.stop import StopOrder
+from tests.examples import examples
 
 PLACE = Place(partition="aws", region="us-east-1", account="000000000000")
 WORLD = replace(SETTINGS, groups={**SETTINGS.groups, "debuggers": Group("lt-3", "1", "AROADEBUGGERS")})
@@ -466,7 +467,7 @@ def test_what_a_machine_writes_everywhere_at_once_changes_nothing(stage: str) ->
         assert seen(told(*lies), mine) == seen(honest(), mine), number
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(lies("machine", "machine", "machine", "developer"))
 def test_what_a_machine_writes_changes_nothing_but_its_own_dataset(lie: Lie) -> None:
     event(f"{lie.stage} {lie.key.partition('/')[0]}")
@@ -483,7 +484,7 @@ def test_what_a_machine_writes_changes_nothing_but_its_own_dataset(lie: Lie) -> 
     assert len(world.aws.objects_[BUCKET, "jobs/lab/job_t0/certificate.json"][0]) < 100_000
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(lies("member", "lead"))
 def test_what_a_member_writes_changes_nothing_of_another_group(lie: Lie) -> None:
     event(f"{lie.stage} {lie.key.split('/')[1]}")

@@ -22,6 +22,7 @@ from localcloud.images.awstoe import catalogue, conditions
 from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.context import CONTEXT
 from localcloud.images.awstoe.document import InvalidDocument
+from tests.examples import examples
 
 ALL_ACTIONS = """
 name: everything
@@ -358,7 +359,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(DOCUMENTS)
 def test_the_linter_finds_an_error_where_the_runner_refuses_and_nowhere_else(raw: Any) -> None:
     """Only what a recipe could still give (values of parameters) is an error for one and a warning for the
@@ -377,7 +378,7 @@ def test_the_linter_finds_an_error_where_the_runner_refuses_and_nowhere_else(raw
         assert any(finding.rule == "missing-parameter" for finding in findings), (findings, refused)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.recursive(st.text(max_size=5) | st.none() | st.integers(),
     lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(
     ["schemaVersion", "phases", "name", "steps", "action", "inputs", "commands", "if", "loop", "for",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from image_builder import secrets
 from image_builder.lint.findings import RULES
 from image_builder.lint.scripts import lint_script
+from tests.examples import examples
 
 STRICT = "#!/bin/bash\nset -euo pipefail\n"
 UPDATED = STRICT + "apt-get update\n"
@@ -293,7 +294,7 @@ WORDS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(WORDS, max_size=30).map("".join))
 def test_no_text_is_too_broken_to_read(text: str) -> None:
     for finding in lint_script(text, "x.sh"):

@@ -25,6 +25,7 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import InvalidInput
+from tests.examples import examples
 
 KEYS = JobKeys.of("lab", "t1")
 GIB = 1 << 30
@@ -199,7 +200,7 @@ S3_KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_siz
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(S3_KEYS, min_size=1, max_size=5, unique=True), st.booleans())
 def test_every_key_is_pinned_or_refused_in_words(names: list[str], folder: bool) -> None:
     world = World(EACH)
@@ -345,7 +346,7 @@ def test_names_that_are_no_files_are_refused_in_words() -> None:
     assert "'..' segments" in said
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.text(st.characters(exclude_characters="/"), min_size=1), st.sampled_from(LEFT_BEHIND))
 def test_a_pattern_holds_for_whole_names_wherever_they_are(name: str, pattern: str) -> None:
     assert (
@@ -398,7 +399,7 @@ def test_a_small_dataset_leaves_the_disk_as_it_is(world: World) -> None:
     assert "enlarged" not in world.certificate()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     st.integers(8, 200), st.integers(1, 500), st.floats(0, 5), st.integers(0, 500), st.integers(0, 600 * GIB)
 )

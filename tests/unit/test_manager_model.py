@@ -20,10 +20,11 @@ from runtime.monitor.port import ComeAgainError
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
+from tests.examples import examples
 
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 LIMIT = 1_500_000
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 picks = st.randoms(use_true_random=False)
 
 

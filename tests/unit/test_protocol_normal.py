@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.protocol.normal import normal_text
+from tests.examples import examples
 
 SCALARS = (
     st.none()
@@ -41,7 +42,7 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
 @example({"rate": 1e-05, "big": 1e16, "small": 5e-324, "minus": -0.0, "whole": 1.0})
 @example({"yes": "no", "<<": "=", "12:30:00": "0x1F", "~": "null", "a: b": "# c", "-": "- d"})
@@ -53,7 +54,7 @@ def test_json_and_yaml_read_the_same(values: dict[str, Any]) -> None:
     assert text.encode("utf-8").decode("utf-8-sig") == text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_are_as_both_versions_of_yaml_write_them(value: float) -> None:
     text = normal_text({"x": value})

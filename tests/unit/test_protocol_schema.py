@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blueprints.parameters import faults
 from runtime.protocol.schema import check, closed, with_defaults
+from tests.examples import examples
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -73,7 +74,7 @@ def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(st.booleans() | keywords(st.booleans()), keywords, max_leaves=4)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(values, schemas)
 def test_the_verdict_is_that_of_jsonschema(value: Any, schema: Any) -> None:
     if isinstance(schema, dict):

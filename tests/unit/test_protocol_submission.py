@@ -16,6 +16,7 @@ from job_world import BUCKET, SETTINGS, SUBMISSION, World
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
+from tests.examples import examples
 
 GOOD: dict[str, Any] = {
     "dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"],
@@ -145,7 +146,7 @@ json_values = st.recursive(
 fields = st.sampled_from(["dataname", "configname", "timestamp", "instance_type", "resultpath", "x"])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(st.binary() | st.dictionaries(fields, json_values).map(lambda value: json.dumps(value).encode()))
 def test_no_submission_crashes_the_manager_or_touches_another_group(raw: bytes) -> None:
     world = World()
@@ -349,7 +350,7 @@ def test_the_certificate_tells_what_yaml_versions_read_otherwise() -> None:
     assert "NOTE: line 1, wait: 010 is 10 (YAML 1.2), which YAML 1.1 reads as 8" in world.certificate()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.binary() | st.text().map(str.encode) | json_values.map(lambda value: json.dumps(value).encode()),
     st.sampled_from(["c.json", "c.yml"]),

@@ -15,6 +15,7 @@ from image_builder.recording.compiler import BUILD_FOLDER, compile_recording
 from image_builder.recording.events import Event
 from image_builder.recording.helpers import Helpers, is_helper, spelled_out
 from image_builder.recording.session import chunks
+from tests.examples import examples
 
 RECORDER = (Path(__file__).resolve().parents[2] / "image_builder/recording/recorder.sh").read_text(
     encoding="utf-8"
@@ -48,7 +49,7 @@ def bash(text: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(WORD, min_size=0, max_size=4))
 def test_as_another_user_the_script_runs_what_ran(
     tmp_path_factory: pytest.TempPathFactory, words: list[str]
@@ -83,7 +84,7 @@ def told(*words: str, cwd: str = BUILD_FOLDER) -> list[Event]:
     return events
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8),

@@ -20,6 +20,7 @@ from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import ENDING_GRACE
+from tests.examples import examples
 
 KEYS = JobKeys.of("lab", "t1")
 ENDS = ("JOB RESULT: ", "JOB FINISHED: ", "JOB COST: ", "ATTEMPT 1: ", "ATTEMPT 2: ", "All jobs submitted. ")
@@ -124,7 +125,7 @@ stretches = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 4
 orders = stretches.map(lambda some: [turn for name, number in some for turn in (*[name] * number, "time")])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(order=orders, attempts=st.booleans(), sweeps=st.booleans())
 def test_whatever_the_order_of_two_monitors_a_job_ends_once(
     order: list[str], attempts: bool, sweeps: bool

@@ -17,6 +17,7 @@ import blueprints
 from blueprints import checks, schema
 from blueprints.prices import table
 from runtime.protocol.problems import InvalidInput
+from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\
@@ -262,7 +263,9 @@ def broken(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(text=broken())
 @example(text="name: spikes\nimage: {parent: ubuntu24}\ng")
 def test_every_slip_is_told_with_its_line_and_what_is_allowed(tmp_path: Path, text: str) -> None:
@@ -335,7 +338,9 @@ def test_files_that_an_editor_has_changed(tmp_path: Path) -> None:
         assert [problem.rule for problem in blueprints.load_problems("spikes", root, TYPES)] == rules
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     keys=st.lists(st.sampled_from(sorted(schema.schema()["properties"])), max_size=4, unique=True),
     stage=st.sampled_from(["webdev", "prod", "other"]),

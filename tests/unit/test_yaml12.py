@@ -17,6 +17,7 @@ from job_world import SETTINGS
 from runtime.protocol import yaml12
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput
+from tests.examples import examples
 
 digits = st.text("0123456789", min_size=1, max_size=8)
 sign = st.sampled_from(["", "+", "-"])
@@ -65,7 +66,7 @@ cases = integers | floats | fixed | texts_of_11
 words = cases.map(lambda case: case[0])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(cases, st.sampled_from(["{}", "a: {}", "- {}", "[{}]", "{{a: {}}}", "a: {} # why"]))
 def test_every_plain_word_is_what_the_core_schema_says(case: tuple[str, Any], frame: str) -> None:
     word, value = case
@@ -122,7 +123,7 @@ def test_what_is_no_value_is_refused_in_words(text: str) -> None:
     assert problem.do
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(cases)
 def test_what_the_versions_read_otherwise_is_told_and_nothing_else(case: tuple[str, Any]) -> None:
     word, value = case
@@ -156,7 +157,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(plain)
 def test_what_is_written_both_versions_read_alike(value: Any) -> None:
     text = yaml12.dump(value)
@@ -165,7 +166,7 @@ def test_what_is_written_both_versions_read_alike(value: Any) -> None:
     assert yaml12.differences(text) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(cases)
 def test_a_word_is_a_text_when_both_versions_say_so(case: tuple[str, Any]) -> None:
     word, value = case
