@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 BIN := .venv/bin
 # So many files of tests run at a time: each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
 JOBS ?= 2
+# Rooms that `make test` is about; empty: all. Override: make test ROOMS="unit local"
+ROOMS ?=
 RUN = $(BIN)/python -m tests.run --jobs $(JOBS)
 
 .PHONY: demo check test setup python lint types clean lock
@@ -19,7 +21,7 @@ check: setup  ## In two minutes: lint, types, and the tests that need no local c
 	@$(RUN) --static unit program shell
 
 test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
-	@$(RUN) --static --thorough
+	@$(RUN) --static --thorough $(ROOMS)
 
 test-%: setup  ## The tests of one room: test-unit, test-program, test-shell, test-local, test-localcloud.
 	@$(RUN) $*

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHON = os.environ.get("MACHINE_PYTHON") or sys.executable
+"""Of the machines. CI names one of the oldest version that the machine's code supports; it needs botocore."""
 
 
 def build_tree(target: Path) -> Path:
@@ -51,7 +53,7 @@ class Machine:
             **kept,
             "HOME": str(self.home),
             "TMPDIR": str(self.root / "tmp"),
-            "NEUROCAAS_PYTHON": sys.executable,
+            "NEUROCAAS_PYTHON": PYTHON,
             "NEUROCAAS_USERHOME": str(self.home),
             "NEUROCAAS_LOCAL_BUCKET_ROOT": str(self.buckets),
         }

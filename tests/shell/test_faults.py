@@ -8,14 +8,13 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.shell.machines import Machine, new_machine, until
+from tests.shell.machines import PYTHON, Machine, new_machine, until
 from tests.shell.sandboxes import sandbox
 from tests.shell.services import Objects
 
@@ -114,7 +113,7 @@ def test_a_clock_that_jumps(machine: Machine) -> None:
     """
     jumped, python = machine.root / "jumped.py", machine.root / "python"
     jumped.write_text(JUMPED)
-    python.write_text(f'#!/bin/bash\nexec "{sys.executable}" "{jumped}" "$@"\n')
+    python.write_text(f'#!/bin/bash\nexec "{PYTHON}" "{jumped}" "$@"\n')
     python.chmod(0o755)
     done = machine.run(
         machine.script("sleep 1.5\n"), NEUROCAAS_PYTHON=str(python), NEUROCAAS_DURATION_MINUTES="30"
@@ -182,7 +181,7 @@ def test_only_a_bare_machine_is_needed(machine: Machine) -> None:
         found = next(folder for folder in ("/usr/bin", "/bin") if os.path.exists(f"{folder}/{name}"))
         (bare / name).symlink_to(f"{found}/{name}")
     plain = machine.root / "plain"
-    plain.write_text(f'#!{bare}/bash\nexec "{os.path.realpath(sys.executable)}" -S "$@"\n')
+    plain.write_text(f'#!{bare}/bash\nexec "{os.path.realpath(PYTHON)}" -S "$@"\n')
     plain.chmod(0o755)
     text = (
         'errorlog\ndownload "$inputpath" "$bucketname" in\naccessdir out\nupload in "$bucketname" '

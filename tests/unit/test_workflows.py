@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
 PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-NAMES = ["bake", "deploy", "preview", "test"]
+NAMES = ["bake", "deploy", "localcloud", "preview", "test"]
 
 
 def workflow(name: str) -> dict[str, Any]:
