@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,8 @@ class Environment:
         self.lock = folder / "lock.txt"
         self.lock.write_text("thing==1")
         self.code.write_text("0")
+        self.config = folder / "config"
+        self.config.write_text("")
         monkeypatch.setattr(bootstrap, "_create", self._create)
 
     def _create(self, venv: Path) -> None:
@@ -59,7 +62,8 @@ class Environment:
         (venv / "bin").mkdir(parents=True, exist_ok=True)
         python = venv / "bin" / "python"
         python.write_text(
-            f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@" >> {self.log}\necho "no matching distribution" '
+            f'#!/bin/sh\n[ "$1" = -c ] && exit 0\n[ "$3" = config ] && exec cat {self.config}\necho "$@" >> '
+            f'{self.log}\necho "no matching distribution" '
             f">&2\nexit $(cat {self.code})\n"
         )
         python.chmod(0o755)
@@ -68,8 +72,15 @@ class Environment:
     def install(self) -> None:
         bootstrap.install(self.venv, (self.lock,), "Packages", "a minute", Progress(io.StringIO()))
 
+    def settings(self, text: str) -> None:
+        """What `pip config list` says."""
+        self.config.write_text(text)
+
+    def asked(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
     def installs(self) -> int:
-        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+        return sum(str(self.lock) in line for line in self.asked())
 
 
 @pytest.fixture
@@ -81,8 +92,102 @@ def test_packages_are_installed_once_with_hashes_and_compiled(environment: Envir
     environment.install()
     environment.install()
     assert (environment.made, environment.installs()) == (1, 1)
-    for option in ("--require-hashes", "--compile", f"-r {environment.lock}"):
-        assert option in environment.log.read_text()
+    assert [
+        line
+        for line in environment.asked()
+        if "--require-hashes" in line and f"-r {environment.lock}" in line
+    ]
+    compiled = next(line for line in environment.asked() if line.startswith("-m compileall"))
+    assert compiled.endswith(f" {environment.venv / 'lib'}") or not (environment.venv / "lib").is_dir()
+
+
+def test_bytecode_is_made_of_the_parts_of_the_provider_that_the_program_uses(
+    environment: Environment, tmp_path: Path
+) -> None:
+    environment._create(environment.venv)
+    (tmp_path / "lib").mkdir()
+    bootstrap._compile(environment.venv, tmp_path / "lib", tmp_path / "not-there")
+    words = environment.asked()[-1].split()
+    assert words[-1] == str(tmp_path / "lib")
+    left_out = re.compile(words[words.index("-x") + 1])
+    site = "/x/site-packages"
+    for needed in (
+        "pulumi_aws/__init__.py",
+        "pulumi_aws/s3/bucket.py",
+        "pulumi_aws/lambda_/function.py",
+        "pip/a/b.py",
+    ):
+        assert not left_out.search(f"{site}/{needed}")
+    assert left_out.search(f"{site}/pulumi_aws/zzz/thing.py")
+
+
+def test_an_environment_with_more_packages_serves_who_needs_fewer(
+    environment: Environment, tmp_path: Path
+) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("other==1")
+    bootstrap.install(
+        environment.venv, (environment.lock, more), "Packages", "a minute", Progress(io.StringIO())
+    )
+    environment.install()
+    assert environment.installs() == 1
+    more.write_text("other==2")
+    environment.install()
+    assert environment.installs() == 1
+    assert not bootstrap._finished(environment.venv, (environment.lock, more))
+
+
+UV = """\
+#!/bin/sh
+{ env | grep -E '^(UV|SSL)_'; echo "uv $*"; } >> LOG
+exit CODE
+"""
+
+
+@pytest.mark.parametrize(("code", "pip"), [(0, 0), (2, 1)], ids=["uv does it", "pip does what uv cannot"])
+def test_uv_installs_where_it_can_be_had_as_pip_is_told(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, pip: int
+) -> None:
+    folder = tmp_path / "path"
+    folder.mkdir()
+    uv = folder / "uv"
+    uv.write_text(UV.replace("LOG", str(environment.log)).replace("CODE", str(code)))
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    settings = [
+        "global.cert='/etc/own.pem'",
+        ":env:.index-url='https://packages.example/simple'",
+        ":env:.extra-index-url='https://a.example https://b.example'",
+        ":env:.disable-pip-version-check='1'",
+    ]
+    environment.settings("\n".join(settings))
+    environment.install()
+    environment.install()
+    (line,) = [line for line in environment.asked() if line.startswith("uv pip install")]
+    for option in (
+        "--default-index https://packages.example/simple",
+        "--index https://a.example --index https://b.example",
+        f"--python {environment.venv / 'bin' / 'python'}",
+        f"--require-hashes -r {environment.lock}",
+    ):
+        assert option in line
+    assert "SSL_CERT_FILE=/etc/own.pem" in environment.asked()
+    assert (
+        sum(
+            line.startswith("-m pip install") and str(environment.lock) in line
+            for line in environment.asked()
+        )
+        == pip
+    )
+
+
+def test_pip_installs_when_it_has_a_setting_that_uv_would_not_know(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.settings("global.proxy='http://proxy.example:3128'")
+    monkeypatch.setattr(shutil, "which", lambda name: pytest.fail("asked for uv"))
+    environment.install()
+    assert environment.installs() == 1
 
 
 def test_a_new_lock_updates_the_environment_in_place(environment: Environment) -> None:
@@ -218,7 +323,7 @@ def test_a_home_that_cannot_be_written_is_one_message(
     monkeypatch.setattr(
         bootstrap,
         "_stamp",
-        lambda venv: bootstrap._key(venv, bootstrap.LOCKS) if venv == bootstrap.VENV else "",
+        lambda venv: "\n".join(bootstrap._keys(venv, bootstrap.LOCKS)) if venv == bootstrap.VENV else "",
     )
     monkeypatch.setattr(bootstrap, "_unreachable", lambda *arguments: [])
     assert bootstrap.main([]) == 1
