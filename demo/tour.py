@@ -48,7 +48,7 @@ class Tour:
         with self._phase("local cloud"):
             self._start_cloud()
         engine = Engine(self.root)
-        for stack in all_stacks(self.root):
+        for stack in ("utils", *(sample.stack for sample in SAMPLES)):
             with self._phase(f"deploy {stack}"):
                 self._deploy(engine, stack)
         for sample in SAMPLES:
