@@ -19,6 +19,8 @@ import console.local_run
 import console.people
 import console.prices
 import console.publishing
+import console.release
+import console.ship
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -73,6 +75,7 @@ OF_THIS_MACHINE = (
     console.doctor.collection,
     console.local_run.collection,
     console.prices.collection,
+    console.release.collection,
     demo.commands.collection,
     image_builder.golden_commands.collection(clean_roots, packed),
     image_builder.lint.commands.collection,
