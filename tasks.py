@@ -20,7 +20,6 @@ import console.people
 import console.prices
 import console.publishing
 import console.release
-import console.ship
 import console.upkeep
 import demo.commands
 import image_builder.commands
