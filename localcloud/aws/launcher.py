@@ -8,23 +8,21 @@ import functools
 import time
 from typing import Any
 
-from localcloud.aws import delivery, hooks, notifications, quotas, storage, tracking, workers
+from localcloud.aws import plugins
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
-from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
 from localcloud.aws.iam.sessions import Sessions
-from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.imagebuilder.builds import Builds
+from localcloud.aws.imagebuilder.service import ImageBuilder
 from localcloud.aws.journal import Journal
 from localcloud.aws.parts import Items, Messages
 from localcloud.aws.runcommand import RunCommand
 from localcloud.aws.server import Server
 from localcloud.aws.settings import Settings
 from localcloud.aws.store import Store
-from localcloud.aws.uploads import Uploads
 
 FLEET_SILENCE_SECONDS = 10.0
 
@@ -40,33 +38,9 @@ async def launch(settings: Settings) -> None:
     admin = Admin(settings.admin_token, functools.partial(checkpoint.settle, "ec2", "ssm", parts=("sqs",)))
     context = Context(settings, store, admin, checkpoint)
     stop = asyncio.Event()
-    imagebuilder = imagebuilder_service.install(context)
-    hooks.leave_saving_to_us()
-    items.install()
-    sessions.install()
-    notifications.install()
-    Uploads(settings.paths.emulator_uploads).install()
-    tracking.install(checkpoint)
-    root.install(settings.access_key_id)
-    conditions.install()
-    enforcement.install(
-        {
-            "ec2": resources.Ec2(context),
-            "lambda": resources.on_lambda,
-            "events": resources.on_events,
-            "ssm": resources.on_ssm,
-            "dynamodb": leading_keys.on_dynamodb,
-            "imagebuilder": imagebuilder.checks,
-        }
-    )
-    public.install()
-    ec2_service.install(context)
-    quotas.install()
+    imagebuilder = ImageBuilder(context)
     commands = RunCommand(context)
-    commands.install()
-    storage.install()
-    delivery.install(checkpoint)
-    workers.install()
+    plugins.install(plugins.Parts(context, items, sessions, imagebuilder, commands))
     admin.operations[("GET", "health")] = functools.partial(_health, context, imagebuilder.builds)
     admin.operations[("GET", "changes")] = functools.partial(
         _changes, context, imagebuilder.builds, commands, stop

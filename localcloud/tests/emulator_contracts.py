@@ -560,6 +560,61 @@ def every_hook_has_a_contract(h):
     assert not missing, missing
 
 
+def tables_and_functions(h) -> dict[str, object]:
+    """What plugins may replace: every attribute of MiniStack's modules, and the entries of their tables."""
+    found = {}
+    for module_name, module in vars(h).items():
+        if isinstance(module, types.ModuleType) and module.__name__.startswith("ministack."):
+            for name, value in vars(module).items():
+                entries = {key: id(entry) for key, entry in value.items()} if type(value) is dict else None
+                entries = len(value) if type(value) is list else entries
+                found[f"{module_name}.{name}"] = (id(value), entries)
+    return found
+
+
+async def installed(h, folder: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
+    """Plugin -> what it says that it replaces, and what it has replaced (for the rest of the process)."""
+    from localcloud.aws import plugins
+    from localcloud.aws.admin import Admin
+    from localcloud.aws.checkpoint import Checkpoint
+    from localcloud.aws.context import Context
+    from localcloud.aws.iam.sessions import Sessions
+    from localcloud.aws.imagebuilder.service import ImageBuilder
+    from localcloud.aws.journal import Journal
+    from localcloud.aws.parts import Items, Messages
+    from localcloud.aws.runcommand import RunCommand
+    from localcloud.aws.settings import Settings
+    from localcloud.aws.store import Store
+    from localcloud.paths import Paths
+
+    paths = Paths(folder)
+    store, items, sessions = Store(paths.plugin_state), Items(), Sessions()
+    journal = Journal(paths.emulator_journal)
+    checkpoint = Checkpoint(store, paths.emulator_state, journal, (items, Messages(), sessions))
+    settings = Settings(paths, 1, "us-east-1", "000000000000", "key", "secret", "token")
+    context = Context(settings, store, Admin("token", checkpoint.settle), checkpoint)
+    parts = plugins.Parts(context, items, sessions, ImageBuilder(context), RunCommand(context))
+    seen = {}
+    for plugin in plugins.PLUGINS:
+        before, operations = tables_and_functions(h), set(context.admin.operations)
+        plugin.install(parts)
+        after = tables_and_functions(h)
+        changed = {name for name, value in after.items() if before.get(name) != value}
+        # An entry may be put into a table that has it already.
+        changed |= {name for name in plugin.replaces if after[name][1] is not None}
+        seen[plugin.module] = (set(plugin.replaces), changed)
+        assert changed or set(context.admin.operations) != operations, f"{plugin.module} installs nothing"
+    return seen
+
+
+def every_plugin_replaces_what_it_says(h):
+    """The last contract: after it, MiniStack is no longer what it was."""
+    with tempfile.TemporaryDirectory() as folder:
+        seen = asyncio.run(installed(h, pathlib.Path(folder)))
+    wrong = {name: (said, done) for name, (said, done) in seen.items() if said != done}
+    assert not wrong, wrong
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(

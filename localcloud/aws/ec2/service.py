@@ -11,14 +11,10 @@ from localcloud.aws import hooks
 from localcloud.aws.admin import AdminError
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import (
-    capacity,
     images,
     instances,
     launch,
-    reclaim,
     records,
-    routes,
-    security_groups,
     snapshots,
     templates,
     types,
@@ -66,10 +62,6 @@ def install(context: Context) -> None:
     """
     for name, operation in OPERATIONS.items():
         hooks.ec2._ACTION_MAP[name] = functools.partial(_serve, context, name, operation)
-    security_groups.install()
-    capacity.install(context)
-    reclaim.install(context)
-    routes.install()
     for name in TAGGING:
         hooks.ec2._ACTION_MAP[name] = functools.partial(_tag, context, hooks.ec2._ACTION_MAP[name])
     hooks.ec2._docker_touched = lambda: False  # our images are not containers

@@ -318,9 +318,8 @@ class ImageBuilder:
         return checks
 
 
-def install(context: Context) -> ImageBuilder:
+def install(context: Context, service: ImageBuilder) -> None:
     """Offer Image Builder under MiniStack's endpoint and its builds to the fleet."""
-    service = ImageBuilder(context)
     hooks.router.SERVICE_PATTERNS[SERVICE] = {"host_patterns": [rf"{SERVICE}\."]}
     hooks.handlers()[SERVICE] = service.handle
     hooks.iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
@@ -337,4 +336,3 @@ def install(context: Context) -> ImageBuilder:
         return {"status": service.builds.report(request["arn"], request["status"], request)}
 
     context.admin.operations[("POST", "builds")] = report
-    return service
