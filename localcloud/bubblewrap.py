@@ -19,6 +19,7 @@ from pathlib import Path
 from localcloud import apt
 from localcloud.cache import cache_home, locked
 from localcloud.progress import Progress
+from localcloud.project import project
 
 PACKAGE = "bubblewrap"
 VARIABLE = "LOCALCLOUD_BUBBLEWRAP"
@@ -90,7 +91,7 @@ def ensure_bubblewrap(progress: Progress | None = None) -> Path | None:
             "bubblewrap: there is no `bwrap` and it could not be installed "
             f"({'; '.join(dict.fromkeys(reasons))}); "
             "instances will be plain processes without a root and a network of their own. "
-            f"To have sandboxes, install the package {PACKAGE} and run `make setup` again."
+            f"To have sandboxes, install the package {PACKAGE} and run `{project().setup}` again."
         )
         with contextlib.suppress(OSError):  # where it cannot be kept, it is tried again
             refused.parent.mkdir(parents=True, exist_ok=True)

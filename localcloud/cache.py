@@ -12,6 +12,8 @@ import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from localcloud.project import project
+
 Say = Callable[[str], None]
 """A function that shows one line to a person."""
 
@@ -40,14 +42,14 @@ def user_home() -> Path:
 
 
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME/neurocaas`, else `~/.cache/neurocaas` (XDG base directory specification: a relative
-    value is ignored).
+    """The folder below `$XDG_CACHE_HOME`, else `~/.cache`, that has the name which the project gives it
+    (`localcloud.project`; XDG base directory specification: a relative value is ignored).
 
     Raises `HomeUnknown`.
     """
     configured = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(configured) if configured.startswith("/") else user_home() / ".cache"
-    return base / "neurocaas"
+    return base / project().cache
 
 
 def content_hash(*files: Path) -> str:

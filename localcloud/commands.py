@@ -1,4 +1,4 @@
-"""The ``local.*`` commands: one line of invoke each, over :mod:`localcloud.cloud`."""
+"""The commands of the local cloud as tasks of invoke, over :mod:`localcloud.cloud`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from invoke.tasks import task
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud, CloudError
 from localcloud.paths import Paths, project_root
+from localcloud.project import project
 from localcloud.pulumi import environment as engine
 from localcloud.pulumi.cli import CliUnavailable
 
@@ -27,8 +28,8 @@ StackNames = Callable[[], Iterable[str]]
 
 
 def collection(stack_names: StackNames) -> Collection:
-    """The collection ``local``. ``stack_names`` gives the stacks that ``local.up`` prepares; it is called
-    when they are needed.
+    """The collection ``local``. ``stack_names`` gives the stacks that ``up`` prepares where there is a Pulumi
+    project; it is called when they are needed.
     """
 
     @task
@@ -36,14 +37,15 @@ def collection(stack_names: StackNames) -> Collection:
         """Start the local cloud on 127.0.0.1 and make the Pulumi side ready. Does nothing when all runs already."""  # noqa: E501
         paths, root = Paths.find(), project_root()
         running = _or_exit(lambda: cloud_module.up(paths))
-        _or_exit(lambda: engine.prepare(paths, root, running, stack_names()))
+        if (root / "Pulumi.yaml").is_file():
+            _or_exit(lambda: engine.prepare(paths, root, running, stack_names()))
         _say(
             f"The local cloud runs at {running.endpoint} (machines: {running.sandbox or 'unknown'}). "
             f"State: {paths.home}"
         )
         for note in cloud_module.notes(paths):
             _say(f"Note: {note}.")
-        _say('To use it with pulumi, aws or boto3 in this shell:  eval "$(invoke local.env)"')
+        _say(f'To use it with pulumi, aws or boto3 in this shell:  eval "$({project().says("env")})"')
 
     @task
     def down(context: Context) -> None:
@@ -109,12 +111,13 @@ def collection(stack_names: StackNames) -> Collection:
         }
     )
     def env(context: Context, json: bool = False) -> None:
-        """Print the environment of the local cloud for the shell: eval "$(invoke local.env)"."""
+        """Print the environment of the local cloud for the shell: eval "$(localcloud env)"."""
         paths = Paths.find()
         running = Cloud.load(paths)
         if running is None:
             raise Exit(
-                "The local cloud is not running, so it has no environment. Start it: invoke local.up", code=1
+                f"The local cloud is not running, so it has no environment. Start it: {project().says('up')}",
+                code=1,
             )
         variables = engine.environment(paths, project_root(), running)
         _say(_json(variables) if json else shell_lines(variables))
@@ -130,7 +133,8 @@ def collection(stack_names: StackNames) -> Collection:
         running = Cloud.load(Paths.find())
         if running is None:
             raise Exit(
-                "The local cloud is not running, so it has no machine. Start it: invoke local.up", code=1
+                f"The local cloud is not running, so it has no machine. Start it: {project().says('up')}",
+                code=1,
             )
         try:
             told = running.admin("POST", "reclaim", {"id": instance, "seconds": seconds})
@@ -142,6 +146,7 @@ def collection(stack_names: StackNames) -> Collection:
     # invoke's own types say function or task, depending on the form of @task
     commands: list[Any] = [up, down, status, reset, logs, env, reclaim]
     for command in commands:
+        command.__doc__ = command.__doc__.replace("$(localcloud env)", f"$({project().says('env')})")
         local.add_task(command)
     return local
 
@@ -166,9 +171,8 @@ def _or_exit(action: Callable[[], Any]) -> Any:
 
 def _confirmed() -> bool:
     if not sys.stdin.isatty():
-        raise Exit(
-            "It is not asked for on a terminal, so it needs to be said: invoke local.reset --yes", code=1
-        )
+        said = project().says("reset --yes")
+        raise Exit(f"It is not asked for on a terminal, so it needs to be said: {said}", code=1)
     return input("Type 'yes' to go on: ").strip() == "yes"
 
 
@@ -182,7 +186,7 @@ def _json(value: Any) -> str:
 
 def _table(found: dict[str, Any]) -> str:
     if not found["running"]:
-        return f"The local cloud in {found['home']} is not running. Start it: invoke local.up"
+        return f"The local cloud in {found['home']} is not running. Start it: {project().says('up')}"
 
     def health(part: dict[str, Any]) -> str:
         return (

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from localcloud.cache import cache_home, content_hash
+from localcloud.project import project
 
 LOCK_FILE = Path(__file__).resolve().parent.parent / "requirements" / "emulator.txt"
 COMPLETE = ".complete"
@@ -46,6 +47,6 @@ def emulator_python() -> Path:
     if not (directory / COMPLETE).is_file() or not python.exists():
         raise EmulatorMissing(
             f"the emulator's environment {directory} is missing or incomplete; it is made once per machine; "
-            "run `make setup`"
+            f"run `{project().setup}`"
         )
     return python

@@ -11,6 +11,7 @@ import os
 import secrets
 
 from localcloud.paths import Paths
+from localcloud.project import project
 from localcloud.running import CloudError
 
 NAMES = ("access_key_id", "secret_access_key", "admin_token")
@@ -34,7 +35,7 @@ def keys(paths: Paths) -> dict[str, str]:
         pass
     raise CloudError(
         f"{file} does not hold the keys of the local cloud. A JSON object with {', '.join(NAMES)} is needed. "
-        f"Delete it to have new ones made (shells then need `invoke local.env` again): rm {file}"
+        f"Delete it to have new ones made (shells then need `{project().says('env')}` again): rm {file}"
     )
 
 

@@ -1,7 +1,7 @@
 """What a local cloud needs of this machine, found out by trying, within seconds: before anything is begun
 that takes minutes.
 
-Set-up, `invoke demo` and `invoke doctor` ask here, so that they say the same. Standard library only: set-up
+Whatever tells a person about this machine asks here, so that all say the same. Standard library only: set-up
 imports this.
 """
 
@@ -24,6 +24,7 @@ from localcloud import memory, ports, processes
 from localcloud.bubblewrap import PACKAGE, BubblewrapMisnamed, find_bubblewrap
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.progress import last_line
+from localcloud.project import project
 from localcloud.running import Cloud, CloudError
 from localcloud.sandbox import base, sandbox
 from localcloud.sandbox.limits import maximum_machines
@@ -146,7 +147,7 @@ def bubblewrap() -> Finding:
             "bubblewrap",
             "none",
             allowed,
-            f"install the package {PACKAGE} (apt-get install {PACKAGE}), or run make setup",
+            f"install the package {PACKAGE} (apt-get install {PACKAGE}), or run {project().setup}",
         )
     return Finding("bubblewrap", str(found))
 
@@ -199,7 +200,7 @@ def sandboxes(paths: Paths) -> Finding:
             return Finding("sandboxes", f"{running.sandbox}, in the local cloud that runs")
         kind, first = (
             str(running.sandbox),
-            "stop the local cloud that runs without (invoke local.down) and try again; ",
+            f"stop the local cloud that runs without ({project().says('down')}) and try again; ",
         )
     else:
         try:
@@ -225,10 +226,10 @@ def sandboxes(paths: Paths) -> Finding:
             f"unmount what is mounted below /usr ({', '.join(below)}), over which an ordinary user's "
             "sandbox cannot be laid; "
         )
+    why = "; ".join(notes) or f"why is in the log of the fleet ({project().says('logs fleet')})"
     return Finding(
         "sandboxes",
-        f"machines that are plain processes ({kind}): "
-        f"{'; '.join(notes) or 'why is in the log of the fleet (invoke local.logs fleet)'}",
+        f"machines that are plain processes ({kind}): {why}",
         "sandboxes: bubblewrap, namespaces, and overlay mounts",
         f"{first}allow what was refused; or, on a machine that bakes may change for good, export "
         f"{_ON_HOST}=1",

@@ -9,6 +9,7 @@ import time
 
 from localcloud import processes
 from localcloud.paths import HOME_VARIABLE
+from localcloud.project import project
 from localcloud.running import CloudError
 
 EMULATOR = "localcloud.aws"
@@ -45,7 +46,8 @@ def await_free(port: int, seconds: float) -> None:
                     raise CloudError(
                         f"Port {port} on {LOOPBACK} is taken by {holder} ({error.strerror}). The local "
                         "cloud needs one free port. "
-                        f"{stop}, or choose another port: LOCALCLOUD_PORT={port + 1} invoke local.up"
+                        f"{stop}, or choose another port: LOCALCLOUD_PORT={port + 1} "
+                        f"{project().says('up')}"
                     ) from error
         time.sleep(0.02)
 
@@ -56,6 +58,6 @@ def _holder(port: int) -> tuple[str, str]:
         home = processes.variable(process, HOME_VARIABLE)
         return (
             f"the local cloud in {home}",
-            f"Stop it ({HOME_VARIABLE}={shlex.quote(home)} invoke local.down)",
+            f"Stop it ({HOME_VARIABLE}={shlex.quote(home)} {project().says('down')})",
         )
     return "another program", "Stop that program"

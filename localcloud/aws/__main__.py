@@ -9,6 +9,7 @@ import sys
 
 from localcloud.aws import recovery
 from localcloud.aws import settings as settings_module
+from localcloud.project import project
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     if installed != settings_module.MINISTACK:
         sys.stderr.write(
             f"MiniStack {installed} is installed. The plugins work with "
-            f"{settings_module.MINISTACK} only. Run `make setup`.\n"
+            f"{settings_module.MINISTACK} only. Run `{project().setup}`.\n"
         )
         return 2
     from localcloud.aws.launcher import launch  # imports MiniStack, which reads the environment at import

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.paths import Paths
+from localcloud.project import project
 
 MINISTACK = "1.5.33"
 """The only MiniStack that the plugins were written for."""
@@ -65,7 +66,7 @@ def read() -> Settings:
     except (KeyError, ValueError) as error:
         raise SettingsError(
             f"{error!r} while reading the settings. `python -m localcloud.aws` is started "
-            "by `invoke local.up`."
+            f"by `{project().says('up')}`."
         ) from error
 
 
@@ -83,7 +84,8 @@ def check_state(paths: Paths) -> None:
     if damaged:
         raise SettingsError(
             f"The local cloud's state cannot be read: {'; '.join(damaged)}. Whole JSON files are needed. "
-            "Move them away to go on without what they held, or delete everything: invoke local.reset"
+            "Move them away to go on without what they held, or delete everything: "
+            f"{project().says('reset')}"
         )
 
 

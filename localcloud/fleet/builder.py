@@ -7,6 +7,7 @@ from typing import Any
 from localcloud.images.build import Build, BuildFailed
 from localcloud.images.buildreport import body
 from localcloud.images.services import Services
+from localcloud.project import project
 from localcloud.sandbox import base
 from localcloud.sandbox.cloud import CloudError
 
@@ -32,7 +33,7 @@ class Builder:
             if build["state"] in ("BUILDING", "TESTING", "DISTRIBUTING"):
                 message = (
                     "The build was interrupted: the fleet that ran it ended. Nothing of it was kept. Start "
-                    "it again with `invoke bake-ami`."
+                    f"it again with `{project().bake}`."
                 )
                 failure = BuildFailed(message).failure
                 with contextlib.suppress(CloudError):

@@ -21,6 +21,7 @@ from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.images.objectstore import object_store
 from localcloud.images.store import ImageError, Images
 from localcloud.paths import Paths
+from localcloud.project import project
 from localcloud.running import ACCOUNT, DEFAULT_REGION
 from localcloud.sandbox import base, hostaccess
 from localcloud.sandbox.sandbox import GUEST_PATH, RUN, Host, Plan, Root, detect, launcher_command
@@ -306,7 +307,7 @@ def _image(parent: str) -> str:
     raise ImageError(
         f"the parent image {parent} is not known on this computer\n  allowed: an image that was baked here, "
         f"or a parameter of: {known}\n"
-        "  do: change image.parent of the blueprint, or record on a machine in AWS by hand"
+        f"  do: change {project().parent}, or record on a machine in AWS by hand"
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from localcloud.images.catalogue import is_base_image
+from localcloud.project import project
 from localcloud.sandbox.base import remove_tree
 
 
@@ -77,7 +78,7 @@ class Images:
                     f"The image {current} has no layer in "
                     f"{self._folder}{f' (an ancestor of {image_id})' if current != image_id else ''}. "
                     "A local machine starts from a public image or from one that was baked here. Bake it "
-                    "again with `invoke bake-ami`."
+                    f"again with `{project().bake}`."
                 )
             chain.append(image)
             current = image.parent
@@ -96,14 +97,14 @@ class Images:
                 raise ImageError(
                     f"The layer of {image.image_id} is gone ({layer}). Layers in memory do not survive a "
                     "restart of the host. "
-                    "Bake it again with `invoke bake-ami`."
+                    f"Bake it again with `{project().bake}`."
                 )
             if image.mode != self._mode:
                 raise ImageError(
                     f"The image {image.image_id} was baked in mode {image.mode!r}, and machines here run in "
                     "mode "
                     f"{self._mode!r}, where its files would have "
-                    "other owners. Bake it again with `invoke bake-ami`, or run as the user that baked it."
+                    f"other owners. Bake it again with `{project().bake}`, or run as the user that baked it."
                 )
             layers.append(layer)
         return tuple(layers)

@@ -19,6 +19,7 @@ from localcloud import private
 from localcloud.cache import locked
 from localcloud.paths import Paths
 from localcloud.progress import Progress
+from localcloud.project import project
 from localcloud.pulumi import locks, torn
 from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
 from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
@@ -26,7 +27,7 @@ from localcloud.pulumi.stacks import StackFileConflict, init_stacks
 
 __all__ = ["HARMLESS", "Cloud", "StackFileConflict", "applied", "environment", "prepare"]
 
-PROVIDER_VARIABLE = "NEUROCAAS_LOCAL_PROVIDER"
+PROVIDER_VARIABLE = "LOCALCLOUD_PROVIDER"
 """`real`: the provider that the engine downloads, instead of our stand-in, against the same local cloud."""
 KIT_ROOT = Path(__file__).resolve().parent.parent.parent
 HARMLESS = ("using pulumi-language-python from $PATH", "using pulumi-resource-aws from $PATH")
@@ -111,8 +112,8 @@ def prepare(
     cli = find_cli()
     if cli is None:
         raise CliUnavailable(
-            "got no Pulumi CLI; allowed is one on PATH or in the user's cache; run `make "
-            "setup`, which gets it"
+            "got no Pulumi CLI; allowed is one on PATH or in the user's cache; run "
+            f"`{project().setup}`, which gets it"
         )
     private.folder(paths.home)
     with locked(paths.pulumi / "prepare.lock", waiting_for="the stacks of the local cloud", say=progress.say):

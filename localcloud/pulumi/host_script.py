@@ -8,6 +8,8 @@ named by two variables, or else is the `.venv` beside the nearest Pulumi.yaml.
 
 from __future__ import annotations
 
+from localcloud.project import project
+
 LANGUAGE_HOST = "pulumi-language-python"
 PYTHON_VARIABLE = "LOCALCLOUD_PYTHON"
 """The Python of the program's environment."""
@@ -21,7 +23,7 @@ until [ -f "$root/Pulumi.yaml" ] || [ "$root" = / ]; do root=$(dirname "$root");
 : "${LOCALCLOUD_KIT:=$root}" "${LOCALCLOUD_PYTHON:=$root/.venv/bin/python}"
 export LOCALCLOUD_KIT
 if [ ! -x "$LOCALCLOUD_PYTHON" ]; then
-    echo "got no Python environment $LOCALCLOUD_PYTHON for the program in $root; run make setup there" >&2
+    echo "got no Python environment $LOCALCLOUD_PYTHON for the program in $root; run {setup} there" >&2
     exit 1
 fi
 start='import os, sys
@@ -29,4 +31,4 @@ sys.path.insert(0, os.environ["LOCALCLOUD_KIT"])
 from localcloud.pulumi.language import main
 sys.exit(main(sys.argv[1:]))'
 exec "$LOCALCLOUD_PYTHON" -c "$start" "$@"
-"""
+""".replace("{setup}", project().setup)

@@ -31,6 +31,7 @@ import pulumi
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from localcloud.project import project
 from localcloud.pulumi import plugins
 
 MAX_MESSAGE_BYTES = 400 << 20
@@ -69,7 +70,7 @@ class Host(LanguageServer):
         do.
         """
         text = (
-            f"The environment of this program is {sys.prefix}; `make setup` keeps it in step with "
+            f"The environment of this program is {sys.prefix}; `{project().setup}` keeps it in step with "
             "requirements/.\n"
         )
         yield language_pb2.InstallDependenciesResponse(stdout=text.encode())

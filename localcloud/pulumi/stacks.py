@@ -39,6 +39,13 @@ class _Project:
         return self.config / f"Pulumi.{stack}.yaml"
 
 
+def with_files(root: Path) -> list[str]:
+    """The names of the stacks that have a file in the Pulumi project at `root`."""
+    project = _Project.read(root)
+    files = sorted(project.config.glob("Pulumi.*.yaml"))
+    return [file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files]
+
+
 def exists(state: Path, project: str, stack: str) -> bool:
     """Whether the file backend in `state` has the stack. Its layout: `.pulumi/stacks/<project>/<stack>.json`
     (pkg/backend/diy).

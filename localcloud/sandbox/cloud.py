@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.project import project
 from localcloud.sandbox.sigv4 import Credentials, sign
 
 AWAY_SECONDS = 120.0
@@ -59,8 +60,8 @@ class Connection:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{cloud_file} cannot be used ({error!r}). Start the local cloud with `invoke local.up`, "
-                "which writes it."
+                f"{cloud_file} cannot be used ({error!r}). Start the local cloud with "
+                f"`{project().says('up')}`, which writes it."
             ) from error
         if loaded.host not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(

@@ -619,10 +619,10 @@ def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> Non
     """A machine that is tagged with a group gets that group's profile only, and a Timeout within the
     analysis's maximum.
     """
-    prefix = "arn:aws:iam::000000000000:instance-profile/neurocaas/stack"
+    prefix = "arn:aws:iam::000000000000:instance-profile/project/stack"
     for group in ("a", "b"):
         world.iam.create_instance_profile(
-            InstanceProfileName=f"{group}-{world.id}", Path=f"/neurocaas/stack/{group}/"
+            InstanceProfileName=f"{group}-{world.id}", Path=f"/project/stack/{group}/"
         )
         world.iam.add_role_to_instance_profile(
             InstanceProfileName=f"{group}-{world.id}", RoleName=f"instance-{world.id}"

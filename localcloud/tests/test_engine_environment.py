@@ -103,19 +103,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def test_stacks_are_made_once(project: Project) -> None:
-    project.prepare("utils", "analysis-webdev")
+    project.prepare("first", "second")
     assert project.asked() == [
-        f"stack init {name} --no-select --non-interactive" for name in ("utils", "analysis-webdev")
+        f"stack init {name} --no-select --non-interactive" for name in ("first", "second")
     ]
-    project.prepare("utils", "analysis-webdev")
+    project.prepare("first", "second")
     assert project.asked() == []
-    project.prepare("utils", "dti-webdev")
-    assert project.asked() == ["stack init dti-webdev --no-select --non-interactive"]
+    project.prepare("first", "third")
+    assert project.asked() == ["stack init third --no-select --non-interactive"]
 
 
 def test_all_of_it_is_for_this_user_only(project: Project) -> None:
     with private.umask(0):
-        project.prepare("utils")
+        project.prepare("first")
     for folder in (project.root / ".local", project.paths.home):
         everything = [folder, *folder.rglob("*")]
         assert len(everything) > 3
@@ -126,18 +126,18 @@ def test_all_of_it_is_for_this_user_only(project: Project) -> None:
 
 
 def test_a_second_call_starts_no_process(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.prepare("utils")
+    project.prepare("first")
 
     def started(*arguments: object, **options: object) -> None:
         raise AssertionError(arguments)
 
     monkeypatch.setattr(subprocess, "run", started)
     monkeypatch.setattr(passphrase, "belongs", started)
-    project.prepare("utils")
+    project.prepare("first")
 
 
 def test_locks_of_engines_that_are_gone_are_removed(project: Project) -> None:
-    folder = project.paths.pulumi_state / ".pulumi" / "locks" / "organization" / "tiny" / "utils"
+    folder = project.paths.pulumi_state / ".pulumi" / "locks" / "organization" / "tiny" / "first"
     folder.mkdir(parents=True)
 
     def lock(name: str, pid: int, host: str) -> None:
@@ -158,7 +158,7 @@ def test_locks_of_engines_that_are_gone_are_removed(project: Project) -> None:
             lock("taken over by a stranger", os.getpid(), here)
             lock("of another machine", 2**30, f"not-{here}")
             lock("dead", 2**30, here)
-            project.prepare("utils")
+            project.prepare("first")
         finally:
             engine.kill()
     assert {file.stem for file in folder.glob("*.json")} == {"alive", "of another machine"}
@@ -181,12 +181,12 @@ def test_a_salt_belongs_to_its_passphrase_only() -> None:
 
 
 def test_a_deleted_stack_file_gets_its_salt_back(project: Project) -> None:
-    project.prepare("utils")
-    before = project.file("utils").read_text()
-    project.file("utils").unlink()
+    project.prepare("first")
+    before = project.file("first").read_text()
+    project.file("first").unlink()
     project.asked()
-    project.prepare("utils")
-    assert project.file("utils").read_text() == before
+    project.prepare("first")
+    assert project.file("first").read_text() == before
     assert project.asked() == []
 
 
@@ -194,9 +194,9 @@ def test_a_file_sealed_with_another_passphrase_is_set_aside_and_its_settings_are
     project: Project,
 ) -> None:
     foreign = f"encryptionsalt: {seal('another')}\nconfig:\n  aws:region: eu-west-1\n"
-    project.file("utils").write_text(foreign)
-    project.prepare("utils")
-    now = yaml.safe_load(project.file("utils").read_text())
+    project.file("first").write_text(foreign)
+    project.prepare("first")
+    now = yaml.safe_load(project.file("first").read_text())
     assert now["config"] == {"aws:region": "eu-west-1"}
     assert passphrase.belongs(now["encryptionsalt"], project.phrase)
     (copy,) = (project.root / ".local" / "pulumi" / "set-aside").iterdir()
@@ -206,39 +206,39 @@ def test_a_file_sealed_with_another_passphrase_is_set_aside_and_its_settings_are
 
 def test_secrets_of_another_passphrase_are_never_thrown_away(project: Project) -> None:
     foreign = f"encryptionsalt: {seal('another')}\nconfig:\n  tiny:key:\n    secure: v1:abc\n"
-    project.file("utils").write_text(foreign)
-    project.file("dti-webdev").write_text(foreign)
+    project.file("first").write_text(foreign)
+    project.file("third").write_text(foreign)
     with pytest.raises(environment.StackFileConflict) as error:
-        project.prepare("utils", "dti-webdev", "refused")
-    for stack in ("utils", "dti-webdev"):
+        project.prepare("first", "third", "refused")
+    for stack in ("first", "third"):
         assert f"{project.file(stack)}: got secrets" in str(error.value)
     assert "stack refused: the engine could not make it: error: no such thing" in str(error.value)
-    assert project.file("utils").read_text() == foreign
+    assert project.file("first").read_text() == foreign
 
 
 def test_a_new_passphrase_forgets_the_salts_of_the_old_one(project: Project) -> None:
-    project.prepare("utils")
+    project.prepare("first")
     (project.root / ".local" / "pulumi" / "passphrase").unlink()
     phrase = passphrase.ensure_passphrase(project.root / ".local" / "pulumi" / "passphrase")
     (project.root / "salt").write_text(seal(phrase))
-    (project.paths.pulumi_state / ".pulumi" / "stacks" / "tiny" / "utils.json").unlink()
-    project.prepare("utils")
-    salt = passphrase.salt_in(project.file("utils").read_text())
+    (project.paths.pulumi_state / ".pulumi" / "stacks" / "tiny" / "first.json").unlink()
+    project.prepare("first")
+    salt = passphrase.salt_in(project.file("first").read_text())
     assert salt is not None
     assert passphrase.belongs(salt, phrase)
 
 
 def test_two_homes_of_one_checkout_share_its_stack_files(project: Project, tmp_path: Path) -> None:
-    project.prepare("utils")
-    before = project.file("utils").read_text()
-    environment.prepare(Paths(tmp_path / "other"), project.root, CLOUD, ["utils"], Progress(project.said))
-    assert project.file("utils").read_text() == before
+    project.prepare("first")
+    before = project.file("first").read_text()
+    environment.prepare(Paths(tmp_path / "other"), project.root, CLOUD, ["first"], Progress(project.said))
+    assert project.file("first").read_text() == before
 
 
 def test_without_a_cli_the_message_says_what_to_run(project: Project) -> None:
     (cli.cache_directory() / "pulumi").unlink()
     with pytest.raises(cli.CliUnavailable, match="run `make setup`"):
-        project.prepare("utils")
+        project.prepare("first")
 
 
 def test_wrappers_for_a_cli_without_a_host(project: Project) -> None:

@@ -14,15 +14,16 @@ import pytest
 from localcloud import bubblewrap, emulator_env
 from localcloud.cache import HomeUnknown, cache_home, content_hash, locked
 from localcloud.progress import Progress, duration, last_line
+from localcloud.project import project
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_home() == tmp_path / "neurocaas"
+    assert cache_home() == tmp_path / project().cache
     monkeypatch.setenv("HOME", "/home/someone")
     for ignored in ("", "relative/folder"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert cache_home() == Path("/home/someone/.cache/neurocaas")
+        assert cache_home() == Path("/home/someone/.cache") / project().cache
 
 
 @pytest.mark.parametrize("home", [None, "", "relative/home"])
@@ -33,7 +34,7 @@ def test_without_a_home_in_the_environment_it_is_the_systems(
     monkeypatch.delenv("HOME", raising=False)
     if home is not None:
         monkeypatch.setenv("HOME", home)
-    assert cache_home() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / "neurocaas"
+    assert cache_home() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache" / project().cache
     monkeypatch.setattr(os, "getuid", lambda: 4_294_967_000)  # nobody has it
     with pytest.raises(HomeUnknown) as error:
         cache_home()
@@ -41,7 +42,7 @@ def test_without_a_home_in_the_environment_it_is_the_systems(
     assert got.startswith("no home folder")
     assert (allowed.split(":")[0], do) == ("  allowed", "  do: export HOME=/a/folder")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/mine")
-    assert cache_home() == Path("/var/cache/mine/neurocaas")
+    assert cache_home() == Path("/var/cache/mine") / project().cache
 
 
 def test_the_hash_depends_on_content_and_order_alone(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from localcloud.images.awstoe.process import Finished
 
 _MARKERS = (
     re.compile(r"::error file=(?P<file>[^,]*),line=(?P<line>\d+)::(?P<text>.*)"),
-    re.compile(r"neurocaas-error: (?P<file>[^:]*):(?P<line>\d+): (?P<text>.*)"),
     re.compile(r"^(?P<file>/\S*?script-\d+\.sh): line (?P<line>\d+): (?P<text>.*)"),
 )
 
