@@ -47,6 +47,7 @@ LOCKS = (*BASE, REQUIREMENTS / "dev.txt")
 """And what lint, types and tests need on top."""
 COMPILED = (
     "account",
+    "awstoe",
     "localcloud",
     "blueprints",
     "components",

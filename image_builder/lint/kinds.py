@@ -5,11 +5,9 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
-from image_builder.lint.control import fields
+from awstoe.reading import Unreadable, fields_of, read, text_of
 
 _WHERE = "Give the linter a component document"
 _IN_TEMPLATE = (
@@ -18,19 +16,12 @@ _IN_TEMPLATE = (
 )
 
 
-def _text(node: Node | None) -> str:
-    return node.value if isinstance(node, ScalarNode) else ""
-
-
-def _has_resources(found: dict[str, Node]) -> bool:
-    resources = found.get("Resources")
-    if not isinstance(resources, MappingNode):
-        return False
-    types = (_text(fields(one).get("Type")) for _, one in resources.value if isinstance(one, MappingNode))
+def _has_resources(found: dict[str, Any]) -> bool:
+    types = (text_of(fields_of(one).get("Type")) for one in fields_of(found.get("Resources")).values())
     return any(name.startswith(("AWS::", "Custom::")) for name in types)
 
 
-_KINDS: tuple[tuple[str, str, Callable[[dict[str, Node]], bool]], ...] = (
+_KINDS: tuple[tuple[str, str, Callable[[dict[str, Any]], bool]], ...] = (
     (
         "a CloudFormation template",
         _IN_TEMPLATE,
@@ -45,15 +36,15 @@ _KINDS: tuple[tuple[str, str, Callable[[dict[str, Node]], bool]], ...] = (
     (
         "a build specification of CodeBuild",
         _WHERE,
-        lambda found: "version" in found and isinstance(found.get("phases"), MappingNode),
+        lambda found: "version" in found and isinstance(found.get("phases"), dict),
     ),
     ("a manifest of Kubernetes", _WHERE, lambda found: {"apiVersion", "kind"} <= found.keys()),
     ("a workflow of GitHub", _WHERE, lambda found: "jobs" in found and "on" in found),
-    ("a file of Docker Compose", _WHERE, lambda found: isinstance(found.get("services"), MappingNode)),
+    ("a file of Docker Compose", _WHERE, lambda found: isinstance(found.get("services"), dict)),
     (
         "an environment of conda",
         _WHERE,
-        lambda found: isinstance(found.get("dependencies"), SequenceNode) and "phases" not in found,
+        lambda found: isinstance(found.get("dependencies"), list) and "phases" not in found,
     ),
 )
 
@@ -61,20 +52,14 @@ _KINDS: tuple[tuple[str, str, Callable[[dict[str, Node]], bool]], ...] = (
 def kind_of(text: str) -> tuple[str, str] | None:
     """`other_kind` of a text; None for what is no YAML, which its readers tell better."""
     try:
-        return other_kind(yaml.compose(text, Loader=yaml.BaseLoader))
-    except yaml.YAMLError:
+        return other_kind(read(text).root)
+    except Unreadable:
         return None
 
 
-def other_kind(root: Node | None) -> tuple[str, str] | None:
+def other_kind(root: Any) -> tuple[str, str] | None:
     """What the text is, in words, and what to do; None for what may be meant as a component document."""
-    if (
-        isinstance(root, SequenceNode)
-        and root.value
-        and all(isinstance(one, MappingNode) and "hosts" in fields(one) for one in root.value)
-    ):
+    if isinstance(root, list) and root and all("hosts" in fields_of(one) for one in root):
         return "a playbook of Ansible", _WHERE
-    if not isinstance(root, MappingNode):
-        return None
-    found = fields(root)
+    found = fields_of(root)
     return next(((what, do) for what, do, matches in _KINDS if matches(found)), None)

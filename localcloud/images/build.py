@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe.checks import load
-from localcloud.images.awstoe.document import Document, InvalidDocument
+from awstoe.checks import load
+from awstoe.document import Document, InvalidDocument
 from localcloud.images.buildreport import BuildReport
 from localcloud.images.componentrun import ComponentRun
 from localcloud.images.services import Services

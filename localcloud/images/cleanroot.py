@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import yaml
 
+import awstoe
 from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.images.objectstore import object_store
 from localcloud.images.store import ImageError, Images
@@ -141,6 +142,7 @@ class LocalRoot:
                 run=self._work / "run",
                 binds=[
                     (str(package), f"{_LIBRARY}/localcloud"),
+                    (str(Path(awstoe.__file__).parent), f"{_LIBRARY}/awstoe"),
                     (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"),
                     *self._access.binds,
                 ],

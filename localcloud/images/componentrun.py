@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+import awstoe
 from localcloud.images.services import Services
 from localcloud.sandbox import base, peers
 from localcloud.sandbox.cloud import RoleCredentials
@@ -201,6 +202,7 @@ class ComponentRun:
             run=run,
             binds=[
                 (str(package), f"{_LIBRARY}/localcloud"),
+                (str(Path(awstoe.__file__).parent), f"{_LIBRARY}/awstoe"),
                 (str(Path(yaml.__file__).parent), f"{_LIBRARY}/yaml"),
                 *access.binds,
             ],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from localcloud.images.awstoe.checks import load
+from awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
@@ -507,7 +507,7 @@ def test_documents_do_not_contain_themselves_for_ever(bench: Bench) -> None:
         in bench.run({**step, "inputs": {"document": str(itself), "phases": "test"}}).failureMessage
     )
     itself.write_text("a: [")
-    assert "not YAML" in bench.run(step).failureMessage
+    assert "[yaml]" in bench.run(step).failureMessage
 
 
 def test_update_uses_apt_and_holds_what_is_excluded(bench: Bench) -> None:

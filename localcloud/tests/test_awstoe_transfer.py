@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from awstoe.checks import load
 from localcloud.images.awstoe import transfer
-from localcloud.images.awstoe.checks import load
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.images.awstoe.catalogue import ACTIONS
-from localcloud.images.awstoe.checks import load
-from localcloud.images.awstoe.document import InvalidDocument
-from localcloud.images.awstoe.references import find, resolve
+from awstoe.actions import ACTIONS
+from awstoe.checks import load
+from awstoe.document import InvalidDocument
+from awstoe.references import find, resolve
 
 
 def one(step: str, head: str = "") -> str:
@@ -92,7 +92,7 @@ def test_all_problems_at_once() -> None:
         "CreateFile\n        inputs: [{content: x}]\n      - name: second\n" + BASH % "'{{ Nowhere }}'"
     )
     found = problems(text.replace("schemaVersion: 1.0", "schemaVersion: 2"))
-    for word in ("ExecuteBsh", "without path", "'second' twice", "Nowhere", "schemaVersion"):
+    for word in ("ExecuteBsh", "without `path`", "`second` twice", "Nowhere", "schemaVersion"):
         assert word in found
 
 
@@ -100,19 +100,20 @@ def test_all_problems_at_once() -> None:
     ("text", "word"),
     [
         (one("        action: InstallMSI\n        inputs: {path: x}\n"), "Windows"),
-        ("schemaVersion: 1.0\nphases:\n  - name: build\n    steps: []\n", "no steps"),
+        ("schemaVersion: 1.0\nphases:\n  - name: build\n    steps: []\n", "without steps"),
         (
             "schemaVersion: 1.0\nphases:\n  - name: other\n    steps: [{name: a, action: Reboot}]\n",
-            "at least one of build",
+            "one of build, validate, test",
         ),
         (one(BASH % "'{{ build.later.outputs.stdout }}'"), "no earlier step"),
         (one(BASH % "'{{ loop.value }}'"), "loop"),
         (one(BASH % "'{{ context:nonesuch }}'"), "osVersion"),
-        (one(BASH % "'{{ aws:imds:identity-credentials/ec2 }}'"), "aws:imds:PATH"),
+        (one(BASH % "'{{ aws:imds:identity-credentials/ec2 }}'"), "credentials"),
+        (one(BASH % "'{{ a b }}'"), "aws:imds:PATH"),
         (one(BASH % "x" + "        timeoutSeconds: 0\n"), "timeoutSeconds"),
         (one(BASH % "x" + "        onFailure: Stop\n"), "onFailure"),
-        ("[1, 2]", "a mapping"),
-        ("a: [", "not YAML"),
+        ("[1, 2]", "no mapping"),
+        ("a: [", "[yaml]"),
     ],
 )
 def test_refused(text: str, word: str) -> None:
@@ -126,7 +127,7 @@ def test_parameters() -> None:
     )
     text = one(BASH % "'{{ Given }} {{Default}} {{ Fixed }}'", head)
     assert load(text, {"Given": "g"}).values == {"Given": "g", "Default": "d", "Fixed": "f"}
-    assert "parameter Given: got no value" in problems(text)
+    assert "`Given` without a default" in problems(text)
     assert "not declared" in problems(text, {"Given": "g", "Other": "o"})
 
 

@@ -15,7 +15,8 @@ PROTOCOL = {"runtime.protocol"}
 RULES = {
     "account": set(),
     "checks": set(),
-    "localcloud": set(),
+    "awstoe": set(),
+    "localcloud": {"awstoe"},
     "runtime.protocol": set(),
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
@@ -23,7 +24,7 @@ RULES = {
     "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
-    "image_builder": {"account", "blueprints", *PROTOCOL},
+    "image_builder": {"account", "awstoe", "blueprints", *PROTOCOL},
     "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
     "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +14,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import awstoe
+from awstoe import actions
+from awstoe.checks import TOLERATED, load
+from awstoe.conditions import OPERATORS
+from awstoe.document import InvalidDocument
+from awstoe.references import CONTEXT
 from blueprints.provision import Provision, Script
 from image_builder import documents
-from image_builder.lint import actions
 from image_builder.lint.documents import lint_document
-from image_builder.lint.findings import RULES
-from localcloud.images.awstoe import catalogue, conditions
-from localcloud.images.awstoe.checks import load
-from localcloud.images.awstoe.context import CONTEXT
-from localcloud.images.awstoe.document import InvalidDocument
+from image_builder.lint.findings import RULES, WARNING
+from localcloud.images.awstoe import conditions as evaluation
+from localcloud.images.awstoe import context, files
 from tests.examples import examples
 
 ALL_ACTIONS = """
@@ -114,17 +118,25 @@ def test_every_action_of_linux_is_known() -> None:
     load(ALL_ACTIONS)
 
 
-def test_the_linter_and_the_runner_speak_of_the_same_language() -> None:
-    assert set(actions.ACTIONS) == set(catalogue.ACTIONS)
-    for name, action in catalogue.ACTIONS.items():
-        assert set(actions.required(name)) == set(action.required), name
-        assert actions.takes_a_list(name) == action.many, name
-        known = actions.known(name)
-        assert known is None or known == {*action.required, *action.optional}, name
-    assert actions.WINDOWS == catalogue.WINDOWS_ACTIONS
-    assert actions.OPERATORS == conditions.OPERATORS
-    assert set(CONTEXT) == actions.CONTEXT
-    assert actions.CONDITION_DEPTH == conditions.MAXIMUM_DEPTH
+def test_the_runner_can_do_all_that_the_language_has() -> None:
+    assert set(evaluation.FUNCTIONS) | {"and", "or", "not"} == OPERATORS
+    assert set(context.CONTEXT) == CONTEXT
+    assert set(files.FILE_ACTIONS) <= set(actions.ACTIONS)
+    assert {name for name, action in actions.ACTIONS.items() if action.many} == {
+        *files.FILE_ACTIONS,
+        "S3Download",
+        "S3Upload",
+        "WebDownload",
+    }
+
+
+def test_all_rules_of_the_language_are_rules_of_the_linter() -> None:
+    """What the runner tolerates is a warning; what a recipe can still give as well; all else is an error."""
+    written = "".join(path.read_text() for path in Path(awstoe.__file__).parent.glob("*.py"))
+    rules = {rule for rule in RULES if f'"{rule}"' in written}
+    assert rules >= {"yaml", "schema", "reference", "missing-input"}
+    warned = {rule for rule in rules if RULES[rule][0] == WARNING}
+    assert warned == TOLERATED | {"missing-parameter"}
 
 
 def commands(*lines: str) -> str:
@@ -185,6 +197,10 @@ BAD = [
         [(5, "unknown-action")]) for action in sorted(actions.WINDOWS)],
     (document("{name: one, action: UpdateOS, retries: 3}"), [(5, "schema")]),
     (document("{name: one, name: two, action: UpdateOS}"), [(5, "yaml")]),
+    (document(step("ExecuteBash", "{commands: [ls], commands: [pwd]}")), [(5, "yaml")]),
+    (document(step("UpdateOS", "{}", "if: {binaryExists: a, binaryExists: b}")), [(5, "yaml")]),
+    (document(BASH, head="constants: [{Name: {type: string, value: a, value: b}}]\n"), [(2, "yaml")]),
+    (document(BASH, head="constants: [{Name: {type: string, value: [a]}}]\n"), [(2, "schema")]),
     (document("{name: one, action: UpdateOS, [a]: b}"), [(5, "yaml")]),
     (document("{name: one, action: UpdateOS, timeoutSeconds: 0}"), [(5, "schema")]),
     (document("{name: one, action: UpdateOS, timeoutSeconds: -2}"), [(5, "schema")]),

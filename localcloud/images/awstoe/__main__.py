@@ -14,8 +14,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe.checks import load
-from localcloud.images.awstoe.document import Document, InvalidDocument
+from awstoe.checks import load
+from awstoe.document import Document, InvalidDocument
 from localcloud.images.awstoe.logs import Logs
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws

@@ -1,16 +1,16 @@
-"""Conditions: the ``if`` of a step and the ``Assert`` action (source: Image Builder User Guide, "Comparison
-operators", "Logical operators").
+"""Whether conditions hold: the ``if`` of a step and the ``Assert`` action. Their grammar is
+``awstoe.conditions``.
 """
 
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-MAXIMUM_DEPTH = 4
-_ANSWERS = ("then", "else")
+from awstoe.conditions import BESIDE, OPERATORS, check, check_decision
+from awstoe.reading import Mistake
 
 
 class BadCondition(Exception):
@@ -71,47 +71,19 @@ _TWO: dict[str, Callable[[str, str], bool]] = {
     "fileSHA256Equals": lambda expected, path: _digest("sha256")(path, expected),
     "fileSHA512Equals": lambda expected, path: _digest("sha512")(path, expected),
 }
-_FILES = frozenset(name for name in _TWO if name.startswith("file"))
-OPERATORS = frozenset({*_ONE, *_TWO, "and", "or", "not"})
-
-
-def check(condition: Any, *, beside: frozenset[str] = frozenset(), depth: int = 1) -> None:
-    """Whether this is a condition, without asking whether it holds. ``beside``: keys that may stand beside
-    the operator.
-
-    Raises BadCondition.
-    """
-    if not isinstance(condition, dict):
-        raise BadCondition(f"{condition!r} is not a mapping with an operator")
-    names = [key for key in condition if key in OPERATORS]
-    if len(names) != 1:
-        raise BadCondition(
-            f"{sorted(condition)} must hold exactly one operator of {', '.join(sorted(OPERATORS))}"
-        )
-    if depth > MAXIMUM_DEPTH:
-        raise BadCondition(f"conditions nested more than {MAXIMUM_DEPTH} deep")
-    name, operand = names[0], condition[names[0]]
-    second = "path" if name in _FILES else "value"
-    others = sorted(set(condition) - {name, second} - beside)
-    if others:
-        raise BadCondition(f"{', '.join(others)} beside {name}; allowed there: {second}")
-    if name in ("and", "or"):
-        if not isinstance(operand, list) or not operand:
-            raise BadCondition(f"{name} needs a list of conditions")
-        for item in operand:
-            check(item, depth=depth + 1)
-    elif name == "not":
-        check(operand, depth=depth + 1)
-    elif not isinstance(operand, str) or not isinstance(condition.get(second, ""), str):
-        raise BadCondition(f"{name} compares texts and numbers, not lists and mappings")
-    elif name in _TWO and second not in condition:
-        raise BadCondition(f"{name} needs `{second}:` beside it")
+FUNCTIONS = frozenset({*_ONE, *_TWO})
+"""The operators that compare; and, or, not put their answers together."""
 
 
 def evaluate(condition: Any) -> bool:
     """Whether a condition (references already resolved) holds. Raises BadCondition when it is not one."""
-    check(condition)
+    _must_be(check(condition))
     return _holds(condition)
+
+
+def _must_be(mistakes: Iterator[Mistake]) -> None:
+    for mistake in mistakes:
+        raise BadCondition(f"{mistake.got}. {mistake.fix}")
 
 
 def _holds(condition: dict[str, Any]) -> bool:
@@ -125,21 +97,13 @@ def _holds(condition: dict[str, Any]) -> bool:
     if name in _ONE:
         return _ONE[name](operand)
     try:
-        return _TWO[name](operand, condition["path" if name in _FILES else "value"])
+        return _TWO[name](operand, condition[BESIDE[name]])
     except re.error as error:
         raise BadCondition(f"{name}: {error}") from error
 
 
-def check_decision(condition: Any) -> None:
-    """As ``check``, for the ``if`` of a step, which may say ``then`` and ``else``."""
-    check(condition, beside=frozenset(_ANSWERS))
-    for key in _ANSWERS:
-        if condition.get(key, "Skip") not in ("Execute", "Skip", "Abort"):
-            raise BadCondition(f"{key} {condition[key]!r} is none of Execute, Skip, Abort")
-
-
 def decide(condition: Any) -> str:
     """What an ``if`` says: Execute, Skip or Abort."""
-    check_decision(condition)
+    _must_be(check_decision(condition))
     holds = _holds(condition)
     return str(condition.get("then", "Execute") if holds else condition.get("else", "Skip"))

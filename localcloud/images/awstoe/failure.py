@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from localcloud.images.awstoe.document import Step
+from awstoe.document import Step
 from localcloud.images.awstoe.process import Finished
 
 _MARKERS = (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe.document import Step
+from awstoe.document import Step
 from localcloud.images.awstoe.failure import StepFailed, explain
 from localcloud.images.awstoe.files import ActionError
 from localcloud.images.awstoe.process import run

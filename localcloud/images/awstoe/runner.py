@@ -11,16 +11,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.images.awstoe import files, loops, transfer
-from localcloud.images.awstoe.catalogue import ACTIONS
-from localcloud.images.awstoe.checks import load
+from awstoe import loops
+from awstoe.actions import unknown_inputs
+from awstoe.checks import load
+from awstoe.document import Document, InvalidDocument, Step
+from awstoe.references import Reference, mapped, resolve
+from localcloud.images.awstoe import files, transfer
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
 from localcloud.images.awstoe.context import CONTEXT
-from localcloud.images.awstoe.document import Document, InvalidDocument, Step
 from localcloud.images.awstoe.failure import StepFailed
 from localcloud.images.awstoe.files import ActionError
 from localcloud.images.awstoe.programs import Programs
-from localcloud.images.awstoe.references import Reference, mapped, resolve
 
 _MAXIMUM_NESTING = 3
 
@@ -217,7 +218,7 @@ class Runner:
             return self._once(document, number, step, None, deadline)
         try:
             values = loops.values(self._resolved(step.loop, document, number, None))
-        except (loops.BadLoop, ActionError) as error:
+        except ActionError as error:
             raise StepFailed(f"loop: {error}") from error
         name = step.loop.get("name", "loop")
         records: list[dict[str, Any]] = []
@@ -301,9 +302,7 @@ class Runner:
         return "\n".join(found)
 
     def _act(self, step: Step, inputs: dict[str, Any], deadline: float | None) -> dict[str, str]:
-        known = ACTIONS[step.action]
-        unknown = sorted(set(inputs) - {*known.required, *known.optional}) if step.action != "Assert" else []
-        if unknown:
+        if unknown := unknown_inputs(step.action, inputs):
             self._log(f"warning: {step.action} does not know {', '.join(unknown)}")
         if step.action in files.FILE_ACTIONS:
             outputs = files.FILE_ACTIONS[step.action](inputs)
