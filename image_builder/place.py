@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from image_builder import shell
-from image_builder.shell import Command
+from image_builder.bash.commands import Command
+from image_builder.bash.reading import commands
 
 _CLONED = re.compile(r"(?:.*[/:])?neurocaas_contrib(?:\.git)?/?")
 _AT = re.compile(r"(?:/home/ubuntu|~ubuntu|~|\$HOME|\$\{HOME\})/neurocaas_contrib(?:/.*)?")
@@ -35,4 +35,4 @@ def puts_there(command: Command) -> bool:
 
 def puts_something_there(text: str) -> bool:
     """Whether a script does."""
-    return any(map(puts_there, shell.commands(text)))
+    return any(map(puts_there, commands(text)))

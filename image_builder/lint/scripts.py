@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 
 from blueprints.scripts import syntax
-from image_builder import secrets, shell
+from image_builder import secrets
+from image_builder.bash import programs
+from image_builder.bash.asking import asks_unseen, waits_inside
+from image_builder.bash.commands import Command, Word
+from image_builder.bash.pip import package_words
+from image_builder.bash.pipes import runner_of
+from image_builder.bash.reading import commands
 from image_builder.lint.findings import Finding
 from image_builder.place import puts_there
-from image_builder.recording import programs
-from image_builder.recording.pip import package_words
-from image_builder.recording.pipes import runner_of
-from image_builder.recording.refusals import asks_unseen, waits_inside
-from image_builder.shell import Command, Word
 
 _MOVING = re.compile(
     r"(?<![A-Za-z0-9])latest(?![A-Za-z0-9])|/(main|master|HEAD|nightly|develop)(?=[/?#]|$)|/archive/(refs/heads/)?(main|master|develop)\.",
@@ -48,7 +49,7 @@ def lint_script(
 
 def asks_for_index(text: str) -> bool:
     """Whether a bash text asks for apt's index."""
-    return any(command.program in _APT and "update" in command.values for command in shell.commands(text))
+    return any(command.program in _APT and "update" in command.values for command in commands(text))
 
 
 class _Linter:
@@ -60,7 +61,7 @@ class _Linter:
             standalone,
             updated,
         )
-        self.commands = shell.commands(text)
+        self.commands = commands(text)
 
     def finding(self, line: int, rule: str, got: str, fix: str) -> Finding:
         return Finding(self.file, line, rule, got, fix)

@@ -11,12 +11,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from image_builder import secrets, shell
-from image_builder.recording import aliases
+from image_builder import secrets
+from image_builder.bash.asking import only_strictness
+from image_builder.bash.lines import continues, expand_aliases, learn_aliases
 from image_builder.recording.events import Event
-from image_builder.recording.refusals import Refused, only_strictness
+from image_builder.recording.refusals import Refused
 from image_builder.recording.rewrite import rewrite
-from image_builder.recording.syntax import continues
 from runtime.protocol.problems import Problem
 
 BUILD_FOLDER = "/opt/build"
@@ -73,11 +73,11 @@ def compile_recording(events: list[Event]) -> Compiled:
                 elif why != "changes the folder":
                     lines.append(_comment(f"{why}: {event.text}"))
                 continue
-            if aliases.learn(event.text, known_aliases):
+            if learn_aliases(event.text, known_aliases):
                 result.left_out += 1
                 lines.append(_comment(f"written out below: {event.text}"))
                 continue
-            event = replace(event, text=aliases.expand(event.text, known_aliases))
+            event = replace(event, text=expand_aliases(event.text, known_aliases))
             try:
                 text = _emit(event, result)
             except Refused as refused:
@@ -121,7 +121,7 @@ def _left_out(event: Event, dropped: str | None, result: Compiled) -> str | None
         return f"failed ({event.status})"
     if not event.has_effect:
         return "no effect"
-    found = shell.commands(event.text)
+    found = event.commands
     if found and all(only_strictness(command) for command in found):
         return "the script has its own"
     if not (event.file_count or event.environment or event.state):
@@ -146,7 +146,7 @@ def _emit(event: Event, result: Compiled) -> str:
         return text
     # As the shell of the recording did: go on after a failure inside, take unset variables for empty, and
     # look at the last status only.
-    again = "-euo" if any(only_strictness(command) for command in shell.commands(event.text)) else "-uo"
+    again = "-euo" if any(only_strictness(command) for command in event.commands) else "-uo"
     return f"set +uo pipefail\n{{\n{text}\n}} || (exit $?)\nset {again} pipefail"
 
 

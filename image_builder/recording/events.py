@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from image_builder.bash.commands import Command
+from image_builder.bash.reading import commands
+
 FILES_KEPT = 200
 """Names of changed files that one event keeps; `file_count` says how many there were."""
 
@@ -73,6 +76,11 @@ class Event:
     commits: dict[str, str] = field(default_factory=dict)
     fetched: str = ""
     target: int | None = None
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The simple commands of `text`, which is read once."""
+        return commands(self.text)
 
     @property
     def has_effect(self) -> bool:

@@ -11,10 +11,11 @@ import re
 import shlex
 from collections.abc import Callable
 
-from image_builder import secrets, shell
-from image_builder.recording.edits import Edits
+from image_builder import secrets
+from image_builder.bash.commands import Command
+from image_builder.bash.lines import Edits
+from image_builder.bash.reading import commands
 from image_builder.recording.events import Event
-from image_builder.shell import Command
 
 USAGE = """rec note TEXT        write a remark into the script
 rec drop [N]         leave a line out (the last one): what it did stays in this shell's root, but not in the script
@@ -132,7 +133,7 @@ def spelled_out(text: str) -> str:
 
 def _only(text: str) -> Command | None:
     """The command of a line that has only one, whatever stands in substitutions inside it."""
-    found = [command for command in shell.commands(text) if not command.nested]
+    found = [command for command in commands(text) if not command.nested]
     return found[0] if len(found) == 1 else None
 
 

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_builder import secrets, shell
+from image_builder import secrets
+from image_builder.bash.asking import asks_unseen
+from image_builder.bash.programs import DOWNLOADERS, EDITORS
+from image_builder.bash.reading import variables
 from image_builder.recording import changes, pip
 from image_builder.recording.events import FILES_KEPT, Content, Event
-from image_builder.recording.programs import DOWNLOADERS, EDITORS
-from image_builder.recording.refusals import asks_unseen
 from image_builder.recording.root import CleanRoot
 
 _VOLATILE = re.compile(
@@ -102,25 +103,22 @@ class Observer:
             if path.endswith("/.git/HEAD")
             and (commit := changes.commit(views, folder := path.removesuffix("/.git/HEAD")))
         }
-        event.contents = self._contents(event.text, paths)
+        event.contents = self._contents(event, paths)
         event.environment = {
             name: after.environment.get(name)
             for name in before.environment.keys() | after.environment.keys()
             if before.environment.get(name) != after.environment.get(name)
         }
         event.state = before.lines != after.lines
-        event.functions = sorted(
-            {command.program for command in shell.commands(event.text)} & before.functions
-        )
-        event.unset = sorted(shell.variables(event.text) - before.names)
-        for command in shell.commands(event.text):
+        event.functions = sorted({command.program for command in event.commands} & before.functions)
+        event.unset = sorted(variables(event.text) - before.names)
+        for command in event.commands:
             if asks_unseen(command):
                 self._unseen.update(value for value in command.values if not value.startswith("-"))
         _hide(event, after, self._unseen)
 
-    def _contents(self, text: str, paths: list[str]) -> dict[str, Content]:
-        commands = shell.commands(text)
-        programs = {command.program for command in commands}
+    def _contents(self, event: Event, paths: list[str]) -> dict[str, Content]:
+        programs = {command.program for command in event.commands}
         views = self._root.live_views()
         if programs & EDITORS:
             found = {path: changes.content(views, path) for path in paths}
@@ -129,8 +127,12 @@ class Observer:
         if programs & DOWNLOADERS:
             # What else such a line makes may have the time in it: only a file that the line names is
             # certainly a download.
-            only_loads = {command.program for command in commands if not command.nested} <= DOWNLOADERS
-            named = paths if only_loads else [path for path in paths if _names(text, path.rpartition("/")[2])]
+            only_loads = {command.program for command in event.commands if not command.nested} <= DOWNLOADERS
+            named = (
+                paths
+                if only_loads
+                else [path for path in paths if _names(event.text, path.rpartition("/")[2])]
+            )
             for path in named[:_DOWNLOADS_HASHED]:
                 content = changes.content(views, path)
                 if content is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 
-from image_builder.recording import pip, programs
-from image_builder.recording.edits import Edits
+from image_builder.bash import programs
+from image_builder.bash.commands import Command, Word
+from image_builder.bash.lines import Edits
+from image_builder.recording import pip
 from image_builder.recording.events import Event
-from image_builder.shell import Command, Word
 
 _NOT_WITH_PACKAGES = re.compile(r"^(-f|--file|--clone)\b|\.(conda|tar\.bz2)(#|$)")
 """Arguments of conda beside which it takes no names of packages: lists in files, copies of environments,

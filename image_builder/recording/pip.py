@@ -14,20 +14,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from image_builder.recording.edits import Edits
+from image_builder.bash.commands import Command, Word
+from image_builder.bash.lines import Edits
+from image_builder.bash.pip import arguments_of, options_of, package_words
 from image_builder.recording.events import Event
-from image_builder.shell import Command, Word
 
-_WITH_VALUE = frozenset({
-    "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f",
-    "--find-links", "-t", "--target",
-    "--prefix", "--root", "--progress-bar", "--cache-dir", "--trusted-host", "--only-binary", "--no-binary",
-    "--python-version",
-    "--platform", "--timeout", "--retries", "--src", "--log", "--cert", "--proxy", "--upgrade-strategy",
-})  # fmt: skip
-_LISTS = re.compile(r"(-r|--requirement|-c|--constraint)(=?.+)?")
 _BASICS = frozenset({"pip", "setuptools", "wheel"})
 """What a new environment begins with."""
 
@@ -81,11 +74,11 @@ def archives(report: str) -> dict[str, str]:
         return {}
 
 
-def pin(event: Event, commands: list[Command], edits: Edits) -> None:
+def pin(event: Event, commands: Sequence[Command], edits: Edits) -> None:
     """Change the commands of pip in a line into such that install what was installed."""
     installing = []
     for command in commands:
-        arguments = _arguments(command) or []
+        arguments = arguments_of(command) or []
         verb = next((argument for argument in arguments if argument.value in ("install", "uninstall")), None)
         if verb is None:
             continue
@@ -148,7 +141,7 @@ def _with_digests(event: Event, verb: Word, after: list[Word], edits: Edits) -> 
         *(f"{name}=={pinned[name]} --hash=sha256:{digest}" for name, digest in sorted(event.digests.items())),
         f"END-{event.seq}",
     ]
-    options, listed = _options(after)
+    options, listed = options_of(after)
     kept = " ".join(word.raw for word in options if word not in listed and word.value != "--no-deps")
     edits.put(verb.end, after[-1].end, f"{' ' + kept if kept else ''} --no-deps --require-hashes -r {file}")
     _unasked(event, set(event.digests), edits)
@@ -198,46 +191,12 @@ def _unasked(event: Event, named: Collection[str], edits: Edits) -> None:
         ]
 
 
-def is_unseen(event: Event, commands: list[Command]) -> bool:
+def is_unseen(event: Event, commands: Sequence[Command]) -> bool:
     """Whether Python packages were installed that no command of the line pins, such as by a pip inside a
     quoted script.
     """
-    seen = any(_arguments(command) is not None for command in commands)
+    seen = any(arguments_of(command) is not None for command in commands)
     return bool(versions(event.python).keys() - _BASICS) and not (seen or event.apt or event.conda)
-
-
-def package_words(command: Command) -> list[Word]:
-    """What `pip install` is told to install, for a command that is one and does not check digests."""
-    arguments = _arguments(command) or []
-    verb = next((place for place, argument in enumerate(arguments) if argument.value == "install"), None)
-    if verb is None or "--require-hashes" in command.values:
-        return []
-    options = _options(arguments[verb + 1 :])[0]
-    return [argument for argument in arguments[verb + 1 :] if argument not in options]
-
-
-def _arguments(command: Command) -> list[Word] | None:
-    """The arguments of pip, however it is called; None for another program."""
-    if command.program == "uv" and command.values[:1] == ["pip"]:
-        return command.arguments[1:]
-    if re.fullmatch(r"python[0-9.]*", command.program) and command.values[:2] == ["-m", "pip"]:
-        return command.arguments[2:]
-    return command.arguments if re.fullmatch(r"pip[0-9.]*", command.program) else None
-
-
-def _options(arguments: list[Word]) -> tuple[list[Word], list[Word]]:
-    """The arguments that are options or their values, and those of them that name lists of packages."""
-    options: list[Word] = []
-    listed: list[Word] = []
-    taken_by: Word | None = None
-    for argument in arguments:
-        if taken_by is None and not argument.value.startswith("-"):
-            continue
-        options.append(argument)
-        if _LISTS.fullmatch((taken_by or argument).value):
-            listed.append(argument)
-        taken_by = argument if taken_by is None and argument.value in _WITH_VALUE else None
-    return options, listed
 
 
 def normal(name: str) -> str:

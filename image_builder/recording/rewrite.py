@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from image_builder import shell
-from image_builder.recording import packages, programs
-from image_builder.recording.edits import Edits
+from image_builder.bash import programs
+from image_builder.bash.commands import Command
+from image_builder.bash.lines import Edits, complete
+from image_builder.bash.pipes import piped_shell, runner_of
+from image_builder.recording import packages
 from image_builder.recording.events import Event
-from image_builder.recording.pipes import piped_shell, runner_of
 from image_builder.recording.refusals import Refused, no_secret, refuse
-from image_builder.recording.syntax import complete
-from image_builder.shell import Command
 
 _OTHERWISE = frozenset({"source", ".", "eval", "trap", "set", "shopt", "exec", "function", *programs.CONDA})
 """Programs that may not be run under the strict options: they run code in this shell, or change its
@@ -41,7 +41,7 @@ def rewrite(event: Event) -> Rewritten:
     no_secret(event)
     if "<<" in event.text and not complete(event.text):
         raise Refused("a here-document that never ends", "end it with its word on a line of its own")
-    found = shell.commands(event.text)
+    found = event.commands
     if {command.program for command in found} & programs.EDITORS:
         return _written_files(event)
     for command in found:
@@ -137,7 +137,7 @@ def _saved_script(event: Event, source: str, runner: str, arguments: str) -> Rew
     )
 
 
-def _downloads(event: Event, found: list[Command], edits: Edits) -> None:
+def _downloads(event: Event, found: Sequence[Command], edits: Edits) -> None:
     loaders = [command for command in found if command.program in programs.DOWNLOADERS]
     for path, content in sorted(event.contents.items()):
         edits.after.append(

@@ -22,13 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from image_builder import secrets, shell
+from image_builder import secrets
+from image_builder.bash.lines import complete
+from image_builder.bash.pipes import source_of_piped_shell
+from image_builder.bash.reading import commands
 from image_builder.recording.events import Event, Log
 from image_builder.recording.helpers import Helpers, is_helper, spelled_out
 from image_builder.recording.observer import Observer, ShellState
-from image_builder.recording.pipes import source_of_piped_shell
 from image_builder.recording.root import Channel, CleanRoot
-from image_builder.recording.syntax import complete
 from image_builder.recording.terminal import relay
 
 INSIDE = "/run/neurocaas-record"
@@ -280,5 +281,5 @@ def _variable(name: str, value: str | None) -> str:
 
 
 def _words(text: str) -> list[str]:
-    found = shell.commands(text)
+    found = commands(text)
     return [word.value for word in found[0].words] if len(found) == 1 else []

@@ -24,6 +24,7 @@ RULES = {
     "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
     "blueprints": PROTOCOL,
+    "image_builder.bash": set(),
     "image_builder": {"account", "awstoe", "blueprints", *PROTOCOL},
     "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
     "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},

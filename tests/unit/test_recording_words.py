@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_builder.recording import aliases
+from image_builder.bash.lines import expand_aliases
 from image_builder.recording.compiler import BUILD_FOLDER, compile_recording
 from image_builder.recording.events import Event
 from image_builder.recording.helpers import Helpers, is_helper, spelled_out
@@ -166,4 +166,4 @@ def test_aliases_are_written_out_as_bash_does_it(tmp_path: Path, line: str) -> N
         + f"{line}\n"
     )
     show = "command_not_found_handle() { printf '<%s>' \"$@\"; }\nPATH=\n"
-    assert bash(f"{show}{aliases.expand(line, ALIASES)}\n:", tmp_path) == bash(show + typed + ":", tmp_path)
+    assert bash(f"{show}{expand_aliases(line, ALIASES)}\n:", tmp_path) == bash(show + typed + ":", tmp_path)

@@ -5,11 +5,12 @@ apart.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from image_builder import shell
-from image_builder.recording.programs import DOWNLOADERS, RUN_WHAT_THEY_READ, SHELLS
-from image_builder.shell import Command
+from image_builder.bash.commands import Command
+from image_builder.bash.programs import DOWNLOADERS, RUN_WHAT_THEY_READ, SHELLS
+from image_builder.bash.reading import commands
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class PipedShell:
 
 def piped_shell(text: str) -> PipedShell | None:
     """The parts of a line that is nothing but a download piped into a shell; None for every other line."""
-    found = [command for command in shell.commands(text) if not command.nested]
+    found = [command for command in commands(text) if not command.nested]
     if (
         len(found) != 2
         or found[0].after != "|"
@@ -64,7 +65,7 @@ def _runs_what_it_reads(command: Command) -> bool:
     return command.program in RUN_WHAT_THEY_READ and values[:1] in ([], ["-"])
 
 
-def runner_of(download: Command, line: list[Command]) -> str:
+def runner_of(download: Command, line: Sequence[Command]) -> str:
     """The program that runs what a download of the line prints: at the end of its pipe, or around it, as in
     `sh -c "$(…)"`, `bash <(…)`, `eval`, `source`; "" for none."""
     if download.nested:

@@ -1,4 +1,4 @@
-"""Names of programs that a recording treats in a way of their own."""
+"""Names of programs that the linter and the recording treat in a way of their own."""
 
 from __future__ import annotations
 
