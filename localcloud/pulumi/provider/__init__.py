@@ -13,6 +13,6 @@ until it is told to stop.
 * :mod:`.lifecycle` -- what all types share (with :mod:`.validate`, :mod:`.autoname`, :mod:`.compare`,
   :mod:`.tags`);
 * :mod:`.resources` -- one class a type, knows no gRPC;
-* :mod:`.sdk` -- argument names and types, derived from the installed ``pulumi_aws`` package into
-  ``schema.json``.
+* :mod:`.sdk` -- argument names and types, derived (:mod:`.derive`) from the installed ``pulumi_aws`` package
+  and kept in the user's cache.
 """

@@ -1,31 +1,32 @@
-"""Argument names, types and outputs of each resource type, exactly as the installed ``pulumi_aws`` has them.
+"""Argument names, types and outputs of each resource type, exactly as the installed `pulumi_aws` has them.
 
-Importing ``pulumi_aws`` costs up to a second; reading a table costs a millisecond. So the table is derived
-once into ``schema.json`` (committed, compared with the installed package by a test) and read from there at
-run time.
+They are derived once per machine, version of `pulumi_aws` and table (`derive`), kept in the user's cache,
+and read from there in a millisecond.
 
-``python -m localcloud.pulumi.provider.sdk`` writes the table anew after an upgrade of ``pulumi_aws``.
-
-Types are strings: ``string``, ``boolean``, ``integer``, ``number``, ``any``, ``asset``, ``archive``,
-``#Name`` (a nested object), and ``[T]`` / ``{T}`` for a list / map of ``T``; ``archive|asset`` where both may
-stand; ``document`` is a JSON text or the same as an object.
+Types are strings: `string`, `boolean`, `integer`, `number`, `any`, `asset`, `archive`, `#Name` (a nested
+object), and `[T]` / `{T}` for a list / map of `T`; `archive|asset` where both may stand; `document` is a JSON
+text or the same as an object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib
-import inspect
 import json
-import re
+import os
+import subprocess
 import sys
-import typing
-from collections.abc import Iterable
+import tempfile
+import threading
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-SCHEMA_FILE = Path(__file__).with_name("schema.json")
+from localcloud.cache import HomeUnknown, cache_home, content_hash
+
+HERE = Path(__file__).parent
+SOURCES = (HERE / "derive.py", HERE / "table.py")
+"""What the schema depends on, besides `pulumi_aws`."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,26 @@ class ResourceSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """The table: resource types by token, nested objects by name, and the version of ``pulumi_aws`` it was
-    derived from.
-    """
+    """Resource types by token, nested objects by name."""
 
-    version: str
     resources: dict[str, ResourceSchema]
     objects: dict[str, ObjectSchema]
 
 
-@functools.cache
+_ONE_AT_A_TIME = threading.Lock()
+"""The engine's first calls come all at once."""
+
+
 def load() -> Schema:
-    """The committed table."""
-    raw = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    """The schema of the table's types: from the cache, else derived (about a second) and put there."""
+    with _ONE_AT_A_TIME:
+        return _load()
+
+
+@functools.cache
+def _load() -> Schema:
+    raw = json.loads(_text())
     return Schema(
-        version=raw["version"],
         resources={
             token: ResourceSchema(
                 inputs=entry["inputs"],
@@ -83,126 +89,28 @@ def load() -> Schema:
     )
 
 
-def derive(tokens: Iterable[str]) -> dict[str, Any]:
-    """The table for ``tokens``, from the installed ``pulumi_aws`` (JSON-like, sorted)."""
-    from importlib.metadata import version
-
-    objects: dict[str, Any] = {}
-    resources = {token: _derive_resource(token, objects) for token in sorted(tokens)}
-    return {
-        "version": version("pulumi_aws"),
-        "resources": resources,
-        "objects": dict(sorted(objects.items())),
-    }
-
-
-def _derive_resource(token: str, objects: dict[str, Any]) -> dict[str, Any]:
-    _, place, name = token.split(":")
-    package, _ = place.split("/")
-    package = {"lambda": "lambda_"}.get(package, package)
-    module = importlib.import_module(f"pulumi_aws.{package}.{_snake(name)}")
-    arguments_name, resource_name = module.__all__
-    arguments, state = getattr(module, arguments_name), getattr(module, f"_{resource_name}State")
-    source = inspect.getsource(module)
-    secrets = re.search(r"additional_secret_outputs=\[(.*?)\]", source)
-    return {
-        "inputs": _property_types(arguments, package, objects),
-        "required": _required(arguments),
-        "outputs": sorted(_names(state).values()),
-        "secrets": sorted(re.findall(r'"(\w+)"', secrets.group(1))) if secrets else [],
-        "deprecated": sorted(
-            wire for python, wire in _names(arguments).items() if f'"""{python} is deprecated' in source
-        ),
-    }
+def _text() -> str:
+    try:
+        file = cache_home() / "provider-schema" / f"{version('pulumi_aws')}-{content_hash(*SOURCES)}.json"
+    except HomeUnknown:
+        return _derived()
+    with contextlib.suppress(OSError):
+        return file.read_text(encoding="utf-8")
+    text = _derived()
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs a second at each start, no more
+        _keep(file, text)
+    return text
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+def _derived() -> str:
+    command = [sys.executable, "-W", "ignore", "-m", "localcloud.pulumi.provider.derive"]
+    return subprocess.run(command, cwd=HERE.parents[2], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def _names(cls: type) -> dict[str, str]:
-    from pulumi import _types
-
-    return dict(_types.input_type_py_to_pulumi_names(cls))
-
-
-def _required(cls: type) -> list[str]:
-    names = _names(cls)
-    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return sorted(
-        wire for python, wire in names.items() if parameters[python].default is inspect.Parameter.empty
-    )
-
-
-def _property_types(cls: type, package: str, objects: dict[str, Any]) -> dict[str, str]:
-    annotations = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return {
-        wire: _type(annotations[python].annotation, package, objects)
-        for python, wire in sorted(_names(cls).items())
-    }
-
-
-def _type(annotation: Any, package: str, objects: dict[str, Any]) -> str:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Union:
-        useful = [a for a in arguments if a is not type(None) and not _is_wrapper(a)]
-        kinds = list(dict.fromkeys(_type(a, package, objects) for a in useful))
-        kinds = [kind for kind in kinds if kind != "enum"]
-        if "#iam.PolicyDocument" in kinds:
-            return "document"
-        return "|".join(sorted(kinds)) if kinds else "string"
-    if annotation in _SCALARS:
-        return _SCALARS[annotation]
-    if isinstance(annotation, typing.ForwardRef):
-        return _forward(annotation.__forward_arg__, package, objects)
-    if isinstance(annotation, str):
-        return _forward(annotation, package, objects)
-    name = getattr(annotation, "__name__", "")
-    if name in ("Asset", "Archive"):
-        return name.lower()
-    if origin is not None and arguments:
-        return (
-            "{" + _type(arguments[1], package, objects) + "}"
-            if len(arguments) == 2
-            else "[" + _type(arguments[0], package, objects) + "]"
-        )
-    raise TypeError(f"no rule for the annotation {annotation!r} in pulumi_aws.{package}")
-
-
-_SCALARS: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number", Any: "any"}
-
-
-def _is_wrapper(annotation: Any) -> bool:
-    """Awaitable[T] and Output[T], the other two forms of an input."""
-    if isinstance(annotation, typing.ForwardRef):
-        return annotation.__forward_arg__.startswith("Output")
-    return getattr(typing.get_origin(annotation), "__name__", "") == "Awaitable"
-
-
-def _forward(name: str, package: str, objects: dict[str, Any]) -> str:
-    if name.endswith("PolicyDocumentArgs"):
-        return "#iam.PolicyDocument"
-    if not name.endswith("Args"):
-        return "enum"  # an enum of strings; its plain alternative stands beside it
-    if "." in name:  # a type of another package: _iam.PolicyStatementArgs
-        package, name = name.split(".")
-        package = package.lstrip("_")
-    inputs = importlib.import_module(f"pulumi_aws.{package}._inputs")
-    key = f"{package.rstrip('_')}.{name.removesuffix('Args')}"
-    if key not in objects:
-        objects[key] = {}  # before the descent: objects may be recursive
-        cls = getattr(inputs, name)
-        objects[key] = {"properties": _property_types(cls, package, objects), "required": _required(cls)}
-    return f"#{key}"
-
-
-def main() -> int:
-    """Write ``schema.json`` for the types of the table."""
-    from localcloud.pulumi.provider.table import TABLE
-
-    SCHEMA_FILE.write_text(json.dumps(derive(TABLE), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _keep(file: Path, text: str) -> None:
+    """Write it as a whole: other processes may be at the same."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as new:
+        new.write(text)
+    Path(name).replace(file)
