@@ -17,6 +17,7 @@ from awstoe.checks import load
 from awstoe.document import Document, InvalidDocument
 from localcloud.images.buildreport import BuildReport
 from localcloud.images.componentrun import ComponentRun
+from localcloud.images.kept import KeptLayer
 from localcloud.images.services import Services
 from localcloud.images.store import Image, ImageError
 from localcloud.sandbox import base, cleanup
@@ -55,6 +56,7 @@ class Build(threading.Thread):
         self._report = BuildReport(self.arn, services.connection, services.paths.builds / slug / "log")
         self._cancelled = threading.Event()
         self._full = False
+        self._heard: list[dict[str, Any]] = []
         self._runner = ComponentRun(services, build, self._work, self._hear, self._report.flush)
 
     def cancel(self, *, quietly: bool = False) -> None:
@@ -113,17 +115,23 @@ class Build(threading.Thread):
             root = Root(self._work / "disk", chain)
             root.create()
         access = collect(os.environ)
-        with self._workflow("ApplyBuildComponents"):
-            self._apply(
-                documents,
-                [name for name in ("build", "validate") if any(d.phase(name) for d in documents)],
-                root,
-                access,
-            )
         layer = None
+        with self._workflow("ApplyBuildComponents"):
+            kept = None if on_host else KeptLayer.of(self._services, self._build, documents, access)
+            if kept:
+                layer = kept.take(self._work / "layer", self._hear)
+            if layer is None:
+                self._apply(
+                    documents,
+                    [name for name in ("build", "validate") if any(d.phase(name) for d in documents)],
+                    root,
+                    access,
+                )
         with self._workflow("SanitizeInstance"):
-            if not on_host:
+            if not on_host and layer is None:
                 layer = self._layer(root, access)
+                if kept:
+                    kept.keep(layer, self._heard)
         if any(document.phase("test") for document in documents):
             self._report.status = "TESTING"
             with self._workflow("LaunchTestInstance"):
@@ -241,6 +249,7 @@ class Build(threading.Thread):
 
     def _hear(self, event: dict[str, Any]) -> None:
         """An event of the runner: a line, or a step of a component."""
+        self._heard.append(event)
         if event["type"] == "log":
             self._say(event["line"])
             return

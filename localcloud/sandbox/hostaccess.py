@@ -34,7 +34,7 @@ class HostAccess:
     binds: tuple[tuple[str, str], ...]
 
 
-_SETTINGS = ("LOCALCLOUD_MAX_INSTANCES", "LOCALCLOUD_BAKE_ON_HOST", "LOCALCLOUD_SANDBOX")
+_SETTINGS = ("LOCALCLOUD_MAX_INSTANCES", "LOCALCLOUD_BAKE_ON_HOST", "LOCALCLOUD_SANDBOX", "LOCALCLOUD_LAYERS")
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
