@@ -6,12 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
+from runtime.protocol.problems import UserFacingError
 
-class SecretFileError(Exception):
-    """What was got, what is allowed, what to do next."""
 
-    def __init__(self, got: str, allowed: str, do: str) -> None:
-        super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
+class SecretFileError(UserFacingError):
+    """A place where no secret may be written."""
 
 
 def new_file(out: str | Path, example: str = "~/.ssh/neurocaas.pem") -> Path:

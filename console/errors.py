@@ -14,36 +14,15 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from runtime.protocol.printable import printable
+from runtime.protocol.problems import UserFacingError, three_parts
 
 
-class UserError(Exception):
-    """A mistake that a person can put right: what was got, what is allowed, what to do next."""
-
-    def __init__(self, got: str, allowed: str, do: str) -> None:
-        super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
+class UserError(UserFacingError):
+    """A mistake in how a task was called, or in what it found."""
 
 
-_INVALID = "runtime.protocol.problems.InvalidInput"
-# Names instead of classes: importing the rooms to know their exceptions would cost every `invoke --list`
-# their start-up time.
-MESSAGES = {
-    "account.secret_file.SecretFileError",
-    "console.errors.UserError",
-    "neurocaas.errors.AnalysisError",
-    "image_builder.bake.BakeError",
-    "image_builder.commits.CommitError",
-    "image_builder.dev.errors.DevelopmentError",
-    "image_builder.images.ImageProblem",
-    "image_builder.recording.errors.RecordingError",
-    "localcloud.bubblewrap.BubblewrapMisnamed",
-    "localcloud.cache.HomeUnknown",
-    "localcloud.emulator_env.EmulatorMissing",
-    "localcloud.images.store.ImageError",
-    "localcloud.pulumi.cli.CliUnavailable",
-    "localcloud.pulumi.stacks.StackFileConflict",
-    "localcloud.running.CloudError",
-    _INVALID,
-}
+# Names instead of classes: importing botocore to know its exceptions would cost every `invoke --list` its
+# start-up time.
 _NETWORK = {
     "botocore.exceptions.NoCredentialsError": "set AWS_PROFILE or a key pair, or start the local cloud: `invoke local.up`",  # noqa: E501
     "botocore.exceptions.PartialCredentialsError": "set both halves of the key pair in this shell",
@@ -61,31 +40,20 @@ _NETWORK = {
 }
 
 
-def _names(error: BaseException) -> list[str]:
-    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
-
-
 def remedy(error: BaseException) -> str | None:
     """What to do about credentials or a network that do not answer; None for another error."""
-    return next((_NETWORK[name] for name in _names(error) if name in _NETWORK), None)
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((_NETWORK[name] for name in names if name in _NETWORK), None)
 
 
 def message(error: BaseException) -> str | None:
     """The text for a person, or None when the exception is not one that a person can put right."""
-    names = _names(error)
-    problems = getattr(error, "problems", ()) if _INVALID in names else ()
-    if problems:
-        return "\n".join(
-            f"{one.field}: got {one.got}\n  allowed: {one.allowed}\n  do: {one.do}" for one in problems
-        )
+    if hasattr(error, "exit_code"):  # of ours, or of the local cloud, which has no class in common with us
+        return str(getattr(error, "told", error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error}\n  allowed: a disk with room\n  do: make room, and repeat the command"
-    for name in names:
-        if name in MESSAGES:
-            return str(error)
-        if name in _NETWORK:
-            return f"{error}\n  allowed: credentials and an endpoint that answer\n  do: {_NETWORK[name]}"
-    return None
+        return three_parts(str(error), "a disk with room", "make room, and repeat the command")
+    do = remedy(error)
+    return do and three_parts(str(error), "credentials and an endpoint that answer", do)
 
 
 def _shown(text: str) -> str:

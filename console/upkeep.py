@@ -12,6 +12,7 @@ from invoke.tasks import task
 
 from console.commands import adopt_what_is_own, end, engine_of, engine_of_deployed, ensure_stack, refreshing
 from runtime.protocol.printable import printable
+from runtime.protocol.problems import three_parts
 
 
 def _say(text: str) -> None:
@@ -24,7 +25,7 @@ def _confirm(question: str, word: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         allowed, do = f"the word '{word}', typed on a terminal", "add --yes if that is what you want"
-        raise Exit(f"{question}\nerror: no terminal to ask on\n  allowed: {allowed}\n  do: {do}", code=1)
+        raise Exit(three_parts(f"{question}\nerror: no terminal to ask on", allowed, do), code=1)
     sys.stdout.write(f"{question}\nType '{word}' to go on: ")
     sys.stdout.flush()
     if sys.stdin.readline().strip() != word:

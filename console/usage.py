@@ -11,6 +11,8 @@ from invoke.collection import Collection
 from invoke.exceptions import ParseError
 from invoke.program import Program
 
+from runtime.protocol.problems import three_parts
+
 CODE = 2
 
 
@@ -46,13 +48,13 @@ def message(tasks: Collection, words: Sequence[str], error: Exception) -> str:
         got = next((word for word in words if not word.startswith("-")), " ".join(words))
         close = difflib.get_close_matches(got, contexts, 1)
         do = f"did you mean `invoke {close[0]}`?" if close else "`invoke --list` shows the tasks"
-        text = f"{got!r} is no task\n  allowed: the tasks of `invoke --list`\n  do: {do}"
+        text = three_parts(f"{got!r} is no task", "the tasks of `invoke --list`", do)
     else:
         takes = "".join(
             f". {one.names[0].upper()}: {one.help}" for one in context.positional_args if one.kind is not list
         )
         allowed, do = f"{usage(context)}{takes}", f"`invoke {context.name} --help`"
-        text = f"{context.name}: {_got(error, words)}\n  allowed: {allowed}\n  do: {do}"
+        text = three_parts(f"{context.name}: {_got(error, words)}", allowed, do)
     return fitted(text) if sys.stderr.isatty() else text
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from blueprints.parents import BASE
 from image_builder.progress import Event, Watch
+from runtime.protocol.problems import UserFacingError
 
 RECIPE_TAG = "recipe_sha256"
 """Tag on an Image Builder image: the digest of the recipe that it was built from."""
@@ -21,8 +22,8 @@ _DEAD = (*_LOST, "DELETED", "DISABLED", "DEPRECATED")
 SHORTEST_WAIT, LONGEST_WAIT = 0.5, 5.0
 
 
-class BakeError(Exception):
-    """A bake that cannot start or did not end well; the text says where it failed and what to do."""
+class BakeError(UserFacingError):
+    """A bake that cannot start or did not end well."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,9 @@ class Target:
         pipeline = outputs.get("image_pipeline_arn")
         if not pipeline:
             raise BakeError(
-                f"stack '{stack}' has no image pipeline\n"
-                "  allowed: the stack of an analysis with a provision/ folder, or utils, which has the base "
-                "image\n"
-                f"  do: choose one of these; was it deployed? `invoke deploy {stack}`"
+                f"stack '{stack}' has no image pipeline",
+                "the stack of an analysis with a provision/ folder, or utils, which has the base image",
+                f"choose one of these; was it deployed? `invoke deploy {stack}`",
             )
         return cls(
             stack,
@@ -150,7 +150,7 @@ def follow(
                 on_event(event)
             return Baked(pick(image, target), build_arn, clock.monotonic() - begun)
         if status in _LOST:
-            raise BakeError(failure(target, image, watch.tail))
+            raise failure(target, image, watch.tail)
         wait = SHORTEST_WAIT if events else min(wait * 1.5, LONGEST_WAIT)
         clock.sleep(wait)
 
@@ -165,9 +165,9 @@ def pick(image: Mapping[str, Any], target: Target) -> str:
             return str(ami["image"])
     there = ", ".join(f"{ami.get('accountId')}/{ami.get('region')}" for ami in amis) or "nothing"
     raise BakeError(
-        f"the build {image.get('arn')} made no image for {target.account}/{target.region}\n"
-        f"  allowed: a distribution to that account and region (it went to {there})\n"
-        f"  do: add the region to the stack's distribution, then `invoke deploy {target.stack}`"
+        f"the build {image.get('arn')} made no image for {target.account}/{target.region}",
+        f"a distribution to that account and region (it went to {there})",
+        f"add the region to the stack's distribution, then `invoke deploy {target.stack}`",
     )
 
 
@@ -176,15 +176,16 @@ _AT = re.compile(r"::error file=(?P<script>[^,:]+),line=(?P<line>\d+)::(?P<comma
 """What the documents' preamble prints for the command that failed, see `image_builder.documents`."""
 
 
-def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
+def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> BakeError:
     """Where and why a build failed: step, component, phase, script line and the end of the log, with what to
     do next.
     """
     state = image["state"]
     if state["status"] == "CANCELLED":
-        return (
-            f"the build {image.get('arn')} was cancelled\n  allowed: a build that runs to its end\n"
-            f"  do: start it again: `invoke bake-ami --stack {target.stack}`"
+        return BakeError(
+            f"the build {image.get('arn')} was cancelled",
+            "a build that runs to its end",
+            f"start it again: `invoke bake-ami --stack {target.stack}`",
         )
     context = state.get("failureContext") or {}
     component = context.get("componentFailure") or {}
@@ -202,15 +203,12 @@ def failure(target: Target, image: Mapping[str, Any], tail: list[str]) -> str:
     said += [f"  why: {message.splitlines()[0]}", *(f"       {line}" for line in message.splitlines()[1:])]
     if rest := [line for line in tail if line not in message.splitlines()]:
         said += ["  last log lines:", *(f"    {line}" for line in rest[-15:])]
-    again = f"`invoke bake-ami --stack {target.stack}`"
+    again, deploy = f"`invoke bake-ami --stack {target.stack}`", f"`invoke deploy {target.stack}`"
     if (at or place) and not any(full in message for full in _FULL):
-        said.append(
-            f"  do: correct blueprints/{target.analysis}/provision/, then `invoke deploy "
-            f"{target.stack}` and {again}"
-        )
+        do = f"correct blueprints/{target.analysis}/provision/, then {deploy} and {again}"
     else:
-        said.append(f"  do: see to what is said above, then start it again: {again}")
-    return "\n".join(said)
+        do = f"see to what is said above, then start it again: {again}"
+    return BakeError("\n".join(said), "", do)
 
 
 def _where(component: Mapping[str, Any]) -> str:

@@ -169,7 +169,8 @@ class Baking:
         """Do what a preview says and return what was done. Raises BakeError when there are problems or the
         build fails: the blueprint is then as it was. KeyboardInterrupt leaves the build going on."""
         if preview.problems:
-            raise bake.BakeError("no bake:\n" + "\n".join(f"- {problem}" for problem in preview.problems))
+            listed = "\n".join(f"- {problem}" for problem in preview.problems)
+            raise bake.BakeError(f"no bake:\n{listed}", "", "")  # each says what is allowed, and what to do
         todo, imagebuilder = preview.plan, self.clients("imagebuilder")
         image_id, build_arn, seconds = todo.image_id, todo.build_arn, 0.0
         if todo.action in ("build", "resume"):
@@ -264,8 +265,10 @@ class Baking:
                 commits.append(commit_folder(self.root, folder, message, say=lambda text: None))
             except CommitError as error:
                 raise CommitError(
-                    f"{error}\n  {image_id} is recorded in "
-                    f"blueprints/{self.target.analysis}/, only not committed"
+                    error.got,
+                    error.allowed,
+                    f"{error.do}\n  {image_id} is recorded in blueprints/{self.target.analysis}/, only not "
+                    "committed",
                 ) from None
         return [commit for commit in commits if commit]
 

@@ -131,14 +131,13 @@ def target_of(stack: str, analysis: str, *, base: bool = False) -> Any:
     from image_builder import bake
 
     if base and (stack or analysis) and stack_of(stack, analysis) != UTILS:
-        raise bake.BakeError(
-            f"--base and {stack or analysis}\n  allowed: one image\n  do: leave one of the two out"
-        )
+        raise bake.BakeError(f"--base and {stack or analysis}", "one image", "leave one of the two out")
     stack = UTILS if base else stack_of(stack, analysis)
     if not stack:
         raise bake.BakeError(
-            "no stack\n  allowed: the stack of an analysis, or --base\n  do: name one: `invoke bake-ami "
-            "--stack dti-webdev`"
+            "no stack",
+            "the stack of an analysis, or --base",
+            "name one: `invoke bake-ami --stack dti-webdev`",
         )
     return bake.Target.from_outputs(stack, stack_outputs(_root(), stack))
 
@@ -184,15 +183,15 @@ def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
         )
     except FileNotFoundError:
         raise BakeError(
-            "there is no pulumi on PATH\n  allowed: the Pulumi CLI\n  do: `invoke local.up`, or "
-            "`invoke setup`"
+            "there is no pulumi on PATH", "the Pulumi CLI", "`invoke local.up`, or `invoke setup`"
         ) from None
     outputs: Mapping[str, Any] = json_module.loads(done.stdout) if done.returncode == 0 else {}
     if not outputs:
         said = (done.stderr.strip().splitlines() or ["it was never deployed"])[-1]
         raise BakeError(
-            f"stack '{stack}' has no outputs: {said}\n  allowed: a stack that has been deployed\n  do: "
-            f"deploy it: `invoke deploy {stack}`"
+            f"stack '{stack}' has no outputs: {said}",
+            "a stack that has been deployed",
+            f"deploy it: `invoke deploy {stack}`",
         )
     return outputs
 

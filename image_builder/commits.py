@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.protocol.problems import UserFacingError
+
 _OF_A_CALLER = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -24,8 +26,8 @@ _OF_A_CALLER = (
 """Set by git around hooks and aliases; they would lead our git to another repository or index."""
 
 
-class CommitError(Exception):
-    """A commit that git refuses; the text has three parts."""
+class CommitError(UserFacingError):
+    """A commit that git refuses."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,19 @@ def can_commit(repo_root: Path, say: Callable[[str], None]) -> bool:
     if under_way:
         raise CommitError(
             f"the repository {repo_root} is in the middle of a merge ({under_way[0]}), and git makes no "
-            "commit of one folder then\n"
-            "  allowed: a repository without a merge under way\n"
-            "  do: finish the merge with `git commit`, or end it with `git merge --abort` (`git cherry-pick "
-            "--abort`); or add --no-commit"
+            "commit of one folder then",
+            "a repository without a merge under way",
+            "finish the merge with `git commit`, or end it with `git merge --abort` (`git cherry-pick "
+            "--abort`); or add --no-commit",
         )
     for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         identity = _git(repo_root, "-c", "user.useConfigOnly=true", "var", who)
         if identity.returncode != 0:
             raise CommitError(
-                f"git does not know who you are ({_last(identity.stderr) or who})\n"
-                "  allowed: a name and an address for the author of commits\n"
-                '  do: `git config user.name "Your Name"` and `git config user.email you@example.org`; or '
-                "add --no-commit"
+                f"git does not know who you are ({_last(identity.stderr) or who})",
+                "a name and an address for the author of commits",
+                '`git config user.name "Your Name"` and `git config user.email you@example.org`; or add '
+                "--no-commit",
             )
     return True
 
@@ -128,9 +130,9 @@ def commit_folder(
             _git(repo_root, "reset", "--quiet", "--", *fresh)
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CommitError(
-            f"git made no commit of {folder}: " + "\n    ".join(said[-5:]) + "\n  allowed: a commit of that "
-            "folder alone\n"
-            "  do: see what git says above (a hook?), then commit the folder yourself; or add --no-commit"
+            f"git made no commit of {folder}: " + "\n    ".join(said[-5:]),
+            "a commit of that folder alone",
+            "see what git says above (a hook?), then commit the folder yourself; or add --no-commit",
         )
     return _checked(repo_root, "rev-parse", "HEAD").strip()
 
@@ -139,8 +141,9 @@ def _checked(folder: Path, *arguments: str) -> str:
     done = _git(folder, *arguments)
     if done.returncode != 0:
         raise CommitError(
-            f"`git {arguments[0]}` failed in {folder}: {_last(done.stderr)}\n"
-            "  allowed: a repository that git can read and write\n  do: put it right, or add --no-commit"
+            f"`git {arguments[0]}` failed in {folder}: {_last(done.stderr)}",
+            "a repository that git can read and write",
+            "put it right, or add --no-commit",
         )
     return done.stdout
 

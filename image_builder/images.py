@@ -12,12 +12,13 @@ from account.images import SNAPSHOT_USD_PER_GIB_MONTH, remove
 from image_builder import bake, golden, manifest, provenance
 from image_builder.preflight import ClientMaker
 from runtime.protocol.keys import JOBS
+from runtime.protocol.problems import UserFacingError
 
 _READERS = 16
 
 
-class ImageProblem(Exception):
-    """An image that is not there, or must not go. The text has three parts."""
+class ImageProblem(UserFacingError):
+    """An image that is not there, or must not go."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,9 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
         return fitting[0]
     got = f"the beginning of {len(fitting)} images" if image_id and fitting else "no image of it"
     raise ImageProblem(
-        f"{image_id!r} for the analysis '{analysis}': {got}\n"
-        f"  allowed: {', '.join(image.image_id for image in known) or 'nothing: there is no image yet'}\n"
-        "  do: choose one of `invoke images`"
+        f"{image_id!r} for the analysis '{analysis}': {got}",
+        ", ".join(image.image_id for image in known) or "nothing: there is no image yet",
+        "choose one of `invoke images`",
     )
 
 
@@ -177,20 +178,21 @@ def retire(image: BakedImage, clients: ClientMaker, *, force: bool = False) -> l
     if image.blueprint or image.deployed:
         why = "the blueprint names it" if image.blueprint else "the stack starts machines from it"
         raise ImageProblem(
-            f"{image.image_id} is in use: {why}\n  allowed: an image that nothing is started from\n"
-            "  do: bake or promote another one, deploy it, then retire this one"
+            f"{image.image_id} is in use: {why}",
+            "an image that nothing is started from",
+            "bake or promote another one, deploy it, then retire this one",
         )
     if image.parent_of:
         raise ImageProblem(
-            f"{image.image_id} is the parent of the images of {', '.join(image.parent_of)}\n  allowed: an "
-            "image that no blueprint names\n"
-            "  do: choose another image.parent there, deploy and bake it, then retire this one"
+            f"{image.image_id} is the parent of the images of {', '.join(image.parent_of)}",
+            "an image that no blueprint names",
+            "choose another image.parent there, deploy and bake it, then retire this one",
         )
     if image.jobs and not force:
         some = ", ".join(image.jobs[:3]) + (f" and {len(image.jobs) - 3} more" if len(image.jobs) > 3 else "")
         raise ImageProblem(
-            f"{image.image_id} is named by the certificates of {len(image.jobs)} jobs ({some})\n"
-            "  allowed: an image that no job ran on, since no such job could be repeated exactly\n"
-            "  do: keep it, or add --force"
+            f"{image.image_id} is named by the certificates of {len(image.jobs)} jobs ({some})",
+            "an image that no job ran on, since no such job could be repeated exactly",
+            "keep it, or add --force",
         )
     return remove(image.image_id, image.build_arn, clients)

@@ -273,9 +273,9 @@ def _only(stack: str, analysis: str, image: str, place: _Place | None = None) ->
         ] or places
     if len(places) != 1:
         raise ImageProblem(
-            f"{image!r}, which is an image of no analysis or of several\n  allowed: the id of an image in "
-            "`invoke images`\n"
-            "  do: correct it, or add --analysis NAME"
+            f"{image!r}, which is an image of no analysis or of several",
+            "the id of an image in `invoke images`",
+            "correct it, or add --analysis NAME",
         )
     return places[0], find(places[0].images, image, places[0].target.analysis)
 

@@ -35,6 +35,8 @@ again.
 class BubblewrapMisnamed(ValueError):
     """`LOCALCLOUD_BUBBLEWRAP` names no program."""
 
+    exit_code = 1  # of a command that ends with it
+
 
 def find_bubblewrap() -> Path | None:
     """The one that `LOCALCLOUD_BUBBLEWRAP` names, else `bwrap` on PATH, else the one in the user's cache,

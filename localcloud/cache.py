@@ -21,6 +21,8 @@ Say = Callable[[str], None]
 class HomeUnknown(Exception):
     """This user has no home folder: neither $HOME nor the system's list of users names one."""
 
+    exit_code = 1  # of a command that ends with it
+
 
 def user_home() -> Path:
     """`$HOME`, else what the system's list of users says; a relative value is ignored, it would be another

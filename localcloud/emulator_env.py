@@ -21,6 +21,8 @@ COMPLETE = ".complete"
 class EmulatorMissing(Exception):
     """The emulator's environment has not been made on this machine."""
 
+    exit_code = 1  # of a command that ends with it
+
 
 def emulator_directory() -> Path:
     """The folder of the environment for the current lock, whether it exists or not."""

@@ -26,6 +26,8 @@ class CloudError(Exception):
     next.
     """
 
+    exit_code = 1  # of a command that ends with it
+
 
 @dataclass(frozen=True)
 class Cloud:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from runtime.protocol.problems import UserFacingError
+
 T = TypeVar("T")
 
 PATIENCE = 600.0
@@ -16,7 +18,7 @@ without them.
 """
 
 
-class AnalysisError(Exception):
+class AnalysisError(UserFacingError):
     """Something a person can put right: a missing file, a name that is not allowed, a bucket that answers no.
 
     `got`, `allowed` and `do` are the three parts of the message; `exit_code` is that of a command that ends
@@ -24,10 +26,6 @@ class AnalysisError(Exception):
     """
 
     exit_code = 2
-
-    def __init__(self, got: str, allowed: str, do: str) -> None:
-        super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
-        self.got, self.allowed, self.do = got, allowed, do
 
 
 class UnreachableError(AnalysisError):

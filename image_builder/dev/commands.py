@@ -104,12 +104,12 @@ def change_owner(c: Context, analysis: str, owner: str, yes: bool = False) -> No
 @task(help=_ANALYSIS)
 def ip(c: Context, analysis: str) -> None:
     """Print the address of the running instance."""
+    from image_builder.dev.errors import DevelopmentError
+
     devami = _declared(_open(analysis))
     if not devami.ip:
-        raise Exit(
-            f"error: instance {devami.instance} has no address\n  allowed: one that runs\n  do: `invoke "
-            f"dev.start {analysis}`",
-            code=1,
+        raise DevelopmentError(
+            f"instance {devami.instance} has no address", "one that runs", f"`invoke dev.start {analysis}`"
         )
     _say(devami.ip)
 

@@ -1,8 +1,7 @@
-"""What goes wrong for a developer, in three parts."""
+"""What goes wrong for a developer."""
+
+from runtime.protocol.problems import UserFacingError
 
 
-class DevelopmentError(Exception):
-    """What was got, what is allowed, what to do next."""
-
-    def __init__(self, got: str, allowed: str, do: str) -> None:
-        super().__init__(f"{got}\n  allowed: {allowed}\n  do: {do}")
+class DevelopmentError(UserFacingError):
+    """Something about a development instance, or its image, that a person can put right."""

@@ -19,6 +19,8 @@ from localcloud.sandbox.base import remove_tree
 class ImageError(Exception):
     """An image cannot be used. The text has three parts: what was got, what is allowed, what to do."""
 
+    exit_code = 1  # of a command that ends with it
+
 
 @dataclass(frozen=True)
 class Image:

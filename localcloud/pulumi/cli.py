@@ -49,6 +49,8 @@ class PulumiCli:
 class CliUnavailable(Exception):
     """No CLI was found and none could be made; the text says what was tried and what to install."""
 
+    exit_code = 1  # of a command that ends with it
+
 
 def wanted_version() -> str:
     """The version that we get when none is on PATH, from go.mod."""

@@ -24,6 +24,8 @@ class StackFileConflict(Exception):
     one paragraph for each.
     """
 
+    exit_code = 1  # of a command that ends with it
+
 
 @dataclass(frozen=True)
 class _Project:

@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = {"runtime.protocol"}
 # Room -> what of ours it may import beside itself. The longest matching room decides. A room is a folder.
 RULES = {
-    "account": set(),
     "checks": set(),
     "awstoe": set(),
     "localcloud": {"awstoe"},
     "runtime.protocol": set(),
+    "account": PROTOCOL,
     "runtime.manager": PROTOCOL,
     "runtime.monitor": PROTOCOL,
     "runtime.instance": PROTOCOL,

@@ -1,5 +1,6 @@
 """The front door: which cloud, which stack, what a mistake looks like."""
 
+import ast
 import inspect
 import json
 import os
@@ -18,6 +19,7 @@ from invoke.exceptions import Exit
 
 from console import cloud, engine, outputs, stacks
 from console.errors import UserError, message, user_errors
+from runtime.protocol.problems import InvalidInput, Problem, UserFacingError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = cloud.Choice(
@@ -145,12 +147,55 @@ def test_a_full_disk_is_no_defect() -> None:
     assert "do: make room" in said
 
 
-@pytest.mark.parametrize("name", sorted(__import__("console.errors", fromlist=["MESSAGES"]).MESSAGES))
-def test_every_exception_with_a_message_exists(name: str) -> None:
-    module, _, kind = name.rpartition(".")
-    error = getattr(__import__(module, fromlist=[kind]), kind)
-    assert issubclass(error, Exception)
-    assert f"{error.__module__}.{error.__qualname__}" == name  # where it is defined, not where it is imported
+def local_messages() -> list[type[Exception]]:
+    from localcloud import bubblewrap, cache, emulator_env, running
+    from localcloud.images import store
+    from localcloud.pulumi import cli, stacks
+
+    return [
+        bubblewrap.BubblewrapMisnamed,
+        cache.HomeUnknown,
+        cli.CliUnavailable,
+        emulator_env.EmulatorMissing,
+        running.CloudError,
+        stacks.StackFileConflict,
+        store.ImageError,
+    ]
+
+
+@pytest.mark.parametrize("kind", local_messages(), ids=lambda kind: kind.__name__)
+def test_what_the_local_cloud_says_is_a_message(kind: type[Exception]) -> None:
+    assert message(kind("got\n  allowed: a\n  do: b")) == "got\n  allowed: a\n  do: b"
+
+
+def test_an_error_of_ours_is_a_message_without_being_listed() -> None:
+    class New(UserFacingError):
+        exit_code = 7
+
+    def broken(c: object) -> None:
+        raise New("a", "b", "c")
+
+    with pytest.raises(Exit) as caught:
+        user_errors(broken)(None)
+    assert (caught.value.code, caught.value.message) == (7, "error: a\n  allowed: b\n  do: c")
+    several = InvalidInput([Problem("x", "1", "2", "Take it"), Problem("y", "3", "4", "Leave it")])
+    assert str(several) == "x: got 1. Allowed: 2. Take it.\ny: got 3. Allowed: 4. Leave it."
+    told = ("x: got 1\n  allowed: 2\n  do: Take it", "y: got 3\n  allowed: 4\n  do: Leave it")
+    assert message(several) == "\n".join(told)
+    assert (several.got, several.allowed, several.do) == ("x: got 1", "2", "Take it")
+
+
+def test_no_error_types_its_three_parts_by_hand() -> None:
+    """They would be no `UserFacingError`, or one whose parts cannot be told apart."""
+    rooms = ("blueprints", "ci", "components", "console", "demo", "image_builder", "neurocaas", "runtime")
+    found = [
+        str(path.relative_to(ROOT))
+        for room in rooms
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and "\n  allowed: " in str(node.value)
+    ]
+    assert found == []
 
 
 def test_missing_credentials_are_a_message() -> None:
