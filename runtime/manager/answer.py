@@ -11,7 +11,7 @@ from runtime.manager.port import Cloud
 from runtime.protocol.certificate import CertificateFacts, SetupLog, claim_metadata, end_line
 from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
@@ -151,7 +151,7 @@ def end_without_machine(
         job=job,
         metadata=metadata,
     )
-    item = (settings.bucket, keys.group, keys.timestamp)
+    item = JobId(settings.bucket, keys.group, keys.timestamp)
     claim = cloud.claimed(settings.ledger_table, item)
     if settings.topic_arn and not (claim and claim.ended):
         cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), told))

@@ -30,6 +30,7 @@ from runtime.manager.port import (
     ObjectTooLargeError,
     StoredObject,
 )
+from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import (
     LAUNCHED,
     Claim,
@@ -183,7 +184,7 @@ class AwsCloud:
     def lease(
         self,
         table: str,
-        job: tuple[str, str, str],
+        job: JobId,
         owner: str,
         now: float,
         until: float,
@@ -199,26 +200,22 @@ class AwsCloud:
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         self._table.put_item(TableName=table, Item={**heard_key(bucket, key), "etag": {"S": etag}})
 
-    def claim(
-        self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None
-    ) -> Claim | None:
+    def claim(self, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
         return take_claim(self._table, table, job, claim, after)
 
-    def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
+    def claimed(self, table: str, job: JobId) -> Claim | None:
         return read_claim(self._table, table, job)
 
-    def _item(self, table: str, job: tuple[str, str, str]) -> Mapping[str, Any]:
+    def _item(self, table: str, job: JobId) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._table.get_item(
             TableName=table, Key=item_key(job), ConsistentRead=True
         ).get("Item", {})
         return found
 
-    def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
+    def release(self, table: str, job: JobId, owner: str) -> None:
         change(self._table, table, job, "REMOVE #lease, #owner", {":owner": {"S": owner}}, "#owner = :owner")
 
-    def launched(
-        self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float
-    ) -> None:
+    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         update = "SET #state = :launched, #total = :total, #since = :now REMOVE #lease, #owner"
         values: dict[str, Any] = {
             ":launched": {"S": LAUNCHED},
@@ -230,7 +227,7 @@ class AwsCloud:
             values[":failed"] = {"NS": [str(index) for index in sorted(failed)]}
         change(self._table, table, job, update, values)
 
-    def abandon(self, table: str, job: tuple[str, str, str]) -> None:
+    def abandon(self, table: str, job: JobId) -> None:
         change(
             self._table,
             table,
@@ -239,10 +236,10 @@ class AwsCloud:
             {":launched": {"S": LAUNCHED}},
         )
 
-    def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
         return note_stop(self._table, table, job, reason, now)
 
-    def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
+    def retries(self, table: str, job: JobId) -> frozenset[str] | None:
         item = self._item(table, job)
         if not item:
             return None
@@ -251,10 +248,10 @@ class AwsCloud:
             name for name in item.get("retries", {}).get("SS", []) if name.partition(":")[0] not in closed
         )
 
-    def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
+    def give_up(self, table: str, job: JobId, dataset: int) -> None:
         change(self._table, table, job, "ADD #failed :failed", {":failed": {"NS": [str(dataset)]}})
 
-    def forget(self, table: str, job: tuple[str, str, str], ended: str) -> bool:
+    def forget(self, table: str, job: JobId, ended: str) -> bool:
         item = self._item(table, job)
         if "reserved" in item:
             writes = settle_writes(table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0, ended)
@@ -270,7 +267,7 @@ class AwsCloud:
         item = self._table.get_item(**budget_read(table, budget)).get("Item", {})
         return int(item["committed"]["N"]) if "committed" in item else 0
 
-    def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
+    def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
         refused = transact(self._table, reserve_writes(table, job, budget, amount, limit))
         if not refused:
             return True
@@ -317,10 +314,10 @@ class AwsCloud:
         alive = {"Name": "instance-state-name", "Values": ["pending", "running"]}
         return sum(1 for _ in self._described([*_tagged(tags), alive]))
 
-    def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
+    def machines(self, job: JobId) -> list[Machine]:
         return [
             _machine(item, tags)
-            for item in self._described(_tagged({BUCKET: bucket, GROUP: group, JOB: timestamp}))
+            for item in self._described(_tagged({BUCKET: job.bucket, GROUP: job.group, JOB: job.timestamp}))
             if OFFSET in (tags := {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])})
         ]
 

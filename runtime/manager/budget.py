@@ -36,7 +36,7 @@ def reserve(
     """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the
     group cannot pay it.
     """
-    table, item = settings.ledger_table, (job.bucket, job.group, job.timestamp)
+    table, item = settings.ledger_table, job.id
     try:
         limit, own = limit_of(cloud, settings, job.group)
     except InvalidInput as error:

@@ -22,7 +22,7 @@ from runtime.manager.early import Early, keep
 from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
 from runtime.protocol.certificate import SetupLog, claim_id, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
-from runtime.protocol.keys import CancelKey, JobKeys
+from runtime.protocol.keys import CancelKey, JobId, JobKeys
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
 from runtime.protocol.names import check_timestamp
@@ -88,7 +88,8 @@ def _carry_out(
     bucket, now = settings.bucket, clock()
     timestamp, claim = _wanted(cloud, bucket, key)
     delivery.notes.timestamp = timestamp
-    keys, item = JobKeys.of(key.group, timestamp), (bucket, key.group, timestamp)
+    item = JobId(bucket, key.group, timestamp)
+    keys = item.keys
     there = cloud.claimed(settings.ledger_table, item)
     _check_claim(key, timestamp, claim, there)
     if there is not None and there.ended:
@@ -124,7 +125,7 @@ def _never_begins(
     log.manager(f"Job {order.text}.", now)
     log.manager("Shutting down job.", now)
     ours = Claim(claim, key.submission.key, iso(now), cancelled_by=digest_of(key.key))
-    there = cloud.claim(settings.ledger_table, (settings.bucket, keys.group, keys.timestamp), ours)
+    there = cloud.claim(settings.ledger_table, JobId(settings.bucket, keys.group, keys.timestamp), ours)
     if there is not None and there.cancelled_by != ours.cancelled_by:
         return False
     end_without_machine(cloud, settings, keys, log, order.outcome, key.submission.key, now, note=order.text)

@@ -28,7 +28,7 @@ from runtime.manager.wording import log_config, log_request, log_started
 from runtime.protocol.certificate import SetupLog, claim_id, claim_metadata, initial_lines
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys, SubmissionKey
+from runtime.protocol.keys import JobId, JobKeys, SubmissionKey
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.plan import plan, records
@@ -141,8 +141,8 @@ class _Run:
         return JobKeys.of(self.key.group, self.timestamp)
 
     @property
-    def item(self) -> tuple[str, str, str]:
-        return self.settings.bucket, self.key.group, self.timestamp
+    def item(self) -> JobId:
+        return JobId(self.settings.bucket, self.key.group, self.timestamp)
 
     def claim(self) -> Outcome | None:
         """Take the timestamp for this submission, and begin its certificate; an outcome when there is nothing
@@ -219,7 +219,7 @@ class _Run:
         log_request(self.log, self.settings, submission, self.clock())
         job, known = None, list[Machine]()
         if self.redelivered:
-            job, known = self._earlier_job(), self.cloud.machines(*self.item)
+            job, known = self._earlier_job(), self.cloud.machines(self.item)
             order = read_order(self.cloud, self.settings.bucket, self.keys)
             if order is not None:
                 return self._stopped(order, job, known)
@@ -278,7 +278,7 @@ class _Run:
         """Every delivery so far has ended in an error of the service: tell so, while there is one left to do
         it.
         """
-        job, known = self._earlier_job(), self.cloud.machines(*self.item)
+        job, known = self._earlier_job(), self.cloud.machines(self.item)
         order = read_order(self.cloud, self.settings.bucket, self.keys)
         if order is not None:
             return self._stopped(order, job, known)

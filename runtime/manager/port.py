@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import Claim
 from runtime.protocol.settings import ON_DEMAND
 
@@ -126,20 +127,18 @@ class Cloud(Protocol):
     def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
         """Note that a manager has taken this file from the queue."""
 
-    def claim(
-        self, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None
-    ) -> Claim | None:
+    def claim(self, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
         """Claim a timestamp (in place of the claim `after`); None when that was done, else the claim that was
         there before.
         """
 
-    def claimed(self, table: str, job: tuple[str, str, str]) -> Claim | None:
+    def claimed(self, table: str, job: JobId) -> Claim | None:
         """The claim of a timestamp, None when it is free."""
 
     def lease(
         self,
         table: str,
-        job: tuple[str, str, str],
+        job: JobId,
         owner: str,
         now: float,
         until: float,
@@ -149,33 +148,31 @@ class Cloud(Protocol):
         "launched" or "ended".
         """
 
-    def release(self, table: str, job: tuple[str, str, str], owner: str) -> None:
+    def release(self, table: str, job: JobId, owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
 
-    def launched(
-        self, table: str, job: tuple[str, str, str], total: int, failed: frozenset[int], now: float
-    ) -> None:
+    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
-    def abandon(self, table: str, job: tuple[str, str, str]) -> None:
+    def abandon(self, table: str, job: JobId) -> None:
         """No manager will work on the job any more; the sweep ends it when the machines that it has have
         ended.
         """
 
-    def note_stop(self, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+    def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
         """Note in an open job's item why and since when it is to end; False when there is no such item. The
         first note stays.
         """
 
-    def retries(self, table: str, job: tuple[str, str, str]) -> frozenset[str] | None:
+    def retries(self, table: str, job: JobId) -> frozenset[str] | None:
         """The further attempts that the monitor has asked for and whose dataset is still open, None when the
         job has ended.
         """
 
-    def give_up(self, table: str, job: tuple[str, str, str], dataset: int) -> None:
+    def give_up(self, table: str, job: JobId, dataset: int) -> None:
         """No further machine will be there for a dataset of an open job."""
 
-    def forget(self, table: str, job: tuple[str, str, str], ended: str) -> bool:
+    def forget(self, table: str, job: JobId, ended: str) -> bool:
         """The job has ended (ISO 8601) without a machine: its item goes, its reservation is released, its
         claim says so. False when another has ended it."""
 
@@ -185,7 +182,7 @@ class Cloud(Protocol):
     def committed(self, table: str, budget: str) -> int:
         """Micro-dollars that a budget has spent or reserved so far."""
 
-    def reserve(self, table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int) -> bool:
+    def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
         """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises
         JobGoneError.
         """
@@ -199,5 +196,5 @@ class Cloud(Protocol):
     def living(self, tags: Mapping[str, str]) -> int:
         """How many machines with these tags are pending or running."""
 
-    def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
+    def machines(self, job: JobId) -> list[Machine]:
         """The job's machines, ended ones included as long as EC2 shows them."""

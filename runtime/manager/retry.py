@@ -23,7 +23,7 @@ from runtime.manager.launch import (
 from runtime.manager.port import Cloud
 from runtime.protocol.attempt import MEMORY, AttemptRequest
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys, RetryKey
+from runtime.protocol.keys import JobId, RetryKey
 from runtime.protocol.ledger import retry_name
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
 from runtime.protocol.settings import AnalysisSettings
@@ -37,7 +37,8 @@ def retry(
     """
     key = RetryKey.parse(delivery.event.key)
     delivery.notes.timestamp = key.timestamp
-    keys, item = JobKeys.of(key.group, key.timestamp), (settings.bucket, key.group, key.timestamp)
+    item = JobId(settings.bucket, key.group, key.timestamp)
+    keys = item.keys
     if retry_name(key.dataset, key.attempt) not in (cloud.retries(settings.ledger_table, item) or ()):
         return Outcome(0, f"ignored: no open job has asked for {event_name(key)}")
     raw = cloud.get(settings.bucket, keys.job, JOB_MAX_BYTES)
@@ -45,12 +46,12 @@ def retry(
         return Outcome(0, "ignored: the job document is gone; the sweep ends the job")
     job = Job.from_json(raw)
     asked = AttemptRequest.from_json(cloud.get(settings.bucket, delivery.event.key, SUBMISSION_MAX_BYTES))
-    for machine in own_machines(job, cloud.machines(*item)):
+    for machine in own_machines(job, cloud.machines(item)):
         if (machine.dataset, machine.attempt) == (key.dataset, key.attempt):
             return Outcome(0, f"delivered again: {machine.instance_id} is there for {event_name(key)}")
     order = read_order(cloud, settings.bucket, keys)
     if order is not None:
-        return _give_up(cloud, settings, job, key, order.text, clock())
+        return _give_up(cloud, settings, job, item, key, order.text, clock())
     result = LaunchResult(next=key.dataset)
     room = room_for(cloud, settings)
     if room == 0:
@@ -71,7 +72,7 @@ def retry(
     why = "AWS has taken the spot machine back, and no other was started"
     if asked.because == MEMORY:
         why = f"Its machine ran out of memory, and no larger one ({asked.instance_type}) was started"
-    return _give_up(cloud, settings, job, key, f"{why}: {problem.text()}", clock())
+    return _give_up(cloud, settings, job, item, key, f"{why}: {problem.text()}", clock())
 
 
 def event_name(key: RetryKey) -> str:
@@ -79,8 +80,14 @@ def event_name(key: RetryKey) -> str:
 
 
 def _give_up(
-    cloud: Cloud, settings: AnalysisSettings, job: Job, key: RetryKey, reason: str, now: datetime
+    cloud: Cloud,
+    settings: AnalysisSettings,
+    job: Job,
+    item: JobId,
+    key: RetryKey,
+    reason: str,
+    now: datetime,
 ) -> Outcome:
     fail_dataset(cloud, job, key.dataset, reason, now)
-    cloud.give_up(settings.ledger_table, (settings.bucket, key.group, key.timestamp), key.dataset)
+    cloud.give_up(settings.ledger_table, item, key.dataset)
     return Outcome(99, f"gave up {event_name(key)}: {reason}")

@@ -33,7 +33,6 @@ from runtime.monitor.port import (
     Deployed,
     Heard,
     Instance,
-    JobId,
     Move,
     OpenJob,
     Search,
@@ -41,6 +40,7 @@ from runtime.monitor.port import (
 )
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError
+from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import (
     LAUNCHED,
     OPEN_JOBS,

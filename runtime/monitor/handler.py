@@ -19,12 +19,13 @@ from typing import Any
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.machine import place
-from runtime.monitor.port import Cloud, ComeAgainError, JobId
+from runtime.monitor.port import Cloud, ComeAgainError
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError, moment
+from runtime.protocol.keys import JobId
 
 _STATES = frozenset({"running", "stopped", "shutting-down", "terminated"})
 MONITOR, SWEEP = "monitor", "sweep"

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from runtime.monitor.port import Instance, JobId
+from runtime.monitor.port import Instance
 from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso, moment
 from runtime.protocol.job import Dataset, Job
+from runtime.protocol.keys import JobId
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DATA_CHANGED, FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
 from runtime.protocol.stop import outcome_of
@@ -54,7 +55,7 @@ def place(instance: Instance) -> Place | None:
     tags = instance.tags
     try:
         return Place(
-            (tags[BUCKET], tags[GROUP], tags[JOB]),
+            JobId(tags[BUCKET], tags[GROUP], tags[JOB]),
             int(tags[OFFSET]) + instance.launch_index,
             int(tags.get(ATTEMPT, "1")),
         )

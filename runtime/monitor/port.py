@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from runtime.protocol.keys import JobId
 from runtime.protocol.limits import JOB_MAX_BYTES
 
 ALIVE = frozenset({"pending", "running"})
-
-JobId = tuple[str, str, str]
-"""Bucket, group, timestamp."""
 
 
 @dataclass(frozen=True)

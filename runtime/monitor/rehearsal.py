@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from runtime.monitor.port import (
-    Cloud,
-    Content,
-    Deployed,
-    Heard,
-    Instance,
-    JobId,
-    Move,
-    OpenJob,
-    Search,
-    Written,
-)
+from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, Move, OpenJob, Search, Written
+from runtime.protocol.keys import JobId
 from runtime.protocol.limits import JOB_MAX_BYTES
 
 

@@ -16,13 +16,13 @@ from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
 from runtime.monitor.machine import Verdict, ended_at, final_report, new_report, of_run, place
-from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, JobId, OpenJob
+from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, OpenJob
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import Watch, complete
 from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
-from runtime.protocol.keys import ACTIVE_PREFIX, report_key
+from runtime.protocol.keys import ACTIVE_PREFIX, JobId, report_key
 from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
 from runtime.protocol.limits import (
     CAPACITY_ATTEMPTS,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from runtime.monitor.port import Cloud, Deployed, JobId, Search, Written
-from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS
+from runtime.monitor.port import Cloud, Deployed, Search, Written
+from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, JobId
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 PAGES = 50

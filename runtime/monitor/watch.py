@@ -22,11 +22,11 @@ from runtime.monitor.machine import (
     place,
     with_verdict,
 )
-from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, JobId, OpenJob
+from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, OpenJob
 from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys, active_report_key, report_key
+from runtime.protocol.keys import JobId, JobKeys, active_report_key, report_key
 from runtime.protocol.ledger import LAUNCHED
 from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.report import ComputeReport

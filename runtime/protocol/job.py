@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.protocol.documents import dumps, loads
-from runtime.protocol.keys import JobKeys, ResultKeys
+from runtime.protocol.keys import JobId, JobKeys, ResultKeys
 from runtime.protocol.outside import place_of
 from runtime.protocol.settings import ON_DEMAND, Code, Group, Image
 from runtime.protocol.typed_json import data_of, read, stored
@@ -106,9 +106,8 @@ class Job:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
-    def id(self) -> tuple[str, str, str]:
-        """Bucket, group and timestamp: which job it is."""
-        return self.bucket, self.group, self.timestamp
+    def id(self) -> JobId:
+        return JobId(self.bucket, self.group, self.timestamp)
 
     @property
     def keys(self) -> JobKeys:

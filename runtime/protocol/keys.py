@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS, TIMESTAMP
 
@@ -135,6 +136,18 @@ class ResultKeys:
         last of its dataset.
         """
         return f"{self.attempts_prefix}{attempt}/{key.removeprefix(self.prefix)}"
+
+
+class JobId(NamedTuple):
+    """Which job it is."""
+
+    bucket: str
+    group: str
+    timestamp: str
+
+    @property
+    def keys(self) -> JobKeys:
+        return JobKeys.of(self.group, self.timestamp)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from runtime.protocol.keys import JobId
+
 OPEN_JOBS = "open-job"
 CLAIMS = "claim"
 HEARD = "heard"
@@ -85,15 +87,15 @@ class Claim:
     ended: str = ""
 
 
-def open_job_key(bucket: str, group: str, timestamp: str) -> dict[str, str]:
+def open_job_key(job: JobId) -> dict[str, str]:
     """The primary key of a job's item. None of the three parts can contain '/'."""
-    return {"pk": OPEN_JOBS, "sk": f"{bucket}/{group}/{timestamp}"}
+    return {"pk": OPEN_JOBS, "sk": "/".join(job)}
 
 
-def parse_open_job_key(sk: str) -> tuple[str, str, str]:
-    """`(bucket, group, timestamp)` of an item's sort key."""
+def parse_open_job_key(sk: str) -> JobId:
+    """The job of an item's sort key."""
     bucket, group, timestamp = sk.split("/")
-    return bucket, group, timestamp
+    return JobId(bucket, group, timestamp)
 
 
 def retry_name(dataset: int, attempt: int) -> str:
@@ -116,9 +118,7 @@ def budget_read(table: str, budget: str) -> dict[str, Any]:
     return {"TableName": table, "Key": _strings({"pk": BUDGETS, "sk": budget}), "ConsistentRead": True}
 
 
-def reserve_writes(
-    table: str, job: tuple[str, str, str], budget: str, amount: int, limit: int
-) -> list[dict[str, Any]]:
+def reserve_writes(table: str, job: JobId, budget: str, amount: int, limit: int) -> list[dict[str, Any]]:
     """The transaction that reserves `amount` for a job unless more than `limit` would be committed. First its
     budget (a failed condition means: not enough left), then the job's item (a failed condition: reserved
     already)."""
@@ -146,7 +146,7 @@ def reserve_writes(
 
 
 def lease_writes(
-    table: str, job: tuple[str, str, str], owner: str, now: float, until: float, about: Mapping[str, str]
+    table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """The transaction by which a manager takes a job until `until` (epoch seconds), noting `about` in its
     item. First its claim (a failed condition means: it has ended), then its item (a failed condition: another
@@ -183,7 +183,7 @@ def lease_writes(
 
 
 def settle_writes(
-    table: str, job: tuple[str, str, str], budget: str, reserved: int, spent: int, ended: str
+    table: str, job: JobId, budget: str, reserved: int, spent: int, ended: str
 ) -> list[dict[str, Any]]:
     """The transaction that ends a job: what it spent takes the place of what it had reserved, its item goes,
     and its claim says so.
@@ -205,7 +205,7 @@ def settle_writes(
     return [{"Update": settle}, {"Delete": close}, _note_end(table, job, ended)]
 
 
-def close_writes(table: str, job: tuple[str, str, str], ended: str) -> list[dict[str, Any]]:
+def close_writes(table: str, job: JobId, ended: str) -> list[dict[str, Any]]:
     """The same for a job for which nothing was reserved. If that has changed since it was read, the
     transaction is refused: what was reserved would be committed for ever."""
     close = {
@@ -217,7 +217,7 @@ def close_writes(table: str, job: tuple[str, str, str], ended: str) -> list[dict
     return [{"Delete": close}, _note_end(table, job, ended)]
 
 
-def _note_end(table: str, job: tuple[str, str, str], ended: str) -> dict[str, Any]:
+def _note_end(table: str, job: JobId, ended: str) -> dict[str, Any]:
     return {
         "Update": {
             "TableName": table,
@@ -230,9 +230,7 @@ def _note_end(table: str, job: tuple[str, str, str], ended: str) -> dict[str, An
     }
 
 
-def take_claim(
-    client: Any, table: str, job: tuple[str, str, str], claim: Claim, after: Claim | None = None
-) -> Claim | None:
+def take_claim(client: Any, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
     """Claim a timestamp; None when that was done, else the claim that was there before. `after`: a claim of
     before whose job was deleted, and whose place this one takes."""
     values = {name: {"S": text} for name, text in vars(claim).items() if text}
@@ -250,7 +248,7 @@ def take_claim(
     return None
 
 
-def read_claim(client: Any, table: str, job: tuple[str, str, str]) -> Claim | None:
+def read_claim(client: Any, table: str, job: JobId) -> Claim | None:
     """The claim of a timestamp, None when it is free."""
     item = client.get_item(TableName=table, Key=claim_key(job), ConsistentRead=True).get("Item")
     if item is None:
@@ -263,9 +261,9 @@ def read_claim(client: Any, table: str, job: tuple[str, str, str]) -> Claim | No
     )
 
 
-def claim_key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+def claim_key(job: JobId) -> dict[str, dict[str, str]]:
     """The primary key of a job's claim, as DynamoDB takes it."""
-    return _strings({**open_job_key(*job), "pk": CLAIMS})
+    return _strings({**open_job_key(job), "pk": CLAIMS})
 
 
 def heard_key(bucket: str, key: str) -> dict[str, dict[str, str]]:
@@ -278,15 +276,15 @@ def heard_key(bucket: str, key: str) -> dict[str, dict[str, str]]:
     return _strings({"pk": HEARD, "sk": name})
 
 
-def item_key(job: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+def item_key(job: JobId) -> dict[str, dict[str, str]]:
     """The primary key of a job's item, as DynamoDB takes it."""
-    return _strings(open_job_key(*job))
+    return _strings(open_job_key(job))
 
 
 def change(
     client: Any,
     table: str,
-    job: tuple[str, str, str],
+    job: JobId,
     update: str,
     values: Mapping[str, Any],
     condition: str = "attribute_exists(pk)",
@@ -313,7 +311,7 @@ def change(
     return attributes
 
 
-def note_stop(client: Any, table: str, job: tuple[str, str, str], reason: str, now: float) -> bool:
+def note_stop(client: Any, table: str, job: JobId, reason: str, now: float) -> bool:
     """Note in a job's item why and since when it is to end. The first note stays; False when there is no
     item.
     """

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from runtime.protocol.keys import JobId
+
 SCHEMA_VERSION = 1
 NAMESPACE = "NeuroCAAS"
 DIMENSION = "Bucket"
@@ -37,7 +39,7 @@ def line(
     message: str,
     *,
     level: str = "INFO",
-    job: tuple[str, str, str] | None = None,
+    job: JobId | None = None,
     bucket: str | None = None,
     metrics: Mapping[str, float] | None = None,
     **facts: Any,

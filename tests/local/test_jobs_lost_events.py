@@ -9,8 +9,8 @@ from deployed import Deployed
 from job_helpers import Lab, ended
 
 from runtime.monitor.aws import AwsCloud
-from runtime.monitor.port import JobId
 from runtime.monitor.unheard import SETTLED, deliver_unheard
+from runtime.protocol.keys import JobId
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

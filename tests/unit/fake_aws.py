@@ -23,10 +23,9 @@ from runtime.manager.port import (
 )
 from runtime.manager.port import Content as Read
 from runtime.monitor.port import Content, Deployed, Heard, Instance, Move, OpenJob, Search, Written
+from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
-
-JobId = tuple[str, str, str]
 
 
 class KilledError(BaseException):
@@ -239,10 +238,10 @@ class FakeAws:
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
 
-    def machines(self, bucket: str, group: str, timestamp: str) -> list[Machine]:
+    def machines(self, job: JobId) -> list[Machine]:
         with self.lock:
             self._call("describe")
-            wanted = {"bucket": bucket, "group": group, "job": timestamp}
+            wanted = {"bucket": job.bucket, "group": job.group, "job": job.timestamp}
             return [self._machine(i) for i in self.ec2.values() if wanted.items() <= i.tags.items()]
 
     @staticmethod
@@ -496,7 +495,7 @@ class FakeAws:
             self._call("publish")
             self.notices.append((subject, text))
 
-    def measure(self, job: tuple[str, str, str], message: str, metrics: Mapping[str, float]) -> None:
+    def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         with self.lock:
             self.measured.append((job, dict(metrics)))
 

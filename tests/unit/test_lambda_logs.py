@@ -12,8 +12,9 @@ from invoke.exceptions import Exit
 from console import lambda_logs
 from console.lambda_logs import told
 from runtime.protocol import logline
+from runtime.protocol.keys import JobId
 
-JOB = ("dti", "lab", "t1")
+JOB = JobId("dti", "lab", "t1")
 
 
 def line(service: str = "monitor", **more: Any) -> str:

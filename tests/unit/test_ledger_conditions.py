@@ -20,9 +20,10 @@ from runtime.manager.port import JobGoneError
 from runtime.monitor.aws import AwsCloud as MonitorCloud
 from runtime.monitor.port import Heard, Search, Written
 from runtime.protocol import ledger
+from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, claim_key, item_key, transact
 
-JOB, OTHER = (BUCKET, "lab", "t1"), (BUCKET, "lab", "t2")
+JOB, OTHER = JobId(BUCKET, "lab", "t1"), JobId(BUCKET, "lab", "t2")
 MONTH = "dti/lab/2026-01"
 ABOUT = {"submission": "k", "analysis": "dti"}
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -55,12 +56,10 @@ class Table:
     def kinds(self) -> set[str]:
         return {item["pk"]["S"] for item in self.client.scan(TableName="ledger")["Items"]}
 
-    def lease(
-        self, job: tuple[str, str, str] = JOB, owner: str = "one", now: float = 100.0, until: float = 200.0
-    ) -> str:
+    def lease(self, job: JobId = JOB, owner: str = "one", now: float = 100.0, until: float = 200.0) -> str:
         return self.manager.lease("ledger", job, owner, now, until, ABOUT)
 
-    def open(self, job: tuple[str, str, str] = JOB, amount: int | None = None, limit: int = 1000) -> Any:
+    def open(self, job: JobId = JOB, amount: int | None = None, limit: int = 1000) -> Any:
         """A job that a manager has at hand, and its item."""
         self.lease(job)
         if amount is not None:

@@ -25,7 +25,7 @@ from components.place import Place
 from components.policies import developer, machine, people
 from runtime.monitor.port import ComeAgainError
 from runtime.protocol.about import about_key
-from runtime.protocol.keys import EvidenceKeys, JobKeys, active_report_key, report_key
+from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys, active_report_key, report_key
 from runtime.protocol.settings import Group
 from runtime.protocol.stop import StopOrder
 from tests.examples import examples
@@ -37,7 +37,7 @@ LIAR, PEER, OTHER_JOB, OTHER_GROUP = (f"i-{number:017x}" for number in range(4))
 of the group `other`.
 """
 
-JOB = (BUCKET, "lab", "t0")
+JOB = JobId(BUCKET, "lab", "t0")
 STAGES = ("before", "during", "late", "after")
 SUBMISSIONS = ("submit.json", "cancel.json")
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from runtime.protocol import logline
+from runtime.protocol.keys import JobId
 
-JOB = ("dti", "lab", "t1")
+JOB = JobId("dti", "lab", "t1")
 
 
 def read(*args: Any, **more: Any) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.manager.port import JobGoneError
 from runtime.monitor.port import Heard
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, STALLED_LAUNCH
 from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.tags import TIMEOUT
 
 KEYS = JobKeys.of("lab", "t1")
-JOB = (BUCKET, "lab", "t1")
+JOB = JobId(BUCKET, "lab", "t1")
 
 
 @pytest.fixture

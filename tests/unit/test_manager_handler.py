@@ -24,11 +24,11 @@ from runtime.manager.port import Content, LaunchError, LaunchRequest, ObjectTooL
 from runtime.monitor.aws import AwsCloud as MonitorCloud
 from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.ledger import CLAIMS, HEARD, Claim, transact
 from runtime.protocol.settings import AnalysisSettings, Group
 
-JOB = (BUCKET, "lab", "t1")
+JOB = JobId(BUCKET, "lab", "t1")
 
 
 class Account:
@@ -372,7 +372,7 @@ def test_machines_are_found_by_their_job(account: Account) -> None:
     filters = [{"Name": f"tag:{key}", "Values": [REQUEST.tags[key]]} for key in ("bucket", "group", "job")]
     with Stubber(cloud._ec2) as ec2:
         ec2.add_response("describe_instances", {"Reservations": [answer_of_ec2(1)]}, {"Filters": filters})
-        assert [machine.offset for machine in cloud.machines(*JOB)] == [7]
+        assert [machine.offset for machine in cloud.machines(JOB)] == [7]
 
 
 def test_a_refused_launch_has_its_code(account: Account) -> None:

@@ -15,7 +15,7 @@ from job_world import BUCKET, SETTINGS, World
 from runtime.monitor.finish import finish
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import Watch
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import (
     ENDING_GRACE,
@@ -28,7 +28,7 @@ from runtime.protocol.limits import (
 from runtime.protocol.tags import EXEMPT
 
 KEYS = JobKeys.of("lab", "t1")
-JOB = (BUCKET, "lab", "t1")
+JOB = JobId(BUCKET, "lab", "t1")
 TWO = ["lab/inputs/a.zip", "lab/inputs/b.zip"]
 MONTH = "dti/lab/2026-01"
 

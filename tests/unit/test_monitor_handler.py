@@ -17,13 +17,13 @@ from runtime.monitor import handler as module
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
-from runtime.protocol.keys import EvidenceKeys, JobKeys
+from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys
 from runtime.protocol.ledger import CLAIMS, HEARD
 from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import job_tags
 
-JOB = (BUCKET, "lab", "t1")
+JOB = JobId(BUCKET, "lab", "t1")
 
 
 @pytest.fixture

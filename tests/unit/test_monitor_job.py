@@ -11,7 +11,7 @@ from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
 from runtime.protocol.logline import OVERTIME, SUCCEEDED
 
@@ -402,7 +402,7 @@ def test_one_job_that_cannot_be_repaired_does_not_keep_others_open(world: World)
         world.aws.set_state(name, "terminated")
     real = world.aws.close_dataset
 
-    def broken(job: tuple[str, str, str], *args: object, **options: object) -> object:
+    def broken(job: JobId, *args: object, **options: object) -> object:
         if job[2] == "t1":
             raise ConnectionError("no network")
         return real(job, *args, **options)  # type: ignore[arg-type]
