@@ -54,12 +54,10 @@ def run(folder: Path, stack: str) -> dict[str, float]:
 
 def child(folder: str, stack: str) -> None:
     """Runs in the process that is measured; the outputs of `utils` are kept for the other stack."""
-    sys.path.insert(0, str(ROOT / "tests" / "program"))
     begun = time.perf_counter()
-    from projects import REFERENCE
-    from recording import deploy
-
     from components import program
+    from tests.program.projects import REFERENCE
+    from tests.program.recording import deploy
 
     kept = Path(folder) / "utils.json"
     references = {REFERENCE: json.loads(kept.read_text())} if kept.is_file() else {}

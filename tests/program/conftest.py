@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from projects import REFERENCE, make_project
-from recording import Recorded, deploy
 
 from components import program
+from tests.program.projects import REFERENCE, make_project
+from tests.program.recording import Recorded, deploy
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import Recorded, deploy
 
 from components import program
 from runtime.protocol.about import About
@@ -15,6 +13,8 @@ from runtime.protocol.config import ConfigRules
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.settings import AnalysisSettings
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import Recorded, deploy
 
 
 def text(stack: Recorded) -> Iterator[str]:

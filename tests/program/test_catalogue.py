@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from projects import make_project
-from recording import Recorded, deploy
 
 from checks.published import PREFIX, published
 from checks.rule import run
@@ -13,6 +11,8 @@ from components import program
 from components.bucket import PrivateBucketArgs
 from components.place import Place
 from console.catalogue import FOLDER
+from tests.program.projects import make_project
+from tests.program.recording import Recorded, deploy
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from recording import Recorded
 
 from checks.preview import SENTINELS
 from checks.preview import stack as from_preview
@@ -16,6 +15,7 @@ from checks.resource import UNKNOWN, Resource, Stack
 from checks.rule import run
 from checks.rules import RULES
 from checks.unscoped import UNSCOPED
+from tests.program.recording import Recorded
 
 BY_NAME = {rule.name: rule for rule in RULES}
 

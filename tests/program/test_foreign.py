@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import old_files
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projects import REFERENCE, ROOT, make_project
-from recording import ACCOUNT, Recorded, deploy
 
 import blueprints
 from blueprints import groups, import_old, schema
@@ -26,6 +23,9 @@ from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
 from tests.examples import examples
+from tests.program.projects import REFERENCE, ROOT, make_project
+from tests.program.recording import ACCOUNT, Recorded, deploy
+from tests.unit import old_files
 
 TYPES = sorted(table().usd_per_hour)
 EVERYTHING: dict[str, Any] = {

@@ -7,13 +7,13 @@ from typing import Any
 
 import pulumi
 import pytest
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import ACCOUNT, Recorded, deploy
 
 import blueprints
 from blueprints.parents import PARENTS
 from components import program
 from image_builder import bake
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import ACCOUNT, Recorded, deploy
 
 TARGET = {
     "image_pipeline_arn": "arn:p",

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from iam_oracle import Policy, allowed, may_take
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import Recorded, deploy
 
 from blueprints.groups import GROUPS_OF_A_USER, Federation, lead_role, session_role
 from components import program
@@ -23,6 +20,9 @@ from components.place import Place
 from components.policies import boundary, machine, manager, people
 from components.project import top_name
 from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from tests.program.iam_oracle import Policy, allowed, may_take
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import Recorded, deploy
 
 LAYOUTS, CHUNKS = 1000, 20
 MANAGED, ROLE, GROUP, USER, TRUST, ATTACHED = 6_144, 10_240, 5_120, 2_048, 2_048, 10

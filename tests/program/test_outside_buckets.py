@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import Recorded, deploy
-from test_policies import reaches
 
 from components import program
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import Recorded, deploy
+from tests.program.test_policies import reaches
 
 OUTSIDE = """\
 outside_buckets:

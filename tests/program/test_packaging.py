@@ -8,10 +8,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from projects import make_project
 
 from components import packaging, vendor
 from components.keys import _private_key, public_half
+from tests.program.projects import make_project
 
 
 def members(archive: packaging.CodeArchive) -> dict[str, tarfile.TarInfo]:

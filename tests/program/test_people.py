@@ -7,12 +7,12 @@ from typing import Any
 
 import pulumi
 import pytest
-from projects import REFERENCE, make_project
-from recording import ACCOUNT, Recorded, Recorder, deploy
 
 from checks.rule import run
 from checks.rules import RULES
 from components import program
+from tests.program.projects import REFERENCE, make_project
+from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 
 GROUPS = """\
 schema_version: 1

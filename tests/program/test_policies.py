@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from iam_oracle import Policy, allowed
-from recording import Recorded
 
 from components.place import Place
 from components.policies import boundary, manager, people
 from components.policies.document import allow, allow_unscoped
 from runtime.protocol import limits
+from tests.program.iam_oracle import Policy, allowed
+from tests.program.recording import Recorded
 
 PLACE = Place(partition="aws", region="us-east-1", account="111122223333")
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from cfnlint.api import lint
 from cfnlint.core import get_rules
-from projects import REFERENCE, make_project
-from recording import Recorded, deploy
 
 from components import program
+from tests.program.projects import REFERENCE, make_project
+from tests.program.recording import Recorded, deploy
 
 GROUPS = """\
 schema_version: 1

@@ -10,14 +10,14 @@ from pathlib import Path
 import jsonschema
 import pulumi
 import pytest
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import ACCOUNT, Recorded, Recorder, deploy
 
 from checks.rule import run
 from checks.rules import RULES
 from components import program
 from components.outputs import AnalysisOutputs, UtilsOutputs, json_schema, utils_reference_name
 from runtime.protocol.settings import AnalysisSettings
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = {"utils-outputs": UtilsOutputs, "analysis-outputs": AnalysisOutputs}

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from recording import Recorded
 
 from runtime.protocol import logline
+from tests.program.recording import Recorded
 
 
 def alarms(stack: Recorded) -> dict[str, dict[str, Any]]:

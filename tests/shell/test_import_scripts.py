@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from old_files import COMMANDS, UNSURE_COMMANDS
 
 from blueprints import old_command, old_script
 from tests.examples import examples
 from tests.shell.machines import Machine
+from tests.unit.old_files import COMMANDS, UNSURE_COMMANDS
 
 RUNS = [text for text in COMMANDS + UNSURE_COMMANDS if old_command.read(text).runs]
 SAYS = {

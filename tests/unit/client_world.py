@@ -5,13 +5,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from client_jobs import BUCKET, GROUP, job_json
 from invoke.context import Context
 
 from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_jobs import BUCKET, GROUP, job_json
 
 ABOUT = About(
     analysis="dti",

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from fake_aws import Clock, FakeAws, ManagerView, MonitorView
-
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
@@ -21,6 +19,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys, JobKeys
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
 from runtime.protocol.status import DatasetStatus
+from tests.unit.fake_aws import Clock, FakeAws, ManagerView, MonitorView
 
 BUCKET = "dti"
 SUBMISSION = "lab/submissions/a_submit.json"

@@ -10,10 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from fake_aws import KilledError, MonitorView
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.port import ComeAgainError
 from runtime.protocol.attempt import AttemptRequest
@@ -24,6 +22,8 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
 from tests.examples import examples
+from tests.unit.fake_aws import KilledError, MonitorView
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 KEYS = JobKeys.of("lab", "t1")
 RESULTS = KEYS.process_prefix

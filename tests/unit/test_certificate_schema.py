@@ -8,10 +8,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from job_world import BUCKET, World
 
 from runtime.protocol.certificate_schema import certificate_schema
 from runtime.protocol.keys import JobKeys, rejected_keys
+from tests.unit.job_world import BUCKET, World
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schema" / "certificate.json"
 KEYS = JobKeys.of("lab", "t1")

@@ -12,8 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from client_jobs import BUCKET, GROUP, job_json
-from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
@@ -22,6 +20,8 @@ from runtime.protocol.certificate import claim_metadata
 from runtime.protocol.config import ConfigRules
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_jobs import BUCKET, GROUP, job_json
+from tests.unit.client_world import ABOUT, ended, put, run, tell
 
 
 @pytest.fixture

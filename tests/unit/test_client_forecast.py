@@ -7,8 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET, GROUP
-from client_world import ABOUT, ended, put, tell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -20,6 +18,8 @@ from runtime.instance.agent.pace import Pace
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
 from tests.examples import examples
+from tests.unit.client_jobs import BUCKET, GROUP
+from tests.unit.client_world import ABOUT, ended, put, tell
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
-from client_world import ABOUT
 from moto import mock_aws
 
 import neurocaas
@@ -30,6 +29,7 @@ from runtime.protocol.about import about_key
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_world import ABOUT
 
 PATIENCE = 30
 
@@ -184,7 +184,7 @@ class Service:
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    from client_jobs import job_json
+    from tests.unit.client_jobs import job_json
 
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "k"),

@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, JobState
@@ -20,6 +19,7 @@ from neurocaas.view import Changes, what_is_said
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 
 
 class Clock:

@@ -7,8 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET, GROUP, job_json
-from client_world import put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
@@ -16,6 +14,8 @@ from neurocaas import Analysis, AnalysisError, job_commands, speaking
 from neurocaas.logs import LogReader
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_jobs import BUCKET, GROUP, job_json
+from tests.unit.client_world import put, run, tell
 
 KEYS = JobKeys.of(GROUP, "t1")
 

@@ -16,8 +16,6 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
-from client_jobs import BUCKET, GROUP, job_json
-from client_world import ABOUT, ended, put, run, tell
 from invoke.exceptions import Exit
 from moto import mock_aws
 
@@ -26,6 +24,8 @@ from neurocaas import rerun as again
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.pins import Pin, pins_text
+from tests.unit.client_jobs import BUCKET, GROUP, job_json
+from tests.unit.client_world import ABOUT, ended, put, run, tell
 
 
 @pytest.fixture

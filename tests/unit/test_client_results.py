@@ -11,8 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
-from client_world import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -22,6 +20,8 @@ from neurocaas.logs import LogReader
 from neurocaas.results import MANIFEST, NameRules, Wanted, placed
 from runtime.protocol.status import DatasetStatus
 from tests.examples import examples
+from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
+from tests.unit.client_world import run
 
 
 @pytest.fixture

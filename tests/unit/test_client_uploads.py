@@ -11,8 +11,6 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
-from client_jobs import BUCKET, GROUP
-from client_world import ABOUT, run, tell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -20,6 +18,8 @@ from moto import mock_aws
 from neurocaas import Analysis, AnalysisError, commands, speaking
 from neurocaas.uploads import Content, Uploads
 from tests.examples import examples
+from tests.unit.client_jobs import BUCKET, GROUP
+from tests.unit.client_world import ABOUT, run, tell
 
 MIB = 1 << 20
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import KEYS, job_json
 from moto import mock_aws
 
 from console.errors import UserError
@@ -23,6 +22,7 @@ from neurocaas import FetchedFile, JobState
 from neurocaas.states import DatasetState
 from runtime.protocol.keys import report_key
 from runtime.protocol.report import ComputeReport
+from tests.unit.client_jobs import KEYS, job_json
 
 REPORT = ComputeReport(
     instance_id="i-1",

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from old_files import COMMANDS, UNSURE_COMMANDS, every, write
 
 import blueprints
 from blueprints import (
@@ -34,6 +33,7 @@ from blueprints.verdicts import Status
 from console.importing import told_of_folder
 from localcloud.instance_types import table as machines
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from tests.unit.old_files import COMMANDS, UNSURE_COMMANDS, every, write
 
 PRICES = table().usd_per_hour
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_s3 import FakeS3, error, etag
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from runtime.instance.agent.reading import Reading, Room
 from runtime.instance.agent.storage import FolderStorage, Location, Pin, Sent, StorageError, lasting
 from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
 from tests.examples import examples
+from tests.unit.fake_s3 import FakeS3, error, etag
 
 PART = 16
 """Bytes of a part here: a file of 32 goes in parts."""

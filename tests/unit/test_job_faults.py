@@ -17,11 +17,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
-from fake_aws import FakeAws, KilledError, ManagerView, MonitorView
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
@@ -35,6 +33,8 @@ from runtime.protocol.keys import JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from tests.examples import examples
+from tests.unit.fake_aws import FakeAws, KilledError, ManagerView, MonitorView
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]

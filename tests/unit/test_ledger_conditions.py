@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from job_world import BUCKET, SETTINGS
 from moto import mock_aws
 
 from runtime.manager.aws import AwsCloud
@@ -22,6 +21,7 @@ from runtime.monitor.port import Heard, Search, Written
 from runtime.protocol import ledger
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, claim_key, item_key, transact
+from tests.unit.job_world import BUCKET, SETTINGS
 
 JOB, OTHER = JobId(BUCKET, "lab", "t1"), JobId(BUCKET, "lab", "t2")
 MONTH = "dti/lab/2026-01"

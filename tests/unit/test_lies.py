@@ -13,11 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
-from client_jobs import BUCKET as CLIENT_BUCKET
-from client_jobs import GROUP, job_json
-from client_world import put, run
 from invoke.exceptions import Exit
-from job_world import BUCKET, SETTINGS, SUBMISSION, World
 from moto import mock_aws
 
 from neurocaas import job_commands
@@ -34,6 +30,10 @@ from runtime.protocol.names import dataset_names
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.settings import Group
 from runtime.protocol.status import DatasetStatus
+from tests.unit.client_jobs import BUCKET as CLIENT_BUCKET
+from tests.unit.client_jobs import GROUP, job_json
+from tests.unit.client_world import put, run
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 OTHERS = JobKeys.of("other", "t1")
 

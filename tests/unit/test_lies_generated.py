@@ -18,8 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from iam_oracle import Policy, allowed
-from job_world import BUCKET, SETTINGS, World
 
 from components.place import Place
 from components.policies import developer, machine, people
@@ -29,6 +27,8 @@ from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys, active_report_ke
 from runtime.protocol.settings import Group
 from runtime.protocol.stop import StopOrder
 from tests.examples import examples
+from tests.program.iam_oracle import Policy, allowed
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 PLACE = Place(partition="aws", region="us-east-1", account="000000000000")
 WORLD = replace(SETTINGS, groups={**SETTINGS.groups, "debuggers": Group("lt-3", "1", "AROADEBUGGERS")})

@@ -8,10 +8,10 @@ import threading
 from dataclasses import replace
 
 import pytest
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 MONTH = "dti/lab/2026-01"
 WORST = micro_dollars(75 / 60 * 0.192)

@@ -8,14 +8,14 @@ import json
 from typing import Any
 
 import pytest
-from fake_aws import KilledError
-from job_world import BUCKET, SUBMISSION, World
 
 from runtime.manager import cancel as cancel_module
 from runtime.manager.delivery import Outcome
 from runtime.protocol.keys import JobKeys, early_cancel_key, rejected_keys
 from runtime.protocol.limits import EARLY_CANCEL, STOP_GRACE
 from runtime.protocol.stop import StopOrder
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SUBMISSION, World
 
 CANCEL = "lab/submissions/a_cancel.json"
 KEYS = JobKeys.of("lab", "t1")

@@ -10,8 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fake_aws import FakeAws, KilledError, ManagerView
-from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
@@ -22,6 +20,8 @@ from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, STALLED_LAUNCH
 from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.tags import TIMEOUT
+from tests.unit.fake_aws import FakeAws, KilledError, ManagerView
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 KEYS = JobKeys.of("lab", "t1")
 JOB = JobId(BUCKET, "lab", "t1")

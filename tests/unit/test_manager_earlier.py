@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.settings import Code, Group, Image
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 OLD = replace(
     SETTINGS,

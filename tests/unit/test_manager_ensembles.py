@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol.command import main_command
 from runtime.protocol.keys import JobKeys
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 CONFIG = "lab/configs/c.json"
 FOLDER = "lab/inputs/scans/"

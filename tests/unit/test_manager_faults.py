@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fake_aws import KilledError
-from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager import launch, manage
 from runtime.monitor.machine import place
@@ -18,6 +16,8 @@ from runtime.monitor.port import ComeAgainError
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 KEYS = JobKeys.of("lab", "t1")
 FIVE = [f"lab/inputs/{name}.zip" for name in "abcde"]

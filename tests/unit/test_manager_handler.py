@@ -14,7 +14,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from job_world import BUCKET, SETTINGS, SUBMISSION
 from moto import mock_aws
 
 from runtime.manager import handler as module
@@ -27,6 +26,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.ledger import CLAIMS, HEARD, Claim, transact
 from runtime.protocol.settings import AnalysisSettings, Group
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION
 
 JOB = JobId(BUCKET, "lab", "t1")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 NUMBER = 10_000
 HUGE = b'{"timestamp": "' + b"x" * 50_000_000 + b'"}'

@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_aws import KilledError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.manager.disk import room
 from runtime.protocol import limits
@@ -26,6 +24,8 @@ from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import InvalidInput
 from tests.examples import examples
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 KEYS = JobKeys.of("lab", "t1")
 GIB = 1 << 30

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fake_aws import KilledError, ManagerView
-from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
@@ -18,6 +16,8 @@ from runtime.manager.launch import Option, request
 from runtime.protocol.keys import rejected_keys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
 from runtime.protocol.settings import Image
+from tests.unit.fake_aws import KilledError, ManagerView
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 
 @pytest.fixture

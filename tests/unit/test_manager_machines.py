@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.manager.delivery import Outcome
 from runtime.manager.launch import options
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
 from runtime.protocol.settings import MARKETS
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 KEYS = JobKeys.of("lab", "t1")
 FULL = "InsufficientInstanceCapacity"

@@ -9,11 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from fake_aws import KilledError
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
@@ -21,6 +19,8 @@ from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from tests.examples import examples
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 LIMIT = 1_500_000

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from fake_aws import Clock
 
 from runtime.monitor.confined import SESSION_SECONDS, VARIABLE, Writers, session_name, session_policy
+from tests.unit.fake_aws import Clock
 
 ROLE = "arn:aws:iam::111122223333:role/neurocaas-writers/monitor-writer-1a2b3c4"
 

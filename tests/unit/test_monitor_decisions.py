@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_aws import MonitorView
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.finish import finish
 from runtime.monitor.sweep import sweep
@@ -26,6 +24,8 @@ from runtime.protocol.limits import (
     STOP_GRACE,
 )
 from runtime.protocol.tags import EXEMPT
+from tests.unit.fake_aws import MonitorView
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 KEYS = JobKeys.of("lab", "t1")
 JOB = JobId(BUCKET, "lab", "t1")

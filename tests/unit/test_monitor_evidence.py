@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_aws import MonitorView
-from job_world import BUCKET, World
 
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.protocol.certificate import MovedFile
@@ -16,6 +14,8 @@ from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys
 from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
+from tests.unit.fake_aws import MonitorView
+from tests.unit.job_world import BUCKET, World
 
 SHA = "0123456789abcdef" * 4
 MACHINE = "i-1"

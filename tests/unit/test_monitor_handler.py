@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from job_world import BUCKET, World
 from moto import mock_aws
 
 from runtime.manager.aws import AwsCloud as ManagerCloud
@@ -22,6 +21,7 @@ from runtime.protocol.ledger import CLAIMS, HEARD
 from runtime.protocol.limits import STATUS_MAX_BYTES
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import job_tags
+from tests.unit.job_world import BUCKET, World
 
 JOB = JobId(BUCKET, "lab", "t1")
 

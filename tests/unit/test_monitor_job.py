@@ -6,14 +6,14 @@ import threading
 from contextlib import suppress
 
 import pytest
-from fake_aws import KilledError
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.handler import state_change
 from runtime.monitor.port import ComeAgainError
 from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
 from runtime.protocol.logline import OVERTIME, SUCCEEDED
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 THREE = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fake_aws import MonitorView
-from job_world import BUCKET, World
 
 from runtime.monitor.port import Instance
 from runtime.monitor.rehearsal import Rehearsal
@@ -17,6 +15,8 @@ from runtime.monitor.sweep import sweep
 from runtime.protocol.development import dev_tags
 from runtime.protocol.limits import ORPHAN_GRACE
 from runtime.protocol.tags import EXEMPT
+from tests.unit.fake_aws import MonitorView
+from tests.unit.job_world import BUCKET, World
 
 
 def world_with(minutes: str = "60", state: str = "running") -> World:

@@ -11,11 +11,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from job_world import BUCKET
 from moto import mock_aws
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.port import ComeAgainError, Move
+from tests.unit.job_world import BUCKET
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
@@ -19,6 +18,7 @@ from runtime.protocol.documents import iso
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import TIMEOUT
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MACHINE = Instance("i-1", "m5.large", "terminated", 2, NOW)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from job_world import SETTINGS, World
 
 from runtime.protocol.certificate import (
     DIVIDER,
@@ -25,6 +24,7 @@ from runtime.protocol.job import Job
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, IN_PROGRESS, DatasetStatus
+from tests.unit.job_world import SETTINGS, World
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

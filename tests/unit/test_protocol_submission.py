@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
 from tests.examples import examples
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 GOOD: dict[str, Any] = {
     "dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"],

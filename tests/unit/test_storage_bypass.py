@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_aws import KilledError
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.settings import AnalysisSettings
+from tests.unit.fake_aws import KilledError
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 OUTSIDE = (
     OutsideBucket("pub", "", ("inputs",), ()),

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from terminal import clean, columns, environment, record
 
 import tasks
 from console import help as help_of
 from demo.playground import copied
+from tests.unit.terminal import clean, columns, environment, record
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE = [sys.executable, "-m", "invoke"]

@@ -10,10 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from fake_aws import MonitorView
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.monitor.port import ComeAgainError
 from runtime.monitor.sweep import sweep
@@ -21,6 +19,8 @@ from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import ENDING_GRACE
 from tests.examples import examples
+from tests.unit.fake_aws import MonitorView
+from tests.unit.job_world import BUCKET, SETTINGS, World
 
 KEYS = JobKeys.of("lab", "t1")
 ENDS = ("JOB RESULT: ", "JOB FINISHED: ", "JOB COST: ", "ATTEMPT 1: ", "ATTEMPT 2: ", "All jobs submitted. ")

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_world import SETTINGS
 
 from runtime.protocol import yaml12
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput
 from tests.examples import examples
+from tests.unit.job_world import SETTINGS
 
 digits = st.text("0123456789", min_size=1, max_size=8)
 sign = st.sampled_from(["", "+", "-"])
