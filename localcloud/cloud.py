@@ -24,6 +24,7 @@ from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
+from localcloud.project import VARIABLES
 from localcloud.running import ACCOUNT, DEFAULT_REGION, SCHEMA_VERSION, Cloud, CloudError
 from localcloud.sandbox.hostaccess import passed_on
 from localcloud.version import code_digest
@@ -169,6 +170,20 @@ def _locked(paths: Paths) -> Iterator[None]:
         yield
 
 
+def _library(paths: Paths) -> Path:
+    """The folder from which the emulator's Python imports this package. An installed one lies among others,
+    whose versions are not the emulator's: then it is a folder that has a link to it and nothing else.
+    """
+    if PACKAGE_ROOT.name not in ("site-packages", "dist-packages"):
+        return PACKAGE_ROOT
+    folder = paths.emulator / "library"
+    folder.mkdir(exist_ok=True)
+    link = folder / __package__
+    link.unlink(missing_ok=True)
+    link.symlink_to(PACKAGE_ROOT / __package__)
+    return folder
+
+
 def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
     python = emulator_python()
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
@@ -180,7 +195,7 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
         env={
             **_environment(paths, python),
             "TMPDIR": str(paths.emulator_tmp),
-            "PYTHONPATH": str(PACKAGE_ROOT),
+            "PYTHONPATH": str(_library(paths)),
             "LOCALCLOUD_PORT": str(port),
             "LOCALCLOUD_REGION": region,
             "LOCALCLOUD_ACCOUNT": ACCOUNT,
@@ -283,7 +298,7 @@ def _environment(paths: Paths, python: Path) -> dict[str, str]:
         "HOME": str(paths.home),
         "LANG": "C.UTF-8",
         HOME_VARIABLE: str(paths.home),
-        **{name: os.environ[name] for name in ("LOG_LEVEL", "BIND_HOST") if name in os.environ},
+        **{name: os.environ[name] for name in ("LOG_LEVEL", "BIND_HOST", *VARIABLES) if name in os.environ},
     }
 
 

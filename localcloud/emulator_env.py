@@ -2,18 +2,22 @@
 
 It is apart from the project's environment because the emulator pins another boto3, and in the user's cache
 because it is the same for every checkout. Its folder is named by its lock file, so that a new lock never
-changes an emulator that is running.
+changes an emulator that is running. ``python -m localcloud.emulator_env`` makes it where no project's
+set-up does.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-from localcloud.cache import cache_home, content_hash
+from localcloud.cache import cache_home, content_hash, locked
+from localcloud.paths import lock
 from localcloud.project import project
 
-LOCK_FILE = Path(__file__).resolve().parent.parent / "requirements" / "emulator.txt"
+LOCK_FILE = lock("emulator.txt")
 COMPLETE = ".complete"
 """A file in the environment that is written last: an environment without it is half made."""
 
@@ -52,3 +56,20 @@ def emulator_python() -> Path:
             f"run `{project().setup}`"
         )
     return python
+
+
+def main() -> int:
+    """Make the environment with the Python that runs this, from an index or from ``PIP_FIND_LINKS``."""
+    directory = emulator_directory()
+    with locked(directory.with_name(f"{directory.name}.lock"), waiting_for="the emulator", say=print):
+        if not (directory / COMPLETE).is_file():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(directory)], check=True)
+            pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+            subprocess.run([*pip, "--requirement", str(LOCK_FILE)], check=True)
+            (directory / COMPLETE).write_text(f"{content_hash(LOCK_FILE)} {directory}")
+    sys.stdout.write(f"{directory}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,6 +26,13 @@ def project_root(start: Path | None = None) -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+def lock(name: str) -> Path:
+    """A lock with hashes, such as ``emulator.txt``: an installed package has it inside, a checkout beside."""
+    package = Path(__file__).resolve().parent
+    inside = package / "requirements" / name
+    return inside if inside.is_file() else package.parent / "requirements" / name
+
+
 @dataclass(frozen=True)
 class Paths:
     """The files and folders of one local cloud. Nothing is created by looking at it."""

@@ -31,8 +31,8 @@ class Project:
     """The folder below the user's cache (``$XDG_CACHE_HOME``, else ``~/.cache``)."""
     command: str = "localcloud "
     """What stands before the name of a command: ``localcloud `` gives ``localcloud up``."""
-    setup: str = "pip install localcloud"
-    """What makes everything that the local cloud needs."""
+    setup: str = "python -m localcloud.emulator_env"
+    """What makes all that the local cloud needs."""
     bake: str = "aws imagebuilder start-image-pipeline-execution"
     """What builds a machine image anew."""
     parent: str = "image.parent"
@@ -43,12 +43,16 @@ class Project:
         return f"{self.command}{name}"
 
 
+VARIABLES = {f"LOCALCLOUD_{field.name.upper()}": field.name for field in dataclasses.fields(Project)}
+"""Environment variable -> the setting that it overrides."""
+
+
 def read(folders: Iterable[Path], environ: Mapping[str, str]) -> Project:
     """The settings of the first folder whose ``pyproject.toml`` has the table; the defaults where none has.
 
     Raises `ProjectSettingsInvalid` for a key that is not there, or a value that is not a text.
     """
-    known = [field.name for field in dataclasses.fields(Project)]
+    known = list(VARIABLES.values())
     told: dict[str, Any] = {}
     for folder in folders:
         file = folder / "pyproject.toml"
@@ -63,7 +67,7 @@ def read(folders: Iterable[Path], environ: Mapping[str, str]) -> Project:
                 )
             told = found
             break
-    told |= {name: value for name in known if (value := environ.get(f"LOCALCLOUD_{name.upper()}"))}
+    told |= {name: value for variable, name in VARIABLES.items() if (value := environ.get(variable))}
     return Project(**told)
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from localcloud import packages
 from localcloud.cache import cache_home
+from localcloud.paths import lock
 from localcloud.progress import Progress, last_line
 from localcloud.pulumi.cli_release import Unavailable
 from localcloud.pulumi.host_script import HOST_SCRIPT, LANGUAGE_HOST
 
 MODULE = Path(__file__).resolve().parent / "cli-module"
-GO_LOCK = Path(__file__).resolve().parent.parent.parent / "requirements" / "go.txt"
+GO_LOCK = lock("go.txt")
 MODULE_PATH = "github.com/pulumi/pulumi/pkg/v3"
 PACKAGE = f"{MODULE_PATH}/cmd/pulumi"
 ASK_SECONDS = 20

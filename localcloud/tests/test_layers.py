@@ -21,7 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "apt": {"progress"},
     "packages": {"progress"},
     "bubblewrap": {"apt", "cache", "progress"},
-    "emulator_env": {"cache"},
+    "emulator_env": {"cache", "paths"},
     "running": {"paths", "processes"},
     "keys": {"paths", "running"},
     "ports": {"paths", "processes", "running"},
@@ -43,10 +43,10 @@ BUILD_TIME = {("localcloud.pulumi.provider.sdk", "localcloud.pulumi.provider.tab
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """The modules of a package by their full names, its tests left out."""
+    """The modules of a package by their full names, its tests and the script that builds it left out."""
     found = {}
     for path in sorted(package.rglob("*.py")):
-        if package / "tests" not in path.parents:
+        if package / "tests" not in path.parents and path != package / "setup.py":
             name = ".".join(path.relative_to(package.parent).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
     return found

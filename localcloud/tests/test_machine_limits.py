@@ -255,7 +255,7 @@ def test_the_memory_of_a_control_group_is_all_there_is() -> None:
     try:
         program = (
             f"import os; open('{group}/cgroup.procs', 'w').write(str(os.getpid()))\n"
-            "from localcloud.fleet import limits; print(limits.host_memory_mib(), "
+            "from localcloud.sandbox import limits; print(limits.host_memory_mib(), "
             "limits.memory_mib('m5.large'))"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,10 +1,12 @@
 """The local cloud is a guest: what belongs to the project around it is told by the project, in one table."""
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
-from localcloud.project import Project, ProjectSettingsInvalid, read
+from localcloud.project import VARIABLES, Project, ProjectSettingsInvalid, read
 
 PACKAGE = Path(__file__).resolve().parents[1]
 HOST = "neuro" + "caas"
@@ -62,3 +64,16 @@ def test_a_slip_in_the_table_is_told(line: str, tmp_path: Path) -> None:
         ProjectSettingsInvalid, match=r"got c\w+ in \[tool.localcloud\]\n  allowed: .*cache, command"
     ):
         read([tmp_path], {})
+
+
+def test_the_readme_has_every_variable() -> None:
+    read_here = {
+        name
+        for path, text in texts()
+        if path.suffix in (".py", ".sh") and PACKAGE / "tests" not in path.parents
+        for name in re.findall(r"LOCALCLOUD_[A-Z]+(?:_[A-Z]+)*\b", text)
+    }
+    readme = (PACKAGE / "README.md").read_text()
+    assert set(re.findall(r"LOCALCLOUD_[A-Z]+(?:_[A-Z]+)*\b", readme)) == read_here | set(VARIABLES)
+    for field in dataclasses.fields(Project):
+        assert f"| `{field.name}` | `{field.default}` |" in readme
