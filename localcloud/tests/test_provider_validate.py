@@ -73,7 +73,7 @@ TRUST = json.dumps({
         (QUEUE, {"visibilityTimeoutSeconds": 43201}, "visibilityTimeoutSeconds"),
         (QUEUE, {"visibilityTimeoutSeconds": "43201"}, "visibilityTimeoutSeconds"),
         (QUEUE, {"redrivePolicy": "not json"}, "redrivePolicy"),
-        (QUEUE, {"name": "jobs", "fifoQueue": True}, "name"),
+        (QUEUE, {"name": "jobs", "fifoQueue": True}, "fifoQueue"),
         (QUEUE, {"name": "jobs.fifo"}, "name"),
         (QUEUE, {"contentBasedDeduplication": True}, "contentBasedDeduplication"),
         ("aws:sns/topic:Topic", {"name": "news.fifo", "fifoTopic": False}, "name"),
@@ -135,6 +135,16 @@ def test_what_the_real_provider_refuses(life: Lifecycle, token: str, args: dict[
 def test_a_misspelt_argument_is_named_with_the_likely_one(life: Lifecycle) -> None:
     found = problems(life, QUEUE, {"visibilityTimeout": 3})
     assert "did you mean visibilityTimeoutSeconds?" in found["visibilityTimeout"]
+
+
+def test_an_input_that_no_program_uses_is_refused_with_those_that_are_known(life: Lifecycle) -> None:
+    found = problems(life, QUEUE, {"delaySeconds": 5})
+    assert found["delaySeconds"] == (
+        f"got 5; the local AWS provider does not implement delaySeconds of {QUEUE}, it knows: "
+        "messageRetentionSeconds, name, receiveWaitTimeSeconds, redrivePolicy, sqsManagedSseEnabled, tags, "
+        "visibilityTimeoutSeconds; leave it out locally"
+    )
+    assert problems(life, QUEUE, {"delaySeconds": 0}) == {}, "what an import has of it is the default"
 
 
 def test_all_problems_come_at_once(life: Lifecycle) -> None:
@@ -220,20 +230,18 @@ def test_a_policy_given_as_an_object_becomes_text(life: Lifecycle) -> None:
 
 @given(st.text("abcXYZ-", min_size=1, max_size=40), st.binary(min_size=1, max_size=32))
 def test_names_are_made_from_the_logical_name_and_the_seed(name: str, seed: bytes) -> None:
-    made = autoname.choose(AutoName(), name, {}, {}, seed, Naming())
+    made = autoname.choose(AutoName(), name, {}, seed, Naming())
     assert made is not None
-    assert made == autoname.choose(AutoName(), name, {}, {}, seed, Naming())
+    assert made == autoname.choose(AutoName(), name, {}, seed, Naming())
     assert made.startswith(f"{name}-")
     assert len(made) == len(name) + 8
 
 
 def test_a_made_name_is_kept_and_a_given_one_is_not_taken_for_a_made_one() -> None:
     made = {"name": "x-1234567", "__defaults": ["name"]}
-    assert autoname.choose(AutoName(), "x", {}, made, b"other", Naming()) == "x-1234567"
-    assert (
-        autoname.choose(AutoName(), "x", {}, {"name": "given", "__defaults": []}, b"other", Naming())
-        != "given"
-    )
+    assert autoname.choose(AutoName(), "x", made, b"other", Naming()) == "x-1234567"
+    given = {"name": "given", "__defaults": []}
+    assert autoname.choose(AutoName(), "x", given, b"other", Naming()) != "given"
 
 
 def test_the_projects_autonaming_is_honoured(life: Lifecycle) -> None:
@@ -242,7 +250,7 @@ def test_the_projects_autonaming_is_honoured(life: Lifecycle) -> None:
         (Naming(Mode.ENFORCE, "Enforced"), "Enforced"),
         (Naming(Mode.DISABLE), None),
     ):
-        assert autoname.choose(AutoName("bucket", 63, lower=True), "x", {}, {}, b"s", naming) == expected
+        assert autoname.choose(AutoName("bucket", 63, lower=True), "x", {}, b"s", naming) == expected
 
 
 def test_special_names(life: Lifecycle) -> None:
@@ -250,10 +258,8 @@ def test_special_names(life: Lifecycle) -> None:
         return life.check(token, "Some-Thing", args, {}, b"s", Naming())[0].get(prop)
 
     assert name(BUCKET, "bucket", {}).startswith("some-thing-")
-    assert name(QUEUE, "name", {"fifoQueue": True}).endswith(".fifo")
     assert name("aws:kms/alias:Alias", "name", {"targetKeyId": "k"}).startswith("alias/Some-Thing-")
     assert name("aws:s3/bucketObjectv2:BucketObjectv2", "key", {"bucket": "b"}) == "Some-Thing"
-    assert name(BUCKET, "bucket", {"bucketPrefix": "some-"}) is None
 
 
 def test_a_name_that_would_be_too_long_is_refused_with_its_length(life: Lifecycle) -> None:
@@ -295,11 +301,6 @@ def test_an_unknown_new_value_replaces_where_a_change_would(life: Lifecycle) -> 
         "aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": "{}"}, {"role": UNKNOWN, "policy": "{}"}
     )
     assert found.replaces == ("role",)
-
-
-def test_the_providers_region_in_words_is_no_replacement(life: Lifecycle) -> None:
-    assert life.diff(QUEUE, {"name": "q"}, {"name": "q", "region": "us-east-1"}).replaces == ()
-    assert life.diff(QUEUE, {"name": "q"}, {"name": "q", "region": "eu-west-1"}).replaces == ("region",)
 
 
 def test_notes_of_the_provider_are_no_change() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from localcloud.pulumi.provider.codec import Unknown
 from localcloud.pulumi.provider.model import AutoName, Properties
 
 DEFAULTS_KEY = "__defaults"
@@ -38,19 +36,12 @@ def defaulted(inputs: Properties) -> frozenset[str]:
     return frozenset(inputs.get(DEFAULTS_KEY) or ())
 
 
-def choose(
-    rule: AutoName, logical_name: str, news: Properties, olds: Properties, seed: bytes, naming: Naming
-) -> str | None:
-    """The name for a resource without one; ``None`` when there shall be none (a prefix is given, or
-    autonaming is off).
+def choose(rule: AutoName, logical_name: str, olds: Properties, seed: bytes, naming: Naming) -> str | None:
+    """The name for a resource without one; ``None`` when there shall be none (autonaming is off).
 
     A name that was made before is kept. ``seed`` is the engine's: the same seed makes the same name.
     """
-    if (
-        news.get(f"{rule.property}Prefix") is not None
-        or news.get("namePrefix") is not None
-        or naming.mode is Mode.DISABLE
-    ):
+    if naming.mode is Mode.DISABLE:
         return None
     old = olds.get(rule.property)
     if isinstance(old, str) and rule.property in defaulted(olds):
@@ -58,9 +49,9 @@ def choose(
     if naming.mode is Mode.ENFORCE:
         return naming.proposed
     if naming.mode is Mode.PROPOSE:
-        return _finish(rule, naming.proposed, news)
+        return _finish(rule, naming.proposed)
     random = hashlib.sha256(seed).hexdigest()[: rule.random]
-    return _finish(rule, f"{logical_name}{rule.separator}{random}" if rule.random else logical_name, news)
+    return _finish(rule, f"{logical_name}{rule.separator}{random}" if rule.random else logical_name)
 
 
 def too_long(rule: AutoName, name: str) -> str | None:
@@ -74,14 +65,9 @@ def too_long(rule: AutoName, name: str) -> str | None:
     )
 
 
-def _finish(rule: AutoName, name: str, news: dict[str, Any]) -> str:
+def _finish(rule: AutoName, name: str) -> str:
     if rule.lower:
         name = name.lower()
     if rule.prefix and not name.startswith(rule.prefix):
         name = rule.prefix + name
-    if rule.suffix_if is not None:
-        flag, suffix = rule.suffix_if
-        wanted = news.get(flag)
-        if wanted and not isinstance(wanted, Unknown):
-            name += suffix
     return name

@@ -45,9 +45,6 @@ def _derive_resource(token: str, objects: dict[str, Any]) -> dict[str, Any]:
         "required": _required(arguments),
         "outputs": sorted(_names(state).values()),
         "secrets": sorted(re.findall(r'"(\w+)"', secrets.group(1))) if secrets else [],
-        "deprecated": sorted(
-            wire for python, wire in _names(arguments).items() if f'"""{python} is deprecated' in source
-        ),
     }
 
 

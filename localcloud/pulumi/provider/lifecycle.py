@@ -8,9 +8,7 @@ only.
 from __future__ import annotations
 
 import json
-import secrets
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +77,7 @@ class Lifecycle:
         problems: list[validate.Problem] = []
         rule = kind.autoname
         if rule is not None and inputs.get(rule.property) is None:
-            made = autoname.choose(rule, name, inputs, olds, seed, naming)
+            made = autoname.choose(rule, name, olds, seed, naming)
             if made is not None:
                 inputs[rule.property] = made
                 filled.append(rule.property)
@@ -87,11 +85,7 @@ class Lifecycle:
                 if reason:
                     problems.append(validate.Problem(rule.property, reason))
         for key, value in kind.defaults.items():
-            blocked = any(
-                key in group and any(inputs.get(other) is not None for other in group if other != key)
-                for group in kind.conflicts
-            )
-            if inputs.get(key) is None and not blocked:
+            if inputs.get(key) is None:
                 inputs[key] = value
                 filled.append(key)
         for key, value in inputs.items():
@@ -110,12 +104,7 @@ class Lifecycle:
         """What the change from the inputs ``olds`` to the inputs ``news`` means."""
         kind = self.kind(token)
         changed = {key for key in changed_keys(olds, news) if key not in ignore}
-        triggers = kind.replace | (kind.replace_if(olds, news) if kind.replace_if else frozenset())
-        if kind.regional:
-            # not just the provider's said in words
-            moved = (olds.get("region") or self.region) != (news.get("region") or self.region)
-            triggers = triggers | ({"region"} if moved else frozenset())
-        replaces = changed & triggers
+        replaces = changed & kind.replace
         return Difference(
             tuple(sorted(changed)),
             tuple(sorted(replaces)),
@@ -127,8 +116,6 @@ class Lifecycle:
         """Whether old and new cannot stand side by side: an explicit name that stays (as
         pulumi-terraform-bridge decides it).
         """
-        if kind.delete_before_replace:
-            return True
         if kind.autoname is None or not kind.autoname.random:
             return False
         name = kind.autoname.property
@@ -269,13 +256,10 @@ class Lifecycle:
         inputs = {
             key: value
             for key, value in outputs.items()
-            if key in kind.schema.inputs
+            if key in kind.inputs
             and key not in kind.not_imported
-            and key not in kind.schema.deprecated
             and _opened(value) not in (None, "", [], {})
         }
-        if kind.regional and inputs.get("region") == self.region:
-            del inputs["region"]
         for key, value in kind.defaults.items():
             inputs.setdefault(key, value)
         return {
@@ -320,12 +304,11 @@ class Lifecycle:
     # --------------------------------------------------------------------------------------------------------
 
     def _call(self, kind: ResourceType, name: str, properties: Properties, timeout: float) -> Call:
-        region = properties.get("region") if kind.regional else None
         return Call(
             self.session,
             kind.token,
             name,
-            region or self.region,
+            self.region,
             self.default_tags if kind.taggable else {},
             self.stop,
             timeout,
@@ -337,14 +320,7 @@ class Lifecycle:
             raise ProviderError(
                 f"{kind.token} was given unknown values outside a preview: {', '.join(unknown)}"
             )
-        wanted = coerce_all(kind, _without_notes(inputs))
-        if kind.autoname is not None and wanted.get(kind.autoname.property) is None:
-            prefix = wanted.get(f"{kind.autoname.property}Prefix") or wanted.get("namePrefix")
-            if prefix:
-                wanted[kind.autoname.property] = (
-                    f"{prefix}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}{secrets.token_hex(6)}"
-                )
-        return wanted
+        return coerce_all(kind, _without_notes(inputs))
 
     def _outputs(
         self, kind: ResourceType, resource_id: str, known: Properties, live: Properties
@@ -358,7 +334,7 @@ class Lifecycle:
             outputs["tagsAll"] = every
             outputs["tags"] = own_tags(every, self.default_tags, known.get("tags") or {})
         if kind.regional:
-            outputs["region"] = known.get("region") or self.region
+            outputs["region"] = self.region
         outputs["id"] = resource_id
         return self._mark(kind, {key: value for key, value in outputs.items() if value is not None})
 

@@ -129,8 +129,6 @@ class AutoName:
     random: int = 7
     lower: bool = False
     prefix: str = ""
-    suffix_if: tuple[str, str] | None = None
-    """(a boolean property, the suffix that it makes necessary): FIFO queues and topics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +143,12 @@ class ResourceType:
     """How the id is built: literal text and ``{property}`` of the outputs. Tested against what create
     returns.
     """
-    source: str
-    """The provider's documentation page that the facts are from."""
+    given: frozenset[str]
+    """Inputs that a program may give, besides tags: the others are refused, which is better than to ignore
+    them.
+    """
     replace: frozenset[str] = frozenset()
     """Inputs whose change needs a new resource."""
-    replace_if: Callable[[Properties, Properties], set[str]] | None = None
-    """Further such inputs that depend on values: (old inputs, new inputs) to names."""
     autoname: AutoName | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What the provider fills in for absent inputs."""
@@ -166,10 +164,6 @@ class ResourceType:
     """Path (``environment.variables``, ``rules[].status``) to the rules for the value there."""
     relation: Relation | None = None
     """What must hold between its inputs."""
-    unsupported: frozenset[str] = frozenset()
-    """Inputs of the real provider that this stand-in refuses: better than to ignore them."""
-    delete_before_replace: bool = False
-    """The provider always deletes first (an equal twin cannot exist beside the old one)."""
     not_imported: frozenset[str] = frozenset()
     """Inputs that the service cannot report or chooses itself: left out of the inputs made by an import."""
 
@@ -177,6 +171,12 @@ class ResourceType:
     def schema(self) -> ResourceSchema:
         """Arguments and outputs as in the installed ``pulumi_aws``."""
         return load().resources[self.token]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The inputs that a program may give, with their types."""
+        tags = {"tags"} if self.taggable else set()
+        return {name: kind for name, kind in self.schema.inputs.items() if name in self.given | tags}
 
     @property
     def taggable(self) -> bool:

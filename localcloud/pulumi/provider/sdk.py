@@ -47,7 +47,6 @@ class ResourceSchema:
     required: frozenset[str]
     outputs: frozenset[str]
     secrets: frozenset[str]
-    deprecated: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def _load() -> Schema:
                 required=frozenset(entry["required"]),
                 outputs=frozenset(entry["outputs"]),
                 secrets=frozenset(entry["secrets"]),
-                deprecated=frozenset(entry["deprecated"]),
             )
             for token, entry in raw["resources"].items()
         },

@@ -1,11 +1,11 @@
-"""The table of resource types: ids, names, replacement triggers, defaults, sources. There is no other list of
-types.
+"""The table of resource types: which inputs a program may give, ids, names, replacement triggers, defaults.
+There is no other list of types.
 
-Sources: the provider's documentation page of each type (``source``), the schemas of terraform-provider-aws
-that it is made from (``ForceNew``, ``Default``, ``Computed``), and provider/resource_overrides.go of
-pulumi/pulumi-aws (autonames, delete before replace). Argument names, types and required ones are not written
-here: they come from ``pulumi_aws`` (:mod:`.sdk`). Rules for values are in :mod:`.constraints`, those between
-arguments in :mod:`.relations`.
+The inputs are those that the program uses: `tests/program/test_provider_inputs.py` renders it and compares.
+The other facts are in no metadata; they are from the schemas of terraform-provider-aws (`ForceNew`,
+`Default`, `Computed`), from provider/resource_overrides.go of pulumi/pulumi-aws (autonames), and from the
+page of each type at https://www.pulumi.com/registry/packages/aws/api-docs/. Types of arguments and which are
+required come from `pulumi_aws` (`sdk`), rules for values are in `constraints`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from localcloud.pulumi.provider.resources import (
 )
 
 NAME = AutoName()
-PREFIXED = "name namePrefix"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -49,28 +48,34 @@ def _type(
     place: str,
     handler: Handler,
     resource_id: str,
+    inputs: str,
     *,
-    replace: str = "",
     computed: str = "",
-    not_imported: str = "",
-    unsupported: str = "",
     recomputed: Mapping[str, str] | None = None,
     **facts: Any,
 ) -> ResourceType:
-    """One row. ``place`` is ``module.Class``; lists of names are written as words."""
+    """One row. `place` is `module.Class`; lists of names are written as words.
+
+    Marks behind an input: `!` its change replaces the resource, `?` the service chooses it when it is not
+    given, `-` an import cannot find it out. `computed` are further ones that the service chooses and no
+    program gives. The made name (`autoname`) can be given too.
+    """
     module, name = place.split(".")
-    token = f"aws:{module}/{name[0].lower()}{name[1:]}:{name}"
+    marked = {word.rstrip("!?-"): word for word in inputs.split()}
     autoname = facts.get("autoname")
     named = {autoname.property} if autoname is not None else set()
+
+    def with_mark(mark: str) -> frozenset[str]:
+        return frozenset(one for one, word in marked.items() if mark in word.removeprefix(one))
+
     return ResourceType(
-        token=token,
+        token=f"aws:{module}/{name[0].lower()}{name[1:]}:{name}",
         handler=handler,
         id=resource_id,
-        source=f"https://www.pulumi.com/registry/packages/aws/api-docs/{module}/{name.lower()}/",
-        replace=_words(replace),
-        computed=_words(computed) | named,
-        not_imported=_words(not_imported) | {f"{prop}Prefix" for prop in named},
-        unsupported=_words(unsupported),
+        given=frozenset(marked) | named,
+        replace=with_mark("!"),
+        computed=with_mark("?") | _words(computed) | named,
+        not_imported=with_mark("-"),
         recomputed={output: _words(causes) for output, causes in (recomputed or {}).items()},
         rules=CONSTRAINTS.get(place, {}),
         relation=RELATIONS.get(place),
@@ -80,323 +85,393 @@ def _type(
 
 _S3 = [
     _type(
-        "s3.Bucket", s3_bucket.Bucket(), "{bucket}",
-        replace="bucket bucketPrefix objectLockEnabled bucketNamespace",
-        autoname=AutoName("bucket", 63, lower=True), defaults={"forceDestroy": False},
-        computed="objectLockEnabled", not_imported="objectLockEnabled",
-        conflicts=(("bucket", "bucketPrefix"),),
-        unsupported="accelerationStatus acl bucketNamespace corsRules grants lifecycleRules logging "
-            "objectLockConfiguration policy "
-        "replicationConfiguration requestPayer serverSideEncryptionConfiguration versioning website",
-    ),
-    _type("s3.BucketVersioning", s3_settings.BucketVersioning(), "{bucket}",
-        replace="bucket expectedBucketOwner",
-          unsupported="expectedBucketOwner", not_imported="mfa"),
-    _type("s3.BucketServerSideEncryptionConfiguration",
-        s3_settings.BucketServerSideEncryptionConfiguration(), "{bucket}",
-          replace="bucket expectedBucketOwner", unsupported="expectedBucketOwner"),
-    _type("s3.BucketPublicAccessBlock", s3_settings.BucketPublicAccessBlock(), "{bucket}", replace="bucket",
-        not_imported="skipDestroy",
-          defaults={"blockPublicAcls": False, "blockPublicPolicy": False, "ignorePublicAcls": False,
-              "restrictPublicBuckets": False}),
-    _type("s3.BucketOwnershipControls", s3_settings.BucketOwnershipControls(), "{bucket}", replace="bucket"),
-    _type("s3.BucketLifecycleConfiguration", s3_settings.BucketLifecycleConfiguration(), "{bucket}",
-        replace="bucket expectedBucketOwner",
-          unsupported="expectedBucketOwner", computed="transitionDefaultMinimumObjectSize",
-          not_imported="transitionDefaultMinimumObjectSize"),
-    _type("s3.BucketCorsConfiguration", s3_settings.BucketCorsConfiguration(), "{bucket}",
-        replace="bucket expectedBucketOwner",
-          unsupported="expectedBucketOwner"),
-    _type("s3.BucketPolicy", s3_settings.BucketPolicy(), "{bucket}", replace="bucket"),
-    _type("s3.BucketNotification", s3_settings.BucketNotification(), "{bucket}", replace="bucket",
-        defaults={"eventbridge": False}),
-    _type(
-        "s3.BucketObjectv2", s3_object.BucketObjectv2(), "{bucket}/{key}",
-        replace="bucket key objectLockMode", autoname=AutoName("key", 0, random=0),
+        "s3.Bucket",
+        s3_bucket.Bucket(),
+        "{bucket}",
+        "bucket! forceDestroy",
+        autoname=AutoName("bucket", 63, lower=True),
         defaults={"forceDestroy": False},
-        computed="acl bucketKeyEnabled contentType etag kmsKeyId serverSideEncryption storageClass",
-        conflicts=(("source", "content", "contentBase64"), ("etag", "kmsKeyId")),
-        recomputed={"versionId": "source content contentBase64 etag",
-            "etag": "source content contentBase64 sourceHash"},
-        not_imported="acl bucketKeyEnabled content contentBase64 contentType etag kmsKeyId "
-            "serverSideEncryption source sourceHash "
-        "storageClass",
-        unsupported="objectLockLegalHoldStatus objectLockMode objectLockRetainUntilDate overrideProvider",
+        computed="objectLockEnabled",
     ),
-]  # fmt: skip
+    _type(
+        "s3.BucketVersioning", s3_settings.BucketVersioning(), "{bucket}", "bucket! versioningConfiguration"
+    ),
+    _type(
+        "s3.BucketServerSideEncryptionConfiguration",
+        s3_settings.BucketServerSideEncryptionConfiguration(),
+        "{bucket}",
+        "bucket! rules",
+    ),
+    _type(
+        "s3.BucketPublicAccessBlock",
+        s3_settings.BucketPublicAccessBlock(),
+        "{bucket}",
+        "bucket! blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets",
+        defaults=dict.fromkeys(s3_settings.BucketPublicAccessBlock.SWITCHES, False),
+    ),
+    _type("s3.BucketOwnershipControls", s3_settings.BucketOwnershipControls(), "{bucket}", "bucket! rule"),
+    _type(
+        "s3.BucketLifecycleConfiguration",
+        s3_settings.BucketLifecycleConfiguration(),
+        "{bucket}",
+        "bucket! rules",
+        computed="transitionDefaultMinimumObjectSize",
+    ),
+    _type(
+        "s3.BucketCorsConfiguration", s3_settings.BucketCorsConfiguration(), "{bucket}", "bucket! corsRules"
+    ),
+    _type("s3.BucketPolicy", s3_settings.BucketPolicy(), "{bucket}", "bucket! policy"),
+    _type(
+        "s3.BucketNotification",
+        s3_settings.BucketNotification(),
+        "{bucket}",
+        "bucket! queues",
+        defaults={"eventbridge": False},
+    ),
+    _type(
+        "s3.BucketObjectv2",
+        s3_object.BucketObjectv2(),
+        "{bucket}/{key}",
+        "bucket! key! content- contentType?- source-",
+        autoname=AutoName("key", 0, random=0),
+        defaults={"forceDestroy": False},
+        computed="bucketKeyEnabled etag kmsKeyId serverSideEncryption storageClass",
+        conflicts=(("source", "content"),),
+        recomputed={"versionId": "source content", "etag": "source content"},
+    ),
+]
 
 _IAM = [
-    _type("iam.Role", iam.Role(), "{name}", replace=f"{PREFIXED} path", autoname=AutoName("name", 64),
-        conflicts=(("name", "namePrefix"),),
-          defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
-          unsupported="inlinePolicies managedPolicyArns", computed="inlinePolicies managedPolicyArns"),
-    _type("iam.RolePolicy", iam.RolePolicy(), "{role}:{name}", replace=f"{PREFIXED} role", autoname=NAME),
-    _type("iam.RolePolicyAttachment", iam.RolePolicyAttachment(), "{role}/{policyArn}",
-        replace="role policyArn",
-          delete_before_replace=True),
-    _type("iam.Policy", iam.Policy(), "{arn}", replace=f"{PREFIXED} path description", autoname=NAME,
+    _type(
+        "iam.Role",
+        iam.Role(),
+        "{name}",
+        "name! path! assumeRolePolicy description maxSessionDuration permissionsBoundary",
+        autoname=AutoName("name", 64),
+        defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
+    ),
+    _type("iam.RolePolicy", iam.RolePolicy(), "{role}:{name}", "name! role! policy", autoname=NAME),
+    _type(
+        "iam.Policy",
+        iam.Policy(),
+        "{arn}",
+        "name! description! policy",
+        autoname=NAME,
         defaults={"path": "/"},
-          conflicts=(("name", "namePrefix"),), not_imported="delayAfterPolicyCreationInMs",
-          unsupported="delayAfterPolicyCreationInMs"),
-    _type("iam.InstanceProfile", iam.InstanceProfile(), "{name}", replace=f"{PREFIXED} path", autoname=NAME,
+    ),
+    _type(
+        "iam.InstanceProfile",
+        iam.InstanceProfile(),
+        "{name}",
+        "name! path! role",
+        autoname=NAME,
         defaults={"path": "/"},
-          conflicts=(("name", "namePrefix"),)),
-    _type("iam.Group", iam_people.Group(), "{name}", autoname=NAME, defaults={"path": "/"},
-        recomputed={"arn": "name path"}),
-    _type("iam.GroupPolicy", iam.GroupPolicy(), "{group}:{name}", replace=f"{PREFIXED} group", autoname=NAME,
-          conflicts=(("name", "namePrefix"),)),
-    _type("iam.User", iam_people.User(), "{name}", autoname=NAME,
+    ),
+    _type(
+        "iam.Group",
+        iam_people.Group(),
+        "{name}",
+        "",
+        autoname=NAME,
+        defaults={"path": "/"},
+        recomputed={"arn": "name"},
+    ),
+    _type("iam.GroupPolicy", iam.GroupPolicy(), "{group}:{name}", "name! group! policy", autoname=NAME),
+    _type(
+        "iam.User",
+        iam_people.User(),
+        "{name}",
+        "forceDestroy",
+        autoname=NAME,
         defaults={"path": "/", "forceDestroy": False},
-          recomputed={"arn": "name path"}),
-    _type("iam.UserGroupMembership", iam_people.UserGroupMembership(), "terraform-*", replace="user"),
-]  # fmt: skip
-
-_CLOUDTRAIL = [
-    _type(
-        "cloudtrail.Trail", cloudtrail.Trail(), "{arn}", replace="name", autoname=NAME,
-        defaults={"enableLogFileValidation": False, "enableLogging": True, "includeGlobalServiceEvents": True,
-                  "isMultiRegionTrail": False, "isOrganizationTrail": False},
-        computed="eventSelectors", not_imported="isOrganizationTrail",
-        conflicts=(("advancedEventSelectors", "eventSelectors"),),
-        unsupported=("advancedEventSelectors cloudWatchLogsGroupArn cloudWatchLogsRoleArn insightSelectors "
-            "snsTopicName"),
+        recomputed={"arn": "name"},
     ),
-]  # fmt: skip
+    _type("iam.UserGroupMembership", iam_people.UserGroupMembership(), "terraform-*", "user! groups"),
+]
 
-_SQS = [
+_MESSAGES = [
     _type(
-        "sqs.Queue", sqs.Queue(), "{url}", replace=f"{PREFIXED} fifoQueue",
-        autoname=AutoName("name", 80, suffix_if=("fifoQueue", ".fifo")),
-        conflicts=(("name", "namePrefix"), ("kmsMasterKeyId",
-        "sqsManagedSseEnabled")),
-        defaults={"contentBasedDeduplication": False, "delaySeconds": 0, "fifoQueue": False,
+        "sqs.Queue",
+        sqs.Queue(),
+        "{url}",
+        "name! messageRetentionSeconds receiveWaitTimeSeconds redrivePolicy? sqsManagedSseEnabled?- "
+        "visibilityTimeoutSeconds",
+        autoname=AutoName("name", 80),
+        defaults={
+            "contentBasedDeduplication": False,
+            "delaySeconds": 0,
+            "fifoQueue": False,
             "maxMessageSize": 262144,
-                  "messageRetentionSeconds": 345600, "receiveWaitTimeSeconds": 0,
-                  "visibilityTimeoutSeconds": 30},
-        computed="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy "
-            "redriveAllowPolicy redrivePolicy "
-        "sqsManagedSseEnabled",
-        not_imported="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy sqsManagedSseEnabled",
+            "messageRetentionSeconds": 345600,
+            "receiveWaitTimeSeconds": 0,
+            "visibilityTimeoutSeconds": 30,
+        },
+        computed="kmsDataKeyReusePeriodSeconds policy",
     ),
-    _type("sqs.QueuePolicy", sqs.QueuePolicy(), "{queueUrl}", replace="queueUrl"),
-]  # fmt: skip
+    _type("sqs.QueuePolicy", sqs.QueuePolicy(), "{queueUrl}", "queueUrl! policy"),
+    _type(
+        "sns.Topic",
+        sns.Topic(),
+        "{arn}",
+        "name! kmsMasterKeyId",
+        autoname=AutoName("name", 80),
+        defaults={"contentBasedDeduplication": False, "fifoTopic": False},
+        computed="policy",
+    ),
+    _type("sns.TopicPolicy", sns.TopicPolicy(), "{arn}", "arn! policy"),
+]
+
+_SOURCE = dict.fromkeys(("codeSha256", "sourceCodeHash", "sourceCodeSize"), "code")
 
 _LAMBDA = [
     _type(
-        "lambda.Function", lambda_function.Function(), "{name}", replace="name packageType",
+        "lambda.Function",
+        lambda_function.Function(),
+        "{name}",
+        "name! architectures?- code- description environment handler loggingConfig?- memorySize role runtime "
+        "timeout",
         autoname=AutoName("name", 64),
-        defaults={"memorySize": 128, "packageType": "Zip", "publish": False,
-            "reservedConcurrentExecutions": -1, "skipDestroy": False,
-                  "timeout": 3},
-        computed="architectures codeSha256 ephemeralStorage loggingConfig sourceCodeHash tracingConfig",
-        conflicts=(("code", "s3Bucket"),), one_of=(("code", "s3Bucket"), ("handler",), ("runtime",)),
-        recomputed={"lastModified": "*", "codeSha256": "code s3Bucket s3Key s3ObjectVersion sourceCodeHash",
-                    "sourceCodeHash": "code s3Bucket s3Key s3ObjectVersion",
-                    "sourceCodeSize": "code s3Bucket s3Key s3ObjectVersion"},
-        not_imported="architectures code codeSha256 ephemeralStorage loggingConfig s3Bucket s3Key "
-            "s3ObjectVersion sourceCodeHash "
-        "tracingConfig",
-        unsupported="capacityProviderConfig codeSigningConfigArn durableConfig fileSystemConfig imageConfig "
-            "imageUri publishTo "
-        "replaceSecurityGroupsOnDestroy replacementSecurityGroupIds snapStart sourceKmsKeyArn tenancyConfig "
-        "vpcConfig",
+        defaults={
+            "memorySize": 128,
+            "packageType": "Zip",
+            "publish": False,
+            "reservedConcurrentExecutions": -1,
+            "skipDestroy": False,
+            "timeout": 3,
+        },
+        computed="codeSha256 ephemeralStorage sourceCodeHash tracingConfig",
+        one_of=(("code",), ("handler",), ("runtime",)),
+        recomputed={"lastModified": "*", **_SOURCE},
     ),
-    _type("lambda.Permission", lambda_links.Permission(), "{statementId}",
-          replace="action eventSourceToken function functionUrlAuthType invokedViaFunctionUrl principal "
-              "principalOrgId qualifier "
-          "sourceAccount "
-          "sourceArn statementId statementIdPrefix",
-          autoname=AutoName("statementId", 100), unsupported="invokedViaFunctionUrl"),
     _type(
-        "lambda.EventSourceMapping", lambda_links.EventSourceMapping(), "{uuid}",
-        replace="eventSourceArn startingPosition startingPositionTimestamp", defaults={"enabled": True},
-        computed="batchSize maximumBatchingWindowInSeconds maximumRecordAgeInSeconds maximumRetryAttempts "
-            "parallelizationFactor "
-        "tumblingWindowInSeconds bisectBatchOnFunctionError metricsConfig",
-        recomputed={"lastModified": "*", "state": "enabled"},
-        not_imported="maximumBatchingWindowInSeconds maximumRecordAgeInSeconds maximumRetryAttempts "
-            "parallelizationFactor "
-        "tumblingWindowInSeconds bisectBatchOnFunctionError useResourceTimeoutForPropagation",
-        one_of=(("eventSourceArn",),),
-        unsupported="amazonManagedKafkaEventSourceConfig documentDbEventSourceConfig "
-            "provisionedPollerConfig queues selfManagedEventSource "
-        "selfManagedKafkaEventSourceConfig sourceAccessConfigurations startingPositionTimestamp topics",
+        "lambda.Permission",
+        lambda_links.Permission(),
+        "{statementId}",
+        "action! function! principal! sourceArn! statementId!",
+        autoname=AutoName("statementId", 100),
     ),
-]  # fmt: skip
-
-_SNS = [
-    _type("sns.Topic", sns.Topic(), "{arn}", replace=f"{PREFIXED} fifoTopic",
-          autoname=AutoName("name", 80, suffix_if=("fifoTopic", ".fifo")),
-          conflicts=(("name", "namePrefix"),),
-          defaults={"contentBasedDeduplication": False, "fifoTopic": False},
-          computed="policy signatureVersion tracingConfig fifoThroughputScope",
-          not_imported="signatureVersion tracingConfig fifoThroughputScope policy",
-          unsupported="applicationFailureFeedbackRoleArn applicationSuccessFeedbackRoleArn "
-              "applicationSuccessFeedbackSampleRate "
-          "archivePolicy "
-          "firehoseFailureFeedbackRoleArn firehoseSuccessFeedbackRoleArn firehoseSuccessFeedbackSampleRate "
-          "httpFailureFeedbackRoleArn "
-          "httpSuccessFeedbackRoleArn httpSuccessFeedbackSampleRate lambdaFailureFeedbackRoleArn "
-          "lambdaSuccessFeedbackRoleArn "
-          "lambdaSuccessFeedbackSampleRate maximumMessageSize sqsFailureFeedbackRoleArn "
-          "sqsSuccessFeedbackRoleArn "
-          "sqsSuccessFeedbackSampleRate"),
-    _type("sns.TopicPolicy", sns.TopicPolicy(), "{arn}", replace="arn"),
-]  # fmt: skip
+    _type(
+        "lambda.EventSourceMapping",
+        lambda_links.EventSourceMapping(),
+        "{uuid}",
+        "eventSourceArn! batchSize? functionName functionResponseTypes maximumBatchingWindowInSeconds?-",
+        defaults={"enabled": True},
+        one_of=(("eventSourceArn",),),
+        recomputed={"lastModified": "*"},
+    ),
+]
 
 _KMS = [
     _type(
-        "kms.Key", kms.Key(), "{keyId}",
-        replace="keyUsage customKeyStoreId customerMasterKeySpec multiRegion xksKeyId",
-        defaults={"bypassPolicyLockoutSafetyCheck": False, "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
+        "kms.Key",
+        kms.Key(),
+        "{keyId}",
+        "deletionWindowInDays description? enableKeyRotation policy?",
+        defaults={
+            "bypassPolicyLockoutSafetyCheck": False,
+            "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
             "enableKeyRotation": False,
-                  "isEnabled": True, "keyUsage": "ENCRYPT_DECRYPT"},
-        computed="description multiRegion policy rotationPeriodInDays",
-        not_imported="multiRegion rotationPeriodInDays",
+            "isEnabled": True,
+            "keyUsage": "ENCRYPT_DECRYPT",
+        },
+        computed="multiRegion rotationPeriodInDays",
         recomputed={"rotationPeriodInDays": "enableKeyRotation"},
-        unsupported="customKeyStoreId xksKeyId",
     ),
-    _type("kms.Alias", kms.Alias(), "{name}", replace=PREFIXED,
+    _type(
+        "kms.Alias",
+        kms.Alias(),
+        "{name}",
+        "name! targetKeyId",
         autoname=AutoName("name", 238, prefix="alias/"),
-          conflicts=(("name", "namePrefix"),), recomputed={"targetKeyArn": "targetKeyId"}),
-]  # fmt: skip
+        recomputed={"targetKeyArn": "targetKeyId"},
+    ),
+]
 
 _SSM = [
-    _type("ssm.Parameter", ssm.Parameter(), "{name}", replace="name dataType", autoname=NAME,
-          computed="arn dataType insecureValue keyId tier value",
-          conflicts=(("value", "insecureValue", "valueWo"),),
-          one_of=(("value", "insecureValue", "valueWo"),),
-          recomputed={"version": "value insecureValue type valueWoVersion description"},
-          not_imported="arn dataType keyId overwrite tier valueWo valueWoVersion", unsupported="arn"),
-]  # fmt: skip
+    _type(
+        "ssm.Parameter",
+        ssm.Parameter(),
+        "{name}",
+        "name! description insecureValue? keyId?- type value?",
+        autoname=NAME,
+        computed="arn dataType tier",
+        conflicts=(("value", "insecureValue"),),
+        one_of=(("value", "insecureValue"),),
+        recomputed={"version": "value insecureValue type description"},
+    ),
+]
 
-_RULE: dict[str, Any] = {
-    "replace": "securityGroupId", "recomputed": {},
-    "one_of": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
-    "conflicts": (("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"),),
-}  # fmt: skip
+_TEMPLATE = (
+    "blockDeviceMappings description iamInstanceProfile imageId instanceInitiatedShutdownBehavior "
+    "instanceType keyName metadataOptions tagSpecifications vpcSecurityGroupIds"
+)
 
 _EC2 = [
-    _type("ec2.KeyPair", ec2.KeyPair(), "{keyName}", replace="keyName keyNamePrefix publicKey",
-        autoname=AutoName("keyName"),
-          conflicts=(("keyName", "keyNamePrefix"),)),
-    _type("ec2.SecurityGroup", ec2.SecurityGroup(), "sg-*", replace=f"{PREFIXED} description vpcId",
-        autoname=NAME,
-          conflicts=(("name", "namePrefix"),),
-          defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
-          computed="egress ingress vpcId", not_imported="vpcId", unsupported="egress ingress"),
+    _type("ec2.KeyPair", ec2.KeyPair(), "{keyName}", "keyName! publicKey!", autoname=AutoName("keyName")),
     _type(
-        "ec2.LaunchTemplate", launch_template.LaunchTemplate(), "lt-*", replace=PREFIXED, autoname=NAME,
-        computed="defaultVersion",
-        conflicts=(("name", "namePrefix"), ("defaultVersion", "updateDefaultVersion"),
-                                              ("instanceType", "instanceRequirements"),
-                                              ("securityGroupNames", "vpcSecurityGroupIds")),
-        recomputed={"latestVersion": " ".join(launch_template.DATA),
-        "defaultVersion": "updateDefaultVersion " + " ".join(launch_template.DATA)},
-        not_imported="defaultVersion updateDefaultVersion", unsupported="instanceRequirements "
-            "licenseSpecifications "
-        "networkPerformanceOptions secondaryInterfaces",
+        "ec2.SecurityGroup",
+        ec2.SecurityGroup(),
+        "sg-*",
+        "name! description! revokeRulesOnDelete",
+        autoname=NAME,
+        defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
+        computed="vpcId",
     ),
-    _type("vpc.SecurityGroupEgressRule", ec2.SecurityGroupEgressRule(), "sgr-*", **_RULE),
-    _type("vpc.SecurityGroupIngressRule", ec2.SecurityGroupIngressRule(), "sgr-*", **_RULE),
-]  # fmt: skip
+    _type(
+        "ec2.LaunchTemplate",
+        launch_template.LaunchTemplate(),
+        "lt-*",
+        f"name! updateDefaultVersion- {_TEMPLATE}",
+        autoname=NAME,
+        computed="defaultVersion",
+        recomputed={"latestVersion": _TEMPLATE, "defaultVersion": f"updateDefaultVersion {_TEMPLATE}"},
+    ),
+    _type(
+        "vpc.SecurityGroupEgressRule",
+        ec2.SecurityGroupEgressRule(),
+        "sgr-*",
+        "securityGroupId! cidrIpv4 description fromPort ipProtocol toPort",
+        one_of=(("cidrIpv4",),),
+    ),
+    _type(
+        "vpc.SecurityGroupIngressRule",
+        ec2.SecurityGroupIngressRule(),
+        "sgr-*",
+        "securityGroupId! cidrIpv4 cidrIpv6 description fromPort ipProtocol toPort",
+        one_of=(("cidrIpv4", "cidrIpv6"),),
+        conflicts=(("cidrIpv4", "cidrIpv6"),),
+    ),
+]
 
 _DYNAMODB = [
     _type(
-        "dynamodb.Table", dynamodb.Table(), "{name}", replace="hashKey localSecondaryIndexes name rangeKey",
+        "dynamodb.Table",
+        dynamodb.Table(),
+        "{name}",
+        "name! hashKey! rangeKey! attributes? billingMode deletionProtectionEnabled?- pointInTimeRecovery?- "
+        "serverSideEncryption?",
         autoname=NAME,
-        defaults={"billingMode": "PROVISIONED"}, one_of=(("hashKey",), ("attributes",)),
-        computed="attributes deletionProtectionEnabled pointInTimeRecovery readCapacity "
-            "serverSideEncryption streamEnabled streamViewType "
-        "tableClass "
-        "ttl warmThroughput writeCapacity",
-        recomputed={"streamArn": "streamEnabled streamViewType",
-            "streamLabel": "streamEnabled streamViewType"},
-        not_imported=("pointInTimeRecovery readCapacity streamEnabled tableClass ttl writeCapacity "
-            "deletionProtectionEnabled"),
-        unsupported="globalTableWitness importTable onDemandThroughput replicas restoreBackupArn "
-            "restoreDateTime restoreSourceName "
-        "restoreSourceTableArn restoreToLatestTime warmThroughput",
+        defaults={"billingMode": "PROVISIONED"},
+        one_of=(("hashKey",), ("attributes",)),
+        computed="readCapacity streamEnabled tableClass ttl writeCapacity",
     ),
-]  # fmt: skip
+]
 
-_CLOUDWATCH = [
-    _type("cloudwatch.LogGroup", cloudwatch.LogGroup(), "{name}", replace=f"{PREFIXED} logGroupClass",
+_WATCHING = [
+    _type(
+        "cloudtrail.Trail",
+        cloudtrail.Trail(),
+        "{arn}",
+        "name! enableLogFileValidation eventSelectors? includeGlobalServiceEvents s3BucketName s3KeyPrefix",
         autoname=NAME,
-          conflicts=(("name", "namePrefix"),), defaults={"retentionInDays": 0, "skipDestroy": False},
-          computed="deletionProtectionEnabled logGroupClass", not_imported="logGroupClass",
-          unsupported="deletionProtectionEnabled"),
-    _type("cloudwatch.EventRule", events.EventRule(), "{name}", replace=f"{PREFIXED} eventBusName",
+        defaults={
+            "enableLogFileValidation": False,
+            "enableLogging": True,
+            "includeGlobalServiceEvents": True,
+            "isMultiRegionTrail": False,
+            "isOrganizationTrail": False,
+        },
+    ),
+    _type(
+        "cloudwatch.LogGroup",
+        cloudwatch.LogGroup(),
+        "{name}",
+        "name! retentionInDays",
+        autoname=NAME,
+        defaults={"retentionInDays": 0, "skipDestroy": False},
+        computed="logGroupClass",
+    ),
+    _type(
+        "cloudwatch.EventRule",
+        events.EventRule(),
+        "{name}",
+        "name! description eventPattern scheduleExpression state?-",
         autoname=AutoName("name", 64),
-          conflicts=(("name", "namePrefix"), ("isEnabled", "state")),
-          one_of=(("eventPattern", "scheduleExpression"),),
-          defaults={"eventBusName": "default", "forceDestroy": False}, computed="isEnabled state",
-          not_imported="isEnabled state"),
-    _type("cloudwatch.EventTarget", events.EventTarget(), "{rule}-{targetId}",
-        replace="eventBusName rule targetId",
-          autoname=AutoName("targetId"), conflicts=(("input", "inputPath", "inputTransformer"),),
-          defaults={"eventBusName": "default", "forceDestroy": False},
-          unsupported="appsyncTarget batchTarget ecsTarget httpTarget kinesisTarget redshiftTarget "
-              "runCommandTargets "
-          "sagemakerPipelineTarget"),
-    _type("cloudwatch.MetricAlarm", cloudwatch.MetricAlarm(), "{name}", replace="name",
+        one_of=(("eventPattern", "scheduleExpression"),),
+        defaults={"eventBusName": "default", "forceDestroy": False},
+        computed="isEnabled",
+    ),
+    _type(
+        "cloudwatch.EventTarget",
+        events.EventTarget(),
+        "{rule}-{targetId}",
+        "rule! targetId! arn",
+        autoname=AutoName("targetId"),
+        defaults={"eventBusName": "default", "forceDestroy": False},
+    ),
+    _type(
+        "cloudwatch.MetricAlarm",
+        cloudwatch.MetricAlarm(),
+        "{name}",
+        "name! alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods metricName "
+        "namespace period statistic threshold treatMissingData",
         autoname=AutoName("name"),
-          conflicts=(("statistic", "extendedStatistic", "metricQueries"), ("metricName", "metricQueries"),
-              ("threshold",
-          "thresholdMetricId")),
-          defaults={"actionsEnabled": True, "treatMissingData": "missing"},
-          computed="evaluateLowSampleCountPercentiles",
-          one_of=(("metricName", "metricQueries"), ("comparisonOperator",), ("evaluationPeriods",)),
-          not_imported="evaluateLowSampleCountPercentiles",
-          unsupported="evaluationCriteria evaluationInterval evaluationWindow warmUpConfiguration"),
-    _type("cloudwatch.Dashboard", cloudwatch.Dashboard(), "{dashboardName}", replace="dashboardName"),
-]  # fmt: skip
+        defaults={"actionsEnabled": True, "treatMissingData": "missing"},
+        one_of=(("metricName",), ("comparisonOperator",), ("evaluationPeriods",)),
+    ),
+    _type("cloudwatch.Dashboard", cloudwatch.Dashboard(), "{dashboardName}", "dashboardName! dashboardBody"),
+]
 
 _IMAGEBUILDER = [
-    _type("imagebuilder.Component", imagebuilder.Component(), "{arn}",
-          replace="changeDescription data description kmsKeyId name platform supportedOsVersions uri version", autoname=NAME,
-          defaults={"skipDestroy": False}, conflicts=(("data", "uri"),), one_of=(("data", "uri"),),
-          computed="data",
-          not_imported="kmsKeyId"),
-    _type("imagebuilder.ImageRecipe", imagebuilder.ImageRecipe(), "{arn}",
-          replace="amiTags blockDeviceMappings components description name parentImage systemsManagerAgent "
-              "userDataBase64 version "
-          "workingDirectory",
-          autoname=NAME, computed="systemsManagerAgent userDataBase64", not_imported="systemsManagerAgent"),
-    _type("imagebuilder.InfrastructureConfiguration", imagebuilder.InfrastructureConfiguration(), "{arn}",
-        replace="name", autoname=NAME,
-          defaults={"terminateInstanceOnFailure": False}, recomputed={"dateUpdated": "*"}),
-    _type("imagebuilder.DistributionConfiguration", imagebuilder.DistributionConfiguration(), "{arn}",
-        replace="name", autoname=NAME,
-          recomputed={"dateUpdated": "*"}),
-    _type("imagebuilder.ImagePipeline", imagebuilder.ImagePipeline(), "{arn}", replace="name", autoname=NAME,
-          defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"},
-          computed="imageScanningConfiguration imageTestsConfiguration workflows",
-          conflicts=(("containerRecipeArn", "imageRecipeArn"),),
-          one_of=(("containerRecipeArn", "imageRecipeArn"),),
-          recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"},
-          not_imported="imageScanningConfiguration imageTestsConfiguration workflows"),
-    _type("imagebuilder.LifecyclePolicy", imagebuilder.LifecyclePolicy(), "{arn}", replace="name",
-        autoname=NAME, computed="status",
-          not_imported="status"),
-]  # fmt: skip
+    _type(
+        "imagebuilder.Component",
+        imagebuilder.Component(),
+        "{arn}",
+        "name! data?! description! platform! version!",
+        autoname=NAME,
+        defaults={"skipDestroy": False},
+        one_of=(("data",),),
+    ),
+    _type(
+        "imagebuilder.ImageRecipe",
+        imagebuilder.ImageRecipe(),
+        "{arn}",
+        "name! blockDeviceMappings! components! description! parentImage! version! workingDirectory!",
+        autoname=NAME,
+        computed="systemsManagerAgent",
+    ),
+    _type(
+        "imagebuilder.InfrastructureConfiguration",
+        imagebuilder.InfrastructureConfiguration(),
+        "{arn}",
+        "name! description instanceMetadataOptions instanceProfileName instanceTypes logging resourceTags "
+        "securityGroupIds terminateInstanceOnFailure",
+        autoname=NAME,
+        defaults={"terminateInstanceOnFailure": False},
+        recomputed={"dateUpdated": "*"},
+    ),
+    _type(
+        "imagebuilder.DistributionConfiguration",
+        imagebuilder.DistributionConfiguration(),
+        "{arn}",
+        "name! description distributions",
+        autoname=NAME,
+        recomputed={"dateUpdated": "*"},
+    ),
+    _type(
+        "imagebuilder.ImagePipeline",
+        imagebuilder.ImagePipeline(),
+        "{arn}",
+        "name! description distributionConfigurationArn enhancedImageMetadataEnabled imageRecipeArn "
+        "imageTestsConfiguration?- infrastructureConfigurationArn loggingConfiguration",
+        autoname=NAME,
+        defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"},
+        one_of=(("imageRecipeArn",),),
+        recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"},
+    ),
+    _type(
+        "imagebuilder.LifecyclePolicy",
+        imagebuilder.LifecyclePolicy(),
+        "{arn}",
+        "name! description executionRole policyDetails resourceSelection resourceType",
+        autoname=NAME,
+        computed="status",
+    ),
+]
 
 TABLE: Mapping[str, ResourceType] = {
     row.token: row
-    for rows in (
-        _S3,
-        _IAM,
-        _KMS,
-        _SSM,
-        _EC2,
-        _DYNAMODB,
-        _SQS,
-        _SNS,
-        _LAMBDA,
-        _CLOUDTRAIL,
-        _CLOUDWATCH,
-        _IMAGEBUILDER,
-    )
+    for rows in (_S3, _IAM, _KMS, _SSM, _EC2, _DYNAMODB, _MESSAGES, _LAMBDA, _WATCHING, _IMAGEBUILDER)
     for row in rows
 }
 """Every resource type by its token."""

@@ -32,8 +32,9 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     problems = list(_object(given, schema.inputs, schema.required, "", kind.token))
     problems += [
-        Problem(name, _unsupported(name, given[name], kind))
-        for name in sorted(kind.unsupported & given.keys())
+        Problem(name, _unsupported(name, value, kind))
+        for name, value in sorted(given.items())
+        if name in schema.inputs and name not in kind.inputs and value != kind.defaults.get(name)
     ]
     for group in kind.conflicts:
         present = [name for name in group if _is_given(given.get(name))]
@@ -59,8 +60,8 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
 
 def _unsupported(name: str, value: Any, kind: ResourceType) -> str:
     return (
-        f"got {_show(value)}; the local AWS provider does not implement {name} of {kind.token}; leave it "
-        "out locally"
+        f"got {_show(value)}; the local AWS provider does not implement {name} of {kind.token}, it knows: "
+        f"{', '.join(sorted(kind.inputs))}; leave it out locally"
     )
 
 

@@ -169,32 +169,6 @@ class GroupPolicy(_InlinePolicy):
     owner, noun, argument = "group", "group", "GroupName"
 
 
-class RolePolicyAttachment(Handler):
-    """A managed policy on a role. Its id is ``ROLE/POLICY-ARN``."""
-
-    def create(self, call: Call, inputs: Properties) -> str:
-        call.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
-        return f"{inputs['role']}/{inputs['policyArn']}"
-
-    def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        role, arn = _split(resource_id, "/", "ROLE/POLICY-ARN")
-        attached = _gone(
-            lambda: _all(call.client("iam"), "list_attached_role_policies", "AttachedPolicies", RoleName=role)
-        )
-        return (
-            {"role": role, "policyArn": arn}
-            if any(item["PolicyArn"] == arn for item in attached or ())
-            else None
-        )
-
-    def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        """Both inputs replace: there is nothing to change in place."""
-
-    def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        role, arn = _split(resource_id, "/", "ROLE/POLICY-ARN")
-        call.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
-
-
 class Policy(Handler):
     """A managed policy. Its id is its ARN; a change makes a new default version and removes the oldest when
     there are five.
