@@ -76,9 +76,9 @@ OF_THIS_MACHINE = (
     console.prices.collection,
     console.release.collection,
     demo.commands.collection,
-    image_builder.golden_commands.collection(clean_roots, packed),
+    image_builder.golden_commands.collection,
     image_builder.lint.commands.collection,
-    image_builder.recording.commands.collection(clean_roots),
+    image_builder.recording.commands.collection,
 )
 dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
@@ -114,6 +114,7 @@ def add(room: Collection, into: Collection, in_a_cloud: bool) -> None:
 
 
 namespace = Collection()
+namespace.configure({"clean_roots": clean_roots, "pack": packed})
 for rooms, in_a_cloud in ((OF_THIS_MACHINE, False), (IN_A_CLOUD, True)):
     for room in rooms:
         add(room, namespace, in_a_cloud)

@@ -17,7 +17,6 @@ from image_builder.recording.errors import RecordingError
 if TYPE_CHECKING:
     from blueprints import Blueprint
     from blueprints.provision import Provision
-    from image_builder.recording.root import CleanRoots
 
 Pack = Callable[[Path, str], tuple[bytes, str]]
 """The code of an analysis as machines get it, and its SHA-256: from the project's folder and the analysis's
@@ -25,72 +24,70 @@ name.
 """
 
 
-def collection(clean_roots: Callable[[], CleanRoots], pack: Pack) -> Collection:
-    """The command. `clean_roots` gives the maker of clean roots."""
+@task(
+    positional=["analysis"],
+    help={
+        "analysis": "The analysis's name: a folder of blueprints/.",
+        "accept": "Write the numbers that were found into expected.json, after showing what changes.",
+        "yes": "Do not ask before that.",
+        "json": "One JSON object on standard output; progress goes to standard error.",
+    },
+)
+def golden(c: Context, analysis: str, accept: bool = False, yes: bool = False, json: bool = False) -> None:
+    """Run an analysis's golden test here, without a bake: its code on provision/test/golden/, and the numbers compared.
 
-    @task(
-        positional=["analysis"],
-        help={
-            "analysis": "The analysis's name: a folder of blueprints/.",
-            "accept": "Write the numbers that were found into expected.json, after showing what changes.",
-            "yes": "Do not ask before that.",
-            "json": "One JSON object on standard output; progress goes to standard error.",
-        },
+    It runs in the image that was baked on the local cloud, where the blueprint names one; else on a clean
+    root, after the provisioning scripts. With --accept the numbers that were found become the expected
+    ones; without an expected.json, everything in JSON results that two runs have in common. Exit code 1
+    when the numbers are others.
+    """  # noqa: E501
+    from image_builder import golden_trial
+
+    blueprint, provision, folder = _read(analysis)
+    pack: Pack = c.config.pack
+    expected = golden_trial.stored(folder)
+    if expected is None and not accept:
+        raise RecordingError(
+            f"{folder / 'expected.json'}, which is not there",
+            "numbers to compare with",
+            "make them with --accept",
+        )
+    times = 2 if expected is None else 1
+    tried = golden_trial.try_golden(
+        c.config.clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), _say, times=times
     )
-    def golden(
-        c: Context, analysis: str, accept: bool = False, yes: bool = False, json: bool = False
-    ) -> None:
-        """Run an analysis's golden test here, without a bake: its code on provision/test/golden/, and the numbers compared.
-
-        It runs in the image that was baked on the local cloud, where the blueprint names one; else on a clean
-        root, after the provisioning scripts. With --accept the numbers that were found become the expected
-        ones; without an expected.json, everything in JSON results that two runs have in common. Exit code 1
-        when the numbers are others.
-        """  # noqa: E501
-        from image_builder import golden_trial
-
-        blueprint, provision, folder = _read(analysis)
-        expected = golden_trial.stored(folder)
-        if expected is None and not accept:
-            raise RecordingError(
-                f"{folder / 'expected.json'}, which is not there",
-                "numbers to compare with",
-                "make them with --accept",
-            )
-        times = 2 if expected is None else 1
-        tried = golden_trial.try_golden(
-            clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), _say, times=times
+    wrong = golden_trial.wrong(expected, tried[0].found) if expected else []
+    passed = expected is not None and not wrong
+    result: dict[str, Any] = {
+        "analysis": analysis,
+        "on": tried[0].where,
+        "passed": passed,
+        "differences": wrong,
+    }
+    for line in wrong:
+        _say(f"golden test: {line}")
+    if passed:
+        _say(f"the golden test of {analysis} passes")
+    if accept:
+        result["accepted"] = _accept(
+            folder, golden_trial.accepted(expected, [run.found for run in tried]), yes=yes
         )
-        wrong = golden_trial.wrong(expected, tried[0].found) if expected else []
-        passed = expected is not None and not wrong
-        result: dict[str, Any] = {
-            "analysis": analysis,
-            "on": tried[0].where,
-            "passed": passed,
-            "differences": wrong,
-        }
-        for line in wrong:
-            _say(f"golden test: {line}")
-        if passed:
-            _say(f"the golden test of {analysis} passes")
-        if accept:
-            result["accepted"] = _accept(
-                folder, golden_trial.accepted(expected, [run.found for run in tried]), yes=yes
-            )
-        elif wrong:
-            _say(f"if they are right: `invoke golden {analysis} --accept` writes them into expected.json")
-        if json:
-            from json import dumps
+    elif wrong:
+        _say(f"if they are right: `invoke golden {analysis} --accept` writes them into expected.json")
+    if json:
+        from json import dumps
 
-            sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
-        if not passed and not result.get("accepted"):
-            raise Exit(code=1)
-        _say(
-            f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of "
-            "these scripts"
-        )
+        sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
+    if not passed and not result.get("accepted"):
+        raise Exit(code=1)
+    _say(
+        f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of "
+        "these scripts"
+    )
 
-    return Collection(golden)
+
+collection = Collection(golden)
+"""Whoever offers it configures `clean_roots`, a function that gives the maker of clean roots, and `pack`."""
 
 
 def _read(analysis: str) -> tuple[Blueprint, Provision, Path]:
