@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from blueprints.outputs import NO_CLI, NoOutputs, outputs_of
+from blueprints.outputs import arguments as outputs_arguments
 from console.errors import UserError
 from console.interrupts import running
 
@@ -73,27 +75,17 @@ class Engine:
     def outputs(self, stack: str, *, secrets: bool = False) -> dict[str, Any]:
         """The stack's outputs; secrets stay "[secret]" unless asked for. Raises UserError when there is no
         such stack or it was never deployed."""
-        shown = ("--show-secrets",) if secrets else ()
-        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive", *shown)
-        if done.returncode != 0:
-            raise UserError(
-                f"no outputs of stack '{stack}': {_last(done.stderr)}",
-                "a stack that has been deployed",
-                f"deploy it: `invoke deploy {stack}`",
-            )
-        outputs = json.loads(done.stdout)
-        if not outputs:
-            raise UserError(
-                f"stack '{stack}' has no outputs",
-                "a stack that has been deployed",
-                f"deploy it: `invoke deploy {stack}`",
-            )
-        return dict(outputs)
+        try:
+            return outputs_of(stack, self.capture(*outputs_arguments(stack, secrets=secrets)))
+        except NoOutputs as error:
+            raise UserError(*error.parts) from error
 
     def outputs_if_any(self, stack: str) -> dict[str, Any]:
         """The stack's outputs; none for a stack that is not there or was never deployed."""
-        done = self.capture("stack", "output", "--json", "--stack", stack, "--non-interactive")
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        try:
+            return outputs_of(stack, self.capture(*outputs_arguments(stack)))
+        except NoOutputs:
+            return {}
 
     def stacks(self) -> list[dict[str, Any]]:
         """The project's stacks in the backend of this environment: `name`, `resourceCount` (left out for
@@ -267,11 +259,7 @@ class Engine:
 
         found = on_path(self.environ.get("PATH"))
         if found is None:
-            raise UserError(
-                "there is no pulumi on PATH",
-                "the Pulumi CLI",
-                "`invoke setup` finds or makes one; `invoke local.up` as well",
-            )
+            raise UserError(*NO_CLI)
         return str(found)
 
 

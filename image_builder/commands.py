@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -16,7 +16,13 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from blueprints.model import UTILS
+from blueprints.outputs import NO_CLI, NoOutputs, arguments, outputs_of
 from blueprints.parents import BASE
+
+if TYPE_CHECKING:
+    from image_builder.bake import Plan, Target
+    from image_builder.baking import Baking, Preview
+    from image_builder.preflight import ClientMaker
 
 HELP = {
     "stack": "The analysis's stack, for instance dti-webdev; utils for the project's base image.",
@@ -112,11 +118,10 @@ def bake_ami(
         raise Exit(code=1)
 
 
-def _run(baking: Any, preview: Any) -> dict[str, Any]:
+def _run(baking: Baking, preview: Preview) -> dict[str, Any]:
     stack = baking.target.stack
     try:
-        done: dict[str, Any] = baking.run(preview)
-        return done
+        return baking.run(preview)
     except KeyboardInterrupt:
         raise Exit(
             "stopped watching; the build goes on, and the blueprint is unchanged\n"
@@ -126,7 +131,7 @@ def _run(baking: Any, preview: Any) -> dict[str, Any]:
         ) from None
 
 
-def target_of(stack: str, analysis: str, *, base: bool = False) -> Any:
+def target_of(stack: str, analysis: str, *, base: bool = False) -> Target:
     """What the outputs of the stack (or of the analysis's webdev stack) say about its image."""
     from image_builder import bake
 
@@ -149,7 +154,7 @@ def stack_of(stack: str, analysis: str) -> str:
     return stack or (UTILS if analysis == BASE else f"{analysis}-webdev" if analysis else "")
 
 
-def _next(target: Any) -> str:
+def _next(target: Target) -> str:
     """What brings a new image to where it is used."""
     import blueprints
     from runtime.protocol.problems import InvalidInput
@@ -174,43 +179,30 @@ def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
     from image_builder.bake import BakeError
 
     try:
-        done = subprocess.run(
-            ["pulumi", "stack", "output", "--json", "--non-interactive", "--stack", stack],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ["pulumi", *arguments(stack)]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        return outputs_of(stack, done)
     except FileNotFoundError:
-        raise BakeError(
-            "there is no pulumi on PATH", "the Pulumi CLI", "`invoke local.up`, or `invoke setup`"
-        ) from None
-    outputs: Mapping[str, Any] = json_module.loads(done.stdout) if done.returncode == 0 else {}
-    if not outputs:
-        said = (done.stderr.strip().splitlines() or ["it was never deployed"])[-1]
-        raise BakeError(
-            f"stack '{stack}' has no outputs: {said}",
-            "a stack that has been deployed",
-            f"deploy it: `invoke deploy {stack}`",
-        )
-    return outputs
+        raise BakeError(*NO_CLI) from None
+    except NoOutputs as error:
+        raise BakeError(*error.parts) from None
 
 
-def clients_of(region: str) -> Any:
+def clients_of(region: str) -> ClientMaker:
     """A maker of boto3 clients for a region."""
     import boto3
 
-    return boto3.Session(region_name=region).client
+    return cast("ClientMaker", boto3.Session(region_name=region).client)
 
 
 def dumps(value: Any) -> str:
     return json_module.dumps(value, indent=2) + "\n"
 
 
-def _cancel(todo: Any, baking: Any) -> None:
+def _cancel(todo: Plan, baking: Baking) -> None:
     from image_builder import bake
 
-    if todo.action != "resume":
+    if todo.action != "resume" or todo.build_arn is None:
         baking.report.say("no build of this recipe is under way")
         return
     bake.cancel(todo.build_arn, baking.clients("imagebuilder"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -17,6 +17,10 @@ from invoke.tasks import task
 from blueprints.model import UTILS
 from blueprints.parents import BASE
 from image_builder.commands import HELP, _root, clients_of, dumps, stack_of, stack_outputs
+
+if TYPE_CHECKING:
+    from image_builder.bake import Target
+    from image_builder.images import BakedImage
 
 _WHICH = {"stack": HELP["stack"], "analysis": HELP["analysis"]}
 _JSON = {"json": "One JSON document on standard output."}
@@ -202,7 +206,7 @@ def retire(
 class _Place:
     """The images of one stack."""
 
-    def __init__(self, target: Any, outputs: Mapping[str, Any]) -> None:
+    def __init__(self, target: Target, outputs: Mapping[str, Any]) -> None:
         from image_builder.baking import load_imaged
         from image_builder.images import listed
 
@@ -262,7 +266,7 @@ def _deployed(*names: str) -> list[tuple[str, Mapping[str, Any]]]:
     return found
 
 
-def _only(stack: str, analysis: str, image: str, place: _Place | None = None) -> tuple[_Place, Any]:
+def _only(stack: str, analysis: str, image: str, place: _Place | None = None) -> tuple[_Place, BakedImage]:
     """The one image that is meant. Without --stack or --analysis it is looked for in every analysis."""
     from image_builder.images import ImageProblem, find
 
@@ -280,7 +284,7 @@ def _only(stack: str, analysis: str, image: str, place: _Place | None = None) ->
     return places[0], find(places[0].images, image, places[0].target.analysis)
 
 
-def _users(image: Any) -> str:
+def _users(image: BakedImage) -> str:
     uses = [word for word, true in (("blueprint", image.blueprint), ("stack", image.deployed)) if true]
     uses += [f"parent of {analysis}" for analysis in image.parent_of]
     if image.jobs:
