@@ -17,7 +17,7 @@ from components.packaging import file_asset, write_atomically
 from image_builder import golden
 from image_builder.archive import sha256
 from image_builder.bake import RECIPE_TAG
-from image_builder.recipe import Recording
+from image_builder.recipe import PackedProvision
 
 ROOT_DEVICE = "/dev/sda1"
 
@@ -64,7 +64,7 @@ class ImagePipeline(pulumi.ComponentResource):
         self, name: str, args: ImagePipelineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("neurocaas:image:ImagePipeline", name, {}, opts)
-        recording = Recording.of(args.provision)
+        recording = PackedProvision.of(args.provision)
         scripts: list[pulumi.Resource] = []
         if recording.archive is not None:
             packed = args.build_dir / "provision" / f"{recording.archive_sha256}.tar.gz"
@@ -166,7 +166,7 @@ class ImagePipeline(pulumi.ComponentResource):
         self,
         name: str,
         args: ImagePipelineArgs,
-        recording: Recording,
+        recording: PackedProvision,
         tags: dict[str, str],
         after: Sequence[pulumi.Resource],
     ) -> aws.imagebuilder.ImageRecipe:

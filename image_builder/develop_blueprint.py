@@ -18,7 +18,7 @@ if __name__ == "develop_blueprint":
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import blueprints
-from image_builder.dev import images, machine, record, testing
+from image_builder.dev import amis, machine, record, testing
 from image_builder.dev.console import NOTHING, Console, minutes, positive, text
 from image_builder.dev.errors import DevelopmentError
 from runtime.protocol import tags
@@ -71,9 +71,9 @@ class NeuroCaaSAMI(Console):
                 "one for each developer and analysis",
                 "use it (start_devinstance), or end it first: terminate_devinstance()",
             )
-        image_id, why = images.resolve(ami, self.blueprint, self._account, self._region, self._client("ssm"))
+        image_id, why = amis.resolve(ami, self.blueprint, self._account, self._region, self._client("ssm"))
         self._say("checking image is available...")
-        image = images.describe(image_id, self._ec2)
+        image = amis.describe(image_id, self._ec2)
         utils = self._read_outputs("utils")
         wanted = machine.Wanted(
             blueprint=self.blueprint,
@@ -223,7 +223,7 @@ class NeuroCaaSAMI(Console):
             )
         if self._state.saved and self._state.ami_hist and not force:
             self._say("waiting for created image to become available...")
-            images.describe(self._state.ami_hist[-1]["ImageId"], self._ec2)
+            amis.describe(self._state.ami_hist[-1]["ImageId"], self._ec2)
         self.close_ssh()
         self._ec2.terminate_instances(InstanceIds=[self.instance])
         machine.wait(str(self.instance), "terminated", self._ec2)
@@ -243,7 +243,7 @@ class NeuroCaaSAMI(Console):
         if found is None:
             raise self._no_instance()
         allowed = "3 to 128 letters, digits and ()[] ./-'@_ (EC2 API reference, CreateImage)"
-        if not images.NAME.fullmatch(text(name, "name", allowed)):
+        if not amis.NAME.fullmatch(text(name, "name", allowed)):
             raise DevelopmentError(f"name={name!r}", allowed, "choose another name")
         self._say(BETTER)
         marks = {
@@ -253,7 +253,7 @@ class NeuroCaaSAMI(Console):
             UNRECORDED: "false",
             "neurocaas:instance": str(self.instance),
         }
-        image_id = images.create(str(self.instance), name, marks, self._ec2)
+        image_id = amis.create(str(self.instance), name, marks, self._ec2)
         self._state.ami_hist.append({"ImageId": image_id, "Name": name, "instance": self.instance})
         self._state.saved = True
         self._keep()
@@ -274,7 +274,7 @@ class NeuroCaaSAMI(Console):
                     "update_blueprint('ami-…'), or bake one: `invoke bake-ami`",
                 )
             ami_id = str(self._state.ami_hist[-1]["ImageId"])
-        images.describe(text(ami_id, "ami_id", "the id of an image"), self._ec2)
+        amis.describe(text(ami_id, "ami_id", "the id of an image"), self._ec2)
         done = record.update(self.root, self.analysis, self._account, self._region, ami_id, message)
         if done is None:
             self._say("Blueprint already up to date, aborting new commit.")

@@ -14,7 +14,7 @@ from image_builder.documents import Archive, Document, Recipe, Stack, compile_do
 
 
 @dataclass(frozen=True)
-class Recording:
+class PackedProvision:
     """The scripts, packed (`archive`, a tar.gz) where they are too large for the documents themselves; and
     the golden test, packed with its program, where there is one."""
 
@@ -23,7 +23,7 @@ class Recording:
     golden: bytes | None
 
     @classmethod
-    def of(cls, provision: Provision) -> Recording:
+    def of(cls, provision: Provision) -> PackedProvision:
         files = [*provision.golden_files, (golden.PROGRAM, golden.program())] if provision.golden else []
         return cls(
             provision,
@@ -69,4 +69,4 @@ def recipe_of(imaged: Imaged, account: str, region: str) -> Recipe | None:
     if not provision.scripts:
         return None
     parent = parent_of(imaged, account, region).for_image_builder
-    return Recording.of(provision).recipe(imaged.name, parent, imaged.volume_gib)
+    return PackedProvision.of(provision).recipe(imaged.name, parent, imaged.volume_gib)

@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from blueprints.model import Blueprint
+from image_builder.dev.amis import root_volume, tag_list
 from image_builder.dev.errors import DevelopmentError
-from image_builder.dev.images import root_volume, tag_list
 from runtime.protocol import tags
 from runtime.protocol.development import IDLE_MINUTES, TAG, dev_tags
 

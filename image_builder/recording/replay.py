@@ -12,8 +12,8 @@ from typing import Any
 from blueprints import Imaged, parent_of
 from blueprints.provision import Provision
 from image_builder import archive, documents
-from image_builder.recording import manifest
-from image_builder.recording.manifest import Difference, Manifest
+from image_builder.recording import inventory
+from image_builder.recording.inventory import Difference, Inventory
 from image_builder.recording.root import CleanRoot, CleanRoots
 from image_builder.recording.verification import accepted, digest_of
 
@@ -115,9 +115,9 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
     a second replay.
     """
     begun = time.monotonic()
-    recorded = manifest.load(roots.folder(imaged.name) / MANIFEST, digest_of(imaged, provision))
+    recorded = inventory.load(roots.folder(imaged.name) / MANIFEST, digest_of(imaged, provision))
     against = "the recorded root" if recorded else "a second replay"
-    found: list[Manifest] = [recorded] if recorded else []
+    found: list[Inventory] = [recorded] if recorded else []
     described = ""
     while len(found) < 2:
         say(f"replay {len(found) if recorded else len(found) + 1} of {1 if recorded else 2} on a clean root")
@@ -127,11 +127,11 @@ def verify(roots: CleanRoots, imaged: Imaged, provision: Provision, say: Say) ->
             if failure is not None:
                 return Verdict(failure, (), against, described, time.monotonic() - begun)
             say("the scripts ran; now every file is looked at")
-            found.append(manifest.take(root.views(), Counter(say)))
+            found.append(inventory.take(root.views(), Counter(say)))
     harmless = accepted(imaged.folder / "provision")
     return Verdict(
         None,
-        tuple(manifest.compare(found[0], found[1], harmless)),
+        tuple(inventory.compare(found[0], found[1], harmless)),
         against,
         described,
         time.monotonic() - begun,
@@ -150,7 +150,7 @@ def clean_root(roots: CleanRoots, name: str, imaged: Imaged, over: Sequence[str]
 
 def save_manifest(root: CleanRoot, folder: Path, recipe_sha256: str, say: Say = lambda line: None) -> None:
     """Keep the manifest of a recorded root for its verification."""
-    manifest.save(manifest.take(root.views(), Counter(say)), folder / MANIFEST, recipe_sha256)
+    inventory.save(inventory.take(root.views(), Counter(say)), folder / MANIFEST, recipe_sha256)
 
 
 class Counter:

@@ -20,7 +20,7 @@ from fleet_fakes import RunningFleet, running_fleet
 from image_builds import finish, image_id, log, start
 
 from blueprints.provision import read
-from image_builder.recipe import Recording
+from image_builder.recipe import PackedProvision
 from localcloud.sandbox.sandbox import Mode, detect
 from runtime.protocol.problems import InvalidInput
 
@@ -244,7 +244,7 @@ def started(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
             (folder / name).chmod(0o644)
-        recording = Recording.of(read(folder))
+        recording = PackedProvision.of(read(folder))
         if recording.archive:
             fleet.emulator.objects[f"/artifacts/{recording.key}"] = recording.archive
         documents = [document.data for document in recording.documents("foreign", "artifacts")]

@@ -452,7 +452,7 @@ def test_every_difference_is_listed(bench: Bench) -> None:
     try:
         assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
         replay.save_manifest(root, bench.roots.folder("bench"), "other")
-        recorded = replay.manifest.load(bench.roots.folder("bench") / replay.MANIFEST, "other")
+        recorded = replay.inventory.load(bench.roots.folder("bench") / replay.MANIFEST, "other")
     finally:
         root.close()
     assert recorded is not None
@@ -461,7 +461,7 @@ def test_every_difference_is_listed(bench: Bench) -> None:
         assert replay.run(root, "bench", read(path.parent), lambda line: None) is None
         found = {
             difference.path: difference
-            for difference in replay.manifest.compare(recorded, replay.manifest.take(root.views()))
+            for difference in replay.inventory.compare(recorded, replay.inventory.take(root.views()))
         }
     assert {path: difference.what for path, difference in found.items() if difference.cache is None} == {
         "/opt/build/content": "other content",

@@ -21,7 +21,7 @@ from blueprints import provision
 from blueprints.golden import FOLDER
 from image_builder import golden, golden_check, golden_trial, provenance
 from image_builder.documents import Stack, compile_documents
-from image_builder.recipe import Recording
+from image_builder.recipe import PackedProvision
 from image_builder.recording.errors import RecordingError
 from runtime.protocol.problems import InvalidInput
 
@@ -46,7 +46,7 @@ def test_the_program_of_the_test_finds_what_the_blueprint_is_checked_for() -> No
 
 
 def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: Path) -> None:
-    recording = Recording.of(provision.read(folder))
+    recording = PackedProvision.of(provision.read(folder))
     _, test = recording.documents("words", "artifacts-1", "analyses/words-prod/settings.json")
     (phase,) = yaml.safe_load(test.data)["phases"]
     steps = {step["name"]: step for step in phase["steps"]}
@@ -64,9 +64,9 @@ def test_the_test_phase_ends_with_the_golden_test_of_the_deployed_code(folder: P
 
 def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path) -> None:
     before = provision.read(folder)
-    recording, digest = Recording.of(before), before.digest()
+    recording, digest = PackedProvision.of(before), before.digest()
     (folder / FOLDER / "expected.json").write_text(json.dumps({**EXPECTED, "tolerance": 0.1}))
-    after = Recording.of(provision.read(folder))
+    after = PackedProvision.of(provision.read(folder))
     assert after.recipe("words", "ami-1", 8).sha256 == recording.recipe("words", "ami-1", 8).sha256
     assert after.golden != recording.golden, "the next bake must get them all the same"
     with tarfile.open(fileobj=io.BytesIO(after.golden or b"")) as packed:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from image_builder.recording import changes
-from image_builder.recording.manifest import cache_of, compare, take
+from image_builder.recording.inventory import cache_of, compare, take
 from image_builder.recording.replay import Counter
 from image_builder.recording.root import View
 

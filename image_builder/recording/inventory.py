@@ -85,7 +85,7 @@ compared.
 
 
 @dataclass
-class Manifest:
+class Inventory:
     """`entries`: path -> [type, mode, uid, gid, link target or SHA-256]; `packages`: kind -> name ->
     version.
     """
@@ -113,10 +113,10 @@ def cache_of(path: str) -> str | None:
     return next((reason for pattern, reason in _CACHES if re.search(pattern, path)), None)
 
 
-def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count: None) -> Manifest:
-    """The manifest of a root on which nothing runs. What is as in the parent is left out. `looked_at` hears
+def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count: None) -> Inventory:
+    """The inventory of a root on which nothing runs. What is as in the parent is left out. `looked_at` hears
     how many paths were read, at each of them: large roots take a while."""
-    manifest = Manifest()
+    inventory = Inventory()
     metadata = []
     count = 0
     for view in views:
@@ -126,18 +126,18 @@ def take(views: Sequence[View], looked_at: Callable[[int], None] = lambda count:
             own = _entry(path, file, status)
             below = changes.lower_status(view, path)
             if below is None or own != _entry(path, *below):
-                manifest.entries[path] = own
+                inventory.entries[path] = own
             if changes.PYTHON_METADATA.search(path) and cache_of(path) is None:
                 metadata.append(path)
-    manifest.packages = {
+    inventory.packages = {
         "apt": changes.apt_packages(views),
         "python": changes.python_packages(views, metadata),
-        "conda": dict.fromkeys(changes.conda_packages(views, manifest.entries).values(), ""),
+        "conda": dict.fromkeys(changes.conda_packages(views, inventory.entries).values(), ""),
     }
-    return manifest
+    return inventory
 
 
-def compare(recorded: Manifest, replayed: Manifest, accepted: Collection[str] = ()) -> list[Difference]:
+def compare(recorded: Inventory, replayed: Inventory, accepted: Collection[str] = ()) -> list[Difference]:
     """Every difference: packages first, then files; those of known caches, and those of `accepted` paths,
     last.
     """
@@ -161,20 +161,20 @@ def compare(recorded: Manifest, replayed: Manifest, accepted: Collection[str] = 
     return sorted(found, key=lambda difference: difference.cache is not None)
 
 
-def save(manifest: Manifest, path: Path, recipe_sha256: str) -> None:
-    """Write a manifest, with the recipe that made it."""
+def save(inventory: Inventory, path: Path, recipe_sha256: str) -> None:
+    """Write an inventory, with the recipe that made it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(
-        {"recipe_sha256": recipe_sha256, "entries": manifest.entries, "packages": manifest.packages}
+        {"recipe_sha256": recipe_sha256, "entries": inventory.entries, "packages": inventory.packages}
     )
     path.write_bytes(gzip.compress(text.encode("utf-8", "surrogateescape"), mtime=0))
 
 
-def load(path: Path, recipe_sha256: str) -> Manifest | None:
-    """A saved manifest; None when there is none, or it is of another recipe."""
+def load(path: Path, recipe_sha256: str) -> Inventory | None:
+    """A saved inventory; None when there is none, or it is of another recipe."""
     try:
         raw = json.loads(gzip.decompress(path.read_bytes()).decode("utf-8", "surrogateescape"))
-        return Manifest(raw["entries"], raw["packages"]) if raw["recipe_sha256"] == recipe_sha256 else None
+        return Inventory(raw["entries"], raw["packages"]) if raw["recipe_sha256"] == recipe_sha256 else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 

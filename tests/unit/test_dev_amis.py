@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blueprints.parents import ParentImage
+from image_builder.dev.amis import _today
 from image_builder.dev.errors import DevelopmentError
-from image_builder.dev.images import _today
 
 
 def ssm(code: str) -> Any:
