@@ -16,7 +16,7 @@ from components.options import child
 from components.packaging import file_asset, write_atomically
 from image_builder import golden
 from image_builder.archive import sha256
-from image_builder.bake import RECIPE_TAG
+from image_builder.pipeline import RECIPE_TAG
 from image_builder.recipe import PackedProvision
 
 ROOT_DEVICE = "/dev/sda1"

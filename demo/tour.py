@@ -88,9 +88,9 @@ class Tour:
         self._say(done.text())
 
     def _bake(self, engine: Engine, sample: Sample) -> None:
-        from image_builder.bake import Target
         from image_builder.baking import Baking, Options
         from image_builder.commands import clients_of
+        from image_builder.pipeline import Target
         from image_builder.report import Report
 
         with self._phase(f"bake {sample.analysis}"):

@@ -13,7 +13,7 @@ import blueprints
 from blueprints import BASE, Imaged
 from blueprints.golden import FOLDER
 from blueprints.provision import ABOUT, read, sha256_of
-from image_builder import bake, provenance
+from image_builder import pipeline, provenance
 from image_builder.commits import CommitError, State, can_commit, commit_folder, state
 from image_builder.images import BakedImage
 from image_builder.place import CONSEQUENCE, puts_something_there
@@ -46,7 +46,7 @@ class Options:
 class Preview:
     """What a bake would do. With `problems` it does nothing; `notes` are for the reader."""
 
-    plan: bake.Plan
+    plan: pipeline.Plan
     recorded: str | None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Baking:
     """
 
     root: Path
-    target: bake.Target
+    target: pipeline.Target
     clients: ClientMaker
     report: Report
     options: Options = field(default_factory=Options)
@@ -97,7 +97,7 @@ class Baking:
     def preview(self) -> Preview:
         """Look at everything that can be seen without building: seconds, and all problems at once."""
         recorded = self.imaged.image.baked(self.target.account, self.target.region)
-        plan = bake.plan(self.target, recorded, self.clients("imagebuilder"), force=self.options.force)
+        plan = pipeline.plan(self.target, recorded, self.clients("imagebuilder"), force=self.options.force)
         problems, notes, parent = self._recipe_problems(), [], None
         verified, doubt = _verified(self.imaged)
         if doubt:
@@ -170,7 +170,9 @@ class Baking:
         build fails: the blueprint is then as it was. KeyboardInterrupt leaves the build going on."""
         if preview.problems:
             listed = "\n".join(f"- {problem}" for problem in preview.problems)
-            raise bake.BakeError(f"no bake:\n{listed}", "", "")  # each says what is allowed, and what to do
+            raise pipeline.BakeError(
+                f"no bake:\n{listed}", "", ""
+            )  # each says what is allowed, and what to do
         todo, imagebuilder = preview.plan, self.clients("imagebuilder")
         image_id, build_arn, seconds = todo.image_id, todo.build_arn, 0.0
         if todo.action in ("build", "resume"):
@@ -179,10 +181,10 @@ class Baking:
                     VERIFIED_TAG: preview.verified,
                     **({PARENT_TAG: preview.parent_ami} if preview.parent_ami else {}),
                 }
-                build_arn = bake.start(self.target, imagebuilder, tags)
+                build_arn = pipeline.start(self.target, imagebuilder, tags)
             self.report.say(f"build {build_arn.rpartition('image/')[2]}")
             with self.report:
-                baked = bake.follow(
+                baked = pipeline.follow(
                     self.target, build_arn, imagebuilder, self.clients("logs"), self.report.event
                 )
             image_id, seconds = baked.image_id, baked.seconds
@@ -284,7 +286,7 @@ class Baking:
             )
 
 
-def load_imaged(root: Path, target: bake.Target) -> Imaged:
+def load_imaged(root: Path, target: pipeline.Target) -> Imaged:
     """The base, or the blueprint as the stack resolves it: with the overrides of the stack's settings file,
     if there is one.
     """

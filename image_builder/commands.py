@@ -20,8 +20,8 @@ from blueprints.outputs import NO_CLI, NoOutputs, arguments, outputs_of
 from blueprints.parents import BASE
 
 if TYPE_CHECKING:
-    from image_builder.bake import Plan, Target
     from image_builder.baking import Baking, Preview
+    from image_builder.pipeline import Plan, Target
     from image_builder.preflight import ClientMaker
 
 HELP = {
@@ -75,7 +75,7 @@ def bake_ami(
     same recipe. Interrupted with Ctrl-C, the build goes on; the same command takes it up again. A failed or
     cancelled build leaves the blueprint as it was.
     """
-    from image_builder import bake
+    from image_builder import pipeline
     from image_builder.baking import Baking, Options
     from image_builder.report import Report
 
@@ -84,7 +84,7 @@ def bake_ami(
     options = Options(force=force, resume=resume, unverified=unverified, commit=commit, purpose=message)
     baking = Baking(_root(), target, clients_of(target.region), report, options)
     if cancel:
-        _cancel(bake.plan(target, None, baking.clients("imagebuilder"), force=True), baking)
+        _cancel(pipeline.plan(target, None, baking.clients("imagebuilder"), force=True), baking)
         return
     preview = baking.preview()
     report.say(f"{target.stack}: {preview.plan.why}")
@@ -133,18 +133,18 @@ def _run(baking: Baking, preview: Preview) -> dict[str, Any]:
 
 def target_of(stack: str, analysis: str, *, base: bool = False) -> Target:
     """What the outputs of the stack (or of the analysis's webdev stack) say about its image."""
-    from image_builder import bake
+    from image_builder import pipeline
 
     if base and (stack or analysis) and stack_of(stack, analysis) != UTILS:
-        raise bake.BakeError(f"--base and {stack or analysis}", "one image", "leave one of the two out")
+        raise pipeline.BakeError(f"--base and {stack or analysis}", "one image", "leave one of the two out")
     stack = UTILS if base else stack_of(stack, analysis)
     if not stack:
-        raise bake.BakeError(
+        raise pipeline.BakeError(
             "no stack",
             "the stack of an analysis, or --base",
             "name one: `invoke bake-ami --stack dti-webdev`",
         )
-    return bake.Target.from_outputs(stack, stack_outputs(_root(), stack))
+    return pipeline.Target.from_outputs(stack, stack_outputs(_root(), stack))
 
 
 def stack_of(stack: str, analysis: str) -> str:
@@ -176,7 +176,7 @@ def _next(target: Target) -> str:
 
 def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
     """The stack's outputs by the Pulumi CLI. Raises BakeError when there are none."""
-    from image_builder.bake import BakeError
+    from image_builder.pipeline import BakeError
 
     try:
         command = ["pulumi", *arguments(stack)]
@@ -200,12 +200,12 @@ def dumps(value: Any) -> str:
 
 
 def _cancel(todo: Plan, baking: Baking) -> None:
-    from image_builder import bake
+    from image_builder import pipeline
 
     if todo.action != "resume" or todo.build_arn is None:
         baking.report.say("no build of this recipe is under way")
         return
-    bake.cancel(todo.build_arn, baking.clients("imagebuilder"))
+    pipeline.cancel(todo.build_arn, baking.clients("imagebuilder"))
     baking.report.say(f"asked to cancel {todo.build_arn.rpartition('image/')[2]}; the blueprint is unchanged")
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from account.images import SNAPSHOT_USD_PER_GIB_MONTH, remove
-from image_builder import bake, golden, manifest, provenance
+from image_builder import golden, manifest, pipeline, provenance
 from image_builder.preflight import ClientMaker
 from runtime.protocol.keys import JOBS
 from runtime.protocol.problems import UserFacingError
@@ -46,7 +46,7 @@ class BakedImage:
 
 
 def listed(
-    target: bake.Target,
+    target: pipeline.Target,
     outputs: Mapping[str, Any],
     recorded: str | None,
     parents: Mapping[str, str],
@@ -56,12 +56,12 @@ def listed(
     """The images of a stack in the target's account and region, the newest first. `parents`: analysis -> the
     image that its own start from; `users`: outputs of the stacks whose jobs may have run on them."""
     built: dict[str, Mapping[str, Any]] = {}
-    for image in bake.images(target, clients("imagebuilder")):
+    for image in pipeline.images(target, clients("imagebuilder")):
         amis = (image.get("outputResources") or {}).get("amis", [])
         if image["state"]["status"] == "AVAILABLE" and any(
             ami.get("region") == target.region for ami in amis
         ):
-            built[bake.pick(image, target)] = image
+            built[pipeline.pick(image, target)] = image
     if not built:
         return []
     filters = [{"Name": "image-id", "Values": list(built)}]
@@ -78,7 +78,7 @@ def listed(
         own = {tag["Key"]: tag["Value"] for tag in ami.get("Tags", [])}
         tags = {**(image.get("tags") or {}), **own}
         size = sum(int(one.get("Ebs", {}).get("VolumeSize", 0)) for one in ami.get("BlockDeviceMappings", []))
-        recipe = str((image.get("tags") or {}).get(bake.RECIPE_TAG, ""))
+        recipe = str((image.get("tags") or {}).get(pipeline.RECIPE_TAG, ""))
         found.append(
             BakedImage(
                 image_id=image_id,

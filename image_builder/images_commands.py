@@ -19,8 +19,8 @@ from blueprints.parents import BASE
 from image_builder.commands import HELP, _root, clients_of, dumps, stack_of, stack_outputs
 
 if TYPE_CHECKING:
-    from image_builder.bake import Target
     from image_builder.images import BakedImage
+    from image_builder.pipeline import Target
 
 _WHICH = {"stack": HELP["stack"], "analysis": HELP["analysis"]}
 _JSON = {"json": "One JSON document on standard output."}
@@ -237,7 +237,7 @@ def _parents(account: str, region: str) -> dict[str, str]:
 
 
 def _places(stack: str, analysis: str) -> Iterator[_Place]:
-    from image_builder.bake import BakeError, Target
+    from image_builder.pipeline import BakeError, Target
 
     if name := stack_of(stack, analysis):
         outputs = stack_outputs(_root(), name)
@@ -257,7 +257,7 @@ def _deployed(*names: str) -> list[tuple[str, Mapping[str, Any]]]:
     analyses.
     """
     import blueprints
-    from image_builder.bake import BakeError
+    from image_builder.pipeline import BakeError
 
     found = []
     for name in names or [f"{one}-{blueprints.Stage.WEBDEV}" for one in blueprints.names(_root())]:

@@ -11,7 +11,7 @@ import pytest
 import blueprints
 from blueprints.parents import PARENTS
 from components import program
-from image_builder import bake
+from image_builder import pipeline
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, deploy
 
@@ -44,7 +44,7 @@ def test_images_go_to_the_region_of_the_stack_with_their_recipe_as_a_tag(analysi
     (target,) = analysis.one("DistributionConfiguration").inputs["distributions"]
     assert target["region"] == analysis.outputs["region"]
     tags = target["amiDistributionConfiguration"]["amiTags"]
-    assert tags[bake.RECIPE_TAG] == analysis.outputs["image_recipe_sha256"]
+    assert tags[pipeline.RECIPE_TAG] == analysis.outputs["image_recipe_sha256"]
     assert tags["neurocaas:stack"] == "spikes-webdev"
     assert "{{ imagebuilder:buildDate }}" in target["amiDistributionConfiguration"]["name"]
 
@@ -67,7 +67,7 @@ def started_with(stack: str, tag: str) -> dict[str, Any]:
             given.update(request["tags"])
             return {"imageBuildVersionArn": "arn:b"}
 
-    bake.start(bake.Target.from_outputs(stack, TARGET), Service())
+    pipeline.start(pipeline.Target.from_outputs(stack, TARGET), Service())
     return {tag: given[tag]}
 
 
@@ -89,7 +89,7 @@ def on_base(folder: Path, image: str | None = "ami-0123456789abcdef0", region: s
 def test_the_pipeline_of_the_base_image_is_in_utils(utils: Recorded) -> None:
     recipe = utils.one("ImageRecipe").inputs
     assert recipe["parentImage"] == f"ssm:{PARENTS['ubuntu24']}"
-    assert recipe["tags"][bake.RECIPE_TAG] == utils.outputs["image_recipe_sha256"]
+    assert recipe["tags"][pipeline.RECIPE_TAG] == utils.outputs["image_recipe_sha256"]
     assert utils.one("LifecyclePolicy").inputs["resourceSelection"] == {
         "tagMap": {"neurocaas:stack": "utils"}
     }
@@ -97,7 +97,7 @@ def test_the_pipeline_of_the_base_image_is_in_utils(utils: Recorded) -> None:
         utils.one("InfrastructureConfiguration").inputs["instanceProfileName"]
         == utils.outputs["image_builder_instance_profile"]
     )
-    target = bake.Target.from_outputs("utils", utils.outputs)
+    target = pipeline.Target.from_outputs("utils", utils.outputs)
     assert (target.analysis, target.pipeline_arn) == ("base", utils.outputs["image_pipeline_arn"])
 
 

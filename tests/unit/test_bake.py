@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from image_builder import bake
+from image_builder import pipeline
 from image_builder.baking import Baking, Options, Preview, load_imaged
 from image_builder.progress import Event, log_of
 from image_builder.report import Report
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 PIPELINE = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image-pipeline/dti"
 BUILD = f"arn:aws:imagebuilder:{REGION}:{ACCOUNT}:image/dti/1.2.3/1"
-TARGET = bake.Target("dti-webdev", "dti", ACCOUNT, REGION, PIPELINE, "a" * 64)
+TARGET = pipeline.Target("dti-webdev", "dti", ACCOUNT, REGION, PIPELINE, "a" * 64)
 
 
 class NotThere(Exception):
@@ -103,12 +103,12 @@ def image(
         "arn": BUILD,
         "state": {"status": status, **(state or {})},
         "outputResources": {"amis": amis},
-        "tags": {bake.RECIPE_TAG: recipe},
+        "tags": {pipeline.RECIPE_TAG: recipe},
     }
 
 
-def follow(service: Service, on_event: Callable[[Event], None] = lambda event: None) -> bake.Baked:
-    return bake.follow(TARGET, BUILD, service, service, on_event, clock=service)
+def follow(service: Service, on_event: Callable[[Event], None] = lambda event: None) -> pipeline.Baked:
+    return pipeline.follow(TARGET, BUILD, service, service, on_event, clock=service)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +130,12 @@ def follow(service: Service, on_event: Callable[[Event], None] = lambda event: N
 def test_what_is_to_be_done(
     images: list[dict[str, Any]], recorded: str | None, force: bool, action: str
 ) -> None:
-    assert bake.plan(TARGET, recorded, Service(images=images), force=force).action == action
+    assert pipeline.plan(TARGET, recorded, Service(images=images), force=force).action == action
 
 
 def test_a_plan_names_the_image_or_the_build_that_it_found() -> None:
-    assert bake.plan(TARGET, None, Service(images=[image("AVAILABLE", "ami-9")])).image_id == "ami-9"
-    assert bake.plan(TARGET, None, Service(images=[image("TESTING")])).build_arn == BUILD
+    assert pipeline.plan(TARGET, None, Service(images=[image("AVAILABLE", "ami-9")])).image_id == "ami-9"
+    assert pipeline.plan(TARGET, None, Service(images=[image("TESTING")])).build_arn == BUILD
 
 
 def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_p
     )
     service = Service(images=[image("AVAILABLE", "ami-00000000000000009")])
     baking = Baking(tmp_path, TARGET, lambda name: service, Report(io.StringIO()), Options(keep=False))
-    preview = Preview(bake.plan(TARGET, None, service), None)
+    preview = Preview(pipeline.plan(TARGET, None, service), None)
     assert preview.plan.action == "record"
     assert baking.run(preview)["image_id"] == "ami-00000000000000009"
     assert baking.imaged.image.baked(ACCOUNT, REGION) is None
@@ -155,8 +155,8 @@ def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_p
 
 def test_a_build_carries_its_recipe_as_a_tag() -> None:
     service = Service()
-    assert bake.start(TARGET, service) == BUILD
-    assert service.started[0]["tags"][bake.RECIPE_TAG] == TARGET.recipe_sha256
+    assert pipeline.start(TARGET, service) == BUILD
+    assert service.started[0]["tags"][pipeline.RECIPE_TAG] == TARGET.recipe_sha256
 
 
 def step(status: str, message: str = "") -> dict[str, Any]:
@@ -186,8 +186,8 @@ def test_a_build_tells_each_thing_once_and_ends_with_the_image_of_its_region() -
 def test_a_quiet_build_is_asked_less_and_less_often_but_never_rarely() -> None:
     service = Service(moments=[{"image": image("BUILDING")}] * 20 + [{"image": image("AVAILABLE", "ami-1")}])
     follow(service)
-    assert service.slept[0] == bake.SHORTEST_WAIT
-    assert max(service.slept) == bake.LONGEST_WAIT
+    assert service.slept[0] == pipeline.SHORTEST_WAIT
+    assert max(service.slept) == pipeline.LONGEST_WAIT
     assert service.slept == sorted(service.slept)
 
 
@@ -210,7 +210,7 @@ def test_a_failed_build_says_where_why_and_what_to_do() -> None:
     service = Service(
         moments=[{"image": image("FAILED", state=FAILURE), "log": [f"line {n}" for n in range(30)]}]
     )
-    with pytest.raises(bake.BakeError) as caught:
+    with pytest.raises(pipeline.BakeError) as caught:
         follow(service)
     text = str(caught.value)
     assert "component dti-build/1.2.3/1, phase build, step 10-packages (ExecuteBash)" in text
@@ -231,7 +231,7 @@ def test_the_failing_line_is_found_in_the_log_when_the_service_cut_its_message()
     service = Service(
         moments=[{"image": image("FAILED", state=cut), "log": ["::error file=20-x.sh,line=3::false", "bye"]}]
     )
-    with pytest.raises(bake.BakeError, match=r"provision/20-x\.sh:3: false"):
+    with pytest.raises(pipeline.BakeError, match=r"provision/20-x\.sh:3: false"):
         follow(service)
 
 
@@ -252,7 +252,7 @@ def test_a_machine_that_failed_is_not_put_down_to_the_scripts(context: dict[str,
     service = Service(
         moments=[{"image": image("FAILED", state={"reason": "no room", "failureContext": context})}]
     )
-    with pytest.raises(bake.BakeError) as caught:
+    with pytest.raises(pipeline.BakeError) as caught:
         follow(service)
     text = str(caught.value)
     assert "None" not in text
@@ -270,37 +270,37 @@ def test_of_a_component_only_what_is_known_is_told() -> None:
     service = Service(
         moments=[{"image": image("FAILED", state={"failureContext": {"componentFailure": known}})}]
     )
-    with pytest.raises(bake.BakeError, match=r"at: component c/1\.0\.0/1, step one\n"):
+    with pytest.raises(pipeline.BakeError, match=r"at: component c/1\.0\.0/1, step one\n"):
         follow(service)
 
 
 def test_a_failure_without_a_context_still_gives_the_reason() -> None:
     service = Service(moments=[{"image": image("FAILED", state={"reason": "no capacity"})}])
-    with pytest.raises(bake.BakeError, match="no capacity"):
+    with pytest.raises(pipeline.BakeError, match="no capacity"):
         follow(service)
 
 
 def test_a_cancelled_build_is_not_a_failure_of_the_script() -> None:
     service = Service(moments=[{"image": image("CANCELLED")}])
-    with pytest.raises(bake.BakeError, match="was cancelled"):
+    with pytest.raises(pipeline.BakeError, match="was cancelled"):
         follow(service)
 
 
 def test_an_image_in_other_places_only_is_no_image() -> None:
     service = Service(moments=[{"image": image("AVAILABLE")}])
-    with pytest.raises(bake.BakeError, match=f"made no image for {ACCOUNT}/{REGION}"):
+    with pytest.raises(pipeline.BakeError, match=f"made no image for {ACCOUNT}/{REGION}"):
         follow(service)
 
 
 def test_cancelling_names_the_build() -> None:
     service = Service()
-    bake.cancel(BUILD, service)
+    pipeline.cancel(BUILD, service)
     assert service.cancelled == [BUILD]
 
 
 def test_outputs_without_a_pipeline_are_refused() -> None:
-    with pytest.raises(bake.BakeError, match="no image pipeline"):
-        bake.Target.from_outputs("utils", {"kind": "utils"})
+    with pytest.raises(pipeline.BakeError, match="no image pipeline"):
+        pipeline.Target.from_outputs("utils", {"kind": "utils"})
 
 
 @pytest.mark.parametrize(

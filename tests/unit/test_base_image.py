@@ -12,7 +12,7 @@ import blueprints
 from blueprints import BASE, base, starter
 from blueprints.provision import read
 from ci.bakes import needed
-from image_builder import bake, commands, provenance
+from image_builder import commands, pipeline, provenance
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import digest_of
 from runtime.protocol.problems import InvalidInput
@@ -159,7 +159,7 @@ def test_a_base_of_an_older_recording_needs_a_bake_and_one_that_nobody_baked_doe
 
 def test_the_base_is_baked_by_the_stack_that_all_share(root: Path) -> None:
     assert commands.stack_of("", BASE) == "utils"
-    with pytest.raises(bake.BakeError, match="--base and dti-webdev\n  allowed: one image"):
+    with pytest.raises(pipeline.BakeError, match="--base and dti-webdev\n  allowed: one image"):
         commands.target_of("dti-webdev", "", base=True)
     with pytest.raises(InvalidInput, match="this is the project's base image"):
         starter.configure(BASE, root)

@@ -10,8 +10,8 @@ import pytest
 
 from console.engine import Engine
 from console.errors import UserError
-from image_builder.bake import BakeError
 from image_builder.commands import stack_outputs
+from image_builder.pipeline import BakeError
 
 
 def pulumi(folder: Path, script: str) -> dict[str, str]:
