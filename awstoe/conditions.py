@@ -11,7 +11,7 @@ from awstoe.reading import Mistake, fields_of, line_of, text_of
 
 MAXIMUM_DEPTH = 4
 """How deep and, or, not may be nested."""
-ALONE = frozenset(["stringIsEmpty", "stringIsWhitespace", "binaryExists", "fileExists", "folderExists"])
+_ALONE = frozenset(["stringIsEmpty", "stringIsWhitespace", "binaryExists", "fileExists", "folderExists"])
 _WITH_VALUE = """
 stringEquals stringLessThan stringLessThanEquals stringGreaterThan stringGreaterThanEquals patternMatches
 numberEquals numberLessThan numberLessThanEquals numberGreaterThan numberGreaterThanEquals
@@ -19,7 +19,7 @@ numberEquals numberLessThan numberLessThanEquals numberGreaterThan numberGreater
 _WITH_PATH = "fileMD5Equals fileSHA1Equals fileSHA256Equals fileSHA512Equals"
 BESIDE = dict.fromkeys(_WITH_VALUE.split(), "value") | dict.fromkeys(_WITH_PATH.split(), "path")
 """Operator -> the key that it needs beside it."""
-OPERATORS = frozenset({"and", "or", "not", *ALONE, *BESIDE})
+OPERATORS = frozenset({"and", "or", "not", *_ALONE, *BESIDE})
 _ANSWERS = ("then", "else")
 
 

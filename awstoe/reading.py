@@ -76,7 +76,7 @@ def text_of(value: object) -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text holds: Text, Items, Fields or None for an empty one, `mistakes` in its keys, its size."""
+    """What a text holds: Text, Items, Fields, or None for an empty one; and the `mistakes` in its keys."""
 
     root: Any
     mistakes: tuple[Mistake, ...]
