@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import Any
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from image_builder.progress import Event
 
 
 class Report:
     """Writes to `out`. A context manager: times count from its entry, and the live line is gone after it."""
 
-    def __init__(self, out: Any) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out, self._begun, self._live = out, time.monotonic(), out.isatty()
         self._pending = False
         self._since: dict[str, float] = {}
@@ -30,8 +33,8 @@ class Report:
         self._out.write(text + "\n")
         self._out.flush()
 
-    def event(self, event: Any) -> None:
-        """An `image_builder.progress.Event`."""
+    def event(self, event: Event) -> None:
+        """What became of a build, or a line of its log."""
         now = time.monotonic() - self._begun
         at = f"{now:7.1f} s"
         if event.kind == "state":
