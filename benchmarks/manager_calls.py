@@ -88,7 +88,7 @@ def _prepare() -> dict[str, str]:
     import boto3
 
     from runtime.protocol.report import ComputeReport
-    from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+    from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
 
     s3, ec2 = boto3.client("s3"), boto3.client("ec2")
     for bucket in (BUCKET, CODE):
@@ -104,6 +104,14 @@ def _prepare() -> dict[str, str]:
         "LaunchTemplate"
     ]
     settings = AnalysisSettings(
+        instance=InstanceSettings(
+            type="m5.large",
+            types=("m5.large",),
+            duration_minutes=60,
+            max_duration_minutes=600,
+            volume_gib=16,
+        ),
+        limits=Limits(dataset_size_gib=100, datasets=1000),
         analysis="dti",
         stage="webdev",
         stack="dti-webdev",
@@ -111,13 +119,6 @@ def _prepare() -> dict[str, str]:
         region="us-east-1",
         account="000000000000",
         groups={"lab": Group(template["LaunchTemplateId"], "1")},
-        instance_type="m5.large",
-        instance_types=("m5.large",),
-        duration_minutes=60,
-        max_duration_minutes=600,
-        volume_gib=16,
-        max_dataset_size_gib=100,
-        max_datasets=1000,
         prices={"m5.large": 0.096},
         prices_date="2026-11-01",
         budget_usd=100_000.0,

@@ -18,20 +18,12 @@ from blueprints.document import Document, parse
 from blueprints.finding import Finding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
-from blueprints.model import (
-    FILE,
-    Blueprint,
-    DataSettings,
-    Imaged,
-    ImageSettings,
-    InstanceSettings,
-    Limits,
-    Stage,
-)
+from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, Stage
 from blueprints.parents import BASE
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.problems import InvalidInput, shown
+from runtime.protocol.settings import DataSettings, InstanceSettings, Limits
 from runtime.protocol.typed_json import read
 
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
@@ -185,8 +177,6 @@ def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
 
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: bool) -> Blueprint:
-    instance, datasets = dict(data["instance"]), data["datasets"]
-    lists = {key: tuple(instance[key]) for key in ("types", "fallback", "zones")}
     settings = {key: value for key, value in data.items() if key != "stages"}
     canonical = json.dumps({"stage": stage, **settings}, sort_keys=True, separators=(",", ":"))
     return Blueprint(
@@ -196,14 +186,10 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         description=data["description"],
         bucket=data["bucket"],
         script=data["script"],
-        instance=InstanceSettings(**{**instance, **lists}, family=family),
+        instance=replace(read(InstanceSettings, data["instance"], "instance"), family=family),
         image=ImageSettings(**data["image"]),
-        limits=Limits(**data["limits"]),
-        data=DataSettings(
-            folder=datasets["folder"],
-            ignore=tuple(datasets["ignore"]),
-            disk_factor=float(datasets["disk_factor"]),
-        ),
+        limits=read(Limits, data["limits"], "limits"),
+        data=read(DataSettings, data["datasets"], "datasets"),
         groups=tuple(data["groups"]),
         outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
         budget_usd=float(data["budget_usd"]),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from runtime.protocol.config import ConfigRules
 from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.outside import OutsideBucket
+from runtime.protocol.settings import AnalysisSettings, BlueprintValues
 
 FILE = "blueprint.yaml"
 UTILS = "utils"
@@ -49,25 +48,6 @@ def parse_stack_name(text: str) -> StackName:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceSettings:
-    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`;
-    `fallback` are those of them that stand in for `type` while there is no capacity. `grow_memory`: whether a
-    dataset that ran out of memory is run again on a larger one of `types`. `family`: the blueprint lists no
-    types, so a deploy adds the other sizes of the type's family (`blueprints.prices`)."""
-
-    type: str
-    types: tuple[str, ...]
-    fallback: tuple[str, ...]
-    market: str
-    zones: tuple[str, ...]
-    volume_gib: int
-    duration_minutes: int
-    max_duration_minutes: int
-    grow_memory: bool = False
-    family: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class ImageSettings:
     """The machine image. `amis` maps '<account>/<region>' to the image baked there."""
 
@@ -100,30 +80,7 @@ class Imaged(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any
-    number).
-    """
-
-    datasets: int
-    dataset_size_gib: int
-    ensemble_size: int
-    attempts: int
-    machines: int | None = None
-    account_machines: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSettings:
-    """What a submission's data is."""
-
-    folder: str
-    ignore: tuple[str, ...]
-    disk_factor: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blueprint:
+class Blueprint(BlueprintValues):
     """An analysis, resolved for one stage; every field is documented in `schema.json`.
 
     `root` is the project's folder, `folder` the blueprint's; `digest` is the SHA-256 of the resolved settings
@@ -136,16 +93,9 @@ class Blueprint:
     description: str
     bucket: str
     script: str
-    instance: InstanceSettings
     image: ImageSettings
-    limits: Limits
-    data: DataSettings
     groups: tuple[str, ...]
-    outside_buckets: tuple[OutsideBucket, ...]
-    budget_usd: float
-    parameters: Mapping[str, Any] | None
     compare: Mapping[str, Mapping[str, Any]]
-    results_required: tuple[str, ...]
     root: Path
     digest: str
 
@@ -162,16 +112,19 @@ class Blueprint:
         return self.instance.volume_gib
 
     @property
-    def config_rules(self) -> ConfigRules:
-        """What configurations of jobs are checked by."""
-        return ConfigRules(
-            duration_minutes=self.instance.duration_minutes,
-            max_duration_minutes=self.instance.max_duration_minutes,
-            max_dataset_size_gib=self.limits.dataset_size_gib,
-            max_ensemble_size=self.limits.ensemble_size,
-            parameters=self.parameters,
-        )
-
-    @property
     def stack(self) -> str:
         return f"{self.name}-{self.stage}"
+
+    def settings(self, **deployed: Any) -> AnalysisSettings:
+        """What a manager goes by: the blueprint's values, and `deployed`, the fields of AnalysisSettings that
+        no blueprint says."""
+        values = {one.name: getattr(self, one.name) for one in fields(BlueprintValues)}
+        return AnalysisSettings(
+            **values,
+            analysis=self.name,
+            stage=self.stage.value,
+            stack=self.stack,
+            script=f"{self.name}/{self.script}",
+            blueprint_digest=self.digest,
+            **deployed,
+        )

@@ -10,14 +10,14 @@ import pulumi
 import pulumi_aws as aws
 
 from blueprints import memory
-from blueprints.model import Blueprint, InstanceSettings
+from blueprints.model import Blueprint
 from blueprints.prices import Prices
 from components.machines import GroupMachines
 from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
-from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+from runtime.protocol.settings import Code, Group, Image, InstanceSettings
 
 
 def settings_key(blueprint: Blueprint) -> str:
@@ -96,48 +96,21 @@ def render(
     roles: Mapping[str, str],
 ) -> str:
     """The document's text: the same settings give the same bytes."""
-    blueprint, instance = args.blueprint, args.blueprint.instance
-    return AnalysisSettings(
-        analysis=blueprint.name,
-        stage=blueprint.stage.value,
-        stack=blueprint.stack,
+    return args.blueprint.settings(
         bucket=bucket,
         region=args.place.region,
         account=args.place.account,
         groups={group: Group(ids[group], versions[group], roles[group]) for group in sorted(ids)},
-        instance_type=instance.type,
-        instance_types=instance.types,
-        duration_minutes=instance.duration_minutes,
-        max_duration_minutes=instance.max_duration_minutes,
-        volume_gib=instance.volume_gib,
-        max_dataset_size_gib=blueprint.limits.dataset_size_gib,
-        max_datasets=blueprint.limits.datasets,
         prices=args.prices.usd_per_hour,
         prices_date=args.prices.date,
-        folder=blueprint.data.folder,
-        ignore=blueprint.data.ignore,
-        disk_factor=blueprint.data.disk_factor,
-        fallback_types=instance.fallback,
-        market=instance.market,
-        zones=instance.zones,
-        max_ensemble_size=blueprint.limits.ensemble_size,
-        max_attempts=blueprint.limits.attempts,
-        max_machines=blueprint.limits.machines,
-        max_account_machines=blueprint.limits.account_machines,
-        outside_buckets=blueprint.outside_buckets,
-        budget_usd=blueprint.budget_usd,
         budget_parameters=BUDGET_PARAMETERS,
         image=args.image,
-        script=f"{blueprint.name}/{blueprint.script}",
         code=Code(artifact_bucket, args.code.key, args.code.sha256),
         ledger_table=ledger_table,
         queue_url=queue_url,
         topic_arn=topic_arn,
-        parameters=blueprint.parameters,
-        blueprint_digest=blueprint.digest,
         blueprint_commit=args.commit,
-        oom_types=larger_types(instance, args.prices),
-        results_required=blueprint.results_required,
+        oom_types=larger_types(args.blueprint.instance, args.prices),
     ).to_json()
 
 

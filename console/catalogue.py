@@ -22,7 +22,7 @@ def entry(settings: AnalysisSettings, blueprint: Blueprint, now: datetime) -> di
     """What the world is told. Title and description are the blueprint's, all else is what the deployed stack
     runs.
     """
-    prices = [settings.prices[name] for name in settings.instance_types]
+    prices = [settings.prices[name] for name in settings.instance.types]
     running = f"{settings.blueprint_digest} {settings.code.sha256} {settings.image.id}"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -41,14 +41,14 @@ def entry(settings: AnalysisSettings, blueprint: Blueprint, now: datetime) -> di
             "per": "machine hour",
             "least": min(prices),
             "most": max(prices),
-            "default": settings.prices[settings.instance_type],
+            "default": settings.prices[settings.instance.type],
             "date": settings.prices_date,
         },
-        "instance_type": settings.instance_type,
-        "instance_types": list(settings.instance_types),
-        "duration_minutes": settings.duration_minutes,
-        "max_duration_minutes": settings.max_duration_minutes,
-        "max_datasets": settings.max_datasets,
+        "instance_type": settings.instance.type,
+        "instance_types": list(settings.instance.types),
+        "duration_minutes": settings.instance.duration_minutes,
+        "max_duration_minutes": settings.instance.max_duration_minutes,
+        "max_datasets": settings.limits.datasets,
     }
 
 

@@ -28,7 +28,7 @@ from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel, CleanRoot, CleanRoots
 from image_builder.versions import GENERATOR
-from runtime.protocol.settings import AnalysisSettings, Code, Image
+from runtime.protocol.settings import Code, Image
 
 INSIDE = "/run/neurocaas-golden-test"
 _SAME = 1e-11
@@ -168,31 +168,17 @@ def _run(root: CleanRoot, folder: Path, number: int) -> Numbers:
 
 def _settings(blueprint: Blueprint, sha256: str) -> str:
     """What a stack would tell about the analysis, as far as one run asks for it."""
-    instance = blueprint.instance
-    return AnalysisSettings(
-        analysis=blueprint.name,
-        stage=blueprint.stage.value,
-        stack=blueprint.stack,
+    return blueprint.settings(
         bucket=blueprint.bucket,
         region="us-east-1",
         account="0" * 12,
         groups={},
-        instance_type=instance.type,
-        instance_types=instance.types,
-        duration_minutes=instance.duration_minutes,
-        max_duration_minutes=instance.max_duration_minutes,
-        volume_gib=instance.volume_gib,
-        max_dataset_size_gib=blueprint.limits.dataset_size_gib,
-        max_datasets=blueprint.limits.datasets,
-        prices=dict.fromkeys(instance.types, 0.0),
+        prices=dict.fromkeys(blueprint.instance.types, 0.0),
         prices_date="",
-        budget_usd=blueprint.budget_usd,
         image=Image("ami-0", ready=False),
-        script=f"{blueprint.name}/{blueprint.script}",
         code=Code("artifacts", f"code/{sha256}.tar.gz", sha256),
         ledger_table="none",
         queue_url="none",
-        parameters=blueprint.parameters,
     ).to_json()
 
 

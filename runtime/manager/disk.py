@@ -22,8 +22,8 @@ def room(settings: AnalysisSettings, asked: int, sizes: Mapping[str, int]) -> in
     `limits.dataset_size_gib` goes, and must have room for itself. Raises InvalidInput.
     """
     path, largest = max(sizes.items(), key=lambda item: item[1])
-    free, limit = settings.volume_gib // 2, settings.max_dataset_size_gib
-    least = _gib(largest * min(1.0, settings.disk_factor)) - free
+    free, limit = settings.instance.volume_gib // 2, settings.limits.dataset_size_gib
+    least = _gib(largest * min(1.0, settings.data.disk_factor)) - free
     if least > limit:
         got = (
             f"{shown(path)} of {largest / _GIB:.1f} GiB, more than the largest disk of a machine has room for"
@@ -33,7 +33,7 @@ def room(settings: AnalysisSettings, asked: int, sizes: Mapping[str, int]) -> in
         )
         do = "Split it, or ask the analysis's developer for a larger limits.dataset_size_gib"
         raise InvalidInput([Problem("dataname", got, allowed, do)])
-    return max(asked, min(limit, _gib(largest * settings.disk_factor) - free), 0)
+    return max(asked, min(limit, _gib(largest * settings.data.disk_factor) - free), 0)
 
 
 def _gib(size: float) -> int:

@@ -124,7 +124,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
     """Put each dataset that exists into `found`, in order, and a problem for each that does not.
 
     A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it that is
-    not ignored (`settings.ignore`): it is one dataset, or each of its objects is (`settings.folder`).
+    not ignored: it is one dataset, or each of its objects is (`settings.data`).
     Datasets of one folder are found by listing the folder, so the number of calls follows the number of
     folders.
     """
@@ -134,7 +134,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
     for key in keys:
         if not key.endswith("/"):
             folders[key.rpartition("/")[0] + "/"].append(key)
-        elif settings.folder == "each":
+        elif settings.data.folder == "each":
             inputs[key] = _each(cloud, settings, key, found, empty)
         else:
             one = _one(cloud, settings, key, found, empty)
@@ -169,11 +169,11 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
             )
         )
     found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
-    if len(found.inputs) > settings.max_datasets:
-        got = f"folders with more than {settings.max_datasets} objects"
+    if len(found.inputs) > settings.limits.datasets:
+        got = f"folders with more than {settings.limits.datasets} objects"
         do = "Split the work into several submissions"
         problems.append(
-            Problem("dataname", got, f"up to {settings.max_datasets} datasets in a submission", do)
+            Problem("dataname", got, f"up to {settings.limits.datasets} datasets in a submission", do)
         )
 
 
@@ -196,11 +196,11 @@ def _each(
 ) -> dict[str, Input]:
     """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in
     '/' are what consoles make to show a folder."""
-    wanted, inputs, ignored = settings.max_datasets + 1, dict[str, Input](), False
+    wanted, inputs, ignored = settings.limits.datasets + 1, dict[str, Input](), False
     for name, pin in _below(cloud, settings, prefix, found):
         if name.endswith("/"):
             continue
-        if is_ignored(name, settings.ignore):
+        if is_ignored(name, settings.data.ignore):
             found.pass_over(pin.path)
             ignored = True
             continue
@@ -228,7 +228,7 @@ def _one(
         if not name.endswith("/"):
             pins.append(pin)
             names.append(name)
-        something = something or not is_ignored(name, settings.ignore)
+        something = something or not is_ignored(name, settings.data.ignore)
     for fault in folder_faults(names)[:_SHOWN]:
         found.problems.append(
             Problem(

@@ -181,11 +181,11 @@ def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
     """How many more machines there may be now, None for any number. Two managers at once may both see the
     same room.
     """
-    free = []
-    if settings.max_machines is not None:
-        free.append(settings.max_machines - cloud.living({PRICE_TRACKING: "On", ANALYSIS: settings.analysis}))
-    if settings.max_account_machines is not None:
-        free.append(settings.max_account_machines - cloud.living({PRICE_TRACKING: "On"}))
+    free, limits = [], settings.limits
+    if limits.machines is not None:
+        free.append(limits.machines - cloud.living({PRICE_TRACKING: "On", ANALYSIS: settings.analysis}))
+    if limits.account_machines is not None:
+        free.append(limits.account_machines - cloud.living({PRICE_TRACKING: "On"}))
     return max(0, min(free)) if free else None
 
 

@@ -200,7 +200,7 @@ class Watch:
                     f"its machine ({kind}) ran out of memory; attempt {attempt} is being started on {larger}"
                 )
             else:
-                of = job.max_attempts + asked.grown
+                of = job.attempts + asked.grown
                 why = (
                     f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being "
                     "started"
@@ -239,7 +239,7 @@ class Watch:
             if not larger:
                 return None
             kind, grown = larger[0], grown + 1
-        elif where.attempt + 1 - grown > job.max_attempts:
+        elif where.attempt + 1 - grown > job.attempts:
             return None
         saved = f"{job.keys.logs_prefix}{job.datasets[index].name}/checkpoint/"
         checkpoint = next(iter(self._cloud.keys(job.bucket, saved)), None) is not None

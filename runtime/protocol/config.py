@@ -28,31 +28,23 @@ the analysis's own.
 ENSEMBLE_KEYS = (MODE, ENSEMBLE_SIZE, MEMBER)
 
 
-class Rules(Protocol):
-    """What a configuration is checked by: the settings of an analysis, or what it tells its users. Minutes,
-    GiB; `parameters` is the JSON Schema of the analysis's own names, None where any will do."""
-
-    @property
-    def duration_minutes(self) -> int: ...
-    @property
-    def max_duration_minutes(self) -> int: ...
-    @property
-    def max_dataset_size_gib(self) -> int: ...
-    @property
-    def max_ensemble_size(self) -> int: ...
-    @property
-    def parameters(self) -> Mapping[str, Any] | None: ...
-
-
 @dataclass(frozen=True)
 class ConfigRules:
-    """`Rules` for those who do not have an analysis's settings."""
+    """What a configuration is checked by. Minutes, GiB; `parameters` is the JSON Schema of the analysis's own
+    names, None where any will do."""
 
     duration_minutes: int
     max_duration_minutes: int
     max_dataset_size_gib: int
     max_ensemble_size: int
     parameters: Mapping[str, Any] | None = None
+
+
+class HasRules(Protocol):
+    """The settings of an analysis, or its blueprint."""
+
+    @property
+    def config_rules(self) -> ConfigRules: ...
 
 
 @dataclass(frozen=True)
@@ -75,8 +67,9 @@ def max_bytes(key: str) -> int:
     return CONFIG_MAX_BYTES if key.lower().endswith(".json") else CONFIG_YAML_MAX_BYTES
 
 
-def parse_config(raw: bytes, key: str, rules: Rules) -> JobConfig:
+def parse_config(raw: bytes, key: str, by: ConfigRules | HasRules) -> JobConfig:
     """Read and check a configuration. Raises InvalidInput with every problem found."""
+    rules = by if isinstance(by, ConfigRules) else by.config_rules
     values, notes = _read(raw, key)
     problems: list[Problem] = []
     duration = _whole(
@@ -140,7 +133,7 @@ def _unknown_service_keys(values: Mapping[str, Any], parameters: Mapping[str, An
 
 
 def _members(
-    values: Mapping[str, Any], rules: Rules, problems: list[Problem], notes: list[str]
+    values: Mapping[str, Any], rules: ConfigRules, problems: list[Problem], notes: list[str]
 ) -> int | None:
     """The size of an ensemble, None for a plain job. A size that would mean nothing is refused, unless the
     analysis has a parameter of that name or a mode of its own: then it is its affair, and noted."""

@@ -59,8 +59,8 @@ class Dataset:
 @dataclass(frozen=True)
 class Job:
     """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for
-    it when AWS has no capacity, best first, beginning with `instance_type`; `market` and `zones` as in
-    AnalysisSettings. `config` is the configuration with defaults filled in, `notes` what its author may not
+    it when AWS has no capacity, best first, beginning with `instance_type`; `market`, `zones` and `attempts`
+    as in the settings. `config` is the configuration with defaults filled in, `notes` what its author may not
     have meant; `configpath` and `configname` are the submission's, `config_source` what lay there.
     `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to
     PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
@@ -95,7 +95,7 @@ class Job:
     datasets: tuple[Dataset, ...]
     market: str = ON_DEMAND
     zones: tuple[str, ...] = ()
-    max_attempts: int = 3
+    attempts: int = field(default=3, metadata=stored("max_attempts"))
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
     config_source: ConfigSource | None = None

@@ -78,9 +78,9 @@ def plan(
     """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
     assert found.config is not None
     config = found.config.config
-    chosen = submission.instance_type or settings.instance_type
+    chosen = submission.instance_type or settings.instance.type
     # A type that the analyst chose is kept; the analysis's own may be replaced by its alternatives.
-    others = () if submission.instance_type else settings.fallback_types
+    others = () if submission.instance_type else settings.instance.fallback
     types = (chosen, *(name for name in others if name != chosen))
     larger = tuple(settings.oom_types.get(chosen, ()))
     return Job(
@@ -102,16 +102,16 @@ def plan(
         instance_types=types,
         prices={name: settings.prices[name] for name in (*types, *larger)},
         duration_minutes=config.duration_minutes,
-        volume_gib=settings.volume_gib + found.dataset_size_gib,
+        volume_gib=settings.instance.volume_gib + found.dataset_size_gib,
         dataset_size_gib=found.dataset_size_gib,
         image=settings.image,
         launch_template=settings.groups[submission.group],
         price_per_hour=settings.prices[chosen],
         created=iso(created),
         datasets=_datasets(submission, found.inputs, config),
-        market=settings.market,
-        zones=settings.zones,
-        max_attempts=settings.max_attempts,
+        market=settings.instance.market,
+        zones=settings.instance.zones,
+        attempts=settings.limits.attempts,
         blueprint_digest=settings.blueprint_digest,
         blueprint_commit=settings.blueprint_commit,
         config_source=found.config.source,

@@ -1,5 +1,12 @@
 """What a deployed stack tells its manager: one JSON document in the artifact bucket, named and hashed in the
-manager's environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256)."""
+manager's environment (NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256).
+
+How a new field of the blueprint travels: it is described in `blueprints/schema.json` (with its default), it
+is a field of a value here (`InstanceSettings`, `Limits`, `DataSettings`), and it is used where it is needed,
+as `settings.limits.datasets`. The loader fills the value, the stack passes it on as it is, and the document
+has it under the name that `BlueprintValues` says. Documents that other versions have rendered are read too:
+the new field is marked `stored(added=True)` and has a default.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.protocol.config import ConfigRules
 from runtime.protocol.documents import DocumentError, dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.typed_json import data_of, read, stored
+from runtime.protocol.typed_json import data_of, flat, read, stored
 
 SCHEMA_VERSION = 1
 ON_DEMAND, SPOT, SPOT_FIRST = "on-demand", "spot", "spot-then-on-demand"
@@ -54,22 +62,95 @@ class Code:
     sha256: str
 
 
-@dataclass(frozen=True)
-class AnalysisSettings:
-    """Durations in minutes, sizes in GiB, prices in USD an hour (on demand), the budget in USD a month for
-    each group.
+@dataclass(frozen=True, kw_only=True)
+class InstanceSettings:
+    """The machine that analyses one dataset. `types` is the allow-list of submissions and contains `type`;
+    `fallback` are those of them that stand in for `type` while there is no capacity. `market` is one of
+    MARKETS; `zones` are tried in turn (none: AWS chooses). `grow_memory`: whether a dataset that ran out of
+    memory is run again on a larger one of `types`. `family`: the blueprint lists no types, so a deploy adds
+    the other sizes of the type's family (`components.prices`)."""
 
-    `folder` says whether a dataname that ends in '/' is "one" dataset or "each" object below it is one, but
-    for what the patterns `ignore` match (`runtime.protocol.ignored`). A machine's disk has room for
-    `disk_factor` times its dataset. `fallback_types` stand in for `instance_type` while there is no capacity;
-    `market` is one of MARKETS; `zones` are tried in turn (none: AWS chooses). `max_machines` and
-    `max_account_machines` bound the machines that live at a time (None: any number).
-    `outside_buckets`: what submissions may name besides the own bucket. `queue_url`: of the queue of
-    submissions.
+    type: str
+    types: tuple[str, ...]
+    fallback: tuple[str, ...] = ()
+    market: str = field(default=ON_DEMAND, metadata=stored(among=MARKETS))
+    zones: tuple[str, ...] = ()
+    volume_gib: int
+    duration_minutes: int
+    max_duration_minutes: int
+    grow_memory: bool = field(default=False, metadata=stored(added=True))
+    family: bool = field(default=False, metadata=stored(added=True))
 
-    `oom_types` has, for each of `instance_types`, the larger ones on which a dataset that ran out of memory
-    may be run again, the next larger first (nothing: none is). `results_required`: patterns
-    (`protocol.required`), each of which a result of each dataset must fit.
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any
+    number).
+    """
+
+    datasets: int
+    dataset_size_gib: int
+    ensemble_size: int = 20
+    attempts: int = 3
+    machines: int | None = None
+    account_machines: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What a submission's data is. `folder` says whether a dataname that ends in '/' is "one" dataset or
+    "each" object below it is one, but for what the patterns `ignore` match (`runtime.protocol.ignored`). A
+    machine's disk has room for `disk_factor` times its dataset."""
+
+    folder: str = "one"
+    ignore: tuple[str, ...] = LEFT_BEHIND
+    disk_factor: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlueprintValues:
+    """What a blueprint says that its service goes by, under the blueprint's own names. The budget is in USD a
+    month for each group; `outside_buckets`: what submissions may name besides the own bucket; `parameters`:
+    the JSON Schema of the analysis's configurations, None where any names will do. `results_required`:
+    patterns (`protocol.required`), each of which a result of each dataset must fit."""
+
+    instance: InstanceSettings = field(
+        metadata=flat(
+            {
+                "type": "instance_type",
+                "types": "instance_types",
+                "fallback": "fallback_types",
+                "grow_memory": "",
+                "family": "",
+            }
+        )
+    )
+    limits: Limits = field(metadata=flat(prefix="max_"))
+    data: DataSettings = field(default=DataSettings(), metadata=flat())
+    outside_buckets: tuple[OutsideBucket, ...] = ()
+    budget_usd: float
+    parameters: Mapping[str, Any] | None = None
+    results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+
+    @property
+    def config_rules(self) -> ConfigRules:
+        """What configurations of jobs are checked by."""
+        return ConfigRules(
+            duration_minutes=self.instance.duration_minutes,
+            max_duration_minutes=self.instance.max_duration_minutes,
+            max_dataset_size_gib=self.limits.dataset_size_gib,
+            max_ensemble_size=self.limits.ensemble_size,
+            parameters=self.parameters,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisSettings(BlueprintValues):
+    """The blueprint's values, and what a deployment adds. Durations in minutes, sizes in GiB, prices in USD
+    an hour (on demand). `queue_url`: of the queue of submissions.
+
+    `oom_types` has, for each of `instance.types`, the larger ones on which a dataset that ran out of memory
+    may be run again, the next larger first (nothing: none is).
 
     `budget_parameters` is the SSM path below which `{group}/{analysis}` may set another budget
     (`/neurocaas/budgets`); None where the manager has no right to look there."""
@@ -81,39 +162,18 @@ class AnalysisSettings:
     region: str
     account: str
     groups: Mapping[str, Group]
-    instance_type: str
-    instance_types: tuple[str, ...]
-    duration_minutes: int
-    max_duration_minutes: int
-    volume_gib: int
-    max_dataset_size_gib: int
-    max_datasets: int
     prices: Mapping[str, float]
     prices_date: str
-    budget_usd: float
     image: Image
     script: str
     code: Code
     ledger_table: str
     queue_url: str
-    folder: str = "one"
-    ignore: tuple[str, ...] = LEFT_BEHIND
-    disk_factor: float = 2.0
-    fallback_types: tuple[str, ...] = ()
-    market: str = field(default=ON_DEMAND, metadata=stored(among=MARKETS))
-    zones: tuple[str, ...] = ()
-    max_ensemble_size: int = 20
-    max_attempts: int = 3
-    max_machines: int | None = None
-    max_account_machines: int | None = None
-    outside_buckets: tuple[OutsideBucket, ...] = ()
     topic_arn: str | None = None
     budget_parameters: str | None = None
-    parameters: Mapping[str, Any] | None = None
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
-    results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:
@@ -124,7 +184,8 @@ class AnalysisSettings:
         """Raises DocumentError for a document of another version or shape."""
         settings = read(cls, loads(text, _WHAT, SCHEMA_VERSION), _WHAT)
         larger = (name for names in settings.oom_types.values() for name in names)
-        unpriced = {settings.instance_type, *settings.instance_types, *larger} - settings.prices.keys()
+        instance = settings.instance
+        unpriced = {instance.type, *instance.types, *larger} - settings.prices.keys()
         if unpriced:
             raise DocumentError(f"{_WHAT}: no price for {', '.join(sorted(unpriced))}")
         return settings

@@ -181,12 +181,14 @@ def _datanames(
     value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]
 ) -> tuple[list[str], list[str]]:
     """The datasets, each once, and those of them that are named more than once."""
-    allowed = f"a path such as '{group}/{INPUTS}/data.zip', or a list of 1 to {settings.max_datasets} of them"
+    allowed = (
+        f"a path such as '{group}/{INPUTS}/data.zip', or a list of 1 to {settings.limits.datasets} of them"
+    )
     if value is None:
         problems.append(Problem("dataname", "nothing", allowed, "Say which data to analyse"))
         return [], []
     entries = [value] if isinstance(value, str) else value
-    if not isinstance(entries, list) or not 1 <= len(entries) <= settings.max_datasets:
+    if not isinstance(entries, list) or not 1 <= len(entries) <= settings.limits.datasets:
         got = f"a list of {len(entries)}" if isinstance(entries, list) else shown(value)
         do = (
             "Split the work into several submissions"
@@ -341,10 +343,10 @@ def _registered(settings: AnalysisSettings, group: str, use: str) -> str:
 def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Problem]) -> str | None:
     if value is None:
         return None
-    if value not in settings.instance_types:
-        allowed = "one of " + ", ".join(settings.instance_types)
+    if value not in settings.instance.types:
+        allowed = "one of " + ", ".join(settings.instance.types)
         do = (
-            f"Choose one, or leave it out for {settings.instance_type}; others the analysis's developer "
+            f"Choose one, or leave it out for {settings.instance.type}; others the analysis's developer "
             "adds to instance.types"
         )
         problems.append(Problem("instance_type", shown(value), allowed, do))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from runtime.protocol.documents import DocumentError
@@ -24,7 +25,7 @@ _REQUIRED, _NONE, _DEFAULT = "required", "none", "default"
 """What stands for a field that is missing."""
 
 _READERS: dict[type, _Convert] = {}
-_NAMES: dict[type, list[tuple[str, str]]] = {}
+_NAMES: dict[type, list[tuple[str, str | Callable[[str], str]]]] = {}
 """Of each class that was looked at: how it is read; its fields, with their names in the document."""
 
 
@@ -35,6 +36,14 @@ class _Stored:
     name: str = ""
     added: bool = False
     among: Collection[str] = ()
+    flat: Callable[[str], str] | None = None
+
+
+def flat(names: Mapping[str, str] = MappingProxyType({}), *, prefix: str = "") -> Mapping[str, Any]:
+    """The metadata of a field whose value has no object of its own in the document: its fields are the
+    object's, by the name in `names` ("" for one that is not in the document), else by their own name behind
+    `prefix`."""
+    return {_METADATA: _Stored(flat=lambda name: names.get(name, f"{prefix}{name}"))}
 
 
 def stored(name: str = "", *, added: bool = False, among: Collection[str] = ()) -> Mapping[str, Any]:
@@ -56,7 +65,14 @@ def read(cls: type[T], data: object, what: str) -> T:
 
 def data_of(value: Any) -> dict[str, Any]:
     """What `read` reads, for a dataclass: dicts, lists and plain values."""
-    return {name: _plain(getattr(value, attribute)) for attribute, name in _names(type(value))}
+    found: dict[str, Any] = {}
+    for attribute, name in _names(type(value)):
+        own = getattr(value, attribute)
+        if callable(name):
+            found.update({outer: one for inner, one in data_of(own).items() if (outer := name(inner))})
+        else:
+            found[name] = _plain(own)
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -69,9 +85,10 @@ def _plain(value: Any) -> Any:
     return data_of(value)
 
 
-def _names(cls: type) -> list[tuple[str, str]]:
+def _names(cls: type) -> list[tuple[str, str | Callable[[str], str]]]:
     if cls not in _NAMES:
-        _NAMES[cls] = [(one.name, _stored(one).name or one.name) for one in fields(cls)]
+        hows = ((one.name, _stored(one)) for one in fields(cls))
+        _NAMES[cls] = [(name, how.flat or how.name or name) for name, how in hows]
     return _NAMES[cls]
 
 
@@ -94,18 +111,26 @@ class _Fault(Exception):
 
 def _reader(cls: type) -> _Convert:
     if cls not in _READERS:
-        _READERS[cls] = _dataclass(cls)
+        _READERS[cls] = _dataclass(cls, lambda name: name)
     return _READERS[cls]
 
 
-def _dataclass(cls: type) -> _Convert:
+def _dataclass(cls: type, outer: Callable[[str], str]) -> _Convert:
+    """`outer`: what a name of the class is called in the object that it is read from; "" where it is not
+    there."""
     hints = get_type_hints(cls)
-    plan = [(one.name, *_field(one, hints[one.name])) for one in fields(cls)]
+    wholes, plan = [], []
+    for one in fields(cls):
+        how, hint = _stored(one), hints[one.name]
+        if how.flat:
+            wholes.append((one.name, _dataclass(hint, how.flat)))
+        elif name := outer(how.name or one.name):
+            plan.append((one.name, name, *_field(one, hint)))
 
     def convert(data: Any) -> Any:
         if not isinstance(data, dict):
             raise _Fault("is not an object")
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {attribute: whole(data) for attribute, whole in wholes}
         for attribute, name, of_value, lacking in plan:
             value = data.get(name)
             if value is None and lacking is not _REQUIRED:
@@ -123,14 +148,14 @@ def _dataclass(cls: type) -> _Convert:
     return convert
 
 
-def _field(one: Field[Any], hint: Any) -> tuple[str, _Convert, str]:
-    """What a field is called, how its value is read, and what stands for it where it is missing."""
+def _field(one: Field[Any], hint: Any) -> tuple[_Convert, str]:
+    """How the value of a field is read, and what stands for it where it is missing."""
     how = _stored(one)
     convert = _one_of(_converter(hint), how.among) if how.among else _converter(hint)
     defaults = one.default is not MISSING or one.default_factory is not MISSING
     takes_none = type(None) in get_args(hint)
     lacking = _DEFAULT if defaults and (takes_none or how.added) else _NONE if takes_none else _REQUIRED
-    return how.name or one.name, convert, lacking
+    return convert, lacking
 
 
 def _converter(hint: Any) -> _Convert:

@@ -20,7 +20,7 @@ from components.policies.developer import bucket_access, developer
 from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
 from runtime.protocol.development import GROUP
-from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETER = "/neurocaas/keys/dev-bench"
@@ -120,18 +120,30 @@ class Bench:
         code = code_archive(ROOT, "analysis")
         s3.put_object(Bucket="dev-bench-artifacts", Key=code.key, Body=code.path.read_bytes())
         settings = AnalysisSettings(
-            analysis="analysis", stage="webdev", stack="analysis-webdev", bucket="dev-bench-data",
+            instance=InstanceSettings(
+                type="m5.large",
+                types=("m5.large",),
+                duration_minutes=60,
+                max_duration_minutes=120,
+                volume_gib=16,
+            ),
+            limits=Limits(dataset_size_gib=10, datasets=50),
+            analysis="analysis",
+            stage="webdev",
+            stack="analysis-webdev",
+            bucket="dev-bench-data",
             region=self.cloud.region,
-            account=self.cloud.account, groups={GROUP: Group("lt-1", "1"), "lab": Group("lt-2", "1")},
-            instance_type="m5.large",
-            instance_types=("m5.large",), duration_minutes=60, max_duration_minutes=120, volume_gib=16,
-            max_dataset_size_gib=10,
-            max_datasets=50, prices={"m5.large": 0.096}, prices_date="2026-01-01", budget_usd=10.0,
-            image=Image("ami-1", ready=True), script="analysis/run_analysis.sh",
+            account=self.cloud.account,
+            groups={GROUP: Group("lt-1", "1"), "lab": Group("lt-2", "1")},
+            prices={"m5.large": 0.096},
+            prices_date="2026-01-01",
+            budget_usd=10.0,
+            image=Image("ami-1", ready=True),
+            script="analysis/run_analysis.sh",
             code=Code("dev-bench-artifacts", code.key, code.sha256),
             ledger_table="none",
             queue_url="none",
-        )  # fmt: skip
+        )
         s3.put_object(
             Bucket="dev-bench-artifacts",
             Key="analyses/analysis-webdev/settings.json",

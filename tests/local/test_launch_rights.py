@@ -57,14 +57,14 @@ def order(settings: AnalysisSettings) -> LaunchRequest:
     """A launch that the manager may well ask for: one machine of lab1."""
     group = settings.groups["lab1"]
     tags = {
-        PRICE_TRACKING: "On", TIMEOUT: str(settings.duration_minutes),
+        PRICE_TRACKING: "On", TIMEOUT: str(settings.instance.duration_minutes),
         OWNER: "arn:aws:iam::000000000000:user/ann", GROUP: "lab1",
         ANALYSIS: settings.analysis, JOB: "t", BUCKET: settings.bucket, OFFSET: "0", ATTEMPT: "1",
         NAME: "analysis/lab1/t",
     }  # fmt: skip
     version = group.launch_template_version
     return LaunchRequest(
-        group.launch_template_id, version, settings.instance_type, 1, "", "token", tags, None, ON_DEMAND, None
+        group.launch_template_id, version, settings.instance.type, 1, "", "token", tags, None, ON_DEMAND, None
     )
 
 
@@ -147,7 +147,7 @@ def test_every_way_to_get_a_machine_is_allowed(
     """
     ways = itertools.product(
         settings.groups,
-        settings.instance_types,
+        settings.instance.types,
         (ON_DEMAND, SPOT),
         (None, "us-east-1a", "us-east-1b"),
         (None, 500),
@@ -165,7 +165,7 @@ def test_every_way_to_get_a_machine_is_allowed(
 def test_as_long_as_the_analysis_allows(
     order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str]
 ) -> None:
-    longest = settings.max_duration_minutes
+    longest = settings.instance.max_duration_minutes
     for minutes, answer in (
         ("1", WOULD),
         (str(longest), WOULD),
@@ -180,7 +180,7 @@ def test_as_long_as_the_analysis_allows(
 def test_not_a_type_that_the_analysis_does_not_have(
     order: LaunchRequest, settings: AnalysisSettings, launch: Callable[..., str], kind: str
 ) -> None:
-    assert kind not in settings.instance_types
+    assert kind not in settings.instance.types
     assert launch(replace(order, instance_type=kind)) == REFUSED
 
 

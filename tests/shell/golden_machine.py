@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from image_builder import golden
-from runtime.protocol.settings import AnalysisSettings, Code, Image
+from runtime.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
 
 
 def prepare(
@@ -21,6 +21,14 @@ def prepare(
     shutil.copy(golden.program(), folder / golden.PROGRAM)
     (folder / "code.tar.gz").write_bytes(code)
     settings = AnalysisSettings(
+        instance=InstanceSettings(
+            type="m5.large",
+            types=("m5.large",),
+            duration_minutes=60,
+            max_duration_minutes=60,
+            volume_gib=8,
+        ),
+        limits=Limits(dataset_size_gib=1, datasets=1),
         analysis=analysis,
         stage="webdev",
         stack=f"{analysis}-webdev",
@@ -28,13 +36,6 @@ def prepare(
         region="us-east-1",
         account="0" * 12,
         groups={},
-        instance_type="m5.large",
-        instance_types=("m5.large",),
-        duration_minutes=60,
-        max_duration_minutes=60,
-        volume_gib=8,
-        max_dataset_size_gib=1,
-        max_datasets=1,
         prices={"m5.large": 0.1},
         prices_date="",
         budget_usd=1.0,

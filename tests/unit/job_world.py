@@ -5,7 +5,7 @@ told.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys, JobKeys
-from runtime.protocol.settings import AnalysisSettings, Code, Group, Image
+from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
 from runtime.protocol.status import DatasetStatus
 from tests.unit.fake_aws import Clock, FakeAws, ManagerView, MonitorView
 
@@ -25,6 +25,15 @@ BUCKET = "dti"
 SUBMISSION = "lab/submissions/a_submit.json"
 
 SETTINGS = AnalysisSettings(
+    instance=InstanceSettings(
+        type="m5.large",
+        types=("m5.large", "m5.xlarge"),
+        fallback=("m5.xlarge",),
+        duration_minutes=60,
+        max_duration_minutes=600,
+        volume_gib=16,
+    ),
+    limits=Limits(dataset_size_gib=100, datasets=500),
     analysis="dti",
     stage="webdev",
     stack="dti-webdev",
@@ -32,14 +41,6 @@ SETTINGS = AnalysisSettings(
     region="us-east-1",
     account="000000000000",
     groups={"lab": Group("lt-1", "1", "AROALAB"), "other": Group("lt-2", "1", "AROAOTHER")},
-    instance_type="m5.large",
-    instance_types=("m5.large", "m5.xlarge"),
-    fallback_types=("m5.xlarge",),
-    duration_minutes=60,
-    max_duration_minutes=600,
-    volume_gib=16,
-    max_dataset_size_gib=100,
-    max_datasets=500,
     prices={"m5.large": 0.096, "m5.xlarge": 0.192},
     prices_date="2026-01-01",
     budget_usd=300.0,
@@ -52,6 +53,15 @@ SETTINGS = AnalysisSettings(
     parameters={"type": "object", "properties": {"wait": {"type": "integer", "minimum": 0, "default": 5}}},
     blueprint_commit="abc123",
 )
+
+
+def changed(settings: AnalysisSettings, **changes: Any) -> AnalysisSettings:
+    """The settings with other values, of their own or of what the blueprint says (`attempts=2`)."""
+    for part in ("instance", "limits", "data"):
+        value = getattr(settings, part)
+        inner = {one.name: changes.pop(one.name) for one in fields(value) if one.name in changes}
+        settings = replace(settings, **{part: replace(value, **inner)})
+    return replace(settings, **changes)
 
 
 class World:

@@ -23,15 +23,15 @@ from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
 from tests.examples import examples
 from tests.unit.fake_aws import KilledError, MonitorView
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 RESULTS = KEYS.process_prefix
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip"]
-GROWING = replace(
+GROWING = changed(
     SETTINGS,
-    instance_types=("m5.large", "m5.xlarge", "m5.2xlarge"),
-    fallback_types=(),
+    types=("m5.large", "m5.xlarge", "m5.2xlarge"),
+    fallback=(),
     prices={"m5.large": 0.096, "m5.xlarge": 0.192, "m5.2xlarge": 0.384},
     oom_types={"m5.large": ("m5.xlarge", "m5.2xlarge"), "m5.xlarge": ("m5.2xlarge",), "m5.2xlarge": ()},
 )
@@ -39,7 +39,7 @@ LIMIT = settings(deadline=None, max_examples=examples(30))
 
 
 def world_of(given: AnalysisSettings = SETTINGS, **changes: Any) -> World:
-    return World(replace(given, **{"market": "spot", **changes}))
+    return World(changed(given, **{"market": "spot", **changes}))
 
 
 def machines(world: World) -> list[str]:
@@ -283,7 +283,7 @@ steps = st.lists(
 def test_only_the_last_attempt_has_results_whenever_a_monitor_dies_and_whatever_comes_again(
     steps: list[str], kills: list[int], several: bool
 ) -> None:
-    world = world_of(max_attempts=4)
+    world = world_of(attempts=4)
     world.submit(world.submission(dataname=DATA if several else DATA[:1]))
     mine, others = [machines(world)[0]], machines(world)[1:]
     written = 0
@@ -475,7 +475,7 @@ def test_without_a_larger_type_nothing_is_run_again() -> None:
 
 
 def test_a_larger_machine_that_is_taken_back_is_followed_by_one_as_large() -> None:
-    world = world_of(GROWING, max_attempts=2)
+    world = world_of(GROWING, attempts=2)
     world.submit(world.submission())
     out_of_memory(world, machines(world)[0])
     for number in (1, 2):

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from tests.examples import examples
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView, MonitorView
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
@@ -105,7 +105,7 @@ class BadWeather(RuleBasedStateMachine):
         super().__init__()
         larger = {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
         self.world = World(
-            replace(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", max_attempts=2, oom_types=larger)
+            changed(SETTINGS, budget_usd=3.0, market="spot-then-on-demand", attempts=2, oom_types=larger)
         )
         self.aws: FakeAws = self.world.aws
         self.aws.deployed = [Deployed(BUCKET, ("lab",), "queue")]

@@ -103,7 +103,7 @@ def told(*lies: Lie) -> World:
     )
     for name in (LIAR, PEER):
         world.boot(name)
-    world.aws.capacity = dict.fromkeys(WORLD.instance_types, 0)
+    world.aws.capacity = dict.fromkeys(WORLD.instance.types, 0)
     # it waits, and is looked at again
     world.submit(world.submission(dataname=["lab/inputs/c.zip"]), "lab/submissions/1_submit.json")
     world.aws.capacity.clear()
@@ -531,6 +531,6 @@ def test_what_a_member_writes_changes_nothing_of_another_group(lie: Lie) -> None
             group.launch_template_id,
             group.launch_template_version,
         )
-        assert request.instance_type in WORLD.instance_types
+        assert request.instance_type in WORLD.instance.types
     assert world.aws.items == {}, "every job has ended"
     assert all(committed == spent for committed, spent in world.aws.budgets.values())

@@ -21,7 +21,7 @@ from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, STALLED_LA
 from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.tags import TIMEOUT
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView
-from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 JOB = JobId(BUCKET, "lab", "t1")
@@ -119,7 +119,7 @@ def test_the_document_of_the_same_submission_is_kept(world: World) -> None:
     """Its machines may be there already: with another plan they would be others."""
     killed_before(world, "run", world.submission())
     planned = world.aws.text(BUCKET, KEYS.job)
-    world.settings = replace(SETTINGS, instance_type="m5.xlarge", fallback_types=(), duration_minutes=1)
+    world.settings = changed(SETTINGS, type="m5.xlarge", fallback=(), duration_minutes=1)
     world.deliver(receives=2)
     assert world.aws.text(BUCKET, KEYS.job) == planned
     assert [machine.instance_type for machine in world.aws.ec2.values()] == ["m5.large"]
@@ -151,7 +151,7 @@ def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(
 
 def spot(world: World) -> str:
     """A job of a spot machine that AWS has taken back; the request for another is there."""
-    world.settings = replace(SETTINGS, market="spot", max_attempts=3)
+    world.settings = changed(SETTINGS, market="spot", attempts=3)
     world.submit(world.submission())
     (machine,) = world.aws.ec2
     world.boot(machine)
@@ -193,11 +193,11 @@ def test_an_attempt_without_the_jobs_document_starts_nothing(world: World) -> No
 
 def test_an_attempt_says_of_which_machine_it_is_and_waits_for_room(world: World) -> None:
     key = spot(world)
-    world.settings = replace(world.settings, max_machines=0)
+    world.settings = changed(world.settings, machines=0)
     outcome = world.deliver(key)
     assert outcome.again
     assert outcome.message.startswith("waiting: ")
-    world.settings = replace(world.settings, max_machines=1)
+    world.settings = changed(world.settings, machines=1)
     assert world.deliver(key, 2).message.startswith("launched ")
     _, second = world.aws.ec2.values()
     assert (second.tags["attempt"], second.tags["offset"], second.launch_index) == ("2", "0", 0)

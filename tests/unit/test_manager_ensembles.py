@@ -10,7 +10,7 @@ import pytest
 
 from runtime.protocol.command import main_command
 from runtime.protocol.keys import JobKeys
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 CONFIG = "lab/configs/c.json"
 FOLDER = "lab/inputs/scans/"
@@ -18,9 +18,9 @@ FOLDER = "lab/inputs/scans/"
 
 def ensemble(config: dict[str, Any], **fields: Any) -> World:
     world = World(
-        replace(
+        changed(
             SETTINGS,
-            max_ensemble_size=10,
+            ensemble_size=10,
             parameters={**(SETTINGS.parameters or {}), "additionalProperties": True},
         )
     )
@@ -104,7 +104,7 @@ def test_an_ensemble_has_one_dataset() -> None:
 
 
 def folder(number: int, **changes: Any) -> World:
-    world = World(replace(SETTINGS, max_datasets=30, **changes))
+    world = World(changed(SETTINGS, datasets=30, **changes))
     world.aws.upload(BUCKET, FOLDER, b"")
     world.aws.upload(BUCKET, f"{FOLDER}below/", b"")
     for index in range(number):
@@ -141,7 +141,7 @@ def test_or_each_of_its_objects_is_one() -> None:
 
 @pytest.mark.parametrize("how", ["one", "each"])
 def test_an_empty_folder_has_no_data(how: str) -> None:
-    world = World(replace(SETTINGS, folder=how))
+    world = World(changed(SETTINGS, folder=how))
     world.aws.upload(BUCKET, FOLDER, b"")
     world.submit(world.submission(dataname=FOLDER))
     assert world.aws.ec2 == {}

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -17,7 +16,7 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from tests.unit.fake_aws import KilledError
-from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 FIVE = [f"lab/inputs/{name}.zip" for name in "abcde"]
@@ -27,7 +26,7 @@ class Life:
     """A job from its submission to its end, in which `actor` dies after its call number `left` (once)."""
 
     def __init__(self, actor: str, left: int) -> None:
-        self.world = World(replace(SETTINGS, budget_usd=10.0, market="spot"))
+        self.world = World(changed(SETTINGS, budget_usd=10.0, market="spot"))
         self.actor, self.left, self.struck = actor, left, False
         for name in FIVE:
             self.world.aws.upload(BUCKET, name)

@@ -25,11 +25,11 @@ from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import InvalidInput
 from tests.examples import examples
 from tests.unit.fake_aws import KilledError
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 GIB = 1 << 30
-EACH = replace(SETTINGS, folder="each")
+EACH = changed(SETTINGS, folder="each")
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_no_data_is_left_out_in_silence_behind_what_is_none(
     """What is no data sorts before it, and fills the listing."""
     monkeypatch.setattr("runtime.manager.inputs.FOLDER_MAX_OBJECTS", 30)
     for number in (20, 27, 28, 40):
-        world = World(replace(SETTINGS, folder=folder, max_datasets=3))
+        world = World(changed(SETTINGS, folder=folder, datasets=3))
         for index in range(number):
             world.aws.upload(BUCKET, f"lab/inputs/day/{clutter.format(index)}")
         for name in ("y", "z1", "z2"):
@@ -316,14 +316,14 @@ def test_not_more_than_twenty_are_told() -> None:
 
 @pytest.mark.parametrize("folder", ["one", "each"])
 def test_a_folder_with_nothing_else_is_empty(folder: str) -> None:
-    world = World(replace(SETTINGS, folder=folder))
+    world = World(changed(SETTINGS, folder=folder))
     for name in (".DS_Store", "deep/Thumbs.db"):
         world.aws.upload(BUCKET, f"lab/inputs/day/{name}")
     assert "in which there is only what operating systems" in refusal(world, dataname="lab/inputs/day/")
 
 
 def test_a_blueprint_has_a_list_of_its_own() -> None:
-    world = World(replace(EACH, ignore=("*.txt",)))
+    world = World(changed(EACH, ignore=("*.txt",)))
     for name in ("a.tif", "A.TXT", ".DS_Store"):
         world.aws.upload(BUCKET, f"lab/inputs/day/{name}")
     world.submit(world.submission(dataname="lab/inputs/day/"))
@@ -407,7 +407,7 @@ def test_whatever_is_started_has_room_for_its_data(
     volume: int, limit: int, factor: float, asked: int, size: int
 ) -> None:
     asked = min(asked, limit)
-    analysis = replace(SETTINGS, volume_gib=volume, max_dataset_size_gib=limit, disk_factor=factor)
+    analysis = changed(SETTINGS, volume_gib=volume, dataset_size_gib=limit, disk_factor=factor)
     try:
         added = room(analysis, asked, {"small": 1, "large": size})
     except InvalidInput:

@@ -14,14 +14,14 @@ from runtime.manager.launch import options
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import CAPACITY_ATTEMPTS, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
 from runtime.protocol.settings import MARKETS
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 FULL = "InsufficientInstanceCapacity"
 
 
 def world_of(**changes: Any) -> World:
-    return World(replace(SETTINGS, **changes))
+    return World(changed(SETTINGS, **changes))
 
 
 def bought(world: World) -> list[tuple[str, str, str | None]]:
@@ -48,7 +48,7 @@ def test_options_are_tried_in_turn(market: str) -> None:
 
 
 def test_on_demand_machines_when_there_are_no_spot_machines() -> None:
-    world = world_of(market="spot-then-on-demand", fallback_types=())
+    world = world_of(market="spot-then-on-demand", fallback=())
     world.aws.refusals = {"m5.large spot": FULL}
     world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
     assert bought(world) == [("on-demand", "m5.large", None)]
@@ -71,7 +71,7 @@ def test_without_spot_capacity_a_spot_job_waits_and_says_so() -> None:
 
 
 def test_limits_of_machines_hold_jobs_back() -> None:
-    world = world_of(max_machines=2)
+    world = world_of(machines=2)
     assert world.submit(world.submission(dataname=[f"lab/inputs/{name}.zip" for name in "abc"])).again
     assert len(world.aws.ec2) == 2
     assert "no room for 1 of 3 machines" in world.certificate()
@@ -82,7 +82,7 @@ def test_limits_of_machines_hold_jobs_back() -> None:
 
 
 def test_the_accounts_machines_count_those_of_other_analyses() -> None:
-    world = world_of(max_machines=5, max_account_machines=3)
+    world = world_of(machines=5, account_machines=3)
     other = World(replace(SETTINGS, analysis="other"))
     other.aws = world.aws
     other.submit(
@@ -141,7 +141,7 @@ def test_a_machine_that_switches_itself_off_in_time_counts_as_reclaimed() -> Non
 
 
 def test_attempts_are_bounded() -> None:
-    world, machine = reclaimed(max_attempts=3)
+    world, machine = reclaimed(attempts=3)
     for _ in range(3):
         world.reclaim(machine)
         *_, machine = world.aws.ec2
@@ -211,7 +211,7 @@ def test_a_lost_request_is_made_again_by_the_sweep() -> None:
     del world.aws.objects_[BUCKET, KEYS.retry(0, 2)]
     world.sweep()
     assert (BUCKET, KEYS.retry(0, 2)) in world.aws.objects_
-    world.clock.forward(60 * SETTINGS.duration_minutes + STALLED_LAUNCH + 60)
+    world.clock.forward(60 * SETTINGS.instance.duration_minutes + STALLED_LAUNCH + 60)
     world.sweep()
     assert world.end() == "FAILED 0/1 a.zip: AWS has taken the spot machine back, and no other was started.\n"
     assert world.aws.items == {}
@@ -241,7 +241,7 @@ def test_a_cancelled_job_starts_no_further_attempt() -> None:
 
 
 def test_attempts_that_use_the_reservation_up_stop_the_job() -> None:
-    world = world_of(market="spot", max_attempts=20, fallback_types=())
+    world = world_of(market="spot", attempts=20, fallback=())
     world.submit(world.submission())
     minutes = 0
     while (BUCKET, KEYS.stop) not in world.aws.objects_:

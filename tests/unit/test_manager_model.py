@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -20,7 +19,7 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from tests.examples import examples
 from tests.unit.fake_aws import KilledError
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 LIMIT = 1_500_000
@@ -39,7 +38,7 @@ class JobPath(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(replace(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", max_attempts=2))
+        self.world = World(changed(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", attempts=2))
         self.jobs = 0
         self.messages: dict[str, int] = {}
 

@@ -25,7 +25,7 @@ from runtime.protocol.limits import (
 )
 from runtime.protocol.tags import EXEMPT
 from tests.unit.fake_aws import MonitorView
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 JOB = JobId(BUCKET, "lab", "t1")
@@ -46,7 +46,7 @@ def started(world: World, **fields: object) -> list[str]:
 
 
 def spot(attempts: int) -> World:
-    return World(replace(SETTINGS, market="spot", max_attempts=attempts))
+    return World(changed(SETTINGS, market="spot", attempts=attempts))
 
 
 # Reports

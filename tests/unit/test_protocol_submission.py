@@ -5,7 +5,6 @@ problems.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
 from tests.examples import examples
-from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
+from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 GOOD: dict[str, Any] = {
     "dataname": ["lab/inputs/a.zip", "lab/inputs/sub/"],
@@ -162,7 +161,7 @@ def test_no_submission_crashes_the_manager_or_touches_another_group(raw: bytes) 
 
 
 def config(raw: bytes | str, key: str = "lab/configs/c.json", **changes: Any) -> Any:
-    return parse_config(raw.encode() if isinstance(raw, str) else raw, key, replace(SETTINGS, **changes))
+    return parse_config(raw.encode() if isinstance(raw, str) else raw, key, changed(SETTINGS, **changes))
 
 
 OPEN = {**(SETTINGS.parameters or {}), "additionalProperties": True}

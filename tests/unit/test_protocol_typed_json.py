@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -23,7 +24,7 @@ from runtime.protocol.report import ComputeReport
 from runtime.protocol.settings import MARKETS, AnalysisSettings
 from runtime.protocol.status import STATES, DatasetStatus
 from runtime.protocol.stop import OUTCOMES, StopOrder
-from runtime.protocol.typed_json import data_of, read, stored
+from runtime.protocol.typed_json import data_of, flat, read, stored
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -38,12 +39,14 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "outcome": st.sampled_from(OUTCOMES),
     "schema_version": st.just(1),
     "start": st.just("2026-01-31T12:00:00.000Z"),
+    **dict.fromkeys(("grow_memory", "family"), st.just(False)),  # not in the document
     "price": st.floats(0, 1e6),
     "end": st.none() | st.just("2026-02-01T12:00:00.000Z"),
 }
 """Fields that not any value fits."""
 
 
+@cache
 def values(hint: Any) -> st.SearchStrategy[Any]:
     """Any value of a field of this type."""
     if hint in SCALARS:
@@ -64,7 +67,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 def priced(settings: AnalysisSettings) -> AnalysisSettings:
     """With a price for each type that it names."""
     larger = [name for names in settings.oom_types.values() for name in names]
-    types = [settings.instance_type, *settings.instance_types, *larger]
+    types = [settings.instance.type, *settings.instance.types, *larger]
     return replace(settings, prices={**dict.fromkeys(types, 1.0), **settings.prices})
 
 
@@ -203,6 +206,33 @@ def test_a_fault_is_told_with_its_place(change: Mapping[str, Any], says: str) ->
     with pytest.raises(DocumentError) as refused:
         read(Outer, {**WHOLE, **change}, "it")
     assert str(refused.value) == says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    pieces: int
+    size: int | None = None
+    here_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flat:
+    bounds: Bounds = field(metadata=flat({"pieces": "parts", "here_only": ""}, prefix="max_"))
+    inner: Inner = field(default=Inner(2.0), metadata=flat())
+    name: str
+
+
+def test_a_flat_value_has_its_fields_in_the_object_of_its_owner() -> None:
+    value = Flat(bounds=Bounds(pieces=3, size=1, here_only=True), inner=Inner(1.0, "b"), name="n")
+    data = data_of(value)
+    assert data == {"parts": 3, "max_size": 1, "size": 1.0, "the-kind": "b", "name": "n"}
+    assert read(Flat, data, "it") == replace(value, bounds=Bounds(pieces=3, size=1))
+    for name, says in (("parts", "it has no 'parts'"), ("the-kind", "it has no 'the-kind'")):
+        with pytest.raises(DocumentError, match=f"^{says}$"):
+            read(Flat, {key: one for key, one in data.items() if key != name}, "it")
+    with pytest.raises(DocumentError, match=r"^it: 'max_size' is str, not int$"):
+        read(Flat, {**data, "max_size": "1"}, "it")
+    assert read(Flat, {**data, "max_size": None}, "it").bounds.size is None
 
 
 def test_a_missing_field_is_named() -> None:

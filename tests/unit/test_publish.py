@@ -14,18 +14,27 @@ from typing import Any
 import boto3
 import jsonschema
 import pytest
+from job_world import changed
 from moto import mock_aws
 
 import blueprints
 from blueprints.model import Stage
 from console import catalogue
 from console.errors import UserError
-from runtime.protocol.settings import AnalysisSettings, Code, Image
+from runtime.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "docs" / "schema"
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SETTINGS = AnalysisSettings(
+    instance=InstanceSettings(
+        type="m5.large",
+        types=("m5.large", "m5.xlarge", "c5.large"),
+        duration_minutes=60,
+        max_duration_minutes=2880,
+        volume_gib=16,
+    ),
+    limits=Limits(dataset_size_gib=1024, datasets=500),
     analysis="analysis",
     stage="prod",
     stack="analysis-prod",
@@ -33,13 +42,6 @@ SETTINGS = AnalysisSettings(
     region="eu-west-1",
     account="111122223333",
     groups={},
-    instance_type="m5.large",
-    instance_types=("m5.large", "m5.xlarge", "c5.large"),
-    duration_minutes=60,
-    max_duration_minutes=2880,
-    volume_gib=16,
-    max_dataset_size_gib=1024,
-    max_datasets=500,
     prices={"m5.large": 0.096, "m5.xlarge": 0.192, "c5.large": 0.085},
     prices_date="2026-11-01",
     budget_usd=300.0,
@@ -68,7 +70,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def entry(**changes: Any) -> dict[str, Any]:
     return catalogue.entry(
-        replace(SETTINGS, **changes), blueprints.load("analysis", Stage.PROD, ROOT, {"bucket": "x-prod"}), NOW
+        changed(SETTINGS, **changes), blueprints.load("analysis", Stage.PROD, ROOT, {"bucket": "x-prod"}), NOW
     )
 
 

@@ -11,7 +11,7 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.settings import AnalysisSettings
 from tests.unit.fake_aws import KilledError
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 OUTSIDE = (
     OutsideBucket("pub", "", ("inputs",), ()),
@@ -80,7 +80,7 @@ def test_data_comes_from_outside_and_results_go_there(world: World) -> None:
 
 
 def test_a_folder_and_a_list(world: World) -> None:
-    world.settings = replace(world.settings, folder="each")
+    world.settings = changed(world.settings, folder="each")
     assert world.submit(world.submission(**{**FIELDS, "dataname": "s3://pub/data/"})).exit_code == 0
     assert [one.inputpath for one in world.job().datasets] == ["s3://pub/data/a.zip", "s3://pub/data/b.zip"]
     names = [f"s3://pub/data/{name}.zip" for name in "ab"]

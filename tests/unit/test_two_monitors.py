@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import ENDING_GRACE
 from tests.examples import examples
 from tests.unit.fake_aws import MonitorView
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
 ENDS = ("JOB RESULT: ", "JOB FINISHED: ", "JOB COST: ", "ATTEMPT 1: ", "ATTEMPT 2: ", "All jobs submitted. ")
@@ -105,7 +104,7 @@ class Turning:
 
 def ready(attempts: bool) -> tuple[World, str]:
     """A job whose last machine has ended, and nobody has heard of it."""
-    world = World(replace(SETTINGS, market="spot"))
+    world = World(changed(SETTINGS, market="spot"))
     world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
     first, second = world.aws.ec2
     world.complete(second)
