@@ -372,7 +372,7 @@ def test_a_job_without_a_document_has_its_certificate_and_notice(world: World) -
 def test_a_machine_of_a_job_without_a_document_is_ended_at_its_time(world: World) -> None:
     (machine,) = started(world)
     del world.aws.objects_[BUCKET, world.job().keys.job]
-    world.clock.forward(60 * SETTINGS.duration_minutes + DEADLINE_GRACE)
+    world.clock.forward(60 * SETTINGS.instance.duration_minutes + DEADLINE_GRACE)
     world.sweep()
     assert world.aws.ec2[machine].state == "pending"
     world.clock.forward(1)
