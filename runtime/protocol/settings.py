@@ -68,7 +68,7 @@ class InstanceSettings:
     `fallback` are those of them that stand in for `type` while there is no capacity. `market` is one of
     MARKETS; `zones` are tried in turn (none: AWS chooses). `grow_memory`: whether a dataset that ran out of
     memory is run again on a larger one of `types`. `family`: the blueprint lists no types, so a deploy adds
-    the other sizes of the type's family (`components.prices`)."""
+    the other sizes of the type's family (`blueprints.prices`)."""
 
     type: str
     types: tuple[str, ...]
