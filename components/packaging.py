@@ -76,14 +76,15 @@ def write_atomically(target: Path, content: bytes) -> None:
 
 
 def lambda_archive(root: Path, package: str, *, with_yaml: bool = False) -> pulumi.AssetArchive:
-    """Code of the functions in runtime/<package>: that package and the protocol. boto3 is part of Lambda's
-    runtime, PyYAML is not.
+    """Code of the functions in runtime/<package>: that package, the protocol, and what all functions call AWS
+    with. boto3 is part of Lambda's runtime, PyYAML is not.
 
     Listed file by file, so that caches and editors' files never change the function.
     """
     paths = [
         root / "runtime" / "__init__.py",
         *_python(root / "runtime" / "protocol"),
+        *_python(root / "runtime" / "aws"),
         *_python(root / "runtime" / package),
     ]
     found = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}

@@ -1,22 +1,35 @@
-"""Answers in S3 for submissions that do not become jobs, and the last words of jobs that could not be
-launched.
+"""What people are told of a file that they have put into the bucket: a certificate, and how it ends.
+
+`Answer` is that of a file that can be about no job, `JobAnswer` that of a submission, which has a timestamp.
+All ends of a submission in the hands of the manager are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from runtime.manager.delivery import Outcome
 from runtime.manager.port import Cloud
-from runtime.protocol.certificate import CertificateFacts, SetupLog, claim_metadata, end_line
+from runtime.manager.wording import log_started
+from runtime.protocol.certificate import (
+    CertificateFacts,
+    SetupLog,
+    claim_metadata,
+    end_line,
+    initial_lines,
+)
 from runtime.protocol.documents import iso
 from runtime.protocol.job import Job
-from runtime.protocol.keys import JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from runtime.protocol.keys import CancelKey, JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from runtime.protocol.notice import notice
 from runtime.protocol.problems import Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import FAILED, DatasetStatus
+from runtime.protocol.stop import StopOrder
 
 SERVICE_FAILED = Problem(
     "submission",
@@ -27,50 +40,182 @@ SERVICE_FAILED = Problem(
 )
 
 
+class RefusedAt(NamedTuple):
+    """Where a submission was refused, as the log names it: one of the four steps, the part of the work, and
+    the kind of error.
+    """
+
+    step: int
+    part: str
+    kind: str
+
+
+READ = RefusedAt(1, "init", "INPUT")
+READ_FAILED = RefusedAt(1, "init", "INTERNAL")
+LOOKED_UP = RefusedAt(2, "check_existence", "INPUT")
+BUDGET = RefusedAt(2, "get_costmonitoring", "INPUT")
+IMAGE = RefusedAt(3, "setup", "RESOURCE")
+GIVEN_UP = RefusedAt(4, "init", "INTERNAL")
+
+
 def version_of(settings: AnalysisSettings) -> str:
     """What the certificate calls ANALYSIS VERSION ID: the blueprint's commit, else its digest."""
     return settings.blueprint_commit or settings.blueprint_digest or "unknown"
 
 
-def reject(
+@dataclass
+class Answer:
+    """The answer to a file with the key `source`, below `keys`; `log` is its certificate while it grows."""
+
+    cloud: Cloud
+    settings: AnalysisSettings
+    clock: Callable[[], datetime]
+    keys: ResultKeys
+    log: SetupLog
+    source: str
+
+    @property
+    def metadata(self) -> Mapping[str, str] | None:
+        """Of the service's own certificate."""
+        return None
+
+    def refuse(
+        self,
+        problems: Sequence[Problem],
+        stage: RefusedAt = READ,
+        exit_class: str = "user",
+        *,
+        told: Sequence[Problem] = (),
+        job: Job | None = None,
+    ) -> Outcome:
+        """End it for `problems`; `told` are further ones that the log has already."""
+        now = self.clock()
+        self.log.problems(stage.part, problems, now, stage.kind)
+        self.log.step_failed(stage.step, stage.kind, now)
+        self.end(exit_class, [*problems, *told], job=job)
+        return Outcome(99, f"refused: {problems[0].text()}")
+
+    def end(
+        self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None
+    ) -> None:
+        """Write the end of what ends without a machine."""
+        self._close(exit_class, problems, note, job, self.clock())
+
+    def _close(
+        self, exit_class: str, problems: Sequence[Problem], note: str, job: Job | None, now: datetime
+    ) -> tuple[CertificateFacts, str]:
+        """Write certificate, certificate.json and `end.txt`; the facts, and what `end.txt` tells: the first
+        problem, else `note`."""
+        facts = CertificateFacts(
+            exit_class=exit_class,
+            finished=now,
+            group=self.keys.group,
+            job_id=self.log.job_id,
+            submission_key=self.source,
+            analysis=self.settings.analysis,
+            bucket=self.settings.bucket,
+            job=job,
+            problems=tuple(problems),
+        )
+        if problems:
+            note = problems[0].text()
+        more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
+        self.certify(self.log.render())
+        for place in (self.keys, self.keys.records):
+            self.cloud.put(self.settings.bucket, place.certificate_json, facts.to_json())
+            total = len(job.datasets) if job else 0
+            self.cloud.put(self.settings.bucket, place.end, end_line(0, total, note + more))
+        return facts, note
+
+    def certify(self, text: str) -> None:
+        """Write a certificate: the service's own, which has `metadata`, and the copy for people."""
+        self.cloud.put(self.settings.bucket, self.keys.records.certificate, text, metadata=self.metadata)
+        self.cloud.put(self.settings.bucket, self.keys.certificate, text)
+
+
+def rejection(
     cloud: Cloud,
     settings: AnalysisSettings,
-    key: SubmissionKey,
-    problems: Sequence[Problem],
-    now: datetime,
-    exit_class: str = "user",
+    clock: Callable[[], datetime],
+    key: SubmissionKey | CancelKey,
     replaced: str = "",
-) -> None:
-    """Answer a submission that has no usable timestamp of its own. `replaced`: the ETag of one whose file
-    another has replaced; the plain name is that of the other's answer."""
+) -> Answer:
+    """The answer to a file that can be about no job, below `results/rejected_{id}/`. `replaced`: the ETag of
+    one whose file another has replaced; the plain name is that of the other's answer."""
     name = f"{key.id}-{replaced[:8]}" if replaced else key.id
-    refuse(cloud, settings, key.group, name, key.key, problems, now, exit_class)
-
-
-def refuse(
-    cloud: Cloud,
-    settings: AnalysisSettings,
-    group: str,
-    name: str,
-    source: str,
-    problems: Sequence[Problem],
-    now: datetime,
-    exit_class: str = "user",
-) -> None:
-    """Answer a file `source` that cannot be about a job, below `results/rejected_{name}/`."""
-    log = SetupLog(now, version_of(settings), name or source.rpartition("/")[2])
+    now = clock()
+    log = SetupLog(now, version_of(settings), name or key.key.rpartition("/")[2])
     log.manager("Detected new job: starting up.", now)
-    log.problems("init", problems, now, "INPUT" if exit_class == "user" else "INTERNAL")
-    log.step_failed(1, "INPUT" if exit_class == "user" else "INTERNAL", now)
-    close(cloud, settings, rejected_keys(group, name), log, exit_class, source, now, problems=problems)
+    return Answer(cloud, settings, clock, rejected_keys(key.group, name), log, key.key)
 
 
-def certify(
-    cloud: Cloud, bucket: str, keys: ResultKeys, text: str, metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write a certificate: the service's own, which has `metadata`, and the copy for people."""
-    cloud.put(bucket, keys.records.certificate, text, metadata=metadata)
-    cloud.put(bucket, keys.certificate, text)
+@dataclass
+class JobAnswer(Answer):
+    """The answer to a submission with a usable timestamp: what its job was, or how it began."""
+
+    keys: JobKeys
+
+    @property
+    def job_id(self) -> JobId:
+        return JobId(self.settings.bucket, self.keys.group, self.keys.timestamp)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return claim_metadata(self.source, self.log.started)
+
+    def end(
+        self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None
+    ) -> None:
+        """End the job without a machine: write its end, send the notice, and release what was reserved for
+        it. Whoever dies in between leaves the job open, and the next one tells it twice rather than never.
+        """
+        now = self.clock()
+        facts, told = self._close(exit_class, problems, note, job, now)
+        claim = self.cloud.claimed(self.job_id)
+        if self.settings.topic_arn and not (claim and claim.ended):
+            self.cloud.publish(*notice(facts, iso(self.log.started), told))
+        self.cloud.forget(self.job_id, iso(now))
+
+    def stop(self, order: StopOrder, job: Job | None = None, done: int = 0) -> Outcome:
+        """The job was cancelled before it was launched, or when `done` of its datasets had machines."""
+        self.log.manager(f"Job {order.text}.", self.clock())
+        if job is None or done == 0:
+            self.log.manager("Shutting down job.", self.clock())
+            self.end(order.outcome, note=order.text, job=job)
+        else:
+            self.part(job, done, order.text)
+        return Outcome(0, order.text)
+
+    def launched(self, job: Job) -> Outcome:
+        """All machines of the job are there."""
+        total, now = len(job.datasets), self.clock()
+        log_started(self.log, job.datasets, now)
+        self.log.step_done(4, now)
+        self.write(job)
+        self.cloud.launched(self.job_id, total, frozenset(), now.timestamp())
+        return Outcome(0, f"launched {total} machines")
+
+    def short(self, job: Job, done: int, exit_class: str, problem: Problem) -> Outcome:
+        """No more than the machines of the first `done` datasets were to be had."""
+        self.log.step_failed(4, "RESOURCE", self.clock())
+        if done == 0:
+            self.end(exit_class, [problem], job=job)
+            return Outcome(99, f"failed: {problem.text()}")
+        self.part(job, done, f"No machine was started: {problem.text()}")
+        return Outcome(99, f"launched {done} of {len(job.datasets)} machines: {problem.text()}")
+
+    def part(self, job: Job, done: int, reason: str) -> None:
+        """Go on with the machines of the first `done` datasets; the others have failed for `reason`."""
+        total, now = len(job.datasets), self.clock()
+        log_started(self.log, job.datasets[:done], now)
+        for dataset in job.datasets[done:]:
+            fail_dataset(self.cloud, job, dataset.index, reason, now)
+        self.write(job)
+        self.cloud.launched(self.job_id, total, frozenset(range(done, total)), now.timestamp())
+
+    def write(self, job: Job, *, complete: bool = True) -> None:
+        """Write the certificate of a job that has machines, or gets some."""
+        self.certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
 
 
 def fail_dataset(cloud: Cloud, job: Job, index: int, reason: str, now: datetime) -> None:
@@ -81,78 +226,3 @@ def fail_dataset(cloud: Cloud, job: Job, index: int, reason: str, now: datetime)
     text = DatasetStatus(FAILED, dataset.inputpath, reason=reason, updated=iso(now)).to_json()
     cloud.put(job.bucket, job.keys.verdict(index), text)
     cloud.put(job.bucket, dataset.status_key, text)
-
-
-def close(
-    cloud: Cloud,
-    settings: AnalysisSettings,
-    keys: ResultKeys,
-    log: SetupLog,
-    exit_class: str,
-    submission_key: str,
-    now: datetime,
-    *,
-    problems: Sequence[Problem] = (),
-    note: str = "",
-    job: Job | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> tuple[CertificateFacts, str]:
-    """Write certificate, certificate.json and `end.txt` of something that ends without a machine; the facts,
-    and what `end.txt`
-    tells: the first problem, else `note`."""
-    total = len(job.datasets) if job else 0
-    facts = CertificateFacts(
-        exit_class=exit_class,
-        finished=now,
-        group=keys.group,
-        job_id=log.job_id,
-        submission_key=submission_key,
-        analysis=settings.analysis,
-        bucket=settings.bucket,
-        job=job,
-        problems=tuple(problems),
-    )
-    if problems:
-        note = problems[0].text()
-    more = f" (and {len(problems) - 1} more, see certificate.txt)" if len(problems) > 1 else ""
-    certify(cloud, settings.bucket, keys, log.render(), metadata)
-    for place in (keys, keys.records):
-        cloud.put(settings.bucket, place.certificate_json, facts.to_json())
-        cloud.put(settings.bucket, place.end, end_line(0, total, note + more))
-    return facts, note
-
-
-def end_without_machine(
-    cloud: Cloud,
-    settings: AnalysisSettings,
-    keys: JobKeys,
-    log: SetupLog,
-    exit_class: str,
-    submission_key: str,
-    now: datetime,
-    *,
-    problems: Sequence[Problem] = (),
-    note: str = "",
-    job: Job | None = None,
-) -> None:
-    """End a job without a machine: write its end, send the notice, and release what was reserved for it.
-    Whoever dies in between leaves the job open, and the next one tells it twice rather than never."""
-    metadata = claim_metadata(submission_key, log.started)
-    facts, told = close(
-        cloud,
-        settings,
-        keys,
-        log,
-        exit_class,
-        submission_key,
-        now,
-        problems=problems,
-        note=note,
-        job=job,
-        metadata=metadata,
-    )
-    item = JobId(settings.bucket, keys.group, keys.timestamp)
-    claim = cloud.claimed(settings.ledger_table, item)
-    if settings.topic_arn and not (claim and claim.ended):
-        cloud.publish(settings.topic_arn, *notice(facts, iso(log.started), told))
-    cloud.forget(settings.ledger_table, item, iso(now))

@@ -36,7 +36,6 @@ def reserve(
     """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the
     group cannot pay it.
     """
-    table, item = settings.ledger_table, job.id
     try:
         limit, own = limit_of(cloud, settings, job.group)
     except InvalidInput as error:
@@ -59,8 +58,8 @@ def reserve(
     if not own:
         say(f"Customized budget not found. Using default budget value of {dollars(limit)}")
     budget, cost = budget_name(settings.analysis, job.group, log.started), worst_case(job)
-    committed = cloud.committed(table, budget)
-    paid = cost <= limit and cloud.reserve(table, item, budget, cost, limit)
+    committed = cloud.committed(budget)
+    paid = cost <= limit and cloud.reserve(job.id, budget, cost, limit)
     if limit:
         notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
     if paid:

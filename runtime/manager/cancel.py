@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from runtime.manager.answer import end_without_machine, refuse, version_of
+from runtime.manager.answer import JobAnswer, rejection, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.early import Early, keep
 from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
@@ -70,8 +70,7 @@ def cancel(
             keep(cloud, settings.bucket, key.group, error.name, Early(order, obeyed=digest_of(key.key)))
             return done
     except InvalidInput as error:
-        refuse(cloud, settings, key.group, key.id, key.key, error.problems, clock())
-        return Outcome(99, f"refused: {error.problems[0].text()}")
+        return rejection(cloud, settings, clock, key).refuse(error.problems)
 
 
 def _carry_out(
@@ -90,7 +89,7 @@ def _carry_out(
     delivery.notes.timestamp = timestamp
     item = JobId(bucket, key.group, timestamp)
     keys = item.keys
-    there = cloud.claimed(settings.ledger_table, item)
+    there = cloud.claimed(item)
     _check_claim(key, timestamp, claim, there)
     if there is not None and there.ended:
         earlier = read_order(cloud, bucket, keys)
@@ -101,9 +100,9 @@ def _carry_out(
         raise InvalidInput([Problem("cancellation", got, "a job that has not ended", do)])
     if not cloud.put(bucket, keys.stop, order.to_json(), if_absent=True):
         order = read_order(cloud, bucket, keys) or order
-    if claim is not None and _never_begins(cloud, settings, key, keys, claim, order, now):
+    if claim is not None and _never_begins(cloud, settings, clock, key, item, claim, order):
         return Outcome(0, f"job {timestamp} will not be started")
-    if cloud.note_stop(settings.ledger_table, item, order.text, now.timestamp()):
+    if cloud.note_stop(item, order.text, now.timestamp()):
         return Outcome(0, f"job {timestamp} is being stopped")
     # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
     return Outcome(0, f"job {timestamp} is only just beginning", again=True)
@@ -112,23 +111,22 @@ def _carry_out(
 def _never_begins(
     cloud: Cloud,
     settings: AnalysisSettings,
+    clock: Callable[[], datetime],
     key: CancelKey,
-    keys: JobKeys,
+    item: JobId,
     claim: str,
     order: StopOrder,
-    now: datetime,
 ) -> bool:
     """End a job that no manager has begun yet, by claiming it for its submission before one does. False when
     one has.
     """
-    log = SetupLog(now, version_of(settings), keys.timestamp)
-    log.manager(f"Job {order.text}.", now)
-    log.manager("Shutting down job.", now)
+    now = clock()
     ours = Claim(claim, key.submission.key, iso(now), cancelled_by=digest_of(key.key))
-    there = cloud.claim(settings.ledger_table, JobId(settings.bucket, keys.group, keys.timestamp), ours)
+    there = cloud.claim(item, ours)
     if there is not None and there.cancelled_by != ours.cancelled_by:
         return False
-    end_without_machine(cloud, settings, keys, log, order.outcome, key.submission.key, now, note=order.text)
+    log = SetupLog(now, version_of(settings), item.timestamp)
+    JobAnswer(cloud, settings, clock, item.keys, log, key.submission.key).stop(order)
     return True
 
 

@@ -44,6 +44,11 @@ class Delivery:
     notes: Notes = field(default_factory=Notes)
 
     @property
+    def replaced(self) -> str:
+        """The ETag of the file that it tells of, where another has taken the file's place; else ""."""
+        return self.event.etag if self.notes.replaced else ""
+
+    @property
     def last(self) -> bool:
         """Whether the queue gives the message up after this delivery: it is used for an answer, and nothing
         is tried any more.

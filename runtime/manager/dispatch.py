@@ -32,7 +32,7 @@ def process(
         return Outcome(0, f"ignored: {event.bucket}/{group} is no group of {settings.stack}")
     # before the work: from here on the queue sees to it that there is an answer
     if event.etag and work is not retry:
-        cloud.hear(settings.ledger_table, event.bucket, event.key, event.etag)
+        cloud.hear(event.bucket, event.key, event.etag)
     return work(cloud, settings, clock, delivery)
 
 

@@ -16,10 +16,12 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-from runtime.manager.aws import AwsCloud
+from runtime.aws.clients import Clients
+from runtime.manager.aws import AwsCloud, manager_clients
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import objects_created
+from runtime.manager.objects import Objects
 from runtime.protocol import logline
 from runtime.protocol.limits import MANAGER_TIMEOUT
 from runtime.protocol.settings import AnalysisSettings
@@ -34,13 +36,18 @@ class SettingsError(Exception):
 
 
 @lru_cache(maxsize=1)
-def _cloud() -> AwsCloud:
-    return AwsCloud()
+def _clients() -> Clients:
+    return manager_clients()
+
+
+@lru_cache(maxsize=1)
+def _cloud(table: str, topic: str | None) -> AwsCloud:
+    return AwsCloud(table, topic, _clients())
 
 
 @lru_cache(maxsize=1)
 def _settings(bucket: str, key: str, sha256: str) -> AnalysisSettings:
-    raw = _cloud().get(bucket, key, _SETTINGS_MAX_BYTES)
+    raw = Objects(_clients()).get(bucket, key, _SETTINGS_MAX_BYTES)
     if raw is None or hashlib.sha256(raw).hexdigest() != sha256:
         raise SettingsError(
             f"s3://{bucket}/{key} is "
@@ -68,7 +75,8 @@ def _message_done(record: Mapping[str, Any], settings: AnalysisSettings, context
             created, receives, uuid.uuid4().hex, _function_arn(settings, context), _until(context)
         )
         try:
-            outcome = process(_cloud(), settings, _now, delivery)
+            cloud = _cloud(settings.ledger_table, settings.topic_arn)
+            outcome = process(cloud, settings, _now, delivery)
         except Exception:  # noqa: BLE001 (whatever it is, the other messages of the batch must be processed)
             _write(
                 settings,

@@ -93,7 +93,9 @@ class LaunchRequest:
 
 
 class Cloud(Protocol):
-    """What the manager needs of AWS. Reading raises BucketRefusedError."""
+    """What the manager needs of AWS; the service's table and topic are known to it. Reading raises
+    BucketRefusedError.
+    """
 
     def get(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes | None:
         """The object's content (of a version that it had), None when there is none. Raises
@@ -124,20 +126,19 @@ class Cloud(Protocol):
         that is asked for.
         """
 
-    def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
+    def hear(self, bucket: str, key: str, etag: str) -> None:
         """Note that a manager has taken this file from the queue."""
 
-    def claim(self, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
+    def claim(self, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
         """Claim a timestamp (in place of the claim `after`); None when that was done, else the claim that was
         there before.
         """
 
-    def claimed(self, table: str, job: JobId) -> Claim | None:
+    def claimed(self, job: JobId) -> Claim | None:
         """The claim of a timestamp, None when it is free."""
 
     def lease(
         self,
-        table: str,
         job: JobId,
         owner: str,
         now: float,
@@ -148,47 +149,47 @@ class Cloud(Protocol):
         "launched" or "ended".
         """
 
-    def release(self, table: str, job: JobId, owner: str) -> None:
+    def release(self, job: JobId, owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
 
-    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
+    def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""
 
-    def abandon(self, table: str, job: JobId) -> None:
+    def abandon(self, job: JobId) -> None:
         """No manager will work on the job any more; the sweep ends it when the machines that it has have
         ended.
         """
 
-    def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
+    def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         """Note in an open job's item why and since when it is to end; False when there is no such item. The
         first note stays.
         """
 
-    def retries(self, table: str, job: JobId) -> frozenset[str] | None:
+    def retries(self, job: JobId) -> frozenset[str] | None:
         """The further attempts that the monitor has asked for and whose dataset is still open, None when the
         job has ended.
         """
 
-    def give_up(self, table: str, job: JobId, dataset: int) -> None:
+    def give_up(self, job: JobId, dataset: int) -> None:
         """No further machine will be there for a dataset of an open job."""
 
-    def forget(self, table: str, job: JobId, ended: str) -> bool:
+    def forget(self, job: JobId, ended: str) -> bool:
         """The job has ended (ISO 8601) without a machine: its item goes, its reservation is released, its
         claim says so. False when another has ended it."""
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         """The values of those SSM parameters (up to 10) that there are."""
 
-    def committed(self, table: str, budget: str) -> int:
+    def committed(self, budget: str) -> int:
         """Micro-dollars that a budget has spent or reserved so far."""
 
-    def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
+    def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
         """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises
         JobGoneError.
         """
 
-    def publish(self, topic: str, subject: str, text: str) -> None:
-        """Notify the subscribers of an SNS topic."""
+    def publish(self, subject: str, text: str) -> None:
+        """Notify the subscribers of the service's topic."""
 
     def run(self, request: LaunchRequest) -> list[Machine]:
         """Launch at least one machine. Raises LaunchError."""

@@ -39,7 +39,7 @@ def retry(
     delivery.notes.timestamp = key.timestamp
     item = JobId(settings.bucket, key.group, key.timestamp)
     keys = item.keys
-    if retry_name(key.dataset, key.attempt) not in (cloud.retries(settings.ledger_table, item) or ()):
+    if retry_name(key.dataset, key.attempt) not in (cloud.retries(item) or ()):
         return Outcome(0, f"ignored: no open job has asked for {event_name(key)}")
     raw = cloud.get(settings.bucket, keys.job, JOB_MAX_BYTES)
     if raw is None:
@@ -89,5 +89,5 @@ def _give_up(
     now: datetime,
 ) -> Outcome:
     fail_dataset(cloud, job, key.dataset, reason, now)
-    cloud.give_up(settings.ledger_table, item, key.dataset)
+    cloud.give_up(item, key.dataset)
     return Outcome(99, f"gave up {event_name(key)}: {reason}")

@@ -18,14 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from runtime.aws.clients import Clients
 from runtime.monitor.confined import Writers
 from runtime.monitor.port import (
     ComeAgainError,
@@ -87,34 +85,11 @@ class AwsCloud:
     def __init__(
         self, table: str, topic: str | None, service: str = "monitor", *, artifacts: str = ""
     ) -> None:
-        self._name, self._service = table, service
+        self._table, self._service = table, service
         self._topic, self._artifacts = topic, artifacts
         self._group: tuple[str, str] | None = None
-        self._session = botocore.session.get_session()
-        self._config = Config(
-            retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30
-        )
-        self._writers = Writers(self._session, self._config)
-
-    @cached_property
-    def _s3(self) -> Any:
-        return self._session.create_client("s3", config=self._config)
-
-    @cached_property
-    def _ec2(self) -> Any:
-        return self._session.create_client("ec2", config=self._config)
-
-    @cached_property
-    def _table(self) -> Any:
-        return self._session.create_client("dynamodb", config=self._config)
-
-    @cached_property
-    def _sns(self) -> Any:
-        return self._session.create_client("sns", config=self._config)
-
-    @cached_property
-    def _sqs(self) -> Any:
-        return self._session.create_client("sqs", config=self._config)
+        self.clients = Clients(5)
+        self._writers = Writers(self.clients.session, self.clients.config)
 
     def acting_for(self, bucket: str, group: str) -> AwsCloud:
         confined = copy.copy(self)
@@ -131,7 +106,7 @@ class AwsCloud:
 
     def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
         try:
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            answer = self.clients.s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if code_of(error) in _MISSING:
                 return None
@@ -181,7 +156,7 @@ class AwsCloud:
                 left.append(one.key)
                 return
             try:
-                there = self._s3.head_object(Bucket=bucket, Key=one.key)
+                there = self.clients.s3.head_object(Bucket=bucket, Key=one.key)
                 etag = str(there["ETag"])
                 if one.version not in (None, there.get("VersionId")) or one.etag not in ("", etag.strip('"')):
                     return
@@ -213,7 +188,7 @@ class AwsCloud:
         # with both times the same, EC2 answers with the price that held then (EC2 API reference,
         # "DescribeSpotPriceHistory")
         try:
-            told = self._ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)[
+            told = self.clients.ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)[
                 "SpotPriceHistory"
             ]
             prices = {one["Timestamp"]: float(one["SpotPrice"]) for one in told}
@@ -230,7 +205,7 @@ class AwsCloud:
             yield one.key
 
     def files(self, bucket: str, prefix: str) -> Iterator[Written]:
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in self.clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from map(_written, page.get("Contents", []))
 
     def instances(self, ids: Sequence[str]) -> list[Instance]:
@@ -241,14 +216,14 @@ class AwsCloud:
         return self._describe([{"Name": f"tag:{PRICE_TRACKING}", "Values": ["On"]}])
 
     def _describe(self, filters: Sequence[Mapping[str, Any]]) -> Iterator[Instance]:
-        for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
+        for page in self.clients.ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from map(_instance, reservation["Instances"])
 
     def terminate(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), 100):
             try:
-                self._ec2.terminate_instances(InstanceIds=list(ids[start : start + 100]))
+                self.clients.ec2.terminate_instances(InstanceIds=list(ids[start : start + 100]))
             except ClientError as error:
                 if code_of(error) != "InvalidInstanceID.NotFound":
                     raise
@@ -256,20 +231,29 @@ class AwsCloud:
     def switch_off(self, ids: Sequence[str]) -> None:
         for instance in ids:  # one by one: EC2 refuses all when one is not in the right state
             try:
-                self._ec2.stop_instances(InstanceIds=[instance])
+                self.clients.ec2.stop_instances(InstanceIds=[instance])
             except ClientError as error:
                 if code_of(error) == "UnsupportedOperation":  # a one-time spot machine cannot be stopped
                     self.terminate([instance])
                 elif code_of(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
                     raise
 
+    def _item(self, key: Mapping[str, Any]) -> Any:
+        found = self.clients.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return found.get("Item")
+
+    def _change(
+        self, job: JobId, update: str, values: Mapping[str, Any], condition: str = "attribute_exists(pk)"
+    ) -> Mapping[str, Any] | None:
+        return change(self.clients.dynamodb, self._table, job, update, values, condition)
+
     def open_job(self, job: JobId) -> OpenJob | None:
-        item = self._table.get_item(TableName=self._name, Key=item_key(job), ConsistentRead=True).get("Item")
+        item = self._item(item_key(job))
         return _open_job(item) if item else None
 
     def open_jobs(self) -> Iterator[OpenJob]:
-        pages = self._table.get_paginator("query").paginate(
-            TableName=self._name,
+        pages = self.clients.dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
             KeyConditionExpression="pk = :open",
             ExpressionAttributeValues={":open": {"S": OPEN_JOBS}},
             ConsistentRead=True,
@@ -296,29 +280,29 @@ class AwsCloud:
         values = {f":{name}": value for name, value in additions.items()}
         if closed is not None:
             update, values[":now"] = f"{update} SET #closed = :now", {"N": f"{closed:.3f}"}
-        item = change(self._table, self._name, job, update, values)
+        item = self._change(job, update, values)
         return None if item is None else _open_job(item)
 
     def abandon(self, job: JobId, now: float) -> bool:
         values = {":starting": {"S": STARTING}, ":launched": {"S": LAUNCHED}, ":now": {"N": f"{now:.3f}"}}
         condition = "#state = :starting AND (attribute_not_exists(#lease) OR #lease < :now)"
         update = "SET #state = :launched REMOVE #lease, #owner"
-        return change(self._table, self._name, job, update, values, condition) is not None
+        return self._change(job, update, values, condition) is not None
 
     def note_stop(self, job: JobId, reason: str, now: float) -> bool:
-        return note_stop(self._table, self._name, job, reason, now)
+        return note_stop(self.clients.dynamodb, self._table, job, reason, now)
 
     def begin_end(self, job: JobId, now: float, stale: float) -> bool:
         values = {":now": {"N": f"{now:.3f}"}, ":stale": {"N": f"{stale:.3f}"}}
         condition = "attribute_exists(pk) AND (attribute_not_exists(#ending) OR #ending < :stale)"
-        return change(self._table, self._name, job, "SET #ending = :now", values, condition) is not None
+        return self._change(job, "SET #ending = :now", values, condition) is not None
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         if item.reserved is not None and item.budget is not None:
-            writes = settle_writes(self._name, item.job, item.budget, item.reserved, spent, ended)
+            writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended)
         else:
-            writes = close_writes(self._name, item.job, ended)
-        transact(self._table, writes)  # refused when another monitor has settled it already
+            writes = close_writes(self._table, item.job, ended)
+        transact(self.clients.dynamodb, writes)  # refused when another monitor has settled it already
 
     def analyses(self) -> Iterator[Deployed]:
         if not self._artifacts:
@@ -331,7 +315,9 @@ class AwsCloud:
                     yield Deployed(settings.bucket, tuple(sorted(settings.groups)), settings.queue_url)
 
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
-        answer = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit)
+        answer = self.clients.s3.list_objects_v2(
+            Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
+        )
         return list(map(_written, answer.get("Contents", [])))
 
     def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
@@ -339,14 +325,14 @@ class AwsCloud:
         for start in range(0, len(keys), _LOOKED_UP):
             names = {heard_key(bucket, key)["sk"]["S"]: key for key in keys[start : start + _LOOKED_UP]}
             wanted: Mapping[str, Any] = {
-                self._name: {
+                self._table: {
                     "Keys": [heard_key(bucket, key) for key in names.values()],
                     "ConsistentRead": True,
                 }
             }
             while wanted:
-                answer = self._table.batch_get_item(RequestItems=wanted)
-                for item in answer["Responses"].get(self._name, []):
+                answer = self.clients.dynamodb.batch_get_item(RequestItems=wanted)
+                for item in answer["Responses"].get(self._table, []):
                     text = {name: item.get(name, {}).get("S", "") for name in ("etag", "sent")}
                     found[names[item["sk"]["S"]]] = Heard(
                         **text, sent_at=float(item.get("sent_at", {}).get("N", 0))
@@ -360,9 +346,9 @@ class AwsCloud:
             "object": {"key": quote_plus(written.key), "size": written.size, "eTag": written.etag},
         }
         record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}
-        self._sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
-        self._table.update_item(
-            TableName=self._name,
+        self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
+        self.clients.dynamodb.update_item(
+            TableName=self._table,
             Key=heard_key(bucket, written.key),
             UpdateExpression="SET #sent = :sent, #sent_at = :now",
             ExpressionAttributeNames={"#sent": "sent", "#sent_at": "sent_at"},
@@ -370,9 +356,7 @@ class AwsCloud:
         )
 
     def searched(self, bucket: str) -> Search | None:
-        item = self._table.get_item(TableName=self._name, Key=_search_key(bucket), ConsistentRead=True).get(
-            "Item"
-        )
+        item = self._item(_search_key(bucket))
         return item and Search(item["after"]["S"], float(item["begun"]["N"]), float(item["through"]["N"]))
 
     def note_search(self, bucket: str, search: Search) -> None:
@@ -381,8 +365,8 @@ class AwsCloud:
             ":begun": {"N": f"{search.begun:.3f}"},
             ":through": {"N": f"{search.through:.3f}"},
         }
-        self._table.update_item(
-            TableName=self._name,
+        self.clients.dynamodb.update_item(
+            TableName=self._table,
             Key=_search_key(bucket),
             UpdateExpression="SET #after = :after, #begun = :begun, #through = :through",
             ExpressionAttributeNames={"#after": "after", "#begun": "begun", "#through": "through"},
@@ -391,7 +375,7 @@ class AwsCloud:
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:
-            send(self._sns, self._topic, subject, text, self._service)
+            send(self.clients.sns, self._topic, subject, text, self._service)
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         logline.write(self._service, message, job=job, metrics=metrics)

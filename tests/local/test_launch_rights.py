@@ -74,8 +74,8 @@ def launch(service: Deployed) -> Callable[..., str]:
     never says.
     """
     dry = DryRun(service.client("ec2", service.role(service.analysis["manager_role_arn"])))
-    cloud = AwsCloud()
-    cloud.__dict__["_ec2"] = dry
+    cloud = AwsCloud("ledger")
+    cloud.clients.__dict__["ec2"] = dry
 
     def ask(request: LaunchRequest, **more: Any) -> str:
         dry.more = more

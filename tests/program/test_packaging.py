@@ -89,19 +89,19 @@ def test_recordings_and_words_are_no_code(tmp_path: Path) -> None:
 def test_a_function_has_its_package_the_protocol_and_nothing_else(project: Path, package: str) -> None:
     names = set(packaging.lambda_archive(project, package).assets)
     assert {"runtime/__init__.py", "runtime/protocol/keys.py", f"runtime/{package}/handler.py"} <= names
-    assert all(
-        name.startswith(("runtime/__init__", "runtime/protocol/", f"runtime/{package}/")) for name in names
-    )
+    folders = ("runtime/__init__", "runtime/aws/", "runtime/protocol/", f"runtime/{package}/")
+    assert all(name.startswith(folders) for name in names)
     assert all(name.endswith(".py") for name in names)
     with_yaml = set(packaging.lambda_archive(project, package, with_yaml=True).assets)
     assert {name.split("/")[0] for name in with_yaml - names} == {"yaml"}
 
 
-def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["manager", "monitor"])
+def test_a_function_answers_out_of_its_archive_alone(project: Path, tmp_path: Path, package: str) -> None:
     """Every import of the function is in the archive, in Lambda's runtime (botocore), or in the standard
     library.
     """
-    for name, asset in packaging.lambda_archive(project, "manager", with_yaml=True).assets.items():
+    for name, asset in packaging.lambda_archive(project, package, with_yaml=True).assets.items():
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(Path(asset.path).read_bytes())
@@ -109,7 +109,7 @@ def test_the_manager_answers_out_of_its_archive_alone(project: Path, tmp_path: P
     for name, path in vendor.files():
         (library / name).parent.mkdir(parents=True, exist_ok=True)
         (library / name).symlink_to(path)
-    imports = "import runtime.manager.handler, runtime.protocol.config, yaml"
+    imports = f"import runtime.{package}.handler, runtime.protocol.config, yaml"
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; {imports}"
     result = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={}

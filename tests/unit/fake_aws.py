@@ -295,19 +295,19 @@ class FakeAws:
 
     # DynamoDB
     # -------------------------------------------------------------------------------------------------------
-    def hear(self, table: str, bucket: str, key: str, etag: str) -> None:
+    def hear(self, bucket: str, key: str, etag: str) -> None:
         with self.lock:
             self._call("hear", key)
             self.heard_[bucket, key] = Heard(etag)
 
-    def claim(self, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
+    def claim(self, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
         with self.lock:
             self._call("claim")
             if after is not None and self.claims[job] == after:
                 del self.claims[job]
             return None if self.claims.setdefault(job, claim) is claim else self.claims[job]
 
-    def claimed(self, table: str, job: JobId) -> Claim | None:
+    def claimed(self, job: JobId) -> Claim | None:
         with self.lock:
             self._call("get-claim")
             return self.claims.get(job)
@@ -352,9 +352,7 @@ class FakeAws:
     def note_search(self, bucket: str, search: Search) -> None:
         self.searches[bucket] = search
 
-    def lease(
-        self, table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]
-    ) -> str:
+    def lease(self, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]) -> str:
         with self.lock:
             self._call("lease")
             if job in self.claims and self.claims[job].ended:
@@ -374,14 +372,14 @@ class FakeAws:
             }
             return "taken"
 
-    def release(self, table: str, job: JobId, owner: str) -> None:
+    def release(self, job: JobId, owner: str) -> None:
         with self.lock:
             self._call("release")
             item = self.items.get(job)
             if item is not None and item.get("owner") == owner:
                 item.pop("lease", None)
 
-    def launched(self, table: str, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
+    def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         with self.lock:
             self._call("launched")
             item = self.items.get(job)
@@ -398,7 +396,7 @@ class FakeAws:
                 for i in self.ec2.values()
             )
 
-    def retries(self, table: str, job: JobId) -> frozenset[str] | None:
+    def retries(self, job: JobId) -> frozenset[str] | None:
         with self.lock:
             self._call("get-item")
             item = self.items.get(job)
@@ -407,7 +405,7 @@ class FakeAws:
             closed = {str(index) for name in ("succeeded", "failed") for index in item.get(name, ())}
             return frozenset(name for name in item.get("retries", ()) if name.partition(":")[0] not in closed)
 
-    def give_up(self, table: str, job: JobId, dataset: int) -> None:
+    def give_up(self, job: JobId, dataset: int) -> None:
         with self.lock:
             self._call("give-up")
             if job in self.items:
@@ -503,11 +501,11 @@ class FakeAws:
         self._call("parameters", ",".join(names))
         return {name: self.parameters_[name] for name in names if name in self.parameters_}
 
-    def committed(self, table: str, budget: str) -> int:
+    def committed(self, budget: str) -> int:
         self._call("committed")
         return self.budgets.get(budget, (0, 0))[0]
 
-    def reserve(self, table: str, job: JobId, budget: str, amount: int, limit: int) -> bool:
+    def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
         with self.lock:
             self._call("reserve")
             item, (committed, spent) = self.items.get(job), self.budgets.get(budget, (0, 0))
@@ -563,7 +561,7 @@ class ManagerView:
         found = self.read(bucket, key, limit, version)
         return None if found is None else found.body
 
-    def abandon(self, table: str, job: JobId) -> None:
+    def abandon(self, job: JobId) -> None:
         with self.aws.lock:
             self.aws._call("abandon")
             item = self.aws.items.get(job)
@@ -571,13 +569,10 @@ class ManagerView:
                 item.update(state="launched")
                 item.pop("lease", None)
 
-    def note_stop(self, table: str, job: JobId, reason: str, now: float) -> bool:
+    def note_stop(self, job: JobId, reason: str, now: float) -> bool:
         return self.aws._note_stop(job, reason, now)
 
-    def publish(self, topic: str, subject: str, text: str) -> None:
-        self.aws.publish(subject, text)
-
-    def forget(self, table: str, job: JobId, ended: str) -> bool:
+    def forget(self, job: JobId, ended: str) -> bool:
         return self.aws._settle(job, 0, ended)
 
 

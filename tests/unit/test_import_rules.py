@@ -18,8 +18,9 @@ RULES = {
     "localcloud": {"awstoe"},
     "runtime.protocol": set(),
     "account": PROTOCOL,
-    "runtime.manager": PROTOCOL,
-    "runtime.monitor": PROTOCOL,
+    "runtime.aws": set(),
+    "runtime.manager": {"runtime.aws", *PROTOCOL},
+    "runtime.monitor": {"runtime.aws", *PROTOCOL},
     "runtime.instance": PROTOCOL,
     "runtime.local": PROTOCOL,
     "neurocaas": PROTOCOL,
@@ -36,7 +37,7 @@ RULES = {
 FOLDERS = {room.partition(".")[0] for room in RULES}
 EVERYTHING = FOLDERS | {"tasks", "bootstrap", "benchmarks"}
 STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
-WITH_BOTO3_ONLY = ("runtime.manager", "runtime.monitor", "runtime.instance.agent", "neurocaas")
+WITH_BOTO3_ONLY = ("runtime.aws", "runtime.manager", "runtime.monitor", "runtime.instance.agent", "neurocaas")
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
 ALSO = {
@@ -189,7 +190,9 @@ def test_nothing_that_runs_in_aws_asks_whether_it_is_local() -> None:
     wrong = [
         f"{module}: {word}"
         for module, path in ALL
-        if module.startswith(("runtime.manager", "runtime.monitor", "runtime.protocol", "components"))
+        if module.startswith(
+            ("runtime.aws", "runtime.manager", "runtime.monitor", "runtime.protocol", "components")
+        )
         for word in ("localcloud", "LOCALCLOUD", "localhost", "127.0.0.1")
         if word in path.read_text()
     ]

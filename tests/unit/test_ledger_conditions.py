@@ -43,7 +43,7 @@ class Table:
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.manager, self.monitor = AwsCloud(), MonitorCloud("ledger", None, artifacts="artifacts")
+        self.manager, self.monitor = AwsCloud("ledger"), MonitorCloud("ledger", None, artifacts="artifacts")
 
     def item(self, key: dict[str, Any]) -> dict[str, Any]:
         item = self.client.get_item(TableName="ledger", Key=key).get("Item", {})
@@ -57,13 +57,13 @@ class Table:
         return {item["pk"]["S"] for item in self.client.scan(TableName="ledger")["Items"]}
 
     def lease(self, job: JobId = JOB, owner: str = "one", now: float = 100.0, until: float = 200.0) -> str:
-        return self.manager.lease("ledger", job, owner, now, until, ABOUT)
+        return self.manager.lease(job, owner, now, until, ABOUT)
 
     def open(self, job: JobId = JOB, amount: int | None = None, limit: int = 1000) -> Any:
         """A job that a manager has at hand, and its item."""
         self.lease(job)
         if amount is not None:
-            assert self.manager.reserve("ledger", job, MONTH, amount, limit)
+            assert self.manager.reserve(job, MONTH, amount, limit)
         return self.monitor.open_job(job)
 
 
@@ -87,7 +87,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 def test_what_is_committed_never_exceeds_the_limit(table: Table, second: int, fits: bool) -> None:
     table.open(JOB, 600)
     table.open(OTHER)
-    assert table.manager.reserve("ledger", OTHER, MONTH, second, 1000) is fits
+    assert table.manager.reserve(OTHER, MONTH, second, 1000) is fits
     assert table.budget() == (600 + second * fits, 0)
     assert ("reserved" in table.item(item_key(OTHER))) is fits
     assert table.item(item_key(JOB))["reserved"] == "600"
@@ -96,16 +96,16 @@ def test_what_is_committed_never_exceeds_the_limit(table: Table, second: int, fi
 
 def test_a_reservation_is_made_once_whatever_is_asked_for_later(table: Table) -> None:
     table.open(JOB, 600)
-    assert table.manager.reserve("ledger", JOB, MONTH, 300, 1000)
+    assert table.manager.reserve(JOB, MONTH, 300, 1000)
     assert (table.budget(), table.item(item_key(JOB))["reserved"]) == ((600, 0), "600")
 
 
 def test_nothing_is_reserved_for_a_job_that_another_has_ended(table: Table) -> None:
     """Nor may its manager believe so: it would start machines that nobody has paid for."""
     table.open(JOB)
-    assert table.manager.forget("ledger", JOB, "2026-01-31")
+    assert table.manager.forget(JOB, "2026-01-31")
     with pytest.raises(JobGoneError):
-        table.manager.reserve("ledger", JOB, MONTH, 300, 1000)
+        table.manager.reserve(JOB, MONTH, 300, 1000)
     assert (table.budget(), table.kinds()) == ((0, 0), {CLAIMS})
 
 
@@ -126,16 +126,16 @@ def test_a_job_is_settled_for_what_was_reserved_for_it_and_for_nothing_else(tabl
 
 def test_a_job_ends_once_for_the_first_that_ends_it(table: Table) -> None:
     item = table.open(JOB, 600)
-    assert table.manager.forget("ledger", JOB, "first")
+    assert table.manager.forget(JOB, "first")
     table.monitor.settle(item, 50, "second")
-    assert not table.manager.forget("ledger", JOB, "third")
+    assert not table.manager.forget(JOB, "third")
     assert (table.budget(), table.item(claim_key(JOB))["ended"]) == ((0, 0), "first")
 
 
 def test_a_job_without_a_reservation_ends_once_too(table: Table) -> None:
     item = table.open(JOB)
     table.monitor.settle(item, 0, "first")
-    assert not table.manager.forget("ledger", JOB, "second")
+    assert not table.manager.forget(JOB, "second")
     table.monitor.settle(item, 0, "third")
     assert (table.kinds(), table.item(claim_key(JOB))["ended"]) == ({CLAIMS}, "first")
 
@@ -158,7 +158,7 @@ def test_a_lease_ends_after_its_time_and_not_at_it(table: Table) -> None:
 
 def test_a_job_that_is_launched_or_has_ended_is_leased_to_nobody(table: Table) -> None:
     table.lease()
-    table.manager.launched("ledger", JOB, 2, frozenset({1}), 300.0)
+    table.manager.launched(JOB, 2, frozenset({1}), 300.0)
     assert table.lease(now=1e6, until=2e6) == "launched"
     item = table.monitor.open_job(JOB)
     assert item is not None
@@ -171,9 +171,9 @@ def test_a_job_that_is_launched_or_has_ended_is_leased_to_nobody(table: Table) -
 @pytest.mark.parametrize("owner", ["two", ""])
 def test_only_the_owner_gives_a_lease_back(table: Table, owner: str) -> None:
     table.lease()
-    table.manager.release("ledger", JOB, owner)
+    table.manager.release(JOB, owner)
     assert table.item(item_key(JOB))["lease"] == "200.000"
-    table.manager.release("ledger", JOB, "one")
+    table.manager.release(JOB, "one")
     assert {"lease", "owner"}.isdisjoint(table.item(item_key(JOB)))
 
 
@@ -200,21 +200,21 @@ def test_one_monitor_writes_the_end_and_another_only_when_the_first_is_dead(tabl
 
 
 def test_nothing_brings_a_job_back_that_has_ended(table: Table) -> None:
-    table.manager.launched("ledger", JOB, 1, frozenset(), 300.0)
-    table.manager.abandon("ledger", JOB)
-    table.manager.give_up("ledger", JOB, 0)
-    table.manager.release("ledger", JOB, "")
-    assert not table.manager.note_stop("ledger", JOB, "why", 1.0)
+    table.manager.launched(JOB, 1, frozenset(), 300.0)
+    table.manager.abandon(JOB)
+    table.manager.give_up(JOB, 0)
+    table.manager.release(JOB, "")
+    assert not table.manager.note_stop(JOB, "why", 1.0)
     assert not table.monitor.note_stop(JOB, "why", 1.0)
     assert table.monitor.close_dataset(JOB, 0, succeeded=True, instance="i-1", now=1.0) is None
     assert table.monitor.retry_dataset(JOB, 0, 2, "i-1") is None
-    assert table.manager.retries("ledger", JOB) is None
+    assert table.manager.retries(JOB) is None
     assert table.kinds() == set()
 
 
 def test_the_first_order_to_stop_stays(table: Table) -> None:
     table.open()
-    assert table.manager.note_stop("ledger", JOB, "first", 5.0)
+    assert table.manager.note_stop(JOB, "first", 5.0)
     assert table.monitor.note_stop(JOB, "second", 6.0)
     item = table.monitor.open_job(JOB)
     assert item is not None
@@ -226,8 +226,8 @@ def test_a_further_attempt_counts_while_its_dataset_is_open(table: Table) -> Non
     for index in (0, 1, 2):
         table.monitor.retry_dataset(JOB, index, 2, f"i-{index}")
     table.monitor.close_dataset(JOB, 0, succeeded=True, instance=None, now=1.0)
-    table.manager.give_up("ledger", JOB, 1)
-    assert table.manager.retries("ledger", JOB) == frozenset({"2:2"})
+    table.manager.give_up(JOB, 1)
+    assert table.manager.retries(JOB) == frozenset({"2:2"})
     item = table.monitor.open_job(JOB)
     assert item is not None
     assert (item.succeeded, item.failed, item.instances, item.closed_at) == (
@@ -240,15 +240,13 @@ def test_a_further_attempt_counts_while_its_dataset_is_open(table: Table) -> Non
 
 def test_a_claim_is_replaced_only_by_who_has_seen_it_and_only_after_its_end(table: Table) -> None:
     first, other = Claim("c1", "k1", "2026-01-31"), Claim("c2", "k2", "2026-02-01")
-    assert table.manager.claim("ledger", JOB, first) is None
-    assert table.manager.claim("ledger", JOB, first) == first, "not even by itself"
-    assert table.manager.claim("ledger", JOB, other, first) == first
-    assert table.manager.forget("ledger", JOB, "now")
-    assert table.manager.claim("ledger", JOB, other, replace(first, started="2025")) == replace(
-        first, ended="now"
-    )
-    assert table.manager.claim("ledger", JOB, other, first) is None
-    assert table.manager.claim("ledger", JOB, first, first) == other
+    assert table.manager.claim(JOB, first) is None
+    assert table.manager.claim(JOB, first) == first, "not even by itself"
+    assert table.manager.claim(JOB, other, first) == first
+    assert table.manager.forget(JOB, "now")
+    assert table.manager.claim(JOB, other, replace(first, started="2025")) == replace(first, ended="now")
+    assert table.manager.claim(JOB, other, first) is None
+    assert table.manager.claim(JOB, first, first) == other
     assert table.lease() == "taken", "the end of the deleted job is not this one's"
 
 
@@ -299,14 +297,14 @@ def test_a_busy_table_decides_nothing(
     """
     for beside in ("None", "ConditionalCheckFailed"):
         answer = (code, beside) if place == 0 else (beside, code)
-        job = (BUCKET, "lab", f"t-{beside}")
+        job = JobId(BUCKET, "lab", f"t-{beside}")
         busy = Busy(table.client, answer, answer)
-        monkeypatch.setitem(table.manager.__dict__, "_table", busy)
+        monkeypatch.setitem(table.manager.clients.__dict__, "dynamodb", busy)
         assert table.lease(job) == "taken"
         busy.answers = [answer]
-        assert table.manager.reserve("ledger", job, MONTH, 100, 1000)
+        assert table.manager.reserve(job, MONTH, 100, 1000)
         busy.answers = [answer]
-        assert table.manager.forget("ledger", job, "now")
+        assert table.manager.forget(job, "now")
         assert busy.calls == 7
     assert table.budget() == (0, 0)
 
@@ -331,7 +329,7 @@ def test_a_single_write_that_meets_a_transaction_is_tried_again(
 ) -> None:
     table.open()
     busy = Busy(table.client, ("TransactionConflictException",), ("TransactionConflictException",))
-    monkeypatch.setitem(table.monitor.__dict__, "_table", busy)
+    monkeypatch.setitem(table.monitor.clients.__dict__, "dynamodb", busy)
     assert table.monitor.begin_end(JOB, 1.0, 0.0)
     busy.answers = [("TransactionConflictException",)] * 100
     with pytest.raises(ClientError):
@@ -347,7 +345,7 @@ def test_what_was_heard_and_what_was_sent_are_kept_apart(table: Table) -> None:
     sqs = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="submissions")["QueueUrl"]
     key = "lab/submissions/my ä+1_submit.json"
-    table.manager.hear("ledger", BUCKET, key, "e1")
+    table.manager.hear(BUCKET, key, "e1")
     assert table.monitor.heard(BUCKET, [key, "other"]) == {key: Heard("e1")}
     table.monitor.deliver(queue, BUCKET, Written(key, "e2", NOW, 7), 50.0)
     assert table.monitor.heard(BUCKET, [key]) == {key: Heard("e1", "e2", 50.0)}
@@ -355,7 +353,7 @@ def test_what_was_heard_and_what_was_sent_are_kept_apart(table: Table) -> None:
     assert objects_created(message["Body"]) == [ObjectCreated(BUCKET, key, 7, "e2")], (
         "as S3 would have told it"
     )
-    table.manager.hear("ledger", BUCKET, key, "e2")
+    table.manager.hear(BUCKET, key, "e2")
     assert table.monitor.heard(BUCKET, [key]) == {key: Heard("e2")}
     assert table.monitor.heard("elsewhere", [key]) == {}
     assert table.kinds() == {HEARD}
@@ -364,7 +362,7 @@ def test_what_was_heard_and_what_was_sent_are_kept_apart(table: Table) -> None:
 def test_what_was_heard_of_many_and_of_long_keys_is_found(table: Table) -> None:
     keys = [f"lab/submissions/{number:03}{'é' * (number * 4)}_submit.json" for number in range(120)]
     for number, key in enumerate(keys):
-        table.manager.hear("ledger", BUCKET, key, f"e{number}")
+        table.manager.hear(BUCKET, key, f"e{number}")
     assert table.monitor.heard(BUCKET, keys) == {key: Heard(f"e{number}") for number, key in enumerate(keys)}
 
 
@@ -373,7 +371,7 @@ def test_keys_that_the_table_had_no_time_for_are_asked_for_again(
 ) -> None:
     keys = [f"k{number}" for number in range(5)]
     for key in keys:
-        table.manager.hear("ledger", BUCKET, key, "e")
+        table.manager.hear(BUCKET, key, "e")
     real = table.client.batch_get_item
 
     def some(RequestItems: dict[str, Any]) -> Any:  # noqa: N803
@@ -383,7 +381,7 @@ def test_keys_that_the_table_had_no_time_for_are_asked_for_again(
         return {**answer, "UnprocessedKeys": rest}
 
     monkeypatch.setattr(table.client, "batch_get_item", some)
-    monkeypatch.setitem(table.monitor.__dict__, "_table", table.client)
+    monkeypatch.setitem(table.monitor.clients.__dict__, "dynamodb", table.client)
     assert set(table.monitor.heard(BUCKET, keys)) == set(keys)
 
 

@@ -133,10 +133,10 @@ def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(
     """Its clock was behind: the sweep has taken the job, and it is over before the money is reserved."""
     real = FakeAws.committed
 
-    def late(aws: FakeAws, table: str, budget: str) -> int:
+    def late(aws: FakeAws, budget: str) -> int:
         world.clock.forward(STALLED_LAUNCH + 1)
         world.sweep()
-        return real(aws, table, budget)
+        return real(aws, budget)
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeAws, "committed", late)

@@ -79,12 +79,12 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    module._cloud.cache_clear()
-    module._settings.cache_clear()
+    for cached in (module._clients, module._cloud, module._settings):
+        cached.cache_clear()
     with mock_aws():
         yield Account()
-    module._cloud.cache_clear()
-    module._settings.cache_clear()
+    for cached in (module._clients, module._cloud, module._settings):
+        cached.cache_clear()
 
 
 def deploy(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_a_submission_through_the_whole_handler(
     assert base64.b64decode(encoded).startswith(b"#!")
     certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").records.certificate)
     assert certificate["Metadata"][SUBMISSION_METADATA] == digest_of(key)
-    claim = AwsCloud().claimed("ledger", JOB)
+    claim = AwsCloud("ledger").claimed(JOB)
     assert claim is not None
     assert (claim.submission, claim.ended) == (key, "")
     assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {
@@ -181,7 +181,7 @@ def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
         if params["Key"] == key:
             raise ClientError({"Error": {"Code": code}}, "GetObject")
 
-    module._cloud()._s3.meta.events.register("provide-client-params.s3.GetObject", refuse)
+    module._clients().s3.meta.events.register("provide-client-params.s3.GetObject", refuse)
     assert module.handler({"Records": [message(notification())]}, None) == {"batchItemFailures": []}
     folder = "rejected_a" if key == SUBMISSION else "job_t1"
     end = (
@@ -231,7 +231,7 @@ def test_settings_survive_the_trip() -> None:
 
 
 def test_objects(account: Account) -> None:
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     assert cloud.get(BUCKET, "none", 10) is None
     assert cloud.head(BUCKET, "none") is None
     assert cloud.put(BUCKET, "a", "text", if_absent=True, metadata={"claim": "x"})
@@ -250,7 +250,7 @@ def test_objects(account: Account) -> None:
 def test_listing_pages_and_starts_behind_a_key(account: Account) -> None:
     for number in range(5):
         account.put(f"p/{number}", "x" * number)
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     assert [item.key for item in cloud.objects(BUCKET, "p/", "p/1", 2)] == ["p/2", "p/3"]
     assert [item.size for item in cloud.objects(BUCKET, "p/", "", 2000)] == [0, 1, 2, 3, 4]
 
@@ -261,7 +261,7 @@ def test_versions_are_those_that_are_latest(account: Account) -> None:
     for key in ("p/a", "p/b", "p/b", "p/c", "p/d"):
         written[key] = account.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())["VersionId"]
     account.s3.delete_object(Bucket=BUCKET, Key="p/c")
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     found = list(cloud.objects(BUCKET, "p/", "p/a", 2, versions=True))
     assert [(item.key, item.version_id) for item in found] == [(key, written[key]) for key in ("p/b", "p/d")]
     assert [item.version_id for item in cloud.objects(BUCKET, "p/", "", 9)] == [None, None, None]
@@ -271,47 +271,45 @@ def test_versions_are_those_that_are_latest(account: Account) -> None:
 
 
 def test_the_lease(account: Account) -> None:
-    cloud = AwsCloud()
-    assert cloud.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"}) == "taken"
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
-    cloud.release("ledger", JOB, "two")
-    assert (
-        cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
-    ), "only the owner gives it back"
-    cloud.release("ledger", JOB, "one")
-    assert cloud.lease("ledger", JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "taken"
-    assert (
-        cloud.lease("ledger", JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken"
-    ), "a lease ends"
-    cloud.launched("ledger", JOB, 3, frozenset({2}), 300.0)
-    assert (
-        cloud.lease("ledger", JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
+    cloud = AwsCloud("ledger")
+    assert cloud.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"}) == "taken"
+    assert cloud.lease(JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
+    cloud.release(JOB, "two")
+    assert cloud.lease(JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy", (
+        "only the owner gives it back"
     )
-    assert cloud.forget("ledger", JOB, "2026-01-31")
-    assert not cloud.forget("ledger", JOB, "2026-02-01"), "a job ends once"
-    cloud.launched("ledger", JOB, 3, frozenset(), 300.0)
+    cloud.release(JOB, "one")
+    assert cloud.lease(JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "taken"
+    assert cloud.lease(JOB, "three", 251.0, 300.0, {"submission": "k", "analysis": "dti"}) == "taken", (
+        "a lease ends"
+    )
+    cloud.launched(JOB, 3, frozenset({2}), 300.0)
+    assert cloud.lease(JOB, "four", 400.0, 500.0, {"submission": "k", "analysis": "dti"}) == "launched"
+    assert cloud.forget(JOB, "2026-01-31")
+    assert not cloud.forget(JOB, "2026-02-01"), "a job ends once"
+    cloud.launched(JOB, 3, frozenset(), 300.0)
     assert [item["pk"]["S"] for item in account.table.scan(TableName="ledger")["Items"]] == [CLAIMS], (
         "a job that has ended stays away"
     )
-    assert cloud.lease("ledger", JOB, "five", 600.0, 700.0, {"submission": "k", "analysis": "dti"}) == "ended"
+    assert cloud.lease(JOB, "five", 600.0, 700.0, {"submission": "k", "analysis": "dti"}) == "ended"
 
 
 def test_a_claim_is_made_once_and_replaced_only_when_its_job_was_deleted(account: Account) -> None:
     cloud, first, other = (
-        AwsCloud(),
+        AwsCloud("ledger"),
         Claim("c1", "k1", "2026-01-31"),
         Claim("c2", "k2", "2026-02-01", cancelled_by="x"),
     )
-    assert cloud.claimed("ledger", JOB) is None
-    assert cloud.claim("ledger", JOB, first) is None
-    assert cloud.claim("ledger", JOB, other) == first
-    assert cloud.claim("ledger", JOB, other, first) == first, "it has not ended"
-    assert cloud.forget("ledger", JOB, "2026-01-31T13")
+    assert cloud.claimed(JOB) is None
+    assert cloud.claim(JOB, first) is None
+    assert cloud.claim(JOB, other) == first
+    assert cloud.claim(JOB, other, first) == first, "it has not ended"
+    assert cloud.forget(JOB, "2026-01-31T13")
     ended = replace(first, ended="2026-01-31T13")
-    assert cloud.claimed("ledger", JOB) == ended
-    assert cloud.claim("ledger", JOB, other, replace(ended, started="2025")) == ended, "it is another one"
-    assert cloud.claim("ledger", JOB, other, ended) is None
-    assert cloud.claimed("ledger", JOB) == other
+    assert cloud.claimed(JOB) == ended
+    assert cloud.claim(JOB, other, replace(ended, started="2025")) == ended, "it is another one"
+    assert cloud.claim(JOB, other, ended) is None
+    assert cloud.claimed(JOB) == other
 
 
 REQUEST = LaunchRequest(
@@ -336,7 +334,7 @@ def answer_of_ec2(number: int) -> dict[str, Any]:
 
 
 def test_a_launch_is_one_call_with_everything(account: Account) -> None:
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     tags = [{"Key": key, "Value": value} for key, value in REQUEST.tags.items()]
     expected = {
         "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "3"},
@@ -358,7 +356,7 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
             }
         ],
     }
-    with Stubber(cloud._ec2) as ec2:
+    with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_response("run_instances", answer_of_ec2(2), expected)
         started = cloud.run(REQUEST)
     assert [(machine.instance_id, machine.offset, machine.launch_index) for machine in started] == [
@@ -368,16 +366,16 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
 
 
 def test_machines_are_found_by_their_job(account: Account) -> None:
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     filters = [{"Name": f"tag:{key}", "Values": [REQUEST.tags[key]]} for key in ("bucket", "group", "job")]
-    with Stubber(cloud._ec2) as ec2:
+    with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_response("describe_instances", {"Reservations": [answer_of_ec2(1)]}, {"Filters": filters})
         assert [machine.offset for machine in cloud.machines(JOB)] == [7]
 
 
 def test_a_refused_launch_has_its_code(account: Account) -> None:
-    cloud = AwsCloud()
-    with Stubber(cloud._ec2) as ec2:
+    cloud = AwsCloud("ledger")
+    with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("run_instances", "InsufficientInstanceCapacity", "none left")
         with pytest.raises(LaunchError) as caught:
             cloud.run(REQUEST)
@@ -385,36 +383,36 @@ def test_a_refused_launch_has_its_code(account: Account) -> None:
 
 
 def test_money_is_reserved_once_and_released_once(account: Account) -> None:
-    cloud = AwsCloud()
-    assert cloud.committed("ledger", "dti/lab/2026-01") == 0
+    cloud = AwsCloud("ledger")
+    assert cloud.committed("dti/lab/2026-01") == 0
     other = (BUCKET, "lab", "t2")
     for job in (JOB, other):
-        cloud.lease("ledger", job, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+        cloud.lease(job, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     for _ in range(2):
-        assert cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
-        assert cloud.committed("ledger", "dti/lab/2026-01") == 600
-    assert not cloud.reserve("ledger", other, "dti/lab/2026-01", 401, 1000)
-    assert cloud.reserve("ledger", other, "dti/lab/2026-01", 400, 1000)
+        assert cloud.reserve(JOB, "dti/lab/2026-01", 600, 1000)
+        assert cloud.committed("dti/lab/2026-01") == 600
+    assert not cloud.reserve(other, "dti/lab/2026-01", 401, 1000)
+    assert cloud.reserve(other, "dti/lab/2026-01", 400, 1000)
     for _ in range(2):
-        cloud.forget("ledger", JOB, "2026-01-31")
-        assert cloud.committed("ledger", "dti/lab/2026-01") == 400
+        cloud.forget(JOB, "2026-01-31")
+        assert cloud.committed("dti/lab/2026-01") == 400
 
 
 def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Account) -> None:
-    cloud, monitor = AwsCloud(), MonitorCloud("ledger", None)
-    cloud.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
-    cloud.reserve("ledger", JOB, "dti/lab/2026-01", 600, 1000)
+    cloud, monitor = AwsCloud("ledger"), MonitorCloud("ledger", None)
+    cloud.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+    cloud.reserve(JOB, "dti/lab/2026-01", 600, 1000)
     item = monitor.open_job(JOB)
     assert item is not None
     for _ in range(2):
         monitor.settle(item, 50, "2026-01-31")
-        assert cloud.committed("ledger", "dti/lab/2026-01") == 50
+        assert cloud.committed("dti/lab/2026-01") == 50
     assert monitor.open_job(JOB) is None
 
 
 def test_a_parameter_that_is_not_there(account: Account) -> None:
     boto3.client("ssm").put_parameter(Name="/neurocaas/budgets/lab/dti", Value="12", Type="String")
-    cloud = AwsCloud()
+    cloud = AwsCloud("ledger")
     names = ["/neurocaas/budgets/lab/dti", "/neurocaas/budgets/other/dti"]
     assert cloud.parameters(names) == {"/neurocaas/budgets/lab/dti": "12"}
 

@@ -81,9 +81,9 @@ def start(account: dict[str, Any]) -> str:
 
 
 def open_item() -> None:
-    manager = ManagerCloud()
-    manager.lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
-    manager.launched("ledger", JOB, 1, frozenset(), 300.0)
+    manager = ManagerCloud("ledger")
+    manager.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+    manager.launched(JOB, 1, frozenset(), 300.0)
 
 
 def nothing_open(account: dict[str, Any]) -> bool:
@@ -183,7 +183,7 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
 
 
 def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, Any]) -> None:
-    ManagerCloud().lease("ledger", JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+    ManagerCloud("ledger").lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     cloud = AwsCloud("ledger", None)
     assert not cloud.abandon(JOB, 200.0)
     assert cloud.abandon(JOB, 201.0)
@@ -197,7 +197,7 @@ def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, A
         "k",
         "dti",
     )
-    assert ManagerCloud().lease("ledger", JOB, "two", 300.0, 400.0, {}) == "launched"
+    assert ManagerCloud("ledger").lease(JOB, "two", 300.0, 400.0, {}) == "launched"
     assert not cloud.abandon((BUCKET, "lab", "unknown"), 201.0)
 
 

@@ -134,7 +134,7 @@ def test_what_spot_costs_is_what_ec2_says_and_nothing_where_it_does_not(
                 raise answer
             return {"SpotPriceHistory": answer}
 
-    monkeypatch.setitem(cloud.__dict__, "_ec2", Ec2())
+    monkeypatch.setitem(cloud.clients.__dict__, "ec2", Ec2())
     assert [cloud.spot_price("m5.large", "us-east-1a", when) for _ in range(3)] == [0.0312, None, None]
     assert (asked[0]["InstanceTypes"], asked[0]["AvailabilityZone"], asked[0]["StartTime"]) == (
         ["m5.large"],

@@ -207,7 +207,7 @@ def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(
     ],
 )
 def test_what_becomes_of_a_machine_that_cannot_be_switched_off(cloud: AwsCloud, code: str, then: str) -> None:
-    with Stubber(cloud._ec2) as ec2:
+    with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("stop_instances", code)
         if then == "terminated":
             ec2.add_response("terminate_instances", {}, {"InstanceIds": ["i-1"]})
@@ -223,7 +223,7 @@ def test_what_becomes_of_a_machine_that_cannot_be_switched_off(cloud: AwsCloud, 
 @pytest.mark.parametrize("code", ["InvalidInstanceID.NotFound", "UnauthorizedOperation"])
 def test_machines_are_ended_by_hundreds(cloud: AwsCloud, code: str) -> None:
     ids = [f"i-{number}" for number in range(150)]
-    with Stubber(cloud._ec2) as ec2:
+    with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("terminate_instances", code, expected_params={"InstanceIds": ids[:100]})
         if code == "UnauthorizedOperation":
             with pytest.raises(ClientError):

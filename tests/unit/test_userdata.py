@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,8 +30,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol import boot
+from runtime.protocol.command import main_command
 from runtime.protocol.userdata import USER_DATA_MAX_BYTES, UserDataPayload, user_data
 
 KEYS = Credentials("ASIAEXAMPLE", "secret/Example+Key", "the-session-token==")
@@ -352,6 +354,25 @@ def test_the_machine_gets_the_checked_configuration(
     cloud.objects[f"mock/{JOB_KEY}"] = json.dumps(job).encode()
     assert start(cloud, cloud.code(f'echo "$4" >{tmp_path}/out\n')) == 0
     assert (tmp_path / "out").read_text() == f"{expected}\n"
+
+
+def test_the_command_line_is_the_one_that_developers_are_shown(cloud: Cloud, tmp_path: Path) -> None:
+    settings = replace(
+        SETTINGS,
+        max_ensemble_size=2,
+        parameters={**(SETTINGS.parameters or {}), "additionalProperties": True},
+    )
+    config = json.dumps({"mode": "train", "ensemble_size": 2})
+    for world in (World(), World(settings)):
+        world.aws.upload(BUCKET, "lab/configs/c.json", config if world.settings is settings else "{}")
+        world.submit(world.submission())
+        job = world.job()
+        cloud.objects[f"mock/{JOB_KEY}"] = job.to_json().encode()
+        for cloud.index in range(len(job.datasets)):
+            out = tmp_path / f"out-{cloud.index}"
+            assert start(cloud, cloud.code(f'printf "%s\\n" "$@" > {out}\n')) == 0
+            assert out.read_text().splitlines() == main_command(job, cloud.index)[2:]
+    assert len(job.datasets) == 2
 
 
 def test_a_machine_without_a_dataset_does_nothing(cloud: Cloud) -> None:

@@ -1,0 +1,1 @@
+"""What both Lambdas need to call AWS, over botocore."""

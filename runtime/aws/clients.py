@@ -1,0 +1,49 @@
+"""The AWS clients of a function."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+
+class Clients:
+    """One client a service, made at first use, once per container. `attempts`: how often a call is made that
+    fails for a while; `ec2_attempts` of EC2's, where that is another number."""
+
+    def __init__(self, attempts: int, ec2_attempts: int | None = None) -> None:
+        self.session = botocore.session.get_session()
+        self.config = Config(
+            retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=5, read_timeout=30
+        )
+        self._ec2_attempts = ec2_attempts or attempts
+
+    def _made(self, service: str) -> Any:
+        return self.session.create_client(service, config=self.config)
+
+    @cached_property
+    def s3(self) -> Any:
+        return self._made("s3")
+
+    @cached_property
+    def ec2(self) -> Any:
+        config = Config(retries={"mode": "standard", "max_attempts": self._ec2_attempts})
+        return self.session.create_client("ec2", config=self.config.merge(config))
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self._made("dynamodb")
+
+    @cached_property
+    def sns(self) -> Any:
+        return self._made("sns")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self._made("sqs")
+
+    @cached_property
+    def ssm(self) -> Any:
+        return self._made("ssm")
