@@ -35,12 +35,21 @@ class Wish:
     instance_type: str = ""
 
 
-def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: bool = True) -> JobConfig | None:
-    """The config as the job would have it, None where it cannot be read from here. Raises AnalysisError with
-    everything that is wrong.
+@dataclass(frozen=True)
+class CheckedWish:
+    """`config` as the job would have it, None where it cannot be read from here; `sizes` of the datasets on
+    this computer, in bytes."""
+
+    config: JobConfig | None
+    sizes: Sequence[int]
+
+
+def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: bool = True) -> CheckedWish:
+    """What can be seen from here of a submission. Raises AnalysisError with everything that is wrong.
     Without `submits`, nothing will be: a machine image may be missing."""
     errors = [*files(wish.files), *_keys(wish, objects, group)]
-    count = len(wish.keys) + len(sizes_here(wish.files, about, errors))
+    sizes = _sizes(wish.files, about, errors)
+    count = len(wish.keys) + len(sizes)
     if not 0 < count <= about.max_datasets:
         got = f"{count} datasets" if count else "no datasets"
         errors.append(
@@ -81,7 +90,7 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
             for problem in error.problems
         ]
     raise_all(errors)
-    return config
+    return CheckedWish(config, sizes)
 
 
 def no_image(about: About) -> AnalysisError:
@@ -120,7 +129,7 @@ def _small(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def sizes_here(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
+def _sizes(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
     """The bytes of each dataset that files and folders on this computer are; `errors` gets what is wrong with
     the folders.
     """

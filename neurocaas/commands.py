@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -17,6 +17,11 @@ from invoke.tasks import task
 from neurocaas import job_commands
 from neurocaas.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
 from neurocaas.speaking import follow as follow_job
+
+if TYPE_CHECKING:
+    from neurocaas.analysis import Analysis
+    from neurocaas.checks import Wish
+    from neurocaas.forecast import Forecast
 
 _DATA = {
     "data": (
@@ -68,9 +73,10 @@ def submit(
 ) -> None:
     """Show the forecast, upload data, submit it, and print the job's timestamp."""
     from neurocaas.analysis import new_timestamp, now
+    from neurocaas.checks import Wish
 
     analysis = analysis_of(bucket, group)
-    foreseen = _forecast(analysis, data, key, config, instance_type, timestamp)
+    foreseen = _forecast(analysis, Wish(data, key, config, timestamp, instance_type))
     if forecast:
         for line in foreseen.lines():
             note(line)
@@ -103,7 +109,10 @@ def forecast(
     json: bool = False,
 ) -> None:
     """Show what a submission would take and cost, and what is left of the budget. Nothing is uploaded."""
-    found = _forecast(analysis_of(bucket, group), data, key, config, instance_type, submits=False)
+    from neurocaas.checks import Wish
+
+    wish = Wish(data, key, config, instance_type=instance_type)
+    found = _forecast(analysis_of(bucket, group), wish, submits=False)
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
@@ -162,36 +171,20 @@ def _configname(analysis: Any, config: str, stamp: str) -> Any:
     )
 
 
-def _forecast(
-    analysis: Any,
-    data: list[str],
-    key: list[str],
-    config: str,
-    instance_type: str,
-    timestamp: str = "",
-    *,
-    submits: bool = True,
-) -> Any:
+def _forecast(analysis: "Analysis", wish: "Wish", *, submits: bool = True) -> "Forecast":
     """The forecast of a submission that has nothing wrong that can be seen from here."""
-    from neurocaas.checks import Wish, check, sizes_here
+    from neurocaas.checks import check
 
-    about = analysis.about()
-    checked = check(
-        Wish(data, key, config, timestamp, instance_type),
-        about,
-        analysis.objects,
-        analysis.group,
-        submits=submits,
-    )
-    for text in checked.notes if checked else ():
+    checked = check(wish, analysis.about(), analysis.objects, analysis.group, submits=submits)
+    config, sizes = checked.config, [*analysis.sizes(wish.keys), *checked.sizes]
+    for text in config.notes if config else ():
         note(f"note: {text}")
-    sizes = [*analysis.sizes(key), *sizes_here(data, about, [])]
-    machines = sizes * (checked.members or 1) if checked else sizes
-    minutes = checked.duration_minutes if checked else analysis.duration(config)
-    return analysis.forecast(machines, minutes=minutes, instance_type=instance_type or None)
+    machines = sizes * (config.members or 1) if config else sizes
+    minutes = config.duration_minutes if config else analysis.duration(wish.config)
+    return analysis.forecast(machines, minutes=minutes, instance_type=wish.instance_type or None)
 
 
-def _facts(found: Any) -> dict[str, Any]:
+def _facts(found: "Forecast") -> dict[str, Any]:
     return {**asdict(found), "usd": found.usd, "usd_p50": found.usd_p50, "usd_p90": found.usd_p90}
 
 

@@ -29,10 +29,11 @@ def prepared(environment: Mapping[str, str], state: Path, storage: Storage | Non
     is no job for, and none that is set already. Raises StorageError when a record of the job cannot be read:
     without its pins a dataset could be another."""
     made: dict[str, Any] = {}
-    dataset = _dataset(environment)
+    job = _job(environment)
+    dataset = _dataset(environment, job)
     if not environment.get(CONFIG):
         with suppress(KeyError, ValueError):  # by hand: there may be none, or one that is no JSON
-            made[CONFIG] = _config(environment, dataset, state, storage)
+            made[CONFIG] = _config(environment, job, dataset, state, storage)
     if not environment.get(PINS) and dataset:
         made[PINS] = _pins(environment, dataset, storage)
     variables = {}
@@ -43,24 +44,31 @@ def prepared(environment: Mapping[str, str], state: Path, storage: Storage | Non
     return variables
 
 
-def _dataset(environment: Mapping[str, str]) -> dict[str, Any]:
+def _job(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The content of job.json; {} where there is none, or one that cannot be read."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        return dict(_job(environment)["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])])
+        return dict(json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes()))
     return {}
 
 
-def _job(environment: Mapping[str, str]) -> dict[str, Any]:
-    return dict(json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes()))
+def _dataset(environment: Mapping[str, str], job: Mapping[str, Any]) -> dict[str, Any]:
+    with suppress(ValueError, LookupError, TypeError):
+        return dict(job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])])
+    return {}
 
 
 def _config(
-    environment: Mapping[str, str], dataset: Mapping[str, Any], state: Path, storage: Storage | None
+    environment: Mapping[str, str],
+    job: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    state: Path,
+    storage: Storage | None,
 ) -> Any:
     """The record that the service has checked, noted as an input of the job; for a job without one, what its
     job.json says.
     """
     with suppress(OSError, KeyError, ValueError):
-        values = _job(environment)["config"]
+        values = job["config"]
         if not dataset.get("configpath"):
             return values
         with suppress(ValueError):  # the member's of an ensemble
