@@ -9,7 +9,7 @@ import platform
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -179,12 +179,11 @@ def test_release_names_of_the_known_platforms() -> None:
 
 
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the vendor's site nor a package index answers."""
     monkeypatch.setattr(cli_release, "SITE", "http://127.0.0.1:9/releases")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    return
 
 
 def fake_go(bin_dir: Path, version: str, build: str = "") -> Path:

@@ -41,7 +41,7 @@ def test_every_call_that_the_engine_makes_is_answered(call: str) -> None:
 def test_calls_without_a_program() -> None:
     host = language.Host("127.0.0.1:1", Path("/"))
     assert host.GetPluginInfo(None, None).version.startswith("3.")
-    assert not host.GetRequiredPackages(None, None).packages
+    assert not host.GetRequiredPackages(None, None).packages  # type: ignore[no-untyped-call]
     dependencies = {
         found.name: found.version for found in host.GetProgramDependencies(None, None).dependencies
     }

@@ -5,9 +5,11 @@ the looking.
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     assert needs.temporary().enough
-    monkeypatch.setattr(needs.tempfile, "gettempdir", none)
+    monkeypatch.setattr(tempfile, "gettempdir", none)
     assert "TMPDIR" in whole(needs.temporary()).do
 
 
@@ -215,7 +217,7 @@ def test_a_home_is_made_for_a_cloud_that_is_about_to_start(
 
 
 def test_other_systems_are_told_which_one_it_is_for(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needs.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
     (finding,) = needs.of_a_cloud(paths)
     assert (whole(finding).name, finding.found) == ("system", "Darwin")
 

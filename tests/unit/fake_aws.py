@@ -256,7 +256,7 @@ class FakeAws:
             tags["run"],
         )
 
-    def set_state(self, name: str, state: str, **changes: str) -> Instance:
+    def set_state(self, name: str, state: str, **changes: Any) -> Instance:
         self.ec2[name] = replace(self.ec2[name], state=state, **changes)
         return self.ec2[name]
 

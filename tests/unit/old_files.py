@@ -142,7 +142,12 @@ def every(seed: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
     """41 files and their places in a folder."""
     rng = random.Random(seed)
     commands = UNSURE_COMMANDS + [COMMANDS[number % len(COMMANDS)] for number in range(36)]
-    values = {"type": TYPES[:], "handler": HANDLERS[:], "stage": STAGES[:], "command": commands}
+    values: dict[str, list[Any]] = {
+        "type": TYPES[:],
+        "handler": HANDLERS[:],
+        "stage": STAGES[:],
+        "command": commands,
+    }
     for dealt in values.values():
         rng.shuffle(dealt)
     for number in range(41):

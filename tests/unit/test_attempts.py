@@ -573,12 +573,13 @@ def test_a_machine_that_ec2_has_forgotten_must_have_its_results_too() -> None:
 
 
 def test_a_success_without_a_result_says_so() -> None:
-    for told, names, note in (
+    cases: list[tuple[dict[str, Any], tuple[str, ...], str | None]] = [
         ({}, (), "no result was uploaded"),
         ({"uploaded": 0}, (), "no result was uploaded"),
         ({"uploaded": 2}, (), None),
         ({}, ("a.csv",), None),
-    ):
+    ]
+    for told, names, note in cases:
         world = World()
         world.submit(world.submission())
         (machine,) = machines(world)

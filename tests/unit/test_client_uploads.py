@@ -148,7 +148,7 @@ class Late(Analysis):
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
             return found
 
-        self.objects.entry = entry  # type: ignore[method-assign]
+        self.objects.entry = entry  # type: ignore[assignment,method-assign]
 
 
 @pytest.mark.parametrize("size", [5, 9 * MIB])

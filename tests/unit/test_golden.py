@@ -22,6 +22,7 @@ from blueprints.golden import FOLDER
 from image_builder import golden, golden_check, golden_trial, provenance
 from image_builder.documents import Stack, compile_documents
 from image_builder.recipe import PackedProvision
+from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from runtime.protocol.problems import InvalidInput
 
@@ -229,7 +230,7 @@ def test_what_is_as_it_was_is_not_provisioned_again(folder: Path, monkeypatch: p
         ran.extend(script.path for script in scripts.scripts)
         return "20-more.sh line 1: false" if scripts.scripts[0].text == "false\n" else None
 
-    monkeypatch.setattr(golden_trial.replay, "run", run)
+    monkeypatch.setattr(replay, "run", run)
     blueprint = replace(blueprints.load("analysis", "webdev", ROOT), name="words", root=folder.parents[2])
     roots: Any = Roots()
 

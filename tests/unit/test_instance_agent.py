@@ -31,6 +31,7 @@ from runtime.instance.agent.storage import (
 )
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import Watch
+from runtime.protocol.status import LINE_CHARS, LINES
 from tests.examples import examples
 
 ENVIRONMENT = {
@@ -100,7 +101,7 @@ def test_a_log_read_in_pieces_is_the_log_read_at_once(
     if lines[-1] == b"":
         lines.pop()
     numbers = [int(number) for number in slow.tail()]
-    assert numbers == list(range(max(0, len(lines) - logs.TAIL_LINES), len(lines)))
+    assert numbers == list(range(max(0, len(lines) - LINES), len(lines)))
 
 
 def test_a_log_keeps_to_its_limits(tmp_path: Path) -> None:
@@ -109,11 +110,11 @@ def test_a_log_keeps_to_its_limits(tmp_path: Path) -> None:
     log = logs.Log(path)
     log.poll()
     assert list(log.tail().items())[-1] == ("1000", "1000")
-    assert len(log.tail()) == logs.TAIL_LINES
+    assert len(log.tail()) == LINES
     path.write_bytes(b"y" * 3_000_000)
     endless = logs.Log(path)
     endless.poll()
-    assert endless.tail() == {"0": "y" * logs.LINE_CHARS}
+    assert endless.tail() == {"0": "y" * LINE_CHARS}
 
 
 def test_a_progress_bar_is_its_last_state(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "PART", PART)
     monkeypatch.setattr(reading, "PAUSE", 0)
     monkeypatch.setattr(reading, "_TICK", 0)
-    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
 def storage() -> tuple[s3.S3Storage, FakeS3]:
@@ -157,7 +158,7 @@ def test_what_was_just_written_is_left_alone_for_a_tick(
 ) -> None:
     waited: list[float] = []
     monkeypatch.setattr(reading, "_TICK", 60)
-    monkeypatch.setattr(reading.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     (tmp_path / "new").write_bytes(b"x")
     (tmp_path / "old").write_bytes(b"x")
     os.utime(tmp_path / "old", (1, 1))
@@ -207,7 +208,12 @@ def test_a_part_that_fails_gives_its_memory_back(tmp_path: Path) -> None:
 def test_memory_lets_in_what_is_larger_than_it() -> None:
     room, seen = Room(10), list[str]()
     room.take(99)
-    waiting = threading.Thread(target=lambda: (room.take(1), seen.append("in")))
+
+    def enter() -> None:
+        room.take(1)
+        seen.append("in")
+
+    waiting = threading.Thread(target=enter)
     waiting.start()
     seen.append("out")
     room.give(99)
@@ -216,7 +222,7 @@ def test_memory_lets_in_what_is_larger_than_it() -> None:
 
 
 NAMES = st.text(
-    st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=260
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=260
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 255)
 
 
@@ -264,7 +270,7 @@ def test_one_bad_file_keeps_no_other_away(tmp_path: Path, monkeypatch: pytest.Mo
                 raise OSError(number, os.strerror(number))
         return plain(path, *arguments, **more)
 
-    monkeypatch.setattr(reading.os, "open", opened)
+    monkeypatch.setattr(os, "open", opened)
     with pytest.raises(StorageError) as caught:
         Transfer(made).upload(out, at("r"))
     assert sorted(key for _, key in fake.versions) == ["r/a", "r/z"]
@@ -285,7 +291,7 @@ def test_what_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest
         (tmp_path / name).touch()
     (tmp_path / "loop").symlink_to("loop")
     denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    looks = {"iterdir": Path.iterdir, "stat": Path.stat}
+    looks: dict[str, Callable[..., Any]] = {"iterdir": Path.iterdir, "stat": Path.stat}
 
     def asked(name: str, refused: str) -> Callable[..., Any]:
         def ask(self: Path, **more: Any) -> Any:
@@ -304,7 +310,7 @@ def test_what_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest
             raise denied
         return plain(path, *arguments, **more)
 
-    monkeypatch.setattr(reading.os, "open", opened)
+    monkeypatch.setattr(os, "open", opened)
     made, fake = storage()
     with pytest.raises(
         StorageError,

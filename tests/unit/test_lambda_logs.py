@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_following_shows_each_line_once_until_ctrl_c(
     logs = Logs()
     monkeypatch.setattr(lambda_logs, "_place", lambda *_: ("group", None))
     monkeypatch.setattr(lambda_logs, "_client", lambda: logs)
-    monkeypatch.setattr(lambda_logs.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(Exit) as ended:
         lambda_logs.show("monitor", "", "t1", 5, follow=True, as_json=True)
     assert ended.value.code == 130

@@ -414,7 +414,10 @@ def test_records_that_would_choke_their_reader_are_left_out_and_the_job_ends() -
         world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
         for machine, record in zip(
             list(world.aws.ec2),
-            (choking, json.dumps({"results": [_moved(world.job().keys.process_prefix + "x", "2" * 64)]})),
+            (
+                choking,
+                json.dumps({"results": [_moved(world.job().keys.process_prefix + "x", "2" * 64)]}).encode(),
+            ),
             strict=True,
         ):
             plant(world, world.evidence(machine).files, record)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.manager import cancel as cancel_module
+from runtime.manager import early
 from runtime.manager.delivery import Outcome
 from runtime.protocol.keys import JobKeys, early_cancel_key, rejected_keys
 from runtime.protocol.limits import EARLY_CANCEL, STOP_GRACE
@@ -166,7 +167,7 @@ def test_a_cancellation_does_not_wait_for_ever(world: World) -> None:
 def test_a_submission_that_comes_while_its_cancellation_looks_is_cancelled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, body = cancel_module.keep, json.dumps(world.submission())
+    real, body = early.keep, json.dumps(world.submission())
 
     def keep(*arguments: Any, **more: Any) -> None:
         if (BUCKET, SUBMISSION) not in world.aws.objects_:

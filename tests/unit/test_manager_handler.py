@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from runtime.manager import dispatch
 from runtime.manager import handler as module
 from runtime.manager.aws import AwsCloud
 from runtime.manager.events import objects_created
@@ -148,7 +149,7 @@ def test_a_submission_through_the_whole_handler(
 def test_one_bad_message_fails_alone(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy(account, monkeypatch)
     account.put("lab/submissions/b_submit.json", "no json")
-    real = module.process
+    real = dispatch.process
 
     def process(*arguments: Any) -> Any:
         if arguments[3].event.key == SUBMISSION:

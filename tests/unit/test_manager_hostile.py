@@ -62,7 +62,23 @@ STAMPS = [
     [],
     {},
 ]
-SCALARS = [None, True, False, 0, -1, 1e308, "", "x", [], {}, [[]], {"a": 1}, "\ud800", "😀" * 50, 2**70]
+SCALARS: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1e308,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    "\ud800",
+    "😀" * 50,
+    2**70,
+]
 
 
 def _junk(draw: random.Random, depth: int = 0) -> Any:

@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_two_managers_at_once_launch_one_set() -> None:
             str(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).replace("'", '"'),
         )
         barrier = threading.Barrier(4)
-        outcomes = []
+        outcomes: list[Any] = []
 
         def deliver(
             world: World = world, barrier: threading.Barrier = barrier, outcomes: list[object] = outcomes

@@ -174,9 +174,15 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
     for _ in range(2):
         item = cloud.close_dataset(JOB, 0, succeeded=True, instance="i-1", now=5.0)
         assert item is not None
-        assert (item.closed, item.instances, item.total, item.state) == ({0}, {"i-1"}, 1, "launched")
+        assert (item.closed, item.instances, item.total, item.state) == (
+            frozenset({0}),
+            frozenset({"i-1"}),
+            1,
+            "launched",
+        )
     assert cloud.open_job(JOB) == item
     assert list(cloud.open_jobs()) == [item]
+    assert item is not None
     cloud.settle(item, 0, "2026-01-31")
     assert cloud.close_dataset(JOB, 0, succeeded=True, instance=None, now=6.0) is None
     assert cloud.open_job(JOB) is None

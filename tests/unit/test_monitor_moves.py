@@ -99,7 +99,8 @@ def test_a_refusal_to_move_is_told_and_an_error_that_passes_is_raised(
     class Refusing:
         def copy_object(self, **_: Any) -> None:
             raise ClientError(
-                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "CopyObject"
+                {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+                "CopyObject",
             )
 
     monkeypatch.setattr(cloud._writers, "s3", lambda *_, **__: Refusing())

@@ -12,8 +12,9 @@ from botocore.stub import Stubber
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
-from runtime.monitor.machine import RECLAIM, Place, Verdict, ended_at, judge, new_report, place, with_verdict
+from runtime.monitor.machine import Place, Verdict, ended_at, judge, new_report, place, with_verdict
 from runtime.monitor.port import Instance, Move
+from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DatasetStatus

@@ -152,7 +152,7 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 
 
 def test_names_are_closed_where_one_place_says_them() -> None:
-    low = {"properties": {"low": {}}}
+    low: dict[str, Any] = {"properties": {"low": {}}}
     schema = {
         "properties": {"a": {"$ref": "#/$defs/low"}, "b": {"allOf": [low, {"properties": {"high": {}}}]}},
         "$defs": {"low": low},
@@ -164,7 +164,7 @@ def test_names_are_closed_where_one_place_says_them() -> None:
             {"a": {"lov": 1}}, closed({**schema, "properties": {"a": {"$ref": "#/$defs/low"}}}), "config"
         )
     ] == ["Did you mean 'low'?"]
-    patterned = {"properties": {"a": {}}, "patternProperties": {"^x": {}}}
+    patterned: dict[str, Any] = {"properties": {"a": {}}, "patternProperties": {"^x": {}}}
     assert check({"a": 1, "x1": 1, "y": 1}, closed(patterned), "config") == []
     assert closed({"additionalProperties": False}, ["mode"]) == {"additionalProperties": False}
     assert closed(True) is True

@@ -89,7 +89,9 @@ def test_settings_of_provided_things_are_read_in_one_file() -> None:
         if ROOT / "localcloud" / "tests" in path.parents:
             continue
         read = {
-            node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+            str(node.value)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant)
         } & set(SETTINGS)
         assert {SETTINGS[name] for name in read} <= {path.relative_to(ROOT).as_posix()}, path
 

@@ -152,15 +152,15 @@ OTHER = {
 @pytest.mark.parametrize("name", [*ALIKE, *OTHER])
 def test_what_matters_of_two_roots(name: str, tmp_path: Path) -> None:
     path, first, second = {**ALIKE, **OTHER}[name]
-    roots = [
+    one, two = (
         take(layer(tmp_path / number, {path: text})[0]) for number, text in (("1", first), ("2", second))
-    ]
+    )
     assert [
         difference.path
-        for difference in compare(*roots)
+        for difference in compare(one, two)
         if difference.cache is None and difference.path == path
     ] == ([] if name in ALIKE else [path])
-    assert [one.cache for one in compare(*roots, [path]) if one.path == path] in (
+    assert [found.cache for found in compare(one, two, [path]) if found.path == path] in (
         [],
         ["accepted"],
         [cache_of(path)],

@@ -351,11 +351,12 @@ def test_several_installations_in_a_line_keep_to_themselves() -> None:
 def test_packages_that_no_command_names_are_warned_of() -> None:
     for text in ("su alice -c 'pip install joblib'", "./setup.sh", "conda run -n x pip install joblib"):
         assert "not pinned" in compiled(line(text, python=PIP)).warnings[0]
-    for more in (
+    cases: list[dict[str, Any]] = [
         {"python": {f"{SITE}|pip": "24"}},
         {"python": PIP, "apt": APT},
         {"python": PIP, "conda": {META: "x"}},
-    ):
+    ]
+    for more in cases:
         assert compiled(line("./setup.sh", **more)).warnings == []
 
 

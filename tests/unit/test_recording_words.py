@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -132,7 +133,7 @@ def test_which_lines_are_about_the_recording() -> None:
 
 
 def test_a_line_that_ends_with_a_backslash_takes_nothing_of_the_next() -> None:
-    files = {
+    files: dict[str, Any] = {
         "files": [["added", "/opt/build/x"]],
         "file_count": 1,
         "cwd": BUILD_FOLDER,
@@ -140,7 +141,7 @@ def test_a_line_that_ends_with_a_backslash_takes_nothing_of_the_next() -> None:
     }
     script = compile_recording(
         [Event(2, "command", "echo a \\", **files), Event(3, "command", "touch y", **files)]
-    ).build  # type: ignore[arg-type]
+    ).build
     assert script.endswith("\necho a \\\n\ntouch y\n")
     assert chunks("echo a \\\\\\\nb\n# c:\\\ntouch d") == ["echo a \\\\\\\nb", "# c:\\", "touch d"]
 

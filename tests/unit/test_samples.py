@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from blueprints import samples
 from blueprints.samples import Sample, SampleError, Wheel, make, zipped
 from tests.shell.machines import ROOT
 
@@ -81,7 +80,7 @@ def test_what_is_wanted_is_taken_from_the_pinned_wheel_once(
             archive.writestr("package/data/a.txt", "A")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(samples.subprocess, "run", download)
+    monkeypatch.setattr(subprocess, "run", download)
     wheel = Wheel("package", lock, ("package/data/a.txt",))
     for _ in range(2):
         assert (wheel.recordings() / "a.txt").read_text() == "A"
@@ -90,7 +89,7 @@ def test_what_is_wanted_is_taken_from_the_pinned_wheel_once(
 
 def test_no_index_is_one_clear_message(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: no index")
-    monkeypatch.setattr(samples.subprocess, "run", lambda *arguments, **options: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: failed)
     with pytest.raises(SampleError, match="ERROR: no index\nAllowed: a package index"):
         Wheel("package", lock, ("x",)).recordings()
     assert list((tmp_path / "cache" / "neurocaas").iterdir()) == []

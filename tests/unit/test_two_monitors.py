@@ -70,7 +70,9 @@ class Turns:
                     self._named = name
                     self._changed.notify_all()
                     self._changed.wait_for(
-                        lambda name=name: not self._named and (name in self._waiting or name in self._done)
+                        lambda name=name: (  # type: ignore[misc]
+                            not self._named and (name in self._waiting or name in self._done)
+                        )
                     )
             if name not in work:
                 otherwise(name)

@@ -57,6 +57,10 @@ OUTPUTS = {
 }
 
 
+def make_client(service: str) -> Any:
+    return boto3.client(service)  # type: ignore[call-overload]
+
+
 class Engine:
     """The stand-in CLI's folder."""
 
@@ -441,20 +445,20 @@ def test_open_jobs_are_cancelled_and_waited_for(s3: Any, ec2: Ec2, table: Any) -
             ec2.machines.pop("i-1", None)
             close(table, "lab1/a", "lab2/b")
 
-    clock, said = Clock(service), []
-    jobs = open_jobs.OpenJobs("spikes", "ledger", boto3.client, clock)
+    clock, said = Clock(service), list[str]()
+    jobs = open_jobs.OpenJobs("spikes", "ledger", make_client, clock)
     assert jobs.now().text() == "2 jobs and 1 machine (lab1/a, lab2/b)"
     jobs.end(said.append)
     assert clock.at < open_jobs.PATIENCE
     assert said == ["2 jobs cancelled; no machine of s3://spikes/ is left"]
     assert not jobs.now()
-    assert len(open_jobs.OpenJobs("spikes-two", "ledger", boto3.client).now().machines) == 1
-    assert open_jobs.OpenJobs("spikes-two", "no-such-table", boto3.client).now().jobs == ()
+    assert len(open_jobs.OpenJobs("spikes-two", "ledger", make_client).now().machines) == 1
+    assert open_jobs.OpenJobs("spikes-two", "no-such-table", make_client).now().jobs == ()
 
 
 def test_a_service_that_does_not_answer_keeps_no_machine_alive(s3: Any, table: Any) -> None:
-    clock, said = Clock(), []
-    jobs = open_jobs.OpenJobs("spikes", "ledger", boto3.client, clock)
+    clock, said = Clock(), list[str]()
+    jobs = open_jobs.OpenJobs("spikes", "ledger", make_client, clock)
     jobs.end(said.append)
     assert jobs.now().machines == ()
     assert said == [

@@ -87,13 +87,18 @@ def test_there_are_the_workflows_that_the_docs_name() -> None:
 
 
 def test_they_have_the_form_that_github_wants() -> None:
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES]
+    command: list[str | Path] = [
+        BIN / "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        *FILES,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_the_security_linter_finds_nothing(tmp_path: Path) -> None:
-    command = [BIN / "zizmor", "--offline", "--no-progress"]
+    command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress"]
     done = subprocess.run(
         [*command, ROOT / ".github" / "workflows"], capture_output=True, text=True, check=False
     )
@@ -123,7 +128,7 @@ def test_actions_are_pinned_and_rights_are_given_one_by_one(name: str) -> None:
 def test_the_shell_of_the_steps_is_right(name: str) -> None:
     for step in steps(name):
         if "run" in step:
-            command = [BIN / "shellcheck", "--shell=bash", "--severity=style", "-"]
+            command: list[str | Path] = [BIN / "shellcheck", "--shell=bash", "--severity=style", "-"]
             done = subprocess.run(
                 command, input=f"#!/bin/bash -e\n{step['run']}\n", capture_output=True, text=True, check=False
             )
