@@ -47,7 +47,7 @@ def may_take(trust: Policy, principal: tuple[str, str], action: str, **context: 
     stripped = [
         {"Resource": "*", **{key: value for key, value in one.items() if key != "Principal"}} for one in own
     ]
-    return allowed([{"Statement": stripped}], action, "role", **context)
+    return allowed([{"Statement": stripped}], action, "role", None, **context)
 
 
 def _any(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import zlib
@@ -187,9 +188,7 @@ def deploy(
 
         async def run() -> None:
             for name, value in (await program()).items():
-                pulumi.Output.from_input(value).apply(
-                    lambda known, name=name: exported.__setitem__(name, known)
-                )
+                pulumi.Output.from_input(value).apply(functools.partial(exported.__setitem__, name))
 
         loop.run_until_complete(stack.run_pulumi_func(run))
     finally:

@@ -7,6 +7,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pulumi
 import pytest
 
 from components import packaging, vendor
@@ -104,6 +105,7 @@ def test_a_function_answers_out_of_its_archive_alone(project: Path, tmp_path: Pa
     for name, asset in packaging.lambda_archive(project, package, with_yaml=True).assets.items():
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        assert isinstance(asset, pulumi.FileAsset)
         target.write_bytes(Path(asset.path).read_bytes())
     library = tmp_path / "lambda-runtime"
     for name, path in vendor.files():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def test_the_manager_starts_machines_of_its_analysis(analysis: Recorded, change:
 def test_the_manager_starts_no_other_machine(analysis: Recorded, change: dict[str, str | None]) -> None:
     own = analysis.one("RolePolicy", "manager").policy()
     keys = {key: value for key, value in {**LAUNCH, **change}.items() if value is not None}
-    assert not allowed([own], "ec2:RunInstances", PLACE.arn("ec2", "instance/*"), **keys)
+    assert not allowed([own], "ec2:RunInstances", PLACE.arn("ec2", "instance/*"), None, **keys)
 
 
 @pytest.mark.parametrize("largest", [1, 9, 10, 60, 99, 100, 2880, 39999, 43200])
@@ -255,7 +256,7 @@ def rights(stacks: tuple[Recorded, Recorded], who: str, key: str) -> str:
     """What somebody may do with an object of the bucket of an analysis: get, put, delete."""
     utils, analysis = stacks
     monitor, writer = utils.outputs["monitor_role_arn"], utils.outputs["monitor_writer_role_arn"]
-    policies = {
+    policies: dict[str, Callable[[], Policy]] = {
         "analyst": lambda: analysis.one("GroupPolicy", "lab1-").policy(),
         "machine": lambda: analysis.one("RolePolicy", "lab1-machine").policy(),
         "manager": lambda: analysis.one("RolePolicy", "-manager").policy(),
@@ -327,9 +328,12 @@ def test_records_are_listed_by_those_who_may_read_them(analysis: Recorded) -> No
             ("jobs/", False),
         ):
             assert (
-                allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": prefix}) is listed
+                allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", None, **{"s3:prefix": prefix})
+                is listed
             ), prefix
-        assert not allowed([policy], "s3:ListBucket", "arn:aws:s3:::spikes", **{"s3:prefix": "evidence/"})
+        assert not allowed(
+            [policy], "s3:ListBucket", "arn:aws:s3:::spikes", None, **{"s3:prefix": "evidence/"}
+        )
 
 
 def test_the_monitor_writes_to_no_bucket_by_itself_and_takes_its_writer_only(utils: Recorded) -> None:

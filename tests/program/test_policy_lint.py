@@ -25,7 +25,7 @@ groups:
 """
 RULES = get_rules([], [], include_rules=["I", "W", "E"])
 """All of them, the hints as well."""
-KINDS = {
+KINDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "Policy": ("AWS::IAM::ManagedPolicy", "policy", "PolicyDocument", {}),
     "RolePolicy": ("AWS::IAM::RolePolicy", "policy", "PolicyDocument", {"PolicyName": "x", "RoleName": "x"}),
     "GroupPolicy": (
@@ -75,7 +75,7 @@ def documents(stack: Recorded) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def found(policies: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
     """What the linter has to say, each with the policy's name."""
     template: dict[str, Any] = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {}}
-    names = {}
+    names: dict[str, str] = {}
     for number, (kind, name, document) in enumerate(policies):
         type_, _, key, more = KINDS[kind]
         names[f"P{number}"] = name

@@ -24,8 +24,8 @@ from tests.shell.machines import ROOT, Machine
 UTILS = ROOT / "runtime" / "instance" / "contrib" / "ncap_utils"
 sys.path.append(str(UTILS))
 
-from contrib_commands import cli  # noqa: E402  (a program of the machine, whose folder is no package of ours)
-from contrib_commands.elsewhere import ELSEWHERE  # noqa: E402
+from contrib_commands import cli  # type: ignore[import-not-found]  # noqa: E402  (a program of the machine, whose folder is no package of ours)
+from contrib_commands.elsewhere import ELSEWHERE  # type: ignore[import-not-found]  # noqa: E402
 
 # In their style: nothing is sourced, names are asked for, results are files and folders.
 SCRIPT = """#!/bin/bash

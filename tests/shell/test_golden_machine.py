@@ -129,7 +129,7 @@ class HereRoot:
     """A root that is this computer's own, for a run of the golden test without a sandbox."""
 
     def start(
-        self, command: list[str], environment: dict[str, str], channel: Channel, **streams: int
+        self, command: list[str], environment: dict[str, str], channel: Channel, **streams: Any
     ) -> subprocess.Popen[bytes]:
         words = [
             word.replace(golden_trial.INSIDE, str(channel.folder)).replace("cd /tmp", f"cd {channel.folder}")

@@ -121,7 +121,7 @@ def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(
     run: LocalRun, tmp_path: Path
 ) -> None:
     run, outside = touching(run, tmp_path, TOUCHES)
-    before, told = sleepers(), []
+    before, told = sleepers(), list[str]()
     result = run_local(run, tell=told.append)
     out = "".join(result.status.stdout.values())
     assert (result.status.status, "is not its home" in told[0]) == ("SUCCESS", True), result.status
@@ -136,7 +136,7 @@ def test_without_a_sandbox_nothing_of_the_computer_is_removed_or_switched_off(
 
 def test_a_sandbox_looks_like_the_machine(run: LocalRun, tmp_path: Path) -> None:
     run, outside = touching(run, tmp_path, TOUCHES + SANDBOXED)
-    before, told = sleepers(), []
+    before, told = sleepers(), list[str]()
     result = run_local(replace(run, make_room=rooms(os.environ, find_bubblewrap())), tell=told.append)
     if "is not its home" in told[0]:
         pytest.skip("bubblewrap is not here or not allowed")
