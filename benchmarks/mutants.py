@@ -23,6 +23,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -177,8 +178,8 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
         for number, value in enumerate(node.values):
             yield one(
                 f"left out: {_text(value)}",
-                lambda it, number=number: it.values.__setitem__(number, it.values[number - 1]),
-            )  # type: ignore[misc]
+                partial(_repeat, number),
+            )
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _OTHER:
         yield one(
             f"other comparison: {_text(node)}", lambda it: it.ops.__setitem__(0, _OTHER[type(it.ops[0])]())
@@ -194,31 +195,22 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
         yield one(f"other constant: {node.value!r}", lambda it: setattr(it, "value", _next(it.value)))
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and _PART.match(node.value):
         for text in _conditions(node.value):
-            yield one(f"{node.value!r} -> {text!r}", lambda it, text=text: setattr(it, "value", text))  # type: ignore[misc]
+            yield one(f"{node.value!r} -> {text!r}", partial(_put, text))
     if isinstance(node, ast.Call):
         for number, keyword in enumerate(node.keywords):
             if keyword.arg:
-                yield one(
-                    f"argument left out: {_text(keyword)}", lambda it, number=number: it.keywords.pop(number)
-                )  # type: ignore[misc]
+                yield one(f"argument left out: {_text(keyword)}", partial(_drop, number, ("keywords",)))
     if (
         isinstance(node, (ast.List, ast.Tuple, ast.Set))
         and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
         and len(node.elts) > 1
     ):
         for number, value in enumerate(node.elts):
-            yield one(
-                f"element left out: {_text(value)}",
-                lambda it, number=number: it.elts.pop(number),
-                value.lineno,
-            )  # type: ignore[misc]
+            yield one(f"element left out: {_text(value)}", partial(_drop, number, ("elts",)), value.lineno)
     if isinstance(node, ast.Dict):
         for number, name in enumerate(node.keys):
             if not (isinstance(name, ast.Constant) and _DULL.fullmatch(str(name.value))):
-                yield one(
-                    f"entry left out: {_text(name)}",
-                    lambda it, number=number: [it.keys.pop(number), it.values.pop(number)].clear(),
-                )  # type: ignore[misc]
+                yield one(f"entry left out: {_text(name)}", partial(_drop, number, ("keys", "values")))
     for block in ("body", "orelse"):
         for number, statement in enumerate(
             getattr(node, block, None) or () if not isinstance(node, (ast.IfExp, ast.Lambda)) else ()
@@ -230,6 +222,19 @@ def _changes(index: int, node: Any) -> Iterator[tuple[int, str, int, Callable[[A
                     getattr(it, block)[number] = ast.Pass()
 
                 yield one(f"statement left out: {_text(statement)}", gone, statement.lineno)
+
+
+def _repeat(number: int, node: Any) -> None:
+    node.values[number] = node.values[number - 1]
+
+
+def _put(text: str, node: Any) -> None:
+    node.value = text
+
+
+def _drop(number: int, lists: tuple[str, ...], node: Any) -> None:
+    for name in lists:
+        getattr(node, name).pop(number)
 
 
 def _next(value: float) -> float:

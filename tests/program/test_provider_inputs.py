@@ -7,11 +7,11 @@ round: everything that the program can be asked for is rendered, and nothing els
 from __future__ import annotations
 
 import pytest
-from projects import BLUEPRINT, REFERENCE, make_project
-from recording import ACCOUNT, ENGINES, Recorded, Recorder, deploy
 
 from components import program
 from localcloud.pulumi.provider.table import TABLE
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import ACCOUNT, ENGINES, Recorded, Recorder, deploy
 
 GROUPS = f"""\
 schema_version: 1

@@ -13,7 +13,7 @@ import pytest
 
 import blueprints
 from blueprints import starter
-from runtime.instance import sandbox
+from runtime.local import sandbox
 from runtime.local.run import LocalResult, LocalRun, run_local
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,7 +29,7 @@ from runtime.monitor.port import ComeAgainError, Deployed
 from runtime.monitor.sweep import SweepError, sweep
 from runtime.monitor.watch import StateChange, Watch
 from runtime.protocol.documents import moment
-from runtime.protocol.keys import JobKeys, rejected_keys
+from runtime.protocol.keys import JobId, JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from tests.examples import examples
@@ -297,7 +297,7 @@ class BadWeather(RuleBasedStateMachine):
             key = f"lab/submissions/{number}_submit.json"
             assert self.aws.heard_[BUCKET, key].etag == self.aws.etag(BUCKET, key)
             timestamp = json.loads(self.aws.text(BUCKET, key))["timestamp"]
-            claim = self.aws.claims[BUCKET, "lab", timestamp]
+            claim = self.aws.claims[JobId(BUCKET, "lab", timestamp)]
             mine = (
                 JobKeys.of("lab", timestamp) if claim.submission == key else rejected_keys("lab", str(number))
             )

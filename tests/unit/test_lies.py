@@ -24,7 +24,7 @@ from runtime.manager.budget import worst_case
 from runtime.monitor import evidence, finish
 from runtime.protocol.certificate import claim_id
 from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobKeys
+from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.limits import RECORD_MAX_BYTES
 from runtime.protocol.names import dataset_names
 from runtime.protocol.outside import OutsideBucket
@@ -123,7 +123,7 @@ def test_a_job_that_a_machine_has_prepared_for_a_name_to_come_is_not_started(
     assert int(machine.tags["Timeout"]) < 100
     (budget,) = world.aws.budgets
     assert world.aws.budgets[budget][0] - spent[budget][0] == worst_case(job) > 0, "it is paid"
-    assert world.aws.items[BUCKET, "lab", "t2"]["submission"] == "lab/submissions/b_submit.json"
+    assert world.aws.items[JobId(BUCKET, "lab", "t2")]["submission"] == "lab/submissions/b_submit.json"
     assert world.certificate("t2").startswith("REQUEST START TIME"), (
         "the copies that were there are the service's now"
     )

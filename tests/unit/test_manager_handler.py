@@ -386,7 +386,7 @@ def test_a_refused_launch_has_its_code(account: Account) -> None:
 def test_money_is_reserved_once_and_released_once(account: Account) -> None:
     cloud = AwsCloud("ledger")
     assert cloud.committed("dti/lab/2026-01") == 0
-    other = (BUCKET, "lab", "t2")
+    other = JobId(BUCKET, "lab", "t2")
     for job in (JOB, other):
         cloud.lease(job, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     for _ in range(2):

@@ -204,7 +204,7 @@ def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, A
         "dti",
     )
     assert ManagerCloud("ledger").lease(JOB, "two", 300.0, 400.0, {}) == "launched"
-    assert not cloud.abandon((BUCKET, "lab", "unknown"), 201.0)
+    assert not cloud.abandon(JobId(BUCKET, "lab", "unknown"), 201.0)
 
 
 def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:

@@ -212,7 +212,7 @@ def test_two_monitors_at_once_write_one_end_and_one_notice() -> None:
 
 def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) -> None:
     (machine,) = started(world)
-    world.aws.items[BUCKET, "lab", "t1"]["ending"] = world.clock().timestamp()
+    world.aws.items[JobId(BUCKET, "lab", "t1")]["ending"] = world.clock().timestamp()
     world.write_status(machine, "SUCCESS")
     with pytest.raises(ComeAgainError):
         world.die(machine)
@@ -228,11 +228,11 @@ def test_a_monitor_that_comes_second_neither_notifies_nor_settles(world: World) 
 
 def test_an_event_during_the_launch_comes_again(world: World) -> None:
     (machine,) = started(world)
-    world.aws.items[BUCKET, "lab", "t1"]["state"] = "starting"
+    world.aws.items[JobId(BUCKET, "lab", "t1")]["state"] = "starting"
     world.write_status(machine, "SUCCESS")
     with pytest.raises(ComeAgainError):
         world.die(machine)
-    world.aws.items[BUCKET, "lab", "t1"]["state"] = "launched"
+    world.aws.items[JobId(BUCKET, "lab", "t1")]["state"] = "launched"
     world.die(machine)
     assert world.end() == "SUCCESS 1/1\n"
 

@@ -16,6 +16,7 @@ from runtime.monitor.machine import Place, Verdict, ended_at, judge, new_report,
 from runtime.monitor.port import Instance, Move
 from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso
+from runtime.protocol.keys import JobId
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.status import DatasetStatus
 from runtime.protocol.tags import TIMEOUT
@@ -122,7 +123,7 @@ def test_a_report_has_the_price_of_its_type_and_none_for_a_type_that_nobody_plan
 
 @pytest.mark.parametrize("missing", ["bucket", "group", "job", "offset"])
 def test_the_place_of_a_machine_is_in_its_tags(missing: str) -> None:
-    assert place(replace(MACHINE, tags=TAGS)) == Place(("b", "g", "t"), 5, 2)
+    assert place(replace(MACHINE, tags=TAGS)) == Place(JobId("b", "g", "t"), 5, 2)
     assert place(replace(MACHINE, tags={**TAGS, "offset": "x"})) is None
     assert (
         place(replace(MACHINE, tags={name: text for name, text in TAGS.items() if name != missing})) is None

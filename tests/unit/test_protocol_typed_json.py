@@ -12,7 +12,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from job_world import SETTINGS, World
 
 from runtime.manager.early import Early
 from runtime.protocol.about import About
@@ -25,6 +24,7 @@ from runtime.protocol.settings import MARKETS, AnalysisSettings
 from runtime.protocol.status import STATES, DatasetStatus
 from runtime.protocol.stop import OUTCOMES, StopOrder
 from runtime.protocol.typed_json import data_of, flat, read, stored
+from tests.unit.job_world import SETTINGS, World
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

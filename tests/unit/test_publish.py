@@ -14,7 +14,6 @@ from typing import Any
 import boto3
 import jsonschema
 import pytest
-from job_world import changed
 from moto import mock_aws
 
 import blueprints
@@ -22,6 +21,7 @@ from blueprints.model import Stage
 from console import catalogue
 from console.errors import UserError
 from runtime.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
+from tests.unit.job_world import changed
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "docs" / "schema"

@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,11 +30,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
-from job_world import BUCKET, SETTINGS, World
 
 from runtime.protocol import boot
 from runtime.protocol.command import main_command
 from runtime.protocol.userdata import USER_DATA_MAX_BYTES, UserDataPayload, user_data
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = Credentials("ASIAEXAMPLE", "secret/Example+Key", "the-session-token==")
 JOB_KEY = "lab/results/job_a:1/logs/job.json"
@@ -357,7 +357,7 @@ def test_the_machine_gets_the_checked_configuration(
 
 
 def test_the_command_line_is_the_one_that_developers_are_shown(cloud: Cloud, tmp_path: Path) -> None:
-    settings = replace(
+    settings = changed(
         SETTINGS,
         max_ensemble_size=2,
         parameters={**(SETTINGS.parameters or {}), "additionalProperties": True},
