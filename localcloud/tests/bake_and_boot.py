@@ -14,11 +14,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-from builder_chain import Chain  # noqa: E402
-from homes import client_of  # noqa: E402
-
 from localcloud import cloud  # noqa: E402
 from localcloud.paths import Paths  # noqa: E402
+from localcloud.tests.builder_chain import Chain  # noqa: E402
+from localcloud.tests.homes import client_of  # noqa: E402
 
 DOCUMENT = """schemaVersion: 1.0
 parameters:

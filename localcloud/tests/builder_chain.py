@@ -6,10 +6,9 @@ import json
 import uuid
 from typing import Any
 
-from homes import Client
-
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.homes import Client
 
 DOCUMENT = """schemaVersion: 1.0
 parameters:

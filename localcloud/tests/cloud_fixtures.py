@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import Client, CloudHome, client_of
 
 from localcloud.cloud import Cloud
+from localcloud.tests.homes import Client, CloudHome, client_of
 
 __all__ = [
     "client",

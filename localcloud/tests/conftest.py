@@ -2,7 +2,7 @@
 
 import signal
 
-from cloud_fixtures import (  # noqa: F401 (fixtures)
+from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     client,
     cloud_home,
     emulator,

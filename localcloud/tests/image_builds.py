@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet_fakes import RunningFleet
-
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.fleet_fakes import RunningFleet
 
 ROOT = BASE_IMAGES[0].image_id
 REGION = "arn:aws:imagebuilder:us-east-1:000000000000"

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider_engine import Engine, Properties, Resource
-
 from localcloud.pulumi.provider.codec import Archive, Asset
+from localcloud.tests.provider_engine import Engine, Properties, Resource
 
 PUBLIC_KEY = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtUMVFCYmtTbnJqTDBhZ2NoN2ZxZ0w3c2Y0cHV3cXow someone@somewhere"

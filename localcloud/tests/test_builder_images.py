@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet_fakes import RunningFleet, running_fleet
-from image_builds import ROOT, finish, log, posts, start
 
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
+from localcloud.tests.image_builds import ROOT, finish, log, posts, start
 
 pytestmark = pytest.mark.local
 

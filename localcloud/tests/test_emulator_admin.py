@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 import pytest
-from homes import Client, CloudHome
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.homes import Client, CloudHome
 
 pytestmark = pytest.mark.local
 

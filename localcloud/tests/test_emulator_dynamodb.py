@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from homes import Client
+
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 

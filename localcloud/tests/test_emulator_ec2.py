@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
-from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 BASE = BASE_IMAGES[0]

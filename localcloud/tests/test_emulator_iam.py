@@ -16,11 +16,11 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from denials import denied
-from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.denials import denied
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 

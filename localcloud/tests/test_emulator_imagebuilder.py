@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from builder_chain import DOCUMENT, Chain
-from homes import Client
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.builder_chain import DOCUMENT, Chain
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from homes import CloudHome, client_of, kill
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.homes import CloudHome, client_of, kill
 
 pytestmark = pytest.mark.local
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import CloudHome, client_of, kill
 
 from localcloud import cloud as cloud_module
 from localcloud import processes
@@ -24,6 +23,7 @@ from localcloud.commands import shell_lines
 from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.paths import Paths
 from localcloud.processes import Process
+from localcloud.tests.homes import CloudHome, client_of, kill
 
 pytestmark = pytest.mark.local
 DOCUMENT = (

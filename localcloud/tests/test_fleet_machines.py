@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet_fakes import RunningFleet, running_fleet
 
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
 

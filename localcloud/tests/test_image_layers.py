@@ -1,11 +1,11 @@
 """A deregistered machine image takes what is on disk along, as soon as nothing stands on it."""
 
 import pytest
-from homes import Client, CloudHome
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.images.store import Image, Images
+from localcloud.tests.homes import Client, CloudHome
 
 pytestmark = pytest.mark.local
 BASE = BASE_IMAGES[0].image_id

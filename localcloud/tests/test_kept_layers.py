@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet_fakes import RunningFleet, running_fleet
-from image_builds import ROOT, finish, image_id, log, start
 
 from localcloud.images.layerfiles import copied, digest
 from localcloud.images.layers import Layers
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
+from localcloud.tests.image_builds import ROOT, finish, image_id, log, start
 
 pytestmark = pytest.mark.local
 

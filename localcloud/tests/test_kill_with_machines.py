@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from homes import CloudHome, client_of, kill
 
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud, CloudError
 from localcloud.images.catalogue import BASE_IMAGES
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.homes import CloudHome, client_of, kill
 
 pytestmark = pytest.mark.local
 

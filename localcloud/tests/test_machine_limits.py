@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_fakes import POOR, RunningFleet, running_fleet
 
 from localcloud.sandbox import disks, trees, watch
 from localcloud.sandbox.limits import PROCESSES, Limit
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.fleet_fakes import POOR, RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
 

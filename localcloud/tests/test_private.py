@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import strangers
-from fleet_fakes import running_fleet
-from homes import CloudHome, client_of
 
 from localcloud import memory, private
 from localcloud.cloud import CloudError
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests import strangers
+from localcloud.tests.fleet_fakes import running_fleet
+from localcloud.tests.homes import CloudHome, client_of
 
 pytestmark = pytest.mark.local
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import grpc
 import pytest
-from provider_engine import Engine, Failed, Properties, Resource, init_failed, provider
-from provider_scenarios import SCENARIOS, World, policy, trust
 
 from localcloud.cloud import Cloud
 from localcloud.pulumi.provider.codec import Unknown, contains_unknown, decode_struct, plain
 from localcloud.pulumi.provider.compare import reconcile
 from localcloud.pulumi.provider.table import TABLE
+from localcloud.tests.provider_engine import Engine, Failed, Properties, Resource, init_failed, provider
+from localcloud.tests.provider_scenarios import SCENARIOS, World, policy, trust
 
 pytestmark = pytest.mark.local
 DEFAULT_TAGS = {"Project": "provider-test"}

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import strangers
-from fleet_fakes import RunningFleet, running_fleet
 
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
 from localcloud.sandbox import peers
 from localcloud.sandbox.sandbox import Mode, Plan, Root, detect, launcher_command
+from localcloud.tests import strangers
+from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
 

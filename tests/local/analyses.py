@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from environments import environment
-
+from tests.local.environments import environment
 from tests.shell.machines import ROOT, Machine
 
 EXAMPLES = ("decoder", "dti", "fmri")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from deployed import client
 
 from demo.playground import Playground, playground
+from tests.local.deployed import client
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cloud_fixtures import (  # noqa: F401 (fixtures)
+
+from demo.playground import playground
+from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     client,
     cloud_home,
     emulator,
@@ -15,9 +17,7 @@ from cloud_fixtures import (  # noqa: F401 (fixtures)
     local_cloud_home,
     no_account_of_the_caller,
 )
-from deployed import Deployed, deploy
-
-from demo.playground import playground
+from tests.local.deployed import Deployed, deploy
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from guides import Shell, Step, steps
-
 from demo.playground import Playground, playground
+from tests.local.guides import Shell, Step, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = {

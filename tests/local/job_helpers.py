@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
-from deployed import Deployed, Keys
-
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
 from neurocaas import Analysis, JobHandle, JobState
 from runtime.protocol.keys import JobKeys
+from tests.local.deployed import Deployed, Keys
 
 T = TypeVar("T")
 PATIENCE = 150.0

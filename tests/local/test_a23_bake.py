@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import baking
 import pytest
-from baking import analysis_script, commits, git, previewed, project, provenance, run
-from deployed import client
-from homes import free_port
 
 from demo.playground import Playground
+from localcloud.tests.homes import free_port
+from tests.local import baking
+from tests.local.baking import analysis_script, commits, git, previewed, project, provenance, run
+from tests.local.deployed import client
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 STACK = "counter-webdev"

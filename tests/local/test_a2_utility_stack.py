@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deployed import Deployed
+
+from tests.local.deployed import Deployed
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

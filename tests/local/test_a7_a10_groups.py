@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from denials import denied
-from deployed import GROUPS, Deployed, Keys
+
+from localcloud.tests.denials import denied
+from tests.local.deployed import GROUPS, Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

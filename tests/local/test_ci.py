@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from environments import environment
 
 from ci.comment import MARK
 from demo.playground import Playground
+from tests.local.deployed import Deployed
+from tests.local.environments import environment
 
 pytestmark = pytest.mark.local
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,11 +9,11 @@ import threading
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from job_helpers import PATIENCE, Lab, Session, ended
 
 from neurocaas import Analysis, AnalysisError, JobHandle
 from neurocaas import rerun as again
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import PATIENCE, Lab, Session, ended
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

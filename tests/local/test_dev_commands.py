@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from deployed import Deployed
+
+from tests.local.deployed import Deployed
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

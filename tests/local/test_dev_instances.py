@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import client_of
 from invoke.exceptions import Exit
 
 from image_builder.dev import access, commands
@@ -19,6 +18,7 @@ from image_builder.dev.errors import DevelopmentError
 from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
 from localcloud.fleet import entry
+from localcloud.tests.homes import client_of
 from runtime.protocol.development import GROUP
 from runtime.protocol.problems import InvalidInput
 from tests.local.dev_bench import ROOT, Bench

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from homes import Client
 
+from localcloud.tests.homes import Client
 from runtime.instance.agent import s3 as agent
 from runtime.instance.agent.storage import Location, Pin, StorageError
 

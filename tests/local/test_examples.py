@@ -15,13 +15,13 @@ from typing import Any
 
 import boto3
 import pytest
-from job_helpers import ended
 
 from blueprints.decoder import sample_data as digits
 from blueprints.fmri import sample_data as head
 from demo.playground import Playground, playground
 from neurocaas import Analysis, JobHandle
 from tests.local.analyses import example_python, run_example
+from tests.local.job_helpers import ended
 from tests.shell.guide import listing
 from tests.shell.machines import ROOT, Machine, new_machine
 

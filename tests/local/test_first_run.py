@@ -18,9 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import bare
 import pytest
-from homes import free_port
 
 from demo.playground import copied
 from localcloud.bubblewrap import find_bubblewrap
@@ -28,6 +26,8 @@ from localcloud.cache import cache_home
 from localcloud.emulator_env import emulator_directory
 from localcloud.pulumi import cli
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.homes import free_port
+from tests.local import bare
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fleet_fakes import RunningFleet, running_fleet
-from image_builds import finish, image_id, log, start
 
 from blueprints.provision import read
 from image_builder.recipe import PackedProvision
 from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
+from localcloud.tests.image_builds import finish, image_id, log, start
 from runtime.protocol.problems import InvalidInput
 
 pytestmark = pytest.mark.local

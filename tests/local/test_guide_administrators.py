@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from guide_project import follow, project, shell_in
 
 from demo.playground import Playground
+from tests.local.guide_project import follow, project, shell_in
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from guide_project import follow, project, shell_in
 
 from demo.playground import Playground
+from tests.local.guide_project import follow, project, shell_in
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -5,8 +5,8 @@ What cannot run there is marked in the page itself: `<!-- not run: why -->` befo
 
 from __future__ import annotations
 
-from guide_project import ROOT
-from guides import steps
+from tests.local.guide_project import ROOT
+from tests.local.guides import steps
 
 PAGES = ("analysts.md", "administrators.md", "developers.md")
 

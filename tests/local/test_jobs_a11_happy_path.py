@@ -7,10 +7,10 @@ import uuid
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from job_helpers import Lab, Session, certificate_facts, ended, until
 
 from neurocaas import Analysis, JobHandle
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, Session, certificate_facts, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from deployed import ODD_NAMES, Deployed
-from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 from neurocaas import JobHandle
 from runtime.protocol.names import DATASET_NAME_BYTES
+from tests.local.deployed import ODD_NAMES, Deployed
+from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
 LONG = f"{'語' * 78}odd-results.txt"

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from job_helpers import Lab, ended, until
 
 from neurocaas import JobHandle
 from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
 from runtime.protocol.ledger import CLAIMS, HEARD
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

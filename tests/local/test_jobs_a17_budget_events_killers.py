@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 from neurocaas import JobHandle
 from neurocaas.explain import explain
 from runtime.protocol.ledger import BUDGETS, OPEN_JOBS
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 PARAMETER = "/neurocaas/budgets/lab10/analysis"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from denials import denied
-from deployed import Deployed
-from job_helpers import Lab, ended
 
+from localcloud.tests.denials import denied
 from neurocaas import JobHandle
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

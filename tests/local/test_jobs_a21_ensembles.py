@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from deployed import Deployed
-from job_helpers import Lab, ended
 
 from neurocaas import JobHandle
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from deployed import Deployed
-from homes import kill
-from job_helpers import Lab, ended, until
 
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
+from localcloud.tests.homes import kill
 from neurocaas import JobHandle
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

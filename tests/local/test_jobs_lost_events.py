@@ -5,12 +5,12 @@ the queue of it.
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from deployed import Deployed
-from job_helpers import Lab, ended
 
 from runtime.monitor.aws import AwsCloud
 from runtime.monitor.unheard import SETTLED, deliver_unheard
 from runtime.protocol.keys import JobId
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from deployed import Deployed
 
 from runtime.manager.aws import AwsCloud
 from runtime.manager.port import LaunchError, LaunchRequest
@@ -28,6 +27,7 @@ from runtime.protocol.tags import (
     PRICE_TRACKING,
     TIMEOUT,
 )
+from tests.local.deployed import Deployed
 
 pytestmark = pytest.mark.local
 STACK_TAG = "neurocaas:stack"

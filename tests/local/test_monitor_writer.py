@@ -11,11 +11,11 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
-from denials import denied
-from deployed import Deployed, client
 
+from localcloud.tests.denials import denied
 from runtime.monitor.confined import VARIABLE, Writers
 from runtime.protocol.objects import put
+from tests.local.deployed import Deployed, client
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from builder_chain import Chain
-from homes import Client
 
 from image_builder.preflight import Checked, check
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
+from localcloud.tests.builder_chain import Chain
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 STACK = "dti-webdev"

@@ -10,8 +10,9 @@ import urllib.request
 
 import jsonschema
 import pytest
-from denials import denied
-from deployed import Deployed, Keys
+
+from localcloud.tests.denials import denied
+from tests.local.deployed import Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

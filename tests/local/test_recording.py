@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from terminals import Terminal, terminal
 
 import blueprints
 from blueprints import Blueprint, parent_of
@@ -34,6 +33,7 @@ from image_builder.recording.recording import Recording
 from localcloud.images.cleanroot import LocalRoot, LocalRoots
 from localcloud.paths import Paths
 from runtime.protocol.problems import InvalidInput
+from tests.local.terminals import Terminal, terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.local

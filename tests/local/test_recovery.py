@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import client, outputs
 
 from demo.playground import Playground, playground
+from tests.local.deployed import client, outputs
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -23,7 +23,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from environments import environment
 
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
@@ -31,6 +30,7 @@ from runtime.instance.agent.pins import Pins
 from runtime.instance.agent.reading import Reading, Room
 from runtime.instance.agent.storage import UPLOAD_STATE, Location, Pin, Seen, StorageError
 from runtime.instance.agent.transfer import Transfer
+from tests.local.environments import environment
 from tests.shell.machines import Machine, new_machine
 
 pytestmark = pytest.mark.local

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from denials import denied
-from deployed import Deployed, Keys
-from security_matrix import (
+
+from localcloud.tests.denials import denied
+from runtime.monitor.confined import session_policy
+from tests.local.deployed import Deployed, Keys
+from tests.local.security_matrix import (
     ARTIFACTS,
     BUCKET,
     CATALOGUE,
@@ -24,8 +26,6 @@ from security_matrix import (
     SHARED,
     inserted,
 )
-
-from runtime.monitor.confined import session_policy
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

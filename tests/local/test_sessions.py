@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from denials import denied
-from deployed import Deployed, Keys
+
+from localcloud.tests.denials import denied
+from tests.local.deployed import Deployed, Keys
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import Deployed, outputs
-from job_helpers import Lab, certificate_facts, ended, until
 
 from demo.playground import playground
+from tests.local.deployed import Deployed, outputs
+from tests.local.job_helpers import Lab, certificate_facts, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

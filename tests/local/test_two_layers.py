@@ -9,10 +9,21 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from baking import analysis_script, baked, commits, deploy, git, previewed, project, provenance, recorded, run
 
 from demo.playground import Playground
 from localcloud.images.store import Images
+from tests.local.baking import (
+    analysis_script,
+    baked,
+    commits,
+    deploy,
+    git,
+    previewed,
+    project,
+    provenance,
+    recorded,
+    run,
+)
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 STACK = "layered-webdev"

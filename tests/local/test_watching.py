@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from deployed import Deployed
-from job_helpers import Lab, ended, until
 
 from neurocaas import JobHandle
 from runtime.protocol import logline
+from tests.local.deployed import Deployed
+from tests.local.job_helpers import Lab, ended, until
 
 pytestmark = pytest.mark.local
 STACK = "analysis-webdev"

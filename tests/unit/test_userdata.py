@@ -359,7 +359,7 @@ def test_the_machine_gets_the_checked_configuration(
 def test_the_command_line_is_the_one_that_developers_are_shown(cloud: Cloud, tmp_path: Path) -> None:
     settings = changed(
         SETTINGS,
-        max_ensemble_size=2,
+        ensemble_size=2,
         parameters={**(SETTINGS.parameters or {}), "additionalProperties": True},
     )
     config = json.dumps({"mode": "train", "ensemble_size": 2})
