@@ -19,38 +19,39 @@ import tempfile
 import traceback
 import types
 import unittest.mock
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-def parameters(function) -> list[str]:
+def parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
-def contract_version(h):
+def contract_version(h: Any) -> None:
     from localcloud.aws.settings import MINISTACK
 
     assert importlib.metadata.version("ministack") == MINISTACK
 
 
-def contract_asgi_application(h):
+def contract_asgi_application(h: Any) -> None:
     assert parameters(h.app.app) == ["scope", "receive", "send"]
     assert asyncio.iscoroutinefunction(h.app.app)
 
 
-def contract_service_handlers(h):
+def contract_service_handlers(h: Any) -> None:
     table = h.app.SERVICE_HANDLERS
     assert {"s3", "ec2", "iam", "lambda", "sqs", "events", "ssm", "dynamodb", "kms", "logs"} <= table.keys()
     assert parameters(table["s3"]) == ["method", "path", "headers", "body", "query_params"]
 
 
-def contract_dispatch_looks_handlers_up_late(h):
+def contract_dispatch_looks_handlers_up_late(h: Any) -> None:
     source = inspect.getsource(h.app._dispatch_service_request)
     assert "SERVICE_HANDLERS.get(service)" in source
 
 
-def contract_s3_judges_who_has_no_credentials(h):
+def contract_s3_judges_who_has_no_credentials(h: Any) -> None:
     assert parameters(h.s3._bucket_owner_account) == ["name"]
     assert h.iam_evaluator._signed_request.get() is None
     gate = inspect.getsource(h.s3._apply_bucket_scope)
@@ -66,14 +67,14 @@ def contract_s3_judges_who_has_no_credentials(h):
     )
 
 
-def contract_service_registry(h):
+def contract_service_registry(h: Any) -> None:
     registry = h.app.SERVICE_REGISTRY
     assert registry["lambda"]["state_key"] == "lambda"
     assert registry["s3"]["module"] == "s3"
     assert set(h.state_keys()["s3"]) <= set(h.app._state_map)
 
 
-def contract_run_command_asks_ec2(h):
+def contract_run_command_asks_ec2(h: Any) -> None:
     assert parameters(h.ec2.instance_is_managed) == ["instance_id"]
     assert parameters(h.ec2.exec_in_instance_blocking) == ["instance_id", "argv"]
     assert "ec2_svc.instance_is_managed(instance_id)" in inspect.getsource(h.ssm._managed_instance_ids)
@@ -81,13 +82,13 @@ def contract_run_command_asks_ec2(h):
     assert "exit_code, stdout, stderr = ec2_svc.exec_in_instance_blocking(instance_id, argv)" in running
 
 
-def contract_state_readers(h):
+def contract_state_readers(h: Any) -> None:
     readers = h.app._build_persistence_save_dict()
     assert callable(readers["ec2"])
     assert "instances" in readers["ec2"]()
 
 
-def contract_state_is_read_back(h):
+def contract_state_is_read_back(h: Any) -> None:
     from ministack.core import persistence
 
     with h.scope("000000000000", "us-east-1"):
@@ -101,7 +102,7 @@ def contract_state_is_read_back(h):
         assert h.ec2._tags["i-1"] == [{"Key": "a", "Value": "ü"}]
 
 
-def contract_places_in_a_state(h):
+def contract_places_in_a_state(h: Any) -> None:
     """A record of the journal names an item and a message by where they are in the state's file."""
     with h.scope("000000000000", "us-east-1"):
         h.dynamodb._tables["t'1"] = {"items": {"p": {"s": {"pk": {"S": "p"}}}}}
@@ -115,14 +116,14 @@ def contract_places_in_a_state(h):
         del h.dynamodb._tables["t'1"], h.sqs._queues["u"]
 
 
-def contract_items_change_in_two_places(h):
+def contract_items_change_in_two_places(h: Any) -> None:
     assert parameters(h.dynamodb._set_item) == ["table", "pk_val", "sk_val", "item"]
     assert parameters(h.dynamodb._remove_item) == ["table", "pk_val", "sk_val"]
     assert parameters(h.dynamodb._items_replaced) == ["table"]
     assert inspect.getsource(h.dynamodb).count('["items"].setdefault(') == 1, "another place writes items"
 
 
-def contract_transaction_tokens(h):
+def contract_transaction_tokens(h: Any) -> None:
     assert parameters(h.dynamodb._txn_token_store) == ["crt", "entry"]
     assert isinstance(h.dynamodb._txn_idempotency, h.responses.AccountRegionScopedDict)
     assert "_txn_idempotency" not in inspect.getsource(h.dynamodb.get_state), "MiniStack keeps tokens itself"
@@ -130,7 +131,7 @@ def contract_transaction_tokens(h):
     assert parameters(h.dynamodb.load_persisted_state) == ["data"]
 
 
-def contract_messages(h):
+def contract_messages(h: Any) -> None:
     with h.scope("000000000000", "us-east-1"):
         url = h.sqs._act_create_queue({"QueueName": "contract"}, "")["QueueUrl"]
         h.sqs._act_send_message({"QueueUrl": url, "MessageBody": "b"}, url)
@@ -147,7 +148,7 @@ def contract_messages(h):
         del h.sqs._queues[url]
 
 
-def contract_mappings_in_a_state(h):
+def contract_mappings_in_a_state(h: Any) -> None:
     """A start gives back what the queues of these mappings had handed out."""
     with h.scope("000000000000", "us-east-1"):
         h.lambda_svc._esms["e"] = {"UUID": "e", "EventSourceArn": "arn:q"}
@@ -157,7 +158,7 @@ def contract_mappings_in_a_state(h):
         del h.lambda_svc._esms["e"]
 
 
-def contract_object_events(h):
+def contract_object_events(h: Any) -> None:
     names = ["bucket_name", "key", "event_name", "size", "etag", "deletion_type"]
     assert parameters(h.s3._fire_s3_event_async)[:6] == names
     assert parameters(h.s3._fire_s3_event)[:6] == names
@@ -167,13 +168,13 @@ def contract_object_events(h):
     assert hasattr(h.s3._bucket_notifications, "get")
 
 
-def contract_objects_are_written_in_one_place(h):
+def contract_objects_are_written_in_one_place(h: Any) -> None:
     assert parameters(h.s3._atomic_write) == ["fpath", "data", "text"]
     source = inspect.getsource(h.s3)
     assert source.count("os.open(") == 1, "objects are written in another way"
 
 
-def contract_uploads_in_parts(h):
+def contract_uploads_in_parts(h: Any) -> None:
     assert isinstance(h.s3._multipart_uploads, h.responses.AccountScopedDict)
     assert isinstance(h.s3._completed_multipart_uploads, h.responses.AccountScopedDict)
     source = inspect.getsource(h.s3)
@@ -182,12 +183,12 @@ def contract_uploads_in_parts(h):
     assert 'upload["parts"][pn] = {' in source
 
 
-def contract_saving_at_the_end(h):
+def contract_saving_at_the_end(h: Any) -> None:
     assert parameters(h.app.save_all) == ["services"]
     assert "save_all(_build_persistence_save_dict())" in inspect.getsource(h.app)
 
 
-def contract_request_scope(h):
+def contract_request_scope(h: Any) -> None:
     with h.scope("111122223333", "eu-west-1"):
         assert (h.account(), h.region()) == ("111122223333", "eu-west-1")
         h.ec2._snapshots["x"] = {"a": 1}
@@ -196,14 +197,14 @@ def contract_request_scope(h):
     assert h.ec2._snapshots.pop_scoped("111122223333", "eu-west-1", "x") == {"a": 1}
 
 
-def contract_scoped_stores(h):
+def contract_scoped_stores(h: Any) -> None:
     for name in ("_images", "_instances", "_key_pairs", "_launch_templates", "_security_groups",
         "_snapshots", "_subnets", "_tags",
                  "_volumes", "_iam_instance_profile_associations"):  # fmt: skip
         assert isinstance(getattr(h.ec2, name), h.responses.AccountRegionScopedDict), name
 
 
-def contract_default_network(h):
+def contract_default_network(h: Any) -> None:
     with h.scope("000000000000", "us-east-1"):
         h.ec2._ensure_defaults_initialized()
         (vpc,) = [vpc for vpc in h.ec2._vpcs.values() if vpc["IsDefault"]]
@@ -220,7 +221,7 @@ def contract_default_network(h):
         assert any(group["GroupName"] == "default" for group in h.ec2._security_groups.values())
 
 
-def contract_ec2_actions(h):
+def contract_ec2_actions(h: Any) -> None:
     from localcloud.aws.ec2.service import OPERATIONS, TAGGING
 
     known_to_both = set(OPERATIONS) - {
@@ -236,25 +237,25 @@ def contract_ec2_actions(h):
     assert "_ACTION_MAP.get(action)" in inspect.getsource(h.ec2.handle_request)
 
 
-def contract_ec2_without_containers(h):
+def contract_ec2_without_containers(h: Any) -> None:
     assert parameters(h.ec2._docker_touched) == []
     assert "_docker_touched() and action in" in inspect.getsource(h.ec2.handle_request)
 
 
-def contract_ec2_cleanup(h):
+def contract_ec2_cleanup(h: Any) -> None:
     assert parameters(h.ec2._cleanup_terminated) == []
 
 
-def contract_ec2_stub_images(h):
+def contract_ec2_stub_images(h: Any) -> None:
     assert isinstance(h.ec2._STUB_AMIS, list)
 
 
-def contract_ec2_profile_associations(h):
+def contract_ec2_profile_associations(h: Any) -> None:
     assert parameters(h.ec2._upsert_iam_instance_profile_association)[:2] == ["instance_id", "iam_profile"]
     assert parameters(h.ec2._find_active_iam_instance_profile_association) == ["instance_id"]
 
 
-def contract_ec2_resource_types(h):
+def contract_ec2_resource_types(h: Any) -> None:
     expected = {
         "i-1": "instance",
         "vol-1": "volume",
@@ -265,14 +266,14 @@ def contract_ec2_resource_types(h):
     assert {name: h.ec2._guess_resource_type(name) for name in expected} == expected
 
 
-def contract_public_parameters(h):
+def contract_public_parameters(h: Any) -> None:
     h.ssm._PUBLIC_AMI_PARAMETERS["/aws/service/x"] = "ami-1"
     with h.scope("000000000000", "us-east-1"):
         parameter, error = h.ssm._select_parameter("/aws/service/x")
     assert (parameter["Value"], error) == ("ami-1", None)
 
 
-def contract_put_parameter(h):
+def contract_put_parameter(h: Any) -> None:
     with h.scope("000000000000", "us-east-1"):
         status, _, _ = h.ssm._put_parameter(
             {
@@ -287,7 +288,7 @@ def contract_put_parameter(h):
     assert (status, parameter["OriginalValue"]) == (200, "ami-1")
 
 
-def contract_event_dispatch(h):
+def contract_event_dispatch(h: Any) -> None:
     assert parameters(h.eventbridge._dispatch_event)[0] == "event"
     seen = []
     original = h.eventbridge._invoke_target
@@ -315,11 +316,11 @@ def contract_event_dispatch(h):
     assert seen == [("arn:t", '{"state": "running"}', "r")]
 
 
-def contract_event_targets(h):
+def contract_event_targets(h: Any) -> None:
     assert parameters(h.eventbridge._invoke_target)[:3] == ["target", "event", "rule"]
 
 
-def contract_queue_policy(h):
+def contract_queue_policy(h: Any) -> None:
     assert parameters(h.sqs.queue_policy_allows)[:4] == [
         "queue_arn",
         "service",
@@ -328,7 +329,7 @@ def contract_queue_policy(h):
     ]
 
 
-def contract_instance_profile_lookup(h):
+def contract_instance_profile_lookup(h: Any) -> None:
     with h.scope("000000000000", "us-east-1"):
         h.iam._instance_profiles["p"] = {"Arn": "arn:p", "InstanceProfileId": "AIPA", "Roles": ["r"]}
         assert h.iam._lookup_instance_profile(name="p")["Arn"] == "arn:p"
@@ -338,18 +339,18 @@ def contract_instance_profile_lookup(h):
         assert h.iam._roles.get("r")["Arn"].endswith("role/r")
 
 
-def contract_root_key(h):
+def contract_root_key(h: Any) -> None:
     assert h.iam_evaluator.is_root_access_key("test")  # the back door that we close
     assert h.sts.is_root_access_key is h.iam_evaluator.is_root_access_key
     assert parameters(h.iam_evaluator._is_root_key) == ["access_key_id"]
     assert "_is_root_key(" in inspect.getsource(h.iam_evaluator.pin_signed_request)
 
 
-def contract_session_registration(h):
+def contract_session_registration(h: Any) -> None:
     assert parameters(h.sts.register_session) == ["access_key", "session"]
 
 
-def contract_sessions_are_kept_by_us(h):
+def contract_sessions_are_kept_by_us(h: Any) -> None:
     assert h.sts.get_state() == {}, "MiniStack keeps sessions itself"
     assert h.app._build_persistence_save_dict()["sts"] is h.sts.get_state
     assert parameters(h.sts.load_persisted_state) == ["data"]
@@ -357,13 +358,13 @@ def contract_sessions_are_kept_by_us(h):
     assert h.sts._sessions.pop("ASIAX")["Expiration"] == 2**40
 
 
-def contract_role_ids(h):
+def contract_role_ids(h: Any) -> None:
     with h.scope("000000000000", "us-east-1"):
         h.iam._roles["named"] = {"Arn": "arn:aws:iam::000000000000:role/p/named", "RoleId": "AROAX"}
     assert h.sts._role_id("arn:aws:iam::000000000000:role/p/named") == "AROAX"
 
 
-def contract_principal_keys(h):
+def contract_principal_keys(h: Any) -> None:
     assert parameters(h.iam_evaluator._principal_keys) == ["credential"]
     assert h.sts._principal_keys is h.iam_evaluator._principal_keys
     fields = {"principal_arn", "principal_id", "account_id", "source_access_key_id"}
@@ -371,7 +372,7 @@ def contract_principal_keys(h):
     assert '"aws:userid": credential.principal_id' in inspect.getsource(h.iam_evaluator._principal_keys)
 
 
-def contract_transactions(h):
+def contract_transactions(h: Any) -> None:
     body = json.dumps(
         {
             "TransactItems": [
@@ -384,14 +385,14 @@ def contract_transactions(h):
     assert [action for action, _ in checks] == ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
 
 
-def contract_function_credentials(h):
+def contract_function_credentials(h: Any) -> None:
     assert parameters(h.lambda_runtime.execution_credentials) == ["config"]
     assert h.lambda_svc.execution_credentials is h.lambda_runtime.execution_credentials
     config = {"FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}
     assert h.lambda_runtime._account_region_from_function_config(config) == ("000000000000", "us-east-1")
 
 
-def contract_idle_workers(h):
+def contract_idle_workers(h: Any) -> None:
     assert h.lambda_svc.reap_idle_workers is h.lambda_runtime.reap_idle_workers
     assert "reap_idle_workers()" in inspect.getsource(h.lambda_svc._ensure_reaper_thread)
     assert parameters(h.lambda_runtime.kill_workers) == ["workers"]
@@ -402,14 +403,14 @@ def contract_idle_workers(h):
     h.lambda_runtime._lock.release()
 
 
-def contract_workers_that_nobody_calls_end(h):
+def contract_workers_that_nobody_calls_end(h: Any) -> None:
     from localcloud.aws import workers
 
     busy, called, idle = (
         types.SimpleNamespace(in_use=use, last_used=last)
         for use, last in ((True, 1.0), (False, 9.0), (False, 1.0))
     )
-    ended = []
+    ended: list[Any] = []
     with unittest.mock.patch.multiple(
         h.lambda_runtime, _workers={"f": [busy, called, idle], "g": [idle]}, kill_workers=ended.extend
     ):
@@ -418,7 +419,7 @@ def contract_workers_that_nobody_calls_end(h):
     assert ended == [idle, idle]
 
 
-def contract_action_extraction(h):
+def contract_action_extraction(h: Any) -> None:
     assert parameters(h.iam_actions.extract_iam_action)[:5] == [
         "service",
         "method",
@@ -434,7 +435,7 @@ def contract_action_extraction(h):
     )
 
 
-def contract_enforce(h):
+def contract_enforce(h: Any) -> None:
     assert parameters(h.iam_evaluator.enforce) == [
         "access_key_id",
         "iam_action",
@@ -446,7 +447,7 @@ def contract_enforce(h):
     assert not hasattr(h.app, "enforce")
 
 
-def contract_denials(h):
+def contract_denials(h: Any) -> None:
     wanted = ["service", "action", "principal_arn", "request_id"]
     assert parameters(h.iam_actions.access_denied_response)[:4] == wanted
     assert {"message", "error_code", "headers"} <= set(parameters(h.iam_actions.access_denied_response))
@@ -464,7 +465,7 @@ def contract_denials(h):
     assert not hasattr(h.app, "access_denied_response")
 
 
-def contract_condition_keys(h):
+def contract_condition_keys(h: Any) -> None:
     assert parameters(h.iam_evaluator._resolve_condition_key) == ["key", "ctx"]
     assert parameters(h.iam_evaluator._first_match) == ["ctx", "stmts", "effect"]
     fields = {"resources", "not_resources", "conditions", "actions", "effect"}
@@ -475,14 +476,14 @@ def contract_condition_keys(h):
         assert "_fnmatch_compile(pattern, " in inspect.getsource(match)
 
 
-def contract_resource_tags(h):
+def contract_resource_tags(h: Any) -> None:
     h.tagging._RESOURCE_TAG_COLLECTORS["ec2"] = lambda: [
         ("arn:aws:ec2:r:a:instance/i-1", [{"Key": "k", "Value": "v"}])
     ]
     assert h.tagging.resource_tags("arn:aws:ec2:r:a:instance/i-1") == {"k": "v"}
 
 
-def contract_new_service(h):
+def contract_new_service(h: Any) -> None:
     h.router.SERVICE_PATTERNS["imagebuilder"] = {"host_patterns": [r"imagebuilder\."]}
     headers = {
         "authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/imagebuilder/aws4_request"
@@ -494,11 +495,11 @@ def contract_new_service(h):
     assert action == "imagebuilder:CreateComponent"
 
 
-def contract_table_store(h):
+def contract_table_store(h: Any) -> None:
     assert hasattr(h.dynamodb._tables, "get")
 
 
-def contract_object_reads(h):
+def contract_object_reads(h: Any) -> None:
     assert parameters(h.s3._get_object) == ["bucket_name", "key", "headers", "query_params"]
     assert parameters(h.s3._read_body) == ["bucket_name", "key", "obj"]
     assert parameters(h.s3._object_disk_path)[:2] == ["bucket", "key"]
@@ -511,13 +512,13 @@ def contract_object_reads(h):
     assert b"InvalidRange" in h.s3._xml_body(h.s3._range_error_xml("bucket", "key"))
 
 
-def contract_encryption_headers(h):
+def contract_encryption_headers(h: Any) -> None:
     assert parameters(h.s3._resolve_sse_write_headers) == ["headers", "bucket_name"]
     _, error = h.s3._resolve_sse_write_headers({"x-amz-server-side-encryption": "aws:kms"}, "b")
     assert error[0] == 400  # what we correct
 
 
-def contract_log_writing(h):
+def contract_log_writing(h: Any) -> None:
     logs = h.cloudwatch_logs
     with h.scope("000000000000", "us-east-1"):
         logs._create_log_group({"logGroupName": "g"})
@@ -528,7 +529,7 @@ def contract_log_writing(h):
     assert (status, status_again) == (200, 400)
 
 
-def every_hook_has_a_contract(h):
+def every_hook_has_a_contract(h: Any) -> None:
     """Names of MiniStack that the plugins use but no contract mentions."""
     own = pathlib.Path(__file__).read_text()
     used = set()
@@ -560,19 +561,20 @@ def every_hook_has_a_contract(h):
     assert not missing, missing
 
 
-def tables_and_functions(h) -> dict[str, object]:
+def tables_and_functions(h: Any) -> dict[str, tuple[int, object]]:
     """What plugins may replace: every attribute of MiniStack's modules, and the entries of their tables."""
-    found = {}
+    found: dict[str, tuple[int, object]] = {}
     for module_name, module in vars(h).items():
         if isinstance(module, types.ModuleType) and module.__name__.startswith("ministack."):
             for name, value in vars(module).items():
-                entries = {key: id(entry) for key, entry in value.items()} if type(value) is dict else None
-                entries = len(value) if type(value) is list else entries
+                entries: object = len(value) if type(value) is list else None
+                if type(value) is dict:
+                    entries = {key: id(entry) for key, entry in value.items()}
                 found[f"{module_name}.{name}"] = (id(value), entries)
     return found
 
 
-async def installed(h, folder: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
+async def installed(h: Any, folder: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
     """Plugin -> what it says that it replaces, and what it has replaced (for the rest of the process)."""
     from localcloud.aws import plugins
     from localcloud.aws.admin import Admin
@@ -607,7 +609,7 @@ async def installed(h, folder: pathlib.Path) -> dict[str, tuple[set[str], set[st
     return seen
 
 
-def every_plugin_replaces_what_it_says(h):
+def every_plugin_replaces_what_it_says(h: Any) -> None:
     """The last contract: after it, MiniStack is no longer what it was."""
     with tempfile.TemporaryDirectory() as folder:
         seen = asyncio.run(installed(h, pathlib.Path(folder)))
@@ -622,7 +624,7 @@ def main() -> int:
         )
         from localcloud.aws import hooks
 
-        results = {}
+        results: dict[str, str | None] = {}
         for name, contract in list(globals().items()):
             if name.startswith(("contract_", "every_")):
                 try:

@@ -220,8 +220,8 @@ def check(
 
 def test_what_was_answered_is_there_after_a_kill_at_any_moment(cloud_home: CloudHome) -> None:
     cloud = cloud_home.up()
-    # type: dict[str, str], dict[str, list[str]]
-    urls, messages = furnish(cloud), {"submissions": [], "own": [], "states": []}
+    urls = furnish(cloud)
+    messages: dict[str, list[str]] = {"submissions": [], "own": [], "states": []}
     seed = random.randrange(2**32)
     moments, answered = random.Random(seed), 0
     for number in range(ROUNDS):

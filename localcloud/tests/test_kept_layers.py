@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,12 +137,13 @@ def test_a_test_that_fails_is_run_on_a_taken_layer_too(one: RunningFleet, other:
 def test_a_damaged_layer_is_built_again(one: RunningFleet, other: RunningFleet, layers: Path) -> None:
     text = document("date +%N > /opt/damaged")
     built(one, 40, text)
-    for place, (number, damage) in enumerate((
+    damages: tuple[tuple[int, Callable[[Path], object]], ...] = (
         (41, lambda file: (file.unlink(), file.write_text("something else"))),
         (42, lambda file: file.unlink()),
         (43, lambda file: file.chmod(0o600)),
         (44, lambda file: (file.parents[3] / "about.json").write_text("{")),
-    )):  # fmt: skip
+    )
+    for place, (number, damage) in enumerate(damages):
         (file,) = layers.glob("*/layer/root/opt/damaged")
         damage(file)
         layer, taken = built((one, other)[place % 2], number, text)

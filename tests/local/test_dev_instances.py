@@ -112,7 +112,8 @@ def test_a22_the_life_of_a_development_instance(bench: Bench) -> None:
     address = devami.ip
     assert devami.stop_devinstance() == "Instance is now in state: stopped"
     assert "No state change." in devami.stop_devinstance()
-    assert devami.ip is None
+    gone: str | None = devami.ip
+    assert gone is None
     later = bench.console()
     later.assign_instance(instance)
     assert later.start_devinstance(timeout=15) == "Instance is now in state: running"
@@ -178,7 +179,7 @@ def test_a22_port_22_is_open_to_one_address_while_it_is_needed(
     with monkeypatch.context() as patch:
         patch.setattr(commands, "_open", lambda analysis, quiet=False: bench.console())
         patch.setattr(access, "own_address", lambda: "198.51.100.4/32")
-        patch.setattr(access.subprocess, "run", client)
+        patch.setattr(subprocess, "run", client)
         for path, code in ((str(key), 5), (str(tmp_path / "nothing.pem"), None)):
             with pytest.raises(Exit if code else DevelopmentError) as ended:
                 task.body(None, "analysis", command="ls", key=path)

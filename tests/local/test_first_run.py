@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,11 @@ from tests.local import bare
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
-NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+NOWHERE: dict[str, Any] = {
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "PIP_NO_INDEX": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+}
 """Neither the vendor's site nor a package index can be reached."""
 MODES = "modes: 0022 755 755 755 644 644"
 LACKING = ("bwrap", "go", "pulumi", "apt-get", "sudo")
@@ -56,7 +61,7 @@ class Machine:
         }
         return {**home, **self.more, **more}
 
-    def make(self, *targets: str, namespaces: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *targets: str, namespaces: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
         command = ["make", *targets, f"PYTHON={self.python}"]
         return bare.run(
             command, cwd=self.root, environ=self.environ(**more), user=self.user, namespaces=namespaces

@@ -109,6 +109,7 @@ def answer(lab: Lab, job: JobHandle) -> tuple[str, dict[str, Any], str]:
         f"the answer to {job.submission_key}",
         lambda: next((one for one in places if lab.text(one.end)), None),
     )
+    assert keys is not None
     return lab.text(keys.certificate), json.loads(lab.text(keys.certificate_json)), lab.text(keys.end)
 
 
@@ -167,7 +168,8 @@ def test_a14_a_submission_that_another_replaces_at_once_is_answered_too(lab: Lab
         )
     for keys in every:
         assert "dataname: got 3" in until(
-            f"the end of {keys.timestamp}", lambda keys=keys: lab.text(keys.end)
+            f"the end of {keys.timestamp}",
+            lambda keys=keys: lab.text(keys.end),  # type: ignore[misc]
         )
 
 

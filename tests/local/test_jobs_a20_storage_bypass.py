@@ -15,7 +15,7 @@ from tests.local.job_helpers import Lab, ended
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
-BYPASS = {
+BYPASS: dict[str, Any] = {
     "dataname": "s3://open-recordings/mice/a b.txt",
     "configname": "s3://open-recordings/c.json",
     "resultpath": "s3://lab1-archive/res/2026",

@@ -37,6 +37,8 @@ def writers(service: Deployed, environment: dict[str, str], monkeypatch: pytest.
     monkeypatch.setenv("AWS_ENDPOINT_URL", service.ground.local_environment()["AWS_ENDPOINT_URL"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", service.utils["region"])
     monitor, session = service.role(service.utils["monitor_role_arn"]), botocore.session.Session()
+    assert monitor.access_key
+    assert monitor.secret
     session.set_credentials(monitor.access_key, monitor.secret, monitor.token)
     return Writers(session, Config(retries={"total_max_attempts": 1}))
 
@@ -90,8 +92,8 @@ def test_a_session_keeps_the_records_of_its_group(service: Deployed, writers: Wr
         assert denied(lambda key=key: s3.put_object(Bucket=bucket, Key=key, Body=b"1")), key  # type: ignore[misc]
     for other in ({"bucket": "analysis-prod", "group": "lab1"}, {"bucket": bucket, "group": "lab10"}):
         assert denied(
-            lambda other=other: writers.s3(**other).put_object(Bucket=bucket, Key=end, Body=b"1")
-        ), other  # type: ignore[misc]
+            lambda other=other: writers.s3(**other).put_object(Bucket=bucket, Key=end, Body=b"1")  # type: ignore[misc]
+        ), other
     root.delete_object(Bucket=bucket, Key=end)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -27,7 +28,8 @@ def test_a_blueprint_reproduces(name: str, tmp_path: Path) -> None:
         pytest.skip("a minute each: REPLAY_EVERY_BLUEPRINT=1 replays all")
     blueprint = blueprints.load(name, "webdev", ROOT)
     provision = read(blueprint.folder / "provision")
-    verdict = replay.verify(LocalRoots(Paths(tmp_path)), blueprint, provision, lambda line: None)
+    roots = cast("Any", LocalRoots(Paths(tmp_path)))
+    verdict = replay.verify(roots, blueprint, provision, lambda line: None)
     assert verdict.failure is None
     assert [difference.text() for difference in verdict.real] == []
     metadata = [difference.text() for difference in verdict.differences if difference.what != "other content"]
