@@ -134,11 +134,16 @@ def test_a_test_that_fails_is_run_on_a_taken_layer_too(one: RunningFleet, other:
         assert (TAKEN in log(fleet, arn)) is (fleet is other)
 
 
+def replaced(file: Path) -> None:
+    file.unlink()
+    file.write_text("something else")
+
+
 def test_a_damaged_layer_is_built_again(one: RunningFleet, other: RunningFleet, layers: Path) -> None:
     text = document("date +%N > /opt/damaged")
     built(one, 40, text)
     damages: tuple[tuple[int, Callable[[Path], object]], ...] = (
-        (41, lambda file: (file.unlink(), file.write_text("something else"))),
+        (41, replaced),
         (42, lambda file: file.unlink()),
         (43, lambda file: file.chmod(0o600)),
         (44, lambda file: (file.parents[3] / "about.json").write_text("{")),

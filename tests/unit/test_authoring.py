@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from demo.playground import copied
+from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,10 +31,7 @@ def invoke(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))
     }
-    command = [sys.executable, "-m", "invoke", *arguments]
-    done = subprocess.run(
-        command, cwd=root, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    done = invoked(root, *arguments, env=environ)
     assert "Traceback" not in done.stderr
     return done
 

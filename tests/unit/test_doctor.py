@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from console import account, health, machine
 from console.health import State, Surroundings
+from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,8 +41,7 @@ def doctor(home: Path, *arguments: str, **variables: str) -> subprocess.Complete
     environ = {**kept, "LOCALCLOUD_HOME": os.environ["LOCALCLOUD_HOME"], "AWS_EC2_METADATA_DISABLED": "true"}
     environ |= {"AWS_CONFIG_FILE": str(home / "none")}
     environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(home / "none"), **variables}
-    command = [sys.executable, "-m", "invoke", "doctor", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    return invoked(ROOT, "doctor", *arguments, env=environ)
 
 
 def test_a1_doctor_without_credentials(tmp_path: Path) -> None:

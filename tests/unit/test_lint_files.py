@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from image_builder import documents
 from image_builder.lint.documents import lint_document
 from image_builder.lint.files import lint_paths, lint_provision
 from image_builder.lint.findings import table
+from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = "schemaVersion: 1.0\nphases: []\n"
@@ -156,8 +155,7 @@ def test_the_blueprints_and_what_is_compiled_from_them_are_clean(name: str) -> N
 
 
 def command(*words: str, cwd: Path) -> tuple[int, str, str]:
-    invoke = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "lint-provision", *words]
-    done = subprocess.run(invoke, cwd=cwd, capture_output=True, text=True, check=False)
+    done = invoked(ROOT, "--search-root", str(ROOT), "lint-provision", *words, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -20,6 +20,7 @@ from invoke.exceptions import Exit
 from console import cloud, engine, outputs, stacks
 from console.errors import UserError, message, user_errors
 from runtime.protocol.problems import InvalidInput, Problem, UserFacingError
+from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = cloud.Choice(
@@ -382,14 +383,7 @@ def invoke(*arguments: str) -> "subprocess.CompletedProcess[str]":
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALCLOUD_"))
     }
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *arguments],
-        cwd=ROOT,
-        env={**environ, "LOCALCLOUD_HOME": "/nonexistent"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return invoked(ROOT, *arguments, env={**environ, "LOCALCLOUD_HOME": "/nonexistent"})
 
 
 def test_the_tasks_are_listed_and_every_one_says_what_it_does() -> None:
