@@ -7,7 +7,6 @@ the submissions, for their times and those without an answer, and reads the outc
 
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -27,11 +26,12 @@ BUCKET, GROUP = "analysis", "lab"
 def main() -> None:
     from console.cloud import lay_over
     from localcloud import cloud as local
+    from localcloud import ports
     from localcloud.paths import Paths
 
     with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
         paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=_free_port(), fleet=False)
+        cloud = local.up(paths, port=ports.lease(), fleet=False)
         try:
             lay_over(os.environ, cloud.environment())
             figures = _measured()
@@ -98,12 +98,6 @@ def _seconds(work: Callable[[], Any]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

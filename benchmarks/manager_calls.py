@@ -37,11 +37,12 @@ def first_implementation(number: int) -> int:
 def main() -> None:
     from console.cloud import lay_over
     from localcloud import cloud as local
+    from localcloud import ports
     from localcloud.paths import Paths
 
     with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
         paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=_free_port(), fleet=False)
+        cloud = local.up(paths, port=ports.lease(), fleet=False)
         try:
             lay_over(os.environ, cloud.environment())
             lay_over(os.environ, _prepare())
@@ -243,14 +244,6 @@ def _memory() -> float:
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")
     )
     return int(line.split()[1]) * 1024 / 1e6
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ tested.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from localcloud import ports
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".git",
@@ -94,19 +95,63 @@ def playground(source: Path) -> Iterator[Playground]:
     """A copy of the project at `source`, in a temporary folder that is gone afterwards, as is all that it
     started.
     """
-    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
-        root = Path(folder) / "project"
+    with _folder() as root:
         copied(source, root)
         (root / ".venv").symlink_to(sys.prefix)
-        ground = Playground(root, _free_port())
-        try:
+        with _closing(Playground(root, ports.lease())) as ground:
             yield ground
-        finally:
-            ground.invoke("local.down", check=False)
-            ground.invoke("local.reset", "--yes", check=False)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def thawed(frozen: Path) -> Iterator[Playground]:
+    """A playground as `freeze` has kept it, in a folder and on a port of its own. It is not started."""
+    with _folder() as root:
+        _copy_state(frozen, root)
+        with _closing(Playground(root, ports.lease())) as ground:
+            yield ground
+
+
+def freeze(ground: Playground, frozen: Path) -> None:
+    """Stop the local cloud of a playground, and keep a copy of all that it is in the new folder `frozen`."""
+    from localcloud import cloud
+    from localcloud.paths import Paths
+
+    cloud.down(Paths(ground.root / ".local"))
+    _copy_state(ground.root, frozen)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "project"
+
+
+@contextmanager
+def _closing(ground: Playground) -> Iterator[Playground]:
+    from localcloud import cloud
+    from localcloud.paths import Paths
+
+    try:
+        yield ground
+    finally:
+        with suppress(OSError, cloud.CloudError):
+            cloud.reset(Paths(ground.root / ".local"))
+
+
+def _copy_state(source: Path, root: Path) -> None:
+    """Copy a project together with its local cloud, which must not run.
+
+    Images are layers that nobody writes to, so their files are links. A folder in memory stays with the cloud
+    that it was made for.
+    """
+    images = f"{source / '.local' / 'images'}{os.sep}"
+
+    def copy(old: str, new: str) -> None:
+        if old.startswith(images):
+            with suppress(OSError):  # another file system
+                os.link(old, new, follow_symlinks=False)
+                return
+        shutil.copy2(old, new, follow_symlinks=False)
+
+    ignored = shutil.ignore_patterns("memory-folder", "cloud.json")
+    shutil.copytree(source, root, symlinks=True, copy_function=copy, ignore=ignored)

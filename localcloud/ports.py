@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import shlex
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 from localcloud import processes
 from localcloud.paths import HOME_VARIABLE
@@ -16,6 +20,11 @@ EMULATOR = "localcloud.aws"
 """The module that listens there."""
 DEFAULT_PORT = 24566
 LOOPBACK = "127.0.0.1"
+LEASED = range(15000, 30000)
+"""Below the ports that kernels give to outgoing connections (Linux: from 32768), so that a cloud that is
+stopped and started again finds its port free.
+"""
+_leases: list[int] = []  # file descriptors: a lease ends with its process
 
 
 def wanted(otherwise: int) -> int:
@@ -50,6 +59,31 @@ def await_free(port: int, seconds: float) -> None:
                         f"{project().says('up')}"
                     ) from error
         time.sleep(0.02)
+
+
+def lease() -> int:
+    """A free port, of :data:`LEASED`, that no other process of this user gets here as long as this one lives:
+    for clouds that come and go beside each other, as those of tests do.
+
+    Raises CloudError when there is none.
+    """
+    folder = Path(tempfile.gettempdir()) / f"localcloud-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for port in random.sample(LEASED, len(LEASED)):
+        file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind((LOOPBACK, port))
+        except OSError:
+            os.close(file)
+            continue
+        _leases.append(file)
+        return port
+    raise CloudError(
+        f"All ports from {LEASED.start} to {LEASED.stop - 1} on {LOOPBACK} are taken. One free port is "
+        f"needed. Stop local clouds that nobody uses: {project().says('down')}"
+    )
 
 
 def _holder(port: int) -> tuple[str, str]:

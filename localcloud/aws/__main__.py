@@ -17,7 +17,7 @@ def main() -> int:
     try:
         settings = settings_module.read()
         settings_module.check_state(settings.paths)
-        recovery.recover(settings.paths)
+        recovery.recover(settings.paths, settings.port)
     except (settings_module.SettingsError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -5,21 +5,43 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from localcloud.aws import journal
 from localcloud.aws.store import STORE
 from localcloud.paths import Paths
 
 
-def recover(paths: Paths) -> None:
-    """Put the journal into the states, and give back the messages that functions had taken.
+def recover(paths: Paths, port: int) -> None:
+    """Put the journal into the states, name the queues by the port of this start, and give back the messages
+    that functions had taken.
 
     Raises:
         ValueError: a file is damaged.
     """
     if paths.emulator_journal.is_dir():
         journal.fold(paths.emulator_journal, {STORE: paths.plugin_state}, paths.emulator_state)
+    _name_queues(paths, port)
     _give_back(paths)
+
+
+def _name_queues(paths: Paths, port: int) -> None:
+    """MiniStack keeps queues under URLs with its port, and event sources look for them under the port of now.
+
+    A URL of the port before still finds its queue: requests are answered by its last part.
+    """
+    queues = _entries(paths, "sqs", "queues")
+    old = {queue["url"] for queue in queues.values() if urlsplit(queue["url"]).port != port}
+    if old:
+        file = paths.emulator_state / "sqs.json"
+        document = json.loads(file.read_text())
+        named = document["payload"]["queues"]["data"] = {}
+        for key, queue in queues.items():
+            url = queue["url"]
+            now = urlsplit(url)._replace(netloc=f"localhost:{port}").geturl() if url in old else url
+            named[key.replace(repr(url), repr(now))] = {**queue, "url": now}
+        # MiniStack makes the table of names anew when it reads the queues.
+        journal.write(file, json.dumps(document))
 
 
 def _give_back(paths: Paths) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +13,9 @@ import boto3
 from botocore.config import Config
 
 from localcloud import cloud as cloud_module
+from localcloud import ports
 from localcloud.cloud import Cloud
 from localcloud.paths import HOME_VARIABLE, Paths
-
-
-def free_port() -> int:
-    """A port that is free now, and below those that the kernel gives to outgoing connections (a restart must
-    find it free again).
-    """
-    while True:
-        port = random.randint(15000, 30000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class CloudHome:
@@ -38,7 +23,7 @@ class CloudHome:
 
     def __init__(self, folder: Path) -> None:
         self.paths = Paths(folder / "local")
-        self.port = free_port()
+        self.port = ports.lease()
 
     def up(self, *, fleet: bool = False) -> Cloud:
         return cloud_module.up(self.paths, port=self.port, fleet=fleet)

@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,12 +276,8 @@ def await_keys(cloud: Cloud, prefix: str, seconds: float) -> list[str]:
     return []
 
 
-def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(cloud_home: CloudHome) -> None:
-    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that. And a kill
-    is no failed attempt.
-    """
-    cloud = cloud_home.up()
-    urls, client = furnish(cloud), client_of(cloud)
+def feed(client: Any, queue: str) -> str:
+    """The function above, which works off a queue; the queue's ARN."""
     trust = policy(
         {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     )
@@ -296,12 +293,46 @@ def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(c
     client("lambda").create_function(
         FunctionName="slow", Runtime="python3.12", Handler="h.handler", Role=role, Code=code, Timeout=120
     )
-    arn = client("sqs").get_queue_attributes(QueueUrl=urls["own"], AttributeNames=["QueueArn"])["Attributes"][
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
+    client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=arn)
+    return str(arn)
+
+
+def test_a_stopped_cloud_goes_on_in_another_folder_and_on_another_port(
+    cloud_home: CloudHome, tmp_path: Path
+) -> None:
+    cloud = cloud_home.up()
+    urls = furnish(cloud)
+    feed(client_of(cloud), urls["own"])
+    client_of(cloud)("sqs").send_message(QueueUrl=urls["states"], MessageBody="waits")
+    client_of(cloud)("s3").put_object(Bucket="bucket", Key="begun/before", Body=b"")  # so it does not sleep
+    cloud_home.down()
+    moved = CloudHome(tmp_path / "elsewhere")
+    moved.paths.home.parent.mkdir()
+    cloud_home.paths.home.rename(moved.paths.home)
+    cloud = moved.up()
+    try:
+        sqs = client_of(cloud)("sqs")
+        sqs.send_message(QueueUrl=urls["own"], MessageBody="work")  # the URL that stacks have kept
+        assert await_keys(cloud, "done/", 60) == ["done/work"]
+        now = sqs.get_queue_url(QueueName="states")["QueueUrl"]
+        assert now == urls["states"].replace(f":{cloud_home.port}/", f":{moved.port}/") != urls["states"]
+        assert drain(sqs, now) == ["waits"]
+    finally:
+        moved.down()
+
+
+def test_a_message_that_a_function_was_working_on_is_given_to_it_again_at_once(cloud_home: CloudHome) -> None:
+    """Its visibility timeout is ten minutes: nobody works on it, so nobody has to wait for that. And a kill
+    is no failed attempt.
+    """
+    cloud = cloud_home.up()
+    urls, client = furnish(cloud), client_of(cloud)
+    arn = feed(client, urls["own"])
     dead = {"deadLetterTargetArn": arn.replace(":own", ":states"), "maxReceiveCount": 1}
     client("sqs").set_queue_attributes(QueueUrl=urls["own"], Attributes={"RedrivePolicy": json.dumps(dead)})
-    client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=arn)
     client("sqs").send_message(QueueUrl=urls["own"], MessageBody="work")
     client("sqs").send_message(QueueUrl=urls["states"], MessageBody="somebody's")
     assert client("sqs").receive_message(QueueUrl=urls["states"])["Messages"]

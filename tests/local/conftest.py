@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from demo.playground import playground
 from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     client,
     cloud_home,
@@ -17,13 +16,21 @@ from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     local_cloud_home,
     no_account_of_the_caller,
 )
-from tests.local.deployed import Deployed, deploy
+from tests.local.deployed import Deployed
+from tests.local.states import States
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[Deployed]:
-    """The deployed service with two groups in groups.yaml. Shared: a test that takes something away puts it
-    back, or comes last.
+def states(tmp_path_factory: pytest.TempPathFactory) -> States:
+    """Deployed services, made once for all workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    return States((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "states")
+
+
+@pytest.fixture(scope="module")
+def service(states: States) -> Iterator[Deployed]:
+    """The deployed service with two groups in groups.yaml, of this module alone. A test that takes something
+    away puts it back, or comes last.
     """
-    with playground(Path(__file__).resolve().parents[2]) as ground:
-        yield deploy(ground)
+    with states.service() as deployed:
+        yield deployed

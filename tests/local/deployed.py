@@ -1,5 +1,5 @@
-"""A deployed service for tests of who may do what: a playground with two groups in groups.yaml, and
-credentials of every principal.
+"""The deployed service of the tests, which `states.py` makes: two groups in groups.yaml, and credentials of
+every principal.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ def outputs(ground: Playground, stack: str) -> dict[str, Any]:
     return document
 
 
-def deploy(ground: Playground) -> Deployed:
-    """`utils` and `analysis-webdev` with the groups above."""
+def configure(ground: Playground) -> None:
+    """The groups above, the mock analysis as these tests want it, and a local cloud that runs."""
     (ground.root / "groups.yaml").write_text(GROUPS)
     folder = ground.root / "blueprints" / "analysis"
     with (folder / "blueprint.yaml").open("a") as blueprint:
@@ -154,6 +154,3 @@ def deploy(ground: Playground) -> Deployed:
     ground.invoke("local.up")
     for setting in ("publicCatalogue", "auditData"):
         ground.pulumi("config", "set", setting, "true", "--stack", "utils")
-    for stack in ("utils", "analysis-webdev"):
-        ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-    return Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))

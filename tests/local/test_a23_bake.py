@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from demo.playground import Playground
-from localcloud.tests.homes import free_port
+from localcloud import ports
 from tests.local import baking
 from tests.local.baking import analysis_script, commits, git, previewed, project, provenance, run
 from tests.local.deployed import client
@@ -237,7 +237,7 @@ def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) 
 
 def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) -> None:
     image = recorded(ground)
-    port = free_port()  # the script goes on once somebody listens there: builds have the host's network
+    port = ports.lease()  # the script goes on once somebody listens there: builds have the host's network
     wait = (
         f"echo waiting; timeout 90 bash -c 'until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep "
         "0.1; done'\n"

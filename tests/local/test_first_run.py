@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 
 from demo.playground import copied
+from localcloud import ports
 from localcloud.bubblewrap import find_bubblewrap
 from localcloud.cache import cache_home
 from localcloud.emulator_env import emulator_directory
 from localcloud.pulumi import cli
 from localcloud.sandbox.sandbox import Mode, detect
-from localcloud.tests.homes import free_port
 from tests.local import bare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,7 @@ class Machine:
         home = {
             "PATH": self.path,
             "HOME": str(self.root.parent / "home"),
-            "LOCALCLOUD_PORT": str(free_port()),
+            "LOCALCLOUD_PORT": str(ports.lease()),
         }
         return {**home, **self.more, **more}
 
@@ -203,7 +203,7 @@ def test_an_ordinary_user_bakes_and_runs_with_the_bwrap_that_set_up_put_into_the
         assert seen.stdout.split() == [str(user[0]), "None"], seen.stderr
         program = str(ROOT / "localcloud/tests/bake_and_boot.py")
         done = bare.run(
-            [*prefix, sys.executable, program, str(home), str(free_port())],
+            [*prefix, sys.executable, program, str(home), str(ports.lease())],
             cwd=home,
             environ=environ,
             umask=0o077,
@@ -221,7 +221,7 @@ def test_machines_are_not_as_private_as_the_files_of_whoever_starts_them(tmp_pat
         pytest.skip("this machine allows no sandboxes")
     program = str(ROOT / "localcloud/tests/bake_and_boot.py")
     done = bare.run(
-        [sys.executable, program, str(tmp_path), str(free_port())],
+        [sys.executable, program, str(tmp_path), str(ports.lease())],
         cwd=tmp_path,
         environ=os.environ,
         umask=0o077,

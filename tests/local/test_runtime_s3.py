@@ -8,7 +8,6 @@ import hashlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from localcloud import ports
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
 from runtime.instance.agent.pins import Pins
@@ -52,9 +52,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("emulator")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.lease()
     python = emulator_python()
     environment = {
         "PATH": f"{python.parent}:/usr/bin:/bin",
