@@ -104,9 +104,11 @@ def playground(source: Path) -> Iterator[Playground]:
 
 @contextmanager
 def thawed(frozen: Path) -> Iterator[Playground]:
-    """A playground as `freeze` has kept it, in a folder and on a port of its own. It is not started."""
+    """A playground as `freeze` has kept it, in a folder and on a port of its own, not started. It needs
+    `frozen` as long as it lives.
+    """
     with _folder() as root:
-        _copy_state(frozen, root)
+        _copy_state(frozen, root, share_base=True)
         with _closing(Playground(root, ports.lease())) as ground:
             yield ground
 
@@ -138,20 +140,27 @@ def _closing(ground: Playground) -> Iterator[Playground]:
             cloud.reset(Paths(ground.root / ".local"))
 
 
-def _copy_state(source: Path, root: Path) -> None:
+def _copy_state(source: Path, root: Path, *, share_base: bool = False) -> None:
     """Copy a project together with its local cloud, which must not run.
 
-    Images are layers that nobody writes to, so their files are links. A folder in memory stays with the cloud
-    that it was made for.
+    Images are layers that nobody writes to, so their files are links, and with `share_base` the base of them
+    all is one link. A folder in memory stays with the cloud that it was made for.
     """
-    images = f"{source / '.local' / 'images'}{os.sep}"
+    images = source / ".local" / "images"
+    bases = {base.name for base in images.glob("base-*")} if share_base else set()
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {"memory-folder", "cloud.json"}.intersection(names) | (
+            bases if Path(folder) == images else set()
+        )
 
     def copy(old: str, new: str) -> None:
-        if old.startswith(images):
+        if old.startswith(f"{images}{os.sep}"):
             with suppress(OSError):  # another file system
                 os.link(old, new, follow_symlinks=False)
                 return
         shutil.copy2(old, new, follow_symlinks=False)
 
-    ignored = shutil.ignore_patterns("memory-folder", "cloud.json")
     shutil.copytree(source, root, symlinks=True, copy_function=copy, ignore=ignored)
+    for name in bases:
+        (root / ".local" / "images" / name).symlink_to(images / name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from demo.playground import playground
 from tests.local.deployed import Deployed, outputs
 from tests.local.job_helpers import Lab, certificate_facts, ended, until
+from tests.local.states import UTILS, States, up
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -43,17 +42,15 @@ upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with playground(Path(__file__).resolve().parents[2]) as ground:
+def lab(states: States) -> Iterator[Lab]:
+    with states.copy(UTILS) as ground:
         folder = ground.root / "blueprints" / "analysis"
         (folder / "run_analysis.sh").write_text(SCRIPT)
         blueprint = folder / "blueprint.yaml"
         more = "  type: m5.large\n  market: spot\n  grow_memory: true\n"
         text = blueprint.read_text().replace("  type: m5.large\n", more)
         blueprint.write_text(f"{text}results:\n  required: [summary.json]\n")
-        ground.invoke("local.up")
-        for stack in ("utils", "analysis-webdev"):
-            ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+        up(ground, "analysis-webdev")
         deployed = Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))
         yield Lab(deployed, "debuggers")
 
