@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
 PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-NAMES = ["bake", "deploy", "localcloud", "preview", "test"]
+NAMES = ["bake", "deploy", "localcloud", "preview", "real-provider", "test"]
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -257,3 +257,18 @@ def test_secret_outputs_are_masked_line_by_line() -> None:
         "::add-mask::-----END-----",
         "::add-mask::100%25",
     ]
+
+
+@pytest.mark.parametrize("broken", ["", "destroy --yes --skip-preview --non-interactive --stack utils"])
+def test_the_real_provider_is_reported_step_by_step(tmp_path: Path, broken: str) -> None:
+    program(
+        tmp_path / ".venv" / "bin", "invoke", 'if [ "$1" = local.env ]; then echo "export AWS_REGION=x"; fi'
+    )
+    program(tmp_path / "bin", "pulumi", f'echo "$AWS_REGION"; [ "$*" != "{broken}" ]')
+    summary = tmp_path / "summary"
+    done = run(script("real-provider", "pulumi up"), tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    assert (done.returncode == 0) is (broken == ""), done.stderr
+    text = summary.read_text()
+    assert len(re.findall(r"^\| .* \| [01] \| \d+ \|$", text, re.MULTILINE)) == 8
+    assert ("| utils: destroy | 1 |" in text) is bool(broken)
+    assert ("### utils: destroy\n```\nx\n```" in text) is bool(broken)
