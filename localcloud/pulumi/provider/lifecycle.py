@@ -281,6 +281,9 @@ class Lifecycle:
         before = coerce_all(kind, _without_notes(olds))
         try:
             kind.handler.update(call, resource_id, before, wanted)
+            if kind.handler.tags is not None:
+                thing = resource_id if kind.handler.tags.by == "id" else before[kind.handler.tags.by]
+                kind.handler.tags.change(call, thing, before.get("tagsAll") or {}, call.all_tags(wanted))
             live = self._must_read(kind, call, resource_id, {**before, **wanted})
         except Exception as error:
             raise OperationFailed("updating", token, name, error) from error

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import Cancelled, Unsettled, is_in_use
 from localcloud.pulumi.provider.relations import Relation
 from localcloud.pulumi.provider.sdk import ResourceSchema, load
+from localcloud.pulumi.provider.tags import Tags
 
 T = TypeVar("T")
 Properties = dict[str, Any]
@@ -36,6 +37,11 @@ class Call:
     stop: threading.Event = field(default_factory=threading.Event)
     timeout: float = 0.0
     created_id: str | None = None
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """The types of the resource's inputs."""
+        return load().resources[self.token].inputs
 
     def client(self, service: str) -> Any:
         """The client of ``service`` in this resource's region."""
@@ -92,6 +98,9 @@ class Call:
 class Handler:
     """The verbs of one resource type. Properties are camelCase and plain: no unknowns, secrets opened."""
 
+    tags: ClassVar[Tags | None] = None
+    """How its tags are changed; none where it has none, or `update` does it."""
+
     def create(self, call: Call, inputs: Properties) -> str:
         """Make it and return its id. Call ``call.created(id)`` as soon as it exists when more steps
         follow.
@@ -107,8 +116,9 @@ class Handler:
         raise NotImplementedError
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        """Change it in place. ``olds`` are the last outputs, ``news`` the wanted inputs."""
-        raise NotImplementedError
+        """Change it in place. ``olds`` are the last outputs, ``news`` the wanted inputs. Its tags follow
+        (:attr:`tags`). Nothing to do where everything but tags replaces.
+        """
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         """Remove it. Its absence may be raised as the service says it: the caller takes that for success."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from localcloud.pulumi.provider.errors import ProviderError
+
+if TYPE_CHECKING:
+    from localcloud.pulumi.provider.model import Call
 
 
 def default_tags(config: Mapping[str, Any]) -> dict[str, str]:
@@ -54,3 +58,61 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[dict[str, s
     return {key: value for key, value in new.items() if old.get(key) != value}, [
         key for key in old if key not in new
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tags:
+    """How one service takes and tells the tags of a thing."""
+
+    service: str
+    argument: str
+    """Names the thing in the calls; with `[]` behind it where the call takes several."""
+    by: str = "id"
+    """The output that is passed there."""
+    tag: str = "tag_resource"
+    untag: str = "untag_resource"
+    listing: str = "list_tags_for_resource"
+    listed: str = "Tags"
+    """Where the tags are in the answer of `listing`."""
+    member: str = "Tags"
+    keys: str = "TagKeys"
+    """The argument of `untag`; the same as `member` where it wants `[{Key: …}]`."""
+    names: tuple[str, str] | None = ("Key", "Value")
+    """The members of a pair; none where the service takes a map."""
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    def form(self, tags: Mapping[str, str]) -> Any:
+        """`tags` as the service wants them."""
+        return pairs(tags, *self.names) if self.names else dict(tags)
+
+    def told(self, found: Any) -> dict[str, str]:
+        """The inverse of `form`, without AWS's own tags."""
+        return from_pairs(found, *self.names) if self.names else without_aws(found)
+
+    def given(self, tags: Mapping[str, str], member: str = "") -> dict[str, Any]:
+        """The argument that tags a new thing; nothing without tags."""
+        return {member or self.member: self.form(tags)} if tags else {}
+
+    def read(self, call: Call, thing: str) -> dict[str, str]:
+        """The tags of a thing."""
+        answer = getattr(call.client(self.service), self.listing)(**self._of(thing))
+        return self.told(answer.get(self.listed))
+
+    def change(self, call: Call, thing: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        """Bring the tags of a thing from `old` to `new`."""
+        changed, gone = changes(old, new)
+        client = call.client(self.service)
+        if gone:
+            keys: Any = [{"Key": key} for key in gone] if self.keys == self.member else gone
+            getattr(client, self.untag)(**self._of(thing), **{self.keys: keys})
+        if changed:
+            getattr(client, self.tag)(**self._of(thing), **{self.member: self.form(changed)})
+
+    def _of(self, thing: str) -> dict[str, Any]:
+        return {**self.more, **named(self.argument, thing)}
+
+
+def named(argument: str, thing: str) -> dict[str, Any]:
+    """The argument that names a thing in a call: as a list of one where `[]` stands behind the name."""
+    name = argument.removesuffix("[]")
+    return {name: thing if name == argument else [thing]}

@@ -1,4 +1,4 @@
-"""EventBridge rules and their targets."""
+"""EventBridge rules and their targets, on the default bus."""
 
 from __future__ import annotations
 
@@ -6,186 +6,69 @@ from typing import Any
 
 from localcloud.pulumi.provider.errors import ProviderError
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
-
-DEFAULT_BUS = "default"
-
-
-def _bus(value: str | None) -> str:
-    return value or DEFAULT_BUS
+from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.tags import Tags
 
 
-class EventRule(Handler):
-    """A rule. Its id is its name, with ``BUS/`` before it on another bus than the default one."""
+class EventRule(Named):
+    """A rule. Its id is its name."""
 
-    def create(self, call: Call, inputs: Properties) -> str:
-        tags = call.all_tags(inputs)
-        call.client("events").put_rule(**self._arguments(inputs), **({"Tags": pairs(tags)} if tags else {}))
-        bus = _bus(inputs.get("eventBusName"))
-        return str(inputs["name"]) if bus == DEFAULT_BUS else f"{bus}/{inputs['name']}"
+    service = "events"
+    calls = ("put_rule", "describe_rule", "put_rule", "delete_rule")
+    key = "Name"
+    sent = {
+        "name": "Name",
+        "description": "Description",
+        "eventPattern": "EventPattern",
+        "scheduleExpression": "ScheduleExpression",
+        "state": "State",
+    }
+    told = {"arn": "Arn"}
+    tags = Tags(service="events", argument="ResourceARN", by="arn")
+    seconds = 30.0
 
-    @staticmethod
-    def _arguments(inputs: Properties) -> dict[str, Any]:
-        state = inputs.get("state") or ("DISABLED" if inputs.get("isEnabled") is False else "ENABLED")
-        optional = {
-            "description": "Description",
-            "eventPattern": "EventPattern",
-            "scheduleExpression": "ScheduleExpression",
-            "roleArn": "RoleArn",
-        }
-        given = {name: inputs[key] for key, name in optional.items() if inputs.get(key)}
-        return {
-            "Name": inputs["name"],
-            "EventBusName": _bus(inputs.get("eventBusName")),
-            "State": state,
-            **given,
-        }
+    def passing(self, error: BaseException) -> bool:
+        return "Rule can't be deleted since it has targets" in str(error)
 
-    @staticmethod
-    def _where(resource_id: str) -> tuple[str, str]:
-        bus, _, name = resource_id.rpartition("/")
-        return bus or DEFAULT_BUS, name
+    def arguments(self, call: Call, inputs: Properties) -> dict[str, Any]:
+        return {"State": "ENABLED", **super().arguments(call, inputs)}
 
-    def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        client = call.client("events")
-        bus, name = self._where(resource_id)
-        found = client.describe_rule(Name=name, EventBusName=bus)
-        return {
-            "name": found["Name"],
-            "arn": found["Arn"],
-            "eventBusName": bus,
-            "description": found.get("Description") or None,
-            "eventPattern": found.get("EventPattern") or None,
-            "scheduleExpression": found.get("ScheduleExpression") or None,
-            "roleArn": found.get("RoleArn") or None,
-            "state": found.get("State") or "ENABLED",
-            "isEnabled": found.get("State") != "DISABLED",
-            "tagsAll": from_pairs(client.list_tags_for_resource(ResourceARN=found["Arn"]).get("Tags")),
-        }
-
-    def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        client = call.client("events")
-        client.put_rule(**self._arguments(news))
-        new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
-        if gone:
-            client.untag_resource(ResourceARN=olds["arn"], TagKeys=gone)
-        if new:
-            client.tag_resource(ResourceARN=olds["arn"], Tags=pairs(new))
-
-    def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        client = call.client("events")
-        bus, name = self._where(resource_id)
-        # DeleteRule answers success for rules that never were
-        client.describe_rule(Name=name, EventBusName=bus)
-        targets_in_use = "Rule can't be deleted since it has targets"
-        call.retry(
-            lambda: client.delete_rule(Name=name, EventBusName=bus, Force=bool(state.get("forceDestroy"))),
-            lambda error: targets_in_use in str(error),
-            seconds=30,
-        )
-
-
-_PLAIN = {"input": "Input", "inputPath": "InputPath", "roleArn": "RoleArn"}
+    def properties(self, call: Call, found: Any, state: Properties) -> Properties:
+        result = super().properties(call, found, state)
+        return {**result, "isEnabled": result["state"] != "DISABLED"}
 
 
 class EventTarget(Handler):
-    """Where a rule's events go. Its id is ``RULE-TARGET``, with ``BUS-`` before it on another bus than the
-    default one.
-    """
+    """Where a rule's events go. Its id is `RULE-TARGET`."""
 
     def create(self, call: Call, inputs: Properties) -> str:
         self._put(call, inputs)
-        bus = _bus(inputs.get("eventBusName"))
-        return f"{'' if bus == DEFAULT_BUS else bus + '-'}{inputs['rule']}-{inputs['targetId']}"
+        return f"{inputs['rule']}-{inputs['targetId']}"
 
     @staticmethod
     def _put(call: Call, inputs: Properties) -> None:
-        target: dict[str, Any] = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
-        target.update({name: inputs[key] for key, name in _PLAIN.items() if inputs.get(key)})
-        if inputs.get("inputTransformer"):
-            transformer = inputs["inputTransformer"]
-            paths = {"InputPathsMap": transformer["inputPaths"]} if transformer.get("inputPaths") else {}
-            target["InputTransformer"] = {"InputTemplate": transformer["inputTemplate"], **paths}
-        if (inputs.get("deadLetterConfig") or {}).get("arn"):
-            target["DeadLetterConfig"] = {"Arn": inputs["deadLetterConfig"]["arn"]}
-        if inputs.get("retryPolicy"):
-            names = {
-                "maximumEventAgeInSeconds": "MaximumEventAgeInSeconds",
-                "maximumRetryAttempts": "MaximumRetryAttempts",
-            }
-            target["RetryPolicy"] = {
-                name: inputs["retryPolicy"][key]
-                for key, name in names.items()
-                if inputs["retryPolicy"].get(key) is not None
-            }
-        if (inputs.get("sqsTarget") or {}).get("messageGroupId"):
-            target["SqsParameters"] = {"MessageGroupId": inputs["sqsTarget"]["messageGroupId"]}
-        answer = call.client("events").put_targets(
-            Rule=inputs["rule"], EventBusName=_bus(inputs.get("eventBusName")), Targets=[target]
-        )
-        _refuse_failures(answer)
+        target = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
+        _refuse_failures(call.client("events").put_targets(Rule=inputs["rule"], Targets=[target]))
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        imported: Properties = {}
-        if state.get("targetId"):
-            bus, rule, target_id = _bus(state.get("eventBusName")), state["rule"], state["targetId"]
-        else:
-            parts = resource_id.split("/")
-            if len(parts) not in (2, 3):
-                raise ProviderError(
-                    f"got the id {resource_id!r}; RULE/TARGET or BUS/RULE/TARGET is needed "
-                    "for an import; write it so"
-                )
-            rule, target_id = parts[-2:]
-            bus = parts[0] if len(parts) == 3 else DEFAULT_BUS
-            imported = {"id": f"{'' if bus == DEFAULT_BUS else bus + '-'}{rule}-{target_id}"}
-        pages = (
-            call.client("events").get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
-        )
-        found = next(
-            (target for page in pages for target in page["Targets"] if target["Id"] == target_id), None
-        )
-        if found is None:
+        rule, target_id = state.get("rule"), state.get("targetId")
+        if not rule:
+            rule, _, target_id = resource_id.rpartition("/")
+        if not rule or not target_id:
+            raise ProviderError(
+                f"got the id {resource_id!r}; RULE/TARGET is needed for an import; write it so"
+            )
+        pages = call.client("events").get_paginator("list_targets_by_rule").paginate(Rule=rule)
+        targets = (target for page in pages for target in page["Targets"] if target["Id"] == target_id)
+        if (found := next(targets, None)) is None:
             return None
-        transformer, letters, retry = (
-            found.get(name) or {} for name in ("InputTransformer", "DeadLetterConfig", "RetryPolicy")
-        )
-        return {
-            **imported,
-            **{key: found.get(name) or None for key, name in _PLAIN.items()},
-            "rule": rule,
-            "targetId": target_id,
-            "eventBusName": bus,
-            "arn": found["Arn"],
-            "inputTransformer": {
-                "inputTemplate": transformer["InputTemplate"],
-                "inputPaths": transformer.get("InputPathsMap") or {},
-            }
-            if transformer
-            else None,
-            "deadLetterConfig": {"arn": letters["Arn"]} if letters else None,
-            "retryPolicy": {
-                "maximumEventAgeInSeconds": retry.get("MaximumEventAgeInSeconds"),
-                "maximumRetryAttempts": retry.get("MaximumRetryAttempts"),
-            }
-            if retry
-            else None,
-            "sqsTarget": {"messageGroupId": found["SqsParameters"]["MessageGroupId"]}
-            if found.get("SqsParameters")
-            else None,
-        }
+        return {"id": f"{rule}-{target_id}", "rule": rule, "targetId": target_id, "arn": found["Arn"]}
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         self._put(call, {**news, "targetId": news.get("targetId") or olds["targetId"]})
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        answer = call.client("events").remove_targets(
-            Rule=state["rule"],
-            EventBusName=_bus(state.get("eventBusName")),
-            Ids=[state["targetId"]],
-            Force=bool(state.get("forceDestroy")),
-        )
-        _refuse_failures(answer)
+        _refuse_failures(call.client("events").remove_targets(Rule=state["rule"], Ids=[state["targetId"]]))
 
 
 def _refuse_failures(answer: dict[str, Any]) -> None:

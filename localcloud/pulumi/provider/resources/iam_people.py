@@ -2,103 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from localcloud.pulumi.provider.errors import ProviderError
+from localcloud.pulumi.provider.errors import ProviderError, is_not_found
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.resources.iam import _all, _gone
-from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
+from localcloud.pulumi.provider.resources.iam import tagged
+from localcloud.pulumi.provider.resources.named import Named
 
 
-class Group(Handler):
-    """A group. Its id is the name it was made with; name and path change in place."""
+@contextlib.contextmanager
+def _may_be_gone() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not is_not_found(error):
+            raise
 
-    def create(self, call: Call, inputs: Properties) -> str:
-        call.client("iam").create_group(GroupName=inputs["name"], Path=inputs.get("path") or "/")
-        return str(inputs["name"])
+
+def _all(client: Any, operation: str, result: str, user: str) -> list[Any]:
+    pages = client.get_paginator(operation).paginate(UserName=user)
+    return [item for page in pages for item in page[result]]
+
+
+class _Renamed(Named):
+    """Its id is the name it was made with; the name changes in place."""
+
+    service = "iam"
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        answer = _gone(lambda: call.client("iam").get_group(GroupName=state.get("name") or resource_id))
-        if answer is None:
-            return None
-        group = answer["Group"]
-        return {
-            "name": group["GroupName"],
-            "path": group["Path"],
-            "arn": group["Arn"],
-            "uniqueId": group["GroupId"],
-        }
+        return super().read(call, state.get("name") or resource_id, state)
+
+    def read_tags(self, call: Call, found: Any, resource_id: str, result: Properties) -> dict[str, str]:
+        return super().read_tags(call, found, result["name"], result)
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        call.client("iam").update_group(
-            GroupName=olds["name"], NewGroupName=news["name"], NewPath=news.get("path") or "/"
-        )
+        if (news["name"], news.get("path")) != (olds["name"], olds.get("path")):
+            new = {f"New{self.key}": news["name"], "NewPath": news.get("path") or "/"}
+            self._call(call, self.calls[2], {self.key: olds["name"], **new})
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        call.client("iam").delete_group(GroupName=state.get("name") or resource_id)
+        super().delete(call, state.get("name") or resource_id, state)
 
 
-class User(Handler):
-    """A user. Its id is the name it was made with; name and path change in place."""
+class Group(_Renamed):
+    """A group."""
 
-    def create(self, call: Call, inputs: Properties) -> str:
-        arguments: dict[str, Any] = {"UserName": inputs["name"], "Path": inputs.get("path") or "/"}
-        if inputs.get("permissionsBoundary"):
-            arguments["PermissionsBoundary"] = inputs["permissionsBoundary"]
-        tags = call.all_tags(inputs)
-        if tags:
-            arguments["Tags"] = pairs(tags)
-        call.client("iam").create_user(**arguments)
-        return str(inputs["name"])
+    calls = ("create_group", "get_group", "update_group", "delete_group")
+    key, found = "GroupName", "Group"
+    sent = {"name": "GroupName", "path": "Path"}
+    told = {"arn": "Arn", "uniqueId": "GroupId"}
 
-    def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        client, name = call.client("iam"), state.get("name") or resource_id
-        answer = _gone(lambda: client.get_user(UserName=name))
-        if answer is None:
-            return None
-        user = answer["User"]
-        return {
-            "name": user["UserName"],
-            "path": user["Path"],
-            "arn": user["Arn"],
-            "uniqueId": user["UserId"],
-            "permissionsBoundary": (user.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
-            "tagsAll": from_pairs(client.list_user_tags(UserName=name)["Tags"]),
-        }
 
-    def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        client, name = call.client("iam"), olds["name"]
-        if (news["name"], news.get("path")) != (name, olds.get("path")):
-            client.update_user(UserName=name, NewUserName=news["name"], NewPath=news.get("path") or "/")
-            name = news["name"]
-        if news.get("permissionsBoundary"):
-            client.put_user_permissions_boundary(
-                UserName=name, PermissionsBoundary=news["permissionsBoundary"]
-            )
-        elif olds.get("permissionsBoundary"):
-            client.delete_user_permissions_boundary(UserName=name)
-        new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
-        if gone:
-            client.untag_user(UserName=name, TagKeys=gone)
-        if new:
-            client.tag_user(UserName=name, Tags=pairs(new))
+class User(_Renamed):
+    """A user. With `forceDestroy`, a delete takes along what was given to the user by others."""
+
+    calls = ("create_user", "get_user", "update_user", "delete_user")
+    key, found = "UserName", "User"
+    sent = {"name": "UserName", "path": "Path"}
+    told = {"arn": "Arn", "uniqueId": "UserId"}
+    tags = tagged("user", "UserName")
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client, name = call.client("iam"), state.get("name") or resource_id
         # the real provider takes users out of groups always
-        for group in _all(client, "list_groups_for_user", "Groups", UserName=name):
+        for group in _all(client, "list_groups_for_user", "Groups", name):
             client.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
         if state.get("forceDestroy"):
-            for key in _all(client, "list_access_keys", "AccessKeyMetadata", UserName=name):
+            for key in _all(client, "list_access_keys", "AccessKeyMetadata", name):
                 client.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-            for policy in _all(client, "list_attached_user_policies", "AttachedPolicies", UserName=name):
+            for policy in _all(client, "list_attached_user_policies", "AttachedPolicies", name):
                 client.detach_user_policy(UserName=name, PolicyArn=policy["PolicyArn"])
-            for policy_name in _all(client, "list_user_policies", "PolicyNames", UserName=name):
+            for policy_name in _all(client, "list_user_policies", "PolicyNames", name):
                 client.delete_user_policy(UserName=name, PolicyName=policy_name)
-            if _gone(lambda: client.get_login_profile(UserName=name)) is not None:
+            with _may_be_gone():
                 client.delete_login_profile(UserName=name)
-        client.delete_user(UserName=name)
+        super().delete(call, resource_id, state)
 
 
 class UserGroupMembership(Handler):
@@ -110,9 +91,15 @@ class UserGroupMembership(Handler):
         return resource_id
 
     @staticmethod
-    def _add(call: Call, user: str, groups: list[str]) -> None:
+    def _add(call: Call, user: str, groups: Iterable[str]) -> None:
         for group in groups:
             call.client("iam").add_user_to_group(GroupName=group, UserName=user)
+
+    @staticmethod
+    def _remove(call: Call, user: str, groups: Iterable[str]) -> None:
+        for group in groups:
+            with _may_be_gone():
+                call.client("iam").remove_user_from_group(GroupName=group, UserName=user)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         user, watched = state.get("user"), state.get("groups")
@@ -124,24 +111,14 @@ class UserGroupMembership(Handler):
                     f"got the id {resource_id!r}; USER/GROUP1/GROUP2… is needed for an import; write it so"
                 )
             imported = {"id": f"terraform-{secrets.token_hex(13)}"}
-        found = _gone(lambda: _all(call.client("iam"), "list_groups_for_user", "Groups", UserName=user))
-        groups = sorted(group["GroupName"] for group in found or () if group["GroupName"] in (watched or ()))
+        found = _all(call.client("iam"), "list_groups_for_user", "Groups", user)
+        groups = sorted(group["GroupName"] for group in found if group["GroupName"] in (watched or ()))
         return {"user": user, "groups": groups, **imported} if groups else None
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         old, new = set(olds["groups"]), set(news["groups"])
-        for group in sorted(old - new):
-            _gone(
-                lambda name=group: call.client("iam").remove_user_from_group(
-                    GroupName=name, UserName=news["user"]
-                )
-            )
+        self._remove(call, news["user"], sorted(old - new))
         self._add(call, news["user"], sorted(new - old))
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        for group in state["groups"]:
-            _gone(
-                lambda name=group: call.client("iam").remove_user_from_group(
-                    GroupName=name, UserName=state["user"]
-                )
-            )
+        self._remove(call, state["user"], state["groups"])

@@ -6,105 +6,63 @@ from typing import Any
 
 from localcloud.pulumi.provider.errors import code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
+from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.tags import Tags
 
 DELETION_DAYS = 30
 """How long a deleted key can be called back when the resource does not say."""
 
 
-def _too_new(error: BaseException) -> bool:
-    """A principal of the key's policy is not known yet."""
-    return code(error) == "MalformedPolicyDocumentException"
-
-
-class Key(Handler):
+class Key(Named):
     """A key. Its id is the key id; delete schedules the deletion."""
 
-    def create(self, call: Call, inputs: Properties) -> str:
-        client = call.client("kms")
-        arguments: dict[str, Any] = {
-            "KeyUsage": inputs.get("keyUsage") or "ENCRYPT_DECRYPT",
-            "KeySpec": inputs.get("customerMasterKeySpec") or "SYMMETRIC_DEFAULT",
-            "BypassPolicyLockoutSafetyCheck": bool(inputs.get("bypassPolicyLockoutSafetyCheck")),
-        }
-        optional = {"description": "Description", "policy": "Policy", "multiRegion": "MultiRegion"}
-        arguments.update({name: inputs[key] for key, name in optional.items() if inputs.get(key)})
-        tags = call.all_tags(inputs)
-        if tags:
-            arguments["Tags"] = pairs(tags, "TagKey", "TagValue")
-        made = call.retry(lambda: client.create_key(**arguments), _too_new, seconds=120)
-        key_id = call.created(made["KeyMetadata"]["KeyId"])
-        self._rotate(call, key_id, inputs)
-        if inputs.get("isEnabled") is False:
-            client.disable_key(KeyId=key_id)
-        return key_id
+    service = "kms"
+    calls = ("create_key", "describe_key", "", "schedule_key_deletion")
+    key, made, found = "KeyId", "KeyMetadata.KeyId", "KeyMetadata"
+    sent = {
+        "description": "Description",
+        "policy": "Policy",
+        "keyUsage": "KeyUsage",
+        "customerMasterKeySpec": "KeySpec",
+    }
+    told = {"keyId": "KeyId", "arn": "Arn", "isEnabled": "Enabled"}
+    tags = Tags(service="kms", argument="KeyId", listing="list_resource_tags", names=("TagKey", "TagValue"))
 
-    @staticmethod
-    def _rotate(call: Call, key_id: str, inputs: Properties) -> None:
+    def passing(self, error: BaseException) -> bool:
+        """A principal of the key's policy is not known yet."""
+        return code(error) == "MalformedPolicyDocumentException"
+
+    def finish(self, call: Call, resource_id: str, inputs: Properties) -> None:
         if inputs.get("enableKeyRotation"):
-            period = (
-                {"RotationPeriodInDays": inputs["rotationPeriodInDays"]}
-                if inputs.get("rotationPeriodInDays")
-                else {}
-            )
-            call.client("kms").enable_key_rotation(KeyId=key_id, **period)
+            call.client("kms").enable_key_rotation(KeyId=resource_id)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        client = call.client("kms")
-        found = client.describe_key(KeyId=resource_id)["KeyMetadata"]
-        if found["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
-            return None
-        symmetric = found.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT"
-        rotation = client.get_key_rotation_status(KeyId=resource_id) if symmetric else {}
+        found = super().read(call, resource_id, state)
+        return None if found is None or found.pop("keyState").startswith("Pending") else found
+
+    def properties(self, call: Call, found: Any, state: Properties) -> Properties:
+        client, key = call.client("kms"), found["KeyId"]
+        rotation = client.get_key_rotation_status(KeyId=key)
+        rotates = bool(rotation.get("KeyRotationEnabled"))
         return {
-            "keyId": found["KeyId"],
-            "arn": found["Arn"],
-            "description": found.get("Description") or None,
-            "keyUsage": found["KeyUsage"],
-            "customerMasterKeySpec": found.get("KeySpec") or "SYMMETRIC_DEFAULT",
-            "isEnabled": found["Enabled"],
+            **super().properties(call, found, state),
+            "keyState": found["KeyState"],
             "multiRegion": bool(found.get("MultiRegion")),
-            "policy": client.get_key_policy(KeyId=resource_id, PolicyName="default")["Policy"],
-            "enableKeyRotation": bool(rotation.get("KeyRotationEnabled")),
-            "rotationPeriodInDays": rotation.get("RotationPeriodInDays")
-            if rotation.get("KeyRotationEnabled")
-            else None,
-            "tagsAll": from_pairs(
-                client.list_resource_tags(KeyId=resource_id).get("Tags"), "TagKey", "TagValue"
-            ),
+            "policy": client.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
+            "enableKeyRotation": rotates,
+            "rotationPeriodInDays": rotation.get("RotationPeriodInDays") if rotates else None,
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("kms")
-        enabled = news.get("isEnabled") is not False
-        if enabled and olds.get("isEnabled") is False:  # the other calls need an enabled key
-            client.enable_key(KeyId=resource_id)
-        rotation = ("enableKeyRotation", "rotationPeriodInDays")
-        if any(news.get(key) != olds.get(key) for key in rotation if key in news):
-            self._rotate(call, resource_id, news)
-            if not news.get("enableKeyRotation"):
-                client.disable_key_rotation(KeyId=resource_id)
+        if bool(news.get("enableKeyRotation")) != bool(olds.get("enableKeyRotation")):
+            rotate = client.enable_key_rotation if news["enableKeyRotation"] else client.disable_key_rotation
+            rotate(KeyId=resource_id)
         if (news.get("description") or "") != (olds.get("description") or ""):
             client.update_key_description(KeyId=resource_id, Description=news.get("description") or "")
         if news.get("policy") and news["policy"] != olds.get("policy"):
-            bypass = bool(news.get("bypassPolicyLockoutSafetyCheck"))
-            call.retry(
-                lambda: client.put_key_policy(
-                    KeyId=resource_id,
-                    PolicyName="default",
-                    Policy=news["policy"],
-                    BypassPolicyLockoutSafetyCheck=bypass,
-                ),
-                _too_new,
-                seconds=120,
-            )
-        new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
-        if gone:
-            client.untag_resource(KeyId=resource_id, TagKeys=gone)
-        if new:
-            client.tag_resource(KeyId=resource_id, Tags=pairs(new, "TagKey", "TagValue"))
-        if not enabled and olds.get("isEnabled") is not False:
-            client.disable_key(KeyId=resource_id)
+            arguments = {"KeyId": resource_id, "PolicyName": "default", "Policy": news["policy"]}
+            self._call(call, "put_key_policy", arguments)
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         days = state.get("deletionWindowInDays") or DELETION_DAYS
@@ -116,7 +74,7 @@ class Key(Handler):
 
 
 class Alias(Handler):
-    """Another name of a key. Its id is the name, with ``alias/`` before it."""
+    """Another name of a key. Its id is the name, with `alias/` before it."""
 
     def create(self, call: Call, inputs: Properties) -> str:
         call.client("kms").create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
@@ -124,10 +82,10 @@ class Alias(Handler):
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         client = call.client("kms")
-        pages = client.get_paginator("list_aliases").paginate()
-        found = next(
-            (item for page in pages for item in page["Aliases"] if item["AliasName"] == resource_id), None
+        aliases = (
+            item for page in client.get_paginator("list_aliases").paginate() for item in page["Aliases"]
         )
+        found = next((item for item in aliases if item["AliasName"] == resource_id), None)
         if found is None:
             return None
         target = client.describe_key(KeyId=found["TargetKeyId"])["KeyMetadata"]

@@ -6,64 +6,34 @@ from typing import Any
 
 from localcloud.pulumi.provider.compare import same
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.resources.ec2 import tag_specification, update_tags
-from localcloud.pulumi.provider.sdk import load
+from localcloud.pulumi.provider.resources.ec2 import TAGS, tag_specification
 from localcloud.pulumi.provider.shape import Shape
-from localcloud.pulumi.provider.tags import from_pairs, pairs, without_aws
+from localcloud.pulumi.provider.tags import pairs, without_aws
 
-KIND = "aws:ec2/launchTemplate:LaunchTemplate"
-EC2 = Shape(
-    names={
-        "ipv4Addresses": "PrivateIpAddresses",
-        "ipv4AddressCount": "SecondaryPrivateIpAddressCount",
-        "securityGroups": "Groups",
-    },
-    texts=frozenset(
-        {"deleteOnTermination", "encrypted", "associatePublicIpAddress", "associateCarrierIpAddress"}
-    ),
-)
-TEXTS = {
+EC2 = Shape(texts=frozenset({"deleteOnTermination", "encrypted"}))
+MEMBERS = {
+    "blockDeviceMappings": "BlockDeviceMappings",
+    "iamInstanceProfile": "IamInstanceProfile",
     "imageId": "ImageId",
+    "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
     "instanceType": "InstanceType",
     "keyName": "KeyName",
-    "kernelId": "KernelId",
-    "ramDiskId": "RamDiskId",
-    "userData": "UserData",
-    "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
-    "ebsOptimized": "EbsOptimized",
-    "disableApiStop": "DisableApiStop",
-    "disableApiTermination": "DisableApiTermination",
-}
-NESTED = {
-    "blockDeviceMappings": "BlockDeviceMappings",
-    "capacityReservationSpecification": "CapacityReservationSpecification",
-    "cpuOptions": "CpuOptions",
-    "creditSpecification": "CreditSpecification",
-    "enclaveOptions": "EnclaveOptions",
-    "hibernationOptions": "HibernationOptions",
-    "iamInstanceProfile": "IamInstanceProfile",
-    "instanceMarketOptions": "InstanceMarketOptions",
-    "maintenanceOptions": "MaintenanceOptions",
     "metadataOptions": "MetadataOptions",
-    "monitoring": "Monitoring",
-    "networkInterfaces": "NetworkInterfaces",
-    "placement": "Placement",
-    "privateDnsNameOptions": "PrivateDnsNameOptions",
-    "securityGroupNames": "SecurityGroups",
     "vpcSecurityGroupIds": "SecurityGroupIds",
 }
-DATA = (*TEXTS, *NESTED, "tagSpecifications", "description")
+DATA = (*MEMBERS, "tagSpecifications", "description")
 
 
 class LaunchTemplate(Handler):
-    """A launch template. Its id is ``lt-…``."""
+    """A launch template. Its id is `lt-…`."""
+
+    tags = TAGS
 
     def create(self, call: Call, inputs: Properties) -> str:
-        arguments: dict[str, Any] = {"LaunchTemplateName": inputs["name"], "LaunchTemplateData": data(inputs)}
-        if inputs.get("description"):
-            arguments["VersionDescription"] = inputs["description"]
         made = call.client("ec2").create_launch_template(
-            **arguments, **tag_specification("launch-template", call.all_tags(inputs))
+            LaunchTemplateName=inputs["name"],
+            **_version(call, inputs),
+            **tag_specification("launch-template", call.all_tags(inputs)),
         )
         return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
@@ -83,61 +53,44 @@ class LaunchTemplate(Handler):
             "latestVersion": template["LatestVersionNumber"],
             "defaultVersion": template["DefaultVersionNumber"],
             "description": version.get("VersionDescription") or None,
-            "tagsAll": from_pairs(template.get("Tags")),
-            **data_back(version["LaunchTemplateData"]),
+            "tagsAll": self.tags.told(template.get("Tags")),
+            **_data_back(call, version["LaunchTemplateData"]),
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         client = call.client("ec2")
-        version: str | None = None
+        version = str(olds["latestVersion"])
         if any(not same(olds.get(key), news.get(key)) for key in DATA if key in news or olds.get(key)):
-            arguments: dict[str, Any] = {"LaunchTemplateId": resource_id, "LaunchTemplateData": data(news)}
-            if news.get("description"):
-                arguments["VersionDescription"] = news["description"]
-            version = str(
-                client.create_launch_template_version(**arguments)["LaunchTemplateVersion"]["VersionNumber"]
-            )
-        if news.get("updateDefaultVersion"):
-            version = version or str(olds["latestVersion"])
-        else:
-            version = str(news["defaultVersion"]) if news.get("defaultVersion") else None
-        if version is not None and version != str(olds.get("defaultVersion")):
+            made = client.create_launch_template_version(LaunchTemplateId=resource_id, **_version(call, news))
+            version = str(made["LaunchTemplateVersion"]["VersionNumber"])
+        if news.get("updateDefaultVersion") and version != str(olds.get("defaultVersion")):
             client.modify_launch_template(LaunchTemplateId=resource_id, DefaultVersion=version)
-        update_tags(call, resource_id, olds, news)
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         call.client("ec2").delete_launch_template(LaunchTemplateId=resource_id)
 
 
-def data(inputs: Properties) -> dict[str, Any]:
-    """The inputs as ``LaunchTemplateData``."""
-    types = load().resources[KIND].inputs
-    result = {name: inputs[key] for key, name in TEXTS.items() if inputs.get(key) not in (None, "")}
-    for flag in ("ebsOptimized",):  # a text for Pulumi
-        if isinstance(inputs.get(flag), str) and inputs[flag]:
-            result[TEXTS[flag]] = inputs[flag] == "true"
-    result.update(
-        {
-            name: EC2.to_aws(inputs[key], types[key])
-            for key, name in NESTED.items()
-            if inputs.get(key) not in (None, "", [], {})
-        }
-    )
+def _version(call: Call, inputs: Properties) -> dict[str, Any]:
+    """The inputs as arguments of a call that makes a version."""
+    data = {
+        name: EC2.to_aws(inputs[key], call.types[key])
+        for key, name in MEMBERS.items()
+        if inputs.get(key) not in (None, "", [], {})
+    }
     if inputs.get("tagSpecifications"):
-        result["TagSpecifications"] = [
+        data["TagSpecifications"] = [
             {"ResourceType": item["resourceType"], "Tags": pairs(item.get("tags") or {})}
             for item in inputs["tagSpecifications"]
         ]
-    return result
+    described = {"VersionDescription": inputs["description"]} if inputs.get("description") else {}
+    return {"LaunchTemplateData": data, **described}
 
 
-def data_back(found: dict[str, Any]) -> Properties:
-    """``LaunchTemplateData`` as properties; what is not set is ``None``."""
-    types = load().resources[KIND].inputs
-    result: Properties = {}
-    for key, name in {**TEXTS, **NESTED}.items():
-        value = found.get(name)
-        result[key] = EC2.from_aws(value, types[key]) if value not in (None, "", [], {}) else None
+def _data_back(call: Call, found: dict[str, Any]) -> Properties:
+    """`LaunchTemplateData` as properties; what is not set is `None`."""
+    result: Properties = {
+        key: EC2.from_aws(found.get(name) or None, call.types[key]) for key, name in MEMBERS.items()
+    }
     specifications = [
         {
             "resourceType": item["ResourceType"],
@@ -145,5 +98,4 @@ def data_back(found: dict[str, Any]) -> Properties:
         }
         for item in found.get("TagSpecifications") or ()
     ]
-    result["tagSpecifications"] = specifications or None
-    return result
+    return {**result, "tagSpecifications": specifications or None}

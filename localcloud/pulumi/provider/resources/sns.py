@@ -3,109 +3,73 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.tags import changes, from_pairs, pairs
-
-ATTRIBUTES = {
-    "displayName": "DisplayName",
-    "policy": "Policy",
-    "deliveryPolicy": "DeliveryPolicy",
-    "kmsMasterKeyId": "KmsMasterKeyId",
-    "contentBasedDeduplication": "ContentBasedDeduplication",
-    "fifoThroughputScope": "FifoThroughputScope",
-    "signatureVersion": "SignatureVersion",
-    "tracingConfig": "TracingConfig",
-}
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+from localcloud.pulumi.provider.tags import Tags
 
 
 class Topic(Handler):
     """A topic."""
 
+    tags = Tags(service="sns", argument="ResourceArn")
+
     def create(self, call: Call, inputs: Properties) -> str:
-        attributes = {
-            name: _text(inputs[key])
-            for key, name in ATTRIBUTES.items()
-            if inputs.get(key) not in (None, "")
-            and (inputs.get("fifoTopic") or key not in ("contentBasedDeduplication", "fifoThroughputScope"))
-        }
-        if inputs.get("fifoTopic"):
-            attributes["FifoTopic"] = "true"
-        arguments: dict[str, Any] = {"Name": inputs["name"], "Attributes": attributes}
-        tags = call.all_tags(inputs)
-        if tags:
-            arguments["Tags"] = pairs(tags)
-        return str(call.client("sns").create_topic(**arguments)["TopicArn"])
+        key = inputs.get("kmsMasterKeyId")
+        made = call.client("sns").create_topic(
+            Name=inputs["name"],
+            Attributes={"KmsMasterKeyId": key} if key else {},
+            **self.tags.given(call.all_tags(inputs)),
+        )
+        return str(made["TopicArn"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        client = call.client("sns")
-        found = client.get_topic_attributes(TopicArn=resource_id)["Attributes"]
-        result: Properties = {
+        found = call.client("sns").get_topic_attributes(TopicArn=resource_id)["Attributes"]
+        return {
             "arn": resource_id,
             "name": resource_id.rsplit(":", 1)[1],
             "owner": found.get("Owner") or resource_id.split(":")[4],
-            "fifoTopic": found.get("FifoTopic") == "true",
-            "tagsAll": from_pairs(client.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
+            "kmsMasterKeyId": found.get("KmsMasterKeyId") or None,
+            "policy": found.get("Policy") or None,
+            "tagsAll": self.tags.read(call, resource_id),
         }
-        result.update({key: found.get(name) or None for key, name in ATTRIBUTES.items()})
-        result["contentBasedDeduplication"] = found.get("ContentBasedDeduplication") == "true"
-        result["signatureVersion"] = int(found["SignatureVersion"]) if found.get("SignatureVersion") else None
-        return result
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        client = call.client("sns")
-        for key, name in ATTRIBUTES.items():
-            new = news.get(key)
-            if new != olds.get(key) and (
-                new is not None
-                or (olds.get(key) and key in ("displayName", "kmsMasterKeyId", "deliveryPolicy"))
-            ):
-                client.set_topic_attributes(
-                    TopicArn=resource_id, AttributeName=name, AttributeValue="" if new is None else _text(new)
-                )
-        new_tags, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
-        if gone:
-            client.untag_resource(ResourceArn=resource_id, TagKeys=gone)
-        if new_tags:
-            client.tag_resource(ResourceArn=resource_id, Tags=pairs(new_tags))
+        key = news.get("kmsMasterKeyId") or ""
+        if key != (olds.get("kmsMasterKeyId") or ""):
+            _set(call, resource_id, "KmsMasterKeyId", key)
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        # DeleteTopic answers success for topics that never were
-        call.client("sns").get_topic_attributes(TopicArn=resource_id)
         call.client("sns").delete_topic(TopicArn=resource_id)
+
+
+def _set(call: Call, arn: str, name: str, value: str) -> None:
+    call.client("sns").set_topic_attributes(TopicArn=arn, AttributeName=name, AttributeValue=value)
 
 
 class TopicPolicy(Handler):
     """The resource policy of a topic. Delete puts back the default: the owner may do everything."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        self._put(call, inputs["arn"], inputs["policy"])
+        _set(call, inputs["arn"], "Policy", inputs["policy"])
         return str(inputs["arn"])
-
-    @staticmethod
-    def _put(call: Call, arn: str, policy: str) -> None:
-        call.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         found = call.client("sns").get_topic_attributes(TopicArn=resource_id)["Attributes"]
-        if not found.get("Policy"):
-            return None
-        return {
-            "arn": resource_id,
-            "policy": found["Policy"],
-            "owner": found.get("Owner") or resource_id.split(":")[4],
-        }
+        owner = found.get("Owner") or resource_id.split(":")[4]
+        policy = found.get("Policy")
+        return {"arn": resource_id, "policy": policy, "owner": owner} if policy else None
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        self._put(call, resource_id, news["policy"])
+        _set(call, resource_id, "Policy", news["policy"])
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        self._put(call, resource_id, default_policy(resource_id))
+        _set(call, resource_id, "Policy", default_policy(resource_id))
+
+
+OPERATIONS = (
+    *("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"),
+    *("Subscribe", "ListSubscriptionsByTopic", "Publish"),
+)
 
 
 def default_policy(arn: str) -> str:
@@ -113,14 +77,11 @@ def default_policy(arn: str) -> str:
 
     Source: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
-    operations = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
-        "DeleteTopic", "Subscribe",
-                  "ListSubscriptionsByTopic", "Publish")  # fmt: skip
     statement = {
         "Sid": "__default_statement_ID",
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
-        "Action": [f"SNS:{operation}" for operation in operations],
+        "Action": [f"SNS:{operation}" for operation in OPERATIONS],
         "Resource": arn,
         "Condition": {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}},
     }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from localcloud.pulumi.provider.errors import code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.tags import changes, without_aws
+from localcloud.pulumi.provider.tags import Tags
 
 NUMBERS = {
     "delaySeconds": "DelaySeconds",
@@ -14,82 +12,55 @@ NUMBERS = {
     "messageRetentionSeconds": "MessageRetentionPeriod",
     "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
     "visibilityTimeoutSeconds": "VisibilityTimeout",
-    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
 }
-FLAGS = {
-    "fifoQueue": "FifoQueue",
-    "contentBasedDeduplication": "ContentBasedDeduplication",
-    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
-}
-TEXTS = {
-    "policy": "Policy",
-    "redrivePolicy": "RedrivePolicy",
-    "redriveAllowPolicy": "RedriveAllowPolicy",
-    "kmsMasterKeyId": "KmsMasterKeyId",
-    "deduplicationScope": "DeduplicationScope",
-    "fifoThroughputLimit": "FifoThroughputLimit",
-}
-_FIFO_ONLY = ("fifoQueue", "contentBasedDeduplication", "deduplicationScope", "fifoThroughputLimit")
 
 
 def _attributes(inputs: Properties) -> dict[str, str]:
     """The inputs as SQS wants them: all texts."""
-    fifo = bool(inputs.get("fifoQueue"))
-    given = {
-        key: value for key, value in inputs.items() if value is not None and (fifo or key not in _FIFO_ONLY)
-    }
-    numbers = {name: str(given[key]) for key, name in NUMBERS.items() if key in given}
-    flags = {name: str(bool(given[key])).lower() for key, name in FLAGS.items() if key in given}
-    return {**numbers, **flags, **{name: str(given[key]) for key, name in TEXTS.items() if given.get(key)}}
-
-
-def _deleted_recently(error: BaseException) -> bool:
-    return code(error).endswith("QueueDeletedRecently")
+    wanted = {name: str(inputs[key]) for key, name in NUMBERS.items() if inputs.get(key) is not None}
+    if inputs.get("sqsManagedSseEnabled") is not None:
+        wanted["SqsManagedSseEnabled"] = str(bool(inputs["sqsManagedSseEnabled"])).lower()
+    return wanted | ({"RedrivePolicy": inputs["redrivePolicy"]} if inputs.get("redrivePolicy") else {})
 
 
 class Queue(Handler):
     """A queue."""
 
+    tags = Tags(
+        service="sqs", argument="QueueUrl", tag="tag_queue", untag="untag_queue", listing="list_queue_tags",
+        names=None,
+    )  # fmt: skip
+
     def create(self, call: Call, inputs: Properties) -> str:
-        client = call.client("sqs")
-        arguments: dict[str, Any] = {"QueueName": inputs["name"], "Attributes": _attributes(inputs)}
-        tags = call.all_tags(inputs)
-        if tags:
-            arguments["tags"] = tags
-        return str(
-            call.retry(lambda: client.create_queue(**arguments), _deleted_recently, seconds=70)["QueueUrl"]
+        tags = self.tags.given(call.all_tags(inputs), "tags")
+        made = call.retry(
+            lambda: call.client("sqs").create_queue(
+                QueueName=inputs["name"], Attributes=_attributes(inputs), **tags
+            ),
+            lambda error: code(error).endswith("QueueDeletedRecently"),
+            seconds=70,
         )
+        return str(made["QueueUrl"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        client = call.client("sqs")
-        found = client.get_queue_attributes(QueueUrl=resource_id, AttributeNames=["All"])["Attributes"]
-        result: Properties = {
+        answer = call.client("sqs").get_queue_attributes(QueueUrl=resource_id, AttributeNames=["All"])
+        found = answer["Attributes"]
+        return {
+            **{key: int(found[name]) if found.get(name) else None for key, name in NUMBERS.items()},
             "url": resource_id,
             "arn": found["QueueArn"],
             "name": found["QueueArn"].rsplit(":", 1)[1],
-            "fifoQueue": found.get("FifoQueue") == "true",
-            "contentBasedDeduplication": found.get("ContentBasedDeduplication") == "true",
+            "policy": found.get("Policy") or None,
+            "redrivePolicy": found.get("RedrivePolicy") or None,
             "sqsManagedSseEnabled": found.get("SqsManagedSseEnabled") == "true",
-            "tagsAll": without_aws(client.list_queue_tags(QueueUrl=resource_id).get("Tags")),
+            "tagsAll": self.tags.read(call, resource_id),
         }
-        result.update({key: int(found[name]) if found.get(name) else None for key, name in NUMBERS.items()})
-        result.update({key: found.get(name) or None for key, name in TEXTS.items()})
-        return result
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        client = call.client("sqs")
         wanted = _attributes(news)
-        wanted.pop("FifoQueue", None)
-        for key in ("policy", "redrivePolicy", "redriveAllowPolicy", "kmsMasterKeyId"):
-            # the policy is not touched when it is not given: a QueuePolicy may have set it
-            if olds.get(key) and not news.get(key) and key != "policy":
-                wanted[TEXTS[key]] = ""
-        client.set_queue_attributes(QueueUrl=resource_id, Attributes=wanted)
-        new, gone = changes(olds.get("tagsAll") or {}, call.all_tags(news))
-        if gone:
-            client.untag_queue(QueueUrl=resource_id, TagKeys=gone)
-        if new:
-            client.tag_queue(QueueUrl=resource_id, Tags=new)
+        if olds.get("redrivePolicy") and not news.get("redrivePolicy"):
+            wanted["RedrivePolicy"] = ""
+        call.client("sqs").set_queue_attributes(QueueUrl=resource_id, Attributes=wanted)
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         call.client("sqs").delete_queue(QueueUrl=resource_id)
@@ -98,23 +69,21 @@ class Queue(Handler):
 class QueuePolicy(Handler):
     """The resource policy of a queue."""
 
+    @staticmethod
+    def _set(call: Call, url: str, policy: str) -> None:
+        call.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
     def create(self, call: Call, inputs: Properties) -> str:
-        call.client("sqs").set_queue_attributes(
-            QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]}
-        )
+        self._set(call, inputs["queueUrl"], inputs["policy"])
         return str(inputs["queueUrl"])
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        found = (
-            call.client("sqs")
-            .get_queue_attributes(QueueUrl=resource_id, AttributeNames=["Policy"])
-            .get("Attributes")
-            or {}
-        )
-        return {"queueUrl": resource_id, "policy": found["Policy"]} if found.get("Policy") else None
+        answer = call.client("sqs").get_queue_attributes(QueueUrl=resource_id, AttributeNames=["Policy"])
+        policy = (answer.get("Attributes") or {}).get("Policy")
+        return {"queueUrl": resource_id, "policy": policy} if policy else None
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        call.client("sqs").set_queue_attributes(QueueUrl=resource_id, Attributes={"Policy": news["policy"]})
+        self._set(call, resource_id, news["policy"])
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        call.client("sqs").set_queue_attributes(QueueUrl=resource_id, Attributes={"Policy": ""})
+        self._set(call, resource_id, "")
