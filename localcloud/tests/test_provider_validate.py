@@ -25,6 +25,7 @@ FUNCTION, RULE, RECIPE = (
     "aws:cloudwatch/eventRule:EventRule",
     "aws:imagebuilder/imageRecipe:ImageRecipe",
 )
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 TABLE_TYPE, INGRESS = "aws:dynamodb/table:Table", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 ARN = "arn:aws:iam::000000000000:role/r"
 
@@ -124,12 +125,51 @@ TRUST = json.dumps({
         ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays"),
         ("aws:ssm/parameter:Parameter", {"type": "Text", "value": "x"}, "type"),
         ("aws:ec2/keyPair:KeyPair", {"publicKey": "-----BEGIN"}, "publicKey"),
+        # what botocore's models know, at every depth
+        (ROLE, {"assumeRolePolicy": TRUST, "description": "a" * 1001}, "description"),
+        (ROLE, {"assumeRolePolicy": TRUST, "path": "labs"}, "path"),
+        (TABLE_TYPE, {"billingMode": "FREE"}, "billingMode"),
+        (TEMPLATE, {"metadataOptions": {"httpTokens": "perhaps"}}, "metadataOptions.httpTokens"),
+        (
+            TEMPLATE,
+            {"tagSpecifications": [{"resourceType": "thing", "tags": {"a": "b"}}]},
+            "tagSpecifications[0].resourceType",
+        ),
+        (
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+            {"bucket": "abc", "rules": [{"id": "a", "status": "On"}]},
+            "rules[0].status",
+        ),
+        (
+            "aws:imagebuilder/lifecyclePolicy:LifecyclePolicy",
+            {
+                "executionRole": ARN,
+                "resourceType": "AMI_IMAGE",
+                "policyDetails": [{"action": {"type": "DELETE"}, "filter": {"type": "AGE", "value": 1001}}],
+                "resourceSelection": {"tagMap": {"a": "b"}},
+            },
+            "policyDetails[0].filter.value",
+        ),
     ],
 )
 def test_what_the_real_provider_refuses(life: Lifecycle, token: str, args: dict[str, Any], path: str) -> None:
     found = problems(life, token, args)
     assert path in found
     assert found[path].count(";") >= 2  # got; allowed; what to do
+
+
+def test_a_rule_of_a_model_says_what_was_got_what_is_allowed_and_what_to_do(life: Lifecycle) -> None:
+    found = problems(life, ROLE, {"assumeRolePolicy": TRUST, "name": "a" * 65, "maxSessionDuration": 60})
+    assert found == {
+        "name": "got 65 characters; 1 to 64 characters are allowed; change it",
+        "maxSessionDuration": "got 60; 3600 to 43200 are allowed; change it",
+    }
+    alarm = {"comparisonOperator": "More", "evaluationPeriods": 1, "metricName": "m", "statistic": "Mean"}
+    found = problems(life, "aws:cloudwatch/metricAlarm:MetricAlarm", alarm)
+    assert found["statistic"] == (
+        "got 'Mean'; allowed: SampleCount, Average, Sum, Minimum, Maximum; choose one of them"
+    )
+    assert found["comparisonOperator"].startswith("got 'More'; allowed: GreaterThanOrEqualToThreshold, ")
 
 
 def test_a_misspelt_argument_is_named_with_the_likely_one(life: Lifecycle) -> None:

@@ -1,5 +1,5 @@
-"""Rules for values, by type and path: what the real provider or AWS refuses. Limits are from the
-documentation page of each type.
+"""Rules for values that botocore's models do not know (`traits` reads those), by type and path: what the real
+provider or AWS refuses. Limits are from the documentation page of each type.
 """
 
 from __future__ import annotations
@@ -36,34 +36,7 @@ BUCKET_NAME = (
     ),
 )
 
-ROLE_OR_ARN = (arn("iam"),)
-
-IAM_WORDS = "letters, digits and + = , . @ - _"
-
-
-def iam_name(high: int) -> tuple[Rule, ...]:
-    """The name of something in IAM: at most ``high`` characters."""
-    return (length(1, high), pattern(r"[\w+=,.@-]+", IAM_WORDS, "rename it"))
-
-
-IAM_PATH = (
-    length(1, 512),
-    pattern(r"/|/[\x21-\x7e]+/", "/ or a text that begins and ends with /", "add the slashes"),
-)
-
-BUILDER_NAME = (
-    length(1, 126),
-    pattern("[-_A-Za-z0-9][-_A-Za-z0-9 ]{0,126}", "letters, digits, spaces, - and _", "rename it"),
-)
-
-BUILDER_VERSION = (pattern(r"\d+\.\d+\.\d+", "three numbers: MAJOR.MINOR.PATCH", "write it so"),)
-
-DESCRIPTION = (length(1, 1024),)
-
-STORAGE = one_of("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
-
-EVENTS = pattern("s3:[A-Za-z]+(:[A-Za-z*]+)*", "an event of S3 such as s3:ObjectCreated:*", "correct it")
-
+ROLE = (arn("iam"),)
 RETENTION_DAYS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
     *(1827, 2192, 2557, 2922, 3288, 3653),
@@ -84,48 +57,26 @@ _RULE: Rules = {
     "description": (length(0, 255),),
 }
 
-"``module.Class`` to its rules."
 
 CONSTRAINTS: Mapping[str, Rules] = {
     "s3.Bucket": {"bucket": BUCKET_NAME},
-    "s3.BucketVersioning": {
-        "versioningConfiguration.status": (one_of("Enabled", "Suspended", "Disabled"),),
-        "versioningConfiguration.mfaDelete": (one_of("Enabled", "Disabled"),),
-    },
-    "s3.BucketServerSideEncryptionConfiguration": {
-        "rules": (items(1, 1),),
-        "rules[].applyServerSideEncryptionByDefault.sseAlgorithm": (
-            one_of("AES256", "aws:kms", "aws:kms:dsse"),
-        ),
-    },
+    "s3.BucketVersioning": {"versioningConfiguration.status": (one_of("Enabled", "Suspended", "Disabled"),)},
+    "s3.BucketServerSideEncryptionConfiguration": {"rules": (items(1, 1),)},
     "s3.BucketOwnershipControls": {
         "rule.objectOwnership": (one_of("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"),)
     },
     "s3.BucketLifecycleConfiguration": {
         "rules": (items(1, 1000),),
         "rules[].id": (length(1, 255),),
-        "rules[].status": (one_of("Enabled", "Disabled"),),
-        "rules[].transitions[].storageClass": (STORAGE,),
-        "rules[].noncurrentVersionTransitions[].storageClass": (STORAGE,),
         "rules[].expiration.days": (between(0, 2147483647, "days"),),
     },
     "s3.BucketPolicy": {"policy": (length(1, 20480), policy("resource"))},
-    "s3.BucketNotification": {"queues[].queueArn": (arn("sqs"),), "queues[].events[]": (EVENTS,)},
+    "s3.BucketNotification": {"queues[].queueArn": (arn("sqs"),)},
     "s3.BucketObjectv2": {"key": (length(1, 1024),)},
-    "iam.Role": {
-        "name": iam_name(64),
-        "path": IAM_PATH,
-        "description": (length(0, 1000),),
-        "maxSessionDuration": (between(3600, 43200, "seconds"),),
-        "permissionsBoundary": ROLE_OR_ARN,
-        "assumeRolePolicy": (policy("trust"),),
-    },
-    "iam.RolePolicy": {"name": iam_name(128), "policy": (policy("identity"),)},
-    "iam.Policy": {"name": iam_name(128), "policy": (length(1, 6144 * 4), policy("identity"))},
-    "iam.InstanceProfile": {"name": iam_name(128), "path": IAM_PATH},
-    "iam.Group": {"name": iam_name(128)},
-    "iam.GroupPolicy": {"name": iam_name(128), "policy": (policy("identity"),)},
-    "iam.User": {"name": iam_name(64)},
+    "iam.Role": {"permissionsBoundary": ROLE, "assumeRolePolicy": (policy("trust"),)},
+    "iam.RolePolicy": {"policy": (policy("identity"),)},
+    "iam.Policy": {"policy": (length(1, 6144 * 4), policy("identity"))},
+    "iam.GroupPolicy": {"policy": (policy("identity"),)},
     "iam.UserGroupMembership": {"groups": (items(1, 10),)},
     "sqs.Queue": {
         "name": (length(1, 80), pattern("[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
@@ -137,76 +88,32 @@ CONSTRAINTS: Mapping[str, Rules] = {
     "sqs.QueuePolicy": {"policy": (policy("resource"),)},
     "lambda.Function": {
         "name": (length(1, 140), pattern("[A-Za-z0-9_:-]+", "letters, digits, - and _", "rename it")),
-        "role": (arn("iam"),),
         "handler": (length(1, 128),),
-        "runtime": (
-            pattern(
-                "(python|nodejs|java|dotnet|ruby|provided)[a-z0-9.]*",
-                "a runtime of Lambda such as python3.12",
-                "correct it",
-            ),
-        ),
         "memorySize": (between(128, 10240, "MB"),),
         "timeout": (between(1, 900, "seconds"),),
         "architectures": (items(1, 1),),
         "architectures[]": (one_of("x86_64", "arm64"),),
-        "loggingConfig.logFormat": (one_of("JSON", "Text"),),
     },
-    "lambda.Permission": {
-        "action": (
-            pattern(
-                r"lambda:[A-Za-z*]+|\*", "an action of Lambda such as lambda:InvokeFunction", "correct it"
-            ),
-        ),
-        "statementId": (length(1, 100), pattern("[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
-        "sourceArn": (arn(),),
-    },
-    "lambda.EventSourceMapping": {
-        "eventSourceArn": (arn(),),
-        "batchSize": (between(1, 10000, "records"),),
-        "maximumBatchingWindowInSeconds": (between(0, 300, "seconds"),),
-        "functionResponseTypes[]": (one_of("ReportBatchItemFailures"),),
-    },
+    "lambda.Permission": {"sourceArn": (arn(),)},
     "sns.Topic": {
         "name": (length(1, 256), pattern("[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it"))
     },
     "sns.TopicPolicy": {"arn": (arn("sns"),), "policy": (policy("resource"),)},
-    "cloudwatch.LogGroup": {
-        "name": (length(1, 512), pattern("[A-Za-z0-9._/#-]+", "letters, digits and . - _ / #", "rename it")),
-        "retentionInDays": (one_of(*RETENTION_DAYS),),
-    },
+    "cloudwatch.LogGroup": {"retentionInDays": (one_of(*RETENTION_DAYS),)},
     "cloudwatch.EventRule": {
-        "name": (length(1, 64), pattern("[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
-        "eventPattern": (length(1, 4096), json_object),
+        "eventPattern": (json_object,),
         "scheduleExpression": (
             pattern(r"(rate|cron)\(.+\)", "rate(VALUE UNIT) or cron(FIELDS)", "write it so"),
         ),
-        "state": (one_of("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"),),
-        "description": (length(0, 512),),
     },
     "cloudwatch.EventTarget": {
         "arn": (arn(),),
         "targetId": (length(1, 64), pattern("[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
     },
     "cloudwatch.MetricAlarm": {
-        "name": (length(1, 255),),
-        "comparisonOperator": (
-            one_of(
-                "GreaterThanOrEqualToThreshold",
-                "GreaterThanThreshold",
-                "LessThanThreshold",
-                "LessThanOrEqualToThreshold",
-                "LessThanLowerOrGreaterThanUpperThreshold",
-                "LessThanLowerThreshold",
-                "GreaterThanUpperThreshold",
-            ),
-        ),
         "evaluationPeriods": (between(1, 86400),),
-        "statistic": (one_of("SampleCount", "Average", "Sum", "Minimum", "Maximum"),),
         "treatMissingData": (one_of("breaching", "notBreaching", "ignore", "missing"),),
-        "alarmDescription": (length(0, 1024),),
         "alarmActions[]": (arn(),),
-        "alarmActions": (items(0, 5),),
     },
     "cloudwatch.Dashboard": {
         "dashboardName": (length(1, 255), pattern("[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it")),
@@ -214,7 +121,6 @@ CONSTRAINTS: Mapping[str, Rules] = {
     },
     "kms.Key": {
         "deletionWindowInDays": (between(7, 30, "days"),),
-        "description": (length(0, 8192),),
         "policy": (length(1, 32768), policy("resource")),
     },
     "kms.Alias": {
@@ -225,15 +131,11 @@ CONSTRAINTS: Mapping[str, Rules] = {
     },
     "ssm.Parameter": {
         "name": (
-            length(1, 2048),
             pattern("/?[A-Za-z0-9._/-]+", "letters, digits and . - _ /; a path begins with /", "rename it"),
-        ),
-        "type": (one_of("String", "StringList", "SecureString"),),
-        "description": (length(0, 1024),),
+        )
     },
     "dynamodb.Table": {
         "name": (length(3, 255), pattern("[A-Za-z0-9._-]+", "letters, digits and . - _", "rename it")),
-        "billingMode": (one_of("PROVISIONED", "PAY_PER_REQUEST"),),
         "attributes[].type": (one_of("S", "N", "B"),),
     },
     "ec2.KeyPair": {
@@ -258,76 +160,17 @@ CONSTRAINTS: Mapping[str, Rules] = {
         ),
     },
     "ec2.LaunchTemplate": {
-        "name": (
-            length(3, 125),
-            pattern("[A-Za-z0-9()./_-]+", "letters, digits and ( ) . / _ -", "rename it"),
-        ),
         "imageId": (pattern("ami-[0-9a-f]+|resolve:ssm:.+", "ami-… or resolve:ssm:PARAMETER", "correct it"),),
-        "instanceInitiatedShutdownBehavior": (one_of("stop", "terminate"),),
-        "metadataOptions.httpTokens": (one_of("optional", "required"),),
-        "metadataOptions.httpEndpoint": (one_of("enabled", "disabled"),),
-        "metadataOptions.instanceMetadataTags": (one_of("enabled", "disabled"),),
         "metadataOptions.httpPutResponseHopLimit": (between(1, 64),),
-        "blockDeviceMappings[].ebs.volumeType": (
-            one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),
-        ),
-        "iamInstanceProfile.arn": ROLE_OR_ARN,
-        "tagSpecifications[].resourceType": (
-            pattern("[a-z-]+", "a resource type such as instance or volume", "correct it"),
-        ),
+        "iamInstanceProfile.arn": ROLE,
     },
     "vpc.SecurityGroupEgressRule": {key: rules for key, rules in _RULE.items() if key != "cidrIpv6"},
     "vpc.SecurityGroupIngressRule": _RULE,
-    "imagebuilder.Component": {
-        "name": BUILDER_NAME,
-        "version": BUILDER_VERSION,
-        "platform": (one_of("Linux", "Windows", "macOS"),),
-        "data": (length(1, 16000),),
-        "description": DESCRIPTION,
-    },
     "imagebuilder.ImageRecipe": {
-        "name": BUILDER_NAME,
-        "version": BUILDER_VERSION,
+        "version": (pattern(r"\d+\.\d+\.\d+", "three numbers: MAJOR.MINOR.PATCH", "write it so"),),
         "components": (items(1, 20),),
-        "components[].componentArn": (arn("imagebuilder"),),
-        "blockDeviceMappings[].ebs.volumeType": (
-            one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),
-        ),
-        "description": DESCRIPTION,
-        "workingDirectory": (length(1, 1024),),
     },
-    "imagebuilder.InfrastructureConfiguration": {
-        "name": BUILDER_NAME,
-        "instanceProfileName": (length(1, 1024), not_matching("^arn:", "an ARN", "pass the profile's name")),
-        "instanceMetadataOptions.httpTokens": (one_of("required", "optional"),),
-        "instanceMetadataOptions.httpPutResponseHopLimit": (between(1, 64),),
-        "description": DESCRIPTION,
-    },
-    "imagebuilder.DistributionConfiguration": {
-        "name": BUILDER_NAME,
-        "distributions": (items(1, 50),),
-        "distributions[].ssmParameterConfigurations[].dataType": (one_of("text", "aws:ec2:image"),),
-        "description": DESCRIPTION,
-    },
-    "imagebuilder.ImagePipeline": {
-        "name": BUILDER_NAME,
-        "imageRecipeArn": (arn("imagebuilder"),),
-        "infrastructureConfigurationArn": (arn("imagebuilder"),),
-        "distributionConfigurationArn": (arn("imagebuilder"),),
-        "imageTestsConfiguration.timeoutMinutes": (between(60, 1440, "minutes"),),
-        "description": DESCRIPTION,
-    },
-    "imagebuilder.LifecyclePolicy": {
-        "name": BUILDER_NAME,
-        "executionRole": ROLE_OR_ARN,
-        "resourceType": (one_of("AMI_IMAGE", "CONTAINER_IMAGE"),),
-        "policyDetails": (items(1, 3),),
-        "policyDetails[].action.type": (one_of("DELETE", "DEPRECATE", "DISABLE"),),
-        "policyDetails[].filter.type": (one_of("AGE", "COUNT"),),
-        "policyDetails[].filter.value": (between(1, 1000),),
-        "policyDetails[].filter.retainAtLeast": (between(1, 10),),
-        "policyDetails[].filter.unit": (one_of("DAYS", "WEEKS", "MONTHS", "YEARS"),),
-        "description": DESCRIPTION,
-    },
+    "imagebuilder.DistributionConfiguration": {"distributions": (items(1, 50),)},
+    "imagebuilder.LifecyclePolicy": {"executionRole": ROLE},
 }
 """`module.Class` to its rules."""

@@ -14,6 +14,7 @@ from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import Cancelled, Unsettled, is_in_use
 from localcloud.pulumi.provider.relations import Relation
 from localcloud.pulumi.provider.sdk import ResourceSchema, load
+from localcloud.pulumi.provider.shape import Shape
 from localcloud.pulumi.provider.tags import Tags
 
 T = TypeVar("T")
@@ -100,6 +101,14 @@ class Handler:
 
     tags: ClassVar[Tags | None] = None
     """How its tags are changed; none where it has none, or `update` does it."""
+
+    shape: ClassVar[Shape] = Shape()
+    """How the service spells what is within its inputs."""
+
+    sent: ClassVar[Mapping[str, str]] = {}
+    """Inputs that are sent as they are: to the member of the request."""
+    request: ClassVar[tuple[str, str]] = ("", "")
+    """Service and operation of that request, whose model knows rules for values."""
 
     def create(self, call: Call, inputs: Properties) -> str:
         """Make it and return its id. Call ``call.created(id)`` as soon as it exists when more steps

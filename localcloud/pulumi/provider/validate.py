@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.pulumi.provider import traits
 from localcloud.pulumi.provider.codec import Archive, Asset, Unknown
 from localcloud.pulumi.provider.coerce import coerce_all
 from localcloud.pulumi.provider.model import Properties, ResourceType
@@ -53,6 +54,10 @@ def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
     sound = {key: value for key, value in given.items() if key not in refused}
     typed = coerce_all(kind, sound)
     problems.extend(_rules(kind, typed))
+    told = {problem.path for problem in problems}
+    problems.extend(
+        Problem(path, reason) for path, reason in traits.problems(kind.handler, typed) if path not in told
+    )
     if kind.relation is not None:
         problems.extend(Problem(path, reason) for path, reason in kind.relation(typed) if path not in refused)
     return problems

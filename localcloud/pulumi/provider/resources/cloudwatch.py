@@ -22,6 +22,8 @@ class LogGroup(Handler):
         names=None,
     )
 
+    request, sent = ("logs", "create_log_group"), {"name": "logGroupName"}
+
     def create(self, call: Call, inputs: Properties) -> str:
         name = str(inputs["name"])
         call.client("logs").create_log_group(logGroupName=name, **self.tags.given(call.all_tags(inputs)))

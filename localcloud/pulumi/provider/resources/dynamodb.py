@@ -19,6 +19,8 @@ class Table(Handler):
 
     tags = Tags(service="dynamodb", argument="ResourceArn", by="arn", listing="list_tags_of_resource")
 
+    request, sent = ("dynamodb", "create_table"), {"name": "TableName", "billingMode": "BillingMode"}
+
     def create(self, call: Call, inputs: Properties) -> str:
         name = str(inputs["name"])
         keys = [(inputs["hashKey"], "HASH"), (inputs.get("rangeKey"), "RANGE")]

@@ -91,6 +91,10 @@ class _InlinePolicy(Handler):
     argument: ClassVar[str]
     """The owner's name in calls."""
 
+    def __init_subclass__(cls) -> None:
+        cls.request = ("iam", f"put_{cls.owner}_policy")
+        cls.sent = {cls.owner: cls.argument, "name": "PolicyName", "policy": "PolicyDocument"}
+
     def create(self, call: Call, inputs: Properties) -> str:
         resource_id = f"{inputs[self.owner]}:{inputs['name']}"
         self._do(call, "put", resource_id, PolicyDocument=inputs["policy"])

@@ -51,6 +51,7 @@ class _Thing(Named):
         if "key" not in cls.__dict__:
             cls.key = cls.made = f"{camel}Arn"
         cls.found = camel
+        super().__init_subclass__()
 
     def passing(self, error: BaseException) -> bool:
         """Image Builder does not know a role or an instance profile yet."""

@@ -14,14 +14,17 @@ from localcloud.pulumi.provider.resources.named import Named
 class Permission(Handler):
     """A statement in a function's policy. Its id is the statement's; everything replaces."""
 
+    request = ("lambda", "add_permission")
+    sent = {
+        "function": "FunctionName",
+        "statementId": "StatementId",
+        "action": "Action",
+        "principal": "Principal",
+        "sourceArn": "SourceArn",
+    }
+
     def create(self, call: Call, inputs: Properties) -> str:
-        arguments = {
-            "FunctionName": inputs["function"],
-            "StatementId": inputs["statementId"],
-            "Action": inputs["action"],
-            "Principal": inputs["principal"],
-            **({"SourceArn": inputs["sourceArn"]} if inputs.get("sourceArn") else {}),
-        }
+        arguments = {member: inputs[key] for key, member in self.sent.items() if inputs.get(key)}
         call.retry(lambda: call.client("lambda").add_permission(**arguments), may_pass, seconds=10)
         return str(inputs["statementId"])
 

@@ -27,7 +27,14 @@ DATA = (*MEMBERS, "tagSpecifications", "description")
 class LaunchTemplate(Handler):
     """A launch template. Its id is `lt-…`."""
 
-    tags = TAGS
+    tags, shape = TAGS, EC2
+    request = ("ec2", "create_launch_template")
+    sent = {
+        **{key: f"LaunchTemplateData.{member}" for key, member in MEMBERS.items()},
+        "name": "LaunchTemplateName",
+        "description": "VersionDescription",
+        "tagSpecifications": "LaunchTemplateData.TagSpecifications",
+    }
 
     def create(self, call: Call, inputs: Properties) -> str:
         made = call.client("ec2").create_launch_template(

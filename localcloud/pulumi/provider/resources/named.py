@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from localcloud.pulumi.provider.compare import same
 from localcloud.pulumi.provider.model import Call, Handler, Properties
-from localcloud.pulumi.provider.shape import Shape, iso
+from localcloud.pulumi.provider.shape import iso
 from localcloud.pulumi.provider.tags import named
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
@@ -28,6 +28,10 @@ def at(document: Any, path: str) -> Any:
 class Named(Handler):
     """The verbs over the data of a class below it."""
 
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "calls"):
+            cls.request = (cls.service, cls.calls[0])
+
     service: ClassVar[str]
     calls: ClassVar[tuple[str, str, str, str]]
     """The operations that create, read, update and delete. No update: only tags change in place. The same as
@@ -41,8 +45,7 @@ class Named(Handler):
     name: ClassVar[str] = "name"
     found: ClassVar[str] = ""
     """Where the thing is in the answer of read."""
-    sent: ClassVar[Mapping[str, str]]
-    """Inputs that are sent, and read back unless `told` says otherwise: to the service's member."""
+    # what is `sent` is read back too, unless `told` says otherwise
     told: ClassVar[Mapping[str, str]] = {}
     """Outputs that are read: to where they are in the thing."""
     constant: ClassVar[tuple[str, ...]] = ("name",)
@@ -55,7 +58,6 @@ class Named(Handler):
     """What the read takes besides."""
     tagged_at_birth: ClassVar[bool] = True
     """Whether the create takes tags; else they follow (emulators drop them there)."""
-    shape: ClassVar[Shape] = Shape()
     seconds: ClassVar[float] = 120.0
     """How long a call is retried while `passing` holds (the real provider's timeout for IAM to propagate)."""
 

@@ -9,9 +9,11 @@ from localcloud.pulumi.provider.errors import code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.shape import Shape
 
-S3 = Shape(names={"sseAlgorithm": "SSEAlgorithm", "kmsMasterKeyId": "KMSMasterKeyID", "id": "ID"})
 CONFLICTS = ("OperationAborted", "ConflictException")
 """What S3 answers when two settings of one bucket change at once."""
+
+
+VERSIONING = "versioningConfiguration"
 
 
 class _BucketSetting(Handler):
@@ -25,6 +27,12 @@ class _BucketSetting(Handler):
     """The list in it."""
     prop: ClassVar[str] = ""
     """The input that the setting is made of."""
+    shape = Shape(names={"sseAlgorithm": "SSEAlgorithm", "kmsMasterKeyId": "KMSMasterKeyID", "id": "ID"})
+
+    def __init_subclass__(cls) -> None:
+        if cls.prop:
+            cls.request = ("s3", f"put_{cls.noun}")
+            cls.sent = {cls.prop: f"{cls.argument}.{cls.inner}".rstrip(".")}
 
     def _do(self, call: Call, verb: str, bucket: str, **arguments: Any) -> Any:
         action = getattr(call.client("s3"), f"{verb}_{self.noun}")
@@ -33,12 +41,14 @@ class _BucketSetting(Handler):
 
     def to_aws(self, call: Call, inputs: Properties) -> Any:
         """The inputs as the service has them."""
-        value = S3.to_aws(inputs[self.prop], call.types[self.prop])
+        value = self.shape.to_aws(inputs[self.prop], call.types[self.prop])
         return {self.inner: value} if self.inner else value
 
     def from_aws(self, call: Call, found: Any) -> Properties:
         """The inverse."""
-        return {self.prop: S3.from_aws(found[self.inner] if self.inner else found, call.types[self.prop])}
+        return {
+            self.prop: self.shape.from_aws(found[self.inner] if self.inner else found, call.types[self.prop])
+        }
 
     def create(self, call: Call, inputs: Properties) -> str:
         self.update(call, inputs["bucket"], {}, inputs)
@@ -59,22 +69,22 @@ class _BucketSetting(Handler):
 
 
 class BucketVersioning(_BucketSetting):
-    """Versioning. It cannot be removed, only suspended."""
+    """Versioning. It cannot be removed, only suspended. "Disabled" is a word of the provider's."""
 
-    noun, prop = "bucket_versioning", "versioningConfiguration"
-    argument = ""
+    noun, argument = "bucket_versioning", "VersioningConfiguration"
 
-    def from_aws(self, call: Call, found: Any) -> Properties:
-        return {self.prop: {"status": found.get("Status", "Disabled")}}
+    def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
+        status = self._do(call, "get", resource_id).get("Status", "Disabled")
+        return {"bucket": resource_id, VERSIONING: {"status": status}}
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        status = news[self.prop]["status"]
+        status = news[VERSIONING]["status"]
         if status != "Disabled":  # the state of a bucket that never was versioned: nothing to put
             self._do(call, "put", resource_id, VersioningConfiguration={"Status": status})
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
-        if (state.get(self.prop) or {}).get("status") == "Enabled":
-            self.update(call, resource_id, state, {self.prop: {"status": "Suspended"}})
+        if (state.get(VERSIONING) or {}).get("status") == "Enabled":
+            self.update(call, resource_id, state, {VERSIONING: {"status": "Suspended"}})
 
 
 class BucketServerSideEncryptionConfiguration(_BucketSetting):
@@ -156,7 +166,12 @@ class BucketPolicy(_BucketSetting):
 class BucketNotification(_BucketSetting):
     """All notifications of a bucket: it overwrites what other resources for the same bucket wrote."""
 
-    noun, argument, prop = "bucket_notification_configuration", "NotificationConfiguration", "queues"
+    noun, argument, inner, prop = (
+        "bucket_notification_configuration",
+        "NotificationConfiguration",
+        "QueueConfigurations",
+        "queues",
+    )
 
     def to_aws(self, call: Call, inputs: Properties) -> Any:
         queues = [
