@@ -10,6 +10,8 @@ required come from `pulumi_aws` (`sdk`), rules for values are in `constraints`.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +40,7 @@ from localcloud.pulumi.provider.resources import (
 )
 
 NAME = AutoName()
+WORD = re.compile(r"(\(?)(\w+)([!?-]*)(?:=([^)]+))?\)?")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -45,97 +48,80 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _type(
-    place: str,
-    handler: Handler,
+    module: str,
+    handler: type[Handler],
     resource_id: str,
     inputs: str,
     *,
-    computed: str = "",
+    defaults: Mapping[str, Any] | None = None,
     recomputed: Mapping[str, str] | None = None,
     **facts: Any,
 ) -> ResourceType:
-    """One row. `place` is `module.Class`; lists of names are written as words.
+    """One row, named as the class of its handler; lists of names are written as words.
 
-    Marks behind an input: `!` its change replaces the resource, `?` the service chooses it when it is not
-    given, `-` an import cannot find it out. `computed` are further ones that the service chooses and no
-    program gives. The made name (`autoname`) can be given too.
+    Behind an input: `!` its change replaces the resource, `?` the service chooses it when it is not given,
+    `-` an import cannot find it out, `=VALUE` what the provider fills in. Those in parentheses are the
+    provider's only: no program gives them. The made name (`autoname`) can be given too.
     """
-    module, name = place.split(".")
-    marked = {word.rstrip("!?-"): word for word in inputs.split()}
+    name = handler.__name__
+    words = [found.groups() for found in map(WORD.fullmatch, inputs.split()) if found]
+    assert len(words) == len(inputs.split()), inputs
     autoname = facts.get("autoname")
     named = {autoname.property} if autoname is not None else set()
 
-    def with_mark(mark: str) -> frozenset[str]:
-        return frozenset(one for one, word in marked.items() if mark in word.removeprefix(one))
+    def marked(mark: str) -> frozenset[str]:
+        return frozenset(one for _, one, marks, _ in words if mark in marks)
 
     return ResourceType(
         token=f"aws:{module}/{name[0].lower()}{name[1:]}:{name}",
-        handler=handler,
+        handler=handler(),
         id=resource_id,
-        given=frozenset(marked) | named,
-        replace=with_mark("!"),
-        computed=with_mark("?") | _words(computed) | named,
-        not_imported=with_mark("-"),
+        given=frozenset(one for inner, one, _, _ in words if not inner) | named,
+        replace=marked("!"),
+        computed=marked("?") | named,
+        not_imported=marked("-"),
+        defaults={one: json.loads(value) for _, one, _, value in words if value} | dict(defaults or {}),
         recomputed={output: _words(causes) for output, causes in (recomputed or {}).items()},
-        rules=CONSTRAINTS.get(place, {}),
-        relation=RELATIONS.get(place),
+        rules=CONSTRAINTS.get(f"{module}.{name}", {}),
+        relation=RELATIONS.get(f"{module}.{name}"),
         **facts,
     )
 
 
 _S3 = [
     _type(
-        "s3.Bucket",
-        s3_bucket.Bucket(),
+        "s3",
+        s3_bucket.Bucket,
         "{bucket}",
-        "bucket! forceDestroy",
+        "bucket! forceDestroy=false (objectLockEnabled?)",
         autoname=AutoName("bucket", 63, lower=True),
-        defaults={"forceDestroy": False},
-        computed="objectLockEnabled",
     ),
+    _type("s3", s3_settings.BucketVersioning, "{bucket}", "bucket! versioningConfiguration"),
+    _type("s3", s3_settings.BucketServerSideEncryptionConfiguration, "{bucket}", "bucket! rules"),
     _type(
-        "s3.BucketVersioning", s3_settings.BucketVersioning(), "{bucket}", "bucket! versioningConfiguration"
-    ),
-    _type(
-        "s3.BucketServerSideEncryptionConfiguration",
-        s3_settings.BucketServerSideEncryptionConfiguration(),
+        "s3",
+        s3_settings.BucketPublicAccessBlock,
         "{bucket}",
-        "bucket! rules",
+        "bucket! blockPublicAcls=false blockPublicPolicy=false ignorePublicAcls=false "
+        "restrictPublicBuckets=false",
     ),
+    _type("s3", s3_settings.BucketOwnershipControls, "{bucket}", "bucket! rule"),
     _type(
-        "s3.BucketPublicAccessBlock",
-        s3_settings.BucketPublicAccessBlock(),
+        "s3",
+        s3_settings.BucketLifecycleConfiguration,
         "{bucket}",
-        "bucket! blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets",
-        defaults=dict.fromkeys(s3_settings.BucketPublicAccessBlock.SWITCHES, False),
+        "bucket! rules (transitionDefaultMinimumObjectSize?)",
     ),
-    _type("s3.BucketOwnershipControls", s3_settings.BucketOwnershipControls(), "{bucket}", "bucket! rule"),
+    _type("s3", s3_settings.BucketCorsConfiguration, "{bucket}", "bucket! corsRules"),
+    _type("s3", s3_settings.BucketPolicy, "{bucket}", "bucket! policy"),
+    _type("s3", s3_settings.BucketNotification, "{bucket}", "bucket! queues (eventbridge=false)"),
     _type(
-        "s3.BucketLifecycleConfiguration",
-        s3_settings.BucketLifecycleConfiguration(),
-        "{bucket}",
-        "bucket! rules",
-        computed="transitionDefaultMinimumObjectSize",
-    ),
-    _type(
-        "s3.BucketCorsConfiguration", s3_settings.BucketCorsConfiguration(), "{bucket}", "bucket! corsRules"
-    ),
-    _type("s3.BucketPolicy", s3_settings.BucketPolicy(), "{bucket}", "bucket! policy"),
-    _type(
-        "s3.BucketNotification",
-        s3_settings.BucketNotification(),
-        "{bucket}",
-        "bucket! queues",
-        defaults={"eventbridge": False},
-    ),
-    _type(
-        "s3.BucketObjectv2",
-        s3_object.BucketObjectv2(),
+        "s3",
+        s3_object.BucketObjectv2,
         "{bucket}/{key}",
-        "bucket! key! content- contentType?- source-",
+        "bucket! key! content- contentType?- source- (forceDestroy=false) (bucketKeyEnabled?) (etag?) "
+        "(kmsKeyId?) (serverSideEncryption?) (storageClass?)",
         autoname=AutoName("key", 0, random=0),
-        defaults={"forceDestroy": False},
-        computed="bucketKeyEnabled etag kmsKeyId serverSideEncryption storageClass",
         conflicts=(("source", "content"),),
         recomputed={"versionId": "source content", "etag": "source content"},
     ),
@@ -143,119 +129,78 @@ _S3 = [
 
 _IAM = [
     _type(
-        "iam.Role",
-        iam.Role(),
+        "iam",
+        iam.Role,
         "{name}",
-        "name! path! assumeRolePolicy description maxSessionDuration permissionsBoundary",
+        'name! path!="/" assumeRolePolicy description maxSessionDuration=3600 permissionsBoundary '
+        "(forceDetachPolicies=false)",
         autoname=AutoName("name", 64),
-        defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
     ),
-    _type("iam.RolePolicy", iam.RolePolicy(), "{role}:{name}", "name! role! policy", autoname=NAME),
+    _type("iam", iam.RolePolicy, "{role}:{name}", "name! role! policy", autoname=NAME),
+    _type("iam", iam.Policy, "{arn}", 'name! description! policy (path="/")', autoname=NAME),
+    _type("iam", iam.InstanceProfile, "{name}", 'name! path!="/" role', autoname=NAME),
+    _type("iam", iam_people.Group, "{name}", '(path="/")', autoname=NAME, recomputed={"arn": "name"}),
+    _type("iam", iam.GroupPolicy, "{group}:{name}", "name! group! policy", autoname=NAME),
     _type(
-        "iam.Policy",
-        iam.Policy(),
-        "{arn}",
-        "name! description! policy",
-        autoname=NAME,
-        defaults={"path": "/"},
-    ),
-    _type(
-        "iam.InstanceProfile",
-        iam.InstanceProfile(),
+        "iam",
+        iam_people.User,
         "{name}",
-        "name! path! role",
+        'forceDestroy=false (path="/")',
         autoname=NAME,
-        defaults={"path": "/"},
-    ),
-    _type(
-        "iam.Group",
-        iam_people.Group(),
-        "{name}",
-        "",
-        autoname=NAME,
-        defaults={"path": "/"},
         recomputed={"arn": "name"},
     ),
-    _type("iam.GroupPolicy", iam.GroupPolicy(), "{group}:{name}", "name! group! policy", autoname=NAME),
-    _type(
-        "iam.User",
-        iam_people.User(),
-        "{name}",
-        "forceDestroy",
-        autoname=NAME,
-        defaults={"path": "/", "forceDestroy": False},
-        recomputed={"arn": "name"},
-    ),
-    _type("iam.UserGroupMembership", iam_people.UserGroupMembership(), "terraform-*", "user! groups"),
+    _type("iam", iam_people.UserGroupMembership, "terraform-*", "user! groups"),
 ]
 
 _MESSAGES = [
     _type(
-        "sqs.Queue",
-        sqs.Queue(),
+        "sqs",
+        sqs.Queue,
         "{url}",
-        "name! messageRetentionSeconds receiveWaitTimeSeconds redrivePolicy? sqsManagedSseEnabled?- "
-        "visibilityTimeoutSeconds",
+        "name! messageRetentionSeconds=345600 receiveWaitTimeSeconds=0 redrivePolicy? "
+        "sqsManagedSseEnabled?- visibilityTimeoutSeconds=30 (contentBasedDeduplication=false) "
+        "(delaySeconds=0) (fifoQueue=false) (maxMessageSize=262144) (kmsDataKeyReusePeriodSeconds?) "
+        "(policy?)",
         autoname=AutoName("name", 80),
-        defaults={
-            "contentBasedDeduplication": False,
-            "delaySeconds": 0,
-            "fifoQueue": False,
-            "maxMessageSize": 262144,
-            "messageRetentionSeconds": 345600,
-            "receiveWaitTimeSeconds": 0,
-            "visibilityTimeoutSeconds": 30,
-        },
-        computed="kmsDataKeyReusePeriodSeconds policy",
     ),
-    _type("sqs.QueuePolicy", sqs.QueuePolicy(), "{queueUrl}", "queueUrl! policy"),
+    _type("sqs", sqs.QueuePolicy, "{queueUrl}", "queueUrl! policy"),
     _type(
-        "sns.Topic",
-        sns.Topic(),
+        "sns",
+        sns.Topic,
         "{arn}",
-        "name! kmsMasterKeyId",
+        "name! kmsMasterKeyId (contentBasedDeduplication=false) (fifoTopic=false) (policy?)",
         autoname=AutoName("name", 80),
-        defaults={"contentBasedDeduplication": False, "fifoTopic": False},
-        computed="policy",
     ),
-    _type("sns.TopicPolicy", sns.TopicPolicy(), "{arn}", "arn! policy"),
+    _type("sns", sns.TopicPolicy, "{arn}", "arn! policy"),
 ]
 
 _SOURCE = dict.fromkeys(("codeSha256", "sourceCodeHash", "sourceCodeSize"), "code")
 
 _LAMBDA = [
     _type(
-        "lambda.Function",
-        lambda_function.Function(),
+        "lambda",
+        lambda_function.Function,
         "{name}",
-        "name! architectures?- code- description environment handler loggingConfig?- memorySize role runtime "
-        "timeout",
+        "name! architectures?- code- description environment handler loggingConfig?- memorySize=128 "
+        'role runtime timeout=3 (packageType="Zip") (publish=false) (reservedConcurrentExecutions=-1) '
+        "(skipDestroy=false) (codeSha256?) (ephemeralStorage?) (sourceCodeHash?) (tracingConfig?)",
         autoname=AutoName("name", 64),
-        defaults={
-            "memorySize": 128,
-            "packageType": "Zip",
-            "publish": False,
-            "reservedConcurrentExecutions": -1,
-            "skipDestroy": False,
-            "timeout": 3,
-        },
-        computed="codeSha256 ephemeralStorage sourceCodeHash tracingConfig",
         one_of=(("code",), ("handler",), ("runtime",)),
         recomputed={"lastModified": "*", **_SOURCE},
     ),
     _type(
-        "lambda.Permission",
-        lambda_links.Permission(),
+        "lambda",
+        lambda_links.Permission,
         "{statementId}",
         "action! function! principal! sourceArn! statementId!",
         autoname=AutoName("statementId", 100),
     ),
     _type(
-        "lambda.EventSourceMapping",
-        lambda_links.EventSourceMapping(),
+        "lambda",
+        lambda_links.EventSourceMapping,
         "{uuid}",
-        "eventSourceArn! batchSize? functionName functionResponseTypes maximumBatchingWindowInSeconds?-",
-        defaults={"enabled": True},
+        "eventSourceArn! batchSize? functionName functionResponseTypes "
+        "maximumBatchingWindowInSeconds?- (enabled=true)",
         one_of=(("eventSourceArn",),),
         recomputed={"lastModified": "*"},
     ),
@@ -263,23 +208,17 @@ _LAMBDA = [
 
 _KMS = [
     _type(
-        "kms.Key",
-        kms.Key(),
+        "kms",
+        kms.Key,
         "{keyId}",
-        "deletionWindowInDays description? enableKeyRotation policy?",
-        defaults={
-            "bypassPolicyLockoutSafetyCheck": False,
-            "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
-            "enableKeyRotation": False,
-            "isEnabled": True,
-            "keyUsage": "ENCRYPT_DECRYPT",
-        },
-        computed="multiRegion rotationPeriodInDays",
+        "deletionWindowInDays description? enableKeyRotation=false policy? "
+        '(bypassPolicyLockoutSafetyCheck=false) (customerMasterKeySpec="SYMMETRIC_DEFAULT") '
+        '(isEnabled=true) (keyUsage="ENCRYPT_DECRYPT") (multiRegion?) (rotationPeriodInDays?)',
         recomputed={"rotationPeriodInDays": "enableKeyRotation"},
     ),
     _type(
-        "kms.Alias",
-        kms.Alias(),
+        "kms",
+        kms.Alias,
         "{name}",
         "name! targetKeyId",
         autoname=AutoName("name", 238, prefix="alias/"),
@@ -289,12 +228,11 @@ _KMS = [
 
 _SSM = [
     _type(
-        "ssm.Parameter",
-        ssm.Parameter(),
+        "ssm",
+        ssm.Parameter,
         "{name}",
-        "name! description insecureValue? keyId?- type value?",
+        "name! description insecureValue? keyId?- type value? (arn?) (dataType?) (tier?)",
         autoname=NAME,
-        computed="arn dataType tier",
         conflicts=(("value", "insecureValue"),),
         one_of=(("value", "insecureValue"),),
         recomputed={"version": "value insecureValue type description"},
@@ -307,35 +245,33 @@ _TEMPLATE = (
 )
 
 _EC2 = [
-    _type("ec2.KeyPair", ec2.KeyPair(), "{keyName}", "keyName! publicKey!", autoname=AutoName("keyName")),
+    _type("ec2", ec2.KeyPair, "{keyName}", "keyName! publicKey!", autoname=AutoName("keyName")),
     _type(
-        "ec2.SecurityGroup",
-        ec2.SecurityGroup(),
+        "ec2",
+        ec2.SecurityGroup,
         "sg-*",
-        "name! description! revokeRulesOnDelete",
+        "name! description! revokeRulesOnDelete=false (vpcId?)",
         autoname=NAME,
-        defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
-        computed="vpcId",
+        defaults={"description": "Managed by Pulumi"},
     ),
     _type(
-        "ec2.LaunchTemplate",
-        launch_template.LaunchTemplate(),
+        "ec2",
+        launch_template.LaunchTemplate,
         "lt-*",
-        f"name! updateDefaultVersion- {_TEMPLATE}",
+        f"name! updateDefaultVersion- {_TEMPLATE} (defaultVersion?)",
         autoname=NAME,
-        computed="defaultVersion",
         recomputed={"latestVersion": _TEMPLATE, "defaultVersion": f"updateDefaultVersion {_TEMPLATE}"},
     ),
     _type(
-        "vpc.SecurityGroupEgressRule",
-        ec2.SecurityGroupEgressRule(),
+        "vpc",
+        ec2.SecurityGroupEgressRule,
         "sgr-*",
         "securityGroupId! cidrIpv4 description fromPort ipProtocol toPort",
         one_of=(("cidrIpv4",),),
     ),
     _type(
-        "vpc.SecurityGroupIngressRule",
-        ec2.SecurityGroupIngressRule(),
+        "vpc",
+        ec2.SecurityGroupIngressRule,
         "sgr-*",
         "securityGroupId! cidrIpv4 cidrIpv6 description fromPort ipProtocol toPort",
         one_of=(("cidrIpv4", "cidrIpv6"),),
@@ -345,127 +281,114 @@ _EC2 = [
 
 _DYNAMODB = [
     _type(
-        "dynamodb.Table",
-        dynamodb.Table(),
+        "dynamodb",
+        dynamodb.Table,
         "{name}",
-        "name! hashKey! rangeKey! attributes? billingMode deletionProtectionEnabled?- pointInTimeRecovery?- "
-        "serverSideEncryption?",
+        'name! hashKey! rangeKey! attributes? billingMode="PROVISIONED" deletionProtectionEnabled?- '
+        "pointInTimeRecovery?- serverSideEncryption? (readCapacity?) (streamEnabled?) (tableClass?) "
+        "(ttl?) (writeCapacity?)",
         autoname=NAME,
-        defaults={"billingMode": "PROVISIONED"},
         one_of=(("hashKey",), ("attributes",)),
-        computed="readCapacity streamEnabled tableClass ttl writeCapacity",
     ),
 ]
 
 _WATCHING = [
     _type(
-        "cloudtrail.Trail",
-        cloudtrail.Trail(),
+        "cloudtrail",
+        cloudtrail.Trail,
         "{arn}",
-        "name! enableLogFileValidation eventSelectors? includeGlobalServiceEvents s3BucketName s3KeyPrefix",
+        "name! enableLogFileValidation=false eventSelectors? includeGlobalServiceEvents=true "
+        "s3BucketName s3KeyPrefix (enableLogging=true) (isMultiRegionTrail=false) "
+        "(isOrganizationTrail=false)",
         autoname=NAME,
-        defaults={
-            "enableLogFileValidation": False,
-            "enableLogging": True,
-            "includeGlobalServiceEvents": True,
-            "isMultiRegionTrail": False,
-            "isOrganizationTrail": False,
-        },
     ),
     _type(
-        "cloudwatch.LogGroup",
-        cloudwatch.LogGroup(),
+        "cloudwatch",
+        cloudwatch.LogGroup,
         "{name}",
-        "name! retentionInDays",
+        "name! retentionInDays=0 (skipDestroy=false) (logGroupClass?)",
         autoname=NAME,
-        defaults={"retentionInDays": 0, "skipDestroy": False},
-        computed="logGroupClass",
     ),
     _type(
-        "cloudwatch.EventRule",
-        events.EventRule(),
+        "cloudwatch",
+        events.EventRule,
         "{name}",
-        "name! description eventPattern scheduleExpression state?-",
+        'name! description eventPattern scheduleExpression state?- (eventBusName="default") '
+        "(forceDestroy=false) (isEnabled?)",
         autoname=AutoName("name", 64),
         one_of=(("eventPattern", "scheduleExpression"),),
-        defaults={"eventBusName": "default", "forceDestroy": False},
-        computed="isEnabled",
     ),
     _type(
-        "cloudwatch.EventTarget",
-        events.EventTarget(),
+        "cloudwatch",
+        events.EventTarget,
         "{rule}-{targetId}",
-        "rule! targetId! arn",
+        'rule! targetId! arn (eventBusName="default") (forceDestroy=false)',
         autoname=AutoName("targetId"),
-        defaults={"eventBusName": "default", "forceDestroy": False},
     ),
     _type(
-        "cloudwatch.MetricAlarm",
-        cloudwatch.MetricAlarm(),
+        "cloudwatch",
+        cloudwatch.MetricAlarm,
         "{name}",
-        "name! alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods metricName "
-        "namespace period statistic threshold treatMissingData",
+        "name! alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods "
+        'metricName namespace period statistic threshold treatMissingData="missing" '
+        "(actionsEnabled=true)",
         autoname=AutoName("name"),
-        defaults={"actionsEnabled": True, "treatMissingData": "missing"},
         one_of=(("metricName",), ("comparisonOperator",), ("evaluationPeriods",)),
     ),
-    _type("cloudwatch.Dashboard", cloudwatch.Dashboard(), "{dashboardName}", "dashboardName! dashboardBody"),
+    _type("cloudwatch", cloudwatch.Dashboard, "{dashboardName}", "dashboardName! dashboardBody"),
 ]
 
 _IMAGEBUILDER = [
     _type(
-        "imagebuilder.Component",
-        imagebuilder.Component(),
+        "imagebuilder",
+        imagebuilder.Component,
         "{arn}",
-        "name! data?! description! platform! version!",
+        "name! data?! description! platform! version! (skipDestroy=false)",
         autoname=NAME,
-        defaults={"skipDestroy": False},
         one_of=(("data",),),
     ),
     _type(
-        "imagebuilder.ImageRecipe",
-        imagebuilder.ImageRecipe(),
+        "imagebuilder",
+        imagebuilder.ImageRecipe,
         "{arn}",
-        "name! blockDeviceMappings! components! description! parentImage! version! workingDirectory!",
+        "name! blockDeviceMappings! components! description! parentImage! version! workingDirectory! "
+        "(systemsManagerAgent?)",
         autoname=NAME,
-        computed="systemsManagerAgent",
     ),
     _type(
-        "imagebuilder.InfrastructureConfiguration",
-        imagebuilder.InfrastructureConfiguration(),
+        "imagebuilder",
+        imagebuilder.InfrastructureConfiguration,
         "{arn}",
-        "name! description instanceMetadataOptions instanceProfileName instanceTypes logging resourceTags "
-        "securityGroupIds terminateInstanceOnFailure",
+        "name! description instanceMetadataOptions instanceProfileName instanceTypes logging "
+        "resourceTags securityGroupIds terminateInstanceOnFailure=false",
         autoname=NAME,
-        defaults={"terminateInstanceOnFailure": False},
         recomputed={"dateUpdated": "*"},
     ),
     _type(
-        "imagebuilder.DistributionConfiguration",
-        imagebuilder.DistributionConfiguration(),
+        "imagebuilder",
+        imagebuilder.DistributionConfiguration,
         "{arn}",
         "name! description distributions",
         autoname=NAME,
         recomputed={"dateUpdated": "*"},
     ),
     _type(
-        "imagebuilder.ImagePipeline",
-        imagebuilder.ImagePipeline(),
+        "imagebuilder",
+        imagebuilder.ImagePipeline,
         "{arn}",
-        "name! description distributionConfigurationArn enhancedImageMetadataEnabled imageRecipeArn "
-        "imageTestsConfiguration?- infrastructureConfigurationArn loggingConfiguration",
+        "name! description distributionConfigurationArn enhancedImageMetadataEnabled=true "
+        "imageRecipeArn imageTestsConfiguration?- infrastructureConfigurationArn loggingConfiguration "
+        '(status="ENABLED")',
         autoname=NAME,
-        defaults={"enhancedImageMetadataEnabled": True, "status": "ENABLED"},
         one_of=(("imageRecipeArn",),),
         recomputed={"dateUpdated": "*", "platform": "imageRecipeArn"},
     ),
     _type(
-        "imagebuilder.LifecyclePolicy",
-        imagebuilder.LifecyclePolicy(),
+        "imagebuilder",
+        imagebuilder.LifecyclePolicy,
         "{arn}",
-        "name! description executionRole policyDetails resourceSelection resourceType",
+        "name! description executionRole policyDetails resourceSelection resourceType (status?)",
         autoname=NAME,
-        computed="status",
     ),
 ]
 
