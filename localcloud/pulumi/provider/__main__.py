@@ -1,7 +1,7 @@
 """Start as the Pulumi engine starts a provider: print the port on the first line, serve until SIGINT or
 SIGTERM.
 
-Arguments: options of the engine (``--logtostderr``, ``-v=N``, ``--tracing URL``) and the engine's address,
+Arguments: options of the engine (`--logtostderr`, `-v=N`, `--tracing URL`) and the engine's address,
 which is not needed here. Exit codes: 0 stopped, 1 refused to start (the reason is on stderr).
 """
 

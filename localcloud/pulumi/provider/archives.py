@@ -22,10 +22,9 @@ _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
 def asset_bytes(asset: Asset) -> bytes:
-    """The contents of ``asset``.
+    """The contents of `asset`.
 
-    Raises:
-        ProviderError: the file cannot be read, or it lies on the network.
+    Raises `ProviderError`: the file cannot be read, or it lies on the network.
     """
     if asset.text is not None:
         return asset.text.encode()
@@ -37,10 +36,9 @@ def asset_bytes(asset: Asset) -> bytes:
 
 
 def zip_bytes(archive: Archive) -> bytes:
-    """``archive`` as a zip. An archive that is a zip file already is taken as it is.
+    """`archive` as a zip. An archive that is a zip file already is taken as it is.
 
-    Raises:
-        ProviderError: a part of it cannot be read, lies on the network, or is of an unknown kind.
+    Raises `ProviderError`: a part of it cannot be read, lies on the network, or is of an unknown kind.
     """
     if archive.assets is None:
         path = _local_path(archive.path, archive.uri)

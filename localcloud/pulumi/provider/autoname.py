@@ -10,12 +10,12 @@ from localcloud.pulumi.provider.model import AutoName, Properties
 
 DEFAULTS_KEY = "__defaults"
 """Names of the inputs that the provider filled in, kept in the checked inputs (the engine ignores keys that
-begin with ``__``).
+begin with `__`).
 """
 
 
 class Mode(Enum):
-    """What the project's autonaming configuration wants (``pulumi:autonaming``)."""
+    """What the project's autonaming configuration wants (`pulumi:autonaming`)."""
 
     DEFAULT = "default"
     PROPOSE = "propose"
@@ -32,14 +32,14 @@ class Naming:
 
 
 def defaulted(inputs: Properties) -> frozenset[str]:
-    """The inputs in ``inputs`` that the provider filled in."""
+    """The inputs in `inputs` that the provider filled in."""
     return frozenset(inputs.get(DEFAULTS_KEY) or ())
 
 
 def choose(rule: AutoName, logical_name: str, olds: Properties, seed: bytes, naming: Naming) -> str | None:
-    """The name for a resource without one; ``None`` when there shall be none (autonaming is off).
+    """The name for a resource without one; `None` when there shall be none (autonaming is off).
 
-    A name that was made before is kept. ``seed`` is the engine's: the same seed makes the same name.
+    A name that was made before is kept. `seed` is the engine's: the same seed makes the same name.
     """
     if naming.mode is Mode.DISABLE:
         return None
@@ -55,7 +55,7 @@ def choose(rule: AutoName, logical_name: str, olds: Properties, seed: bytes, nam
 
 
 def too_long(rule: AutoName, name: str) -> str | None:
-    """What is wrong when a made name is longer than the service allows, else ``None``."""
+    """What is wrong when a made name is longer than the service allows, else `None`."""
     if not rule.limit or len(name) <= rule.limit:
         return None
     return (

@@ -1,7 +1,7 @@
 """Clients for the one endpoint that this provider may talk to.
 
-The endpoint comes from ``AWS_ENDPOINT_URL`` and must be on the loopback interface: a stand-in that reached a
-real account would be a catastrophe. Credentials come from the environment only; ``~/.aws``, profiles,
+The endpoint comes from `AWS_ENDPOINT_URL` and must be on the loopback interface: a stand-in that reached a
+real account would be a catastrophe. Credentials come from the environment only; `~/.aws`, profiles,
 instance metadata and proxies are never looked at.
 """
 
@@ -20,10 +20,9 @@ DEFAULT_REGION = "us-east-1"
 
 
 def check_endpoint(url: str | None) -> str:
-    """``url`` when it is an http(s) URL whose host is ``localhost`` or a loopback address literal.
+    """`url` when it is an http(s) URL whose host is `localhost` or a loopback address literal.
 
-    Raises:
-        EndpointRefused: for everything else, with what was got, what is allowed and what to do.
+    Raises `EndpointRefused`: for everything else, with what was got, what is allowed and what to do.
     """
     parts = urlsplit(url or "")
     try:
@@ -63,11 +62,10 @@ class Session:
     """Clients by service and region, made once each (making is not thread-safe, using is)."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """Read endpoint, credentials and region from ``environment`` (default: the process's).
+        """Read endpoint, credentials and region from `environment` (default: the process's).
 
-        Raises:
-            EndpointRefused: the endpoint is missing or not on this machine.
-            ProviderError: there are no credentials.
+        Raises `EndpointRefused`: the endpoint is missing or not on this machine; `ProviderError`: there
+        are no credentials.
         """
         environment = os.environ if environment is None else environment
         self.endpoint = check_endpoint(environment.get("AWS_ENDPOINT_URL"))
@@ -89,7 +87,7 @@ class Session:
         self._identity: dict[str, str] | None = None
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The client of ``service`` in ``region`` (default: the session's)."""
+        """The client of `service` in `region` (default: the session's)."""
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:

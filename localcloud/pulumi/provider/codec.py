@@ -1,12 +1,12 @@
 """Values on Pulumi's provider wire, as Python values and back.
 
-A property is a protobuf ``Value``. Kinds that JSON lacks travel as an object with a signature key, unknowns
-as magic strings. Source of the constants: ``pulumi.runtime.rpc`` and ``sdk/go/common/resource/sig/sig.go`` of
+A property is a protobuf `Value`. Kinds that JSON lacks travel as an object with a signature key, unknowns
+as magic strings. Source of the constants: `pulumi.runtime.rpc` and `sdk/go/common/resource/sig/sig.go` of
 pulumi/pulumi.
 
-Decoded: ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict`` as they are, and
-:class:`Unknown`, :class:`Secret`, :class:`Output`, :class:`ResourceReference`, :class:`Asset`,
-:class:`Archive`. ``decode(encode(x)) == x`` for all of them, but that integral floats become ``int`` (the
+Decoded: `None`, `bool`, `int`, `float`, `str`, `list`, `dict` as they are, and
+`Unknown`, `Secret`, `Output`, `ResourceReference`, `Asset`,
+`Archive`. `decode(encode(x)) == x` for all of them, but that integral floats become `int` (the
 wire knows doubles only, boto3 wants ints).
 """
 
@@ -74,7 +74,7 @@ class Output:
 
 @dataclass(frozen=True)
 class ResourceReference:
-    """A reference to another resource. ``id`` is ``None`` for components and :data:`UNKNOWN` in previews."""
+    """A reference to another resource. `id` is `None` for components and `UNKNOWN` in previews."""
 
     urn: str
     id: str | Unknown | None = None
@@ -83,7 +83,7 @@ class ResourceReference:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file. At most one of ``text``, ``path``, ``uri``; none where the engine sends the hash only (old
+    """A file. At most one of `text`, `path`, `uri`; none where the engine sends the hash only (old
     values).
     """
 
@@ -100,7 +100,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Archive:
-    """A set of files. At most one of ``assets``, ``path``, ``uri``; none where the engine sends the hash only
+    """A set of files. At most one of `assets`, `path`, `uri`; none where the engine sends the hash only
     (old values).
     """
 
@@ -116,10 +116,9 @@ class Archive:
 
 
 def decode(value: struct_pb2.Value) -> Any:
-    """The Python value of ``value``.
+    """The Python value of `value`.
 
-    Raises:
-        WireError: an object with an unknown signature, or a signed object without its parts.
+    Raises `WireError`: an object with an unknown signature, or a signed object without its parts.
     """
     kind = value.WhichOneof("kind")
     if kind is None or kind == "null_value":
@@ -164,10 +163,9 @@ def _decode_signed(signature: Any, members: dict[str, Any]) -> Any:
 
 
 def encode(value: Any) -> struct_pb2.Value:
-    """``value`` as a protobuf ``Value``.
+    """`value` as a protobuf `Value`.
 
-    Raises:
-        WireError: ``value`` is of a type that the wire does not know.
+    Raises `WireError`: `value` is of a type that the wire does not know.
     """
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
@@ -234,15 +232,15 @@ class _Nullable:
 
 
 def decode_struct(struct: struct_pb2.Struct, *, keep_null: bool = False) -> dict[str, Any]:
-    """The properties in ``struct``. Null members are dropped (absent equals null to the engine) unless
-    ``keep_null``.
+    """The properties in `struct`. Null members are dropped (absent equals null to the engine) unless
+    `keep_null`.
     """
     decoded = {key: decode(value) for key, value in struct.fields.items()}
     return decoded if keep_null else {key: value for key, value in decoded.items() if value is not None}
 
 
 def encode_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    """``properties`` as a ``Struct``, without its null members."""
+    """`properties` as a `Struct`, without its null members."""
     fields = {}
     for key, value in properties.items():
         if isinstance(value, _Nullable):
@@ -253,7 +251,7 @@ def encode_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def plain(value: Any) -> Any:
-    """``value`` without its wrappers, for code that calls AWS: secrets and outputs opened, references as ids,
+    """`value` without its wrappers, for code that calls AWS: secrets and outputs opened, references as ids,
     nulls in objects dropped.
     """
     if isinstance(value, Secret):
@@ -270,7 +268,7 @@ def plain(value: Any) -> Any:
 
 
 def properties(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """The plain properties in ``struct``: :func:`decode_struct` and :func:`plain`."""
+    """The plain properties in `struct`: `decode_struct` and `plain`."""
     return {
         key: value
         for key, value in ((key, plain(value)) for key, value in decode_struct(struct).items())
@@ -279,7 +277,7 @@ def properties(struct: struct_pb2.Struct) -> dict[str, Any]:
 
 
 def contains_unknown(value: Any) -> bool:
-    """Whether any part of ``value`` is unknown."""
+    """Whether any part of `value` is unknown."""
     if isinstance(value, Unknown):
         return True
     if isinstance(value, (Secret, Output)):

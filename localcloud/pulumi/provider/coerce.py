@@ -9,7 +9,7 @@ from localcloud.pulumi.provider.sdk import load
 
 
 def coerce_all(kind: ResourceType, properties: Properties) -> Properties:
-    """``properties`` with every value of the type that its argument has."""
+    """`properties` with every value of the type that its argument has."""
     types = kind.schema.inputs
     return {key: _coerce(value, types.get(key, "any")) for key, value in properties.items()}
 

@@ -56,7 +56,7 @@ def _unwrap(value: Any) -> Any:
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
-    """The top-level inputs that differ in meaning. Keys that begin with ``__`` are the provider's notes and
+    """The top-level inputs that differ in meaning. Keys that begin with `__` are the provider's notes and
     never count.
     """
     return {
@@ -67,14 +67,14 @@ def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
 
 
 def reconcile(given: Any, live: Any, kind: str = "any", *, extra: bool) -> Any:
-    """``live`` in the words of ``given`` where they mean the same, so that an unchanged resource shows no
+    """`live` in the words of `given` where they mean the same, so that an unchanged resource shows no
     difference.
 
     Files are not reported by AWS and stay as given. Sets keep the given order. In an object, members that
-    only ``live`` has are AWS's
-    defaults: kept with ``extra`` (outputs), else left out (inputs on refresh). In a map (tags, variables)
+    only `live` has are AWS's
+    defaults: kept with `extra` (outputs), else left out (inputs on refresh). In a map (tags, variables)
     they are a change by another hand and always kept. A zero value that AWS does not report stays as given.
-    ``kind`` is the type in the words of :mod:`.sdk`.
+    `kind` is the type in the words of `sdk`.
     """
     if isinstance(given, (Asset, Archive)):
         return given
@@ -100,7 +100,7 @@ def reconcile(given: Any, live: Any, kind: str = "any", *, extra: bool) -> Any:
 
 
 def _member(kind: str, key: str) -> str:
-    """The type of the member ``key`` of an object or map of type ``kind``."""
+    """The type of the member `key` of an object or map of type `kind`."""
     if kind.startswith("{"):
         return kind[1:-1]
     if kind.startswith("#"):

@@ -69,7 +69,7 @@ class Unsettled(ProviderError):
 
 
 def code(error: BaseException) -> str:
-    """The error code of a service's answer (``NoSuchBucket``), or ``""`` for any other exception."""
+    """The error code of a service's answer (`NoSuchBucket`), or `""` for any other exception."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
@@ -82,7 +82,7 @@ def message(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """``Code: message (operation)`` for a service's answer, the plain text for errors of ours, else type and
+    """`Code: message (operation)` for a service's answer, the plain text for errors of ours, else type and
     text.
     """
     if isinstance(error, ProviderError):

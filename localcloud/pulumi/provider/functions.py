@@ -66,11 +66,9 @@ FUNCTIONS: Mapping[str, Function] = {
 
 
 def invoke(session: Session, region: str, token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of the function ``token``.
+    """The result of the function `token`.
 
-    Raises:
-        UnknownFunction: it is not one of :data:`FUNCTIONS`.
-        OperationFailed: the service refused.
+    Raises `UnknownFunction`: it is not one of `FUNCTIONS`; `OperationFailed`: the service refused.
     """
     if token not in FUNCTIONS:
         raise UnknownFunction(token, FUNCTIONS)

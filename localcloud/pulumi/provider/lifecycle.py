@@ -1,5 +1,5 @@
 """The verbs of Pulumi's provider protocol in plain Python: what all types share around the handlers of
-:mod:`.resources`.
+`resources`.
 
 Nothing here knows gRPC. Properties are dictionaries; unknown values may occur in checks, diffs and previews
 only.
@@ -55,17 +55,15 @@ class Lifecycle:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def kind(self, token: str) -> ResourceType:
-        """The facts about ``token``.
+        """The facts about `token`.
 
-        Raises:
-            UnknownType: it is not in the table.
+        Raises `UnknownType`: it is not in the table.
         """
         if token not in self.table:
             raise UnknownType(token, self.table)
         return self.table[token]
 
     # -- without AWS
-    # --------------------------------------------------------------------------------------------------------
 
     def check(
         self, token: str, name: str, news: Properties, olds: Properties, seed: bytes, naming: Naming
@@ -101,7 +99,7 @@ class Lifecycle:
     def diff(
         self, token: str, olds: Properties, news: Properties, ignore: frozenset[str] = frozenset()
     ) -> Difference:
-        """What the change from the inputs ``olds`` to the inputs ``news`` means."""
+        """What the change from the inputs `olds` to the inputs `news` means."""
         kind = self.kind(token)
         changed = {key for key in changed_keys(olds, news) if key not in ignore}
         replaces = changed & kind.replace
@@ -139,7 +137,7 @@ class Lifecycle:
     def preview_update(
         self, token: str, outputs: Properties, olds: Properties, news: Properties
     ) -> Properties:
-        """The outputs as far as they are known before an update from the inputs ``olds`` to ``news``."""
+        """The outputs as far as they are known before an update from the inputs `olds` to `news`."""
         kind = self.kind(token)
         changed = changed_keys(olds, news)
         after = {
@@ -162,14 +160,11 @@ class Lifecycle:
             outputs["tagsAll"] = UNKNOWN if isinstance(own, Unknown) else {**self.default_tags, **(own or {})}
 
     # -- with AWS
-    # --------------------------------------------------------------------------------------------------------
 
     def create(self, token: str, name: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
         """Make it.
 
-        Raises:
-            OperationFailed: nothing was made.
-            InitFailed: it was made, but not finished.
+        Raises `OperationFailed`: nothing was made; `InitFailed`: it was made, but not finished.
         """
         kind = self.kind(token)
         call = self._call(kind, name, inputs, timeout)
@@ -210,10 +205,9 @@ class Lifecycle:
     def read(
         self, token: str, name: str, resource_id: str, inputs: Properties, state: Properties
     ) -> tuple[str, Properties, Properties] | None:
-        """(id, outputs, inputs) of what exists, ``None`` when it is gone. Without ``inputs`` it is an import.
+        """(id, outputs, inputs) of what exists, `None` when it is gone. Without `inputs` it is an import.
 
-        Raises:
-            OperationFailed: the service answered with another error than "not found".
+        Raises `OperationFailed`: the service answered with another error than "not found".
         """
         kind = self.kind(token)
         importing = not inputs and not state
@@ -270,10 +264,9 @@ class Lifecycle:
     def update(
         self, token: str, name: str, resource_id: str, olds: Properties, news: Properties, timeout: float
     ) -> Properties:
-        """Change it in place from the outputs ``olds`` to the inputs ``news``; returns the new outputs.
+        """Change it in place from the outputs `olds` to the inputs `news`; returns the new outputs.
 
-        Raises:
-            OperationFailed: the service refused, or the resource is gone.
+        Raises `OperationFailed`: the service refused, or the resource is gone.
         """
         kind = self.kind(token)
         call = self._call(kind, name, news, timeout)
@@ -292,8 +285,7 @@ class Lifecycle:
     def delete(self, token: str, name: str, resource_id: str, state: Properties, timeout: float) -> None:
         """Remove it; that it is gone already is success.
 
-        Raises:
-            OperationFailed: the service refused.
+        Raises `OperationFailed`: the service refused.
         """
         kind = self.kind(token)
         call = self._call(kind, name, state, timeout)
@@ -304,7 +296,6 @@ class Lifecycle:
                 raise OperationFailed("deleting", token, name, error) from error
 
     # -- shared
-    # --------------------------------------------------------------------------------------------------------
 
     def _call(self, kind: ResourceType, name: str, properties: Properties, timeout: float) -> Call:
         return Call(

@@ -1,5 +1,5 @@
-"""What a resource type is: its facts (:class:`ResourceType`), its verbs (:class:`Handler`) and what a verb is
-given (:class:`Call`).
+"""What a resource type is: its facts (`ResourceType`), its verbs (`Handler`) and what a verb is
+given (`Call`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from localcloud.pulumi.provider.tags import Tags
 T = TypeVar("T")
 Properties = dict[str, Any]
 Rule = Callable[[Any], str | None]
-"""Says what is wrong with a value (got, allowed, what to do), or ``None``."""
+"""Says what is wrong with a value (got, allowed, what to do), or `None`."""
 
 IN_USE_SECONDS = 30.0
 """How long a delete is retried while another resource still refers to the thing."""
@@ -45,7 +45,7 @@ class Call:
         return load().resources[self.token].inputs
 
     def client(self, service: str) -> Any:
-        """The client of ``service`` in this resource's region."""
+        """The client of `service` in this resource's region."""
         return self.session.client(service, self.region)
 
     def all_tags(self, inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -66,14 +66,13 @@ class Call:
     def pause(self, seconds: float) -> None:
         """Wait, unless the engine cancels.
 
-        Raises:
-            Cancelled: it did.
+        Raises `Cancelled`: it did.
         """
         if self.stop.wait(seconds):
             raise Cancelled("cancelled by the engine")
 
     def retry(self, action: Callable[[], T], while_: Callable[[BaseException], bool], *, seconds: float) -> T:
-        """``action()``, again while ``while_(error)`` holds and ``seconds`` are not over."""
+        """`action()`, again while `while_(error)` holds and `seconds` are not over."""
         deadline = time.monotonic() + seconds
         delay = 0.2
         while True:
@@ -86,7 +85,7 @@ class Call:
             delay = min(delay * 2, 3.0)
 
     def settle(self, look: Callable[[], T], *, seconds: float) -> T:
-        """``look()``, again while it raises :class:`Unsettled` and ``seconds`` (or the resource's custom
+        """`look()`, again while it raises `Unsettled` and `seconds` (or the resource's custom
         timeout) are not over.
         """
         return self.retry(look, lambda error: isinstance(error, Unsettled), seconds=self.timeout or seconds)
@@ -111,22 +110,22 @@ class Handler:
     """Service and operation of that request, whose model knows rules for values."""
 
     def create(self, call: Call, inputs: Properties) -> str:
-        """Make it and return its id. Call ``call.created(id)`` as soon as it exists when more steps
+        """Make it and return its id. Call `call.created(id)` as soon as it exists when more steps
         follow.
         """
         raise NotImplementedError
 
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
-        """What exists: every property AWS reports, ``None`` for those not set; all tags as ``tagsAll``.
-        ``None`` when it is gone.
+        """What exists: every property AWS reports, `None` for those not set; all tags as `tagsAll`.
+        `None` when it is gone.
 
-        ``state`` holds the last known outputs (empty on import).
+        `state` holds the last known outputs (empty on import).
         """
         raise NotImplementedError
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
-        """Change it in place. ``olds`` are the last outputs, ``news`` the wanted inputs. Its tags follow
-        (:attr:`tags`). Nothing to do where everything but tags replaces.
+        """Change it in place. `olds` are the last outputs, `news` the wanted inputs. Its tags follow
+        (`tags`). Nothing to do where everything but tags replaces.
         """
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
@@ -136,7 +135,7 @@ class Handler:
 
 @dataclass(frozen=True)
 class AutoName:
-    """How a name is made when none is given: ``<logical name><separator><7 hex>``, at most ``limit``
+    """How a name is made when none is given: `<logical name><separator><7 hex>`, at most `limit`
     characters.
 
     Source: provider/autonaming.go and provider/resource_overrides.go of pulumi/pulumi-aws.
@@ -152,14 +151,14 @@ class AutoName:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """The facts about one type. Argument names, types and required ones come from ``pulumi_aws``
-    (:attr:`schema`).
+    """The facts about one type. Argument names, types and required ones come from `pulumi_aws`
+    (`schema`).
     """
 
     token: str
     handler: Handler
     id: str
-    """How the id is built: literal text and ``{property}`` of the outputs. Tested against what create
+    """How the id is built: literal text and `{property}` of the outputs. Tested against what create
     returns.
     """
     given: frozenset[str]
@@ -174,13 +173,13 @@ class ResourceType:
     computed: frozenset[str] = frozenset()
     """Optional inputs that the service chooses when absent: unknown in the preview of a create."""
     recomputed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Outputs that an update changes: output to the inputs that cause it (``*``: any)."""
+    """Outputs that an update changes: output to the inputs that cause it (`*`: any)."""
     conflicts: tuple[tuple[str, ...], ...] = ()
     """Groups of inputs of which at most one may be given."""
     one_of: tuple[tuple[str, ...], ...] = ()
     """Groups of inputs of which at least one must be given."""
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
-    """Path (``environment.variables``, ``rules[].status``) to the rules for the value there."""
+    """Path (`environment.variables`, `rules[].status`) to the rules for the value there."""
     relation: Relation | None = None
     """What must hold between its inputs."""
     not_imported: frozenset[str] = frozenset()
@@ -188,7 +187,7 @@ class ResourceType:
 
     @property
     def schema(self) -> ResourceSchema:
-        """Arguments and outputs as in the installed ``pulumi_aws``."""
+        """Arguments and outputs as in the installed `pulumi_aws`."""
         return load().resources[self.token]
 
     @property
@@ -199,12 +198,12 @@ class ResourceType:
 
     @property
     def taggable(self) -> bool:
-        """Whether it has ``tags`` and ``tagsAll``."""
+        """Whether it has `tags` and `tagsAll`."""
         return "tagsAll" in self.schema.outputs
 
     @property
     def regional(self) -> bool:
-        """Whether it takes a ``region``."""
+        """Whether it takes a `region`."""
         return "region" in self.schema.inputs
 
     @property

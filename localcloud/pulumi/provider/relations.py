@@ -1,5 +1,5 @@
 """Rules between the arguments of a resource: each yields (path, what is wrong). Sources: the provider's
-``CustomizeDiff`` of each type.
+`CustomizeDiff` of each type.
 """
 
 from __future__ import annotations
@@ -34,4 +34,4 @@ def keyed_attributes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 RELATIONS: Mapping[str, Relation] = {
     "dynamodb.Table": keyed_attributes,
 }
-"""``module.Class`` to its relation."""
+"""`module.Class` to its relation."""

@@ -1,5 +1,5 @@
 """Rules for single values: each makes a function that says what is wrong (got; allowed; what to do), or
-``None``.
+`None`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Rule = Callable[[Any], str | None]
 
 
 def length(low: int, high: int) -> Rule:
-    """A text of ``low`` to ``high`` characters."""
+    """A text of `low` to `high` characters."""
 
     def rule(value: Any) -> str | None:
         if low <= len(value) <= high:
@@ -28,7 +28,7 @@ def length(low: int, high: int) -> Rule:
 
 
 def pattern(expression: str, words: str, do: str = "change it to fit") -> Rule:
-    """A text that matches ``expression`` as a whole; ``words`` say what that means."""
+    """A text that matches `expression` as a whole; `words` say what that means."""
     compiled = re.compile(expression)
 
     def rule(value: Any) -> str | None:
@@ -38,7 +38,7 @@ def pattern(expression: str, words: str, do: str = "change it to fit") -> Rule:
 
 
 def one_of(*choices: Any) -> Rule:
-    """One of ``choices``."""
+    """One of `choices`."""
 
     def rule(value: Any) -> str | None:
         return (
@@ -51,7 +51,7 @@ def one_of(*choices: Any) -> Rule:
 
 
 def between(low: float, high: float, unit: str = "") -> Rule:
-    """A number from ``low`` to ``high``."""
+    """A number from `low` to `high`."""
 
     def rule(value: Any) -> str | None:
         if low <= value <= high:
@@ -85,7 +85,7 @@ def network(version: Literal[4, 6], example: str) -> Rule:
 
 
 def items(low: int, high: int) -> Rule:
-    """A list of ``low`` to ``high`` items."""
+    """A list of `low` to `high` items."""
 
     def rule(value: Any) -> str | None:
         return (
@@ -98,7 +98,7 @@ def items(low: int, high: int) -> Rule:
 
 
 def not_matching(expression: str, words: str, do: str) -> Rule:
-    """A text in which ``expression`` does not occur."""
+    """A text in which `expression` does not occur."""
     compiled = re.compile(expression)
 
     def rule(value: Any) -> str | None:
@@ -108,7 +108,7 @@ def not_matching(expression: str, words: str, do: str) -> Rule:
 
 
 def arn(service: str = "") -> Rule:
-    """An Amazon Resource Name, of ``service`` when given."""
+    """An Amazon Resource Name, of `service` when given."""
     expression = rf"arn:[\w-]+:{service or '[a-z0-9-]+'}:[\w-]*:(\d{{12}}|aws(-managed)?|)?:.+"
     words = f"an ARN{' of ' + service if service else ''} (arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE)"
     return pattern(expression, words, "pass the arn of the resource, not its name")
@@ -155,7 +155,7 @@ _STATEMENT_KEYS = frozenset(
 
 
 def policy(kind: str) -> Rule:
-    """A policy document: ``identity`` (Resource, no Principal), ``resource`` (both) or ``trust`` (Principal,
+    """A policy document: `identity` (Resource, no Principal), `resource` (both) or `trust` (Principal,
     no Resource).
 
     Grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html

@@ -1,7 +1,7 @@
-"""The gRPC side: Pulumi's ``ResourceProvider`` service in front of :class:`.lifecycle.Lifecycle`. It knows no
+"""The gRPC side: Pulumi's `ResourceProvider` service in front of `lifecycle.Lifecycle`. It knows no
 AWS.
 
-``Handshake`` and secrets are not offered: the engine then sends secrets opened and marks outputs of the same
+`Handshake` and secrets are not offered: the engine then sends secrets opened and marks outputs of the same
 name itself.
 Protocol: proto/pulumi/provider.proto of pulumi/pulumi.
 """
@@ -48,10 +48,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._life = Lifecycle(session, TABLE, region=session.region)
 
     # -- the provider itself
-    # ------------------------------------------------------------------------------------------------------
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        """The version of ``pulumi_aws`` that this stands in for."""
+        """The version of `pulumi_aws` that this stands in for."""
         return plugin_pb2.PluginInfo(version=self._version)
 
     def GetSchema(self, request: Any, context: Any) -> Any:
@@ -66,7 +65,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Attach(self, request: Any, context: Any) -> Any:
-        """For ``PULUMI_DEBUG_PROVIDERS``."""
+        """For `PULUMI_DEBUG_PROVIDERS`."""
         return empty_pb2.Empty()
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
@@ -90,7 +89,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     def Invoke(self, request: Any, context: Any) -> Any:
-        """One of the few functions (:mod:`.functions`)."""
+        """One of the few functions (`functions`)."""
         with _Guard(context):
             answer = functions.invoke(
                 self._life.session, self._life.region, request.tok, properties(request.args)
@@ -105,7 +104,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     # -- resources
-    # --------------------------------------------------------------------------------------------------------
 
     def Check(self, request: Any, context: Any) -> Any:
         """Fill in names and defaults, and say everything that is wrong."""
@@ -200,8 +198,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 class _Guard:
-    """Turns exceptions of a handler into gRPC statuses. ``abort`` raises, so it stands outside every
-    ``except``.
+    """Turns exceptions of a handler into gRPC statuses. `abort` raises, so it stands outside every
+    `except`.
     """
 
     def __init__(self, context: Any) -> None:
@@ -252,7 +250,7 @@ def _urn_parts(urn: str) -> list[str]:
 
 
 def _type(request: Any) -> str:
-    """The type token; a child's URN has its parents' types before it, parted by ``$``."""
+    """The type token; a child's URN has its parents' types before it, parted by `$`."""
     parts = _urn_parts(request.urn)
     return request.type or (parts[2].rsplit("$", 1)[-1] if len(parts) > 2 else request.urn)
 
@@ -270,7 +268,7 @@ def _naming(request: Any) -> Naming:
 
 
 def serve(session: Session, version: str, stop: threading.Event, announce: Callable[[int], None]) -> None:
-    """Serve on a free port of 127.0.0.1 until ``stop`` is set. ``announce`` is told the port once the server
+    """Serve on a free port of 127.0.0.1 until `stop` is set. `announce` is told the port once the server
     accepts calls.
     """
     server = grpc.server(

@@ -1,6 +1,6 @@
-"""From Pulumi's nested objects to the service's and back, along the types of :mod:`.sdk`.
+"""From Pulumi's nested objects to the service's and back, along the types of `sdk`.
 
-Most services spell members as Pulumi does but with a capital first letter; exceptions are given as ``names``
+Most services spell members as Pulumi does but with a capital first letter; exceptions are given as `names`
 (Pulumi to service). Maps with free keys are left alone, members that the other side does not know are
 dropped.
 """
@@ -18,7 +18,7 @@ from localcloud.pulumi.provider.sdk import load
 class Shape:
     """How one service spells members.
 
-    ``texts`` are members that are texts for Pulumi (``"true"``) but booleans for the service.
+    `texts` are members that are texts for Pulumi (`"true"`) but booleans for the service.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -26,11 +26,11 @@ class Shape:
     texts: Set[str] = frozenset()
 
     def name(self, member: str) -> str:
-        """The service's spelling of ``member``."""
+        """The service's spelling of `member`."""
         return self.names.get(member) or (member[0].upper() + member[1:] if self.capital else member)
 
     def to_aws(self, value: Any, kind: str) -> Any:
-        """``value`` (of type ``kind``) as the service wants it. Nulls and unknown members are dropped."""
+        """`value` (of type `kind`) as the service wants it. Nulls and unknown members are dropped."""
         if kind.startswith("[") and isinstance(value, list):
             return [self.to_aws(item, kind[1:-1]) for item in value]
         if kind.startswith("#") and isinstance(value, dict):
@@ -48,7 +48,7 @@ class Shape:
         return self.to_aws(value, kind)
 
     def from_aws(self, value: Any, kind: str) -> Any:
-        """The service's ``value`` as Pulumi has it (type ``kind``)."""
+        """The service's `value` as Pulumi has it (type `kind`)."""
         if value is None:
             return None
         if kind.startswith("[") and isinstance(value, (list, tuple)):

@@ -28,7 +28,7 @@ class Problem:
 
 
 def check(kind: ResourceType, inputs: Properties) -> list[Problem]:
-    """Every problem with ``inputs`` for ``kind``. Unknown values (previews) are taken to be good."""
+    """Every problem with `inputs` for `kind`. Unknown values (previews) are taken to be good."""
     schema = kind.schema
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     problems = list(_object(given, schema.inputs, schema.required, "", kind.token))
@@ -193,7 +193,7 @@ def _rules(kind: ResourceType, inputs: Properties) -> Iterator[Problem]:
 
 
 def _walk(value: Any, pattern: str, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values at ``pattern`` (``rules[].status``) with their real paths (``rules[0].status``)."""
+    """The values at `pattern` (`rules[].status`) with their real paths (`rules[0].status`)."""
     head, _, rest = pattern.partition(".")
     name, is_list = head.removesuffix("[]"), head.endswith("[]")
     if not isinstance(value, dict) or value.get(name) is None:

@@ -93,8 +93,7 @@ class Function(Named):
     def _settle(call: Call, name: str) -> None:
         """Wait until the function is active and its last update is done.
 
-        Raises:
-            ProviderError: Lambda gave up.
+        Raises `ProviderError`: Lambda gave up.
         """
 
         def look() -> None:

@@ -23,7 +23,7 @@ endpoints).
 
 
 class Bucket(Handler):
-    """A bucket. ``forceDestroy`` is taken from the state at delete: without it, a bucket with contents
+    """A bucket. `forceDestroy` is taken from the state at delete: without it, a bucket with contents
     stays.
     """
 
@@ -102,11 +102,10 @@ def _tags(client: Any, name: str) -> dict[str, str]:
 
 
 def empty(client: Any, bucket: str, key: str | None = None) -> None:
-    """Delete all versions and delete markers in ``bucket`` (only those of ``key`` when given), and unfinished
+    """Delete all versions and delete markers in `bucket` (only those of `key` when given), and unfinished
     uploads.
 
-    Raises:
-        ProviderError: S3 refused some of them.
+    Raises `ProviderError`: S3 refused some of them.
     """
     for batch in _versions(client, bucket, key):
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
