@@ -1,6 +1,4 @@
-"""The provider functions (invokes): identity, region, partition, whether a user is there. The rest a program
-can build itself.
-"""
+"""The provider functions (invokes) that the program uses: who calls, and whether a user is there."""
 
 from __future__ import annotations
 
@@ -10,46 +8,15 @@ from typing import Any
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import OperationFailed, UnknownFunction
 
-Function = Callable[[Session, str, Mapping[str, Any]], dict[str, Any]]
+Function = Callable[[Session, Mapping[str, Any]], dict[str, Any]]
 
 
-def _caller_identity(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _caller_identity(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
     identity = session.identity()
     return {**identity, "id": identity["accountId"]}
 
 
-def _region(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    # The real provider takes description and endpoint from the SDK's partition data.
-    description = _DESCRIPTIONS.get(region, region)
-    return {
-        "id": region,
-        "region": region,
-        "name": region,
-        "description": description,
-        "endpoint": f"ec2.{region}.amazonaws.com",
-    }
-
-
-_DESCRIPTIONS = {
-    "us-east-1": "US East (N. Virginia)",
-    "us-east-2": "US East (Ohio)",
-    "us-west-1": "US West (N. California)",
-    "us-west-2": "US West (Oregon)",
-    "eu-west-1": "Europe (Ireland)",
-    "eu-central-1": "Europe (Frankfurt)",
-}
-
-
-def _partition(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "aws",
-        "partition": "aws",
-        "dnsSuffix": "amazonaws.com",
-        "reverseDnsPrefix": "com.amazonaws",
-    }
-
-
-def _user(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _user(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
     user = session.client("iam").get_user(UserName=arguments["userName"])["User"]
     boundary = (user.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
     tags = {tag["Key"]: tag["Value"] for tag in user.get("Tags", ())}
@@ -59,8 +26,6 @@ def _user(session: Session, region: str, arguments: Mapping[str, Any]) -> dict[s
 
 FUNCTIONS: Mapping[str, Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
-    "aws:index/getRegion:getRegion": _region,
-    "aws:index/getPartition:getPartition": _partition,
     "aws:iam/getUser:getUser": _user,
 }
 
@@ -73,6 +38,6 @@ def invoke(session: Session, region: str, token: str, arguments: Mapping[str, An
     if token not in FUNCTIONS:
         raise UnknownFunction(token, FUNCTIONS)
     try:
-        return FUNCTIONS[token](session, arguments.get("region") or region, arguments)
+        return FUNCTIONS[token](session, arguments)
     except Exception as error:
         raise OperationFailed("invoking", token, region, error) from error

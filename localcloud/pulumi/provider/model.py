@@ -52,9 +52,9 @@ class Call:
         """The provider's default tags and, over them, the resource's own."""
         return {**self.default_tags, **(inputs.get("tags") or {})}
 
-    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
+    def arn(self, service: str, resource: str) -> str:
         """An ARN in the aws partition."""
-        return f"arn:aws:{service}:{self.region if region else ''}:{self.session.account if account else ''}:{resource}"  # noqa: E501
+        return f"arn:aws:{service}:{self.region}:{self.session.account}:{resource}"
 
     def created(self, resource_id: str) -> str:
         """Say that the resource exists from here on: a later failure keeps it in the state instead of losing

@@ -37,8 +37,6 @@ class Bucket(Handler):
         arguments: dict[str, Any] = {"Bucket": name}
         if call.region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
-        if inputs.get("objectLockEnabled"):
-            arguments["ObjectLockEnabledForBucket"] = True
         client.create_bucket(**arguments)
         call.created(name)
         self._tag(call, name, call.all_tags(inputs))
@@ -55,7 +53,7 @@ class Bucket(Handler):
             "bucketRegionalDomainName": f"{resource_id}.s3.{call.region}.amazonaws.com",
             "bucketRegion": call.region,
             "hostedZoneId": HOSTED_ZONES.get(call.region),
-            "objectLockEnabled": bool(state.get("objectLockEnabled")),
+            "objectLockEnabled": False,
             "tagsAll": _tags(client, resource_id),
         }
 
