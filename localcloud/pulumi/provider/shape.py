@@ -72,3 +72,8 @@ def iso(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return str(value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def members(words: str, **others: str) -> dict[str, str]:
+    """Property to member: those in `words` are spelled with a capital first letter, `others` as said."""
+    return {word: word[0].upper() + word[1:] for word in words.split()} | others

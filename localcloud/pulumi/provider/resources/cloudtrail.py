@@ -7,6 +7,7 @@ from typing import Any
 from localcloud.pulumi.provider.errors import code
 from localcloud.pulumi.provider.model import Call, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 SELECTORS = "eventSelectors"
@@ -20,14 +21,9 @@ class Trail(Named):
     service = "cloudtrail"
     calls = ("create_trail", "get_trail", "update_trail", "delete_trail")
     key, made, found = "Name", "TrailARN", "Trail"
-    sent = {
-        "name": "Name",
-        "s3BucketName": "S3BucketName",
-        "s3KeyPrefix": "S3KeyPrefix",
-        "includeGlobalServiceEvents": "IncludeGlobalServiceEvents",
-        "isMultiRegionTrail": "IsMultiRegionTrail",
-        "enableLogFileValidation": "EnableLogFileValidation",
-    }
+    sent = members(
+        "name s3BucketName s3KeyPrefix includeGlobalServiceEvents isMultiRegionTrail enableLogFileValidation"
+    )
     told = {
         "arn": "TrailARN",
         "homeRegion": "HomeRegion",

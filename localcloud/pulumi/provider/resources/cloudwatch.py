@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags, from_pairs, pairs
 
 
@@ -68,21 +69,11 @@ class MetricAlarm(Named):
     calls = ("put_metric_alarm", "describe_alarms", "put_metric_alarm", "delete_alarms")
     key = "AlarmNames[]"
     found = "MetricAlarms.0"
-    sent = {
-        "name": "AlarmName",
-        "actionsEnabled": "ActionsEnabled",
-        "alarmDescription": "AlarmDescription",
-        "alarmActions": "AlarmActions",
-        "comparisonOperator": "ComparisonOperator",
-        "dimensions": "Dimensions",
-        "evaluationPeriods": "EvaluationPeriods",
-        "metricName": "MetricName",
-        "namespace": "Namespace",
-        "period": "Period",
-        "statistic": "Statistic",
-        "threshold": "Threshold",
-        "treatMissingData": "TreatMissingData",
-    }
+    sent = members(
+        "actionsEnabled alarmDescription alarmActions comparisonOperator dimensions "
+        "evaluationPeriods metricName namespace period statistic threshold treatMissingData",
+        name="AlarmName",
+    )
     told = {"arn": "AlarmArn"}
     tags = Tags(service="cloudwatch", argument="ResourceARN", by="arn")
 

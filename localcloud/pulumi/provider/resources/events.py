@@ -7,6 +7,7 @@ from typing import Any
 from localcloud.pulumi.provider.errors import ProviderError
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 
@@ -16,13 +17,7 @@ class EventRule(Named):
     service = "events"
     calls = ("put_rule", "describe_rule", "put_rule", "delete_rule")
     key = "Name"
-    sent = {
-        "name": "Name",
-        "description": "Description",
-        "eventPattern": "EventPattern",
-        "scheduleExpression": "ScheduleExpression",
-        "state": "State",
-    }
+    sent = members("name description eventPattern scheduleExpression state")
     told = {"arn": "Arn"}
     tags = Tags(service="events", argument="ResourceARN", by="arn")
     seconds = 30.0

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from localcloud.pulumi.provider.errors import ProviderError, code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 MANAGED_POLICY_VERSIONS = 5
@@ -37,20 +38,14 @@ class Role(Named):
     service = "iam"
     calls = ("create_role", "get_role", "update_role", "delete_role")
     key, found = "RoleName", "Role"
-    sent = {
-        "name": "RoleName",
-        "path": "Path",
-        "assumeRolePolicy": "AssumeRolePolicyDocument",
-        "description": "Description",
-        "maxSessionDuration": "MaxSessionDuration",
-        "permissionsBoundary": "PermissionsBoundary",
-    }
-    told = {
-        "arn": "Arn",
-        "uniqueId": "RoleId",
-        "createDate": "CreateDate",
-        "permissionsBoundary": "PermissionsBoundary.PermissionsBoundaryArn",
-    }
+    sent = members(
+        "path description maxSessionDuration permissionsBoundary",
+        name="RoleName",
+        assumeRolePolicy="AssumeRolePolicyDocument",
+    )
+    told = members(
+        "arn createDate", uniqueId="RoleId", permissionsBoundary="PermissionsBoundary.PermissionsBoundaryArn"
+    )
     tags = tagged("role", "RoleName")
 
     def passing(self, error: BaseException) -> bool:
@@ -140,8 +135,8 @@ class Policy(Named):
     service = "iam"
     calls = ("create_policy", "get_policy", "create_policy_version", "delete_policy")
     key, made, found = "PolicyArn", "Policy.Arn", "Policy"
-    sent = {"name": "PolicyName", "path": "Path", "policy": "PolicyDocument", "description": "Description"}
-    told = {"arn": "Arn", "policyId": "PolicyId", "attachmentCount": "AttachmentCount"}
+    sent = members("path description", name="PolicyName", policy="PolicyDocument")
+    told = members("arn policyId attachmentCount")
     tags = tagged("policy", "PolicyArn")
 
     def properties(self, call: Call, found: Any, state: Properties) -> Properties:
@@ -177,12 +172,7 @@ class InstanceProfile(Named):
     calls = ("create_instance_profile", "get_instance_profile", "", "delete_instance_profile")
     key, found = "InstanceProfileName", "InstanceProfile"
     sent = {"name": "InstanceProfileName", "path": "Path"}
-    told = {
-        "arn": "Arn",
-        "uniqueId": "InstanceProfileId",
-        "createDate": "CreateDate",
-        "role": "Roles.0.RoleName",
-    }
+    told = members("arn createDate", uniqueId="InstanceProfileId", role="Roles.0.RoleName")
     tags = tagged("instance_profile", "InstanceProfileName")
 
     def finish(self, call: Call, resource_id: str, inputs: Properties) -> None:

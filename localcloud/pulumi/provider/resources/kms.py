@@ -7,6 +7,7 @@ from typing import Any
 from localcloud.pulumi.provider.errors import code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 DELETION_DAYS = 30
@@ -19,13 +20,8 @@ class Key(Named):
     service = "kms"
     calls = ("create_key", "describe_key", "", "schedule_key_deletion")
     key, made, found = "KeyId", "KeyMetadata.KeyId", "KeyMetadata"
-    sent = {
-        "description": "Description",
-        "policy": "Policy",
-        "keyUsage": "KeyUsage",
-        "customerMasterKeySpec": "KeySpec",
-    }
-    told = {"keyId": "KeyId", "arn": "Arn", "isEnabled": "Enabled"}
+    sent = members("description policy keyUsage", customerMasterKeySpec="KeySpec")
+    told = members("keyId arn", isEnabled="Enabled")
     tags = Tags(service="kms", argument="KeyId", listing="list_resource_tags", names=("TagKey", "TagValue"))
 
     def passing(self, error: BaseException) -> bool:

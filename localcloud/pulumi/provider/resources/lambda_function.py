@@ -9,6 +9,7 @@ from localcloud.pulumi.provider.compare import same
 from localcloud.pulumi.provider.errors import ProviderError, Unsettled, code, message
 from localcloud.pulumi.provider.model import Call, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 SETTLE_SECONDS = 600.0
@@ -39,28 +40,14 @@ class Function(Named):
     service = "lambda"
     calls = ("create_function", "get_function", "update_function_configuration", "delete_function")
     key = "FunctionName"
-    sent = {
-        "description": "Description",
-        "handler": "Handler",
-        "runtime": "Runtime",
-        "memorySize": "MemorySize",
-        "timeout": "Timeout",
-        "role": "Role",
-        "environment": "Environment",
-        "loggingConfig": "LoggingConfig",
-    }
-    told = {
-        "name": "FunctionName",
-        "arn": "FunctionArn",
-        "packageType": "PackageType",
-        "architectures": "Architectures",
-        "ephemeralStorage": "EphemeralStorage",
-        "tracingConfig": "TracingConfig",
-        "lastModified": "LastModified",
-        "codeSha256": "CodeSha256",
-        "sourceCodeHash": "CodeSha256",
-        "sourceCodeSize": "CodeSize",
-    }
+    sent = members("description handler runtime memorySize timeout role environment loggingConfig")
+    told = members(
+        "packageType architectures ephemeralStorage tracingConfig lastModified codeSha256",
+        name="FunctionName",
+        arn="FunctionArn",
+        sourceCodeHash="CodeSha256",
+        sourceCodeSize="CodeSize",
+    )
     found = "Configuration"
     constant = ()
     cleared = {"description": "", "environment": {"Variables": {}}}

@@ -9,19 +9,14 @@ from localcloud.pulumi.provider.errors import ProviderError, Unsettled, code
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.lambda_function import SETTLE_SECONDS, TAGS, may_pass
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 
 
 class Permission(Handler):
     """A statement in a function's policy. Its id is the statement's; everything replaces."""
 
     request = ("lambda", "add_permission")
-    sent = {
-        "function": "FunctionName",
-        "statementId": "StatementId",
-        "action": "Action",
-        "principal": "Principal",
-        "sourceArn": "SourceArn",
-    }
+    sent = members("statementId action principal sourceArn", function="FunctionName")
 
     def create(self, call: Call, inputs: Properties) -> str:
         arguments = {member: inputs[key] for key, member in self.sent.items() if inputs.get(key)}
@@ -64,24 +59,15 @@ class EventSourceMapping(Named):
         "delete_event_source_mapping",
     )
     key, made = "UUID", "UUID"
-    sent = {
-        "functionName": "FunctionName",
-        "enabled": "Enabled",
-        "eventSourceArn": "EventSourceArn",
-        "batchSize": "BatchSize",
-        "functionResponseTypes": "FunctionResponseTypes",
-        "maximumBatchingWindowInSeconds": "MaximumBatchingWindowInSeconds",
-    }
-    told = {
-        "uuid": "UUID",
-        "arn": "EventSourceMappingArn",
-        "functionArn": "FunctionArn",
-        "functionName": "FunctionArn",
-        "state": "State",
-        "stateTransitionReason": "StateTransitionReason",
-        "lastModified": "LastModified",
-        "lastProcessingResult": "LastProcessingResult",
-    }
+    sent = members(
+        "functionName enabled eventSourceArn batchSize functionResponseTypes maximumBatchingWindowInSeconds"
+    )
+    told = members(
+        "functionArn state stateTransitionReason lastModified lastProcessingResult",
+        uuid="UUID",
+        arn="EventSourceMappingArn",
+        functionName="FunctionArn",
+    )
     constant = ("eventSourceArn",)
     cleared = {"functionResponseTypes": []}
     tags = TAGS

@@ -7,20 +7,15 @@ from typing import Any
 from localcloud.pulumi.provider.compare import same
 from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.ec2 import TAGS, tag_specification
-from localcloud.pulumi.provider.shape import Shape
+from localcloud.pulumi.provider.shape import Shape, members
 from localcloud.pulumi.provider.tags import pairs, without_aws
 
 EC2 = Shape(texts=frozenset({"deleteOnTermination", "encrypted"}))
-MEMBERS = {
-    "blockDeviceMappings": "BlockDeviceMappings",
-    "iamInstanceProfile": "IamInstanceProfile",
-    "imageId": "ImageId",
-    "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
-    "instanceType": "InstanceType",
-    "keyName": "KeyName",
-    "metadataOptions": "MetadataOptions",
-    "vpcSecurityGroupIds": "SecurityGroupIds",
-}
+MEMBERS = members(
+    "blockDeviceMappings iamInstanceProfile imageId instanceInitiatedShutdownBehavior "
+    "instanceType keyName metadataOptions",
+    vpcSecurityGroupIds="SecurityGroupIds",
+)
 DATA = (*MEMBERS, "tagSpecifications", "description")
 
 

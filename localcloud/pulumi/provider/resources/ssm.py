@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.model import Call, Properties
 from localcloud.pulumi.provider.resources.named import Named
+from localcloud.pulumi.provider.shape import members
 from localcloud.pulumi.provider.tags import Tags
 
 
@@ -15,15 +16,8 @@ class Parameter(Named):
     service = "ssm"
     calls = ("put_parameter", "get_parameter", "put_parameter", "delete_parameter")
     key, found = "Name", "Parameter"
-    sent = {
-        "name": "Name",
-        "type": "Type",
-        "description": "Description",
-        "keyId": "KeyId",
-        "value": "Value",
-        "insecureValue": "Value",
-    }
-    told = {"arn": "ARN", "version": "Version", "dataType": "DataType"}
+    sent = members("name type description keyId value", insecureValue="Value")
+    told = members("version dataType", arn="ARN")
     cleared, again, asks = {"description": ""}, {"Overwrite": True}, {"WithDecryption": True}
     tags = Tags(
         service="ssm",
