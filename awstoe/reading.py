@@ -11,6 +11,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 _MOST_VALUES = 100_000
+_DEEPEST = 100
 
 
 @dataclass(frozen=True, order=True)
@@ -25,6 +26,9 @@ class Mistake:
     def text(self, name: str) -> str:
         """`name:line: [rule] got. fix.`"""
         return f"{name}:{self.line}: [{self.rule}] {self.got}. {self.fix}."
+
+
+_TOO_DEEP = Mistake(1, "yaml", "lists or mappings nested without measure", "Make it flatter")
 
 
 class Unreadable(Exception):
@@ -85,22 +89,37 @@ class Reading:
 def read(text: str) -> Reading:
     """Read a YAML text, whatever it means. Raises Unreadable."""
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        return _read(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = " ".join(str(getattr(error, "problem", None) or error).split())
         fix = "Correct the indentation or the quotes"
         raise Unreadable(Mistake(mark.line + 1 if mark else 1, "yaml", what, fix)) from error
     except RecursionError as error:
-        fix = "Make it flatter"
-        raise Unreadable(Mistake(1, "yaml", "lists or mappings nested without measure", fix)) from error
+        raise Unreadable(_TOO_DEEP) from error
+
+
+def _read(text: str) -> Reading:
+    root = yaml.compose(text, Loader=yaml.BaseLoader)
     if root is None:
         return Reading(None, ())
     if (endless := _unfolds_too_far(root)) is not None:
         line = endless.start_mark.line + 1
         raise Unreadable(Mistake(line, "yaml", "aliases that unfold without end", "Write the values out"))
+    if _depth(root) > _DEEPEST:
+        raise Unreadable(_TOO_DEEP)
     values = _Values()
     return Reading(values.of(root), tuple(values.mistakes))
+
+
+def _depth(root: Node) -> int:
+    """How many lists and mappings lie in each other, counted no further than what is allowed."""
+    depth, level = 0, [root]
+    while depth <= _DEEPEST and (level := [node for node in level if not isinstance(node, ScalarNode)]):
+        depth += 1
+        children = [child for node in level for child in node.value]
+        level = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+    return depth
 
 
 class _Values:

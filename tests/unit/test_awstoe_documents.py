@@ -114,6 +114,16 @@ def test_all_problems_at_once() -> None:
         (one(BASH % "x" + "        onFailure: Stop\n"), "onFailure"),
         ("[1, 2]", "no mapping"),
         ("a: [", "[yaml]"),
+        ("schemaVersion: 1.0\nphases: &a [*a]\n", "without end"),
+        ("[" * 3000, "without measure"),
+        *[("a: " + "[" * deep + "]" * deep, "without measure") for deep in (100, 300, 400, 480)],
+        (one(BASH % "a" + "        inputs: {commands: [b]}\n"), "document:8: [yaml] the key `inputs` twice"),
+        (
+            one(BASH % "a")
+            + "  - name: test\n    steps:\n      - name: second\n"
+            + BASH % "'{{ build.first.outputs.stdout }}'",
+            "another machine",
+        ),
     ],
 )
 def test_refused(text: str, word: str) -> None:
