@@ -39,7 +39,7 @@ SCRIPTS = {
 INTERVALS = {
     "watch.py": ["TICK = 0.5", "STATUS_EVERY, HEARTBEAT = 2.0, 30.0"],
     "stop.py": ["EVERY = 10.0"],
-    "pieces.py": ["EVERY, SMALLEST, LARGEST = 60.0,"],
+    "log_pieces.py": ["EVERY, SMALLEST, LARGEST = 60.0,"],
 }
 """The lines of the agent that say how often it does something."""
 

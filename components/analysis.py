@@ -16,7 +16,6 @@ from blueprints.model import Blueprint
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices
 from blueprints.provision import Provision
-from components.about import AboutObject, AboutObjectArgs
 from components.alarms import Watch, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
 from components.machines import GroupMachines, GroupMachinesArgs
@@ -28,6 +27,7 @@ from components.packaging import CodeArchive, file_asset, lambda_archive
 from components.people import AnalystGroup, AnalystGroupArgs
 from components.place import Place
 from components.policies import outside
+from components.published_settings import AboutObject, AboutObjectArgs
 from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.storage import AnalysisBucket, AnalysisBucketArgs

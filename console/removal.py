@@ -137,7 +137,7 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
     """What stays of a group that is removed, a line a bucket, and how to delete it."""
     from botocore.exceptions import ClientError
 
-    from runtime.protocol.about import about_key
+    from runtime.protocol.published_settings import about_key
 
     lines, prefixes = [], (f"{group}/", f"jobs/{group}/", f"logs/{group}/")
     for bucket in buckets:

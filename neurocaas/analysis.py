@@ -23,7 +23,6 @@ from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.notes import note
 from neurocaas.states import DatasetState
 from neurocaas.uploads import Content, Uploads, name_of
-from runtime.protocol.about import About, about_key
 from runtime.protocol.config import DURATION, ConfigRules, parse_config
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
@@ -32,6 +31,7 @@ from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 from runtime.protocol.normal import normal_text
 from runtime.protocol.outside import place_of
 from runtime.protocol.problems import InvalidInput
+from runtime.protocol.published_settings import About, about_key
 
 
 class Analysis:

@@ -10,12 +10,12 @@ from pathlib import Path
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, raise_all
 from neurocaas.uploads import is_readable, name_of, names_below
-from runtime.protocol.about import About
 from runtime.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
 from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
 from runtime.protocol.names import TIMESTAMP, key_fault
 from runtime.protocol.outside import SCHEME
 from runtime.protocol.problems import InvalidInput, shown
+from runtime.protocol.published_settings import About
 from runtime.protocol.submission import CONFIG_FOLDERS
 
 _ANY = 10**9

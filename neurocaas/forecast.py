@@ -19,12 +19,12 @@ from neurocaas.bucket import Bucket
 from neurocaas.durations import clock
 from neurocaas.errors import code_of
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import BUDGETS, budget_name
 from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.published_settings import About
 from runtime.protocol.status import SUCCESS
 
 ENOUGH = 5

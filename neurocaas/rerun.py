@@ -25,7 +25,6 @@ from neurocaas.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, r
 from neurocaas.errors import AnalysisError, code_of, raise_all
 from neurocaas.inputs import LARGEST, Input, Then
 from neurocaas.job import JobHandle
-from runtime.protocol.about import About
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
@@ -34,6 +33,7 @@ from runtime.protocol.names import TIMESTAMP, check_group_name, check_timestamp,
 from runtime.protocol.outside import SCHEME, place_of
 from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import shown
+from runtime.protocol.published_settings import About
 
 _SERVICE = frozenset({"end.txt", "update.txt"})
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from invoke.context import Context
 
-from runtime.protocol.about import About, about_key
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import JobKeys
+from runtime.protocol.published_settings import About, about_key
 from runtime.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from components.place import Place
 from components.policies import developer, machine, people
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.about import about_key
 from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys, active_report_key, report_key
+from runtime.protocol.published_settings import about_key
 from runtime.protocol.settings import Group
 from runtime.protocol.stop import StopOrder
 from tests.examples import examples

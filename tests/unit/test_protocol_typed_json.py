@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.manager.early import Early
-from runtime.protocol.about import About
 from runtime.protocol.attempt import AttemptRequest
 from runtime.protocol.documents import DocumentError, dumps
 from runtime.protocol.job import Job
 from runtime.protocol.pins import Pin, pins_text, read_pins
+from runtime.protocol.published_settings import About
 from runtime.protocol.report import ComputeReport
 from runtime.protocol.settings import MARKETS, AnalysisSettings
 from runtime.protocol.status import STATES, DatasetStatus

@@ -24,10 +24,10 @@ from . import measure, processes
 from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
 from .ending import REFUSED, Ending, reason
+from .log_pieces import LogPieces
 from .logs import Log
 from .memory import Memory
 from .pace import Pace
-from .pieces import Pieces
 from .reporter import Reporter
 from .said import said
 from .spot import SpotNotice
@@ -90,7 +90,7 @@ class Watch:
         self._spot = SpotNotice() if context.instance != NONE else None
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
-        self._pieces = Pieces(
+        self._pieces = LogPieces(
             self.reporter, self.logs, context.log_place(context.name), state / "sent", context.attempt
         )
 

@@ -1,4 +1,4 @@
-"""The document that tells the users of an analysis what it is (runtime.protocol.about)."""
+"""The document that tells the users of an analysis what it is (runtime.protocol.published_settings)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
 from components.settings import larger_types
-from runtime.protocol.about import About, about_key
+from runtime.protocol.published_settings import About, about_key
 from runtime.protocol.settings import Image
 
 

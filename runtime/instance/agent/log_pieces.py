@@ -22,7 +22,7 @@ order.
 """
 
 
-class Pieces:
+class LogPieces:
     """Sends `logs` (by stream name) as `place`/{stream}.{number}. `state` is a file that remembers how far
     they are there, for another agent that has to go on."""
 
