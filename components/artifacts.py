@@ -12,16 +12,17 @@ from components.options import child
 from components.place import Place
 from components.policies.document import Statement
 
+LOG_DAYS = 90
+"""Days that logs in the bucket are kept. `logRetentionDays` of the stack is for CloudWatch's log groups."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedBucketsArgs:
-    """`protect`: keep both buckets and their contents; default false. `log_days`: days that logs in the
-    bucket are kept, default 90.
-    `log_statements`: further statements of the log bucket's policy, from its name."""
+    """`protect`: keep both buckets and their contents; default false. `log_statements`: further
+    statements of the log bucket's policy, from its name."""
 
     place: Place
     protect: bool = False
-    log_days: int = 90
     log_statements: Callable[..., Sequence[Statement]] | None = None
 
 
@@ -49,7 +50,7 @@ class SharedBuckets(pulumi.ComponentResource):
                 place=args.place,
                 force_destroy=force,
                 protect=args.protect,
-                expire_days=[("", args.log_days)],
+                expire_days=[("", LOG_DAYS)],
                 statements=args.log_statements,
             ),
             opts=child(self),

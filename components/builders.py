@@ -8,13 +8,12 @@ import json
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
 from components.options import child
 from components.place import Place
 from components.policies import image
 from components.policies.document import rendered
-from components.role import BoundedRole, BoundedRoleArgs
+from components.role import MACHINES, BoundedRole, BoundedRoleArgs, machine_role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,25 +35,20 @@ class ImageRoles(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImageRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:access:ImageRoles", name, {}, opts)
-        build = BoundedRole(
+        build, profile = machine_role(
+            self,
             f"{name}-imagebuilder",
             BoundedRoleArgs(
                 place=args.place,
-                service="ec2.amazonaws.com",
+                service=MACHINES,
                 boundary_arn=args.boundary_arn,
                 description="Machines that build and test images",
             ),
-            opts=child(self),
-        )
-        granted = build.attach(
             rendered(
                 lambda **buckets: image.build_machine(args.place, **buckets),
                 artifact_bucket=args.artifact_bucket,
                 log_bucket=args.log_bucket,
-            )
-        )
-        profile = aws.iam.InstanceProfile(
-            f"{name}-imagebuilder", role=build.name, opts=child(self, depends_on=[granted])
+            ),
         )
         retire = BoundedRole(
             f"{name}-lifecycle",

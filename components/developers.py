@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
 from components.network import MachineNetwork, MachineNetworkArgs
 from components.options import child
 from components.place import Place
 from components.policies.developer import developer
 from components.policies.document import rendered
-from components.role import BoundedRole, BoundedRoleArgs
+from components.role import MACHINES, BoundedRoleArgs, machine_role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +42,19 @@ class DeveloperMachines(pulumi.ComponentResource):
         self, name: str, args: DeveloperMachinesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("neurocaas:access:DeveloperMachines", name, {}, opts)
-        role = BoundedRole(
+        role, profile = machine_role(
+            self,
             name,
             BoundedRoleArgs(
                 place=args.place,
-                service="ec2.amazonaws.com",
+                service=MACHINES,
                 boundary_arn=args.boundary_arn,
                 description="Development instances",
             ),
-            opts=child(self),
+            rendered(
+                lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket
+            ),
         )
-        granted = role.attach(
-            rendered(lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket)
-        )
-        profile = aws.iam.InstanceProfile(name, role=role.name, opts=child(self, depends_on=[granted]))
         network = MachineNetwork(name, MachineNetworkArgs(developer_cidrs=args.cidrs), opts=child(self))
         self.role_arn, self.profile_name = role.arn, profile.name
         self.security_group_id, self.security_group_name = (

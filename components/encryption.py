@@ -12,19 +12,15 @@ from components.options import child
 from components.place import Place
 from components.policies import resources
 
+DELETION_DAYS = 30
+"""Between the order to delete the key and its end: the longest that KMS offers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionKeyArgs:
-    """`deletion_window_days`: days between the order to delete the key and its end, 7 to 30, default 30."""
+    """`place`: whose account may use the key."""
 
     place: Place
-    deletion_window_days: int = 30
-
-    def __post_init__(self) -> None:
-        if not 7 <= self.deletion_window_days <= 30:
-            raise ValueError(
-                f"deletion_window_days must be 7 to 30 (KMS's limits), got {self.deletion_window_days}"
-            )
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -40,7 +36,7 @@ class EncryptionKey(pulumi.ComponentResource):
             name,
             description="NeuroCAAS: the developers' private key and the notices",
             enable_key_rotation=True,
-            deletion_window_in_days=args.deletion_window_days,
+            deletion_window_in_days=DELETION_DAYS,
             policy=json.dumps(resources.key(args.place), sort_keys=True),
             opts=child(self),
         )

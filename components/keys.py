@@ -12,15 +12,17 @@ import pulumi_aws as aws
 
 from components.options import child
 
+PARAMETER = "/neurocaas/keys/developers"
+"""Name of the private half in the Parameter Store."""
+
 _MAGIC = b"openssh-key-v1\0"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeveloperKeyArgs:
-    """`kms_key_id`: key that encrypts the private half. `parameter`: its name in the Parameter Store."""
+    """`kms_key_id`: key that encrypts the private half."""
 
     kms_key_id: pulumi.Input[str]
-    parameter: str = "/neurocaas/keys/developers"
 
 
 class DeveloperKey(pulumi.ComponentResource):
@@ -37,7 +39,7 @@ class DeveloperKey(pulumi.ComponentResource):
         super().__init__("neurocaas:access:DeveloperKey", name, {}, opts)
         parameter = aws.ssm.Parameter(
             name,
-            name=args.parameter,
+            name=PARAMETER,
             type="SecureString",
             key_id=args.kms_key_id,
             description="Private SSH key of the developers' machines (OpenSSH format)",

@@ -13,7 +13,7 @@ from components.options import child
 from components.place import Place
 from components.policies import machine
 from components.policies.document import rendered
-from components.role import BoundedRole, BoundedRoleArgs
+from components.role import MACHINES, BoundedRoleArgs, machine_role
 from runtime.protocol.outside import OutsideBucket
 
 ROOT_DEVICE = "/dev/sda1"
@@ -68,31 +68,26 @@ class GroupMachines(pulumi.ComponentResource):
         self, name: str, args: GroupMachinesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("neurocaas:compute:GroupMachines", name, {}, opts)
-        role = BoundedRole(
+        role, profile = machine_role(
+            self,
             name,
             BoundedRoleArgs(
                 place=args.place,
-                service="ec2.amazonaws.com",
+                service=MACHINES,
                 boundary_arn=args.boundary_arn,
                 description=f"Machines of group {args.group} in {args.analysis}",
                 path=machine_path(args.stack),
             ),
-            opts=child(self),
-        )
-        granted = role.attach(
             rendered(
                 lambda **buckets: machine.machine(
                     args.place, group=args.group, outside_buckets=args.outside_buckets, **buckets
                 ),
                 bucket=args.bucket,
                 artifact_bucket=args.artifact_bucket,
-            )
-        )
-        # The path tells the manager's policy whose profile it is. A path takes all characters of a group's
-        # name (IAM API reference).
-        path = f"{machine_path(args.stack)}{args.group}/"
-        profile = aws.iam.InstanceProfile(
-            name, path=path, role=role.name, opts=child(self, depends_on=[granted])
+            ),
+            # It tells the manager's policy whose profile it is. A path takes all characters of a group's name
+            # (IAM API reference).
+            profile_path=f"{machine_path(args.stack)}{args.group}/",
         )
         tags = {"PriceTracking": "On", "analysis": args.analysis, "group": args.group}
         template = aws.ec2.LaunchTemplate(

@@ -26,8 +26,7 @@ BATCH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorArgs:
-    """`code`: files of the function. `artifact_bucket`: where the settings of all analyses lie. `sweep`:
-    EventBridge schedule, default every five minutes."""
+    """`code`: files of the function. `artifact_bucket`: where the settings of all analyses lie."""
 
     place: Place
     code: pulumi.Archive
@@ -37,7 +36,6 @@ class MonitorArgs:
     topic_arn: pulumi.Input[str]
     topic_key_arn: pulumi.Input[str]
     log_days: int = 30
-    sweep: str = f"rate({limits.SWEEP_INTERVAL // 60} minutes)"
 
 
 class Monitor(pulumi.ComponentResource):
@@ -133,7 +131,7 @@ class Monitor(pulumi.ComponentResource):
         schedule = aws.cloudwatch.EventRule(
             f"{name}-sweep",
             description="The monitor's sweep",
-            schedule_expression=args.sweep,
+            schedule_expression=f"rate({limits.SWEEP_INTERVAL // 60} minutes)",
             state="ENABLED",
             opts=child(self),
         )

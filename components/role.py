@@ -11,6 +11,9 @@ from components.options import child
 from components.place import Place
 from components.policies.document import trust, trust_role
 
+MACHINES = "ec2.amazonaws.com"
+"""The service that takes the roles of machines."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedRoleArgs:
@@ -66,3 +69,20 @@ class BoundedRole(pulumi.ComponentResource):
     def attach(self, policy: pulumi.Input[str]) -> pulumi.Resource:
         """Gives the role its policy. What uses the role depends on the returned resource."""
         return aws.iam.RolePolicy(self._logical, role=self._role.name, policy=policy, opts=child(self))
+
+
+def machine_role(
+    owner: pulumi.Resource,
+    name: str,
+    args: BoundedRoleArgs,
+    policy: pulumi.Input[str],
+    profile_path: str | None = None,
+) -> tuple[BoundedRole, aws.iam.InstanceProfile]:
+    """A role of machines with its policy, and the instance profile that gives it to them; both belong to
+    `owner`. A function and no component: a component would stand in the URNs of what it has."""
+    role = BoundedRole(name, args, opts=child(owner))
+    granted = role.attach(policy)
+    profile = aws.iam.InstanceProfile(
+        name, path=profile_path, role=role.name, opts=child(owner, depends_on=[granted])
+    )
+    return role, profile

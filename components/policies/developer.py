@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
-from components.policies.document import Policy, Statement, allow, allow_unscoped, document
+from components.policies.document import Policy, Statement, allow, document
+from components.policies.managed import managed_by_ssm
 from runtime.protocol.development import GROUP
 
 
@@ -16,26 +17,7 @@ def developer(place: Place, *, artifact_bucket: str) -> Policy:
     without what only SSM's other capabilities need, and the code of the analyses."""
     return document(
         allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
-        allow(
-            "BeManaged",
-            ["ssm:UpdateInstanceInformation"],
-            [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
-        ),
-        allow_unscoped(
-            "TalkToService",
-            [
-                "ec2messages:AcknowledgeMessage",
-                "ec2messages:DeleteMessage",
-                "ec2messages:FailMessage",
-                "ec2messages:GetEndpoint",
-                "ec2messages:GetMessages",
-                "ec2messages:SendReply",
-                "ssmmessages:CreateControlChannel",
-                "ssmmessages:CreateDataChannel",
-                "ssmmessages:OpenControlChannel",
-                "ssmmessages:OpenDataChannel",
-            ],
-        ),
+        *managed_by_ssm(place),
     )
 
 

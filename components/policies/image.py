@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from components.place import Place
 from components.policies.document import Policy, allow, allow_unscoped, document
+from components.policies.managed import managed_by_ssm
 from image_builder.golden import ARCHIVE
 
 _MADE_BY_IMAGE_BUILDER = {"StringEquals": {"aws:ResourceTag/CreatedBy": "EC2 Image Builder"}}
@@ -46,29 +47,12 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             [place.arn("logs", "log-group:/aws/imagebuilder/*")],
         ),
-        allow(
-            "BeManaged",
-            ["ssm:UpdateInstanceInformation"],
-            [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
-        ),
-        allow_unscoped(
-            "TalkToService",
-            [
-                "ec2messages:AcknowledgeMessage",
-                "ec2messages:DeleteMessage",
-                "ec2messages:FailMessage",
-                "ec2messages:GetEndpoint",
-                "ec2messages:GetMessages",
-                "ec2messages:SendReply",
-                "imagebuilder:GetMarketplaceResource",
-                "ssm:ListAssociations",
-                "ssm:PutConfigurePackageResult",
-                "ssm:PutInventory",
-                "ssmmessages:CreateControlChannel",
-                "ssmmessages:CreateDataChannel",
-                "ssmmessages:OpenControlChannel",
-                "ssmmessages:OpenDataChannel",
-            ],
+        *managed_by_ssm(
+            place,
+            "imagebuilder:GetMarketplaceResource",
+            "ssm:ListAssociations",
+            "ssm:PutConfigurePackageResult",
+            "ssm:PutInventory",
         ),
     )
 

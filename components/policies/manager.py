@@ -5,6 +5,7 @@ templates, nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from components.place import Place
 from components.policies import outside
@@ -22,30 +23,33 @@ LIMIT = "limit"
 """`<BUDGET_PARAMETERS>/<group>/<analysis>/<this>` holds less than the budget: a lead of the group sets it."""
 
 
-def manager(
-    place: Place,
-    *,
-    analysis: str,
-    bucket: str,
-    artifact_bucket: str,
-    settings_key: str,
-    queue_arn: str,
-    log_group_arn: str,
-    ledger_arn: str,
-    topic_arn: str,
-    topic_key_arn: str,
-    stack: str,
-    machine_path: str,
-    instance_types: Sequence[str],
-    max_minutes: int,
-    image_parameter: str | None,
-    outside_buckets: Sequence[OutsideBucket] = (),
-) -> Policy:
+@dataclass(frozen=True, kw_only=True)
+class ManagerRights:
     """`stack`: whose launch templates it may use, by their tag. `machine_path`: of the roles that it may give
     to machines; their instance profiles have the name of their group below it. Both hold for any number of
     groups, so the policy is as long with a hundred as with one. `instance_types`, `max_minutes`: what a
     machine may be, and how long it may run. `outside_buckets`: looked at, never written. `image_parameter` is
-    the public parameter that the launch templates resolve, None when they name an image.
+    the public parameter that the launch templates resolve, None when they name an image."""
+
+    analysis: str
+    bucket: str
+    artifact_bucket: str
+    settings_key: str
+    queue_arn: str
+    log_group_arn: str
+    ledger_arn: str
+    topic_arn: str
+    topic_key_arn: str
+    stack: str
+    machine_path: str
+    instance_types: Sequence[str]
+    max_minutes: int
+    image_parameter: str | None
+    outside_buckets: Sequence[OutsideBucket] = ()
+
+
+def manager(place: Place, rights: ManagerRights) -> Policy:
+    """The policy of a manager's role.
 
     RunInstances is checked against every resource that it touches (EC2 user guide, "Use launch templates to
     control launching instances"): there must be a template, and it must be the stack's; the machine and its
@@ -61,28 +65,32 @@ def manager(
             "ReadSubmissions",
             ["s3:GetObject"],
             [
-                place.objects(bucket, f"*/{folder}/*")
+                place.objects(rights.bucket, f"*/{folder}/*")
                 for folder in ("submissions", "configs", "inputs", "results")
             ],
         ),
         # A submission that another of its name has replaced at once has an answer too.
-        allow("ReadReplacedSubmissions", ["s3:GetObjectVersion"], [place.objects(bucket, "*/submissions/*")]),
-        allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(bucket, "*/results/*")]),
-        allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(bucket, f"{JOBS}/*")]),
+        allow(
+            "ReadReplacedSubmissions",
+            ["s3:GetObjectVersion"],
+            [place.objects(rights.bucket, "*/submissions/*")],
+        ),
+        allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(rights.bucket, "*/results/*")]),
+        allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(rights.bucket, f"{JOBS}/*")]),
         # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no
         # result.
         deny(
             "LeaveReportsAlone",
             ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
             [
-                place.objects(bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"),
-                place.objects(bucket, f"{EVIDENCE}/*"),
+                place.objects(rights.bucket, f"{ACTIVE_PREFIX.split('/')[0]}/*"),
+                place.objects(rights.bucket, f"{EVIDENCE}/*"),
             ],
         ),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access
         # denied".
-        allow("ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(bucket)]),
-        allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, settings_key)]),
+        allow("ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(rights.bucket)]),
+        allow("ReadSettings", ["s3:GetObject"], [place.objects(rights.artifact_bucket, rights.settings_key)]),
         allow(
             "TakeSubmissions",
             [
@@ -91,9 +99,9 @@ def manager(
                 "sqs:GetQueueAttributes",
                 "sqs:ChangeMessageVisibility",
             ],
-            [queue_arn],
+            [rights.queue_arn],
         ),
-        allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"]),
+        allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{rights.log_group_arn}:*"]),
         allow(
             "KeepLedger",
             [
@@ -103,18 +111,18 @@ def manager(
                 "dynamodb:DeleteItem",
                 "dynamodb:ConditionCheckItem",
             ],
-            [ledger_arn],
+            [rights.ledger_arn],
         ),
         allow(
             "ReadBudgets",
             ["ssm:GetParameters"],
             [
-                place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{analysis}{end}")
+                place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{rights.analysis}{end}")
                 for end in ("", f"/{LIMIT}")
             ],
         ),
-        allow("SendNotices", ["sns:Publish"], [topic_arn]),
-        allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [topic_key_arn]),
+        allow("SendNotices", ["sns:Publish"], [rights.topic_arn]),
+        allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [rights.topic_key_arn]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
         allow(
             "LaunchMachinesOfJobs",
@@ -124,15 +132,15 @@ def manager(
                 "ArnLike": {
                     "ec2:LaunchTemplate": templates,
                     "ec2:InstanceProfile": place.global_arn(
-                        "iam", f"instance-profile{machine_path}${{aws:RequestTag/{GROUP}}}/*"
+                        "iam", f"instance-profile{rights.machine_path}${{aws:RequestTag/{GROUP}}}/*"
                     ),
                 },
                 "StringEquals": {
                     f"aws:RequestTag/{PRICE_TRACKING}": "On",
-                    f"aws:RequestTag/{BUCKET}": bucket,
-                    "ec2:InstanceType": sorted(instance_types),
+                    f"aws:RequestTag/{BUCKET}": rights.bucket,
+                    "ec2:InstanceType": sorted(rights.instance_types),
                 },
-                "StringLike": {f"aws:RequestTag/{TIMEOUT}": numbers_up_to(max_minutes)},
+                "StringLike": {f"aws:RequestTag/{TIMEOUT}": numbers_up_to(rights.max_minutes)},
                 # A tag may have a character that would be a wildcard in the profile's ARN; the name of a
                 # group has none.
                 "StringNotLike": {f"aws:RequestTag/{GROUP}": ["*${*}*", "*${?}*"]},
@@ -161,7 +169,7 @@ def manager(
             "LaunchFromOwnTemplates",
             ["ec2:RunInstances"],
             [templates],
-            {"StringEquals": {"aws:ResourceTag/neurocaas:stack": stack}},
+            {"StringEquals": {"aws:ResourceTag/neurocaas:stack": rights.stack}},
         ),
         # A launch always touches a machine and its template too, so the conditions above hold for these as
         # well.
@@ -183,16 +191,16 @@ def manager(
         allow(
             "GiveMachinesTheirRole",
             ["iam:PassRole"],
-            [place.global_arn("iam", f"role{machine_path}*")],
+            [place.global_arn("iam", f"role{rights.machine_path}*")],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
     # Whether a group may name a bucket is checked in its submission; the manager reads for all groups.
-    statements += outside.readable(place, outside_buckets)
-    if image_parameter:
-        arns = [place.public_arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
-        if not image_parameter.startswith("/aws/"):
-            arns = [place.arn("ssm", f"parameter/{image_parameter.lstrip('/')}")]
+    statements += outside.readable(place, rights.outside_buckets)
+    if rights.image_parameter:
+        arns = [place.public_arn("ssm", f"parameter/{rights.image_parameter.lstrip('/')}")]
+        if not rights.image_parameter.startswith("/aws/"):
+            arns = [place.arn("ssm", f"parameter/{rights.image_parameter.lstrip('/')}")]
         statements.append(allow("ResolveImage", ["ssm:GetParameter", "ssm:GetParameters"], arns))
     return document(*statements)
 

@@ -287,20 +287,22 @@ def manager_of(place: Place, analysis: str, stack: str) -> Policy:
     name = f"{top_name(stack)}-submissions-1a2b3c4"
     return manager.manager(
         place,
-        analysis=analysis,
-        stack=stack,
-        machine_path=machine_path(stack),
-        instance_types=TYPES,
-        max_minutes=43200,
-        bucket=analysis,
-        artifact_bucket="neurocaas-utils-artifacts-1a2b3c4",
-        settings_key=f"analyses/{stack}/settings.json",
-        queue_arn=place.arn("sqs", name),
-        log_group_arn=place.arn("logs", f"log-group:/aws/lambda/{top_name(stack)}-manager"),
-        ledger_arn=place.arn("dynamodb", "table/neurocaas-utils-ledger-1a2b3c4"),
-        topic_arn=place.arn("sns", "neurocaas-utils-notices-1a2b3c4"),
-        topic_key_arn=place.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
-        image_parameter="/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id",
+        manager.ManagerRights(
+            analysis=analysis,
+            stack=stack,
+            machine_path=machine_path(stack),
+            instance_types=TYPES,
+            max_minutes=43200,
+            bucket=analysis,
+            artifact_bucket="neurocaas-utils-artifacts-1a2b3c4",
+            settings_key=f"analyses/{stack}/settings.json",
+            queue_arn=place.arn("sqs", name),
+            log_group_arn=place.arn("logs", f"log-group:/aws/lambda/{top_name(stack)}-manager"),
+            ledger_arn=place.arn("dynamodb", "table/neurocaas-utils-ledger-1a2b3c4"),
+            topic_arn=place.arn("sns", "neurocaas-utils-notices-1a2b3c4"),
+            topic_key_arn=place.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
+            image_parameter="/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id",
+        ),
     )
 
 

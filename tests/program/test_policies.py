@@ -545,20 +545,22 @@ def test_policies_fit_into_iams_limits() -> None:
     name, arn = "n" * 63, "arn:aws:iam::111122223333:role/" + "r" * 64
     ten = manager.manager(
         PLACE,
-        analysis=name,
-        bucket=name,
-        artifact_bucket=name,
-        settings_key=name * 2,
-        queue_arn=arn,
-        log_group_arn=arn,
-        ledger_arn=arn,
-        stack=name,
-        machine_path=f"/neurocaas/{name}/",
-        instance_types=[f"u7in-{number}tb.224xlarge" for number in range(10, 30)],
-        max_minutes=39999,
-        topic_arn=arn,
-        topic_key_arn=arn,
-        image_parameter="/aws/service/x",
+        manager.ManagerRights(
+            analysis=name,
+            bucket=name,
+            artifact_bucket=name,
+            settings_key=name * 2,
+            queue_arn=arn,
+            log_group_arn=arn,
+            ledger_arn=arn,
+            stack=name,
+            machine_path=f"/neurocaas/{name}/",
+            instance_types=[f"u7in-{number}tb.224xlarge" for number in range(10, 30)],
+            max_minutes=39999,
+            topic_arn=arn,
+            topic_key_arn=arn,
+            image_parameter="/aws/service/x",
+        ),
     )
     assert len(json.dumps(ten, separators=(",", ":"))) <= 10_240
     assert (
