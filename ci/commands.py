@@ -13,13 +13,10 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.names import TaskOfNames
+from runtime.protocol.lines import to_stdout
 
 _JSON = {"json": "One JSON object for a program."}
 _STACKS = "Stacks (just write them); all of this project in the backend when left out."
-
-
-def _say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
 
 
 def _engine() -> Any:
@@ -78,10 +75,12 @@ def check_policies(c: Context, names: list[str], preview: str = "", json: bool =
     good = all(one.ok for one in found)
     if json:
         parts = [{key: one.to_dict()[key] for key in ("stack", "ok", "failure", "policies")} for one in found]
-        _say(json_format.dumps({"schema_version": SCHEMA_VERSION, "ok": good, "stacks": parts}, indent=2))
+        to_stdout(
+            json_format.dumps({"schema_version": SCHEMA_VERSION, "ok": good, "stacks": parts}, indent=2)
+        )
     else:
         for one in found:
-            _say(_told(one))
+            to_stdout(_told(one))
     if not good:
         raise Exit(code=1)
 
@@ -177,7 +176,7 @@ def _bakes(engine: Any) -> dict[str, Any]:
 def stacks(c: Context, json: bool = False) -> None:
     """Print the stacks of this project in the backend, one a line, in the order in which they are deployed."""  # noqa: E501
     names = _stacks(_engine(), [])
-    _say(json_format.dumps(names) if json else "\n".join(names))
+    to_stdout(json_format.dumps(names) if json else "\n".join(names))
 
 
 @task(help=_JSON)
@@ -185,7 +184,7 @@ def bakes(c: Context, json: bool = False) -> None:
     """Print the stacks whose image is missing or of an older recording, one a line. Asks the backend, and nothing of AWS."""  # noqa: E501
     found = _bakes(_engine())
     if json:
-        _say(
+        to_stdout(
             json_format.dumps(
                 [
                     {"stack": stack, "why": bake.why, "command": bake.command}

@@ -3,7 +3,6 @@ credentials.
 """
 
 import json as json_format
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,10 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.names import TaskOfNames
+from runtime.protocol.lines import to_stdout
 
 OLD_FORMAT = ".json"
 GROUPS = "groups.yaml"
-
-
-def _say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
 
 
 def _types() -> dict[str, float]:
@@ -41,16 +37,16 @@ def configure(c: Context, name: str, language: str = "shell") -> None:
     from console.cloud import project_root
 
     for file in make(name, project_root(), language):
-        _say(f"made {file}")
+        to_stdout(f"made {file}")
     tests = f"blueprints/{name}/tests"
-    _say()
-    _say(
+    to_stdout()
+    to_stdout(
         f"Next: write blueprints/{name}/run_{name}.sh (docs/scripts.md) and describe it in "
         f"blueprints/{name}/blueprint.yaml, then"
     )
-    _say(f"  invoke validate {name}")
-    _say(f"  invoke run-local --analysis {name} --data {tests}/data.txt --config {tests}/config.json")
-    _say(f"  invoke ship {name}")
+    to_stdout(f"  invoke validate {name}")
+    to_stdout(f"  invoke run-local --analysis {name} --data {tests}/data.txt --config {tests}/config.json")
+    to_stdout(f"  invoke ship {name}")
 
 
 @task(
@@ -80,10 +76,10 @@ def validate(c: Context, names: list[str], json: bool = False) -> None:
     verdicts = [_verdict(name, root) for name in names or here]
     good = all(verdict["ok"] for verdict in verdicts)
     if json:
-        _say(json_format.dumps({"schema_version": 1, "ok": good, "blueprints": verdicts}, indent=2))
+        to_stdout(json_format.dumps({"schema_version": 1, "ok": good, "blueprints": verdicts}, indent=2))
     else:
         for verdict in verdicts:
-            _say(_told(verdict))
+            to_stdout(_told(verdict))
     if not good:
         raise Exit(code=1)
 
@@ -257,10 +253,10 @@ def import_blueprint(
             "blueprint": imported.blueprint,
             "groups": imported.groups,
         }
-        _say(json_format.dumps(report, indent=2))
+        to_stdout(json_format.dumps(report, indent=2))
     else:
-        _say(told(imported, file))
-        _say(end(imported, made, stopped))
+        to_stdout(told(imported, file))
+        to_stdout(end(imported, made, stopped))
     if stopped:
         raise Exit(code=1)
 
@@ -283,9 +279,9 @@ def _import_folder(folder: Path, one: str, dry_run: bool, force: bool, json: boo
         allowed = "a folder with stack_config_template.json files of the first implementation, at any depth"
         raise UserError(f"{folder}, with no such file in it", allowed, "correct the path")
     if json:
-        _say(json_format.dumps(report.to_dict(), indent=2))
+        to_stdout(json_format.dumps(report.to_dict(), indent=2))
     else:
-        _say(told_of_folder(report, dry_run))
+        to_stdout(told_of_folder(report, dry_run))
     if report.failed:
         raise Exit(code=1)
 

@@ -7,7 +7,6 @@ product a type and region by the attributes in `PRODUCT`.
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.errors import UserError
+from runtime.protocol.lines import to_stdout
 
 API_REGION = "us-east-1"
 SOURCE = "AWS Price List API"
@@ -159,7 +159,7 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
         reference.write(project_root())
     found = ages(FILE, today)
     if json:
-        _say(
+        to_stdout(
             _as_json(
                 {
                     "regions": _regions(FILE),
@@ -170,12 +170,14 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
         )
     else:
         for line in changes or ():
-            _say(line)
+            to_stdout(line)
         for name, entry in _regions(FILE).items():
             count = len(entry["usd_per_hour"])
-            _say(f"{name}: {count} types, {entry['date']} ({found[name]} days ago), from: {entry['source']}")
+            to_stdout(
+                f"{name}: {count} types, {entry['date']} ({found[name]} days ago), from: {entry['source']}"
+            )
         if changes:
-            _say("deploy the analyses again to let them use these prices")
+            to_stdout("deploy the analyses again to let them use these prices")
     if check and max(found.values(), default=0) > OLD:
         raise Exit(
             f"the prices are older than {OLD} days: refresh them with `invoke prices`, and commit "
@@ -187,10 +189,6 @@ def prices(c: Context, region: list[str], type: list[str], check: bool = False, 
 def _regions(file: Path) -> dict[str, Any]:
     regions: dict[str, Any] = json.loads(file.read_text())["regions"]
     return regions
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def _as_json(value: Any) -> str:

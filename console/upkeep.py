@@ -11,12 +11,9 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.commands import adopt_what_is_own, end, engine_of, engine_of_deployed, ensure_stack, refreshing
+from runtime.protocol.lines import say
 from runtime.protocol.printable import printable
 from runtime.protocol.problems import three_parts
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
 
 
 def _confirm(question: str, word: str, yes: bool) -> None:
@@ -69,11 +66,11 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
             "a checkout from which a deploy of it changes nothing",
             f"check out what was deployed, or deploy and try this one first: invoke deploy {source}",
         )
-    _say(f"{source} -> {target}")
+    say(f"{source} -> {target}")
     for line in carried(deployed):
-        _say(f"  the same {line}")
+        say(f"  the same {line}")
     for line in differences(before, after):
-        _say(f"  differs as the blueprint says: {line}")
+        say(f"  differs as the blueprint says: {line}")
     ensure_stack(engine, target)
     end(
         engine.show(
@@ -92,7 +89,7 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
             "the same image and code in both",
             do,
         )
-    _say(f"{target} runs what {source} runs.")
+    say(f"{target} runs what {source} runs.")
 
 
 @task(help={"stack": "utils, or <analysis>-<stage>."})
@@ -129,23 +126,23 @@ def unlock(c: Context, stack: str, yes: bool = False) -> None:
         )
     _confirm(f"This ends any deploy of {name} that still runs, here or elsewhere.", name, yes)
     for file in engine.mend() if cut else ():
-        _say(f"{file} was cut off in the writing; what was there before it counts.")
+        say(f"{file} was cut off in the writing; what was there before it counts.")
     if name not in engine.stack_names():
-        _say(
+        say(
             f"{name} has no state any more. What is its own is found by the next deploy: invoke deploy {name}"
         )
         return
     end(engine.show("cancel", "--yes", "--stack", name, "--non-interactive"))
     pending = _pending(engine, name)
     if stacks.without_blueprint(name, engine.root):
-        _say(f"{name} is unlocked; its blueprint is gone. To take it away: invoke destroy {name}")
+        say(f"{name} is unlocked; its blueprint is gone. To take it away: invoke destroy {name}")
         return
     if not pending and not cut:
-        _say(f"{name} is unlocked; nothing was left unfinished.")
+        say(f"{name} is unlocked; nothing was left unfinished.")
         return
-    _say(f"{name} is unlocked. The killed deploy left {pending or 'something'} unfinished.")
+    say(f"{name} is unlocked. The killed deploy left {pending or 'something'} unfinished.")
     adopt_what_is_own(engine, name)
-    _say(f"To go on: invoke deploy {name}")
+    say(f"To go on: invoke deploy {name}")
 
 
 def _pending(engine: Any, stack: str) -> str:
@@ -199,7 +196,7 @@ def empty_bucket(
     s3 = boto3.client("s3")
     where = f"s3://{own}/{prefix}"
     found = buckets.contents(s3, own, prefix)
-    _say(f"{where} holds {found.text()}")
+    say(f"{where} holds {found.text()}")
     if count or found.empty:
         return
     _confirm(f"All of {where} is deleted for good.", own, yes)
@@ -254,13 +251,13 @@ def destroy(
     removal.refuse_destroy(name, {**outputs, "bucket": own}, data, delete_data=delete_data, bucket=bucket)
     images = ImagesLeft(engine, name, make)
     if told := images.told():
-        _say(told)
+        say(told)
     jobs = (
         OpenJobs(own, str(engine.outputs_if_any("utils").get("ledger_table") or ""), make) if data else None
     )
     if jobs:
         running = jobs.now()
-        _say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
+        say(f"s3://{own}/ holds {sum(data.values(), buckets.Contents()).text()}\n{removal.told(data)}")
         first = (
             f"\n{running.text()} of it run{'' if len(running.jobs) > 1 else 's'}: cancelled and ended first."
             if running
@@ -268,7 +265,7 @@ def destroy(
         )
         _confirm(f"All of it is deleted for good, and {name} with it.{first}", own, yes)
         if running:
-            jobs.end(_say)
+            jobs.end(say)
     asked = bool(images.retirable) and not yes and not retire_images and sys.stdin.isatty()
     retire_images = retire_images or (
         asked and _agreed("Retire these images and delete their snapshots as well?")
@@ -284,9 +281,9 @@ def destroy(
         )
     )
     if retire_images:
-        images.retire(_say)
+        images.retire(say)
     elif images.retirable:
-        _say(images.remain())
+        say(images.remain())
 
 
 def _agreed(question: str) -> bool:
@@ -310,7 +307,7 @@ def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
             "Run it again.",
             code=1,
         )
-    _say(f"{where} is empty.")
+    say(f"{where} is empty.")
 
 
 @task(
@@ -336,14 +333,14 @@ def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bo
         (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)
     )
     if json:
-        _say(
+        say(
             document.dumps(
                 {"bucket": own, "recovered": not dry_run, "keys": keys, "refused": refused}, indent=2
             )
         )
     else:
         for key in keys:
-            _say(f"s3://{own}/{key}")
+            say(f"s3://{own}/{key}")
         what = "can come back" if dry_run else "are back"
         sys.stderr.write(
             f"{len(keys)} object{'' if len(keys) == 1 else 's'} below s3://{own}/{prefix} {what}\n"

@@ -13,6 +13,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from image_builder.recording.errors import RecordingError
+from runtime.protocol.lines import to_stderr
 
 if TYPE_CHECKING:
     from blueprints import Blueprint
@@ -54,7 +55,7 @@ def golden(c: Context, analysis: str, accept: bool = False, yes: bool = False, j
         )
     times = 2 if expected is None else 1
     tried = golden_trial.try_golden(
-        c.config.clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), _say, times=times
+        c.config.clean_roots(), blueprint, provision, *pack(blueprint.root, analysis), to_stderr, times=times
     )
     wrong = golden_trial.wrong(expected, tried[0].found) if expected else []
     passed = expected is not None and not wrong
@@ -65,22 +66,22 @@ def golden(c: Context, analysis: str, accept: bool = False, yes: bool = False, j
         "differences": wrong,
     }
     for line in wrong:
-        _say(f"golden test: {line}")
+        to_stderr(f"golden test: {line}")
     if passed:
-        _say(f"the golden test of {analysis} passes")
+        to_stderr(f"the golden test of {analysis} passes")
     if accept:
         result["accepted"] = _accept(
             folder, golden_trial.accepted(expected, [run.found for run in tried]), yes=yes
         )
     elif wrong:
-        _say(f"if they are right: `invoke golden {analysis} --accept` writes them into expected.json")
+        to_stderr(f"if they are right: `invoke golden {analysis} --accept` writes them into expected.json")
     if json:
         from json import dumps
 
         sys.stdout.write(dumps({**result, "found": tried[0].found}, indent=2) + "\n")
     if not passed and not result.get("accepted"):
         raise Exit(code=1)
-    _say(
+    to_stderr(
         f"Next: invoke ship {analysis}, which bakes an image with this test where there is none of "
         "these scripts"
     )
@@ -119,7 +120,7 @@ def _accept(folder: Path, expected: Mapping[str, Any], *, yes: bool) -> bool:
     text = golden_trial.text_of(expected)
     changes = golden_trial.diff(folder, text)
     if not changes:
-        _say("expected.json has these numbers already")
+        to_stderr("expected.json has these numbers already")
         return True
     sys.stderr.write(changes)
     if not yes:
@@ -129,16 +130,11 @@ def _accept(folder: Path, expected: Mapping[str, Any], *, yes: bool) -> bool:
         sys.stderr.write("Are these numbers right? [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            _say("expected.json is as it was")
+            to_stderr("expected.json is as it was")
             return False
     (folder / "expected.json").write_text(text, encoding="utf-8")
-    _say(
+    to_stderr(
         f"written: {folder / 'expected.json'}. No image is built anew for it; the next deploy gives it to "
         "the next bake"
     )
     return True
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

@@ -14,10 +14,10 @@ from runtime.protocol.status import NONE, DatasetStatus
 STREAMS = ("stdout", "stderr")
 
 ATTEMPT_STEP = 10_000
-"""Numbers of pieces that each machine of a dataset has for itself (`runtime.instance.agent.pieces`)."""
+"""Numbers of pieces that each machine of a dataset has for itself (`runtime.instance.agent.log_pieces`)."""
 
 PIECE_MAX_BYTES = 16 << 20
-"""More than any piece has (`runtime.instance.agent.pieces`)."""
+"""More than any piece has (`runtime.instance.agent.log_pieces`)."""
 
 _NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5}")
 

@@ -4,7 +4,6 @@ followed.
 
 import json
 import os
-import sys
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from invoke.exceptions import Exit
 
 from neurocaas.errors import AnalysisError
 from neurocaas.notes import note as note
+from runtime.protocol.lines import say as say
 from runtime.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
@@ -26,10 +26,6 @@ JOB = {
     ),
 }
 JSON = {"json": "One JSON document."}
-
-
-def say(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
 
 
 def as_json(value: Any) -> str:

@@ -15,6 +15,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from road.ship import FAILED, Road, Run, Step
+from runtime.protocol.lines import to_stderr, to_stdout
 from runtime.protocol.printable import printable
 
 _SHOWN = 1000
@@ -35,11 +36,6 @@ def _invoke(root: Path) -> Run:
         return child.returncode
 
     return run
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
 
 
 @task(
@@ -68,7 +64,7 @@ def ship(
 
     root = project_root()
     _check(root, analysis, stage)
-    road = Road(root, analysis, stage, _invoke(root), _say, unverified=unverified, to=to)
+    road = Road(root, analysis, stage, _invoke(root), to_stderr, unverified=unverified, to=to)
     steps = road.walk()
     stopped = steps[-1] if steps[-1].state == FAILED else None
     again = " ".join(["invoke ship", analysis, *([f"--stage {stage}"] if stage != "webdev" else [])])
@@ -81,7 +77,7 @@ def ship(
             "ok": stopped is None,
             "job": road.job or None,
         }
-        _out(
+        to_stdout(
             json_format.dumps(
                 {
                     **found,
@@ -93,10 +89,10 @@ def ship(
             )
         )
     elif stopped is None:
-        _out("\n".join(_told(road, steps, following)))
+        to_stdout("\n".join(_told(road, steps, following)))
     if stopped:
         what = "put right what it says above, then go" if stopped.command else "go"
-        _say(f"stopped at {stopped.name}: {stopped.said}\n  {what} on with: {again}")
+        to_stderr(f"stopped at {stopped.name}: {stopped.said}\n  {what} on with: {again}")
         raise Exit(code=stopped.exit_code)
 
 
@@ -132,10 +128,6 @@ def _check(root: Path, analysis: str, stage: str) -> None:
         raise UserError(
             "no stack utils in this cloud", "the stack that all analyses share, once an account", do
         )
-
-
-def _out(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 collection = Collection(ship)

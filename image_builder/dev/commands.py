@@ -14,6 +14,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from runtime.protocol.lines import to_stdout
+
 if TYPE_CHECKING:
     from image_builder.develop_blueprint import NeuroCaaSAMI
 
@@ -64,7 +66,7 @@ def state(c: Context, analysis: str, json: bool = False) -> None:
     if json:
         _dump(found)
     elif found:
-        _say(f"{found['InstanceId']}  {found['Name']}  {found['ip'] or 'no address'}")
+        to_stdout(f"{found['InstanceId']}  {found['Name']}  {found['ip'] or 'no address'}")
         devami.get_lifetime()
 
 
@@ -85,7 +87,7 @@ def assign(c: Context, analysis: str, instance: str) -> None:
     """Work on an instance that exists, in place of the one that this computer remembers."""
     devami = _open(analysis)
     devami.assign_instance(instance)
-    _say(f"{instance}  {devami.ip or 'no address: it does not run'}")
+    to_stdout(f"{instance}  {devami.ip or 'no address: it does not run'}")
 
 
 @task(
@@ -111,7 +113,7 @@ def ip(c: Context, analysis: str) -> None:
         raise DevelopmentError(
             f"instance {devami.instance} has no address", "one that runs", f"`invoke dev.start {analysis}`"
         )
-    _say(devami.ip)
+    to_stdout(devami.ip)
 
 
 @task(help={**_ANALYSIS, "timeout": "Minutes after which it is stopped again."})
@@ -198,7 +200,7 @@ def print_key(c: Context, out: str, region: str = "") -> None:
         utils["private_key_parameter"],
         boto3.Session(region_name=region or utils["region"]).client("ssm"),
     )
-    _say(f"{path}")
+    to_stdout(f"{path}")
 
 
 def access_commands(shell: Shell) -> Collection:
@@ -286,10 +288,6 @@ def _indexed(call: Callable[[int], Any], index: int) -> Any:
     except IndexError as error:
         what, _, allowed = str(error).partition("; allowed: ")
         raise DevelopmentError(what, allowed, "`invoke dev.submit` starts a test job") from None
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
 
 
 def _dump(value: Any) -> None:

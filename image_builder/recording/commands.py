@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from blueprints.parents import BASE
+from runtime.protocol.lines import to_stderr
 
 if TYPE_CHECKING:
     from blueprints import Imaged
@@ -61,7 +62,7 @@ def record(
             else "There is no interrupted recording"
         )
         recording.drop()
-        _say(f"{gone}; the blueprint is as it was.")
+        to_stderr(f"{gone}; the blueprint is as it was.")
         return
     if resume and not recording.interrupted:
         raise RecordingError(
@@ -79,13 +80,15 @@ def record(
             "name the file with the lines: --script FILE",
         )
     if recording.replaced():
-        _say(f"{', '.join(recording.replaced())} will be replaced when this recording ends; --add keeps it.")
+        to_stderr(
+            f"{', '.join(recording.replaced())} will be replaced when this recording ends; --add keeps it."
+        )
     if lines is None:
-        _say(
+        to_stderr(
             "Every line is recorded with what it does. `rec` shows the helpers; `rec finish` or `exit` "
             "ends it and writes the script."
         )
-    if not recording.session(_say, script=lines, resume=resume):
+    if not recording.session(to_stderr, script=lines, resume=resume):
         raise Exit("The shell ended in the middle. To go on: --resume; to throw it away: --discard.", code=1)
     _finish(recording, analysis)
 
@@ -132,7 +135,7 @@ def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool
     if accept:
         _accept(analysis, folder, digest, json=json)
         return
-    verdict = replay.verify(_roots(c), imaged, provision, _say)
+    verdict = replay.verify(_roots(c), imaged, provision, to_stderr)
     store(folder, digest, verdict.as_json())
     if json:
         from json import dumps
@@ -143,10 +146,10 @@ def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool
     else:
         sys.stdout.write(_verdict_text(analysis, verdict))
     if not verdict.reproduces:
-        _say(f"do: {way_out(imaged)}")
+        to_stderr(f"do: {way_out(imaged)}")
         raise Exit(code=1)
     stack = "utils" if analysis == BASE else f"{analysis}-webdev"
-    _say(f"Next: invoke deploy {stack}, then invoke bake-ami --stack {stack}")
+    to_stderr(f"Next: invoke deploy {stack}, then invoke bake-ami --stack {stack}")
 
 
 @task(
@@ -184,7 +187,7 @@ def run_document(
 
     folders = (Path(s3) if s3 else None, Path(logs) if logs else None)
     wanted = tuple(name for name in phases.split(",") if name)
-    result = Trial(Path(document), wanted, pairs(parameters), parent, *folders).run(_roots(c), _say)
+    result = Trial(Path(document), wanted, pairs(parameters), parent, *folders).run(_roots(c), to_stderr)
     sys.stdout.write(dumps(result, indent=2) + "\n")
     if result["status"] == "failed":
         raise Exit(f"failed: {result['failureMessage']}", code=1)
@@ -239,18 +242,18 @@ def _finish(recording: Recording, analysis: str) -> None:
     from runtime.protocol.problems import InvalidInput
 
     try:
-        done = recording.finish(_say)
+        done = recording.finish(to_stderr)
     except InvalidInput:
-        _say(
+        to_stderr(
             f"The recording is kept; nothing was written. `invoke record --analysis {analysis} --resume` "
             "opens its shell again."
         )
         raise
     for warning in done.warnings:
-        _say(f"warning: {warning}")
+        to_stderr(f"warning: {warning}")
     for file in done.files:
-        _say(f"blueprints/{analysis}/provision/{file}")
-    _say(
+        to_stderr(f"blueprints/{analysis}/provision/{file}")
+    to_stderr(
         f"{done.kept} lines kept, {done.left_out} left out as comments. Next: `invoke verify-recording "
         f"--analysis {analysis}`"
     )
@@ -279,8 +282,3 @@ def _read(script: str) -> str:
         raise RecordingError(
             f"{script}: {error}", "a text file with lines of bash", "correct the name of --script"
         ) from error
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.manager.early import Early
@@ -93,12 +93,14 @@ def some(cls: type) -> st.SearchStrategy[Any]:
 
 
 @every_document
+@settings(deadline=None)
 @given(data=st.data())
 def test_what_is_written_is_read_again(cls: type, data: st.DataObject) -> None:
     document = data.draw(some(cls))
     assert DOCUMENTS[cls](text_of(document).encode()) == document
 
 
+@settings(deadline=None)
 @given(st.lists(values(Pin), max_size=3))
 def test_pins_are_read_again(pins: list[Pin]) -> None:
     assert read_pins(pins_text(pins)) == pins
@@ -136,6 +138,7 @@ READERS = {**DOCUMENTS, DatasetStatus: DatasetStatus.from_json, Pin: read_pins}
 
 
 @pytest.mark.parametrize("cls", READERS, ids=lambda cls: cls.__name__)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_document_is_refused_or_read_and_nothing_else(cls: type, data: st.DataObject) -> None:
     sample = SAMPLES.get(cls) or dumps(data_of(data.draw(some(cls))))
